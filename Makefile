@@ -1,0 +1,46 @@
+# Every command makes the environment that it needs; all that must be there is Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint check format bench lock schemas clean
+
+help: ## say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(READY) ## the whole rotation, on an AWS of its own: no account, nothing to set up
+	@$(BIN)/twokey demo
+
+test: lint check ## lint, types and every test
+
+lint: $(READY) ## formatting, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+check: $(READY) ## every test
+	$(BIN)/pytest -n auto
+
+format: $(READY) ## put the code into its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## every figure of performance, as a ratio in the same run
+	$(BIN)/python -m benchmarks
+
+lock: $(READY) ## name again the versions and hashes that are installed
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links --extra emulator --group dev pyproject.toml -o requirements/dev.txt
+
+clean: ## remove all that was made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
+
+$(READY): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
+	@echo "Making the environment in $(VENV) (once) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
