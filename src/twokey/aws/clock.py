@@ -1,0 +1,66 @@
+"""Time as AWS tells it, in the ``Date`` header of every answer.
+
+A header has a resolution of one second and takes a moment to arrive, so what is known is a lower bound. Several
+answers sharpen it: the latest of the lower bounds is the best. ``now()`` is therefore never ahead of AWS, which is
+the safe side for every question of the form "is it old enough?".
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class ServiceClock:
+    """The services' clock, carried forward between answers by a clock that never jumps."""
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._wall = wall
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._offset: float | None = None
+        self._lock = threading.Lock()
+
+    def saw(self, date: str | None) -> None:
+        """Take note of an answer's ``Date`` header; anything unreadable is passed over."""
+        if not date:
+            return
+        try:
+            seconds = parsedate_to_datetime(date).timestamp()
+        except ValueError:
+            return
+        offset = seconds - self._monotonic()
+        with self._lock:
+            # An answer that is over a minute off means that the services' time itself was moved: believe it.
+            if self._offset is None or offset > self._offset or self._offset - offset > 60:
+                self._offset = offset
+
+    def now(self) -> datetime:
+        """Return the services' time; before the first answer, this machine's."""
+        with self._lock:
+            offset = self._offset
+        return datetime.fromtimestamp(self._wall() if offset is None else self._monotonic() + offset, UTC)
+
+    def skew(self) -> timedelta:
+        """Return how far this machine's clock is ahead of the services' (negative: behind)."""
+        return datetime.fromtimestamp(self._wall(), UTC) - self.now()
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never jumps."""
+        return self._monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        if seconds > 0:
+            self._sleep(seconds)

@@ -1,0 +1,174 @@
+"""IAM as the engine needs it: every page read, creation sent exactly once, throttling waited out.
+
+Permissions: each method names the IAM action it calls; ``PERMISSIONS`` lists them all.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from twokey.aws.answers import calling
+from twokey.aws.pace import Pacer
+from twokey.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
+from twokey.model import AccessKey, Credential, LastUse, MachineUser
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from twokey.aws.clients import Clients
+
+PERMISSIONS = {
+    "look": ("iam:ListUsers", "iam:GetUser", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"),
+    "rotate": ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey"),
+    "preflight (optional)": ("iam:SimulatePrincipalPolicy", "iam:GetRole"),
+}
+
+PATIENCE = 120.0
+"""Seconds for which a request that may be repeated is repeated while AWS throttles it."""
+CREATE_PATIENCE = 20.0
+"""The same for CreateAccessKey: the intent in the journal speaks for a short time only."""
+REPEATS = 4
+"""How often a request that may be repeated is sent when answers are missing."""
+
+
+class Iam:
+    """The IAM calls for one account. Raises the errors of ``twokey.errors`` only."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._clock = clients.clock
+        self._pacer = Pacer(clients.clock)
+        self._creation_proved: set[str] = set()
+
+    def users(self, path: str) -> Iterator[MachineUser]:
+        """List the users below a path prefix, every page (iam:ListUsers)."""
+        for page in self._pages("list_users", "iam:ListUsers", path, PathPrefix=path, MaxItems=1000):
+            yield from (_machine_user(user) for user in page["Users"])
+
+    def user(self, name: str) -> MachineUser:
+        """Read one user (iam:GetUser); raises ``NotFound``."""
+        return _machine_user(self._repeat("get_user", "iam:GetUser", name, UserName=name)["User"])
+
+    def keys(self, user: str) -> tuple[AccessKey, ...]:
+        """List a user's keys, every page (iam:ListAccessKeys). Quotas lag: there may be more than two."""
+        pages = self._pages("list_access_keys", "iam:ListAccessKeys", user, UserName=user)
+        return tuple(_access_key(key) for page in pages for key in page["AccessKeyMetadata"])
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Say when a key was last used (iam:GetAccessKeyLastUsed): it lags, by an undocumented time."""
+        answer = self._repeat("get_access_key_last_used", "iam:GetAccessKeyLastUsed", key_id, AccessKeyId=key_id)
+        used = answer.get("AccessKeyLastUsed", {})
+        at: datetime | None = used.get("LastUsedDate")
+        return LastUse(at, used.get("ServiceName", ""), used.get("Region", "")) if at else LastUse(None)
+
+    def create_key(self, user: str) -> tuple[AccessKey, Credential]:
+        """Create a key (iam:CreateAccessKey).
+
+        The call is not idempotent and has no client token, so it is sent once and never repeated, but for
+        throttling, which proves that nothing was made.
+        """
+        answer = self._patiently(
+            lambda: self._once("create_access_key", "iam:CreateAccessKey", user, UserName=user), CREATE_PATIENCE
+        )
+        key = answer["AccessKey"]
+        return _access_key(key), Credential(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def deactivate_key(self, user: str, key_id: str) -> None:
+        """Make a key Inactive (iam:UpdateAccessKey)."""
+        self._repeat(
+            "update_access_key", "iam:UpdateAccessKey", user, UserName=user, AccessKeyId=key_id, Status="Inactive"
+        )
+
+    def delete_key(self, user: str, key_id: str) -> None:
+        """Delete a key (iam:DeleteAccessKey); one that is gone already is fine."""
+        try:
+            self._repeat("delete_access_key", "iam:DeleteAccessKey", user, UserName=user, AccessKeyId=key_id)
+        except NotFound:
+            return
+
+    def may_create(self, user: MachineUser) -> bool | None:
+        """Say whether this principal may create a key for the user; None where nobody can tell.
+
+        Asks IAM's policy simulator (iam:SimulatePrincipalPolicy), once for each path in a run. It needs a right
+        that a rotator may well lack, and it sees no service control policies: an allow is a good sign, a deny is
+        believed, no answer is no obstacle.
+        """
+        if user.path in self._creation_proved:
+            return True
+        try:
+            source = self._principal()
+            if source is None:
+                return None
+            answer = self._once(
+                "simulate_principal_policy",
+                "iam:SimulatePrincipalPolicy",
+                source,
+                PolicySourceArn=source,
+                ActionNames=["iam:CreateAccessKey"],
+                ResourceArns=[user.arn],
+            )
+            allowed = all(result["EvalDecision"] == "allowed" for result in answer["EvaluationResults"])
+        except (ServiceError, KeyError):
+            return None
+        if allowed:
+            self._creation_proved.add(user.path)
+        return allowed
+
+    def _principal(self) -> str | None:
+        with calling("sts:GetCallerIdentity", "oneself"):
+            arn: str = self._clients.client("sts").get_caller_identity()["Arn"]
+        if ":assumed-role/" in arn:
+            name = arn.split("/")[1]
+            role: str = self._once("get_role", "iam:GetRole", name, RoleName=name)["Role"]["Arn"]
+            return role
+        return arn if ":user/" in arn else None
+
+    def _pages(self, operation: str, action: str, resource: str, **parameters: object) -> Iterator[Any]:
+        while True:
+            page = self._repeat(operation, action, resource, **parameters)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            parameters["Marker"] = page["Marker"]
+
+    def _repeat(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
+        """Send a request whose repetition does no harm, until it is answered."""
+        for attempt in range(1, REPEATS + 1):
+            try:
+                return self._patiently(lambda: self._once(operation, action, resource, **parameters), PATIENCE)
+            except (Ambiguous, Unreachable):
+                if attempt == REPEATS:
+                    raise
+                # Spread apart what would otherwise come back at the same moment.
+                self._clock.sleep(random.uniform(0.5, 1.0) * 0.2 * 2**attempt)  # noqa: S311  no secret
+        raise AssertionError("unreachable")  # pragma: no cover
+
+    def _patiently(self, send: Callable[[], Any], patience: float) -> Any:
+        """Send at the learned pace, and again after each throttling answer, for ``patience`` seconds."""
+        start = self._clock.monotonic()
+        while True:
+            self._pacer.wait()
+            try:
+                answer = send()
+            except Throttled:
+                self._pacer.throttled()
+                if self._clock.monotonic() - start > patience:
+                    raise
+            else:
+                self._pacer.let_through()
+                return answer
+
+    def _once(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
+        with calling(action, resource):
+            return getattr(self._clients.client("iam", once=True), operation)(**parameters)
+
+
+def _machine_user(user: Any) -> MachineUser:
+    account = user["Arn"].split(":")[4]
+    return MachineUser(user["UserName"], user["Path"], user["UserId"], account, user["Arn"])
+
+
+def _access_key(key: Any) -> AccessKey:
+    return AccessKey(key["AccessKeyId"], key["Status"] == "Active", key["CreateDate"])

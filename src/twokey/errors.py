@@ -1,0 +1,128 @@
+"""Everything that can go wrong, and the exit code that it means.
+
+TwokeyError                 1   anything below; also what nobody foresaw
+├── UsageError              2   the command line or twokey.yaml; nothing was called
+├── Refused                 3   a rule says no; nothing was changed (carries its Reason)
+└── Failed                  1   an error kept twokey from what was asked
+    ├── LeaseHeld           3   another run holds the lease, and ``--no-wait`` was given
+    ├── Conflict            1   a conditional write lost: somebody else wrote first
+    ├── NotVerified         1   the created key did not work in time; it was removed again
+    └── ServiceError        1   an answer, or none, of a service
+        ├── AccessDenied        which permission on what
+        ├── BadCredentials      twokey's own credentials: none, expired, unknown
+        ├── NotFound            the user, secret or parameter is not there
+        ├── Throttled           proves that nothing happened
+        ├── Rejected            another answer that proves that nothing happened
+        ├── Unreachable         no connection: nothing was sent
+        └── Ambiguous           nobody can tell whether the effect took place
+
+An error speaks to a person at 3 a.m.: ``message`` says what happened, ``state`` what is true now,
+``remedy`` what to do. Edges translate what libraries raise into these; the core sees nothing else.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twokey.reasons import Reason
+
+
+class ExitCode(IntEnum):
+    """What a command's exit status means."""
+
+    DONE = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    PLANNED = 4  # only ``plan --detailed-exitcode``
+
+
+class TwokeyError(Exception):
+    """Base of all: one sentence, and where they help the state of things and what to do."""
+
+    exit_code = ExitCode.FAILED
+
+    def __init__(self, message: str, *, state: str = "", remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.state = state
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.message, self.state, self.remedy) if part)
+
+
+class UsageError(TwokeyError):
+    """The command line or the configuration is wrong; no service was called."""
+
+    exit_code = ExitCode.USAGE
+
+
+class Refused(TwokeyError):
+    """A rule keeps twokey from acting; nothing was changed."""
+
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, reason: Reason, message: str, *, state: str = "", remedy: str = "") -> None:
+        super().__init__(message, state=state, remedy=remedy)
+        self.reason = reason
+
+
+class Failed(TwokeyError):
+    """An error kept twokey from what was asked."""
+
+
+class LeaseHeld(Failed):
+    """Another run is rotating this user right now."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class Conflict(Failed):
+    """A conditional write found that somebody else wrote first. This run's lease is lost."""
+
+
+class NotVerified(Failed):
+    """The created key did not authenticate in time."""
+
+
+class ServiceError(Failed):
+    """A service answered with an error, or not at all."""
+
+
+class AccessDenied(ServiceError):
+    """The credentials are good, the permission is missing."""
+
+    def __init__(self, action: str, resource: str, *, remedy: str = "") -> None:
+        super().__init__(
+            f"Access denied: {action} on {resource}.",
+            remedy=remedy or f"Allow {action} on it for the principal that runs twokey.",
+        )
+        self.action = action
+        self.resource = resource
+
+
+class BadCredentials(ServiceError):
+    """The credentials that twokey runs with are missing, expired or unknown."""
+
+
+class NotFound(ServiceError):
+    """What was asked for is not there."""
+
+
+class Throttled(ServiceError):
+    """The service asked to slow down; the request had no effect."""
+
+
+class Rejected(ServiceError):
+    """The service refused the request; it had no effect."""
+
+
+class Unreachable(ServiceError):
+    """No connection could be made; nothing was sent."""
+
+
+class Ambiguous(ServiceError):
+    """The answer is missing or unclear: the effect may have taken place."""

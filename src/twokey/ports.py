@@ -1,0 +1,66 @@
+"""What the engine needs of the world: time, IAM, STS. ``twokey.aws`` provides them, tests provide others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
+    from twokey.model import AccessKey, Credential, LastUse, MachineUser
+
+
+class Clock(Protocol):
+    """Time as the services tell it; this machine's own clock decides nothing."""
+
+    def now(self) -> datetime:
+        """Return the services' time (UTC), never later than it really is."""
+        ...
+
+    def skew(self) -> timedelta:
+        """Return how far this machine's clock is ahead of the services' (negative: behind)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never jumps."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Iam(Protocol):
+    """The calls to IAM for one account. Each raises the errors of ``twokey.errors``."""
+
+    def keys(self, user: str) -> tuple[AccessKey, ...]:
+        """List a user's access keys, every page."""
+        ...
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Say when a key was last used, as far as IAM knows."""
+        ...
+
+    def may_create(self, user: MachineUser) -> bool | None:
+        """Say whether this principal may create a key for the user; None where nobody can tell."""
+        ...
+
+    def create_key(self, user: str) -> tuple[AccessKey, Credential]:
+        """Create a key with exactly one request. ``Throttled`` and ``Rejected`` prove that none was made."""
+        ...
+
+    def deactivate_key(self, user: str, key_id: str) -> None:
+        """Make a key Inactive."""
+        ...
+
+    def delete_key(self, user: str, key_id: str) -> None:
+        """Delete a key; one that is gone already is fine."""
+        ...
+
+
+class Sts(Protocol):
+    """The calls to STS."""
+
+    def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
+        """Return account and ARN that the credential authenticates as, or None where it does not (yet)."""
+        ...
