@@ -6,6 +6,7 @@ TwokeyError                 1   anything below; also what nobody foresaw
 └── Failed                  1   an error kept twokey from what was asked
     ├── LeaseHeld           3   another run holds the lease, and ``--no-wait`` was given
     ├── Conflict            1   a conditional write lost: somebody else wrote first
+    ├── DeliveryFailed      1   a destination could not be given CURRENT; the next run goes on
     ├── NotVerified         1   the created key did not work in time; it was removed again
     └── ServiceError        1   an answer, or none, of a service
         ├── AccessDenied        which permission on what
@@ -82,6 +83,10 @@ class LeaseHeld(Failed):
 
 class Conflict(Failed):
     """A conditional write found that somebody else wrote first. This run's lease is lost."""
+
+
+class DeliveryFailed(Failed):
+    """At least one destination could not be given CURRENT."""
 
 
 class NotVerified(Failed):

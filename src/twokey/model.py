@@ -111,10 +111,14 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Written before a key is created: the ids known then. Any other key made soon after is ours."""
+    """Written before a key is created: the ids known then. Any other key made soon after is ours.
+
+    ``earlier`` keeps the times of attempts that were never closed: their key may still come to light.
+    """
 
     known: tuple[str, ...]
     at: datetime
+    earlier: tuple[datetime, ...] = ()
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -132,7 +136,10 @@ class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What the store keeps beside the credential. It never holds a secret."""
+    """What the store keeps beside the credential. It never holds a secret.
+
+    ``removed`` names the keys that were deleted lately: a list that lags may still show them.
+    """
 
     version: int = JOURNAL_VERSION
     epoch: int = 0
@@ -143,6 +150,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     lease: Lease | None = None
     intent: Intent | None = None
     retiring: Retiring | None = None
+    removed: tuple[str, ...] = ()
     delivered: dict[str, Delivery] = {}
 
     def encode(self) -> str:

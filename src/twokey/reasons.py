@@ -37,6 +37,7 @@ class Reason(StrEnum):
     # why it is refused
     GRACE = "grace", "LAST may still be in use by jobs in flight: its grace is not over."
     IN_USE = "in_use", "LAST was used lately: somebody still depends on it."
+    LAST_HELD = "last_held", "A destination holds LAST, and there is no working CURRENT to replace it."
     FOREIGN_KEY = "foreign_key", "There is a key that twokey did not make and the journal does not name."
     CANNOT_ATTRIBUTE = "cannot_attribute", "Nobody can tell which key is in use."
     ROLLED_BACK = "rolled_back", "The store holds another key than the journal calls CURRENT."

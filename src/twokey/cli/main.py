@@ -1,0 +1,95 @@
+"""The command ``twokey``. A command's module is imported when it is used, so that ``--help`` starts at once."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+
+from twokey import __version__
+from twokey.errors import ExitCode, TwokeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+COMMANDS = {
+    "rotate": "Rotate what is due; safe to run as often as you like.",
+    "plan": "Say what rotate would do, and why; change nothing.",
+    "status": "Show every key: its age, who holds it, what is due, what is wrong.",
+    "demo": "See the whole cycle on an AWS of its own; nothing to set up.",
+    "emulator": "Run that AWS as a server, to try your own configuration on.",
+}
+
+
+class Commands(click.Group):
+    """The commands by name, imported on first use."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """Name them in the order in which a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"twokey.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; name the nearest one for a misspelt name."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{name}'.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
+@click.version_option(__version__, "-V", "--version", prog_name="twokey", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Rotate the access keys of AWS IAM machine users so that nobody who depends on them notices.
+
+    Credentials and region come from where the AWS SDKs look. Exit codes: 0 done or nothing due, 1 something failed,
+    2 usage or configuration, 3 refused: a person should look.
+    """
+
+
+def main() -> None:
+    """Run ``twokey``."""
+    sys.exit(guarded(cli))
+
+
+def guarded(command: Callable[..., object]) -> int:
+    """Run a click command; the one place where an error becomes words and an exit code."""
+    try:
+        code = command(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TwokeyError as error:
+        from twokey.cli.render import show_error
+
+        show_error(error)
+        return int(error.exit_code)
+    except (KeyboardInterrupt, click.Abort) as error:
+        from twokey.cli.render import show_interrupted
+
+        show_interrupted()
+        return 143 if str(error) == "SIGTERM" else 130
+    except BrokenPipeError:
+        # The reader went away; what was done stands. Keep Python from complaining when it closes stdout.
+        sys.stderr.close()
+        return int(ExitCode.FAILED)
+    return code if isinstance(code, int) else int(ExitCode.DONE)

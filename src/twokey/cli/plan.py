@@ -1,0 +1,62 @@
+"""``twokey plan``: the same decisions as ``rotate``, nothing changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twokey.cli.session import ASKED, SELECTION, Flags, asked, options, settings, terminable
+
+if TYPE_CHECKING:
+    from twokey.fleet import Job
+    from twokey.results import Result
+
+
+@click.command("plan")
+@options(SELECTION, ASKED)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 4 where changes are planned.")
+def command(
+    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], detailed_exitcode: bool, **given: Any
+) -> int:
+    """Say what rotate would do, and why; change nothing."""
+    flags = Flags(**given)
+    wishes = asked(force=force, ignore_last_use=ignore_last_use, retire=retire)
+    wanted = settings(flags)
+
+    from twokey import documents, fleet, rotate
+    from twokey.apply import Done
+    from twokey.cli import render
+    from twokey.cli.session import Session
+    from twokey.errors import ExitCode, TwokeyError
+    from twokey.events import ignore
+    from twokey.results import exit_code, failed, rested
+
+    session = Session()
+    own_key = session.clients.own_key()
+    roster = session.roster(wanted, flags.users)
+    actions: dict[str, list[str]] = {}
+
+    def work(job: Job) -> Result:
+        try:
+            seen, decision = rotate.look(job.user, job.policy, session.world(job, own_key, ignore), wishes)
+        except TwokeyError as error:
+            return failed(job.user, error, Done(), None)
+        actions[job.user.name] = [str(action) for action in decision.actions]
+        return rested(seen, decision)
+
+    if len(roster.jobs) > wanted.max_users:
+        results = fleet.too_many(roster.jobs, wanted.max_users)
+    else:
+        with render.Progress(len(roster.jobs), quiet=flags.quiet) as progress, terminable():
+            results = fleet.run(roster.jobs, work, wanted.concurrency, progress.step)
+    results = [*results, *roster.failed]
+    steps = [actions.get(result.user.name, []) for result in results]
+    document = documents.plan_document(zip(results, steps, strict=True))
+    if flags.as_json:
+        render.say(documents.encode(document))
+    elif not flags.quiet:
+        render.show_results(results, steps)
+        render.show_summary(document.summary)
+    code = exit_code(results)
+    return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(steps) else code

@@ -1,0 +1,210 @@
+"""The only module that prints. Results go to stdout, everything else to stderr; a table only when a person looks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Self
+
+from twokey import durations
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.documents import StatusEntry
+    from twokey.errors import TwokeyError
+    from twokey.events import Event
+    from twokey.results import Result
+
+NOTHING = "-"
+MANY = 3
+"""From more users than this on, a progress bar is shown."""
+COLOURS = {
+    "rotated": "green",
+    "completed": "green",
+    "retired": "green",
+    "not_due": "dim",
+    "refused": "yellow",
+    "failed": "bold red",
+}
+
+
+def say(text: str = "") -> None:
+    """Print a result on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def tell(text: str) -> None:
+    """Print something for people on stderr."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def person_looks(stream: Any) -> bool:
+    """Say whether a stream is a terminal that a person looks at, and not a CI system's log."""
+    return bool(stream.isatty()) and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
+
+
+def show_error(error: TwokeyError) -> None:
+    """Print what happened, what state things are in, and what to do."""
+    tell(f"Error: {error.message}")
+    for part in (error.state, error.remedy):
+        if part:
+            tell(f"  {part}")
+
+
+def show_interrupted() -> None:
+    """Print what an interruption means."""
+    tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
+
+
+def show_event(event: Event) -> None:
+    """Print one step of a rotation (-v)."""
+    words = {"begin": "…", "done": "done", "failed": f"failed ({event.detail})", "note": event.detail}[event.phase]
+    tell(" ".join(part for part in (f"{event.user}:", event.step, event.subject, words) if part))
+
+
+def show_results(results: Sequence[Result], actions: Sequence[Sequence[str]] | None = None) -> None:
+    """Print how the run ended for each user; with ``actions``, what would be done."""
+    if person_looks(sys.stdout):
+        _results_table(results, actions)
+    else:
+        for index, result in enumerate(results):
+            say(line(result))
+            for action in actions[index] if actions else ():
+                say(f"  {result.user.name}: would {action}")
+    for result in results:
+        for warning in result.warnings:
+            tell(f"Warning: {result.user.name}: {warning}")
+
+
+def show_summary(counts: dict[str, int]) -> None:
+    """Print how many users ended how."""
+    said = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items() if count]
+    tell(", ".join(said) + "." if said else "Nothing to do.")
+
+
+def line(result: Result) -> str:
+    """Return one user's result as a line for a log."""
+    facts = [
+        f"CURRENT {result.current}" if result.current else "",
+        f"LAST {result.last}" if result.last else "",
+        f"removed {', '.join(result.removed)}" if result.removed else "",
+        f"next due {_time(result.next_due)}" if result.next_due else "",
+    ]
+    said = "; ".join(fact for fact in facts if fact)
+    return f"{result.user.name}: {result.outcome} ({result.reason}). {result.message}{f' [{said}]' if said else ''}"
+
+
+def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("user", "outcome", "CURRENT", "LAST", "next due"):
+        table.add_column(heading, no_wrap=heading != "user", overflow="fold")
+    table.add_column("what and why", overflow="fold")
+    for index, result in enumerate(results):
+        why = result.message
+        if actions and actions[index]:
+            why += "\n" + "\n".join(f"→ {action}" for action in actions[index])
+        table.add_row(
+            Text(result.user.name),
+            Text(result.outcome.replace("_", " "), style=COLOURS[result.outcome]),
+            Text(result.current or NOTHING),
+            Text(result.last or NOTHING),
+            Text(_time(result.next_due)),
+            Text(why),
+        )
+    Console().print(table)
+
+
+def show_status(entries: Sequence[StatusEntry]) -> None:
+    """Print each user's keys, who holds what, what is due, what is wrong."""
+    if person_looks(sys.stdout):
+        _status_table(entries)
+        return
+    for entry in entries:
+        say(f"{entry.user}: {entry.next}")
+        for key in entry.keys:
+            held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
+            state = "Active" if key.active else "Inactive"
+            say(f"  {entry.user}: {key.role} {key.id}, {state}, age {_age(key.age_seconds)}, {_use(key)}{held}")
+        for problem in entry.wrong:
+            say(f"  {entry.user}: wrong: {problem}")
+
+
+def _status_table(entries: Sequence[StatusEntry]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("user", "key", "role", "age", "last use", "held by", "next"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("key", "role"))
+    for entry in entries:
+        first = (entry.user, entry.next)
+        for key in entry.keys:
+            role = key.role if key.active else f"{key.role} (Inactive)"
+            row = (
+                first[0],
+                key.id,
+                role,
+                _age(key.age_seconds),
+                _use(key),
+                "\n".join(key.held_by) or NOTHING,
+                first[1],
+            )
+            table.add_row(*(Text(cell) for cell in row))
+            first = ("", "")
+        if not entry.keys:
+            table.add_row(Text(entry.user), NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, Text(entry.next))
+    console.print(table)
+    for entry in entries:
+        for problem in entry.wrong:
+            console.print(Text(f"{entry.user}: {problem}", style="yellow"))
+
+
+def _use(key: Any) -> str:
+    if key.last_used is None:
+        return "never used"
+    return f"used {_time(key.last_used)} for {key.last_used_service}"
+
+
+def _age(seconds: int) -> str:
+    from datetime import timedelta
+
+    return durations.show(timedelta(seconds=max(0, seconds)))
+
+
+def _time(moment: Any) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else NOTHING
+
+
+class Progress:
+    """A bar on stderr for more than a few users, when a person looks; otherwise nothing."""
+
+    def __init__(self, total: int, *, quiet: bool) -> None:
+        self._bar: Any = None
+        if total > MANY and not quiet and person_looks(sys.stderr):
+            from rich.console import Console
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("machine users", total=total)
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def step(self, _result: object) -> None:
+        """Count one user as done."""
+        if self._bar:
+            self._bar.advance(self._task)

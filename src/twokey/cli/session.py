@@ -1,0 +1,185 @@
+"""What every command shares: the options, the configuration they make, and the AWS edge of one run."""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from twokey.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from twokey.actions import Asked
+    from twokey.aws.clients import Clients
+    from twokey.aws.iam import Iam
+    from twokey.aws.sts import Sts
+    from twokey.config import Settings
+    from twokey.events import Listener
+    from twokey.fleet import Job, Roster
+    from twokey.model import MachineUser
+    from twokey.rotate import World
+
+DEFAULT_CONFIG = "twokey.yaml"
+
+SELECTION = (
+    click.argument("users", nargs=-1, metavar="[USER ...]"),
+    click.option("--path", metavar="PATH", help="Every user below this IAM path, such as /machine-users/."),
+    click.option("--store", metavar="URL", help="Where CURRENT is kept, such as secretsmanager:machine-users/{user}."),
+    click.option("--to", "deliver", metavar="URL", multiple=True, help="Another destination; may be repeated."),
+    click.option("--window", metavar="TIME", help="The longest that a key may live.  [default: 30d]"),
+    click.option("--grace", metavar="TIME", help="How long LAST keeps working.  [default: the period less its slack]"),
+    click.option("--idle", metavar="TIME", help="How long LAST must be unused.  [default: 1/15 of the period]"),
+    click.option("--soak", metavar="TIME", help="Make LAST Inactive this long before it is deleted.  [default: 0s]"),
+    click.option("--config", metavar="FILE", help=f"The configuration.  [default: {DEFAULT_CONFIG} here]"),
+    click.option("--max-users", type=click.IntRange(1), metavar="N", help="Refuse to touch more.  [default: 100]"),
+    click.option("--concurrency", type=click.IntRange(1, 64), metavar="N", help="Users at a time.  [default: 16]"),
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and the JSON object)."),
+    click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr."),
+)
+ASKED = (
+    click.option("--force", is_flag=True, help="Rotate although nothing is due; overrides nothing else."),
+    click.option("--ignore-last-use", is_flag=True, help="Accept that jobs in flight fail: skip grace and last use."),
+    click.option("--retire", metavar="KEY_ID", multiple=True, help="You say that this key may be removed."),
+)
+
+
+def options(*groups: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
+    """Put groups of options on a command, in the order in which help shows them."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed([option for group in groups for option in group]):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The options of ``SELECTION``, as they were typed."""
+
+    users: tuple[str, ...]
+    path: str | None
+    store: str | None
+    deliver: tuple[str, ...]
+    window: str | None
+    grace: str | None
+    idle: str | None
+    soak: str | None
+    config: str | None
+    max_users: int | None
+    concurrency: int | None
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+
+def settings(flags: Flags) -> Settings:
+    """Return what the flags or the configuration file ask for; raises ``UsageError``."""
+    from twokey import config
+
+    from_file = flags.config is not None or (flags.store is None and Path(DEFAULT_CONFIG).exists())
+    if not from_file:
+        return config.from_flags(
+            store=flags.store,
+            path=flags.path,
+            users=flags.users,
+            deliver=flags.deliver,
+            window=flags.window,
+            grace=flags.grace,
+            idle=flags.idle,
+            soak=flags.soak,
+            max_users=flags.max_users or config.MAX_USERS,
+            concurrency=flags.concurrency or config.CONCURRENCY,
+        )
+    file = flags.config or DEFAULT_CONFIG
+    given = ("path", "store", "deliver", "window", "grace", "idle", "soak")
+    alien = [f"--{'to' if name == 'deliver' else name}" for name in given if getattr(flags, name)]
+    if alien:
+        raise UsageError(
+            f"{alien[0]} does not go with a configuration file ({file}).",
+            remedy="Change it there, or give --store and the rest without the file.",
+        )
+    loaded = config.load(Path(file))
+    return replace(
+        loaded,
+        max_users=flags.max_users or loaded.max_users,
+        concurrency=flags.concurrency or loaded.concurrency,
+    )
+
+
+def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Asked:
+    """Return what was asked for beyond what is due; raises ``UsageError`` for what is no key id."""
+    import re
+
+    from twokey.actions import Asked
+
+    for key_id in retire:
+        if not re.fullmatch(r"[A-Z0-9]{16,128}", key_id):
+            raise UsageError(f"--retire: {key_id!r} is not an access key id.", remedy="It looks like AKIA… .")
+    return Asked(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
+
+
+class Session:
+    """The AWS edge of one run. Making it calls nothing."""
+
+    def __init__(self) -> None:
+        from twokey.aws.clients import Clients
+        from twokey.aws.iam import Iam
+        from twokey.aws.sts import Sts
+
+        self.run = uuid.uuid4().hex
+        self.clients: Clients = Clients(self.run)
+        self.iam: Iam = Iam(self.clients)
+        self.sts: Sts = Sts(self.clients)
+
+    def roster(self, settings: Settings, names: tuple[str, ...]) -> Roster:
+        """Find the selected users."""
+        from twokey.destinations import registry
+        from twokey.fleet import select
+
+        def fill(url: str, user: MachineUser) -> str:
+            return registry.fill(url, user=user.name, path=user.path, account=user.account)
+
+        return select(settings.selections, names, self.iam, fill)
+
+    def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
+        """Return all that the rotation of one user touches."""
+        from twokey.destinations import registry
+        from twokey.rotate import World
+
+        services = registry.Services(self.clients)
+        return World(
+            iam=self.iam,
+            sts=self.sts,
+            clock=self.clients.clock,
+            store=registry.open_store(job.store, services),
+            destinations=tuple(registry.open_destination(url, services) for url in job.deliver),
+            own_key=own_key,
+            run=self.run,
+            listener=listener,
+            wait=wait,
+        )
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C: begin nothing more, end what is under way; a second signal ends at once."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise KeyboardInterrupt("SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

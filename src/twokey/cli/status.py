@@ -1,0 +1,51 @@
+"""``twokey status``: every key, who holds it, what is due when, what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twokey.cli.session import SELECTION, Flags, options, settings, terminable
+
+if TYPE_CHECKING:
+    from twokey.documents import StatusEntry
+    from twokey.fleet import Job
+
+
+@click.command("status")
+@options(SELECTION)
+def command(**given: Any) -> int:
+    """Show every key: its age, who holds it, what is due, what is wrong. Writes nothing."""
+    flags = Flags(**given)
+    wanted = settings(flags)
+
+    from concurrent.futures import ThreadPoolExecutor
+
+    from twokey import documents, status
+    from twokey.cli import render
+    from twokey.cli.session import Session
+    from twokey.errors import ExitCode
+    from twokey.events import ignore
+
+    session = Session()
+    own_key = session.clients.own_key()
+    roster = session.roster(wanted, flags.users)
+
+    def work(job: Job) -> StatusEntry:
+        entry = status.status(job.user, job.policy, session.world(job, own_key, ignore))
+        progress.step(entry)
+        return entry
+
+    with (
+        render.Progress(len(roster.jobs), quiet=flags.quiet) as progress,
+        terminable(),
+        ThreadPoolExecutor(max_workers=wanted.concurrency) as pool,
+    ):
+        entries = list(pool.map(work, roster.jobs))
+    entries += [status.unknown(result) for result in roster.failed]
+    if flags.as_json:
+        render.say(documents.encode(documents.StatusDocument(entries)))
+    elif not flags.quiet:
+        render.show_status(entries)
+    return ExitCode.DONE if all(entry.readable for entry in entries) else ExitCode.FAILED

@@ -1,0 +1,156 @@
+"""The JSON documents that ``--json`` prints, and their published schemas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from twokey.actions import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twokey.results import Result
+
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+class DestinationEntry(msgspec.Struct, omit_defaults=True):
+    """How one destination ended: ``delivered``, ``held`` (had CURRENT already) or ``failed``, and why."""
+
+    destination: str
+    outcome: str
+    message: str | None = None
+
+
+class ResultEntry(msgspec.Struct):
+    """How the run ended for one machine user."""
+
+    account: str
+    user: str
+    path: str
+    outcome: str
+    reason: str
+    message: str
+    current: str | None
+    last: str | None
+    removed: list[str]
+    next_due: datetime | None
+    destinations: list[DestinationEntry]
+
+
+class ResultsDocument(msgspec.Struct):
+    """What ``twokey rotate --json`` prints."""
+
+    results: list[ResultEntry]
+    summary: dict[str, int]
+
+
+class PlanEntry(ResultEntry):
+    """What would be done for one machine user; ``outcome`` is what the run would end as."""
+
+    actions: list[str]
+
+
+class PlanDocument(msgspec.Struct):
+    """What ``twokey plan --json`` prints."""
+
+    results: list[PlanEntry]
+    summary: dict[str, int]
+
+
+class KeyEntry(msgspec.Struct):
+    """An access key as ``status`` sees it."""
+
+    id: str
+    role: str
+    active: bool
+    created: datetime
+    age_seconds: int
+    last_used: datetime | None
+    last_used_service: str | None
+    last_used_region: str | None
+    held_by: list[str]
+
+
+class StatusEntry(msgspec.Struct):
+    """One machine user: its keys, who holds what, what is due when, what is wrong."""
+
+    account: str
+    user: str
+    path: str
+    store: str
+    keys: list[KeyEntry]
+    destinations: list[DestinationEntry]
+    next_due: datetime | None
+    next: str
+    wrong: list[str]
+    readable: bool = True
+
+
+class StatusDocument(msgspec.Struct):
+    """What ``twokey status --json`` prints."""
+
+    users: list[StatusEntry]
+
+
+DOCUMENTS: dict[str, type] = {"rotate": ResultsDocument, "plan": PlanDocument, "status": StatusDocument}
+
+
+def encode(document: object) -> str:
+    """Return a document as JSON text for people and programs alike."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the document that the command ``name`` prints."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"twokey {name} --json",
+        **msgspec.json.schema(DOCUMENTS[name]),
+    }
+
+
+def results_document(results: Iterable[Result]) -> ResultsDocument:
+    """Return the document of a rotation."""
+    entries = [_entry(result) for result in results]
+    return ResultsDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def plan_document(results: Iterable[tuple[Result, list[str]]]) -> PlanDocument:
+    """Return the document of a plan: results that would be, and the actions for each."""
+    entries = [PlanEntry(**msgspec.structs.asdict(_entry(result)), actions=actions) for result, actions in results]
+    return PlanDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def summary(outcomes: Iterable[str]) -> dict[str, int]:
+    """Count the outcomes; every outcome is there, zero too."""
+    counts = dict.fromkeys(OUTCOMES, 0)
+    for outcome in outcomes:
+        counts[outcome] += 1
+    return counts
+
+
+def whole_seconds(moment: datetime | None) -> datetime | None:
+    """Return a moment without its fraction, as all documents show it."""
+    return moment.replace(microsecond=0) if moment else None
+
+
+def _entry(result: Result) -> ResultEntry:
+    return ResultEntry(
+        account=result.user.account,
+        user=result.user.name,
+        path=result.user.path,
+        outcome=result.outcome.value,
+        reason=result.reason.value,
+        message=result.message,
+        current=result.current or None,
+        last=result.last or None,
+        removed=list(result.removed),
+        next_due=whole_seconds(result.next_due),
+        destinations=[
+            DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations
+        ],
+    )

@@ -1,0 +1,192 @@
+"""Many machine users in one run: who is meant, how many at a time, and that one failure stops nobody else."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from twokey.actions import Outcome
+from twokey.errors import Failed, NotFound, TwokeyError, UsageError
+from twokey.model import MachineUser
+from twokey.reasons import Reason
+from twokey.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from twokey.aws.iam import Iam
+    from twokey.config import Selection
+    from twokey.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One user, its rules, and the URLs of its store and destinations."""
+
+    user: MachineUser
+    policy: Policy
+    store: str
+    deliver: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """Who was selected, and the results of those who could not even be found."""
+
+    jobs: tuple[Job, ...]
+    failed: tuple[Result, ...] = ()
+
+
+def select(
+    selections: Sequence[Selection],
+    names: Sequence[str],
+    iam: Iam,
+    fill: Callable[[str, MachineUser], str],
+) -> Roster:
+    """Find the users that the selections mean; with ``names``, only those of them.
+
+    Raises ``UsageError`` where two users would write the same place, or one user is selected twice, and ``Failed``
+    where nobody is selected at all.
+    """
+    jobs: list[Job] = []
+    named = _by_name([*names, *(name for selection in selections for name in selection.users)], iam)
+    asked = [name for name in named if name in names] if names else list(named)
+    missing = [_no_such_user(name) for name in asked if named[name] is None]
+    for selection in selections:
+        for user in _members(selection, names, named, iam):
+            places = (fill(selection.store, user), *(fill(url, user) for url in selection.deliver))
+            jobs.append(Job(user, selection.policy, places[0], places[1:]))
+    missing += _not_selected(names, jobs, missing)
+    if not jobs and not missing:
+        raise Failed(
+            "No machine user is selected.",
+            state="Nothing was changed.",
+            remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
+        )
+    check_distinct(jobs)
+    return Roster(tuple(jobs), tuple(missing))
+
+
+def _members(
+    selection: Selection, names: Sequence[str], named: dict[str, MachineUser | None], iam: Iam
+) -> Iterator[MachineUser]:
+    wanted = list(names or selection.users)
+    if names and selection.users:
+        wanted = [name for name in names if name in selection.users]
+    found = (
+        (named[name] for name in dict.fromkeys(wanted))
+        if names or selection.users
+        else iam.users(selection.path or "/")
+    )
+    for user in found:
+        if user and user.path.startswith(selection.path or "/") and not _excluded(user, selection):
+            yield user
+
+
+def _by_name(names: Sequence[str], iam: Iam) -> dict[str, MachineUser | None]:
+    """Read each named user once; None for one that does not exist."""
+    found: dict[str, MachineUser | None] = {}
+    for name in dict.fromkeys(names):
+        try:
+            found[name] = iam.user(name)
+        except NotFound:
+            found[name] = None
+    return found
+
+
+def _excluded(user: MachineUser, selection: Selection) -> bool:
+    return any(fnmatchcase(user.name, pattern) for pattern in selection.exclude)
+
+
+def _not_selected(names: Sequence[str], jobs: Sequence[Job], missing: list[Result]) -> list[Result]:
+    """Report each user that was named and that no entry of the configuration covers."""
+    known = {job.user.name for job in jobs} | {result.user.name for result in missing}
+    return [
+        Result(
+            MachineUser(name, "", "", "", ""),
+            Outcome.FAILED,
+            Reason.ERROR,
+            f"No entry of the configuration covers the user {name}. Nothing was changed for it.",
+        )
+        for name in dict.fromkeys(names)
+        if name not in known
+    ]
+
+
+def _no_such_user(name: str) -> Result:
+    return Result(
+        MachineUser(name, "", "", "", ""),
+        Outcome.FAILED,
+        Reason.ERROR,
+        f"There is no IAM user {name} in this account. Check the name and the account: aws sts get-caller-identity.",
+    )
+
+
+def check_distinct(jobs: Sequence[Job]) -> None:
+    """Raise ``UsageError`` if a user is selected twice or two would write the same place."""
+    users: dict[str, Job] = {}
+    places: dict[str, str] = {}
+    for job in jobs:
+        if job.user.name in users:
+            raise UsageError(
+                f"The user {job.user.name} is selected twice: for {users[job.user.name].store} and for {job.store}.",
+                state="Nothing was changed.",
+                remedy="Take it out of one of the entries (except: names users to leave out).",
+            )
+        users[job.user.name] = job
+        for place in (job.store, *job.deliver):
+            if place in places:
+                other = places[place]
+                who = f"{other} and {job.user.name}" if other != job.user.name else f"{job.user.name}, twice,"
+                raise UsageError(
+                    f"{who} would write the same place: {place}.",
+                    state="Nothing was changed.",
+                    remedy="Put {user} into its URL.",
+                )
+            places[place] = job.user.name
+
+
+def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
+    """Refuse every job: more are selected than may be touched in one run."""
+    message = (
+        f"{len(jobs)} users are selected, and one run may touch {most}. Nothing was changed. "
+        f"Check the path; if all are meant: --max-users {len(jobs)}."
+    )
+    return [Result(job.user, Outcome.REFUSED, Reason.TOO_MANY_USERS, message) for job in jobs]
+
+
+def run(
+    jobs: Sequence[Job],
+    work: Callable[[Job], Result],
+    concurrency: int,
+    progress: Callable[[Result], None] = lambda _: None,
+) -> list[Result]:
+    """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
+
+    An interruption (Ctrl-C) begins no further user, waits for those under way, and is raised again.
+    """
+    pool = ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user")
+    try:
+        futures = [pool.submit(_guarded, work, job, progress) for job in jobs]
+        return [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _guarded(work: Callable[[Job], Result], job: Job, progress: Callable[[Result], None]) -> Result:
+    try:
+        result = work(job)
+    except TwokeyError as error:
+        result = Result(job.user, Outcome.FAILED, Reason.ERROR, str(error))
+    except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops nobody else
+        # The text of an unforeseen exception may hold anything, a secret even: only its kind is told.
+        result = Result(
+            job.user,
+            Outcome.FAILED,
+            Reason.ERROR,
+            f"A defect in twokey ({type(error).__name__}). What was done stands; the next run goes on from there.",
+        )
+    progress(result)
+    return result

@@ -1,0 +1,78 @@
+"""IAM, the store and the destinations, read into one observation. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from twokey.errors import BadCredentials, NotFound, Refused, ServiceError
+from twokey.model import CannotTell, Observation
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twokey.destinations.base import Destination, Store
+    from twokey.model import Holding, MachineUser, Record
+    from twokey.ports import Iam
+
+
+def observe(
+    user: MachineUser,
+    iam: Iam,
+    store: Store,
+    destinations: Sequence[Destination],
+    own_key: str = "",
+    load: Callable[[], Record] | None = None,
+) -> Observation:
+    """Read all that a decision rests on. ``load`` reads the store in another way, such as under the lease.
+
+    IAM first, the store second: if another run finishes in between, the store shows a key that the list lacks, which
+    leads to a second look under the lease. The other way round the list would show a key that nobody can explain.
+
+    Raises ``Refused`` (unreadable) where the list or the store cannot be read, and ``BadCredentials`` or
+    ``NotFound`` (no such user) as they are.
+    """
+    try:
+        keys = iam.keys(user.name)
+    except (BadCredentials, NotFound):
+        raise
+    except ServiceError as error:
+        raise unreadable(error) from None
+    try:
+        record = (load or store.load)()
+    except BadCredentials:
+        raise
+    except ServiceError as error:
+        raise unreadable(error) from None
+    return Observation(
+        user=user,
+        keys=keys,
+        store=store.name,
+        record=record,
+        destinations={place.name: _holding(place) for place in destinations},
+        own_key=own_key,
+    )
+
+
+def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
+    """Add when these keys were last used; raises ``Refused`` where IAM does not tell."""
+    try:
+        found = {key_id: iam.last_use(key_id) for key_id in key_ids}
+    except BadCredentials:
+        raise
+    except ServiceError as error:
+        raise unreadable(error) from None
+    return replace(seen, last_used={**seen.last_used, **found})
+
+
+def unreadable(error: ServiceError) -> Refused:
+    """Return the refusal that an unreadable place means: unknown is never the same as empty."""
+    return Refused(Reason.UNREADABLE, error.message, state="Nothing was changed.", remedy=error.remedy)
+
+
+def _holding(place: Destination) -> Holding:
+    try:
+        return place.held()
+    except ServiceError as error:
+        return CannotTell(error.message)

@@ -1,0 +1,303 @@
+"""What is to be done for one machine user, decided from an observation alone. No I/O, no clock, no boto.
+
+Theory of operation
+-------------------
+Roles come from evidence, not from age. A key that the store holds is CURRENT. The key that the journal names as the
+former CURRENT is LAST. A key that appeared right after an intent of ours, and that nothing holds, is our stray. Every
+other key is foreign, and a person decides about it.
+
+``plan`` sorts the listed keys into these roles and asks a chain of rules, in order; the first that has something to
+say decides:
+
+1. ``unreadable``       the store cannot tell what it holds: refuse.
+2. ``own_key``          twokey runs with a key of this user: refuse, unless that is meant.
+3. ``user_remade``      the journal belongs to a deleted user of the same name: refuse.
+4. ``retire_held``      ``--retire`` names a key that something holds: refuse.
+5. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
+6. ``rolled_back``      the store holds another key than the journal says: refuse.
+7. ``without_current``  no key is both held and listed: create where there is room, refuse where nobody can tell.
+8. ``foreign``          there is a key of nobody's: refuse, naming it.
+9. ``at_rest``          nothing is due: deliver what is behind, begin a soak, or do nothing.
+10. ``make_room``       LAST stands in the way and may not go yet: refuse, or wait for the soak.
+
+What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
+
+A key is removed only when all of this is true: it is LAST by evidence (or our stray, or a person named it); nothing
+holds it; its grace is over, counted from the latest moment at which a destination stopped holding it; and it has not
+been used for ``idle``. The last use lags, so it can forbid a removal but never allow one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from twokey import durations
+from twokey.actions import (
+    Action,
+    Asked,
+    Commit,
+    Create,
+    Delete,
+    Deliver,
+    Outcome,
+    Plan,
+    RemoveStray,
+    Resume,
+)
+from twokey.model import CannotTell
+from twokey.reasons import Reason
+from twokey.removal import barred, soak
+from twokey.roles import Case, sort
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from twokey.model import AccessKey, Observation
+    from twokey.policy import Policy
+
+
+def plan(seen: Observation, policy: Policy, now: datetime, asked: Asked | None = None) -> Plan:
+    """Decide what is to be done. ``now`` is the services' time, never later than it really is."""
+    case = sort(seen, policy, now, asked or Asked())
+    for rule in RULES:
+        verdict = rule(case)
+        if verdict is not None:
+            return verdict
+    return rotation(case)
+
+
+def unreadable(case: Case) -> Plan | None:
+    """Refuse while the store does not tell which key it holds: unknown is never empty."""
+    holding = case.seen.record.holding
+    if isinstance(holding, CannotTell):
+        return case.refuse(Reason.UNREADABLE, f"{case.seen.store} cannot be read: {holding.why}")
+    return None
+
+
+def own_key(case: Case) -> Plan | None:
+    """Refuse to pull away the branch that twokey sits on."""
+    if case.policy.rotate_self or not case.seen.own_key or case.seen.key(case.seen.own_key) is None:
+        return None
+    return case.refuse(
+        Reason.OWN_KEY,
+        f"twokey itself runs with {case.seen.own_key}, a key of this user. Run it as another principal, "
+        "or set rotate_self: true for this user in twokey.yaml.",
+    )
+
+
+def user_remade(case: Case) -> Plan | None:
+    """Refuse where the journal speaks of another user of the same name."""
+    if not case.journal.user or case.journal.user == case.seen.user.id:
+        return None
+    return case.refuse(
+        Reason.USER_REMADE,
+        f"The journal in {case.seen.store} belongs to user id {case.journal.user}, but {case.seen.user.name} is now "
+        f"{case.seen.user.id}: the user was deleted and made again. If the old credential may go, delete what the "
+        "store holds (credential and journal) and run again.",
+    )
+
+
+def retire_held(case: Case) -> Plan | None:
+    """Refuse to retire what is in use by evidence."""
+    for key in case.retire:
+        holders = case.holders(key.id)
+        if holders:
+            return case.refuse(
+                Reason.RETIRE_HELD, f"{key.id} is, or may be, held by {', '.join(holders)}: jobs use it."
+            )
+    return None
+
+
+def unfinished(case: Case) -> Plan | None:
+    """Finish what an interrupted run began: its key is verified and in the store already."""
+    intent = case.journal.intent
+    if intent is None or case.current is None or not case.current.active or case.held in intent.known:
+        return None
+    deliver = (Deliver(tuple(case.seen.destinations)),) if case.seen.destinations else ()
+    return case.conclude(
+        Outcome.COMPLETED,
+        Reason.INTERRUPTED,
+        f"An interrupted run stored {case.held}; it is delivered and committed now.",
+        Resume(case.held),
+        *deliver,
+        Commit(case.last.id if case.last else ""),
+    )
+
+
+def rolled_back(case: Case) -> Plan | None:
+    """Refuse where the store and its journal contradict each other."""
+    said = case.journal.current
+    if not said or not case.held or said == case.held or said in case.asked.retire:
+        return None
+    return case.refuse(
+        Reason.ROLLED_BACK,
+        f"{case.seen.store} holds {case.held}, but its journal says that CURRENT is {said}: somebody wrote the store "
+        f"by hand. If {said} may go, run: twokey rotate {case.seen.user.name} --retire {said}. "
+        f"Otherwise put {said} back into the store.",
+    )
+
+
+def without_current(case: Case) -> Plan | None:
+    """Decide where no key is both held and listed: jobs have nothing that works."""
+    if case.current is not None:
+        return None
+    waiting = soak(case, case.retire[0]) if case.retire else None
+    if waiting:
+        return waiting
+    rest = tuple(key for key in case.seen.keys if key not in case.retire and key != case.stray)
+    if len(rest) < 2:
+        reason = Reason.KEY_GONE if case.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
+        return rotation(replace(case, reason=reason), message=_starting(case, reason, rest))
+    return case.need(*rest) or case.refuse(
+        Reason.CANNOT_ATTRIBUTE,
+        f"{case.seen.store} holds {'the deleted key ' + case.held if case.held else 'no key'}, and the user has "
+        f"{len(rest)}: {'; '.join(case.used(key) for key in rest)}. Nobody can tell which is in use. Put the one in "
+        "use into the store, or name the one that may go: "
+        f"twokey rotate {case.seen.user.name} --retire KEY_ID.",
+    )
+
+
+def _starting(case: Case, reason: Reason, rest: tuple[AccessKey, ...]) -> str:
+    becomes = f" {rest[0].id} becomes LAST." if rest else ""
+    gone = f" ({case.held})" if case.held else ""
+    return f"{reason.sentence.rstrip('.')}{gone}.{becomes}"
+
+
+def foreign(case: Case) -> Plan | None:
+    """Refuse while there is a key of nobody's; never touch it."""
+    if not case.foreign:
+        return None
+    one = case.foreign[0]
+    return case.need(*case.foreign) or case.refuse(
+        Reason.FOREIGN_KEY,
+        f"Not twokey's: {'; '.join(case.used(key) for key in case.foreign)}. {case.seen.store} holds "
+        f"{case.held} and the journal does not name {'it' if len(case.foreign) == 1 else 'them'}. Find out who uses "
+        f"it; when it may go: twokey rotate {case.seen.user.name} --retire {one.id}.",
+    )
+
+
+def at_rest(case: Case) -> Plan | None:
+    """Do what there is to do while no rotation is due, or while a destination still holds LAST."""
+    reason = _why_due(case)
+    behind = _behind(case)
+    if reason is not None and not (case.last and case.holders(case.last.id)):
+        return None
+    if behind and case.current and case.current.active:
+        return case.conclude(
+            Outcome.COMPLETED,
+            Reason.BEHIND,
+            f"{len(behind)} of the destinations did not hold {case.held}. Grace counts from this delivery.",
+            Resume(case.held),
+            Deliver(behind),
+            Commit(case.last.id if case.last else "", renew=False),
+        )
+    if reason is not None:
+        return None
+    return _retiring(case) or _early_soak(case) or _resting(case)
+
+
+def _why_due(case: Case) -> Reason | None:
+    due = case.next_due
+    if case.current and not case.current.active:
+        return Reason.CURRENT_INACTIVE
+    if case.journal.intent:
+        return Reason.INTERRUPTED
+    if due and case.now >= due:
+        return Reason.DUE
+    return Reason.FORCED if case.asked.force else None
+
+
+def _behind(case: Case) -> tuple[str, ...]:
+    """Name the destinations that do not hold CURRENT, by what they say or by what they were last given."""
+    return tuple(name for name in case.seen.destinations if case.holds(name) != case.held)
+
+
+def _retiring(case: Case) -> Plan | None:
+    """Retire what a person named, although no rotation is due."""
+    if not case.retire:
+        return None
+    waiting = soak(case, case.retire[0])
+    if waiting:
+        return waiting
+    names = ", ".join(key.id for key in case.retire)
+    return case.conclude(
+        Outcome.RETIRED,
+        Reason.RETIRE_ASKED,
+        f"{names} goes because you said that it may.",
+        *(Delete(key.id) for key in case.retire),
+        Commit(case.last.id if case.last else "", renew=False),
+    )
+
+
+def _early_soak(case: Case) -> Plan | None:
+    """Begin the soak so early that the rotation is not late, if LAST may go by then."""
+    if not case.policy.soak or case.last is None or not case.last.active or case.next_due is None:
+        return None
+    if case.now < max(case.grace_over, case.next_due - case.policy.soak):
+        return None
+    bar = barred(case, case.last)
+    if bar is not None:
+        return bar if bar.needs else None
+    return soak(case, case.last)
+
+
+def _resting(case: Case) -> Plan:
+    due = case.next_due
+    left = f" It is due in {durations.show(due - case.now)}." if due else ""
+    return case.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, Reason.NOT_DUE.sentence + left)
+
+
+def make_room(case: Case) -> Plan | None:
+    """Hold up a rotation while LAST stands in its way and may not go."""
+    if case.retire:
+        waiting = soak(case, case.retire[0])
+        if waiting:
+            return waiting
+    if case.last is None:
+        return None
+    return barred(case, case.last) or soak(case, case.last)
+
+
+def rotation(case: Case, message: str = "") -> Plan:
+    """Remove what may go, create, verify, store, deliver, commit."""
+    reason = case.reason if case.current is None else _why_due(case) or Reason.RETIRE_ASKED
+    removals: list[Action] = [RemoveStray(case.stray.id)] if case.stray else []
+    removals += [Delete(key.id) for key in case.retire]
+    successor_of = case.current or case.last
+    if case.current is not None and case.last is not None:
+        removals.append(Delete(case.last.id))
+    deliver = (Deliver(tuple(case.seen.destinations)),) if case.seen.destinations else ()
+    return case.conclude(
+        Outcome.ROTATED,
+        reason,
+        message or _rotating(case, reason),
+        *removals,
+        Create(tuple(key.id for key in case.seen.keys)),
+        *deliver,
+        Commit(successor_of.id if successor_of else ""),
+    )
+
+
+def _rotating(case: Case, reason: Reason) -> str:
+    parts = [reason.sentence]
+    if case.stray:
+        parts.append(f"The stray {case.stray.id} of the interrupted run is removed.")
+    if case.last and case.asked.ignore_last_use:
+        parts.append(f"You accept that jobs which still use {case.last.id} fail.")
+    return " ".join(parts)
+
+
+RULES: tuple[Callable[[Case], Plan | None], ...] = (
+    unreadable,
+    own_key,
+    user_remade,
+    retire_held,
+    unfinished,
+    rolled_back,
+    without_current,
+    foreign,
+    at_rest,
+    make_room,
+)

@@ -1,0 +1,145 @@
+"""How a run ended for each user: what people and programs read afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twokey.actions import Outcome
+from twokey.apply import Delivered, Done
+from twokey.errors import (
+    AccessDenied,
+    Conflict,
+    DeliveryFailed,
+    ExitCode,
+    LeaseHeld,
+    NotVerified,
+    Refused,
+    Rejected,
+    TwokeyError,
+)
+from twokey.model import CannotTell, Held, account_of
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from twokey.actions import Plan
+    from twokey.model import Journal, MachineUser, Observation
+    from twokey.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How the run ended for one user; the JSON output is made of these."""
+
+    user: MachineUser
+    outcome: Outcome
+    reason: Reason
+    message: str
+    current: str = ""
+    last: str = ""
+    removed: tuple[str, ...] = ()
+    next_due: datetime | None = None
+    destinations: tuple[Delivered, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def rested(seen: Observation, decision: Plan) -> Result:
+    """Return the result of a run that changed nothing."""
+    return Result(
+        seen.user,
+        decision.outcome,
+        decision.reason,
+        decision.message,
+        decision.current,
+        decision.last,
+        next_due=decision.next_due,
+        destinations=standing(seen, decision.current),
+        warnings=warnings(seen),
+    )
+
+
+def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, journal: Journal) -> Result:
+    """Return the result of a run that performed all that it planned."""
+    current = done.created or decision.current
+    since = journal.committed if journal.current == current else None
+    removed = tuple(done.removed)
+    last = journal.last if journal.current == current else decision.last
+    return Result(
+        seen.user,
+        decision.outcome,
+        decision.reason,
+        decision.message,
+        current,
+        "" if last in removed else last,
+        removed,
+        since + policy.period - policy.slack if since else decision.next_due,
+        tuple(done.delivered) or standing(seen, current),
+        warnings(seen),
+    )
+
+
+def failed(user: MachineUser, error: TwokeyError, done: Done, seen: Observation | None) -> Result:
+    """Return the result of a run that an error ended. It tells what was done all the same."""
+    outcome, reason = _meaning(error, done)
+    journal = seen.record.journal if seen else None
+    return Result(
+        user,
+        outcome,
+        reason,
+        str(error),
+        done.created if done.delivered else (journal.current if journal else ""),
+        journal.last if journal and journal.last not in done.removed else "",
+        tuple(done.removed),
+        destinations=tuple(done.delivered),
+    )
+
+
+def _meaning(error: TwokeyError, done: Done) -> tuple[Outcome, Reason]:
+    if done.effects == 0:
+        match error:
+            case Refused(reason=reason):
+                return Outcome.REFUSED, reason
+            case LeaseHeld():
+                return Outcome.REFUSED, Reason.LEASE_HELD
+            case AccessDenied() | Rejected():
+                return Outcome.REFUSED, Reason.PREFLIGHT
+    return Outcome.FAILED, _why_failed(error)
+
+
+def _why_failed(error: TwokeyError) -> Reason:
+    kinds = {
+        NotVerified: Reason.NOT_VERIFIED,
+        DeliveryFailed: Reason.DELIVERY_FAILED,
+        Conflict: Reason.LEASE_LOST,
+    }
+    return next((reason for kind, reason in kinds.items() if isinstance(error, kind)), Reason.ERROR)
+
+
+def standing(seen: Observation, current: str) -> tuple[Delivered, ...]:
+    """Name the store and the destinations that hold CURRENT already, as far as anybody can tell."""
+    places = {seen.store: seen.record.holding, **seen.destinations}
+    given = {name: delivery.key for name, delivery in seen.record.journal.delivered.items()}
+    return tuple(
+        Delivered(name, "held")
+        for name, holding in places.items()
+        if holding == Held(current) or (isinstance(holding, CannotTell) and given.get(name) == current)
+    )
+
+
+def warnings(seen: Observation) -> tuple[str, ...]:
+    """Say what is odd but no reason to stop: a key id that carries another account than the user's."""
+    odd = [key.id for key in seen.keys if (account_of(key.id) or seen.user.account) != seen.user.account]
+    return tuple(
+        f"{key_id} carries account {account_of(key_id)}, but the user belongs to {seen.user.account}." for key_id in odd
+    )
+
+
+def exit_code(results: Iterable[Result]) -> ExitCode:
+    """Return what a whole run's exit status is: failed beats refused, refused beats done."""
+    outcomes = {result.outcome for result in results}
+    if Outcome.FAILED in outcomes:
+        return ExitCode.FAILED
+    return ExitCode.REFUSED if Outcome.REFUSED in outcomes else ExitCode.DONE

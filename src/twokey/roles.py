@@ -1,0 +1,161 @@
+"""Every listed key sorted into its role: CURRENT, LAST, a stray of ours, foreign, or named by a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from twokey import durations
+from twokey.actions import Action, Asked, Outcome, Plan
+from twokey.model import CannotTell, Held
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from twokey.model import AccessKey, Journal, Observation
+    from twokey.policy import Policy
+
+CREATION_WINDOW = timedelta(seconds=60)
+"""A key made by an intent of ours is created within this time after the intent was written."""
+TICK = timedelta(seconds=1)
+"""The resolution of IAM's ``CreateDate``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An observation with every listed key sorted into its role."""
+
+    seen: Observation
+    policy: Policy
+    now: datetime
+    asked: Asked
+    held: str
+    current: AccessKey | None
+    last: AccessKey | None
+    stray: AccessKey | None
+    foreign: tuple[AccessKey, ...]
+    retire: tuple[AccessKey, ...]
+    reason: Reason = field(default=Reason.DUE)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal as it was read."""
+        return self.seen.record.journal
+
+    @property
+    def committed(self) -> datetime | None:
+        """When CURRENT began to be CURRENT: the commit that the journal records for it, or its creation."""
+        if self.current is None:
+            return None
+        if self.journal.current == self.held and self.journal.committed:
+            return self.journal.committed
+        return self.current.created
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next rotation is due: the latest commit plus the period less slack."""
+        return self.committed + self.policy.period - self.policy.slack if self.committed else None
+
+    @property
+    def grace_over(self) -> datetime:
+        """When every job that may have read LAST from any destination has had its grace."""
+        moments = [delivery.at for delivery in self.journal.delivered.values()]
+        moments += [self.committed] if self.committed else []
+        return max(moments) + self.policy.grace if moments else self.now
+
+    def holds(self, name: str) -> str:
+        """Say which key a destination holds: its own word first, else what it was last given, else ``?``."""
+        holding = self.seen.destinations[name]
+        if isinstance(holding, CannotTell):
+            given = self.journal.delivered.get(name)
+            return given.key if given else "?"
+        return holding.key_id if isinstance(holding, Held) else ""
+
+    def holders(self, key_id: str) -> tuple[str, ...]:
+        """Name every place that holds this key, or may hold it."""
+        store = (self.seen.store,) if self.held == key_id else ()
+        return store + tuple(name for name in self.seen.destinations if self.holds(name) in ("?", key_id))
+
+    def conclude(self, outcome: Outcome, reason: Reason, message: str = "", *actions: Action) -> Plan:
+        """Return the plan that these actions make."""
+        return Plan(
+            outcome,
+            reason,
+            message or reason.sentence,
+            actions,
+            current=self.current.id if self.current else "",
+            last=self.last.id if self.last else "",
+            next_due=self.next_due,
+        )
+
+    def refuse(self, reason: Reason, message: str) -> Plan:
+        """Return the decision to do nothing and to call a person."""
+        return self.conclude(Outcome.REFUSED, reason, message)
+
+    def need(self, *keys: AccessKey) -> Plan | None:
+        """Ask for the last uses that are not known yet."""
+        unknown = tuple(key.id for key in keys if key.id not in self.seen.last_used)
+        if not unknown:
+            return None
+        return replace(self.refuse(Reason.UNREADABLE, "The last use of a key is not known yet."), needs=unknown)
+
+    def used(self, key: AccessKey) -> str:
+        """Say when a key was last used, for a person."""
+        use = self.seen.last_used.get(key.id)
+        if use is None or use.at is None:
+            return f"{key.id} ({_status(key)}, never used as far as IAM knows)"
+        ago = durations.show(max(self.now - use.at, timedelta(0)))
+        return f"{key.id} ({_status(key)}, last used {ago} ago for {use.service} in {use.region})"
+
+
+def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case:
+    """Sort the listed keys into roles."""
+    journal = seen.record.journal
+    listed = tuple(key for key in seen.keys if key.id not in journal.removed)
+    held = seen.record.holding.key_id if isinstance(seen.record.holding, Held) else ""
+    current = next((key for key in listed if key.id == held), None)
+    retire = tuple(key for key in listed if key.id in asked.retire)
+    others = tuple(key for key in listed if key.id != held and key not in retire)
+    stray = _stray(others, journal, _shown(seen))
+    others = tuple(key for key in others if key != stray)
+    last = _last(others, current, journal, held)
+    foreign = tuple(key for key in others if key != last)
+    seen = replace(seen, keys=listed)
+    return Case(seen, policy, now, asked, held, current, last, stray, foreign, retire)
+
+
+def _shown(seen: Observation) -> set[str]:
+    return {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
+
+
+def _stray(others: tuple[AccessKey, ...], journal: Journal, shown: set[str]) -> AccessKey | None:
+    """Find the one key that our open intent explains and nothing holds. Two candidates explain nothing."""
+    intent = journal.intent
+    if intent is None:
+        return None
+    attempts = (intent.at, *intent.earlier)
+    made = [
+        key
+        for key in others
+        if key.id not in intent.known
+        and key.id not in shown
+        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)
+    ]
+    return made[0] if len(made) == 1 else None
+
+
+def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Journal, held: str) -> AccessKey | None:
+    """Find LAST: named by the journal; without a journal the older of two keys of which the store holds the newer."""
+    by_id = {key.id: key for key in others}
+    if current is None:
+        return others[0] if len(others) == 1 else None
+    if journal.intent and held not in journal.intent.known:
+        return by_id.get(journal.current) or next((by_id[k] for k in journal.intent.known if k in by_id), None)
+    if journal.current:
+        return by_id.get(journal.last)
+    older = [key for key in others if key.created < current.created]
+    return older[0] if len(others) == 1 and older else None
+
+
+def _status(key: AccessKey) -> str:
+    return "Active" if key.active else "Inactive"

@@ -1,0 +1,118 @@
+"""What one machine user looks like now: every key with its role, age, last use and holders, and what is wrong."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey import durations
+from twokey.actions import Asked, Outcome
+from twokey.documents import DestinationEntry, KeyEntry, StatusEntry, whole_seconds
+from twokey.errors import TwokeyError
+from twokey.lease import blocks
+from twokey.model import Held, NotHeld
+from twokey.observe import observe, with_last_use
+from twokey.plan import plan
+from twokey.results import warnings
+from twokey.roles import sort
+
+if TYPE_CHECKING:
+    from twokey.actions import Plan
+    from twokey.model import AccessKey, Holding, MachineUser, Observation
+    from twokey.policy import Policy
+    from twokey.results import Result
+    from twokey.roles import Case
+    from twokey.rotate import World
+
+
+def status(user: MachineUser, policy: Policy, world: World) -> StatusEntry:
+    """Read all that can be known of one user; what cannot be read is said under ``wrong``."""
+    try:
+        seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
+        seen = with_last_use(seen, world.iam, [key.id for key in seen.keys])
+    except TwokeyError as error:
+        return _empty(user, world.store.name, str(error))
+    now = world.clock.now()
+    case = sort(seen, policy, now, Asked())
+    decision = plan(seen, policy, now)
+    return StatusEntry(
+        account=user.account,
+        user=user.name,
+        path=user.path,
+        store=seen.store,
+        keys=[_key(case, key) for key in sorted(seen.keys, key=lambda key: key.created)],
+        destinations=[_place(case, name, holding) for name, holding in _places(seen)],
+        next_due=whole_seconds(decision.next_due),
+        next=_next(decision, case, world),
+        wrong=_wrong(decision, case, world),
+    )
+
+
+def unknown(result: Result) -> StatusEntry:
+    """Return the entry of a user that could not be found."""
+    return _empty(result.user, "", result.message)
+
+
+def _empty(user: MachineUser, store: str, problem: str) -> StatusEntry:
+    return StatusEntry(
+        user.account, user.name, user.path, store, [], [], None, "cannot be read", [problem], readable=False
+    )
+
+
+def _places(seen: Observation) -> list[tuple[str, Holding]]:
+    return [(seen.store, seen.record.holding), *seen.destinations.items()]
+
+
+def _key(case: Case, key: AccessKey) -> KeyEntry:
+    use = case.seen.last_used[key.id]
+    return KeyEntry(
+        id=key.id,
+        role=role(case, key),
+        active=key.active,
+        created=key.created,
+        age_seconds=int((case.now - key.created).total_seconds()),
+        last_used=use.at,
+        last_used_service=use.service or None,
+        last_used_region=use.region or None,
+        held_by=[name for name, holding in _places(case.seen) if holding == Held(key.id)],
+    )
+
+
+def role(case: Case, key: AccessKey) -> str:
+    """Return the word for what this key is."""
+    if key.id in case.journal.removed:
+        return "removed"
+    roles = {"CURRENT": case.current, "LAST": case.last, "stray": case.stray}
+    return next((word for word, one in roles.items() if one == key), "foreign")
+
+
+def _place(case: Case, name: str, holding: Holding) -> DestinationEntry:
+    if holding == Held(case.held):
+        return DestinationEntry(name, "held")
+    if isinstance(holding, Held):
+        return DestinationEntry(name, "behind", f"holds {holding.key_id}")
+    if isinstance(holding, NotHeld):
+        return DestinationEntry(name, "empty")
+    return DestinationEntry(name, "cannot_tell", holding.why)
+
+
+def _next(decision: Plan, case: Case, world: World) -> str:
+    lease = case.journal.lease
+    if lease and blocks(lease, world.run, case.now):
+        return f"being rotated now, by process {lease.process} on {lease.host.split(maxsplit=1)[0]}"
+    if decision.outcome is Outcome.REFUSED:
+        return "stopped: a person should look"
+    if decision.outcome is Outcome.NOT_DUE and decision.next_due:
+        return f"due in {durations.show(decision.next_due - case.now)}"
+    return f"due now ({decision.reason})"
+
+
+def _wrong(decision: Plan, case: Case, world: World) -> list[str]:
+    lease = case.journal.lease
+    if lease and blocks(lease, world.run, case.now):
+        return []
+    problems = list(warnings(case.seen))
+    if decision.outcome is Outcome.REFUSED:
+        problems.append(decision.message)
+    if case.journal.intent:
+        problems.append("An interrupted run left its work open; the next run finishes it.")
+    return problems
