@@ -20,6 +20,7 @@ from twokey.errors import (
     Rejected,
     ServiceError,
     Throttled,
+    TwokeyError,
     Unreachable,
 )
 
@@ -75,7 +76,9 @@ def translate(error: Exception, *, action: str, resource: str) -> ServiceError:
         )
     if isinstance(error, boto.NoRegionError):
         return Rejected(
-            "No AWS region is set.", state="Nothing was called.", remedy="Set AWS_REGION, or a region in the profile."
+            "No AWS region is set.",
+            state="Nothing was called.",
+            remedy="Set AWS_DEFAULT_REGION, or a region in the profile.",
         )
     if isinstance(error, _NOTHING_SENT):
         return Unreachable(
@@ -83,7 +86,7 @@ def translate(error: Exception, *, action: str, resource: str) -> ServiceError:
             state="The request was not sent.",
             remedy="Check the network, proxy settings and AWS_ENDPOINT_URL, then run again.",
         )
-    if isinstance(error, (boto.ParamValidationError, boto.UnknownServiceError, boto.InvalidRegionError, ValueError)):
+    if isinstance(error, (boto.ParamValidationError, boto.UnknownServiceError, boto.InvalidRegionError)):
         return Rejected(f"{action}: {_first_line(error)}", state="The request was not sent.")
     return Ambiguous(
         f"{action} on {resource}: no clear answer ({type(error).__name__}: {_first_line(error)}).",
@@ -132,10 +135,16 @@ def _about_credentials(code: str, message: str) -> BadCredentials | None:
 
 @contextmanager
 def calling(action: str, resource: str) -> Iterator[None]:
-    """Translate whatever botocore raises inside the block; ``action`` is an IAM action such as ``ssm:PutParameter``."""
+    """Translate whatever botocore raises inside the block; ``action`` is an IAM action such as ``ssm:PutParameter``.
+
+    Not all of it derives from botocore's base class (an answer that cannot be parsed does not): whatever is unknown
+    proves nothing, and is ``Ambiguous``.
+    """
     try:
         yield
-    except (boto.BotoCoreError, boto.ClientError) as error:
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  see above
         raise translate(error, action=action, resource=resource) from None
 
 

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.clock import ServiceClock
-from twokey.errors import BadCredentials
+from twokey.errors import BadCredentials, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,7 +81,14 @@ class Clients:
         key = (service, region, once)
         with self._lock:
             if key not in self._clients:
-                self._clients[key] = self._make(service, region, once=once)
+                try:
+                    self._clients[key] = self._make(service, region, once=once)
+                except ValueError as error:
+                    raise Rejected(
+                        f"No client for {service} can be made: {error}.",
+                        state="Nothing was called.",
+                        remedy="Check the region and AWS_ENDPOINT_URL.",
+                    ) from None
             return self._clients[key]
 
     def _make(self, service: str, region: str | None, *, once: bool) -> botocore.client.BaseClient:

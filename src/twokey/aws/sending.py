@@ -1,0 +1,95 @@
+"""Requests whose effect is known afterwards: it took place, it did not, or nobody can tell.
+
+botocore's own repetitions forget what an earlier attempt may have done: after a lost answer a repeated request
+can be throttled, refused or denied, and that error would seem to prove that nothing happened. Here each attempt
+is one request, and what the first ones left open is remembered.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name
+
+from twokey.aws.answers import calling
+from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
+from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
+
+if TYPE_CHECKING:
+    from twokey.aws.clients import Clients
+
+PATIENCE = CALL_LIMIT - CONNECT_TIMEOUT - READ_TIMEOUT
+"""Seconds after which a request is not sent again, so that all of it ends within ``CALL_LIMIT``."""
+LONGEST_PAUSE = 5.0
+
+
+class Sender:
+    """Sends requests to one service in one region, again where that does no harm: each must be repeatable."""
+
+    def __init__(self, clients: Clients, service: str, region: str | None = None) -> None:
+        self._clients = clients
+        self._service = service
+        self._region = region
+
+    def send(self, operation: str, resource: str, *, effect: bool = True, secret: str = "", **parameters: Any) -> Any:
+        """Send ``operation`` (such as ``PutParameter``) about ``resource`` and return the answer.
+
+        Raises the errors of ``twokey.errors``. Where ``effect`` is true, every error but ``Ambiguous`` proves that
+        no attempt had an effect. ``secret`` is struck out of what AWS says, should it repeat it.
+        """
+        clock = self._clients.clock
+        deadline = clock.monotonic() + PATIENCE
+        doubtful = False
+        unanswered = 0
+        pause = 0.1
+        while True:
+            answer, failure = self._once(operation, resource, secret, parameters)
+            if failure is None:
+                return answer
+            doubtful = effect and (doubtful or isinstance(failure, Ambiguous))
+            unanswered += isinstance(failure, (Ambiguous, Unreachable))
+            again = isinstance(failure, (Ambiguous, Unreachable, Throttled)) and unanswered < ATTEMPTS
+            if not again or clock.monotonic() + pause > deadline:
+                raise _in_doubt(failure) if doubtful else failure
+            # Spread apart what would otherwise come back at the same moment.
+            clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _once(
+        self, operation: str, resource: str, secret: str, parameters: dict[str, Any]
+    ) -> tuple[Any, ServiceError | None]:
+        try:
+            with calling(f"{self._service}:{operation}", resource):
+                client = self._clients.client(self._service, self._region, once=True)
+                answer = getattr(client, xform_name(operation))(**parameters)
+        except ServiceError as error:
+            failure = error
+        else:
+            # Of a JSON answer that was cut off botocore makes an empty one, without an error.
+            if answer.keys() - {"ResponseMetadata"}:
+                return answer, None
+            return None, _cut_off(self._service, operation, resource)
+        failure.__context__ = None  # botocore's error carries the answer's body
+        if secret:
+            failure.message = failure.message.replace(secret, "(secret)")
+            failure.args = (failure.message,)
+        return None, failure
+
+
+def _cut_off(service: str, operation: str, resource: str) -> Ambiguous:
+    return Ambiguous(
+        f"{service}:{operation} on {resource}: the answer was incomplete.",
+        state="It may have taken effect.",
+        remedy="Run again: the next run finds out and goes on.",
+    )
+
+
+def _in_doubt(failure: ServiceError) -> Ambiguous:
+    if isinstance(failure, Ambiguous):
+        return failure
+    return Ambiguous(
+        f"An answer was lost, and the repeated request was refused: {failure.message}",
+        state="It may have taken effect.",
+        remedy=failure.remedy or "Run again: the next run finds out and goes on.",
+    )

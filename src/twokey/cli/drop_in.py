@@ -1,0 +1,104 @@
+"""The command ``iam-credential-rotation``: a drop-in for the tool of that name (version 0.2.2)."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twokey import __version__, config, drop_in
+from twokey.drop_in.output import OutFile, StandardOutput
+from twokey.errors import TwokeyError
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from twokey.drop_in.output import Output
+    from twokey.model import Credential
+
+NAME = "iam-credential-rotation"
+
+
+@click.command(name=NAME, no_args_is_help=True)
+@click.version_option(__version__, prog_name=NAME, message="%(prog)s, version %(version)s (twokey)")
+@click.option("-o", "--outfile", metavar="FILE", help="Write the credentials to FILE (mode 0600), not to stdout.")
+@click.option(
+    "--max-users",
+    type=click.IntRange(min=1),
+    default=drop_in.MAX_USERS,
+    show_default=True,
+    help="Refuse, before any change, to touch more users.",
+)
+@click.argument("path")
+def main(path: str, outfile: str | None, max_users: int) -> None:
+    """Give every IAM user below PATH a new access key, and print the new keys as JSON.
+
+    Of two keys the older one is deleted first, so the key before the new one keeps working until the next run.
+    Store the output at once: each secret is shown only this one time.
+    """
+    signals = Signals()
+    try:
+        done = _run(drop_in.prefix(path), outfile, max_users, signals)
+    except TwokeyError as error:
+        _say(f"Error: {error}")
+        sys.exit(signals.exit_code or error.exit_code)
+    sys.exit(signals.exit_code or (0 if done else 1))
+
+
+def _run(path: str, outfile: str | None, max_users: int, signals: Signals) -> bool:
+    output = _output(outfile)
+    try:
+        # Importing botocore takes the most time of the start, and a wrong argument needs none of it.
+        from twokey.aws.clients import Clients
+
+        clients = Clients(f"{NAME}-{uuid.uuid4().hex[:8]}")
+        job = drop_in.prepare(clients, path, max_users)
+        signals.held = True
+        return drop_in.perform(job, output, say=_say, mask=_mask, stop=signals.stop)
+    finally:
+        output.discard()
+
+
+def _output(outfile: str | None) -> Output:
+    stdout = StandardOutput(sys.stdout)
+    return stdout if outfile is None else OutFile(Path(outfile), stdout, _warn)
+
+
+class Signals:
+    """Ends the process at a signal; once ``held`` is set, between two steps: a secret is handed over first."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.held = False
+        self.exit_code = 0
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._note)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self.exit_code = 128 + number
+        self.stop.set()
+        if not self.held:
+            raise SystemExit(self.exit_code)
+
+
+def _say(message: str) -> None:
+    # A broken stderr must not keep the credentials from being handed over.
+    with contextlib.suppress(OSError):
+        click.echo(message, err=True)
+
+
+def _warn(message: str) -> None:
+    _say(f"Warning: {message}")
+
+
+def _mask(credential: Credential) -> None:
+    """Tell GitHub Actions what to hide in its log; other systems mask what they were given, and this is new."""
+    if config.on_github_actions():
+        _say(f"::add-mask::{credential.access_key_id}")
+        _say(f"::add-mask::{credential.reveal()}")

@@ -1,0 +1,204 @@
+"""Where the new credentials go: standard output, or a file that was made sure of before anything changed.
+
+A secret exists exactly once. So each is written down as soon as it is known where there is a file, and when the
+place that was asked for fails in the end, another one is found, and said.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from twokey.errors import Failed, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TextIO
+
+    from twokey.model import Credential
+
+    Results = Mapping[str, Credential]
+
+_PREFIX = ".iam-credential-rotation-"
+
+
+def as_json(results: Results) -> str:
+    """Return the credentials in the origin tool's shape: an object by user name, indent 2, no newline at its end."""
+    pairs = {
+        user: {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
+        for user, credential in results.items()
+    }
+    return json.dumps(pairs, indent=2)
+
+
+class Output(Protocol):
+    """A place for the credentials of one run."""
+
+    def keep(self, results: Results) -> None:
+        """Write down what there is so far. Raises ``Failed`` where that is not possible any more."""
+        ...
+
+    def finish(self, results: Results) -> None:
+        """Make the results visible; raises ``Failed`` where they ended up in another place than was asked for."""
+        ...
+
+    def discard(self) -> None:
+        """Leave nothing behind but what ``finish`` made visible."""
+        ...
+
+
+class StandardOutput:
+    """Prints once, at the end. If nobody takes it, a file that only its owner can read does."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        """Take the stream; raises ``UsageError`` where it is closed."""
+        if stream is None or stream.closed:
+            raise UsageError("Standard output is closed, so the credentials would be lost.", state="Nothing changed.")
+        self._stream = stream
+
+    def keep(self, results: Results) -> None:
+        """Nothing can be taken back from standard output, so nothing is printed before the end."""
+
+    def finish(self, results: Results) -> None:
+        """Print the credentials; raises ``Failed`` that names the file where they had to go instead."""
+        try:
+            self._stream.write(as_json(results) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._silence()
+            reason = error.strerror if isinstance(error, OSError) else None
+            raise _rescued(results, reason or "it is closed") from None
+
+    def discard(self) -> None:
+        """Nothing is left behind."""
+
+    def _silence(self) -> None:
+        """Keep the interpreter from failing once more when it flushes what could not be written."""
+        with contextlib.suppress(OSError, ValueError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, self._stream.fileno())
+            os.close(null)
+
+
+def _rescued(results: Results, reason: str) -> Failed:
+    """Write the credentials to a temporary file (0600) and return the error that names it."""
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=_PREFIX[1:], suffix=".json")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(as_json(results))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        keys = ", ".join(f"{user}: {credential.access_key_id}" for user, credential in results.items())
+        return Failed(
+            f"Neither standard output nor a temporary file could be written: {reason}; {error.strerror}.",
+            state=f"The secrets of these new keys are lost: {keys}.",
+            remedy="Delete these keys before you run again: the next run would take them for those in use.",
+        )
+    return Failed(
+        f"Standard output could not be written: {reason}.",
+        state=f"The new credentials are in {name}, which only you can read.",
+        remedy="Store them, then delete that file.",
+    )
+
+
+class OutFile:
+    """A file, 0600, that appears whole at the end. Until then its former content stays.
+
+    What is written lies in a hidden file beside it, which exists before anything changes: a place that cannot be
+    written is found out in time, and a run that is killed leaves its secrets there.
+    """
+
+    def __init__(self, path: Path, last_resort: Output, say: Callable[[str], None]) -> None:
+        """Make sure of the file; raises ``UsageError``, with nothing changed, where it cannot be written."""
+        self._path = path
+        self._last_resort = last_resort
+        _check(path)
+        _check_parent(path.parent, say)
+        try:
+            self._descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=path.parent)
+        except OSError as error:
+            raise _unusable(path.parent, f"no file can be made in it: {error.strerror}") from None
+        self._temporary: Path | None = Path(name)
+
+    def keep(self, results: Results) -> None:
+        """Write the credentials so far beside the file and see them to the disk."""
+        try:
+            self._write(results)
+        except OSError as error:
+            raise Failed(f"{self._temporary}: {error.strerror}.", remedy="Make room on that disk.") from None
+
+    def finish(self, results: Results) -> None:
+        """Put the file in place; print the credentials where that fails, and raise ``Failed`` that says so."""
+        try:
+            self._write(results)
+            assert self._temporary is not None
+            self._temporary.replace(self._path)
+            self._temporary = None
+            self._settle()
+        except OSError as error:
+            self._last_resort.finish(results)
+            raise Failed(
+                f"{self._path} could not be written: {error.strerror}.",
+                state="The new credentials were printed on standard output instead, so that none is lost.",
+            ) from None
+
+    def discard(self) -> None:
+        """Remove the file beside it, if it is still there."""
+        with contextlib.suppress(OSError):
+            os.close(self._descriptor)
+        if self._temporary is not None:
+            self._temporary.unlink(missing_ok=True)
+            self._temporary = None
+
+    def _write(self, results: Results) -> None:
+        data = as_json(results).encode()
+        # The new text is longer than what it replaces, so what is there stays readable until it is replaced.
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+        os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR))
+        os.fsync(self._descriptor)
+
+    def _settle(self) -> None:
+        """See the rename to the disk; some file systems cannot, and the content is safe already."""
+        with contextlib.suppress(OSError):
+            directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+
+
+def _check(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise _unusable(path, f"it cannot be looked at: {error.strerror}") from None
+    if stat.S_ISLNK(found.st_mode):
+        raise _unusable(path, "it is a symbolic link, and whoever made it would choose where the secrets go")
+    if not stat.S_ISREG(found.st_mode):
+        raise _unusable(path, "it is no regular file")
+    if found.st_uid != os.geteuid():
+        raise _unusable(path, f"it belongs to somebody else (uid {found.st_uid})")
+    if not os.access(path, os.W_OK):
+        raise _unusable(path, "it is read-only")
+
+
+def _check_parent(parent: Path, say: Callable[[str], None]) -> None:
+    if not parent.is_dir():
+        raise _unusable(parent, "there is no such directory")
+    mode = parent.stat().st_mode
+    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+        say(f"everybody on this machine may write to {parent}, and so replace the file with the credentials.")
+
+
+def _unusable(path: Path, why: str) -> UsageError:
+    return UsageError(f"-o: {path} cannot be used: {why}.", state="Nothing changed.", remedy="Name another file.")
