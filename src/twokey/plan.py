@@ -245,8 +245,8 @@ def _early_soak(case: Case) -> Plan | None:
 
 def _resting(case: Case) -> Plan:
     due = case.next_due
-    left = f" It is due in {durations.show(due - case.now)}." if due else ""
-    return case.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, Reason.NOT_DUE.sentence + left)
+    said = f"A rotation is due in {durations.show(due - case.now)}." if due else ""
+    return case.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, said)
 
 
 def make_room(case: Case) -> Plan | None:

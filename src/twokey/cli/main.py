@@ -87,7 +87,8 @@ def guarded(command: Callable[..., object]) -> int:
         from twokey.cli.render import show_interrupted
 
         show_interrupted()
-        return 143 if str(error) == "SIGTERM" else 130
+        # click turns the interruption into its own Abort, and keeps it as the cause.
+        return 143 if "SIGTERM" in (str(error), str(error.__cause__)) else 130
     except BrokenPipeError:
         # The reader went away; what was done stands. Keep Python from complaining when it closes stdout.
         sys.stderr.close()

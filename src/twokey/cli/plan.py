@@ -57,6 +57,6 @@ def command(
         render.say(documents.encode(document))
     elif not flags.quiet:
         render.show_results(results, steps)
-        render.show_summary(document.summary)
+        render.show_summary(document.summary, planned=True)
     code = exit_code(results)
     return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(steps) else code

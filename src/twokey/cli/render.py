@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from twokey.events import Event
     from twokey.results import Result
 
+PLANNED = {
+    "rotated": "will be rotated",
+    "completed": "will be completed",
+    "retired": "will be retired",
+    "not_due": "not due",
+    "refused": "will be refused",
+    "failed": "cannot be planned",
+}
 NOTHING = "-"
 MANY = 3
 """From more users than this on, a progress bar is shown."""
@@ -70,30 +78,40 @@ def show_results(results: Sequence[Result], actions: Sequence[Sequence[str]] | N
         _results_table(results, actions)
     else:
         for index, result in enumerate(results):
-            say(line(result))
+            say(line(result, planned=actions is not None))
             for action in actions[index] if actions else ():
-                say(f"  {result.user.name}: would {action}")
+                say(f"  {result.user.name}: {action}")
     for result in results:
         for warning in result.warnings:
             tell(f"Warning: {result.user.name}: {warning}")
 
 
-def show_summary(counts: dict[str, int]) -> None:
-    """Print how many users ended how."""
-    said = [f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items() if count]
+def show_summary(counts: dict[str, int], *, planned: bool = False) -> None:
+    """Print how many users ended, or will end, how."""
+    said = [
+        f"{count} {PLANNED[outcome] if planned else outcome.replace('_', ' ')}"
+        for outcome, count in counts.items()
+        if count
+    ]
     tell(", ".join(said) + "." if said else "Nothing to do.")
 
 
-def line(result: Result) -> str:
-    """Return one user's result as a line for a log."""
+def line(result: Result, *, planned: bool = False) -> str:
+    """Return one user's result, or what is planned for it, as a line for a log."""
     facts = [
         f"CURRENT {result.current}" if result.current else "",
         f"LAST {result.last}" if result.last else "",
         f"removed {', '.join(result.removed)}" if result.removed else "",
-        f"next due {_time(result.next_due)}" if result.next_due else "",
+        f"{'' if planned else 'next '}due {_time(result.next_due)}" if result.next_due else "",
     ]
-    said = "; ".join(fact for fact in facts if fact)
-    return f"{result.user.name}: {result.outcome} ({result.reason}). {result.message}{f' [{said}]' if said else ''}"
+    said = ", ".join(fact for fact in facts if fact)
+    outcome = _outcome(result, planned=planned)
+    why = "" if result.outcome == result.reason else f" ({result.reason})"
+    return f"{result.user.name}: {outcome}{why}. {result.message}{f' [{said}]' if said else ''}"
+
+
+def _outcome(result: Result, *, planned: bool) -> str:
+    return PLANNED.get(result.outcome, "") if planned else result.outcome.replace("_", " ")
 
 
 def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] | None) -> None:
@@ -102,7 +120,7 @@ def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] |
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("user", "outcome", "CURRENT", "LAST", "next due"):
+    for heading in ("user", "outcome", "CURRENT", "LAST", "due"):
         table.add_column(heading, no_wrap=heading != "user", overflow="fold")
     table.add_column("what and why", overflow="fold")
     for index, result in enumerate(results):
@@ -111,7 +129,7 @@ def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] |
             why += "\n" + "\n".join(f"→ {action}" for action in actions[index])
         table.add_row(
             Text(result.user.name),
-            Text(result.outcome.replace("_", " "), style=COLOURS[result.outcome]),
+            Text(_outcome(result, planned=actions is not None), style=COLOURS[result.outcome]),
             Text(result.current or NOTHING),
             Text(result.last or NOTHING),
             Text(_time(result.next_due)),
@@ -208,3 +226,31 @@ class Progress:
         """Count one user as done."""
         if self._bar:
             self._bar.advance(self._task)
+
+
+def headline(text: str) -> None:
+    """Print the title of a part of a story."""
+    say()
+    say(_styled(text, "\x1b[1m"))
+
+
+def typed(text: str) -> None:
+    """Print a command as a person would type it."""
+    say("  " + _styled(f"$ {text}", "\x1b[36m"))
+
+
+def block(text: str) -> None:
+    """Print what a command printed, or a file's content, indented."""
+    for row in text.rstrip().splitlines():
+        say(f"    {row}")
+
+
+def fact(text: str, *, holds: bool) -> None:
+    """Print a fact that was checked."""
+    mark = _styled("ok", "\x1b[32m") if holds else _styled("NOT SO", "\x1b[1;31m")
+    say(f"  {mark}  {text}")
+
+
+def _styled(text: str, code: str) -> str:
+    coloured = person_looks(sys.stdout) and not os.environ.get("NO_COLOR")
+    return f"{code}{text}\x1b[0m" if coloured else text

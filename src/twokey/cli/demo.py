@@ -1,0 +1,231 @@
+"""``twokey demo``: the whole cycle on the embedded emulator, with the real commands as processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twokey.cli import render
+from twokey.errors import ExitCode
+
+if TYPE_CHECKING:
+    from twokey.emulator import Emulator, KeyPair
+
+CONFIG = """\
+version: 1
+window: 12s   # stands in for 30d, so that a whole cycle fits into a few seconds
+idle: 2s
+settle: 1s
+machine_users:
+  - path: /machine-users/
+    store: secretsmanager:machine-users/{user}
+"""
+DAY = 86_400
+
+
+@click.command("demo")
+def command() -> int:
+    """See the whole cycle on an AWS of its own; nothing to set up.
+
+    Takes about 15 seconds, needs no AWS account and no network, and leaves nothing behind. Every command that is
+    shown runs for real, as a process of its own.
+    """
+    from twokey.emulator import Emulator
+
+    with Emulator() as aws, tempfile.TemporaryDirectory(prefix="twokey-demo-") as folder:
+        return Demo(aws, Path(folder)).play()
+
+
+class Job:
+    """A program in CI: reads the store once, then works with that key until it is told to end."""
+
+    def __init__(self, aws: Emulator, user: str) -> None:
+        from twokey.emulator import KeyPair
+
+        value = aws.client("secretsmanager").get_secret_value(SecretId=f"machine-users/{user}")["SecretString"]
+        pair = json.loads(value)
+        self._key: KeyPair = KeyPair(pair["AccessKeyId"], pair["SecretAccessKey"])
+        self._client = aws.client("sts", self._key)
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self.key_id: str = self._key.access_key_id
+        self.calls = 0
+        self.failures = 0
+        self._thread.start()
+
+    def _work(self) -> None:
+        while not self._end.wait(0.1):
+            self.calls += 1
+            try:
+                self._client.get_caller_identity()
+            except Exception:  # noqa: BLE001  whatever goes wrong, the job would have failed
+                self.failures += 1
+
+    def end(self) -> None:
+        """Let the job finish."""
+        self._end.set()
+        self._thread.join()
+
+
+class Demo:
+    """The story, told in order. Every statement is checked against the emulator before it is printed."""
+
+    def __init__(self, aws: Emulator, folder: Path) -> None:
+        self._aws = aws
+        self._folder = folder
+        self._began = time.monotonic()
+        self._broken = 0
+        self._secrets = aws.client("secretsmanager")
+
+    def play(self) -> int:
+        """Tell the story; return the exit code: failed if a single statement did not hold."""
+        self._set_the_stage()
+        job = Job(self._aws, "ci-two")
+        try:
+            self._first_run(job)
+            self._second_run()
+            self._killed_run()
+            self._slow_job(job)
+        finally:
+            job.end()
+        self._last_run(job)
+        return self._sum_up(job)
+
+    def _set_the_stage(self) -> None:
+        self._aws.make_user("ci-new", path="/machine-users/", keys=0)
+        self._aws.make_user("ci-one", path="/machine-users/", keys=1, ages=(200 * DAY,))
+        keys = self._aws.make_user("ci-two", path="/machine-users/", keys=2, ages=(31 * DAY, 16 * DAY))
+        self._fill("ci-two", keys[-1])
+        (self._folder / "twokey.yaml").write_text(CONFIG, encoding="utf-8")
+        render.headline("An AWS of our own, three machine users, one configuration")
+        render.say(f"  A strict AWS emulator listens on {self._aws.endpoint_url}. In it:")
+        render.say("    ci-new  has no key at all")
+        render.say("    ci-one  has one key, made by hand 200 days ago, in no store")
+        render.say("    ci-two  has two keys; the secret machine-users/ci-two holds the newer one")
+        render.say("  twokey.yaml:")
+        render.block(CONFIG)
+
+    def _first_run(self, job: Job) -> None:
+        render.headline("A job starts, and then its key is rotated")
+        render.say(f"  A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.")
+        oldest = self._aws.keys("ci-two")[0][0]
+        self._twokey("plan")
+        self._twokey("rotate")
+        self._check(
+            self._held("ci-two") != job.key_id, f"the secret now holds the key just made: {self._held('ci-two')}"
+        )
+        self._check(oldest not in self._ids("ci-two"), f"the oldest key, LAST until now, is gone: {oldest}")
+        self._check(job.failures == 0, f"the job's key is LAST now and still works ({job.calls} calls, none failed)")
+        self._check(
+            bool(self._held("ci-new") and self._held("ci-one")), "ci-new and ci-one have a CURRENT in the store"
+        )
+
+    def _second_run(self) -> None:
+        render.headline("Run it again: nothing is due, and nothing is written")
+        before = self._writes()
+        self._twokey("rotate")
+        self._check(self._writes() == before, "not one request of this run changed anything")
+
+    def _killed_run(self) -> None:
+        render.headline("A run is killed between creating the key and storing it")
+        from twokey.emulator import Rule
+
+        held = self._held("ci-new")
+        rule = self._aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
+        render.typed("twokey rotate ci-new --force   # killed with SIGKILL")
+        with self._process("rotate", "ci-new", "--force") as process:
+            self._aws.weather.wait_until_held(10)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        self._aws.weather.remove(rule)
+        self._aws.weather.release()
+        stray = next(key_id for key_id in self._ids("ci-new") if key_id != held)
+        render.say(f"    IAM lists {held} and {stray}. The secret of the second one died with the process.")
+        render.say(f"    Tools that delete the oldest key would now delete {held}, which every job uses.")
+        self._twokey("rotate", "ci-new")
+        ids = self._ids("ci-new")
+        self._check(stray not in ids and held in ids, f"the stray {stray} is gone, {held} still works as LAST")
+        self._check(
+            self._held("ci-new") not in (held, stray), f"the secret holds a working key: {self._held('ci-new')}"
+        )
+
+    def _slow_job(self, job: Job) -> None:
+        render.headline("A rotation is due, but the job still uses LAST")
+        self._wait_until_due("ci-two")
+        done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
+        self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
+        self._check(job.failures == 0, f"the job goes on ({job.calls} calls, none failed)")
+
+    def _last_run(self, job: Job) -> None:
+        render.headline("The job has ended; its key has been unused for long enough")
+        time.sleep(3.2)
+        self._twokey("rotate", "ci-two")
+        self._check(job.key_id not in self._ids("ci-two"), f"{job.key_id} is gone; nothing was using it any more")
+        self._check(len(self._ids("ci-two")) == 2, "two keys, one in the store, one for jobs in flight")
+
+    def _sum_up(self, job: Job) -> int:
+        render.headline("Summary")
+        seconds = time.monotonic() - self._began
+        rotations = self._aws.count("iam:CreateAccessKey")
+        render.say(f"  {rotations} keys created, one request each; {job.calls} calls of a job, {job.failures} failed.")
+        render.say("  Safe to run as often as you like, to interrupt at any point, to run again from anywhere.")
+        render.say(f"  {seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md")
+        if self._broken:
+            render.tell(f"Error: {self._broken} statements did not hold.")
+        return ExitCode.FAILED if self._broken else ExitCode.DONE
+
+    def _check(self, holds: bool, text: str) -> None:
+        self._broken += not holds
+        render.fact(text, holds=holds)
+
+    def _twokey(self, *arguments: str, expect: int = ExitCode.DONE) -> subprocess.CompletedProcess[str]:
+        render.typed(" ".join(("twokey", *arguments)))
+        with self._process(*arguments) as process:
+            out, _ = process.communicate(timeout=60)
+        render.block(out)
+        if process.returncode != expect:
+            self._check(holds=False, text=f"it ended with exit code {process.returncode}, not {int(expect)}")
+        return subprocess.CompletedProcess(arguments, process.returncode, out)
+
+    def _process(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, **self._aws.environment()}
+        environment.pop("AWS_PROFILE", None)
+        environment.pop("AWS_SESSION_TOKEN", None)
+        return subprocess.Popen(  # noqa: S603  twokey itself
+            [sys.executable, "-m", "twokey", *arguments],
+            cwd=self._folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _fill(self, user: str, key: KeyPair) -> None:
+        value = json.dumps({"AccessKeyId": key.access_key_id, "SecretAccessKey": key.secret_access_key})
+        self._secrets.create_secret(Name=f"machine-users/{user}", SecretString=value)
+
+    def _held(self, user: str) -> str:
+        answer: Any = self._secrets.get_secret_value(SecretId=f"machine-users/{user}")
+        return str(json.loads(answer["SecretString"])["AccessKeyId"])
+
+    def _ids(self, user: str) -> list[str]:
+        return [key_id for key_id, _, _ in self._aws.keys(user)]
+
+    def _writes(self) -> int:
+        patterns = ("iam:Create*", "iam:Delete*", "iam:Update*", "secretsmanager:Put*", "secretsmanager:Update*")
+        return sum(self._aws.count(pattern) for pattern in patterns)
+
+    def _wait_until_due(self, user: str) -> None:
+        created = max(created for _, _, created in self._aws.keys(user))
+        # A period of six seconds, and what the one-second resolution of AWS's clock may take away.
+        time.sleep(max(0.0, (created - self._aws.now()).total_seconds() + 10.0))

@@ -1,0 +1,35 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from rig import Rig
+from twokey.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the credentials, profiles and endpoints of whoever runs the tests out of them."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    """An emulator, and twokey's own environment pointing at it."""
+    with Emulator() as aws:
+        for name, value in aws.environment().items():
+            monkeypatch.setenv(name, value)
+        yield Rig(aws)
