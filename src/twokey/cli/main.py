@@ -93,4 +93,9 @@ def guarded(command: Callable[..., object]) -> int:
         # The reader went away; what was done stands. Keep Python from complaining when it closes stdout.
         sys.stderr.close()
         return int(ExitCode.FAILED)
+    except Exception as error:  # noqa: BLE001  whatever it is, it must not show what it holds
+        from twokey.cli.render import show_defect
+
+        show_defect(error)
+        return int(ExitCode.FAILED)
     return code if isinstance(code, int) else int(ExitCode.DONE)

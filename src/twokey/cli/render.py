@@ -61,6 +61,16 @@ def show_error(error: TwokeyError) -> None:
             tell(f"  {part}")
 
 
+def show_defect(error: BaseException) -> None:
+    """Print where an unforeseen exception comes from, and nothing of what it holds: that may be a secret."""
+    import traceback
+
+    tell(f"Error: a defect in twokey ({type(error).__name__}). What was done stands; the next run goes on from there.")
+    for frame in traceback.extract_tb(error.__traceback__)[-4:]:
+        tell(f"  at {frame.name}, line {frame.lineno} of {os.path.basename(frame.filename)}")  # noqa: PTH119
+    tell("  Please report these lines; they hold no secret.")
+
+
 def show_interrupted() -> None:
     """Print what an interruption means."""
     tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
