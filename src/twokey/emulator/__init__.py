@@ -1,0 +1,17 @@
+"""An AWS that behaves like AWS where it hurts: a strict front over moto, in this process, on the loopback address.
+
+    with Emulator() as aws:
+        aws.make_user("ci")
+        aws.weather.propagation = 5.0
+        aws.client("iam").list_users()
+
+moto and flask are imported when an Emulator starts; they come with the extra: `pip install 'twokey[emulator]'`.
+"""
+
+from __future__ import annotations
+
+from .emulator import Emulator
+from .values import EmulatorError, KeyPair, Request
+from .weather import Rule, Weather
+
+__all__ = ["Emulator", "EmulatorError", "KeyPair", "Request", "Rule", "Weather"]

@@ -1,0 +1,31 @@
+"""What the sender may do: identity policies, session policies and boundaries, with AWS's sentences."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import refusals
+from .context import context_of
+from .identity import layers_of
+from .policy import Decision, judge
+from .resources import action_of, needs_no_permission, resource_of
+
+if TYPE_CHECKING:
+    from .identity import Caller
+    from .wire import Call
+    from .world import World
+
+
+def authorise(world: World, call: Call, caller: Caller) -> None:
+    """Raise ServiceError unless the caller may do what the request says.
+
+    AssumeRole is left to STS: whether the caller needs a permission of its own depends on the role's trust policy.
+    """
+    if needs_no_permission(call) or call.name == "sts:AssumeRole":
+        return
+    action, resource = action_of(call), resource_of(call, caller, world.keyring)
+    context = context_of(call, caller, world.clock)
+    verdict = judge(layers_of(caller), action, resource.arns, context)
+    if verdict.decision is not Decision.ALLOWED:
+        sentence = f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource.shown}"
+        raise refusals.denied(call, f"{sentence} {verdict.because(action)}")

@@ -1,0 +1,65 @@
+"""The facts about a request that policies' conditions can ask for ("AWS global condition context keys")."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .answers import timestamp
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .clock import Clock
+    from .identity import Caller
+    from .wire import Call
+
+
+def context_of(call: Call, caller: Caller, clock: Clock) -> dict[str, Sequence[str]]:
+    """The condition keys of a request, by lower-case name; what is not known is absent.
+
+    `aws:SecureTransport` is true although the emulator speaks plain HTTP: against AWS it would be.
+    """
+    now = clock.now()
+    facts: dict[str, str | None] = {
+        "aws:SourceIp": call.source_ip,
+        "aws:SecureTransport": "true",
+        "aws:ViaAWSService": "false",
+        "aws:PrincipalIsAWSService": "false",
+        "aws:CurrentTime": timestamp(now),
+        "aws:EpochTime": str(int(now.timestamp())),
+        "aws:RequestedRegion": call.region,
+        "aws:UserAgent": call.incoming.headers.get("user-agent"),
+        "sts:ExternalId": _text(call, "ExternalId"),
+        "sts:RoleSessionName": _text(call, "RoleSessionName"),
+        "sts:SourceIdentity": _text(call, "SourceIdentity"),
+        "secretsmanager:SecretId": _text(call, "SecretId"),
+        "secretsmanager:VersionStage": _text(call, "VersionStage"),
+        "iam:PolicyARN": _text(call, "PolicyArn"),
+    }
+    context = {key.lower(): (value,) for key, value in facts.items() if value is not None}
+    return {**context, **caller_context(caller)}
+
+
+def _text(call: Call, name: str) -> str | None:
+    value = call.params.get(name)
+    return value if isinstance(value, str) else None
+
+
+def caller_context(caller: Caller) -> dict[str, Sequence[str]]:
+    """The condition keys that come from the caller alone."""
+    kind = "User" if caller.user is not None else "AssumedRole"
+    if caller.session is not None and caller.session.kind == "federated":
+        kind = "FederatedUser"
+    facts = {
+        "aws:principalarn": caller.principal_arn,
+        "aws:principalaccount": caller.account,
+        "aws:principaltype": kind,
+        "aws:userid": caller.user_id,
+    }
+    if caller.user is not None:
+        facts["aws:username"] = str(caller.user.name)
+        tags = caller.user.tags or []
+        facts.update({f"aws:principaltag/{tag['Key']}".lower(): str(tag["Value"]) for tag in tags})
+    if caller.session is not None:
+        facts["aws:tokenissuetime"] = timestamp(caller.session.issued)
+    return {key: (value,) for key, value in facts.items()}

@@ -1,0 +1,172 @@
+"""Everything that touches moto: starting it clean, putting it on the emulator's clock, and asking it.
+
+moto's own authentication stays off; the emulator has decided before moto sees a request.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import time
+import warnings
+from datetime import UTC, datetime
+from io import BytesIO
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
+
+from .answers import Answer
+from .values import EmulatorError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .clock import Clock
+    from .wire import Call
+
+# Services that are not named here load at their first request: moto.ssm alone takes 0.4 s.
+_NEEDED = ("flask_cors", "moto.iam.models", "moto.moto_server.werkzeug_app", "moto.secretsmanager.models")
+_current: list[Clock] = []
+_originals: list[Any] = []
+
+
+def load() -> None:
+    """Import moto; EmulatorError with what to install if it is missing."""
+    if os.environ.get("MOTO_ACCOUNT_ID"):
+        raise EmulatorError("MOTO_ACCOUNT_ID is set, which would put every request into one account: unset it.")
+    try:
+        with warnings.catch_warnings(), _without_profile():
+            warnings.simplefilter("ignore")
+            for name in _NEEDED:
+                importlib.import_module(name)
+            from moto.core.base_backend import AccountSpecificBackend
+
+            AccountSpecificBackend.get_session()
+    except ImportError as error:
+        raise EmulatorError(
+            f"The emulator needs moto and flask ({error}). Install them with: pip install 'twokey[emulator]'"
+        ) from error
+
+
+@contextlib.contextmanager
+def _without_profile() -> Iterator[None]:
+    """moto makes a boto3 session of its own, which must not stumble over the user's AWS_PROFILE."""
+    kept = {name: os.environ.pop(name) for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def start(clock: Clock, seed: int) -> None:
+    """Empty all of moto's backends and put moto on the emulator's clock."""
+    from moto import settings
+    from moto.core.base_backend import BackendDict
+    from moto.moto_api._internal import mock_random
+
+    BackendDict.reset()
+    mock_random.seed(seed)
+    settings.INITIAL_NO_AUTH_ACTION_COUNT = float("inf")
+    _current[:] = [clock]
+    _install_clock()
+    iam, secretsmanager = _models()
+    secretsmanager.time = SimpleNamespace(time=clock.seconds)
+    if not _originals:
+        _originals.append(iam.mark_account_as_visited)
+    iam.mark_account_as_visited = lambda **_: None  # the keyring keeps the last use
+
+
+def stop() -> None:
+    """Give moto its own clock back and forget everything."""
+    from moto.core.base_backend import BackendDict
+
+    BackendDict.reset()
+    _current.clear()
+    iam, secretsmanager = _models()
+    secretsmanager.time = time
+    iam.mark_account_as_visited = _originals[0]
+
+
+def _models() -> tuple[Any, Any]:
+    return importlib.import_module("moto.iam.models"), importlib.import_module("moto.secretsmanager.models")
+
+
+def _utcnow() -> datetime:
+    """What moto's modules call for the time: naive, in UTC."""
+    now = _current[0].now() if _current else datetime.now(UTC)
+    return now.replace(tzinfo=None)
+
+
+def _install_clock() -> None:
+    """Replace moto's `utcnow` wherever it has been imported; modules loaded later import the replacement."""
+    from moto.core import utils
+
+    original = utils.utcnow
+    if original is _utcnow:
+        return
+    for name, module in list(sys.modules.items()):
+        if name.startswith("moto.") and getattr(module, "utcnow", None) is original:
+            vars(module)["utcnow"] = _utcnow
+
+
+class Moto:
+    """moto's WSGI application, asked in process."""
+
+    def __init__(self) -> None:
+        """Make the application; each service's part of it is made at its first request."""
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self._app = DomainDispatcherApplication(create_backend_app)
+
+    def ask(self, call: Call, account: str, body: bytes | None = None) -> Answer:
+        """Let moto do what the request says, in that account; `body` replaces the request's own."""
+        from werkzeug.test import run_wsgi_app
+
+        environ = _environ(call, account, call.incoming.body if body is None else body)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+        except NotImplementedError as error:
+            return Answer(501, (("Content-Type", "text/plain"),), str(error).encode(), "NotImplemented")
+        own = _OWN_HEADERS - {"content-length"} if call.incoming.method == "HEAD" else _OWN_HEADERS
+        kept = tuple((k, v) for k, v in headers if k.lower() not in own)
+        content = b"".join(chunks)
+        return Answer(int(status.split(" ", 1)[0]), kept, content)
+
+
+_OWN_HEADERS = frozenset({"date", "content-length", "connection", "access-control-allow-origin", "server"})
+
+
+def _environ(call: Call, account: str, body: bytes) -> dict[str, Any]:
+    incoming = call.incoming
+    path, _, query = incoming.target.partition("?")
+    host, _, port = incoming.headers.get("host", "127.0.0.1:80").partition(":")
+    environ: dict[str, Any] = {
+        "REQUEST_METHOD": incoming.method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": incoming.target,
+        "REQUEST_URI": incoming.target,
+        "SERVER_NAME": host,
+        "SERVER_PORT": port or "80",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": incoming.client_ip,
+        "CONTENT_LENGTH": str(len(body)),
+        "CONTENT_TYPE": incoming.headers.get("content-type", ""),
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": BytesIO(body),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in incoming.headers.items():
+        if name not in ("content-length", "content-type", "transfer-encoding"):
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+    return environ

@@ -1,0 +1,105 @@
+"""The errors of authentication and authorisation, which every family of AWS services words differently.
+
+Sources: "Common errors" of the API references of IAM, STS, Secrets Manager and Systems Manager,
+"Error responses" of the S3 API reference, "Error codes for the Amazon EC2 API".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .answers import ServiceError
+from .wire import Dialect
+
+if TYPE_CHECKING:
+    from .wire import Call
+
+_INVALID = "The security token included in the request is invalid."
+_EXPIRED = "The security token included in the request is expired"
+_EC2_INVALID = "AWS was not able to validate the provided access credentials"
+_MISMATCH = (
+    "The request signature we calculated does not match the signature you provided. "
+    "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+)
+
+
+def _json(call: Call) -> bool:
+    return call.dialect in (Dialect.JSON, Dialect.REST_JSON)
+
+
+def _json_status(call: Call) -> int:
+    return 400 if call.dialect is Dialect.JSON else 403
+
+
+def unsigned(call: Call) -> ServiceError:
+    """The request carries no signature that can be read."""
+    if call.dialect is Dialect.S3:
+        return ServiceError("AccessDenied", "Access Denied", 403)
+    if _json(call):
+        return ServiceError("MissingAuthenticationTokenException", "Missing Authentication Token", _json_status(call))
+    return ServiceError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
+
+
+def unknown_key(call: Call) -> ServiceError:
+    """The key does not exist, is Inactive, is deleted or has not propagated: AWS does not say which."""
+    if call.dialect is Dialect.S3:
+        message = "The AWS Access Key Id you provided does not exist in our records."
+        return ServiceError("InvalidAccessKeyId", message, 403)
+    if call.dialect is Dialect.EC2:
+        return ServiceError("AuthFailure", _EC2_INVALID, 401)
+    if _json(call):
+        return ServiceError("UnrecognizedClientException", _INVALID, _json_status(call))
+    return ServiceError("InvalidClientTokenId", _INVALID, 403)
+
+
+def wrong_signature(call: Call, message: str = _MISMATCH) -> ServiceError:
+    """The secret is not the key's, or the request was changed on its way."""
+    if call.dialect is Dialect.EC2:
+        return ServiceError("AuthFailure", _EC2_INVALID, 401)
+    if _json(call):
+        return ServiceError("InvalidSignatureException", message, _json_status(call))
+    return ServiceError("SignatureDoesNotMatch", message, 403)
+
+
+def wrong_time(call: Call, message: str) -> ServiceError:
+    """The request was signed too long ago, or for a time to come."""
+    if call.dialect is Dialect.S3:
+        difference = "The difference between the request time and the current time is too large."
+        return ServiceError("RequestTimeTooSkewed", difference, 403)
+    if call.dialect is Dialect.EC2:
+        return ServiceError("RequestExpired", "Request has expired.", 400)
+    return wrong_signature(call, message)
+
+
+def expired_session(call: Call) -> ServiceError:
+    """The session of the temporary credentials is over."""
+    if call.dialect is Dialect.S3:
+        return ServiceError("ExpiredToken", "The provided token has expired.", 400)
+    if call.dialect is Dialect.EC2:
+        return ServiceError("RequestExpired", "Request has expired.", 400)
+    if _json(call):
+        return ServiceError("ExpiredTokenException", _EXPIRED, _json_status(call))
+    return ServiceError("ExpiredToken", _EXPIRED, 403)
+
+
+def denied(call: Call, message: str) -> ServiceError:
+    """The caller is known, but may not."""
+    if call.dialect is Dialect.EC2:
+        return ServiceError(
+            "UnauthorizedOperation", "You are not authorized to perform this operation. " + message, 403
+        )
+    if _json(call):
+        return ServiceError("AccessDeniedException", message, _json_status(call))
+    return ServiceError("AccessDenied", message, 403)
+
+
+def throttled(call: Call) -> ServiceError:
+    """More requests than the account may send; the request had no effect."""
+    if call.dialect is Dialect.S3:
+        return ServiceError("SlowDown", "Please reduce your request rate.", 503)
+    if call.dialect is Dialect.EC2:
+        return ServiceError("RequestLimitExceeded", "Request limit exceeded.", 503)
+    if _json(call):
+        status = 400 if call.dialect is Dialect.JSON else 429
+        return ServiceError("ThrottlingException", "Rate exceeded", status)
+    return ServiceError("Throttling", "Rate exceeded", 400)

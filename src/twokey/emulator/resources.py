@@ -1,0 +1,164 @@
+"""Which resource a request is about, as policies and error messages name it.
+
+The ARNs follow the "Service Authorization Reference" for IAM, STS, Secrets Manager, Systems Manager and S3.
+Every other service's requests are about `*`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .wire import bucket_and_key
+
+if TYPE_CHECKING:
+    from .identity import Caller
+    from .keyring import Keyring
+    from .wire import Call
+
+_PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "execute-api": "execute-api"}
+_S3_ACTIONS = {
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "HeadBucket": "ListBucket",
+    "ListBuckets": "ListAllMyBuckets",
+    "HeadObject": "GetObject",
+    "CopyObject": "PutObject",
+}
+_FREE = frozenset({"sts:GetCallerIdentity", "sts:GetSessionToken"})
+_IAM_NAMES = ("UserName", "RoleName", "GroupName", "PolicyName", "AccessKeyId", "PolicyArn", "PolicySourceArn")
+_TARGETS = {
+    "iam": _IAM_NAMES,
+    "sts": ("RoleArn", "Name"),
+    "secretsmanager": ("SecretId", "Name"),
+    "ssm": ("Name", "Path", "ResourceId"),
+    "kms": ("KeyId",),
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """`arns` must all be allowed; `shown` is how AWS names them in an error."""
+
+    arns: tuple[str, ...]
+    shown: str
+
+
+def action_of(call: Call) -> str:
+    """The action that a policy must allow."""
+    if call.service == "s3":
+        return f"s3:{_S3_ACTIONS.get(call.operation, call.operation)}"
+    operation = "InvokeFunction" if call.name == "lambda:Invoke" else call.operation
+    return f"{_PREFIXES.get(call.service, call.service)}:{operation}"
+
+
+def needs_no_permission(call: Call) -> bool:
+    """GetCallerIdentity and GetSessionToken work even under an explicit deny (their API references say so)."""
+    return call.name in _FREE
+
+
+def target_of(call: Call) -> str | None:
+    """The user, secret, parameter or role that the request names, for the record and for rules."""
+    if call.service == "s3":
+        return "/".join(part for part in bucket_and_key(call) if part) or None
+    for name in _TARGETS.get(call.service, ()):
+        value = call.params.get(name)
+        if isinstance(value, str) and value:
+            return value
+    return None
+
+
+def resource_of(call: Call, caller: Caller, keyring: Keyring) -> Resource:
+    """The resource of an authenticated request."""
+    if call.service == "iam":
+        return _iam(call, caller, keyring)
+    if call.service == "secretsmanager":
+        return _secret(call, caller.account)
+    if call.service == "ssm":
+        return _parameters(call, caller.account)
+    if call.service == "s3":
+        arn = "arn:aws:s3:::" + ("/".join(part for part in bucket_and_key(call) if part) or "*")
+        return Resource((arn,), f'"{arn}"')
+    if call.service == "sts" and "RoleArn" in call.params:
+        return Resource((str(call.params["RoleArn"]),), str(call.params["RoleArn"]))
+    return Resource(("*",), "*")
+
+
+def _iam(call: Call, caller: Caller, keyring: Keyring) -> Resource:
+    start, params = f"arn:aws:iam::{caller.account}", call.params
+    if call.operation == "GetAccessKeyLastUsed":
+        entry = keyring.find(str(params.get("AccessKeyId", "")))
+        arn = str(entry.user.arn) if entry is not None else "*"
+        return Resource((arn,), f"access key {params.get('AccessKeyId', '')}")
+    if call.operation in _LISTED:
+        arn = f"{start}:{_LISTED[call.operation]}{params.get('PathPrefix', '/')}"
+        return Resource((arn,), arn)
+    entity = _iam_entity(call, caller, start)
+    if entity is not None:
+        return entity
+    policy = params.get("PolicyArn") or params.get("PolicySourceArn")
+    if policy:
+        return Resource((str(policy),), f"policy {policy}" if "PolicyArn" in params else str(policy))
+    return Resource(("*",), "*")
+
+
+_LISTED = {"ListUsers": "user", "ListRoles": "role", "ListGroups": "group", "ListPolicies": "policy"}
+
+
+def _iam_entity(call: Call, caller: Caller, start: str) -> Resource | None:
+    """The user, role or group that the operation is about; for some operations that is the caller."""
+    from moto.iam.models import iam_backends
+
+    backend = iam_backends[caller.account]["aws"]
+    known: dict[str, dict[str, Any]] = {"User": backend.users, "Role": backend.roles, "Group": backend.groups}
+    for kind, entities in known.items():
+        name = call.params.get(f"{kind}Name")
+        if name is not None:
+            return _named(start, kind.lower(), str(name), entities, str(call.params.get("Path", "/")))
+    if caller.user is not None and call.operation in _ACT_ON_CALLER:
+        return Resource((str(caller.user.arn),), f"user {caller.user.name}")
+    return None
+
+
+_ACT_ON_CALLER = frozenset({"GetUser", "ListAccessKeys", "CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"})
+
+
+def _named(start: str, kind: str, name: str, known: dict[str, Any], path: str) -> Resource:
+    entity = known.get(name)
+    arn = str(entity.arn) if entity is not None else f"{start}:{kind}{path}{name}"
+    return Resource((arn,), f"{kind} {name}")
+
+
+def _secret(call: Call, account: str) -> Resource:
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    start = f"arn:aws:secretsmanager:{call.region}:{account}:secret:"
+    if call.operation == "CreateSecret":
+        arn = f"{start}{call.params.get('Name', '')}-AbCdEf"
+        return Resource((arn,), str(call.params.get("Name", "")))
+    name = call.params.get("SecretId")
+    if not isinstance(name, str):
+        return Resource(("*",), "*")
+    secret = secretsmanager_backends[account][call.region].secrets.get(name)
+    arn = str(secret.arn) if secret is not None else name if name.startswith("arn:") else start + name
+    return Resource((arn,), arn if secret is not None else name)
+
+
+def _parameters(call: Call, account: str) -> Resource:
+    start = f"arn:aws:ssm:{call.region}:{account}:parameter/"
+    params = call.params
+    names = params.get("Names") or params.get("Name") or params.get("Path")
+    if params.get("ResourceType") == "Parameter":
+        names = params.get("ResourceId")
+    if not names:
+        return Resource(("*",), "*")
+    several = names if isinstance(names, list) else [names]
+    arns = tuple(start + _bare(str(name)) for name in several)
+    return Resource(arns, arns[0])
+
+
+def _bare(name: str) -> str:
+    """A parameter's name without its selector (`:label`) or the start of an ARN."""
+    if name.startswith("arn:"):
+        name = name.split(":", 5)[5].removeprefix("parameter")
+    return name.split(":")[0].lstrip("/")

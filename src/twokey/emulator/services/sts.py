@@ -1,0 +1,163 @@
+"""STS: who one is, and temporary credentials that are checked and that end."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from twokey.emulator.answers import Answer, ServiceError, query_answer
+from twokey.emulator.identity import managed_document, session_caller
+
+from .iam_users import backend_of
+from .trust import may_assume
+
+if TYPE_CHECKING:
+    from twokey.emulator.identity import Caller, Session
+    from twokey.emulator.wire import Call
+    from twokey.emulator.world import World
+
+_ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role(/.*)?/([^/]+)")
+
+
+def get_caller_identity(world: World, call: Call, caller: Caller) -> Answer:  # noqa: ARG001 - one signature for all
+    """GetCallerIdentity."""
+    shown = {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
+    return query_answer(call, shown)
+
+
+def get_access_key_info(world: World, call: Call, caller: Caller) -> Answer:
+    """GetAccessKeyInfo: the account of any key."""
+    key_id = str(call.params.get("AccessKeyId", ""))
+    session, entry = world.sessions.find(key_id), world.keyring.find(key_id)
+    account = session.account if session else entry.account if entry else caller.account
+    return query_answer(call, {"Account": account})
+
+
+def assume_role(world: World, call: Call, caller: Caller) -> Answer:
+    """AssumeRole: the role exists, trusts the caller, and allows sessions of that length."""
+    account, role = _role(str(call.params.get("RoleArn", "")))
+    name = _session_name(call)
+    if role is None or not may_assume(world, call, caller, account, role):
+        message = (
+            f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {call.params.get('RoleArn')}"
+        )
+        raise ServiceError("AccessDenied", message, 403)
+    chained = caller.session is not None and caller.session.kind == "role"
+    length = _seconds(call, default=3600, highest=43200)
+    _check_length(length, int(role.max_session_duration or 3600), chained=chained)
+    session = _issue(world, "role", account, role, name, length, _session_policies(call, account))
+    user = session_caller(session)
+    shown = {"AssumedRoleId": user.user_id, "Arn": user.arn}
+    return query_answer(call, {"Credentials": _credentials(session), "AssumedRoleUser": shown})
+
+
+def _role(arn: str) -> tuple[str, Any]:
+    match = _ROLE_ARN.fullmatch(arn)
+    if match is None:
+        raise ServiceError("ValidationError", f"{arn} is invalid")
+    role = backend_of(match[1]).roles.get(match[3]) or _by_name(match[1], match[3])
+    return match[1], role if role is not None and role.arn == arn else None
+
+
+def _by_name(account: str, name: str) -> Any:
+    return next((role for role in backend_of(account).roles.values() if role.name == name), None)
+
+
+def _session_name(call: Call) -> str:
+    name = str(call.params.get("RoleSessionName", ""))
+    if not re.fullmatch(r"[\w+=,.@-]{2,64}", name):
+        raise ServiceError(
+            "ValidationError",
+            f"1 validation error detected: Value '{name}' at 'roleSessionName' failed to satisfy constraint: "
+            r"Member must satisfy regular expression pattern: [\w+=,.@-]*",
+        )
+    return name
+
+
+def _seconds(call: Call, *, default: int, highest: int) -> int:
+    text = str(call.params.get("DurationSeconds", default))
+    length = int(text) if text.isdigit() else 0
+    if not 900 <= length <= highest:
+        bound = "greater than or equal to 900" if length < 900 else f"less than or equal to {highest}"
+        raise ServiceError(
+            "ValidationError",
+            f"1 validation error detected: Value '{text}' at 'durationSeconds' failed to satisfy constraint: "
+            f"Member must have value {bound}",
+        )
+    return length
+
+
+def _check_length(length: int, highest: int, *, chained: bool) -> None:
+    """ "AssumeRole", STS API reference: the role's own maximum, and one hour for a role that assumes a role."""
+    if chained and length > 3600:
+        message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
+        raise ServiceError("ValidationError", message)
+    if length > highest:
+        message = "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+        raise ServiceError("ValidationError", message)
+
+
+def _session_policies(call: Call, account: str) -> tuple[str, ...] | None:
+    arns = [value for key, value in call.params.items() if re.fullmatch(r"PolicyArns\.member\.\d+\.arn", key)]
+    given = [str(call.params["Policy"])] if "Policy" in call.params else []
+    documents = (*given, *(managed_document(account, arn) for arn in arns))
+    return documents or None
+
+
+def get_session_token(world: World, call: Call, caller: Caller) -> Answer:
+    """GetSessionToken: the caller's own rights, for a while."""
+    _needs_user(call, caller)
+    length = _seconds(call, default=43200, highest=129600)
+    session = _issue(world, "user", caller.account, caller.user, caller.user.name, length, None)
+    return query_answer(call, {"Credentials": _credentials(session)})
+
+
+def get_federation_token(world: World, call: Call, caller: Caller) -> Answer:
+    """GetFederationToken: what both the caller and the session policy allow."""
+    _needs_user(call, caller)
+    length = _seconds(call, default=43200, highest=129600)
+    policies = _session_policies(call, caller.account) or ()
+    name = str(call.params.get("Name", ""))
+    session = _issue(world, "federated", caller.account, caller.user, name, length, policies)
+    user = session_caller(session)
+    shown = {"FederatedUserId": user.user_id, "Arn": user.arn}
+    return query_answer(call, {"Credentials": _credentials(session), "FederatedUser": shown})
+
+
+def _needs_user(call: Call, caller: Caller) -> None:
+    if caller.session is not None:
+        raise ServiceError("AccessDenied", f"Cannot call {call.operation} with session credentials", 403)
+
+
+def _issue(
+    world: World, kind: str, account: str, principal: Any, name: str, length: int, policies: tuple[str, ...] | None
+) -> Session:
+    now = world.clock.now()
+    return world.sessions.issue(
+        kind=kind,
+        account=account,
+        principal=principal,
+        name=name,
+        issued=now,
+        expires=now + timedelta(seconds=length),
+        policies=policies,
+    )
+
+
+def _credentials(session: Session) -> dict[str, Any]:
+    return {
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret_access_key,
+        "SessionToken": session.token,
+        "Expiration": session.expires,
+    }
+
+
+OPERATIONS = {
+    "sts:GetCallerIdentity": get_caller_identity,
+    "sts:GetAccessKeyInfo": get_access_key_info,
+    "sts:AssumeRole": assume_role,
+    "sts:GetSessionToken": get_session_token,
+    "sts:GetFederationToken": get_federation_token,
+}

@@ -1,0 +1,32 @@
+"""The state of one emulated AWS, shared by everything that answers requests."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .identity import Sessions
+    from .keyring import Keyring
+    from .moto_side import Moto
+    from .weather import Weather
+
+
+@dataclass
+class World:
+    """Clock, keys, sessions, weather and moto; `lock` is held while a request reads or changes them.
+
+    `page_size` is the most that one page of a list holds, whatever was asked for;
+    `key_quota` is how many access keys CreateAccessKey allows a user.
+    """
+
+    clock: Clock
+    weather: Weather
+    keyring: Keyring
+    sessions: Sessions
+    moto: Moto
+    page_size: int = 1000
+    key_quota: int = 2
+    lock: threading.RLock = field(default_factory=threading.RLock)

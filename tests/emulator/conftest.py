@@ -1,0 +1,66 @@
+"""What the tests of the emulator share."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from twokey.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from twokey.emulator import KeyPair
+
+
+@pytest.fixture
+def aws() -> Iterator[Emulator]:
+    """An emulator in fine weather."""
+    with Emulator() as emulator:
+        yield emulator
+
+
+class Refusal(Exception):
+    """Never raised: holds what a client saw of an error."""
+
+    def __init__(self, error: ClientError) -> None:
+        """Take botocore's error apart."""
+        super().__init__(str(error))
+        self.code: str = error.response["Error"]["Code"]
+        self.message: str = error.response["Error"]["Message"]
+        self.status: int = error.response["ResponseMetadata"]["HTTPStatusCode"]
+
+
+@pytest.fixture
+def refused() -> Callable[..., Refusal]:
+    """Call something and hand back the error that the service answers with."""
+
+    def call(operation: Callable[..., Any], **parameters: Any) -> Refusal:
+        with pytest.raises(ClientError) as caught:
+            operation(**parameters)
+        return Refusal(caught.value)
+
+    return call
+
+
+@pytest.fixture
+def one_try() -> Callable[..., Any]:
+    """Make clients that never repeat a request, so that each effect of the weather shows once."""
+
+    def client(aws: Emulator, service: str, key: KeyPair | None = None, **config: Any) -> Any:
+        pair = key or aws.admin
+        return importlib.import_module("boto3").client(
+            service,
+            region_name=aws.region,
+            endpoint_url=aws.endpoint_url,
+            aws_access_key_id=pair.access_key_id,
+            aws_secret_access_key=pair.secret_access_key,
+            aws_session_token=pair.session_token,
+            config=Config(retries={"total_max_attempts": 1}, **config),
+        )
+
+    return client
