@@ -56,8 +56,12 @@ def select(
     missing = [_no_such_user(name) for name in asked if named[name] is None]
     for selection in selections:
         for user in _members(selection, names, named, iam):
-            places = (fill(selection.store, user), *(fill(url, user) for url in selection.deliver))
-            jobs.append(Job(user, selection.policy, places[0], places[1:]))
+            try:
+                places = (fill(selection.store, user), *(fill(url, user) for url in selection.deliver))
+            except UsageError as error:  # this user's name does not fit the service: that stops nobody else
+                missing.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
+            else:
+                jobs.append(Job(user, selection.policy, places[0], places[1:]))
     missing += _not_selected(names, jobs, missing)
     if not jobs and not missing:
         raise Failed(

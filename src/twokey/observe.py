@@ -55,13 +55,22 @@ def observe(
     )
 
 
+class Moved(Exception):
+    """A key went away between two reads: look again."""
+
+
 def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
-    """Add when these keys were last used; raises ``Refused`` where IAM does not tell."""
+    """Add when these keys were last used.
+
+    Raises ``Refused`` where IAM does not tell, and ``Moved`` where that is because a key has been deleted meanwhile.
+    """
     try:
         found = {key_id: iam.last_use(key_id) for key_id in key_ids}
     except BadCredentials:
         raise
     except ServiceError as error:
+        if {key.id for key in seen.keys} - {key.id for key in iam.keys(seen.user.name)}:
+            raise Moved from None
         raise unreadable(error) from None
     return replace(seen, last_used={**seen.last_used, **found})
 

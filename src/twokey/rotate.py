@@ -22,7 +22,7 @@ from twokey.apply import Apply, Done
 from twokey.errors import Conflict, LeaseHeld, Refused, TwokeyError
 from twokey.events import Listener, Teller, ignore
 from twokey.ledger import Ledger, held_by
-from twokey.observe import observe, with_last_use
+from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
 from twokey.reasons import Reason
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from twokey.results import Result
 
 MOST_SKEW = timedelta(seconds=60)
+LOOKS = 5
+"""How often a look is begun again because something moved."""
 LONGEST_WAIT = 600.0
 """Seconds after which a run stops waiting for other runs."""
 
@@ -79,9 +81,18 @@ def rotate(user: MachineUser, policy: Policy, world: World, asked: Asked | None 
 
 
 def look(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> tuple[Observation, Plan]:
-    """Observe and plan. Writes nothing; raises the errors of ``observe``, and ``Refused`` for a wrong clock."""
-    seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
-    return _decide(seen, policy, world, asked)
+    """Observe and plan. Writes nothing; raises the errors of ``observe``, and ``Refused`` for a wrong clock.
+
+    What another run changes between two of our reads is looked at again.
+    """
+    for _ in range(LOOKS):
+        seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
+        try:
+            return _decide(seen, policy, world, asked)
+        except Moved:
+            world.clock.sleep(0.2)
+    said = "The keys of this user change faster than they can be read."
+    raise Refused(Reason.UNREADABLE, said, state="Nothing was changed.", remedy="Run again.")
 
 
 def _decide(seen: Observation, policy: Policy, world: World, asked: Asked | None) -> tuple[Observation, Plan]:
@@ -133,7 +144,10 @@ def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked |
     except Conflict:
         raise _LostTheRace from None
     try:
-        seen, decision = _look_again(seen, policy, world, asked, ledger)
+        try:
+            seen, decision = _look_again(seen, policy, world, asked, ledger)
+        except Moved:
+            raise _LostTheRace from None
         if not decision.actions:
             ledger.release()
             return results.rested(seen, decision)

@@ -10,7 +10,7 @@ from twokey.documents import DestinationEntry, KeyEntry, StatusEntry, whole_seco
 from twokey.errors import TwokeyError
 from twokey.lease import blocks
 from twokey.model import Held, NotHeld
-from twokey.observe import observe, with_last_use
+from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
 from twokey.results import warnings
 from twokey.roles import sort
@@ -29,6 +29,8 @@ def status(user: MachineUser, policy: Policy, world: World) -> StatusEntry:
     try:
         seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
         seen = with_last_use(seen, world.iam, [key.id for key in seen.keys])
+    except Moved:
+        return _empty(user, world.store.name, "A key went away while it was read: it is being rotated. Look again.")
     except TwokeyError as error:
         return _empty(user, world.store.name, str(error))
     now = world.clock.now()

@@ -172,6 +172,13 @@ class TestServices:
         assert ran.code == 1
         assert ran.outcomes == {"ci": "rotated", "cii": "failed"}
 
+    def test_a_name_that_the_store_cannot_hold_stops_nobody_else(self, rig: Rig) -> None:
+        rig.aws.make_user("a,b", path="/machine-users/", keys=0)
+        rig.aws.make_user("ci", path="/machine-users/", keys=0)
+        ran = twokey("rotate", *PATH, "--json")
+        assert ran.code == 1
+        assert ran.outcomes == {"ci": "rotated", "a,b": "failed"}
+
     def test_a_path_with_nobody_on_it(self, rig: Rig) -> None:
         ran = twokey("rotate", "--path", "/nobody/", "--store", STORE)
         assert ran.code == 1

@@ -7,7 +7,6 @@ proves that it did not; no connection proves it too; everything else proves noth
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto
@@ -25,7 +24,7 @@ from twokey.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
 _THROTTLED = {
     "Throttling",
@@ -88,8 +87,9 @@ def translate(error: Exception, *, action: str, resource: str) -> ServiceError:
         )
     if isinstance(error, (boto.ParamValidationError, boto.UnknownServiceError, boto.InvalidRegionError)):
         return Rejected(f"{action}: {_first_line(error)}", state="The request was not sent.")
+    # Only the kind is told: the text may quote the answer.
     return Ambiguous(
-        f"{action} on {resource}: no clear answer ({type(error).__name__}: {_first_line(error)}).",
+        f"{action} on {resource}: no clear answer ({type(error).__name__}).",
         state="It may have taken effect.",
         remedy="Run again: the next run finds out and goes on.",
     )
@@ -133,19 +133,20 @@ def _about_credentials(code: str, message: str) -> BadCredentials | None:
     return None
 
 
-@contextmanager
-def calling(action: str, resource: str) -> Iterator[None]:
-    """Translate whatever botocore raises inside the block; ``action`` is an IAM action such as ``ssm:PutParameter``.
+def call(action: str, resource: str, send: Callable[[], Any]) -> Any:
+    """Send, and translate whatever botocore raises; ``action`` is an IAM action such as ``ssm:PutParameter``.
 
     Not all of it derives from botocore's base class (an answer that cannot be parsed does not): whatever is unknown
-    proves nothing, and is ``Ambiguous``.
+    proves nothing, and is ``Ambiguous``. What is raised here carries no trace of botocore's own error: that one may
+    quote an answer's body, with a secret in it.
     """
     try:
-        yield
+        return send()
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  see above
-        raise translate(error, action=action, resource=resource) from None
+        failure = translate(error, action=action, resource=resource)
+    raise failure
 
 
 def code_of(error: Exception) -> str:

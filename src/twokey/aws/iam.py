@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from twokey.aws.answers import calling
+from twokey.aws.answers import call
 from twokey.aws.pace import Pacer
 from twokey.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
 from twokey.model import AccessKey, Credential, LastUse, MachineUser
@@ -117,8 +117,8 @@ class Iam:
         return allowed
 
     def _principal(self) -> str | None:
-        with calling("sts:GetCallerIdentity", "oneself"):
-            arn: str = self._clients.client("sts").get_caller_identity()["Arn"]
+        sts = self._clients.client("sts")
+        arn: str = call("sts:GetCallerIdentity", "oneself", sts.get_caller_identity)["Arn"]
         if ":assumed-role/" in arn:
             name = arn.split("/")[1]
             role: str = self._once("get_role", "iam:GetRole", name, RoleName=name)["Role"]["Arn"]
@@ -161,8 +161,7 @@ class Iam:
                 return answer
 
     def _once(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
-        with calling(action, resource):
-            return getattr(self._clients.client("iam", once=True), operation)(**parameters)
+        return call(action, resource, lambda: getattr(self._clients.client("iam", once=True), operation)(**parameters))
 
 
 def _machine_user(user: Any) -> MachineUser:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
-from twokey.aws.answers import calling
+from twokey.aws.answers import call
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
 
@@ -59,10 +59,12 @@ class Sender:
     def _once(
         self, operation: str, resource: str, secret: str, parameters: dict[str, Any]
     ) -> tuple[Any, ServiceError | None]:
+        def ask() -> Any:
+            client = self._clients.client(self._service, self._region, once=True)
+            return getattr(client, xform_name(operation))(**parameters)
+
         try:
-            with calling(f"{self._service}:{operation}", resource):
-                client = self._clients.client(self._service, self._region, once=True)
-                answer = getattr(client, xform_name(operation))(**parameters)
+            answer = call(f"{self._service}:{operation}", resource, ask)
         except ServiceError as error:
             failure = error
         else:
@@ -70,7 +72,6 @@ class Sender:
             if answer.keys() - {"ResponseMetadata"}:
                 return answer, None
             return None, _cut_off(self._service, operation, resource)
-        failure.__context__ = None  # botocore's error carries the answer's body
         if secret:
             failure.message = failure.message.replace(secret, "(secret)")
             failure.args = (failure.message,)

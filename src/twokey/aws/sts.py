@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from twokey.aws.answers import calling
+from twokey.aws.answers import call
 from twokey.aws.clients import signing_as
 from twokey.errors import BadCredentials
 
@@ -21,8 +21,7 @@ class Sts:
 
     def caller(self) -> tuple[str, str]:
         """Return account and ARN of twokey itself; raises ``BadCredentials`` and the other service errors."""
-        with calling("sts:GetCallerIdentity", "oneself"):
-            answer = self._clients.client("sts").get_caller_identity()
+        answer = call("sts:GetCallerIdentity", "oneself", lambda: self._clients.client("sts").get_caller_identity())
         return answer["Account"], answer["Arn"]
 
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
@@ -31,11 +30,14 @@ class Sts:
         A key that has not reached a region yet is answered with InvalidClientTokenId there. Each question is one
         request: the caller asks again anyway.
         """
+
+        def ask() -> Any:
+            client = self._clients.client("sts", region, once=True)
+            with signing_as(credential.access_key_id, credential.reveal()):
+                return client.get_caller_identity()
+
         try:
-            with calling("sts:GetCallerIdentity", credential.access_key_id):
-                client = self._clients.client("sts", region, once=True)
-                with signing_as(credential.access_key_id, credential.reveal()):
-                    answer = client.get_caller_identity()
+            answer = call("sts:GetCallerIdentity", credential.access_key_id, ask)
         except BadCredentials:
             return None
         return answer["Account"], answer["Arn"]

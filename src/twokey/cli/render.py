@@ -116,7 +116,7 @@ def line(result: Result, *, planned: bool = False) -> str:
     ]
     said = ", ".join(fact for fact in facts if fact)
     outcome = _outcome(result, planned=planned)
-    why = "" if result.outcome == result.reason else f" ({result.reason})"
+    why = "" if result.outcome.value == result.reason.value else f" ({result.reason})"
     return f"{result.user.name}: {outcome}{why}. {result.message}{f' [{said}]' if said else ''}"
 
 

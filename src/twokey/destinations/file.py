@@ -1,0 +1,193 @@
+"""A local file: ``file:PATH``.
+
+The pair is one JSON file, the journal lies in ``PATH.twokey-journal``. Both are readable by their owner only.
+A revision is a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that
+knows ``flock``, writes are conditional. Two hosts that share a file system without locks are not kept apart.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twokey.destinations.base import Receipt, Traits
+from twokey.destinations.formats import PAIR, decode_journal, encode_journal
+from twokey.destinations.registry import without_fields
+from twokey.destinations.safe_files import Content, Directory, existing_above, make_directory, refusing
+from twokey.errors import Ambiguous, Conflict, Rejected, UsageError
+from twokey.model import Credential, Holding, Journal, NotHeld, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twokey.destinations.registry import Services
+    from twokey.ports import Clock
+
+JOURNAL = ".twokey-journal"
+_LONGEST_NAME = 255 - len(JOURNAL) - len("..twokey-new")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Fingerprints of both files' contents; the empty string for a file that is not there."""
+
+    journal: str = ""
+    credential: str = ""
+
+
+def check_name(rest: str) -> None:
+    """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or cannot be a file's."""
+    plain = without_fields(rest)
+    name = plain.rpartition("/")[2]
+    if ".." in plain.split("/"):
+        raise UsageError(f"{rest!r}: give the path without '..'.")
+    if plain.startswith("~"):
+        raise UsageError(f"{rest!r}: write the home directory out; '~' means nothing here.")
+    if name in {"", "."}:
+        raise UsageError(f"{rest!r} names a directory: name a file in it, such as {{user}}.json.")
+    if name.endswith(JOURNAL):
+        raise UsageError(f"{rest!r} would be the journal of another file.")
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        raise UsageError(f"{rest!r}: the file's name is longer than {_LONGEST_NAME} bytes.")
+
+
+def open_place(name: str, rest: str, services: Services) -> File:
+    """Return the file as a store or destination."""
+    return File(name, Path(os.path.abspath(rest)), services.clients.clock)  # noqa: PTH100  follows no link
+
+
+class File:
+    """A JSON file, as store and as destination."""
+
+    traits = Traits(atomic=True, conditional=True, confirms="value")
+
+    def __init__(self, name: str, path: Path, clock: Clock) -> None:
+        self.name = name
+        self._path = path
+        self._file = path.name
+        self._journal = path.name + JOURNAL
+        self._clock = clock
+
+    def held(self) -> Holding:
+        """Say which key the file holds."""
+        return _holding(self._read(self._file))
+
+    def credential(self) -> Credential | None:
+        """Read the credential."""
+        found = self._read(self._file)
+        return PAIR.credential_of(found.data, self.name) if found else None
+
+    def load(self) -> Record:
+        """Read both files, under the lock, so that they belong together."""
+        try:
+            with Directory(self._path.parent) as directory, directory.locked(self._clock):
+                credential, written = directory.read(self._file), directory.read(self._journal)
+        except FileNotFoundError:
+            credential = written = None
+        journal = decode_journal(written.data, self.name) if written else Journal()
+        return Record(_holding(credential), journal, Revision(_print(written), _print(credential)))
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Replace the journal if both files are as ``revision`` saw them."""
+        # The mark keeps a journal from ever having the fingerprint of an older one.
+        return self._replace(self._journal, encode_journal(journal, marked=True).encode(), revision)
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Replace the file if both files are as ``revision`` saw them, and read it back."""
+        return self._replace(self._file, _text(credential), revision)
+
+    def fence(self, revision: object) -> object:
+        """Write the journal again with another mark: whatever was prepared at an older revision fails from now on."""
+        with self._writing() as directory:
+            self._compare(directory, revision)
+            written = directory.read(self._journal)
+            journal = decode_journal(written.data, self.name) if written else Journal()
+            self._write(directory, self._journal, encode_journal(journal, marked=True).encode())
+            return self._revision(directory)
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Replace the file unless it holds this very pair and is private already."""
+        text = _text(credential)
+        with self._writing() as directory:
+            found = directory.read(self._file)
+            needed = found is None or found.data != text or found.exposed
+            if needed:
+                self._write(directory, self._file, text)
+        return Receipt(credential.access_key_id, written=needed)
+
+    def preflight(self) -> None:
+        """Raise what stands in the way of a write: rights, owners, a full or read-only disk. Changes nothing."""
+        parent = self._path.parent
+        try:
+            with Directory(parent) as directory:
+                directory.read(self._file)
+                directory.read(self._journal)
+        except FileNotFoundError:
+            parent = existing_above(self._path)
+            with Directory(parent):
+                pass
+        with refusing(parent):
+            if not os.access(parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+                raise PermissionError(errno.EACCES, "no right to write there")
+            space = os.statvfs(parent)
+        if not space.f_bavail or (space.f_files and not space.f_favail):
+            raise Rejected(f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Make room on it.")
+
+    def _replace(self, name: str, data: bytes, revision: object) -> Revision:
+        with self._writing() as directory:
+            self._compare(directory, revision)
+            self._write(directory, name, data)
+            return self._revision(directory)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Directory]:
+        make_directory(self._path.parent)
+        try:
+            directory = Directory(self._path.parent)
+        except FileNotFoundError:
+            raise Rejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+        with directory, directory.locked(self._clock):
+            yield directory
+
+    def _compare(self, directory: Directory, revision: object) -> None:
+        if not isinstance(revision, Revision):
+            raise TypeError("the revision must come from this store")
+        if self._revision(directory) != revision:
+            raise Conflict(
+                f"Somebody else wrote to {self.name} in the meantime.",
+                state="Nothing was changed by this run.",
+                remedy="Run again.",
+            )
+
+    def _write(self, directory: Directory, name: str, data: bytes) -> None:
+        directory.replace(name, data)
+        found = directory.read(name)
+        if found is None or found.data != data:
+            raise Ambiguous(f"{self._path.parent / name} was written, and reads back as something else.")
+
+    def _revision(self, directory: Directory) -> Revision:
+        return Revision(_print(directory.read(self._journal)), _print(directory.read(self._file)))
+
+    def _read(self, name: str) -> Content | None:
+        try:
+            with Directory(self._path.parent) as directory:
+                return directory.read(name)
+        except FileNotFoundError:
+            return None
+
+
+def _text(credential: Credential) -> bytes:
+    return PAIR.encode(credential).encode() + b"\n"
+
+
+def _holding(found: Content | None) -> Holding:
+    return PAIR.key_id_of(found.data) if found else NotHeld()
+
+
+def _print(found: Content | None) -> str:
+    return hashlib.sha256(found.data).hexdigest() if found else ""

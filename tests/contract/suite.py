@@ -1,0 +1,367 @@
+"""The contract of ``twokey.destinations.base``, as tests that every store passes.
+
+A module of tests provides the fixture ``place`` and names a class ``Test…(StoreContract)``.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+from datetime import UTC, datetime
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from twokey.destinations.registry import Services, names_user, open_store
+from twokey.errors import Conflict, Rejected, TwokeyError
+from twokey.model import CannotTell, Credential, Delivery, Held, Intent, Journal, Lease, NotHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.destinations.base import Store
+
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+FULL = Journal(
+    epoch=7,
+    user="AIDAEXAMPLE",
+    current="AKIAEXAMPLE000000001",
+    last="AKIAEXAMPLE000000000",
+    committed=AT,
+    lease=Lease(run="r1", host="h", process=42, start="boot/1", until=AT),
+    intent=Intent(known=("AKIAEXAMPLE000000001",), at=AT),
+    delivered={"github:acme/site": Delivery(key="AKIAEXAMPLE000000001", at=AT)},
+)
+_numbers = count(1)
+
+
+class Place(Protocol):
+    """A place of a store, seen from outside: as its readers and its administrators see it."""
+
+    url: str
+
+    def text(self) -> str | None:
+        """What a job reads there, or None."""
+
+    def plant(self, text: str) -> None:
+        """Write there as a person would, with the service's own tools."""
+
+    def plant_journal(self, text: str) -> None:
+        """Put a text where the journal lies."""
+
+    def picture(self) -> Any:
+        """Everything that is there, to be compared with a later picture."""
+
+
+def fresh_credential() -> Credential:
+    return Credential(f"AKIACONTRACT{next(_numbers):08d}", f"{next(_numbers):06d}{SECRET[6:]}")
+
+
+def fresh_name() -> str:
+    return f"ci-{next(_numbers)}"
+
+
+def pair(credential: Credential) -> dict[str, str]:
+    return {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
+
+
+def assert_silent(error: BaseException, *credentials: Credential) -> None:
+    """No secret in the error, in those behind it, or in what a traceback prints."""
+    shown = "".join(traceback.format_exception(error))
+    seen: BaseException | None = error
+    while seen is not None:
+        shown += repr(seen) + str(seen) + repr(vars(seen)) + repr(seen.args)
+        seen = seen.__cause__ or seen.__context__
+    for credential in credentials:
+        assert credential.reveal() not in shown
+
+
+class StoreContract:
+    """What every store does. ``first`` and ``second`` are two runs with the same place in view."""
+
+    @pytest.fixture
+    def place(self) -> Place:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def first(self, place: Place, services: Services) -> Store:
+        return open_store(place.url, services)
+
+    @pytest.fixture
+    def second(self, place: Place, services: Services) -> Store:
+        return open_store(place.url, services)
+
+    @pytest.fixture
+    def held_key(self, first: Store) -> Credential:
+        """A credential that the place holds, beside a journal."""
+        credential = fresh_credential()
+        revision = first.save_journal(Journal(epoch=1), first.load().revision)
+        first.put(credential, revision)
+        return credential
+
+    def test_carries_the_url_as_its_name(self, first: Store, place: Place) -> None:
+        assert first.name == place.url
+
+    def test_a_place_that_is_not_there_yet_is_an_empty_record(self, first: Store) -> None:
+        record = first.load()
+        assert (record.holding, record.journal) == (NotHeld(), Journal())
+        assert first.held() == NotHeld()
+        assert first.credential() is None
+
+    def test_looking_at_a_missing_place_does_not_create_it(self, first: Store, place: Place) -> None:
+        before = place.picture()
+        first.load()
+        first.held()
+        first.preflight()
+        assert place.picture() == before
+
+    def test_a_journal_is_read_back_as_it_was_saved(self, first: Store, second: Store) -> None:
+        revision = first.save_journal(FULL, first.load().revision)
+        record = second.load()
+        assert record.journal == FULL
+        assert record.revision == revision
+        assert record.holding == NotHeld()
+
+    def test_a_place_with_a_journal_only_holds_no_key(self, first: Store) -> None:
+        revision = first.load().revision
+        for epoch in (1, 2, 3):
+            revision = first.save_journal(Journal(epoch=epoch), revision)
+            assert first.load().holding == NotHeld()
+            assert first.held() == NotHeld()
+            assert first.credential() is None
+
+    def test_a_credential_is_read_back_as_it_was_put(self, first: Store, second: Store) -> None:
+        credential = fresh_credential()
+        revision = first.put(credential, first.save_journal(FULL, first.load().revision))
+        record = second.load()
+        assert record.holding == Held(credential.access_key_id) == second.held()
+        assert record.journal == FULL
+        assert record.revision == revision
+        assert second.credential() == credential
+
+    def test_readers_see_one_json_object_with_exactly_the_pair(
+        self, first: Store, place: Place, held_key: Credential
+    ) -> None:
+        first.save_journal(FULL, first.load().revision)
+        assert json.loads(place.text() or "") == pair(held_key)
+
+    @pytest.mark.usefixtures("held_key")
+    def test_a_later_put_replaces_the_pair_and_keeps_the_journal(self, first: Store, place: Place) -> None:
+        newer = fresh_credential()
+        revision = first.save_journal(FULL, first.load().revision)
+        first.put(newer, revision)
+        assert json.loads(place.text() or "") == pair(newer)
+        assert first.load().journal == FULL
+
+    def test_a_revision_goes_on_from_write_to_write_without_a_new_load(self, first: Store) -> None:
+        revision = first.load().revision
+        for epoch in range(3):
+            revision = first.save_journal(Journal(epoch=epoch), revision)
+            revision = first.put(fresh_credential(), revision)
+        assert first.load().revision == revision
+
+    def test_putting_the_same_pair_again_leaves_it_there(self, first: Store, held_key: Credential) -> None:
+        revision = first.put(held_key, first.load().revision)
+        assert first.load().revision == revision
+        assert first.credential() == held_key
+
+    def test_a_key_that_the_journal_names_is_recognised(self, first: Store, held_key: Credential) -> None:
+        first.save_journal(Journal(current=held_key.access_key_id), first.load().revision)
+        assert first.load().holding == Held(held_key.access_key_id)
+
+    def test_delivering_creates_what_is_missing(self, first: Store, place: Place) -> None:
+        credential = fresh_credential()
+        receipt = first.deliver(credential)
+        assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
+        assert json.loads(place.text() or "") == pair(credential)
+
+    def test_delivering_twice_writes_once(self, first: Store, second: Store, place: Place) -> None:
+        credential = fresh_credential()
+        first.deliver(credential)
+        before = place.picture()
+        assert not second.deliver(credential).written
+        assert place.picture() == before
+
+    def test_delivering_another_key_replaces_the_first(self, first: Store, place: Place) -> None:
+        older, newer = fresh_credential(), fresh_credential()
+        first.deliver(older)
+        assert first.deliver(newer).written
+        assert json.loads(place.text() or "") == pair(newer)
+
+    def test_delivering_over_what_a_person_wrote_replaces_it(self, first: Store, place: Place) -> None:
+        place.plant("something else")
+        credential = fresh_credential()
+        assert first.deliver(credential).written
+        assert json.loads(place.text() or "") == pair(credential)
+
+    def test_a_pair_that_a_person_wrote_is_recognised(self, first: Store, place: Place) -> None:
+        credential = fresh_credential()
+        place.plant(json.dumps({"SecretAccessKey": credential.reveal(), "AccessKeyId": credential.access_key_id}))
+        assert first.load().holding == Held(credential.access_key_id)
+        assert first.credential() == credential
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            f"not json {SECRET}",
+            f'"{SECRET}"',
+            json.dumps([SECRET]),
+            json.dumps({"SecretAccessKey": SECRET}),
+            json.dumps({"AccessKeyId": "AKIAX"}),
+            json.dumps({"AccessKeyId": 5, "SecretAccessKey": SECRET}),
+            json.dumps({"AccessKeyId": "", "SecretAccessKey": SECRET}),
+            json.dumps({"AccessKeyId": "AKIAX", "SecretAccessKey": ""}),
+            "{}",
+        ],
+    )
+    def test_content_that_is_no_pair_is_unknown_and_never_empty(self, first: Store, place: Place, text: str) -> None:
+        place.plant(text)
+        for holding in (first.load().holding, first.held()):
+            assert isinstance(holding, CannotTell)
+            assert SECRET not in repr(holding)
+        with pytest.raises(Rejected) as raised:
+            first.credential()
+        assert_silent(raised.value, Credential("", SECRET))
+
+    @pytest.mark.parametrize("text", [SECRET, "{}", '{"twokey-journal": 5}', '{"twokey-journal": {"version": 99}}'])
+    @pytest.mark.usefixtures("held_key")
+    def test_a_journal_that_cannot_be_read_is_refused(self, first: Store, place: Place, text: str) -> None:
+        place.plant_journal(text)
+        with pytest.raises(Rejected, match="journal") as raised:
+            first.load()
+        assert_silent(raised.value, Credential("", SECRET))
+
+    def test_the_second_of_two_writers_of_a_journal_is_refused(self, first: Store, second: Store) -> None:
+        seen, also_seen = first.load().revision, second.load().revision
+        first.save_journal(Journal(epoch=1), seen)
+        with pytest.raises(Conflict):
+            second.save_journal(Journal(epoch=2), also_seen)
+        assert first.load().journal == Journal(epoch=1)
+
+    def test_a_writer_that_saw_an_older_journal_is_refused(self, first: Store, second: Store) -> None:
+        revision = first.save_journal(Journal(epoch=1), first.load().revision)
+        seen = second.load().revision
+        first.save_journal(Journal(epoch=2), revision)
+        with pytest.raises(Conflict):
+            second.save_journal(Journal(epoch=3), seen)
+        assert first.load().journal == Journal(epoch=2)
+
+    @pytest.mark.usefixtures("held_key")
+    def test_the_second_of_two_puts_is_refused_and_readers_keep_what_they_see(
+        self, first: Store, second: Store, place: Place
+    ) -> None:
+        winner, loser = fresh_credential(), fresh_credential()
+        seen, also_seen = first.load().revision, second.load().revision
+        first.put(winner, seen)
+        with pytest.raises(Conflict) as raised:
+            second.put(loser, also_seen)
+        assert json.loads(place.text() or "") == pair(winner)
+        assert_silent(raised.value, winner, loser)
+
+    def test_the_second_of_two_first_puts_is_refused(self, first: Store, second: Store, place: Place) -> None:
+        winner, loser = fresh_credential(), fresh_credential()
+        seen, also_seen = first.load().revision, second.load().revision
+        first.put(winner, seen)
+        with pytest.raises(Conflict):
+            second.put(loser, also_seen)
+        assert json.loads(place.text() or "") == pair(winner)
+
+    @pytest.mark.usefixtures("held_key")
+    def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, place: Place) -> None:
+        seen = first.load().revision
+        by_hand = fresh_credential()
+        place.plant(json.dumps(pair(by_hand)))
+        with pytest.raises(Conflict):
+            first.put(fresh_credential(), seen)
+        assert json.loads(place.text() or "") == pair(by_hand)
+
+    def test_a_fence_keeps_credential_and_journal(self, first: Store, held_key: Credential) -> None:
+        revision = first.save_journal(FULL, first.load().revision)
+        fenced = first.fence(revision)
+        record = first.load()
+        assert (record.holding, record.journal, record.revision) == (Held(held_key.access_key_id), FULL, fenced)
+        assert first.credential() == held_key
+
+    def test_preflight_changes_nothing(self, first: Store, place: Place, held_key: Credential) -> None:
+        before = place.picture()
+        first.preflight()
+        assert place.picture() == before
+        assert json.loads(place.text() or "") == pair(held_key)
+
+    def test_preflight_passes_over_whatever_a_person_wrote(self, first: Store, place: Place) -> None:
+        place.plant("something else")
+        before = place.picture()
+        first.preflight()
+        assert place.picture() == before
+
+    def test_a_revision_of_another_store_is_a_mistake_of_the_caller(self, first: Store) -> None:
+        for act in _writes(first):
+            with pytest.raises(TypeError):
+                act("revision of something else")
+
+    def test_its_url_is_the_same_for_every_user_only_without_the_field(self, place: Place) -> None:
+        assert not names_user(place.url)
+        assert names_user(place.url + "-{user}")
+
+
+class ConditionalContract(StoreContract):
+    """What a store with conditional writes does besides: it stops a run that was paused."""
+
+    def test_says_that_its_writes_are_conditional(self, first: Store) -> None:
+        assert first.traits.conditional
+
+    @pytest.mark.parametrize("prepare", ["missing", "journal", "key"])
+    def test_a_fence_makes_an_older_prepared_put_fail(
+        self, first: Store, second: Store, place: Place, prepare: str
+    ) -> None:
+        if prepare != "missing":
+            revision = first.save_journal(Journal(epoch=1), first.load().revision)
+            if prepare == "key":
+                first.put(fresh_credential(), revision)
+        prepared = second.load().revision
+        content = place.text()
+        fenced = first.fence(first.load().revision)
+        with pytest.raises(Conflict):
+            second.put(fresh_credential(), prepared)
+        assert first.load().revision == fenced
+        if prepare == "key":
+            assert place.text() == content
+        else:
+            assert first.load().holding == NotHeld()
+        newer = fresh_credential()
+        first.put(newer, fenced)
+        assert json.loads(place.text() or "") == pair(newer)
+
+    @pytest.mark.usefixtures("held_key")
+    def test_a_fence_at_an_older_revision_is_refused(self, first: Store, second: Store) -> None:
+        seen = second.load().revision
+        first.put(fresh_credential(), first.load().revision)
+        with pytest.raises(Conflict):
+            second.fence(seen)
+
+    @pytest.mark.usefixtures("held_key")
+    def test_every_fence_is_a_new_one(self, first: Store, second: Store) -> None:
+        first.fence(first.load().revision)
+        prepared = second.load().revision
+        first.fence(prepared)
+        with pytest.raises(Conflict):
+            second.put(fresh_credential(), prepared)
+
+
+def _writes(store: Store) -> list[Callable[[object], object]]:
+    return [
+        lambda revision: store.put(fresh_credential(), revision),
+        lambda revision: store.save_journal(Journal(), revision),
+        store.fence,
+    ]
+
+
+def outcome(act: Callable[[], object]) -> TwokeyError | None:
+    """Run it and return the error that it ended with, if any; other exceptions are not allowed."""
+    try:
+        act()
+    except TwokeyError as error:
+        return error
+    return None

@@ -1,0 +1,100 @@
+"""What AWS answers, or does not, in words; and never with a secret in them."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from twokey.aws.answers import call, translate
+from twokey.emulator import Rule
+from twokey.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    NotFound,
+    Rejected,
+    ServiceError,
+    Throttled,
+    TwokeyError,
+    Unreachable,
+)
+
+if TYPE_CHECKING:
+    from rig import Rig
+
+
+def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
+    return boto.ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "Op",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answer("Throttling"), Throttled),
+        (answer("ThrottlingException"), Throttled),
+        (answer("LimitExceeded", status=409), Rejected),
+        (answer("NoSuchEntity", status=404), NotFound),
+        (answer("ResourceNotFoundException"), NotFound),
+        (answer("AccessDenied", status=403), AccessDenied),
+        (answer("ExpiredToken", status=403), BadCredentials),
+        (answer("InvalidClientTokenId", status=403), BadCredentials),
+        (answer("SignatureDoesNotMatch", status=403), BadCredentials),
+        (answer("ServiceFailure", status=500), Ambiguous),
+        (answer("502", status=502), Ambiguous),
+        (answer("ServiceUnavailable", status=503), Ambiguous),
+        (boto.EndpointConnectionError(endpoint_url="http://x"), Unreachable),
+        (boto.ConnectTimeoutError(endpoint_url="http://x"), Unreachable),
+        (boto.ReadTimeoutError(endpoint_url="http://x"), Ambiguous),
+        (boto.ConnectionClosedError(endpoint_url="http://x"), Ambiguous),
+        (boto.NoCredentialsError(), BadCredentials),
+        (boto.ProfileNotFound(profile="x"), BadCredentials),
+        (boto.NoRegionError(), Rejected),
+        (ResponseParserError("x"), Ambiguous),
+        (RuntimeError("x"), Ambiguous),
+    ],
+)
+def test_each_answer_says_whether_the_effect_took_place(error: Exception, kind: type[ServiceError]) -> None:
+    assert type(translate(error, action="iam:CreateAccessKey", resource="ci")) is kind
+
+
+def test_a_denial_names_the_permission_and_the_resource_that_aws_names() -> None:
+    message = (
+        "User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateAccessKey on resource: user ci "
+        "because no identity-based policy allows the iam:CreateAccessKey action"
+    )
+    error = translate(answer("AccessDenied", message, 403), action="iam:Other", resource="other")
+    assert isinstance(error, AccessDenied)
+    assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
+    assert "Allow iam:CreateAccessKey" in str(error)
+
+
+def test_a_broken_answer_that_quotes_a_secret_shows_nothing_of_it() -> None:
+    secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+
+    def send() -> None:
+        raise ResponseParserError(f"Unable to parse: b'<SecretAccessKey>{secret}</SecretAccessKey'")
+
+    with pytest.raises(TwokeyError) as caught:
+        call("iam:CreateAccessKey", "ci", send)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    assert secret not in "".join(traceback.format_exception(caught.value)) + str(caught.value)
+
+
+def test_a_creation_whose_answer_is_cut_off_is_in_doubt_and_the_next_run_mends_it(rig: Rig) -> None:
+    _, current = rig.settled()
+    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="truncated"))
+    first = rig.rotate()
+    assert first.outcome == "failed"
+    assert "Run again" in first.message
+    assert len(rig.ids()) == 2
+    assert rig.rotate().outcome == "rotated"
+    assert rig.aws.authenticates(current)
+    assert len(rig.ids()) == 2
