@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint check format bench lock schemas clean
+CLIENTS := .venv-clients
+.PHONY: help demo test lint check format bench clients wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -27,15 +28,22 @@ format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+clients: $(CLIENTS)/.ready ## the AWS CLI, a client that nobody here wrote, for the tests that use it
+
+wheel: $(READY) ## build the package, install it into an empty environment, run it there
+	$(BIN)/python scripts/try_wheel.py
+
 bench: $(READY) ## every figure of performance, as a ratio in the same run
 	$(BIN)/python -m benchmarks
 
 lock: $(READY) ## name again the versions and hashes that are installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra emulator --group dev pyproject.toml -o requirements/dev.txt
+	echo awscli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
 
 clean: ## remove all that was made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -44,3 +52,8 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --require-hashes --requirement requirements/dev.txt
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
+
+$(CLIENTS)/.ready: requirements/clients.txt
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/pip install --quiet --require-hashes --requirement requirements/clients.txt
+	@touch $@

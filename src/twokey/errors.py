@@ -8,6 +8,7 @@ TwokeyError                 1   anything below; also what nobody foresaw
     ├── Conflict            1   a conditional write lost: somebody else wrote first
     ├── DeliveryFailed      1   a destination could not be given CURRENT; the next run goes on
     ├── NotVerified         1   the created key did not work in time; it was removed again
+    ├── EmulatorError       1   the emulator cannot do what was asked (defined there)
     └── ServiceError        1   an answer, or none, of a service
         ├── AccessDenied        which permission on what
         ├── BadCredentials      twokey's own credentials: none, expired, unknown

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from twokey.errors import Failed
+
 if TYPE_CHECKING:
     from datetime import datetime
 
 
-class EmulatorError(RuntimeError):
+class EmulatorError(Failed):
     """The emulator cannot do what was asked; the message says what to do about it."""
 
 
