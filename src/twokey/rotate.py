@@ -28,6 +28,7 @@ from twokey.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from twokey.actions import Asked, Plan
     from twokey.destinations.base import Destination, Store
@@ -129,7 +130,7 @@ def _wait(seen: Observation, world: World, patience: float) -> None:
     if held is None:
         world.clock.sleep(0.2)
         return
-    until = held.until.isoformat(timespec="seconds").replace("+00:00", "Z")
+    until = _clock_time(held.until)
     if not world.wait or world.clock.monotonic() > patience:
         raise held_by(until, held.host, held.process)
     Teller(seen.user.name, world.clock, world.listener).note("wait", detail=until)
@@ -187,8 +188,15 @@ def _look_again(
     """Observe and plan under the lease. What was last used a moment ago need not be asked again."""
     intent = ledger.journal.intent
     if intent is not None:
-        left = intent.at + policy.settle - world.clock.now()
-        world.clock.sleep(left.total_seconds())
+        until = intent.at + policy.settle
+        left = (until - world.clock.now()).total_seconds()
+        if left > 0:
+            Teller(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
+            world.clock.sleep(left)
     known = seen.last_used
     seen = observe(seen.user, world.iam, world.store, world.destinations, world.own_key, load=ledger.reread)
     return _decide(replace(seen, last_used=known), policy, world, asked)
+
+
+def _clock_time(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

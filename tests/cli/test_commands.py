@@ -110,6 +110,14 @@ class TestRotate:
             assert f"ci: {step}" in ran.err
         assert stored.secret_access_key not in ran.out + ran.err
 
+    def test_says_what_it_waits_for_and_until_when(self, rig: Rig, tmp_path: Path) -> None:
+        config = tmp_path / "twokey.yaml"
+        config.write_text(f"version: 1\nsettle: 2s\nmachine_users:\n  - path: /machine-users/\n    store: {STORE}\n")
+        rig.settled()
+        assert rig.killed_at("create", "done")
+        ran = twokey("rotate", "--config", str(config))
+        assert re.search(r"ci: an earlier run was interrupted; .* until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", ran.err)
+
     def test_takes_the_path_with_or_without_slashes(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
         for path in ("machine-users", "/machine-users", "machine-users/", "/machine-users/"):

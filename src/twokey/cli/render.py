@@ -24,6 +24,10 @@ PLANNED = {
     "refused": "will be refused",
     "failed": "cannot be planned",
 }
+WAITS = {
+    "wait": "another run is rotating this user; waiting for it, at most until",
+    "settle": "an earlier run was interrupted; IAM's list is given time to show all of it, until",
+}
 NOTHING = "-"
 MANY = 3
 """From more users than this on, a progress bar is shown."""
@@ -76,10 +80,23 @@ def show_interrupted() -> None:
     tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
 
 
-def show_event(event: Event) -> None:
-    """Print one step of a rotation (-v)."""
-    words = {"begin": "…", "done": "done", "failed": f"failed ({event.detail})", "note": event.detail}[event.phase]
-    tell(" ".join(part for part in (f"{event.user}:", event.step, event.subject, words) if part))
+class Steps:
+    """Tells on stderr what a run is doing: each step with ``-v``, otherwise only what it waits for, once."""
+
+    def __init__(self, *, verbose: bool, quiet: bool) -> None:
+        self._verbose = verbose
+        self._quiet = quiet and not verbose
+        self._waited: set[tuple[str, str]] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Take an event of the engine."""
+        if event.step in WAITS:
+            if (event.user, event.detail) not in self._waited and not self._quiet:
+                self._waited.add((event.user, event.detail))
+                tell(f"{event.user}: {WAITS[event.step]} {event.detail}")
+        elif self._verbose:
+            words = {"begin": "…", "done": "done", "failed": f"failed ({event.detail})", "note": event.detail}
+            tell(" ".join(part for part in (f"{event.user}:", event.step, event.subject, words[event.phase]) if part))
 
 
 def show_results(results: Sequence[Result], actions: Sequence[Sequence[str]] | None = None) -> None:

@@ -30,12 +30,11 @@ def command(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_w
     from twokey import documents, fleet, rotate
     from twokey.cli import render
     from twokey.cli.session import Session
-    from twokey.events import ignore
 
     session = Session()
     own_key = session.clients.own_key()
     roster = session.roster(wanted, flags.users)
-    listener = render.show_event if flags.verbose else ignore
+    listener = render.Steps(verbose=flags.verbose, quiet=flags.quiet)
 
     def work(job: Job) -> Result:
         return rotate.rotate(job.user, job.policy, session.world(job, own_key, listener, wait=not no_wait), wishes)
