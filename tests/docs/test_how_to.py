@@ -1,0 +1,82 @@
+"""The how-to pages do what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs import consoles, pages
+from twokey.aws import iam
+from twokey.destinations import secretsmanager
+from twokey.emulator import Emulator, KeyPair
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOW_TO = pages.DOCS / "how-to"
+STORE = "secretsmanager:machine-users/{user}"
+
+
+@pytest.mark.timeout(60)
+def test_existing_users(tmp_path: Path) -> None:
+    """One user with two keys, one with one; the store is empty."""
+    with Emulator() as aws:
+        keys = [*aws.make_user("build"), *aws.make_user("site", keys=1)]
+        known = [key.access_key_id for key in keys]
+        consoles.check(HOW_TO / "existing-users.md", tmp_path, aws.environment(), known=known)
+
+
+@pytest.mark.timeout(60)
+def test_rehearse(tmp_path: Path) -> None:
+    """The page starts an emulator of its own."""
+    consoles.check(HOW_TO / "rehearse.md", tmp_path, {})
+
+
+def policy() -> str:
+    """Return the policy that the page gives to the rotator."""
+    (text,) = pages.blocks(HOW_TO / "github-actions-schedule.md", "json")
+    return text
+
+
+def test_permissions_are_those_that_the_code_declares() -> None:
+    """The page allows what is declared beside the code, neither more nor less."""
+    allowed = [action for statement in json.loads(policy())["Statement"] for action in statement["Action"]]
+    declared = [action for actions in iam.PERMISSIONS.values() for action in actions]
+    assert sorted(allowed) == sorted([*declared, *secretsmanager.PERMISSIONS])
+
+
+@pytest.mark.timeout(60)
+def test_permissions_suffice(tmp_path: Path) -> None:
+    """A principal with this policy alone rotates, by path and by name, and sees the status."""
+    with Emulator() as aws:
+        aws.make_user("ci", keys=0)
+        key = aws.make_user("rotator", path="/", keys=1)[0]
+        own = policy().replace("role/twokey", "user/rotator")
+        aws.client("iam").put_user_policy(UserName="rotator", PolicyName="twokey", PolicyDocument=own)
+        for arguments in (
+            ("rotate", "--path", "/machine-users/"),
+            ("rotate", "ci", "--force"),
+            ("status", "ci"),
+            ("rotate", "ci", "--force", "--ignore-last-use"),
+        ):
+            done = _twokey(aws, key, tmp_path, *arguments)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert ": rotated" in done.stdout or arguments[0] == "status"
+        assert not [request for request in aws.requests if "AccessDenied" in (request.error_code or "")]
+
+
+def _twokey(aws: Emulator, key: KeyPair, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "twokey", *arguments, "--store", STORE],
+        cwd=folder,
+        env={**os.environ, **aws.environment(key)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )

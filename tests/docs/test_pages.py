@@ -1,0 +1,64 @@
+"""Every page can be reached, every link leads somewhere, every configuration on a page can be loaded."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs import pages
+from twokey import config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+YAML = [
+    pytest.param(body, id=f"{page.relative_to(pages.ROOT)}-{index}")
+    for page in pages.pages()
+    for index, body in enumerate(pages.blocks(page, "yaml"))
+    if body.startswith("# twokey.yaml")
+]
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_links(page: Path) -> None:
+    """Each link leads to a file or folder of the project, and each anchor to a heading."""
+    for link in pages.links(page):
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{link}: there is no {target}"
+        assert target.is_relative_to(pages.ROOT), link
+        assert not anchor or anchor in pages.anchors(target), f"{link}: there is no such heading"
+
+
+def test_every_page_can_be_reached() -> None:
+    """From the README, by links alone."""
+    seen: set[Path] = set()
+    left = [pages.ROOT / "README.md"]
+    while left:
+        page = left.pop()
+        if page in seen or page.suffix != ".md" or not page.exists():
+            continue
+        seen.add(page)
+        left += [(page.parent / link.partition("#")[0]).resolve() for link in pages.links(page) if link[0] != "#"]
+    assert set(pages.pages()) <= seen
+
+
+@pytest.mark.parametrize("text", YAML)
+def test_configurations(text: str, tmp_path: Path) -> None:
+    """Each block that begins with ``# twokey.yaml`` is one that twokey takes."""
+    file = tmp_path / "twokey.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert config.load(file).selections
+
+
+def test_each_decision_is_in_the_index() -> None:
+    """The decisions are numbered without a gap, and the index carries each with its title."""
+    folder = pages.DOCS / "adr"
+    files = sorted(folder.glob("[0-9]*.md"))
+    assert [file.name[:4] for file in files] == [f"{number:04}" for number in range(1, len(files) + 1)]
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    for file in files:
+        title = re.sub(r"^# \d+\. ", "", file.read_text(encoding="utf-8").splitlines()[0])
+        assert f"[{title}]({file.name})" in index

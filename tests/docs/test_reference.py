@@ -1,0 +1,138 @@
+"""The reference says what the code says, neither more nor less."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from docs import pages
+from twokey import documents
+from twokey.actions import Outcome
+from twokey.cli.main import COMMANDS, cli
+from twokey.errors import ExitCode
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    import msgspec
+
+REFERENCE = pages.DOCS / "reference"
+SHARED = "Options of rotate, plan and status"
+DROP_IN = "iam-credential-rotation"
+WORDS = (
+    *("access key", "machine user", "CURRENT", "LAST", "stray", "foreign key", "window", "period", "grace", "slack"),
+    *("idle", "soak", "store", "destination", "deliver", "verify", "retire", "revoke", "observe", "plan", "apply"),
+    "reason",
+)
+STRUCTS: dict[str, type[msgspec.Struct]] = {
+    "twokey rotate --json": documents.ResultsDocument,
+    "An entry of results": documents.ResultEntry,
+    "An entry of destinations": documents.DestinationEntry,
+    "twokey status --json": documents.StatusDocument,
+    "An entry of users": documents.StatusEntry,
+    "An entry of keys": documents.KeyEntry,
+}
+
+
+def click_command(name: str) -> click.Command:
+    """Return a command by the name of its section."""
+    if name == DROP_IN:
+        command: click.Command = import_module("twokey.cli.drop_in").main
+        return command
+    short = name.removeprefix("twokey").strip()
+    return import_module(f"twokey.cli.{short}").command if short else cli
+
+
+def documented(name: str) -> dict[str, str]:
+    """Return the options that the page gives to a command, each as it is written, with its default."""
+    tables = pages.tables(REFERENCE / "commands.md")
+    rows = list(tables.get(name, []))
+    if name in {"twokey rotate", "twokey plan", "twokey status"}:
+        rows += tables[SHARED]
+    found = {}
+    for option, _meaning, default in rows:
+        for written in pages.words(option):
+            found[written.split()[0]] = default
+    return found
+
+
+def of_click(command: click.Command) -> dict[str, click.Parameter]:
+    """Return a command's options and arguments by each of their names, help left aside."""
+    found: dict[str, click.Parameter] = {}
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            found["USER" if parameter.name == "users" else str(parameter.name).upper()] = parameter
+        else:
+            found |= dict.fromkeys((*parameter.opts, *parameter.secondary_opts), parameter)
+    return found
+
+
+def test_every_command_has_a_section_and_every_section_a_command() -> None:
+    """The headings of the page are the commands."""
+    text = (REFERENCE / "commands.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    assert set(headings) == {"twokey", SHARED, DROP_IN, *(f"twokey {name}" for name in COMMANDS)}
+
+
+@pytest.mark.parametrize("name", ["twokey", DROP_IN, *(f"twokey {name}" for name in COMMANDS)])
+def test_options(name: str) -> None:
+    """Each option is documented, and each documented option is there."""
+    assert set(documented(name)) - {"-h", "--help"} == set(of_click(click_command(name)))
+
+
+@pytest.mark.parametrize("name", [DROP_IN, *(f"twokey {name}" for name in COMMANDS)])
+def test_defaults(name: str) -> None:
+    """The default that help shows is the one on the page."""
+    said = documented(name)
+    for option, parameter in of_click(click_command(name)).items():
+        if not isinstance(parameter, click.Option):
+            continue
+        shown = re.search(r"\[default: (.+?)\]", parameter.help or "")
+        if shown:
+            assert said[option] == shown[1], option
+        elif parameter.show_default:
+            assert said[option] == f"{parameter.default}", option
+
+
+def test_exit_codes() -> None:
+    """Each code stands on the page with the name that the code gives it."""
+    rows = pages.tables(REFERENCE / "exit-codes.md")["Exit codes"]
+    assert [(pages.words(row[0])[0], row[1]) for row in rows] == [(f"{int(c)}", c.name.lower()) for c in ExitCode]
+
+
+def test_reasons() -> None:
+    """Each reason stands on the page with its sentence, in the order of the code, and says what to do."""
+    rows = [row for table in pages.tables(REFERENCE / "reasons.md").values() for row in table]
+    assert [(pages.words(row[0])[0], row[1]) for row in rows] == [(r.value, r.sentence) for r in Reason]
+    assert all(row[2] for row in rows)
+
+
+def test_outcomes() -> None:
+    """Each outcome stands on the page."""
+    rows = pages.tables(REFERENCE / "json.md")["Outcomes"]
+    assert [pages.words(row[0])[0] for row in rows] == [outcome.value for outcome in Outcome]
+
+
+@pytest.mark.parametrize("heading", STRUCTS)
+def test_fields(heading: str) -> None:
+    """Each field of a document stands on the page, in its order."""
+    rows = pages.tables(REFERENCE / "json.md")[heading]
+    assert [pages.words(row[0])[0] for row in rows] == list(STRUCTS[heading].__struct_fields__)
+
+
+def test_fields_of_plan() -> None:
+    """A plan is a rotation's document, with fields of its own."""
+    rows = pages.tables(REFERENCE / "json.md")["twokey plan --json"]
+    common = documents.ResultEntry.__struct_fields__
+    own = [field for field in documents.PlanEntry.__struct_fields__ if field not in common]
+    assert [pages.words(row[0])[0] for row in rows] == own
+    assert documents.PlanDocument.__struct_fields__ == documents.ResultsDocument.__struct_fields__
+
+
+def test_glossary() -> None:
+    """Each word that the project uses is explained."""
+    said = [row[0] for row in pages.tables(pages.DOCS / "glossary.md")["Glossary"]]
+    assert said[: len(WORDS)] == list(WORDS)

@@ -1,0 +1,76 @@
+"""The published schemas are those of the code, and what the commands print keeps to them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from docs import pages
+from twokey.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SCHEMAS = pages.ROOT / "src" / "twokey" / "schemas"
+STORE = ("--store", "file:keys/{user}.json")
+
+
+def test_schemas_are_current() -> None:
+    """``python scripts/schemas.py`` has nothing to write."""
+    spec = importlib.util.spec_from_file_location("schemas", pages.ROOT / "scripts" / "schemas.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for name, text in script.schemas().items():
+        assert (SCHEMAS / name).read_text(encoding="utf-8") == text, f"{name}: run python scripts/schemas.py"
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    """Users in every condition that a document can show."""
+    with Emulator() as emulator:
+        emulator.make_user("fresh", keys=0)
+        emulator.make_user("one", keys=1)
+        emulator.make_user("doubtful", keys=2)
+        yield emulator
+
+
+def printed(aws: Emulator, folder: Path, *arguments: str) -> Any:
+    """Run a command for all users and one that does not exist; return the document that it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "twokey", *arguments, "fresh", "one", "doubtful", "nobody", *STORE, "--json"],
+        cwd=folder,
+        env={**os.environ, **aws.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_what_is_printed_keeps_to_the_schemas(aws: Emulator, tmp_path: Path) -> None:
+    """Real documents: rotations, refusals, a failure, nothing due, plans and status, before and after."""
+    for command in ("plan", "status", "rotate", "rotate", "plan", "status"):
+        document = printed(aws, tmp_path, command)
+        schema = json.loads((SCHEMAS / f"{command}.schema.json").read_text(encoding="utf-8"))
+        jsonschema.Draft202012Validator(schema).validate(document)
+        _no_field_is_unknown(document, schema)
+
+
+def _no_field_is_unknown(document: Any, schema: Any) -> None:
+    """The schema allows fields that are added later; today there are none but those that it names."""
+    strict = json.loads(json.dumps(schema))
+    for definition in strict["$defs"].values():
+        definition["additionalProperties"] = False
+    jsonschema.Draft202012Validator(strict).validate(document)

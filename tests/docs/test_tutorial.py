@@ -1,0 +1,20 @@
+"""The tutorial does what it says, from the first command to the last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs import consoles
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = consoles.ROOT / "docs" / "tutorial" / "first-rotation.md"
+
+
+@pytest.mark.timeout(120)
+def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
+    """The tutorial's commands, in order, in one shell, with an emulator of their own."""
+    consoles.check(PAGE, tmp_path, {}, timeout=100)
