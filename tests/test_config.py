@@ -56,7 +56,7 @@ def test_the_example_becomes_frozen_values() -> None:
     settings = load(EXAMPLE)
 
     assert settings.source == "twokey.yaml"
-    assert (settings.max_users, settings.concurrency) == (100, 16)
+    assert (settings.max_users, settings.concurrency) == (100, 32)
     assert settings.selections == (
         config.Selection(
             path="/machine-users/",

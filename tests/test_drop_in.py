@@ -215,7 +215,6 @@ def test_three_successes_in_a_row_prove_a_key(answers: tuple[object, ...], prove
     run, said = rotation(sts=FakeSts(*answers))
 
     run.run([CI])
-    run.verify([CI])
 
     assert run.failed is not proved
     assert "ci" in run.made
@@ -230,7 +229,6 @@ def test_a_key_of_another_user_is_said_and_handed_over() -> None:
     run, said = rotation(sts=FakeSts((CI.account, "arn:aws:iam::123456789012:user/other")))
 
     run.run([CI])
-    run.verify([CI])
 
     assert run.failed
     assert "authenticates as arn:aws:iam::123456789012:user/other instead of" in said[0]

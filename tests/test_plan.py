@@ -348,6 +348,13 @@ class TestDestinations:
 class TestSoak:
     POLICY = Policy(grace_asked=timedelta(days=10), soak=timedelta(days=2))
 
+    def test_takes_its_time_from_the_default_grace_so_that_no_key_outlives_the_window(self) -> None:
+        policy = Policy(soak=timedelta(days=2))
+        assert policy.grace == policy.period - policy.slack - timedelta(days=2)
+        said = journal(current="K2", last="K1", committed=ago(days=12.4))
+        found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), policy)
+        assert found.actions == (Deactivate("K1"),)
+
     def test_makes_last_inactive_first(self) -> None:
         found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED)), self.POLICY)
         assert (found.outcome, found.actions) == (Outcome.RETIRED, (Deactivate("K1"),))
@@ -412,6 +419,18 @@ class TestRetire:
         observation = seen(key("K2", days=16), key("K9", days=3), held=held, destinations=destinations)
         found = decide(observation, retire=frozenset({"K9"}))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.RETIRE_HELD)
+
+    def test_of_a_key_that_is_nobodys_is_refused_where_one_user_is_selected(self) -> None:
+        said = journal(current="K2", last="K1", committed=ago(days=16))
+        observation = seen(key("K1", days=31), key("K2", days=16), held="K2", said=said)
+        found = decide(observation, retire=frozenset({"K9"}), all_theirs=True)
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.RETIRE_UNKNOWN)
+        assert "K1, K2" in found.message
+
+    def test_of_a_key_that_an_earlier_run_removed_goes_on(self) -> None:
+        said = journal(current="K2", last="K1", committed=ago(days=1), removed=("K9",))
+        observation = seen(key("K1", days=16), key("K2", days=1), held="K2", said=said)
+        assert decide(observation, retire=frozenset({"K9"}), all_theirs=True).outcome is Outcome.NOT_DUE
 
     def test_of_a_key_that_is_gone_already_changes_nothing_else(self) -> None:
         said = journal(current="K2", last="K1", committed=ago(days=1))

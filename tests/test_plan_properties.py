@@ -89,7 +89,7 @@ def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: Pol
 @settings(max_examples=1500, deadline=None)
 @given(observations(), policies, asks)
 def test_every_removal_has_evidence(seen: Observation, policy: Policy, asked: Asked) -> None:
-    """LAST by the journal, by an open run or by the table, a stray by the intent, or a person's word: nothing else goes."""
+    """LAST by the journal, an open run or the table, a stray by the intent, or a word: nothing else goes."""
     journal = seen.record.journal
     current = next((key for key in seen.keys if seen.record.holding == Held(key.id)), None)
     for key_id in removed(plan(seen, policy, NOW, asked)):

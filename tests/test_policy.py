@@ -56,10 +56,15 @@ def test_the_window_that_the_refusal_names_is_long_enough(days: int) -> None:
     assert Policy(window=grace * 48 / 23 + SECOND, grace_asked=grace).grace == grace
 
 
-def test_a_soak_as_long_as_the_period_is_refused() -> None:
+def test_a_soak_longer_than_the_period_less_its_slack_is_refused() -> None:
     assert Policy(window=2 * DAY, soak=23 * HOUR).soak == 23 * HOUR
-    with pytest.raises(UsageError, match=r"^soak: 1d is not shorter than the period \(1d\)"):
+    with pytest.raises(UsageError, match=r"^soak: 1d is longer than the period less its slack \(23h\)"):
         Policy(window=2 * DAY, soak=DAY)
+
+
+def test_a_soak_takes_its_time_from_the_default_grace() -> None:
+    assert Policy(window=2 * DAY, soak=3 * HOUR).grace == 20 * HOUR
+    assert Policy(window=2 * DAY, soak=3 * HOUR, grace_asked=23 * HOUR).grace == 23 * HOUR
 
 
 def test_a_whole_cycle_fits_into_seconds_but_not_into_less_than_its_verification() -> None:

@@ -102,11 +102,15 @@ Action = RemoveStray | Deactivate | Delete | Create | Resume | Deliver | Commit
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a person asked for beyond what is due."""
+    """What a person asked for beyond what is due.
+
+    ``retire`` names keys; with ``all_theirs`` every one of them must be this user's.
+    """
 
     force: bool = False
     ignore_last_use: bool = False
     retire: frozenset[str] = frozenset()
+    all_theirs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, RemoveStray, Resume
 from twokey.errors import Ambiguous, Conflict, DeliveryFailed, Failed, NotVerified, Refused, ServiceError
@@ -33,7 +33,7 @@ class Delivered:
     """How one destination ended: ``delivered``, ``held`` (had it already) or ``failed``, with a message."""
 
     destination: str
-    outcome: str
+    outcome: Literal["delivered", "held", "failed"]
     message: str = ""
 
 

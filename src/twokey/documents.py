@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from twokey.actions import Outcome
+from twokey.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from twokey.results import Result
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Role = Literal["CURRENT", "LAST", "stray", "foreign", "unknown", "removed"]
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
 
@@ -21,7 +24,15 @@ class DestinationEntry(msgspec.Struct, omit_defaults=True):
     """How one destination ended: ``delivered``, ``held`` (had CURRENT already) or ``failed``, and why."""
 
     destination: str
-    outcome: str
+    outcome: Literal["delivered", "held", "failed"]
+    message: str | None = None
+
+
+class PlaceEntry(msgspec.Struct, omit_defaults=True):
+    """What one destination holds: CURRENT (``held``), another key (``behind``), nothing, or nobody can tell."""
+
+    destination: str
+    outcome: Literal["held", "behind", "empty", "cannot_tell"]
     message: str | None = None
 
 
@@ -31,13 +42,13 @@ class ResultEntry(msgspec.Struct):
     account: str
     user: str
     path: str
-    outcome: str
-    reason: str
+    outcome: Outcome
+    reason: Reason
     message: str
     current: str | None
     last: str | None
     removed: list[str]
-    next_due: datetime | None
+    next_due: Moment | None
     destinations: list[DestinationEntry]
 
 
@@ -65,11 +76,11 @@ class KeyEntry(msgspec.Struct):
     """An access key as ``status`` sees it."""
 
     id: str
-    role: str
+    role: Role
     active: bool
-    created: datetime
+    created: Moment
     age_seconds: int
-    last_used: datetime | None
+    last_used: Moment | None
     last_used_service: str | None
     last_used_region: str | None
     held_by: list[str]
@@ -83,8 +94,8 @@ class StatusEntry(msgspec.Struct):
     path: str
     store: str
     keys: list[KeyEntry]
-    destinations: list[DestinationEntry]
-    next_due: datetime | None
+    destinations: list[PlaceEntry]
+    next_due: Moment | None
     next: str
     wrong: list[str]
     readable: bool = True
@@ -143,8 +154,8 @@ def _entry(result: Result) -> ResultEntry:
         account=result.user.account,
         user=result.user.name,
         path=result.user.path,
-        outcome=result.outcome.value,
-        reason=result.reason.value,
+        outcome=result.outcome,
+        reason=result.reason,
         message=result.message,
         current=result.current or None,
         last=result.last or None,

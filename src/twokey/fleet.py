@@ -155,8 +155,8 @@ def check_distinct(jobs: Sequence[Job]) -> None:
 def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
     """Refuse every job: more are selected than may be touched in one run."""
     message = (
-        f"{len(jobs)} users are selected, and one run may touch {most}. Nothing was changed. "
-        f"Check the path; if all are meant: --max-users {len(jobs)}."
+        f"{len(jobs)} users are selected, one run may touch {most}. Nothing was changed; if all are meant: "
+        f"--max-users {len(jobs)}."
     )
     return [Result(job.user, Outcome.REFUSED, Reason.TOO_MANY_USERS, message) for job in jobs]
 

@@ -12,7 +12,7 @@ say decides:
 1. ``unreadable``       the store cannot tell what it holds: refuse.
 2. ``own_key``          twokey runs with a key of this user: refuse, unless that is meant.
 3. ``user_remade``      the journal belongs to a deleted user of the same name: refuse.
-4. ``retire_held``      ``--retire`` names a key that something holds: refuse.
+4. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
 5. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
 6. ``rolled_back``      the store holds another key than the journal says: refuse.
 7. ``without_current``  no key is both held and listed: create where there is room, refuse where nobody can tell.
@@ -94,8 +94,8 @@ def user_remade(case: Case) -> Plan | None:
     return case.refuse(
         Reason.USER_REMADE,
         f"The journal in {case.seen.store} belongs to user id {case.journal.user}, but {case.seen.user.name} is now "
-        f"{case.seen.user.id}: the user was deleted and made again. If the old credential may go, delete what the "
-        "store holds (credential and journal) and run again.",
+        f"{case.seen.user.id}: the user was deleted and made again. Give it another store, or remove the old "
+        "credential and its journal from this one for good, and run again.",
     )
 
 
@@ -107,6 +107,14 @@ def retire_held(case: Case) -> Plan | None:
             return case.refuse(
                 Reason.RETIRE_HELD, f"{key.id} is, or may be, held by {', '.join(holders)}: jobs use it."
             )
+    known = {key.id for key in case.retire} | {*case.journal.removed, case.journal.current, case.journal.last}
+    unknown = sorted(case.asked.retire - known) if case.asked.all_theirs else []
+    if unknown:
+        return case.refuse(
+            Reason.RETIRE_UNKNOWN,
+            f"{', '.join(unknown)} is no key of {case.seen.user.name}, which has "
+            f"{', '.join(key.id for key in case.seen.keys) or 'none'}. Check the id, or leave --retire out.",
+        )
     return None
 
 
@@ -134,7 +142,7 @@ def rolled_back(case: Case) -> Plan | None:
     return case.refuse(
         Reason.ROLLED_BACK,
         f"{case.seen.store} holds {case.held}, but its journal says that CURRENT is {said}: somebody wrote the store "
-        f"by hand. If {said} may go, run: twokey rotate {case.seen.user.name} --retire {said}. "
+        f"by hand. If {said} may go, run again for this user with --retire {said}. "
         f"Otherwise put {said} back into the store.",
     )
 
@@ -154,8 +162,7 @@ def without_current(case: Case) -> Plan | None:
         Reason.CANNOT_ATTRIBUTE,
         f"{case.seen.store} holds {'the deleted key ' + case.held if case.held else 'no key'}, and the user has "
         f"{len(rest)}: {'; '.join(case.used(key) for key in rest)}. Nobody can tell which is in use. Put the one in "
-        "use into the store, or name the one that may go: "
-        f"twokey rotate {case.seen.user.name} --retire KEY_ID.",
+        "use into the store, or name the one that may go: run again for this user with --retire KEY_ID.",
     )
 
 
@@ -174,7 +181,7 @@ def foreign(case: Case) -> Plan | None:
         Reason.FOREIGN_KEY,
         f"Not twokey's: {'; '.join(case.used(key) for key in case.foreign)}. {case.seen.store} holds "
         f"{case.held} and the journal does not name {'it' if len(case.foreign) == 1 else 'them'}. Find out who uses "
-        f"it; when it may go: twokey rotate {case.seen.user.name} --retire {one.id}.",
+        f"it; when it may go, run again for this user with --retire {one.id}.",
     )
 
 
@@ -188,7 +195,7 @@ def at_rest(case: Case) -> Plan | None:
         return case.conclude(
             Outcome.COMPLETED,
             Reason.BEHIND,
-            f"{len(behind)} of the destinations did not hold {case.held}. Grace counts from this delivery.",
+            f"{', '.join(behind)} did not hold {case.held}. Grace counts from this delivery.",
             Resume(case.held),
             Deliver(behind),
             Commit(case.last.id if case.last else "", renew=False),
@@ -284,6 +291,7 @@ def _rotating(case: Case, reason: Reason) -> str:
     parts = [reason.sentence]
     if case.stray:
         parts.append(f"The stray {case.stray.id} of the interrupted run is removed.")
+    parts += [f"{key.id} goes because you said that it may." for key in case.retire]
     if case.last and case.asked.ignore_last_use:
         parts.append(f"You accept that jobs which still use {case.last.id} fail.")
     return " ".join(parts)

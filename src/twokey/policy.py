@@ -64,15 +64,17 @@ class Policy:
                 remedy=f"A created key must be verified in half of it: give at least {durations.show(least)}.",
             )
         longest = self.period - self.slack
+        if self.soak > longest:
+            raise UsageError(
+                f"soak: {durations.show(self.soak)} is longer than the period less its slack "
+                f"({durations.show(longest)}).",
+                remedy="Shorten the soak, or lengthen the window.",
+            )
         if self.grace > longest:
             raise UsageError(
                 f"grace: {durations.show(self.grace)} is longer than the period less its slack "
                 f"({durations.show(longest)}): LAST could never make room in time.",
                 remedy=f"Shorten the grace, or give a window of at least {durations.show(self.grace * 48 / 23)}.",
-            )
-        if self.soak >= self.period:
-            raise UsageError(
-                f"soak: {durations.show(self.soak)} is not shorter than the period ({durations.show(self.period)})."
             )
 
     @property
@@ -87,8 +89,11 @@ class Policy:
 
     @property
     def grace(self) -> timedelta:
-        """How long LAST is sure to keep working after the commit."""
-        return self.period - self.slack if self.grace_asked is None else self.grace_asked
+        """How long LAST is sure to keep working after the commit.
+
+        A soak takes its time from the default, so that the rotation after it is not late.
+        """
+        return self.period - self.slack - self.soak if self.grace_asked is None else self.grace_asked
 
     @property
     def idle(self) -> timedelta:

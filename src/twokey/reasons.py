@@ -42,6 +42,7 @@ class Reason(StrEnum):
     CANNOT_ATTRIBUTE = "cannot_attribute", "Nobody can tell which key is in use."
     ROLLED_BACK = "rolled_back", "The store holds another key than the journal calls CURRENT."
     RETIRE_HELD = "retire_held", "The key to retire is held by a destination."
+    RETIRE_UNKNOWN = "retire_unknown", "The key to retire is not among the user's keys."
     OWN_KEY = "own_key", "twokey itself is running with a key of this user."
     USER_REMADE = "user_remade", "The user was deleted and made again since the journal was written."
     UNREADABLE = "unreadable", "Something that the decision rests on cannot be read."

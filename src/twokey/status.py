@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from twokey import durations
 from twokey.actions import Asked, Outcome
-from twokey.documents import DestinationEntry, KeyEntry, StatusEntry, whole_seconds
+from twokey.documents import KeyEntry, PlaceEntry, Role, StatusEntry, whole_seconds
 from twokey.errors import TwokeyError
 from twokey.lease import blocks
 from twokey.model import Held, NotHeld
 from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
+from twokey.reasons import Reason
 from twokey.results import warnings
 from twokey.roles import sort
 
@@ -79,22 +80,28 @@ def _key(case: Case, key: AccessKey) -> KeyEntry:
     )
 
 
-def role(case: Case, key: AccessKey) -> str:
+def role(case: Case, key: AccessKey) -> Role:
     """Return the word for what this key is."""
     if key.id in case.journal.removed:
         return "removed"
-    roles = {"CURRENT": case.current, "LAST": case.last, "stray": case.stray}
-    return next((word for word, one in roles.items() if one == key), "foreign")
+    if key == case.current:
+        return "CURRENT"
+    if key == case.last:
+        return "LAST"
+    if key == case.stray:
+        return "stray"
+    unclear = case.current is None or case.journal.current not in ("", case.held)
+    return "unknown" if unclear else "foreign"
 
 
-def _place(case: Case, name: str, holding: Holding) -> DestinationEntry:
+def _place(case: Case, name: str, holding: Holding) -> PlaceEntry:
     if holding == Held(case.held):
-        return DestinationEntry(name, "held")
+        return PlaceEntry(name, "held")
     if isinstance(holding, Held):
-        return DestinationEntry(name, "behind", f"holds {holding.key_id}")
+        return PlaceEntry(name, "behind", f"holds {holding.key_id}")
     if isinstance(holding, NotHeld):
-        return DestinationEntry(name, "empty")
-    return DestinationEntry(name, "cannot_tell", holding.why)
+        return PlaceEntry(name, "empty")
+    return PlaceEntry(name, "cannot_tell", holding.why)
 
 
 def _next(decision: Plan, case: Case, world: World) -> str:
@@ -103,6 +110,8 @@ def _next(decision: Plan, case: Case, world: World) -> str:
         return f"being rotated now, by process {lease.process} on {lease.host.split(maxsplit=1)[0]}"
     if decision.outcome is Outcome.REFUSED:
         return "stopped: a person should look"
+    if decision.reason is Reason.SOAKING:
+        return "soaking: LAST is Inactive and will be deleted"
     if decision.outcome is Outcome.NOT_DUE and decision.next_due:
         return f"due in {durations.show(decision.next_due - case.now)}"
     return f"due now ({decision.reason})"

@@ -190,6 +190,18 @@ class TestPlan:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         assert twokey("plan", *PATH, "--detailed-exitcode").code == 3
 
+    def test_quiet_still_tells_what_would_be_refused(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", path="/machine-users/", keys=2)
+        ran = twokey("plan", *PATH, "--quiet")
+        assert (ran.code, ran.out) == (3, "")
+        assert "ci: will be refused" in ran.err
+
+    def test_a_retired_key_that_is_misspelt_is_refused(self, rig: Rig) -> None:
+        rig.settled()
+        ran = twokey("rotate", *PATH, "--retire", "AKIAAAAAAAAAAAAAAAAA", "--json")
+        assert ran.code == 3
+        assert ran.document["results"][0]["reason"] == "retire_unknown"
+
 
 class TestStatus:
     def test_shows_each_key_with_its_role_and_who_holds_it(self, rig: Rig) -> None:

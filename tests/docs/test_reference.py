@@ -33,6 +33,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "An entry of destinations": documents.DestinationEntry,
     "twokey status --json": documents.StatusDocument,
     "An entry of users": documents.StatusEntry,
+    "An entry of places": documents.PlaceEntry,
     "An entry of keys": documents.KeyEntry,
 }
 

@@ -37,7 +37,7 @@ class Clients:
     ``run`` is the run's id; it goes into the user agent, and so into CloudTrail.
     """
 
-    def __init__(self, run: str, *, clock: ServiceClock | None = None, connections: int = 32) -> None:
+    def __init__(self, run: str, *, clock: ServiceClock | None = None, connections: int = 64) -> None:
         self.run = run
         self.clock = clock or ServiceClock()
         self._connections = connections

@@ -6,6 +6,7 @@ Permissions: each method names the IAM action it calls; ``PERMISSIONS`` lists th
 from __future__ import annotations
 
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.answers import call
@@ -40,7 +41,8 @@ class Iam:
         self._clients = clients
         self._clock = clients.clock
         self._pacer = Pacer(clients.clock)
-        self._creation_proved: set[str] = set()
+        self._may_create: dict[str, bool | None] = {}
+        self._asking = threading.Lock()
 
     def users(self, path: str) -> Iterator[MachineUser]:
         """List the users below a path prefix, every page (iam:ListUsers)."""
@@ -95,8 +97,16 @@ class Iam:
         that a rotator may well lack, and it sees no service control policies: an allow is a good sign, a deny is
         believed, no answer is no obstacle.
         """
-        if user.path in self._creation_proved:
-            return True
+        with self._asking:
+            if user.path not in self._may_create:
+                self._may_create[user.path] = self._simulate(user)
+            # A deny may be meant for the first user only; it is not believed of another unasked.
+            answer = self._may_create[user.path]
+            if answer is False:
+                del self._may_create[user.path]
+            return answer
+
+    def _simulate(self, user: MachineUser) -> bool | None:
         try:
             source = self._principal()
             if source is None:
@@ -109,12 +119,9 @@ class Iam:
                 ActionNames=["iam:CreateAccessKey"],
                 ResourceArns=[user.arn],
             )
-            allowed = all(result["EvalDecision"] == "allowed" for result in answer["EvaluationResults"])
+            return all(result["EvalDecision"] == "allowed" for result in answer["EvaluationResults"])
         except (ServiceError, KeyError):
             return None
-        if allowed:
-            self._creation_proved.add(user.path)
-        return allowed
 
     def _principal(self) -> str | None:
         sts = self._clients.client("sts")
@@ -156,6 +163,11 @@ class Iam:
                 self._pacer.throttled()
                 if self._clock.monotonic() - start > patience:
                     raise
+            except (Ambiguous, Unreachable):
+                raise
+            except ServiceError:
+                self._pacer.let_through()
+                raise
             else:
                 self._pacer.let_through()
                 return answer

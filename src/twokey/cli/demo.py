@@ -161,6 +161,7 @@ class Demo:
 
     def _slow_job(self, job: Job) -> None:
         render.headline("A rotation is due, but the job still uses LAST")
+        render.say("  A period is six seconds here. Waiting for it to be over ...")
         self._wait_until_due("ci-two")
         done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
         self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
@@ -168,6 +169,7 @@ class Demo:
 
     def _last_run(self, job: Job) -> None:
         render.headline("The job has ended; its key has been unused for long enough")
+        render.say("  Waiting for the two seconds of idle ...")
         time.sleep(3.2)
         self._twokey("rotate", "ci-two")
         self._check(job.key_id not in self._ids("ci-two"), f"{job.key_id} is gone; nothing was using it any more")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.session import ASKED, SELECTION, Flags, asked, options, settings, terminable
+from twokey.cli.session import ASKED, SELECTION, Flags, asked, of_one_user, options, settings, terminable
 
 if TYPE_CHECKING:
     from twokey.fleet import Job
@@ -30,11 +30,12 @@ def command(
     from twokey.cli.session import Session
     from twokey.errors import ExitCode, TwokeyError
     from twokey.events import ignore
-    from twokey.results import exit_code, failed, rested
+    from twokey.results import failed, rested
 
     session = Session()
     own_key = session.clients.own_key()
     roster = session.roster(wanted, flags.users)
+    wishes = of_one_user(wishes, roster)
     actions: dict[str, list[str]] = {}
 
     def work(job: Job) -> Result:
@@ -53,10 +54,5 @@ def command(
     results = [*results, *roster.failed]
     steps = [actions.get(result.user.name, []) for result in results]
     document = documents.plan_document(zip(results, steps, strict=True))
-    if flags.as_json:
-        render.say(documents.encode(document))
-    elif not flags.quiet:
-        render.show_results(results, steps)
-        render.show_summary(document.summary, planned=True)
-    code = exit_code(results)
+    code = render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps)
     return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(steps) else code

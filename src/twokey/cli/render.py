@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twokey.documents import StatusEntry
-    from twokey.errors import TwokeyError
+    from twokey.errors import ExitCode, TwokeyError
     from twokey.events import Event
     from twokey.results import Result
 
@@ -113,6 +113,32 @@ def show_results(results: Sequence[Result], actions: Sequence[Sequence[str]] | N
             tell(f"Warning: {result.user.name}: {warning}")
 
 
+def report(
+    results: Sequence[Result],
+    document: object,
+    counts: dict[str, int],
+    *,
+    as_json: bool,
+    quiet: bool,
+    actions: Sequence[Sequence[str]] | None = None,
+) -> ExitCode:
+    """Print how a run ended, or what is planned with ``actions``, as was asked for; return its exit code."""
+    from twokey import documents
+    from twokey.results import exit_code
+
+    planned = actions is not None
+    if as_json:
+        say(documents.encode(document))
+    elif not quiet:
+        show_results(results, actions)
+        show_summary(counts, planned=planned)
+    else:
+        for result in results:
+            if result.outcome in ("failed", "refused"):
+                tell(line(result, planned=planned))
+    return exit_code(results)
+
+
 def show_summary(counts: dict[str, int], *, planned: bool = False) -> None:
     """Print how many users ended, or will end, how."""
     said = [
@@ -129,12 +155,22 @@ def line(result: Result, *, planned: bool = False) -> str:
         f"CURRENT {result.current}" if result.current else "",
         f"LAST {result.last}" if result.last else "",
         f"removed {', '.join(result.removed)}" if result.removed else "",
-        f"{'' if planned else 'next '}due {_time(result.next_due)}" if result.next_due else "",
+        _due(result),
     ]
     said = ", ".join(fact for fact in facts if fact)
     outcome = _outcome(result, planned=planned)
     why = "" if result.outcome.value == result.reason.value else f" ({result.reason})"
     return f"{result.user.name}: {outcome}{why}. {result.message}{f' [{said}]' if said else ''}"
+
+
+def _due(result: Result) -> str:
+    """Say when the next rotation is due, or since when it has been."""
+    from datetime import UTC, datetime
+
+    if result.next_due is None:
+        return ""
+    past = result.next_due < datetime.now(UTC)
+    return f"{'due since' if past else 'next due'} {_time(result.next_due)}"
 
 
 def _outcome(result: Result, *, planned: bool) -> str:
@@ -198,7 +234,7 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
                 key.id,
                 role,
                 _age(key.age_seconds),
-                _use(key),
+                _used_ago(key),
                 "\n".join(key.held_by) or NOTHING,
                 first[1],
             )
@@ -216,6 +252,13 @@ def _use(key: Any) -> str:
     if key.last_used is None:
         return "never used"
     return f"used {_time(key.last_used)} for {key.last_used_service}"
+
+
+def _used_ago(key: Any) -> str:
+    if key.last_used is None:
+        return "never"
+    ago = key.age_seconds - (key.last_used - key.created).total_seconds()
+    return f"{_age(int(ago))} ago, {key.last_used_service}"
 
 
 def _age(seconds: int) -> str:

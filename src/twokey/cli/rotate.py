@@ -6,18 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.session import ASKED, SELECTION, Flags, asked, options, settings, terminable
+from twokey.cli.session import ASKED, SELECTION, Flags, asked, of_one_user, options, settings, terminable
 
 if TYPE_CHECKING:
-    from twokey.errors import ExitCode
     from twokey.fleet import Job
     from twokey.results import Result
 
 
 @click.command("rotate")
 @options(SELECTION, ASKED)
+@click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr.")
 @click.option("--no-wait", is_flag=True, help="Refuse, instead of waiting, where another run is rotating the user.")
-def command(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, **given: Any) -> int:
+def command(
+    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, verbose: bool, **given: Any
+) -> int:
     """Rotate what is due; safe to run as often as you like.
 
     A rotation removes LAST, creates a key, proves that it works, writes it to the store and delivers it everywhere.
@@ -34,7 +36,8 @@ def command(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_w
     session = Session()
     own_key = session.clients.own_key()
     roster = session.roster(wanted, flags.users)
-    listener = render.Steps(verbose=flags.verbose, quiet=flags.quiet)
+    wishes = of_one_user(wishes, roster)
+    listener = render.Steps(verbose=verbose, quiet=flags.quiet)
 
     def work(job: Job) -> Result:
         return rotate.rotate(job.user, job.policy, session.world(job, own_key, listener, wait=not no_wait), wishes)
@@ -45,21 +48,5 @@ def command(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_w
         with render.Progress(len(roster.jobs), quiet=flags.quiet) as progress, terminable():
             results = fleet.run(roster.jobs, work, wanted.concurrency, progress.step)
     results = [*results, *roster.failed]
-    return _report(results, flags, documents.results_document(results))
-
-
-def _report(results: list[Result], flags: Flags, document: Any) -> ExitCode:
-    from twokey import documents
-    from twokey.cli import render
-    from twokey.results import exit_code
-
-    if flags.as_json:
-        render.say(documents.encode(document))
-    elif not flags.quiet:
-        render.show_results(results)
-        render.show_summary(document.summary)
-    else:
-        for result in results:
-            if result.outcome in ("failed", "refused"):
-                render.tell(render.line(result))
-    return exit_code(results)
+    document = documents.results_document(results)
+    return render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)

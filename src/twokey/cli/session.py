@@ -34,17 +34,21 @@ SELECTION = (
     click.option("--store", metavar="URL", help="Where CURRENT is kept, such as secretsmanager:machine-users/{user}."),
     click.option("--to", "deliver", metavar="URL", multiple=True, help="Another destination; may be repeated."),
     click.option("--window", metavar="TIME", help="The longest that a key may live.  [default: 30d]"),
-    click.option("--grace", metavar="TIME", help="How long LAST keeps working.  [default: the period less its slack]"),
+    click.option(
+        "--grace",
+        metavar="TIME",
+        help="How long LAST keeps working.  [default: the period less its slack and the soak]",
+    ),
     click.option("--idle", metavar="TIME", help="How long LAST must be unused.  [default: 1/15 of the period]"),
     click.option("--soak", metavar="TIME", help="Make LAST Inactive this long before it is deleted.  [default: 0s]"),
     click.option("--config", metavar="FILE", help=f"The configuration.  [default: {DEFAULT_CONFIG} here]"),
-    click.option("--max-users", type=click.IntRange(1), metavar="N", help="Refuse to touch more.  [default: 100]"),
-    click.option("--concurrency", type=click.IntRange(1, 64), metavar="N", help="Users at a time.  [default: 16]"),
+    click.option("--concurrency", type=click.IntRange(1, 64), metavar="N", help="Users at a time.  [default: 32]"),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
     click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and the JSON object)."),
-    click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr."),
 )
+MOST = click.option("--max-users", type=click.IntRange(1), metavar="N", help="Refuse to touch more.  [default: 100]")
 ASKED = (
+    MOST,
     click.option("--force", is_flag=True, help="Rotate although nothing is due; overrides nothing else."),
     click.option("--ignore-last-use", is_flag=True, help="Accept that jobs in flight fail: skip grace and last use."),
     click.option("--retire", metavar="KEY_ID", multiple=True, help="You say that this key may be removed."),
@@ -75,11 +79,10 @@ class Flags:
     idle: str | None
     soak: str | None
     config: str | None
-    max_users: int | None
     concurrency: int | None
     as_json: bool
     quiet: bool
-    verbose: bool
+    max_users: int | None = None
 
 
 def settings(flags: Flags) -> Settings:
@@ -126,6 +129,11 @@ def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Ask
         if not re.fullmatch(r"[A-Z0-9]{16,128}", key_id):
             raise UsageError(f"--retire: {key_id!r} is not an access key id.", remedy="It looks like AKIA… .")
     return Asked(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
+
+
+def of_one_user(wishes: Asked, roster: Roster) -> Asked:
+    """Hold ``--retire`` against the keys of the one user that is selected; with several, each key has one owner."""
+    return replace(wishes, all_theirs=len(roster.jobs) == 1)
 
 
 class Session:

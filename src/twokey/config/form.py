@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 MAX_USERS = 100
-CONCURRENCY = 16
+CONCURRENCY = 32
 MOST_CONCURRENCY = 64
 
 _DURATION = {"pattern": r"^\s*([0-9]+(\.[0-9]+)?\s*[wdhmsWDHMS]\s*)+$", "examples": ["30d", "12h", "90s", "1d12h"]}
@@ -58,7 +58,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         str | UnsetType,
         _about(
             "How long LAST is sure to keep working after it stopped being CURRENT. "
-            "By default, and at most, the period less its slack: 23/48 of the window.",
+            "At most the period less its slack (23/48 of the window); by default that, less the soak.",
             **_DURATION,
         ),
     ] = UNSET

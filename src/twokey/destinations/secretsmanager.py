@@ -80,6 +80,7 @@ class SecretsManager:
     def __init__(self, name: str, versions: Versions) -> None:
         self.name = name
         self._versions = versions
+        self._has_written = False
 
     def held(self) -> Holding:
         """Say which key is here. Without the right to read the secret it cannot tell."""
@@ -119,6 +120,7 @@ class SecretsManager:
         version = str(uuid.uuid4())
         first = self._add(seen, version, encode_journal(journal), JOURNAL_PENDING)
         self._versions.move(JOURNAL, to=version, source=seen.journal)
+        self._has_written = True
         return Revision(True, version, version if first else seen.current)
 
     def put(self, credential: Credential, revision: object) -> object:
@@ -169,7 +171,10 @@ class SecretsManager:
         return Receipt(credential.access_key_id, written=True)
 
     def preflight(self) -> None:
-        """Raise what can be known of a delivery that would fail. That a secret can be created cannot be known."""
+        """Raise what can be known of a delivery that would fail. That a secret can be created cannot be known.
+
+        A journal that was written takes the same rights as a credential: then nothing needs to be tried.
+        """
         labels = self._versions.labels()
         if not labels.exists:
             self._refuse_to_create_by_arn()
@@ -180,7 +185,7 @@ class SecretsManager:
                 remedy="Two rotators undo each other's work: end its rotation (cancel-rotate-secret), or name another.",
             )
         current = labels.holder(CURRENT)
-        if current:
+        if current and not self._has_written:
             self._versions.would_be_refused(current)
 
     def _refuse_to_create_by_arn(self) -> None:

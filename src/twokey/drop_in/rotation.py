@@ -1,9 +1,13 @@
-"""The effects of the drop-in: for each user make room, create a key once, write it down; then prove all of them."""
+"""The effects of the drop-in: for each user make room, create a key once, write it down, prove it.
+
+Keys are deleted and created for one user after the other, as the origin tool does it. All users are looked at
+beforehand, and each new key is proved while the next users have their turn.
+"""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,11 +22,14 @@ if TYPE_CHECKING:
     from twokey.model import AccessKey, Credential, LastUse, MachineUser
     from twokey.ports import Clock, Sts
 
+Look = tuple["tuple[AccessKey, ...]", "LastUse | None"]
+_NOT_PROVED = "A new key was not proved to work, since the run was stopped. It is in the output; try it first."
 SUCCESSES = 3
 INTERVAL = 0.5
 TIMEOUT = 60.0
 """Seconds after which a new key counts as not working; 3 to 15 s are reported (aws-vault#170, aws-sdk-js#559)."""
-WORKERS = 16
+WORKERS = 32
+"""How many users are looked at, and how many new keys are proved, at a time."""
 
 
 def selected(iam: Iam, path: str, max_users: int) -> list[MachineUser]:
@@ -60,36 +67,44 @@ class Rotation:
     _blind: bool = False
 
     def run(self, users: Sequence[MachineUser]) -> None:
-        """Rotate the users one after the other; a failure of one is said and does not keep the others from theirs."""
-        for number, user in enumerate(users):
-            if self.stop.is_set():
-                left = ", ".join(user.name for user in users[number:])
-                self._fail(f"The run was stopped; nothing was changed for {left}.")
-                return
-            try:
-                self._rotate(user)
-            except ServiceError as error:
-                # What failed after the first change comes as another error: see _remove and _create.
-                self._fail(f"{user.name}: {error.message} Nothing was changed for it.{_remedy(error)}")
-            except TwokeyError as error:
-                self._fail(f"{user.name}: {error}")
-            except Exception as error:  # noqa: BLE001  the credentials made so far must be handed over whatever happens
-                self._fail(f"{user.name}: {_unforeseen(error)}")
+        """Rotate the users one after the other; a failure of one is said and does not keep the others from theirs.
 
-    def verify(self, users: Sequence[MachineUser]) -> None:
-        """Prove every new key; one that cannot be proved is said, and handed over all the same."""
-        to_prove = [(user, self.made[user.name]) for user in users if user.name in self.made]
-        if not to_prove:
-            return
-        with ThreadPoolExecutor(min(WORKERS, len(to_prove))) as pool:
-            for doubt in pool.map(lambda pair: self._doubt(*pair), to_prove):
+        A key that cannot be proved is said, and handed over all the same.
+        """
+        with ThreadPoolExecutor(WORKERS) as pool:
+            looks = [pool.submit(self._look, user) for user in users]
+            proofs: list[Future[str]] = []
+            for number, (user, look) in enumerate(zip(users, looks, strict=True)):
+                if self.stop.is_set():
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    left = ", ".join(user.name for user in users[number:])
+                    self._fail(f"The run was stopped; nothing was changed for {left}.")
+                    break
+                self._attempt(user, look)
+                if user.name in self.made:
+                    proofs.append(pool.submit(self._doubt, user, self.made[user.name]))
+            for proof in proofs:
+                doubt = _NOT_PROVED if proof.cancelled() else proof.result()
                 if doubt:
                     self._fail(doubt)
 
-    def _rotate(self, user: MachineUser) -> None:
+    def _attempt(self, user: MachineUser, look: Future[Look]) -> None:
+        try:
+            self._rotate(user, *look.result())
+        except ServiceError as error:
+            # What failed after the first change comes as another error: see _remove and _create.
+            self._fail(f"{user.name}: {error.message} Nothing was changed for it.{_remedy(error)}")
+        except TwokeyError as error:
+            self._fail(f"{user.name}: {error}")
+        except Exception as error:  # noqa: BLE001  the credentials made so far must be handed over whatever happens
+            self._fail(f"{user.name}: {_unforeseen(error)}")
+
+    def _look(self, user: MachineUser) -> Look:
         keys = self.iam.keys(user.name)
-        remove = to_remove(keys)
-        decision = decide(user.name, keys, last_use=self._last_use(remove), own_key=self.own_key, now=self.clock.now())
+        return keys, self._last_use(to_remove(keys))
+
+    def _rotate(self, user: MachineUser, keys: tuple[AccessKey, ...], last_use: LastUse | None) -> None:
+        decision = decide(user.name, keys, last_use=last_use, own_key=self.own_key, now=self.clock.now())
         if decision.refusal:
             self._fail(decision.refusal)
             return
