@@ -1,0 +1,96 @@
+"""Programs that are run and measured as processes of their own: wall time, and CPU time as the kernel counts it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+SCRIPTS = Path(sys.executable).parent
+
+
+class MeasurementFailed(Exception):
+    """A program that was to be measured did not do what it should: its figure would mean nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a program took, what it wrote to stdout, and its requests, where somebody counted them."""
+
+    wall: float
+    cpu: float
+    output: str = ""
+    requests: int = 0
+
+
+def script(name: str) -> str:
+    """Return the path of a command that is installed beside this interpreter."""
+    found = shutil.which(name, path=str(SCRIPTS))
+    if found is None:
+        raise MeasurementFailed(f"The command {name} is not installed beside {Path(sys.executable).name}.")
+    return found
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return an environment without anything that leads an AWS SDK somewhere, and ``extra``."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    return {**kept, **(extra or {})}
+
+
+def measure(command: Sequence[str], environment: Mapping[str, str] | None = None, cwd: Path | None = None) -> Cost:
+    """Run a program to its end and return what it cost; raises ``MeasurementFailed`` if it does not exit with 0."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        start = time.perf_counter()
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment or clean_environment(), cwd=cwd
+        )
+        # wait4 tells the usage of this child alone; RUSAGE_CHILDREN would add up all of them.
+        _, status, usage = os.wait4(child.pid, 0)
+        wall = time.perf_counter() - start
+        child.returncode = os.waitstatus_to_exitcode(status)
+        out.seek(0)
+        err.seek(0)
+        output, complaints = out.read().decode(), err.read().decode()
+    if child.returncode != 0:
+        said = (complaints or output).strip()[-600:]
+        raise MeasurementFailed(f"{Path(command[0]).name} ended with exit code {child.returncode}: {said}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, output)
+
+
+def alternate(runs: int, *contenders: Callable[[], Cost]) -> list[list[Cost]]:
+    """Let the contenders run in turn, ``runs`` times each; return the costs of each."""
+    costs: list[list[Cost]] = [[] for _ in contenders]
+    for _ in range(runs):
+        for mine, contender in zip(costs, contenders, strict=True):
+            mine.append(contender())
+    return costs
+
+
+def walls(costs: Sequence[Cost]) -> list[float]:
+    """Return the wall times."""
+    return [cost.wall for cost in costs]
+
+
+def cpus(costs: Sequence[Cost]) -> list[float]:
+    """Return the CPU times."""
+    return [cost.cpu for cost in costs]
+
+
+def medians(costs: Sequence[Cost]) -> str:
+    """Write the median wall and CPU times, as the other side of a comparison."""
+    return f"{_seconds(walls(costs))} wall, {_seconds(cpus(costs))} CPU"
+
+
+def _seconds(times: Sequence[float]) -> str:
+    middle = median(times)
+    return f"{middle * 1000:.0f} ms" if middle < 1 else f"{middle:.1f} s"
