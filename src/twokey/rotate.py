@@ -187,7 +187,7 @@ def _look_again(
 ) -> tuple[Observation, Plan]:
     """Observe and plan under the lease. What was last used a moment ago need not be asked again."""
     intent = ledger.journal.intent
-    if intent is not None:
+    if intent is not None and policy.settle:
         until = intent.at + policy.settle
         left = (until - world.clock.now()).total_seconds()
         if left > 0:

@@ -161,7 +161,9 @@ def check(
         _update(page, text, blocks, real)
         return
     for step, lines in zip(every, real, strict=True):
-        assert comparable("\n".join(lines)) == comparable("\n".join(step.shown)), f"$ {step.command}"
+        real_text, shown = "\n".join(lines), "\n".join(step.shown)
+        told = f"$ {step.command}\n{real_text}\n--- but the page shows\n{shown}"
+        assert comparable(real_text) == comparable(shown), told
 
 
 def _update(page: Path, text: str, blocks: list[tuple[re.Match[str], list[Step]]], real: list[list[str]]) -> None:

@@ -65,6 +65,7 @@ class Rotation:
     failed: bool = False
     _denied: str = ""
     _blind: bool = False
+    _once: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, users: Sequence[MachineUser]) -> None:
         """Rotate the users one after the other; a failure of one is said and does not keep the others from theirs.
@@ -123,8 +124,10 @@ class Rotation:
         try:
             return self.iam.last_use(key.id)
         except ServiceError as error:
-            self._blind = True
-            self.say(f"Warning: nobody can tell whether the keys that are removed were used lately. {error}")
+            with self._once:
+                if not self._blind:
+                    self._blind = True
+                    self.say(f"Warning: nobody can tell whether the keys that are removed were used lately. {error}")
             return None
 
     def _may_create(self, user: MachineUser) -> bool:
