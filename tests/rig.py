@@ -20,7 +20,7 @@ from twokey.emulator import Emulator, KeyPair
 from twokey.policy import Policy, Verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from twokey.events import Event
     from twokey.model import Record
@@ -46,6 +46,8 @@ class Rig:
         self.events: list[Event] = []
         self.kill_at: tuple[str, str] | None = None
         self._ahead = 0.0
+        self.slept = 0.0
+        self.at: dict[tuple[str, str], Callable[[], None]] = {}
 
     def later(self, **units: float) -> None:
         """Let time pass, for AWS and for this machine alike."""
@@ -55,7 +57,15 @@ class Rig:
 
     def clients(self, run: str = "run") -> Clients:
         """Return a fresh AWS edge, as a process of its own would have."""
-        return Clients(run, clock=ServiceClock(wall=lambda: time.time() + self._ahead))
+        return Clients(
+            run,
+            clock=ServiceClock(wall=lambda: time.time() + self._ahead, monotonic=lambda: time.monotonic() + self.slept),
+        )
+
+    def sleep_through(self, seconds: float) -> None:
+        """Let this machine and AWS go on in time while the process stands still."""
+        self.slept += seconds
+        self.later(seconds=seconds)
 
     def world(self, user: str = "ci", run: str = "run", **fields: Any) -> tuple[Any, rotate.World]:
         """Return the user and all that its rotation touches."""
@@ -98,6 +108,7 @@ class Rig:
 
     def _listen(self, event: Event) -> None:
         self.events.append(event)
+        self.at.pop((event.step, event.phase), lambda: None)()
         if self.kill_at == (event.step.split(" to ")[0], event.phase):
             raise Killed
 

@@ -381,6 +381,41 @@ class TestTwoRunners:
         assert len(rig.ids()) == 2
 
 
+class TestASleepingRun:
+    """A process that stands still (a suspended machine, SIGSTOP) for longer than its lease, and wakes up."""
+
+    @pytest.mark.parametrize("step", ["lease", "delete", "intent"])
+    def test_creates_no_key_once_its_lease_is_over(self, rig: Rig, step: str) -> None:
+        _, current = rig.settled()
+        rig.at[(step, "done")] = lambda: rig.sleep_through(200)
+        rig.aws.clear_requests()
+        result = rig.rotate()
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        assert rig.aws.count("iam:CreateAccessKey") == 0
+        assert rig.held() == current.access_key_id
+        rig.later(minutes=4)
+        assert rig.rotate().outcome is Outcome.ROTATED
+
+    @pytest.mark.parametrize("store", ["secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}"])
+    def test_that_another_run_overtook_publishes_nothing(self, rig: Rig, store: str) -> None:
+        rig.store_url = store
+        rig.aws.make_user("ci", keys=0)
+        first = rig.rotate()
+        rig.later(days=15)
+        others: list[Result] = []
+
+        def overtaken() -> None:
+            rig.sleep_through(200)
+            others.append(rig.rotate(run="other"))
+
+        rig.at[("verify", "done")] = overtaken
+        result = rig.rotate(run="sleeper")
+        assert result.outcome is Outcome.FAILED
+        assert [other.outcome for other in others] == [Outcome.ROTATED]
+        assert rig.held() == others[0].current
+        assert rig.ids() == [first.current, others[0].current]
+
+
 class TestWhatPeopleDo:
     def test_a_key_made_by_hand_is_named_and_never_touched(self, rig: Rig) -> None:
         rig.aws.make_user("ci", keys=0)

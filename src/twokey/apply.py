@@ -154,6 +154,8 @@ class Apply:
         return intent
 
     def _send_create(self, intent: Intent) -> str:
+        # The process may have slept since the intent was written: a request that nobody waits for is worse than none.
+        self._ledger.guard()
         with self._teller.effect("create"):
             self.done.effects += 1
             try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.actions import Outcome
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twokey.actions import Plan
     from twokey.model import Journal, MachineUser, Observation
     from twokey.policy import Policy
+    from twokey.roles import Case
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +82,20 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
     )
 
 
-def failed(user: MachineUser, error: TwokeyError, done: Done, seen: Observation | None) -> Result:
-    """Return the result of a run that an error ended. It tells what was done all the same."""
+def failed(user: MachineUser, error: TwokeyError, done: Done, case: Case | None = None) -> Result:
+    """Return the result of a run that an error ended. It tells what was done, and what was seen before."""
     outcome, reason = _meaning(error, done)
-    journal = seen.record.journal if seen else None
-    return Result(
-        user,
-        outcome,
-        reason,
-        str(error),
-        done.created if done.delivered else (journal.current if journal else ""),
-        journal.last if journal and journal.last not in done.removed else "",
-        tuple(done.removed),
-        destinations=tuple(done.delivered),
+    result = Result(user, outcome, reason, str(error), removed=tuple(done.removed), destinations=tuple(done.delivered))
+    if case is None:
+        return result
+    before = case.current.id if case.current else ""
+    stored = bool(done.created and done.delivered)
+    last = case.last.id if case.last else ""
+    return replace(
+        result,
+        current=done.created if stored else before,
+        last=before if stored else "" if last in done.removed else last,
+        next_due=None if stored else case.next_due,
     )
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from twokey import lease as leases
 from twokey import results
+from twokey.actions import Asked
 from twokey.apply import Apply, Done
 from twokey.errors import Conflict, LeaseHeld, Refused, TwokeyError
 from twokey.events import Listener, Teller, ignore
@@ -25,12 +26,13 @@ from twokey.ledger import Ledger, held_by
 from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
 from twokey.reasons import Reason
+from twokey.roles import sort
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from twokey.actions import Asked, Plan
+    from twokey.actions import Plan
     from twokey.destinations.base import Destination, Store
     from twokey.model import MachineUser, Observation
     from twokey.policy import Policy
@@ -76,9 +78,12 @@ def rotate(user: MachineUser, policy: Policy, world: World, asked: Asked | None 
             except LeaseHeld:
                 _wait(seen, world, patience)
             except _LostTheRace:
+                if world.clock.monotonic() > patience:
+                    raise
                 world.clock.sleep(0.2)
     except TwokeyError as error:
-        return results.failed(user, error, done, seen)
+        case = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
+        return results.failed(user, error, done, case)
 
 
 def look(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> tuple[Observation, Plan]:
@@ -117,7 +122,7 @@ def _check_clock(clock: Clock) -> None:
         )
 
 
-class _LostTheRace(Exception):
+class _LostTheRace(Conflict):
     """Another run took the lease between our look and our write."""
 
 
@@ -143,12 +148,12 @@ def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked |
         with teller.effect("lease"):
             ledger = Ledger.take(world.store, world.clock, world.run, seen.user.id, seen.record)
     except Conflict:
-        raise _LostTheRace from None
+        raise _LostTheRace("Other runs keep writing this user's journal.", state="Nothing was changed.") from None
     try:
         try:
             seen, decision = _look_again(seen, policy, world, asked, ledger)
         except Moved:
-            raise _LostTheRace from None
+            raise _LostTheRace("Other runs keep writing this user's journal.", state="Nothing was changed.") from None
         if not decision.actions:
             ledger.release()
             return results.rested(seen, decision)

@@ -17,13 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+def since_boot() -> float:
+    """Return seconds on a clock that never jumps and that goes on while the machine sleeps.
+
+    A lease runs out during a suspension too. ``time.monotonic`` stands still then on Linux (clock_gettime(2)).
+    """
+    boottime = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if boottime is None else time.clock_gettime(boottime)
+
+
 class ServiceClock:
     """The services' clock, carried forward between answers by a clock that never jumps."""
 
     def __init__(
         self,
         wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = since_boot,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._wall = wall

@@ -42,7 +42,7 @@ def command(
         try:
             seen, decision = rotate.look(job.user, job.policy, session.world(job, own_key, ignore), wishes)
         except TwokeyError as error:
-            return failed(job.user, error, Done(), None)
+            return failed(job.user, error, Done())
         actions[job.user.name] = [str(action) for action in decision.actions]
         return rested(seen, decision)
 
