@@ -30,8 +30,8 @@ PATIENCE = 120.0
 """Seconds for which a request that may be repeated is repeated while AWS throttles it."""
 CREATE_PATIENCE = 20.0
 """The same for CreateAccessKey: the intent in the journal speaks for a short time only."""
-REPEATS = 4
-"""How often a request that may be repeated is sent when answers are missing."""
+PAUSES = (0.4, 0.8, 1.6)
+"""Seconds between the attempts of a request that may be repeated and goes unanswered: one more than pauses."""
 
 
 class Iam:
@@ -142,15 +142,17 @@ class Iam:
 
     def _repeat(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
         """Send a request whose repetition does no harm, until it is answered."""
-        for attempt in range(1, REPEATS + 1):
+
+        def send() -> Any:
+            return self._patiently(lambda: self._once(operation, action, resource, **parameters), PATIENCE)
+
+        for pause in PAUSES:
             try:
-                return self._patiently(lambda: self._once(operation, action, resource, **parameters), PATIENCE)
+                return send()
             except (Ambiguous, Unreachable):
-                if attempt == REPEATS:
-                    raise
                 # Spread apart what would otherwise come back at the same moment.
-                self._clock.sleep(random.uniform(0.5, 1.0) * 0.2 * 2**attempt)  # noqa: S311  no secret
-        raise AssertionError("unreachable")  # pragma: no cover
+                self._clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
+        return send()
 
     def _patiently(self, send: Callable[[], Any], patience: float) -> Any:
         """Send at the learned pace, and again after each throttling answer, for ``patience`` seconds."""

@@ -26,7 +26,7 @@ def command(
 
     from twokey import documents, fleet, rotate
     from twokey.apply import Done
-    from twokey.cli import render
+    from twokey.cli import progress, render
     from twokey.cli.session import Session
     from twokey.errors import ExitCode, TwokeyError
     from twokey.events import ignore
@@ -49,8 +49,8 @@ def command(
     if len(roster.jobs) > wanted.max_users:
         results = fleet.too_many(roster.jobs, wanted.max_users)
     else:
-        with render.Progress(len(roster.jobs), quiet=flags.quiet) as progress, terminable():
-            results = fleet.run(roster.jobs, work, wanted.concurrency, progress.step)
+        with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
+            results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step)
     results = [*results, *roster.failed]
     steps = [actions.get(result.user.name, []) for result in results]
     document = documents.plan_document(zip(results, steps, strict=True))

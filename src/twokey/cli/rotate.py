@@ -30,14 +30,14 @@ def command(
     wanted = settings(flags)
 
     from twokey import documents, fleet, rotate
-    from twokey.cli import render
+    from twokey.cli import progress, render
     from twokey.cli.session import Session
 
     session = Session()
     own_key = session.clients.own_key()
     roster = session.roster(wanted, flags.users)
     wishes = of_one_user(wishes, roster)
-    listener = render.Steps(verbose=verbose, quiet=flags.quiet)
+    listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
 
     def work(job: Job) -> Result:
         return rotate.rotate(job.user, job.policy, session.world(job, own_key, listener, wait=not no_wait), wishes)
@@ -45,8 +45,8 @@ def command(
     if len(roster.jobs) > wanted.max_users:
         results = fleet.too_many(roster.jobs, wanted.max_users)
     else:
-        with render.Progress(len(roster.jobs), quiet=flags.quiet) as progress, terminable():
-            results = fleet.run(roster.jobs, work, wanted.concurrency, progress.step)
+        with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
+            results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step)
     results = [*results, *roster.failed]
     document = documents.results_document(results)
     return render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)

@@ -23,7 +23,7 @@ def command(**given: Any) -> int:
     from concurrent.futures import ThreadPoolExecutor
 
     from twokey import documents, status
-    from twokey.cli import render
+    from twokey.cli import progress, render
     from twokey.cli.session import Session
     from twokey.errors import ExitCode
     from twokey.events import ignore
@@ -34,11 +34,11 @@ def command(**given: Any) -> int:
 
     def work(job: Job) -> StatusEntry:
         entry = status.status(job.user, job.policy, session.world(job, own_key, ignore))
-        progress.step(entry)
+        bar.step(entry)
         return entry
 
     with (
-        render.Progress(len(roster.jobs), quiet=flags.quiet) as progress,
+        progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar,
         terminable(),
         ThreadPoolExecutor(max_workers=wanted.concurrency) as pool,
     ):
