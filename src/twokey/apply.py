@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from twokey.policy import Policy
     from twokey.ports import Clock, Iam, Sts
 
+FRESH = 10.0
+"""Seconds after which an intent is too old for a creation; it has to be attributable by its time."""
 REMEMBERED = 4
 """How many deleted ids the journal keeps, for lists that lag."""
 
@@ -132,7 +134,7 @@ class Apply:
         self._ledger.release(retiring=Retiring(key_id, self._from_now()))
 
     def _create(self, known: tuple[str, ...]) -> None:
-        key_id = self._send_create(self._intend(known))
+        key_id = self._send_create(self._fresh_intent(known))
         credential = self._credential
         assert credential is not None
         try:
@@ -153,9 +155,19 @@ class Apply:
             self._ledger.write(intent=intent, removed=self._removed)
         return intent
 
+    def _fresh_intent(self, known: tuple[str, ...]) -> Intent:
+        """Write the intent, and again if the process has stood still meanwhile.
+
+        The intent explains a key that is created soon after it, and a key must not be created on an old lease.
+        """
+        for _ in range(3):
+            began = self._clock.monotonic()
+            intent = self._intend(known)
+            if self._clock.monotonic() - began <= FRESH:
+                return intent
+        raise Conflict("The journal is written too slowly to create a key after it.", state="No key was created.")
+
     def _send_create(self, intent: Intent) -> str:
-        # The process may have slept since the intent was written: a request that nobody waits for is worse than none.
-        self._ledger.guard()
         with self._teller.effect("create"):
             self.done.effects += 1
             try:
