@@ -1,0 +1,98 @@
+"""The invariants I1 to I8 of the design, judged on the world after every effect, and at the end of a history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from twokey.model import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.world import World
+    from twokey.policy import Policy
+
+
+class Violation(Exception):
+    """An invariant does not hold."""
+
+
+def judging(policy: Policy, start: World) -> Callable[[World, str, str], None]:
+    """Return the judge for one initial state. What was broken in it already is not held against a run."""
+    broken = {(name, held) for name, held in start.places.items() if held and not _works(start, held)}
+
+    def judge(world: World, what: str, key_id: str) -> None:
+        if what == "create":
+            _create(world, key_id)
+        elif what in ("about to delete", "deactivate"):
+            _removal(world, policy, what, key_id)
+        else:
+            _places(world, broken)
+
+    return judge
+
+
+def _works(world: World, key_id: str) -> bool:
+    key = world.keys.get(key_id)
+    return key is not None and key.active and key.works
+
+
+def _places(world: World, broken: set[tuple[str, str]]) -> None:
+    for name, held in world.places.items():
+        if held and (name, held) not in broken and not _works(world, held):
+            raise Violation(f"I1: {name} holds {held}, which does not work")
+
+
+def _create(world: World, key_id: str) -> None:
+    others = [key for key in world.keys if key != key_id]
+    if len(others) >= 2:
+        raise Violation(f"I5: a key is created although {len(others)} exist")
+    strays = [key for key in world.keys.values() if not key.foreign and not key.ever_held and key.id.startswith("N")]
+    if len(strays) > 1:
+        raise Violation(f"I6: {len(strays)} strays at a time")
+
+
+def _removal(world: World, policy: Policy, what: str, key_id: str) -> None:
+    key = world.keys.get(key_id)
+    if key is None:
+        return
+    if key_id in world.places.values():
+        raise Violation(f"I3: {what} hits {key_id}, which is held")
+    if key.foreign:
+        raise Violation(f"I7: {what} hits the foreign key {key_id}")
+    until = world.held_until.get(key_id)
+    if until is not None and world.now < until + policy.grace:
+        raise Violation(f"I2: {what} hits {key_id} {until + policy.grace - world.now} before its grace is over")
+    if what == "about to delete" and policy.soak and key.ever_held:
+        since = key.inactive_since
+        if key.active or since is None or world.now - since < policy.soak - timedelta(seconds=1):
+            raise Violation(f"I8: {key_id} is deleted without its soak")
+
+
+def at_the_end(world: World, outcome: str, reason: str) -> None:
+    """Judge I4: one undisturbed run was enough, or it refused because of what is not ours."""
+    # A destination that nobody can ask was given CURRENT just now: LAST has its grace again, and all else is done.
+    if outcome == "refused" and reason != "grace":
+        if any(key.foreign for key in world.keys.values()) or not _ours(world):
+            return
+        raise Violation(f"I4: refused, and nothing foreign is there: {world.show()}")
+    if outcome == "failed":
+        raise Violation("I4: an undisturbed run failed")
+    journal = Journal.decode(world.journal) if world.journal else Journal()
+    if journal.intent or journal.lease:
+        raise Violation(f"I4: the journal is not clean: {world.journal}")
+    held = set(world.places.values())
+    if len(held) != 1 or not _works(world, next(iter(held))):
+        raise Violation(f"I4: not all places hold one working key: {world.places}")
+    strays = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
+    if strays:
+        raise Violation(f"I4: {strays} are left over")
+
+
+def _ours(world: World) -> bool:
+    """Say whether twokey can know who is who: it has a journal that it can read."""
+    try:
+        return bool(world.journal) and bool(Journal.decode(world.journal).current)
+    except ValueError:
+        return False

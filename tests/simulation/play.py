@@ -1,0 +1,88 @@
+"""One history: an initial state, faults at numbered effects, and runs until the work is done."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from simulation.judge import Violation, at_the_end, judging
+from simulation.states import initial
+from simulation.world import USER, Clock, Iam, Killed, Place, Sts, World, copy_of
+from twokey import lease as leases
+from twokey import rotate
+from twokey.model import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from twokey.policy import Policy
+    from twokey.results import Result
+
+MOST_RUNS = 12
+BETWEEN = timedelta(minutes=5)
+A_SOAK_LATER = timedelta(days=3)
+
+
+class Found(Exception):
+    """A history that breaks an invariant, with the world in which it did."""
+
+    def __init__(self, violation: Violation, world: World) -> None:
+        super().__init__(str(violation))
+        self.world = world
+
+
+def one_run(world: World, policy: Policy, run: str) -> Result | None:
+    """Run twokey once as a process of its own; None where it was killed."""
+    store = Place(world, run, "store")
+    others = tuple(Place(world, run, name) for name in world.places if name != "store")
+    edge: Any = Iam(world, run)
+    outside = rotate.World(iam=edge, sts=Sts(world), clock=Clock(world), store=store, destinations=others, run=run)
+    try:
+        return rotate.rotate(USER, policy, outside)
+    except Killed:
+        return None
+
+
+def play(name: str, places: int, faults: dict[int, str], *, recording: bool = False) -> World:
+    """Play a history to its end; raises ``Found`` where an invariant is broken on the way or at the end."""
+    start, policy = initial(name, places)
+    world = copy_of(start, faults=faults, judge=judging(policy, start), recording=recording)
+    with virtual_leases(world):
+        try:
+            _until_done(world, policy)
+        except Violation as violation:
+            raise Found(violation, world) from None
+    return world
+
+
+def _until_done(world: World, policy: Policy) -> None:
+    for number in range(MOST_RUNS):
+        before = world.effects
+        result = one_run(world, policy, f"run {number + 1}")
+        world.now += BETWEEN
+        undisturbed = not any(before <= fault < world.effects for fault in world.faults)
+        if result is None or not undisturbed:
+            continue
+        if result.reason in ("soak", "soaking"):
+            world.now += A_SOAK_LATER
+            continue
+        at_the_end(world, result.outcome.value, result.reason.value)
+        return
+    raise Violation(f"I4: not done after {MOST_RUNS} runs")
+
+
+@contextmanager
+def virtual_leases(world: World) -> Iterator[None]:
+    """Let leases name virtual processes: a killed run is dead, and nobody asks the kernel."""
+    real = leases.take, leases.is_dead
+
+    def take(run: str, now: datetime) -> Lease:
+        return Lease(run=run, host="host", process=1, start="1", until=now + leases.LENGTH)
+
+    leases.take, leases.is_dead = take, lambda lease: lease.run in world.dead
+    try:
+        yield
+    finally:
+        leases.take, leases.is_dead = real

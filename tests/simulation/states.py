@@ -1,0 +1,103 @@
+"""The states in which a history begins."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from simulation.world import START, Key, World
+from twokey.model import Intent, Journal
+from twokey.policy import Policy, Verification
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+DAY = timedelta(days=1)
+VERIFICATION = Verification(successes=2, interval=timedelta(seconds=1), timeout=timedelta(seconds=30))
+PLAIN = Policy(verification=VERIFICATION)
+SOAK = Policy(verification=VERIFICATION, soak=2 * DAY)
+
+
+def ago(days: float) -> datetime:
+    """Return a moment before the beginning."""
+    return START - days * DAY
+
+
+def _world(*keys: Key, store: str = "", journal: Journal | None = None) -> World:
+    world = World(
+        keys={key.id: key for key in keys}, places={"store": store}, journal=journal.encode() if journal else ""
+    )
+    for key in keys:
+        key.ever_held = not key.foreign and key.id in (store, journal.last if journal else "")
+    return world
+
+
+def _settled(*, active: bool = True) -> World:
+    journal = Journal(epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(16))
+    world = _world(Key("K1", ago(31), active=active), Key("K2", ago(16)), store="K2", journal=journal)
+    world.held_until["K1"] = ago(16)
+    return world
+
+
+def _interrupted() -> World:
+    journal = Journal(
+        epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(16), intent=Intent(("K1", "K2"), ago(0.01))
+    )
+    return _world(Key("K2", ago(16)), Key("N0", ago(0.01), works=False), store="K2", journal=journal)
+
+
+def _other_version() -> World:
+    world = _settled()
+    world.journal = world.journal.replace('"epoch"', '"version":2,"epoch"')
+    return world
+
+
+STATES: dict[str, tuple[Callable[[], World], Policy]] = {
+    "no key": (_world, PLAIN),
+    "one key, stored": (lambda: _world(Key("K1", ago(20)), store="K1"), PLAIN),
+    "one key, empty store": (lambda: _world(Key("K1", ago(200))), PLAIN),
+    "one key, stored key gone": (lambda: _world(Key("K1", ago(200)), store="K0"), PLAIN),
+    "two keys": (_settled, PLAIN),
+    "two keys, no journal": (lambda: _world(Key("K1", ago(40)), Key("K2", ago(16)), store="K2"), PLAIN),
+    "two keys, store holds the older": (
+        lambda: _world(Key("K1", ago(40)), Key("K2", ago(16), foreign=True), store="K1"),
+        PLAIN,
+    ),
+    "two keys, empty store": (
+        lambda: _world(Key("K1", ago(40), foreign=True), Key("K2", ago(16), foreign=True)),
+        PLAIN,
+    ),
+    "a key made by hand": (
+        lambda: _world(
+            Key("K2", ago(16)),
+            Key("K9", ago(3), foreign=True),
+            store="K2",
+            journal=Journal(epoch=3, user="AIDACI", current="K2", committed=ago(16)),
+        ),
+        PLAIN,
+    ),
+    "LAST inactive": (lambda: _settled(active=False), PLAIN),
+    "three keys": (
+        lambda: _world(
+            Key("K1", ago(60), foreign=True), Key("K2", ago(31), foreign=True), Key("K3", ago(16)), store="K3"
+        ),
+        PLAIN,
+    ),
+    "interrupted, with a stray": (_interrupted, PLAIN),
+    "journal of another version": (_other_version, PLAIN),
+    "two keys, with soak": (_settled, SOAK),
+}
+"""Name -> (world, policy). Every one is run with one, two and three destinations."""
+
+
+def initial(name: str, places: int) -> tuple[World, Policy]:
+    """Return a state with that many destinations: the store, one that tells what it holds, one that does not."""
+    make, policy = STATES[name]
+    world = make()
+    for other in ("second", "third")[: places - 1]:
+        world.places[other] = world.places["store"] if world.places["store"] in world.keys else ""
+    if places == 3:
+        world.telling["third"] = False
+    world.note_holders()
+    return world, policy
