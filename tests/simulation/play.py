@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,20 +46,42 @@ def one_run(world: World, policy: Policy, run: str) -> Result | None:
         return None
 
 
-def play(name: str, places: int, faults: dict[int, str], *, recording: bool = False) -> World:
-    """Play a history to its end; raises ``Found`` where an invariant is broken on the way or at the end."""
+@dataclass(slots=True)
+class Milestone:
+    """The world between two runs: histories that differ only later can go on from here."""
+
+    run: int
+    world: World
+
+
+def play(
+    name: str,
+    places: int,
+    faults: dict[int, str],
+    *,
+    recording: bool = False,
+    begin: Milestone | None = None,
+    milestones: list[Milestone] | None = None,
+) -> World:
+    """Play a history to its end; raises ``Found`` where an invariant is broken on the way or at the end.
+
+    ``begin`` goes on from a milestone of a history with the same faults up to there; ``milestones`` collects them.
+    """
     start, policy = initial(name, places)
-    world = copy_of(start, faults=faults, judge=judging(policy, start), recording=recording)
+    begin = begin or Milestone(0, start)
+    world = copy_of(begin.world, faults=faults, judge=judging(policy, start), recording=recording)
     with virtual_leases(world):
         try:
-            _until_done(world, policy)
+            _until_done(world, policy, begin.run, milestones)
         except Violation as violation:
             raise Found(violation, world) from None
     return world
 
 
-def _until_done(world: World, policy: Policy) -> None:
-    for number in range(MOST_RUNS):
+def _until_done(world: World, policy: Policy, first: int, milestones: list[Milestone] | None) -> None:
+    for number in range(first, MOST_RUNS):
+        if milestones is not None:
+            milestones.append(Milestone(number, copy_of(world)))
         before = world.effects
         result = one_run(world, policy, f"run {number + 1}")
         world.now += BETWEEN

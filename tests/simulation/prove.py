@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
-from simulation.play import Found, play
+from simulation.play import Found, Milestone, play
 from simulation.states import STATES
 from simulation.world import FAULTS
 
@@ -49,26 +49,36 @@ def enumerate_state(name: str, places: int, depth: int, first: int = 0, step: in
     ``first`` and ``step`` choose a share of the branches at the root, so that several processes share the work.
     """
     proof = Proof()
-    effects = _play(proof, name, places, {}) if first == 0 else play(name, places, {}).effects
-    roots = [(number, fault) for number in range(effects) for fault in FAULTS][first::step]
-    for number, fault in roots:
-        _branch(proof, name, places, {number: fault}, depth)
+    milestones: list[Milestone] = []
+    effects = _play(proof, name, places, {}, None, milestones)
+    if first:
+        proof.histories -= 1  # the history without a fault belongs to the first share
+    for number, fault in [(number, fault) for number in range(effects) for fault in FAULTS][first::step]:
+        _branch(proof, name, places, {number: fault}, depth, _latest(milestones, number))
     return proof
 
 
-def _branch(proof: Proof, name: str, places: int, faults: Faults, depth: int) -> None:
-    effects = _play(proof, name, places, faults)
+def _branch(proof: Proof, name: str, places: int, faults: Faults, depth: int, begin: Milestone) -> None:
+    milestones: list[Milestone] = []
+    effects = _play(proof, name, places, faults, begin, milestones)
     if len(faults) >= depth:
         return
     for number in range(max(faults) + 1, effects):
         for fault in FAULTS:
-            _branch(proof, name, places, {**faults, number: fault}, depth)
+            _branch(proof, name, places, {**faults, number: fault}, depth, _latest(milestones, number))
 
 
-def _play(proof: Proof, name: str, places: int, faults: Faults) -> int:
+def _latest(milestones: list[Milestone], number: int) -> Milestone:
+    """Return the last point between two runs before the effect with this number."""
+    return next(one for one in reversed(milestones) if one.world.effects <= number)
+
+
+def _play(
+    proof: Proof, name: str, places: int, faults: Faults, begin: Milestone | None, milestones: list[Milestone]
+) -> int:
     proof.histories += 1
     try:
-        return play(name, places, faults).effects
+        return play(name, places, faults, begin=begin, milestones=milestones).effects
     except Found as found:
         proof.violations.append((identifier(name, places, faults), str(found)))
         return 0

@@ -49,6 +49,13 @@ class Baton:
         """Wait for this runner's turn."""
         self._turns[name].acquire()
 
+    def offer(self, name: str) -> None:
+        """Let the scheduler choose who goes on; return when it is this runner's turn again."""
+        chosen = self._choose.choice(self._alive)
+        if chosen != name:
+            self._turns[chosen].release()
+            self.wait(name)
+
     def leave(self, name: str) -> None:
         """Go; the others share the turns."""
         self._alive.remove(name)
@@ -69,8 +76,7 @@ class Shared(World):
         still just between the two for longer than its lease is outside of what is proved.
         """
         if self.baton and self.choose and what != "create":
-            self.baton.pass_on()
-            self.baton.wait(run)
+            self.baton.offer(run)
             self.now += timedelta(seconds=self.choose.choice(PAUSES))
         World.effect(self, run, what, key_id, change)
 

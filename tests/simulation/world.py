@@ -282,7 +282,7 @@ def copy_of(world: World, **fields: Any) -> World:
         keys={key_id: replace(key) for key_id, key in world.keys.items()},
         places=dict(world.places),
         telling=dict(world.telling),
-        dead=set(),
+        dead=set(world.dead),
         held_until=dict(world.held_until),
         steps=[],
         **fields,
