@@ -9,6 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
+from botocore.loaders import create_loader
+
 from twokey import rotate
 from twokey.actions import Asked
 from twokey.aws.clients import Clients
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from twokey.results import Result
 
 DAY = 86_400.0
+LOADER = create_loader()
+"""Reads botocore's service models once for all tests: they are most of what a client costs."""
 QUICK = Verification(successes=2, interval=timedelta(seconds=0.01), timeout=timedelta(seconds=2))
 POLICY = Policy(settle=timedelta(0), verification=QUICK)
 
@@ -57,10 +61,10 @@ class Rig:
 
     def clients(self, run: str = "run") -> Clients:
         """Return a fresh AWS edge, as a process of its own would have."""
-        return Clients(
-            run,
-            clock=ServiceClock(wall=lambda: time.time() + self._ahead, monotonic=lambda: time.monotonic() + self.slept),
-        )
+        clock = ServiceClock(wall=lambda: time.time() + self._ahead, monotonic=lambda: time.monotonic() + self.slept)
+        clients = Clients(run, clock=clock)
+        clients.session.register_component("data_loader", LOADER)
+        return clients
 
     def sleep_through(self, seconds: float) -> None:
         """Let this machine and AWS go on in time while the process stands still."""
