@@ -165,8 +165,9 @@ class FakeIam:
     def may_create(self, _user: MachineUser) -> bool | None:
         return None
 
-    def delete_key(self, user: str, _key: str) -> None:
+    def delete_key(self, user: str, _key: str) -> bool:
         self.deleted.append(user)
+        return True
 
     def create_key(self, user: str) -> tuple[AccessKey, Credential]:
         return NEW, self._create(user)

@@ -53,8 +53,13 @@ class Iam(Protocol):
         """Make a key Inactive."""
         ...
 
-    def delete_key(self, user: str, key_id: str) -> None:
-        """Delete a key; one that is gone already is fine."""
+    def delete_key(self, user: str, key_id: str) -> bool:
+        """Delete a key. True: this call deleted it. False: IAM says that there is no such key, or no such user.
+
+        False proves that the key is gone only where the key is older than about a minute: until then a server of
+        IAM's may not know it yet. False is also the answer where an attempt's answer was lost and the next attempt
+        found no key.
+        """
         ...
 
 

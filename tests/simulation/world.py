@@ -179,14 +179,16 @@ class Iam:
 
         self._world.effect(self._run, "deactivate", key_id, change)
 
-    def delete_key(self, _user: str, key_id: str) -> None:
+    def delete_key(self, _user: str, key_id: str) -> bool:
         world = self._world
+        known = key_id in world.keys
 
         def change() -> None:
             world.judge(world, "about to delete", key_id)
             world.keys.pop(key_id, None)
 
         world.effect(self._run, "delete", key_id, change)
+        return known
 
 
 class Sts:

@@ -83,12 +83,18 @@ class Iam:
             "update_access_key", "iam:UpdateAccessKey", user, UserName=user, AccessKeyId=key_id, Status="Inactive"
         )
 
-    def delete_key(self, user: str, key_id: str) -> None:
-        """Delete a key (iam:DeleteAccessKey); one that is gone already is fine."""
+    def delete_key(self, user: str, key_id: str) -> bool:
+        """Delete a key (iam:DeleteAccessKey); return False where IAM says that there is no such key.
+
+        NoSuchEntity does not prove that the key is gone: IAM is eventually consistent (IAM User Guide, "Troubleshoot
+        IAM"), so one of its servers may not know a key yet that was made a moment ago. It may also mean that the
+        user is gone. And it follows where an earlier attempt deleted the key and its answer was lost.
+        """
         try:
             self._repeat("delete_access_key", "iam:DeleteAccessKey", user, UserName=user, AccessKeyId=key_id)
         except NotFound:
-            return
+            return False
+        return True
 
     def may_create(self, user: MachineUser) -> bool | None:
         """Say whether this principal may create a key for the user; None where nobody can tell.
