@@ -169,7 +169,7 @@ class FakeIam:
         self.deleted.append(user)
         return True
 
-    def create_key(self, user: str) -> tuple[AccessKey, Credential]:
+    def create_key(self, user: str, _just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
         return NEW, self._create(user)
 
 

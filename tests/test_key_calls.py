@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from twokey.aws.clients import Clients
+from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
 from twokey.emulator import Rule
+from twokey.errors import Conflict, Throttled
 
 if TYPE_CHECKING:
     from rig import Rig
@@ -30,3 +36,54 @@ class TestADeletion:
         iam.delete_key("ci", last.access_key_id)
         assert iam.delete_key("ci", last.access_key_id) is False
         assert iam.delete_key("nobody", last.access_key_id) is False
+
+
+class TestACreation:
+    def test_calls_just_before_once_for_each_time_that_it_is_sent_and_ahead_of_it(self, rig: Rig) -> None:
+        rig.settled()
+        rig.aws.key_quota = 3
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="throttle", times=2))
+        sent_by_then: list[int] = []
+        Iam(rig.clients()).create_key("ci", lambda: sent_by_then.append(rig.aws.count("iam:CreateAccessKey")))
+        assert sent_by_then == [0, 1, 2]
+
+    def test_calls_just_before_after_the_wait_for_its_turn(self, rig: Rig) -> None:
+        rig.settled()
+        rig.aws.key_quota = 3
+        seen: list[str] = []
+
+        def sleep(seconds: float) -> None:
+            seen.append("wait")
+            time.sleep(seconds)
+
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="throttle", times=6))
+        iam = Iam(Clients("run", clock=ServiceClock(sleep=sleep)))
+        iam.create_key("ci", lambda: seen.append("just before"))
+        assert "wait" in seen
+        assert seen[-2:] == ["wait", "just before"]
+
+    @pytest.mark.parametrize("raised", [Conflict("The lease is over."), Throttled("The store is slow."), KeyError("x")])
+    def test_is_stopped_by_what_just_before_raises_and_says_it_unchanged(self, rig: Rig, raised: Exception) -> None:
+        rig.settled()
+        rig.aws.key_quota = 3
+
+        def stop() -> None:
+            raise raised
+
+        with pytest.raises(type(raised)) as caught:
+            Iam(rig.clients()).create_key("ci", stop)
+        assert caught.value is raised
+        assert rig.aws.count("iam:CreateAccessKey") == 0
+
+    def test_can_be_stopped_between_two_times_that_it_is_sent(self, rig: Rig) -> None:
+        rig.settled()
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="throttle", times=None))
+        calls = iter([None, Conflict("The lease is over.")])
+
+        def stop() -> None:
+            if error := next(calls):
+                raise error
+
+        with pytest.raises(Conflict):
+            Iam(rig.clients()).create_key("ci", stop)
+        assert rig.aws.count("iam:CreateAccessKey") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import datetime, timedelta
 
     from twokey.model import AccessKey, Credential, LastUse, MachineUser
@@ -45,8 +46,13 @@ class Iam(Protocol):
         """Say whether this principal may create a key for the user; None where nobody can tell."""
         ...
 
-    def create_key(self, user: str) -> tuple[AccessKey, Credential]:
-        """Create a key with exactly one request. ``Throttled`` and ``Rejected`` prove that none was made."""
+    def create_key(self, user: str, just_before: Callable[[], None] = ...) -> tuple[AccessKey, Credential]:
+        """Create a key with exactly one request. ``Throttled`` and ``Rejected`` prove that none was made.
+
+        ``just_before`` is called each time before the request is sent, after all waiting for its turn (it is sent
+        again only after a throttling answer). It may raise: then nothing is sent, and the error comes out as it is.
+        By default it does nothing.
+        """
         ...
 
     def deactivate_key(self, user: str, key_id: str) -> None:

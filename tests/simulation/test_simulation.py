@@ -90,11 +90,11 @@ def _doubtful_write_undone(patch: pytest.MonkeyPatch) -> None:
 def _creation_repeated(patch: pytest.MonkeyPatch) -> None:
     once: Callable[..., Any] = Iam.create_key
 
-    def create(self: Any, user: str) -> Any:
+    def create(self: Any, *asked: Any, **named: Any) -> Any:
         try:
-            return once(self, user)
+            return once(self, *asked, **named)
         except Ambiguous:
-            return once(self, user)
+            return once(self, *asked, **named)
 
     patch.setattr(Iam, "create_key", create)
 

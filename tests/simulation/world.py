@@ -155,8 +155,9 @@ class Iam:
     def may_create(self, _user: MachineUser) -> bool | None:
         return None
 
-    def create_key(self, _user: str) -> tuple[AccessKey, Credential]:
+    def create_key(self, _user: str, just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
         world = self._world
+        just_before()
         key_id = f"N{world.made + 1}"
         # The number of keys is what the quota sees; the judge says whether it was right to ask.
         if len(world.keys) >= 2:

@@ -34,6 +34,10 @@ PAUSES = (0.4, 0.8, 1.6)
 """Seconds between the attempts of a request that may be repeated and goes unanswered: one more than pauses."""
 
 
+def _nothing() -> None:
+    """Do nothing: what happens before a request unless its caller wants more."""
+
+
 class Iam:
     """The IAM calls for one account. Raises the errors of ``twokey.errors`` only."""
 
@@ -65,14 +69,17 @@ class Iam:
         at: datetime | None = used.get("LastUsedDate")
         return LastUse(at, used.get("ServiceName", ""), used.get("Region", "")) if at else LastUse(None)
 
-    def create_key(self, user: str) -> tuple[AccessKey, Credential]:
+    def create_key(self, user: str, just_before: Callable[[], None] = _nothing) -> tuple[AccessKey, Credential]:
         """Create a key (iam:CreateAccessKey).
 
         The call is not idempotent and has no client token, so it is sent once and never repeated, but for
-        throttling, which proves that nothing was made.
+        throttling, which proves that nothing was made. ``just_before`` is called before each time that it is sent,
+        after the wait for its turn; what it raises stops the creation, and comes out as it is.
         """
         answer = self._patiently(
-            lambda: self._once("create_access_key", "iam:CreateAccessKey", user, UserName=user), CREATE_PATIENCE
+            lambda: self._once("create_access_key", "iam:CreateAccessKey", user, UserName=user),
+            CREATE_PATIENCE,
+            just_before,
         )
         key = answer["AccessKey"]
         return _access_key(key), Credential(key["AccessKeyId"], key["SecretAccessKey"])
@@ -160,11 +167,13 @@ class Iam:
                 self._clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
         return send()
 
-    def _patiently(self, send: Callable[[], Any], patience: float) -> Any:
+    def _patiently(self, send: Callable[[], Any], patience: float, just_before: Callable[[], None] = _nothing) -> Any:
         """Send at the learned pace, and again after each throttling answer, for ``patience`` seconds."""
         start = self._clock.monotonic()
         while True:
             self._pacer.wait()
+            # Outside the try: what the caller raises is no answer of IAM's.
+            just_before()
             try:
                 answer = send()
             except Throttled:
