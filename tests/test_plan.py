@@ -158,11 +158,11 @@ class TestWhereTheJournalSaysNothing:
 
     def test_one_key_and_a_stored_key_that_is_gone_create(self) -> None:
         found = decide(seen(key("K1", days=200), held="K0"))
-        assert (found.reason, found.actions) == (Reason.KEY_GONE, (Create(("K1",)), Commit("K1")))
+        assert (found.reason, found.actions) == (Reason.KEY_GONE, (Create(("K1", "K0")), Commit("K1")))
 
     def test_no_key_and_a_stored_key_that_is_gone_create(self) -> None:
         found = decide(seen(held="K0"))
-        assert (found.reason, found.actions) == (Reason.KEY_GONE, (Create(()), Commit("")))
+        assert (found.reason, found.actions) == (Reason.KEY_GONE, (Create(("K0",)), Commit("K0")))
 
     def test_two_keys_of_which_the_store_holds_the_newer_make_the_older_last(self) -> None:
         found = decide(seen(key("K1", days=40), key("K2", days=16), held="K2"))
@@ -298,9 +298,55 @@ class TestAnInterruptedRun:
         assert decide(observation).actions == (RemoveStray("K3"), Create(("K1", "K3")), Commit("K1"))
 
     def test_leaves_out_a_deleted_key_that_the_list_still_shows(self) -> None:
-        said = journal(current="K3", last="K2", committed=ago(days=1), removed=("K1",))
+        said = journal(current="K3", last="K2", committed=ago(days=1), removed={"K1": ago(seconds=5)})
         found = decide(seen(key("K1", days=31), key("K2", days=16), key("K3", days=1), held="K3", said=said))
         assert found.outcome is Outcome.NOT_DUE
+
+
+class TestAListThatLags:
+    COMMITTED = {"current": "K3", "last": "K2", "committed": ago(seconds=5), "removed": {"K1": ago(seconds=9)}}
+
+    def test_is_waited_for_where_it_does_not_show_current_yet(self) -> None:
+        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K3", said=journal(**self.COMMITTED)))
+        assert found.settles == ago(seconds=5) + POLICY.settle
+        assert found.actions == ()
+
+    def test_is_waited_for_while_an_intent_is_young_whatever_else_there_is_to_say(self) -> None:
+        said = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))
+        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K1", said=said))
+        assert found.settles == ago(seconds=5) + POLICY.settle
+
+    def test_is_believed_in_the_end_and_the_lacking_key_stays_known(self) -> None:
+        said = journal(current="K3", last="K2", committed=ago(minutes=2))
+        found = decide(seen(key("K2", days=16), held="K3", said=said))
+        assert found.reason is Reason.KEY_GONE
+        assert found.actions == (Create(("K2", "K3")), Commit("K2"))
+        assert decide(seen(held="K3", said=said)).actions == (Create(("K3",)), Commit("K3"))
+
+
+class TestAKeyThatWasDeletedAndIsStillThere:
+    SAID = {"current": "K3", "last": "K2", "removed": {"K1": ago(minutes=2)}}
+    KEYS = (key("K1", days=31), key("K2", days=16), key("K3", days=15))
+
+    def test_is_deleted_again_although_nothing_is_due(self) -> None:
+        found = decide(seen(*self.KEYS, held="K3", said=journal(**self.SAID, committed=ago(days=1))))
+        assert (found.outcome, found.reason) == (Outcome.RETIRED, Reason.STILL_THERE)
+        assert found.actions == (Delete("K1"), Commit("K2", renew=False))
+
+    def test_is_deleted_before_a_rotation(self) -> None:
+        found = decide(seen(*self.KEYS, held="K3", said=journal(**self.SAID, committed=ago(days=15))))
+        assert found.actions == (Delete("K1"), Delete("K2"), Create(("K1", "K2", "K3")), Commit("K3"))
+
+    def test_stays_while_something_may_hold_it(self) -> None:
+        places = {"ci:x": CannotTell()}
+        said = journal(**self.SAID, committed=ago(days=1))
+        found = decide(seen(*self.KEYS, held="K3", said=said, destinations=places))
+        assert found.actions == (Resume("K3"), Deliver(("ci:x",), instead_of="K2"), Commit("K2", renew=False))
+
+    def test_soaks_once_more_if_it_is_active(self) -> None:
+        said = journal(**self.SAID, committed=ago(days=1))
+        found = decide(seen(*self.KEYS, held="K3", said=said), Policy(soak=timedelta(days=1)))
+        assert found.actions == (Deactivate("K1"),)
 
 
 class TestDestinations:
@@ -316,7 +362,11 @@ class TestDestinations:
         )
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
-        assert found.actions == (Resume("K2"), Deliver(("ssm:/b", "ssm:/c")), Commit("K1", renew=False))
+        assert found.actions == (
+            Resume("K2"),
+            Deliver(("ssm:/b", "ssm:/c"), instead_of="K1"),
+            Commit("K1", renew=False),
+        )
 
     def test_one_that_cannot_tell_is_believed_to_hold_what_it_was_last_given(self) -> None:
         said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))})
@@ -333,7 +383,7 @@ class TestDestinations:
             said=journal(**self.FRESH),
             destinations={"ci:x": CannotTell()},
         )
-        assert decide(observation).actions[1] == Deliver(("ci:x",))
+        assert decide(observation).actions[1] == Deliver(("ci:x",), instead_of="K1")
 
     @pytest.mark.parametrize("holding", [Held("K1"), CannotTell("write-only")])
     def test_one_that_may_hold_last_is_delivered_to_instead_of_rotating(self, holding: Any) -> None:
@@ -342,7 +392,30 @@ class TestDestinations:
         )
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
-        assert not any(isinstance(action, Delete | Create) for action in found.actions)
+        assert found.actions == (Resume("K2"), Deliver(("ssm:/b",), instead_of="K1"), Commit("K1", renew=False))
+
+    @pytest.mark.parametrize("committed", [ago(days=1), ago(days=16)])
+    def test_one_that_holds_current_while_the_journal_says_last_held_last_until_nobody_knows_when(
+        self, committed: Any
+    ) -> None:
+        said = journal(current="K2", last="K1", committed=committed, delivered={"ssm:/b": Delivery("K1", ago(days=30))})
+        observation = seen(
+            key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations={"ssm:/b": Held("K2")}
+        )
+        found = decide(observation)
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert found.actions == (Resume("K2"), Deliver(("ssm:/b",), instead_of="K1"), Commit("K1", renew=False))
+
+    def test_one_that_is_left_out_of_a_run_keeps_the_key_that_it_was_last_given(self) -> None:
+        said = journal(
+            **SETTLED, delivered={"ci:x": Delivery("K1", ago(days=31)), "ci:y": Delivery("K2", ago(days=16))}
+        )
+        keys = (key("K1", days=31), key("K2", days=16))
+        observation = seen(*keys, held="K2", said=said, destinations={"ci:y": CannotTell()})
+        found = decide(observation)
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.LAST_HELD)
+        assert "ci:x is not among this run's destinations" in found.message
+        assert decide(observation, ignore_last_use=True).actions[0] == Delete("K1")
 
 
 class TestSoak:
@@ -378,24 +451,51 @@ class TestSoak:
         assert decide(used, self.POLICY).outcome is Outcome.NOT_DUE
 
     def test_waits_until_the_soak_is_over(self) -> None:
-        said = journal(**SETTLED, retiring=Retiring("K1", ago(days=1)))
+        said = journal(**SETTLED, retiring={"K1": Retiring(ago(days=1))})
         found = decide(seen(key("K1", days=31, active=False), key("K2", days=16), held="K2", said=said), self.POLICY)
         assert (found.outcome, found.reason) == (Outcome.NOT_DUE, Reason.SOAKING)
 
     def test_then_deletes_it_and_rotates(self) -> None:
-        said = journal(**SETTLED, retiring=Retiring("K1", ago(days=2)))
+        said = journal(**SETTLED, retiring={"K1": Retiring(ago(days=2))})
         found = decide(seen(key("K1", days=31, active=False), key("K2", days=16), held="K2", said=said), self.POLICY)
         assert found.actions[0] == Delete("K1")
 
     def test_begins_again_when_a_person_switched_the_key_on(self) -> None:
-        said = journal(**SETTLED, retiring=Retiring("K1", ago(days=2)))
+        said = journal(**SETTLED, retiring={"K1": Retiring(ago(days=2))})
         found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), self.POLICY)
         assert found.actions == (Deactivate("K1"),)
+
+    def test_holds_for_each_of_the_keys_that_a_person_retires(self) -> None:
+        observation = seen(
+            key("K2", days=16),
+            key("K8", days=3, active=False),
+            key("K9", days=3),
+            held="K2",
+            said=journal(current="K2"),
+        )
+        asked = frozenset({"K8", "K9"})
+        found = decide(observation, self.POLICY, retire=asked)
+        assert found.actions == (Deactivate("K8", named=True), Deactivate("K9", named=True))
+        soaking = {"K8": Retiring(ago(days=2), named=True), "K9": Retiring(ago(days=1), named=True)}
+        both_off = (key("K2", days=16), key("K8", days=3, active=False), key("K9", days=3, active=False))
+        observation = seen(*both_off, held="K2", said=journal(current="K2", retiring=soaking))
+        assert decide(observation, self.POLICY, retire=asked).reason is Reason.SOAKING
+
+    def test_of_a_key_that_a_person_named_ends_without_another_word(self) -> None:
+        keys = (key("K2", days=1), key("K9", days=3, active=False))
+        for days, reason in ((1, Reason.SOAKING), (2, Reason.RETIRE_ASKED)):
+            said = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=days), named=True)})
+            assert decide(seen(*keys, held="K2", said=said), self.POLICY).reason is reason
+
+    def test_of_a_named_key_that_was_switched_on_again_makes_it_foreign_again(self) -> None:
+        said = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=2), named=True)})
+        observation = seen(key("K2", days=1), key("K9", days=3), held="K2", said=said)
+        assert decide(observation, self.POLICY).reason is Reason.FOREIGN_KEY
 
     def test_holds_for_a_key_that_a_person_retires_too(self) -> None:
         observation = seen(key("K2", days=16), key("K9", days=3), held="K2", said=journal(current="K2"))
         found = decide(observation, self.POLICY, retire=frozenset({"K9"}))
-        assert found.actions == (Deactivate("K9"),)
+        assert found.actions == (Deactivate("K9", named=True),)
 
 
 class TestRetire:
@@ -428,7 +528,7 @@ class TestRetire:
         assert "K1, K2" in found.message
 
     def test_of_a_key_that_an_earlier_run_removed_goes_on(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1), removed=("K9",))
+        said = journal(current="K2", last="K1", committed=ago(days=1), removed={"K9": ago(days=1)})
         observation = seen(key("K1", days=16), key("K2", days=1), held="K2", said=said)
         assert decide(observation, retire=frozenset({"K9"}), all_theirs=True).outcome is Outcome.NOT_DUE
 

@@ -35,9 +35,10 @@ class RemoveStray:
 
 @dataclass(frozen=True, slots=True)
 class Deactivate:
-    """Make a key Inactive; the soak begins."""
+    """Make a key Inactive; the soak begins. ``named``: a person said that it may go."""
 
     key_id: str
+    named: bool = False
 
     def __str__(self) -> str:
         return f"make {self.key_id} Inactive for the soak"
@@ -75,9 +76,13 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Bring CURRENT to these destinations."""
+    """Bring CURRENT to these destinations.
+
+    ``instead_of`` names the key that they may hold until then; the journal is told so before they are written.
+    """
 
     destinations: tuple[str, ...]
+    instead_of: str = ""
 
     def __str__(self) -> str:
         return f"deliver to {', '.join(self.destinations)}"
@@ -117,7 +122,8 @@ class Asked:
 class Plan:
     """A decision: ``outcome`` is what the run ends as if ``actions`` succeed.
 
-    ``needs`` names keys whose last use must be known before anything can be decided; then nothing else counts.
+    ``needs`` names keys whose last use must be known before anything can be decided; before ``settles``, nothing can
+    be decided at all. Where one of them is given, nothing else counts.
     """
 
     outcome: Outcome
@@ -125,6 +131,7 @@ class Plan:
     message: str
     actions: tuple[Action, ...] = ()
     needs: tuple[str, ...] = ()
+    settles: datetime | None = None
     current: str = ""
     last: str = ""
     next_due: datetime | None = None

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
+import msgspec
+
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, RemoveStray, Resume
 from twokey.errors import Ambiguous, Conflict, DeliveryFailed, Failed, NotVerified, Refused, ServiceError
 from twokey.model import CannotTell, Delivery, Held, Intent, Retiring
@@ -17,17 +19,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.actions import Action
-    from twokey.destinations.base import Destination
+    from twokey.destinations.base import Destination, Store
     from twokey.events import Teller
     from twokey.ledger import Ledger
-    from twokey.model import Credential, MachineUser
+    from twokey.model import Credential, Journal, Observation
     from twokey.policy import Policy
     from twokey.ports import Clock, Iam, Sts
 
-FRESH = 10.0
-"""Seconds after which an intent is too old for a creation; it has to be attributable by its time."""
+FRESH = 40.0
+"""Seconds after which an intent is too old for a creation: the request takes up to 15 s, and what is created within
+60 s is attributed to the intent."""
+SEND_LIMIT = 20.0
+"""Seconds of the lease that must be left when a creation is sent."""
+ATTEMPTS = 3
+"""How often an intent is written anew because the process stood still after it."""
+DELETIONS = 3
+"""How often a deletion is asked for while IAM says that it does not know a key that it lists."""
 REMEMBERED = 4
 """How many deleted ids the journal keeps, for lists that lag."""
+
+
+class _TooLate(Exception):
+    """The process has stood still since it wrote its intent; nothing was sent."""
 
 
 @dataclass(slots=True)
@@ -41,10 +54,14 @@ class Delivered:
 
 @dataclass(slots=True)
 class Done:
-    """What has been done so far; kept up to date, so that a failure can still be reported truly."""
+    """What has been done so far; kept up to date, so that a failure can still be reported truly.
+
+    ``removing`` names the key whose deletion was begun last.
+    """
 
     created: str = ""
     removed: list[str] = field(default_factory=list)
+    removing: str = ""
     delivered: list[Delivered] = field(default_factory=list)
     effects: int = 0
 
@@ -54,19 +71,20 @@ class Apply:
 
     def __init__(
         self,
-        user: MachineUser,
+        seen: Observation,
         policy: Policy,
         ledger: Ledger,
         *,
         iam: Iam,
         sts: Sts,
         clock: Clock,
-        store: Destination,
+        store: Store,
         destinations: Sequence[Destination],
         teller: Teller,
         done: Done,
     ) -> None:
-        self._user = user
+        self._seen = seen
+        self._user = seen.user
         self._policy = policy
         self._ledger = ledger
         self._iam = iam
@@ -77,7 +95,9 @@ class Apply:
         self._teller = teller
         self._credential: Credential | None = None
         self._delivered: dict[str, Delivery] = dict(ledger.journal.delivered)
-        self._removed: tuple[str, ...] = ledger.journal.removed
+        self._removed: dict[str, datetime] = dict(ledger.journal.removed)
+        before = ledger.journal.intent
+        self._open_attempts = (before.at, *before.earlier)[:REMEMBERED] if before else ()
         self.done = done
 
     def preflight(self, actions: Sequence[Action]) -> None:
@@ -87,6 +107,7 @@ class Apply:
         self._teller.note("preflight")
         removes = any(isinstance(action, Delete | Deactivate) for action in actions)
         try:
+            self._store.room_for(self._journal_to_be(actions))
             for place in (self._store, *self._places.values()):
                 place.preflight()
         except ServiceError as error:
@@ -99,21 +120,37 @@ class Apply:
                 remedy="Allow it for the principal that runs twokey.",
             )
 
+    def _journal_to_be(self, actions: Sequence[Action]) -> Journal:
+        """Return a journal as long as the longest that these actions will write."""
+        journal, now = self._ledger.journal, self._clock.now()
+        known = next((action.known for action in actions if isinstance(action, Create)), ())
+        longest_id = max((key.id for key in self._seen.keys), key=len, default="A" * 20)
+        return msgspec.structs.replace(
+            journal,
+            current=longest_id,
+            last=longest_id,
+            committed=now,
+            intent=Intent(known, now, self._open_attempts),
+            removed={f"{longest_id}{number}": now for number in range(REMEMBERED)},
+            delivered=journal.delivered | {name: Delivery(longest_id, now) for name in self._places},
+        )
+
     def perform(self, action: Action) -> None:
         """Perform one action."""
         match action:
             case RemoveStray(key_id):
                 self._ledger.fence()
                 self._delete(key_id, "remove stray")
-            case Deactivate(key_id):
-                self._deactivate(key_id)
+            case Deactivate(key_id, named):
+                self._deactivate(key_id, named=named)
             case Delete(key_id):
                 self._delete(key_id, "delete")
             case Create(known):
                 self._create(known)
             case Resume(key_id):
                 self._resume(key_id)
-            case Deliver(names):
+            case Deliver(names, instead_of):
+                self._note_holders(names, instead_of)
                 self._deliver(names)
             case Commit(last, renew):
                 self._commit(last, renew=renew)
@@ -122,56 +159,87 @@ class Apply:
         self._ledger.guard()
         with self._teller.effect(step, key_id):
             self.done.effects += 1
-            self._iam.delete_key(self._user.name, key_id)
+            self.done.removing = key_id
+            self._surely_delete(key_id)
         self.done.removed.append(key_id)
-        self._removed = (*self._removed, key_id)[-REMEMBERED:]
+        self._note_removed(key_id)
 
-    def _deactivate(self, key_id: str) -> None:
+    def _surely_delete(self, key_id: str) -> bool:
+        """Delete a key; say whether it was there.
+
+        A server of IAM that does not know a young key yet says the same as one that knows that it is gone.
+        """
+        for attempt in range(DELETIONS):
+            self._clock.sleep(attempt)
+            if self._iam.delete_key(self._user.name, key_id):
+                return True
+            if key_id not in {key.id for key in self._iam.keys(self._user.name)}:
+                return False
+        return False
+
+    def _note_removed(self, key_id: str) -> None:
+        self._removed[key_id] = self._from_now()
+        self._removed = dict(sorted(self._removed.items(), key=lambda one: one[1])[-REMEMBERED:])
+
+    def _deactivate(self, key_id: str, *, named: bool) -> None:
         self._ledger.guard()
         with self._teller.effect("deactivate", key_id):
             self.done.effects += 1
             self._iam.deactivate_key(self._user.name, key_id)
-        self._ledger.release(retiring=Retiring(key_id, self._from_now()))
+        self._ledger.write(retiring={**self._ledger.journal.retiring, key_id: Retiring(self._from_now(), named)})
 
     def _create(self, known: tuple[str, ...]) -> None:
-        key_id = self._send_create(self._fresh_intent(known))
+        key_id = self._send_create(known)
         credential = self._credential
         assert credential is not None
         try:
-            self._verify(credential)
-        except NotVerified:
-            self._undo(key_id)
+            self._publish(credential)
+        except Conflict as error:
+            self._disown(key_id, error)
             raise
-        with self._teller.effect("store", key_id):
-            self._put(credential)
         self.done.delivered.append(Delivered(self._store.name, "delivered"))
 
-    def _intend(self, known: tuple[str, ...]) -> Intent:
-        """Write the intent. Attempts that were never closed stay in it."""
-        before = self._ledger.journal.intent
-        earlier = (before.at, *before.earlier)[:REMEMBERED] if before else ()
-        intent = Intent(known, self._clock.now(), earlier)
+    def _publish(self, credential: Credential) -> None:
+        try:
+            self._verify(credential)
+        except NotVerified as error:
+            error.state = self._undo(credential.access_key_id)
+            raise
+        with self._teller.effect("store", credential.access_key_id):
+            self._put(credential)
+
+    def _send_create(self, known: tuple[str, ...]) -> str:
+        """Write the intent and create a key soon after it: the intent explains only what is created soon.
+
+        A process may stand still for hours between any two of its steps, so that is looked at right before the
+        request leaves.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                return self._create_after(self._intend(known))
+            except _TooLate:
+                continue
+        raise Conflict("No key could be created soon enough after its intent.", state="No key was created.")
+
+    def _intend(self, known: tuple[str, ...]) -> tuple[Intent, float]:
+        """Write the intent, and say when that was begun. Attempts of earlier runs that were never closed stay in it."""
+        began = self._clock.monotonic()
+        intent = Intent(known, self._clock.now(), self._open_attempts)
         with self._teller.effect("intent"):
             self._ledger.write(intent=intent, removed=self._removed)
-        return intent
+        return intent, began
 
-    def _fresh_intent(self, known: tuple[str, ...]) -> Intent:
-        """Write the intent, and again if the process has stood still meanwhile.
+    def _create_after(self, intended: tuple[Intent, float]) -> str:
+        intent, began = intended
 
-        The intent explains a key that is created soon after it, and a key must not be created on an old lease.
-        """
-        for _ in range(3):
-            began = self._clock.monotonic()
-            intent = self._intend(known)
-            if self._clock.monotonic() - began <= FRESH:
-                return intent
-        raise Conflict("The journal is written too slowly to create a key after it.", state="No key was created.")
+        def in_time() -> None:
+            if self._clock.monotonic() - began > FRESH or self._ledger.left() < SEND_LIMIT:
+                raise _TooLate
 
-    def _send_create(self, intent: Intent) -> str:
         with self._teller.effect("create"):
             self.done.effects += 1
             try:
-                key, self._credential = self._iam.create_key(self._user.name)
+                key, self._credential = self._iam.create_key(self._user.name, in_time)
             except Ambiguous:
                 raise
             except ServiceError:
@@ -181,6 +249,20 @@ class Apply:
                 raise
         self.done.created = key.id
         return key.id
+
+    def _disown(self, key_id: str, error: Conflict) -> None:
+        """After a lost lease: remove the key that this run created, where it is sure that nobody will ever see it."""
+        error.state = f"{key_id}, which this run had created, is left to the next run, or to a person: nothing uses it."
+        if not self._store.traits.conditional or not self.done.created:
+            return
+        try:
+            with self._teller.effect("remove unpublished", key_id):
+                gone = self._surely_delete(key_id)
+        except ServiceError:
+            return
+        if gone:
+            self.done.created = ""
+            error.state = f"{key_id}, which this run had created and nobody has seen, was removed again."
 
     def _put(self, credential: Credential) -> None:
         """Write to the store. A refused write takes the new key back; a doubtful one never does."""
@@ -200,15 +282,18 @@ class Apply:
             return False
         return not isinstance(holding, CannotTell) and holding != Held(key_id)
 
-    def _undo(self, key_id: str) -> None:
-        """Remove the key that this run created and nobody has seen, then close the intent."""
+    def _undo(self, key_id: str) -> str:
+        """Remove the key that this run created and nobody has seen, then close the intent; return what is true now."""
         self._ledger.guard()
         with self._teller.effect("remove unpublished", key_id):
-            self._iam.delete_key(self._user.name, key_id)
+            gone = self._surely_delete(key_id)
+        if not gone:
+            return f"IAM does not know {key_id} yet; should it show later, the next run removes it."
         self.done.created = ""
         self._credential = None
-        self._removed = (*self._removed, key_id)[-REMEMBERED:]
+        self._note_removed(key_id)
         self._ledger.write(intent=None, removed=self._removed)
+        return f"{key_id} was removed again."
 
     def _resume(self, key_id: str) -> None:
         credential = self._ledger.credential()
@@ -220,7 +305,18 @@ class Apply:
 
     def _verify(self, credential: Credential) -> None:
         with self._teller.effect("verify", credential.access_key_id):
-            verify(credential, self._user, self._policy.verification, self._sts, self._clock)
+            verify(credential, self._user, self._policy.verification, self._sts, self._clock, self._ledger.guard)
+
+    def _note_holders(self, names: tuple[str, ...], key_id: str) -> None:
+        """Write down that these places hold a key, before they are given another.
+
+        If this run then ends before its commit, the next one knows that the key was there until nobody knows when.
+        """
+        unknown = [name for name in names if name not in self._delivered]
+        if key_id and unknown:
+            self._delivered |= {name: Delivery(key_id, self._from_now()) for name in unknown}
+            with self._teller.effect("note", key_id):
+                self._ledger.write(delivered=self._delivered)
 
     def _deliver(self, names: tuple[str, ...]) -> None:
         """Deliver to each place; one that fails stops no other. Raises ``DeliveryFailed`` at the end if any did."""
@@ -254,7 +350,6 @@ class Apply:
     def _commit(self, last: str, *, renew: bool) -> None:
         journal = self._ledger.journal
         current = self._credential.access_key_id if self._credential else self._ledger.held
-        soaking = journal.retiring
         committed = self._from_now() if renew else journal.committed if journal.current == current else None
         with self._teller.effect("commit", current):
             self._ledger.release(
@@ -262,10 +357,14 @@ class Apply:
                 last=last,
                 committed=committed,
                 intent=None,
-                retiring=None if renew or (soaking and soaking.key in self._removed) else soaking,
-                delivered={name: given for name, given in self._delivered.items() if name in self._places},
+                retiring={key_id: at for key_id, at in journal.retiring.items() if self._is_soaking(key_id)},
+                delivered={name: given for name, given in self._delivered.items() if given.key in (current, last)},
                 removed=self._removed,
             )
+
+    def _is_soaking(self, key_id: str) -> bool:
+        key = self._seen.key(key_id)
+        return key is not None and not key.active and key_id not in self._removed
 
     def _from_now(self) -> datetime:
         """Return a moment that is surely not before the present one: grace counts from it.

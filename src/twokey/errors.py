@@ -4,6 +4,7 @@ TwokeyError                 1   anything below; also what nobody foresaw
 ├── UsageError              2   the command line or twokey.yaml; nothing was called
 ├── Refused                 3   a rule says no; nothing was changed (carries its Reason)
 └── Failed                  1   an error kept twokey from what was asked
+    ├── Stopped             1   the whole run was told to stop while this user's part waited
     ├── LeaseHeld           3   another run holds the lease, and ``--no-wait`` was given
     ├── Conflict            1   a conditional write lost: somebody else wrote first
     ├── DeliveryFailed      1   a destination could not be given CURRENT; the next run goes on
@@ -74,6 +75,13 @@ class Refused(TwokeyError):
 
 class Failed(TwokeyError):
     """An error kept twokey from what was asked."""
+
+
+class Stopped(Failed):
+    """The run was told to stop before this user's turn, or while it waited; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__("The run was stopped.", state="Nothing was changed for this user.", remedy="Run again.")
 
 
 class LeaseHeld(Failed):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from threading import Event
 from typing import TYPE_CHECKING
 
 from twokey.actions import Outcome
-from twokey.errors import Failed, NotFound, TwokeyError, UsageError
+from twokey.errors import Failed, NotFound, Stopped, TwokeyError, UsageError
 from twokey.model import MachineUser
 from twokey.reasons import Reason
 from twokey.results import Result
@@ -166,20 +167,35 @@ def run(
     work: Callable[[Job], Result],
     concurrency: int,
     progress: Callable[[Result], None] = lambda _: None,
+    stop: Event | None = None,
 ) -> list[Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
 
-    An interruption (Ctrl-C) begins no further user, waits for those under way, and is raised again.
+    An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way end; then ``Interrupted``
+    is raised, with the results of all.
     """
-    pool = ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user")
-    try:
-        futures = [pool.submit(_guarded, work, job, progress) for job in jobs]
-        return [future.result() for future in futures]
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    stop = stop or Event()
+    with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
+        futures: list[Future[Result]] = []
+        try:
+            futures += [pool.submit(_guarded, work, job, progress, stop) for job in jobs]
+            return [future.result() for future in futures]
+        except KeyboardInterrupt as error:
+            stop.set()
+            raise Interrupted([future.result() for future in futures], str(error)) from None
 
 
-def _guarded(work: Callable[[Job], Result], job: Job, progress: Callable[[Result], None]) -> Result:
+class Interrupted(KeyboardInterrupt):
+    """A person or a scheduler ended the run; ``results`` says what became of every user."""
+
+    def __init__(self, results: list[Result], signal: str) -> None:
+        super().__init__(signal)
+        self.results = results
+
+
+def _guarded(work: Callable[[Job], Result], job: Job, progress: Callable[[Result], None], stop: Event) -> Result:
+    if stop.is_set():
+        return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
     try:
         result = work(job)
     except TwokeyError as error:

@@ -20,6 +20,8 @@ from twokey.model import Lease
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from twokey.model import Journal
+
 LENGTH = timedelta(minutes=3)
 """How long a lease lasts: as long as one user's rotation may take."""
 MARGIN = 5.0
@@ -32,9 +34,16 @@ def take(run: str, now: datetime) -> Lease:
     return Lease(run=run, host=_host(), process=pid, start=_start(pid), until=now + LENGTH)
 
 
-def blocks(lease: Lease | None, run: str, now: datetime) -> bool:
-    """Say whether this lease keeps the run ``run`` from going on."""
-    return lease is not None and lease.run != run and now < lease.until and not is_dead(lease)
+def blocks(journal: Journal, run: str, now: datetime, *, conditional: bool = True) -> bool:
+    """Say whether the journal's lease keeps the run ``run`` from going on.
+
+    A dead process holds nothing, but what it sent last may still be under way. A store with ``conditional`` writes
+    refuses that; in any other, the lease of a run that was writing keys ends by time alone.
+    """
+    lease = journal.lease
+    if lease is None or lease.run == run or now >= lease.until:
+        return False
+    return not is_dead(lease) or not (conditional or journal.intent is None)
 
 
 def is_dead(lease: Lease) -> bool:

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from twokey import lease as leases
-from twokey.errors import Conflict, LeaseHeld
-from twokey.model import Credential, Held, Journal, Record
+from twokey.errors import Ambiguous, Conflict, LeaseHeld
+from twokey.model import Held, Journal, Record
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from twokey.destinations.base import Store
+    from twokey.model import Credential, Lease
     from twokey.ports import Clock
 
 WRITE_LIMIT = 75.0
-"""Seconds that a write to a store can take at most; a lease must outlast the write that it guards."""
+"""Seconds that one request can take at most; a lease must outlast the write that it guards."""
+PUT_LIMIT = 2 * WRITE_LIMIT
+"""The same for writing the credential, which begins with a look."""
 
 
 class Ledger:
@@ -29,6 +36,7 @@ class Ledger:
         self._clock = clock
         self._run = run
         self._deadline = deadline
+        self._doubtful = False
         self.released = False
         self.journal = record.journal
         self.revision = record.revision
@@ -39,8 +47,8 @@ class Ledger:
         """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale."""
         before, now = clock.monotonic(), clock.now()
         held = record.journal.lease
-        if held is not None and leases.blocks(held, run, now):
-            raise held_by(held.until.isoformat(timespec="seconds").replace("+00:00", "Z"), held.host, held.process)
+        if held is not None and blocked(store, record.journal, run, now):
+            raise held_by(held)
         journal = msgspec.structs.replace(
             record.journal,
             epoch=record.journal.epoch + 1,
@@ -64,9 +72,13 @@ class Ledger:
         """Change the journal, and renew the lease by the same write."""
         self._write(renew=True, **changes)
 
+    def left(self) -> float:
+        """Return the seconds for which the lease surely lasts; none or less once it is over."""
+        return self._deadline - self._clock.monotonic()
+
     def guard(self, seconds: float = WRITE_LIMIT) -> None:
         """See to it that the lease lasts at least that much longer; raises ``Conflict`` if it is over already."""
-        left = self._deadline - self._clock.monotonic()
+        left = self.left()
         if left <= 0:
             raise Conflict(
                 "This run's lease is over: a step took longer than a lease lasts.",
@@ -77,8 +89,9 @@ class Ledger:
 
     def put(self, credential: Credential) -> None:
         """Write the credential to the store, conditionally on our epoch."""
-        self.guard()
-        self.revision = self._store.put(credential, self.revision)
+        self.guard(PUT_LIMIT)
+        with self._keeping_the_lease_in_doubt():
+            self.revision = self._store.put(credential, self.revision)
 
     def credential(self) -> Credential | None:
         """Read the credential that the store holds."""
@@ -90,8 +103,12 @@ class Ledger:
         self.revision = self._store.fence(self.revision)
 
     def release(self, **changes: Any) -> None:
-        """Give the lease back, with the last changes to the journal in the same write. Doing it again is nothing."""
-        if not self.released:
+        """Give the lease back, with the last changes to the journal in the same write. Doing it again is nothing.
+
+        Nor is it given back while a write without a condition is in doubt: should it take place late, nobody else
+        must have changed anything by then.
+        """
+        if not self.released and not self._doubtful:
             self._write(renew=False, lease=None, **changes)
             self.released = True
 
@@ -102,16 +119,31 @@ class Ledger:
         if renew:
             changes["lease"] = leases.take(self._run, now)
         journal: Journal = msgspec.structs.replace(self.journal, **changes)
-        self.revision = self._store.save_journal(journal, self.revision)
+        with self._keeping_the_lease_in_doubt():
+            self.revision = self._store.save_journal(journal, self.revision)
         self.journal = journal
         self._deadline = _deadline(before)
 
+    @contextmanager
+    def _keeping_the_lease_in_doubt(self) -> Iterator[None]:
+        try:
+            yield
+        except Ambiguous:
+            self._doubtful = not self._store.traits.conditional
+            raise
 
-def held_by(until: str, host: str, process: int) -> LeaseHeld:
+
+def blocked(store: Store, journal: Journal, run: str, now: datetime) -> bool:
+    """Say whether another run's lease keeps this one from going on."""
+    return leases.blocks(journal, run, now, conditional=store.traits.conditional)
+
+
+def held_by(lease: Lease) -> LeaseHeld:
     """Return the error that says who is rotating this user."""
+    until = lease.until.isoformat(timespec="seconds").replace("+00:00", "Z")
     return LeaseHeld(
         f"Another run is rotating this user until {until} at the latest "
-        f"(process {process} on {host.split(maxsplit=1)[0]}).",
+        f"(process {lease.process} on {lease.host.split(maxsplit=1)[0]}).",
         state="Nothing was changed by this run.",
         remedy="Run again later, or without --no-wait to wait for it.",
     )

@@ -129,16 +129,17 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The key that was made Inactive for the soak, and when."""
+    """When a key was made Inactive for the soak, and whether a person named it as one that may go."""
 
-    key: str
     at: datetime
+    named: bool = False
 
 
 class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the store keeps beside the credential. It never holds a secret.
 
-    ``removed`` names the keys that were deleted lately: a list that lags may still show them.
+    ``removed`` says when keys were deleted lately: a list that lags may still show them. ``retiring`` says the same
+    of keys that were made Inactive for the soak.
     """
 
     version: int = JOURNAL_VERSION
@@ -149,8 +150,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     committed: datetime | None = None
     lease: Lease | None = None
     intent: Intent | None = None
-    retiring: Retiring | None = None
-    removed: tuple[str, ...] = ()
+    retiring: dict[str, Retiring] = {}
+    removed: dict[str, datetime] = {}
     delivered: dict[str, Delivery] = {}
 
     def encode(self) -> str:

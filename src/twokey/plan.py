@@ -3,8 +3,9 @@
 Theory of operation
 -------------------
 Roles come from evidence, not from age. A key that the store holds is CURRENT. The key that the journal names as the
-former CURRENT is LAST. A key that appeared right after an intent of ours, and that nothing holds, is our stray. Every
-other key is foreign, and a person decides about it.
+former CURRENT is LAST. A key that appeared right after an intent of ours, and that nothing holds, is our stray. A key
+whose removal was decided before and that is still there is outgoing. Every other key is foreign, and a person decides
+about it.
 
 ``plan`` sorts the listed keys into these roles and asks a chain of rules, in order; the first that has something to
 say decides:
@@ -12,19 +13,20 @@ say decides:
 1. ``unreadable``       the store cannot tell what it holds: refuse.
 2. ``own_key``          twokey runs with a key of this user: refuse, unless that is meant.
 3. ``user_remade``      the journal belongs to a deleted user of the same name: refuse.
-4. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
-5. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
-6. ``rolled_back``      the store holds another key than the journal says: refuse.
-7. ``without_current``  no key is both held and listed: create where there is room, refuse where nobody can tell.
-8. ``foreign``          there is a key of nobody's: refuse, naming it.
-9. ``at_rest``          nothing is due: deliver what is behind, begin a soak, or do nothing.
-10. ``make_room``       LAST stands in the way and may not go yet: refuse, or wait for the soak.
+4. ``unsettled``        a key was made a moment ago, and the list may not show it yet: wait.
+5. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
+6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
+7. ``rolled_back``      the store holds another key than the journal says: refuse.
+8. ``without_current``  no key is both held and listed: create where there is room, refuse where nobody can tell.
+9. ``foreign``          there is a key of nobody's: refuse, naming it.
+10. ``at_rest``         nothing is due: deliver what is behind, begin a soak, or do nothing.
+11. ``make_room``       LAST stands in the way and may not go yet: refuse, or wait for the soak.
 
 What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
 
-A key is removed only when all of this is true: it is LAST by evidence (or our stray, or a person named it); nothing
-holds it; its grace is over, counted from the latest moment at which a destination stopped holding it; and it has not
-been used for ``idle``. The last use lags, so it can forbid a removal but never allow one.
+A key is removed only when all of this is true: it is LAST by evidence (or our stray, or outgoing, or a person named
+it); nothing holds it; its grace is over, counted from the latest moment at which a destination stopped holding it;
+and it has not been used for ``idle``. The last use lags, so it can forbid a removal but never allow one.
 """
 
 from __future__ import annotations
@@ -99,9 +101,24 @@ def user_remade(case: Case) -> Plan | None:
     )
 
 
+def unsettled(case: Case) -> Plan | None:
+    """Wait while the list may lag behind a creation: what it does not show yet would be taken for gone."""
+    moments = [case.journal.intent.at] if case.journal.intent else []
+    if case.held and case.current is None and case.held == case.journal.current and case.journal.committed:
+        moments.append(case.journal.committed)
+    settles = max(moments, default=case.now) + case.policy.settle if moments else case.now
+    if case.now >= settles:
+        return None
+    left = durations.show(settles - case.now)
+    message = f"A key was created a moment ago, and IAM's list may not show it yet: nothing can be decided for {left}."
+    return replace(case.refuse(Reason.UNREADABLE, message), settles=settles)
+
+
 def retire_held(case: Case) -> Plan | None:
     """Refuse to retire what is in use by evidence."""
     for key in case.retire:
+        if key.id == case.seen.own_key:
+            return case.refuse(Reason.OWN_KEY, f"twokey itself runs with {key.id}. Run it with CURRENT, or as another.")
         holders = case.holders(key.id)
         if holders:
             return case.refuse(
@@ -137,7 +154,7 @@ def unfinished(case: Case) -> Plan | None:
 def rolled_back(case: Case) -> Plan | None:
     """Refuse where the store and its journal contradict each other."""
     said = case.journal.current
-    if not said or not case.held or said == case.held or said in case.asked.retire:
+    if not said or not case.held or said == case.held or said in {*case.asked.retire, *(k.id for k in case.outgoing)}:
         return None
     return case.refuse(
         Reason.ROLLED_BACK,
@@ -151,10 +168,10 @@ def without_current(case: Case) -> Plan | None:
     """Decide where no key is both held and listed: jobs have nothing that works."""
     if case.current is not None:
         return None
-    waiting = soak(case, case.retire[0]) if case.retire else None
+    waiting = soak(case, *case.going)
     if waiting:
         return waiting
-    rest = tuple(key for key in case.seen.keys if key not in case.retire and key != case.stray)
+    rest = tuple(key for key in case.seen.keys if key not in case.going and key != case.stray)
     if len(rest) < 2:
         reason = Reason.KEY_GONE if case.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
         return rotation(replace(case, reason=reason), message=_starting(case, reason, rest))
@@ -189,15 +206,16 @@ def at_rest(case: Case) -> Plan | None:
     """Do what there is to do while no rotation is due, or while a destination still holds LAST."""
     reason = _why_due(case)
     behind = _behind(case)
-    if reason is not None and not (case.last and case.holders(case.last.id)):
+    instead_of = case.last.id if case.last and _may_be_read(case, case.last) else ""
+    if reason is not None and not instead_of:
         return None
     if behind and case.current and case.current.active:
         return case.conclude(
             Outcome.COMPLETED,
             Reason.BEHIND,
-            f"{', '.join(behind)} did not hold {case.held}. Grace counts from this delivery.",
+            f"{', '.join(behind)} {_did_not_hold(case, behind)} {case.held}. Grace counts from this delivery.",
             Resume(case.held),
-            Deliver(behind),
+            Deliver(behind, instead_of),
             Commit(case.last.id if case.last else "", renew=False),
         )
     if reason is not None:
@@ -217,25 +235,57 @@ def _why_due(case: Case) -> Reason | None:
 
 
 def _behind(case: Case) -> tuple[str, ...]:
-    """Name the destinations that do not hold CURRENT, by what they say or by what they were last given."""
-    return tuple(name for name in case.seen.destinations if case.holds(name) != case.held)
+    """Name the destinations that do not hold CURRENT, by what they say or by what the journal says.
+
+    One that holds CURRENT although the journal says otherwise was given it by a run that was interrupted, or by a
+    person: since when is unknown, so grace has to count from now.
+    """
+    given = case.journal.delivered
+    return tuple(
+        name
+        for name in case.seen.destinations
+        if case.holds(name) != case.held or (name in given and given[name].key != case.held)
+    )
+
+
+def _may_be_read(case: Case, last: AccessKey) -> bool:
+    """Say whether a destination of this run holds LAST, or held it until nobody knows when."""
+    given = case.journal.delivered
+    return bool(case.holders(last.id)) or any(
+        name in given and given[name].key == last.id for name in case.seen.destinations
+    )
+
+
+def _did_not_hold(case: Case, behind: tuple[str, ...]) -> str:
+    if all(case.holds(name) == case.held for name in behind):
+        return "did not hold, as far as the journal knows,"
+    return "did not hold"
 
 
 def _retiring(case: Case) -> Plan | None:
-    """Retire what a person named, although no rotation is due."""
-    if not case.retire:
+    """Retire what a person named, or what was to go before, although no rotation is due."""
+    if not case.going:
         return None
-    waiting = soak(case, case.retire[0])
+    waiting = soak(case, *case.going)
     if waiting:
         return waiting
-    names = ", ".join(key.id for key in case.retire)
     return case.conclude(
         Outcome.RETIRED,
-        Reason.RETIRE_ASKED,
-        f"{names} goes because you said that it may.",
-        *(Delete(key.id) for key in case.retire),
+        Reason.RETIRE_ASKED if any(_named(case, key) for key in case.going) else Reason.STILL_THERE,
+        " ".join(_why_it_goes(case, key) for key in case.going),
+        *(Delete(key.id) for key in case.going),
         Commit(case.last.id if case.last else "", renew=False),
     )
+
+
+def _named(case: Case, key: AccessKey) -> bool:
+    return key in case.retire or key.id in case.journal.retiring
+
+
+def _why_it_goes(case: Case, key: AccessKey) -> str:
+    if _named(case, key):
+        return f"{key.id} goes because you said that it may."
+    return f"{key.id} was deleted before and is still there; it is deleted again."
 
 
 def _early_soak(case: Case) -> Plan | None:
@@ -258,10 +308,13 @@ def _resting(case: Case) -> Plan:
 
 def make_room(case: Case) -> Plan | None:
     """Hold up a rotation while LAST stands in its way and may not go."""
-    if case.retire:
-        waiting = soak(case, case.retire[0])
-        if waiting:
-            return waiting
+    waiting = soak(case, *case.going)
+    if waiting:
+        return waiting
+    for key in case.outgoing:
+        if key not in case.going:
+            places = ", ".join(case.holders(key.id))
+            return case.refuse(Reason.LAST_HELD, f"{key.id} is to go, and is, or may be, held by {places}.")
     if case.last is None:
         return None
     return barred(case, case.last) or soak(case, case.last)
@@ -271,7 +324,9 @@ def rotation(case: Case, message: str = "") -> Plan:
     """Remove what may go, create, verify, store, deliver, commit."""
     reason = case.reason if case.current is None else _why_due(case) or Reason.RETIRE_ASKED
     removals: list[Action] = [RemoveStray(case.stray.id)] if case.stray else []
-    removals += [Delete(key.id) for key in case.retire]
+    removals += [Delete(key.id) for key in case.going]
+    # A key that the store holds and the list lacks is probably gone; should it be there all the same, it is known.
+    known = dict.fromkeys([*(key.id for key in case.seen.keys), *filter(None, [case.held])])
     successor_of = case.current or case.last
     if case.current is not None and case.last is not None:
         removals.append(Delete(case.last.id))
@@ -281,9 +336,9 @@ def rotation(case: Case, message: str = "") -> Plan:
         reason,
         message or _rotating(case, reason),
         *removals,
-        Create(tuple(key.id for key in case.seen.keys)),
+        Create(tuple(known)),
         *deliver,
-        Commit(successor_of.id if successor_of else ""),
+        Commit(successor_of.id if successor_of else case.held),
     )
 
 
@@ -291,7 +346,7 @@ def _rotating(case: Case, reason: Reason) -> str:
     parts = [reason.sentence]
     if case.stray:
         parts.append(f"The stray {case.stray.id} of the interrupted run is removed.")
-    parts += [f"{key.id} goes because you said that it may." for key in case.retire]
+    parts += [_why_it_goes(case, key) for key in case.going]
     if case.last and case.asked.ignore_last_use:
         parts.append(f"You accept that jobs which still use {case.last.id} fail.")
     return " ".join(parts)
@@ -301,6 +356,7 @@ RULES: tuple[Callable[[Case], Plan | None], ...] = (
     unreadable,
     own_key,
     user_remade,
+    unsettled,
     retire_held,
     unfinished,
     rolled_back,

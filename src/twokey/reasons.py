@@ -28,11 +28,12 @@ class Reason(StrEnum):
     INTERRUPTED = "interrupted", "An earlier run was interrupted; this one finishes its work."
     BEHIND = "behind", "A destination does not hold CURRENT."
     RETIRE_ASKED = "retire_asked", "A person said that this key may go."
-    SOAK = "soak", "LAST is made Inactive for the soak before it is deleted."
+    STILL_THERE = "still_there", "A key that was deleted before is still listed; it is deleted again."
+    SOAK = "soak", "A key is made Inactive for the soak before it is deleted."
 
     # why nothing is done
     NOT_DUE = "not_due", "CURRENT is younger than one period."
-    SOAKING = "soaking", "LAST is Inactive and the soak is not over."
+    SOAKING = "soaking", "A key is Inactive and its soak is not over."
 
     # why it is refused
     GRACE = "grace", "LAST may still be in use by jobs in flight: its grace is not over."
@@ -55,4 +56,5 @@ class Reason(StrEnum):
     NOT_VERIFIED = "not_verified", "The created key did not work in time and was removed again."
     DELIVERY_FAILED = "delivery_failed", "A destination could not be given CURRENT; the next run goes on."
     LEASE_LOST = "lease_lost", "Another run took over, or the lease ran out."
+    STOPPED = "stopped", "The run was stopped before this user's turn."
     ERROR = "error", "An error came between."

@@ -9,6 +9,8 @@ from twokey.actions import Deactivate, Outcome, Plan
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twokey.model import AccessKey
     from twokey.roles import Case
 
@@ -26,6 +28,15 @@ def barred(case: Case, last: AccessKey) -> Plan | None:
         )
     if case.asked.ignore_last_use:
         return None
+    given_last = [name for name, given in case.journal.delivered.items() if given.key == last.id]
+    if given_last:
+        left_out = [name for name in given_last if name not in case.seen.destinations]
+        why = f", and {', '.join(left_out)} is not among this run's destinations" if left_out else ""
+        return case.refuse(
+            Reason.LAST_HELD,
+            f"LAST ({last.id}) is what {', '.join(given_last)} was last given{why}. Deliver CURRENT there, or accept "
+            "that whatever still reads it there fails: --ignore-last-use.",
+        )
     if case.now < case.grace_over:
         return case.refuse(
             Reason.GRACE,
@@ -48,26 +59,31 @@ def _in_use(case: Case, last: AccessKey) -> Plan | None:
     )
 
 
-def soak(case: Case, key: AccessKey) -> Plan | None:
-    """Make a key Inactive, or wait for the end of its soak, before it is deleted."""
+def soak(case: Case, *keys: AccessKey) -> Plan | None:
+    """Make these keys Inactive, or wait for the end of each one's soak, before they are deleted."""
     length = case.policy.soak
     if not length:
         return None
     retiring = case.journal.retiring
-    if key.active or retiring is None or retiring.key != key.id:
+    todo = [key for key in keys if key.active or key.id not in retiring]
+    if todo:
         return case.conclude(
             Outcome.RETIRED,
             Reason.SOAK,
-            f"{key.id} is made Inactive for {durations.show(length)} before it is deleted. If a job fails now, "
-            f"switch it on again: aws iam update-access-key --user-name {case.seen.user.name} "
-            f"--access-key-id {key.id} --status Active",
-            Deactivate(key.id),
+            f"{_names(todo)} made Inactive for {durations.show(length)} before deletion. If a job fails now, switch "
+            f"{'it' if len(todo) == 1 else 'the one that it needs'} on again: aws iam update-access-key "
+            f"--user-name {case.seen.user.name} --access-key-id {todo[0].id} --status Active",
+            *(Deactivate(key.id, named=key in case.retire) for key in todo),
         )
-    over = retiring.at + length
+    over = max((retiring[key.id].at + length for key in keys), default=case.now)
     if case.now < over:
         return case.conclude(
             Outcome.NOT_DUE,
             Reason.SOAKING,
-            f"{key.id} is Inactive; its soak ends in {durations.show(over - case.now)}.",
+            f"{_names(keys)} Inactive; the soak ends in {durations.show(over - case.now)}.",
         )
     return None
+
+
+def _names(keys: Sequence[AccessKey]) -> str:
+    return f"{', '.join(key.id for key in keys)} {'is' if len(keys) == 1 else 'are'}"

@@ -16,6 +16,7 @@ from twokey.errors import (
     NotVerified,
     Refused,
     Rejected,
+    Stopped,
     TwokeyError,
 )
 from twokey.model import CannotTell, Held, account_of
@@ -67,7 +68,7 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
     current = done.created or decision.current
     since = journal.committed if journal.current == current else None
     removed = tuple(done.removed)
-    last = journal.last if journal.current == current else decision.last
+    last = journal.last if journal.current == current and seen.key(journal.last) else decision.last
     return Result(
         seen.user,
         decision.outcome,
@@ -94,7 +95,7 @@ def failed(user: MachineUser, error: TwokeyError, done: Done, case: Case | None 
     return replace(
         result,
         current=done.created if stored else before,
-        last=before if stored else "" if last in done.removed else last,
+        last=before if stored else "" if last in (*done.removed, done.removing) else last,
         next_due=None if stored else case.next_due,
     )
 
@@ -116,6 +117,7 @@ def _why_failed(error: TwokeyError) -> Reason:
         NotVerified: Reason.NOT_VERIFIED,
         DeliveryFailed: Reason.DELIVERY_FAILED,
         Conflict: Reason.LEASE_LOST,
+        Stopped: Reason.STOPPED,
     }
     return next((reason for kind, reason in kinds.items() if isinstance(error, kind)), Reason.ERROR)
 

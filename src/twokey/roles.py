@@ -1,4 +1,9 @@
-"""Every listed key sorted into its role: CURRENT, LAST, a stray of ours, foreign, or named by a person."""
+"""Every listed key sorted into its role: CURRENT, LAST, a stray of ours, foreign, or one that may go.
+
+Besides LAST and a stray, a key may go if a person names it now (``retire``), or if that was decided before
+(``outgoing``): a person named it, and it is Inactive for its soak; or it was deleted, and it is still listed when no
+list can lag any more.
+"""
 
 from __future__ import annotations
 
@@ -35,6 +40,7 @@ class Case:
     stray: AccessKey | None
     foreign: tuple[AccessKey, ...]
     retire: tuple[AccessKey, ...]
+    outgoing: tuple[AccessKey, ...] = ()
     reason: Reason = field(default=Reason.DUE)
 
     @property
@@ -50,6 +56,11 @@ class Case:
         if self.journal.current == self.held and self.journal.committed:
             return self.journal.committed
         return self.current.created
+
+    @property
+    def going(self) -> tuple[AccessKey, ...]:
+        """Return the keys that may go besides LAST and a stray."""
+        return (*self.retire, *(key for key in self.outgoing if not self.holders(key.id)))
 
     @property
     def next_due(self) -> datetime | None:
@@ -111,17 +122,31 @@ class Case:
 def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case:
     """Sort the listed keys into roles."""
     journal = seen.record.journal
-    listed = tuple(key for key in seen.keys if key.id not in journal.removed)
     held = seen.record.holding.key_id if isinstance(seen.record.holding, Held) else ""
+    listed = tuple(key for key in seen.keys if key.id == held or not lags(key.id, journal, policy, now))
     current = next((key for key in listed if key.id == held), None)
     retire = tuple(key for key in listed if key.id in asked.retire)
-    others = tuple(key for key in listed if key.id != held and key not in retire)
+    rest = tuple(key for key in listed if key != current and key not in retire)
+    outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
+    others = tuple(key for key in rest if key not in outgoing)
     stray = _stray(others, journal, _shown(seen))
     others = tuple(key for key in others if key != stray)
     last = _last(others, current, journal, held)
     foreign = tuple(key for key in others if key != last)
     seen = replace(seen, keys=listed)
-    return Case(seen, policy, now, asked, held, current, last, stray, foreign, retire)
+    return Case(seen, policy, now, asked, held, current, last, stray, foreign, retire, outgoing)
+
+
+def lags(key_id: str, journal: Journal, policy: Policy, now: datetime) -> bool:
+    """Say whether the list shows a key that was deleted so lately that it only lags."""
+    removed = journal.removed.get(key_id)
+    return removed is not None and now < removed + policy.settle
+
+
+def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
+    """Say whether the removal of this key was decided before. One that a person switched on again is theirs."""
+    retiring = journal.retiring.get(key.id)
+    return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
 
 
 def _shown(seen: Observation) -> set[str]:

@@ -1,8 +1,9 @@
 """One machine user's rotation, from the first look to the result. Read this first.
 
     look        observe and plan without a lease; where nothing is due, this is all, and nothing is written
-    lease       take the user for this run; another run that holds it is waited for
-    observe     again, under the lease; an open intent is given time to show in the list
+    wait        another run holds the user, or a key was made a moment ago and the list may not show it yet
+    lease       take the user for this run
+    observe     again, under the lease
     plan        again: only this decision counts
     preflight   prove that what is to come is allowed
     apply       perform the actions, in order
@@ -12,17 +13,17 @@ Whatever interrupts this, IAM and the store hold the truth, and the next run goe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from threading import Event
 from typing import TYPE_CHECKING
 
-from twokey import lease as leases
 from twokey import results
 from twokey.actions import Asked
 from twokey.apply import Apply, Done
-from twokey.errors import Conflict, LeaseHeld, Refused, TwokeyError
+from twokey.errors import Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
 from twokey.events import Listener, Teller, ignore
-from twokey.ledger import Ledger, held_by
+from twokey.ledger import Ledger, blocked, held_by
 from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
 from twokey.reasons import Reason
@@ -44,11 +45,16 @@ LOOKS = 5
 """How often a look is begun again because something moved."""
 LONGEST_WAIT = 600.0
 """Seconds after which a run stops waiting for other runs."""
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
+"""Seconds between two looks at another run's lease."""
+LONGEST_NAP = 0.5
+"""Seconds after which a waiting run looks whether it is to stop."""
+_RACE = "Other runs keep writing this user's journal."
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside that one user's rotation touches."""
+    """Everything outside that one user's rotation touches. ``stop``, once set, ends all waiting."""
 
     iam: Iam
     sts: Sts
@@ -59,31 +65,49 @@ class World:
     run: str = "run"
     listener: Listener = ignore
     wait: bool = True
+    stop: Event = field(default_factory=Event)
 
 
 def rotate(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> Result:
     """Rotate one user if a rotation is due. Never raises a ``TwokeyError``: every end is a result."""
     done, seen = Done(), None
+    patience = world.clock.monotonic() + LONGEST_WAIT
     try:
-        patience = world.clock.monotonic() + LONGEST_WAIT
         while True:
             seen, decision = look(user, policy, world, asked)
             if _busy(seen, world):
-                _wait(seen, world, patience)
-                continue
-            if not decision.actions:
+                _await_lease(seen, world, patience)
+            elif decision.settles:
+                _settle(seen, decision.settles, world)
+            elif not decision.actions:
                 return results.rested(seen, decision)
-            try:
-                return _under_lease(seen, policy, world, asked, done)
-            except LeaseHeld:
-                _wait(seen, world, patience)
-            except _LostTheRace:
-                if world.clock.monotonic() > patience:
-                    raise
-                world.clock.sleep(0.2)
+            else:
+                try:
+                    return _under_lease(seen, policy, world, asked, done)
+                except _LostTheRace:
+                    if world.clock.monotonic() > patience:
+                        raise
+                    _rest(world, 0.2)
     except TwokeyError as error:
         case = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
         return results.failed(user, error, done, case)
+
+
+def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> tuple[Result, Plan | None]:
+    """Say what ``rotate`` would do now, and with what plan; change nothing. Waits only for the list to settle."""
+    seen = None
+    try:
+        while True:
+            seen, decision = look(user, policy, world, asked)
+            lease = seen.record.journal.lease
+            if lease and _busy(seen, world):
+                raise held_by(lease)
+            if not decision.settles:
+                return results.rested(seen, decision), decision
+            _settle(seen, decision.settles, world)
+    except TwokeyError as error:
+        case = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
+        return results.failed(user, error, Done(), case), None
 
 
 def look(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> tuple[Observation, Plan]:
@@ -123,23 +147,45 @@ def _check_clock(clock: Clock) -> None:
 
 
 class _LostTheRace(Conflict):
-    """Another run took the lease between our look and our write."""
+    """Another run changed something between our look and our write: begin again."""
 
 
 def _busy(seen: Observation, world: World) -> bool:
-    return leases.blocks(seen.record.journal.lease, world.run, world.clock.now())
+    return blocked(world.store, seen.record.journal, world.run, world.clock.now())
 
 
-def _wait(seen: Observation, world: World, patience: float) -> None:
-    held = seen.record.journal.lease
-    if held is None:
-        world.clock.sleep(0.2)
-        return
-    until = _clock_time(held.until)
-    if not world.wait or world.clock.monotonic() > patience:
-        raise held_by(until, held.host, held.process)
-    Teller(seen.user.name, world.clock, world.listener).note("wait", detail=until)
-    world.clock.sleep(min(1.0, max(0.1, (held.until - world.clock.now()).total_seconds())))
+def _await_lease(seen: Observation, world: World, patience: float) -> None:
+    """Return when the user may be free; raises ``LeaseHeld`` where nobody wants to wait, or not that long.
+
+    Only the journal is read meanwhile: whoever waits must not cost the other run its share of IAM's request rate.
+    """
+    teller = Teller(seen.user.name, world.clock, world.listener)
+    record, pause = seen.record, SHORTEST_PAUSE
+    while (lease := record.journal.lease) and blocked(world.store, record.journal, world.run, world.clock.now()):
+        if not world.wait or world.clock.monotonic() > patience:
+            raise held_by(lease)
+        teller.note("wait", detail=_clock_time(lease.until))
+        left = (lease.until - world.clock.now()).total_seconds()
+        _rest(world, min(pause, max(left, SHORTEST_PAUSE)))
+        pause = min(1.5 * pause, LONGEST_PAUSE)
+        try:
+            record = world.store.load()
+        except ServiceError:
+            return  # a whole look says better what is wrong
+
+
+def _settle(seen: Observation, until: datetime, world: World) -> None:
+    Teller(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
+    _rest(world, (until - world.clock.now()).total_seconds())
+
+
+def _rest(world: World, seconds: float) -> None:
+    """Wait; raises ``Stopped`` as soon as the whole run is to stop. Nothing is under way while we wait here."""
+    while seconds > 0:
+        if world.stop.is_set():
+            raise Stopped
+        world.clock.sleep(min(seconds, LONGEST_NAP))
+        seconds -= LONGEST_NAP
 
 
 def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked | None, done: Done) -> Result:
@@ -147,18 +193,15 @@ def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked |
     try:
         with teller.effect("lease"):
             ledger = Ledger.take(world.store, world.clock, world.run, seen.user.id, seen.record)
-    except Conflict:
-        raise _LostTheRace("Other runs keep writing this user's journal.", state="Nothing was changed.") from None
+    except (Conflict, LeaseHeld):
+        raise _LostTheRace(_RACE, state="Nothing was changed.") from None
     try:
-        try:
-            seen, decision = _look_again(seen, policy, world, asked, ledger)
-        except Moved:
-            raise _LostTheRace("Other runs keep writing this user's journal.", state="Nothing was changed.") from None
+        seen, decision = _look_again(seen, policy, world, asked, ledger)
         if not decision.actions:
             ledger.release()
             return results.rested(seen, decision)
         hands = Apply(
-            seen.user,
+            seen,
             policy,
             ledger,
             iam=world.iam,
@@ -190,17 +233,19 @@ def _give_back(ledger: Ledger) -> None:
 def _look_again(
     seen: Observation, policy: Policy, world: World, asked: Asked | None, ledger: Ledger
 ) -> tuple[Observation, Plan]:
-    """Observe and plan under the lease. What was last used a moment ago need not be asked again."""
-    intent = ledger.journal.intent
-    if intent is not None and policy.settle:
-        until = intent.at + policy.settle
-        left = (until - world.clock.now()).total_seconds()
-        if left > 0:
-            Teller(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
-            world.clock.sleep(left)
+    """Observe and plan under the lease. What was last used a moment ago need not be asked again.
+
+    Raises ``_LostTheRace`` where another run was at work since the first look.
+    """
     known = seen.last_used
     seen = observe(seen.user, world.iam, world.store, world.destinations, world.own_key, load=ledger.reread)
-    return _decide(replace(seen, last_used=known), policy, world, asked)
+    try:
+        seen, decision = _decide(replace(seen, last_used=known), policy, world, asked)
+    except Moved:
+        raise _LostTheRace(_RACE, state="Nothing was changed.") from None
+    if decision.settles:
+        raise _LostTheRace(_RACE, state="Nothing was changed.")
+    return seen, decision
 
 
 def _clock_time(moment: datetime) -> str:

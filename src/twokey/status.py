@@ -8,7 +8,7 @@ from twokey import durations
 from twokey.actions import Asked, Outcome
 from twokey.documents import KeyEntry, PlaceEntry, Role, StatusEntry, whole_seconds
 from twokey.errors import TwokeyError
-from twokey.lease import blocks
+from twokey.ledger import blocked
 from twokey.model import Held, NotHeld
 from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
@@ -82,7 +82,7 @@ def _key(case: Case, key: AccessKey) -> KeyEntry:
 
 def role(case: Case, key: AccessKey) -> Role:
     """Return the word for what this key is."""
-    if key.id in case.journal.removed:
+    if key in case.outgoing or key.id in case.journal.removed:
         return "removed"
     if key == case.current:
         return "CURRENT"
@@ -106,23 +106,24 @@ def _place(case: Case, name: str, holding: Holding) -> PlaceEntry:
 
 def _next(decision: Plan, case: Case, world: World) -> str:
     lease = case.journal.lease
-    if lease and blocks(lease, world.run, case.now):
+    if lease and blocked(world.store, case.journal, world.run, case.now):
         return f"being rotated now, by process {lease.process} on {lease.host.split(maxsplit=1)[0]}"
+    if decision.settles:
+        return f"due now ({Reason.INTERRUPTED})" if case.journal.intent else "rotated just now: IAM's list may lag"
     if decision.outcome is Outcome.REFUSED:
         return "stopped: a person should look"
     if decision.reason is Reason.SOAKING:
-        return "soaking: LAST is Inactive and will be deleted"
+        return "soaking: a key is Inactive and will be deleted"
     if decision.outcome is Outcome.NOT_DUE and decision.next_due:
         return f"due in {durations.show(decision.next_due - case.now)}"
     return f"due now ({decision.reason})"
 
 
 def _wrong(decision: Plan, case: Case, world: World) -> list[str]:
-    lease = case.journal.lease
-    if lease and blocks(lease, world.run, case.now):
+    if blocked(world.store, case.journal, world.run, case.now):
         return []
     problems = list(warnings(case.seen))
-    if decision.outcome is Outcome.REFUSED:
+    if decision.outcome is Outcome.REFUSED and not decision.settles:
         problems.append(decision.message)
     if case.journal.intent:
         problems.append("An interrupted run left its work open; the next run finishes it.")

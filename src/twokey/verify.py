@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING
 from twokey.errors import NotVerified, ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.model import Credential, MachineUser
     from twokey.policy import Verification
     from twokey.ports import Clock, Sts
 
 
-def verify(credential: Credential, user: MachineUser, rules: Verification, sts: Sts, clock: Clock) -> None:
+def verify(
+    credential: Credential,
+    user: MachineUser,
+    rules: Verification,
+    sts: Sts,
+    clock: Clock,
+    still_ours: Callable[[], None] = lambda: None,
+) -> None:
     """Ask STS who the credential is until the answers satisfy ``rules``; raises ``NotVerified``.
+
+    ``still_ours`` is called before each round: it keeps the lease, or raises where that is lost.
 
     IAM is eventually consistent: a key that worked once may still be unknown to another server a moment later
     (AWS: "Troubleshoot IAM", changes that are not immediately visible). Therefore several successes in a row.
@@ -21,6 +32,7 @@ def verify(credential: Credential, user: MachineUser, rules: Verification, sts: 
     deadline = clock.monotonic() + rules.timeout.total_seconds()
     in_a_row, why = 0, "AWS does not know the key yet."
     while True:
+        still_ours()
         ok, reason = _ask(credential, user, rules.regions, sts)
         in_a_row, why = (in_a_row + 1, why) if ok else (0, reason)
         if in_a_row >= rules.successes:

@@ -116,7 +116,7 @@ class TestRotate:
         rig.settled()
         assert rig.killed_at("create", "done")
         ran = twokey("rotate", "--config", str(config))
-        assert re.search(r"ci: an earlier run was interrupted; .* until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", ran.err)
+        assert re.search(r"ci: a key was created a moment ago; .* until \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\n", ran.err)
 
     def test_takes_the_path_with_or_without_slashes(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=0)

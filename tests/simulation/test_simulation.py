@@ -69,7 +69,10 @@ def _unverified(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_intent(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Apply, "_intend", lambda self, known: Intent(known, self._clock.now()))
+    def intend(self: Any, known: tuple[str, ...]) -> Any:
+        return Intent(known, self._clock.now()), self._clock.monotonic()
+
+    patch.setattr(Apply, "_intend", intend)
 
 
 def _no_attribution(patch: pytest.MonkeyPatch) -> None:
@@ -110,8 +113,8 @@ def _oldest_removed(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_soak(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "soak", lambda _case, _key: None)
-    patch.setattr(removal, "soak", lambda _case, _key: None)
+    patch.setattr(plan, "soak", lambda _case, *_keys: None)
+    patch.setattr(removal, "soak", lambda _case, *_keys: None)
 
 
 BROKEN = {

@@ -25,12 +25,10 @@ def command(
     wanted = settings(flags)
 
     from twokey import documents, fleet, rotate
-    from twokey.apply import Done
     from twokey.cli import progress, render
     from twokey.cli.session import Session
-    from twokey.errors import ExitCode, TwokeyError
+    from twokey.errors import ExitCode
     from twokey.events import ignore
-    from twokey.results import failed, rested
 
     session = Session()
     own_key = session.clients.own_key()
@@ -39,20 +37,23 @@ def command(
     actions: dict[str, list[str]] = {}
 
     def work(job: Job) -> Result:
-        try:
-            seen, decision = rotate.look(job.user, job.policy, session.world(job, own_key, ignore), wishes)
-        except TwokeyError as error:
-            return failed(job.user, error, Done())
-        actions[job.user.name] = [str(action) for action in decision.actions]
-        return rested(seen, decision)
+        result, decision = rotate.foresee(job.user, job.policy, session.world(job, own_key, ignore), wishes)
+        actions[job.user.name] = [str(action) for action in decision.actions] if decision else []
+        return result
 
+    interrupted: KeyboardInterrupt | None = None
     if len(roster.jobs) > wanted.max_users:
         results = fleet.too_many(roster.jobs, wanted.max_users)
     else:
         with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
-            results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step)
+            try:
+                results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
+            except fleet.Interrupted as error:
+                results, interrupted = error.results, error
     results = [*results, *roster.failed]
     steps = [actions.get(result.user.name, []) for result in results]
     document = documents.plan_document(zip(results, steps, strict=True))
     code = render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps)
+    if interrupted:
+        raise interrupted
     return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(steps) else code

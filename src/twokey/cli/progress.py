@@ -14,7 +14,7 @@ MANY = 3
 """From more users than this on, a progress bar is shown."""
 WAITS = {
     "wait": "another run is rotating this user; waiting for it, at most until",
-    "settle": "an earlier run was interrupted; IAM's list is given time to show all of it, until",
+    "settle": "a key was created a moment ago; IAM's list is given time to show it, until",
 }
 
 

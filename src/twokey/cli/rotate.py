@@ -42,11 +42,18 @@ def command(
     def work(job: Job) -> Result:
         return rotate.rotate(job.user, job.policy, session.world(job, own_key, listener, wait=not no_wait), wishes)
 
+    interrupted: KeyboardInterrupt | None = None
     if len(roster.jobs) > wanted.max_users:
         results = fleet.too_many(roster.jobs, wanted.max_users)
     else:
         with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
-            results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step)
+            try:
+                results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
+            except fleet.Interrupted as error:
+                results, interrupted = error.results, error
     results = [*results, *roster.failed]
     document = documents.results_document(results)
-    return render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
+    code = render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
+    if interrupted:
+        raise interrupted
+    return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -145,6 +146,7 @@ class Session:
         from twokey.aws.sts import Sts
 
         self.run = uuid.uuid4().hex
+        self.stop = threading.Event()
         self.clients: Clients = Clients(self.run)
         self.iam: Iam = Iam(self.clients)
         self.sts: Sts = Sts(self.clients)
@@ -160,7 +162,7 @@ class Session:
         return select(settings.selections, names, self.iam, fill)
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
-        """Return all that the rotation of one user touches."""
+        """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
         from twokey.destinations import registry
         from twokey.rotate import World
 
@@ -175,6 +177,7 @@ class Session:
             run=self.run,
             listener=listener,
             wait=wait,
+            stop=self.stop,
         )
 
 
@@ -182,12 +185,14 @@ class Session:
 def terminable() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C: begin nothing more, end what is under way; a second signal ends at once."""
 
-    def interrupt(_number: int, _frame: object) -> NoReturn:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        raise KeyboardInterrupt("SIGTERM")
+    def interrupt(number: int, _frame: object) -> NoReturn:
+        for each in before:
+            signal.signal(each, signal.SIG_DFL)
+        raise KeyboardInterrupt(signal.Signals(number).name)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

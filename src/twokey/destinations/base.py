@@ -79,6 +79,10 @@ class Store(Destination, Protocol):
         """Read the credential itself, for finishing what an interrupted run began."""
         ...
 
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where a journal of this length could not be written."""
+        ...
+
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Write the journal if the store is still at ``revision``; return the revision that follows.
 

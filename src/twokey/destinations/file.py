@@ -92,6 +92,9 @@ class File:
         journal = decode_journal(written.data, self.name) if written else Journal()
         return Record(_holding(credential), journal, Revision(_print(written), _print(credential)))
 
+    def room_for(self, _journal: Journal) -> None:
+        """Do nothing: a file has no such limit, and a full disk is met in the preflight."""
+
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Replace the journal if both files are as ``revision`` saw them."""
         # The mark keeps a journal from ever having the fingerprint of an older one.

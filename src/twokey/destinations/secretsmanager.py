@@ -32,6 +32,8 @@ PERMISSIONS = (
     "secretsmanager:CreateSecret",
 )
 
+LIMIT = 65_536
+"""Bytes of a secret's value ("AWS Secrets Manager quotas", User Guide)."""
 _NAMESPACE = uuid.UUID("6a7c3e2b-4a3f-5d0b-9c52-0c3b2f0f7e11")
 """Never to be changed: version ids of credentials are made from it."""
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}", re.ASCII)
@@ -113,6 +115,15 @@ class SecretsManager:
         """Read the credential that AWSCURRENT points at."""
         current = self._versions.labels().holder(CURRENT)
         return PAIR.credential_of(self._versions.value(current), self.name) if current else None
+
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where the journal is longer than a secret's value may be."""
+        length = len(encode_journal(journal).encode())
+        if length > LIMIT:
+            raise Rejected(
+                f"The journal for {self.name} would have {length} bytes; a secret's value holds {LIMIT}.",
+                remedy="Deliver to fewer destinations.",
+            )
 
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Write the journal as a new version and move its label to it, if it is still where ``revision`` saw it."""

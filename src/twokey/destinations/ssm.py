@@ -29,7 +29,7 @@ PERMISSIONS = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory
 
 JOURNAL = ".twokey-journal"
 LIMIT = 4096
-"""Characters of a standard parameter ("Managing parameter tiers", Systems Manager User Guide)."""
+"""Bytes of a standard parameter's value ("Managing parameter tiers", Systems Manager User Guide)."""
 LOOKS = 4
 _NAME = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+", re.ASCII)
 _LONGEST = 1011
@@ -96,15 +96,19 @@ class ParameterStore:
         text = written["Value"] if written else ""
         return Record(holding, journal, Revision(_version(written), _version(credential), text))
 
-    def save_journal(self, journal: Journal, revision: object) -> object:
-        """Write the journal if the parameters are still at ``revision``; see the module for what that can promise."""
-        text = encode_journal(journal)
-        if len(text) > LIMIT:
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where the journal is longer than a standard parameter may be."""
+        length = len(encode_journal(journal).encode())
+        if length > LIMIT:
             raise Rejected(
-                f"The journal for {self.name} has {len(text)} characters; a standard parameter holds {LIMIT}.",
-                state="Nothing was changed.",
+                f"The journal for {self.name} would have {length} bytes; a standard parameter holds {LIMIT}.",
                 remedy="Deliver to fewer destinations, or use a store without that limit, such as secretsmanager:.",
             )
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Write the journal if the parameters are still at ``revision``; see the module for what that can promise."""
+        self.room_for(journal)
+        text = encode_journal(journal)
         seen, _ = self._check(_own(revision))
         version = self._write(self._journal, text, seen.journal, Type="String")
         return replace(seen, journal=version, text=text)
