@@ -9,12 +9,12 @@ from twokey.actions import Asked, Outcome
 from twokey.documents import KeyEntry, PlaceEntry, Role, StatusEntry, whole_seconds
 from twokey.errors import TwokeyError
 from twokey.ledger import blocked
-from twokey.model import Held, NotHeld
+from twokey.model import Held, LastUse, NotHeld
 from twokey.observe import Moved, observe, with_last_use
 from twokey.plan import plan
 from twokey.reasons import Reason
 from twokey.results import warnings
-from twokey.roles import sort
+from twokey.roles import lags, sort
 
 if TYPE_CHECKING:
     from twokey.actions import Plan
@@ -29,7 +29,8 @@ def status(user: MachineUser, policy: Policy, world: World) -> StatusEntry:
     """Read all that can be known of one user; what cannot be read is said under ``wrong``."""
     try:
         seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
-        seen = with_last_use(seen, world.iam, [key.id for key in seen.keys])
+        there = [key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, world.clock.now())]
+        seen = with_last_use(seen, world.iam, there)
     except Moved:
         return _empty(user, world.store.name, "A key went away while it was read: it is being rotated. Look again.")
     except TwokeyError as error:
@@ -66,7 +67,7 @@ def _places(seen: Observation) -> list[tuple[str, Holding]]:
 
 
 def _key(case: Case, key: AccessKey) -> KeyEntry:
-    use = case.seen.last_used[key.id]
+    use = case.seen.last_used.get(key.id, LastUse(None))
     return KeyEntry(
         id=key.id,
         role=role(case, key),

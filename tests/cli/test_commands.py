@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -9,11 +10,12 @@ import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from cli.commands import twokey
-from twokey import __version__
+from twokey import __version__, lease
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
@@ -190,6 +192,14 @@ class TestPlan:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         assert twokey("plan", *PATH, "--detailed-exitcode").code == 3
 
+    def test_is_refused_while_another_run_is_rotating_the_user(self, rig: Rig) -> None:
+        rig.settled()
+        _leave_a_lease(rig)
+        ran = twokey("plan", *PATH, "--json")
+        (result,) = ran.document["results"]
+        assert (ran.code, result["outcome"], result["reason"]) == (3, "refused", "lease_held")
+        assert twokey("rotate", *PATH, "--no-wait").code == 3
+
     def test_quiet_still_tells_what_would_be_refused(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         ran = twokey("plan", *PATH, "--quiet")
@@ -282,6 +292,24 @@ class TestARealProcess:
         assert rig.aws.authenticates(stored)
         assert len(rig.ids()) == 2
 
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_interrupted_while_it_waits_for_another_run_ends_at_once_and_says_what_became_of_each_user(
+        self, rig: Rig, number: signal.Signals, code: int, tmp_path: Path
+    ) -> None:
+        rig.settled()
+        rig.aws.make_user("next", path="/machine-users/", keys=0)
+        _leave_a_lease(rig)
+        with _process("rotate", *PATH, "--json", "--concurrency", "1", cwd=tmp_path) as process:
+            assert process.stderr
+            assert "another run is rotating this user" in process.stderr.readline()
+            process.send_signal(number)
+            began = time.monotonic()
+            out, err = process.communicate(timeout=30)
+        assert time.monotonic() - began < 10
+        assert process.returncode == code, err
+        assert "Interrupted. What was done stands" in err
+        assert [result["reason"] for result in json.loads(out)["results"]] == ["stopped", "stopped"]
+
     def test_whose_reader_goes_away_says_nothing_unseemly(self, rig: Rig, tmp_path: Path) -> None:
         rig.settled()
         with _process("status", *PATH, cwd=tmp_path) as process:
@@ -290,6 +318,12 @@ class TestARealProcess:
             assert process.stderr
             err = process.stderr.read()
         assert "Traceback" not in err
+
+
+def _leave_a_lease(rig: Rig) -> None:
+    """Leave the lease of a run on another machine."""
+    with mock.patch.object(lease, "_host", return_value="elsewhere boot pid"):
+        assert rig.killed_at("create", "done")
 
 
 def _process(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
