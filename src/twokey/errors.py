@@ -17,7 +17,7 @@ TwokeyError                 1   anything below; also what nobody foresaw
         ├── Throttled           proves that nothing happened
         ├── Rejected            another answer that proves that nothing happened
         ├── Unreachable         no connection: nothing was sent
-        └── Ambiguous           nobody can tell whether the effect took place
+        └── Ambiguous           no clear answer: nobody can tell whether an effect took place, or what a read would say
 
 An error speaks to a person at 3 a.m.: ``message`` says what happened, ``state`` what is true now,
 ``remedy`` what to do. Edges translate what libraries raise into these; the core sees nothing else.
@@ -139,4 +139,4 @@ class Unreachable(ServiceError):
 
 
 class Ambiguous(ServiceError):
-    """The answer is missing or unclear: the effect may have taken place."""
+    """The answer is missing or unclear: an effect may have taken place. ``state`` says where there can be none."""

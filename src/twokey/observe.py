@@ -62,17 +62,31 @@ class Moved(Exception):
 def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
     """Add when these keys were last used.
 
-    Raises ``Refused`` where IAM does not tell, and ``Moved`` where that is because a key has been deleted meanwhile.
+    Raises ``Refused`` (unreadable) where IAM does not tell, ``Moved`` where that is because a key, or the user, has
+    been deleted meanwhile, and ``BadCredentials`` as they are.
     """
     try:
         found = {key_id: iam.last_use(key_id) for key_id in key_ids}
     except BadCredentials:
         raise
     except ServiceError as error:
-        if {key.id for key in seen.keys} - {key.id for key in iam.keys(seen.user.name)}:
+        if _gone(seen, iam):
             raise Moved from None
         raise unreadable(error) from None
     return replace(seen, last_used={**seen.last_used, **found})
+
+
+def _gone(seen: Observation, iam: Iam) -> bool:
+    """Say whether a key that was seen is listed no more."""
+    try:
+        listed = iam.keys(seen.user.name)
+    except BadCredentials:
+        raise
+    except NotFound:
+        return True
+    except ServiceError as error:
+        raise unreadable(error) from None
+    return bool({key.id for key in seen.keys} - {key.id for key in listed})
 
 
 def unreadable(error: ServiceError) -> Refused:

@@ -63,10 +63,13 @@ _WANTED = re.compile(
 )
 
 
-def translate(error: Exception, *, action: str, resource: str) -> ServiceError:
-    """Return what ``error`` means for the call of ``action`` (such as ``iam:CreateAccessKey``) on ``resource``."""
+def translate(error: Exception, *, action: str, resource: str, effect: bool = True) -> ServiceError:
+    """Return what ``error`` means for the call of ``action`` (such as ``iam:CreateAccessKey``) on ``resource``.
+
+    ``effect`` is false for a call that only reads: however unclear its answer is, it changed nothing.
+    """
     if isinstance(error, boto.ClientError):
-        return _from_answer(error, action, resource)
+        return _from_answer(error, action, resource, effect=effect)
     if isinstance(error, _NO_CREDENTIALS):
         return BadCredentials(
             f"No usable AWS credentials: {_first_line(error)}",
@@ -88,14 +91,19 @@ def translate(error: Exception, *, action: str, resource: str) -> ServiceError:
     if isinstance(error, (boto.ParamValidationError, boto.UnknownServiceError, boto.InvalidRegionError)):
         return Rejected(f"{action}: {_first_line(error)}", state="The request was not sent.")
     # Only the kind is told: the text may quote the answer.
-    return Ambiguous(
-        f"{action} on {resource}: no clear answer ({type(error).__name__}).",
-        state="It may have taken effect.",
-        remedy="Run again: the next run finds out and goes on.",
-    )
+    return unclear(f"{action} on {resource}: no clear answer ({type(error).__name__}).", effect=effect)
 
 
-def _from_answer(error: boto.ClientError, action: str, resource: str) -> ServiceError:
+def unclear(message: str, *, effect: bool) -> Ambiguous:
+    """Return the error for an answer that is missing or proves nothing, to a call with or without an ``effect``."""
+    if effect:
+        return Ambiguous(
+            message, state="It may have taken effect.", remedy="Run again: the next run finds out and goes on."
+        )
+    return Ambiguous(message, state="This call changes nothing.", remedy="Run again.")
+
+
+def _from_answer(error: boto.ClientError, action: str, resource: str, *, effect: bool) -> ServiceError:
     code, message, status = _parts(error)
     if code in _THROTTLED:
         return Throttled(f"{action}: AWS asks to slow down ({code}).")
@@ -107,11 +115,7 @@ def _from_answer(error: boto.ClientError, action: str, resource: str) -> Service
     if code in _ABSENT:
         return NotFound(f"{action} on {resource}: {message or 'it is not there.'}")
     if status >= 500 or status < 400:
-        return Ambiguous(
-            f"{action} on {resource}: AWS answered {status} {code}.",
-            state="It may have taken effect.",
-            remedy="Run again: the next run finds out and goes on.",
-        )
+        return unclear(f"{action} on {resource}: AWS answered {status} {code}.", effect=effect)
     return Rejected(f"{action} on {resource}: {message} ({code}).")
 
 
@@ -133,8 +137,10 @@ def _about_credentials(code: str, message: str) -> BadCredentials | None:
     return None
 
 
-def call(action: str, resource: str, send: Callable[[], Any]) -> Any:
+def call(action: str, resource: str, send: Callable[[], Any], *, effect: bool = True) -> Any:
     """Send, and translate whatever botocore raises; ``action`` is an IAM action such as ``ssm:PutParameter``.
+
+    ``effect`` says whether the call can change anything; an unclear answer to one that cannot says so.
 
     Not all of it derives from botocore's base class (an answer that cannot be parsed does not): whatever is unknown
     proves nothing, and is ``Ambiguous``. What is raised here carries no trace of botocore's own error: that one may
@@ -145,7 +151,7 @@ def call(action: str, resource: str, send: Callable[[], Any]) -> Any:
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  see above
-        failure = translate(error, action=action, resource=resource)
+        failure = translate(error, action=action, resource=resource, effect=effect)
     raise failure
 
 

@@ -64,7 +64,7 @@ class Clients:
         try:
             credentials = self.session.get_credentials()
         except Exception as error:  # noqa: BLE001  botocore raises many kinds here, all of them about credentials
-            raise translate(error, action="credentials", resource="the AWS profile") from None
+            raise translate(error, action="credentials", resource="the AWS profile", effect=False) from None
         if credentials is None:
             raise BadCredentials(
                 "No AWS credentials were found.",

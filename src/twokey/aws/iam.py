@@ -26,6 +26,8 @@ PERMISSIONS = {
     "preflight (optional)": ("iam:SimulatePrincipalPolicy", "iam:GetRole"),
 }
 
+_READS = frozenset((*PERMISSIONS["look"], *PERMISSIONS["preflight (optional)"]))
+
 PATIENCE = 120.0
 """Seconds for which a request that may be repeated is repeated while AWS throttles it."""
 CREATE_PATIENCE = 20.0
@@ -138,7 +140,7 @@ class Iam:
 
     def _principal(self) -> str | None:
         sts = self._clients.client("sts")
-        arn: str = call("sts:GetCallerIdentity", "oneself", sts.get_caller_identity)["Arn"]
+        arn: str = call("sts:GetCallerIdentity", "oneself", sts.get_caller_identity, effect=False)["Arn"]
         if ":assumed-role/" in arn:
             name = arn.split("/")[1]
             role: str = self._once("get_role", "iam:GetRole", name, RoleName=name)["Role"]["Arn"]
@@ -190,7 +192,10 @@ class Iam:
                 return answer
 
     def _once(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
-        return call(action, resource, lambda: getattr(self._clients.client("iam", once=True), operation)(**parameters))
+        def send() -> Any:
+            return getattr(self._clients.client("iam", once=True), operation)(**parameters)
+
+        return call(action, resource, send, effect=action not in _READS)
 
 
 def _machine_user(user: Any) -> MachineUser:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
-from twokey.aws.answers import call
+from twokey.aws.answers import call, unclear
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
 
@@ -36,7 +36,8 @@ class Sender:
         """Send ``operation`` (such as ``PutParameter``) about ``resource`` and return the answer.
 
         Raises the errors of ``twokey.errors``. Where ``effect`` is true, every error but ``Ambiguous`` proves that
-        no attempt had an effect. ``secret`` is struck out of what AWS says, should it repeat it.
+        no attempt had an effect. Where it is false, the request changes nothing, and ``Ambiguous`` says so.
+        ``secret`` is struck out of what AWS says, should it repeat it.
         """
         clock = self._clients.clock
         deadline = clock.monotonic() + PATIENCE
@@ -44,7 +45,7 @@ class Sender:
         unanswered = 0
         pause = 0.1
         while True:
-            answer, failure = self._once(operation, resource, secret, parameters)
+            answer, failure = self._once(operation, resource, parameters, secret=secret, effect=effect)
             if failure is None:
                 return answer
             doubtful = effect and (doubtful or isinstance(failure, Ambiguous))
@@ -57,33 +58,27 @@ class Sender:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _once(
-        self, operation: str, resource: str, secret: str, parameters: dict[str, Any]
+        self, operation: str, resource: str, parameters: dict[str, Any], *, secret: str, effect: bool
     ) -> tuple[Any, ServiceError | None]:
         def ask() -> Any:
             client = self._clients.client(self._service, self._region, once=True)
             return getattr(client, xform_name(operation))(**parameters)
 
         try:
-            answer = call(f"{self._service}:{operation}", resource, ask)
+            answer = call(f"{self._service}:{operation}", resource, ask, effect=effect)
         except ServiceError as error:
             failure = error
         else:
             # Of a JSON answer that was cut off botocore makes an empty one, without an error.
             if answer.keys() - {"ResponseMetadata"}:
                 return answer, None
-            return None, _cut_off(self._service, operation, resource)
+            return None, unclear(
+                f"{self._service}:{operation} on {resource}: the answer was incomplete.", effect=effect
+            )
         if secret:
             failure.message = failure.message.replace(secret, "(secret)")
             failure.args = (failure.message,)
         return None, failure
-
-
-def _cut_off(service: str, operation: str, resource: str) -> Ambiguous:
-    return Ambiguous(
-        f"{service}:{operation} on {resource}: the answer was incomplete.",
-        state="It may have taken effect.",
-        remedy="Run again: the next run finds out and goes on.",
-    )
 
 
 def _in_doubt(failure: ServiceError) -> Ambiguous:

@@ -21,7 +21,12 @@ class Sts:
 
     def caller(self) -> tuple[str, str]:
         """Return account and ARN of twokey itself; raises ``BadCredentials`` and the other service errors."""
-        answer = call("sts:GetCallerIdentity", "oneself", lambda: self._clients.client("sts").get_caller_identity())
+        answer = call(
+            "sts:GetCallerIdentity",
+            "oneself",
+            lambda: self._clients.client("sts").get_caller_identity(),
+            effect=False,
+        )
         return answer["Account"], answer["Arn"]
 
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
@@ -37,7 +42,7 @@ class Sts:
                 return client.get_caller_identity()
 
         try:
-            answer = call("sts:GetCallerIdentity", credential.access_key_id, ask)
+            answer = call("sts:GetCallerIdentity", credential.access_key_id, ask, effect=False)
         except BadCredentials:
             return None
         return answer["Account"], answer["Arn"]
