@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNKNOWN_KEY: dict[str, Any] = {"effect": "error_before", "status": 404, "code": "NoSuchEntity"}
-DENIED: dict[str, Any] = {"effect": "error_before", "status": 400, "code": "AccessDeniedException"}
 SSM = "ssm:/machine-users/{user}"
 
 
@@ -168,6 +167,23 @@ class TestAStoreWithoutConditions:
         assert "a standard parameter holds 4096" in refused.message
         assert "Nothing was changed" in refused.message
         assert rig.ids() == ids
+
+
+class TestASecretThatTakesNoMoreVersions:
+    def test_is_named_with_what_ends_that(self, rig: Rig) -> None:
+        _, current = rig.settled()
+        full: dict[str, Any] = {
+            "effect": "error_before",
+            "status": 400,
+            "code": "LimitExceededException",
+            "message": "100 versions",
+        }
+        rig.aws.weather.add(Rule("secretsmanager:PutSecretValue", times=None, **full))
+        refused = rig.rotate()
+        assert refused.outcome is Outcome.REFUSED
+        assert "takes no more versions" in refused.message
+        assert "AWS keeps each version for a day" in refused.message
+        assert rig.held() == current.access_key_id
 
 
 class TestACreation:

@@ -177,7 +177,17 @@ class Versions:
         except Rejected as error:
             if "InvalidRequestException" in error.message and "delet" in error.message:
                 raise self._being_deleted() from None
+            if "LimitExceededException" in error.message:
+                raise self._full(error) from None
             raise
+
+    def _full(self, error: Rejected) -> Rejected:
+        return Rejected(
+            f"The secret {self.secret_id} takes no more versions: {error.message}",
+            state="Nothing was written to it.",
+            remedy="AWS keeps each version for a day. End what writes so often (a run that fails on a tight schedule "
+            "writes two each time), or wait until versions are a day old.",
+        )
 
     def _being_deleted(self) -> Rejected:
         return Rejected(
