@@ -9,7 +9,7 @@ import pytest
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from twokey.aws.answers import call, translate
+from twokey.aws.answers import LONGEST_QUOTE, call, translate
 from twokey.emulator import Rule
 from twokey.errors import (
     AccessDenied,
@@ -48,6 +48,8 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
         (answer("SignatureDoesNotMatch", status=403), BadCredentials),
         (answer("ServiceFailure", status=500), Ambiguous),
         (answer("502", status=502), Ambiguous),
+        (answer("403", "You are not authorized to do this.", status=403), Ambiguous),
+        (answer("", status=404), Ambiguous),
         (answer("ServiceUnavailable", status=503), Ambiguous),
         (boto.EndpointConnectionError(endpoint_url="http://x"), Unreachable),
         (boto.ConnectTimeoutError(endpoint_url="http://x"), Unreachable),
@@ -73,6 +75,32 @@ def test_a_denial_names_the_permission_and_the_resource_that_aws_names() -> None
     assert isinstance(error, AccessDenied)
     assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
     assert "Allow iam:CreateAccessKey" in str(error)
+
+
+def test_a_long_message_is_cut_and_a_secret_that_reaches_over_the_cut_is_struck_out_first() -> None:
+    secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+    said = "x" * (LONGEST_QUOTE - 10) + secret + "y" * 1000
+    error = translate(answer("ValidationException", said), action="ssm:PutParameter", resource="/x", secret=secret)
+    assert len(str(error)) < LONGEST_QUOTE + 100
+    assert secret[:5] not in str(error)
+
+
+def test_a_refused_signature_does_not_show_the_request_with_its_session_token() -> None:
+    said = (
+        "The request signature we calculated does not match the signature you provided.\n\n"
+        "The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:FwoGZXIvYXdzE'"
+    )
+    error = translate(answer("SignatureDoesNotMatch", said, 403), action="iam:ListUsers", resource="/")
+    assert "does not match" in str(error)
+    assert "FwoGZXIvYXdzE" not in str(error)
+
+
+def test_a_denial_is_understood_however_long_the_names_in_it_are() -> None:
+    user = f"arn:aws:iam::123456789012:user/{'a' * 500}"
+    said = f"User: {user} is not authorized to perform: iam:CreateAccessKey on resource: user ci because no policy"
+    error = translate(answer("AccessDenied", said, 403), action="iam:Other", resource="other")
+    assert isinstance(error, AccessDenied)
+    assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
 
 
 def test_a_broken_answer_that_quotes_a_secret_shows_nothing_of_it() -> None:

@@ -34,7 +34,18 @@ MUTATING = {
         "iam:CreateAccessKey",
     ),
 }
-FAULTS = ("lost_answer", "reset", "error_before", "error_after", "time-out", "throttle", "truncated", "html")
+FAULTS = (
+    "lost_answer",
+    "reset",
+    "error_before",
+    "error_after",
+    "time-out",
+    "throttle",
+    "truncated",
+    "html",
+    "portal",
+    "proxy",
+)
 ONCE = ("iam:CreateAccessKey", "iam:DeleteAccessKey", "secretsmanager:CreateSecret")
 CASES = [
     (keys, operation, nth, fault)
@@ -55,12 +66,19 @@ def _user(rig: Rig, keys: int) -> list[KeyPair]:
     return made
 
 
+def _rule(operation: str, nth: int, fault: str) -> Rule:
+    if fault in ("portal", "proxy"):
+        # To botocore the one is a success of what answers without content, the other an error answer of the service.
+        return Rule(operation, nth=nth, effect="html", status=200 if fault == "portal" else 403)
+    return Rule(operation, nth=nth, effect=fault if fault != "time-out" else "delay", seconds=0.6)
+
+
 @pytest.mark.parametrize(("keys", "operation", "nth", "fault"), CASES)
 def test_costs_nobody_a_key_and_the_next_run_ends_it(
     rig: Rig, keys: int, operation: str, nth: int, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_use = _user(rig, keys)
-    rule = Rule(operation, nth=nth, effect=fault if fault != "time-out" else "delay", seconds=0.6)
+    rule = _rule(operation, nth, fault)
     if fault == "time-out":
         # The request takes effect after its client has given up: what the wait before a list is believed is for.
         monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
 from twokey.errors import BadCredentials, Rejected
 
@@ -106,11 +107,14 @@ class Clients:
             ),
         )
         client.meta.events.register("choose-signer", _choose_credentials)
+        client.meta.events.register("before-parse", origin.refuse_page)
         client.meta.events.register("response-received", self._note_date)
         return client
 
-    def _note_date(self, response_dict: dict[str, Any] | None = None, **_: object) -> None:
-        if response_dict:
+    def _note_date(
+        self, response_dict: dict[str, Any] | None = None, parsed_response: dict[str, Any] | None = None, **_: object
+    ) -> None:
+        if response_dict and parsed_response and origin.is_from_aws(parsed_response):
             self.clock.saw(response_dict["headers"].get("date"))
 
 

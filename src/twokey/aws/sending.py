@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
-from twokey.aws.answers import call, unclear
+from twokey.aws.answers import call
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
 
@@ -65,20 +65,9 @@ class Sender:
             return getattr(client, xform_name(operation))(**parameters)
 
         try:
-            answer = call(f"{self._service}:{operation}", resource, ask, effect=effect)
+            return call(f"{self._service}:{operation}", resource, ask, effect=effect, secret=secret), None
         except ServiceError as error:
-            failure = error
-        else:
-            # Of a JSON answer that was cut off botocore makes an empty one, without an error.
-            if answer.keys() - {"ResponseMetadata"}:
-                return answer, None
-            return None, unclear(
-                f"{self._service}:{operation} on {resource}: the answer was incomplete.", effect=effect
-            )
-        if secret:
-            failure.message = failure.message.replace(secret, "(secret)")
-            failure.args = (failure.message,)
-        return None, failure
+            return None, error
 
 
 def _in_doubt(failure: ServiceError) -> Ambiguous:
