@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.answers import call
 from twokey.aws.pace import Pacer
+from twokey.aws.simulator import verdict
 from twokey.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
 from twokey.model import AccessKey, Credential, LastUse, MachineUser
 
@@ -109,8 +110,8 @@ class Iam:
         """Say whether this principal may create a key for the user; None where nobody can tell.
 
         Asks IAM's policy simulator (iam:SimulatePrincipalPolicy), once for each path in a run. It needs a right
-        that a rotator may well lack, and it sees no service control policies: an allow is a good sign, a deny is
-        believed, no answer is no obstacle.
+        that a rotator may well lack, and it does not know all that IAM knows (``simulator.verdict``): an allow is a
+        good sign, a deny that rests on the policies alone is believed, no answer is no obstacle.
         """
         with self._asking:
             if user.path not in self._may_create:
@@ -134,7 +135,7 @@ class Iam:
                 ActionNames=["iam:CreateAccessKey"],
                 ResourceArns=[user.arn],
             )
-            return all(result["EvalDecision"] == "allowed" for result in answer["EvaluationResults"])
+            return verdict(answer["EvaluationResults"])
         except (ServiceError, KeyError):
             return None
 

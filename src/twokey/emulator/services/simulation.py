@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from twokey.emulator.answers import Answer, ServiceError, query_answer
 from twokey.emulator.context import caller_context
 from twokey.emulator.identity import Caller, boundary_of, entity_policies, user_policies
-from twokey.emulator.policy import Layers, judge
+from twokey.emulator.policy import Layers, covers_action, judge, statements
 
 from .iam_users import backend_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from twokey.emulator.wire import Call
     from twokey.emulator.world import World
@@ -22,18 +22,49 @@ def simulate_principal_policy(world: World, call: Call, caller: Caller) -> Answe
     """Decide on every action with every resource, as the policies of a user, role or group do."""
     subject, layers = _subject(caller.account, str(call.params.get("PolicySourceArn", "")))
     context = {**(caller_context(subject) if subject else {}), **_given(call)}
-    results: list[dict[str, Any]] = [
-        {
-            "EvalActionName": action,
-            "EvalResourceName": resource,
-            "EvalDecision": judge(layers, action, (resource,), context).decision.value,
-            "MatchedStatements": [],
-            "MissingContextValues": [],
-        }
+    named = call.members("ResourceArns")
+    results = [
+        _result(layers, action, resource, context, named=bool(named))
         for action in call.members("ActionNames")
-        for resource in call.members("ResourceArns") or ["*"]
+        for resource in named or ["*"]
     ]
     return query_answer(call, {"EvaluationResults": results, "IsTruncated": False})
+
+
+def _result(
+    layers: Layers, action: str, resource: str, context: Mapping[str, Sequence[str]], *, named: bool
+) -> dict[str, Any]:
+    """One decision. Where the request named resources, what the context lacks stands beside the single one."""
+    decision = judge(layers, action, (resource,), context).decision.value
+    missing = _missing(layers, action, context)
+    single = {
+        "EvalResourceName": resource,
+        "EvalResourceDecision": decision,
+        "MatchedStatements": [],
+        "MissingContextValues": missing,
+    }
+    return {
+        "EvalActionName": action,
+        "EvalResourceName": resource,
+        "EvalDecision": decision,
+        "MatchedStatements": [],
+        "MissingContextValues": [] if named else missing,
+        "ResourceSpecificResults": [single] if named else [],
+    }
+
+
+def _missing(layers: Layers, action: str, context: Mapping[str, Sequence[str]]) -> list[str]:
+    """The condition keys that statements about the action ask for and that the context lacks."""
+    asked = {
+        key
+        for _, documents in layers.named()
+        for document in documents
+        for statement in statements(document)
+        if covers_action(statement, action)
+        for keys in statement.get("Condition", {}).values()
+        for key in keys
+    }
+    return sorted(key for key in asked if key.lower() not in context)
 
 
 def _subject(account: str, arn: str) -> tuple[Caller | None, Layers]:
