@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CLIENTS := .venv-clients
-.PHONY: help demo test lint check format prove bench clients wheel lock clean
+.PHONY: help demo test lint check format prove break bench clients wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -30,6 +30,9 @@ format: $(READY) ## put the code into its form
 
 prove: $(READY) ## every fault at every step, two and three runners at once; see docs/explanation/proof.md
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(ARGS)
+
+break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
+	@$(BIN)/python scripts/break_rules.py $(ARGS)
 
 clients: $(CLIENTS)/.ready ## the AWS CLI, a client that nobody here wrote, for the tests that use it
 

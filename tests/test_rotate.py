@@ -47,6 +47,14 @@ class TestACycle:
         assert rig.held() == result.current
         assert rig.aws.authenticates(current)
 
+    def test_counts_grace_and_period_from_its_end(self, rig: Rig) -> None:
+        rig.settled()
+        rig.at[("store", "done")] = lambda: rig.sleep_through(90)
+        rig.rotate()
+        committed = rig.record().journal.committed
+        assert committed
+        assert abs((rig.aws.now() - committed).total_seconds()) < 30
+
     def test_run_again_finds_nothing_due_and_writes_nothing(self, rig: Rig) -> None:
         rig.settled()
         rig.rotate()

@@ -1,0 +1,199 @@
+"""Break one rule of the protocol at a time in a copy of the code, and see that the tests notice.
+
+A test that cannot fail proves nothing. Each entry of ``RULES`` is an edit that leaves out one safety rule, and the
+tests that guard it. The copy must pass those tests before the edit and fail one of them after it. An edit whose text
+is no longer found is an error: the rule has moved, and this list has to follow.
+
+    python scripts/break_rules.py            all of them
+    python scripts/break_rules.py verify     those whose name contains a word
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent.parent
+COPIED = ("src", "tests", "pyproject.toml")
+PLAN = ("tests/test_plan.py",)
+ENGINE = ("tests/test_ledger.py", "tests/test_rotate.py", "tests/test_rotate_in_doubt.py")
+SIMULATION = ("tests/simulation/test_simulation.py",)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule, and how to leave it out: in ``file``, ``text`` becomes ``broken``; ``guards`` are the tests to fail."""
+
+    name: str
+    file: str
+    text: str
+    broken: str
+    guards: tuple[str, ...]
+
+
+RULES = (
+    Rule(
+        "escrow: what any place holds is never removed",
+        "roles.py",
+        'if self.holds(name) in ("?", key_id)',
+        "if False",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule("grace: LAST stays until it is over", "removal.py", "if case.now < case.grace_over:", "if False:", PLAN),
+    Rule(
+        "grace counts from the commit, not from the creation",
+        "roles.py",
+        "if self.journal.current == self.held and self.journal.committed:",
+        "if False:",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule(
+        "verify: a key is proved before anybody sees it",
+        "verify.py",
+        "    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
+        "    return\n    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "intent: the ids known are written down before a key is created",
+        "apply.py",
+        "self._ledger.write(intent=intent, removed=self._removed)",
+        "pass",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "attribution: that nobody holds a key does not make it a stray",
+        "roles.py",
+        "        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)\n",
+        "",
+        PLAN,
+    ),
+    Rule(
+        "waiting: a list is not believed while an intent is young",
+        "plan.py",
+        "moments = [case.journal.intent.at] if case.journal.intent else []",
+        "moments = []",
+        (*PLAN, *ENGINE),
+    ),
+    Rule(
+        "the fence on the journal: whoever lost the lease writes nothing more",
+        "ledger.py",
+        "self.revision = self._store.save_journal(journal, self.revision)",
+        "self.revision = self._store.save_journal(journal, self._store.load().revision)",
+        ENGINE,
+    ),
+    Rule(
+        "the fence on the store: before a stray goes, a prepared write is made to fail",
+        "apply.py",
+        "                self._ledger.fence()\n",
+        "",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "no key is deleted after a doubtful write of the store",
+        "apply.py",
+        "        except (Ambiguous, Conflict):\n            raise\n        except ServiceError:\n            if self.",
+        "        except Conflict:\n            raise\n        except ServiceError:\n            if True or self.",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "age decides nothing: the oldest key may be the one in use",
+        "roles.py",
+        "    last = _last(others, current, journal, held)\n",
+        "    last = min(listed, key=lambda key: key.created, default=None)\n",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule(
+        "the SDK repeats nothing: a repeated creation makes two keys",
+        "aws/clients.py",
+        '"total_max_attempts": 1 if once else ATTEMPTS',
+        '"total_max_attempts": ATTEMPTS',
+        ENGINE,
+    ),
+    Rule(
+        "the store is written on condition that nobody else wrote",
+        "ledger.py",
+        "self.revision = self._store.put(credential, self.revision)",
+        "self.revision = self._store.put(credential, self._store.load().revision)",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "every page of a list is read",
+        "aws/iam.py",
+        'if not page.get("IsTruncated"):',
+        "if True:",
+        ("tests/test_rotate.py", "tests/test_key_calls.py", "tests/cli/test_commands.py"),
+    ),
+    Rule(
+        "grace counts from the commit, not from the start of the run",
+        "apply.py",
+        "committed = self._from_now() if renew else",
+        "committed = (journal.intent.at if journal.intent else self._clock.now()) if renew else",
+        (*ENGINE, *SIMULATION),
+    ),
+)
+
+
+def main(words: list[str]) -> int:
+    """Break every rule that is asked for; the exit code is 1 where one was not missed."""
+    asked = [rule for rule in RULES if not words or any(word in rule.name for word in words)]
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="twokey-rules-") as folder:
+        whole = _copy(Path(folder) / "whole")
+        guards = dict.fromkeys(test for rule in asked for test in rule.guards)
+        if _failing(whole, tuple(guards)):
+            print("The tests fail although nothing is broken.")
+            return 1
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            found = list(pool.map(lambda pair: _try(Path(folder) / str(pair[0]), pair[1]), enumerate(asked)))
+    for rule, test in zip(asked, found, strict=True):
+        print(f"{'found ' if test else 'MISSED'}  {rule.name}{f'  ({test})' if test else ''}")
+    caught = sum(1 for test in found if test)
+    print(f"{caught} of {len(asked)} broken rules found, {time.monotonic() - began:.0f} s.")
+    return int(caught != len(asked))
+
+
+def _try(folder: Path, rule: Rule) -> str:
+    """Break the rule in a copy of its own; return the first test that notices."""
+    copy = _copy(folder)
+    file = copy / "src" / "twokey" / rule.file
+    text = file.read_text(encoding="utf-8")
+    if text.count(rule.text) != 1:
+        raise SystemExit(f"{rule.name}: its text stands {text.count(rule.text)} times in {rule.file}, not once.")
+    file.write_text(text.replace(rule.text, rule.broken), encoding="utf-8")
+    return _failing(copy, rule.guards)
+
+
+def _copy(folder: Path) -> Path:
+    folder.mkdir()
+    for name in COPIED:
+        there = HERE / name
+        if there.is_dir():
+            shutil.copytree(there, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(there, folder)
+    return folder
+
+
+def _failing(copy: Path, tests: tuple[str, ...]) -> str:
+    """Return the first of the tests that fails in this copy, or the empty string."""
+    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
+    ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
+    if ran.returncode == 0:
+        return ""
+    failed = [line.split(" ")[1] for line in ran.stdout.splitlines() if line.startswith("FAILED ")]
+    if not failed:
+        raise SystemExit(f"The tests could not be run: {ran.stdout[-2000:]}{ran.stderr[-2000:]}")
+    return failed[0].removeprefix("tests/")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
