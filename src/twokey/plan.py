@@ -118,7 +118,9 @@ def retire_held(case: Case) -> Plan | None:
     """Refuse to retire what is in use by evidence."""
     for key in case.retire:
         if key.id == case.seen.own_key:
-            return case.refuse(Reason.OWN_KEY, f"twokey itself runs with {key.id}. Run it with CURRENT, or as another.")
+            return case.refuse(
+                Reason.OWN_KEY, f"twokey itself runs with {key.id}. Run it with another key before this one is retired."
+            )
         holders = case.holders(key.id)
         if holders:
             return case.refuse(
@@ -159,8 +161,8 @@ def rolled_back(case: Case) -> Plan | None:
     return case.refuse(
         Reason.ROLLED_BACK,
         f"{case.seen.store} holds {case.held}, but its journal says that CURRENT is {said}: somebody wrote the store "
-        f"by hand. If {said} may go, run again for this user with --retire {said}. "
-        f"Otherwise put {said} back into the store.",
+        f"by hand. Put {said} back into the store. Only if nothing uses {said} any more, run again for this user with "
+        f"--retire {said}.",
     )
 
 
@@ -184,9 +186,10 @@ def without_current(case: Case) -> Plan | None:
 
 
 def _starting(case: Case, reason: Reason, rest: tuple[AccessKey, ...]) -> str:
-    becomes = f" {rest[0].id} becomes LAST." if rest else ""
-    gone = f" ({case.held})" if case.held else ""
-    return f"{reason.sentence.rstrip('.')}{gone}.{becomes}"
+    said = (
+        f"The store holds {case.held}, which IAM no longer lists: jobs fail already." if case.held else reason.sentence
+    )
+    return f"{said} {rest[0].id} becomes LAST." if rest else said
 
 
 def foreign(case: Case) -> Plan | None:
@@ -194,11 +197,12 @@ def foreign(case: Case) -> Plan | None:
     if not case.foreign:
         return None
     one = case.foreign[0]
+    it = "it" if len(case.foreign) == 1 else "them"
     return case.need(*case.foreign) or case.refuse(
         Reason.FOREIGN_KEY,
         f"Not twokey's: {'; '.join(case.used(key) for key in case.foreign)}. {case.seen.store} holds "
-        f"{case.held} and the journal does not name {'it' if len(case.foreign) == 1 else 'them'}. Find out who uses "
-        f"it; when it may go, run again for this user with --retire {one.id}.",
+        f"{case.held} and the journal does not name {it}. Find out who uses {it}. If nobody does, run again for this "
+        f"user with --retire {one.id}.",
     )
 
 
@@ -207,7 +211,7 @@ def at_rest(case: Case) -> Plan | None:
     reason = _why_due(case)
     behind = _behind(case)
     instead_of = case.last.id if case.last and _may_be_read(case, case.last) else ""
-    if reason is not None and not instead_of:
+    if reason is not None and not instead_of and set(case.outgoing) <= set(case.going):
         return None
     if behind and case.current and case.current.active:
         return case.conclude(
@@ -257,9 +261,8 @@ def _may_be_read(case: Case, last: AccessKey) -> bool:
 
 
 def _did_not_hold(case: Case, behind: tuple[str, ...]) -> str:
-    if all(case.holds(name) == case.held for name in behind):
-        return "did not hold, as far as the journal knows,"
-    return "did not hold"
+    by_journal = all(case.holds(name) == case.held for name in behind)
+    return "did not, as far as the journal knows, hold" if by_journal else "did not hold"
 
 
 def _retiring(case: Case) -> Plan | None:
@@ -314,7 +317,11 @@ def make_room(case: Case) -> Plan | None:
     for key in case.outgoing:
         if key not in case.going:
             places = ", ".join(case.holders(key.id))
-            return case.refuse(Reason.LAST_HELD, f"{key.id} is to go, and is, or may be, held by {places}.")
+            return case.refuse(
+                Reason.LAST_HELD,
+                f"{key.id} is to go, but is, or may be, held by {places}, and there is no working CURRENT to deliver "
+                "there.",
+            )
     if case.last is None:
         return None
     return barred(case, case.last) or soak(case, case.last)

@@ -31,11 +31,11 @@ def barred(case: Case, last: AccessKey) -> Plan | None:
     given_last = [name for name, given in case.journal.delivered.items() if given.key == last.id]
     if given_last:
         left_out = [name for name in given_last if name not in case.seen.destinations]
-        why = f", and {', '.join(left_out)} is not among this run's destinations" if left_out else ""
+        why = f" ({', '.join(left_out)} is not among this run's destinations)" if left_out else ""
         return case.refuse(
             Reason.LAST_HELD,
-            f"LAST ({last.id}) is what {', '.join(given_last)} was last given{why}. Deliver CURRENT there, or accept "
-            "that whatever still reads it there fails: --ignore-last-use.",
+            f"LAST ({last.id}) is what {', '.join(given_last)} was last given, as far as the journal knows{why}. "
+            "Deliver CURRENT there, or accept that whatever still reads it there fails: --ignore-last-use.",
         )
     if case.now < case.grace_over:
         return case.refuse(
