@@ -11,9 +11,11 @@ from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
 from twokey.emulator import Rule
-from twokey.errors import Conflict, Throttled
+from twokey.errors import Ambiguous, Conflict, NotFound, ServiceError, Throttled, Unreachable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rig import Rig
 
 
@@ -87,3 +89,88 @@ class TestACreation:
         with pytest.raises(Conflict):
             Iam(rig.clients()).create_key("ci", stop)
         assert rig.aws.count("iam:CreateAccessKey") == 1
+
+
+CHANGES: dict[str, Callable[[Iam, str], object]] = {
+    "iam:DeleteAccessKey": lambda iam, key: iam.delete_key("ci", key),
+    "iam:UpdateAccessKey": lambda iam, key: iam.deactivate_key("ci", key),
+}
+REFUSED = {
+    "AccessDenied": "not authorized",
+    "ExpiredToken": "expired",
+    "LimitExceeded": "too much",
+    "NoSuchEntity": "not there",
+    "Throttling": "Rate exceeded",
+}
+
+
+def refusal(operation: str, code: str, nth: int = 1) -> Rule:
+    status = 404 if code == "NoSuchEntity" else 403
+    return Rule(operation, nth=nth, times=None, effect="error_before", status=status, code=code, message=REFUSED[code])
+
+
+def restless(meanwhile: Callable[[], None] = lambda: None) -> Clients:
+    """An AWS edge whose time passes only while it sleeps; ``meanwhile`` happens then."""
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        meanwhile()
+        now[0] += seconds
+
+    return Clients("run", clock=ServiceClock(monotonic=lambda: now[0], sleep=sleep))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+class TestAChangeThatIsRepeated:
+    @pytest.mark.parametrize("effect", ["lost_answer", "error_after", "truncated", "html"])
+    def test_is_done_where_only_the_answer_was_lost(self, rig: Rig, change: str, effect: str) -> None:
+        last, current = rig.settled()
+        rig.aws.weather.add(Rule(change, effect=effect))
+        CHANGES[change](Iam(restless()), last.access_key_id)
+        assert not rig.aws.authenticates(last)
+        assert rig.aws.authenticates(current)
+
+    def test_is_done_where_the_key_is_gone_after_a_lost_answer(self, rig: Rig, change: str) -> None:
+        last, _ = rig.settled()
+        rig.aws.weather.add(Rule(change, effect="reset"))
+        rig.aws.weather.add(refusal(change, "NoSuchEntity", nth=2))
+        assert not CHANGES[change](Iam(restless()), last.access_key_id)
+
+    @pytest.mark.parametrize("code", [code for code in REFUSED if code != "NoSuchEntity"])
+    def test_is_in_doubt_where_a_refusal_follows_a_lost_answer(self, rig: Rig, change: str, code: str) -> None:
+        last, _ = rig.settled()
+        rig.aws.weather.add(Rule(change, effect="lost_answer"))
+        rig.aws.weather.add(refusal(change, code, nth=2))
+        with pytest.raises(Ambiguous, match="may have taken effect"):
+            CHANGES[change](Iam(restless()), last.access_key_id)
+        assert not rig.aws.authenticates(last)
+
+    def test_is_in_doubt_where_no_connection_can_be_made_after_a_lost_answer(self, rig: Rig, change: str) -> None:
+        last, _ = rig.settled()
+        rig.aws.weather.add(Rule(change, effect="lost_answer"))
+        iam = Iam(restless(rig.aws.stop))
+        with pytest.raises(Ambiguous, match="may have taken effect"):
+            CHANGES[change](iam, last.access_key_id)
+
+    @pytest.mark.parametrize("code", [code for code in REFUSED if code != "NoSuchEntity"])
+    def test_is_in_no_doubt_where_the_first_answer_is_a_refusal(self, rig: Rig, change: str, code: str) -> None:
+        last, _ = rig.settled()
+        rig.aws.weather.add(refusal(change, code))
+        with pytest.raises(ServiceError) as caught:
+            CHANGES[change](Iam(restless()), last.access_key_id)
+        assert not isinstance(caught.value, Ambiguous)
+        assert rig.aws.authenticates(last)
+
+    def test_is_in_no_doubt_where_no_connection_can_be_made(self, rig: Rig, change: str) -> None:
+        last, _ = rig.settled()
+        iam = Iam(restless())
+        rig.aws.stop()
+        with pytest.raises(Unreachable):
+            CHANGES[change](iam, last.access_key_id)
+
+
+def test_deactivating_a_key_that_iam_does_not_know_is_an_error(rig: Rig) -> None:
+    last, _ = rig.settled()
+    rig.aws.weather.add(refusal("iam:UpdateAccessKey", "NoSuchEntity"))
+    with pytest.raises(NotFound):
+        Iam(restless()).deactivate_key("ci", last.access_key_id)

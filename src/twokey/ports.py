@@ -56,7 +56,7 @@ class Iam(Protocol):
         ...
 
     def deactivate_key(self, user: str, key_id: str) -> None:
-        """Make a key Inactive."""
+        """Make a key Inactive. Raises ``NotFound`` where IAM does not know it, but not after a lost answer."""
         ...
 
     def delete_key(self, user: str, key_id: str) -> bool:

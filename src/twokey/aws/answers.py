@@ -209,6 +209,20 @@ def call(action: str, resource: str, send: Callable[[], Any], *, effect: bool = 
     raise failure
 
 
+def in_doubt(failure: ServiceError) -> Ambiguous:
+    """Return what the last answer to a repeated change means where the answer to an earlier attempt was lost.
+
+    It speaks of the last attempt alone: the earlier one may have taken effect.
+    """
+    if isinstance(failure, Ambiguous):
+        return failure
+    return Ambiguous(
+        f"An answer was lost, and repeating the request did not help: {failure.message}",
+        state="It may have taken effect.",
+        remedy=f"{failure.remedy} Run again: the next run finds out and goes on.".strip(),
+    )
+
+
 def code_of(error: Exception) -> str:
     """Return AWS's error code, or the empty string where there was no error answer."""
     return _parts(error)[0] if isinstance(error, boto.ClientError) else ""

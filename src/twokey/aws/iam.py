@@ -9,7 +9,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from twokey.aws.answers import call
+from twokey.aws.answers import call, in_doubt
 from twokey.aws.pace import Pacer
 from twokey.aws.simulator import verdict
 from twokey.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
@@ -39,6 +39,10 @@ PAUSES = (0.4, 0.8, 1.6)
 
 def _nothing() -> None:
     """Do nothing: what happens before a request unless its caller wants more."""
+
+
+class _GoneMeanwhile(NotFound):
+    """The answer to a change was lost, and its repetition found nothing to change."""
 
 
 class Iam:
@@ -88,10 +92,12 @@ class Iam:
         return _access_key(key), Credential(key["AccessKeyId"], key["SecretAccessKey"])
 
     def deactivate_key(self, user: str, key_id: str) -> None:
-        """Make a key Inactive (iam:UpdateAccessKey)."""
-        self._repeat(
-            "update_access_key", "iam:UpdateAccessKey", user, UserName=user, AccessKeyId=key_id, Status="Inactive"
-        )
+        """Make a key Inactive (iam:UpdateAccessKey); one that goes away meanwhile is fine."""
+        wanted = {"UserName": user, "AccessKeyId": key_id, "Status": "Inactive"}
+        try:
+            self._repeat("update_access_key", "iam:UpdateAccessKey", user, **wanted)
+        except _GoneMeanwhile:
+            return
 
     def delete_key(self, user: str, key_id: str) -> bool:
         """Delete a key (iam:DeleteAccessKey); return False where IAM says that there is no such key.
@@ -157,18 +163,25 @@ class Iam:
             parameters["Marker"] = page["Marker"]
 
     def _repeat(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
-        """Send a request whose repetition does no harm, until it is answered."""
+        """Send a request whose repetition does no harm, until it is answered.
 
-        def send() -> Any:
-            return self._patiently(lambda: self._once(operation, action, resource, **parameters), PATIENCE)
-
-        for pause in PAUSES:
+        Of a change, every error but ``Ambiguous`` proves that no attempt had an effect; but for ``NotFound``, which
+        is IAM's word about the present, and ``_GoneMeanwhile`` after an answer was lost.
+        """
+        effect, doubtful = action not in _READS, False
+        for pause in (*PAUSES, None):
             try:
-                return send()
-            except (Ambiguous, Unreachable):
-                # Spread apart what would otherwise come back at the same moment.
-                self._clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
-        return send()
+                return self._patiently(lambda: self._once(operation, action, resource, **parameters), PATIENCE)
+            except ServiceError as error:
+                failure = error
+            doubtful = effect and (doubtful or isinstance(failure, Ambiguous))
+            if pause is None or not isinstance(failure, (Ambiguous, Unreachable)):
+                break
+            # Spread apart what would otherwise come back at the same moment.
+            self._clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
+        if doubtful and isinstance(failure, NotFound):
+            raise _GoneMeanwhile(failure.message)
+        raise in_doubt(failure) if doubtful else failure
 
     def _patiently(self, send: Callable[[], Any], patience: float, just_before: Callable[[], None] = _nothing) -> Any:
         """Send at the learned pace, and again after each throttling answer, for ``patience`` seconds."""

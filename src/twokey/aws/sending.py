@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
-from twokey.aws.answers import call
+from twokey.aws.answers import call, in_doubt
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
 
@@ -52,7 +52,7 @@ class Sender:
             unanswered += isinstance(failure, (Ambiguous, Unreachable))
             again = isinstance(failure, (Ambiguous, Unreachable, Throttled)) and unanswered < ATTEMPTS
             if not again or clock.monotonic() + pause > deadline:
-                raise _in_doubt(failure) if doubtful else failure
+                raise in_doubt(failure) if doubtful else failure
             # Spread apart what would otherwise come back at the same moment.
             clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -68,13 +68,3 @@ class Sender:
             return call(f"{self._service}:{operation}", resource, ask, effect=effect, secret=secret), None
         except ServiceError as error:
             return None, error
-
-
-def _in_doubt(failure: ServiceError) -> Ambiguous:
-    if isinstance(failure, Ambiguous):
-        return failure
-    return Ambiguous(
-        f"An answer was lost, and the repeated request was refused: {failure.message}",
-        state="It may have taken effect.",
-        remedy=failure.remedy or "Run again: the next run finds out and goes on.",
-    )
