@@ -7,6 +7,7 @@ status proves that it did not; no connection proves it too; everything else prov
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ _UNKNOWN_KEY = {
 }
 _WRONG_SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "AuthFailure"}
 _ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
-_NOTHING_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError, boto.SSLError)
+_NOTHING_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
 _NO_CREDENTIALS = (
     boto.NoCredentialsError,
     boto.PartialCredentialsError,
@@ -136,6 +137,12 @@ def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
             state="Nothing was called.",
             remedy="Set AWS_DEFAULT_REGION, or a region in the profile.",
         )
+    if _wrong_certificate(error):
+        return Unreachable(
+            f"{asked.action}: no connection: {asked.first_line(error)}",
+            state="The request was not sent.",
+            remedy="Where a proxy looks into TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL.",
+        )
     if isinstance(error, _NOTHING_SENT):
         return Unreachable(
             f"{asked.action}: no connection: {asked.first_line(error)}",
@@ -145,6 +152,16 @@ def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
     if isinstance(error, (boto.ParamValidationError, boto.UnknownServiceError, boto.InvalidRegionError)):
         return Rejected(f"{asked.action}: {asked.first_line(error)}", state="The request was not sent.")
     return None
+
+
+def _wrong_certificate(error: Exception) -> bool:
+    """Say whether TLS failed over the other side's certificate: that ends the handshake, before anything is sent.
+
+    Any other error of TLS may also befall the answer. Python and urllib3 each have an error of this name.
+    """
+    inner = error.kwargs.get("error") if isinstance(error, boto.SSLError) else None
+    causes = (inner, *getattr(inner, "args", ()))
+    return any(isinstance(one, ssl.CertificateError) or type(one).__name__ == "CertificateError" for one in causes)
 
 
 def _from_answer(error: boto.ClientError, asked: _Call) -> ServiceError:
