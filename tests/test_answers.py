@@ -10,6 +10,8 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from twokey.aws.answers import LONGEST_QUOTE, call, translate
+from twokey.aws.clients import Clients
+from twokey.aws.iam import Iam
 from twokey.emulator import Rule
 from twokey.errors import (
     AccessDenied,
@@ -24,6 +26,8 @@ from twokey.errors import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rig import Rig
 
 
@@ -50,6 +54,14 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
         (answer("502", status=502), Ambiguous),
         (answer("403", "You are not authorized to do this.", status=403), Ambiguous),
         (answer("", status=404), Ambiguous),
+        (answer("RequestTimeout", status=408), Ambiguous),
+        (answer("RequestExpired"), BadCredentials),
+        (answer("MissingAuthenticationToken", status=403), BadCredentials),
+        (boto.ConfigParseError(path="config"), Rejected),
+        (boto.EndpointProviderError(msg="x"), Rejected),
+        (boto.ParamValidationError(report="x"), Rejected),
+        (boto.LoginRefreshRequired(), BadCredentials),
+        (boto.SSLError(endpoint_url="https://x", error=OSError("bad record")), Ambiguous),
         (answer("ServiceUnavailable", status=503), Ambiguous),
         (boto.EndpointConnectionError(endpoint_url="http://x"), Unreachable),
         (boto.ConnectTimeoutError(endpoint_url="http://x"), Unreachable),
@@ -64,6 +76,48 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
 )
 def test_each_answer_says_whether_the_effect_took_place(error: Exception, kind: type[ServiceError]) -> None:
     assert type(translate(error, action="iam:CreateAccessKey", resource="ci")) is kind
+
+
+NOT_ALLOWED = "User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateAccessKey on resource: user ci "
+SAID = {
+    "no answer came in time": boto.ReadTimeoutError(endpoint_url="https://x"),
+    "the connection broke": boto.ConnectionClosedError(endpoint_url="https://x"),
+    "cut off, or is not AWS's": ResponseParserError("x"),
+    "TLS failed": boto.SSLError(endpoint_url="https://x", error=OSError("x")),
+    "Check this machine's clock": answer("RequestExpired", "Request has expired."),
+    "removed the Authorization header": answer("MissingAuthenticationToken", "Missing Authentication Token", 403),
+    "enabled the region": answer("InvalidClientTokenId", "The security token included is invalid.", 403),
+    "share its rate of requests": answer("Throttling", "Rate exceeded"),
+    "AWS refused it: it had no effect": answer("LimitExceeded", "Cannot exceed quota", 409),
+    "Unable to parse config file: config": boto.ConfigParseError(path="config"),
+    "Unknown parameter in input": boto.ParamValidationError(report="Unknown parameter in input"),
+    "the service control policy denies it explicitly": answer(
+        "AccessDenied", f"{NOT_ALLOWED}with an explicit deny in a service control policy", 403
+    ),
+    "Allow iam:CreateAccessKey in the permissions boundary as well": answer(
+        "AccessDenied", f"{NOT_ALLOWED}because no permissions boundary allows the iam:CreateAccessKey action", 403
+    ),
+    "Allow iam:CreateAccessKey on it for the principal": answer(
+        "AccessDenied", f"{NOT_ALLOWED}because no identity-based policy allows the iam:CreateAccessKey action", 403
+    ),
+}
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_what_is_said_points_to_what_is_wrong(words: str) -> None:
+    said = str(translate(SAID[words], action="iam:CreateAccessKey", resource="ci"))
+    assert words.lower() in said.lower()
+
+
+def test_a_configuration_that_cannot_be_read_leaves_no_call_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with pytest.raises(Rejected, match="Unable to parse config file") as caught:
+        Iam(Clients("run")).create_key("ci")
+    assert caught.value.state == "The request was not sent."
 
 
 def test_a_denial_names_the_permission_and_the_resource_that_aws_names() -> None:

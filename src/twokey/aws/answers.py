@@ -6,18 +6,18 @@ status proves that it did not; no connection proves it too; everything else prov
 
 from __future__ import annotations
 
-import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 
 from twokey.aws import origin
+from twokey.aws.credentials import NO_CREDENTIALS, about_credentials, none_usable
+from twokey.aws.denials import denied
 from twokey.errors import (
-    AccessDenied,
     Ambiguous,
-    BadCredentials,
     NotFound,
     Rejected,
     ServiceError,
@@ -41,31 +41,33 @@ _THROTTLED = {
     "SlowDown",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
-_EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
-_UNKNOWN_KEY = {
-    "InvalidClientTokenId",
-    "UnrecognizedClientException",
-    "InvalidAccessKeyId",
-    "MissingAuthenticationToken",
-}
-_WRONG_SIGNATURE = {"SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature", "AuthFailure"}
 _ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
 _NOTHING_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
-_NO_CREDENTIALS = (
-    boto.NoCredentialsError,
-    boto.PartialCredentialsError,
-    boto.CredentialRetrievalError,
-    boto.TokenRetrievalError,
-    boto.UnauthorizedSSOTokenError,
-    boto.SSOTokenLoadError,
-    boto.ProfileNotFound,
+_WRONG_CONFIGURATION = (
+    boto.ConfigParseError,
+    boto.ConfigNotFound,
+    boto.InvalidConfigError,
+    boto.BaseEndpointResolverError,
+    boto.EndpointProviderError,
+    boto.InvalidEndpointConfigurationError,
+    boto.InvalidProxiesConfigError,
+    boto.MissingDependencyException,
+    boto.InvalidRegionError,
+    boto.UnknownServiceError,
 )
+"""What botocore finds out before it sends anything."""
+_BROKEN = {
+    boto.ReadTimeoutError: "no answer came in time.",
+    boto.ConnectionClosedError: "the connection broke before the answer was there.",
+    boto.ResponseStreamingError: "the connection broke in the middle of the answer.",
+    boto.SSLError: "TLS failed; a proxy that looks into it may be in the way.",
+    ResponseParserError: "the answer cannot be read; it was cut off, or is not AWS's.",
+    KeyError: "the answer cannot be read; it was cut off, or is not AWS's.",
+}
+TIMED_OUT = 408
+"""The HTTP status for a request that did not arrive whole in time (RFC 9110): whose fault it was, nobody can tell."""
 LONGEST_QUOTE = 300
 """Characters of what a service said that a message may repeat."""
-_WANTED = re.compile(
-    r"not authorized to perform:? (?P<action>[a-z0-9-]+:\w+)(?: on resource: (?P<resource>.+?))?"
-    r"(?= because|$|\.$| with an)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class _Call:
 
     @property
     def name(self) -> str:
-        return f"{self.action} on {self.resource}"
+        return f"{self.action} on {self.resource}" if self.resource else self.action
 
     def unclear(self, said: str, first: str = "") -> Ambiguous:
         """Return the error for an answer that is missing or proves nothing; ``first`` is what to do first."""
@@ -119,39 +121,50 @@ def translate(error: Exception, *, action: str, resource: str, effect: bool = Tr
         return _from_answer(error, asked)
     if isinstance(error, origin.NotFromAws):
         return asked.not_from_aws(error.status)
-    # Only the kind is told: the text may quote the answer.
-    return _unsent(error, asked) or asked.unclear(f"no clear answer ({type(error).__name__}).")
+    # Not in the error's own words: they may quote the answer.
+    said = next((words for kind, words in _BROKEN.items() if isinstance(error, kind)), "")
+    return _unsent(error, asked) or asked.unclear(said or f"no clear answer ({type(error).__name__}).")
+
+
+def unusable(error: Exception, what: str) -> ServiceError:
+    """Return what an error means that kept ``what`` (such as a client) from being made, so that nothing was sent."""
+    asked = _Call(what, "", effect=False, secret="")
+    return _unsent(error, asked) or _misconfigured(asked.first_line(error), asked)
+
+
+def _misconfigured(said: str, asked: _Call) -> Rejected:
+    return Rejected(
+        f"{asked.action}: {said}",
+        state="The request was not sent.",
+        remedy="Check the AWS configuration: AWS_CONFIG_FILE, AWS_PROFILE, the region, proxies and AWS_ENDPOINT_URL.",
+    )
 
 
 def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
     """Return what an error means that proves that the request was not sent; None for any other."""
-    if isinstance(error, _NO_CREDENTIALS):
-        return BadCredentials(
-            f"No usable AWS credentials: {asked.first_line(error)}",
-            state="Nothing was called.",
-            remedy="Give them where the AWS SDKs look: AWS_PROFILE, the environment, or a role.",
-        )
+    if isinstance(error, NO_CREDENTIALS):
+        return none_usable(asked.first_line(error))
     if isinstance(error, boto.NoRegionError):
         return Rejected(
             "No AWS region is set.",
-            state="Nothing was called.",
+            state="The request was not sent.",
             remedy="Set AWS_DEFAULT_REGION, or a region in the profile.",
         )
-    if _wrong_certificate(error):
-        return Unreachable(
-            f"{asked.action}: no connection: {asked.first_line(error)}",
-            state="The request was not sent.",
-            remedy="Where a proxy looks into TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL.",
-        )
-    if isinstance(error, _NOTHING_SENT):
-        return Unreachable(
-            f"{asked.action}: no connection: {asked.first_line(error)}",
-            state="The request was not sent.",
-            remedy="Check the network, proxy settings and AWS_ENDPOINT_URL, then run again.",
-        )
-    if isinstance(error, (boto.ParamValidationError, boto.UnknownServiceError, boto.InvalidRegionError)):
-        return Rejected(f"{asked.action}: {asked.first_line(error)}", state="The request was not sent.")
+    if isinstance(error, _NOTHING_SENT) or _wrong_certificate(error):
+        return _unreachable(error, asked)
+    if isinstance(error, _WRONG_CONFIGURATION):
+        return _misconfigured(asked.first_line(error), asked)
+    if isinstance(error, boto.ParamValidationError):
+        return Rejected(f"{asked.name}: {asked.quoted(str(error))}", state="The request was not sent.")
     return None
+
+
+def _unreachable(error: Exception, asked: _Call) -> Unreachable:
+    remedy = "Check the network, proxy settings and AWS_ENDPOINT_URL, then run again."
+    if isinstance(error, boto.SSLError):
+        remedy = "Where a proxy looks into TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL."
+    said = f"{asked.action}: no connection: {asked.first_line(error)}"
+    return Unreachable(said, state="The request was not sent.", remedy=remedy)
 
 
 def _wrong_certificate(error: Exception) -> bool:
@@ -168,39 +181,25 @@ def _from_answer(error: boto.ClientError, asked: _Call) -> ServiceError:
     code, message, status = _parts(error)
     if not origin.is_error_code(code):
         return asked.not_from_aws(status)
-    proof = _about_credentials(code, asked.quoted(message)) or _about_the_call(code, message, status, asked)
+    proof = about_credentials(code, asked.quoted(message)) or _about_the_call(code, message, status, asked)
     if proof:
         return proof
-    if status >= 500 or status < 400:
+    if status >= 500 or status < 400 or status == TIMED_OUT:
         return asked.unclear(f"AWS answered {status} {code}.")
-    return Rejected(f"{asked.name}: {asked.quoted(message)} ({code}).")
+    return Rejected(f"{asked.name}: {asked.quoted(message)} ({code}).", state="AWS refused it: it had no effect.")
 
 
 def _about_the_call(code: str, message: str, status: int, asked: _Call) -> ServiceError | None:
     if code in _THROTTLED:
-        return Throttled(f"{asked.action}: AWS asks to slow down ({code}).")
+        return Throttled(
+            f"{asked.name}: AWS asks to slow down ({code}), and did so until twokey gave up.",
+            state="It had no effect.",
+            remedy="Run again later: all programs of the account share its rate of requests.",
+        )
     if code in _DENIED or (status == 403 and "not authorized" in message):
-        return _denied(asked, message)
+        return denied(asked.action, asked.resource or "*", message, asked.quoted)
     if code in _ABSENT:
         return NotFound(f"{asked.name}: {asked.quoted(message) or 'it is not there.'}")
-    return None
-
-
-def _about_credentials(code: str, message: str) -> BadCredentials | None:
-    if code in _EXPIRED:
-        return BadCredentials(
-            f"The AWS credentials have expired ({code}).", remedy="Renew the session (sign in again), then run again."
-        )
-    if code in _UNKNOWN_KEY:
-        return BadCredentials(
-            f"AWS does not know the credentials ({code}).",
-            remedy="They may be deleted, Inactive, of another partition, or too fresh. Check AWS_PROFILE.",
-        )
-    if code in _WRONG_SIGNATURE:
-        return BadCredentials(
-            f"AWS refuses the signature ({code}): {message}",
-            remedy="Check this machine's clock (it must be right to 5 minutes) and the secret key.",
-        )
     return None
 
 
@@ -250,16 +249,3 @@ def _parts(error: boto.ClientError) -> tuple[str, str, int]:
     body = answer.get("Error", {})
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return str(body.get("Code", "")), str(body.get("Message", "")), status
-
-
-def _denied(asked: _Call, message: str) -> AccessDenied:
-    named = _WANTED.search(message)
-    if named:
-        return AccessDenied(named["action"], asked.quoted(named["resource"] or asked.resource))
-    if "KMS" in message or "kms" in message:
-        return AccessDenied(
-            "kms:Decrypt or kms:GenerateDataKey",
-            f"the KMS key of {asked.resource}",
-            remedy="Allow both on that key for the principal that runs twokey, and see that the key is enabled.",
-        )
-    return AccessDenied(asked.action, asked.resource)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
-from twokey.errors import BadCredentials, Rejected
+from twokey.errors import BadCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ class Clients:
         try:
             credentials = self.session.get_credentials()
         except Exception as error:  # noqa: BLE001  botocore raises many kinds here, all of them about credentials
-            raise translate(error, action="credentials", resource="the AWS profile", effect=False) from None
+            raise translate(error, action="Getting AWS credentials", resource="", effect=False) from None
         if credentials is None:
             raise BadCredentials(
                 "No AWS credentials were found.",
@@ -84,12 +84,10 @@ class Clients:
             if key not in self._clients:
                 try:
                     self._clients[key] = self._make(service, region, once=once)
-                except ValueError as error:
-                    raise Rejected(
-                        f"No client for {service} can be made: {error}.",
-                        state="Nothing was called.",
-                        remedy="Check the region and AWS_ENDPOINT_URL.",
-                    ) from None
+                except Exception as error:  # noqa: BLE001  of many kinds, and all before anything is sent
+                    from twokey.aws.answers import unusable
+
+                    raise unusable(error, f"Making a client for {service}") from None
             return self._clients[key]
 
     def _make(self, service: str, region: str | None, *, once: bool) -> botocore.client.BaseClient:

@@ -147,7 +147,7 @@ class Iam:
 
     def _principal(self) -> str | None:
         sts = self._clients.client("sts")
-        arn: str = call("sts:GetCallerIdentity", "oneself", sts.get_caller_identity, effect=False)["Arn"]
+        arn: str = call("sts:GetCallerIdentity", "", sts.get_caller_identity, effect=False)["Arn"]
         if ":assumed-role/" in arn:
             name = arn.split("/")[1]
             role: str = self._once("get_role", "iam:GetRole", name, RoleName=name)["Role"]["Arn"]

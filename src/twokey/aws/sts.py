@@ -23,7 +23,7 @@ class Sts:
         """Return account and ARN of twokey itself; raises ``BadCredentials`` and the other service errors."""
         answer = call(
             "sts:GetCallerIdentity",
-            "oneself",
+            "",
             lambda: self._clients.client("sts").get_caller_identity(),
             effect=False,
         )
