@@ -6,7 +6,8 @@ READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CLIENTS := .venv-clients
-.PHONY: help demo test lint check format prove break bench clients wheel lock clean
+MUTANTS := .venv-mutants
+.PHONY: help demo test lint check format prove break mutants bench clients wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -34,6 +35,9 @@ prove: $(READY) ## every fault at every step, two and three runners at once; see
 break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
 	@$(BIN)/python scripts/break_rules.py $(ARGS)
 
+mutants: $(MUTANTS)/.ready ## change plan.py, rest.py and policy.py in every small way; the tests must notice (about 8 minutes)
+	@$(MUTANTS)/bin/python scripts/mutants.py
+
 clients: $(CLIENTS)/.ready ## the AWS CLI, a client that nobody here wrote, for the tests that use it
 
 wheel: $(READY) ## build the package, install it into an empty environment, run it there
@@ -47,9 +51,12 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-emit-index-url --no-emit-find-links --extra emulator --group dev pyproject.toml -o requirements/dev.txt
 	echo awscli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
+	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
+		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+		-c requirements/dev.txt - -o requirements/mutants.txt
 
 clean: ## remove all that was made
-	rm -rf $(VENV) $(CLIENTS) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) $(MUTANTS) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -62,4 +69,9 @@ $(READY): requirements/dev.txt pyproject.toml
 $(CLIENTS)/.ready: requirements/clients.txt
 	@$(PYTHON) -m venv $(CLIENTS)
 	@$(CLIENTS)/bin/pip install --quiet --require-hashes --requirement requirements/clients.txt
+	@touch $@
+
+$(MUTANTS)/.ready: requirements/mutants.txt
+	@$(PYTHON) -m venv $(MUTANTS)
+	@$(MUTANTS)/bin/pip install --quiet --require-hashes --requirement requirements/mutants.txt
 	@touch $@

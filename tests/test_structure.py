@@ -25,6 +25,7 @@ PURE = {
     "ports",
     "reasons",
     "removal",
+    "rest",
     "roles",
 }
 """They decide and do nothing else: no I/O, no clock, no service."""

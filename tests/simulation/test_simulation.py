@@ -12,7 +12,7 @@ from simulation.prove import PLACES, enumerate_state, identifier, parse, table
 from simulation.runners import schedule
 from simulation.states import STATES
 from simulation.world import FAULTS, Iam, Place
-from twokey import apply, plan, removal, roles
+from twokey import apply, plan, removal, rest, roles
 from twokey.apply import Apply
 from twokey.errors import Ambiguous
 from twokey.model import Intent
@@ -60,6 +60,7 @@ def test_a_history_can_be_repeated_by_its_id_and_is_shown_as_a_table() -> None:
 
 def _never_barred(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan, "barred", lambda _case, _last: None)
+    patch.setattr(rest, "barred", lambda _case, _last: None)
     patch.setattr(plan, "at_rest", lambda _case: None)
     patch.setattr(plan, "RULES", tuple(rule for rule in plan.RULES if rule.__name__ != "at_rest"))
 
@@ -110,10 +111,12 @@ def _oldest_removed(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(plan, "sort", sort)
     patch.setattr(plan, "barred", lambda _case, _last: None)
+    patch.setattr(rest, "barred", lambda _case, _last: None)
 
 
 def _no_soak(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(plan, "soak", lambda _case, *_keys: None)
+    patch.setattr(rest, "soak", lambda _case, *_keys: None)
     patch.setattr(removal, "soak", lambda _case, *_keys: None)
 
 
