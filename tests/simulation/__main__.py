@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from simulation.prove import parse, prove, table
+from simulation.prove import Proof, parse, prove, table
 from simulation.runners import race
+from simulation.states import BLIND, HASTE
+from simulation.world import MORE_FAULTS
 
 
 def main() -> int:
@@ -20,15 +22,10 @@ def main() -> int:
     if asked.repeat:
         print(table(*parse(asked.repeat)))
         return 0
-    proof = prove(asked.faults, asked.workers)
-    print(
-        f"{proof.histories:,} histories with up to {asked.faults} faults: {len(proof.violations)} violations, "
-        f"{proof.seconds:.0f} s on {asked.workers} processes."
-    )
-    for found, what in proof.violations[:5]:
-        print(f"  {what}\n    repeat it: make prove ARGS='--repeat \"{found}\"'")
-    if proof.violations:
-        print(table(*parse(proof.violations[0][0])))
+    broken = _show(prove(asked.faults, asked.workers), f"up to {asked.faults} faults", asked.workers)
+    for weather in (HASTE, BLIND):
+        proof = prove(asked.faults - 1, asked.workers, weather, MORE_FAULTS)
+        broken += _show(proof, f"up to {asked.faults - 1} faults{weather}", asked.workers)
     races = race(asked.schedules, asked.workers)
     print(
         f"{races.histories:,} schedules of two and three runners: {len(races.violations)} violations, "
@@ -36,7 +33,21 @@ def main() -> int:
     )
     for found, what in races.violations[:5]:
         print(f"  {found}: {what}")
-    return 1 if proof.violations or races.violations else 0
+    return 1 if broken or races.violations else 0
+
+
+def _show(proof: Proof, what: str, workers: int) -> int:
+    """Print what an enumeration found; return the number of violations."""
+    print(
+        f"{proof.histories:,} histories with {what}: {len(proof.violations)} violations, "
+        f"{proof.seconds:.0f} s on {workers} processes.",
+        flush=True,
+    )
+    for found, broken in proof.violations[:5]:
+        print(f"  {broken}\n    repeat it: make prove ARGS='--repeat \"{found}\"'")
+    if proof.violations:
+        print(table(*parse(proof.violations[0][0])))
+    return len(proof.violations)
 
 
 if __name__ == "__main__":

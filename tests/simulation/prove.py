@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from simulation.play import Found, Milestone, play
-from simulation.states import STATES
+from simulation.states import BLIND, HASTE, STATES
 from simulation.world import FAULTS
 
 PLACES = (1, 2, 3)
@@ -37,13 +37,15 @@ def identifier(name: str, places: int, faults: Faults) -> str:
 def parse(text: str) -> tuple[str, int, Faults]:
     """Read an id; raises ``ValueError`` where it is none."""
     name, places, faults = text.rsplit("/", 2)
-    if name not in STATES:
+    if name.removesuffix(BLIND).removesuffix(HASTE) not in STATES:
         raise ValueError(f"no state is called {name!r}; there are: {', '.join(STATES)}")
     pairs = (part.split("=", 1) for part in faults.split(",") if part)
     return name, int(places), {int(number): fault for number, fault in pairs}
 
 
-def enumerate_state(name: str, places: int, depth: int, first: int = 0, step: int = 1) -> Proof:
+def enumerate_state(
+    name: str, places: int, depth: int, first: int = 0, step: int = 1, kinds: tuple[str, ...] = FAULTS
+) -> Proof:
     """Play every history of one state with up to ``depth`` faults.
 
     ``first`` and ``step`` choose a share of the branches at the root, so that several processes share the work.
@@ -53,19 +55,21 @@ def enumerate_state(name: str, places: int, depth: int, first: int = 0, step: in
     effects = _play(proof, name, places, {}, None, milestones)
     if first:
         proof.histories -= 1  # the history without a fault belongs to the first share
-    for number, fault in [(number, fault) for number in range(effects) for fault in FAULTS][first::step]:
-        _branch(proof, name, places, {number: fault}, depth, _latest(milestones, number))
+    for number, fault in [(number, fault) for number in range(effects) for fault in kinds][first::step]:
+        _branch(proof, name, places, {number: fault}, depth, _latest(milestones, number), kinds)
     return proof
 
 
-def _branch(proof: Proof, name: str, places: int, faults: Faults, depth: int, begin: Milestone) -> None:
+def _branch(
+    proof: Proof, name: str, places: int, faults: Faults, depth: int, begin: Milestone, kinds: tuple[str, ...]
+) -> None:
     milestones: list[Milestone] = []
     effects = _play(proof, name, places, faults, begin, milestones)
     if len(faults) >= depth:
         return
     for number in range(max(faults) + 1, effects):
-        for fault in FAULTS:
-            _branch(proof, name, places, {**faults, number: fault}, depth, _latest(milestones, number))
+        for fault in kinds:
+            _branch(proof, name, places, {**faults, number: fault}, depth, _latest(milestones, number), kinds)
 
 
 def _latest(milestones: list[Milestone], number: int) -> Milestone:
@@ -84,11 +88,16 @@ def _play(
         return 0
 
 
-def prove(depth: int, workers: int) -> Proof:
-    """Enumerate every state with one, two and three places, on several processes."""
+def prove(depth: int, workers: int, weather: str = "", kinds: tuple[str, ...] = FAULTS) -> Proof:
+    """Enumerate every state with one, two and three places, on several processes; ``weather`` is a state's suffix."""
     began = time.monotonic()
     shares = 4
-    work = [(name, places, depth, share, shares) for name in STATES for places in PLACES for share in range(shares)]
+    work = [
+        (name + weather, places, depth, share, shares, kinds)
+        for name in STATES
+        for places in PLACES
+        for share in range(shares)
+    ]
     whole = Proof()
     with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
         for part in pool.map(_one, work):
@@ -99,7 +108,7 @@ def prove(depth: int, workers: int) -> Proof:
     return whole
 
 
-def _one(work: tuple[str, int, int, int, int]) -> Proof:
+def _one(work: tuple[str, int, int, int, int, tuple[str, ...]]) -> Proof:
     return enumerate_state(*work)
 
 

@@ -18,11 +18,9 @@ from simulation.judge import Violation, at_the_end, judging
 from simulation.play import Found, one_run, virtual_leases
 from simulation.prove import Proof
 from simulation.states import STATES, initial
-from simulation.world import Killed, World, copy_of
+from simulation.world import Change, Killed, World, copy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from twokey.policy import Policy
 
 PAUSES = (0.0, 0.0, 0.0, 1.0, 40.0, 200.0)
@@ -69,7 +67,7 @@ class Shared(World):
     baton: Baton | None = None
     choose: random.Random | None = None
 
-    def effect(self, run: str, what: str, key_id: str, change: Callable[[], None]) -> None:
+    def effect(self, run: str, what: str, key_id: str, change: Change) -> None:
         """Hand over, let time pass perhaps, and act when it is this runner's turn again.
 
         ``CreateAccessKey`` leaves at once after the lease was looked at: IAM knows no fence, so a process that stands

@@ -91,10 +91,18 @@ STATES: dict[str, tuple[Callable[[], World], Policy]] = {
 """Name -> (world, policy). Every one is run with one, two and three destinations."""
 
 
+HASTE = ", in haste"
+"""Lists lag, and the next run follows at once."""
+BLIND = ", in haste on a store without conditions"
+"""The same, and the store knows no conditional write."""
+
+
 def initial(name: str, places: int) -> tuple[World, Policy]:
     """Return a state with that many destinations: the store, one that tells what it holds, one that does not."""
-    make, policy = STATES[name]
+    make, policy = STATES[name.removesuffix(BLIND).removesuffix(HASTE)]
     world = make()
+    world.hasty = name.endswith((HASTE, BLIND))
+    world.conditional = not name.endswith(BLIND)
     for other in ("second", "third")[: places - 1]:
         world.places[other] = world.places["store"] if world.places["store"] in world.keys else ""
     if places == 3:

@@ -6,12 +6,13 @@ wrong in one of the ways of ``FAULTS``. A judge looks at the world after every e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.errors import Ambiguous, Conflict, Rejected
+from twokey.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
 from twokey.model import (
     AccessKey,
     CannotTell,
@@ -25,13 +26,16 @@ from twokey.model import (
     Record,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 START = datetime(2026, 6, 1, tzinfo=UTC)
 USER = MachineUser("ci", "/machine-users/", "AIDACI", "123456789012", "arn:aws:iam::123456789012:user/machine-users/ci")
 FAULTS = ("refused", "lost", "killed before", "killed after")
 """No effect, proved by the answer; the effect without its answer; the process dead before or after the effect."""
+MORE_FAULTS = (*FAULTS, "late", "unknown")
+"""The effect some time after the run has given up on it; IAM's word that there is no such key, while there is."""
+LATE = timedelta(seconds=20)
+LAG = timedelta(seconds=9)
+"""Together they are shorter than the time that the protocol gives a list to settle."""
+Change = Callable[["World"], None]
 
 
 class Killed(BaseException):
@@ -65,7 +69,10 @@ class Step:
 
 @dataclass(slots=True)
 class World:
-    """The state of everything, and the faults that are to come."""
+    """The state of everything, and the faults that are to come.
+
+    ``hasty``: lists lag, and the next run follows at once. ``late``: what was sent and has not taken place yet.
+    """
 
     faults: dict[int, str] = field(default_factory=dict)
     judge: Callable[[World, str, str], None] = lambda _world, _what, _key: None
@@ -74,7 +81,13 @@ class World:
     places: dict[str, str] = field(default_factory=dict)
     telling: dict[str, bool] = field(default_factory=dict)
     journal: str = ""
-    revision: int = 0
+    journal_revision: int = 0
+    credential_revision: int = 0
+    conditional: bool = True
+    hasty: bool = False
+    calm_runs: int = 0
+    gone: dict[str, tuple[Key, datetime]] = field(default_factory=dict)
+    late: list[tuple[datetime, str, str, Change]] = field(default_factory=list)
     effects: int = 0
     made: int = 0
     run: str = ""
@@ -83,16 +96,19 @@ class World:
     steps: list[Step] = field(default_factory=list)
     recording: bool = False
 
-    def effect(self, run: str, what: str, key_id: str, change: Callable[[], None]) -> None:
+    def effect(self, run: str, what: str, key_id: str, change: Change) -> None:
         """Let an effect take place, or not, and have it judged."""
         if run in self.dead:
             raise Killed
+        self.arrive()
         number, self.effects = self.effects, self.effects + 1
         fault = self.faults.get(number, "")
-        if fault not in ("refused", "killed before"):
-            change()
-            self.note_holders()
-            self.judge(self, what, key_id)
+        if fault == "late" and what == "lease" and not self.conditional:
+            fault = "lost"  # outside of what is proved: nothing keeps others away until it arrives
+        if fault == "late":
+            self.late.append((self.now + LATE, what, key_id, change))
+        elif fault not in ("refused", "killed before") and not (fault == "unknown" and what == "delete"):
+            self._take_place(what, key_id, change)
         if self.recording:
             self.steps.append(Step(number, run, f"{what} {key_id}".strip(), fault, self.show()))
         if fault.startswith("killed"):
@@ -100,8 +116,36 @@ class World:
             raise Killed
         if fault == "refused":
             raise Rejected(f"{what}: refused")
-        if fault == "lost":
+        if fault in ("lost", "late"):
             raise Ambiguous(f"{what}: no answer")
+
+    def _take_place(self, what: str, key_id: str, change: Change) -> None:
+        change(self)
+        self.note_holders()
+        self.judge(self, what, key_id)
+
+    def arrive(self) -> None:
+        """Let what was sent long ago take place."""
+        while self.late and self.late[0][0] <= self.now:
+            due, what, key_id, change = self.late.pop(0)
+            present, self.now = self.now, due
+            try:
+                self._take_place(what, key_id, change)
+            except Conflict:
+                continue
+            finally:
+                self.now = present
+            if self.recording:
+                self.steps.append(Step(self.effects, "", f"{what} {key_id}, late".strip(), "", self.show()))
+
+    def listed(self) -> list[Key]:
+        """Return the keys that IAM's list shows now."""
+        self.arrive()
+        if not self.hasty:
+            return list(self.keys.values())
+        since = self.now - LAG
+        gone = [key for key, deleted in self.gone.values() if deleted > since and key.created <= since]
+        return [*gone, *(key for key in self.keys.values() if key.created <= since)]
 
     def note_holders(self) -> None:
         """Remember until when each key was held by any place: jobs may have read it there."""
@@ -146,11 +190,13 @@ class Iam:
         self._run = run
 
     def keys(self, _user: str) -> tuple[AccessKey, ...]:
-        return tuple(AccessKey(key.id, key.active, key.created) for key in self._world.keys.values())
+        return tuple(AccessKey(key.id, key.active, key.created) for key in self._world.listed())
 
     def last_use(self, key_id: str) -> LastUse:
         key = self._world.keys.get(key_id)
-        return LastUse(key.last_used if key else None, "s3", "eu-central-1")
+        if key is None:
+            raise AccessDenied("iam:GetAccessKeyLastUsed", key_id)
+        return LastUse(key.last_used, "s3", "eu-central-1") if key.last_used else LastUse(None)
 
     def may_create(self, _user: MachineUser) -> bool | None:
         return None
@@ -163,33 +209,37 @@ class Iam:
         if len(world.keys) >= 2:
             world.judge(world, "create", key_id)
             raise Rejected("LimitExceeded")
+        world.made += 1
 
-        def change() -> None:
-            world.made += 1
-            world.keys[key_id] = Key(key_id, world.now.replace(microsecond=0), works=False)
+        def change(world: World) -> None:
+            if len(world.keys) < 2:
+                world.keys[key_id] = Key(key_id, world.now.replace(microsecond=0), works=False)
 
         world.effect(self._run, "create", key_id, change)
         return AccessKey(key_id, active=True, created=world.keys[key_id].created), Credential(key_id, "secret")
 
     def deactivate_key(self, _user: str, key_id: str) -> None:
-        def change() -> None:
-            key = self._world.keys.get(key_id)
+        if key_id not in self._world.keys:
+            raise NotFound(key_id)
+
+        def change(world: World) -> None:
+            key = world.keys.get(key_id)
             if key:
                 key.active = False
-                key.inactive_since = key.inactive_since or self._world.now
+                key.inactive_since = key.inactive_since or world.now
 
         self._world.effect(self._run, "deactivate", key_id, change)
 
     def delete_key(self, _user: str, key_id: str) -> bool:
-        world = self._world
-        known = key_id in world.keys
+        known = key_id in self._world.keys
 
-        def change() -> None:
+        def change(world: World) -> None:
             world.judge(world, "about to delete", key_id)
-            world.keys.pop(key_id, None)
+            if key_id in world.keys:
+                world.gone[key_id] = world.keys.pop(key_id), world.now
 
-        world.effect(self._run, "delete", key_id, change)
-        return known
+        self._world.effect(self._run, "delete", key_id, change)
+        return known and key_id not in self._world.keys
 
 
 class Sts:
@@ -208,49 +258,57 @@ class Sts:
         return USER.account, USER.arn
 
 
-class Place:
-    """A destination; the one named ``store`` keeps the journal besides."""
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """What a write is conditional on: as in Secrets Manager, the journal and the credential each for itself."""
 
-    traits = Traits(atomic=True, conditional=True, confirms="value")
+    journal: int
+    credential: int
+
+
+class Place:
+    """A destination; the one named ``store`` keeps the journal besides.
+
+    Without conditional writes (``World.conditional``) a write compares when it is sent, like one that looks first.
+    """
 
     def __init__(self, world: World, run: str, name: str) -> None:
         self._world = world
         self._run = run
         self.name = name
+        self.traits = Traits(atomic=True, conditional=world.conditional, confirms="value")
 
     def held(self) -> Holding:
+        self._world.arrive()
         if not self._world.telling.get(self.name, True):
             return CannotTell("write-only")
         key_id = self._world.places[self.name]
         return Held(key_id) if key_id else NotHeld()
 
     def deliver(self, credential: Credential) -> Receipt:
-        if self._world.places[self.name] == credential.access_key_id:
-            return Receipt(credential.access_key_id, written=False)
-        self._write(f"deliver to {self.name}", credential.access_key_id)
-        return Receipt(credential.access_key_id, written=True)
+        name, key_id = self.name, credential.access_key_id
+        if self._world.places[name] == key_id:
+            return Receipt(key_id, written=False)
+
+        def change(world: World) -> None:
+            world.places[name] = key_id
+
+        self._world.effect(self._run, f"deliver to {name}", key_id, change)
+        return Receipt(key_id, written=True)
 
     def preflight(self) -> None:
         return None
 
-    def _write(self, what: str, key_id: str, revision: object = None) -> None:
-        def change() -> None:
-            if revision is not None and revision != self._world.revision:
-                raise Conflict("somebody else wrote first")
-            self._world.places[self.name] = key_id
-            self._world.revision += self.name == "store"
-
-        self._world.effect(self._run, what, key_id, change)
-
     def load(self) -> Record:
-        text = self._world.journal
+        holding, text = self.held(), self._world.journal
         try:
             journal = Journal.decode(text) if text else Journal()
         except ValueError as error:
             raise Rejected(str(error)) from None
-        return Record(self.held(), journal, self._world.revision)
+        return Record(holding, journal, Revision(self._world.journal_revision, self._world.credential_revision))
 
     def credential(self) -> Credential | None:
+        self._world.arrive()
         key_id = self._world.places[self.name]
         return Credential(key_id, "secret") if key_id else None
 
@@ -258,27 +316,68 @@ class Place:
         return None
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        def change() -> None:
-            if revision != self._world.revision:
-                raise Conflict("somebody else wrote first")
-            self._world.journal = journal.encode()
-            self._world.revision += 1
+        seen = _own(revision)
 
-        self._world.effect(self._run, "journal", "", change)
-        return self._world.revision
+        def compare(world: World) -> None:
+            _same(world.journal_revision, seen.journal)
+
+        def change(world: World) -> None:
+            world.journal = journal.encode()
+            world.journal_revision += 1
+
+        before = self._world.journal
+        self._write("journal" if f'"run":"{self._run}"' in before else "lease", "", compare, change)
+        return replace(seen, journal=self._world.journal_revision)
 
     def put(self, credential: Credential, revision: object) -> object:
-        self._write("store", credential.access_key_id, revision)
-        return self._world.revision
+        seen, key_id = _own(revision), credential.access_key_id
+
+        def compare(world: World) -> None:
+            _same(world.credential_revision, seen.credential)
+
+        def change(world: World) -> None:
+            world.places["store"] = key_id
+            world.credential_revision += 1
+
+        self._write("store", key_id, compare, change)
+        return replace(seen, credential=self._world.credential_revision)
 
     def fence(self, revision: object) -> object:
-        def change() -> None:
-            if revision != self._world.revision:
-                raise Conflict("somebody else wrote first")
-            self._world.revision += 1
+        seen = _own(revision)
+        if not self._world.conditional:
+            return seen
 
-        self._world.effect(self._run, "fence", "", change)
-        return self._world.revision
+        def compare(world: World) -> None:
+            _same(world.credential_revision, seen.credential)
+
+        def change(world: World) -> None:
+            world.credential_revision += 1
+
+        self._write("fence", "", compare, change)
+        return replace(seen, credential=self._world.credential_revision)
+
+    def _write(self, what: str, key_id: str, compare: Change, change: Change) -> None:
+        if not self._world.conditional:
+            self._world.arrive()
+            compare(self._world)
+            self._world.effect(self._run, what, key_id, change)
+            return
+
+        def conditionally(world: World) -> None:
+            compare(world)
+            change(world)
+
+        self._world.effect(self._run, what, key_id, conditionally)
+
+
+def _same(now: int, seen: int) -> None:
+    if now != seen:
+        raise Conflict("somebody else wrote first")
+
+
+def _own(revision: object) -> Revision:
+    assert isinstance(revision, Revision)
+    return revision
 
 
 def copy_of(world: World, **fields: Any) -> World:
@@ -290,6 +389,8 @@ def copy_of(world: World, **fields: Any) -> World:
         telling=dict(world.telling),
         dead=set(world.dead),
         held_until=dict(world.held_until),
+        gone=dict(world.gone),
+        late=list(world.late),
         steps=[],
         **fields,
     )
