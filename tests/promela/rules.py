@@ -1,0 +1,53 @@
+"""What the models are asked: the protocol, the protocol without each of its rules, and the naive rotation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+INVARIANTS = {
+    "I1": "Every destination's key exists and works.",
+    "I2": "A job's key works until the job's grace is over.",
+    "I3": "Nothing that a destination holds is removed.",
+    "I4": "One undisturbed run ends with one working key everywhere and a clean journal.",
+    "I5": "A key is created only where fewer than two exist.",
+    "I6": "The next run removes a stray.",
+    "I7": "A foreign key is never touched.",
+}
+PROTOCOL = {
+    "one run at a time": (),
+    "one run at a time, and a person": ("HAND",),
+    "two runs at once": ("RUNS=2", "GRACE=1"),
+    "two runs at once, and a person": ("RUNS=2", "GRACE=1", "HAND"),
+}
+"""The configurations in which the protocol holds, each with its ``-D`` options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of the protocol, the invariant that breaks without it, and what must be there for that."""
+
+    broken: str
+    options: tuple[str, ...] = ()
+
+
+_ALONE = ("GRACE=1",)
+_TWO = ("RUNS=2", "GRACE=1")
+RULES = {
+    "held": Rule("I3", _ALONE),
+    "finish": Rule("I4", _ALONE),
+    "grace": Rule("I2", _ALONE),
+    "grace_from_commit": Rule("I2", _ALONE),
+    "intent": Rule("I6", _ALONE),
+    "fresh_intent": Rule("I6", _ALONE),
+    "single_attempt": Rule("I5", _ALONE),
+    "settle": Rule("I5", _ALONE),
+    "attribution": Rule("I7", (*_ALONE, "HAND")),
+    "verify": Rule("I1", _ALONE),
+    "store_first": Rule("I3", _ALONE),
+    "doubt": Rule("I3", _ALONE),
+    "journal_fence": Rule("I5", _TWO),
+    "store_condition": Rule("I3", _TWO),
+    "stray_fence": Rule("I3", _TWO),
+    "lease_at_delivery": Rule("I3", _TWO),
+}
+"""Each rule by the name that the model leaves it out by: ``-DWITHOUT_name``."""

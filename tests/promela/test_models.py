@@ -1,0 +1,106 @@
+"""The model of the protocol: it holds, no rule of it can be left out, and the page shows what Spin finds."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from docs import pages
+from promela import spin
+from promela.rules import INVARIANTS, PROTOCOL, RULES
+from promela.spin import Verdict
+
+PAGE = pages.DOCS / "explanation" / "model.md"
+MODEL = (spin.FOLDER / "rotation.pml").read_text(encoding="utf-8")
+_BLOCK = re.compile(r"(?<=<!-- spin: )(\w+)( -->\n\n)(.*?)(?=\n\n<!-- end -->)", re.DOTALL)
+
+needs_spin = pytest.mark.skipif(
+    bool(spin.missing()), reason=f"{spin.missing()} is not installed (Debian: apt-get install spin gcc)"
+)
+
+
+@cache
+def without(name: str) -> Verdict:
+    """Search the protocol without a rule, shortest way first; each is searched once."""
+    with TemporaryDirectory(prefix="twokey-model-") as folder:
+        return spin.search(Path(folder), "rotation", (f"WITHOUT_{name}", *RULES[name].options), shortest=True)
+
+
+def shown(verdict: Verdict) -> str:
+    """Return what the page says about a counterexample."""
+    return f"{spin.table(verdict.steps)}\n\n{verdict.broken} is broken. {INVARIANTS[verdict.broken]}"
+
+
+@needs_spin
+@pytest.mark.parametrize("name", PROTOCOL)
+def test_no_order_of_events_breaks_an_invariant(name: str, tmp_path: Path) -> None:
+    verdict = spin.search(tmp_path, "rotation", PROTOCOL[name])
+    assert verdict.complete, verdict.printed
+    assert verdict.states > 1_000
+
+
+@needs_spin
+def test_every_step_of_the_model_is_taken(tmp_path: Path) -> None:
+    """Nothing holds for want of events: what is never reached is a broken rule, or what only one leads to."""
+    verdict = spin.search(tmp_path, "rotation", PROTOCOL["two runs at once, and a person"])
+    lines = MODEL.splitlines()
+    surprising = [
+        (line, text)
+        for line, text in verdict.unreached
+        if text != "-end-"
+        and not re.search(r"broken \| %e|:: else -> printf|refuses: the journal|asks for a third key", lines[line - 1])
+        and not re.search(r":: BEHIND|MAY_STAND_STILL", lines[line - 1])
+    ]
+    assert surprising == []
+
+
+@needs_spin
+@pytest.mark.parametrize("name", RULES)
+def test_no_rule_can_be_left_out(name: str) -> None:
+    verdict = without(name)
+    assert not verdict.complete
+    assert verdict.broken == RULES[name].broken, spin.table(verdict.steps)
+    created = re.findall(r"creates (\w)", " ".join(step.what for step in verdict.steps))
+    assert len(created) == len(set(created)), "a letter stands for two keys: the table cannot be read"
+
+
+@needs_spin
+@pytest.mark.parametrize("name", RULES)
+def test_the_page_shows_what_spin_finds(name: str) -> None:
+    """The very steps, with the version of Spin that the page names; another may find another shortest way."""
+    text = PAGE.read_text(encoding="utf-8")
+    verdict = without(name)
+    if os.environ.get("UPDATE_DOCS") == "1":
+        text = _BLOCK.sub(lambda old: f"{old[1]}{old[2]}{shown(verdict) if old[1] == name else old[3]}", text)
+        PAGE.write_text(text, encoding="utf-8")
+    on_page = {found[1]: found[3] for found in _BLOCK.finditer(text)}[name]
+    if f"Spin {spin.version()}" in text:
+        assert on_page == shown(verdict), "UPDATE_DOCS=1 writes what Spin finds into the page"
+    else:
+        assert on_page.count("\n|") == shown(verdict).count("\n|")
+        assert on_page.splitlines()[-1] == shown(verdict).splitlines()[-1]
+
+
+def test_each_rule_of_the_model_is_left_out_once_and_has_its_place_on_the_page() -> None:
+    in_model = re.findall(r"#ifdef WITHOUT_(\w+)", MODEL)
+    on_page = [found[1] for found in _BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+    assert sorted(in_model) == sorted(RULES)
+    assert sorted(on_page) == sorted(RULES)
+
+
+def test_each_invariant_is_named_on_the_page_and_broken_by_some_rule() -> None:
+    rows = pages.tables(PAGE)["What must never happen"]
+    assert {row[0]: row[1] for row in rows} == INVARIANTS
+    assert {rule.broken for rule in RULES.values()} == set(INVARIANTS)
+
+
+def test_each_configuration_is_on_the_page() -> None:
+    rows = pages.tables(PAGE)["How far it looks"]
+    assert {row[0]: tuple(pages.words(row[1])) for row in rows} == {
+        name: tuple(f"-D{option}" for option in options) for name, options in PROTOCOL.items()
+    }
