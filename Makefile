@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CLIENTS := .venv-clients
 MUTANTS := .venv-mutants
-.PHONY: help demo test lint check format prove break mutants bench clients wheel lock clean
+.PHONY: help demo test lint check format prove model break mutants bench clients wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -37,6 +37,9 @@ break: $(READY) ## leave out one safety rule after the other in a copy; the test
 
 mutants: $(MUTANTS)/.ready ## change plan.py, rest.py and policy.py in every small way; the tests must notice (about 8 minutes)
 	@$(MUTANTS)/bin/python scripts/mutants.py
+
+model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md
+	@PYTHONPATH=tests $(BIN)/python -m promela $(ARGS)
 
 clients: $(CLIENTS)/.ready ## the AWS CLI, a client that nobody here wrote, for the tests that use it
 

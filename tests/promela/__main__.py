@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from promela import spin
-from promela.rules import INVARIANTS, PROTOCOL, RULES
+from promela.rules import INVARIANTS, NAIVE, PROTOCOL, RULES
 
 
 def main() -> int:
@@ -22,19 +22,20 @@ def main() -> int:
         return 2
     if asked.without:
         return 0 if _without(asked.without) else 1
-    held = [_protocol(name) for name in PROTOCOL]
-    broken = [_without(name) for name in RULES]
-    return 0 if all(held) and all(broken) else 1
+    as_expected = [_protocol(name) for name in PROTOCOL]
+    as_expected += [_without(name) for name in RULES]
+    as_expected += [_naive(name) for name in NAIVE]
+    return 0 if all(as_expected) else 1
 
 
-def _search(options: tuple[str, ...], *, shortest: bool) -> spin.Verdict:
+def _search(model: str, options: tuple[str, ...], *, shortest: bool) -> spin.Verdict:
     with tempfile.TemporaryDirectory(prefix="twokey-model-") as folder:
-        return spin.search(Path(folder), "rotation", options, shortest=shortest)
+        return spin.search(Path(folder), model, options, shortest=shortest)
 
 
 def _protocol(name: str) -> bool:
     began = time.monotonic()
-    verdict = _search(PROTOCOL[name], shortest=False)
+    verdict = _search("rotation", PROTOCOL[name], shortest=False)
     said = "no invariant breaks" if verdict.complete else f"NOT PROVED {verdict.broken}\n{verdict.printed}"
     print(f"{name}: {verdict.states:,} states, {said}, {time.monotonic() - began:.0f} s.", flush=True)
     if verdict.steps:
@@ -43,11 +44,19 @@ def _protocol(name: str) -> bool:
 
 
 def _without(name: str) -> bool:
-    rule = RULES[name]
-    verdict = _search((f"WITHOUT_{name}", *rule.options), shortest=True)
-    said = INVARIANTS.get(verdict.broken, "Nothing was found.")
-    print(f"\nwithout {name}: {verdict.broken or 'nothing'} breaks. {said}\n\n{spin.table(verdict.steps)}", flush=True)
-    return verdict.broken == rule.broken
+    verdict = _search("rotation", (f"WITHOUT_{name}", *RULES[name].options), shortest=True)
+    return _counterexample(f"without {name}", verdict, RULES[name].broken)
+
+
+def _naive(name: str) -> bool:
+    verdict = _search("naive", NAIVE[name].options, shortest=True)
+    return _counterexample(f"the naive rotation: {name}", verdict, NAIVE[name].broken)
+
+
+def _counterexample(title: str, verdict: spin.Verdict, expected: str) -> bool:
+    said = f"{verdict.broken} is broken. {INVARIANTS[verdict.broken]}" if verdict.broken else "Nothing was found."
+    print(f"\n{title}\n\n{spin.table(verdict.steps)}\n\n{said}", flush=True)
+    return verdict.broken == expected
 
 
 if __name__ == "__main__":

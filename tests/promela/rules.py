@@ -8,7 +8,7 @@ INVARIANTS = {
     "I1": "Every destination's key exists and works.",
     "I2": "A job's key works until the job's grace is over.",
     "I3": "Nothing that a destination holds is removed.",
-    "I4": "One undisturbed run ends with one working key everywhere and a clean journal.",
+    "I4": "One undisturbed run ends with one working key everywhere and a clean journal, or refuses because of a foreign key.",
     "I5": "A key is created only where fewer than two exist.",
     "I6": "The next run removes a stray.",
     "I7": "A foreign key is never touched.",
@@ -51,3 +51,20 @@ RULES = {
     "lease_at_delivery": Rule("I3", _TWO),
 }
 """Each rule by the name that the model leaves it out by: ``-DWITHOUT_name``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Naive:
+    """A variant of the naive rotation, by the heading under which its page tells it."""
+
+    broken: str
+    options: tuple[str, ...]
+
+
+NAIVE = {
+    "One lost answer": Naive("I3", ("VERIFY", "ONLY=I3")),
+    "No fault at all, run twice": Naive("I2", ("VERIFY", "FAULTLESS")),
+    "Spaced by grace, but from the wrong moment": Naive("I2", ("VERIFY", "FAULTLESS", "SPACED")),
+    "Stored before it works": Naive("I1", ("FAULTLESS",)),
+    "Delete what the store does not hold": Naive("I3", ("VERIFY", "ASK_THE_STORE", "ONLY=I3")),
+}
