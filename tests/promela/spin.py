@@ -64,7 +64,7 @@ class Verdict:
 
 def missing() -> str:
     """Name the tools that are not installed."""
-    return " and ".join(tool for tool in TOOLS if shutil.which(tool) is None)
+    return ", ".join(tool for tool in TOOLS if shutil.which(tool) is None)
 
 
 def version() -> str:
@@ -83,8 +83,8 @@ def search(folder: Path, model: str, options: Iterable[str], *, shortest: bool =
     file = f"{model}.pml"
     shutil.copy(FOLDER / file, folder)
     _run(folder, "spin", "-a", *defines, file)
-    order = ["-DBFS"] if shortest else []
-    _run(folder, "gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEMORY}", *order, "-o", "pan", "pan.c")
+    order = ["-O0", "-DBFS"] if shortest else ["-O1"]
+    _run(folder, "gcc", "-w", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEMORY}", *order, "-o", "pan", "pan.c")
     printed = _run(folder, "./pan", *([] if shortest else [f"-m{DEPTH}"]))
     errors, states = _ERRORS.search(printed), _STATES.search(printed)
     if not errors or not states:

@@ -23,7 +23,7 @@ MODEL = (spin.FOLDER / "rotation.pml").read_text(encoding="utf-8")
 _BLOCK = re.compile(r"(?<=<!-- spin: )(\w+)( -->\n\n)(.*?)(?=\n\n<!-- end -->)", re.DOTALL)
 
 needs_spin = pytest.mark.skipif(
-    bool(spin.missing()), reason=f"{spin.missing()} is not installed (Debian: apt-get install spin gcc)"
+    bool(spin.missing()), reason=f"not installed: {spin.missing()} (Debian: apt-get install spin gcc)"
 )
 
 
