@@ -22,6 +22,8 @@ TOOLS = ("spin", "gcc")
 MEMORY = 2000
 """Megabytes that a search may take."""
 DEPTH = 2_000_000
+BEGINS = ("lease", "begin")
+"""The steps with which a run begins."""
 _STATES = re.compile(r"(\d+) states, stored")
 _ERRORS = re.compile(r"errors: (\d+)")
 _INCOMPLETE = ("max search depth too small", "Search not completed", "out of memory", "hash array")
@@ -110,14 +112,14 @@ def _broken(trail: str) -> str:
 
 
 def _steps(trail: str) -> tuple[Step, ...]:
-    """Read the lines, and number the runs: a model's process begins another run with every lease that it takes."""
+    """Read the lines, and number the runs: a process of a model is one run after another."""
     found: list[Step] = []
     numbers: dict[str, str] = {}
     for cells in (line.split(" | ") for line in trail.splitlines()):
         if len(cells) == 7:
             step = Step(*(cell.strip() for cell in cells))
-            if step.step == "lease":
-                numbers[step.who] = f"run {sum(one.step == 'lease' for one in found) + 1}"
+            if step.step in BEGINS:
+                numbers[step.who] = f"run {sum(one.step in BEGINS for one in found) + 1}"
             found.append(replace(step, who=numbers.get(step.who, step.who)))
     return tuple(found)
 
@@ -128,7 +130,7 @@ def table(steps: tuple[Step, ...]) -> str:
     heads = ["step", "who", "what", "keys in IAM", "the store", "the pipeline", *(["a job uses"] if jobs else [])]
     rows = [heads]
     for step in steps:
-        keys = ", ".join(step.keys.replace(" ", ""))
+        keys = ", ".join(filter(str.isalpha, step.keys))
         held = [step.held(holder) for holder in ("store", "pipeline", *(["job"] if jobs else []))]
         rows.append(["" if step.step == "-" else step.step, step.who, step.what, keys, *held])
     lines = [f"| {' | '.join(row)} |".replace("|  |", "| |") for row in rows]
