@@ -122,7 +122,8 @@ end_world:
         printf("- | time | a tick passes"); SHOW }
     :: atomic { job == NONE -> job = in_store; job_left = GRACE;
         printf("- | a job | reads %c from the store", LETTER(job)); SHOW }
-    :: atomic { works != (older | newer) -> works = older | newer; printf("- | AWS | knows every key everywhere"); SHOW }
+    :: atomic { works != (older | newer) -> works = older | newer;
+        printf("- | AWS | knows every key everywhere"); SHOW }
     od
 }
 

@@ -76,7 +76,7 @@ byte calm;                       /* no faults any more: one undisturbed run foll
 #define OVER 2
 #define FAULT (calm == NOT_YET)
 
-/* ---------------------------------------------------------------------- one line for each step: step, who, what, state */
+/* ------------------------------------------------------------------- a line for each step: step, who, what, state */
 
 #define LETTER(one) ((one) -> '@' + (one > 0) + (one > 1) + (one > 2) + (one > 4) + (one > 8) + (one > 16) : '-')
 #define IF_THERE(one, letter) ((exists & one) -> letter : ' ')
