@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 
 from twokey import config, documents
+from twokey.audit import records
 
 FOLDER = Path(__file__).parents[1] / "src" / "twokey" / "schemas"
 
 
 def schemas() -> dict[str, str]:
     """Return each schema's file name and its text."""
-    found = {name: documents.schema(name) for name in documents.DOCUMENTS} | {"config": config.config_schema()}
-    return {f"{name}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()}
+    found = {name: documents.schema(name) for name in documents.DOCUMENTS}
+    found |= {"config": config.config_schema(), "audit-log": records.schema()}
+    return {
+        f"{name.replace(' ', '-')}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()
+    }
 
 
 def main() -> None:

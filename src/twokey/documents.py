@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["CURRENT", "LAST", "stray", "foreign", "unknown", "removed"]
+AuditRule = Literal["chain", "head", "order", "lease", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
 
@@ -107,7 +108,36 @@ class StatusDocument(msgspec.Struct):
     users: list[StatusEntry]
 
 
-DOCUMENTS: dict[str, type] = {"rotate": ResultsDocument, "plan": PlanDocument, "status": StatusDocument}
+class FindingEntry(msgspec.Struct):
+    """What is wrong with one line of an audit log."""
+
+    line: int
+    rule: AuditRule
+    message: str
+
+
+class AuditLogDocument(msgspec.Struct):
+    """What ``twokey audit-log verify --json`` prints."""
+
+    file: str
+    good: bool
+    lines: int
+    runs: int
+    effects: int
+    interrupted: list[int]
+    torn: int
+    first: Moment | None
+    last: Moment | None
+    head: str
+    findings: list[FindingEntry]
+
+
+DOCUMENTS: dict[str, type] = {
+    "rotate": ResultsDocument,
+    "plan": PlanDocument,
+    "status": StatusDocument,
+    "audit-log verify": AuditLogDocument,
+}
 
 
 def encode(document: object) -> str:

@@ -3,6 +3,7 @@
 TwokeyError                 1   anything below; also what nobody foresaw
 ├── UsageError              2   the command line or twokey.yaml; nothing was called
 ├── Refused                 3   a rule says no; nothing was changed (carries its Reason)
+├── AuditLogFailed          1   the audit log cannot be written: nothing is begun any more
 └── Failed                  1   an error kept twokey from what was asked
     ├── Stopped             1   the whole run was told to stop while this user's part waited
     ├── LeaseHeld           3   another run holds the lease, and ``--no-wait`` was given
@@ -71,6 +72,10 @@ class Refused(TwokeyError):
     def __init__(self, reason: Reason, message: str, *, state: str = "", remedy: str = "") -> None:
         super().__init__(message, state=state, remedy=remedy)
         self.reason = reason
+
+
+class AuditLogFailed(TwokeyError):
+    """The audit log cannot be written. No kind of ``Failed``: nobody may catch it and go on with the next effect."""
 
 
 class Failed(TwokeyError):

@@ -19,6 +19,7 @@ COMMANDS = {
     "plan": "Say what rotate would do, and why; change nothing.",
     "status": "Show every key: its age, who holds it, what is due, what is wrong.",
     "demo": "See the whole cycle on an AWS of its own; nothing to set up.",
+    "audit-log": "Check a file that rotate --audit-log wrote.",
     "emulator": "Run that AWS as a server, to try your own configuration on.",
 }
 
@@ -34,7 +35,7 @@ class Commands(click.Group):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"twokey.cli.{cmd_name}").command
+        command: click.Command = import_module(f"twokey.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def resolve_command(

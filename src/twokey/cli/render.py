@@ -144,7 +144,7 @@ def _due(result: Result) -> str:
     if result.next_due is None:
         return ""
     past = result.next_due < datetime.now(UTC)
-    return f"{'due since' if past else 'next due'} {_time(result.next_due)}"
+    return f"{'due since' if past else 'next due'} {when(result.next_due)}"
 
 
 def _outcome(result: Result, *, planned: bool) -> str:
@@ -169,7 +169,7 @@ def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] |
             Text(_outcome(result, planned=actions is not None), style=COLOURS[result.outcome]),
             Text(result.current or NOTHING),
             Text(result.last or NOTHING),
-            Text(_time(result.next_due)),
+            Text(when(result.next_due)),
             Text(why),
         )
     Console().print(table)
@@ -225,7 +225,7 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
 def _use(key: Any) -> str:
     if key.last_used is None:
         return "never used"
-    return f"used {_time(key.last_used)} for {key.last_used_service}"
+    return f"used {when(key.last_used)} for {key.last_used_service}"
 
 
 def _used_ago(key: Any) -> str:
@@ -241,7 +241,8 @@ def _age(seconds: int) -> str:
     return durations.show(timedelta(seconds=max(0, seconds)))
 
 
-def _time(moment: Any) -> str:
+def when(moment: Any) -> str:
+    """Return a moment as every output shows it."""
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else NOTHING
 
 

@@ -84,10 +84,16 @@ class Flags:
     as_json: bool
     quiet: bool
     max_users: int | None = None
+    audit_log: str | None = None
 
 
 def settings(flags: Flags) -> Settings:
     """Return what the flags or the configuration file ask for; raises ``UsageError``."""
+    found = _settings(flags)
+    return replace(found, audit_log=Path(flags.audit_log)) if flags.audit_log is not None else found
+
+
+def _settings(flags: Flags) -> Settings:
     from twokey import config
 
     from_file = flags.config is not None or (flags.store is None and Path(DEFAULT_CONFIG).exists())

@@ -7,6 +7,7 @@ A configuration file and the command line's flags become the same frozen values.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,7 +30,6 @@ from twokey.policy import Policy, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from twokey.config.document import Document, Place
 
@@ -63,7 +63,8 @@ def load(file: Path) -> Settings:
         place: Place = ("machine_users", index)
         called = _named(said, place)
         entries.append((_selection(entry, defaults, called, said.at(place)), called))
-    return Settings(together(entries), form.max_users, form.concurrency, said.name)
+    audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
+    return Settings(together(entries), form.max_users, form.concurrency, said.name, audit_log)
 
 
 def from_flags(

@@ -115,6 +115,10 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=MOST_CONCURRENCY)],
         _about("How many users are rotated at the same time.", CONCURRENCY),
     ] = CONCURRENCY
+    audit_log: Annotated[
+        Annotated[str, Meta(min_length=1)] | UnsetType,
+        _about("A file that every change is written into, before and after; twokey makes it."),
+    ] = UNSET
     machine_users: Annotated[
         Annotated[list[Annotated[Entry, _SELECTS]], Meta(min_length=1)],
         _about("Which machine users, and where their credentials go."),

@@ -11,6 +11,7 @@ from twokey.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from twokey.policy import Policy
 
@@ -40,12 +41,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a run is asked to do. ``source`` names the file, or the command line."""
+    """All that a run is asked to do. ``source`` names the file, or the command line; ``audit_log`` may be None."""
 
     selections: tuple[Selection, ...]
     max_users: int
     concurrency: int
     source: str
+    audit_log: Path | None = None
 
 
 class Naming(Protocol):

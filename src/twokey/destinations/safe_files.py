@@ -31,6 +31,7 @@ LOCK_PATIENCE = 10.0
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _REMEDIES = {
@@ -111,6 +112,11 @@ class Directory:
 
     def _refuse_foreign(self, name: str, state: os.stat_result) -> None:
         path = self._path / name
+        self._refuse_not_ours(path, state)
+        if state.st_size > LARGEST:
+            raise Rejected(f"{path} is larger than any credential.", state="Nothing was changed.")
+
+    def _refuse_not_ours(self, path: Path, state: os.stat_result) -> None:
         if not stat.S_ISREG(state.st_mode):
             raise Rejected(f"{path} is not a regular file.", state="Nothing was changed.", remedy="Name another file.")
         if state.st_uid != os.geteuid():
@@ -119,8 +125,40 @@ class Directory:
                 state="Nothing was changed.",
                 remedy="Run twokey as that user, or name a file of your own.",
             )
-        if state.st_size > LARGEST:
-            raise Rejected(f"{path} is larger than any credential.", state="Nothing was changed.")
+
+    def open_to_append(self, name: str) -> int:
+        """Open a file for reading and appending, made private if it is missing; return its descriptor.
+
+        Raises ``Rejected`` for what is not our own file, and for one that others may write.
+        """
+        path = self._path / name
+        with refusing(path):
+            fd = self._create_or_open(name)
+        try:
+            state = os.fstat(fd)
+            self._refuse_not_ours(path, state)
+            self._refuse_shared(path, state)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _refuse_shared(self, path: Path, state: os.stat_result) -> None:
+        if state.st_mode & 0o022:
+            raise Rejected(
+                f"Others may write {path}.",
+                state="Nothing was changed.",
+                remedy=f"Take that right away: chmod go-w {path}.",
+            )
+
+    def _create_or_open(self, name: str) -> int:
+        try:
+            fd = os.open(name, _APPEND | os.O_CREAT | os.O_EXCL, PRIVATE, dir_fd=self._fd)
+        except FileExistsError:
+            return os.open(name, _APPEND, dir_fd=self._fd)
+        os.fchmod(fd, PRIVATE)
+        self._make_durable(name)
+        return fd
 
     def replace(self, name: str, data: bytes) -> None:
         """Put a file in place as a whole: readers see the old content or the new one. Hold the lock.
