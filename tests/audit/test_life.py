@@ -82,7 +82,7 @@ class TestAWholeLife:
         file = tmp_path / "audit.log"
         twokey("rotate", *PATH, "--audit-log", str(file))
         (run,) = [one.run for one in lines(file) if isinstance(one, records.Began)]
-        agents = {r.headers.get("User-Agent", "") for r in rig.aws.requests if r.operation == "CreateAccessKey"}
+        agents = {r.user_agent for r in rig.aws.requests if r.operation == "CreateAccessKey"}
         assert len(agents) == 1
         assert f"twokey/{run}" in agents.pop()
 
@@ -106,11 +106,11 @@ class TestTheCommand:
         )
         rig.aws.make_user("ci", keys=0)
         assert twokey("rotate").code == 0
-        assert verify(tmp_path / "audit.log").effects == 4
+        assert verify(tmp_path / "audit.log").effects == 5
         rig.aws.make_user("cd", keys=0)
         assert twokey("rotate", "--audit-log", "other.log").code == 0
-        assert verify(tmp_path / "audit.log").effects == 4
-        assert verify(tmp_path / "other.log").effects == 4
+        assert verify(tmp_path / "audit.log").effects == 5
+        assert verify(tmp_path / "other.log").effects == 5
 
     def test_says_the_head_that_verify_then_expects(self, rig: Rig, tmp_path: Path) -> None:
         rig.aws.make_user("ci", keys=0)
@@ -135,7 +135,7 @@ class TestTheCommand:
         file = tmp_path / "audit.log"
         assert twokey("rotate", *PATH, "--audit-log", str(file)).code == 0
         report = verify(file)
-        assert (report.findings, report.runs, report.effects) == ((), 1, 8 * 4)
+        assert (report.findings, report.runs, report.effects) == ((), 1, 8 * 5)
 
 
 class TestADiskThatIsFull:
@@ -177,7 +177,7 @@ class TestADiskThatIsFull:
         assert twokey("rotate", *PATH, "--audit-log", str(file)).code == 0
         report = verify(file)
         assert (report.findings, report.torn) == ((), 1)
-        assert "a crash tore 1 lines" in twokey("audit-log", "verify", str(file)).out
+        assert "1 line was torn by a crash" in twokey("audit-log", "verify", str(file)).out
 
 
 class TestAProcessThatIsKilled:

@@ -81,13 +81,14 @@ def _show(document: AuditLogDocument) -> None:
     for finding in document.findings:
         say(f"{document.file}: {finding.message} [{RULES[finding.rule]}]")
     say(
-        f"{document.file}: {document.lines} lines, {document.runs} runs, {document.effects} effects, "
+        f"{document.file}: lines: {document.lines}, runs: {document.runs}, effects: {document.effects}, "
         f"from {when(document.first)} to {when(document.last)}."
     )
     for line in document.interrupted:
         say(f"{document.file}: the effect that begins in line {line} has no end: its run was interrupted, or still is.")
     if document.torn:
-        say(f"{document.file}: a crash tore {document.torn} lines; later runs noted it.")
+        torn = f"{document.torn} lines were" if document.torn > 1 else "1 line was"
+        say(f"{document.file}: {torn} torn by a crash; the next run noted it.")
     if document.good:
         say(f"{document.file}: nothing is wrong. The last line has the hash {document.head}.")
         tell("Note the hash elsewhere: with --expect-head it finds lines that are cut off or written anew.")
