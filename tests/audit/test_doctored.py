@@ -117,7 +117,7 @@ class TestWithoutKnowingTheChain:
         del log.lines[number - 1]
         report = log.verified()
         assert found(report) == (number, "chain")
-        assert "1 lines are missing" in report.findings[0].message
+        assert "1 line is missing" in report.findings[0].message
 
     def test_the_last_lines_are_removed_and_a_noted_hash_finds_it(self, log: Log) -> None:
         head = log.head

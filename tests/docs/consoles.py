@@ -4,8 +4,8 @@ An example is a fenced block marked ``console``: a line that begins with ``$ `` 
 continue it, all other lines are what it prints. A block below the comment ``<!-- not run: why -->`` is passed over.
 A block marked ``python`` or ``yaml`` whose first line is a comment with a file's name is that file, saved there.
 
-Key ids, times, durations, ports and paths differ from run to run. Key ids are numbered in the order in which they
-appear on the page, so that ``AKIA…1`` is the same key everywhere; the rest is replaced by a word on both sides.
+Key ids, times, durations, hashes, ports and paths differ from run to run. Key ids are numbered in the order in which
+they appear on the page, so that ``AKIA…1`` is the same key everywhere; the rest is replaced by a word on both sides.
 
 ``UPDATE_DOCS=1 pytest tests/docs`` writes what is really printed into the page. Read the difference before you keep it.
 """
@@ -40,6 +40,7 @@ _SAME = (
     (re.compile(rf"(?<=\bin ){_DURATION}\b"), "DURATION"),
     (re.compile(rf"(?<=\bage ){_DURATION}\b"), "DURATION"),
     (re.compile(rf"(?<=\bused ){_DURATION}\b"), "DURATION"),
+    (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
 )
 

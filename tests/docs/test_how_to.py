@@ -6,11 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from docs import consoles, pages
+from twokey.audit import records
+from twokey.audit.log import AuditLog
 from twokey.aws import iam
 from twokey.destinations import secretsmanager
 from twokey.emulator import Emulator, KeyPair
@@ -29,6 +32,27 @@ def test_existing_users(tmp_path: Path) -> None:
         keys = [*aws.make_user("build"), *aws.make_user("site", keys=1)]
         known = [key.access_key_id for key in keys]
         consoles.check(HOW_TO / "existing-users.md", tmp_path, aws.environment(), known=known)
+
+
+@pytest.mark.timeout(60)
+def test_audit_log(tmp_path: Path) -> None:
+    """One user without a key, one with one."""
+    with Emulator() as aws:
+        aws.make_user("build", keys=0)
+        aws.make_user("site", keys=1)
+        consoles.check(HOW_TO / "audit-log.md", tmp_path, aws.environment())
+
+
+def test_a_chain_can_be_followed_without_twokey(tmp_path: Path) -> None:
+    """The shell line of the reference computes the hash that the log's own line has."""
+    file = tmp_path / "audit.log"
+    log = AuditLog.open(file)
+    for number in range(8):
+        log.append(records.Began(at=datetime.now(UTC), run=f"{number}", version="1", host="here", process=number))
+    log.close()
+    (line,) = [text for text in pages.blocks(pages.DOCS / "reference" / "audit-log.md", "sh") if "sha256sum" in text]
+    printed = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert printed.split()[0] == json.loads(file.read_text().splitlines()[6])["hash"]
 
 
 @pytest.mark.timeout(60)

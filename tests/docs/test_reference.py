@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from docs import pages
 from twokey import documents
 from twokey.actions import Outcome
+from twokey.audit import records
 from twokey.cli.main import COMMANDS, cli
 from twokey.errors import ExitCode
 from twokey.reasons import Reason
@@ -27,6 +28,7 @@ WORDS = (
     *("idle", "soak", "store", "destination", "deliver", "verify", "retire", "revoke", "observe", "plan", "apply"),
     "reason",
 )
+INNER = ("twokey audit-log verify",)
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey rotate --json": documents.ResultsDocument,
     "An entry of results": documents.ResultEntry,
@@ -35,6 +37,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "An entry of users": documents.StatusEntry,
     "An entry of places": documents.PlaceEntry,
     "An entry of keys": documents.KeyEntry,
+    "twokey audit-log verify --json": documents.AuditLogDocument,
+    "An entry of findings": documents.FindingEntry,
 }
 
 
@@ -43,8 +47,11 @@ def click_command(name: str) -> click.Command:
     if name == DROP_IN:
         command: click.Command = import_module("twokey.cli.drop_in").main
         return command
-    short = name.removeprefix("twokey").strip()
-    return import_module(f"twokey.cli.{short}").command if short else cli
+    short, _, inner = name.removeprefix("twokey").strip().partition(" ")
+    if not short:
+        return cli
+    found: click.Command = import_module(f"twokey.cli.{short.replace('-', '_')}").command
+    return found.commands[inner] if inner and isinstance(found, click.Group) else found
 
 
 def documented(name: str) -> dict[str, str]:
@@ -78,13 +85,13 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
     assert set(headings) == {"twokey", SHARED, DROP_IN, *(f"twokey {name}" for name in COMMANDS)}
 
 
-@pytest.mark.parametrize("name", ["twokey", DROP_IN, *(f"twokey {name}" for name in COMMANDS)])
+@pytest.mark.parametrize("name", ["twokey", DROP_IN, *(f"twokey {name}" for name in COMMANDS), *INNER])
 def test_options(name: str) -> None:
     """Each option is documented, and each documented option is there."""
     assert set(documented(name)) - {"-h", "--help"} == set(of_click(click_command(name)))
 
 
-@pytest.mark.parametrize("name", [DROP_IN, *(f"twokey {name}" for name in COMMANDS)])
+@pytest.mark.parametrize("name", [DROP_IN, *(f"twokey {name}" for name in COMMANDS), *INNER])
 def test_defaults(name: str) -> None:
     """The default that help shows is the one on the page."""
     said = documented(name)
@@ -96,6 +103,22 @@ def test_defaults(name: str) -> None:
             assert said[option] == shown[1], option
         elif parameter.show_default:
             assert said[option] == f"{parameter.default}", option
+
+
+def test_lines_of_the_audit_log() -> None:
+    """Each kind of line stands on the page with its members, in their order; then the rules of verify."""
+    tables = pages.tables(REFERENCE / "audit-log.md")
+    common = [*records.Line.__struct_fields__]
+    assert [pages.words(row[0])[0] for row in tables["Every line"]] == ["what", *common, "hash"]
+    about_user = [*common, *(field for field in records.OfUser.__struct_fields__ if field not in common)]
+    assert [pages.words(row[0])[0] for row in tables["Lines about a user"]] == about_user[len(common) :]
+    kinds = {kind.__struct_config__.tag: kind for kind in get_args(records.Record)}
+    for name, kind in kinds.items():
+        known = about_user if issubclass(kind, records.OfUser) else common
+        own = [field for field in kind.__struct_fields__ if field not in known]
+        assert [pages.words(row[0])[0] for row in tables[f"The line {name}"]] == own
+    rules = [pages.words(row[0])[0] for row in tables["What verify finds"]]
+    assert rules == list(get_args(documents.AuditRule))
 
 
 def test_exit_codes() -> None:

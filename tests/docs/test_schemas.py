@@ -68,6 +68,36 @@ def test_what_is_printed_keeps_to_the_schemas(aws: Emulator, tmp_path: Path) -> 
         _no_field_is_unknown(document, schema)
 
 
+def test_an_audit_log_and_its_verification_keep_to_their_schemas(aws: Emulator, tmp_path: Path) -> None:
+    """Every line that a run writes, and what ``verify`` prints, of a good log and of a bad one."""
+    aws.make_user("another", keys=1)
+    file = tmp_path / "audit.log"
+    _run(aws, tmp_path, "rotate", "another", *STORE, "--audit-log", str(file))
+    line_schema = json.loads((SCHEMAS / "audit-log.schema.json").read_text(encoding="utf-8"))
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert len(lines) > 10
+    for line in lines:
+        jsonschema.Draft202012Validator(line_schema).validate(json.loads(line))
+    schema = json.loads((SCHEMAS / "audit-log-verify.schema.json").read_text(encoding="utf-8"))
+    for text in ("\n".join(lines) + "\n", "\n".join(lines[2:])):
+        file.write_text(text, encoding="utf-8")
+        document = json.loads(_run(aws, tmp_path, "audit-log", "verify", str(file), "--json").stdout)
+        jsonschema.Draft202012Validator(schema).validate(document)
+        _no_field_is_unknown(document, schema)
+
+
+def _run(aws: Emulator, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "twokey", *arguments],
+        cwd=folder,
+        env={**os.environ, **aws.environment()},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
 def _no_field_is_unknown(document: Any, schema: Any) -> None:
     """The schema allows fields that are added later; today there are none but those that it names."""
     strict = json.loads(json.dumps(schema))

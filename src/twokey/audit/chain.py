@@ -82,7 +82,9 @@ def _misplaced(number: int, record: records.Record, seq: int, head: str) -> Find
     if record.seq != seq + 1:
         which = f"between lines {number - 1} and {number}" if number > 1 else "before line 1"
         if record.seq > seq + 1:
-            return Finding(number, "chain", f"line {number}: {record.seq - seq - 1} lines are missing {which}.")
+            missing = record.seq - seq - 1
+            said = "1 line is" if missing == 1 else f"{missing} lines are"
+            return Finding(number, "chain", f"line {number}: {said} missing {which}.")
         return Finding(number, "chain", f"line {number}: it was written as line {record.seq}: moved, or put in again.")
     if head and record.prev != head:
         return Finding(number, "chain", f"line {number}: it was written behind another line than the one before it.")
