@@ -125,6 +125,7 @@ class AuditLogDocument(msgspec.Struct):
     runs: int
     effects: int
     interrupted: list[int]
+    elsewhere: list[int]
     torn: int
     first: Moment | None
     last: Moment | None

@@ -60,7 +60,7 @@ class TestAWholeLife:
             "last": "rotated (due)",
         }
         report = verify(rig.file)
-        assert report.findings == ()
+        assert (report.findings, report.elsewhere) == ((), ())
         assert report.runs == len(ended) + 1  # two that were killed, and one in which nothing was due
         assert report.lines == len(rig.file.read_bytes().splitlines())
         assert secrets

@@ -41,11 +41,12 @@ def logged_play(file: Path, name: str, places: int, faults: dict[int, str]) -> t
 def test_no_fault_makes_the_checker_accuse(name: str, tmp_path: Path) -> None:
     for places in (1, 3):
         world, report = logged_play(tmp_path / "log", name, places, {})
-        assert report.findings == ()
+        assert (report.findings, report.elsewhere) == ((), ())
         assert world
         for number in range(world.effects):
             for fault in FAULTS:
-                assert logged_play(tmp_path / "log", name, places, {number: fault})[1].findings == (), (number, fault)
+                report = logged_play(tmp_path / "log", name, places, {number: fault})[1]
+                assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
 
 
 def test_no_schedule_of_two_or_three_runners_makes_the_checker_accuse(tmp_path: Path) -> None:
@@ -54,7 +55,8 @@ def test_no_schedule_of_two_or_three_runners_makes_the_checker_accuse(tmp_path: 
         file.unlink(missing_ok=True)
         with pytest.MonkeyPatch.context() as patch, logged(file, patch):
             schedule(list(STATES)[seed % len(STATES)], 1 + seed % 3, 2 + seed % 2, seed)
-        assert verify(file).findings == (), seed
+        report = verify(file)
+        assert (report.findings, report.elsewhere) == ((), ()), seed
 
 
 @pytest.mark.parametrize("rule", SEEN)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twokey.audit.records import Begin, Rules
     from twokey.documents import AuditRule
+    from twokey.model import Journal
 
     Broken = tuple[AuditRule, str]
     """The invariant, and in which way an effect breaks it."""
@@ -32,6 +33,8 @@ def broken(begin: Begin, state: UserState, rules: Rules) -> Iterator[Broken]:
             yield from _removal(begin, state, rules)
         case "store" | "deliver":
             yield from _publication(begin, state, rules)
+        case "journal" if begin.journal is not None:
+            yield from _claims(begin.journal, state)
 
 
 def _creation(begin: Begin, state: UserState) -> Iterator[Broken]:
@@ -63,6 +66,19 @@ def _publication(begin: Begin, state: UserState, rules: Rules) -> Iterator[Broke
         yield "I1", f"{begin.place} is given {begin.key}, which was not proved ({rules.proofs} answers in a row)"
     if begin.effect == "deliver" and state.holder(rules.store) != begin.key:
         yield "I1", f"{begin.place} is given {begin.key}, which the store does not hold"
+
+
+def _claims(journal: Journal, state: UserState) -> Iterator[Broken]:
+    """Hold what the journal says was done against what the log says was done."""
+    known = state.journal
+    if not known.epoch or journal.epoch not in (known.epoch, known.epoch + 1):
+        return  # what stands in it was done by runs that this log does not have
+    removed = set(journal.removed) - set(known.removed) - state.gone
+    if removed:
+        yield "order", f"the journal says that {_names(removed)} was deleted, and no line does"
+    for place, given in journal.delivered.items():
+        if given != known.delivered.get(place) and state.holds.get(place) != given.key:
+            yield "order", f"the journal says that {place} was given {given.key}, and no line does"
 
 
 def _removal(begin: Begin, state: UserState, rules: Rules) -> Iterator[Broken]:

@@ -42,6 +42,8 @@ class Replay:
     runs: set[str] = field(default_factory=set)
     effects: int = 0
     torn: int = 0
+    elsewhere: list[int] = field(default_factory=list)
+    """The lines in which a lease is taken after leases that this log does not have."""
     latest: datetime | None = None
     _users: dict[tuple[str, str], UserState] = field(default_factory=dict)
     _parts: dict[tuple[str, str, str], Part] = field(default_factory=dict)
@@ -86,6 +88,7 @@ class Replay:
                 if part.rules is not None:
                     yield "order", "the rules of this run are told a second time"
                 part.rules = record
+                state.rules(record)
             case Observed():
                 state.observed(record)
             case Proved():
@@ -104,20 +107,19 @@ class Replay:
             yield "order", "an effect begins before the rules of the run are told"
             return
         leased = _leased(begin, state)
+        if state.missed(begin):
+            self.elsewhere.append(line)
         if begin.effect not in CONDITIONAL and not leased:
             yield "lease", f"{begin.effect} {begin.key}".rstrip() + " begins without the lease"
         yield from broken(begin, state, part.rules)
         state.begins(begin)
-        part.open = Open(line, begin, leased)
+        part.open = Open(line, begin, leased, state.journal.epoch)
 
 
 def _leased(begin: Begin, state: UserState) -> bool:
     """Say whether the run may begin this effect: it has the lease, or takes it."""
-    journal = begin.journal
-    if begin.effect == "journal" and journal and journal.lease and journal.epoch > state.journal.epoch:
-        return journal.lease.run == begin.run
     lease = state.journal.lease
-    return state.leased_to(begin.run) and lease is not None and begin.at <= lease.until
+    return state.takes(begin) or (lease is not None and lease.run == begin.run and begin.at <= lease.until)
 
 
 def _end(record: Done | Failed, part: Part, state: UserState) -> Iterator[Broken]:
@@ -133,7 +135,7 @@ def _end(record: Done | Failed, part: Part, state: UserState) -> Iterator[Broken
         yield "lease", f"{begun.begin.effect} took place without the lease"
     if begun.begin.effect == "create" and not record.key:
         yield "order", "a creation made no key"
-    state.done(begun.begin, record, part.rules)
+    state.done(begun, record, part.rules)
 
 
 def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Broken]:

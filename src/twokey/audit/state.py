@@ -23,11 +23,12 @@ MAY = "?"
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An effect that began and has no end yet; ``leased``: its run had the lease then."""
+    """An effect that began and has no end yet; its run had the lease then, or not, and the journal was at an epoch."""
 
     line: int
     begin: Begin
     leased: bool
+    epoch: int
 
 
 @dataclass(slots=True)
@@ -53,6 +54,10 @@ class UserState:
     intent_of: str = ""
     """The run that wrote the open intent, until it creates a key."""
     fenced_by: str = ""
+    home: tuple[str, str] | None = None
+    """IAM's id of the user, and its store: the journal belongs to both."""
+    epochs: int = 0
+    """The latest epoch that any run of this log has written, or begun to write."""
     at_release: dict[str, str] = field(default_factory=dict)
     """What was not in order when a run gave its lease back; empty where all was."""
 
@@ -103,7 +108,26 @@ class UserState:
             moments.append(current.created)
         return max(moments, default=None)
 
+    def takes(self, begin: Begin) -> bool:
+        """Say whether this effect takes the lease: a later epoch, or the first of a journal that was begun anew."""
+        journal = begin.journal
+        if journal is None or journal.lease is None or journal.lease.run != begin.run:
+            return False
+        return journal.epoch > self.journal.epoch or journal.epoch == 1 < self.journal.epoch
+
+    def missed(self, begin: Begin) -> bool:
+        """Say whether runs had the lease that this log does not have: on other machines, without a log, or removed."""
+        journal = begin.journal
+        return bool(journal and self.epochs and self.takes(begin) and journal.epoch != self.epochs + 1)
+
     # What follows moves the state on.
+
+    def rules(self, told: Rules) -> None:
+        """Begin anew where the user was made again, or has another store."""
+        home = (told.user_id, told.store)
+        if self.home not in (None, home):
+            self.journal, self.holds, self.doubts, self.epochs = Journal(), {}, set(), 0
+        self.home = home
 
     def observed(self, seen: Observed) -> None:
         """Take over what a run read under its lease. What others read meanwhile may be old by now."""
@@ -119,6 +143,7 @@ class UserState:
                 self.doubtful_creation = ""
         if seen.journal is not None:
             self.journal = seen.journal
+            self.epochs = max(self.epochs, seen.journal.epoch)
         for place, key_id in seen.holds.items():
             self.holds[place] = key_id
             if key_id is not None:
@@ -137,6 +162,8 @@ class UserState:
         elif begin.effect == "create":
             self.doubtful_creation = begin.run
             self.intent_of = ""
+        elif begin.journal is not None:
+            self.epochs = 1 if begin.journal.epoch == 1 else max(self.epochs, begin.journal.epoch)
 
     def failed(self, begin: Begin, failure: Failed) -> None:
         """Take an effect back that surely did not take place."""
@@ -147,8 +174,9 @@ class UserState:
         elif begin.effect == "create":
             self.doubtful_creation = ""
 
-    def done(self, begin: Begin, done: Done, rules: Rules) -> None:
+    def done(self, begun: Open, done: Done, rules: Rules) -> None:
         """Take an effect for certain."""
+        begin = begun.begin
         match begin.effect:
             case "create":
                 self._created(begin, done)
@@ -162,7 +190,7 @@ class UserState:
             case "fence":
                 self.fenced_by = begin.run
             case "journal":
-                self._written(begin, rules)
+                self._written(begun, rules)
 
     def _created(self, begin: Begin, done: Done) -> None:
         self.doubtful_creation = ""
@@ -180,11 +208,14 @@ class UserState:
         self.holds[begin.place] = begin.key
         self._held(begin.key, done.at)
 
-    def _written(self, begin: Begin, rules: Rules) -> None:
-        journal = begin.journal
-        if journal is None or journal.epoch < self.journal.epoch:
-            return  # told late: another run has the lease since
-        if journal.epoch > self.journal.epoch:
+    def _written(self, begun: Open, rules: Rules) -> None:
+        begin, journal = begun.begin, begun.begin.journal
+        if journal is None:
+            return
+        if begun.epoch <= journal.epoch < self.journal.epoch:  # told late: another run has the lease since
+            self.at_release.setdefault(begin.run, "")
+            return
+        if journal.epoch != self.journal.epoch:
             self.listed_by = self.fenced_by = ""
             self.proofs = {}
         if journal.intent is not None and journal.intent != self.journal.intent:

@@ -25,6 +25,7 @@ class Report:
     runs: int = 0
     effects: int = 0
     interrupted: tuple[int, ...] = ()
+    elsewhere: tuple[int, ...] = ()
     torn: int = 0
     first: datetime | None = None
     last: datetime | None = None
@@ -64,6 +65,7 @@ def verify(path: Path, heads: Collection[str] = ()) -> Report:
     if not report.lines:
         findings.append(Finding(0, "chain", "The file is empty: every audit log has a first line."))
     report.runs, report.effects, report.torn = len(replay.runs), replay.effects, replay.torn
+    report.elsewhere = tuple(replay.elsewhere)
     report.interrupted, report.findings = tuple(replay.interrupted), tuple(findings[:MOST])
     return report
 

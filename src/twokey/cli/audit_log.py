@@ -62,6 +62,7 @@ def verify_command(file: Path, heads: tuple[str, ...], *, as_json: bool) -> int:
         runs=report.runs,
         effects=report.effects,
         interrupted=list(report.interrupted),
+        elsewhere=list(report.elsewhere),
         torn=report.torn,
         first=documents.whole_seconds(report.first),
         last=documents.whole_seconds(report.last),
@@ -86,6 +87,11 @@ def _show(document: AuditLogDocument) -> None:
     )
     for line in document.interrupted:
         say(f"{document.file}: the effect that begins in line {line} has no end: its run was interrupted, or still is.")
+    for line in document.elsewhere:
+        say(
+            f"{document.file}: before line {line} runs had the lease that are not in this log: on another machine, "
+            "without a log, or removed from it."
+        )
     if document.torn:
         torn = f"{document.torn} lines were" if document.torn > 1 else "1 line was"
         say(f"{document.file}: {torn} torn by a crash; the next run noted it.")
