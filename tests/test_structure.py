@@ -85,6 +85,14 @@ def test_the_engine_knows_neither_aws_nor_the_command_line(name: str) -> None:
     assert rooms & {"cli", "aws", "emulator", "config", "drop_in"} == set()
 
 
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if top(name) == "audit"))
+def test_the_checker_of_audit_logs_shares_nothing_with_what_decides(module: str) -> None:
+    """A defect of the engine must not excuse itself in the checker."""
+    rooms = {top(name) for name in imports(MODULES[module]) if name.startswith("twokey.")}
+    assert rooms & {"plan", "roles", "removal", "policy", "rotate", "apply", "ledger", "lease", "verify"} == set()
+    assert rooms & {"cli", "aws", "emulator", "config", "drop_in"} == set()
+
+
 @pytest.mark.parametrize("module", sorted(MODULES))
 def test_only_the_aws_edge_and_the_emulator_know_botocore(module: str) -> None:
     if top(module) in ("aws", "emulator"):

@@ -118,7 +118,9 @@ class UserState:
     def missed(self, begin: Begin) -> bool:
         """Say whether runs had the lease that this log does not have: on other machines, without a log, or removed."""
         journal = begin.journal
-        return bool(journal and self.epochs and self.takes(begin) and journal.epoch != self.epochs + 1)
+        if journal is None or not self.epochs or not self.takes(begin):
+            return False
+        return journal.epoch > self.epochs + 1 or journal.epoch < self.journal.epoch
 
     # What follows moves the state on.
 
