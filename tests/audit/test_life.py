@@ -12,8 +12,15 @@ import pytest
 
 from audit.life import LoggedRig, live
 from cli.commands import twokey
+from simulation.play import virtual_leases
+from simulation.states import initial
+from simulation.world import USER, Clock, Iam, Place, Sts, copy_of
+from twokey import rotate
+from twokey.actions import Asked
 from twokey.audit import records
 from twokey.audit.chain import Link, links
+from twokey.audit.log import AuditLog
+from twokey.audit.trail import Trail
 from twokey.audit.verification import verify
 from twokey.emulator import Emulator, Rule
 
@@ -21,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rig import Rig
+    from simulation.world import World
 
 STORE = "secretsmanager:machine-users/{user}"
 PATH = ("--path", "/machine-users/", "--store", STORE)
@@ -136,6 +144,40 @@ class TestTheCommand:
         assert twokey("rotate", *PATH, "--audit-log", str(file)).code == 0
         report = verify(file)
         assert (report.findings, report.runs, report.effects) == ((), 1, 8 * 5)
+
+
+def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything of the outside world changes, all that was written is synchronised."""
+    file = tmp_path / "audit.log"
+    synchronised = [0]
+    real = os.fdatasync
+
+    def fdatasync(fd: int) -> None:
+        real(fd)
+        synchronised.append(os.fstat(fd).st_size)
+
+    def judge(_world: World, what: str, _key: str) -> None:
+        if what != "about to delete":
+            seen.append(what)
+            assert synchronised[-1] == file.stat().st_size, what
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    seen: list[str] = []
+    start, policy = initial("two keys", 2)
+    world = copy_of(start, judge=judge)
+    log = AuditLog.open(file)
+    edge: Any = Iam(world, "run")
+    outside = rotate.World(
+        iam=edge,
+        sts=Sts(world),
+        clock=Clock(world),
+        store=Place(world, "run", "store"),
+        destinations=(Place(world, "run", "second"),),
+    )
+    with virtual_leases(world):
+        watched = Trail(log, "run", Clock(world)).watch(USER, policy, Asked(), outside)
+        assert rotate.rotate(USER, policy, watched).outcome == "rotated"
+    assert seen == ["journal", "delete", "journal", "create", "store", "deliver to second", "journal"]
 
 
 class TestADiskThatIsFull:
