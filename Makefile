@@ -35,7 +35,7 @@ prove: $(READY) ## every fault at every step, two and three runners at once; see
 break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
 	@$(BIN)/python scripts/break_rules.py $(ARGS)
 
-mutants: $(MUTANTS)/.ready ## change plan.py, rest.py and policy.py in every small way; the tests must notice (about 8 minutes)
+mutants: $(MUTANTS)/.ready ## change plan.py, rest.py and policy.py in every small way; the tests must notice (about 3 minutes)
 	@$(MUTANTS)/bin/python scripts/mutants.py
 
 model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md

@@ -39,7 +39,7 @@ REMEMBERED = 4
 """How many deleted ids the journal keeps, for lists that lag."""
 
 
-class _TooLate(Exception):
+class _TooLate(Failed):
     """The process has stood still since it wrote its intent; nothing was sent."""
 
 
@@ -234,7 +234,7 @@ class Apply:
 
         def in_time() -> None:
             if self._clock.monotonic() - began > FRESH or self._ledger.left() < SEND_LIMIT:
-                raise _TooLate
+                raise _TooLate("The process stood still after its intent.")
 
         with self._teller.effect("create"):
             self.done.effects += 1

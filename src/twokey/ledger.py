@@ -78,14 +78,10 @@ class Ledger:
 
     def guard(self, seconds: float = WRITE_LIMIT) -> None:
         """See to it that the lease lasts at least that much longer; raises ``Conflict`` if it is over already."""
-        left = self.left()
-        if left <= 0:
-            raise Conflict(
-                "This run's lease is over: a step took longer than a lease lasts.",
-                state="The next run goes on from what the journal says.",
-            )
-        if left < seconds:
+        self._check()
+        if self.left() < seconds:
             self.write()
+            self._check()
 
     def put(self, credential: Credential) -> None:
         """Write the credential to the store, conditionally on our epoch."""
@@ -114,8 +110,7 @@ class Ledger:
 
     def _write(self, *, renew: bool, **changes: Any) -> None:
         before, now = self._clock.monotonic(), self._clock.now()
-        if before >= self._deadline:
-            self.guard()
+        self._check()
         if renew:
             changes["lease"] = leases.take(self._run, now)
         journal: Journal = msgspec.structs.replace(self.journal, **changes)
@@ -123,6 +118,13 @@ class Ledger:
             self.revision = self._store.save_journal(journal, self.revision)
         self.journal = journal
         self._deadline = _deadline(before)
+
+    def _check(self) -> None:
+        if self.left() <= 0:
+            raise Conflict(
+                "This run's lease is over: a step took longer than a lease lasts.",
+                state="The next run goes on from what the journal says.",
+            )
 
     @contextmanager
     def _keeping_the_lease_in_doubt(self) -> Iterator[None]:

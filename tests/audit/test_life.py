@@ -177,7 +177,7 @@ def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: py
     with virtual_leases(world):
         watched = Trail(log, "run", Clock(world)).watch(USER, policy, Asked(), outside)
         assert rotate.rotate(USER, policy, watched).outcome == "rotated"
-    assert seen == ["journal", "delete", "journal", "create", "store", "deliver to second", "journal"]
+    assert seen == ["lease", "delete", "journal", "create", "store", "deliver to second", "journal"]
 
 
 class TestADiskThatIsFull:

@@ -67,7 +67,7 @@ class TestACreation:
         number = log.find("repair-stray", Begin, effect="delete")
         kept = [one for one in log.records if one.seq not in (number, number + 1)]
         log.forge(
-            [replace(o, journal=replace(o.journal, removed=())) if getattr(o, "journal", None) else o for o in kept]
+            [replace(o, journal=replace(o.journal, removed={})) if getattr(o, "journal", None) else o for o in kept]
         )
         create = log.find("repair-stray", Begin, effect="create")
         assert "although there is a stray" in said(log, create)

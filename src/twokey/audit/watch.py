@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from twokey.audit import records
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.audit.pen import Pen
     from twokey.destinations.base import Destination, Receipt, Store
     from twokey.model import AccessKey, Credential, Holding, Journal, LastUse, MachineUser, Record
@@ -33,9 +35,10 @@ class WatchedIam:
     def may_create(self, user: MachineUser) -> bool | None:
         return self._iam.may_create(user)
 
-    def create_key(self, user: str) -> tuple[AccessKey, Credential]:
+    def create_key(self, user: str, just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
+        just_before()  # an effect that is not to begin leaves no line
         with self._pen.effect("create") as made:
-            key, credential = self._iam.create_key(user)
+            key, credential = self._iam.create_key(user, just_before)
             made.key, made.created = key.id, key.created
         return key, credential
 
@@ -43,9 +46,9 @@ class WatchedIam:
         with self._pen.effect("deactivate", key_id):
             self._iam.deactivate_key(user, key_id)
 
-    def delete_key(self, user: str, key_id: str) -> None:
+    def delete_key(self, user: str, key_id: str) -> bool:
         with self._pen.effect("delete", key_id):
-            self._iam.delete_key(user, key_id)
+            return self._iam.delete_key(user, key_id)
 
 
 class WatchedSts:
@@ -102,6 +105,9 @@ class WatchedStore(WatchedPlace):
 
     def credential(self) -> Credential | None:
         return self._store.credential()
+
+    def room_for(self, journal: Journal) -> None:
+        self._store.room_for(journal)
 
     def save_journal(self, journal: Journal, revision: object) -> object:
         self._pen.takes(journal)
