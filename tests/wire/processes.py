@@ -1,0 +1,125 @@
+"""twokey as real processes against one emulator, and what must be true of the world whatever becomes of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rig import DAY, Rig
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from twokey.emulator import KeyPair
+
+STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
+SHORT_LEASE = """
+from datetime import timedelta
+from twokey import apply, lease
+from twokey.cli.main import main
+lease.LENGTH, lease.MARGIN, apply.SEND_LIMIT = timedelta(seconds=3), 0.5, 0.5
+main()
+"""
+"""The real command, but for a lease that a test can wait for."""
+
+
+@dataclass
+class Town:
+    """A machine user, its store, and the folder that runs of twokey are started in."""
+
+    rig: Rig
+    folder: Path
+    store: str
+    in_use: list[KeyPair] = field(default_factory=list)
+    """Keys that jobs have read and may use until their grace is over."""
+
+    def begin(self, *arguments: str, program: str = "", **environment: str) -> subprocess.Popen[str]:
+        """Start ``twokey`` with these arguments; or another program, in Python, that does nearly the same."""
+        what = ["-c", program] if program else ["-m", "twokey"]
+        return subprocess.Popen(
+            [sys.executable, *what, *arguments],
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def outcome(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+        """Wait for a ``rotate --json`` and return its outcome and reason."""
+        out, err = process.communicate(timeout=60)
+        assert "Traceback" not in err
+        (result,) = json.loads(out)["results"]
+        return result["outcome"], result["reason"]
+
+    def check_safe(self) -> None:
+        """What the store holds works, whatever jobs have read works, and there are two keys at most."""
+        stored = self.rig.stored()
+        assert stored is None or self.rig.aws.authenticates(stored)
+        assert all(self.rig.aws.authenticates(key) for key in self.in_use)
+        assert len(self.rig.ids()) <= 2
+
+    def check_in_order(self) -> None:
+        """One new key is in the store, the former one still works, and nothing is left open."""
+        self.check_safe()
+        stored = self.rig.stored()
+        assert stored
+        assert self.rig.ids() == [*(key.access_key_id for key in self.in_use), stored.access_key_id]
+        journal = self.rig.record().journal
+        assert (journal.intent, journal.lease, journal.current) == (None, None, stored.access_key_id)
+
+
+def end_lease(rig: Rig) -> None:
+    """Let the lease of a dead run be over, without moving the emulator's clock."""
+    _, world = rig.world()
+    record = world.store.load()
+    lease = record.journal.lease
+    assert lease
+    over = msgspec.structs.replace(lease, until=rig.aws.now())
+    world.store.save_journal(msgspec.structs.replace(record.journal, lease=over), record.revision)
+
+
+def found(rig: Rig, folder: Path, store: str = STORES[0], keys: int = 2) -> Town:
+    """Make a user that is due for a rotation, and a twokey.yaml that keeps its key in ``store``."""
+    url = store.replace("{folder}", str(folder))
+    rules = "version: 1\nsettle: 0s\nverify: {successes: 2, interval: 0s}\n"
+    (folder / "twokey.yaml").write_text(f"{rules}machine_users:\n  - {{path: /machine-users/, store: '{url}'}}\n")
+    rig.store_url = url
+    town = Town(rig, folder, url)
+    made = rig.aws.make_user("ci", keys=min(keys, 1), ages=(31 * DAY,))
+    if keys == 2:
+        rig.rotate()
+        (current,) = (key for key in (rig.stored(),) if key)
+        # A key found in no store becomes LAST; what was made is CURRENT, and old enough for the next rotation.
+        _retire(rig, made[0].access_key_id)
+        town.in_use.append(current)
+    else:
+        town.in_use += made
+    rig.aws.clear_requests()
+    return town
+
+
+def _retire(rig: Rig, last: str) -> None:
+    """Let a period pass without moving the emulator's clock, which the command compares with the machine's."""
+    _, world = rig.world()
+    record = world.store.load()
+    long_ago = rig.aws.now().replace(microsecond=0)
+    for key, age in ((last, 31 * DAY), (record.journal.current, 16 * DAY)):
+        rig.aws.age_key(key, age)
+    journal = msgspec.structs.replace(record.journal, committed=long_ago - timedelta(days=16))
+    world.store.save_journal(journal, record.revision)
+
+
+def steps(town: Town, environment: Mapping[str, str] | None = None) -> list[str]:
+    """Rotate once in a process of its own and return the names of its requests, in order."""
+    process = town.begin("rotate", "--json", **(environment or {}))
+    assert town.outcome(process)[0] == "rotated"
+    return [f"{request.service}:{request.operation}" for request in town.rig.aws.requests]
