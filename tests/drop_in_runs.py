@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from twokey.emulator import Emulator
 
-COMMAND = [sys.executable, "-c", "from twokey.cli.drop_in import main; main(prog_name='iam-credential-rotation')"]
+COMMAND = [sys.executable, "-c", "from twokey.cli.drop_in import main; main()"]
 PATH = "PSKServiceAccounts"
 
 

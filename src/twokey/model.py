@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex
 
 import msgspec
 
@@ -44,6 +44,22 @@ class LastUse:
     region: str = ""
 
 
+class Hidden(str):
+    """Text that is, or holds, a secret. It is a string like any other, but its ``repr`` does not show it.
+
+    ``repr`` is what tracebacks with local variables, debuggers and most reporters of crashes write down. Some cut long
+    strings first, so a part of it is hidden too.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+    def __getitem__(self, key: SupportsIndex | slice) -> Hidden:
+        return Hidden(super().__getitem__(key))
+
+
 class Credential:
     """An access key's id and secret. Only ``reveal()`` shows the secret; nothing else can."""
 
@@ -51,9 +67,9 @@ class Credential:
 
     def __init__(self, access_key_id: str, secret: str) -> None:
         self.access_key_id = access_key_id
-        self.__secret = secret
+        self.__secret = Hidden(secret)
 
-    def reveal(self) -> str:
+    def reveal(self) -> Hidden:
         """Return the secret, for the one who writes it to a destination or signs with it."""
         return self.__secret
 

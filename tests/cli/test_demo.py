@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
+
+from canaries import leaks, suspicious
+from secrecy.processes import ISSUED, Tree
+from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_the_demo_shows_the_whole_cycle_and_every_statement_holds(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "twokey", "demo"], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "NOT SO" not in done.stdout
-    assert done.stdout.count("  ok  ") >= 11
+def test_the_demo_shows_the_whole_cycle_and_every_statement_holds_and_no_secret(tmp_path: Path) -> None:
+    with Emulator() as aws:
+        tree = Tree(tmp_path / "tree", aws, (ISSUED,))
+        done = tree.run("demo")
+    assert done.code == 0, done.out + done.err
+    issued = [line.rpartition(" ")[2] for line in tree.notes("secret")]
+    assert len(issued) > 6
+    assert leaks(done.out + done.err, issued) == []
+    assert suspicious(done.out + done.err) == []
+    assert "NOT SO" not in done.out
+    assert done.out.count("  ok  ") >= 11
     for part in ("ci-new", "killed with SIGKILL", "interrupted", "in_use", "Summary"):
-        assert part in done.stdout
-    assert "Traceback" not in done.stderr
-    assert list(tmp_path.iterdir()) == []
+        assert part in done.out
+    assert "Traceback" not in done.err
+    assert tree.files() == {}

@@ -342,7 +342,7 @@ def test_a_value_under_the_version_of_a_key_that_is_not_its_pair_is_refused(stor
         SecretString="{}",
         VersionStages=[JOURNAL_PENDING],
     )
-    with pytest.raises(Rejected, match="already in use"):
+    with pytest.raises(Rejected, match="ResourceExistsException"):
         store.deliver(credential)
 
 

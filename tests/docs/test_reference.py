@@ -45,7 +45,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
 def click_command(name: str) -> click.Command:
     """Return a command by the name of its section."""
     if name == DROP_IN:
-        command: click.Command = import_module("twokey.cli.drop_in").main
+        command: click.Command = import_module("twokey.cli.drop_in").command
         return command
     short, _, inner = name.removeprefix("twokey").strip().partition(" ")
     if not short:

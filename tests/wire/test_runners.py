@@ -30,7 +30,12 @@ def test_begun_at_once_rotate_once(rig: Rig, tmp_path: Path, store: str, keys: i
     town = found(rig, tmp_path, store, keys)
     processes = [town.begin("rotate", "--json") for _ in range(runners)]
     outcomes = Counter(town.outcome(process)[0] for process in processes)
-    assert outcomes == {"rotated": 1, "not_due": runners - 1}
+    assert outcomes.pop("rotated") == 1
+    if store.startswith("ssm:"):
+        # Without conditional writes, two that take the lease at once are told apart afterwards, and one of them fails.
+        assert outcomes.keys() <= {"not_due", "failed"}
+    else:
+        assert outcomes == {"not_due": runners - 1}
     assert rig.aws.count("iam:CreateAccessKey") == 1
     town.check_in_order()
 

@@ -2,10 +2,14 @@
 
 The one question that matters after a failed write is whether it took place. An error answer of AWS with a 4xx
 status proves that it did not; no connection proves it too; everything else proves nothing.
+
+An answer may hold a secret, and an error may quote one. What leaves this module shows none: secrets in answers are
+``Hidden``, and of an error only what cannot hold one is kept.
 """
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +29,7 @@ from twokey.errors import (
     TwokeyError,
     Unreachable,
 )
+from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,18 +71,21 @@ _BROKEN = {
 }
 TIMED_OUT = 408
 """The HTTP status for a request that did not arrive whole in time (RFC 9110): whose fault it was, nobody can tell."""
+_SECRETS = {"SecretAccessKey", "SecretString", "SecretBinary", "SessionToken", "Value"}
+"""The members of answers that are, or may hold, a secret."""
+_USER_INFO = re.compile(r"(?<=//)[^/@\s]+@|[^\s/@:]+:[^\s/@]+@")
 LONGEST_QUOTE = 300
 """Characters of what a service said that a message may repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """What was asked for: an IAM action on a resource, whether it can change anything, and what is not to be told."""
+    """What was asked for: an IAM action on a resource, whether it can change anything, whether AWS may be quoted."""
 
     action: str
     resource: str
     effect: bool
-    secret: str
+    quote: bool = True
 
     @property
     def name(self) -> str:
@@ -97,26 +105,27 @@ class _Call:
         )
 
     def quoted(self, said: str) -> str:
-        """Return the first paragraph of what was said on one line, of bounded length, without the secret.
+        """Return the first paragraph of what was said on one line, of bounded length, without the passwords of URLs.
 
-        The second paragraph of a refused signature is the request, with the session token in it.
+        Nothing is quoted of what was said about a request that holds a secret: it may repeat the secret, in part or in
+        another form.
         """
-        # Before it is cut: a part of the secret would be found no more.
-        said = said.replace(self.secret, "(secret)") if self.secret else said
-        said = " ".join(said.strip().split("\n\n")[0].split())
+        if not self.quote:
+            return ""
+        said = _USER_INFO.sub("", " ".join(said.strip().split("\n\n")[0].split()))
         return said if len(said) <= LONGEST_QUOTE else f"{said[: LONGEST_QUOTE - 1]}…"
 
     def first_line(self, error: Exception) -> str:
         return self.quoted((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
-def translate(error: Exception, *, action: str, resource: str, effect: bool = True, secret: str = "") -> ServiceError:
+def translate(error: Exception, *, action: str, resource: str, effect: bool = True, quote: bool = True) -> ServiceError:
     """Return what ``error`` means for the call of ``action`` (such as ``iam:CreateAccessKey``) on ``resource``.
 
-    ``effect`` is false for a call that only reads: however unclear its answer is, it changed nothing. ``secret`` is
-    struck out of what the answer says.
+    ``effect`` is false for a call that only reads: however unclear its answer is, it changed nothing. Without
+    ``quote``, the service's own words are left out.
     """
-    asked = _Call(action, resource, effect, secret)
+    asked = _Call(action, resource, effect, quote)
     if isinstance(error, boto.ClientError):
         return _from_answer(error, asked)
     if isinstance(error, origin.NotFromAws):
@@ -128,7 +137,7 @@ def translate(error: Exception, *, action: str, resource: str, effect: bool = Tr
 
 def unusable(error: Exception, what: str) -> ServiceError:
     """Return what an error means that kept ``what`` (such as a client) from being made, so that nothing was sent."""
-    asked = _Call(what, "", effect=False, secret="")
+    asked = _Call(what, "", effect=False)
     return _unsent(error, asked) or _misconfigured(asked.first_line(error), asked)
 
 
@@ -143,7 +152,7 @@ def _misconfigured(said: str, asked: _Call) -> Rejected:
 def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
     """Return what an error means that proves that the request was not sent; None for any other."""
     if isinstance(error, NO_CREDENTIALS):
-        return none_usable(asked.first_line(error))
+        return none_usable(error, asked.first_line(error))
     if isinstance(error, boto.NoRegionError):
         return Rejected(
             "No AWS region is set.",
@@ -186,7 +195,8 @@ def _from_answer(error: boto.ClientError, asked: _Call) -> ServiceError:
         return proof
     if status >= 500 or status < 400 or status == TIMED_OUT:
         return asked.unclear(f"AWS answered {status} {code}.")
-    return Rejected(f"{asked.name}: {asked.quoted(message)} ({code}).", state="AWS refused it: it had no effect.")
+    said = asked.quoted(message) or "refused"
+    return Rejected(f"{asked.name}: {said} ({code}).", state="AWS refused it: it had no effect.")
 
 
 def _about_the_call(code: str, message: str, status: int, asked: _Call) -> ServiceError | None:
@@ -203,26 +213,45 @@ def _about_the_call(code: str, message: str, status: int, asked: _Call) -> Servi
     return None
 
 
-def call(action: str, resource: str, send: Callable[[], Any], *, effect: bool = True, secret: str = "") -> Any:
+def call(action: str, resource: str, send: Callable[[], Any], *, effect: bool = True, quote: bool = True) -> Any:
     """Send, and translate whatever botocore raises; ``action`` is an IAM action such as ``ssm:PutParameter``.
 
-    ``effect`` says whether the call can change anything; an unclear answer to one that cannot says so. ``secret`` is
-    struck out of what AWS says, should it repeat it.
+    Return the answer, with its secrets ``Hidden``. ``effect`` says whether the call can change anything; an unclear
+    answer to one that cannot says so. For ``quote`` see ``translate``.
 
     Not all of it derives from botocore's base class (an answer that cannot be parsed does not): whatever is unknown
     proves nothing, and is ``Ambiguous``. What is raised here carries no trace of botocore's own error: that one may
-    quote an answer's body, with a secret in it.
+    quote an answer's body, with a secret in it, and so may the variables of botocore's functions. Interruptions keep
+    their kind only.
     """
+    failure: BaseException
     try:
-        answer = send()
+        answer = _hide(send())
         origin.check(action, answer)
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  see above
-        failure = translate(error, action=action, resource=resource, effect=effect, secret=secret)
+        failure = translate(error, action=action, resource=resource, effect=effect, quote=quote)
+    except BaseException as error:  # noqa: BLE001  see above
+        failure = error.with_traceback(None)
+        failure.__context__ = failure.__cause__ = None
     else:
         return answer
     raise failure
+
+
+def _hide(answer: Any) -> Any:
+    """Make every secret in an answer ``Hidden``, wherever it is."""
+    if isinstance(answer, list):
+        for item in answer:
+            _hide(item)
+    elif isinstance(answer, dict):
+        for name, value in answer.items():
+            if name in _SECRETS and isinstance(value, str):
+                answer[name] = Hidden(value)
+            else:
+                _hide(value)
+    return answer
 
 
 def in_doubt(failure: ServiceError) -> Ambiguous:

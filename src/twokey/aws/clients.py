@@ -45,9 +45,9 @@ class Clients:
         self._clients: dict[tuple[str, str | None, bool], Any] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
-        # DEBUG logs of both carry request and response bodies, secrets among them.
-        for name in ("botocore", "urllib3"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        # DEBUG logs of botocore carry request and response bodies, secrets among them. No setting of a logger, made
+        # before or after, turns on what is disabled.
+        logging.disable(logging.DEBUG)
 
     @property
     def session(self) -> botocore.session.Session:

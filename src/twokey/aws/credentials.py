@@ -25,13 +25,26 @@ NO_CREDENTIALS = (
 """What botocore raises where it finds no credentials, or cannot get them."""
 
 
-def none_usable(why: str) -> BadCredentials:
-    """Return the error for credentials that cannot be had."""
+def none_usable(error: Exception, said: str) -> BadCredentials:
+    """Return the error for credentials that cannot be had; ``said`` is what may be quoted of the error.
+
+    Of a program of the user's nothing is quoted: what it wrote to its stderr may be anything.
+    """
+    custom = isinstance(error, boto.CredentialRetrievalError) and error.kwargs.get("provider") == "custom-process"
+    why = "the credential_process of the profile failed; run it by hand to see why." if custom else said
     return BadCredentials(
         f"No usable AWS credentials: {why}",
         state="The request was not sent.",
         remedy="Give them where the AWS SDKs look: AWS_PROFILE, the environment, or a role.",
     )
+
+
+def _about_time(message: str) -> str:
+    """Quote AWS about a signature only where it speaks of time: else it repeats the request, session token included.
+
+    Source: "Troubleshoot Signature Version 4 signing for AWS API requests" (IAM User Guide).
+    """
+    return f": {message.rstrip('.')}" if message.startswith(("Signature expired", "Signature not yet")) else ""
 
 
 def about_credentials(code: str, message: str) -> BadCredentials | None:
@@ -53,7 +66,7 @@ def about_credentials(code: str, message: str) -> BadCredentials | None:
         )
     if code in _WRONG_SIGNATURE:
         return BadCredentials(
-            f"AWS refuses the signature ({code}): {message}",
+            f"AWS refuses the signature ({code}){_about_time(message)}.",
             remedy="Check this machine's clock (it must be right to 5 minutes) and the secret key.",
         )
     return None

@@ -15,6 +15,7 @@ from botocore import xform_name
 from twokey.aws.answers import call, in_doubt
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
+from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -32,12 +33,13 @@ class Sender:
         self._service = service
         self._region = region
 
-    def send(self, operation: str, resource: str, *, effect: bool = True, secret: str = "", **parameters: Any) -> Any:
+    def send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
         """Send ``operation`` (such as ``PutParameter``) about ``resource`` and return the answer.
 
         Raises the errors of ``twokey.errors``. Where ``effect`` is true, every error but ``Ambiguous`` proves that
         no attempt had an effect. Where it is false, the request changes nothing, and ``Ambiguous`` says so.
-        ``secret`` is struck out of what AWS says, should it repeat it.
+        AWS's words about a request that holds a secret (``Hidden``) are left out: they may repeat it, in part or in
+        another form.
         """
         clock = self._clients.clock
         deadline = clock.monotonic() + PATIENCE
@@ -45,7 +47,7 @@ class Sender:
         unanswered = 0
         pause = 0.1
         while True:
-            answer, failure = self._once(operation, resource, parameters, secret=secret, effect=effect)
+            answer, failure = self._once(operation, resource, parameters, effect=effect)
             if failure is None:
                 return answer
             doubtful = effect and (doubtful or isinstance(failure, Ambiguous))
@@ -58,13 +60,14 @@ class Sender:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _once(
-        self, operation: str, resource: str, parameters: dict[str, Any], *, secret: str, effect: bool
+        self, operation: str, resource: str, parameters: dict[str, Any], *, effect: bool
     ) -> tuple[Any, ServiceError | None]:
         def ask() -> Any:
             client = self._clients.client(self._service, self._region, once=True)
             return getattr(client, xform_name(operation))(**parameters)
 
+        quote = not any(isinstance(value, Hidden) for value in parameters.values())
         try:
-            return call(f"{self._service}:{operation}", resource, ask, effect=effect, secret=secret), None
+            return call(f"{self._service}:{operation}", resource, ask, effect=effect, quote=quote), None
         except ServiceError as error:
             return None, error

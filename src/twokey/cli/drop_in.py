@@ -7,14 +7,17 @@ import signal
 import sys
 import threading
 import uuid
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from twokey import __version__, config, drop_in
+from twokey.cli.main import run
 from twokey.drop_in.output import OutFile, StandardOutput
 from twokey.errors import TwokeyError
+from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -36,7 +39,7 @@ NAME = "iam-credential-rotation"
     help="Refuse, before any change, to touch more users.",
 )
 @click.argument("path")
-def main(path: str, outfile: str | None, max_users: int) -> None:
+def command(path: str, outfile: str | None, max_users: int) -> None:
     """Give every IAM user below PATH a new access key, and print the new keys as JSON.
 
     Of two keys the older one is deleted first, so the key before the new one keeps working until the next run.
@@ -49,6 +52,11 @@ def main(path: str, outfile: str | None, max_users: int) -> None:
         _say(f"Error: {error}")
         sys.exit(signals.exit_code or error.exit_code)
     sys.exit(signals.exit_code or (0 if done else 1))
+
+
+def main() -> None:
+    """Run ``iam-credential-rotation``."""
+    run(partial(command, prog_name=NAME))
 
 
 def _run(path: str, outfile: str | None, max_users: int, signals: Signals) -> bool:
@@ -101,4 +109,4 @@ def _mask(credential: Credential) -> None:
     """Tell GitHub Actions what to hide in its log; other systems mask what they were given, and this is new."""
     if config.on_github_actions():
         _say(f"::add-mask::{credential.access_key_id}")
-        _say(f"::add-mask::{credential.reveal()}")
+        _say(Hidden(f"::add-mask::{credential.reveal()}"))

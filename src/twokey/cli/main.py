@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from twokey import __version__
+from twokey.cli.safeguards import raise_safeguards
 from twokey.errors import ExitCode, TwokeyError
 
 if TYPE_CHECKING:
@@ -69,7 +70,13 @@ def cli() -> None:
 
 def main() -> None:
     """Run ``twokey``."""
-    sys.exit(guarded(cli))
+    run(cli)
+
+
+def run(command: Callable[..., object]) -> NoReturn:
+    """Run a click command as this process's only work."""
+    raise_safeguards()
+    sys.exit(guarded(command))
 
 
 def guarded(command: Callable[..., object]) -> int:

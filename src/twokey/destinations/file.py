@@ -98,7 +98,7 @@ class File:
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Replace the journal if both files are as ``revision`` saw them."""
         # The mark keeps a journal from ever having the fingerprint of an older one.
-        return self._replace(self._journal, encode_journal(journal, marked=True).encode(), revision)
+        return self._replace(self._journal, _bytes(encode_journal(journal, marked=True)), revision)
 
     def put(self, credential: Credential, revision: object) -> object:
         """Replace the file if both files are as ``revision`` saw them, and read it back."""
@@ -110,7 +110,7 @@ class File:
             self._compare(directory, revision)
             written = directory.read(self._journal)
             journal = decode_journal(written.data, self.name) if written else Journal()
-            self._write(directory, self._journal, encode_journal(journal, marked=True).encode())
+            self._write(directory, self._journal, _bytes(encode_journal(journal, marked=True)))
             return self._revision(directory)
 
     def deliver(self, credential: Credential) -> Receipt:
@@ -141,7 +141,7 @@ class File:
         if not space.f_bavail or (space.f_files and not space.f_favail):
             raise Rejected(f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Make room on it.")
 
-    def _replace(self, name: str, data: bytes, revision: object) -> Revision:
+    def _replace(self, name: str, data: memoryview, revision: object) -> Revision:
         with self._writing() as directory:
             self._compare(directory, revision)
             self._write(directory, name, data)
@@ -167,7 +167,7 @@ class File:
                 remedy="Run again.",
             )
 
-    def _write(self, directory: Directory, name: str, data: bytes) -> None:
+    def _write(self, directory: Directory, name: str, data: memoryview) -> None:
         directory.replace(name, data)
         found = directory.read(name)
         if found is None or found.data != data:
@@ -184,8 +184,12 @@ class File:
             return None
 
 
-def _text(credential: Credential) -> bytes:
-    return PAIR.encode(credential).encode() + b"\n"
+def _text(credential: Credential) -> memoryview:
+    return memoryview(PAIR.encode(credential).encode() + b"\n")
+
+
+def _bytes(text: str) -> memoryview:
+    return memoryview(text.encode())
 
 
 def _holding(found: Content | None) -> Holding:

@@ -50,9 +50,9 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file's bytes, and whether others than its owner may touch it."""
+    """A file's bytes, and whether others than its owner may touch it. The ``repr`` of a view shows no content."""
 
-    data: bytes
+    data: memoryview
     exposed: bool
 
 
@@ -108,7 +108,7 @@ class Directory:
             with open(fd, "rb") as file:  # noqa: PTH123  opened by descriptor
                 state = os.fstat(fd)
                 self._refuse_foreign(name, state)
-                return Content(file.read(LARGEST), exposed=bool(state.st_mode & 0o177))
+                return Content(memoryview(file.read(LARGEST)), exposed=bool(state.st_mode & 0o177))
 
     def _refuse_foreign(self, name: str, state: os.stat_result) -> None:
         path = self._path / name
@@ -160,7 +160,7 @@ class Directory:
         self._make_durable(name)
         return fd
 
-    def replace(self, name: str, data: bytes) -> None:
+    def replace(self, name: str, data: memoryview) -> None:
         """Put a file in place as a whole: readers see the old content or the new one. Hold the lock.
 
         Until the new file has its name, an error leaves the old one as it was, and nothing beside it.
@@ -178,13 +178,12 @@ class Directory:
                 raise
         self._make_durable(name)
 
-    def _write_new(self, name: str, data: bytes) -> None:
+    def _write_new(self, name: str, data: memoryview) -> None:
         fd = os.open(name, _CREATE, PRIVATE, dir_fd=self._fd)
         try:
             os.fchmod(fd, PRIVATE)  # a umask may have taken the owner's own rights
-            rest = memoryview(data)
-            while rest:
-                rest = rest[os.write(fd, rest) :]
+            while data:
+                data = data[os.write(fd, data) :]
             os.fsync(fd)
         finally:
             os.close(fd)

@@ -139,7 +139,7 @@ class SecretsManager:
         seen = _own(revision)
         version = version_of(credential.access_key_id)
         if version != seen.current:
-            first = self._add(seen, version, PAIR.encode(credential), PENDING, credential.reveal())
+            first = self._add(seen, version, PAIR.encode(credential), PENDING)
             if not first:
                 self._versions.move(CURRENT, to=version, source=seen.current)
         self._versions.confirm(CURRENT, version)
@@ -160,16 +160,16 @@ class SecretsManager:
         text = self._versions.value(seen.current)
         if text is None:
             raise Rejected(f"{self.name} holds a binary value, which twokey does not write.")
-        self._versions.add(version, text, PENDING, secret=text)
+        self._versions.add(version, text, PENDING)
         self._versions.move(CURRENT, to=version, source=seen.current)
         return replace(seen, current=version)
 
-    def _add(self, seen: Revision, version: str, text: str, label: str, secret: str = "") -> bool:
+    def _add(self, seen: Revision, version: str, text: str, label: str) -> bool:
         """Add a version; say whether AWS made it current by itself, as it does with the first of a secret."""
         if seen.exists:
-            return CURRENT in self._versions.add(version, text, label, secret)
+            return CURRENT in self._versions.add(version, text, label)
         self._refuse_to_create_by_arn()
-        self._versions.create(version, text, secret)
+        self._versions.create(version, text)
         return True
 
     def deliver(self, credential: Credential) -> Receipt:

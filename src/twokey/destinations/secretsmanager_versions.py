@@ -63,10 +63,10 @@ class Versions:
         text: str | None = answer.get("SecretString")
         return text
 
-    def create(self, version: str, text: str, secret: str = "") -> None:
+    def create(self, version: str, text: str) -> None:
         """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it is there."""
         try:
-            self._send("CreateSecret", secret, Name=self.secret_id, ClientRequestToken=version, SecretString=text)
+            self._send("CreateSecret", Name=self.secret_id, ClientRequestToken=version, SecretString=text)
         except (Rejected, Ambiguous) as error:
             if not self._has(version, error):
                 raise error from None
@@ -79,7 +79,7 @@ class Versions:
             raise Conflict(f"The secret {self.secret_id} was created by somebody else in the meantime.") from None
         return False
 
-    def add(self, version: str, text: str, label: str, secret: str = "") -> list[str]:
+    def add(self, version: str, text: str, label: str) -> list[str]:
         """Add a version that only ``label`` points at (secretsmanager:PutSecretValue); return all its labels.
 
         AWS adds AWSCURRENT to the first version of an empty secret, whatever labels were asked for.
@@ -87,7 +87,6 @@ class Versions:
         try:
             answer = self._send(
                 "PutSecretValue",
-                secret,
                 SecretId=self.secret_id,
                 ClientRequestToken=version,
                 SecretString=text,
@@ -171,12 +170,13 @@ class Versions:
                 raise error from None
             raise later from None
 
-    def _send(self, operation: str, secret: str = "", *, effect: bool = True, **parameters: Any) -> Any:
+    def _send(self, operation: str, *, effect: bool = True, **parameters: Any) -> Any:
         try:
-            return self._sender.send(operation, self.secret_id, effect=effect, secret=secret, **parameters)
+            return self._sender.send(operation, self.secret_id, effect=effect, **parameters)
         except Rejected as error:
-            if "InvalidRequestException" in error.message and "delet" in error.message:
-                raise self._being_deleted() from None
+            # The words that would tell are not always there. It is the one request that such a secret still answers.
+            if "InvalidRequestException" in error.message and operation != "DescribeSecret":
+                self._labels_after(error)
             if "LimitExceededException" in error.message:
                 raise self._full(error) from None
             raise

@@ -157,7 +157,7 @@ class ParameterStore:
         if found:
             self._refuse_plain(found)
             about |= self._encryption()
-        version = self._write(self._parameter, text, _version(found), credential.reveal(), **about)
+        version = self._write(self._parameter, text, _version(found), **about)
         return self._confirm(text, version)
 
     def _encryption(self) -> dict[str, str]:
@@ -188,12 +188,10 @@ class ParameterStore:
             raise self._conflict("Nothing was changed by this run.")
         return now, credential
 
-    def _write(self, name: str, text: str, expected: int | None, secret: str = "", **about: Any) -> int:
+    def _write(self, name: str, text: str, expected: int | None, **about: Any) -> int:
         """Write the version that follows ``expected``, and return its number."""
         try:
-            answer = self._send(
-                "PutParameter", name, secret, Name=name, Value=text, Overwrite=expected is not None, **about
-            )
+            answer = self._send("PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **about)
         except (Rejected, Ambiguous) as error:
             found = self._look_again(name, error)
             if found is None or found["Value"] != text or found["Version"] == expected:
@@ -258,8 +256,8 @@ class ParameterStore:
         except NotFound:
             return None
 
-    def _send(self, operation: str, resource: str, secret: str = "", *, effect: bool = True, **parameters: Any) -> Any:
-        return self._sender.send(operation, resource, effect=effect, secret=secret, **parameters)
+    def _send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
+        return self._sender.send(operation, resource, effect=effect, **parameters)
 
     def _conflict(self, state: str) -> Conflict:
         return Conflict(f"Somebody else wrote to {self.name} in the meantime.", state=state, remedy="Run again.")

@@ -7,6 +7,7 @@ place that was asked for fails in the end, another one is found, and said.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from twokey.errors import Failed, UsageError
+from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,13 +29,13 @@ if TYPE_CHECKING:
 _PREFIX = ".iam-credential-rotation-"
 
 
-def as_json(results: Results) -> str:
+def as_json(results: Results) -> Hidden:
     """Return the credentials in the origin tool's shape: an object by user name, indent 2, no newline at its end."""
     pairs = {
         user: {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
         for user, credential in results.items()
     }
-    return json.dumps(pairs, indent=2)
+    return Hidden(json.dumps(pairs, indent=2))
 
 
 class Output(Protocol):
@@ -122,6 +124,7 @@ class OutFile:
         _check_parent(path.parent, say)
         try:
             self._descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=path.parent)
+            os.fchmod(self._descriptor, stat.S_IRUSR | stat.S_IWUSR)  # a umask may have taken the owner's own rights
         except OSError as error:
             raise _unusable(path.parent, f"no file can be made in it: {error.strerror}") from None
         self._temporary: Path | None = Path(name)
@@ -140,6 +143,7 @@ class OutFile:
             assert self._temporary is not None
             self._temporary.replace(self._path)
             self._temporary = None
+            self._check_ours()
             self._settle()
         except OSError as error:
             self._last_resort.finish(results)
@@ -157,13 +161,18 @@ class OutFile:
             self._temporary = None
 
     def _write(self, results: Results) -> None:
-        data = as_json(results).encode()
+        data = memoryview(as_json(results).encode())
         # The new text is longer than what it replaces, so what is there stays readable until it is replaced.
         os.lseek(self._descriptor, 0, os.SEEK_SET)
         while data:
             data = data[os.write(self._descriptor, data) :]
         os.ftruncate(self._descriptor, os.lseek(self._descriptor, 0, os.SEEK_CUR))
         os.fsync(self._descriptor)
+
+    def _check_ours(self) -> None:
+        """Raise ``OSError`` where somebody who may write in the directory exchanged the file before it was renamed."""
+        if not os.path.samestat(self._path.lstat(), os.fstat(self._descriptor)):
+            raise OSError(errno.ESTALE, "somebody exchanged it")
 
     def _settle(self) -> None:
         """See the rename to the disk; some file systems cannot, and the content is safe already."""
@@ -195,8 +204,13 @@ def _check(path: Path) -> None:
 def _check_parent(parent: Path, say: Callable[[str], None]) -> None:
     if not parent.is_dir():
         raise _unusable(parent, "there is no such directory")
-    mode = parent.stat().st_mode
-    if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
+    ours = {0, os.geteuid()}
+    if parent.is_symlink() and parent.lstat().st_uid not in ours:
+        raise _unusable(parent, "it is a symbolic link of somebody else's, who chooses where it leads")
+    found = parent.stat()
+    if found.st_uid not in ours:
+        say(f"{parent} belongs to somebody else (uid {found.st_uid}), who may replace the file with the credentials.")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
         say(f"everybody on this machine may write to {parent}, and so replace the file with the credentials.")
 
 

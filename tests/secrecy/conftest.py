@@ -1,0 +1,111 @@
+"""Every emulator issues canaries here, and every logger speaks at DEBUG."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import botocore.loaders
+import pytest
+
+from canaries import Canaries, leaks, suspicious
+from cli.commands import Ran
+from rig import LOADER
+from twokey.cli.main import cli, guarded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(autouse=True)
+def canaries(monkeypatch: pytest.MonkeyPatch) -> Canaries:
+    """Secrets that are recognised, in every emulator of the test."""
+    issued = Canaries()
+    issued.issue(monkeypatch)
+    return issued
+
+
+@pytest.fixture(autouse=True)
+def _models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading botocore's service models is most of what a command costs."""
+    monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """All that any logger says, at DEBUG, with everything that its record holds."""
+    said: list[str] = []
+    handler = _Listener(said)
+    root = logging.getLogger()
+    before = {logger: logger.level for logger in (root, *_loggers())}
+    disabled = root.manager.disable
+    logging.disable(logging.NOTSET)
+    for logger in before:
+        logger.setLevel(logging.DEBUG)
+    root.addHandler(handler)
+    try:
+        yield said
+    finally:
+        root.removeHandler(handler)
+        for logger in (root, *_loggers()):
+            logger.setLevel(before.get(logger, logging.NOTSET))
+        logging.disable(disabled)
+
+
+def _loggers() -> list[logging.Logger]:
+    known = logging.getLogger().manager.loggerDict
+    return [logger for logger in known.values() if isinstance(logger, logging.Logger)]
+
+
+class _Listener(logging.Handler):
+    def __init__(self, said: list[str]) -> None:
+        super().__init__(logging.DEBUG)
+        self._said = said
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._said.append(f"{self.format(record)}\n{vars(record)}\n")
+
+
+class Commands:
+    """Runs commands in this process and keeps all that they show: output, log lines, events."""
+
+    def __init__(self, canaries: Canaries, log: list[str]) -> None:
+        self._canaries = canaries
+        self._log = log
+        self.shown = ""
+
+    def run(self, *arguments: str, terminal: bool = False, command: Any = cli) -> Ran:
+        """Run ``twokey``, or another command, as a shell would; as if a person looked with ``terminal``."""
+        out, err = (_Terminal() if terminal else StringIO() for _ in range(2))
+        logging.disable(logging.NOTSET)
+        with redirect_stdout(out), redirect_stderr(err):
+            code = guarded(lambda standalone_mode: command.main(list(arguments), standalone_mode=standalone_mode))
+        ran = Ran(code, out.getvalue(), err.getvalue())
+        self.shown += f"{ran.out}\n{ran.err}\n{''.join(self._log)}\n"
+        self._log.clear()
+        logging.disable()  # what the stage's own clients say is no command's
+        return ran
+
+    def assert_silent(self) -> None:
+        """No secret in any form, and nothing that a scanner would take for one."""
+        assert self.shown.strip()
+        assert leaks(self.shown, self._canaries.secrets) == []
+        assert suspicious(self.shown) == []
+
+
+class _Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def commands(canaries: Canaries, log: list[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
+    """The commands, watched."""
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("TERM", "xterm")
+    for name in ("CI", "GITHUB_ACTIONS", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    logging.disable()
+    return Commands(canaries, log)

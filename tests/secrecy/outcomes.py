@@ -1,0 +1,339 @@
+"""Every way in which a rotation can end, set up on the emulator: at least one case for each reason."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import msgspec
+
+from rig import DAY
+from twokey import lease
+from twokey.emulator import KeyPair, Rule
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+    from rig import Rig
+
+STORE = "secretsmanager:machine-users/{user}"
+PATH = ("--path", "machine-users", "--store", STORE)
+SSM = "ssm:/copies/{user}"
+QUICK = "verify: {successes: 2, interval: 0s, timeout: 1s}"
+WRITE = "secretsmanager:PutSecretValue"
+JOURNAL = "TWOKEY_JOURNAL"
+
+
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+
+
+def _policy(statement: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+@dataclass
+class Stage:
+    """What a case may use to prepare itself."""
+
+    rig: Rig
+    folder: Path
+    patch: pytest.MonkeyPatch
+
+    def filed(self, options: tuple[str, ...]) -> tuple[str, ...]:
+        """Put into a configuration file what the options say, so that a run proves a key in no time."""
+        if options[: len(PATH)] != PATH:
+            return options
+        rest = list(options[len(PATH) :])
+        given: dict[str, tuple[str, ...]] = {"--to": (), "--soak": ()}
+        for name in given:
+            if name in rest:
+                at = rest.index(name)
+                given[name] = (rest[at + 1],)
+                del rest[at : at + 2]
+        return (*self.configured(*(f"soak: {length}" for length in given["--soak"]), deliver=given["--to"]), *rest)
+
+    def configured(self, *lines: str, deliver: tuple[str, ...] = (), store: str = STORE) -> tuple[str, ...]:
+        """Write a configuration file; return the options that lead to it."""
+        file = self.folder / "twokey.yaml"
+        entry = f"machine_users:\n  - path: /machine-users/\n    store: {store}\n    deliver: {json.dumps(deliver)}\n"
+        file.write_text("\n".join(["version: 1", "settle: 0s", QUICK, *lines, entry]))
+        return ("--config", str(file))
+
+    def struck(
+        self, operation: str, effect: str = "error_before", *, deliver: tuple[str, ...] = (), **rule: Any
+    ) -> tuple[str, ...]:
+        """Make a user that is due, and weather."""
+        self.rig.settled()
+        self.rig.aws.weather.add(Rule(operation, effect=effect, **rule))
+        return self.configured(deliver=deliver)
+
+    def act_in_a_session(self) -> str:
+        """Let twokey run with the temporary credentials of a role; return their session token."""
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": self.rig.aws.account_id}}
+        iam = self.rig.aws.client("iam")
+        role = iam.create_role(RoleName="rotator", AssumeRolePolicyDocument=_policy(trust))["Role"]
+        iam.put_role_policy(RoleName="rotator", PolicyName="all", PolicyDocument=_policy(EVERYTHING))
+        given = self.rig.aws.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="run")["Credentials"]
+        self.act_as(KeyPair(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]))
+        return str(given["SessionToken"])
+
+    def act_as(self, pair: KeyPair) -> None:
+        """Let twokey run with this key."""
+        for name, value in self.rig.aws.environment(pair).items():
+            self.patch.setenv(name, value)
+
+
+@dataclass(frozen=True)
+class Case:
+    """``prepare`` sets the stage and returns the options of the command."""
+
+    outcome: str
+    reason: Reason
+    prepare: Callable[[Stage], tuple[str, ...]]
+    name: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.outcome, self.reason, self.name)))
+
+
+def settled(*options: str) -> Callable[[Stage], tuple[str, ...]]:
+    def prepare(stage: Stage) -> tuple[str, ...]:
+        stage.rig.settled()
+        return (*PATH, *options)
+
+    return prepare
+
+
+def keys(number: int, *options: str) -> Callable[[Stage], tuple[str, ...]]:
+    def prepare(stage: Stage) -> tuple[str, ...]:
+        stage.rig.aws.make_user("ci", path="/machine-users/", keys=number)
+        return (*PATH, *options)
+
+    return prepare
+
+
+def rotated(*options: str) -> Callable[[Stage], tuple[str, ...]]:
+    def prepare(stage: Stage) -> tuple[str, ...]:
+        stage.rig.settled()
+        assert stage.rig.rotate().outcome == "rotated"
+        return (*PATH, *options)
+
+    return prepare
+
+
+def killed(step: str) -> Callable[[Stage], tuple[str, ...]]:
+    def prepare(stage: Stage) -> tuple[str, ...]:
+        stage.rig.settled()
+        assert stage.rig.killed_at(step, "done")
+        return stage.configured()
+
+    return prepare
+
+
+def key_gone(stage: Stage) -> tuple[str, ...]:
+    for key in stage.rig.settled():
+        stage.rig.aws.client("iam").delete_access_key(UserName="ci", AccessKeyId=key.access_key_id)
+    return PATH
+
+
+def current_inactive(stage: Stage) -> tuple[str, ...]:
+    (key,) = stage.rig.aws.make_user("ci", path="/machine-users/", keys=1)
+    stage.rig.fill(key)
+    stage.rig.aws.client("iam").update_access_key(UserName="ci", AccessKeyId=key.access_key_id, Status="Inactive")
+    return PATH
+
+
+def retire_asked(stage: Stage) -> tuple[str, ...]:
+    options = rotated()(stage)
+    return (*options, "--retire", stage.rig.ids()[0])
+
+
+def retire_held(stage: Stage) -> tuple[str, ...]:
+    _, current = stage.rig.settled()
+    return (*PATH, "--retire", current.access_key_id)
+
+
+def soaking(stage: Stage) -> tuple[str, ...]:
+    stage.rig.settled()
+    stage.rig.policy = replace(stage.rig.policy, soak=timedelta(days=1))
+    assert stage.rig.rotate().outcome == "retired"
+    return (*PATH, "--soak", "1d")
+
+
+def in_use(stage: Stage) -> tuple[str, ...]:
+    last, _ = stage.rig.settled()
+    stage.rig.aws.set_last_used(last.access_key_id, 60)
+    return PATH
+
+
+def foreign(stage: Stage) -> tuple[str, ...]:
+    old, _ = stage.rig.aws.make_user("ci", path="/machine-users/", keys=2, ages=(40 * DAY, 16 * DAY))
+    stage.rig.fill(old)
+    return PATH
+
+
+def rolled_back(stage: Stage) -> tuple[str, ...]:
+    _, current = stage.rig.settled()
+    assert stage.rig.rotate().outcome == "rotated"
+    stage.rig.fill(current)
+    return PATH
+
+
+def last_held(stage: Stage) -> tuple[str, ...]:
+    last, current = stage.rig.settled()
+    value = json.dumps({"AccessKeyId": last.access_key_id, "SecretAccessKey": last.secret_access_key})
+    stage.rig.aws.client("ssm").put_parameter(Name="/copies/ci", Value=value, Type="SecureString")
+    stage.rig.aws.client("iam").update_access_key(UserName="ci", AccessKeyId=current.access_key_id, Status="Inactive")
+    return (*PATH, "--to", SSM)
+
+
+def own_key(stage: Stage) -> tuple[str, ...]:
+    (own,) = stage.rig.aws.make_user("ci", path="/machine-users/", keys=1, ages=(20 * DAY,))
+    stage.rig.fill(own)
+    stage.rig.aws.client("iam").put_user_policy(UserName="ci", PolicyName="all", PolicyDocument=_policy(EVERYTHING))
+    stage.act_as(own)
+    return PATH
+
+
+def user_remade(stage: Stage) -> tuple[str, ...]:
+    stage.rig.aws.make_user("ci", path="/machine-users/", keys=0)
+    made = stage.rig.rotate().current
+    iam = stage.rig.aws.client("iam")
+    iam.delete_access_key(UserName="ci", AccessKeyId=made)
+    iam.delete_user(UserName="ci")
+    return keys(1)(stage)
+
+
+def still_there(stage: Stage) -> tuple[str, ...]:
+    """A key of which the journal says that it was deleted is there."""
+    stage.rig.aws.make_user("ci", path="/machine-users/", keys=0)
+    stage.rig.rotate()
+    made = stage.rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]["AccessKeyId"]
+    store = stage.rig.world()[1].store
+    record = store.load()
+    removed = {made: stage.rig.aws.now() - timedelta(minutes=2)}
+    store.save_journal(msgspec.structs.replace(record.journal, removed=removed), record.revision)
+    return PATH
+
+
+def clock_skew(stage: Stage) -> tuple[str, ...]:
+    stage.rig.settled()
+    stage.rig.aws.advance(90)
+    return PATH
+
+
+def lease_held(stage: Stage) -> tuple[str, ...]:
+    stage.rig.settled()
+    with mock.patch.object(lease, "_host", return_value="elsewhere boot pid"):
+        assert stage.rig.killed_at("create", "done")
+    return (*PATH, "--no-wait")
+
+
+def lease_lost(stage: Stage) -> tuple[str, ...]:
+    """Somebody writes the journal while a key is being created."""
+    options = stage.struck("iam:CreateAccessKey", "hold_after")
+
+    def overtake() -> None:
+        stage.rig.aws.weather.wait_until_held(30)
+        stage.rig.aws.client("secretsmanager").put_secret_value(
+            SecretId="machine-users/ci", SecretString="{}", VersionStages=[JOURNAL]
+        )
+        stage.rig.aws.weather.release()
+
+    threading.Thread(target=overtake).start()
+    return options
+
+
+def too_many(stage: Stage) -> tuple[str, ...]:
+    stage.rig.aws.make_user("cd", path="/machine-users/", keys=1)
+    return (*keys(1)(stage), "--max-users", "1")
+
+
+def not_verified(stage: Stage) -> tuple[str, ...]:
+    stage.rig.settled()
+    stage.rig.aws.weather.propagation = 600
+    return PATH
+
+
+def delivery_failed(stage: Stage) -> tuple[str, ...]:
+    return stage.struck("ssm:PutParameter", times=None, status=400, code="ValidationException", deliver=(SSM,))
+
+
+def bad_credentials(stage: Stage) -> tuple[str, ...]:
+    stage.rig.settled()
+    stage.patch.setenv("AWS_ACCESS_KEY_ID", "AKIAAAAAAAAAAAAAAAAA")
+    return PATH
+
+
+def struck(operation: str, effect: str = "error_before", **rule: Any) -> Callable[[Stage], tuple[str, ...]]:
+    return lambda stage: stage.struck(operation, effect, **rule)
+
+
+CASES = (
+    Case("rotated", Reason.DUE, settled()),
+    Case("rotated", Reason.DUE, settled("--to", SSM), "to two places"),
+    Case("rotated", Reason.NO_KEY, keys(0)),
+    Case("rotated", Reason.STORE_EMPTY, keys(1)),
+    Case("rotated", Reason.KEY_GONE, key_gone),
+    Case("rotated", Reason.CURRENT_INACTIVE, current_inactive),
+    Case("rotated", Reason.FORCED, rotated("--force", "--ignore-last-use")),
+    Case("rotated", Reason.INTERRUPTED, killed("create")),
+    Case("rotated", Reason.DUE, struck("iam:CreateAccessKey", "throttle", times=2), "after throttling"),
+    Case("completed", Reason.INTERRUPTED, killed("store")),
+    Case("completed", Reason.BEHIND, rotated("--to", SSM)),
+    Case("retired", Reason.RETIRE_ASKED, retire_asked),
+    Case("retired", Reason.STILL_THERE, still_there),
+    Case("retired", Reason.SOAK, settled("--soak", "1d")),
+    Case("not_due", Reason.NOT_DUE, rotated()),
+    Case("not_due", Reason.SOAKING, soaking),
+    Case("refused", Reason.GRACE, rotated("--force")),
+    Case("refused", Reason.IN_USE, in_use),
+    Case("refused", Reason.LAST_HELD, last_held),
+    Case("refused", Reason.FOREIGN_KEY, foreign),
+    Case("refused", Reason.CANNOT_ATTRIBUTE, keys(2)),
+    Case("refused", Reason.ROLLED_BACK, rolled_back),
+    Case("refused", Reason.RETIRE_HELD, retire_held),
+    Case("refused", Reason.RETIRE_UNKNOWN, settled("--retire", "AKIAAAAAAAAAAAAAAAAA")),
+    Case("refused", Reason.OWN_KEY, own_key),
+    Case("refused", Reason.USER_REMADE, user_remade),
+    Case(
+        "refused",
+        Reason.UNREADABLE,
+        struck("secretsmanager:DescribeSecret", times=None, status=400, code="AccessDenied"),
+    ),
+    Case("refused", Reason.PREFLIGHT, struck(WRITE, times=None, status=400, code="AccessDenied")),
+    Case("refused", Reason.CLOCK_SKEW, clock_skew),
+    Case("refused", Reason.LEASE_HELD, lease_held),
+    Case("refused", Reason.TOO_MANY_USERS, too_many),
+    Case("failed", Reason.NOT_VERIFIED, not_verified),
+    Case("failed", Reason.DELIVERY_FAILED, delivery_failed),
+    Case("failed", Reason.LEASE_LOST, lease_lost),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", status=403, code="AccessDenied"), "creation denied"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", status=409, code="LimitExceeded"), "limit exceeded"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "lost_answer"), "creation in doubt"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "truncated"), "creation cut off"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "html"), "creation answered by a proxy"),
+    Case("failed", Reason.ERROR, struck(WRITE, status=500, nth=3, times=None), "store in doubt"),
+    Case("failed", Reason.ERROR, struck(WRITE, "html", nth=3, times=None), "store answered by a proxy"),
+    Case(
+        "failed",
+        Reason.ERROR,
+        struck(WRITE, status=400, code="LimitExceededException", nth=3, times=None),
+        "store refuses",
+    ),
+)
+
+BROKEN = (
+    Case("exit 1", Reason.ERROR, bad_credentials, "bad credentials"),
+    Case("exit 1", Reason.ERROR, lambda _: PATH, "nobody"),
+    Case("exit 2", Reason.ERROR, lambda _: ("--path", "x"), "no store"),
+)
+"""What ends the command itself."""

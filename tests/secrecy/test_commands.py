@@ -1,0 +1,59 @@
+"""Every command, every outcome, every way of printing it, with every logger at DEBUG: no secret is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from secrecy.outcomes import BROKEN, CASES, Case, Stage
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rig import Rig
+    from secrecy.conftest import Commands
+
+
+@pytest.fixture
+def stage(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    return Stage(rig, tmp_path, monkeypatch)
+
+
+def looks(options: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the options that ``status`` takes too."""
+    kept = list(options)
+    for name, values in {"--retire": 1, "--max-users": 1, "--force": 0, "--ignore-last-use": 0, "--no-wait": 0}.items():
+        while name in kept:
+            del kept[(at := kept.index(name)) : at + 1 + values]
+    return tuple(kept)
+
+
+class TestNoSecretIsShown:
+    @pytest.mark.parametrize("case", CASES, ids=str)
+    def test_by_any_command_before_while_and_after(self, stage: Stage, commands: Commands, case: Case) -> None:
+        options = stage.filed(case.prepare(stage))
+        wishes = tuple(option for option in options if option != "--no-wait")
+        commands.run("plan", *wishes, terminal=True)
+        commands.run("status", *looks(options))
+        ran = commands.run("rotate", *options, "-v", "--json")
+        (result, *_) = ran.document["results"]
+        assert (result["outcome"], result["reason"]) == (case.outcome, case.reason), result["message"]
+        commands.run("status", *looks(options), terminal=True)
+        commands.run("plan", *wishes)
+        stage.rig.aws.weather.clear()
+        commands.run("rotate", *wishes, "--no-wait")
+        commands.assert_silent()
+
+    def test_is_asked_for_every_reason_there_is(self) -> None:
+        # A run is stopped by a signal: that is tested with a real process.
+        assert {case.reason for case in CASES} == set(Reason) - {Reason.STOPPED}
+
+    @pytest.mark.parametrize("case", BROKEN, ids=str)
+    def test_where_the_command_itself_fails(self, stage: Stage, commands: Commands, case: Case) -> None:
+        options = case.prepare(stage)
+        for command in ("rotate", "plan", "status"):
+            ran = commands.run(command, *options)
+            assert f"exit {ran.code}" == case.outcome, ran.err
+        commands.assert_silent()
