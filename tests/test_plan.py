@@ -368,6 +368,11 @@ class TestDestinations:
             Commit("K1", renew=False),
         )
 
+    def test_one_that_is_empty_where_there_is_no_last_held_nothing_before(self) -> None:
+        said = journal(current="K2", committed=ago(days=1))
+        found = decide(seen(key("K2", days=1), held="K2", said=said, destinations={"ssm:/a": NotHeld()}))
+        assert found.actions == (Resume("K2"), Deliver(("ssm:/a",)), Commit("", renew=False))
+
     def test_one_that_cannot_tell_is_believed_to_hold_what_it_was_last_given(self) -> None:
         said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))})
         observation = seen(
@@ -437,6 +442,19 @@ class TestSoak:
         said = journal(current="K2", last="K1", committed=ago(days=12.4))
         found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), self.POLICY)
         assert found.actions == (Deactivate("K1"),)
+
+    def test_begins_at_the_very_moment_from_which_it_ends_in_time(self) -> None:
+        policy = Policy(soak=timedelta(days=2), grace_asked=timedelta(0))
+        committed = NOW - (policy.period - policy.slack - policy.soak)
+        for early, actions in ((timedelta(0), (Deactivate("K1"),)), (timedelta(seconds=1), ())):
+            said = journal(current="K2", last="K1", committed=committed + early)
+            found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), policy)
+            assert found.actions == actions
+
+    def test_asks_for_the_last_use_before_it_begins_early(self) -> None:
+        said = journal(current="K2", last="K1", committed=ago(days=12.4))
+        found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said, last_used={}), self.POLICY)
+        assert found.needs == ("K1",)
 
     def test_does_not_begin_within_grace_or_while_last_is_used(self) -> None:
         within = journal(current="K2", last="K1", committed=ago(days=9))

@@ -176,6 +176,61 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"policy": SOAK},
     ),
     "without current, soak": (seen(K1, K2, said=journal()), {"policy": SOAK, "asked": Asked(retire=frozenset({"K1"}))}),
+    "twokey's key is another user's": (seen(K1, K2, held="K2", said=journal(**SETTLED), own_key="K7"), {}),
+    "rotated just now": (
+        seen(
+            K2,
+            key("K3", created=ago(seconds=9)),
+            held="K3",
+            said=journal(current="K3", last="K2", committed=ago(seconds=5)),
+        ),
+        {},
+    ),
+    "unfinished, the first key": (
+        seen(key("K3", created=ago(minutes=5)), held="K3", said=journal(intent=Intent((), ago(minutes=5)))),
+        {},
+    ),
+    "outgoing held, no working CURRENT": (
+        seen(
+            key("K2", days=16, active=False),
+            key("K0", days=40),
+            held="K2",
+            said=journal(current="K2", committed=ago(days=16), removed={"K0": ago(days=1)}),
+            destinations={"ci:x": Held("K0"), "ci:y": Held("K0")},
+        ),
+        {},
+    ),
+    "due, a destination is empty": (
+        seen(K2, held="K2", said=journal(current="K2", committed=ago(days=16)), destinations={"ci:x": NotHeld()}),
+        {},
+    ),
+    "due, delivered everywhere": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16))}),
+            destinations={"ci:x": Held("K2")},
+        ),
+        {},
+    ),
+    "retire, no LAST": (
+        seen(K2, key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
+        {"asked": Asked(retire=frozenset({"K9"}))},
+    ),
+    "soaking early": (
+        seen(
+            key("K1", days=29, active=False),
+            key("K2", days=14),
+            held="K2",
+            said=journal(current="K2", last="K1", committed=ago(days=13.5), retiring={"K1": Retiring(ago(days=1))}),
+        ),
+        {"policy": SOAK},
+    ),
+    "not due with soak, no LAST": (
+        seen(K2, held="K2", said=journal(current="K2", committed=ago(days=1))),
+        {"policy": SOAK},
+    ),
 }
 
 # name: the outcome and its reason, the sentence, the steps
@@ -429,6 +484,51 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
             "update-access-key --user-name ci --access-key-id K1 --status Active"
         ),
         ["make K1 Inactive for the soak"],
+    ),
+    "twokey's key is another user's": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "commit; LAST is K2"],
+    ),
+    "rotated just now": (
+        "not_due (not_due)",
+        "A rotation is due in 14d 8h.",
+        [],
+    ),
+    "unfinished, the first key": (
+        "completed (interrupted)",
+        "An interrupted run stored K3; it is delivered and committed now.",
+        ["verify the stored key K3", "commit"],
+    ),
+    "outgoing held, no working CURRENT": (
+        "refused (last_held)",
+        "K0 is to go, but is, or may be, held by ci:x, ci:y, and there is no working CURRENT to deliver there.",
+        [],
+    ),
+    "due, a destination is empty": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K2"],
+    ),
+    "due, delivered everywhere": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K2"],
+    ),
+    "retire, no LAST": (
+        "retired (retire_asked)",
+        "K9 goes because you said that it may.",
+        ["delete K9", "commit"],
+    ),
+    "soaking early": (
+        "not_due (not_due)",
+        "A rotation is due in 21h.",
+        [],
+    ),
+    "not due with soak, no LAST": (
+        "not_due (not_due)",
+        "A rotation is due in 13d 9h.",
+        [],
     ),
 }
 

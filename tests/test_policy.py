@@ -90,3 +90,29 @@ def test_a_verification_that_proves_nothing_or_never_ends_is_refused(
 ) -> None:
     with pytest.raises(UsageError, match=sentence):
         Verification(**asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"successes": 0}, "verify.successes: at least one success is needed."),
+        ({"interval": -SECOND}, "verify.interval: it cannot be negative."),
+    ],
+)
+def test_a_verification_that_proves_nothing_is_refused(rules: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Verification(**rules)  # type: ignore[arg-type]
+    assert str(refused.value) == said
+
+
+def test_rounds_of_a_verification_may_follow_at_once() -> None:
+    assert Verification(interval=timedelta(0)).least == timedelta(0)
+
+
+def test_what_is_too_long_says_how_to_mend_it() -> None:
+    with pytest.raises(UsageError) as soak:
+        Policy(soak=15 * DAY)
+    assert soak.value.remedy == "Shorten the soak, or lengthen the window."
+    with pytest.raises(UsageError) as grace:
+        Policy(grace_asked=23 * DAY)
+    assert grace.value.remedy == "Shorten the grace, or give a window of at least 48d."

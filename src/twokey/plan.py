@@ -107,7 +107,7 @@ def unsettled(case: Case) -> Plan | None:
     moments = [case.journal.intent.at] if case.journal.intent else []
     if case.held and case.current is None and case.held == case.journal.current and case.journal.committed:
         moments.append(case.journal.committed)
-    settles = max(moments, default=case.now) + case.policy.settle if moments else case.now
+    settles = max(moments) + case.policy.settle if moments else case.now
     if case.now >= settles:
         return None
     left = durations.show(settles - case.now)
