@@ -214,6 +214,16 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         {},
     ),
+    "due, one destination is empty": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16))}),
+            destinations={"ci:x": Held("K2"), "ci:y": NotHeld()},
+        ),
+        {},
+    ),
     "retire, no LAST": (
         seen(K2, key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
         {"asked": Asked(retire=frozenset({"K9"}))},
@@ -514,6 +524,11 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "rotated (due)",
         "CURRENT has served for one period.",
         ["delete K1", "create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K2"],
+    ),
+    "due, one destination is empty": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "deliver to ci:x, ci:y", "commit; LAST is K2"],
     ),
     "retire, no LAST": (
         "retired (retire_asked)",
