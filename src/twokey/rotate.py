@@ -49,6 +49,8 @@ SHORTEST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds between two looks at another run's lease."""
 LONGEST_NAP = 0.5
 """Seconds after which a waiting run looks whether it is to stop."""
+WORTH_TELLING = 1.0
+"""Seconds of waiting that a person should be told of."""
 _RACE = "Other runs keep writing this user's journal."
 
 
@@ -175,8 +177,10 @@ def _await_lease(seen: Observation, world: World, patience: float) -> None:
 
 
 def _settle(seen: Observation, until: datetime, world: World) -> None:
-    Teller(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
-    _rest(world, (until - world.clock.now()).total_seconds())
+    left = (until - world.clock.now()).total_seconds()
+    if left > WORTH_TELLING:
+        Teller(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
+    _rest(world, left)
 
 
 def _rest(world: World, seconds: float) -> None:

@@ -114,7 +114,7 @@ class TestRotate:
 
     def test_says_what_it_waits_for_and_until_when(self, rig: Rig, tmp_path: Path) -> None:
         config = tmp_path / "twokey.yaml"
-        config.write_text(f"version: 1\nsettle: 2s\nmachine_users:\n  - path: /machine-users/\n    store: {STORE}\n")
+        config.write_text(f"version: 1\nsettle: 4s\nmachine_users:\n  - path: /machine-users/\n    store: {STORE}\n")
         rig.settled()
         assert rig.killed_at("create", "done")
         ran = twokey("rotate", "--config", str(config))
