@@ -316,6 +316,12 @@ class TestAListThatLags:
         found = decide(seen(key("K1", days=31), key("K2", days=16), held="K1", said=said))
         assert found.settles == ago(seconds=5) + POLICY.settle
 
+    def test_is_not_waited_for_where_settle_says_so(self) -> None:
+        """The services' time, as one process knows it, may lie a second before what another wrote down."""
+        said = journal(**SETTLED, intent=Intent(("K1", "K2"), NOW + timedelta(seconds=1)))
+        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), Policy(settle=timedelta(0)))
+        assert found.settles is None
+
     def test_is_believed_in_the_end_and_the_lacking_key_stays_known(self) -> None:
         said = journal(current="K3", last="K2", committed=ago(minutes=2))
         found = decide(seen(key("K2", days=16), held="K3", said=said))

@@ -108,7 +108,7 @@ def unsettled(case: Case) -> Plan | None:
     if case.held and case.current is None and case.held == case.journal.current and case.journal.committed:
         moments.append(case.journal.committed)
     settles = max(moments) + case.policy.settle if moments else case.now
-    if case.now >= settles:
+    if case.now >= settles or not case.policy.settle:
         return None
     left = durations.show(settles - case.now)
     message = f"A key was created a moment ago, and IAM's list may not show it yet: nothing can be decided for {left}."
