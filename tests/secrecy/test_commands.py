@@ -37,13 +37,18 @@ class TestNoSecretIsShown:
         wishes = tuple(option for option in options if option != "--no-wait")
         commands.run("plan", *wishes, terminal=True)
         commands.run("status", *looks(options))
-        ran = commands.run("rotate", *options, "-v", "--json")
+        trail = stage.folder / "audit.jsonl"
+        ran = commands.run("rotate", *options, "-v", "--json", "--audit-log", str(trail))
         (result, *_) = ran.document["results"]
         assert (result["outcome"], result["reason"]) == (case.outcome, case.reason), result["message"]
         commands.run("status", *looks(options), terminal=True)
         commands.run("plan", *wishes)
         stage.rig.aws.weather.clear()
-        commands.run("rotate", *wishes, "--no-wait")
+        commands.run("rotate", *wishes, "--no-wait", "--audit-log", str(trail))
+        commands.run("audit-log", "verify", str(trail))
+        if case.outcome == "rotated":
+            assert trail.stat().st_mode & 0o777 == 0o600
+        commands.shown += trail.read_text(encoding="utf-8") if trail.exists() else ""
         commands.assert_silent()
 
     def test_is_asked_for_every_reason_there_is(self) -> None:
