@@ -1,0 +1,135 @@
+"""The invariants where people interfere: what twokey does is judged, what people did is not held against it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from simulation.judge import Violation
+from simulation.people import Peopled
+from twokey.model import Journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from simulation.world import Key, World
+    from twokey.policy import Policy
+    from twokey.results import Result
+
+TICK = timedelta(seconds=1)
+
+
+def blaming(policy: Policy) -> Callable[[World, str, str], None]:
+    """Return the judge of each of twokey's effects."""
+
+    def judge(world: World, what: str, key_id: str) -> None:
+        assert isinstance(world, Peopled)
+        if what == "create":
+            _creation(world, key_id)
+        elif what in ("about to delete", "about to deactivate"):
+            _removal(world, policy, what, key_id)
+        elif what == "journal":
+            _journal(world)
+        elif what == "store" or what.startswith("deliver"):
+            _delivery(world, what, key_id)
+
+    return judge
+
+
+def _creation(world: Peopled, key_id: str) -> None:
+    others = [key for key in world.keys if key != key_id and key not in world.unseen]
+    if len(others) >= 2:
+        raise Violation(f"I5: a key is created although {len(others)} exist")
+    strays = [key.id for key in world.keys.values() if world.stray(key)]
+    if len(strays) > 1:
+        raise Violation(f"I6: {strays} are strays at a time")
+
+
+def _delivery(world: Peopled, what: str, key_id: str) -> None:
+    if not world.works(key_id) and key_id not in world.unseen:
+        raise Violation(f"I1: {what} with {key_id}, which does not work")
+
+
+def _removal(world: Peopled, policy: Policy, what: str, key_id: str) -> None:
+    key = world.keys.get(key_id)
+    if key is None:
+        return
+    named = world.named(key_id)
+    holders = world.holders(key_id)
+    if named or world.asked.ignore_last_use:
+        # A person's word stands in for what only the journal knows: what a destination left out was last given.
+        holders = [name for name in holders if name == "store" or name in world.destinations]
+    if key_id in world.withdrawn:
+        holders = [name for name in holders if world.telling.get(name, True)]
+    if holders:
+        raise Violation(f"I3: {what} hits {key_id}, held by {', '.join(holders)}")
+    if named or key_id in world.withdrawn:
+        _soak(world, policy, what, key)
+        return
+    if key_id not in world.attributable | world.evident:
+        raise Violation(f"I7: {what} hits {key_id}, which is not twokey's")
+    if key.ever_held and not world.asked.ignore_last_use:
+        _in_use(world, policy, what, key)
+    _soak(world, policy, what, key)
+
+
+def _in_use(world: Peopled, policy: Policy, what: str, key: Key) -> None:
+    until = world.held_until.get(key.id)
+    if until is not None and world.now < until + policy.grace:
+        raise Violation(f"I2: {what} hits {key.id} {until + policy.grace - world.now} before its grace is over")
+    ended = policy.enforce_window and world.now - key.created >= policy.window
+    if key.last_used and world.now - key.last_used < policy.idle and not ended:
+        raise Violation(f"I2: {what} hits {key.id}, which a job used {world.now - key.last_used} ago")
+
+
+def _soak(world: Peopled, policy: Policy, what: str, key: Key) -> None:
+    if what != "about to delete" or not policy.soak or key.id in world.woken:
+        return
+    if world.stray(key) or key.id in world.withdrawn:
+        return
+    since = key.inactive_since
+    if key.active or since is None or world.now - since < policy.soak - TICK:
+        raise Violation(f"I8: {key.id} is deleted without its soak")
+
+
+def _journal(world: Peopled) -> None:
+    journal = Journal.decode(world.journal)
+    for role, key_id in (("CURRENT", journal.current), ("LAST", journal.last)):
+        if key_id in world.keys and key_id not in world.attributable | world.evident:
+            raise Violation(f"I7: the journal calls {key_id} {role}, and nothing says so")
+
+
+def at_any_time(world: Peopled) -> None:
+    """Judge what must be true between any two steps, whoever made them."""
+    for name, held in world.places.items():
+        mine = world.protected(name) and name not in world.by_hand
+        if held and mine and not world.works(held) and held not in world.spoilt:
+            raise Violation(f"I1: {name} holds {held}, which does not work, and no person did that")
+    for job in world.jobs:
+        if world.now < job.until and job.key_id not in world.spoilt and not world.works(job.key_id):
+            raise Violation(f"I2: the job that read {job.key_id} from {job.place} fails, and no person did that")
+
+
+def after_a_run(before: Peopled, after: Peopled, result: Result | None) -> None:
+    """Judge a result by what was changed: who refuses, or rests, has changed nothing."""
+    if result is None or result.outcome not in ("refused", "not_due"):
+        return
+    if before.places != after.places or before.keys != after.keys:
+        raise Violation(f"{result.outcome} ({result.reason}), and yet something was changed: {result.message}")
+
+
+def clean(world: Peopled) -> str:
+    """Say what is not in order, or nothing where all places hold one working key and the journal is closed."""
+    store = world.places["store"]
+    if not world.works(store):
+        return f"the store holds {store or 'nothing'}, which does not work"
+    for name in world.destinations:
+        if world.places[name] != store and world.protected(name):
+            return f"{name} holds {world.places[name] or 'nothing'} and not {store}"
+    journal = Journal.decode(world.journal) if world.journal else Journal()
+    # A lease that has run out binds nobody, and a run in which nothing is due does not write to take it away.
+    bound = journal.lease is not None and world.now < journal.lease.until
+    if journal.intent or bound or journal.current not in ("", store):
+        return f"the journal is not clean: {world.journal}"
+    strays = [key.id for key in world.keys.values() if world.stray(key)]
+    return f"{strays} are strays" if strays else ""

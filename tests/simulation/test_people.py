@@ -1,0 +1,197 @@
+"""People interfere: a hypothesis state machine in which twokey runs between, and during, what people do by hand.
+
+More examples: ``PEOPLE=20000 .venv/bin/pytest --timeout=0 tests/simulation/test_people.py`` (not derandomized then).
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from simulation import hands
+from simulation.blame import after_a_run, at_any_time, blaming
+from simulation.people import RIGHTS, Peopled, another, peopled
+from simulation.remedies import MANNERS, becomes_well
+from simulation.running import run_twokey
+from simulation.states import PLAIN, SOAK, STATES, VERIFICATION, initial
+from simulation.world import FAULTS
+from twokey.actions import Asked
+from twokey.policy import Policy
+
+MORE = int(os.environ.get("PEOPLE", "0"))
+PEOPLE = settings(
+    max_examples=MORE or 200,
+    stateful_step_count=30,
+    deadline=None,
+    derandomize=not MORE,
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+DAY = timedelta(days=1)
+POLICIES = {
+    "plain": PLAIN,
+    "soak": SOAK,
+    "enforced": Policy(verification=VERIFICATION, enforce_window=True),
+    "short grace": Policy(verification=VERIFICATION, grace_asked=2 * DAY, idle_asked=timedelta(hours=6)),
+}
+BEGINNINGS = [name for name in STATES if name not in ("journal of another version", "three keys")]
+"""Without the one that only another twokey can mend, and the one that AWS's quota of two does not allow."""
+NAMES = {"second": True, "third": False, "fourth": True}
+"""The destinations that there may be, and whether each can tell what it holds."""
+number = st.integers(0, 9)
+"""Chooses among what there is: the keys, the places, the effects of a run."""
+options = st.sampled_from(("", "", "", "force", "ignore_last_use"))
+names = st.sampled_from(("store", *NAMES))
+
+
+class People(RuleBasedStateMachine):
+    """twokey, and people."""
+
+    world: Peopled
+    policy: Policy
+    sound = False
+    """No invariant was broken so far."""
+
+    @initialize(name=st.sampled_from(BEGINNINGS), places=st.integers(1, 3), policy=st.sampled_from(list(POLICIES)))
+    def begin(self, name: str, places: int, policy: str) -> None:
+        self.policy = POLICIES[policy]
+        world, _ = initial(name, places)
+        self.world = peopled(world, judge=blaming(self.policy))
+        self.sound = True
+
+    @rule(option=options)
+    def twokey_runs(self, option: str) -> None:
+        self._run(option)
+
+    @rule(option=options, effect=st.integers(0, 12), fault=st.sampled_from(FAULTS))
+    def twokey_runs_and_something_fails(self, option: str, effect: int, fault: str) -> None:
+        self.world.faults = {self.world.effects + effect: fault}
+        self._run(option)
+
+    @rule(option=options, effect=st.integers(0, 12), act=st.sampled_from(list(hands.ACTS)), which=number)
+    def twokey_runs_and_a_person_acts_midway(self, option: str, effect: int, act: str, which: int) -> None:
+        self.world.midway = {self.world.effects + effect: lambda: hands.act_midway(self.world, act, which)}
+        self._run(option)
+
+    @rule(which=number)
+    def twokey_is_told_to_retire(self, which: int) -> None:
+        known = self.world.known
+        self._run(retire=known[which % len(known)])
+
+    def _run(self, option: str = "", retire: str = "") -> None:
+        hands.pass_time(self.world)
+        before = None if self.world.midway else another(self.world)
+        asked: dict[str, Any] = {option: True} if option else {}
+        if retire:
+            asked = {"retire": frozenset({retire}), "all_theirs": True}
+        self.sound = False
+        result = run_twokey(self.world, self.policy, Asked(**asked))
+        note(f"   {result.outcome} ({result.reason}): {result.message}" if result else "   killed")
+        note(f"   {self.world.show()}")
+        if before:
+            after_a_run(before, self.world, result)
+        self.sound = True
+
+    @rule(hours=st.sampled_from((0.01, 1, 13, 24, 8 * 24, 15 * 24, 40 * 24)))
+    def time_passes(self, hours: float) -> None:
+        hands.pass_time(self.world, timedelta(hours=hours))
+
+    @rule()
+    def a_person_makes_a_key(self) -> None:
+        hands.pass_time(self.world)
+        hands.create_key(self.world)
+
+    @precondition(lambda self: self.world.keys)
+    @rule(which=number)
+    def a_person_deletes_a_key(self, which: int) -> None:
+        hands.pass_time(self.world)
+        hands.delete_key(self.world, self._key(which))
+
+    @precondition(lambda self: self.world.keys)
+    @rule(which=number)
+    def a_person_switches_a_key_off_or_on(self, which: int) -> None:
+        hands.pass_time(self.world)
+        hands.switch(self.world, self._key(which))
+
+    @rule(name=names, which=number)
+    def a_person_writes_a_key_into_a_place(self, name: str, which: int) -> None:
+        hands.pass_time(self.world)
+        if name in self.world.places:
+            hands.write(self.world, name, self.world.secrets[which % len(self.world.secrets)])
+
+    @rule(name=names)
+    def a_person_empties_a_place(self, name: str) -> None:
+        hands.pass_time(self.world)
+        if name in self.world.places:
+            hands.write(self.world, name, "")
+
+    @precondition(lambda self: self.world.journal)
+    @rule()
+    def a_person_deletes_the_journal(self) -> None:
+        hands.pass_time(self.world)
+        hands.forget_journal(self.world)
+
+    @rule()
+    def a_person_deletes_the_user_and_makes_it_again(self) -> None:
+        hands.pass_time(self.world)
+        hands.remake_user(self.world)
+
+    @rule(name=st.sampled_from(list(NAMES)))
+    def a_person_adds_a_destination(self, name: str) -> None:
+        hands.pass_time(self.world)
+        hands.add_destination(self.world, name, NAMES[name])
+
+    @rule(name=st.sampled_from(list(NAMES)))
+    def a_person_removes_a_destination(self, name: str) -> None:
+        hands.pass_time(self.world)
+        hands.remove_destination(self.world, name)
+
+    @rule(name=names)
+    def a_job_reads_a_place(self, name: str) -> None:
+        hands.pass_time(self.world)
+        if name in self.world.places:
+            hands.start_job(self.world, name, self.policy)
+
+    @precondition(lambda self: self.world.keys)
+    @rule(which=number)
+    def a_job_uses_a_key(self, which: int) -> None:
+        hands.pass_time(self.world)
+        hands.use(self.world, self._key(which))
+
+    @rule(rights=st.sets(st.sampled_from(RIGHTS), min_size=1, max_size=2), effect=st.integers(0, 8))
+    def rights_are_taken_away(self, rights: set[str], effect: int) -> None:
+        self.world.denied, self.world.denied_from = frozenset(rights), self.world.effects + effect
+
+    @precondition(lambda self: self.world.denied)
+    @rule()
+    def rights_are_given_back(self) -> None:
+        self.world.denied = frozenset()
+
+    @rule(seconds=st.sampled_from((0, 50, -59, 300, -7200)))
+    def the_clock_jumps(self, seconds: int) -> None:
+        self.world.skew = timedelta(seconds=seconds)
+
+    @invariant()
+    def nobody_lost_a_key_by_twokey(self) -> None:
+        if self.sound:
+            self.sound = False
+            at_any_time(self.world)
+            self.sound = True
+
+    def teardown(self) -> None:
+        """Nobody interferes any more: whichever way out a person takes, all becomes well."""
+        if self.sound:
+            for manner in MANNERS:
+                becomes_well(another(self.world), self.policy, manner)
+
+    def _key(self, which: int) -> str:
+        return list(self.world.keys)[which % len(self.world.keys)]
+
+
+People.TestCase.settings = PEOPLE
+TestPeople = People.TestCase
