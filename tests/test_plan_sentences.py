@@ -224,6 +224,18 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         {},
     ),
+    "rolled back, and CURRENT is gone": (
+        seen(key("K1", days=1), held="K1", said=journal(**SETTLED)),
+        {"asked": Asked(retire=frozenset({"K2"}), all_theirs=True)},
+    ),
+    "rolled back, and a foreign key": (
+        seen(K1, K2, key("K9", days=3), held="K1", said=journal(**SETTLED), last_used={"K9": None}),
+        {"asked": Asked(retire=frozenset({"K2"}))},
+    ),
+    "retired key in doubt": (
+        seen(K1, K2, held="K2", destinations={"ci:x": CannotTell("")}),
+        {"asked": Asked(retire=frozenset({"K1"}))},
+    ),
     "retire, no LAST": (
         seen(K2, key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
         {"asked": Asked(retire=frozenset({"K9"}))},
@@ -529,6 +541,28 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "rotated (due)",
         "CURRENT has served for one period.",
         ["delete K1", "create a key, verify it, store it", "deliver to ci:x, ci:y", "commit; LAST is K2"],
+    ),
+    "rolled back, and CURRENT is gone": (
+        "retired (retire_asked)",
+        "K2 is gone. CURRENT is K1, as secretsmanager:machine-users/ci says, and the journal says so from now on.",
+        ["commit"],
+    ),
+    "rolled back, and a foreign key": (
+        "refused (foreign_key)",
+        (
+            "Not twokey's: K9 (Active, never used as far as IAM knows). secretsmanager:machine-users/ci "
+            "holds K1 and the journal does not name it. Find out who uses it. If nobody does, run again for "
+            "this user with --retire K2 --retire K9."
+        ),
+        [],
+    ),
+    "retired key in doubt": (
+        "refused (retire_held)",
+        (
+            "K1 is, or may be, held by ci:x: jobs use it. Nobody knows what ci:x holds: leave it out of this"
+            " run if it holds another."
+        ),
+        [],
     ),
     "retire, no LAST": (
         "retired (retire_asked)",

@@ -124,8 +124,11 @@ def retire_held(case: Case) -> Plan | None:
             )
         holders = case.holders(key.id)
         if holders:
+            silent = [name for name in holders if name in case.seen.destinations and case.holds(name) == "?"]
+            out = f" Nobody knows what {', '.join(silent)} holds: leave it out of this run if it holds another."
             return case.refuse(
-                Reason.RETIRE_HELD, f"{key.id} is, or may be, held by {', '.join(holders)}: jobs use it."
+                Reason.RETIRE_HELD,
+                f"{key.id} is, or may be, held by {', '.join(holders)}: jobs use it.{out if silent else ''}",
             )
     known = {key.id for key in case.retire} | {*case.journal.removed, case.journal.current, case.journal.last}
     unknown = sorted(case.asked.retire - known) if case.asked.all_theirs else []
@@ -163,7 +166,7 @@ def rolled_back(case: Case) -> Plan | None:
         Reason.ROLLED_BACK,
         f"{case.seen.store} holds {case.held}, but its journal says that CURRENT is {said}: somebody wrote the store "
         f"by hand. Put {said} back into the store. Only if nothing uses {said} any more, run again for this user with "
-        f"--retire {said}.",
+        f"{case.retiring(said)}.",
     )
 
 
@@ -203,7 +206,7 @@ def foreign(case: Case) -> Plan | None:
         Reason.FOREIGN_KEY,
         f"Not twokey's: {'; '.join(case.used(key) for key in case.foreign)}. {case.seen.store} holds "
         f"{case.held} and the journal does not name {it}. Find out who uses {it}. If nobody does, run again for this "
-        f"user with --retire {one.id}.",
+        f"user with {case.retiring(one.id)}.",
     )
 
 

@@ -32,7 +32,7 @@ def at_rest(case: Case) -> Plan | None:
         )
     if reason is not None:
         return None
-    return _retiring(case) or _early_soak(case) or _resting(case)
+    return _retiring(case) or _agreeing(case) or _early_soak(case) or _resting(case)
 
 
 def why_due(case: Case) -> Reason | None:
@@ -86,6 +86,19 @@ def _retiring(case: Case) -> Plan | None:
         Reason.RETIRE_ASKED if any(_named(case, key) for key in case.going) else Reason.STILL_THERE,
         " ".join(why_it_goes(case, key) for key in case.going),
         *(Delete(key.id) for key in case.going),
+        Commit(case.last.id if case.last else "", renew=False),
+    )
+
+
+def _agreeing(case: Case) -> Plan | None:
+    """Take the store's word where the journal names a CURRENT that is gone, and a person says that it may be."""
+    said = case.journal.current
+    if said in ("", case.held):
+        return None
+    return case.conclude(
+        Outcome.RETIRED,
+        Reason.RETIRE_ASKED,
+        f"{said} is gone. CURRENT is {case.held}, as {case.seen.store} says, and the journal says so from now on.",
         Commit(case.last.id if case.last else "", renew=False),
     )
 

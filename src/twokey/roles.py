@@ -110,6 +110,10 @@ class Case:
             return None
         return replace(self.refuse(Reason.UNREADABLE, "The last use of a key is not known yet."), needs=unknown)
 
+    def retiring(self, key_id: str) -> str:
+        """Return the options that say that this key may go, besides those that were named already."""
+        return " ".join(f"--retire {one}" for one in (*sorted(self.asked.retire - {key_id}), key_id))
+
     def used(self, key: AccessKey) -> str:
         """Say when a key was last used, for a person."""
         use = self.seen.last_used.get(key.id)
