@@ -38,7 +38,7 @@ policies = st.builds(
     enforce_window=st.booleans(),
 )
 asks = st.builds(Asked, force=st.booleans(), ignore_last_use=st.booleans(), retire=st.frozensets(ids, max_size=2))
-holdings = st.one_of(ids.map(Held), st.just(NotHeld()), st.just(CannotTell("write-only")))
+holdings = st.one_of(ids.map(Held), st.just(NotHeld()), st.builds(CannotTell, st.just("no"), st.booleans()))
 journals = st.builds(
     Journal,
     user=st.sampled_from(("", USER.id)),
@@ -82,6 +82,15 @@ def was_to_go(key_id: str, journal: Journal) -> bool:
 def test_no_plan_removes_what_anything_holds(seen: Observation, policy: Policy, asked: Asked) -> None:
     held = {one.key_id for one in (seen.record.holding, *seen.destinations.values()) if isinstance(one, Held)}
     assert not removed(plan(seen, policy, NOW, asked)) & held
+
+
+@settings(max_examples=1500, deadline=None)
+@given(observations(), policies, asks)
+def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
+    seen: Observation, policy: Policy, asked: Asked
+) -> None:
+    if any(isinstance(one, CannotTell) and one.failed for one in seen.destinations.values()):
+        assert not removed(plan(seen, policy, NOW, asked))
 
 
 @settings(max_examples=1500, deadline=None)

@@ -236,6 +236,45 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         seen(K1, K2, held="K2", destinations={"ci:x": CannotTell("")}),
         {"asked": Asked(retire=frozenset({"K1"}))},
     ),
+    "due, a destination cannot be read": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {},
+    ),
+    "not due, a destination cannot be read": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {},
+    ),
+    "retire, a destination cannot be read": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {"asked": Asked(retire=frozenset({"K1"}))},
+    ),
+    "store empty, stray, a destination cannot be read": (
+        seen(
+            K1,
+            key("K3", created=ago(minutes=5)),
+            said=journal(intent=Intent(("K1",), ago(minutes=5)), delivered={"ci:x": Delivery("K1", ago(days=1))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {},
+    ),
     "retire, no LAST": (
         seen(K2, key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
         {"asked": Asked(retire=frozenset({"K9"}))},
@@ -562,6 +601,26 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
             "K1 is, or may be, held by ci:x: jobs use it. Nobody knows what ci:x holds: leave it out of this"
             " run if it holds another."
         ),
+        [],
+    ),
+    "due, a destination cannot be read": (
+        "refused (unreadable)",
+        "ci:x cannot be read: Access denied. It may hold what is to be removed.",
+        [],
+    ),
+    "not due, a destination cannot be read": (
+        "not_due (not_due)",
+        "A rotation is due in 13d 9h.",
+        [],
+    ),
+    "retire, a destination cannot be read": (
+        "refused (unreadable)",
+        "ci:x cannot be read: Access denied. It may hold what is to be removed.",
+        [],
+    ),
+    "store empty, stray, a destination cannot be read": (
+        "refused (unreadable)",
+        "ci:x cannot be read: Access denied. It may hold what is to be removed.",
         [],
     ),
     "retire, no LAST": (

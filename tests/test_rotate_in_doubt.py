@@ -130,6 +130,24 @@ class TestALateDelivery:
         assert rig.rotate(ignore_last_use=True).outcome is Outcome.ROTATED
 
 
+class TestADestinationThatCannotBeRead:
+    def test_is_not_believed_to_hold_what_it_was_last_given_while_something_is_to_go(self, rig: Rig) -> None:
+        rig.settled()
+        rig.deliver = ("ssm:/copies/{user}",)
+        first = rig.rotate()
+        rig.later(days=15)
+        rig.rotate()
+        rig.later(days=15)
+        denied: dict[str, Any] = {"effect": "error_before", "status": 400, "code": "AccessDeniedException"}
+        rig.aws.weather.add(Rule("ssm:GetParameter", times=None, **denied))
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.UNREADABLE)
+        assert "ssm:/copies/ci cannot be read" in refused.message
+        assert first.current in rig.ids()
+        rig.aws.weather.clear()
+        assert rig.rotate().removed == (first.current,)
+
+
 class TestAStoreWithoutConditions:
     def test_keeps_the_lease_while_a_write_of_the_key_is_in_doubt(self, rig: Rig) -> None:
         rig.store_url = SSM

@@ -108,9 +108,13 @@ class NotHeld:
 
 @dataclass(frozen=True, slots=True)
 class CannotTell:
-    """The place does not show which key it holds. Unknown is never the same as empty."""
+    """The place does not show which key it holds. Unknown is never the same as empty.
+
+    ``failed``: it would tell, but reading it failed this time.
+    """
 
     why: str = ""
+    failed: bool = False
 
 
 Holding = Held | NotHeld | CannotTell

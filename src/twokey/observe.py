@@ -98,4 +98,4 @@ def _holding(place: Destination) -> Holding:
     try:
         return place.held()
     except ServiceError as error:
-        return CannotTell(error.message)
+        return CannotTell(error.message, failed=True)

@@ -117,6 +117,8 @@ def unsettled(case: Case) -> Plan | None:
 
 def retire_held(case: Case) -> Plan | None:
     """Refuse to retire what is in use by evidence."""
+    if case.retire and case.unread:
+        return _unread(case)
     for key in case.retire:
         if key.id == case.seen.own_key:
             return case.refuse(
@@ -178,6 +180,8 @@ def without_current(case: Case) -> Plan | None:
     if waiting:
         return waiting
     rest = tuple(key for key in case.seen.keys if key not in case.going and key != case.stray)
+    if len(rest) < len(case.seen.keys) and case.unread:
+        return _unread(case)
     if len(rest) < 2:
         reason = Reason.KEY_GONE if case.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
         return rotation(replace(case, reason=reason), message=_starting(case, reason, rest))
@@ -212,6 +216,8 @@ def foreign(case: Case) -> Plan | None:
 
 def make_room(case: Case) -> Plan | None:
     """Hold up a rotation while LAST stands in its way and may not go."""
+    if case.unread:
+        return _unread(case)
     waiting = soak(case, *case.going)
     if waiting:
         return waiting
@@ -226,6 +232,12 @@ def make_room(case: Case) -> Plan | None:
     if case.last is None:
         return None
     return barred(case, case.last) or soak(case, case.last)
+
+
+def _unread(case: Case) -> Plan:
+    """Refuse to remove anything while a place that would tell what it holds cannot be read."""
+    places = "; ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
+    return case.refuse(Reason.UNREADABLE, f"{places} It may hold what is to be removed.")
 
 
 def rotation(case: Case, message: str = "") -> Plan:

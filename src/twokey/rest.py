@@ -76,7 +76,7 @@ def _did_not_hold(case: Case, behind: tuple[str, ...]) -> str:
 
 def _retiring(case: Case) -> Plan | None:
     """Retire what a person named, or what was to go before, although no rotation is due."""
-    if not case.going:
+    if not case.going or case.unread:
         return None
     waiting = soak(case, *case.going)
     if waiting:
@@ -118,7 +118,7 @@ def _early_soak(case: Case) -> Plan | None:
     """Begin the soak so early that the rotation is not late, if LAST may go by then."""
     if not case.policy.soak or case.last is None or not case.last.active or case.next_due is None:
         return None
-    if case.now < max(case.grace_over, case.next_due - case.policy.soak):
+    if case.unread or case.now < max(case.grace_over, case.next_due - case.policy.soak):
         return None
     bar = barred(case, case.last)
     if bar is not None:

@@ -87,6 +87,15 @@ class Case:
         store = (self.seen.store,) if self.held == key_id else ()
         return store + tuple(name for name in self.seen.destinations if self.holds(name) in ("?", key_id))
 
+    @property
+    def unread(self) -> dict[str, str]:
+        """Return the destinations that tell what they hold, but could not be read this time, and why."""
+        return {
+            name: holding.why
+            for name, holding in self.seen.destinations.items()
+            if isinstance(holding, CannotTell) and holding.failed
+        }
+
     def conclude(self, outcome: Outcome, reason: Reason, message: str = "", *actions: Action) -> Plan:
         """Return the plan that these actions make."""
         return Plan(
