@@ -529,6 +529,13 @@ class TestRetire:
         found = decide(observation, retire=frozenset({"K9"}))
         assert (found.outcome, found.actions) == (Outcome.RETIRED, (Delete("K9"), Commit("K1", renew=False)))
 
+    @pytest.mark.parametrize(("last", "commit"), [("K0", Commit("K0", renew=False)), ("K7", Commit("", renew=False))])
+    def test_of_a_current_that_is_gone_makes_the_journal_agree_with_the_store(self, last: str, commit: Any) -> None:
+        said = journal(current="K2", last=last, committed=ago(days=1))
+        observation = seen(key("K0", days=40), key("K1", days=1), held="K1", said=said)
+        found = decide(observation, retire=frozenset({"K2", *(() if last == "K0" else ("K0",))}))
+        assert found.actions[-1] == commit
+
     def test_stands_in_for_grace_and_the_veto(self) -> None:
         said = journal(current="K2", last="K1", committed=ago(hours=1))
         observation = seen(

@@ -233,17 +233,26 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"asked": Asked(retire=frozenset({"K2"}))},
     ),
     "retired key in doubt": (
-        seen(K1, K2, held="K2", destinations={"ci:x": CannotTell("")}),
+        seen(K1, K2, held="K2", destinations={"ci:x": CannotTell(""), "ci:y": CannotTell("")}),
         {"asked": Asked(retire=frozenset({"K1"}))},
     ),
-    "due, a destination cannot be read": (
+    "due, two destinations cannot be read": (
         seen(
             K1,
             K2,
             held="K2",
-            said=journal(**SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16))}),
-            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+            said=journal(
+                **SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16)), "ci:y": Delivery("K2", ago(days=16))}
+            ),
+            destinations={
+                "ci:x": CannotTell("Access denied.", failed=True),
+                "ci:y": CannotTell("Not now.", failed=True),
+            },
         ),
+        {},
+    ),
+    "store empty, a destination cannot be read": (
+        seen(K1, destinations={"ci:x": CannotTell("Access denied.", failed=True)}),
         {},
     ),
     "not due, a destination cannot be read": (
@@ -598,15 +607,20 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "retired key in doubt": (
         "refused (retire_held)",
         (
-            "K1 is, or may be, held by ci:x: jobs use it. Nobody knows what ci:x holds: leave it out of this"
-            " run if it holds another."
+            "K1 is, or may be, held by ci:x, ci:y: jobs use it. Nobody knows what ci:x, ci:y holds: leave it"
+            " out of this run if it holds another."
         ),
         [],
     ),
-    "due, a destination cannot be read": (
+    "due, two destinations cannot be read": (
         "refused (unreadable)",
-        "ci:x cannot be read: Access denied. It may hold what is to be removed.",
+        "ci:x cannot be read: Access denied.; ci:y cannot be read: Not now. It may hold what is to be removed.",
         [],
+    ),
+    "store empty, a destination cannot be read": (
+        "rotated (store_empty)",
+        "The store holds no key, and there is room for one. K1 becomes LAST.",
+        ["create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K1"],
     ),
     "not due, a destination cannot be read": (
         "not_due (not_due)",
