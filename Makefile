@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CLIENTS := .venv-clients
 MUTANTS := .venv-mutants
-.PHONY: help demo test lint check format prove model break mutants bench clients wheel lock clean
+.PHONY: help demo test lint check format prove explore model break mutants bench clients wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ format: $(READY) ## put the code into its form
 
 prove: $(READY) ## every fault at every step, two and three runners at once; see docs/explanation/proof.md
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(ARGS)
+
+explore: $(READY) ## look for a found state that no plan handles well, at random (about 5 minutes)
+	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto --timeout=0 tests/test_plan_properties.py tests/test_policy.py
 
 break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
 	@$(BIN)/python scripts/break_rules.py $(ARGS)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from rig import Rig
 from twokey.emulator import Emulator
@@ -12,12 +14,14 @@ from twokey.emulator import Emulator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("explore", max_examples=50_000, deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+
 
 @pytest.fixture(autouse=True)
 def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the credentials, profiles and endpoints of whoever runs the tests out of them."""
-    import os
-
     for name in list(os.environ):
         if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
             monkeypatch.delenv(name)

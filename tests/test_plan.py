@@ -354,6 +354,12 @@ class TestAKeyThatWasDeletedAndIsStillThere:
         found = decide(seen(*self.KEYS, held="K3", said=said), Policy(soak=timedelta(days=1)))
         assert found.actions == (Deactivate("K1"),)
 
+    def test_it_stays_while_a_destination_that_would_tell_cannot_be_read_also_without_current(self) -> None:
+        said = journal(removed={"K1": ago(hours=1)}, delivered={"ssm:/a": Delivery("K0", ago(days=9))})
+        silent = {"ssm:/a": CannotTell("no answer", failed=True)}
+        found = decide(seen(key("K1", days=2), said=said, destinations=silent), Policy(soak=timedelta(days=2)))
+        assert (found.outcome, found.reason, found.actions) == (Outcome.REFUSED, Reason.UNREADABLE, ())
+
 
 class TestDestinations:
     FRESH = {"current": "K2", "last": "K1", "committed": ago(days=1)}

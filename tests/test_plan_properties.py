@@ -1,4 +1,7 @@
-"""What no plan may ever do, whatever is observed. Found states are made up at random, sane or not."""
+"""What no plan may ever do, whatever is observed. Found states are made up at random, sane or not.
+
+The states are the same in every run; ``make explore`` looks at others, and at many more.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ from twokey.plan import plan
 from twokey.policy import Policy
 from twokey.roles import CREATION_WINDOW, lags
 
+MANY = settings(max_examples=max(settings().max_examples, 1500))
 IDS = ("K1", "K2", "K3", "K4")
 ids = st.sampled_from(IDS)
 moments = st.integers(0, 40 * 86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
@@ -77,14 +81,14 @@ def was_to_go(key_id: str, journal: Journal) -> bool:
     return key_id in journal.removed or (key_id in journal.retiring and journal.retiring[key_id].named)
 
 
-@settings(max_examples=1500, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_no_plan_removes_what_anything_holds(seen: Observation, policy: Policy, asked: Asked) -> None:
     held = {one.key_id for one in (seen.record.holding, *seen.destinations.values()) if isinstance(one, Held)}
     assert not removed(plan(seen, policy, NOW, asked)) & held
 
 
-@settings(max_examples=1500, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
     seen: Observation, policy: Policy, asked: Asked
@@ -93,7 +97,7 @@ def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
         assert not removed(plan(seen, policy, NOW, asked))
 
 
-@settings(max_examples=1500, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: Policy, asked: Asked) -> None:
     found = plan(seen, policy, NOW, asked)
@@ -102,7 +106,7 @@ def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: Pol
         assert len(there - removed(found)) < 2
 
 
-@settings(max_examples=1500, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_every_removal_has_evidence(seen: Observation, policy: Policy, asked: Asked) -> None:
     """LAST by the journal, an open run or the table, a stray by the intent, or a word: nothing else goes."""
@@ -128,7 +132,7 @@ def test_every_removal_has_evidence(seen: Observation, policy: Policy, asked: As
         assert by_word or by_journal or by_intent or by_open_run or by_table or was_to_go(key_id, journal)
 
 
-@settings(max_examples=1500, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_last_is_left_alone_within_grace_and_while_in_use(seen: Observation, policy: Policy, asked: Asked) -> None:
     journal = seen.record.journal
@@ -146,7 +150,7 @@ def test_last_is_left_alone_within_grace_and_while_in_use(seen: Observation, pol
         assert at is None or NOW - at >= policy.idle or enforced
 
 
-@settings(max_examples=1500, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_with_soak_nothing_active_is_deleted_but_strays(seen: Observation, policy: Policy, asked: Asked) -> None:
     if not policy.soak:
@@ -159,7 +163,7 @@ def test_with_soak_nothing_active_is_deleted_but_strays(seen: Observation, polic
             assert NOW - seen.record.journal.retiring[key.id].at >= policy.soak
 
 
-@settings(max_examples=1000, deadline=None)
+@MANY
 @given(observations(), policies, asks)
 def test_refusing_and_resting_do_nothing_and_say_why(seen: Observation, policy: Policy, asked: Asked) -> None:
     found = plan(seen, policy, NOW, asked)

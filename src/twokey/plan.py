@@ -176,12 +176,12 @@ def without_current(case: Case) -> Plan | None:
     """Decide where no key is both held and listed: jobs have nothing that works."""
     if case.current is not None:
         return None
-    waiting = soak(case, *case.going)
-    if waiting:
-        return waiting
     rest = tuple(key for key in case.seen.keys if key not in case.going and key != case.stray)
     if len(rest) < len(case.seen.keys) and case.unread:
         return _unread(case)
+    waiting = soak(case, *case.going)
+    if waiting:
+        return waiting
     if len(rest) < 2:
         reason = Reason.KEY_GONE if case.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
         return rotation(replace(case, reason=reason), message=_starting(case, reason, rest))
