@@ -110,11 +110,14 @@ class NotHeld:
 class CannotTell:
     """The place does not show which key it holds. Unknown is never the same as empty.
 
-    ``failed``: it would tell, but reading it failed this time.
+    ``failed``: it would tell, but reading it failed this time. ``stamp``: what the place shows of its latest write
+    (a time, a version, the last four characters). It is never interpreted, only compared: as long as it is what it was
+    right after a delivery, nobody else has written.
     """
 
     why: str = ""
     failed: bool = False
+    stamp: str = ""
 
 
 Holding = Held | NotHeld | CannotTell
@@ -142,10 +145,11 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a destination was last given, and when."""
+    """What a destination was last given, and when. ``stamp`` is what the place showed of that write."""
 
     key: str
     at: datetime
+    stamp: str = ""
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -159,7 +163,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the store keeps beside the credential. It never holds a secret.
 
     ``removed`` says when keys were deleted lately: a list that lags may still show them. ``retiring`` says the same
-    of keys that were made Inactive for the soak.
+    of keys that were made Inactive for the soak. ``delivering`` names the places where a pair of two values may be
+    torn: it is written before the first of them, and the next run delivers there again, whatever they show.
     """
 
     version: int = JOURNAL_VERSION
@@ -173,6 +178,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     retiring: dict[str, Retiring] = {}
     removed: dict[str, datetime] = {}
     delivered: dict[str, Delivery] = {}
+    delivering: tuple[str, ...] = ()
 
     def encode(self) -> str:
         """Return the journal as JSON text, one line, as every store keeps it."""

@@ -38,10 +38,14 @@ class Traits:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A delivery took place, or was not needed. ``written`` is False where the place held this key already."""
+    """A delivery took place, or was not needed. ``written`` is False where the place held this key already.
+
+    ``stamp``: see ``CannotTell``; for a place that does not show which key it holds.
+    """
 
     key_id: str
     written: bool
+    stamp: str = ""
 
 
 class Destination(Protocol):

@@ -1,0 +1,46 @@
+"""Long pauses inside a delivery: whoever waits for a service's rate limit keeps the lease alive, and can be stopped.
+
+A delivery to hundreds of pipelines waits for the service's limit somewhere below ``Destination.deliver``. The engine
+says with ``during`` what is to be done meanwhile; who waits calls ``pause``.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from twokey.ports import Clock
+
+SLICE = 5.0
+"""Seconds after which the meanwhile is called again."""
+
+
+def _nothing() -> None:
+    """Do nothing meanwhile."""
+
+
+_meanwhile: ContextVar[Callable[[], None]] = ContextVar("meanwhile", default=_nothing)
+
+
+@contextmanager
+def during(meanwhile: Callable[[], None]) -> Iterator[None]:
+    """Have every ``pause`` of this thread call ``meanwhile``, which may raise to end the waiting."""
+    token = _meanwhile.set(meanwhile)
+    try:
+        yield
+    finally:
+        _meanwhile.reset(token)
+
+
+def pause(clock: Clock, seconds: float) -> None:
+    """Wait. Raises what the meanwhile raises; nothing must be under way then."""
+    left = seconds
+    while left > 0:
+        clock.sleep(min(left, SLICE))
+        left -= SLICE
+        if left > 0:
+            _meanwhile.get()()
