@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twokey.destinations import address as addresses
 from twokey.destinations.address import Address, names_user, nearest
-from twokey.destinations.connections import Connections
+from twokey.destinations.connections import Connections, Outside
 from twokey.errors import UsageError
 from twokey.model import Hidden
 
@@ -36,11 +36,12 @@ SCHEMES = {
     "secretsmanager": f"{_HERE}.secretsmanager",
     "ssm": f"{_HERE}.ssm",
     "file": f"{_HERE}.file",
+    "vault": f"{_HERE}.vault",
     "github": f"{_HERE}.github",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file")
+STORES = ("secretsmanager", "ssm", "file", "vault")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
@@ -56,7 +57,15 @@ class Services:
 
     def connection(self, address: Address) -> Any:
         """Return the connection that a destination goes through; raises ``UsageError`` where nothing says how."""
-        return self.connections.open(address, module(address.scheme), self.clients.clock, self.read_secret)
+        return self.connections.open(address, module(address.scheme), self._outside)
+
+    def _outside(self, name: str, at: str) -> Outside:
+        return Outside(name, at, self.clients.clock, self.read_secret, self._sign_identity)
+
+    def _sign_identity(self, server_id: str) -> dict[str, str]:
+        from twokey.aws.identity import signed_question
+
+        return signed_question(self.clients, server_id)
 
     def read_secret(self, url: str) -> Hidden:
         """Read the text that another secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``.
@@ -96,7 +105,11 @@ def open_store(url: str, services: Services) -> Store:
     address = parse(url)
     if not can_be_store(address.scheme):
         raise UsageError(f"{url!r} cannot be a store, because it cannot be read back; use one of {', '.join(STORES)}.")
-    return cast("Store", module(address.scheme).open_place(address, services))
+    store = module(address.scheme).open_place(address, services)
+    form = getattr(store, "form", None)
+    if form is not None and not form.reversible:
+        raise address.wrong(f"a store must give the credential back, and the format {form.name} cannot.")
+    return cast("Store", store)
 
 
 def can_be_store(scheme: str) -> bool:
