@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.destinations import registry
-from twokey.destinations.registry import STORES, fill, names_user, open_destination, open_store, parse
+from twokey.destinations.registry import fill, names_user, open_destination, open_store, parse
 from twokey.errors import UsageError
 
 if TYPE_CHECKING:

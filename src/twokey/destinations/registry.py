@@ -104,12 +104,31 @@ def open_store(url: str, services: Services) -> Store:
     """Return the store of a URL whose fields are filled in; raises ``UsageError`` for a kind that cannot be one."""
     address = parse(url)
     if not can_be_store(address.scheme):
-        raise UsageError(f"{url!r} cannot be a store, because it cannot be read back; use one of {', '.join(STORES)}.")
+        raise address.wrong(
+            "this cannot be a store, because it cannot be read back.", f"Use one of {', '.join(STORES)}."
+        )
     store = module(address.scheme).open_place(address, services)
     form = getattr(store, "form", None)
     if form is not None and not form.reversible:
         raise address.wrong(f"a store must give the credential back, and the format {form.name} cannot.")
     return cast("Store", store)
+
+
+def slots(place: Destination) -> frozenset[str]:
+    """Return what a destination writes to: two that share one of these would overwrite each other.
+
+    Where a pair is two values with names of their own, several pairs fit into one place.
+    """
+    from twokey.destinations import forms
+    from twokey.destinations.variables import Variables
+
+    address = parse(place.name)
+    form_only = {*forms.OPTIONS, addresses.CONNECTION}
+    options = {name: value for name, value in address.options.items() if name not in form_only and "extra." not in name}
+    base = addresses.with_options(f"{address.scheme}:{address.rest}", options)
+    if not isinstance(place, Variables):
+        return frozenset({base})
+    return frozenset(f"{base} {name}" for name in place.form.names)
 
 
 def can_be_store(scheme: str) -> bool:
