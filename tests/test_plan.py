@@ -402,6 +402,41 @@ class TestDestinations:
         )
         assert decide(observation).actions[1] == Deliver(("ci:x",), instead_of="K1")
 
+    @pytest.mark.parametrize(
+        ("noted", "shown"), [("", ""), ("", "v2"), ("v1", ""), ("v1", "v1")], ids=lambda stamp: stamp or "no stamp"
+    )
+    def test_one_that_cannot_tell_is_believed_as_long_as_its_stamp_does_not_speak_against_it(
+        self, noted: str, shown: str
+    ) -> None:
+        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), noted)})
+        places = {"ci:x": CannotTell("write-only", stamp=shown)}
+        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        assert found.outcome is Outcome.NOT_DUE
+
+    def test_one_that_cannot_tell_and_that_somebody_else_wrote_may_hold_any_key(self) -> None:
+        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), "v1")})
+        places = {"ci:x": CannotTell("write-only", stamp="v2")}
+        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert found.actions == (Resume("K2"), Deliver(("ci:x",), instead_of="K1"), Commit("K1", renew=False))
+
+    @pytest.mark.parametrize("holding", [Held("K2"), CannotTell("write-only", stamp="v1")])
+    def test_one_with_an_open_delivery_is_delivered_to_whatever_it_shows(self, holding: Any) -> None:
+        given = {"ci:x": Delivery("K2", ago(days=1), "v1")}
+        said = journal(**self.FRESH, delivered=given, delivering=("ci:x",))
+        places = {"ci:x": holding, "ci:y": Held("K2")}
+        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert found.actions[1].destinations == ("ci:x",)
+
+    @pytest.mark.parametrize("delivering", [("ci:x",), ("ci:y",)])
+    def test_one_with_an_open_delivery_that_cannot_tell_may_hold_last(self, delivering: tuple[str, ...]) -> None:
+        given = {"ci:x": Delivery("K2", ago(days=15))}
+        said = journal(**SETTLED, delivered=given, delivering=delivering)
+        places = {"ci:x": CannotTell("write-only")}
+        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations=places))
+        assert (Delete("K1") in found.actions) is (delivering == ("ci:y",))
+
     @pytest.mark.parametrize("holding", [Held("K1"), CannotTell("write-only")])
     def test_one_that_may_hold_last_is_delivered_to_instead_of_rotating(self, holding: Any) -> None:
         observation = seen(

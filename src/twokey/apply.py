@@ -344,7 +344,7 @@ class Apply:
         except Failed as error:
             self.done.delivered.append(Delivered(place.name, "failed", str(error)))
             return
-        self._delivered[place.name] = Delivery(credential.access_key_id, self._from_now())
+        self._delivered[place.name] = Delivery(credential.access_key_id, self._from_now(), receipt.stamp)
         self.done.delivered.append(Delivered(place.name, "delivered" if receipt.written else "held"))
 
     def _commit(self, last: str, *, renew: bool) -> None:

@@ -19,8 +19,9 @@ from twokey.errors import (
     Stopped,
     TwokeyError,
 )
-from twokey.model import CannotTell, Held, account_of
+from twokey.model import Held, account_of
 from twokey.reasons import Reason
+from twokey.roles import holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,13 +125,10 @@ def _why_failed(error: TwokeyError) -> Reason:
 
 def standing(seen: Observation, current: str) -> tuple[Delivered, ...]:
     """Name the store and the destinations that hold CURRENT already, as far as anybody can tell."""
-    places = {seen.store: seen.record.holding, **seen.destinations}
-    given = {name: delivery.key for name, delivery in seen.record.journal.delivered.items()}
-    return tuple(
-        Delivered(name, "held")
-        for name, holding in places.items()
-        if holding == Held(current) or (isinstance(holding, CannotTell) and given.get(name) == current)
-    )
+    store = (seen.store,) if seen.record.holding == Held(current) else ()
+    is_open = seen.record.journal.delivering
+    holders = (name for name in seen.destinations if name not in is_open and holds(seen, name) == current)
+    return tuple(Delivered(name, "held") for name in (*store, *holders))
 
 
 def warnings(seen: Observation) -> tuple[str, ...]:
