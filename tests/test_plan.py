@@ -291,6 +291,52 @@ class TestAnInterruptedRun:
         )
         assert decide(observation).reason is Reason.FOREIGN_KEY
 
+    def test_never_claims_a_key_that_a_destination_was_given(self) -> None:
+        given = {"ci:x": Delivery("K3", ago(minutes=4))}
+        observation = seen(
+            key("K2", days=16),
+            key("K3", created=ago(minutes=5)),
+            held="K2",
+            said=journal(**{**SETTLED, "intent": self.INTENT}, delivered=given),
+            destinations={"ci:x": CannotTell()},
+        )
+        assert decide(observation).reason is Reason.FOREIGN_KEY
+
+    def test_with_its_key_stored_is_delivered_only_where_that_is_not_known_to_be_done(self) -> None:
+        new, old = Delivery("K3", ago(minutes=4), "v2"), Delivery("K2", ago(days=16), "v1")
+        silent = CannotTell(stamp="v2")
+        observation = seen(
+            key("K2", days=16),
+            key("K3", created=ago(minutes=5)),
+            held="K3",
+            said=journal(
+                **{**SETTLED, "intent": self.INTENT},
+                delivered={"a": new, "b": new, "c": old, "d": old, "f": new, "h": new},
+                delivering=("f",),
+            ),
+            destinations={
+                "a": silent,
+                "b": Held("K3"),
+                "c": silent,
+                "d": Held("K3"),
+                "e": Held("K3"),
+                "f": silent,
+                "g": silent,
+                "h": CannotTell(stamp="v3"),
+            },
+        )
+        assert decide(observation).actions == (Resume("K3"), Deliver(tuple("cdefgh")), Commit("K2"))
+
+    def test_with_its_key_stored_and_delivered_everywhere_is_only_committed(self) -> None:
+        observation = seen(
+            key("K2", days=16),
+            key("K3", created=ago(minutes=5)),
+            held="K3",
+            said=journal(**{**SETTLED, "intent": self.INTENT}, delivered={"ci:x": Delivery("K3", ago(minutes=4))}),
+            destinations={"ci:x": CannotTell()},
+        )
+        assert decide(observation).actions == (Resume("K3"), Commit("K2"))
+
     def test_first_of_all_with_an_empty_store_loses_its_stray(self) -> None:
         observation = seen(
             key("K1", days=99), key("K3", created=ago(minutes=5)), said=journal(intent=Intent(("K1",), ago(minutes=5)))

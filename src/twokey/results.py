@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.actions import Outcome
-from twokey.apply import Delivered, Done
+from twokey.done import Delivered, Done
 from twokey.errors import (
     AccessDenied,
     Conflict,
@@ -79,7 +79,7 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
         "" if last in removed else last,
         removed,
         since + policy.period - policy.slack if since else decision.next_due,
-        tuple(done.delivered) or standing(seen, current),
+        _places(seen, done, current),
         warnings(seen),
     )
 
@@ -129,6 +129,12 @@ def standing(seen: Observation, current: str) -> tuple[Delivered, ...]:
     is_open = seen.record.journal.delivering
     holders = (name for name in seen.destinations if name not in is_open and holds(seen, name) == current)
     return tuple(Delivered(name, "held") for name in (*store, *holders))
+
+
+def _places(seen: Observation, done: Done, current: str) -> tuple[Delivered, ...]:
+    """Name the places in their order: how each ended that was touched, and those that held CURRENT already."""
+    found = {one.destination: one for one in (*standing(seen, current), *done.delivered)}
+    return tuple(found[name] for name in (seen.store, *seen.destinations) if name in found)
 
 
 def warnings(seen: Observation) -> tuple[str, ...]:

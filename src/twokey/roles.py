@@ -149,7 +149,7 @@ def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case
     rest = tuple(key for key in listed if key != current and key not in retire)
     outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
     others = tuple(key for key in rest if key not in outgoing)
-    stray = _stray(others, journal, _shown(seen))
+    stray = _stray(others, journal, _published(seen))
     others = tuple(key for key in others if key != stray)
     last = _last(others, current, journal, held)
     foreign = tuple(key for key in others if key != last)
@@ -189,12 +189,14 @@ def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
     return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
 
 
-def _shown(seen: Observation) -> set[str]:
-    return {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
+def _published(seen: Observation) -> set[str]:
+    """Return the keys that destinations hold, or were given: jobs may have them."""
+    given = {delivery.key for delivery in seen.record.journal.delivered.values()}
+    return given | {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
 
 
-def _stray(others: tuple[AccessKey, ...], journal: Journal, shown: set[str]) -> AccessKey | None:
-    """Find the one key that our open intent explains and nothing holds. Two candidates explain nothing."""
+def _stray(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
+    """Find the one key that our open intent explains and nobody can have. Two candidates explain nothing."""
     intent = journal.intent
     if intent is None:
         return None
@@ -203,7 +205,7 @@ def _stray(others: tuple[AccessKey, ...], journal: Journal, shown: set[str]) -> 
         key
         for key in others
         if key.id not in intent.known
-        and key.id not in shown
+        and key.id not in published
         and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)
     ]
     return made[0] if len(made) == 1 else None
