@@ -142,7 +142,7 @@ def check_distinct(jobs: Sequence[Job]) -> None:
 
 
 def check_apart(places: Mapping[str, Sequence[tuple[str, frozenset[str]]]]) -> None:
-    """Raise ``UsageError`` if two users, or one twice, would write the same value: each one's places and their slots."""
+    """Raise ``UsageError`` if two users, or one twice, would write the same: each one's places and their slots."""
     seen: dict[str, tuple[str, str]] = {}
     for user, theirs in places.items():
         for place, slots in theirs:
