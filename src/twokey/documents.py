@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from twokey.actions import Outcome
+from twokey.adopt import Ending
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
@@ -108,6 +109,41 @@ class StatusDocument(msgspec.Struct):
     users: list[StatusEntry]
 
 
+class HoldsEntry(msgspec.Struct):
+    """Which key one place holds: an id, or none because it is empty or because nobody can tell."""
+
+    place: str
+    holds: Literal["key", "empty", "cannot_tell"]
+    key: str | None
+    message: str | None
+
+
+class AdoptEntry(msgspec.Struct):
+    """How a takeover ended, or would end, for one machine user."""
+
+    account: str
+    user: str
+    path: str
+    store: str
+    outcome: Ending
+    reason: Reason
+    message: str
+    current: str | None
+    last: str | None
+    keys: list[KeyEntry]
+    places: list[HoldsEntry]
+    actions: list[str]
+    unknown: list[str]
+
+
+class AdoptDocument(msgspec.Struct):
+    """What ``twokey adopt --json`` prints. ``performed``: with ``--yes``; otherwise nothing was changed."""
+
+    performed: bool
+    results: list[AdoptEntry]
+    summary: dict[str, int]
+
+
 class FindingEntry(msgspec.Struct):
     """What is wrong with one line of an audit log."""
 
@@ -137,6 +173,7 @@ DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
+    "adopt": AdoptDocument,
     "audit-log verify": AuditLogDocument,
 }
 

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twokey.actions import Outcome
 from twokey.errors import Failed, NotFound, Stopped, TwokeyError, UsageError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from twokey.aws.iam import Iam
     from twokey.config import Selection
     from twokey.policy import Policy
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,19 +172,21 @@ def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
 
 def run(
     jobs: Sequence[Job],
-    work: Callable[[Job], Result],
+    work: Callable[[Job], T],
     concurrency: int,
-    progress: Callable[[Result], None] = lambda _: None,
+    progress: Callable[[T | Result], None] = lambda _: None,
     stop: Event | None = None,
-) -> list[Result]:
+) -> list[T | Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
+
+    A job that was not begun, or whose work raised, has a ``Result`` of ours in its place.
 
     An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way end; then ``Interrupted``
     is raised, with the results of all.
     """
     stop = stop or Event()
     with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
-        futures: list[Future[Result]] = []
+        futures: list[Future[T | Result]] = []
         try:
             futures += [pool.submit(_guarded, work, job, progress, stop) for job in jobs]
             return [future.result() for future in futures]
@@ -194,14 +198,15 @@ def run(
 class Interrupted(KeyboardInterrupt):
     """A person or a scheduler ended the run; ``results`` says what became of every user."""
 
-    def __init__(self, results: list[Result], signal: str) -> None:
+    def __init__(self, results: list[Any], signal: str) -> None:
         super().__init__(signal)
         self.results = results
 
 
-def _guarded(work: Callable[[Job], Result], job: Job, progress: Callable[[Result], None], stop: Event) -> Result:
+def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None], stop: Event) -> T | Result:
     if stop.is_set():
         return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
+    result: T | Result
     try:
         result = work(job)
     except TwokeyError as error:

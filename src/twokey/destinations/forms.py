@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from twokey.destinations import assignments, profiles, smtp
 from twokey.destinations.address import nearest
 from twokey.destinations.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
+from twokey.destinations.formats import json_object
 from twokey.destinations.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
@@ -157,6 +158,16 @@ def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
         raise UsageError(f"There is no format {name!r}; {nearest(name, FORMATS)}")
     _refuse_idle(options, name)
     return _MAKERS[name](options, names)
+
+
+def handed_over(text: Text, place: str) -> Credential | None:
+    """Read a pair that a person hands over, also as the AWS CLI's ``create-access-key`` prints it, in ``AccessKey``.
+
+    None where there is no pair. Raises ``Rejected`` for what cannot be read.
+    """
+    printed = (json_object(text) or {}).get("AccessKey")
+    form = form_of({}, default="json", names=MEMBERS)
+    return form.credential_of_text(text if printed is None else memoryview(printed), place)
 
 
 def _refuse_idle(options: Mapping[str, str], name: str) -> None:
