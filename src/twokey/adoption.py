@@ -11,7 +11,6 @@ from twokey.errors import ExitCode
 from twokey.model import CannotTell, Held, LastUse
 from twokey.roles import sort
 from twokey.status import role
-from twokey.takeover import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from twokey.model import AccessKey, Holding, Observation
     from twokey.policy import Policy
     from twokey.results import Result
+    from twokey.takeover import Taken
 
 
 def document(entries: Sequence[AdoptEntry], *, performed: bool) -> AdoptDocument:
@@ -115,9 +115,8 @@ def _role(taken: Taken, seen: Observation, key: AccessKey, policy: Policy, now: 
         return "LAST"
     if key.id == taken.decision.current:
         return "CURRENT"
-    if taken.decision.ending is Ending.NOTHING:
-        return role(sort(seen, policy, now, Asked()), key)
-    return "unknown"
+    case = sort(seen, policy, now, Asked())
+    return role(case, key) if case.current else "unknown"
 
 
 def _places(taken: Taken, seen: Observation) -> list[HoldsEntry]:
