@@ -27,22 +27,21 @@ def telling(case: Case, current: AccessKey, last: AccessKey | None, source: str,
 
 def unknown(case: Case, current: AccessKey, last: AccessKey | None) -> tuple[str, ...]:
     """Say what nobody can tell although the user is taken over, and what that means."""
-    said = [f"{name} {_why_unknown(case, name, one)}" for name, one in case.seen.destinations.items()]
-    said = [one for one in said if not one.endswith(" ")]
+    said = [_not_known(case, name, one) for name, one in case.seen.destinations.items()]
     if last and Held(last.id) not in case.seen.destinations.values():
-        said.append(f"Who uses {last.id} is unknown: it stays as long as it is used.")
+        said.append(f"who uses {last.id}; it stays as long as it is used.")
     if last and case.journal.current != current.id:
-        said.append(f"Since when jobs read {current.id} is unknown: the journal says since the takeover.")
-    return tuple(said)
+        said.append(f"since when jobs read {current.id}; the journal says since the takeover.")
+    return tuple(filter(None, said))
 
 
-def _why_unknown(case: Case, name: str, holding: Holding) -> str:
+def _not_known(case: Case, name: str, holding: Holding) -> str:
     gets = "the next `rotate` delivers CURRENT there."
     match holding:
         case CannotTell(why) if not case.journal.delivered.get(name):
-            return f"cannot tell what it holds ({why.rstrip('.')}): {gets}"
+            return f"what {name} holds ({why.rstrip('.')}); {gets}"
         case Held(key_id) if case.seen.key(key_id) is None:
-            return f"holds {key_id}, which is no key of this user: {gets}"
+            return f"whose key {key_id} is, which {name} holds: it is none of this user's; {gets}"
     return ""
 
 

@@ -25,7 +25,7 @@ from twokey.apply import Done
 from twokey.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.events import Teller
 from twokey.ledger import Ledger, blocked, held_by
-from twokey.model import CannotTell, Delivery
+from twokey.model import CannotTell, Delivery, Held
 from twokey.observe import Moved, observe, with_last_use
 from twokey.reasons import Reason
 from twokey.verify import verify
@@ -196,6 +196,9 @@ class _Takeover:
                 committed=decision.committed or self._from_now(),
                 delivered=delivered,
             )
+        if self._seen:
+            record = replace(self._seen.record, holding=Held(decision.current), journal=ledger.journal)
+            self._seen = replace(self._seen, record=record)
 
     def _fetch(self, decision: Decision) -> Credential:
         """Read the credential of CURRENT; raises ``_Moved`` where its place no longer holds it."""
