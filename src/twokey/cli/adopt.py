@@ -139,7 +139,7 @@ def _opened(source: str, job: Job, session: Session) -> Giver:
 
 def _read_standard_input() -> Credential:
     """Read the pair; raises ``UsageError``, which repeats nothing of it."""
-    from twokey.destinations.formats import handed_over
+    from twokey.destinations.forms import handed_over
 
     if sys.stdin.isatty():
         raise UsageError(
