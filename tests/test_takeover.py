@@ -224,6 +224,24 @@ class TestARefusal:
         rig.aws.weather.clear()
         assert adopt(rig).ending is Ending.ADOPTED
 
+    def test_of_a_store_that_may_not_be_written_comes_before_anything_is_written(
+        self, rig: Rig, pairs: list[KeyPair]
+    ) -> None:
+        rig.fill(pairs[1])
+        rig.aws.weather.add(
+            Rule(
+                "secretsmanager:PutSecretValue",
+                effect="error_before",
+                status=400,
+                code="AccessDeniedException",
+                times=None,
+            )
+        )
+        taken = adopt(rig)
+        assert (taken.ending, taken.decision.reason) == (Ending.REFUSED, Reason.PREFLIGHT)
+        assert not any(event.step == "lease" for event in rig.events)
+        assert rig.record().journal.epoch == 0
+
     def test_while_another_run_has_the_lease_changes_nothing(self, rig: Rig, pairs: list[KeyPair]) -> None:
         from twokey.ledger import Ledger
 

@@ -198,7 +198,11 @@ def _in_destinations(case: Case, givers: frozenset[str]) -> tuple[AccessKey, str
 def _listed(case: Case, key_id: str, place: str) -> tuple[AccessKey, str] | Decision:
     key = case.seen.key(key_id)
     if key is None:
-        return _refuse(Reason.NOT_LISTED, f"{place} holds {key_id}, which is no key of this user. {ways(case)}")
+        return _refuse(
+            Reason.NOT_LISTED,
+            f"{place} holds {key_id}, which is no key of this user (IAM lists one that was made a moment ago some "
+            f"seconds late). {ways(case)}",
+        )
     return _usable(case, key, place)
 
 

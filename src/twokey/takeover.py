@@ -1,6 +1,7 @@
 """One user's takeover from hand work, from the first look to the journal. ``adopt`` decides, this performs.
 
     look        observe and decide without a lease; without ``perform``, this is all, and nothing is written
+    preflight   prove that the store can be written
     prove       read the credential and ask STS who it is: a wrong one is refused before anything is written
     lease       take the user for this run
     look again  only this decision counts; it must be the same
@@ -19,6 +20,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from twokey import lease as leases
 from twokey import results, rotate
 from twokey.adopt import Decision, Ending, Offer, decide
 from twokey.apply import Done
@@ -141,6 +145,7 @@ class _Takeover:
             raise error
 
     def _take(self, seen: Observation, decision: Decision) -> None:
+        self._preflight(seen.record.journal, decision)
         credential = self._fetch(decision)
         self._prove(credential, decision)
         try:
@@ -169,7 +174,6 @@ class _Takeover:
         self._commit(ledger, decision, delivered)
 
     def _put(self, ledger: Ledger, decision: Decision, credential: Credential, delivered: dict[str, Delivery]) -> None:
-        self._preflight(ledger)
         self._prove(credential, decision, ledger.guard)
         if decision.delivered:
             with self._teller.effect("note", decision.current):
@@ -178,15 +182,25 @@ class _Takeover:
             self._done.effects += 1
             ledger.put(credential)
 
-    def _preflight(self, ledger: Ledger) -> None:
+    def _preflight(self, journal: Journal, decision: Decision) -> None:
+        """Prove that the store can be written; raises ``Refused``. Nothing has been written yet."""
+        store, now = self._world.store, self._world.clock.now()
+        delivered = {name: Delivery(key_id, now) for name, key_id in decision.delivered.items()}
+        to_be = msgspec.structs.replace(
+            journal,
+            user=self._user.id,
+            current=decision.current,
+            last=decision.last,
+            committed=now,
+            lease=leases.take(self._world.run, now),
+            delivered=journal.delivered | delivered,
+        )
         self._teller.note("preflight")
         try:
-            self._world.store.room_for(ledger.journal)
-            self._world.store.preflight()
+            store.room_for(to_be)
+            store.preflight()
         except ServiceError as error:
-            raise Refused(
-                Reason.PREFLIGHT, error.message, state="The store holds what it held.", remedy=error.remedy
-            ) from None
+            raise Refused(Reason.PREFLIGHT, error.message, state="Nothing was changed.", remedy=error.remedy) from None
 
     def _commit(self, ledger: Ledger, decision: Decision, delivered: dict[str, Delivery]) -> None:
         with self._teller.effect("commit", decision.current):
