@@ -25,7 +25,7 @@ import msgspec
 from twokey import lease as leases
 from twokey import results, rotate
 from twokey.adopt import Decision, Ending, Offer, decide
-from twokey.apply import Done
+from twokey.done import Done
 from twokey.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.events import Teller
 from twokey.ledger import Ledger, blocked, held_by

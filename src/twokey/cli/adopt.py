@@ -52,7 +52,7 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
     from twokey.givers import HandedOver, Sources
     from twokey.results import Result
 
-    session = Session()
+    session = Session(wanted)
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
     with auditing(wanted.audit_log if yes else None, session, quiet=flags.quiet) as audit:
         own_key = session.clients.own_key()
@@ -131,7 +131,7 @@ def _opened(source: str, job: Job, session: Session) -> Giver:
 
     user = job.user
     url = registry.fill(source, user=user.name, path=user.path, account=user.account)
-    found = giver(registry.open_destination(url, registry.Services(session.clients)))
+    found = giver(registry.open_destination(url, session.services))
     if found is None:
         raise UsageError(f"--from: {url} cannot give back the credential that it holds.", remedy="Use --stdin.")
     return found
