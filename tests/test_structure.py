@@ -19,6 +19,7 @@ PURE = {
     "actions",
     "adopt",
     "adopt_words",
+    "delivering",
     "durations",
     "errors",
     "model",

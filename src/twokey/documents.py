@@ -55,7 +55,7 @@ class ResultEntry(msgspec.Struct):
 
 
 class ResultsDocument(msgspec.Struct):
-    """What ``twokey rotate --json`` prints."""
+    """What ``twokey rotate --json`` and ``twokey deliver --json`` print."""
 
     results: list[ResultEntry]
     summary: dict[str, int]
@@ -171,6 +171,7 @@ class AuditLogDocument(msgspec.Struct):
 
 DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
+    "deliver": ResultsDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
     "adopt": AdoptDocument,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,12 +26,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One user, its rules, and the URLs of its store and destinations."""
+    """One user, its rules, and the URLs of its store and destinations.
+
+    ``chosen``: those of its destinations that a delivery is meant for; None means all.
+    """
 
     user: MachineUser
     policy: Policy
     store: str
     deliver: tuple[str, ...]
+    chosen: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,34 @@ def select(
         )
     check_distinct(jobs)
     return Roster(tuple(jobs), tuple(missing))
+
+
+def pick(
+    roster: Roster, selections: Sequence[Selection], urls: Sequence[str], fill: Callable[[str, MachineUser], str]
+) -> Roster:
+    """Choose these destinations of each user; one that the configuration gives to nobody is added to every user's.
+
+    Users that have none of them are left out. Raises ``UsageError`` where two users would write the same place, and
+    ``Failed`` where nobody is left.
+    """
+    if not urls:
+        return roster
+    taken = {place for job in roster.jobs for place in (job.store, *job.deliver)}
+    taken |= {place for selection in selections for place in (selection.store, *selection.deliver)}
+    jobs = []
+    for job in roster.jobs:
+        meant = dict.fromkeys(fill(url, job.user) for url in urls)
+        chosen = tuple(place for place in meant if place in job.deliver or place not in taken)
+        if chosen:
+            jobs.append(replace(job, deliver=tuple(dict.fromkeys((*job.deliver, *chosen))), chosen=chosen))
+    if not jobs and not roster.failed:
+        raise Failed(
+            f"None of the selected users delivers to {', '.join(urls)}.",
+            state="Nothing was changed.",
+            remedy="Check the URL against twokey.yaml, and the names of the users.",
+        )
+    check_distinct(jobs)
+    return Roster(tuple(jobs), roster.failed)
 
 
 def _members(

@@ -29,11 +29,13 @@ class Reason(StrEnum):
     BEHIND = "behind", "A destination does not hold CURRENT."
     RETIRE_ASKED = "retire_asked", "A person said that this key may go."
     STILL_THERE = "still_there", "A key that was deleted before is still listed; it is deleted again."
+    DELIVERY_ASKED = "delivery_asked", "A person asked for this delivery."
     SOAK = "soak", "A key is made Inactive for the soak before it is deleted."
     BY_HAND = "by_hand", "The user was managed by hand until now; the journal takes over."
 
     # why nothing is done
     NOT_DUE = "not_due", "CURRENT is younger than one period."
+    HELD = "held", "Every destination that is meant holds CURRENT already."
     SOAKING = "soaking", "A key is Inactive and its soak is not over."
     MANAGED = "managed", "The journal names CURRENT, and the store holds it."
 

@@ -42,6 +42,14 @@ def _write(file: Path, pair: KeyPair) -> None:
 
 
 @pytest.mark.timeout(60)
+def test_deliver(tmp_path: Path) -> None:
+    """One user without a key."""
+    with Emulator() as aws:
+        aws.make_user("build", keys=0)
+        consoles.check(HOW_TO / "deliver.md", tmp_path, aws.environment())
+
+
+@pytest.mark.timeout(60)
 def test_audit_log(tmp_path: Path) -> None:
     """One user without a key, one with one."""
     with Emulator() as aws:

@@ -56,7 +56,7 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
     with auditing(wanted.audit_log if yes else None, session, quiet=flags.quiet) as audit:
         own_key = session.clients.own_key()
-        roster = session.roster(wanted, flags.users)
+        roster = session.check(session.roster(wanted, flags.users))
 
         def work(job: Job) -> AdoptEntry:
             world = session.world(job, own_key, listener)

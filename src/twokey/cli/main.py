@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "rotate": "Rotate what is due; safe to run as often as you like.",
+    "deliver": "Bring CURRENT to its destinations; no key is created or removed.",
     "plan": "Say what rotate would do, and why; change nothing.",
     "status": "Show every key: its age, who holds it, what is due, what is wrong.",
     "adopt": "Show what users managed by hand have, and take them over without guessing.",
