@@ -38,6 +38,9 @@ SCHEMES = {
     "ssm": f"{_HERE}.ssm",
     "file": f"{_HERE}.file",
     "vault": f"{_HERE}.vault",
+    "credentials-file": f"{_HERE}.credentials_file",
+    "dotenv": f"{_HERE}.dotenv",
+    "json": f"{_HERE}.json_file",
     "github": f"{_HERE}.github",
 }
 """Scheme to module."""
