@@ -42,6 +42,8 @@ SCHEMES = {
     "dotenv": f"{_HERE}.dotenv",
     "json": f"{_HERE}.json_file",
     "github": f"{_HERE}.github",
+    "gitlab": f"{_HERE}.gitlab",
+    "gitlab-group": f"{_HERE}.gitlab",
 }
 """Scheme to module."""
 
