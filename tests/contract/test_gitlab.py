@@ -214,7 +214,9 @@ class TestWhatIsMade:
 
     def test_an_answer_that_is_never_there_is_ambiguous(self, fake: GitLab) -> None:
         fake.add(Fault("POST", "/variables", "reset", times=None))
-        assert isinstance(failed(lambda: opened(fake, "gitlab:acme/site").deliver(fresh_credential())), Ambiguous)
+        error = failed(lambda: opened(fake, "gitlab:acme/site").deliver(fresh_credential()))
+        assert isinstance(error, Ambiguous)
+        assert f"make the variable {ID}" in error.message
         assert fake.variables[PROJECT] == {}
 
     def test_a_gitlab_that_cannot_hide_is_told_of(self, fake: GitLab) -> None:

@@ -44,6 +44,7 @@ SCHEMES = {
     "github": f"{_HERE}.github",
     "gitlab": f"{_HERE}.gitlab",
     "gitlab-group": f"{_HERE}.gitlab",
+    "bitbucket": f"{_HERE}.bitbucket",
 }
 """Scheme to module."""
 
