@@ -45,6 +45,8 @@ SCHEMES = {
     "gitlab": f"{_HERE}.gitlab",
     "gitlab-group": f"{_HERE}.gitlab",
     "bitbucket": f"{_HERE}.bitbucket",
+    "circleci-context": f"{_HERE}.circleci",
+    "circleci": f"{_HERE}.circleci",
 }
 """Scheme to module."""
 
