@@ -47,6 +47,7 @@ SCHEMES = {
     "bitbucket": f"{_HERE}.bitbucket",
     "circleci-context": f"{_HERE}.circleci",
     "circleci": f"{_HERE}.circleci",
+    "travis": f"{_HERE}.travis",
 }
 """Scheme to module."""
 
