@@ -48,6 +48,7 @@ SCHEMES = {
     "circleci-context": f"{_HERE}.circleci",
     "circleci": f"{_HERE}.circleci",
     "travis": f"{_HERE}.travis",
+    "buildkite": f"{_HERE}.buildkite",
 }
 """Scheme to module."""
 
