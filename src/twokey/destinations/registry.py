@@ -49,6 +49,7 @@ SCHEMES = {
     "circleci": f"{_HERE}.circleci",
     "travis": f"{_HERE}.travis",
     "buildkite": f"{_HERE}.buildkite",
+    "azure-devops": f"{_HERE}.azure_devops",
 }
 """Scheme to module."""
 
