@@ -130,6 +130,11 @@ def is_note(text: str) -> bool:
     return not text or bool(_NOTE.fullmatch(text))
 
 
+def beside(note: str, there: str) -> str:
+    """Return what is to stand beside a value where ``there`` stands now: what people wrote stays."""
+    return note if is_note(there) else there
+
+
 def _is(shown: Shown | None, value: Hidden) -> bool:
     return shown is not None and shown.value is not None and shown.value == value
 
@@ -140,4 +145,4 @@ def _may_be(shown: Shown, value: Hidden) -> bool:
     return not shown.tail or value.endswith(shown.tail)
 
 
-__all__ = ["CannotTell", "Held", "Shown", "Variables", "is_note", "note_of"]
+__all__ = ["CannotTell", "Held", "Shown", "Variables", "beside", "is_note", "note_of"]
