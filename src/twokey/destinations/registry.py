@@ -50,6 +50,8 @@ SCHEMES = {
     "travis": f"{_HERE}.travis",
     "buildkite": f"{_HERE}.buildkite",
     "azure-devops": f"{_HERE}.azure_devops",
+    "hcp-terraform": f"{_HERE}.hcp_terraform",
+    "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
 }
 """Scheme to module."""
 
