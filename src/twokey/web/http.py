@@ -11,7 +11,7 @@ import json
 import ssl
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -97,7 +97,7 @@ class Ask:
 
     ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
     one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
-    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is.
+    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it is a secret.
     """
 
     method: str
@@ -105,7 +105,7 @@ class Ask:
     about: str
     body: Any = None
     form: Mapping[str, str] | None = None
-    raw: bytes | None = None
+    raw: bytes | memoryview | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     effect: bool = True
     again: bool = True
@@ -261,9 +261,15 @@ class Http:
         url, method = f"{self.url}{ask.path}", ask.method
         body, headers = _body(ask)
         for _ in range(MOST_REDIRECTS + 1):
-            sent = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers, **ask.headers}
+            sent = self._sent({**headers, **ask.headers})
             found = self._opened().request(
-                method, url, body=body, headers=sent, redirect=False, preload_content=False, retries=False
+                method,
+                url,
+                body=cast("bytes | None", body),
+                headers=sent,
+                redirect=False,
+                preload_content=False,
+                retries=False,
             )
             try:
                 data = found.read(LONGEST_ANSWER + 1)
@@ -273,6 +279,11 @@ class Http:
                 return self._own(ask, found.status, found.headers, data)
             url = self._followed(ask, url, found.status, found.headers.get("Location", ""))
         raise self._rejected(ask, "it redirects in a circle.")
+
+    def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return all headers; the token among them does not show itself in a traceback."""
+        found = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}
+        return {name: Hidden(value) for name, value in found.items()}
 
     def _followed(self, ask: Ask, url: str, status: int, location: str) -> str:
         target = urljoin(url, location)
@@ -357,15 +368,16 @@ class Http:
         )
 
 
-def _body(ask: Ask) -> tuple[bytes | None, dict[str, str]]:
+def _body(ask: Ask) -> tuple[memoryview | None, dict[str, str]]:
+    """Return what is sent, as what does not show itself in a traceback, and the headers that belong to it."""
     if ask.raw is not None:
-        return ask.raw, {}
+        return memoryview(ask.raw), {}
     if ask.form is not None:
         from urllib.parse import urlencode
 
-        return urlencode(ask.form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        return memoryview(urlencode(ask.form).encode()), {"Content-Type": "application/x-www-form-urlencoded"}
     if ask.body is not None:
-        return json.dumps(ask.body).encode(), {"Content-Type": "application/json"}
+        return memoryview(json.dumps(ask.body).encode()), {"Content-Type": "application/json"}
     return None, {}
 
 
