@@ -128,6 +128,7 @@ class Http:
         ca: str | None = None,
         explain: Callable[[Ask, Answer], Failed | None] = lambda _ask, _answer: None,
         refuses_token: Callable[[Answer], bool] = lambda _answer: False,
+        own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "one that is valid",  # noqa: S107  words for a person
         patience: float = PATIENCE,
     ) -> None:
@@ -136,7 +137,8 @@ class Http:
         ``called`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
         ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
         what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
-        by 401; ``token`` says where the token comes from.
+        by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
+        ``token`` says where the token comes from.
         """
         self.called = called
         self.url = route.checked(url, called)
@@ -145,6 +147,7 @@ class Http:
         self._renew = renew
         self._explain = explain
         self._refuses_token = refuses_token
+        self._own_page = own_page
         self._token = token
         self._patience = patience
         self._ca = ca
@@ -303,8 +306,9 @@ class Http:
         answer = Answer(status, headers, Hidden(data[:LONGEST_ANSWER].decode(errors="replace")))
         if html and self._refuses_token(answer):
             return answer
-        if status in _TRANSIENT or html:
-            what = "a page that is not the service's" if html else "an error of its own"
+        alien = html and not (status >= 400 and self._own_page(headers, data))
+        if status in _TRANSIENT or alien:
+            what = "a page that is not the service's" if alien else "an error of its own"
             raise self._unclear(ask, f"it answered {status} with {what}.")
         if len(data) > LONGEST_ANSWER:
             raise self._unclear(ask, "its answer has no end.")
