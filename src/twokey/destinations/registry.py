@@ -52,6 +52,7 @@ SCHEMES = {
     "azure-devops": f"{_HERE}.azure_devops",
     "hcp-terraform": f"{_HERE}.hcp_terraform",
     "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
+    "exec": f"{_HERE}.program",
 }
 """Scheme to module."""
 
