@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 import pytest
+from twokey.testing.stores import outcome
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contract.suite import outcome
 from twokey.destinations import json_members
 from twokey.errors import Rejected
 from twokey.model import Hidden

@@ -105,7 +105,7 @@ class Ask:
     about: str
     body: Any = None
     form: Mapping[str, str] | None = None
-    raw: bytes | memoryview | None = None
+    raw: bytes | memoryview | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     effect: bool = True
     again: bool = True
@@ -275,7 +275,7 @@ class Http:
                 retries=False,
             )
             try:
-                data = found.read(LONGEST_ANSWER + 1)
+                data = memoryview(found.read(LONGEST_ANSWER + 1))
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
@@ -300,13 +300,13 @@ class Http:
             raise self._rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
         return target
 
-    def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: bytes) -> Answer:
+    def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: memoryview) -> Answer:
         """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
-        html = "html" in headers.get("Content-Type", "").lower() or data.lstrip()[:9].lower().startswith(_PAGES)
-        answer = Answer(status, headers, Hidden(data[:LONGEST_ANSWER].decode(errors="replace")))
+        html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
+        answer = Answer(status, headers, Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace")))
         if html and self._refuses_token(answer):
             return answer
-        alien = html and not (status >= 400 and self._own_page(headers, data))
+        alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
         if status in _TRANSIENT or alien:
             what = "a page that is not the service's" if alien else "an error of its own"
             raise self._unclear(ask, f"it answered {status} with {what}.")
