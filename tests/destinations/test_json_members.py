@@ -7,13 +7,13 @@ import json
 from typing import Any
 
 import pytest
-from twokey.testing.stores import outcome
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from twokey.destinations import json_members
 from twokey.errors import Rejected
 from twokey.model import Hidden
+from twokey.testing.stores import outcome
 
 
 def edited(text: str, name: str, value: str = "new") -> str:

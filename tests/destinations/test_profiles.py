@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.configloader import raw_config_parse
 from botocore.exceptions import ConfigParseError
-from twokey.testing.stores import SECRET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.destinations.profiles import Profile
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Credential, Hidden, NotHeld
+from twokey.testing.stores import SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path

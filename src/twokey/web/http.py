@@ -98,6 +98,8 @@ class Ask:
     ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
     one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
     repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it is a secret.
+    ``sign`` makes headers each time anew that it is sent, such as a signature over the time. ``follow``: a redirect
+    may be followed, on the same host.
     """
 
     method: str
@@ -111,6 +113,8 @@ class Ask:
     again: bool = True
     secret: bool = False
     right: str = ""
+    sign: Callable[[], Mapping[str, str]] = dict
+    follow: bool = True
 
 
 class Http:
@@ -264,7 +268,7 @@ class Http:
         url, method = f"{self.url}{ask.path}", ask.method
         body, headers = _body(ask)
         for _ in range(MOST_REDIRECTS + 1):
-            sent = self._sent({**headers, **ask.headers})
+            sent = self._sent({**headers, **ask.headers, **ask.sign()})
             found = self._opened().request(
                 method,
                 url,
@@ -296,7 +300,7 @@ class Http:
             raise self._rejected(
                 ask, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
             )
-        if ask.effect and status not in {307, 308}:
+        if not ask.follow or (ask.effect and status not in {307, 308}):
             raise self._rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
         return target
 
