@@ -53,6 +53,7 @@ SCHEMES = {
     "hcp-terraform": f"{_HERE}.hcp_terraform",
     "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
     "exec": f"{_HERE}.program",
+    "webhook": f"{_HERE}.webhook",
 }
 """Scheme to module."""
 
