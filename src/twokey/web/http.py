@@ -135,6 +135,7 @@ class Http:
         own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "one that is valid",  # noqa: S107  words for a person
         patience: float = PATIENCE,
+        tls: route.Tls | None = None,
     ) -> None:
         """Prepare the connection; nothing is called.
 
@@ -142,7 +143,8 @@ class Http:
         ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
         what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
         by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
-        ``token`` says where the token comes from.
+        ``token`` says where the token comes from. ``ca`` is a file of certificates to trust,
+        ``tls`` what else there is to say of TLS.
         """
         self.called = called
         self.url = route.checked(url, called)
@@ -155,6 +157,7 @@ class Http:
         self._token = token
         self._patience = patience
         self._ca = ca
+        self._tls = tls
         self._pool: urllib3.PoolManager | None = None
         self._lock = threading.Lock()
         self.pace = Pace(clock, limits)
@@ -321,7 +324,7 @@ class Http:
     def _opened(self) -> urllib3.PoolManager:
         with self._lock:
             if self._pool is None:
-                self._pool = route.pool(self.url, self._ca, CONCURRENT)
+                self._pool = route.pool(self.url, self._ca, CONCURRENT, self._tls)
             return self._pool
 
     def _mind(self, answer: Answer) -> None:
