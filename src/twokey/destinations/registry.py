@@ -54,10 +54,11 @@ SCHEMES = {
     "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
     "exec": f"{_HERE}.program",
     "webhook": f"{_HERE}.webhook",
+    "kubernetes": f"{_HERE}.kubernetes",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file", "vault")
+STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
