@@ -55,6 +55,7 @@ SCHEMES = {
     "exec": f"{_HERE}.program",
     "webhook": f"{_HERE}.webhook",
     "kubernetes": f"{_HERE}.kubernetes",
+    "jenkins": f"{_HERE}.jenkins",
 }
 """Scheme to module."""
 
