@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from destinations.variables import watched
+from twokey.aws.clock import ServiceClock
 from twokey.errors import Ambiguous, Rejected
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential
 from twokey.testing.server import FakeService, Fault, Reply, Request, route
@@ -35,7 +36,8 @@ def fake() -> Iterator[Echo]:
 def put(fake: Echo, how: str, secret: Hidden) -> Any:
     given: dict[str, Any] = {"body": {"value": secret}, "form": {"value": secret}, "raw": secret.encode()}
     ask = Ask("PUT", "/value", "write the value", **{how: given[how]}, secret=True)
-    return Http("The service", fake.url, Hurried()).ask(ask)  # type: ignore[arg-type]  # it asks for no time
+    hurried = Hurried()
+    return Http("The service", fake.url, ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)).ask(ask)
 
 
 @pytest.mark.parametrize("how", ["body", "form", "raw"])

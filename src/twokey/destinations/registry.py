@@ -190,6 +190,7 @@ def _installed() -> dict[str, str]:
 
 
 def _no_such_scheme(scheme: str, colon: str) -> str:
+    known = (*SCHEMES, *_installed())
     if not colon:
-        return f"a destination is written scheme:name, with one of {', '.join(SCHEMES)}."
-    return f"there is no destination {scheme!r}; {nearest(scheme, SCHEMES)}"
+        return f"a destination is written scheme:name, with one of {', '.join(known)}."
+    return f"there is no destination {scheme!r}; {nearest(scheme, known)}"
