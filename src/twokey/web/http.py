@@ -52,6 +52,8 @@ CONCURRENT = 16
 MOST_REDIRECTS = 3
 _TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 _PAGES = (b"<!doctype", b"<html")
+_SAYING = ("message", "error_message", "error_description", "error", "errors", "messages", "detail", "title")
+"""The members of an answer in which services say what is wrong."""
 _MOVED = {301, 302, 303, 307, 308}
 _BUDGETS = ("X-RateLimit", "RateLimit", "RateLimit-User")
 """How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organisation and one of the
@@ -83,7 +85,7 @@ class Answer:
         found = self.json()
         text = ""
         if isinstance(found, dict):
-            for key in ("message", "error_message", "error_description", "error", "errors", "detail", "title"):
+            for key in _SAYING:
                 if found.get(key):
                     text = found[key] if isinstance(found[key], str) else json.dumps(found[key])
                     break
