@@ -56,10 +56,11 @@ SCHEMES = {
     "webhook": f"{_HERE}.webhook",
     "kubernetes": f"{_HERE}.kubernetes",
     "jenkins": f"{_HERE}.jenkins",
+    "doppler": f"{_HERE}.doppler",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes")
+STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
