@@ -185,7 +185,7 @@ class TestValues:
         said = {"message": f"Validation failed: {credential.reveal()}"}
         fake.add(Fault("PUT", "/value", "refuse", nth=2, status=422, body=said))
         error = outcome(lambda: destination.deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, Ambiguous)
         assert_silent(error, credential)
 
     @pytest.mark.parametrize("length", [LONGEST, LONGEST - 1])

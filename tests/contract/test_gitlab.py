@@ -370,8 +370,9 @@ class TestRefusals:
         fake.most["projects"] = 1
         credential = fresh_credential()
         error = failed(lambda: opened(fake, "gitlab:acme/site").deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, Ambiguous)
         assert "as many variables as it allows" in error.message
+        assert "AWS_ACCESS_KEY_ID was written" in error.state
         assert_silent(error, credential)
 
     def test_somebody_who_made_it_at_the_same_time_is_told_of(self, fake: GitLab) -> None:

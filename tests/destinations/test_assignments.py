@@ -17,7 +17,7 @@ from twokey.model import CannotTell, Hidden
 if TYPE_CHECKING:
     from pathlib import Path
 
-WANTED = {"ID": Hidden("AKIAX"), "SECRET": Hidden("s/+=")}
+WANTED = {"ID": Hidden("AKIAEXAMPLE000000001"), "SECRET": Hidden("s/+=")}
 
 
 def edited(text: str) -> str:
@@ -27,21 +27,24 @@ def edited(text: str) -> str:
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        ("", "ID=AKIAX\nSECRET=s/+=\n"),
-        ("A=1", "A=1\nID=AKIAX\nSECRET=s/+=\n"),
-        ("ID=old\nSECRET=old\n", "ID=AKIAX\nSECRET=s/+=\n"),
-        ("export ID=old # mine\nexport SECRET='old'\n", "export ID=AKIAX # mine\nexport SECRET='s/+='\n"),
-        ('SECRET="old"\n# ID=no\nID=\n', 'SECRET="s/+="\n# ID=no\nID=AKIAX\n'),
-        ("export A=1\n", "export A=1\nexport ID=AKIAX\nexport SECRET=s/+=\n"),
-        ("export ID=1\nA=2\n", "export ID=AKIAX\nA=2\nexport SECRET=s/+=\n"),
-        ("ID = old\nSECRET= 'old'\n", "ID=AKIAX\nSECRET='s/+='\n"),
-        ("A='\nID=inner\n'\nID=1\nSECRET=2\n", "A='\nID=inner\n'\nID=AKIAX\nSECRET=s/+=\n"),
-        ('A="\nID=inner\n"\n', 'A="\nID=inner\n"\nID=AKIAX\nSECRET=s/+=\n'),
-        ("ID=1\nID=2\nSECRET=3\n", "ID=AKIAX\nID=AKIAX\nSECRET=s/+=\n"),
-        ("A=1\r\nID=1\r\nSECRET=2\r\n", "A=1\r\nID=AKIAX\r\nSECRET=s/+=\r\n"),
-        ("A=1\r\n", "A=1\r\nID=AKIAX\r\nSECRET=s/+=\r\n"),
-        ("ID=1\nSECRET=$OTHER\n", "ID=AKIAX\nSECRET=s/+=\n"),
-        ("MY_ID=1\nID2=2\n", "MY_ID=1\nID2=2\nID=AKIAX\nSECRET=s/+=\n"),
+        ("", "ID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
+        ("A=1", "A=1\nID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
+        ("ID=old\nSECRET=old\n", "ID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
+        (
+            "export ID=old # mine\nexport SECRET='old'\n",
+            "export ID=AKIAEXAMPLE000000001 # mine\nexport SECRET='s/+='\n",
+        ),
+        ('SECRET="old"\n# ID=no\nID=\n', 'SECRET="s/+="\n# ID=no\nID=AKIAEXAMPLE000000001\n'),
+        ("export A=1\n", "export A=1\nexport ID=AKIAEXAMPLE000000001\nexport SECRET=s/+=\n"),
+        ("export ID=1\nA=2\n", "export ID=AKIAEXAMPLE000000001\nA=2\nexport SECRET=s/+=\n"),
+        ("ID = old\nSECRET= 'old'\n", "ID=AKIAEXAMPLE000000001\nSECRET='s/+='\n"),
+        ("A='\nID=inner\n'\nID=1\nSECRET=2\n", "A='\nID=inner\n'\nID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
+        ('A="\nID=inner\n"\n', 'A="\nID=inner\n"\nID=AKIAEXAMPLE000000001\nSECRET=s/+=\n'),
+        ("ID=1\nID=2\nSECRET=3\n", "ID=AKIAEXAMPLE000000001\nID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
+        ("A=1\r\nID=1\r\nSECRET=2\r\n", "A=1\r\nID=AKIAEXAMPLE000000001\r\nSECRET=s/+=\r\n"),
+        ("A=1\r\n", "A=1\r\nID=AKIAEXAMPLE000000001\r\nSECRET=s/+=\r\n"),
+        ("ID=1\nSECRET=$OTHER\n", "ID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
+        ("MY_ID=1\nID2=2\n", "MY_ID=1\nID2=2\nID=AKIAEXAMPLE000000001\nSECRET=s/+=\n"),
     ],
 )
 def test_the_two_lines_change_or_are_added_and_all_else_stays(before: str, after: str) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Confirmation, Receipt, Traits
-from twokey.errors import Ambiguous
+from twokey.errors import Ambiguous, ServiceError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 
 if TYPE_CHECKING:
@@ -71,9 +71,24 @@ class Variables(ABC):
         """
 
     def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
-        """Write several values, back to back."""
+        """Write several values, back to back.
+
+        Where one is refused after another was written, what is there fits no longer: that is no clean refusal.
+        """
+        written: list[str] = []
         for name, value in values.items():
-            self._write(name, value, note, before.get(name))
+            try:
+                self._write(name, value, note, before.get(name))
+            except ServiceError as error:
+                if not written:
+                    raise
+                raise Ambiguous(
+                    error.message,
+                    state=f"{', '.join(written)} was written before that: what is read at {self.name} now does not fit "
+                    "together. The former key still works, but not from there.",
+                    remedy=f"{error.remedy} Then run again: both are delivered again.".strip(),
+                ) from None
+            written.append(name)
 
     def held(self) -> Holding:
         """Say which key is here, where the service shows that; otherwise what it shows of the latest write."""
