@@ -35,21 +35,21 @@ class Format:
 
     def key_id_of(self, text: Text | None) -> Holding:
         """Say which key a text holds; a journal holds none, and what is not ours to read cannot be told."""
-        found = _object(text)
+        found = json_object(text)
         if found is None:
             return CannotTell("its content is not a JSON object")
         if self.id_name not in found and is_journal(text):
             return NotHeld()
         for name in (self.id_name, self.secret_name):
-            if not _string(found, name):
+            if not json_text(found, name):
                 return CannotTell(f"its content has no {name}")
-        return Held(str(_string(found, self.id_name)))
+        return Held(str(json_text(found, self.id_name)))
 
     def credential_of(self, text: Text | None, place: str) -> Credential | None:
         """Read the credential; None where there is none. Raises ``Rejected`` for what cannot be read."""
         match self.key_id_of(text):
             case Held(key_id):
-                return Credential(key_id, _string(_object(text) or {}, self.secret_name))
+                return Credential(key_id, json_text(json_object(text) or {}, self.secret_name))
             case CannotTell(why):
                 raise Rejected(f"{place} holds no credential that twokey can read: {why}.")
         return None
@@ -66,7 +66,7 @@ def encode_journal(journal: Journal, *, marked: bool = False) -> str:
 
 def decode_journal(text: Text | None, place: str) -> Journal:
     """Read a journal's text; raises ``Rejected`` for anything that this twokey does not understand."""
-    found = _object(text)
+    found = json_object(text)
     if found is None or _JOURNAL not in found:
         why = "it is no journal of twokey"
     else:
@@ -83,10 +83,10 @@ def decode_journal(text: Text | None, place: str) -> Journal:
 
 def is_journal(text: Text | None) -> bool:
     """Say whether a text is a journal of ours."""
-    return _JOURNAL in (_object(text) or {})
+    return _JOURNAL in (json_object(text) or {})
 
 
-def _object(text: Text | None) -> dict[str, msgspec.Raw] | None:
+def json_object(text: Text | None) -> dict[str, msgspec.Raw] | None:
     """Take a JSON object apart; its members' values stay as they are written."""
     try:
         plain = memoryview(text.encode()) if isinstance(text, str) else text
@@ -95,7 +95,7 @@ def _object(text: Text | None) -> dict[str, msgspec.Raw] | None:
         return None
 
 
-def _string(found: dict[str, msgspec.Raw], name: str) -> Hidden:
+def json_text(found: dict[str, msgspec.Raw], name: str) -> Hidden:
     """Return a member's text; the empty text where there is none, or where it is no text."""
     try:
         return Hidden(msgspec.json.decode(found[name], type=str))

@@ -1,0 +1,126 @@
+"""Lines ``NAME=value``, read so that ``sh`` and dotenv libraries agree, and written so that they do. Pure.
+
+Sources: POSIX.1-2017, Shell Command Language, 2.2 "Quoting"; python-dotenv, "File format". Where both read a value
+differently it counts as unreadable, and no such value is written. A name that is assigned twice has its last value.
+Matches of regular expressions show what they matched, so only their positions are kept.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twokey.destinations.found import both
+from twokey.errors import Rejected
+from twokey.model import CannotTell, Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.destinations.found import Found
+
+_STATEMENT = re.compile(
+    r"""
+    (?P<head>[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_][A-Za-z0-9_]*)[ \t]*=[ \t]*)
+    (?:
+        (?P<quoted>'(?:\\'|[^'])*'|"(?:\\.|[^"\\])*")(?P<tail>(?:[ \t]+\#[^\r\n]*|[ \t]*)(?:\r?\n|\Z))
+        | (?P<bare>[^\r\n]*)(?P<end>\r?\n|\Z)
+    )
+    | [^\n]*\n | [^\n]+
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_HEAD, _NAME, _QUOTED, _TAIL, _BARE, _END = range(1, 7)
+_SAFE = re.compile(r"[A-Za-z0-9@%+=:,./_-]+", re.ASCII)
+"""What needs no quotes anywhere; readers that know no quotes, such as ``docker run --env-file``, read it too."""
+_PLAIN = re.compile(r"(?:(?!\$\{)[^\x00-\x1f\x7f'\\\x85\u2028\u2029])*")
+"""What all read alike between single quotes. python-dotenv fills ``${NAME}`` in even there."""
+_COMMENT = re.compile(r"[ \t]+#")
+_NOTHING = Hidden()
+_NOT_IN_DOUBLE = re.compile(r'["`$]')
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """An assignment in four parts, or with ``name`` empty anything else, in ``head``. Together they are the text."""
+
+    head: Hidden
+    name: str = ""
+    body: Hidden = _NOTHING
+    tail: Hidden = _NOTHING
+
+    @property
+    def text(self) -> Hidden:
+        """Return the statement as it is written."""
+        return Hidden(f"{self.head}{self.body}{self.tail}")
+
+    @property
+    def value(self) -> Hidden | None:
+        """Return the value; None where readers would not agree on it."""
+        quote = self.body[:1]
+        if quote not in ("'", '"'):
+            return self.body if not self.body or _SAFE.fullmatch(self.body) else None
+        inner = self.body[1:-1]
+        if not _PLAIN.fullmatch(inner) or (quote == '"' and _NOT_IN_DOUBLE.search(inner)):
+            return None
+        return inner
+
+    def with_value(self, value: Hidden) -> Statement:
+        """Return the assignment of another value, its quotes kept. Spaces that ``sh`` does not allow go."""
+        body = quoted(self.name, value)
+        quote = self.body[:1]
+        if body == value and quote in ("'", '"') and self.body[-1:] == quote:
+            body = Hidden(f"{quote}{value}{quote}")
+        head = re.sub(r"[ \t]*=[ \t]*$", "=", self.head)
+        return Statement(Hidden(head), self.name, body, self.tail)
+
+
+def statements(text: Hidden) -> list[Statement]:
+    """Take a text apart; the statements' texts together are the text again."""
+    return [_statement(text, regs) for regs in map(operator.attrgetter("regs"), _STATEMENT.finditer(text))]
+
+
+def found(lines: Sequence[Statement], id_name: str, secret_name: str) -> Found:
+    """Say which key is assigned to two names."""
+    latest = {line.name: line for line in lines if line.name in (id_name, secret_name)}
+    for name, line in latest.items():
+        if line.value is None:
+            return CannotTell(f"its {name} is written in a way that not all readers understand alike")
+    return both({name: line.value for name, line in latest.items()}, id_name, secret_name)
+
+
+def writable(value: str) -> bool:
+    """Say whether all readers would read this value back."""
+    return bool(_PLAIN.fullmatch(value))
+
+
+def quoted(name: str, value: Hidden) -> Hidden:
+    """Return a value as it is to be written: bare where that is safe, else between single quotes.
+
+    Raises ``Rejected`` for one that ``sh`` and python-dotenv would not both read back. No access key is such a value.
+    """
+    if _SAFE.fullmatch(value):
+        return value
+    if not writable(value):
+        raise Rejected(
+            f"The value of {name} holds a quote, a backslash, ${{ or a control character, which sh and dotenv "
+            "libraries read differently.",
+            state="Nothing was written.",
+            remedy="Use another format, such as json.",
+        )
+    return Hidden(f"'{value}'")
+
+
+def _statement(text: Hidden, regs: tuple[tuple[int, int], ...]) -> Statement:
+    if regs[_HEAD][0] < 0:
+        return Statement(text[slice(*regs[0])])
+    head, name = text[slice(*regs[_HEAD])], str(text[slice(*regs[_NAME])])
+    if regs[_QUOTED][0] >= 0:
+        return Statement(head, name, text[slice(*regs[_QUOTED])], text[slice(*regs[_TAIL])])
+    start, end = regs[_BARE][0], regs[_END][1]
+    bare = text[slice(*regs[_BARE])]
+    comment = _COMMENT.search(bare)
+    value = Hidden(bare[: comment.start() if comment else len(bare)].rstrip(" \t"))
+    return Statement(head, name, value, text[start + len(value) : end])

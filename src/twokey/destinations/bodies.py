@@ -1,0 +1,158 @@
+"""The texts that a credential can be written as: a JSON object, variables, a profile, a template. Pure.
+
+Each knows how to write a credential down and what a text tells of the key in it. No function here puts what it
+read into an error, or into a variable that shows itself: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from twokey.destinations import assignments, smtp
+from twokey.destinations.formats import is_journal, json_object, json_text
+from twokey.destinations.found import both, plain_text
+from twokey.destinations.profiles import Profile
+from twokey.model import CannotTell, Credential, Held, Hidden, NotHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.destinations.formats import Text
+    from twokey.destinations.found import Found
+
+Extras = tuple[tuple[str, str], ...]
+"""Names and values that stand beside the pair, always the same."""
+
+
+class Body(Protocol):
+    """A way of writing a credential as one text."""
+
+    def write(self, credential: Credential) -> Hidden:
+        """Return the text. Raises ``Rejected`` for a credential that cannot be written so."""
+        ...
+
+    def read(self, text: Text) -> Found:
+        """Say what a text tells of the key in it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """Id, secret and what stands beside them, by name: the members of a JSON object, or named values.
+
+    ``region``: the secret is the SMTP password of that region.
+    """
+
+    id_name: str
+    secret_name: str
+    extras: Extras = ()
+    region: str = ""
+
+    def members(self, credential: Credential) -> dict[str, Hidden]:
+        """Return the text of each value by its name."""
+        secret = smtp.password(credential, self.region) if self.region else credential.reveal()
+        constant = {name: Hidden(value) for name, value in self.extras}
+        return {self.id_name: Hidden(credential.access_key_id), self.secret_name: secret, **constant}
+
+    def write(self, credential: Credential) -> Hidden:
+        """Return a JSON object."""
+        return Hidden(json.dumps(self.members(credential)))
+
+    def read(self, text: Text) -> Found:
+        """Read a JSON object; a journal holds no key."""
+        found = json_object(text)
+        if found is None:
+            return CannotTell("its content is not a JSON object")
+        if self.id_name not in found and is_journal(text):
+            return NotHeld()
+        for name in (self.id_name, self.secret_name):
+            if not json_text(found, name):
+                return CannotTell(f"its content has no {name}")
+        return self._without_secret(Credential(str(json_text(found, self.id_name)), json_text(found, self.secret_name)))
+
+    def read_values(self, values: Mapping[str, str | None]) -> Found:
+        """Read named values; None stands for one that is not there."""
+        return self._without_secret(both(values, self.id_name, self.secret_name))
+
+    def _without_secret(self, found: Found) -> Found:
+        """Keep only the id where the other half is no secret access key."""
+        return Held(found.access_key_id) if self.region and isinstance(found, Credential) else found
+
+
+@dataclass(frozen=True, slots=True)
+class Variables:
+    """Lines ``NAME='value'``, as ``sh`` and dotenv files have them."""
+
+    id_name: str
+    secret_name: str
+    extras: Extras = ()
+
+    def write(self, credential: Credential) -> Hidden:
+        """Return one line for each variable."""
+        pair = ((self.id_name, credential.access_key_id), (self.secret_name, credential.reveal()))
+        lines = (f"{name}={assignments.quoted(name, Hidden(value))}\n" for name, value in (*pair, *self.extras))
+        return Hidden("".join(lines))
+
+    def read(self, text: Text) -> Found:
+        """Read the lines; the last one of a name counts, as in ``sh``."""
+        plain = plain_text(text)
+        if plain is None:
+            return CannotTell("its content is no text")
+        if is_journal(text):
+            return NotHeld()
+        return assignments.found(assignments.statements(plain), self.id_name, self.secret_name)
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsFile:
+    """A shared credentials file with one profile."""
+
+    profile: str
+    extras: Extras = ()
+
+    def write(self, credential: Credential) -> Hidden:
+        """Return one section."""
+        return Profile.of(Hidden(), self.profile).with_pair(credential, self.extras)
+
+    def read(self, text: Text) -> Found:
+        """Read the profile's two properties."""
+        plain = plain_text(text)
+        if plain is None:
+            return CannotTell("its content is no text")
+        return NotHeld() if is_journal(text) else Profile.of(plain, self.profile).found()
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a template: text as it is, or the name of what belongs there."""
+
+    kind: Literal["text", "AccessKeyId", "SecretAccessKey", "SmtpPassword"]
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """Text with placeholders. What was made of it is compared, never taken apart."""
+
+    pieces: tuple[Piece, ...]
+    region: str = ""
+
+    def write(self, credential: Credential) -> Hidden:
+        """Return the text with its placeholders filled in."""
+        return Hidden("".join(self._filled(piece, credential) for piece in self.pieces))
+
+    def read(self, text: Text) -> Found:
+        """Tell nothing."""
+        return NotHeld() if is_journal(text) else CannotTell("what a template made cannot be read back")
+
+    def _filled(self, piece: Piece, credential: Credential) -> Hidden:
+        match piece.kind:
+            case "AccessKeyId":
+                return Hidden(credential.access_key_id)
+            case "SecretAccessKey":
+                return credential.reveal()
+            case "SmtpPassword":
+                return smtp.password(credential, self.region)
+        return Hidden(piece.text)

@@ -1,0 +1,263 @@
+"""The formats in which a destination's readers find a credential, chosen by the options of its URL. Pure.
+
+=================  ============================================================================================
+pair               two values, each with a name of its own
+json               one value: a JSON object
+env                one value: a line ``NAME=value`` for each of the two
+credentials-file   one value: a shared credentials file with one profile
+ses-smtp           two values: the user name and the password with which the key speaks SMTP to Amazon SES
+template           one value: a text of your own with placeholders
+=================  ============================================================================================
+
+Names and templates are checked when the URL is read, before anything is called, and again when its fields are
+filled in.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twokey.destinations import assignments, profiles, smtp
+from twokey.destinations.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
+from twokey.destinations.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names, nearest
+from twokey.errors import Rejected, UsageError
+from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Literal
+
+    from twokey.destinations.bodies import Extras
+    from twokey.destinations.formats import Text
+    from twokey.destinations.found import Found
+
+__all__ = ["ENVIRONMENT", "FORMATS", "MEMBERS", "OPTIONS", "Form", "Names", "form_of"]
+
+OPTIONS: tuple[str, ...] = ("format", "id", "secret", "name", "region", "profile", "template", "extra.*")
+"""The options of a URL that belong to the format."""
+
+_TAKES = {
+    "pair": ("id", "secret", "extra.*"),
+    "json": ("id", "secret", "name", "extra.*"),
+    "env": ("id", "secret", "name", "extra.*"),
+    "credentials-file": ("profile", "name", "extra.*"),
+    "ses-smtp": ("id", "secret", "region", "extra.*"),
+    "template": ("template", "region", "name"),
+}
+FORMATS = tuple(_TAKES)
+PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
+_EXTRA = "extra."
+_ANOTHER_FORMAT = "Use a format that can be, or read the credential from the store."
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a place shows a credential. Its ``repr`` holds no secret, as it knows none.
+
+    ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
+    read back from the values.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    reversible: bool
+    _body: Body
+
+    def values(self, credential: Credential) -> dict[str, Hidden]:
+        """Return the values by name, for a place that keeps named values."""
+        if isinstance(self._body, Members) and self._apart:
+            return self._body.members(credential)
+        return {self.names[0]: self.text(credential)}
+
+    def text(self, credential: Credential) -> Hidden:
+        """Return one text, for a place that keeps one. Two values become the members of a JSON object."""
+        return self._body.write(credential)
+
+    def holding(self, values: Mapping[str, str | None]) -> Holding:
+        """Say which key named values hold; None stands for a value that is not there."""
+        return _holding(self._found(values))
+
+    def holding_text(self, text: Text | None) -> Holding:
+        """Say which key a text holds; None stands for no text."""
+        return _holding(self._found_in(text))
+
+    def credential(self, values: Mapping[str, str | None], place: str) -> Credential | None:
+        """Read the credential from named values; None where there is none. Raises ``Rejected`` if it cannot be."""
+        return self._credential(self._found(values), place)
+
+    def credential_of_text(self, text: Text | None, place: str) -> Credential | None:
+        """Read the credential from a text; None where there is none. Raises ``Rejected`` if it cannot be."""
+        return self._credential(self._found_in(text), place)
+
+    @property
+    def _apart(self) -> bool:
+        return len(self.names) > 1
+
+    def _found(self, values: Mapping[str, str | None]) -> Found:
+        if isinstance(self._body, Members) and self._apart:
+            return self._body.read_values(values)
+        return self._found_in(values.get(self.names[0]))
+
+    def _found_in(self, text: Text | None) -> Found:
+        return NotHeld() if text is None else self._body.read(text)
+
+    def _credential(self, found: Found, place: str) -> Credential | None:
+        if isinstance(found, NotHeld):
+            return None
+        if isinstance(found, Credential) and self.reversible:
+            return found
+        why = found.why if isinstance(found, CannotTell) else f"{self.name} cannot be read back"
+        raise Rejected(f"{place} holds no credential that twokey can read: {why}.")
+
+
+def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
+    """Return the format that a URL's options ask for; raises ``UsageError`` with one sentence.
+
+    ``default`` is the format where the options name none, ``names`` the rules of the place. Options that are none
+    of ``OPTIONS`` belong to the place and are passed over.
+    """
+    name = options.get("format", default)
+    if name not in _TAKES:
+        raise UsageError(f"There is no format {name!r}; {nearest(name, FORMATS)}")
+    _refuse_idle(options, name)
+    return _MAKERS[name](options, names)
+
+
+def _refuse_idle(options: Mapping[str, str], name: str) -> None:
+    """Refuse options of another format: whoever wrote them expects something that would not happen."""
+    for option in options:
+        kind = f"{_EXTRA}*" if option.startswith(_EXTRA) else option
+        if kind == "format" or kind not in OPTIONS or kind in _TAKES[name]:
+            continue
+        takers = ", ".join(taker for taker, taken in _TAKES.items() if kind in taken)
+        raise UsageError(f"{option}= means nothing with format={name}; it goes with {takers}.")
+
+
+def _pair(options: Mapping[str, str], names: Names) -> Form:
+    body = _members(options, names, names.id, names.secret)
+    return Form("pair", _names_of(body), reversible=True, _body=body)
+
+
+def _ses_smtp(options: Mapping[str, str], names: Names) -> Form:
+    region = _required(options, "region", "ses-smtp", "the password counts in one region only")
+    smtp.check_region(region)
+    body = _members(options, names, names.smtp_id, names.smtp_secret, region)
+    return Form("ses-smtp", _names_of(body), reversible=False, _body=body)
+
+
+def _json(options: Mapping[str, str], names: Names) -> Form:
+    body = _members(options, MEMBERS, MEMBERS.id, MEMBERS.secret)
+    return Form("json", (_name(options, names),), reversible=True, _body=body)
+
+
+def _env(options: Mapping[str, str], names: Names) -> Form:
+    id_name, secret_name, extras = _named(options, ENVIRONMENT, ENVIRONMENT.id, ENVIRONMENT.secret)
+    _check_extras(extras, assignments.writable, "that sh and dotenv libraries would both read back")
+    return Form("env", (_name(options, names),), reversible=True, _body=Variables(id_name, secret_name, extras))
+
+
+def _credentials_file(options: Mapping[str, str], names: Names) -> Form:
+    profile = options.get("profile", PROFILES.name)
+    PROFILES.check(profile)
+    extras = _extras(options, PROPERTIES)
+    _check_extras(extras, profiles.writable, "that a credentials file can hold")
+    body = CredentialsFile(profile, extras)
+    return Form("credentials-file", (_name(options, names),), reversible=True, _body=body)
+
+
+def _template(options: Mapping[str, str], names: Names) -> Form:
+    pieces = _pieces(_required(options, "template", "template", "it is the text with $AccessKeyId and so on"))
+    region = ""
+    if any(piece.kind == "SmtpPassword" for piece in pieces):
+        region = _required(options, "region", "$SmtpPassword", "the password counts in one region only")
+        smtp.check_region(region)
+    elif "region" in options:
+        raise UsageError("region= means nothing for a template without $SmtpPassword.")
+    return Form("template", (_name(options, names),), reversible=False, _body=Template(pieces, region))
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, str], Names], Form]] = {
+    "pair": _pair,
+    "json": _json,
+    "env": _env,
+    "credentials-file": _credentials_file,
+    "ses-smtp": _ses_smtp,
+    "template": _template,
+}
+
+
+def _members(options: Mapping[str, str], names: Names, id_name: str, secret_name: str, region: str = "") -> Members:
+    return Members(*_named(options, names, id_name, secret_name), region)
+
+
+def _named(options: Mapping[str, str], names: Names, id_name: str, secret_name: str) -> tuple[str, str, Extras]:
+    """Return the names of id and secret, and what stands beside them, all checked."""
+    id_name, secret_name = options.get("id", id_name), options.get("secret", secret_name)
+    for name in (id_name, secret_name):
+        names.check(name)
+    extras = _extras(options, names)
+    all_names = [id_name, secret_name, *(name for name, _ in extras)]
+    for name in all_names:
+        if all_names.count(name) > 1:
+            raise UsageError(f"{name!r} is the name of two values.")
+    return id_name, secret_name, extras
+
+
+def _extras(options: Mapping[str, str], names: Names) -> Extras:
+    extras = tuple((name.removeprefix(_EXTRA), value) for name, value in options.items() if name.startswith(_EXTRA))
+    for name, _ in extras:
+        names.check(name)
+    return extras
+
+
+def _check_extras(extras: Extras, writable: Callable[[str], bool], what: str) -> None:
+    for name, value in extras:
+        if not writable(value):
+            raise UsageError(f"{_EXTRA}{name}={value!r} is no value {what}.")
+
+
+def _name(options: Mapping[str, str], names: Names) -> str:
+    name = options.get("name", names.name)
+    names.check(name)
+    return name
+
+
+def _names_of(body: Members) -> tuple[str, ...]:
+    return body.id_name, body.secret_name, *(name for name, _ in body.extras)
+
+
+def _required(options: Mapping[str, str], option: str, what: str, why: str) -> str:
+    if not options.get(option):
+        raise UsageError(f"{what} needs {option}=: {why}.")
+    return options[option]
+
+
+def _pieces(text: str) -> tuple[Piece, ...]:
+    """Take a template apart (``string.Template`` in Python's documentation); raises ``UsageError``."""
+    pieces, end = [], 0
+    for match in string.Template.pattern.finditer(text):
+        pieces.append(Piece("text", text[end : match.start()] + ("$" if match["escaped"] is not None else "")))
+        end = match.end()
+        if match["invalid"] is not None:
+            raise UsageError(f"The template has a lone $ at character {match.start() + 1}: write $$ for a dollar.")
+        placeholder = match["named"] or match["braced"]
+        if placeholder:
+            pieces.append(Piece(_kind(placeholder)))
+    pieces.append(Piece("text", text[end:]))
+    if all(piece.kind == "text" for piece in pieces):
+        known = ", ".join(f"${name}" for name in PLACEHOLDERS)
+        raise UsageError(f"The template has no placeholder: there are {known}.")
+    return tuple(piece for piece in pieces if piece != Piece("text"))
+
+
+def _kind(placeholder: str) -> Literal["AccessKeyId", "SecretAccessKey", "SmtpPassword"]:
+    match placeholder:
+        case "AccessKeyId" | "SecretAccessKey" | "SmtpPassword":
+            return placeholder
+    raise UsageError(f"The template has ${placeholder}, which there is not; {nearest(placeholder, PLACEHOLDERS)}")
+
+
+def _holding(found: Found) -> Holding:
+    return Held(found.access_key_id) if isinstance(found, Credential) else found

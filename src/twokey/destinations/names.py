@@ -1,0 +1,86 @@
+"""What named values may be called: the rules of a place, and the names it takes where a person gives none. Pure."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+
+from twokey.errors import UsageError
+
+_FIELD = re.compile(r"\{[^{}]*\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The naming rules of a place.
+
+    ``pattern``: a regular expression that a whole name matches. ``told``: the rule in words, as in "it may hold
+    …". ``longest``: in characters. ``forbidden``: beginnings that the place keeps for itself, in any case. The
+    others are the names of id, secret, a single value, and of SES's SMTP user name and password by default.
+    """
+
+    pattern: str
+    told: str
+    longest: int = 255
+    forbidden: tuple[str, ...] = ()
+    id: str = "AWS_ACCESS_KEY_ID"
+    secret: str = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  the name of a value
+    name: str = "AWS_CREDENTIALS"
+    smtp_id: str = "SMTP_USERNAME"
+    smtp_secret: str = "SMTP_PASSWORD"  # noqa: S105  the name of a value
+
+    def check(self, name: str) -> None:
+        """Raise ``UsageError`` for a name that the place does not take. An unfilled field counts as a letter."""
+        plain = _FIELD.sub("x", name)
+        if not re.fullmatch(self.pattern, plain, re.ASCII):
+            raise UsageError(f"{name!r} cannot be a name here: it may hold {self.told}.")
+        if len(plain) > self.longest:
+            raise UsageError(f"{name!r} cannot be a name here: it is longer than {self.longest} characters.")
+        # A name that begins with a field is known only once that is filled in.
+        for kept in self.forbidden:
+            if name.lower().startswith(kept.lower()):
+                raise UsageError(f"{name!r} cannot be a name here: those that begin with {kept} are taken.")
+
+
+ENVIRONMENT = Names(
+    pattern=r"[A-Za-z_][A-Za-z0-9_]*",
+    told="letters, digits and underscores, and no digit at its beginning",
+)
+"""Environment variables (POSIX.1-2017, Base Definitions, 8.1 "Environment Variable Definition")."""
+
+MEMBERS = Names(
+    pattern=r"[A-Za-z0-9_.@:/-]+",
+    told="letters, digits and the characters _.@:/-",
+    forbidden=("twokey-journal",),
+    id="AccessKeyId",
+    secret="SecretAccessKey",  # noqa: S106  the name of a member
+    name="Credential",
+    smtp_id="SmtpUsername",
+    smtp_secret="SmtpPassword",  # noqa: S106  the name of a member
+)
+"""Members of a JSON object; by default named as AWS's own tools name them."""
+
+PROPERTIES = Names(
+    pattern=r"[a-z][a-z0-9_]*",
+    told="small letters, digits and underscores, and a letter at its beginning",
+    forbidden=("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+    id="aws_access_key_id",
+    secret="aws_secret_access_key",  # noqa: S106  the name of a property
+)
+"""Properties of a profile in a shared credentials file."""
+
+PROFILES = Names(
+    pattern=r"[A-Za-z0-9_./%@:+-]+",
+    told="letters, digits and the characters _./%@:+-",
+    name="default",
+)
+"""Profiles of a shared credentials file. The AWS SDK for Java 2.x drops others (its ``ProfileFileReader``)."""
+
+
+def nearest(word: str, known: tuple[str, ...]) -> str:
+    """Return the half sentence that leads from a wrong word to the nearest right one, or to all of them."""
+    near = difflib.get_close_matches(word.lower(), [name.lower() for name in known], n=1, cutoff=0.5)
+    if near:
+        return f"did you mean {next(name for name in known if name.lower() == near[0])}?"
+    return f"there are {', '.join(known)}."

@@ -1,0 +1,181 @@
+"""One profile in the text of a shared credentials file: what it holds, and the text with another pair in it. Pure.
+
+Read as "Shared config and credentials files" (AWS SDKs and Tools Reference Guide) and "Profile file changes" (AWS
+SDK for Java 2.x, migration guide) say, and as botocore's parser does. Where these differ, so that a job's SDK may
+read something else than another one, the profile counts as unreadable and is not written:
+
+* a section or property that is there twice is merged by the Java SDK, and is an error to botocore;
+* a comment after a value is cut off by the Java SDK and is part of the value to botocore. It is read as a comment,
+  and moved to a line of its own when the value is replaced;
+* ``name: value`` is read by botocore only. It is written as ``name = value``;
+* an indented line belongs to the property above it (nested properties, such as those of ``s3 =``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from twokey.destinations.found import both
+from twokey.errors import Rejected
+from twokey.model import CannotTell, Credential, Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twokey.destinations.found import Found
+
+ID, SECRET, TOKEN = "aws_access_key_id", "aws_secret_access_key", "aws_session_token"
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
+_VALUE = re.compile(r"(?:(?![ \t][#;])[\x20-\x7e])*", re.ASCII)
+_SPACE = (" ", "\t")
+_COMMENTS = (" #", "\t#", " ;", "\t;")
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A property of the profile. ``line`` and ``more`` are the numbers of its lines in the file.
+
+    ``head`` is what stands before the value, ``comment`` what stands behind it.
+    """
+
+    name: str
+    line: int
+    head: Hidden
+    value: Hidden
+    comment: Hidden
+    more: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile in a file. Its section begins at the line ``begin``, which is the file's end where it has none."""
+
+    lines: tuple[Hidden, ...]
+    name: str
+    begin: int
+    properties: tuple[Property, ...]
+    trouble: str
+    """Why readers do not agree on what it says, in half a sentence; empty where they do."""
+
+    @classmethod
+    def of(cls, text: Hidden, name: str) -> Profile:
+        """Find a profile in a file's text."""
+        lines = tuple(map(Hidden, _LINE.findall(text)))
+        headers = [number for number, line in enumerate(lines) if line.startswith("[")]
+        ours = [number for number in headers if _title(lines[number]).strip() == name]
+        begin = ours[0] if ours else len(lines)
+        end = min((number for number in headers if number > begin), default=len(lines))
+        properties, trouble = _properties(lines, begin + 1, end)
+        if len(ours) > 1:
+            trouble = f"the section [{name}] is there more than once"
+        elif ours and _title(lines[begin]) != name:
+            trouble = f"there are spaces between the brackets of [{name}]"
+        return cls(lines, name, begin, properties, trouble)
+
+    def found(self) -> Found:
+        """Say which key the profile holds."""
+        if self.trouble:
+            return CannotTell(self.trouble)
+        values: dict[str, str | None] = {}
+        for entry in self.properties:
+            if entry.name in (ID, SECRET) and (entry.name in values or entry.more):
+                return CannotTell(f"its {entry.name} is there twice, or goes on in the next line")
+            values[entry.name] = entry.value
+        if TOKEN in values:
+            return CannotTell(f"it has an {TOKEN} beside the pair")
+        return both(values, ID, SECRET)
+
+    def with_pair(self, credential: Credential, extras: Iterable[tuple[str, str]] = ()) -> Hidden:
+        """Return the file's text with this pair in the profile, and all else as it was, but without a session token.
+
+        Raises ``Rejected`` where readers would not agree on the result.
+        """
+        if self.trouble:
+            raise Rejected(
+                f"The profile {self.name} cannot be changed: {self.trouble}, and AWS SDKs read that differently.",
+                state="Nothing was written.",
+                remedy="Put that right in the file, and run again.",
+            )
+        wanted = {ID: Hidden(credential.access_key_id), SECRET: credential.reveal()}
+        wanted |= {name: Hidden(value) for name, value in extras}
+        for name, value in wanted.items():
+            if not writable(value):
+                raise Rejected(
+                    f"The value of {name} holds what a credentials file cannot: a control character, a space at "
+                    "an end, or the beginning of a comment.",
+                    state="Nothing was written.",
+                )
+        return Hidden("".join(self._written(wanted)))
+
+    def _written(self, wanted: dict[str, Hidden]) -> list[Hidden]:
+        newline = "\r\n" if self.lines and self.lines[0].endswith("\r\n") else "\n"
+        lines, written = list(self.lines), set[str]()
+        for entry in self.properties:
+            if entry.name in wanted or entry.name == TOKEN:
+                for number in (entry.line, *entry.more):
+                    lines[number] = Hidden()
+                if entry.name in wanted and entry.name not in written:
+                    ending = _ending(self.lines[entry.line])
+                    comment = f"{entry.comment}{ending or newline}" if entry.comment else ""
+                    lines[entry.line] = Hidden(f"{comment}{entry.head}{wanted[entry.name]}{ending}")
+                    written.add(entry.name)
+        rest = (f"{name} = {value}{newline}" for name, value in wanted.items() if name not in written)
+        return self._with_lines(lines, Hidden("".join(rest)), newline)
+
+    def _with_lines(self, lines: list[Hidden], added: Hidden, newline: str) -> list[Hidden]:
+        """Add lines at the beginning of the section, or in a section of their own at the end of the file."""
+        if self.begin == len(lines):
+            gap = [Hidden(newline)] if lines else []
+            last = [_ended(line, newline) for line in lines[-1:]]
+            return [*lines[:-1], *last, *gap, Hidden(f"[{self.name}]{newline}"), added]
+        if added:
+            lines[self.begin] = Hidden(f"{_ended(lines[self.begin], newline)}{added}")
+        return lines
+
+
+def writable(value: str) -> bool:
+    """Say whether all readers would read this value back."""
+    return bool(value) and value.strip() == value and value[0] not in "#;" and bool(_VALUE.fullmatch(value))
+
+
+def _properties(lines: tuple[Hidden, ...], begin: int, end: int) -> tuple[tuple[Property, ...], str]:
+    """Return the properties of a section, and what readers would not agree on."""
+    found: list[Property] = []
+    for number in range(begin, end):
+        line = lines[number]
+        if not line.strip() or line.lstrip()[0] in "#;":
+            continue
+        if line[0] not in _SPACE:
+            found.append(_property(line, number))
+        elif line.lstrip()[0] == "[" or not found:
+            return tuple(found), "a line of it is indented that should not be"
+        else:
+            found[-1] = replace(found[-1], more=(*found[-1].more, number))
+    return tuple(found), ""
+
+
+def _property(line: Hidden, number: int) -> Property:
+    bare = Hidden(line.rstrip())
+    at = min((position for position in (bare.find("="), bare.find(":")) if position >= 0), default=len(bare))
+    start = at + 1
+    while bare[start : start + 1] in _SPACE:
+        start += 1
+    cut = min((position for mark in _COMMENTS if (position := bare.find(mark, at + 1)) >= 0), default=len(bare))
+    head = Hidden(f"{bare[:at]}={bare[at + 1 : min(start, cut + 1)]}")
+    value, comment = Hidden(bare[start:cut].rstrip()), Hidden(bare[cut:].lstrip())
+    return Property(str(bare[:at]).strip().lower(), number, head, value, comment)
+
+
+def _title(line: Hidden) -> str:
+    """Return what stands between the brackets of a section's header; the empty text where there are none."""
+    return str(line[1 : line.find("]")]) if line.startswith("[") and "]" in line else ""
+
+
+def _ending(line: Hidden) -> str:
+    return "\r\n" if line.endswith("\r\n") else "\n" if line.endswith("\n") else ""
+
+
+def _ended(line: Hidden, newline: str) -> Hidden:
+    return line if _ending(line) else Hidden(f"{line}{newline}")
