@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import PAIR, decode_journal, encode_journal
-from twokey.destinations.registry import without_fields
 from twokey.destinations.safe_files import Content, Directory, existing_above, make_directory, refusing
 from twokey.errors import Ambiguous, Conflict, Rejected, UsageError
 from twokey.model import Credential, Holding, Journal, NotHeld, Record
@@ -25,6 +24,7 @@ from twokey.model import Credential, Holding, Journal, NotHeld, Record
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
     from twokey.ports import Clock
 
@@ -40,9 +40,10 @@ class Revision:
     credential: str = ""
 
 
-def check_name(rest: str) -> None:
+def check(address: Address) -> None:
     """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or cannot be a file's."""
-    plain = without_fields(rest)
+    address.allow(())
+    rest, plain = address.rest, address.plain
     name = plain.rpartition("/")[2]
     if ".." in plain.split("/"):
         raise UsageError(f"{rest!r}: give the path without '..'.")
@@ -56,9 +57,9 @@ def check_name(rest: str) -> None:
         raise UsageError(f"{rest!r}: the file's name is longer than {_LONGEST_NAME} bytes.")
 
 
-def open_place(name: str, rest: str, services: Services) -> File:
+def open_place(address: Address, services: Services) -> File:
     """Return the file as a store or destination."""
-    return File(name, Path(os.path.abspath(rest)), services.clients.clock)  # noqa: PTH100  follows no link
+    return File(address.url, Path(os.path.abspath(address.rest)), services.clients.clock)  # noqa: PTH100  follows no link
 
 
 class File:

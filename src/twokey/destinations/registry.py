@@ -1,145 +1,136 @@
-"""Finds a destination by its URL: ``scheme:rest``, with ``{user}``, ``{path}`` and ``{account}`` to be filled in.
+"""Finds a destination by its URL's scheme. Each scheme has a module, imported when it is first named.
 
-Each scheme has a module, imported when it is first named. A module offers ``check_name(rest)``, which raises
-``UsageError`` for a name that its service could not take (fields still unfilled are allowed in it), and
-``open_place(name, rest, services)``, which returns the destination.
+A module offers:
+
+* ``check(address)``, which raises ``UsageError`` for a name or an option that its service could not take; fields that
+  are still unfilled are allowed in them;
+* ``open_place(address, services)``, which returns the destination and calls nothing;
+* ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
+  (see ``twokey.destinations.connections``).
+
+Packages add schemes of their own by the entry point group ``twokey.destinations``: the name of an entry point is the
+scheme, its value the module. A module whose places can be stores says ``STORE = True``.
 """
 
 from __future__ import annotations
 
-import difflib
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from twokey.destinations import address as addresses
+from twokey.destinations.address import Address, names_user, nearest
+from twokey.destinations.connections import Connections
 from twokey.errors import UsageError
+from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.base import Destination, Store
 
+__all__ = ["Services", "fill", "names_user", "open_destination", "open_store", "parse"]
+
+_HERE = "twokey.destinations"
 SCHEMES = {
-    "secretsmanager": "twokey.destinations.secretsmanager",
-    "ssm": "twokey.destinations.ssm",
-    "file": "twokey.destinations.file",
+    "secretsmanager": f"{_HERE}.secretsmanager",
+    "ssm": f"{_HERE}.ssm",
+    "file": f"{_HERE}.file",
 }
 """Scheme to module."""
 
 STORES = ("secretsmanager", "ssm", "file")
 """The schemes that can be a store: readable, with room for the journal."""
 
-FIELDS = ("user", "path", "account")
-_FIELD = re.compile(r"\{([^{}]*)\}")
-_USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
-_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+GROUP = "twokey.destinations"
+"""The entry point group of destinations that other packages bring."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What destinations need of the outside."""
+    """What destinations need of the outside. One for a whole run: its connections are shared by all destinations."""
 
     clients: Clients
+    connections: Connections = field(default_factory=Connections)
+
+    def connection(self, address: Address) -> Any:
+        """Return the connection that a destination goes through; raises ``UsageError`` where nothing says how."""
+        return self.connections.open(address, module(address.scheme), self.clients.clock, self.read_secret)
+
+    def read_secret(self, url: str) -> Hidden:
+        """Read the text that another secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``.
+
+        A module whose places can be read like that offers ``read_text(address, services)``.
+        """
+        address = parse(url)
+        read = getattr(module(address.scheme), "read_text", None)
+        if read is None:
+            raise address.wrong("no secret can be read from there.", "Use secretsmanager: or ssm:, say.")
+        return Hidden(read(address, self))
 
 
-@dataclass(frozen=True, slots=True)
-class DestinationUrl:
-    """A URL taken apart. ``rest`` may still hold fields to be filled in."""
-
-    scheme: str
-    rest: str
-
-    def __str__(self) -> str:
-        return f"{self.scheme}:{self.rest}"
-
-
-def parse(url: str) -> DestinationUrl:
+def parse(url: str) -> Address:
     """Take a URL apart and check all that can be known of it now; raises ``UsageError`` with one sentence."""
-    scheme, colon, rest = url.partition(":")
-    if scheme not in SCHEMES:
+    scheme, colon, _ = url.partition(":")
+    if not colon or _module_name(scheme) is None:
         raise UsageError(f"{url!r}: {_no_such_scheme(scheme, colon)}")
-    if not rest:
-        raise UsageError(f"{url!r} names no place: write {scheme}:NAME.")
-    if any(ord(character) < 32 or ord(character) == 127 for character in rest):
-        raise UsageError(f"{url!r} holds a control character.")
-    for field in _FIELD.findall(rest):
-        if field not in FIELDS:
-            raise UsageError(f"{url!r}: there is no field {{{field}}}; {_nearest(field, FIELDS, '{', '}')}")
-    if set("{}") & set(_FIELD.sub("", rest)):
-        raise UsageError(f"{url!r} has a brace without its partner.")
-    _module(scheme).check_name(rest)
-    return DestinationUrl(scheme, rest)
+    address = addresses.take_apart(url)
+    module(scheme).check(address)
+    return address
 
 
 def fill(template: str, *, user: str, path: str, account: str) -> str:
-    """Fill a URL's fields in and check the result; raises ``UsageError`` where the name cannot be.
-
-    ``{path}`` is the IAM path without the slashes at its ends. Where that is empty, a slash that follows the
-    field goes with it: ``{path}/{user}`` never begins with a slash that nobody wrote.
-    """
-    if not _USER.fullmatch(user):
-        raise UsageError(f"{user!r} is no name of an IAM user.")
-    if not _ACCOUNT.fullmatch(account):
-        raise UsageError(f"{account!r} is no AWS account id.")
-    if set("{}") & set(path):
-        raise UsageError(f"{template!r}: the IAM path {path!r} holds a brace, which no destination's name may.")
-    values = {"user": user, "path": path.strip("/"), "account": account}
-    for component in template.partition(":")[2].split("/"):
-        _refuse_escape(template, component, values)
-    if not values["path"]:
-        template = template.replace("{path}/", "")
-    return str(parse(_filled(template, values)))
-
-
-def names_user(template: str) -> bool:
-    """Say whether the URL differs from user to user."""
-    return "{user}" in template
+    """Fill a URL's fields in and check the result; raises ``UsageError`` where the name cannot be."""
+    return parse(addresses.fill(template, user=user, path=path, account=account)).url
 
 
 def open_destination(url: str, services: Services) -> Destination:
     """Return the destination of a URL whose fields are filled in; calls nothing yet."""
-    place = parse(url)
-    return cast("Destination", _module(place.scheme).open_place(url, place.rest, services))
+    address = parse(url)
+    return cast("Destination", module(address.scheme).open_place(address, services))
 
 
 def open_store(url: str, services: Services) -> Store:
     """Return the store of a URL whose fields are filled in; raises ``UsageError`` for a kind that cannot be one."""
-    place = parse(url)
-    if place.scheme not in STORES:
+    address = parse(url)
+    if not can_be_store(address.scheme):
         raise UsageError(f"{url!r} cannot be a store, because it cannot be read back; use one of {', '.join(STORES)}.")
-    return cast("Store", _module(place.scheme).open_place(url, place.rest, services))
+    return cast("Store", module(address.scheme).open_place(address, services))
 
 
-def without_fields(rest: str) -> str:
-    """Return the name with each field replaced by a letter, for checks of what is around them."""
-    return _FIELD.sub("x", rest)
+def can_be_store(scheme: str) -> bool:
+    """Say whether the places of a scheme can keep a credential and its journal."""
+    return scheme in STORES or (scheme not in SCHEMES and bool(getattr(module(scheme), "STORE", False)))
 
 
-def _module(scheme: str) -> Any:
-    return import_module(SCHEMES[scheme])
+def module(scheme: str) -> Any:
+    """Return the module of a scheme that exists."""
+    return import_module(_module_name(scheme) or "")
 
 
-def _refuse_escape(template: str, component: str, values: dict[str, str]) -> None:
-    """Refuse ``.`` and ``..`` that a value brings in: they would lead out of the place that was meant."""
-    if not _FIELD.search(component):
-        return
-    filled = _filled(component, values)
-    if any(part in {".", ".."} for part in filled.split("/")):
-        raise UsageError(f"{template!r}: filled in, it would hold {filled!r}, which leads elsewhere.")
+def kinds() -> dict[str, str]:
+    """Return what ``connections:`` may speak of: the kind of each service that needs one, and its first scheme."""
+    found: dict[str, str] = {}
+    for scheme in (*SCHEMES, *_installed()):
+        kind = getattr(module(scheme), "KIND", None)
+        if kind:
+            found.setdefault(kind, scheme)
+    return found
 
 
-def _filled(text: str, values: dict[str, str]) -> str:
-    return _FIELD.sub(lambda match: values.get(match[1], match[0]), text)
+def _module_name(scheme: str) -> str | None:
+    return SCHEMES.get(scheme) or _installed().get(scheme)
+
+
+@cache
+def _installed() -> dict[str, str]:
+    """Return the schemes that other packages bring. Looked for only where a scheme is not one of ours."""
+    from importlib.metadata import entry_points
+
+    return {entry.name: entry.value for entry in entry_points(group=GROUP) if entry.name not in SCHEMES}
 
 
 def _no_such_scheme(scheme: str, colon: str) -> str:
     if not colon:
         return f"a destination is written scheme:name, with one of {', '.join(SCHEMES)}."
-    return f"there is no destination {scheme!r}; {_nearest(scheme, tuple(SCHEMES))}"
-
-
-def _nearest(word: str, known: tuple[str, ...], before: str = "", after: str = "") -> str:
-    near = difflib.get_close_matches(word.lower(), known, n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {before}{near[0]}{after}?"
-    return f"there are {', '.join(before + name + after for name in known)}."
+    return f"there is no destination {scheme!r}; {nearest(scheme, SCHEMES)}"

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import PAIR, decode_journal, encode_journal
-from twokey.destinations.registry import without_fields
 from twokey.destinations.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 from twokey.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
@@ -22,6 +21,7 @@ from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
 
 PERMISSIONS = (
@@ -54,9 +54,10 @@ def version_of(key_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, key_id))
 
 
-def check_name(rest: str) -> None:
+def check(address: Address) -> None:
     """Raise ``UsageError`` for what no secret can be called ("CreateSecret", API reference, parameter Name)."""
-    plain = without_fields(rest)
+    address.allow(())
+    rest, plain = address.rest, address.plain
     arn = _ARN.fullmatch(plain)
     if plain.startswith("arn:") and not arn:
         raise UsageError(f"{rest!r} is no ARN of a secret.")
@@ -64,10 +65,10 @@ def check_name(rest: str) -> None:
         raise UsageError(f"{rest!r} cannot be a secret's name: 1 to 512 letters, digits and /_+=.@- are allowed.")
 
 
-def open_place(name: str, rest: str, services: Services) -> SecretsManager:
+def open_place(address: Address, services: Services) -> SecretsManager:
     """Return the secret as a store or destination."""
-    arn = _ARN.fullmatch(rest)
-    return SecretsManager(name, Versions(services.clients, rest, arn["region"] if arn else None))
+    arn = _ARN.fullmatch(address.rest)
+    return SecretsManager(address.url, Versions(services.clients, address.rest, arn["region"] if arn else None))
 
 
 class SecretsManager:

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from twokey.aws.sending import Sender
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import PAIR, decode_journal, encode_journal
-from twokey.destinations.registry import without_fields
 from twokey.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
 from twokey.model import Credential, Held, Holding, Journal, NotHeld, Record
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
+    from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
 
 PERMISSIONS = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter")
@@ -45,9 +45,10 @@ class Revision:
     text: str = ""
 
 
-def check_name(rest: str) -> None:
+def check(address: Address) -> None:
     """Raise ``UsageError`` for what no parameter can be called ("PutParameter", API reference, parameter Name)."""
-    plain = without_fields(rest)
+    address.allow(())
+    rest, plain = address.rest, address.plain
     if not _NAME.fullmatch(plain):
         raise UsageError(
             f"{rest!r} cannot be a parameter's name: letters, digits and _.- are allowed, "
@@ -61,9 +62,9 @@ def check_name(rest: str) -> None:
         raise UsageError(f"{rest!r} would be the journal of another parameter.")
 
 
-def open_place(name: str, rest: str, services: Services) -> ParameterStore:
+def open_place(address: Address, services: Services) -> ParameterStore:
     """Return the parameter as a store or destination."""
-    return ParameterStore(name, rest, services.clients)
+    return ParameterStore(address.url, address.rest, services.clients)
 
 
 class ParameterStore:

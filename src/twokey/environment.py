@@ -1,0 +1,32 @@
+"""The only reader of environment variables beside ``twokey.config`` and what the AWS SDK reads itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.request import (  # type: ignore[attr-defined]  # typeshed knows the second one on macOS only
+    getproxies_environment,
+    proxy_bypass_environment,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def variable(name: str) -> str:
+    """Return a variable's value; the empty text where it is not set. It may be a secret."""
+    return os.environ.get(name, "")
+
+
+def first_set(names: Iterable[str]) -> str | None:
+    """Return the name of the first variable that is set and not empty."""
+    return next((name for name in names if variable(name)), None)
+
+
+def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
+    """Return the URL of the proxy by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (in either case), or None."""
+    found = getproxies_environment()
+    proxy = found.get(scheme) or found.get("all")
+    if not proxy or proxy_bypass_environment(f"{host}:{port}" if port else host, found):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"

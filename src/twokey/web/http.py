@@ -1,0 +1,373 @@
+"""Requests to one service, and what their answers prove.
+
+After a failed write one question matters: did it take place? An error of the service's own (4xx) proves that it did
+not, no connection proves it too; everything else proves nothing. A proxy's page is never taken for the service's word.
+A token never follows a redirect to another host.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import urllib3
+from urllib3 import exceptions as broken
+
+from twokey.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    Failed,
+    NotFound,
+    Rejected,
+    ServiceError,
+    Throttled,
+    Unreachable,
+)
+from twokey.model import Hidden
+from twokey.waiting import pause
+from twokey.web import route
+from twokey.web.limits import Limit, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twokey.ports import Clock
+
+ATTEMPTS = 3
+"""How often a request without an answer is sent, where that does no harm."""
+PATIENCE = 4000.0
+"""Seconds after which a request is given up that the service keeps putting off. GitHub counts by the hour."""
+LONGEST_ANSWER = 8 << 20
+LONGEST_QUOTE = 300
+CONCURRENT = 16
+"""Connections to one service that are kept open."""
+MOST_REDIRECTS = 3
+_TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+_PAGES = (b"<!doctype", b"<html")
+_MOVED = {301, 302, 303, 307, 308}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the service itself. ``body`` may hold a secret: it does not show itself."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Hidden = field(default_factory=Hidden)
+
+    @property
+    def good(self) -> bool:
+        """Whether the service did what was asked."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the body, taken apart; None where there is none. Its texts may be secrets."""
+        try:
+            return msgspec.json.decode(self.body.encode()) if self.body.strip() else None
+        except (msgspec.DecodeError, UnicodeError):
+            return None
+
+    def said(self) -> str:
+        """Return what the service says about an error, on one line, of bounded length."""
+        found = self.json()
+        text = ""
+        if isinstance(found, dict):
+            for key in ("message", "error_description", "error", "errors", "detail", "title"):
+                if found.get(key):
+                    text = found[key] if isinstance(found[key], str) else json.dumps(found[key])
+                    break
+        text = " ".join(text.split())
+        return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request. ``about`` is what a person calls it: ``write the secret X of acme/site``.
+
+    ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
+    one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
+    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is.
+    """
+
+    method: str
+    path: str
+    about: str
+    body: Any = None
+    form: Mapping[str, str] | None = None
+    raw: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    effect: bool = True
+    again: bool = True
+    secret: bool = False
+    right: str = ""
+
+
+class Http:
+    """One service, as one connection reaches it. Thread-safe; shared by all destinations of a run."""
+
+    def __init__(
+        self,
+        called: str,
+        url: str,
+        clock: Clock,
+        *,
+        headers: Callable[[], Mapping[str, str]] = dict,
+        renew: Callable[[], bool] = lambda: False,
+        limits: tuple[Limit, ...] = (),
+        ca: str | None = None,
+        explain: Callable[[Ask, Answer], Failed | None] = lambda _ask, _answer: None,
+        token: str = "one that is valid",  # noqa: S107  words for a person
+        patience: float = PATIENCE,
+    ) -> None:
+        """Prepare the connection; nothing is called.
+
+        ``called`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
+        ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
+        what is special to this service; ``token`` says where the token comes from.
+        """
+        self.called = called
+        self.url = route.checked(url, called)
+        self._clock = clock
+        self._headers = headers
+        self._renew = renew
+        self._explain = explain
+        self._token = token
+        self._patience = patience
+        self._ca = ca
+        self._pool: urllib3.PoolManager | None = None
+        self._lock = threading.Lock()
+        self.pace = Pace(clock, limits)
+
+    def send(self, ask: Ask) -> Answer:
+        """Send a request and return the service's answer, whatever its status, unless it is none of the service's.
+
+        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``told`` where it was asked to prove
+        something after an attempt that was left open.
+        """
+        give_up = self._clock.monotonic() + self._patience
+        open_attempt: Ambiguous | None = None
+        renewed, unanswered = False, 0
+        while True:
+            self.pace.wait(write=ask.effect)
+            answer, failure = self._once(ask)
+            if answer is not None:
+                wait = _asked_to_wait(answer)
+                if wait is not None:
+                    if self._clock.monotonic() + wait > give_up:
+                        raise open_attempt or self._throttled(ask, wait)
+                    self.pace.hold(wait)
+                    continue
+                if answer.status == 401 and not renewed and self._renew():
+                    renewed = True
+                    continue
+                if open_attempt is not None and not answer.good:
+                    raise open_attempt
+                self._mind(answer)
+                return answer
+            assert failure is not None
+            unanswered += 1
+            if isinstance(failure, Ambiguous) and ask.effect:
+                open_attempt = failure
+            if unanswered >= ATTEMPTS or (isinstance(failure, Ambiguous) and not ask.again):
+                raise open_attempt or failure
+            pause(self._clock, 0.5 * 2**unanswered)
+
+    def ask(self, ask: Ask) -> Answer:
+        """Send a request and return its good answer; raises the errors of ``twokey.errors`` for all others."""
+        answer = self.send(ask)
+        if answer.good:
+            return answer
+        raise self.told(ask, answer)
+
+    def find(self, ask: Ask) -> Answer | None:
+        """Send a request that reads; None where what it asks for is not there."""
+        answer = self.send(ask)
+        if answer.status == 404 and self._explain(ask, answer) is None:
+            return None
+        if answer.good:
+            return answer
+        raise self.told(ask, answer)
+
+    def told(self, ask: Ask, answer: Answer) -> Failed:
+        """Translate an error of the service."""
+        own = self._explain(ask, answer)
+        if own is not None:
+            return own
+        said = "" if ask.secret else answer.said()
+        quoted = f" {self.called} says: {said}" if said else ""
+        state = "Nothing was written there." if ask.effect else ""
+        match answer.status:
+            case 401:
+                message = f"{self.called} does not accept the token.{quoted}"
+                error: Failed = BadCredentials(message, state=state, remedy=f"Give it {self._token}.")
+            case 403:
+                needed = f"The token needs {ask.right}." if ask.right else "Give the token that right."
+                error = AccessDenied(ask.about, self.called, remedy=f"{needed}{quoted}")
+            case 404:
+                also = f", and that the token has {ask.right}" if ask.right else ""
+                message = f"{self.called} cannot {ask.about}: it is not there, or the token may not see it."
+                error = NotFound(message, state=state, remedy=f"Check the name{also}.{quoted}")
+            case 409 | 412:
+                message = f"{self.called} cannot {ask.about}: somebody else changed it at the same time.{quoted}"
+                error = Rejected(message, state=state, remedy="Run again.")
+            case status if 400 <= status < 500:
+                error = Rejected(f"{self.called} refused to {ask.about} ({status}).{quoted}", state=state)
+            case status:
+                error = self._unclear(ask, f"it answered {status}.{quoted}")
+        return error
+
+    def _once(self, ask: Ask) -> tuple[Answer | None, ServiceError | None]:
+        try:
+            return self._answer(ask), None
+        except Ambiguous as error:
+            return None, error
+        except (broken.HTTPError, OSError) as error:
+            return None, self._failure(ask, error)
+
+    def _failure(self, ask: Ask, error: Exception) -> ServiceError:
+        if isinstance(error, broken.NewConnectionError | broken.ConnectTimeoutError | broken.NameResolutionError):
+            return self._unreachable(ask, _why(error))
+        if isinstance(error, broken.ProxyError):
+            return self._unreachable(ask, f"the proxy does not let it through ({_why(error.original_error)})")
+        if isinstance(error, broken.SSLError | ssl.SSLError):
+            return self._untrusted(ask, error)
+        timely = "no answer came in time"
+        broke = f"the connection broke before the answer was there ({_why(error)})"
+        return self._unclear(ask, f"{timely if isinstance(error, broken.ReadTimeoutError) else broke}.")
+
+    def _answer(self, ask: Ask) -> Answer:
+        url, method = f"{self.url}{ask.path}", ask.method
+        body, headers = _body(ask)
+        for _ in range(MOST_REDIRECTS + 1):
+            sent = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers, **ask.headers}
+            found = self._opened().request(
+                method, url, body=body, headers=sent, redirect=False, preload_content=False, retries=False
+            )
+            try:
+                data = found.read(LONGEST_ANSWER + 1)
+            finally:
+                found.release_conn()
+            if found.status not in _MOVED:
+                return self._own(ask, found.status, found.headers, data)
+            url = self._followed(ask, url, found.status, found.headers.get("Location", ""))
+        raise self._rejected(ask, "it redirects in a circle.")
+
+    def _followed(self, ask: Ask, url: str, status: int, location: str) -> str:
+        target = urljoin(url, location)
+        here, there = urlsplit(url), urlsplit(target)
+        if (here.scheme, here.hostname, here.port) != (there.scheme, there.hostname, there.port):
+            shown = f"{there.scheme}://{there.hostname}"
+            raise self._rejected(
+                ask, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
+            )
+        if ask.effect and status not in {307, 308}:
+            raise self._rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
+        return target
+
+    def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: bytes) -> Answer:
+        """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
+        html = "html" in headers.get("Content-Type", "").lower() or data.lstrip()[:9].lower().startswith(_PAGES)
+        if status in _TRANSIENT or html:
+            what = "a page that is not the service's" if html else "an error of its own"
+            raise self._unclear(ask, f"it answered {status} with {what}.")
+        if len(data) > LONGEST_ANSWER:
+            raise self._unclear(ask, "its answer has no end.")
+        return Answer(status, headers, Hidden(data.decode(errors="replace")))
+
+    def _opened(self) -> urllib3.PoolManager:
+        with self._lock:
+            if self._pool is None:
+                self._pool = route.pool(self.url, self._ca, CONCURRENT)
+            return self._pool
+
+    def _mind(self, answer: Answer) -> None:
+        """Heed a budget that is used up before the service has to refuse."""
+        left = _number(_first(answer, "X-RateLimit-Remaining", "RateLimit-Remaining"))
+        reset = _number(_first(answer, "X-RateLimit-Reset", "RateLimit-Reset"))
+        if left == 0 and reset is not None and answer.good:
+            self.pace.hold(min(self._until(reset), self._patience))
+
+    def _until(self, reset: float) -> float:
+        """Return the seconds until a reset that is given as seconds from now or as a time (Unix)."""
+        return max(0.0, reset - self._clock.now().timestamp() if reset > 1e9 else reset)
+
+    def _unclear(self, ask: Ask, why: str) -> Ambiguous:
+        state = "It may have taken effect." if ask.effect else "This call changes nothing."
+        return Ambiguous(f"{self.called} was asked to {ask.about}: {why}", state=state, remedy="Run again.")
+
+    def _unreachable(self, ask: Ask, why: str) -> Unreachable:
+        return Unreachable(
+            f"{self.called} ({self.url}) cannot be reached to {ask.about}: {why}.",
+            state="Nothing was sent.",
+            remedy="Check the network, HTTPS_PROXY and NO_PROXY, and the connection's url.",
+        )
+
+    def _untrusted(self, ask: Ask, error: Exception) -> Unreachable:
+        return Unreachable(
+            f"{self.called} ({self.url}) cannot be trusted to {ask.about}: TLS failed ({_why(error)}).",
+            state="Nothing was sent.",
+            remedy="If its certificate is signed by a CA of your own, name the CA's file: `ca` in the connection, or "
+            "SSL_CERT_FILE.",
+        )
+
+    def _rejected(self, ask: Ask, why: str, remedy: str = "") -> Rejected:
+        return Rejected(f"{self.called} cannot {ask.about}: {why}", state="Nothing was written there.", remedy=remedy)
+
+    def _throttled(self, ask: Ask, wait: float) -> Throttled:
+        return Throttled(
+            f"{self.called} cannot {ask.about} now: its rate limit is used up for {wait:.0f} s.",
+            state="Nothing was written there.",
+            remedy="Run again after that: what was delivered stays.",
+        )
+
+
+def _body(ask: Ask) -> tuple[bytes | None, dict[str, str]]:
+    if ask.raw is not None:
+        return ask.raw, {}
+    if ask.form is not None:
+        from urllib.parse import urlencode
+
+        return urlencode(ask.form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+    if ask.body is not None:
+        return json.dumps(ask.body).encode(), {"Content-Type": "application/json"}
+    return None, {}
+
+
+def _asked_to_wait(answer: Answer) -> float | None:
+    """Return the seconds that the service asks to wait before the same request is sent again, or None.
+
+    RFC 6585, 429; GitHub answers 403 as well, then with Retry-After or with nothing remaining ("Rate limits for the
+    REST API", GitHub Docs).
+    """
+    after = _number(answer.headers.get("Retry-After"))
+    if answer.status == 429:
+        return max(after if after is not None else 30.0, 0.1)
+    if answer.status in {403, 503} and after is not None:
+        return max(after, 0.1)
+    if answer.status == 403 and answer.headers.get("X-RateLimit-Remaining") == "0":
+        return 60.0
+    return None
+
+
+def _first(answer: Answer, *names: str) -> str | None:
+    return next((answer.headers[name] for name in names if name in answer.headers), None)
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
+
+
+def _why(error: BaseException | None) -> str:
+    """Say the kind of a failure in a few words, without addresses and other noise."""
+    inner = getattr(error, "reason", None) or error
+    text = str(inner).partition("[")[2].rpartition("]")[0] if "[SSL" in str(inner) else str(inner).rpartition(": ")[2]
+    return " ".join(text.split())[:120] or type(error).__name__

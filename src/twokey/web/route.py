@@ -1,0 +1,87 @@
+"""How a service is reached: which proxy, which certificates. As curl and the AWS SDKs do it, by the environment."""
+
+from __future__ import annotations
+
+import ssl
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import urllib3
+
+from twokey import environment
+from twokey.errors import UsageError
+
+if TYPE_CHECKING:
+    from urllib3 import PoolManager
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0
+"""Seconds; a delivery must end while its lease lasts."""
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+def checked(url: str, called: str) -> str:
+    """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that may get no token.
+
+    A token goes over TLS only, but for a service on this very machine.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"https", "http"} or not parts.hostname:
+        raise UsageError(f"{called}: {url!r} is no URL of a service.", remedy="Write it like https://host.example.")
+    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+        raise UsageError(
+            f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
+        )
+    if parts.username or parts.password:
+        raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
+    if parts.query or parts.fragment:
+        raise UsageError(f"{called}: {url!r}: give the URL without a query.")
+    return url.rstrip("/")
+
+
+def pool(url: str, ca: str | None, connections: int) -> PoolManager:
+    """Return a pool that leads to the URL by ``HTTPS_PROXY``, ``NO_PROXY`` and the certificates that are to be trusted.
+
+    Raises ``UsageError`` for a CA file that cannot be read.
+    """
+    parts = urlsplit(url)
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+    context = _trusting(ca) if parts.scheme == "https" else None
+    proxy = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port)
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
+    headers = None
+    named = urlsplit(proxy)
+    if named.username:
+        headers = urllib3.make_headers(proxy_basic_auth=f"{named.username}:{named.password or ''}")
+    return urllib3.ProxyManager(
+        proxy,
+        proxy_headers=headers,
+        maxsize=connections,
+        timeout=timeout,
+        retries=False,
+        ssl_context=context,
+    )
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    named = environment.first_set(_BUNDLES)
+    bundle = ca or (environment.variable(named) if named else None)
+    try:
+        context = ssl.create_default_context(cafile=bundle)
+    except (OSError, ssl.SSLError):
+        raise UsageError(f"The CA certificates in {bundle} cannot be read.") from None
+    if bundle is None and not context.cert_store_stats()["x509_ca"] and not _system_directory():
+        # A slim container has no certificates of its own; botocore brings Mozilla's.
+        found = find_spec("botocore")
+        if found and found.origin:
+            context.load_verify_locations(cafile=str(Path(found.origin).parent / "cacert.pem"))
+    return context
+
+
+def _system_directory() -> bool:
+    """Say whether there is a directory of certificates: those are loaded when one is asked for, and not counted."""
+    directory = ssl.get_default_verify_paths().capath
+    return bool(directory) and any(Path(directory).iterdir())
