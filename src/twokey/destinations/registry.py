@@ -36,6 +36,7 @@ SCHEMES = {
     "secretsmanager": f"{_HERE}.secretsmanager",
     "ssm": f"{_HERE}.ssm",
     "file": f"{_HERE}.file",
+    "github": f"{_HERE}.github",
 }
 """Scheme to module."""
 

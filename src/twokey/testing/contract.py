@@ -1,0 +1,363 @@
+"""The contract of ``twokey.destinations.base``, as tests that every destination of a service passes.
+
+A module of tests names a class ``Test…(DestinationContract)`` and gives it a fixture ``place``: the destination's URL,
+its connection and its fake, seen from outside. ``docs/how-to/write-a-destination.md`` shows a whole one.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from abc import ABC, abstractmethod
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from twokey.aws.clients import Clients
+from twokey.aws.clock import ServiceClock
+from twokey.destinations import registry
+from twokey.destinations.connections import Configured, Connections
+from twokey.destinations.registry import Services
+from twokey.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    NotFound,
+    Rejected,
+    ServiceError,
+    Throttled,
+    TwokeyError,
+    Unreachable,
+    UsageError,
+)
+from twokey.model import CannotTell, Credential, Held, NotHeld
+from twokey.testing.server import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.destinations.base import Destination
+    from twokey.testing.server import FakeService
+
+SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105  AWS's own example
+_numbers = count(1)
+
+
+class Hurried:
+    """Time in which pauses pass at once; what was waited for is counted in ``slept``."""
+
+    def __init__(self) -> None:
+        self.slept = 0.0
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.slept += seconds
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that counts the pauses too."""
+        return time.monotonic() + self.slept
+
+
+class Place(ABC):
+    """A destination, as its service, its readers and its administrators see it.
+
+    ``url`` names it, ``fake`` is its service. ``writes`` matches the requests of a delivery that write: the method, and
+    a part of their path. ``settings`` are what twokey.yaml would say of the connection, as plain values.
+    """
+
+    url: str
+    fake: FakeService
+    writes: tuple[str, str] = ("P*", "")
+    once = True
+    """Whether a delivery's requests are sent again after a lost answer. Those that make something are not."""
+    sealed = False
+    """Whether a value is encrypted for the service before it leaves, so that no answer can repeat it."""
+    bad_names: tuple[str, ...] = ()
+    """URLs that the service could not take."""
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return the connection's settings."""
+
+    @abstractmethod
+    def read(self) -> dict[str, str] | None:
+        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None where none is."""
+
+    @abstractmethod
+    def plant(self, credential: Credential) -> None:
+        """Write a pair as a person would, with the service's own tools."""
+
+    @abstractmethod
+    def remove(self) -> None:
+        """Delete the project, repository or vault around it."""
+
+    @abstractmethod
+    def spoil_token(self) -> None:
+        """Make the token that the connection has one that the service does not accept."""
+
+    def take_right_away(self) -> None:
+        """Let the token lack the right to write. By default all writes are answered with 403."""
+        method, path = self.writes
+        self.fake.add(Fault(method, path, "refuse", times=None, status=403, body={"message": "Forbidden"}))
+
+
+def fresh_credential() -> Credential:
+    """Return a pair that no other test has."""
+    return Credential(f"AKIACONTRACT{next(_numbers):08d}", f"{next(_numbers):06d}{SECRET[6:]}")
+
+
+def fresh_name() -> str:
+    """Return a name that no other test has."""
+    return f"ci-{next(_numbers)}"
+
+
+def pair(credential: Credential) -> dict[str, str]:
+    """Return a credential as ``Place.read`` does."""
+    return {"AccessKeyId": credential.access_key_id, "SecretAccessKey": str(credential.reveal())}
+
+
+def outcome(act: Callable[[], object]) -> TwokeyError | None:
+    """Run it and return the error that it ended with, if any; other exceptions are not allowed."""
+    try:
+        act()
+    except TwokeyError as error:
+        return error
+    return None
+
+
+def assert_silent(error: BaseException, *credentials: Credential) -> None:
+    """No secret in the error, in those behind it, or in what a traceback prints."""
+    shown = "".join(traceback.format_exception(error))
+    seen: BaseException | None = error
+    while seen is not None:
+        shown += repr(seen) + str(seen) + repr(vars(seen)) + repr(seen.args)
+        seen = seen.__cause__ or seen.__context__
+    for credential in credentials:
+        assert credential.reveal() not in shown
+
+
+class DestinationContract:
+    """What every destination of a service does."""
+
+    @pytest.fixture
+    def place(self) -> Place:
+        """Return a place of this test's own."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def hurried(self) -> Hurried:
+        """Return the time in which the connection waits."""
+        return Hurried()
+
+    @pytest.fixture
+    def services(self, place: Place, hurried: Hurried) -> Services:
+        """Return services with the place's connection."""
+        return services_of(place, hurried)
+
+    @pytest.fixture
+    def destination(self, place: Place, services: Services) -> Destination:
+        """Return the destination."""
+        return registry.open_destination(place.url, services)
+
+    @pytest.fixture
+    def second(self, place: Place) -> Destination:
+        """Return the destination as another run sees it."""
+        return registry.open_destination(place.url, services_of(place, Hurried()))
+
+    def test_carries_the_url_as_its_name(self, destination: Destination, place: Place) -> None:
+        assert destination.name == place.url
+
+    def test_an_empty_place_holds_no_key(self, destination: Destination) -> None:
+        assert destination.held() == NotHeld()
+
+    def test_looking_and_preflight_change_nothing(self, destination: Destination, place: Place) -> None:
+        destination.held()
+        destination.preflight()
+        assert place.read() is None
+        assert place.fake.count(*place.writes) == 0
+
+    def test_a_delivery_creates_what_is_missing(self, destination: Destination, place: Place) -> None:
+        credential = fresh_credential()
+        receipt = destination.deliver(credential)
+        assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
+        assert place.read() == pair(credential)
+
+    def test_a_delivery_replaces_another_key(self, destination: Destination, place: Place) -> None:
+        older, newer = fresh_credential(), fresh_credential()
+        destination.deliver(older)
+        assert destination.deliver(newer).written
+        assert place.read() == pair(newer)
+
+    def test_a_delivery_replaces_what_a_person_wrote(self, destination: Destination, place: Place) -> None:
+        place.plant(fresh_credential())
+        credential = fresh_credential()
+        assert destination.deliver(credential).written
+        assert place.read() == pair(credential)
+
+    def test_it_tells_truly_what_it_holds_or_that_it_cannot(
+        self, destination: Destination, second: Destination
+    ) -> None:
+        credential = fresh_credential()
+        destination.deliver(credential)
+        holding = second.held()
+        if isinstance(holding, CannotTell):
+            assert holding.why
+            assert not holding.failed
+        else:
+            assert holding == Held(credential.access_key_id)
+
+    def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
+        self, destination: Destination, second: Destination, place: Place
+    ) -> None:
+        credential = fresh_credential()
+        destination.deliver(credential)
+        writes = place.fake.count(*place.writes)
+        receipt = second.deliver(credential)
+        if isinstance(second.held(), CannotTell):
+            assert receipt.written
+        else:
+            assert not receipt.written
+            assert place.fake.count(*place.writes) == writes
+        assert place.read() == pair(credential)
+
+    def test_the_stamp_of_a_delivery_is_what_it_shows_until_somebody_else_writes(
+        self, destination: Destination, second: Destination, place: Place
+    ) -> None:
+        receipt = destination.deliver(fresh_credential())
+        shown = second.held()
+        if not isinstance(shown, CannotTell) or destination.traits.confirms == "nothing":
+            return
+        assert shown.stamp == receipt.stamp != ""
+        place.plant(fresh_credential())
+        again = second.held()
+        assert isinstance(again, CannotTell)
+        assert again.stamp != receipt.stamp
+
+    def test_a_key_that_a_person_wrote_is_never_taken_for_another(self, destination: Destination, place: Place) -> None:
+        by_hand = fresh_credential()
+        destination.deliver(fresh_credential())
+        place.plant(by_hand)
+        holding = destination.held()
+        assert isinstance(holding, CannotTell) or holding == Held(by_hand.access_key_id)
+
+    @pytest.mark.parametrize("effect", ["lost_answer", "reset", "error_before", "error_after", "html", "truncated"])
+    @pytest.mark.parametrize("nth", [1, 2])
+    def test_one_bad_answer_to_a_write_does_no_harm(
+        self, destination: Destination, place: Place, effect: Any, nth: int
+    ) -> None:
+        destination.deliver(fresh_credential())
+        place.fake.add(Fault(*place.writes, effect, nth=nth, status=503 if effect == "html" else 500))
+        credential = fresh_credential()
+        error = outcome(lambda: destination.deliver(credential))
+        if error is not None:
+            assert isinstance(error, Ambiguous)
+            assert_silent(error, credential)
+            destination.deliver(credential)
+        assert place.read() == pair(credential)
+
+    def test_a_write_that_never_gets_an_answer_is_ambiguous(self, destination: Destination, place: Place) -> None:
+        destination.deliver(fresh_credential())
+        credential = fresh_credential()
+        place.fake.add(Fault(*place.writes, "lost_answer", times=None))
+        error = outcome(lambda: destination.deliver(credential))
+        assert isinstance(error, Ambiguous)
+        assert_silent(error, credential)
+
+    def test_a_refusal_after_a_lost_answer_is_no_proof(self, destination: Destination, place: Place) -> None:
+        destination.deliver(fresh_credential())
+        place.fake.add(Fault(*place.writes, "lost_answer"))
+        place.fake.add(Fault(*place.writes, "refuse", nth=1, times=None, status=400))
+        assert isinstance(outcome(lambda: destination.deliver(fresh_credential())), Ambiguous)
+
+    def test_it_waits_as_long_as_the_service_asks(
+        self, destination: Destination, place: Place, hurried: Hurried
+    ) -> None:
+        place.fake.add(Fault(*place.writes, "throttle", after=33))
+        credential = fresh_credential()
+        destination.deliver(credential)
+        assert hurried.slept > 30
+        assert place.read() == pair(credential)
+
+    def test_throttling_without_end_proves_that_nothing_was_written(
+        self, destination: Destination, place: Place
+    ) -> None:
+        place.fake.add(Fault(*place.writes, "throttle", times=None, after=100_000))
+        assert isinstance(outcome(lambda: destination.deliver(fresh_credential())), Throttled)
+        assert place.read() is None
+
+    def test_a_token_that_is_not_accepted_is_named_and_nothing_is_written(
+        self, destination: Destination, place: Place
+    ) -> None:
+        place.spoil_token()
+        for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
+            error = outcome(act)
+            assert isinstance(error, BadCredentials)
+            assert error.remedy
+        assert place.fake.count(*place.writes) == 0
+
+    def test_a_missing_right_is_named_and_nothing_is_written(self, destination: Destination, place: Place) -> None:
+        place.take_right_away()
+        credential = fresh_credential()
+        error = outcome(lambda: destination.deliver(credential))
+        assert isinstance(error, AccessDenied)
+        assert error.remedy
+        assert_silent(error, credential)
+
+    def test_a_place_whose_project_is_gone_is_an_error_and_not_empty(
+        self, destination: Destination, place: Place
+    ) -> None:
+        place.remove()
+        for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
+            assert isinstance(outcome(act), NotFound | AccessDenied | Rejected)
+
+    def test_a_redirect_to_another_host_is_refused(self, destination: Destination, place: Place) -> None:
+        """A token never follows."""
+        place.fake.add(Fault("*", "", "redirect", times=None, location="https://elsewhere.invalid/x"))
+        error = outcome(destination.held)
+        assert isinstance(error, Rejected)
+        assert "elsewhere.invalid" in error.message
+
+    def test_a_service_that_cannot_be_reached_says_that_nothing_was_sent(self, place: Place, hurried: Hurried) -> None:
+        settings = {**place.settings(), "url": "http://127.0.0.1:9"}
+        error = outcome(registry.open_destination(place.url, services_of(place, hurried, settings)).held)
+        assert isinstance(error, Unreachable)
+        assert "Nothing was sent" in error.state
+
+    def test_a_page_of_a_proxy_is_never_the_services_word(self, destination: Destination, place: Place) -> None:
+        for status in (200, 403, 404):
+            place.fake.clear()
+            place.fake.add(Fault("*", "", "html", times=None, status=status))
+            assert isinstance(outcome(destination.held), Ambiguous)
+
+    def test_what_the_service_says_of_a_request_never_brings_a_secret_along(
+        self, destination: Destination, place: Place
+    ) -> None:
+        if place.sealed:
+            return
+        credential = fresh_credential()
+        said = {"message": f"Bad value {credential.reveal()}", "errors": [str(credential.reveal())]}
+        place.fake.add(Fault(*place.writes, "refuse", times=None, status=422, body=said))
+        error = outcome(lambda: destination.deliver(credential))
+        assert isinstance(error, ServiceError)
+        assert_silent(error, credential)
+
+    def test_names_that_the_service_does_not_take_are_refused_before_anything_is_called(self, place: Place) -> None:
+        for url in place.bad_names:
+            with pytest.raises(UsageError):
+                registry.parse(url)
+        assert place.fake.requests == []
+
+    def test_an_unknown_option_is_refused(self, place: Place) -> None:
+        with pytest.raises(UsageError, match="no option"):
+            registry.parse(place.url + ("&" if "?" in place.url else "?") + "nonsense=1")
+
+
+def services_of(place: Place, hurried: Hurried, settings: dict[str, Any] | None = None) -> Services:
+    """Return services with the connection that a place is reached through."""
+    import msgspec
+
+    module = registry.module(place.url.partition(":")[0])
+    said = msgspec.convert(settings or place.settings(), module.Settings)
+    clock = ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)
+    return Services(Clients("contract", clock=clock), Connections({module.KIND: Configured(module.KIND, said, "here")}))

@@ -1,0 +1,1 @@
+"""One module for each service: stateful, and unkind where the service is."""

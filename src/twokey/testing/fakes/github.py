@@ -1,0 +1,188 @@
+"""GitHub's REST API for secrets: repositories, environments, organisations; Actions, Dependabot, Codespaces.
+
+Values are sealed boxes that only the fake can open, and it shows none. Names are kept in capitals. A write of an
+organisation's secret that leaves the chosen repositories out takes them away, as GitHub does.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+from nacl.exceptions import CryptoError
+from nacl.public import PrivateKey, SealedBox
+
+from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_REPOSITORY = r"/repos/([^/]+/[^/]+)"
+_SET = r"/(actions|dependabot|codespaces|environments/[^/]+)/secrets"
+_ORGANISATION = r"/orgs/([^/]+)"
+MOST = {"repository": 100, "environment": 100, "organisation": 1000}
+
+
+class GitHub(FakeService):
+    """GitHub with repositories ``acme/site`` and others that tests add, and one token."""
+
+    def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "ghp_" + "t" * 36) -> None:
+        super().__init__(**({"monotonic": monotonic} if monotonic else {}))
+        self.token = token
+        self.scopes = "repo, admin:org"
+        self.repositories: dict[str, dict[str, Any]] = {}
+        self.environments: dict[str, set[str]] = {}
+        self.secrets: dict[str, dict[str, dict[str, Any]]] = {}
+        self.gone: set[str] = set()
+        self._keys: dict[str, PrivateKey] = {}
+        self.add_repository("acme/site")
+
+    def add_repository(self, name: str, *environments: str) -> None:
+        """Make a repository, with environments."""
+        self.repositories[name] = {"id": self.tick(), "full_name": name, "archived": False, "private": True}
+        self.environments[name] = set(environments)
+
+    def delete(self, name: str) -> None:
+        """Delete a repository, or an organisation with all that it has."""
+        self.gone.add(name)
+
+    def value(self, place: str, name: str) -> str | None:
+        """Return what a job reads: ``acme/site/actions``, ``acme/site/environments/production``, ``acme/actions``."""
+        found = self.secrets.get(place, {}).get(name)
+        return found["value"] if found else None
+
+    def documented_limits(self) -> None:
+        """Enforce "Rate limits for the REST API": content writes by minute and hour, points by minute, all by hour."""
+        self.limit(lambda request: request.method != "GET", 80, 60)
+        self.limit(lambda request: request.method != "GET", 500, 3600)
+        self.limit(lambda _: True, 5000, 3600)
+
+    def too_many(self, seconds: float) -> Reply:
+        """Answer as GitHub does to secondary limits: 403 and Retry-After."""
+        said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        return Reply(403, {"message": said}, {"Retry-After": f"{max(seconds, 1):.0f}"})
+
+    def authorise(self, request: Request) -> None:
+        """Check the token; without the scope, a private repository does not exist."""
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise Refusal(401, {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"})
+        if request.path.startswith("/orgs/") and "admin:org" not in self.scopes:
+            raise Refusal(403, {"message": "Resource not accessible by personal access token"})
+        _, kind, owner, name = (*request.path.split("/"), "")[:4]
+        if {owner, f"{owner}/{name}"} & self.gone or (kind == "repos" and "repo" not in self.scopes):
+            raise Refusal(404, {"message": "Not Found"})
+
+    @route("GET", _REPOSITORY)
+    def see_repository(self, _request: Request, name: str) -> Reply:
+        """Answer ``Get a repository``."""
+        return Reply(200, {**self._repository(name), "name": name.partition("/")[2]})
+
+    @route("GET", _REPOSITORY + _SET + "/public-key")
+    def repository_key(self, _request: Request, name: str, kind: str) -> Reply:
+        """Answer ``Get a repository public key``."""
+        return self._public_key(self._place(name, kind))
+
+    @route("GET", _ORGANISATION + _SET + "/public-key")
+    def organisation_key(self, _request: Request, name: str, kind: str) -> Reply:
+        """Answer ``Get an organization public key``."""
+        return self._public_key(f"{name}/{kind}")
+
+    @route("GET", _REPOSITORY + _SET)
+    def list_repository(self, request: Request, name: str, kind: str) -> Reply:
+        """Answer ``List repository secrets``."""
+        found = list(self.secrets.get(self._place(name, kind), {}).values())
+        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        listed = [_shown(one) for one in found[size * (page - 1) : size * page]]
+        return Reply(200, {"total_count": len(found), "secrets": listed})
+
+    @route("GET", _REPOSITORY + _SET + r"/(\w+)")
+    def see_repository_secret(self, _request: Request, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Get a repository secret``."""
+        return Reply(200, _shown(self._secret(self._place(name, kind), secret)))
+
+    @route("PUT", _REPOSITORY + _SET + r"/(\w+)")
+    def write_repository_secret(self, request: Request, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Create or update a repository secret``."""
+        place = self._place(name, kind)
+        if self.repositories[name]["archived"]:
+            raise Refusal(403, {"message": "Repository was archived so is read-only."})
+        return self._write(request, place, secret, MOST["environment" if "/" in kind else "repository"])
+
+    @route("GET", _ORGANISATION + _SET + r"/(\w+)")
+    def see_organisation_secret(self, _request: Request, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Get an organization secret``."""
+        found = self._secret(f"{name}/{kind}", secret)
+        return Reply(200, {**_shown(found), "visibility": found["visibility"]})
+
+    @route("GET", _ORGANISATION + _SET + r"/(\w+)/repositories")
+    def who_sees(self, request: Request, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``List selected repositories for an organization secret``."""
+        chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
+        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        listed = [{"id": one} for one in chosen[size * (page - 1) : size * page]]
+        return Reply(200, {"total_count": len(chosen), "repositories": listed})
+
+    @route("PUT", _ORGANISATION + _SET + r"/(\w+)")
+    def write_organisation_secret(self, request: Request, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Create or update an organization secret``: visibility and repositories are what this says."""
+        said = request.json() or {}
+        if said.get("visibility") not in {"all", "private", "selected"}:
+            raise Refusal(422, {"message": "Invalid request.\n\nFor 'allOf/0', \"visibility\" wasn't supplied."})
+        reply = self._write(request, f"{name}/{kind}", secret, MOST["organisation"])
+        about = {"visibility": said["visibility"], "repositories": said.get("selected_repository_ids", [])}
+        self.secrets[f"{name}/{kind}"][secret.upper()].update(about)
+        return reply
+
+    def _write(self, request: Request, place: str, name: str, most: int) -> Reply:
+        said = request.json() or {}
+        if name.upper().startswith("GITHUB_") or name[0].isdigit():
+            raise Refusal(422, {"message": "Secret names must not start with GITHUB_ or a number."})
+        key = self._key(place)
+        if said.get("key_id") != _id_of(key):
+            raise Refusal(422, {"message": "The key_id is not the one of the current public key."})
+        try:
+            value = SealedBox(key).decrypt(base64.b64decode(said.get("encrypted_value", ""))).decode()
+        except (CryptoError, ValueError):
+            raise Refusal(422, {"message": "The value is not encrypted with libsodium."}) from None
+        if len(value.encode()) > 48 * 1024:
+            raise Refusal(422, {"message": "Secret value is too long (maximum is 48 KB)."})
+        there = self.secrets.setdefault(place, {})
+        before = there.get(name.upper())
+        if before is None and len(there) >= most:
+            raise Refusal(422, {"message": f"You have reached the maximum of {most} secrets."})
+        now = self.stamp()
+        created = before["created_at"] if before else now
+        there[name.upper()] = {"name": name.upper(), "created_at": created, "updated_at": now, "value": value}
+        return Reply(204) if before else Reply(201, {})
+
+    def _repository(self, name: str) -> dict[str, Any]:
+        if name not in self.repositories:
+            raise Refusal(404, {"message": "Not Found"})
+        return self.repositories[name]
+
+    def _place(self, name: str, kind: str) -> str:
+        self._repository(name)
+        if kind.startswith("environments/") and kind.partition("/")[2] not in self.environments[name]:
+            raise Refusal(404, {"message": "Not Found"})
+        return f"{name}/{kind}"
+
+    def _secret(self, place: str, name: str) -> dict[str, Any]:
+        found = self.secrets.get(place, {}).get(name.upper())
+        if found is None:
+            raise Refusal(404, {"message": "Not Found"})
+        return found
+
+    def _key(self, place: str) -> PrivateKey:
+        return self._keys.setdefault(place, PrivateKey.generate())
+
+    def _public_key(self, place: str) -> Reply:
+        key = self._key(place)
+        return Reply(200, {"key_id": _id_of(key), "key": base64.b64encode(bytes(key.public_key)).decode()})
+
+
+def _id_of(key: PrivateKey) -> str:
+    return str(int.from_bytes(bytes(key.public_key)[:8], "big"))
+
+
+def _shown(secret: dict[str, Any]) -> dict[str, Any]:
+    return {name: secret[name] for name in ("name", "created_at", "updated_at")}

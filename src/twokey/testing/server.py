@@ -1,0 +1,331 @@
+"""A service on this machine, for tests: stateful, counted, and with faults where they are asked for.
+
+A fake is a class that builds on ``FakeService`` and names its requests with ``@route``. It keeps what was written to
+it, refuses what the service refuses, and never shows what the service hides. Faults happen to what matches::
+
+    fake.add(Fault("PUT", "/secrets/", "lost_answer"))
+
+No request's body is recorded: it may hold a secret.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
+from urllib.parse import parse_qs, unquote, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Effect = Literal[
+    "lost_answer",
+    "reset",
+    "stall",
+    "error_before",
+    "error_after",
+    "throttle",
+    "html",
+    "truncated",
+    "redirect",
+    "refuse",
+]
+HTML = b"<!DOCTYPE html><html><body>Sign in to continue</body></html>"
+
+
+@dataclass
+class Fault:
+    """What happens to the requests that match: ``method`` (``*`` for all) and a part of the path.
+
+    ``lost_answer``: it takes effect, the connection breaks before the answer. ``reset``: it breaks before the effect.
+    ``stall``: no answer comes until the client gives up, and no effect. ``error_before`` and ``error_after`` answer
+    ``status`` without and with the effect. ``throttle``: 429 with ``Retry-After: after``, no effect. ``html``: a
+    proxy's page with ``status``, no effect. ``truncated``: it takes effect, the answer is cut. ``redirect``: 302 to
+    ``location``. ``refuse``: ``status`` and ``body``, no effect. It happens from the ``nth`` match on, ``times`` times
+    (None: for ever).
+    """
+
+    method: str
+    path: str
+    effect: Effect
+    nth: int = 1
+    times: int | None = 1
+    status: int = 500
+    after: float = 2.0
+    location: str = "https://elsewhere.invalid/"
+    body: Any = None
+    seen: int = 0
+
+    def strikes(self, method: str, path: str) -> bool:
+        """Count a request if it matches, and say whether the fault happens to it."""
+        if not fnmatch.fnmatchcase(method, self.method) or self.path not in path:
+            return False
+        self.seen += 1
+        return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as a fake sees it. ``path`` is unquoted, ``raw_path`` as it was sent."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    data: bytes = field(repr=False)
+
+    def json(self) -> Any:
+        """Return the body, taken apart; None where it is no JSON."""
+        try:
+            return json.loads(self.data) if self.data else None
+        except ValueError:
+            return None
+
+    def form(self) -> dict[str, str]:
+        """Return the fields of a form."""
+        return {name: values[0] for name, values in parse_qs(self.data.decode()).items()}
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a fake answers: ``body`` is sent as JSON, bytes as they are."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refusal(Exception):
+    """Raised by a fake's method: answer this, and nothing took effect."""
+
+    def __init__(self, status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(status)
+        self.reply = Reply(status, body, headers or {})
+
+
+def route(method: str, pattern: str) -> Callable[[Any], Any]:
+    """Answer requests with this method whose whole path matches the pattern; its groups, unquoted, are arguments."""
+
+    def decorate(function: Any) -> Any:
+        function.routes = [*getattr(function, "routes", []), (method, re.compile(pattern))]
+        return function
+
+    return decorate
+
+
+class FakeService:
+    """A service on a port of its own. Used as a context manager; thread-safe, one request at a time."""
+
+    not_found: ClassVar[Any] = {"message": "Not Found"}
+    """The body of a 404 for a path that the service does not have."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.monotonic = monotonic
+        self.faults: list[Fault] = []
+        self.requests: list[tuple[str, str]] = []
+        self.lock = threading.RLock()
+        self._limits: list[tuple[Callable[[Request], bool], int, float, deque[float]]] = []
+        self._server: ThreadingHTTPServer | None = None
+        self._ticks = 0
+        self._routes = [
+            (verb, pattern, getattr(self, name))
+            for name in dir(type(self))
+            for verb, pattern in getattr(getattr(type(self), name), "routes", [])
+        ]
+
+    def __enter__(self) -> Self:
+        self._server = _Server(self)
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def add(self, fault: Fault) -> None:
+        """Let a fault happen."""
+        with self.lock:
+            self.faults.append(fault)
+
+    def clear(self) -> None:
+        """Let no fault happen any more, and forget which requests came."""
+        with self.lock:
+            self.faults.clear()
+            self.requests.clear()
+
+    def count(self, method: str, part: str = "") -> int:
+        """Count the requests that came, with this method (``*`` for all) and this part in their path."""
+        with self.lock:
+            return sum(fnmatch.fnmatchcase(verb, method) and part in path for verb, path in self.requests)
+
+    def limit(self, counts: Callable[[Request], bool], requests: int, seconds: float) -> None:
+        """Answer 429 to more than so many requests in so many seconds, of those that count."""
+        self._limits.append((counts, requests, seconds, deque()))
+
+    def tick(self) -> int:
+        """Return a number that grows with every call: for versions, and for times with a resolution."""
+        self._ticks += 1
+        return self._ticks
+
+    def stamp(self) -> str:
+        """Return a time as services write them; no two are the same."""
+        number = self.tick()
+        return f"2026-11-{1 + number // 86400:02d}T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z"
+
+    def authorise(self, request: Request) -> None:
+        """Raise ``Refusal`` (401, 403) for a request that may not do this. By default everybody may do everything."""
+
+    def too_many(self, seconds: float) -> Reply:
+        """Return the answer to a request over the limit."""
+        return Reply(429, {"message": "Too many requests"}, {"Retry-After": f"{max(seconds, 1):.0f}"})
+
+    def handle(self, request: Request) -> Reply:
+        """Answer one request."""
+        try:
+            over = self._over_limit(request)
+            if over is not None:
+                return self.too_many(over)
+            self.authorise(request)
+            for verb, pattern, method in self._routes:
+                match = pattern.fullmatch(request.raw_path)
+                if verb == request.method and match:
+                    return cast(
+                        "Reply", method(request, *(unquote(group) for group in match.groups() if group is not None))
+                    )
+            return Reply(404, self.not_found)
+        except Refusal as refusal:
+            return refusal.reply
+
+    def _over_limit(self, request: Request) -> float | None:
+        """Return the seconds to wait where a limit is reached; count the request where none is."""
+        now = self.monotonic()
+        counting = [one for one in self._limits if one[0](request)]
+        for _, requests, seconds, sent in counting:
+            while sent and sent[0] <= now - seconds:
+                sent.popleft()
+            if len(sent) >= requests:
+                return sent[0] + seconds - now
+        for *_, sent in counting:
+            sent.append(now)
+        return None
+
+    def strike(self, method: str, path: str) -> Fault | None:
+        """Record a request; return the fault that happens to it, if any."""
+        with self.lock:
+            self.requests.append((method, path))
+            return next((fault for fault in self.faults if fault.strikes(method, path)), None)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers for the fake that its server carries."""
+
+    protocol_version = "HTTP/1.1"
+    timeout = 30
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
+
+    def _any(self) -> None:
+        fake = cast("_Server", self.server).fake
+        data = self.rfile.read(int(self.headers.get("Content-Length", 0) or 0))
+        parts = urlsplit(self.path)
+        query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        headers = {name.title(): value for name, value in self.headers.items()}
+        request = Request(self.command, unquote(parts.path), parts.path, query, headers, data)
+        fault = fake.strike(self.command, self.path)
+        if fault is None:
+            self._send(self._handled(fake, request))
+        elif fault.effect in {"lost_answer", "error_after", "truncated"}:
+            self._strike(fault, self._handled(fake, request))
+        else:
+            self._strike(fault, Reply())
+
+    def _handled(self, fake: FakeService, request: Request) -> Reply:
+        with fake.lock:
+            return fake.handle(request)
+
+    def _strike(self, fault: Fault, reply: Reply) -> None:
+        if fault.effect == "truncated":
+            self._cut(reply)
+        elif fault.effect in _BREAKS:
+            time.sleep(fault.after if fault.effect == "stall" else 0)
+            self._break()
+        else:
+            self._send(_answer_of(fault))
+
+    def _cut(self, reply: Reply) -> None:
+        body = _encoded(reply) or b"{}"
+        self._head(reply, len(body) + 100)
+        self.wfile.write(body[: len(body) // 2])
+        self._break()
+
+    def _send(self, reply: Reply) -> None:
+        body = _encoded(reply)
+        self._head(reply, len(body))
+        self.wfile.write(body)
+
+    def _head(self, reply: Reply, length: int) -> None:
+        self.send_response(reply.status)
+        headers = dict(reply.headers)
+        if reply.body is not None:
+            headers.setdefault("Content-Type", "application/json")
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if reply.status != 204:
+            self.send_header("Content-Length", str(length))
+        self.end_headers()
+
+    def _break(self) -> None:
+        self.close_connection = True
+        self.wfile.flush()
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _any  # noqa: N815  names of http.server
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that http.server gives it
+        """Say nothing."""
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, fake: FakeService) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.fake = fake
+
+
+_BREAKS = {"lost_answer", "reset", "stall"}
+
+
+def _answer_of(fault: Fault) -> Reply:
+    match fault.effect:
+        case "throttle":
+            return Reply(429, {"message": "Slow down"}, {"Retry-After": f"{fault.after:g}"})
+        case "html":
+            return Reply(fault.status, HTML, {"Content-Type": "text/html"})
+        case "redirect":
+            return Reply(302, None, {"Location": fault.location})
+        case "refuse":
+            return Reply(fault.status, fault.body)
+        case _:
+            return Reply(fault.status, fault.body or {"message": "Internal error"})
+
+
+def _encoded(reply: Reply) -> bytes:
+    if reply.body is None or reply.status == 204:
+        return b""
+    return reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
