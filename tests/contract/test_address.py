@@ -19,6 +19,17 @@ def test_a_value_may_hold_what_separates_options_when_it_is_escaped() -> None:
     assert dict(take_apart(url).options) == {"template": "a=$AccessKeyId&b=100%\n?"}
 
 
+def test_a_templates_placeholders_are_no_fields() -> None:
+    url = fill("x:y?template=${SmtpPassword}-{user}", user="ci", path="/", account="123456789012")
+    assert dict(take_apart(url).options) == {"template": "${SmtpPassword}-ci"}
+
+
+def test_braces_that_are_no_fields_are_escaped_and_fields_are_not() -> None:
+    url = with_options("x:y", {"template": '{"{user}": "$AccessKeyId"}'})
+    filled = fill(url, user="ci", path="/", account="123456789012")
+    assert dict(take_apart(filled).options) == {"template": '{"ci": "$AccessKeyId"}'}
+
+
 def test_options_that_mean_the_same_make_the_same_url() -> None:
     assert with_options("x:y", {"b": "2", "a": "1"}) == with_options("x:y", {"a": "1", "b": "2"}) == "x:y?a=1&b=2"
 
@@ -32,6 +43,7 @@ def test_options_that_mean_the_same_make_the_same_url() -> None:
         ("x:y?a=1&a=2", "given twice"),
         ("x:?a=1", "names no place"),
         ("x:y?a={usr}", "did you mean {user}"),
+        ("x:y?a=${b", "a brace without its partner"),
     ],
 )
 def test_an_option_that_is_not_well_written_is_refused(url: str, said: str) -> None:

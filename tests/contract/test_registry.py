@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.destinations import registry
-from twokey.destinations.registry import SCHEMES, STORES, fill, names_user, open_destination, open_store, parse
+from twokey.destinations.registry import STORES, fill, names_user, open_destination, open_store, parse
 from twokey.errors import UsageError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def test_a_kind_that_cannot_be_read_back_is_no_store(services: Services, monkeyp
 
 
 def test_opening_calls_nothing(services: Services, aws: object) -> None:
-    for scheme in SCHEMES:
+    for scheme in STORES:
         open_store(f"{scheme}:/srv/x", services)
     assert aws.count("*") == 0  # type: ignore[attr-defined]
 

@@ -17,7 +17,7 @@ from contract.suite import SECRET, assert_silent
 from destinations.variables import watched
 from twokey.destinations import smtp
 from twokey.destinations.formats import encode_journal
-from twokey.destinations.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, Form, Names, form_of
+from twokey.destinations.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Journal, NotHeld
 
@@ -72,8 +72,13 @@ class TestEveryFormat:
         assert form(name).holding({}) == form(name).holding_text(None) == NotHeld()
         assert form(name).holding(dict.fromkeys(form(name).names)) == NotHeld()
         assert form(name).credential({}, "the place") is form(name).credential_of_text(None, "the place") is None
-        if name not in ("env", "credentials-file"):  # a text without our lines holds no key of ours
-            assert isinstance(form(name).holding_text("something else"), CannotTell)
+        for text in ("something else", "", "{}", form("template").text(KEY)):
+            assert isinstance(form(name).holding_text(text), CannotTell)
+
+    @pytest.mark.parametrize("name", FORMATS)
+    @pytest.mark.parametrize("other", FORMATS)
+    def test_never_takes_a_key_in_another_format_for_none(self, name: str, other: str) -> None:
+        assert form(name).holding_text(form(other).text(KEY)) != NotHeld()
 
     @pytest.mark.parametrize("name", FORMATS)
     def test_hides_what_it_wrote_and_what_it_read(self, name: str) -> None:
@@ -86,10 +91,9 @@ class TestEveryFormat:
         "broken", [SECRET, f'{{"SecretAccessKey": "{SECRET}"}}', f"AWS_SECRET_ACCESS_KEY={SECRET}"]
     )
     def test_keeps_what_it_cannot_read_out_of_errors(self, name: str, broken: str) -> None:
-        try:
-            assert form(name).credential_of_text(broken, "the place") is None
-        except Rejected as error:
-            assert_silent(error, KEY)
+        with pytest.raises(Rejected, match="holds no credential that twokey can read") as raised:
+            form(name).credential_of_text(broken, "the place")
+        assert_silent(raised.value, KEY)
         assert SECRET not in repr(form(name).holding_text(broken))
 
     @pytest.mark.parametrize("name", FORMATS)
@@ -303,6 +307,17 @@ class TestTemplate:
     def test_needs_a_region_for_the_smtp_password_and_for_nothing_else(self) -> None:
         assert "$SmtpPassword needs region=" in refusal("template", template="$SmtpPassword")
         assert "region= means nothing" in refusal("template", template="$AccessKeyId", region="eu-west-1")
+
+
+class TestTheVersionOfAFormat:
+    def test_is_the_keys_id_for_what_places_hold_by_default(self) -> None:
+        assert PAIR.version("AKIAX") == form("pair", names=MEMBERS).version("AKIAX") == "AKIAX"
+
+    def test_is_another_one_for_every_other_text(self) -> None:
+        texts = [form(name).version("AKIAX") for name in FORMATS if name not in ("pair", "json")]
+        texts += [form("json", extra_a="b").version("AKIAX"), form("json", extra_a="c").version("AKIAX")]
+        assert len({*texts, "AKIAX"}) == len(texts) + 1
+        assert form("env").version("AKIAX") == form("env").version("AKIAX") != form("env").version("AKIAY")
 
 
 class TestOptions:

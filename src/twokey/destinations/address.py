@@ -22,12 +22,15 @@ FIELDS = ("user", "USER", "path", "account")
 """``{USER}`` is the user's name as an environment variable may be called: ``ci-site`` is ``CI_SITE``."""
 CONNECTION = "connection"
 """The option that every destination of a service has: which of ``connections:`` leads there."""
-_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELD = re.compile(r"(?<!\$)\{([^{}]*)\}")
+_PLACEHOLDER = re.compile(r"\$\{\w*\}")
+"""A placeholder of a template, which is filled in when the credential is written."""
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
-_SAFE = "/:+=,.@-_{}$*[]()!'; "
-"""What stands in an option's value as it is."""
+_SAFE = "/:+=,.@-_$*[]()!'; "
+"""What stands in an option's value as it is, besides fields."""
+_ESCAPED_FIELD = re.compile("%7B(" + "|".join(FIELDS) + ")%7D")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def take_apart(url: str) -> Address:
     for name in _FIELD.findall(rest):
         if name not in FIELDS:
             raise UsageError(f"{url!r}: there is no field {{{name}}}; {nearest(name, FIELDS, '{', '}')}")
-    if set("{}") & set(_FIELD.sub("", rest)):
+    if set("{}") & set(_PLACEHOLDER.sub("", _FIELD.sub("", rest))):
         raise UsageError(f"{url!r} has a brace without its partner.")
     place, mark, written = rest.partition("?")
     if not place:
@@ -87,7 +90,7 @@ def take_apart(url: str) -> Address:
 
 def with_options(url: str, options: Mapping[str, str]) -> str:
     """Return the URL with options added to it, always in the same order."""
-    written = "&".join(f"{name}={quote(value, safe=_SAFE)}" for name, value in sorted(options.items()))
+    written = "&".join(f"{name}={_escaped(value)}" for name, value in sorted(options.items()))
     if not written:
         return url
     return f"{url}{'&' if '?' in url else '?'}{written}"
@@ -151,6 +154,11 @@ def _options(url: str, written: str) -> dict[str, str]:
             raise UsageError(f"{url!r}: the option {name} is given twice.")
         found[name] = unquote(value, errors="replace")
     return found
+
+
+def _escaped(value: str) -> str:
+    """Return an option's value as a URL holds it. Braces that are no field's stand for themselves."""
+    return _ESCAPED_FIELD.sub(r"{\1}", quote(value, safe=_SAFE))
 
 
 def _refuse_escape(template: str, component: str, values: dict[str, str]) -> None:

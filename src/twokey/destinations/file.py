@@ -1,35 +1,33 @@
-"""A local file: ``file:PATH``.
+"""A local file: ``file:PATH``, and with ``?format=`` and its options in another format than a JSON object.
 
-The pair is one JSON file, the journal lies in ``PATH.twokey-journal``. Both are readable by their owner only.
+The credential is the whole file, the journal lies in ``PATH.twokey-journal``. Both are readable by their owner only.
 A revision is a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that
 knows ``flock``, writes are conditional. Two hosts that share a file system without locks are not kept apart.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import PAIR, decode_journal, encode_journal
-from twokey.destinations.safe_files import Content, Directory, existing_above, make_directory, refusing
-from twokey.errors import Ambiguous, Conflict, Rejected, UsageError
-from twokey.model import Credential, Holding, Journal, NotHeld, Record
+from twokey.destinations.formats import decode_journal, encode_journal
+from twokey.destinations.forms import form_of_text, refuse_store
+from twokey.destinations.local_paths import JOURNAL, check_path, check_writable, path_of
+from twokey.destinations.safe_files import Content, Directory, make_directory
+from twokey.errors import Ambiguous, Conflict, Rejected
+from twokey.model import CannotTell, Credential, Holding, Journal, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from twokey.destinations.address import Address
+    from twokey.destinations.forms import Form
     from twokey.destinations.registry import Services
     from twokey.ports import Clock
-
-JOURNAL = ".twokey-journal"
-_LONGEST_NAME = 255 - len(JOURNAL) - len("..twokey-new")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,34 +39,29 @@ class Revision:
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or cannot be a file's."""
-    address.allow(())
-    rest, plain = address.rest, address.plain
-    name = plain.rpartition("/")[2]
-    if ".." in plain.split("/"):
-        raise UsageError(f"{rest!r}: give the path without '..'.")
-    if plain.startswith("~"):
-        raise UsageError(f"{rest!r}: write the home directory out; '~' means nothing here.")
-    if name in {"", "."}:
-        raise UsageError(f"{rest!r} names a directory: name a file in it, such as {{user}}.json.")
-    if name.endswith(JOURNAL):
-        raise UsageError(f"{rest!r} would be the journal of another file.")
-    if len(os.fsencode(name)) > _LONGEST_NAME:
-        raise UsageError(f"{rest!r}: the file's name is longer than {_LONGEST_NAME} bytes.")
+    """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or for a format that cannot be."""
+    check_path(address)
+    form_of_text(address)
+
+
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
 
 
 def open_place(address: Address, services: Services) -> File:
     """Return the file as a store or destination."""
-    return File(address.url, Path(os.path.abspath(address.rest)), services.clients.clock)  # noqa: PTH100  follows no link
+    return File(address.url, path_of(address), form_of_text(address), services.clients.clock)
 
 
 class File:
-    """A JSON file, as store and as destination."""
+    """A file with one credential, as store and as destination."""
 
     traits = Traits(atomic=True, conditional=True, confirms="value")
 
-    def __init__(self, name: str, path: Path, clock: Clock) -> None:
+    def __init__(self, name: str, path: Path, form: Form, clock: Clock) -> None:
         self.name = name
+        self._form = form
         self._path = path
         self._file = path.name
         self._journal = path.name + JOURNAL
@@ -76,12 +69,12 @@ class File:
 
     def held(self) -> Holding:
         """Say which key the file holds."""
-        return _holding(self._read(self._file))
+        return self._holding(self._read(self._file))
 
     def credential(self) -> Credential | None:
         """Read the credential."""
         found = self._read(self._file)
-        return PAIR.credential_of(found.data, self.name) if found else None
+        return self._form.credential_of_text(found.data if found else None, self.name)
 
     def load(self) -> Record:
         """Read both files, under the lock, so that they belong together."""
@@ -91,7 +84,7 @@ class File:
         except FileNotFoundError:
             credential = written = None
         journal = decode_journal(written.data, self.name) if written else Journal()
-        return Record(_holding(credential), journal, Revision(_print(written), _print(credential)))
+        return Record(self._holding(credential), journal, Revision(_print(written), _print(credential)))
 
     def room_for(self, _journal: Journal) -> None:
         """Do nothing: a file has no such limit, and a full disk is met in the preflight."""
@@ -103,7 +96,7 @@ class File:
 
     def put(self, credential: Credential, revision: object) -> object:
         """Replace the file if both files are as ``revision`` saw them, and read it back."""
-        return self._replace(self._file, _text(credential), revision)
+        return self._replace(self._file, self._text(credential), revision)
 
     def fence(self, revision: object) -> object:
         """Write the journal again with another mark: whatever was prepared at an older revision fails from now on."""
@@ -116,31 +109,25 @@ class File:
 
     def deliver(self, credential: Credential) -> Receipt:
         """Replace the file unless it holds this very pair and is private already."""
-        text = _text(credential)
+        text = self._text(credential)
         with self._writing() as directory:
             found = directory.read(self._file)
             needed = found is None or found.data != text or found.exposed
             if needed:
-                self._write(directory, self._file, text)
-        return Receipt(credential.access_key_id, written=needed)
+                found = self._write(directory, self._file, text)
+        return Receipt(credential.access_key_id, written=needed, stamp=found.stamp if found else "")
 
     def preflight(self) -> None:
         """Raise what stands in the way of a write: rights, owners, a full or read-only disk. Changes nothing."""
-        parent = self._path.parent
-        try:
-            with Directory(parent) as directory:
-                directory.read(self._file)
-                directory.read(self._journal)
-        except FileNotFoundError:
-            parent = existing_above(self._path)
-            with Directory(parent):
-                pass
-        with refusing(parent):
-            if not os.access(parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-                raise PermissionError(errno.EACCES, "no right to write there")
-            space = os.statvfs(parent)
-        if not space.f_bavail or (space.f_files and not space.f_favail):
-            raise Rejected(f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Make room on it.")
+        check_writable(self._path, self._file, self._journal)
+
+    def _text(self, credential: Credential) -> memoryview:
+        text = self._form.text(credential)
+        return memoryview(text.encode() + (b"" if text.endswith("\n") else b"\n"))
+
+    def _holding(self, found: Content | None) -> Holding:
+        holding = self._form.holding_text(found.data if found else None)
+        return replace(holding, stamp=found.stamp) if found and isinstance(holding, CannotTell) else holding
 
     def _replace(self, name: str, data: memoryview, revision: object) -> Revision:
         with self._writing() as directory:
@@ -168,11 +155,12 @@ class File:
                 remedy="Run again.",
             )
 
-    def _write(self, directory: Directory, name: str, data: memoryview) -> None:
+    def _write(self, directory: Directory, name: str, data: memoryview) -> Content:
         directory.replace(name, data)
         found = directory.read(name)
         if found is None or found.data != data:
             raise Ambiguous(f"{self._path.parent / name} was written, and reads back as something else.")
+        return found
 
     def _revision(self, directory: Directory) -> Revision:
         return Revision(_print(directory.read(self._journal)), _print(directory.read(self._file)))
@@ -185,16 +173,8 @@ class File:
             return None
 
 
-def _text(credential: Credential) -> memoryview:
-    return memoryview(PAIR.encode(credential).encode() + b"\n")
-
-
 def _bytes(text: str) -> memoryview:
     return memoryview(text.encode())
-
-
-def _holding(found: Content | None) -> Holding:
-    return PAIR.key_id_of(found.data) if found else NotHeld()
 
 
 def _print(found: Content | None) -> str:

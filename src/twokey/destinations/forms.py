@@ -20,20 +20,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.destinations import assignments, profiles, smtp
+from twokey.destinations.address import nearest
 from twokey.destinations.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
-from twokey.destinations.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names, nearest
+from twokey.destinations.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Literal
 
+    from twokey.destinations.address import Address
     from twokey.destinations.bodies import Extras
     from twokey.destinations.formats import Text
     from twokey.destinations.found import Found
 
-__all__ = ["ENVIRONMENT", "FORMATS", "MEMBERS", "OPTIONS", "Form", "Names", "form_of"]
+__all__ = ["ENVIRONMENT", "FORMATS", "MEMBERS", "ONE_TEXT", "OPTIONS", "PAIR", "Form", "Names", "form_at", "form_of"]
 
 OPTIONS: tuple[str, ...] = ("format", "id", "secret", "name", "region", "profile", "template", "extra.*")
 """The options of a URL that belong to the format."""
@@ -46,10 +48,10 @@ _TAKES = {
     "ses-smtp": ("id", "secret", "region", "extra.*"),
     "template": ("template", "region", "name"),
 }
+_ONE_WAY = ("ses-smtp", "template")
 FORMATS = tuple(_TAKES)
 PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
 _EXTRA = "extra."
-_ANOTHER_FORMAT = "Use a format that can be, or read the credential from the store."
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,38 @@ class Form:
             return found
         why = found.why if isinstance(found, CannotTell) else f"{self.name} cannot be read back"
         raise Rejected(f"{place} holds no credential that twokey can read: {why}.")
+
+    def version(self, key_id: str) -> str:
+        """Return a text that is the same as long as this format writes the same of a key: for the JSON pair, its id."""
+        written = self.text(_SAMPLE)
+        return key_id if written == PAIR.text(_SAMPLE) else f"{key_id}\n{written}"
+
+
+def form_at(address: Address, *, default: str, names: Names, own: Iterable[str] = (), only: Iterable[str] = ()) -> Form:
+    """Return the format that a URL asks for; raises ``UsageError`` with the URL for what it may not ask.
+
+    ``own`` are the place's options besides those of the format, ``only`` the options of formats that mean something
+    there (all).
+    """
+    address.allow((*own, *(only or OPTIONS)))
+    try:
+        return form_of(address.options, default=default, names=names)
+    except UsageError as error:
+        raise address.wrong(error.message, error.remedy) from None
+
+
+def form_of_text(address: Address) -> Form:
+    """Return the format of a place that keeps one text and no names; raises ``UsageError`` with the URL."""
+    return form_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
+
+
+def refuse_store(address: Address, form: Form) -> None:
+    """Raise ``UsageError`` where a store's credential could not be read back."""
+    if not form.reversible:
+        readable = " or ".join(name for name in _TAKES if name not in _ONE_WAY)
+        raise address.wrong(
+            f"what is stored as {form.name} cannot be read back, so this can be no store; use {readable}."
+        )
 
 
 def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
@@ -261,3 +295,10 @@ def _kind(placeholder: str) -> Literal["AccessKeyId", "SecretAccessKey", "SmtpPa
 
 def _holding(found: Found) -> Holding:
     return Held(found.access_key_id) if isinstance(found, Credential) else found
+
+
+PAIR = form_of({}, default="json", names=MEMBERS)
+"""What a place with one text holds by default: a JSON object with id and secret, named as AWS's own tools do."""
+ONE_TEXT = tuple(option for option in OPTIONS if option != "name")
+"""The options that mean something where there is one text only, and no names for values."""
+_SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "a-secret-of-nobody")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass
 
+from twokey.destinations.address import FIELDS
 from twokey.errors import UsageError
 
-_FIELD = re.compile(r"\{[^{}]*\}")
+_FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +76,3 @@ PROFILES = Names(
     name="default",
 )
 """Profiles of a shared credentials file. The AWS SDK for Java 2.x drops others (its ``ProfileFileReader``)."""
-
-
-def nearest(word: str, known: tuple[str, ...]) -> str:
-    """Return the half sentence that leads from a wrong word to the nearest right one, or to all of them."""
-    near = difflib.get_close_matches(word.lower(), [name.lower() for name in known], n=1, cutoff=0.5)
-    if near:
-        return f"did you mean {next(name for name in known if name.lower() == near[0])}?"
-    return f"there are {', '.join(known)}."

@@ -5,6 +5,7 @@ A module offers:
 * ``check(address)``, which raises ``UsageError`` for a name or an option that its service could not take; fields that
   are still unfilled are allowed in them;
 * ``open_place(address, services)``, which returns the destination and calls nothing;
+* ``check_store(address)`` where not each of its places can be a store: raises ``UsageError`` for those;
 * ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
   (see ``twokey.destinations.connections``).
 
@@ -96,7 +97,15 @@ def open_store(url: str, services: Services) -> Store:
     address = parse(url)
     if not can_be_store(address.scheme):
         raise UsageError(f"{url!r} cannot be a store, because it cannot be read back; use one of {', '.join(STORES)}.")
+    check_store(address)
     return cast("Store", module(address.scheme).open_place(address, services))
+
+
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a place that could be a store if it were not for its options."""
+    check = getattr(module(address.scheme), "check_store", None)
+    if check is not None:
+        check(address)
 
 
 def can_be_store(scheme: str) -> bool:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 from twokey.errors import Ambiguous, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from types import TracebackType
 
@@ -50,10 +50,15 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file's bytes, and whether others than its owner may touch it. The ``repr`` of a view shows no content."""
+    """A file's bytes, and whether others than its owner may touch it. The ``repr`` of a view shows no content.
+
+    ``mode`` are its rights, ``stamp`` is another one after every write.
+    """
 
     data: memoryview
     exposed: bool
+    mode: int = PRIVATE
+    stamp: str = ""
 
 
 class Directory:
@@ -108,7 +113,7 @@ class Directory:
             with open(fd, "rb") as file:  # noqa: PTH123  opened by descriptor
                 state = os.fstat(fd)
                 self._refuse_foreign(name, state)
-                return Content(memoryview(file.read(LARGEST)), exposed=bool(state.st_mode & 0o177))
+                return _content(memoryview(file.read(LARGEST)), state)
 
     def _refuse_foreign(self, name: str, state: os.stat_result) -> None:
         path = self._path / name
@@ -160,17 +165,21 @@ class Directory:
         self._make_durable(name)
         return fd
 
-    def replace(self, name: str, data: memoryview) -> None:
+    def replace(
+        self, name: str, data: memoryview, *, mode: int = PRIVATE, before: Callable[[], None] = lambda: None
+    ) -> None:
         """Put a file in place as a whole: readers see the old content or the new one. Hold the lock.
 
-        Until the new file has its name, an error leaves the old one as it was, and nothing beside it.
+        Until the new file has its name, an error leaves the old one as it was, and nothing beside it. So does one
+        that ``before`` raises, which is called just before that.
         """
         beside = f".{name}.twokey-new"
         with refusing(self._path / name):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(beside, dir_fd=self._fd)  # of a run that was killed: writers are alone here
             try:
-                self._write_new(beside, data)
+                self._write_new(beside, data, mode & PRIVATE)
+                before()
                 os.rename(beside, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
             except BaseException:
                 with contextlib.suppress(OSError):
@@ -178,10 +187,10 @@ class Directory:
                 raise
         self._make_durable(name)
 
-    def _write_new(self, name: str, data: memoryview) -> None:
+    def _write_new(self, name: str, data: memoryview, mode: int) -> None:
         fd = os.open(name, _CREATE, PRIVATE, dir_fd=self._fd)
         try:
-            os.fchmod(fd, PRIVATE)  # a umask may have taken the owner's own rights
+            os.fchmod(fd, mode)  # a umask may have taken the owner's own rights
             while data:
                 data = data[os.write(fd, data) :]
             os.fsync(fd)
@@ -211,6 +220,11 @@ def refusing(path: Path, *, missing: type[BaseException] | None = None) -> Itera
             state="Its content is as it was before.",
             remedy=_REMEDIES.get(error.errno or 0, ""),
         ) from None
+
+
+def _content(data: memoryview, state: os.stat_result) -> Content:
+    mode = stat.S_IMODE(state.st_mode)
+    return Content(data, exposed=bool(mode & 0o177), mode=mode, stamp=f"{state.st_ino}-{state.st_mtime_ns}")
 
 
 def make_directory(path: Path) -> None:

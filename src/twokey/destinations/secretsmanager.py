@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import PAIR, decode_journal, encode_journal
+from twokey.destinations.formats import decode_journal, encode_journal
+from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.destinations.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 from twokey.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.destinations.address import Address
+    from twokey.destinations.forms import Form
     from twokey.destinations.registry import Services
 
 PERMISSIONS = (
@@ -56,7 +58,7 @@ def version_of(key_id: str) -> str:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what no secret can be called ("CreateSecret", API reference, parameter Name)."""
-    address.allow(())
+    form_of_text(address)
     rest, plain = address.rest, address.plain
     arn = _ARN.fullmatch(plain)
     if plain.startswith("arn:") and not arn:
@@ -65,10 +67,16 @@ def check(address: Address) -> None:
         raise UsageError(f"{rest!r} cannot be a secret's name: 1 to 512 letters, digits and /_+=.@- are allowed.")
 
 
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
 def open_place(address: Address, services: Services) -> SecretsManager:
     """Return the secret as a store or destination."""
     arn = _ARN.fullmatch(address.rest)
-    return SecretsManager(address.url, Versions(services.clients, address.rest, arn["region"] if arn else None))
+    versions = Versions(services.clients, address.rest, arn["region"] if arn else None)
+    return SecretsManager(address.url, versions, form_of_text(address))
 
 
 class SecretsManager:
@@ -80,8 +88,9 @@ class SecretsManager:
 
     traits = Traits(atomic=True, conditional=True, confirms="value")
 
-    def __init__(self, name: str, versions: Versions) -> None:
+    def __init__(self, name: str, versions: Versions, form: Form) -> None:
         self.name = name
+        self._form = form
         self._versions = versions
         self._has_written = False
 
@@ -107,15 +116,19 @@ class SecretsManager:
         if current is None:
             return NotHeld()
         for key_id in _ids(journal):
-            if version_of(key_id) == current:
+            if self._version_of(key_id) == current:
                 return Held(key_id)
         text = self._versions.value(current)
-        return CannotTell("its content is binary") if text is None else PAIR.key_id_of(text)
+        holding = CannotTell("its content is binary") if text is None else self._form.holding_text(text)
+        return replace(holding, stamp=current) if isinstance(holding, CannotTell) else holding
 
     def credential(self) -> Credential | None:
         """Read the credential that AWSCURRENT points at."""
         current = self._versions.labels().holder(CURRENT)
-        return PAIR.credential_of(self._versions.value(current), self.name) if current else None
+        return self._form.credential_of_text(self._versions.value(current) or "", self.name) if current else None
+
+    def _version_of(self, key_id: str) -> str:
+        return version_of(self._form.version(key_id))
 
     def room_for(self, journal: Journal) -> None:
         """Raise ``Rejected`` where the journal is longer than a secret's value may be."""
@@ -138,9 +151,9 @@ class SecretsManager:
     def put(self, credential: Credential, revision: object) -> object:
         """Write the pair as a pending version, move AWSCURRENT to it if it is where ``revision`` saw it, look."""
         seen = _own(revision)
-        version = version_of(credential.access_key_id)
+        version = self._version_of(credential.access_key_id)
         if version != seen.current:
-            first = self._add(seen, version, PAIR.encode(credential), PENDING)
+            first = self._add(seen, version, self._form.text(credential), PENDING)
             if not first:
                 self._versions.move(CURRENT, to=version, source=seen.current)
         self._versions.confirm(CURRENT, version)
@@ -177,10 +190,10 @@ class SecretsManager:
         """Write the pair unless AWSCURRENT is at its version already; a secret that is missing is created."""
         labels = self._versions.labels()
         seen = Revision(labels.exists, None, labels.holder(CURRENT))
-        if seen.current == version_of(credential.access_key_id):
-            return Receipt(credential.access_key_id, written=False)
-        self.put(credential, seen)
-        return Receipt(credential.access_key_id, written=True)
+        version = self._version_of(credential.access_key_id)
+        if seen.current != version:
+            self.put(credential, seen)
+        return Receipt(credential.access_key_id, written=seen.current != version, stamp=version)
 
     def preflight(self) -> None:
         """Raise what can be known of a delivery that would fail. That a secret can be created cannot be known.

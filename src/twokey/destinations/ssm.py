@@ -1,6 +1,6 @@
-"""AWS Systems Manager Parameter Store: ``ssm:/NAME``.
+"""AWS Systems Manager Parameter Store: ``ssm:/NAME``, and with ``?format=`` in another format than a JSON object.
 
-The pair is one SecureString; the journal lies in the parameter ``NAME.twokey-journal``, a String without secrets.
+The credential is one SecureString; the journal lies in the parameter ``NAME.twokey-journal``, a String without secrets.
 
 The service has no conditional write but "create, do not overwrite". So each write looks first, and the version
 number that AWS answers then tells whether somebody wrote in between: it must be exactly the next one. If it is
@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import PAIR, decode_journal, encode_journal
+from twokey.destinations.formats import decode_journal, encode_journal
+from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
-from twokey.model import Credential, Held, Holding, Journal, NotHeld, Record
+from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
+    from twokey.destinations.forms import Form
     from twokey.destinations.registry import Services
 
 PERMISSIONS = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter")
@@ -47,7 +49,7 @@ class Revision:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what no parameter can be called ("PutParameter", API reference, parameter Name)."""
-    address.allow(())
+    form_of_text(address)
     rest, plain = address.rest, address.plain
     if not _NAME.fullmatch(plain):
         raise UsageError(
@@ -62,9 +64,14 @@ def check(address: Address) -> None:
         raise UsageError(f"{rest!r} would be the journal of another parameter.")
 
 
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
 def open_place(address: Address, services: Services) -> ParameterStore:
     """Return the parameter as a store or destination."""
-    return ParameterStore(address.url, address.rest, services.clients)
+    return ParameterStore(address.url, address.rest, form_of_text(address), services.clients)
 
 
 class ParameterStore:
@@ -72,8 +79,9 @@ class ParameterStore:
 
     traits = Traits(atomic=True, conditional=False, confirms="value")
 
-    def __init__(self, name: str, parameter: str, clients: Clients) -> None:
+    def __init__(self, name: str, parameter: str, form: Form, clients: Clients) -> None:
         self.name = name
+        self._form = form
         self._parameter = parameter
         self._journal = parameter + JOURNAL
         self._sender = Sender(clients, "ssm")
@@ -81,18 +89,17 @@ class ParameterStore:
 
     def held(self) -> Holding:
         """Say which key is here; reads the value, because nothing else tells."""
-        found = self._get(self._parameter)
-        return PAIR.key_id_of(found["Value"]) if found else NotHeld()
+        return self._holding(self._get(self._parameter))
 
     def credential(self) -> Credential | None:
         """Read the credential."""
         found = self._get(self._parameter)
-        return PAIR.credential_of(found["Value"], self.name) if found else None
+        return self._form.credential_of_text(found["Value"], self.name) if found else None
 
     def load(self) -> Record:
         """Read both parameters, with one call."""
         credential, written = self._both(decrypt=True)
-        holding = PAIR.key_id_of(credential["Value"]) if credential else NotHeld()
+        holding = self._holding(credential)
         journal = decode_journal(written["Value"], self.name) if written else Journal()
         text = written["Value"] if written else ""
         return Record(holding, journal, Revision(_version(written), _version(credential), text))
@@ -126,10 +133,9 @@ class ParameterStore:
     def deliver(self, credential: Credential) -> Receipt:
         """Write the pair unless it is here already; a parameter that is missing is created."""
         found = self._get(self._parameter)
-        if found and found["Value"] == PAIR.encode(credential):
-            return Receipt(credential.access_key_id, written=False)
-        self._put(credential, found)
-        return Receipt(credential.access_key_id, written=True)
+        if found and found["Value"] == self._form.text(credential):
+            return Receipt(credential.access_key_id, written=False, stamp=f"{found['Version']}")
+        return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
     def preflight(self) -> None:
         """Ask AWS to create the parameter that is there, which it refuses; without one nothing can be known."""
@@ -153,8 +159,8 @@ class ParameterStore:
                 raise
 
     def _put(self, credential: Credential, found: Any) -> int:
-        text = PAIR.encode(credential)
-        about: dict[str, Any] = {"Type": "SecureString", **_described(text)}
+        text = self._form.text(credential)
+        about: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
             about |= self._encryption()
@@ -219,7 +225,7 @@ class ParameterStore:
             for number in range(version - 1, expected, -1):
                 between = self._get(f"{name}:{number}")
                 if between and between["Value"] != text:
-                    theirs = {**about, **_described(between["Value"])}
+                    theirs = {**about, **_described(self._holding(between))}
                     self._send("PutParameter", name, Name=name, Value=between["Value"], Overwrite=True, **theirs)
                     raise self._conflict("What the other one wrote was overwritten for a moment, and put back.")
         except ServiceError as error:
@@ -245,6 +251,12 @@ class ParameterStore:
             remedy="Run again: the next run finds out and goes on.",
         )
 
+    def _holding(self, found: Any) -> Holding:
+        if not found:
+            return NotHeld()
+        holding = self._form.holding_text(found["Value"])
+        return replace(holding, stamp=f"{found['Version']}") if isinstance(holding, CannotTell) else holding
+
     def _both(self, *, decrypt: bool) -> tuple[Any, Any]:
         names = [self._parameter, self._journal]
         answer = self._send("GetParameters", self._parameter, effect=False, Names=names, WithDecryption=decrypt)
@@ -264,9 +276,8 @@ class ParameterStore:
         return Conflict(f"Somebody else wrote to {self.name} in the meantime.", state=state, remedy="Run again.")
 
 
-def _described(text: str) -> dict[str, str]:
+def _described(holding: Holding) -> dict[str, str]:
     """Say in the description, which is no secret, which key the parameter holds."""
-    holding = PAIR.key_id_of(text)
     return {"Description": f"Access key {holding.key_id}"} if isinstance(holding, Held) else {}
 
 
