@@ -12,14 +12,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.destinations.found import both
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from twokey.destinations.found import Found
+    from collections.abc import Iterable, Mapping, Sequence
 
 _STATEMENT = re.compile(
     r"""
@@ -39,6 +36,7 @@ _PLAIN = re.compile(r"(?:(?!\$\{)[^\x00-\x1f\x7f'\\\x85\u2028\u2029])*")
 """What all read alike between single quotes. python-dotenv fills ``${NAME}`` in even there."""
 _COMMENT = re.compile(r"[ \t]+#")
 _NOTHING = Hidden()
+_QUOTES = ("'", '"')
 _NOT_IN_DOUBLE = re.compile(r'["`$]')
 
 
@@ -60,7 +58,7 @@ class Statement:
     def value(self) -> Hidden | None:
         """Return the value; None where readers would not agree on it."""
         quote = self.body[:1]
-        if quote not in ("'", '"'):
+        if quote not in _QUOTES:
             return self.body if not self.body or _SAFE.fullmatch(self.body) else None
         inner = self.body[1:-1]
         if not _PLAIN.fullmatch(inner) or (quote == '"' and _NOT_IN_DOUBLE.search(inner)):
@@ -69,9 +67,11 @@ class Statement:
 
     def with_value(self, value: Hidden) -> Statement:
         """Return the assignment of another value, its quotes kept. Spaces that ``sh`` does not allow go."""
+        if self.value == value:
+            return self
         body = quoted(self.name, value)
         quote = self.body[:1]
-        if body == value and quote in ("'", '"') and self.body[-1:] == quote:
+        if body == value and quote in _QUOTES and self.body[-1:] == quote:
             body = Hidden(f"{quote}{value}{quote}")
         head = re.sub(r"[ \t]*=[ \t]*$", "=", self.head)
         return Statement(Hidden(head), self.name, body, self.tail)
@@ -82,13 +82,38 @@ def statements(text: Hidden) -> list[Statement]:
     return [_statement(text, regs) for regs in map(operator.attrgetter("regs"), _STATEMENT.finditer(text))]
 
 
-def found(lines: Sequence[Statement], id_name: str, secret_name: str) -> Found:
-    """Say which key is assigned to two names."""
-    latest = {line.name: line for line in lines if line.name in (id_name, secret_name)}
+def values(lines: Sequence[Statement], names: Iterable[str]) -> dict[str, Hidden] | CannotTell:
+    """Return the values of those names that are assigned; the last assignment of a name counts."""
+    latest = {line.name: line for line in lines if line.name in tuple(names)}
     for name, line in latest.items():
         if line.value is None:
             return CannotTell(f"its {name} is written in a way that not all readers understand alike")
-    return both({name: line.value for name, line in latest.items()}, id_name, secret_name)
+    return {name: line.value for name, line in latest.items() if line.value is not None}
+
+
+def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
+    """Return the text with these values, and all else as it was; what is not assigned yet is added at the end.
+
+    Raises ``Rejected`` where readers would not agree on where a value ends.
+    """
+    lines = statements(text)
+    for line in lines:
+        if line.body[:1] in _QUOTES and line.body.count(line.body[:1]) == 1:
+            raise Rejected(
+                f"The value of {line.name} begins with a quote that is not closed.",
+                state="Nothing was written.",
+                remedy="Close it in the file, and run again.",
+            )
+    newline = "\r\n" if lines and lines[0].text.endswith("\r\n") else "\n"
+    parts = [line.with_value(wanted[line.name]).text if line.name in wanted else line.text for line in lines]
+    assigned = [line for line in lines if line.name in wanted] or [line for line in lines if line.name]
+    export = "export " if assigned and assigned[-1].head.lstrip().startswith("export") else ""
+    present = {line.name for line in lines}
+    missing = {name: value for name, value in wanted.items() if name not in present}
+    if missing and parts and not parts[-1].endswith("\n"):
+        parts.append(Hidden(newline))
+    parts += [Hidden(f"{export}{name}={quoted(name, value)}{newline}") for name, value in missing.items()]
+    return Hidden("".join(parts))
 
 
 def writable(value: str) -> bool:

@@ -100,8 +100,10 @@ class Variables:
         plain = plain_text(text)
         if plain is None:
             return CannotTell("its content is no text")
-        found = assignments.found(assignments.statements(plain), self.id_name, self.secret_name)
-        return _never_empty(text, found, self.id_name)
+        values = assignments.values(assignments.statements(plain), (self.id_name, self.secret_name))
+        if isinstance(values, CannotTell):
+            return values
+        return _never_empty(text, both(values, self.id_name, self.secret_name), self.id_name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def json_object(text: Text | None) -> dict[str, msgspec.Raw] | None:
     try:
         plain = memoryview(text.encode()) if isinstance(text, str) else text
         return None if plain is None else msgspec.json.decode(plain, type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, UnicodeError):
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
 
 

@@ -59,23 +59,23 @@ class Form:
     """How a place shows a credential. Its ``repr`` holds no secret, as it knows none.
 
     ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
-    read back from the values.
+    read back from the values. ``body``: how a text of it is written and read.
     """
 
     name: str
     names: tuple[str, ...]
     reversible: bool
-    _body: Body
+    body: Body
 
     def values(self, credential: Credential) -> dict[str, Hidden]:
         """Return the values by name, for a place that keeps named values."""
-        if isinstance(self._body, Members) and self._apart:
-            return self._body.members(credential)
+        if isinstance(self.body, Members) and self._apart:
+            return self.body.members(credential)
         return {self.names[0]: self.text(credential)}
 
     def text(self, credential: Credential) -> Hidden:
         """Return one text, for a place that keeps one. Two values become the members of a JSON object."""
-        return self._body.write(credential)
+        return self.body.write(credential)
 
     def holding(self, values: Mapping[str, str | None]) -> Holding:
         """Say which key named values hold; None stands for a value that is not there."""
@@ -98,12 +98,12 @@ class Form:
         return len(self.names) > 1
 
     def _found(self, values: Mapping[str, str | None]) -> Found:
-        if isinstance(self._body, Members) and self._apart:
-            return self._body.read_values(values)
+        if isinstance(self.body, Members) and self._apart:
+            return self.body.read_values(values)
         return self._found_in(values.get(self.names[0]))
 
     def _found_in(self, text: Text | None) -> Found:
-        return NotHeld() if text is None else self._body.read(text)
+        return NotHeld() if text is None else self.body.read(text)
 
     def _credential(self, found: Found, place: str) -> Credential | None:
         if isinstance(found, NotHeld):
@@ -171,25 +171,25 @@ def _refuse_idle(options: Mapping[str, str], name: str) -> None:
 
 def _pair(options: Mapping[str, str], names: Names) -> Form:
     body = _members(options, names, names.id, names.secret)
-    return Form("pair", _names_of(body), reversible=True, _body=body)
+    return Form("pair", _names_of(body), reversible=True, body=body)
 
 
 def _ses_smtp(options: Mapping[str, str], names: Names) -> Form:
     region = _required(options, "region", "ses-smtp", "the password counts in one region only")
     smtp.check_region(region)
     body = _members(options, names, names.smtp_id, names.smtp_secret, region)
-    return Form("ses-smtp", _names_of(body), reversible=False, _body=body)
+    return Form("ses-smtp", _names_of(body), reversible=False, body=body)
 
 
 def _json(options: Mapping[str, str], names: Names) -> Form:
     body = _members(options, MEMBERS, MEMBERS.id, MEMBERS.secret)
-    return Form("json", (_name(options, names),), reversible=True, _body=body)
+    return Form("json", (_name(options, names),), reversible=True, body=body)
 
 
 def _env(options: Mapping[str, str], names: Names) -> Form:
     id_name, secret_name, extras = _named(options, ENVIRONMENT, ENVIRONMENT.id, ENVIRONMENT.secret)
     _check_extras(extras, assignments.writable, "that sh and dotenv libraries would both read back")
-    return Form("env", (_name(options, names),), reversible=True, _body=Variables(id_name, secret_name, extras))
+    return Form("env", (_name(options, names),), reversible=True, body=Variables(id_name, secret_name, extras))
 
 
 def _credentials_file(options: Mapping[str, str], names: Names) -> Form:
@@ -198,7 +198,7 @@ def _credentials_file(options: Mapping[str, str], names: Names) -> Form:
     extras = _extras(options, PROPERTIES)
     _check_extras(extras, profiles.writable, "that a credentials file can hold")
     body = CredentialsFile(profile, extras)
-    return Form("credentials-file", (_name(options, names),), reversible=True, _body=body)
+    return Form("credentials-file", (_name(options, names),), reversible=True, body=body)
 
 
 def _template(options: Mapping[str, str], names: Names) -> Form:
@@ -209,7 +209,7 @@ def _template(options: Mapping[str, str], names: Names) -> Form:
         smtp.check_region(region)
     elif "region" in options:
         raise UsageError("region= means nothing for a template without $SmtpPassword.")
-    return Form("template", (_name(options, names),), reversible=False, _body=Template(pieces, region))
+    return Form("template", (_name(options, names),), reversible=False, body=Template(pieces, region))
 
 
 _MAKERS: dict[str, Callable[[Mapping[str, str], Names], Form]] = {

@@ -37,6 +37,9 @@ SCHEMES = {
     "secretsmanager": f"{_HERE}.secretsmanager",
     "ssm": f"{_HERE}.ssm",
     "file": f"{_HERE}.file",
+    "credentials-file": f"{_HERE}.credentials_file",
+    "dotenv": f"{_HERE}.dotenv",
+    "json": f"{_HERE}.json_file",
     "github": f"{_HERE}.github",
 }
 """Scheme to module."""

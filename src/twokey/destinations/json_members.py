@@ -1,0 +1,149 @@
+"""Members in the text of a JSON object: what they hold, and the text with another value in one of them. Pure.
+
+Only the value changes (RFC 8259 leaves order and white space to the writer). A name that an object has twice is read
+differently by different readers (RFC 8259, 4 "Objects"), so it is refused. A dot in a name leads into an inner object.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from twokey.destinations.formats import json_object
+from twokey.errors import Rejected
+from twokey.model import Hidden
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Where a member stands in the text: its key, what follows that, and its value from ``start`` to ``end``."""
+
+    name: str
+    key: int
+    colon: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Where a member could be added: the object's brace, its members, and the names that are missing below it."""
+
+    brace: int
+    members: tuple[Member, ...]
+    names: tuple[str, ...]
+
+
+def value(text: Hidden, name: str) -> Hidden | None:
+    """Return a member's text; None where there is none, or null. Raises ``Rejected`` for what cannot be told."""
+    text = _object(text)
+    found = _find(text, name)
+    return None if isinstance(found, Missing) else _value(text, found)
+
+
+def with_value(text: Hidden, name: str, wanted: Hidden) -> Hidden:
+    """Return the text with another value of a member, and all else as it was. Raises ``Rejected`` if it cannot be."""
+    text = _object(text)
+    found = _find(text, name)
+    if isinstance(found, Missing):
+        return _added(text, found, wanted)
+    if _value(text, found) == wanted:
+        return text
+    return Hidden(f"{text[: found.start]}{json.dumps(wanted)}{text[found.end :]}")
+
+
+def _object(text: Hidden) -> Hidden:
+    """Return the text of an object, an empty one for an empty text."""
+    if not text.strip():
+        return Hidden("{}\n")
+    if json_object(text) is None:
+        raise Rejected(
+            "The file is not a JSON object.", state="Nothing was written.", remedy="See what a JSON parser says of it."
+        )
+    return text
+
+
+def _value(text: Hidden, member: Member) -> Hidden | None:
+    if text.startswith("null", member.start):
+        return None
+    if text[member.start] != '"':
+        raise _wrong(f"{member.name!r} holds something else than a text")
+    return Hidden(json.loads(text[member.start : member.end]))
+
+
+def _find(text: Hidden, name: str) -> Member | Missing:
+    """Follow a name's parts from object to object."""
+    brace, names = _after_space(text, 0), name.split(".")
+    for depth, part in enumerate(names[:-1]):
+        members, inner = _named(text, brace, part)
+        if inner is None:
+            return Missing(brace, members, tuple(names[depth:]))
+        brace = inner.start
+        if text[brace] != "{":
+            raise _wrong(f"{part!r} is no object, so {name!r} cannot be in it")
+    members, last = _named(text, brace, names[-1])
+    return last or Missing(brace, members, (names[-1],))
+
+
+def _named(text: Hidden, brace: int, name: str) -> tuple[tuple[Member, ...], Member | None]:
+    """Return an object's members, and the one of that name; raises ``Rejected`` where there are more."""
+    members = _members(text, brace)
+    same = [member for member in members if member.name == name]
+    if len(same) > 1:
+        raise _wrong(f"{name!r} is there more than once")
+    return members, same[0] if same else None
+
+
+def _members(text: Hidden, brace: int) -> tuple[Member, ...]:
+    """Return the members of the object that begins there. The text is known to be JSON."""
+    found: list[Member] = []
+    at = _after_space(text, brace + 1)
+    while text[at] != "}":
+        at = _after_space(text, at + 1) if text[at] == "," else at
+        name, colon = _DECODER.raw_decode(text, at)
+        start = _after_space(text, _after_space(text, colon) + 1)
+        end = _end(text, start)
+        found.append(Member(name, at, colon, start, end))
+        at = _after_space(text, end)
+    return tuple(found)
+
+
+def _end(text: Hidden, start: int) -> int:
+    try:
+        return _DECODER.raw_decode(text, start)[1]
+    except RecursionError:
+        pass
+    raise _wrong("it is nested too deep")
+
+
+def _added(text: Hidden, where: Missing, wanted: Hidden) -> Hidden:
+    """Add a member after the last one, with the white space that those have that are there."""
+    added = Hidden(json.dumps(wanted))
+    for name in reversed(where.names[1:]):
+        added = Hidden(f"{{{json.dumps(name)}: {added}}}")
+    key = json.dumps(where.names[0])
+    if not where.members:
+        return Hidden(f"{text[: where.brace + 1]}{key}: {added}{text[_after_space(text, where.brace + 1) :]}")
+    first, last = where.members[0], where.members[-1]
+    between = Hidden(f",{text[where.brace + 1 : first.key] or ' '}")
+    if first is not last:
+        between = text[where.members[-2].end : last.key]
+    colon = text[last.colon : last.start]
+    return Hidden(f"{text[: last.end]}{between}{key}{colon}{added}{text[last.end :]}")
+
+
+def _after_space(text: Hidden, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _wrong(what: str) -> Rejected:
+    return Rejected(
+        f"The JSON object cannot be changed: {what}.",
+        state="Nothing was written.",
+        remedy="Put that right in the file, and run again.",
+    )
