@@ -211,7 +211,6 @@ def test_without_the_c_parser_the_same_is_read_and_refused(monkeypatch: pytest.M
         ({"store": STORE, "users": ["a b"]}, "USER: 'a b' is no IAM user name."),
         ({"store": "x", "path": "a"}, "--store: "),
         ({"store": "ssm:/x", "path": "a"}, "--store: `ssm:/x` is one place"),
-        ({"store": STORE, "path": "a", "deliver": ["ssm:/x"]}, "--to: `ssm:/x` is one place"),
         ({"store": STORE, "path": "a", "window": "30"}, "--window: '30' is not a duration."),
         ({"store": STORE, "path": "a", "grace": "16d"}, "grace: 16d is longer than the period less its slack"),
         ({"store": STORE, "path": "a", "max_users": 0}, "--max-users must be at least 1."),

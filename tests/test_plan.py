@@ -291,6 +291,52 @@ class TestAnInterruptedRun:
         )
         assert decide(observation).reason is Reason.FOREIGN_KEY
 
+    def test_never_claims_a_key_that_a_destination_was_given(self) -> None:
+        given = {"ci:x": Delivery("K3", ago(minutes=4))}
+        observation = seen(
+            key("K2", days=16),
+            key("K3", created=ago(minutes=5)),
+            held="K2",
+            said=journal(**{**SETTLED, "intent": self.INTENT}, delivered=given),
+            destinations={"ci:x": CannotTell()},
+        )
+        assert decide(observation).reason is Reason.FOREIGN_KEY
+
+    def test_with_its_key_stored_is_delivered_only_where_that_is_not_known_to_be_done(self) -> None:
+        new, old = Delivery("K3", ago(minutes=4), "v2"), Delivery("K2", ago(days=16), "v1")
+        silent = CannotTell(stamp="v2")
+        observation = seen(
+            key("K2", days=16),
+            key("K3", created=ago(minutes=5)),
+            held="K3",
+            said=journal(
+                **{**SETTLED, "intent": self.INTENT},
+                delivered={"a": new, "b": new, "c": old, "d": old, "f": new, "h": new},
+                delivering=("f",),
+            ),
+            destinations={
+                "a": silent,
+                "b": Held("K3"),
+                "c": silent,
+                "d": Held("K3"),
+                "e": Held("K3"),
+                "f": silent,
+                "g": silent,
+                "h": CannotTell(stamp="v3"),
+            },
+        )
+        assert decide(observation).actions == (Resume("K3"), Deliver(tuple("cdefgh")), Commit("K2"))
+
+    def test_with_its_key_stored_and_delivered_everywhere_is_only_committed(self) -> None:
+        observation = seen(
+            key("K2", days=16),
+            key("K3", created=ago(minutes=5)),
+            held="K3",
+            said=journal(**{**SETTLED, "intent": self.INTENT}, delivered={"ci:x": Delivery("K3", ago(minutes=4))}),
+            destinations={"ci:x": CannotTell()},
+        )
+        assert decide(observation).actions == (Resume("K3"), Commit("K2"))
+
     def test_first_of_all_with_an_empty_store_loses_its_stray(self) -> None:
         observation = seen(
             key("K1", days=99), key("K3", created=ago(minutes=5)), said=journal(intent=Intent(("K1",), ago(minutes=5)))
@@ -401,6 +447,41 @@ class TestDestinations:
             destinations={"ci:x": CannotTell()},
         )
         assert decide(observation).actions[1] == Deliver(("ci:x",), instead_of="K1")
+
+    @pytest.mark.parametrize(
+        ("noted", "shown"), [("", ""), ("", "v2"), ("v1", ""), ("v1", "v1")], ids=lambda stamp: stamp or "no stamp"
+    )
+    def test_one_that_cannot_tell_is_believed_as_long_as_its_stamp_does_not_speak_against_it(
+        self, noted: str, shown: str
+    ) -> None:
+        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), noted)})
+        places = {"ci:x": CannotTell("write-only", stamp=shown)}
+        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        assert found.outcome is Outcome.NOT_DUE
+
+    def test_one_that_cannot_tell_and_that_somebody_else_wrote_may_hold_any_key(self) -> None:
+        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), "v1")})
+        places = {"ci:x": CannotTell("write-only", stamp="v2")}
+        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert found.actions == (Resume("K2"), Deliver(("ci:x",), instead_of="K1"), Commit("K1", renew=False))
+
+    @pytest.mark.parametrize("holding", [Held("K2"), CannotTell("write-only", stamp="v1")])
+    def test_one_with_an_open_delivery_is_delivered_to_whatever_it_shows(self, holding: Any) -> None:
+        given = {"ci:x": Delivery("K2", ago(days=1), "v1")}
+        said = journal(**self.FRESH, delivered=given, delivering=("ci:x",))
+        places = {"ci:x": holding, "ci:y": Held("K2")}
+        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert found.actions[1].destinations == ("ci:x",)
+
+    @pytest.mark.parametrize("delivering", [("ci:x",), ("ci:y",)])
+    def test_one_with_an_open_delivery_that_cannot_tell_may_hold_last(self, delivering: tuple[str, ...]) -> None:
+        given = {"ci:x": Delivery("K2", ago(days=15))}
+        said = journal(**SETTLED, delivered=given, delivering=delivering)
+        places = {"ci:x": CannotTell("write-only")}
+        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations=places))
+        assert (Delete("K1") in found.actions) is (delivering == ("ci:y",))
 
     @pytest.mark.parametrize("holding", [Held("K1"), CannotTell("write-only")])
     def test_one_that_may_hold_last_is_delivered_to_instead_of_rotating(self, holding: Any) -> None:

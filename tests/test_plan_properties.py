@@ -42,7 +42,8 @@ policies = st.builds(
     enforce_window=st.booleans(),
 )
 asks = st.builds(Asked, force=st.booleans(), ignore_last_use=st.booleans(), retire=st.frozensets(ids, max_size=2))
-holdings = st.one_of(ids.map(Held), st.just(NotHeld()), st.builds(CannotTell, st.just("no"), st.booleans()))
+stamps = st.sampled_from(("", "v1", "v2"))
+holdings = st.one_of(ids.map(Held), st.just(NotHeld()), st.builds(CannotTell, st.just("no"), st.booleans(), stamps))
 journals = st.builds(
     Journal,
     user=st.sampled_from(("", USER.id)),
@@ -52,7 +53,8 @@ journals = st.builds(
     intent=st.none() | st.builds(Intent, known=st.lists(ids, max_size=2, unique=True).map(tuple), at=moments),
     retiring=st.dictionaries(ids, st.builds(Retiring, at=moments, named=st.booleans()), max_size=2),
     removed=st.dictionaries(ids, moments, max_size=2),
-    delivered=st.dictionaries(places, st.builds(Delivery, key=ids, at=moments)),
+    delivered=st.dictionaries(places, st.builds(Delivery, key=ids, at=moments, stamp=stamps)),
+    delivering=st.lists(places, unique=True).map(tuple),
 )
 
 
@@ -95,6 +97,20 @@ def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
 ) -> None:
     if any(isinstance(one, CannotTell) and one.failed for one in seen.destinations.values()):
         assert not removed(plan(seen, policy, NOW, asked))
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_no_plan_removes_anything_but_a_stray_while_nobody_knows_what_a_place_holds(
+    seen: Observation, policy: Policy, asked: Asked
+) -> None:
+    journal = seen.record.journal
+    for name, one in seen.destinations.items():
+        given = journal.delivered.get(name)
+        others_wrote = given is not None and len({given.stamp, getattr(one, "stamp", ""), ""}) == 3
+        if isinstance(one, CannotTell) and (given is None or others_wrote or name in journal.delivering):
+            actions = plan(seen, policy, NOW, asked).actions
+            assert not [action for action in actions if isinstance(action, Delete | Deactivate)]
 
 
 @MANY

@@ -31,6 +31,9 @@ PURE = {
 """They decide and do nothing else: no I/O, no clock, no service."""
 ENGINE = {
     "apply",
+    "deliveries",
+    "done",
+    "waiting",
     "ledger",
     "lease",
     "observe",

@@ -1,25 +1,32 @@
-"""Performs a plan's actions in order, under the lease: the only writer."""
+"""Performs a plan's actions in order, under the lease: the only writer. Deliveries have a module of their own.
+
+How long a torn pair can last, in a place that takes two writes: see ``twokey.deliveries``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, RemoveStray, Resume
-from twokey.errors import Ambiguous, Conflict, DeliveryFailed, Failed, NotVerified, Refused, ServiceError
-from twokey.model import CannotTell, Delivery, Held, Intent, Retiring
+from twokey.deliveries import Deliveries
+from twokey.done import Delivered
+from twokey.errors import Ambiguous, Conflict, Failed, NotVerified, Refused, ServiceError
+from twokey.model import CannotTell, Held, Intent, Retiring
 from twokey.reasons import Reason
 from twokey.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
+    from threading import Event
 
     from twokey.actions import Action
     from twokey.destinations.base import Destination, Store
+    from twokey.done import Done
     from twokey.events import Teller
     from twokey.ledger import Ledger
     from twokey.model import Credential, Journal, Observation
@@ -39,31 +46,18 @@ REMEMBERED = 4
 """How many deleted ids the journal keeps, for lists that lag."""
 
 
+@contextmanager
+def _refusing(who: str = "") -> Iterator[None]:
+    """Turn what a service answers into a refusal; ``who`` says whose answer it is, where that is not AWS."""
+    try:
+        yield
+    except ServiceError as error:
+        said = who + error.message
+        raise Refused(Reason.PREFLIGHT, said, state="Nothing was changed.", remedy=error.remedy) from None
+
+
 class _TooLate(Failed):
     """The process has stood still since it wrote its intent; nothing was sent."""
-
-
-@dataclass(slots=True)
-class Delivered:
-    """How one destination ended: ``delivered``, ``held`` (had it already) or ``failed``, with a message."""
-
-    destination: str
-    outcome: Literal["delivered", "held", "failed"]
-    message: str = ""
-
-
-@dataclass(slots=True)
-class Done:
-    """What has been done so far; kept up to date, so that a failure can still be reported truly.
-
-    ``removing`` names the key whose deletion was begun last.
-    """
-
-    created: str = ""
-    removed: list[str] = field(default_factory=list)
-    removing: str = ""
-    delivered: list[Delivered] = field(default_factory=list)
-    effects: int = 0
 
 
 class Apply:
@@ -82,6 +76,7 @@ class Apply:
         destinations: Sequence[Destination],
         teller: Teller,
         done: Done,
+        stop: Event,
     ) -> None:
         self._seen = seen
         self._user = seen.user
@@ -94,24 +89,33 @@ class Apply:
         self._places = {place.name: place for place in destinations}
         self._teller = teller
         self._credential: Credential | None = None
-        self._delivered: dict[str, Delivery] = dict(ledger.journal.delivered)
+        self._deliveries = Deliveries(
+            seen, ledger, clock=clock, places=self._places, teller=teller, done=done, stop=stop
+        )
         self._removed: dict[str, datetime] = dict(ledger.journal.removed)
         before = ledger.journal.intent
         self._open_attempts = (before.at, *before.earlier)[:REMEMBERED] if before else ()
         self.done = done
 
     def preflight(self, actions: Sequence[Action]) -> None:
-        """Prove, before anything irreversible, that the writes to come are allowed; raises ``Refused``."""
-        if not any(isinstance(action, Create) for action in actions):
+        """Prove, before anything irreversible, that the writes to come are allowed; raises ``Refused``.
+
+        Without a creation nothing is irreversible: a destination that cannot be written then fails alone.
+        """
+        creates = any(isinstance(action, Create) for action in actions)
+        if not creates and not any(isinstance(action, Deliver) for action in actions):
             return
         self._teller.note("preflight")
         removes = any(isinstance(action, Delete | Deactivate) for action in actions)
-        try:
+        with _refusing():
             self._store.room_for(self._journal_to_be(actions))
-            for place in (self._store, *self._places.values()):
+        if not creates:
+            return
+        with _refusing():
+            self._store.preflight()
+        for place in self._places.values():
+            with _refusing(f"{place.name}: "):
                 place.preflight()
-        except ServiceError as error:
-            raise Refused(Reason.PREFLIGHT, error.message, state="Nothing was changed.", remedy=error.remedy) from None
         if removes and self._iam.may_create(self._user) is False:
             raise Refused(
                 Reason.PREFLIGHT,
@@ -123,17 +127,16 @@ class Apply:
     def _journal_to_be(self, actions: Sequence[Action]) -> Journal:
         """Return a journal as long as the longest that these actions will write."""
         journal, now = self._ledger.journal, self._clock.now()
-        known = next((action.known for action in actions if isinstance(action, Create)), ())
+        known = next((action.known for action in actions if isinstance(action, Create)), None)
         longest_id = max((key.id for key in self._seen.keys), key=len, default="A" * 20)
-        return msgspec.structs.replace(
-            journal,
-            current=longest_id,
-            last=longest_id,
-            committed=now,
-            intent=Intent(known, now, self._open_attempts),
-            removed={f"{longest_id}{number}": now for number in range(REMEMBERED)},
-            delivered=journal.delivered | {name: Delivery(longest_id, now) for name in self._places},
-        )
+        journal = msgspec.structs.replace(journal, current=longest_id, last=longest_id, committed=now)
+        if known is not None:
+            journal = msgspec.structs.replace(
+                journal,
+                intent=Intent(known, now, self._open_attempts),
+                removed={f"{longest_id}{number}": now for number in range(REMEMBERED)},
+            )
+        return self._deliveries.longest(journal, longest_id)
 
     def perform(self, action: Action) -> None:
         """Perform one action."""
@@ -150,8 +153,7 @@ class Apply:
             case Resume(key_id):
                 self._resume(key_id)
             case Deliver(names, instead_of):
-                self._note_holders(names, instead_of)
-                self._deliver(names)
+                self._deliver(names, instead_of)
             case Commit(last, renew):
                 self._commit(last, renew=renew)
 
@@ -307,50 +309,16 @@ class Apply:
         with self._teller.effect("verify", credential.access_key_id):
             verify(credential, self._user, self._policy.verification, self._sts, self._clock, self._ledger.guard)
 
-    def _note_holders(self, names: tuple[str, ...], key_id: str) -> None:
-        """Write down that these places hold a key, before they are given another.
-
-        If this run then ends before its commit, the next one knows that the key was there until nobody knows when.
-        """
-        unknown = [name for name in names if name not in self._delivered]
-        if key_id and unknown:
-            self._delivered |= {name: Delivery(key_id, self._from_now()) for name in unknown}
-            with self._teller.effect("note", key_id):
-                self._ledger.write(delivered=self._delivered)
-
-    def _deliver(self, names: tuple[str, ...]) -> None:
-        """Deliver to each place; one that fails stops no other. Raises ``DeliveryFailed`` at the end if any did."""
-        credential = self._credential
-        if credential is None:
+    def _deliver(self, names: tuple[str, ...], instead_of: str) -> None:
+        if self._credential is None:
             raise Failed("There is no credential to deliver.")
-        for name in names:
-            self._ledger.guard()
-            self._deliver_to(self._places[name], credential)
-        failed = [one for one in self.done.delivered if one.outcome == "failed"]
-        if failed:
-            self._ledger.release(delivered=self._delivered, removed=self._removed)
-            raise DeliveryFailed(
-                f"{len(failed)} of {len(names)} destinations could not be given {credential.access_key_id}: "
-                f"{failed[0].destination}: {failed[0].message}",
-                state="CURRENT works where it was delivered, and the former key still works everywhere else.",
-                remedy="Mend it and run again: the delivery is finished without creating another key.",
-            )
-
-    def _deliver_to(self, place: Destination, credential: Credential) -> None:
-        try:
-            with self._teller.effect(f"deliver to {place.name}", credential.access_key_id):
-                self.done.effects += 1
-                receipt = place.deliver(credential)
-        except Failed as error:
-            self.done.delivered.append(Delivered(place.name, "failed", str(error)))
-            return
-        self._delivered[place.name] = Delivery(credential.access_key_id, self._from_now())
-        self.done.delivered.append(Delivered(place.name, "delivered" if receipt.written else "held"))
+        self._deliveries.perform(names, self._credential, instead_of)
 
     def _commit(self, last: str, *, renew: bool) -> None:
         journal = self._ledger.journal
         current = self._credential.access_key_id if self._credential else self._ledger.held
         committed = self._from_now() if renew else journal.committed if journal.current == current else None
+        given_so_far = self._deliveries.delivered
         with self._teller.effect("commit", current):
             self._ledger.release(
                 current=current,
@@ -358,7 +326,8 @@ class Apply:
                 committed=committed,
                 intent=None,
                 retiring={key_id: at for key_id, at in journal.retiring.items() if self._is_soaking(key_id)},
-                delivered={name: given for name, given in self._delivered.items() if given.key in (current, last)},
+                delivered={name: given for name, given in given_so_far.items() if given.key in (current, last)},
+                delivering=self._deliveries.delivering,
                 removed=self._removed,
             )
 

@@ -83,10 +83,16 @@ class Failed(TwokeyError):
 
 
 class Stopped(Failed):
-    """The run was told to stop before this user's turn, or while it waited; nothing was changed."""
+    """The run was told to stop before this user's turn, or while it waited."""
 
-    def __init__(self) -> None:
-        super().__init__("The run was stopped.", state="Nothing was changed for this user.", remedy="Run again.")
+    def __init__(
+        self,
+        message: str = "The run was stopped.",
+        *,
+        state: str = "Nothing was changed for this user.",
+        remedy: str = "Run again.",
+    ) -> None:
+        super().__init__(message, state=state, remedy=remedy)
 
 
 class LeaseHeld(Failed):

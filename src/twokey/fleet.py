@@ -15,7 +15,7 @@ from twokey.reasons import Reason
 from twokey.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from twokey.aws.iam import Iam
     from twokey.config import Selection
@@ -48,8 +48,7 @@ def select(
 ) -> Roster:
     """Find the users that the selections mean; with ``names``, only those of them.
 
-    Raises ``UsageError`` where two users would write the same place, or one user is selected twice, and ``Failed``
-    where nobody is selected at all.
+    Raises ``UsageError`` where one user is selected twice, and ``Failed`` where nobody is selected at all.
     """
     jobs: list[Job] = []
     named = _by_name([*names, *(name for selection in selections for name in selection.users)], iam)
@@ -130,9 +129,8 @@ def _no_such_user(name: str) -> Result:
 
 
 def check_distinct(jobs: Sequence[Job]) -> None:
-    """Raise ``UsageError`` if a user is selected twice or two would write the same place."""
+    """Raise ``UsageError`` if a user is selected twice."""
     users: dict[str, Job] = {}
-    places: dict[str, str] = {}
     for job in jobs:
         if job.user.name in users:
             raise UsageError(
@@ -141,16 +139,24 @@ def check_distinct(jobs: Sequence[Job]) -> None:
                 remedy="Take it out of one of the entries (except: names users to leave out).",
             )
         users[job.user.name] = job
-        for place in (job.store, *job.deliver):
-            if place in places:
-                other = places[place]
-                who = f"{other} and {job.user.name}" if other != job.user.name else f"{job.user.name}, twice,"
-                raise UsageError(
-                    f"{who} would write the same place: {place}.",
-                    state="Nothing was changed.",
-                    remedy="Put {user} into its URL.",
-                )
-            places[place] = job.user.name
+
+
+def check_apart(places: Mapping[str, Sequence[tuple[str, frozenset[str]]]]) -> None:
+    """Raise ``UsageError`` if two users, or one twice, would write the same value: of each, the places and slots."""
+    seen: dict[str, tuple[str, str]] = {}
+    for user, theirs in places.items():
+        for place, slots in theirs:
+            for slot in slots:
+                if slot in seen:
+                    other, first = seen[slot]
+                    who = f"{other} and {user}" if other != user else f"{user}, twice,"
+                    also = f" (as {first})" if first != place else ""
+                    raise UsageError(
+                        f"{who} would write the same place: {place}{also}.",
+                        state="Nothing was changed.",
+                        remedy="Put {user} into its URL, or give each user's values names of their own: id={USER}_ID.",
+                    )
+                seen[slot] = (user, place)
 
 
 def too_many(jobs: Sequence[Job], most: int) -> list[Result]:

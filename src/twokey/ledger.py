@@ -76,11 +76,14 @@ class Ledger:
         """Return the seconds for which the lease surely lasts; none or less once it is over."""
         return self._deadline - self._clock.monotonic()
 
-    def guard(self, seconds: float = WRITE_LIMIT) -> None:
-        """See to it that the lease lasts at least that much longer; raises ``Conflict`` if it is over already."""
+    def guard(self, seconds: float = WRITE_LIMIT, **changes: Any) -> None:
+        """See to it that the lease lasts at least that much longer; raises ``Conflict`` if it is over already.
+
+        Where the journal is written for that, the changes are written with it.
+        """
         self._check()
         if self.left() < seconds:
-            self.write()
+            self.write(**changes)
             self._check()
 
     def put(self, credential: Credential) -> None:

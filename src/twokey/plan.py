@@ -148,7 +148,9 @@ def unfinished(case: Case) -> Plan | None:
     intent = case.journal.intent
     if intent is None or case.current is None or not case.current.active or case.held in intent.known:
         return None
-    deliver = (Deliver(tuple(case.seen.destinations)),) if case.seen.destinations else ()
+    given = case.journal.delivered
+    left = tuple(name for name in case.seen.destinations if case.behind(name) or name not in given)
+    deliver = (Deliver(left),) if left else ()
     return case.conclude(
         Outcome.COMPLETED,
         Reason.INTERRUPTED,

@@ -56,5 +56,5 @@ class Reason(StrEnum):
     NOT_VERIFIED = "not_verified", "The created key did not work in time and was removed again."
     DELIVERY_FAILED = "delivery_failed", "A destination could not be given CURRENT; the next run goes on."
     LEASE_LOST = "lease_lost", "Another run took over, or the lease ran out."
-    STOPPED = "stopped", "The run was stopped before this user's turn."
+    STOPPED = "stopped", "The run was stopped; the next run goes on."
     ERROR = "error", "An error came between."

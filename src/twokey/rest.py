@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def at_rest(case: Case) -> Plan | None:
     """Do what there is to do while no rotation is due, or while a destination still holds LAST."""
     reason = why_due(case)
-    behind = _behind(case)
-    instead_of = case.last.id if case.last and _may_be_read(case, case.last) else ""
+    behind = tuple(name for name in case.seen.destinations if case.behind(name))
+    instead_of = case.last.id if case.last and may_be_read(case, case.last) else ""
     if reason is not None and not instead_of and set(case.outgoing) <= set(case.going):
         return None
     if behind and case.current and case.current.active:
@@ -47,21 +47,7 @@ def why_due(case: Case) -> Reason | None:
     return Reason.FORCED if case.asked.force else None
 
 
-def _behind(case: Case) -> tuple[str, ...]:
-    """Name the destinations that do not hold CURRENT, by what they say or by what the journal says.
-
-    One that holds CURRENT although the journal says otherwise was given it by a run that was interrupted, or by a
-    person: since when is unknown, so grace has to count from now.
-    """
-    given = case.journal.delivered
-    return tuple(
-        name
-        for name in case.seen.destinations
-        if case.holds(name) != case.held or (name in given and given[name].key != case.held)
-    )
-
-
-def _may_be_read(case: Case, last: AccessKey) -> bool:
+def may_be_read(case: Case, last: AccessKey) -> bool:
     """Say whether a destination of this run holds LAST, or held it until nobody knows when."""
     given = case.journal.delivered
     return bool(case.holders(last.id)) or any(

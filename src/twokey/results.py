@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.actions import Outcome
-from twokey.apply import Delivered, Done
+from twokey.done import Delivered, Done
 from twokey.errors import (
     AccessDenied,
     Conflict,
@@ -19,8 +19,9 @@ from twokey.errors import (
     Stopped,
     TwokeyError,
 )
-from twokey.model import CannotTell, Held, account_of
+from twokey.model import Held, account_of
 from twokey.reasons import Reason
+from twokey.roles import holds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -78,7 +79,7 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
         "" if last in removed else last,
         removed,
         since + policy.period - policy.slack if since else decision.next_due,
-        tuple(done.delivered) or standing(seen, current),
+        _places(seen, done, current),
         warnings(seen),
     )
 
@@ -124,13 +125,16 @@ def _why_failed(error: TwokeyError) -> Reason:
 
 def standing(seen: Observation, current: str) -> tuple[Delivered, ...]:
     """Name the store and the destinations that hold CURRENT already, as far as anybody can tell."""
-    places = {seen.store: seen.record.holding, **seen.destinations}
-    given = {name: delivery.key for name, delivery in seen.record.journal.delivered.items()}
-    return tuple(
-        Delivered(name, "held")
-        for name, holding in places.items()
-        if holding == Held(current) or (isinstance(holding, CannotTell) and given.get(name) == current)
-    )
+    store = (seen.store,) if seen.record.holding == Held(current) else ()
+    is_open = seen.record.journal.delivering
+    holders = (name for name in seen.destinations if name not in is_open and holds(seen, name) == current)
+    return tuple(Delivered(name, "held") for name in (*store, *holders))
+
+
+def _places(seen: Observation, done: Done, current: str) -> tuple[Delivered, ...]:
+    """Name the places in their order: how each ended that was touched, and those that held CURRENT already."""
+    found = {one.destination: one for one in (*standing(seen, current), *done.delivered)}
+    return tuple(found[name] for name in (seen.store, *seen.destinations) if name in found)
 
 
 def warnings(seen: Observation) -> tuple[str, ...]:

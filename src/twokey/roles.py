@@ -17,7 +17,7 @@ from twokey.model import CannotTell, Held
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
-    from twokey.model import AccessKey, Journal, Observation
+    from twokey.model import AccessKey, Delivery, Journal, Observation
     from twokey.policy import Policy
 
 CREATION_WINDOW = timedelta(seconds=60)
@@ -76,11 +76,18 @@ class Case:
 
     def holds(self, name: str) -> str:
         """Say which key a destination holds: its own word first, else what it was last given, else ``?``."""
-        holding = self.seen.destinations[name]
-        if isinstance(holding, CannotTell):
-            given = self.journal.delivered.get(name)
-            return given.key if given else "?"
-        return holding.key_id if isinstance(holding, Held) else ""
+        return holds(self.seen, name)
+
+    def behind(self, name: str) -> bool:
+        """Say whether a destination does not surely hold CURRENT, by what it says or by what the journal says.
+
+        One that holds CURRENT although the journal says otherwise was given it by a run that was interrupted, or by a
+        person: since when is unknown, so grace has to count from now. One with an open delivery may hold a torn pair,
+        whatever it shows.
+        """
+        given = self.journal.delivered.get(name)
+        is_open = name in self.journal.delivering
+        return is_open or self.holds(name) != self.held or (given is not None and given.key != self.held)
 
     def holders(self, key_id: str) -> tuple[str, ...]:
         """Name every place that holds this key, or may hold it."""
@@ -142,12 +149,32 @@ def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case
     rest = tuple(key for key in listed if key != current and key not in retire)
     outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
     others = tuple(key for key in rest if key not in outgoing)
-    stray = _stray(others, journal, _shown(seen))
+    stray = _stray(others, journal, _published(seen))
     others = tuple(key for key in others if key != stray)
     last = _last(others, current, journal, held)
     foreign = tuple(key for key in others if key != last)
     seen = replace(seen, keys=listed)
     return Case(seen, policy, now, asked, held, current, last, stray, foreign, retire, outgoing)
+
+
+def holds(seen: Observation, name: str) -> str:
+    """Say which key a destination holds.
+
+    Its own word counts first; else what it was last given; else ``?``: where it was never given anything, where a
+    delivery is open, or where what it shows of its latest write tells that somebody else has written since.
+    """
+    holding, journal = seen.destinations[name], seen.record.journal
+    if not isinstance(holding, CannotTell):
+        return holding.key_id if isinstance(holding, Held) else ""
+    given = journal.delivered.get(name)
+    if given is None or name in journal.delivering or written_since(given, holding):
+        return "?"
+    return given.key
+
+
+def written_since(given: Delivery, holding: CannotTell) -> bool:
+    """Say whether somebody else has written there since a delivery. Without both stamps nobody can tell."""
+    return bool(given.stamp and holding.stamp) and given.stamp != holding.stamp
 
 
 def lags(key_id: str, journal: Journal, policy: Policy, now: datetime) -> bool:
@@ -162,12 +189,14 @@ def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
     return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
 
 
-def _shown(seen: Observation) -> set[str]:
-    return {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
+def _published(seen: Observation) -> set[str]:
+    """Return the keys that destinations hold, or were given: jobs may have them."""
+    given = {delivery.key for delivery in seen.record.journal.delivered.values()}
+    return given | {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
 
 
-def _stray(others: tuple[AccessKey, ...], journal: Journal, shown: set[str]) -> AccessKey | None:
-    """Find the one key that our open intent explains and nothing holds. Two candidates explain nothing."""
+def _stray(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
+    """Find the one key that our open intent explains and nobody can have. Two candidates explain nothing."""
     intent = journal.intent
     if intent is None:
         return None
@@ -176,7 +205,7 @@ def _stray(others: tuple[AccessKey, ...], journal: Journal, shown: set[str]) -> 
         key
         for key in others
         if key.id not in intent.known
-        and key.id not in shown
+        and key.id not in published
         and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)
     ]
     return made[0] if len(made) == 1 else None

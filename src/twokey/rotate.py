@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from twokey import results
 from twokey.actions import Asked
-from twokey.apply import Apply, Done
+from twokey.apply import Apply
+from twokey.done import Done
 from twokey.errors import Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
 from twokey.events import Listener, Teller, ignore
 from twokey.ledger import Ledger, blocked, held_by
@@ -215,6 +216,7 @@ def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked |
             destinations=world.destinations,
             teller=teller,
             done=done,
+            stop=world.stop,
         )
         hands.preflight(decision.actions)
         for action in decision.actions:

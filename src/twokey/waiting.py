@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twokey.ports import Clock
 
 SLICE = 5.0
-"""Seconds after which the meanwhile is called again."""
+"""Seconds for which nobody looks, at most: before each slice the meanwhile is called."""
 
 
 def _nothing() -> None:
@@ -37,10 +37,9 @@ def during(meanwhile: Callable[[], None]) -> Iterator[None]:
 
 
 def pause(clock: Clock, seconds: float) -> None:
-    """Wait. Raises what the meanwhile raises; nothing must be under way then."""
+    """Wait. Raises what the meanwhile raises, before the first slice too; nothing must be under way then."""
     left = seconds
     while left > 0:
+        _meanwhile.get()()
         clock.sleep(min(left, SLICE))
         left -= SLICE
-        if left > 0:
-            _meanwhile.get()()

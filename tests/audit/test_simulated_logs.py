@@ -5,14 +5,16 @@ And where a rule of the engine is broken, the log convicts it. The checker share
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+import simulation.play
 from audit.simulated import logged
 from simulation.play import Found, play
 from simulation.runners import schedule
-from simulation.states import STATES
+from simulation.states import STATES, initial
 from simulation.test_simulation import BROKEN
 from simulation.world import FAULTS
 from twokey.audit.verification import Report, verify
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulation.world import World
+    from twokey.policy import Policy
 
 SEEN = {rule: broken for rule, broken in BROKEN.items() if rule != "the creation is repeated after a lost answer"}
 """A repetition below IAM's interface is seen by CloudTrail, not by the log: one effect, two requests."""
@@ -47,6 +50,27 @@ def test_no_fault_makes_the_checker_accuse(name: str, tmp_path: Path) -> None:
             for fault in FAULTS:
                 report = logged_play(tmp_path / "log", name, places, {number: fault})[1]
                 assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
+
+
+def test_a_journal_that_is_written_while_a_delivery_waits_is_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waiting(name: str, places: int) -> tuple[World, Policy]:
+        world, policy = initial(name, places)
+        world.waits = {"second": 200.0, "third": 200.0}
+        return world, policy
+
+    monkeypatch.setattr(simulation.play, "initial", waiting)
+    world, report = logged_play(tmp_path / "log", "two keys", 3, {})
+    assert world
+    assert (report.findings, report.interrupted) == ((), ())
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    effects = [line.get("effect") for line in lines if line["what"] in ("begin", "done")]
+    assert ["deliver", "journal", None, None] in [effects[at : at + 4] for at in range(len(effects))]
+    for number in range(world.effects):
+        for fault in FAULTS:
+            report = logged_play(tmp_path / "log", "two keys", 3, {number: fault})[1]
+            assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
 
 
 def test_no_schedule_of_two_or_three_runners_makes_the_checker_accuse(tmp_path: Path) -> None:

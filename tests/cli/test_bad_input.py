@@ -64,7 +64,7 @@ class TestUsage:
             (YAML + "window: [30]\n", ("line 5", "window")),
             (YAML + "  - : {\n", ("line",)),
             ("", ("empty",)),
-            (YAML + "connections: {github: {token: x}}\n", ("line 5", "connections")),
+            (YAML + "connections: {github: {token: x}}\n", ("line 5", "`token`", "{env: NAME}")),
         ],
     )
     def test_of_the_configuration_names_the_line_and_the_nearest_key(

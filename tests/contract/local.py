@@ -19,7 +19,7 @@ class Local:
     def text(self) -> str | None:
         return self.path.read_text() if self.path.exists() else None
 
-    def plant(self, text: str) -> None:
+    def plant_text(self, text: str) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text(text)
 

@@ -30,6 +30,11 @@ def test_braces_that_are_no_fields_are_escaped_and_fields_are_not() -> None:
     assert dict(take_apart(filled).options) == {"template": '{"ci": "$AccessKeyId"}'}
 
 
+def test_a_word_in_braces_is_always_meant_as_a_field() -> None:
+    with pytest.raises(UsageError, match="there is no field {AccessKeyId}"):
+        take_apart(with_options("x:y", {"template": "{AccessKeyId}"}))
+
+
 def test_options_that_mean_the_same_make_the_same_url() -> None:
     assert with_options("x:y", {"b": "2", "a": "1"}) == with_options("x:y", {"a": "1", "b": "2"}) == "x:y?a=1&b=2"
 

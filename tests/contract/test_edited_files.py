@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.configloader import raw_config_parse
 
-from contract.suite import assert_silent, fresh_credential, outcome, pair
 from destinations.variables import watched
 from twokey.aws.clients import Clients
 from twokey.destinations import edited_files
 from twokey.destinations.registry import STORES, Services, open_destination, open_store, parse
 from twokey.errors import Ambiguous, Rejected, UsageError
 from twokey.model import CannotTell, Held, NotHeld
+from twokey.testing.contract import assert_silent, fresh_credential, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.local import Local
-from contract.suite import FULL, ConditionalContract, assert_silent, fresh_credential, pair
 from twokey.aws.clients import Clients
 from twokey.destinations.registry import Services, open_store
 from twokey.errors import Ambiguous, Conflict, Rejected
 from twokey.model import Held, Journal, NotHeld
+from twokey.testing.stores import FULL, ConditionalContract, assert_silent, fresh_credential, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

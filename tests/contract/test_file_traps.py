@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from contract.local import Local
-from contract.suite import FULL, fresh_credential, pair
 from twokey.aws.clients import Clients
 from twokey.destinations.registry import Services, open_store
 from twokey.errors import Rejected
+from twokey.testing.stores import FULL, fresh_credential, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from contract.suite import AT, FULL, ConditionalContract, fresh_credential, fresh_name, outcome, pair
 from contract.weather import AwsContract, denied, documented_policy, user_with, whole_cycle
 from twokey.aws.clients import signing_as
 from twokey.destinations.registry import Services, open_destination, open_store
@@ -16,6 +15,7 @@ from twokey.destinations.secretsmanager_versions import JOURNAL, JOURNAL_PENDING
 from twokey.emulator import Emulator, KeyPair, Rule
 from twokey.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
 from twokey.model import CannotTell, Held, Journal, NotHeld
+from twokey.testing.stores import AT, FULL, ConditionalContract, fresh_credential, fresh_name, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ class Secret:
             return None
         return text
 
-    def plant(self, text: str) -> None:
+    def plant_text(self, text: str) -> None:
         try:
             self.client.put_secret_value(SecretId=self.name, SecretString=text)
         except self.client.exceptions.ResourceNotFoundException:
@@ -280,7 +280,7 @@ def test_a_secret_that_aws_rotates_itself_is_refused_before_anything_is_written(
 ) -> None:
     from moto.secretsmanager.models import secretsmanager_backends
 
-    place.plant("{}")
+    place.plant_text("{}")
     secret = secretsmanager_backends[aws.account_id][aws.region].secrets[place.name]
     monkeypatch.setattr(secret, "rotation_requested", True)
     monkeypatch.setattr(secret, "rotation_enabled", True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
-from contract.suite import AT, FULL, assert_silent, fresh_credential, fresh_name, outcome, pair
 from contract.weather import AwsContract, denied, documented_policy, user_with, whole_cycle
 from twokey.aws.clients import signing_as
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, Rule
 from twokey.errors import AccessDenied, Ambiguous, Conflict, Rejected
 from twokey.model import Delivery, Journal
+from twokey.testing.stores import AT, FULL, assert_silent, fresh_credential, fresh_name, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +36,7 @@ class Parameter:
             return None
         return text
 
-    def plant(self, text: str) -> None:
+    def plant_text(self, text: str) -> None:
         self.client.put_parameter(Name=self.name, Value=text, Type="SecureString", Overwrite=True)
 
     def plant_journal(self, text: str) -> None:
@@ -140,7 +140,7 @@ def test_a_credential_written_at_the_same_moment_is_put_back(
 ) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
     theirs, ours = fresh_credential(), fresh_credential()
-    between(monkeypatch, store, lambda: place.plant(json.dumps(pair(theirs))))
+    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
     with pytest.raises(Conflict, match="put back") as raised:
         store.put(ours, revision)
     assert json.loads(place.text() or "") == pair(theirs)
@@ -153,7 +153,7 @@ def test_a_parameter_created_at_the_same_moment_is_left_alone(
 ) -> None:
     theirs = fresh_credential()
     revision = store.load().revision
-    between(monkeypatch, store, lambda: place.plant(json.dumps(pair(theirs))))
+    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
     with pytest.raises(Conflict):
         store.put(fresh_credential(), revision)
     assert place.picture() == [(place.name, 1, json.dumps(pair(theirs)))]
@@ -164,7 +164,7 @@ def test_what_could_not_be_put_back_is_ambiguous(
 ) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
     theirs, ours = fresh_credential(), fresh_credential()
-    between(monkeypatch, store, lambda: place.plant(json.dumps(pair(theirs))))
+    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
     aws.weather.add(Rule("ssm:PutParameter", nth=3, times=None, effect="error_before"))
     with pytest.raises(Ambiguous, match="could not be put back") as raised:
         store.put(ours, revision)
@@ -198,7 +198,7 @@ def test_a_read_back_that_shows_another_value_is_ambiguous(
 
     def then_another_writes(*arguments: Any) -> None:
         check(*arguments)
-        place.plant(json.dumps(pair(other)))
+        place.plant_text(json.dumps(pair(other)))
 
     monkeypatch.setattr(type(store), "_check_overtaken", then_another_writes)
     with pytest.raises(Ambiguous, match="something else"):

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from contract.suite import (
+from twokey.aws.clients import Clients
+from twokey.destinations.registry import Services, open_store
+from twokey.emulator import Emulator, KeyPair, Rule
+from twokey.errors import AccessDenied, Ambiguous, Conflict, Rejected, Throttled, Unreachable
+from twokey.model import Credential, Held, Journal
+from twokey.testing.stores import (
     FULL,
-    Place,
     StoreContract,
+    StorePlace,
     assert_silent,
     fresh_credential,
     fresh_name,
     outcome,
     pair,
 )
-from twokey.aws.clients import Clients
-from twokey.destinations.registry import Services, open_store
-from twokey.emulator import Emulator, KeyPair, Rule
-from twokey.errors import AccessDenied, Ambiguous, Conflict, Rejected, Throttled, Unreachable
-from twokey.model import Credential, Held, Journal
 
 if TYPE_CHECKING:
     from twokey.destinations.base import Store
@@ -48,7 +48,7 @@ class AwsContract(StoreContract):
     @pytest.mark.parametrize("effect", ONCE)
     @pytest.mark.parametrize("prepare", ["missing", "key"])
     def test_one_bad_answer_to_a_write_does_no_harm(
-        self, aws: Emulator, first: Store, second: Store, place: Place, write: str, effect: str, prepare: str
+        self, aws: Emulator, first: Store, second: Store, place: StorePlace, write: str, effect: str, prepare: str
     ) -> None:
         revision = first.load().revision
         if prepare == "key":
@@ -65,7 +65,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.parametrize("effect", ONCE)
     def test_a_delivery_stands_one_bad_answer(
-        self, aws: Emulator, first: Store, place: Place, write: str, effect: str
+        self, aws: Emulator, first: Store, place: StorePlace, write: str, effect: str
     ) -> None:
         for _ in range(2):
             aws.weather.add(Rule(write, effect=effect, status=503 if effect == "html" else 500))
@@ -75,7 +75,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.usefixtures("held_key")
     def test_answers_that_are_all_lost_are_resolved_by_reading_back(
-        self, aws: Emulator, first: Store, second: Store, place: Place, put_call: str
+        self, aws: Emulator, first: Store, second: Store, place: StorePlace, put_call: str
     ) -> None:
         aws.weather.add(Rule(put_call, times=None, effect="lost_answer"))
         credential = fresh_credential()
@@ -86,7 +86,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.parametrize("effect", ["error_before", "reset"])
     def test_a_write_that_never_gets_through_is_ambiguous_and_changes_nothing(
-        self, aws: Emulator, first: Store, place: Place, held_key: Credential, put_call: str, effect: str
+        self, aws: Emulator, first: Store, place: StorePlace, held_key: Credential, put_call: str, effect: str
     ) -> None:
         revision = first.load().revision
         aws.weather.add(Rule(put_call, times=None, effect=effect))
@@ -103,7 +103,7 @@ class AwsContract(StoreContract):
         assert json.loads(place.text() or "") == pair(held_key)
 
     def test_endless_throttling_proves_that_nothing_happened(
-        self, aws: Emulator, first: Store, place: Place, held_key: Credential, put_call: str
+        self, aws: Emulator, first: Store, place: StorePlace, held_key: Credential, put_call: str
     ) -> None:
         revision = first.load().revision
         aws.weather.add(Rule(put_call, times=None, effect="throttle"))
@@ -111,7 +111,7 @@ class AwsContract(StoreContract):
         assert json.loads(place.text() or "") == pair(held_key)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_refusal_after_a_lost_answer_is_no_proof(self, aws: Emulator, first: Store, place: Place) -> None:
+    def test_a_refusal_after_a_lost_answer_is_no_proof(self, aws: Emulator, first: Store, place: StorePlace) -> None:
         """The first attempt takes effect, its answer is lost, the second one is denied: the effect is there."""
         revision = first.load().revision
         credential = fresh_credential()
@@ -123,7 +123,7 @@ class AwsContract(StoreContract):
         assert json.loads(place.text() or "") == pair(credential)
 
     def test_a_denied_write_names_the_permission_and_changes_nothing(
-        self, aws: Emulator, first: Store, place: Place, held_key: Credential, put_call: str
+        self, aws: Emulator, first: Store, place: StorePlace, held_key: Credential, put_call: str
     ) -> None:
         revision = first.load().revision
         aws.weather.add(denied(put_call))
@@ -143,7 +143,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.usefixtures("held_key")
     def test_a_read_back_that_fails_is_ambiguous_although_the_write_was_answered(
-        self, aws: Emulator, first: Store, place: Place
+        self, aws: Emulator, first: Store, place: StorePlace
     ) -> None:
         revision = first.load().revision
         credential = fresh_credential()
@@ -164,7 +164,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.usefixtures("held_key")
     def test_nothing_is_sent_where_no_connection_can_be_made(
-        self, monkeypatch: pytest.MonkeyPatch, clients: Clients, first: Store, place: Place
+        self, monkeypatch: pytest.MonkeyPatch, clients: Clients, first: Store, place: StorePlace
     ) -> None:
         revision = first.load().revision
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
@@ -174,7 +174,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.usefixtures("held_key")
     def test_a_conflict_after_a_lost_answer_is_not_taken_for_a_success(
-        self, aws: Emulator, first: Store, second: Store, place: Place
+        self, aws: Emulator, first: Store, second: Store, place: StorePlace
     ) -> None:
         winner, loser = fresh_credential(), fresh_credential()
         revision = first.load().revision

@@ -13,13 +13,13 @@ from botocore.configloader import raw_config_parse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from contract.suite import SECRET, assert_silent
 from destinations.variables import watched
 from twokey.destinations import smtp
 from twokey.destinations.formats import encode_journal
 from twokey.destinations.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Journal, NotHeld
+from twokey.testing.stores import SECRET, assert_silent
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from contract.suite import outcome
 from twokey.destinations import json_members
 from twokey.errors import Rejected
 from twokey.model import Hidden
+from twokey.testing.contract import outcome
 
 
 def edited(text: str, name: str, value: str = "new") -> str:

@@ -11,10 +11,10 @@ from botocore.exceptions import ConfigParseError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contract.suite import SECRET
 from twokey.destinations.profiles import Profile
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Credential, Hidden, NotHeld
+from twokey.testing.contract import SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
+from twokey import waiting
 from twokey.destinations.base import Receipt, Traits
 from twokey.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
 from twokey.model import (
@@ -72,6 +73,9 @@ class World:
     """The state of everything, and the faults that are to come.
 
     ``hasty``: lists lag, and the next run follows at once. ``late``: what was sent and has not taken place yet.
+    ``secrets_at``: of each place that takes two writes, the key whose secret lies there; ``places`` has its id.
+    ``stamps``: of each place that cannot tell but shows its latest write, how often it was written. ``waits``: the
+    seconds for which a delivery waits for its service's limit.
     """
 
     faults: dict[int, str] = field(default_factory=dict)
@@ -80,6 +84,9 @@ class World:
     keys: dict[str, Key] = field(default_factory=dict)
     places: dict[str, str] = field(default_factory=dict)
     telling: dict[str, bool] = field(default_factory=dict)
+    secrets_at: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, int] = field(default_factory=dict)
+    waits: dict[str, float] = field(default_factory=dict)
     journal: str = ""
     journal_revision: int = 0
     credential_revision: int = 0
@@ -120,9 +127,14 @@ class World:
             raise Ambiguous(f"{what}: no answer")
 
     def _take_place(self, what: str, key_id: str, change: Change) -> None:
+        self.note_holders()
         change(self)
         self.note_holders()
         self.judge(self, what, key_id)
+
+    def torn(self, name: str) -> bool:
+        """Say whether a place holds the id of one key and the secret of another."""
+        return self.secrets_at.get(name, self.places[name]) != self.places[name]
 
     def arrive(self) -> None:
         """Let what was sent long ago take place."""
@@ -149,8 +161,8 @@ class World:
 
     def note_holders(self) -> None:
         """Remember until when each key was held by any place: jobs may have read it there."""
-        for key_id in self.places.values():
-            if key_id:
+        for name, key_id in self.places.items():
+            if key_id and not self.torn(name):
                 self.held_until[key_id] = self.now
                 if key_id in self.keys:
                     self.keys[key_id].ever_held = True
@@ -276,25 +288,40 @@ class Place:
         self._world = world
         self._run = run
         self.name = name
-        self.traits = Traits(atomic=True, conditional=world.conditional, confirms="value")
+        self.traits = Traits(
+            atomic=name not in world.secrets_at,
+            conditional=world.conditional,
+            confirms="value" if world.telling.get(name, True) else "timestamp",
+        )
 
     def held(self) -> Holding:
         self._world.arrive()
         if not self._world.telling.get(self.name, True):
-            return CannotTell("write-only")
+            return CannotTell("write-only", stamp=self._stamp())
         key_id = self._world.places[self.name]
         return Held(key_id) if key_id else NotHeld()
 
     def deliver(self, credential: Credential) -> Receipt:
-        name, key_id = self.name, credential.access_key_id
-        if self._world.places[name] == key_id:
+        """Write what is not there yet; where nobody can tell, write all. A pair of two values takes two effects."""
+        world, name, key_id = self._world, self.name, credential.access_key_id
+        waiting.pause(Clock(world), world.waits.get(name, 0))
+        if world.telling.get(name, True) and world.places[name] == key_id and not world.torn(name):
             return Receipt(key_id, written=False)
+        self._deliver_half(name, key_id, "places")
+        if name in world.secrets_at:
+            self._deliver_half(f"{name}, secret", key_id, "secrets_at")
+        return Receipt(key_id, written=True, stamp=self._stamp())
 
+    def _deliver_half(self, where: str, key_id: str, values: Literal["places", "secrets_at"]) -> None:
         def change(world: World) -> None:
-            world.places[name] = key_id
+            getattr(world, values)[self.name] = key_id
+            if self.name in world.stamps:
+                world.stamps[self.name] += 1
 
-        self._world.effect(self._run, f"deliver to {name}", key_id, change)
-        return Receipt(key_id, written=True)
+        self._world.effect(self._run, f"deliver to {where}", key_id, change)
+
+    def _stamp(self) -> str:
+        return str(self._world.stamps.get(self.name, ""))
 
     def preflight(self) -> None:
         return None
@@ -387,6 +414,8 @@ def copy_of(world: World, **fields: Any) -> World:
         keys={key_id: replace(key) for key_id, key in world.keys.items()},
         places=dict(world.places),
         telling=dict(world.telling),
+        secrets_at=dict(world.secrets_at),
+        stamps=dict(world.stamps),
         dead=set(world.dead),
         held_until=dict(world.held_until),
         gone=dict(world.gone),

@@ -31,7 +31,8 @@ class Part:
     """What one run does to one user."""
 
     rules: Rules | None = None
-    open: Open | None = None
+    open: list[Open] = field(default_factory=list)
+    """The effects under way. Within a delivery, which may wait long for its service, the journal may be written."""
     ended: bool = False
 
 
@@ -51,7 +52,7 @@ class Replay:
     @property
     def interrupted(self) -> list[int]:
         """The lines of effects that have no end: a crash, or a run that is still under way."""
-        return sorted(part.open.line for part in self._parts.values() if part.open)
+        return sorted(one.line for part in self._parts.values() for one in part.open)
 
     def play(self, line: int, record: Record) -> Iterator[Finding]:
         """Move on by one line; say what is wrong with it."""
@@ -77,9 +78,9 @@ class Replay:
         state = self._users.setdefault((record.account, record.user), UserState())
         if part.ended:
             yield "order", "the run had ended for this user"
-        if part.open and not isinstance(record, Done | Failed):
-            yield "order", f"the effect that began in line {part.open.line} has no end, but its run goes on"
-            part.open = None
+        if part.open and not isinstance(record, Done | Failed) and not _within(record, part):
+            yield "order", f"the effect that began in line {part.open[-1].line} has no end, but its run goes on"
+            part.open.clear()
         yield from self._step(line, record, part, state)
 
     def _step(self, line: int, record: AboutUser, part: Part, state: UserState) -> Iterator[Broken]:
@@ -115,7 +116,13 @@ class Replay:
             yield "lease", f"{begin.effect} {begin.key}".rstrip() + " begins without the lease"
         yield from broken(begin, state, part.rules)
         state.begins(begin)
-        part.open = Open(line, begin, leased, state.journal.epoch)
+        part.open.append(Open(line, begin, leased, state.journal.epoch))
+
+
+def _within(record: AboutUser, part: Part) -> bool:
+    """Say whether this is a write of the journal while a delivery waits."""
+    is_journal = isinstance(record, Begin) and record.effect == "journal"
+    return is_journal and [one.begin.effect for one in part.open] == ["deliver"]
 
 
 def _leased(begin: Begin, state: UserState) -> bool:
@@ -125,11 +132,11 @@ def _leased(begin: Begin, state: UserState) -> bool:
 
 
 def _end(record: Done | Failed, part: Part, state: UserState) -> Iterator[Broken]:
-    begun = part.open
+    begun = part.open[-1] if part.open else None
     if begun is None or begun.line != record.of or part.rules is None:
         yield "order", f"it ends an effect of line {record.of}, and none is open that began there"
         return
-    part.open = None
+    part.open.pop()
     if isinstance(record, Failed):
         state.failed(begun.begin, record)
         return

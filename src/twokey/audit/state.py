@@ -233,6 +233,9 @@ class UserState:
         wrong = [place for place in (rules.store, *rules.destinations) if self.holder(place) != current]
         if wrong:
             return f"{', '.join(wrong)} does not hold CURRENT ({current or 'none'})"
+        may_be_torn = [place for place in rules.destinations if place in self.journal.delivering]
+        if may_be_torn:
+            return f"{', '.join(may_be_torn)} may hold a torn pair"
         if current not in self.live:
             return f"CURRENT ({current}) does not exist"
         strays = sorted(key for key in self.live if key in self.created and key not in self.ever_held)

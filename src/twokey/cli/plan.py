@@ -30,7 +30,7 @@ def command(
     from twokey.errors import ExitCode
     from twokey.events import ignore
 
-    session = Session()
+    session = Session(wanted)
     own_key = session.clients.own_key()
     roster = session.roster(wanted, flags.users)
     wishes = of_one_user(wishes, roster)

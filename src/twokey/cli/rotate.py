@@ -35,7 +35,7 @@ def command(
     from twokey.cli.auditing import auditing
     from twokey.cli.session import Session
 
-    session = Session()
+    session = Session(wanted)
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
     with auditing(wanted.audit_log, session, quiet=flags.quiet) as audit:
         own_key = session.clients.own_key()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
     from twokey.config import Settings
+    from twokey.destinations.base import Destination
     from twokey.events import Listener
     from twokey.fleet import Job, Roster
     from twokey.model import MachineUser
@@ -144,41 +145,53 @@ def of_one_user(wishes: Asked, roster: Roster) -> Asked:
 
 
 class Session:
-    """The AWS edge of one run. Making it calls nothing."""
+    """The edge of one run: AWS, and the services of the destinations. Making it calls nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None) -> None:
         from twokey.aws.clients import Clients
         from twokey.aws.iam import Iam
         from twokey.aws.sts import Sts
+        from twokey.destinations.connections import Connections
+        from twokey.destinations.registry import Services
 
         self.run = uuid.uuid4().hex
         self.stop = threading.Event()
         self.clients: Clients = Clients(self.run)
         self.iam: Iam = Iam(self.clients)
         self.sts: Sts = Sts(self.clients)
+        self.services = Services(self.clients, Connections(settings.connections if settings else {}))
 
     def roster(self, settings: Settings, names: tuple[str, ...]) -> Roster:
-        """Find the selected users."""
+        """Find the selected users; raises ``UsageError`` where nothing says how to reach a place of theirs."""
         from twokey.destinations import registry
-        from twokey.fleet import select
+        from twokey.fleet import check_apart, select
 
         def fill(url: str, user: MachineUser) -> str:
             return registry.fill(url, user=user.name, path=user.path, account=user.account)
 
-        return select(settings.selections, names, self.iam, fill)
+        roster = select(settings.selections, names, self.iam, fill)
+        check_apart({job.user.name: self._places(job) for job in roster.jobs})
+        return roster
+
+    def _places(self, job: Job) -> list[tuple[str, frozenset[str]]]:
+        """Open every place of a user, and say what each writes to."""
+        from twokey.destinations import registry
+
+        places: list[Destination] = [registry.open_store(job.store, self.services)]
+        places += [registry.open_destination(url, self.services) for url in job.deliver]
+        return [(place.name, registry.slots(place)) for place in places]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
         from twokey.destinations import registry
         from twokey.rotate import World
 
-        services = registry.Services(self.clients)
         return World(
             iam=self.iam,
             sts=self.sts,
             clock=self.clients.clock,
-            store=registry.open_store(job.store, services),
-            destinations=tuple(registry.open_destination(url, services) for url in job.deliver),
+            store=registry.open_store(job.store, self.services),
+            destinations=tuple(registry.open_destination(url, self.services) for url in job.deliver),
             own_key=own_key,
             run=self.run,
             listener=listener,

@@ -28,7 +28,7 @@ def command(**given: Any) -> int:
     from twokey.errors import ExitCode
     from twokey.events import ignore
 
-    session = Session()
+    session = Session(wanted)
     own_key = session.clients.own_key()
     roster = session.roster(wanted, flags.users)
 

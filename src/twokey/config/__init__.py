@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twokey import durations
-from twokey.config import document
+from twokey.config import document, reaching
 from twokey.config.form import (
     CONCURRENCY,
     DURATIONS,
@@ -64,7 +64,8 @@ def load(file: Path) -> Settings:
         called = _named(said, place)
         entries.append((_selection(entry, defaults, called, said.at(place)), called))
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
-    return Settings(together(entries), form.max_users, form.concurrency, said.name, audit_log)
+    reached = reaching.connections(said, form.connections or {})
+    return Settings(together(entries), form.max_users, form.concurrency, said.name, audit_log, reached)
 
 
 def from_flags(
@@ -141,8 +142,8 @@ def _selection(entry: Entry, defaults: Given, called: Naming, at: str) -> Select
         path=None if entry.path is msgspec.UNSET else entry.path,
         users=entry.users or (),
         exclude=entry.exclude or (),
-        store=entry.store,
-        deliver=entry.deliver or (),
+        store=reaching.url_of(entry.store, called("store")),
+        deliver=[reaching.url_of(one, called("deliver", index)) for index, one in enumerate(entry.deliver or ())],
         policy=policy,
         called=called,
     )

@@ -33,6 +33,15 @@ Url = Annotated[str, _about("A place: `scheme:rest`, with `{user}`, `{path}` and
 Pattern = Annotated[str, _about("A user name; `*`, `?` and `[…]` match as in a shell.", minLength=1)]
 
 
+Target = Annotated[
+    dict[str, str | int | bool | dict[str, str] | None],
+    _about(
+        "A place with its options: `to` is the URL; all others, such as `format`, `id`, `connection`, go into it.",
+        required=["to"],
+    ),
+]
+
+
 class Verify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a created key is proved before it is delivered."""
 
@@ -96,8 +105,11 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
         _about("Users by name, instead of a path, or only these of the path."),
     ] = UNSET
     exclude: Annotated[list[Pattern] | UnsetType, _about("Users to leave alone.")] = UNSET
-    store: Annotated[Url, _about("The place of record for each user's credential.")]
-    deliver: Annotated[list[Url] | UnsetType, _about("The other places that jobs read the credential from.")] = UNSET
+    store: Annotated[Url | Target, _about("The place of record for each user's credential.")]
+    deliver: Annotated[
+        list[Annotated[Url | Target, _about("A place, as a URL or with its options apart.")]] | UnsetType,
+        _about("The other places that jobs read the credential from."),
+    ] = UNSET
 
 
 _SELECTS = Meta(extra_json_schema={"anyOf": [{"required": ["path"]}, {"required": ["users"]}]})
@@ -119,6 +131,13 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1)] | UnsetType,
         _about("A file that every change is written into, before and after; twokey makes it."),
     ] = UNSET
+    connections: Annotated[
+        dict[str, dict[str, Any]] | UnsetType,
+        _about(
+            "How services are reached, by name. A destination goes through the one named like its service, or by its "
+            "option `connection`. Secrets come from elsewhere: `token: {env: NAME}`, `{file: PATH}` or `{from: URL}`."
+        ),
+    ] = UNSET
     machine_users: Annotated[
         Annotated[list[Annotated[Entry, _SELECTS]], Meta(min_length=1)],
         _about("Which machine users, and where their credentials go."),
@@ -138,7 +157,7 @@ _WORDS = {
     "datetime": "a date",
 }
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_TYPES = re.compile(r"Expected `(\w+)`, got `(\w+)`")
+_TYPES = re.compile(r"Expected `(\w+)(?: \| \w+)*`, got `(\w+)`")
 _LIMIT = re.compile(r"Expected `(int|array)`(?: of length)? (<=|>=) (\d+)")
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from twokey.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from twokey.destinations.connections import Configured
     from twokey.policy import Policy
 
 _PATH = re.compile(r"/|/[!-\x7f]{1,510}/")
@@ -41,13 +42,14 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a run is asked to do. ``source`` names the file, or the command line; ``audit_log`` may be None."""
+    """All that a run is asked to do. ``source`` names the file, or the command line."""
 
     selections: tuple[Selection, ...]
     max_users: int
     concurrency: int
     source: str
     audit_log: Path | None = None
+    connections: Mapping[str, Configured] = field(default_factory=dict)
 
 
 class Naming(Protocol):
@@ -108,7 +110,9 @@ def select(
     )
     _check_excluded(selection, called)
     for key, index, template in _templates(selection):
-        _check_template(template, called(key, index), one_user=selection.one_user, store=key == "store")
+        # Which users a path has is known later; one user's pipeline needs no field.
+        several = len(selection.users) != 1 if key == "store" else len(selection.users) > 1
+        _check_template(template, called(key, index), one_user=not several, store=key == "store")
     return selection
 
 
@@ -165,13 +169,10 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     from twokey.destinations import registry
 
     try:
-        address = registry.parse(template)
-        scheme = address.scheme
-        if store and scheme in registry.STORES:
-            registry.check_store(address)
+        scheme = registry.parse(template).scheme
     except UsageError as error:
         raise UsageError(f"{what}: {error.message}", state=error.state, remedy=error.remedy) from None
-    if store and scheme not in registry.STORES:
+    if store and not registry.can_be_store(scheme):
         raise UsageError(
             f"{what}: `{template}` cannot be a store, because it cannot be read back.",
             remedy=f"Use one of {', '.join(registry.STORES)}.",
@@ -179,5 +180,5 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     if not one_user and not registry.names_user(template):
         raise UsageError(
             f"{what}: `{template}` is one place, but several users may be meant: each would overwrite the other.",
-            remedy="Put {user} into it, or name one user.",
+            remedy="Put {user} into it (or {USER} into a variable's name), or name one user.",
         )

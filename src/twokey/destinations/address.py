@@ -29,8 +29,8 @@ _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 _SAFE = "/:+=,.@-_$*[]()!'; "
-"""What stands in an option's value as it is, besides fields."""
-_ESCAPED_FIELD = re.compile("%7B(" + "|".join(FIELDS) + ")%7D")
+"""What stands in an option's value as it is, besides a word in braces: that is a field, or meant to be one."""
+_ESCAPED_WORD = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ def _options(url: str, written: str) -> dict[str, str]:
 
 
 def _escaped(value: str) -> str:
-    """Return an option's value as a URL holds it. Braces that are no field's stand for themselves."""
-    return _ESCAPED_FIELD.sub(r"{\1}", quote(value, safe=_SAFE))
+    """Return an option's value as a URL holds it. Braces around anything but a word, as in JSON, mean themselves."""
+    return _ESCAPED_WORD.sub(r"{\1}", quote(value, safe=_SAFE))
 
 
 def _refuse_escape(template: str, component: str, values: dict[str, str]) -> None:

@@ -147,12 +147,16 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What a service's module needs to make a connection: its name, time, and a way to read secrets."""
+    """What a service's module needs to make a connection: its name, time, a way to read secrets.
+
+    ``sign_identity`` returns a signed question who twokey's own AWS identity is, for a service that asks AWS itself.
+    """
 
     name: str
     at: str
     clock: Clock
     read_place: Callable[[str], Hidden]
+    sign_identity: Callable[[str], dict[str, str]]
 
     def secret(self, source: Source, field_name: str = "token") -> Secret:
         """Return the secret of a field; raises ``UsageError`` where it is plain that it cannot be read."""
@@ -169,7 +173,7 @@ class Connections:
     _made: dict[str, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def open(self, address: Address, module: Any, clock: Clock, read_place: Callable[[str], Hidden]) -> Any:
+    def open(self, address: Address, module: Any, outside: Callable[[str, str], Outside]) -> Any:
         """Return the connection that an address goes through, made by its module's ``connect(settings, outside)``.
 
         Without ``connection=`` in the URL it is the one named like the service; where twokey.yaml has none of that
@@ -180,7 +184,7 @@ class Connections:
         with self._lock:
             if name not in self._made:
                 found = self._settings(name, address, module)
-                self._made[name] = module.connect(found.settings, Outside(name, found.at, clock, read_place))
+                self._made[name] = module.connect(found.settings, outside(name, found.at))
             return self._made[name]
 
     def _settings(self, name: str, address: Address, module: Any) -> Configured:

@@ -48,7 +48,6 @@ _TAKES = {
     "ses-smtp": ("id", "secret", "region", "extra.*"),
     "template": ("template", "region", "name"),
 }
-_ONE_WAY = ("ses-smtp", "template")
 FORMATS = tuple(_TAKES)
 PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
 _EXTRA = "extra."
@@ -135,15 +134,6 @@ def form_at(address: Address, *, default: str, names: Names, own: Iterable[str] 
 def form_of_text(address: Address) -> Form:
     """Return the format of a place that keeps one text and no names; raises ``UsageError`` with the URL."""
     return form_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
-
-
-def refuse_store(address: Address, form: Form) -> None:
-    """Raise ``UsageError`` where a store's credential could not be read back."""
-    if not form.reversible:
-        readable = " or ".join(name for name in _TAKES if name not in _ONE_WAY)
-        raise address.wrong(
-            f"what is stored as {form.name} cannot be read back, so this can be no store; use {readable}."
-        )
 
 
 def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:

@@ -5,7 +5,6 @@ A module offers:
 * ``check(address)``, which raises ``UsageError`` for a name or an option that its service could not take; fields that
   are still unfilled are allowed in them;
 * ``open_place(address, services)``, which returns the destination and calls nothing;
-* ``check_store(address)`` where not each of its places can be a store: raises ``UsageError`` for those;
 * ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
   (see ``twokey.destinations.connections``).
 
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twokey.destinations import address as addresses
 from twokey.destinations.address import Address, names_user, nearest
-from twokey.destinations.connections import Connections
+from twokey.destinations.connections import Connections, Outside
 from twokey.errors import UsageError
 from twokey.model import Hidden
 
@@ -40,11 +39,12 @@ SCHEMES = {
     "credentials-file": f"{_HERE}.credentials_file",
     "dotenv": f"{_HERE}.dotenv",
     "json": f"{_HERE}.json_file",
+    "vault": f"{_HERE}.vault",
     "github": f"{_HERE}.github",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file")
+STORES = ("secretsmanager", "ssm", "file", "vault")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
@@ -60,7 +60,15 @@ class Services:
 
     def connection(self, address: Address) -> Any:
         """Return the connection that a destination goes through; raises ``UsageError`` where nothing says how."""
-        return self.connections.open(address, module(address.scheme), self.clients.clock, self.read_secret)
+        return self.connections.open(address, module(address.scheme), self._outside)
+
+    def _outside(self, name: str, at: str) -> Outside:
+        return Outside(name, at, self.clients.clock, self.read_secret, self._sign_identity)
+
+    def _sign_identity(self, server_id: str) -> dict[str, str]:
+        from twokey.aws.identity import signed_question
+
+        return signed_question(self.clients, server_id)
 
     def read_secret(self, url: str) -> Hidden:
         """Read the text that another secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``.
@@ -99,16 +107,29 @@ def open_store(url: str, services: Services) -> Store:
     """Return the store of a URL whose fields are filled in; raises ``UsageError`` for a kind that cannot be one."""
     address = parse(url)
     if not can_be_store(address.scheme):
-        raise UsageError(f"{url!r} cannot be a store, because it cannot be read back; use one of {', '.join(STORES)}.")
-    check_store(address)
-    return cast("Store", module(address.scheme).open_place(address, services))
+        raise address.wrong(
+            "this cannot be a store, because it cannot be read back.", f"Use one of {', '.join(STORES)}."
+        )
+    store = module(address.scheme).open_place(address, services)
+    form = getattr(store, "form", None)
+    if form is not None and not form.reversible:
+        raise address.wrong(f"a store must give the credential back, and the format {form.name} cannot.")
+    return cast("Store", store)
 
 
-def check_store(address: Address) -> None:
-    """Raise ``UsageError`` for a place that could be a store if it were not for its options."""
-    check = getattr(module(address.scheme), "check_store", None)
-    if check is not None:
-        check(address)
+def slots(place: Destination) -> frozenset[str]:
+    """Return what a destination writes to: two that share one of these would overwrite each other.
+
+    Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
+    """
+    from twokey.destinations import forms
+
+    address = parse(place.name)
+    form_only = {*forms.OPTIONS, addresses.CONNECTION}
+    options = {name: value for name, value in address.options.items() if name not in form_only and "extra." not in name}
+    base = addresses.with_options(f"{address.scheme}:{address.rest}", options)
+    parts: tuple[str, ...] = getattr(place, "parts", ())
+    return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
 
 
 def can_be_store(scheme: str) -> bool:

@@ -1,28 +1,40 @@
-"""The contract of ``twokey.destinations.base``, as tests that every store passes.
+"""The contract of a store, as tests that every store passes.
 
-A module of tests provides the fixture ``place`` and names a class ``Test…(StoreContract)``.
+A module of tests names a class ``Test…(StoreContract)``, or ``(ConditionalContract)`` where the service has conditional
+writes, and gives it the fixtures ``place`` and ``services``.
 """
 
 from __future__ import annotations
 
 import json
-import traceback
 from datetime import UTC, datetime
-from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from twokey.destinations.registry import Services, names_user, open_store
-from twokey.errors import Conflict, Rejected, TwokeyError
+from twokey.errors import Conflict, Rejected
 from twokey.model import CannotTell, Credential, Delivery, Held, Intent, Journal, Lease, NotHeld
+from twokey.testing.contract import SECRET, assert_silent, fresh_credential, fresh_name, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.destinations.base import Store
 
-SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+__all__ = [
+    "FULL",
+    "SECRET",
+    "ConditionalContract",
+    "StoreContract",
+    "StorePlace",
+    "assert_silent",
+    "fresh_credential",
+    "fresh_name",
+    "outcome",
+    "pair",
+]
+
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FULL = Journal(
     epoch=7,
@@ -34,10 +46,9 @@ FULL = Journal(
     intent=Intent(known=("AKIAEXAMPLE000000001",), at=AT),
     delivered={"github:acme/site": Delivery(key="AKIAEXAMPLE000000001", at=AT)},
 )
-_numbers = count(1)
 
 
-class Place(Protocol):
+class StorePlace(Protocol):
     """A place of a store, seen from outside: as its readers and its administrators see it."""
 
     url: str
@@ -45,7 +56,7 @@ class Place(Protocol):
     def text(self) -> str | None:
         """What a job reads there, or None."""
 
-    def plant(self, text: str) -> None:
+    def plant_text(self, text: str) -> None:
         """Write there as a person would, with the service's own tools."""
 
     def plant_journal(self, text: str) -> None:
@@ -55,42 +66,19 @@ class Place(Protocol):
         """Everything that is there, to be compared with a later picture."""
 
 
-def fresh_credential() -> Credential:
-    return Credential(f"AKIACONTRACT{next(_numbers):08d}", f"{next(_numbers):06d}{SECRET[6:]}")
-
-
-def fresh_name() -> str:
-    return f"ci-{next(_numbers)}"
-
-
-def pair(credential: Credential) -> dict[str, str]:
-    return {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
-
-
-def assert_silent(error: BaseException, *credentials: Credential) -> None:
-    """No secret in the error, in those behind it, or in what a traceback prints."""
-    shown = "".join(traceback.format_exception(error))
-    seen: BaseException | None = error
-    while seen is not None:
-        shown += repr(seen) + str(seen) + repr(vars(seen)) + repr(seen.args)
-        seen = seen.__cause__ or seen.__context__
-    for credential in credentials:
-        assert credential.reveal() not in shown
-
-
 class StoreContract:
     """What every store does. ``first`` and ``second`` are two runs with the same place in view."""
 
     @pytest.fixture
-    def place(self) -> Place:
+    def place(self) -> StorePlace:
         raise NotImplementedError
 
     @pytest.fixture
-    def first(self, place: Place, services: Services) -> Store:
+    def first(self, place: StorePlace, services: Services) -> Store:
         return open_store(place.url, services)
 
     @pytest.fixture
-    def second(self, place: Place, services: Services) -> Store:
+    def second(self, place: StorePlace, services: Services) -> Store:
         return open_store(place.url, services)
 
     @pytest.fixture
@@ -101,7 +89,7 @@ class StoreContract:
         first.put(credential, revision)
         return credential
 
-    def test_carries_the_url_as_its_name(self, first: Store, place: Place) -> None:
+    def test_carries_the_url_as_its_name(self, first: Store, place: StorePlace) -> None:
         assert first.name == place.url
 
     def test_a_place_that_is_not_there_yet_is_an_empty_record(self, first: Store) -> None:
@@ -110,7 +98,7 @@ class StoreContract:
         assert first.held() == NotHeld()
         assert first.credential() is None
 
-    def test_looking_at_a_missing_place_does_not_create_it(self, first: Store, place: Place) -> None:
+    def test_looking_at_a_missing_place_does_not_create_it(self, first: Store, place: StorePlace) -> None:
         before = place.picture()
         first.load()
         first.held()
@@ -142,13 +130,13 @@ class StoreContract:
         assert second.credential() == credential
 
     def test_readers_see_one_json_object_with_exactly_the_pair(
-        self, first: Store, place: Place, held_key: Credential
+        self, first: Store, place: StorePlace, held_key: Credential
     ) -> None:
         first.save_journal(FULL, first.load().revision)
         assert json.loads(place.text() or "") == pair(held_key)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_later_put_replaces_the_pair_and_keeps_the_journal(self, first: Store, place: Place) -> None:
+    def test_a_later_put_replaces_the_pair_and_keeps_the_journal(self, first: Store, place: StorePlace) -> None:
         newer = fresh_credential()
         revision = first.save_journal(FULL, first.load().revision)
         first.put(newer, revision)
@@ -171,34 +159,34 @@ class StoreContract:
         first.save_journal(Journal(current=held_key.access_key_id), first.load().revision)
         assert first.load().holding == Held(held_key.access_key_id)
 
-    def test_delivering_creates_what_is_missing(self, first: Store, place: Place) -> None:
+    def test_delivering_creates_what_is_missing(self, first: Store, place: StorePlace) -> None:
         credential = fresh_credential()
         receipt = first.deliver(credential)
         assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
         assert json.loads(place.text() or "") == pair(credential)
 
-    def test_delivering_twice_writes_once(self, first: Store, second: Store, place: Place) -> None:
+    def test_delivering_twice_writes_once(self, first: Store, second: Store, place: StorePlace) -> None:
         credential = fresh_credential()
         first.deliver(credential)
         before = place.picture()
         assert not second.deliver(credential).written
         assert place.picture() == before
 
-    def test_delivering_another_key_replaces_the_first(self, first: Store, place: Place) -> None:
+    def test_delivering_another_key_replaces_the_first(self, first: Store, place: StorePlace) -> None:
         older, newer = fresh_credential(), fresh_credential()
         first.deliver(older)
         assert first.deliver(newer).written
         assert json.loads(place.text() or "") == pair(newer)
 
-    def test_delivering_over_what_a_person_wrote_replaces_it(self, first: Store, place: Place) -> None:
-        place.plant("something else")
+    def test_delivering_over_what_a_person_wrote_replaces_it(self, first: Store, place: StorePlace) -> None:
+        place.plant_text("something else")
         credential = fresh_credential()
         assert first.deliver(credential).written
         assert json.loads(place.text() or "") == pair(credential)
 
-    def test_a_pair_that_a_person_wrote_is_recognised(self, first: Store, place: Place) -> None:
+    def test_a_pair_that_a_person_wrote_is_recognised(self, first: Store, place: StorePlace) -> None:
         credential = fresh_credential()
-        place.plant(json.dumps({"SecretAccessKey": credential.reveal(), "AccessKeyId": credential.access_key_id}))
+        place.plant_text(json.dumps({"SecretAccessKey": credential.reveal(), "AccessKeyId": credential.access_key_id}))
         assert first.load().holding == Held(credential.access_key_id)
         assert first.credential() == credential
 
@@ -216,8 +204,10 @@ class StoreContract:
             "{}",
         ],
     )
-    def test_content_that_is_no_pair_is_unknown_and_never_empty(self, first: Store, place: Place, text: str) -> None:
-        place.plant(text)
+    def test_content_that_is_no_pair_is_unknown_and_never_empty(
+        self, first: Store, place: StorePlace, text: str
+    ) -> None:
+        place.plant_text(text)
         for holding in (first.load().holding, first.held()):
             assert isinstance(holding, CannotTell)
             assert SECRET not in repr(holding)
@@ -227,7 +217,7 @@ class StoreContract:
 
     @pytest.mark.parametrize("text", [SECRET, "{}", '{"twokey-journal": 5}', '{"twokey-journal": {"version": 99}}'])
     @pytest.mark.usefixtures("held_key")
-    def test_a_journal_that_cannot_be_read_is_refused(self, first: Store, place: Place, text: str) -> None:
+    def test_a_journal_that_cannot_be_read_is_refused(self, first: Store, place: StorePlace, text: str) -> None:
         place.plant_journal(text)
         with pytest.raises(Rejected, match="journal") as raised:
             first.load()
@@ -250,7 +240,7 @@ class StoreContract:
 
     @pytest.mark.usefixtures("held_key")
     def test_the_second_of_two_puts_is_refused_and_readers_keep_what_they_see(
-        self, first: Store, second: Store, place: Place
+        self, first: Store, second: Store, place: StorePlace
     ) -> None:
         winner, loser = fresh_credential(), fresh_credential()
         seen, also_seen = first.load().revision, second.load().revision
@@ -260,7 +250,7 @@ class StoreContract:
         assert json.loads(place.text() or "") == pair(winner)
         assert_silent(raised.value, winner, loser)
 
-    def test_the_second_of_two_first_puts_is_refused(self, first: Store, second: Store, place: Place) -> None:
+    def test_the_second_of_two_first_puts_is_refused(self, first: Store, second: Store, place: StorePlace) -> None:
         winner, loser = fresh_credential(), fresh_credential()
         seen, also_seen = first.load().revision, second.load().revision
         first.put(winner, seen)
@@ -269,10 +259,10 @@ class StoreContract:
         assert json.loads(place.text() or "") == pair(winner)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, place: Place) -> None:
+    def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, place: StorePlace) -> None:
         seen = first.load().revision
         by_hand = fresh_credential()
-        place.plant(json.dumps(pair(by_hand)))
+        place.plant_text(json.dumps(pair(by_hand)))
         with pytest.raises(Conflict):
             first.put(fresh_credential(), seen)
         assert json.loads(place.text() or "") == pair(by_hand)
@@ -284,14 +274,14 @@ class StoreContract:
         assert (record.holding, record.journal, record.revision) == (Held(held_key.access_key_id), FULL, fenced)
         assert first.credential() == held_key
 
-    def test_preflight_changes_nothing(self, first: Store, place: Place, held_key: Credential) -> None:
+    def test_preflight_changes_nothing(self, first: Store, place: StorePlace, held_key: Credential) -> None:
         before = place.picture()
         first.preflight()
         assert place.picture() == before
         assert json.loads(place.text() or "") == pair(held_key)
 
-    def test_preflight_passes_over_whatever_a_person_wrote(self, first: Store, place: Place) -> None:
-        place.plant("something else")
+    def test_preflight_passes_over_whatever_a_person_wrote(self, first: Store, place: StorePlace) -> None:
+        place.plant_text("something else")
         before = place.picture()
         first.preflight()
         assert place.picture() == before
@@ -301,7 +291,7 @@ class StoreContract:
             with pytest.raises(TypeError):
                 act("revision of something else")
 
-    def test_its_url_is_the_same_for_every_user_only_without_the_field(self, place: Place) -> None:
+    def test_its_url_is_the_same_for_every_user_only_without_the_field(self, place: StorePlace) -> None:
         assert not names_user(place.url)
         assert names_user(place.url + "-{user}")
 
@@ -314,7 +304,7 @@ class ConditionalContract(StoreContract):
 
     @pytest.mark.parametrize("prepare", ["missing", "journal", "key"])
     def test_a_fence_makes_an_older_prepared_put_fail(
-        self, first: Store, second: Store, place: Place, prepare: str
+        self, first: Store, second: Store, place: StorePlace, prepare: str
     ) -> None:
         if prepare != "missing":
             revision = first.save_journal(Journal(epoch=1), first.load().revision)
@@ -356,12 +346,3 @@ def _writes(store: Store) -> list[Callable[[object], object]]:
         lambda revision: store.save_journal(Journal(), revision),
         store.fence,
     ]
-
-
-def outcome(act: Callable[[], object]) -> TwokeyError | None:
-    """Run it and return the error that it ended with, if any; other exceptions are not allowed."""
-    try:
-        act()
-    except TwokeyError as error:
-        return error
-    return None

@@ -1,0 +1,199 @@
+"""How Vault and OpenBao are reached: a token, or one of the auth methods that give one.
+
+Sources: "AppRole auth method (API)", "JWT/OIDC auth method (API)", "Kubernetes auth method (API)", "AWS auth method
+(API)", "Token auth method (API)", Vault's documentation; OpenBao's are the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+
+from twokey.destinations import connections
+from twokey.destinations.connections import Source
+from twokey.errors import AccessDenied, BadCredentials, UsageError
+from twokey.model import Hidden
+from twokey.web.http import Answer, Ask, Http
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.destinations.connections import Outside, Secret
+
+KIND = "vault"
+ENVIRONMENT = {
+    "url": ("VAULT_ADDR", "BAO_ADDR"),
+    "token": ("VAULT_TOKEN", "BAO_TOKEN"),
+    "namespace": ("VAULT_NAMESPACE", "BAO_NAMESPACE"),
+    "ca": ("VAULT_CACERT", "BAO_CACERT"),
+}
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+_METHODS = ("token", "approle", "jwt", "kubernetes", "aws")
+
+
+class AppRole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """AppRole: a role id, and a secret id from elsewhere."""
+
+    role_id: str
+    secret_id: Source
+    mount: str = "approle"
+
+
+class Jwt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A JWT that the platform gives to the job, such as GitLab's or GitHub's."""
+
+    role: str
+    jwt: Source
+    mount: str = "jwt"
+
+
+class Kubernetes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The service account of the pod that twokey runs in."""
+
+    role: str
+    jwt: Source = Source(file=_SERVICE_ACCOUNT)
+    mount: str = "kubernetes"
+
+
+class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The AWS identity that twokey itself runs with. ``server_id`` goes into X-Vault-AWS-IAM-Server-ID."""
+
+    role: str
+    mount: str = "aws"
+    server_id: str = ""
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Vault is reached. Exactly one of ``token``, ``approle``, ``jwt``, ``kubernetes`` and ``aws``."""
+
+    url: Annotated[str, msgspec.Meta(description="Vault's address.")]
+    namespace: str = ""
+    token: Source | None = None
+    approle: AppRole | None = None
+    jwt: Jwt | None = None
+    kubernetes: Kubernetes | None = None
+    aws: Aws | None = None
+
+
+def connect(settings: Settings, outside: Outside) -> Vault:
+    """Return the connection; nothing is called before the first request. Raises ``UsageError``."""
+    return Vault(settings, outside)
+
+
+class Vault:
+    """One Vault, as one identity sees it. Logs in when it has to, and again once a token is refused."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        given = [name for name in _METHODS if getattr(settings, name) is not None]
+        if len(given) != 1:
+            called = outside.at or "The connection vault"
+            raise UsageError(f"{called}: give exactly one of {', '.join(_METHODS)}.")
+        self.clock = outside.clock
+        self._lock = threading.Lock()
+        self._token: Hidden | None = None
+        self._get_token, self._source = self._method(settings, outside)
+        space = {"X-Vault-Namespace": settings.namespace} if settings.namespace else {}
+        self.http = Http(
+            "Vault",
+            settings.url,
+            outside.clock,
+            headers=lambda: {"X-Vault-Request": "true", **space},
+            ca=settings.ca or None,
+            token=self._source,
+            patience=120,
+        )
+
+    def ask(self, ask: Ask) -> Answer:
+        """Send a request and return its good answer; raises the errors of ``twokey.errors`` for all others."""
+        answer = self.send(ask)
+        if not answer.good:
+            raise self.http.told(ask, answer)
+        return answer
+
+    def send(self, ask: Ask) -> Answer:
+        """Send a request with a token. Raises ``BadCredentials`` where the token itself is refused."""
+        answer = self.http.send(self._with_token(ask))
+        if answer.status != 403 or self._is_good():
+            return answer
+        with self._lock:
+            self._token = None
+        answer = self.http.send(self._with_token(ask))
+        if answer.status == 403 and not self._is_good():
+            raise BadCredentials(
+                "Vault does not accept the token: it is unknown or has expired.",
+                state="Nothing was written there." if ask.effect else "",
+                remedy=f"Give it {self._source}.",
+            )
+        return answer
+
+    def lacking(self, path: str, capabilities: list[str]) -> AccessDenied:
+        """Return the error for capabilities that the token does not have."""
+        return AccessDenied(
+            f"{' and '.join(capabilities)}",
+            path,
+            remedy="Add them to the policy of the identity that twokey has there.",
+        )
+
+    def _is_good(self) -> bool:
+        """Say whether the token itself is accepted: Vault answers 403 for a bad token and for a missing right."""
+        ask = Ask("GET", "/v1/auth/token/lookup-self", "look the token up", effect=False, secret=True)
+        return self.http.send(self._with_token(ask)).good
+
+    def _with_token(self, ask: Ask) -> Ask:
+        with self._lock:
+            if self._token is None:
+                self._token = self._get_token()
+            return replace(ask, headers={**ask.headers, "X-Vault-Token": self._token})
+
+    def _method(self, settings: Settings, outside: Outside) -> tuple[Callable[[], Hidden], str]:
+        if settings.token is not None:
+            return _read_again(outside.secret(settings.token)), f"a valid token (in {settings.token})"
+        if settings.approle is not None:
+            role = settings.approle
+            secret_id = outside.secret(role.secret_id, "approle.secret_id")
+            return (
+                lambda: self._login(role.mount, {"role_id": role.role_id, "secret_id": secret_id.value()}),
+                f"a valid secret id (in {role.secret_id}) of the AppRole",
+            )
+        if settings.aws is not None:
+            aws = settings.aws
+            return lambda: self._login(
+                aws.mount, {"role": aws.role, **outside.sign_identity(aws.server_id)}
+            ), "an AWS role"
+        jwt = settings.jwt or settings.kubernetes
+        assert jwt is not None
+        secret = outside.secret(jwt.jwt, "jwt")
+        return (
+            lambda: self._login(jwt.mount, {"role": jwt.role, "jwt": _read_again(secret)()}),
+            f"a valid JWT (in {jwt.jwt}) for the role {jwt.role}",
+        )
+
+    def _login(self, mount: str, body: dict[str, str]) -> Hidden:
+        ask = Ask("POST", f"/v1/auth/{mount}/login", f"log in at {mount}", body=body, effect=False, secret=True)
+        answer = self.http.send(ask)
+        if answer.status in {400, 403}:
+            raise BadCredentials(
+                f"Vault refuses the login at auth/{mount} ({answer.status}).",
+                state="Nothing was written there.",
+                remedy=f"Give it {self._source}, and check the role.",
+            )
+        if not answer.good:
+            raise self.http.told(ask, answer)
+        return Hidden(answer.json()["auth"]["client_token"])
+
+
+def _read_again(secret: Secret) -> Callable[[], Hidden]:
+    """Return a function that reads a secret, and reads it anew from the second time on."""
+    first = True
+
+    def read() -> Hidden:
+        nonlocal first
+        if not first:
+            secret.renew()
+        first = False
+        return secret.value()
+
+    return read

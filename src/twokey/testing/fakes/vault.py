@@ -1,0 +1,123 @@
+"""Vault's KV version 2 and logins: ``cas``, versions, soft deletes, policies by path, tokens that expire.
+
+Vault answers 403 both for a bad token and for a missing right, and 404 for what is not there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_DENIED = {"errors": ["1 error occurred:\n\t* permission denied\n\n"]}
+
+
+class Vault(FakeService):
+    """Vault with a KV version 2 mount ``secret``, the token ``root-token``, and roles of every auth method."""
+
+    not_found: ClassVar[Any] = {"errors": []}
+
+    def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
+        super().__init__(**({"monotonic": monotonic} if monotonic else {}))
+        self.tokens = {"root-token"}
+        self.logins: dict[str, Callable[[dict[str, Any]], bool]] = {
+            "approle": lambda said: (said.get("role_id"), said.get("secret_id")) == ("twokey", "the-secret-id"),
+            "jwt": lambda said: (said.get("role"), said.get("jwt")) == ("twokey", "ey.jwt"),
+            "kubernetes": lambda said: (said.get("role"), said.get("jwt")) == ("twokey", "ey.pod"),
+            "aws": _is_signed,
+        }
+        self.entries: dict[str, list[dict[str, str] | None]] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.denied: set[str] = set()
+        self.mounted = True
+
+    def data(self, path: str) -> dict[str, str] | None:
+        """Return what the latest version of a secret holds."""
+        versions = self.entries.get(path, [])
+        return versions[-1] if versions else None
+
+    def authorise(self, request: Request) -> None:
+        """Check the token, then whether the policy denies the path."""
+        if request.path.endswith("/login"):
+            return
+        if request.headers.get("X-Vault-Token") not in self.tokens:
+            raise Refusal(403, {"errors": ["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]})
+        writes = request.method != "GET" and "/sys/" not in request.path
+        if writes and any(part in request.path for part in self.denied):
+            raise Refusal(403, _DENIED)
+
+    @route("POST", r"/v1/auth/([^/]+)/login")
+    def login(self, request: Request, mount: str) -> Reply:
+        """Answer a login of any method."""
+        accepts = self.logins.get(mount)
+        if accepts is None or not accepts(request.json() or {}):
+            raise Refusal(400, {"errors": ["invalid role or secret ID"]})
+        token = f"hvs.{self.tick()}"
+        self.tokens.add(token)
+        return Reply(200, {"auth": {"client_token": token, "lease_duration": 3600}})
+
+    @route("GET", r"/v1/auth/token/lookup-self")
+    def lookup(self, _request: Request) -> Reply:
+        """Answer ``Lookup a token (self)``."""
+        return Reply(200, {"data": {"policies": ["twokey"]}})
+
+    @route("POST", r"/v1/sys/capabilities-self")
+    def capabilities(self, request: Request) -> Reply:
+        """Answer ``Query token capabilities``."""
+        able = {
+            path: ["read"] if any(part in path for part in self.denied) else ["create", "read", "update"]
+            for path in (request.json() or {})["paths"]
+        }
+        if not self.mounted:
+            able = {path: ["deny"] for path in able}
+        return Reply(200, {**able, "data": able})
+
+    @route("GET", r"/v1/secret/data/(.+)")
+    def read(self, _request: Request, path: str) -> Reply:
+        """Answer ``Read secret version``."""
+        self._mount()
+        versions = self.entries.get(path, [])
+        if not versions:
+            raise Refusal(404, {"errors": []})
+        body = {"data": {"data": versions[-1], "metadata": {"version": len(versions)}}}
+        return Reply(200 if versions[-1] is not None else 404, body)
+
+    @route("POST", r"/v1/secret/data/(.+)")
+    def write(self, request: Request, path: str) -> Reply:
+        """Answer ``Create/update secret``."""
+        self._mount()
+        said = request.json() or {}
+        versions = self.entries.setdefault(path, [])
+        cas = said.get("options", {}).get("cas")
+        if cas is not None and cas != len(versions):
+            raise Refusal(400, {"errors": ["check-and-set parameter did not match the current version"]})
+        if not isinstance(said.get("data"), dict):
+            raise Refusal(400, {"errors": ["no data provided"]})
+        versions.append(said["data"])
+        return Reply(200, {"data": {"version": len(versions)}})
+
+    @route("PATCH", r"/v1/secret/metadata/(.+)")
+    def describe(self, request: Request, path: str) -> Reply:
+        """Answer ``Patch metadata``."""
+        self.metadata.setdefault(path, {}).update((request.json() or {})["custom_metadata"])
+        return Reply(204)
+
+    def _mount(self) -> None:
+        if not self.mounted:
+            raise Refusal(404, {"errors": ["no handler for route 'secret/data/x'. route entry not found."]})
+
+
+def _is_signed(said: dict[str, Any]) -> bool:
+    """Say whether this is a signed GetCallerIdentity for the right server; STS itself is not asked."""
+    if said.get("role") != "twokey" or said.get("iam_http_request_method") != "POST":
+        return False
+    headers = json.loads(base64.b64decode(said["iam_request_headers"]))
+    signed = headers.get("Authorization", [""])[0]
+    body = base64.b64decode(said["iam_request_body"]).decode()
+    server = headers.get("X-Vault-AWS-IAM-Server-ID", [""])[0]
+    return "Action=GetCallerIdentity" in body and server == "vault.example" and "x-vault-aws-iam-server-id" in signed

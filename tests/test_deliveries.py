@@ -1,0 +1,386 @@
+"""Deliveries to many places: what stops them, what does not, what is journaled, on virtual time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from threading import Event
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from simulation.play import virtual_leases
+from simulation.states import ago
+from simulation.world import START, USER, Clock, Iam, Key, Killed, Place, Sts, World
+from twokey import events, rotate, waiting
+from twokey.actions import Outcome
+from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError, Throttled
+from twokey.ledger import WRITE_LIMIT
+from twokey.model import Journal
+from twokey.policy import Policy, Verification
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.destinations.base import Receipt
+    from twokey.model import Credential
+    from twokey.results import Result
+
+POLICY = Policy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
+TEN = tuple(f"ci:{number}" for number in range(10))
+
+
+@dataclass
+class Delivering:
+    """A settled user, and places that cannot tell what they hold."""
+
+    world: World
+    before: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What happens in a place right before it is written."""
+    stop: Event = field(default_factory=Event)
+    reached: list[str] = field(default_factory=list)
+    told: list[events.Event] = field(default_factory=list)
+    runs: int = 0
+
+    def run(self) -> Result | None:
+        """Run twokey as a process of its own; None where it was killed."""
+        self.runs += 1
+        self.reached.clear()
+        run, world = f"run {self.runs}", self.world
+        edge: Any = Iam(world, run)
+        outside = rotate.World(
+            iam=edge,
+            sts=Sts(world),
+            clock=Clock(world),
+            store=Place(world, run, "store"),
+            destinations=tuple(Watched(self, run, name) for name in world.places if name != "store"),
+            run=run,
+            listener=self.told.append,
+            stop=self.stop,
+        )
+        with virtual_leases(world):
+            try:
+                return rotate.rotate(USER, POLICY, outside)
+            except Killed:
+                world.dead.add(run)
+                return None
+
+    def rotated(self) -> Result:
+        """Run twokey to an end."""
+        result = self.run()
+        assert result
+        return result
+
+    @property
+    def journal(self) -> Journal:
+        """What the journal says now."""
+        return Journal.decode(self.world.journal)
+
+    def holding(self, key_id: str) -> list[str]:
+        """Name the places that hold a whole pair of this key."""
+        return [name for name in TEN if self.world.places[name] == key_id and not self.world.torn(name)]
+
+
+class Watched(Place):
+    """A place that tells the test when it is delivered to."""
+
+    def __init__(self, test: Delivering, run: str, name: str) -> None:
+        super().__init__(test.world, run, name)
+        self._test = test
+
+    def deliver(self, credential: Credential) -> Receipt:
+        self._test.reached.append(self.name)
+        self._test.before.get(self.name, lambda: None)()
+        return super().deliver(credential)
+
+
+def raising(error: Exception | BaseException) -> Callable[[], None]:
+    """Return something that raises this error."""
+
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+@pytest.fixture
+def given() -> Delivering:
+    """A user whose rotation is due, with ten pipelines that hold CURRENT and take two writes each."""
+    journal = Journal(epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(16))
+    world = World(keys={"K1": Key("K1", ago(31)), "K2": Key("K2", ago(16))}, places={"store": "K2"})
+    test = Delivering(world)
+    for name in TEN:
+        world.places[name] = world.secrets_at[name] = "K2"
+        world.telling[name] = False
+        world.stamps[name] = 1
+    world.journal = replace_journal(journal)
+    return test
+
+
+def replace_journal(journal: Journal) -> str:
+    """Return the journal with every place given CURRENT when it was committed."""
+    import msgspec
+
+    from twokey.model import Delivery
+
+    given = {name: Delivery("K2", ago(16), "1") for name in TEN}
+    return msgspec.structs.replace(journal, delivered=given).encode()
+
+
+class TestAPlaceThatFails:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            BadCredentials("The token has expired."),
+            AccessDenied("secrets:write", "acme/site", remedy="Give the token that right."),
+            NotFound("The project acme/site is gone."),
+            Throttled("Slow down."),
+            Conflict("Somebody else wrote it."),
+            Ambiguous("No answer."),
+        ],
+        ids=lambda error: type(error).__name__,
+    )
+    def test_stops_no_other_and_is_reported_under_its_own_name(self, given: Delivering, error: ServiceError) -> None:
+        given.before["ci:4"] = raising(error)
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.DELIVERY_FAILED)
+        assert given.reached == list(TEN)
+        assert given.holding("N1") == [name for name in TEN if name != "ci:4"]
+        assert {one.destination for one in result.destinations if one.outcome == "failed"} == {"ci:4"}
+        assert f"1 of 10 destinations could not be given N1: ci:4: {error.message}" in result.message
+        assert (result.current, result.last) == ("N1", "K2")
+
+    def test_leaves_both_keys_valid_and_is_resumed_without_a_new_key(self, given: Delivering) -> None:
+        given.before["ci:4"] = raising(NotFound("The project is gone."))
+        given.rotated()
+        again = given.rotated()
+        assert again.outcome is Outcome.FAILED
+        assert given.reached == ["ci:4"]
+        assert {key.id for key in given.world.keys.values() if key.active} == {"K2", "N1"}
+        del given.before["ci:4"]
+        result = given.rotated()
+        assert (result.outcome, result.current) == (Outcome.COMPLETED, "N1")
+        assert given.holding("N1") == list(TEN)
+        assert given.world.made == 1
+        assert given.rotated().outcome is Outcome.NOT_DUE
+
+    def test_is_not_written_when_only_another_one_has_to_be(self, given: Delivering) -> None:
+        given.before["ci:4"] = raising(NotFound("The project is gone."))
+        given.rotated()
+        del given.before["ci:4"]
+        result = given.rotated()
+        assert given.reached == ["ci:4"]
+        assert [(one.destination, one.outcome) for one in result.destinations] == [
+            ("store", "held"),
+            *((name, "delivered" if name == "ci:4" else "held") for name in TEN),
+        ]
+
+    def test_in_the_preflight_is_named_as_what_refused(self, given: Delivering, monkeypatch: Any) -> None:
+        def preflight(place: Place) -> None:
+            if place.name == "ci:4":
+                raise BadCredentials("The token has expired.", remedy="Make another one.")
+
+        monkeypatch.setattr(Place, "preflight", preflight)
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert result.message == "ci:4: The token has expired. Nothing was changed. Make another one."
+
+
+class TestATornPair:
+    def test_is_journaled_before_the_first_of_its_writes(self, given: Delivering) -> None:
+        noted: list[tuple[str, ...]] = []
+        given.before["ci:0"] = lambda: noted.append(given.journal.delivering)
+        given.rotated()
+        assert noted == [TEN]
+        assert not given.journal.delivering
+
+    def test_is_delivered_again_by_the_next_run(self, given: Delivering) -> None:
+        tear = next(number for number, what in enumerate(effects(given)) if what == "deliver to ci:3 N1")
+        given.world.faults = {tear: "killed after"}
+        assert given.run() is None
+        assert given.world.torn("ci:3")
+        assert "ci:3" in given.journal.delivering
+        given.world.faults = {}
+        assert given.rotated().outcome is Outcome.COMPLETED
+        assert given.holding("N1") == list(TEN)
+        assert given.journal.delivering == ()
+
+    def test_stays_in_the_journal_where_its_second_write_failed(self, given: Delivering) -> None:
+        second = next(number for number, what in enumerate(effects(given)) if what == "deliver to ci:3, secret N1")
+        given.world.faults = {second: "refused"}
+        assert given.rotated().outcome is Outcome.FAILED
+        assert set(given.journal.delivering) == {"ci:3"}
+        given.rotated()
+        assert given.holding("N1") == list(TEN)
+        assert not given.journal.delivering
+
+    def test_of_a_place_that_is_readable_is_repaired_although_it_shows_current(self, given: Delivering) -> None:
+        given.world.telling["ci:3"] = True
+        second = next(number for number, what in enumerate(effects(given)) if what == "deliver to ci:3, secret N1")
+        given.world.faults = {second: "refused"}
+        given.rotated()
+        assert given.world.places["ci:3"] == "N1"
+        given.rotated()
+        assert given.holding("N1") == list(TEN)
+
+    def test_of_a_place_that_takes_one_write_cannot_be_and_is_not_noted(self, given: Delivering) -> None:
+        given.world.secrets_at.clear()
+        noted: list[tuple[str, ...]] = []
+        given.before["ci:0"] = lambda: noted.append(given.journal.delivering)
+        given.rotated()
+        assert not any(noted)
+
+    def test_is_noted_together_with_what_the_places_may_hold_until_then(self, given: Delivering) -> None:
+        given.rotated()
+        import msgspec
+
+        given.world.journal = msgspec.structs.replace(given.journal, delivered={}).encode()
+        given.told.clear()
+        given.before["ci:0"] = raising(Killed())
+        assert given.run() is None
+        assert given.journal.delivering == TEN
+        assert {one.key for one in given.journal.delivered.values()} == {"K2"}
+        assert len([one for one in given.told if one.step == "note" and one.phase == "done"]) == 1
+
+
+def effects(given: Delivering) -> list[str]:
+    """Play the same without a fault in a world of its own; return its effects."""
+    from simulation.world import copy_of
+
+    test = replace(given, world=copy_of(given.world, recording=True), told=[], reached=[], runs=given.runs)
+    test.run()
+    return [step.what for step in test.world.steps]
+
+
+class TestALongDelivery:
+    def test_keeps_its_lease_while_places_wait_for_their_service(self, given: Delivering) -> None:
+        given.world.waits = dict.fromkeys(TEN, 400.0)
+        assert given.rotated().outcome is Outcome.ROTATED
+        assert given.world.now - START > timedelta(seconds=4000)
+
+    def test_is_written_down_every_half_minute(self, given: Delivering) -> None:
+        given.world.waits = dict.fromkeys(TEN, 7.0)
+        given.before["ci:9"] = raising(Killed())
+        assert given.run() is None
+        written = [name for name, one in given.journal.delivered.items() if one.key == "N1"]
+        assert written == list(TEN[:5])
+        assert given.journal.delivering == TEN[5:]
+
+    def test_that_is_killed_leaves_the_rest_to_the_next_run_and_what_was_written_a_moment_ago(
+        self, given: Delivering
+    ) -> None:
+        given.world.waits = dict.fromkeys(TEN, 40.0)
+        given.before["ci:8"] = raising(Killed())
+        assert given.run() is None
+        given.before.clear()
+        assert given.rotated().outcome is Outcome.COMPLETED
+        assert given.reached == ["ci:7", "ci:8", "ci:9"]
+        assert given.holding("N1") == list(TEN)
+
+    def test_writes_down_what_was_delivered_whenever_the_lease_is_renewed(self, given: Delivering) -> None:
+        """A guard that renews the lease anyway takes the news along, half a minute or not."""
+
+        def sleep() -> None:
+            given.world.now += timedelta(seconds=175 - WRITE_LIMIT + 1)
+
+        given.before = {"ci:0": sleep, "ci:1": raising(Killed())}
+        assert given.run() is None
+        assert given.journal.delivered["ci:0"].key == "N1"
+
+    def test_that_loses_its_lease_ends_and_does_not_call_it_the_places_failure(self, given: Delivering) -> None:
+        def overtaken() -> None:
+            given.world.now += timedelta(seconds=400)
+            waiting.pause(Clock(given.world), 1)
+
+        given.before["ci:2"] = overtaken
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        assert given.reached == ["ci:0", "ci:1", "ci:2"]
+        assert [one.outcome for one in result.destinations] == ["delivered"] * 3
+
+    def test_that_loses_its_lease_ends_also_where_the_place_makes_another_error_of_it(self, given: Delivering) -> None:
+        def overtaken() -> None:
+            given.world.now += timedelta(seconds=400)
+            try:
+                waiting.pause(Clock(given.world), 1)
+            except Conflict:
+                raise Ambiguous("Something came between.") from None
+
+        given.before["ci:2"] = overtaken
+        result = given.rotated()
+        assert result.reason is Reason.LEASE_LOST
+        assert given.reached == ["ci:0", "ci:1", "ci:2"]
+
+
+class TestARunThatIsStopped:
+    def test_ends_its_waiting_begins_no_further_place_and_journals_what_was_done(self, given: Delivering) -> None:
+        given.world.waits = dict.fromkeys(TEN, 60.0)
+        given.before["ci:6"] = given.stop.set
+        began = given.world.now
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.STOPPED)
+        assert "The run was stopped: 4 of 10 destinations were not given N1." in result.message
+        assert "without creating another key" in result.message
+        assert given.reached == list(TEN[:7])
+        assert given.world.now - began < timedelta(seconds=400)
+        assert [one.outcome for one in result.destinations] == ["delivered"] * 7 + ["failed"] * 4
+        assert given.journal.lease is None
+        given.before.clear()
+        given.stop.clear()
+        assert given.rotated().outcome is Outcome.COMPLETED
+        assert given.reached == list(TEN[6:])
+        assert given.holding("N1") == list(TEN)
+
+    def test_goes_on_where_nothing_has_to_be_waited_for(self, given: Delivering) -> None:
+        given.before["ci:2"] = given.stop.set
+        assert given.rotated().outcome is Outcome.ROTATED
+        assert given.holding("N1") == list(TEN)
+
+
+class TestGrace:
+    def test_begins_anew_where_a_place_may_have_held_last(self, given: Delivering) -> None:
+        given.rotated()
+        given.world.now += timedelta(days=3)
+        given.world.stamps["ci:4"] += 1  # somebody has written there by hand
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert given.journal.delivered["ci:4"].at > given.world.now - timedelta(seconds=5)
+
+    def test_stays_where_it_is_for_places_that_nobody_had_to_write(self, given: Delivering) -> None:
+        given.rotated()
+        at = given.journal.delivered["ci:5"].at
+        given.world.now += timedelta(days=3)
+        given.world.stamps["ci:4"] += 1
+        given.rotated()
+        assert given.journal.delivered["ci:5"].at == at
+
+
+class TestAJournalThatIsTooShortForAllPlaces:
+    def test_is_found_out_before_the_first_of_them_is_written(self, given: Delivering, monkeypatch: Any) -> None:
+        given.rotated()
+        given.world.stamps["ci:4"] += 1
+
+        def room_for(_place: Place, journal: Journal) -> None:
+            if len(journal.encode()) > 500:
+                raise Rejected("The journal would be too long.")
+
+        monkeypatch.setattr(Place, "room_for", room_for)
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert given.reached == []
+
+    def test_room_is_kept_for_what_will_be_written(self, given: Delivering, monkeypatch: Any) -> None:
+        foreseen: list[int] = []
+        monkeypatch.setattr(Place, "room_for", lambda _place, journal: foreseen.append(len(journal.encode())))
+        lengths: list[int] = []
+        save = Place.save_journal
+
+        def measured(place: Place, journal: Journal, revision: object) -> object:
+            lengths.append(len(journal.encode()))
+            return save(place, journal, revision)
+
+        monkeypatch.setattr(Place, "save_journal", measured)
+        given.world.waits = dict.fromkeys(TEN, 40.0)
+        given.rotated()
+        assert max(lengths) <= foreseen[0]
