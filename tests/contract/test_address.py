@@ -31,7 +31,7 @@ def test_braces_that_are_no_fields_are_escaped_and_fields_are_not() -> None:
 
 
 def test_a_word_in_braces_is_always_meant_as_a_field() -> None:
-    with pytest.raises(UsageError, match="there is no field {AccessKeyId}"):
+    with pytest.raises(UsageError, match=r"there is no field \{AccessKeyId\}"):
         take_apart(with_options("x:y", {"template": "{AccessKeyId}"}))
 
 
