@@ -434,6 +434,16 @@ class TestTraps:
             assert NEIGHBOUR not in str(raised.value)
         assert file.read_text() == broken
 
+    def test_a_part_that_readers_would_not_find_again_is_not_written(self, path: Path, services: Services) -> None:
+        """A lone carriage return ends a line for some readers only."""
+        destination = open_destination(f"dotenv:{path}?id=ID&secret=SECRET", services)
+        path.parent.mkdir()
+        path.write_bytes(b"SECRET=\r")
+        for act in refusals(destination):
+            with pytest.raises(Rejected, match="so that all its readers would find the key"):
+                act()
+        assert path.read_bytes() == b"SECRET=\r"
+
     def test_a_name_that_leads_elsewhere_is_refused(self, kind: Any) -> None:
         for rest in ("../keys", "~/keys", "out/", "/srv/../keys"):
             with pytest.raises(UsageError):

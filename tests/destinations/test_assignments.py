@@ -49,10 +49,17 @@ def test_the_two_lines_change_or_are_added_and_all_else_stays(before: str, after
     assert edited(after) == after
 
 
-@pytest.mark.parametrize("text", ["A='open\n", 'ID=1\nA="open\n', "ID='\n"])
-def test_a_quote_that_is_not_closed_is_refused(text: str) -> None:
-    with pytest.raises(Rejected, match="a quote that is not closed"):
+@pytest.mark.parametrize(
+    "text", ["A='open\n", 'ID=1\nA="open\n', "ID='\n", "A=it's\n", "A=1\\\nB=2\n", "echo 'x\n", "x \\\n"]
+)
+def test_a_line_that_goes_on_for_some_readers_only_is_refused(text: str) -> None:
+    with pytest.raises(Rejected, match="has a quote that is not closed, or ends with a backslash"):
         edited(text)
+
+
+@pytest.mark.parametrize("text", ["# it's\n", "A=1 # it's\n", "A='it\"s'\n", 'A="it\'s \\" one"\n', "A='x'y'z'\n"])
+def test_quotes_that_mean_the_same_to_all_are_no_obstacle(text: str) -> None:
+    assert edited(text).startswith(text)
 
 
 def test_a_value_that_readers_read_differently_is_unknown() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 import re
 import shlex
 import subprocess
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +45,15 @@ def form(kind: str = "pair", /, *, names: Names = ENVIRONMENT, **options: str) -
 def made(options: dict[str, str], names: Names = ENVIRONMENT) -> Form:
     options = {option.replace("extra_", "extra.", 1): value for option, value in options.items()}
     return form_of({**NEEDED.get(options["format"], {}), **options}, default="pair", names=names)
+
+
+def signing_keys(region: str) -> list[str]:
+    """Return what lies between secret and SMTP password, as a variable of bytes would show it."""
+    key, shown = f"AWS4{SECRET}".encode(), []
+    for step in ("11111111", region, "ses", "aws4_request"):
+        key = hmac.digest(key, step.encode(), "sha256")
+        shown.append(repr(key)[2:-1])
+    return shown
 
 
 def refusal(kind: str = "pair", /, **options: str) -> str:
@@ -99,7 +110,7 @@ class TestEveryFormat:
     @pytest.mark.parametrize("name", FORMATS)
     def test_keeps_the_secret_out_of_what_a_crash_would_show(self, name: str) -> None:
         subject = form(name) if name == "template" else form(name, extra_other="x")
-        with watched(SECRET, smtp.password(KEY, "eu-central-1")):
+        with watched(SECRET, smtp.password(KEY, "eu-central-1"), *signing_keys("eu-central-1")):
             subject.values(KEY)
             text = subject.text(KEY)
             subject.holding_text(text)
@@ -371,6 +382,10 @@ class TestNames:
     def test_say_what_a_place_takes(self, name: str, said: str) -> None:
         with pytest.raises(UsageError, match=re.escape(said)):
             self.RULES.check(name)
+
+    def test_keep_what_a_place_has_taken_whatever_the_case(self) -> None:
+        with pytest.raises(UsageError, match="are taken"):
+            replace(ENVIRONMENT, forbidden=("GITHUB_",)).check("github_key")
 
     @pytest.mark.parametrize("name", ["1A", "A-B", "A B", "", "É", "A=B"])
     def test_of_the_environment_are_those_of_posix(self, name: str) -> None:

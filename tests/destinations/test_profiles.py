@@ -101,6 +101,7 @@ class TestWriting:
         [
             (f"[ci]\n{OLD}[b]\n[ci]\nregion = x\n", "is there more than once"),
             (f"[ ci ]\n{OLD}", "spaces between the brackets"),
+            (f"[b]\nx = y\r[ci]\n{OLD}", "carriage return"),
             (f"[ci]\n  {OLD}", "indented that should not be"),
             (f"[ci]\nx = y\n  [b]\n{OLD}", "indented that should not be"),
         ],
@@ -149,6 +150,7 @@ LINES = st.sampled_from(
         "; comment",
         "  # indented comment",
         "region = eu-west-1",
+        "region = x\raws_access_key_id = y",
         "output=json",
         "s3 =",
         "  max_queue_size = 5",

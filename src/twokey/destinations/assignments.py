@@ -42,12 +42,16 @@ _NOT_IN_DOUBLE = re.compile(r'["`$]')
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An assignment in four parts, or with ``name`` empty anything else, in ``head``. Together they are the text."""
+    """An assignment in four parts, or with ``name`` empty anything else, in ``head``. Together they are the text.
+
+    ``loose``: to ``sh`` it goes on in the next line, to dotenv libraries it does not.
+    """
 
     head: Hidden
     name: str = ""
     body: Hidden = _NOTHING
     tail: Hidden = _NOTHING
+    loose: bool = False
 
     @property
     def text(self) -> Hidden:
@@ -94,13 +98,14 @@ def values(lines: Sequence[Statement], names: Iterable[str]) -> dict[str, Hidden
 def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
     """Return the text with these values, and all else as it was; what is not assigned yet is added at the end.
 
-    Raises ``Rejected`` where readers would not agree on where a value ends.
+    Raises ``Rejected`` where readers would not agree on where a line ends.
     """
     lines = statements(text)
-    for line in lines:
-        if line.body[:1] in _QUOTES and line.body.count(line.body[:1]) == 1:
+    for number, line in enumerate(lines, start=1):
+        if line.loose:
             raise Rejected(
-                f"The value of {line.name} begins with a quote that is not closed.",
+                f"Assignment or line {number} of the file{f' ({line.name})' if line.name else ''} has a quote that is "
+                "not closed, or ends with a backslash.",
                 state="Nothing was written.",
                 remedy="Close it in the file, and run again.",
             )
@@ -140,7 +145,8 @@ def quoted(name: str, value: Hidden) -> Hidden:
 
 def _statement(text: Hidden, regs: tuple[tuple[int, int], ...]) -> Statement:
     if regs[_HEAD][0] < 0:
-        return Statement(text[slice(*regs[0])])
+        line = text[slice(*regs[0])]
+        return Statement(line, loose=not line.lstrip().startswith("#") and _goes_on(Hidden(line.rstrip("\r\n"))))
     head, name = text[slice(*regs[_HEAD])], str(text[slice(*regs[_NAME])])
     if regs[_QUOTED][0] >= 0:
         return Statement(head, name, text[slice(*regs[_QUOTED])], text[slice(*regs[_TAIL])])
@@ -148,4 +154,9 @@ def _statement(text: Hidden, regs: tuple[tuple[int, int], ...]) -> Statement:
     bare = text[slice(*regs[_BARE])]
     comment = _COMMENT.search(bare)
     value = Hidden(bare[: comment.start() if comment else len(bare)].rstrip(" \t"))
-    return Statement(head, name, value, text[start + len(value) : end])
+    return Statement(head, name, value, text[start + len(value) : end], loose=_goes_on(value))
+
+
+def _goes_on(value: Hidden) -> bool:
+    """Say whether ``sh`` reads the next line as a part of this: for a backslash, or a quote without its partner."""
+    return value.endswith("\\") or any(value.count(quote) % 2 for quote in _QUOTES)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ID, SECRET, TOKEN = "aws_access_key_id", "aws_secret_access_key", "aws_session_token"
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _VALUE = re.compile(r"(?:(?![ \t][#;])[\x20-\x7e])*", re.ASCII)
+_LONE_RETURN = re.compile(r"\r(?!\n)")
 _SPACE = (" ", "\t")
 _COMMENTS = (" #", "\t#", " ;", "\t;")
 
@@ -68,7 +69,9 @@ class Profile:
         begin = ours[0] if ours else len(lines)
         end = min((number for number in headers if number > begin), default=len(lines))
         properties, trouble = _properties(lines, begin + 1, end)
-        if len(ours) > 1:
+        if _LONE_RETURN.search(text):
+            trouble = "the file has a carriage return in the middle of a line"
+        elif len(ours) > 1:
             trouble = f"the section [{name}] is there more than once"
         elif ours and _title(lines[begin]) != name:
             trouble = f"there are spaces between the brackets of [{name}]"
