@@ -102,7 +102,7 @@ class Rig:
         """Run a rotation that dies at a step; return whether it got there. A dead process gives nothing back."""
         self.kill_at = (step, phase)
         try:
-            with mock.patch.object(rotate, "_give_back"), _dead_processes_release_their_lease():
+            with mock.patch.object(rotate, "_give_back"), dead_processes_release_their_lease():
                 self.rotate(user, run, **asked)
         except Killed:
             return True
@@ -150,7 +150,7 @@ class Rig:
 
 
 @contextmanager
-def _dead_processes_release_their_lease() -> Iterator[None]:
+def dead_processes_release_their_lease() -> Iterator[None]:
     """Write leases of a process that is gone, as a killed one leaves behind."""
     from twokey import lease
 

@@ -2,130 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from simulation.play import virtual_leases
-from simulation.states import ago
-from simulation.world import START, USER, Clock, Iam, Key, Killed, Place, Sts, World
-from twokey import events, rotate, waiting
+from pipelines import TEN, Delivering, given, raising
+from simulation.world import START, Clock, Killed, Place
+from twokey import waiting
 from twokey.actions import Outcome
 from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError, Throttled
 from twokey.ledger import WRITE_LIMIT
-from twokey.model import Journal
-from twokey.policy import Policy, Verification
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from twokey.model import Journal
 
-    from twokey.destinations.base import Receipt
-    from twokey.model import Credential
-    from twokey.results import Result
-
-POLICY = Policy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
-TEN = tuple(f"ci:{number}" for number in range(10))
-
-
-@dataclass
-class Delivering:
-    """A settled user, and places that cannot tell what they hold."""
-
-    world: World
-    before: dict[str, Callable[[], None]] = field(default_factory=dict)
-    """What happens in a place right before it is written."""
-    stop: Event = field(default_factory=Event)
-    reached: list[str] = field(default_factory=list)
-    told: list[events.Event] = field(default_factory=list)
-    runs: int = 0
-
-    def run(self) -> Result | None:
-        """Run twokey as a process of its own; None where it was killed."""
-        self.runs += 1
-        self.reached.clear()
-        run, world = f"run {self.runs}", self.world
-        edge: Any = Iam(world, run)
-        outside = rotate.World(
-            iam=edge,
-            sts=Sts(world),
-            clock=Clock(world),
-            store=Place(world, run, "store"),
-            destinations=tuple(Watched(self, run, name) for name in world.places if name != "store"),
-            run=run,
-            listener=self.told.append,
-            stop=self.stop,
-        )
-        with virtual_leases(world):
-            try:
-                return rotate.rotate(USER, POLICY, outside)
-            except Killed:
-                world.dead.add(run)
-                return None
-
-    def rotated(self) -> Result:
-        """Run twokey to an end."""
-        result = self.run()
-        assert result
-        return result
-
-    @property
-    def journal(self) -> Journal:
-        """What the journal says now."""
-        return Journal.decode(self.world.journal)
-
-    def holding(self, key_id: str) -> list[str]:
-        """Name the places that hold a whole pair of this key."""
-        return [name for name in TEN if self.world.places[name] == key_id and not self.world.torn(name)]
-
-
-class Watched(Place):
-    """A place that tells the test when it is delivered to."""
-
-    def __init__(self, test: Delivering, run: str, name: str) -> None:
-        super().__init__(test.world, run, name)
-        self._test = test
-
-    def deliver(self, credential: Credential) -> Receipt:
-        self._test.reached.append(self.name)
-        self._test.before.get(self.name, lambda: None)()
-        return super().deliver(credential)
-
-
-def raising(error: Exception | BaseException) -> Callable[[], None]:
-    """Return something that raises this error."""
-
-    def fail() -> None:
-        raise error
-
-    return fail
-
-
-@pytest.fixture
-def given() -> Delivering:
-    """A user whose rotation is due, with ten pipelines that hold CURRENT and take two writes each."""
-    journal = Journal(epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(16))
-    world = World(keys={"K1": Key("K1", ago(31)), "K2": Key("K2", ago(16))}, places={"store": "K2"})
-    test = Delivering(world)
-    for name in TEN:
-        world.places[name] = world.secrets_at[name] = "K2"
-        world.telling[name] = False
-        world.stamps[name] = 1
-    world.journal = replace_journal(journal)
-    return test
-
-
-def replace_journal(journal: Journal) -> str:
-    """Return the journal with every place given CURRENT when it was committed."""
-    import msgspec
-
-    from twokey.model import Delivery
-
-    given = {name: Delivery("K2", ago(16), "1") for name in TEN}
-    return msgspec.structs.replace(journal, delivered=given).encode()
+__all__ = ["given"]
 
 
 class TestAPlaceThatFails:
@@ -196,7 +90,7 @@ class TestATornPair:
         assert not given.journal.delivering
 
     def test_is_delivered_again_by_the_next_run(self, given: Delivering) -> None:
-        tear = next(number for number, what in enumerate(effects(given)) if what == "deliver to ci:3 N1")
+        tear = next(number for number, what in enumerate(given.effects()) if what == "deliver to ci:3 N1")
         given.world.faults = {tear: "killed after"}
         assert given.run() is None
         assert given.world.torn("ci:3")
@@ -207,7 +101,7 @@ class TestATornPair:
         assert given.journal.delivering == ()
 
     def test_stays_in_the_journal_where_its_second_write_failed(self, given: Delivering) -> None:
-        second = next(number for number, what in enumerate(effects(given)) if what == "deliver to ci:3, secret N1")
+        second = next(number for number, what in enumerate(given.effects()) if what == "deliver to ci:3, secret N1")
         given.world.faults = {second: "refused"}
         assert given.rotated().outcome is Outcome.FAILED
         assert set(given.journal.delivering) == {"ci:3"}
@@ -217,7 +111,7 @@ class TestATornPair:
 
     def test_of_a_place_that_is_readable_is_repaired_although_it_shows_current(self, given: Delivering) -> None:
         given.world.telling["ci:3"] = True
-        second = next(number for number, what in enumerate(effects(given)) if what == "deliver to ci:3, secret N1")
+        second = next(number for number, what in enumerate(given.effects()) if what == "deliver to ci:3, secret N1")
         given.world.faults = {second: "refused"}
         given.rotated()
         assert given.world.places["ci:3"] == "N1"
@@ -233,8 +127,6 @@ class TestATornPair:
 
     def test_is_noted_together_with_what_the_places_may_hold_until_then(self, given: Delivering) -> None:
         given.rotated()
-        import msgspec
-
         given.world.journal = msgspec.structs.replace(given.journal, delivered={}).encode()
         given.told.clear()
         given.before["ci:0"] = raising(Killed())
@@ -242,15 +134,6 @@ class TestATornPair:
         assert given.journal.delivering == TEN
         assert {one.key for one in given.journal.delivered.values()} == {"K2"}
         assert len([one for one in given.told if one.step == "note" and one.phase == "done"]) == 1
-
-
-def effects(given: Delivering) -> list[str]:
-    """Play the same without a fault in a world of its own; return its effects."""
-    from simulation.world import copy_of
-
-    test = replace(given, world=copy_of(given.world, recording=True), told=[], reached=[], runs=given.runs)
-    test.run()
-    return [step.what for step in test.world.steps]
 
 
 class TestALongDelivery:

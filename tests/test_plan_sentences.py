@@ -360,9 +360,9 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "rolled back": (
         "refused (rolled_back)",
         (
-            "secretsmanager:machine-users/ci holds K1, but its journal says that CURRENT is K2: somebody "
-            "wrote the store by hand. Put K2 back into the store. Only if nothing uses K2 any more, run "
-            "again for this user with --retire K2."
+            "secretsmanager:machine-users/ci holds K1, but its journal says that CURRENT is K2: somebody wrot"
+            "e the store by hand. Put K2 back into the store. Only if nothing uses K2 any more, run twokey ro"
+            "tate for this user with --retire K2."
         ),
         [],
     ),
@@ -389,38 +389,38 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "two keys, store empty": (
         "refused (cannot_attribute)",
         (
-            "secretsmanager:machine-users/ci holds no key, and the user has 2: K1 (Active, last used 3h ago "
-            "for s3 in eu-central-1); K2 (Active, never used as far as IAM knows). Nobody can tell which is "
-            "in use. Put the one in use into the store, or name the one that may go: run again for this user"
-            " with --retire KEY_ID."
+            "secretsmanager:machine-users/ci holds no key, and the user has 2: K1 (Active, last used 3h ago f"
+            "or s3 in eu-central-1); K2 (Active, never used as far as IAM knows). Nobody can tell which is in"
+            " use. Put the one in use into the store (twokey adopt), or name the one that may go: run twokey "
+            "rotate for this user with --retire KEY_ID."
         ),
         [],
     ),
     "two keys, stored key gone": (
         "refused (cannot_attribute)",
         (
-            "secretsmanager:machine-users/ci holds the deleted key K0, and the user has 2: K1 (Active, last "
-            "used 3h ago for s3 in eu-central-1); K2 (Active, never used as far as IAM knows). Nobody can "
-            "tell which is in use. Put the one in use into the store, or name the one that may go: run again"
-            " for this user with --retire KEY_ID."
+            "secretsmanager:machine-users/ci holds the deleted key K0, and the user has 2: K1 (Active, last u"
+            "sed 3h ago for s3 in eu-central-1); K2 (Active, never used as far as IAM knows). Nobody can tell"
+            " which is in use. Put the one in use into the store (twokey adopt), or name the one that may go:"
+            " run twokey rotate for this user with --retire KEY_ID."
         ),
         [],
     ),
     "one foreign key": (
         "refused (foreign_key)",
         (
-            "Not twokey's: K9 (Inactive, last used 2d ago for s3 in eu-central-1). secretsmanager:machine-"
-            "users/ci holds K2 and the journal does not name it. Find out who uses it. If nobody does, run "
-            "again for this user with --retire K9."
+            "Not twokey's: K9 (Inactive, last used 2d ago for s3 in eu-central-1). secretsmanager:machine-use"
+            "rs/ci holds K2 and the journal does not name it. Find out who uses it. If nobody does, run twoke"
+            "y rotate for this user with --retire K9."
         ),
         [],
     ),
     "two foreign keys": (
         "refused (foreign_key)",
         (
-            "Not twokey's: K8 (Active, never used as far as IAM knows); K9 (Active, never used as far as IAM"
-            " knows). secretsmanager:machine-users/ci holds K2 and the journal does not name them. Find out "
-            "who uses them. If nobody does, run again for this user with --retire K8."
+            "Not twokey's: K8 (Active, never used as far as IAM knows); K9 (Active, never used as far as IAM "
+            "knows). secretsmanager:machine-users/ci holds K2 and the journal does not name them. Find out wh"
+            "o uses them. If nobody does, run twokey rotate for this user with --retire K8."
         ),
         [],
     ),
@@ -598,9 +598,9 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "rolled back, and a foreign key": (
         "refused (foreign_key)",
         (
-            "Not twokey's: K9 (Active, never used as far as IAM knows). secretsmanager:machine-users/ci "
-            "holds K1 and the journal does not name it. Find out who uses it. If nobody does, run again for "
-            "this user with --retire K2 --retire K9."
+            "Not twokey's: K9 (Active, never used as far as IAM knows). secretsmanager:machine-users/ci holds"
+            " K1 and the journal does not name it. Find out who uses it. If nobody does, run twokey rotate fo"
+            "r this user with --retire K2 --retire K9."
         ),
         [],
     ),

@@ -17,6 +17,9 @@ MODULES = {
 
 PURE = {
     "actions",
+    "adopt",
+    "adopt_words",
+    "delivering",
     "durations",
     "errors",
     "model",
@@ -44,6 +47,9 @@ ENGINE = {
     "fleet",
     "status",
     "documents",
+    "adoption",
+    "givers",
+    "takeover",
 }
 FORBIDDEN_TO_THE_PURE = {"os", "io", "pathlib", "socket", "subprocess", "time", "random", "urllib3", "botocore", "rich"}
 

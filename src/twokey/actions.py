@@ -102,7 +102,15 @@ class Commit:
         return f"commit; LAST is {self.last}" if self.last else "commit"
 
 
-Action = RemoveStray | Deactivate | Delete | Create | Resume | Deliver | Commit
+@dataclass(frozen=True, slots=True)
+class NoteDeliveries:
+    """Write into the journal what was delivered. Every key keeps its role, and what is open stays open."""
+
+    def __str__(self) -> str:
+        return "note the deliveries"
+
+
+Action = RemoveStray | Deactivate | Delete | Create | Resume | Deliver | Commit | NoteDeliveries
 
 
 @dataclass(frozen=True, slots=True)

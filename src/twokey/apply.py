@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, RemoveStray, Resume
+from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
 from twokey.deliveries import Deliveries
 from twokey.done import Delivered
 from twokey.errors import Ambiguous, Conflict, Failed, NotVerified, Refused, ServiceError
@@ -156,6 +156,8 @@ class Apply:
                 self._deliver(names, instead_of)
             case Commit(last, renew):
                 self._commit(last, renew=renew)
+            case NoteDeliveries():
+                self._deliveries.conclude()
 
     def _delete(self, key_id: str, step: str) -> None:
         self._ledger.guard()

@@ -100,6 +100,11 @@ class Deliveries:
                 self._deliver_to(self._places[name], credential)
         self._report(names, credential.access_key_id)
 
+    def conclude(self) -> None:
+        """Give the lease back, with what was delivered written down and everything else as it was."""
+        with self._teller.effect("note"):
+            self._ledger.release(**self._book())
+
     def _note(self, names: tuple[str, ...], instead_of: str, key_id: str) -> None:
         """Write down, before any place is written, what they may hold, and which of them may be torn from now on.
 

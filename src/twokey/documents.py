@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from twokey.actions import Outcome
+from twokey.adopt import Ending
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ResultEntry(msgspec.Struct):
 
 
 class ResultsDocument(msgspec.Struct):
-    """What ``twokey rotate --json`` prints."""
+    """What ``twokey rotate --json`` and ``twokey deliver --json`` print."""
 
     results: list[ResultEntry]
     summary: dict[str, int]
@@ -108,6 +109,41 @@ class StatusDocument(msgspec.Struct):
     users: list[StatusEntry]
 
 
+class HoldsEntry(msgspec.Struct):
+    """Which key one place holds: an id, or none because it is empty or because nobody can tell."""
+
+    place: str
+    holds: Literal["key", "empty", "cannot_tell"]
+    key: str | None
+    message: str | None
+
+
+class AdoptEntry(msgspec.Struct):
+    """How a takeover ended, or would end, for one machine user."""
+
+    account: str
+    user: str
+    path: str
+    store: str
+    outcome: Ending
+    reason: Reason
+    message: str
+    current: str | None
+    last: str | None
+    keys: list[KeyEntry]
+    places: list[HoldsEntry]
+    actions: list[str]
+    unknown: list[str]
+
+
+class AdoptDocument(msgspec.Struct):
+    """What ``twokey adopt --json`` prints. ``performed``: with ``--yes``; otherwise nothing was changed."""
+
+    performed: bool
+    results: list[AdoptEntry]
+    summary: dict[str, int]
+
+
 class FindingEntry(msgspec.Struct):
     """What is wrong with one line of an audit log."""
 
@@ -135,8 +171,10 @@ class AuditLogDocument(msgspec.Struct):
 
 DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
+    "deliver": ResultsDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
+    "adopt": AdoptDocument,
     "audit-log verify": AuditLogDocument,
 }
 

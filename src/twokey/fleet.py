@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from twokey.actions import Outcome
 from twokey.errors import Failed, NotFound, Stopped, TwokeyError, UsageError
@@ -21,15 +21,21 @@ if TYPE_CHECKING:
     from twokey.config import Selection
     from twokey.policy import Policy
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One user, its rules, and the URLs of its store and destinations."""
+    """One user, its rules, and the URLs of its store and destinations.
+
+    ``chosen``: those of its destinations that a delivery is meant for; None means all.
+    """
 
     user: MachineUser
     policy: Policy
     store: str
     deliver: tuple[str, ...]
+    chosen: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,34 @@ def select(
         )
     check_distinct(jobs)
     return Roster(tuple(jobs), tuple(missing))
+
+
+def pick(
+    roster: Roster, selections: Sequence[Selection], urls: Sequence[str], fill: Callable[[str, MachineUser], str]
+) -> Roster:
+    """Choose these destinations of each user; one that the configuration gives to nobody is added to every user's.
+
+    Users that have none of them are left out. Raises ``UsageError`` where two users would write the same place, and
+    ``Failed`` where nobody is left.
+    """
+    if not urls:
+        return roster
+    taken = {place for job in roster.jobs for place in (job.store, *job.deliver)}
+    taken |= {place for selection in selections for place in (selection.store, *selection.deliver)}
+    jobs = []
+    for job in roster.jobs:
+        meant = dict.fromkeys(fill(url, job.user) for url in urls)
+        chosen = tuple(place for place in meant if place in job.deliver or place not in taken)
+        if chosen:
+            jobs.append(replace(job, deliver=tuple(dict.fromkeys((*job.deliver, *chosen))), chosen=chosen))
+    if not jobs and not roster.failed:
+        raise Failed(
+            f"None of the selected users delivers to {', '.join(urls)}.",
+            state="Nothing was changed.",
+            remedy="Check the URL against twokey.yaml, and the names of the users.",
+        )
+    check_distinct(jobs)
+    return Roster(tuple(jobs), roster.failed)
 
 
 def _members(
@@ -142,7 +176,7 @@ def check_distinct(jobs: Sequence[Job]) -> None:
 
 
 def check_apart(places: Mapping[str, Sequence[tuple[str, frozenset[str]]]]) -> None:
-    """Raise ``UsageError`` if two users, or one twice, would write the same value: of each, the places and slots."""
+    """Raise ``UsageError`` if two users, or one twice, would write the same: each one's places and their slots."""
     seen: dict[str, tuple[str, str]] = {}
     for user, theirs in places.items():
         for place, slots in theirs:
@@ -170,19 +204,21 @@ def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
 
 def run(
     jobs: Sequence[Job],
-    work: Callable[[Job], Result],
+    work: Callable[[Job], T],
     concurrency: int,
-    progress: Callable[[Result], None] = lambda _: None,
+    progress: Callable[[T | Result], None] = lambda _: None,
     stop: Event | None = None,
-) -> list[Result]:
+) -> list[T | Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
+
+    A job that was not begun, or whose work raised, has a ``Result`` of ours in its place.
 
     An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way end; then ``Interrupted``
     is raised, with the results of all.
     """
     stop = stop or Event()
     with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
-        futures: list[Future[Result]] = []
+        futures: list[Future[T | Result]] = []
         try:
             futures += [pool.submit(_guarded, work, job, progress, stop) for job in jobs]
             return [future.result() for future in futures]
@@ -194,14 +230,15 @@ def run(
 class Interrupted(KeyboardInterrupt):
     """A person or a scheduler ended the run; ``results`` says what became of every user."""
 
-    def __init__(self, results: list[Result], signal: str) -> None:
+    def __init__(self, results: list[Any], signal: str) -> None:
         super().__init__(signal)
         self.results = results
 
 
-def _guarded(work: Callable[[Job], Result], job: Job, progress: Callable[[Result], None], stop: Event) -> Result:
+def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None], stop: Event) -> T | Result:
     if stop.is_set():
         return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
+    result: T | Result
     try:
         result = work(job)
     except TwokeyError as error:

@@ -143,13 +143,16 @@ def retire_held(case: Case) -> Plan | None:
     return None
 
 
-def unfinished(case: Case) -> Plan | None:
-    """Finish what an interrupted run began: its key is verified and in the store already."""
+def unfinished(case: Case, also: tuple[str, ...] = ()) -> Plan | None:
+    """Finish what an interrupted run began: its key is verified and in the store already.
+
+    It is delivered where that is not known to be done, and to the places that are named in ``also``.
+    """
     intent = case.journal.intent
     if intent is None or case.current is None or not case.current.active or case.held in intent.known:
         return None
     given = case.journal.delivered
-    left = tuple(name for name in case.seen.destinations if case.behind(name) or name not in given)
+    left = tuple(name for name in case.seen.destinations if case.behind(name) or name not in given or name in also)
     deliver = (Deliver(left),) if left else ()
     return case.conclude(
         Outcome.COMPLETED,
@@ -169,8 +172,8 @@ def rolled_back(case: Case) -> Plan | None:
     return case.refuse(
         Reason.ROLLED_BACK,
         f"{case.seen.store} holds {case.held}, but its journal says that CURRENT is {said}: somebody wrote the store "
-        f"by hand. Put {said} back into the store. Only if nothing uses {said} any more, run again for this user with "
-        f"{case.retiring(said)}.",
+        f"by hand. Put {said} back into the store. Only if nothing uses {said} any more, run twokey "
+        f"rotate for this user with {case.retiring(said)}.",
     )
 
 
@@ -191,7 +194,8 @@ def without_current(case: Case) -> Plan | None:
         Reason.CANNOT_ATTRIBUTE,
         f"{case.seen.store} holds {'the deleted key ' + case.held if case.held else 'no key'}, and the user has "
         f"{len(rest)}: {'; '.join(case.used(key) for key in rest)}. Nobody can tell which is in use. Put the one in "
-        "use into the store, or name the one that may go: run again for this user with --retire KEY_ID.",
+        "use into the store (twokey adopt), or name the one that may go: run twokey rotate for this user with "
+        "--retire KEY_ID.",
     )
 
 
@@ -211,8 +215,8 @@ def foreign(case: Case) -> Plan | None:
     return case.need(*case.foreign) or case.refuse(
         Reason.FOREIGN_KEY,
         f"Not twokey's: {'; '.join(case.used(key) for key in case.foreign)}. {case.seen.store} holds "
-        f"{case.held} and the journal does not name {it}. Find out who uses {it}. If nobody does, run again for this "
-        f"user with {case.retiring(one.id)}.",
+        f"{case.held} and the journal does not name {it}. Find out who uses {it}. If nobody does, run twokey "
+        f"rotate for this user with {case.retiring(one.id)}.",
     )
 
 

@@ -29,11 +29,15 @@ class Reason(StrEnum):
     BEHIND = "behind", "A destination does not hold CURRENT."
     RETIRE_ASKED = "retire_asked", "A person said that this key may go."
     STILL_THERE = "still_there", "A key that was deleted before is still listed; it is deleted again."
+    DELIVERY_ASKED = "delivery_asked", "A person asked for this delivery."
     SOAK = "soak", "A key is made Inactive for the soak before it is deleted."
+    BY_HAND = "by_hand", "The user was managed by hand until now; the journal takes over."
 
     # why nothing is done
     NOT_DUE = "not_due", "CURRENT is younger than one period."
+    HELD = "held", "Every destination that is meant holds CURRENT already."
     SOAKING = "soaking", "A key is Inactive and its soak is not over."
+    MANAGED = "managed", "The journal names CURRENT, and the store holds it."
 
     # why it is refused
     GRACE = "grace", "LAST may still be in use by jobs in flight: its grace is not over."
@@ -41,6 +45,10 @@ class Reason(StrEnum):
     LAST_HELD = "last_held", "A destination holds LAST, and there is no working CURRENT to replace it."
     FOREIGN_KEY = "foreign_key", "There is a key that twokey did not make and the journal does not name."
     CANNOT_ATTRIBUTE = "cannot_attribute", "Nobody can tell which key is in use."
+    PLACES_DIFFER = "places_differ", "Two places hold different keys, and nobody can tell which should be CURRENT."
+    NOT_LISTED = "not_listed", "The key that was found is no key of this user."
+    INACTIVE = "inactive", "The key that was found is Inactive."
+    UNVERIFIED = "unverified", "The credential that was found does not authenticate as this user."
     ROLLED_BACK = "rolled_back", "The store holds another key than the journal calls CURRENT."
     RETIRE_HELD = "retire_held", "The key to retire is held by a destination."
     RETIRE_UNKNOWN = "retire_unknown", "The key to retire is not among the user's keys."

@@ -31,7 +31,7 @@ from twokey.reasons import Reason
 from twokey.roles import sort
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from twokey.actions import Plan
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from twokey.policy import Policy
     from twokey.ports import Clock, Iam, Sts
     from twokey.results import Result
+
+    Decide = Callable[[Observation, Policy, datetime, Asked | None], Plan]
+    """Makes a plan of what was observed, without touching anything."""
 
 MOST_SKEW = timedelta(seconds=60)
 LOOKS = 5
@@ -71,13 +74,18 @@ class World:
     stop: Event = field(default_factory=Event)
 
 
-def rotate(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> Result:
-    """Rotate one user if a rotation is due. Never raises a ``TwokeyError``: every end is a result."""
+def rotate(
+    user: MachineUser, policy: Policy, world: World, asked: Asked | None = None, decide: Decide = plan
+) -> Result:
+    """Rotate one user if a rotation is due. Never raises a ``TwokeyError``: every end is a result.
+
+    ``decide`` makes the plan; every other step is the same for whatever is decided.
+    """
     done, seen = Done(), None
     patience = world.clock.monotonic() + LONGEST_WAIT
     try:
         while True:
-            seen, decision = look(user, policy, world, asked)
+            seen, decision = look(user, policy, world, asked, decide)
             if _busy(seen, world):
                 _await_lease(seen, world, patience)
             elif decision.settles:
@@ -86,7 +94,7 @@ def rotate(user: MachineUser, policy: Policy, world: World, asked: Asked | None 
                 return results.rested(seen, decision)
             else:
                 try:
-                    return _under_lease(seen, policy, world, asked, done)
+                    return _under_lease(seen, policy, world, asked, done, decide)
                 except _LostTheRace:
                     if world.clock.monotonic() > patience:
                         raise
@@ -113,7 +121,9 @@ def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None
         return results.failed(user, error, Done(), case), None
 
 
-def look(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> tuple[Observation, Plan]:
+def look(
+    user: MachineUser, policy: Policy, world: World, asked: Asked | None = None, decide: Decide = plan
+) -> tuple[Observation, Plan]:
     """Observe and plan. Writes nothing; raises the errors of ``observe``, and ``Refused`` for a wrong clock.
 
     What another run changes between two of our reads is looked at again.
@@ -121,17 +131,19 @@ def look(user: MachineUser, policy: Policy, world: World, asked: Asked | None = 
     for _ in range(LOOKS):
         seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
         try:
-            return _decide(seen, policy, world, asked)
+            return _decide(seen, policy, world, asked, decide)
         except Moved:
             world.clock.sleep(0.2)
     said = "The keys of this user change faster than they can be read."
     raise Refused(Reason.UNREADABLE, said, state="Nothing was changed.", remedy="Run again.")
 
 
-def _decide(seen: Observation, policy: Policy, world: World, asked: Asked | None) -> tuple[Observation, Plan]:
+def _decide(
+    seen: Observation, policy: Policy, world: World, asked: Asked | None, decide: Decide
+) -> tuple[Observation, Plan]:
     _check_clock(world.clock)
     while True:
-        decision = plan(seen, policy, world.clock.now(), asked)
+        decision = decide(seen, policy, world.clock.now(), asked)
         if not decision.needs:
             return seen, decision
         seen = with_last_use(seen, world.iam, decision.needs)
@@ -193,7 +205,9 @@ def _rest(world: World, seconds: float) -> None:
         seconds -= LONGEST_NAP
 
 
-def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked | None, done: Done) -> Result:
+def _under_lease(
+    seen: Observation, policy: Policy, world: World, asked: Asked | None, done: Done, decide: Decide
+) -> Result:
     teller = Teller(seen.user.name, world.clock, world.listener)
     try:
         with teller.effect("lease"):
@@ -201,7 +215,7 @@ def _under_lease(seen: Observation, policy: Policy, world: World, asked: Asked |
     except (Conflict, LeaseHeld):
         raise _LostTheRace(_RACE, state="Nothing was changed.") from None
     try:
-        seen, decision = _look_again(seen, policy, world, asked, ledger)
+        seen, decision = _look_again(seen, policy, world, asked, ledger, decide)
         if not decision.actions:
             ledger.release()
             return results.rested(seen, decision)
@@ -237,7 +251,7 @@ def _give_back(ledger: Ledger) -> None:
 
 
 def _look_again(
-    seen: Observation, policy: Policy, world: World, asked: Asked | None, ledger: Ledger
+    seen: Observation, policy: Policy, world: World, asked: Asked | None, ledger: Ledger, decide: Decide
 ) -> tuple[Observation, Plan]:
     """Observe and plan under the lease. What was last used a moment ago need not be asked again.
 
@@ -246,7 +260,7 @@ def _look_again(
     known = seen.last_used
     seen = observe(seen.user, world.iam, world.store, world.destinations, world.own_key, load=ledger.reread)
     try:
-        seen, decision = _decide(replace(seen, last_used=known), policy, world, asked)
+        seen, decision = _decide(replace(seen, last_used=known), policy, world, asked, decide)
     except Moved:
         raise _LostTheRace(_RACE, state="Nothing was changed.") from None
     if decision.settles:

@@ -11,7 +11,7 @@ from twokey.destinations.forms import FORMATS, form_of_text
 from twokey.destinations.registry import Services, open_destination, open_store, parse
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Held, Journal, NotHeld
-from twokey.testing.contract import assert_silent, fresh_credential, fresh_name, pair
+from twokey.testing.stores import assert_silent, fresh_credential, fresh_name, pair
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,7 +79,7 @@ class TestAStore:
         self, place: str, services: Services, name: str
     ) -> None:
         parse(f"{place}?{OPTIONS[name]}")
-        with pytest.raises(UsageError, match=f"the format {name} cannot"):
+        with pytest.raises(UsageError, match=f"what is stored as {name} cannot be read back"):
             open_store(f"{place}?{OPTIONS[name]}", services)
 
 

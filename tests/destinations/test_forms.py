@@ -139,10 +139,10 @@ class TestEveryReversibleFormat:
     def test_reads_back_whatever_it_agrees_to_write(self, name: str, secret: str, value: str) -> None:
         try:
             subject = form(name, extra_other=value)
-            text = subject.text(Credential("AKIAX", secret))
+            text = subject.text(Credential(KEY.access_key_id, secret))
         except (UsageError, Rejected):
             return
-        assert subject.credential_of_text(text, "here") == Credential("AKIAX", secret)
+        assert subject.credential_of_text(text, "here") == Credential(KEY.access_key_id, secret)
 
 
 class TestPair:
@@ -213,14 +213,15 @@ class TestEnv:
     @pytest.mark.parametrize(
         "text",
         [
-            "export AWS_ACCESS_KEY_ID=AKIAX\nexport AWS_SECRET_ACCESS_KEY='s/+='\n",
-            'AWS_ACCESS_KEY_ID="AKIAX" # ours\r\nAWS_SECRET_ACCESS_KEY=s/+=   # that\r\n',
-            "# AWS_ACCESS_KEY_ID=no\nAWS_ACCESS_KEY_ID=old\nAWS_ACCESS_KEY_ID=AKIAX\nAWS_SECRET_ACCESS_KEY=s/+=",
-            "PEM='\nAWS_ACCESS_KEY_ID=no\n'\nAWS_ACCESS_KEY_ID=AKIAX\nAWS_SECRET_ACCESS_KEY=s/+=\nOTHER=\n",
+            "export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\nexport AWS_SECRET_ACCESS_KEY='s/+='\n",
+            'AWS_ACCESS_KEY_ID="AKIAIOSFODNN7EXAMPLE" # ours\r\nAWS_SECRET_ACCESS_KEY=s/+=   # that\r\n',
+            "# AWS_ACCESS_KEY_ID=no\nAWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\nAWS_SECRET_ACCESS_KEY=s/+=",
+            "AWS_ACCESS_KEY_ID=old\nAWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\nAWS_SECRET_ACCESS_KEY=s/+=",
+            "PEM='\nAWS_ACCESS_KEY_ID=no\n'\nAWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\nAWS_SECRET_ACCESS_KEY=s/+=\nOTHER=\n",
         ],
     )
     def test_reads_what_people_write(self, text: str) -> None:
-        assert form("env").credential_of_text(text, "here") == Credential("AKIAX", "s/+=")
+        assert form("env").credential_of_text(text, "here") == Credential(KEY.access_key_id, "s/+=")
 
     @pytest.mark.parametrize("value", ["a b", "'a'b", "'a", '"a$b"', "a'b", "$X", "'a\\'", "a#b", "`x`"])
     def test_cannot_tell_what_readers_read_differently(self, value: str) -> None:

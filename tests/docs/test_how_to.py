@@ -27,11 +27,26 @@ STORE = "secretsmanager:machine-users/{user}"
 
 @pytest.mark.timeout(60)
 def test_existing_users(tmp_path: Path) -> None:
-    """One user with two keys, one with one; the store is empty."""
+    """The store is empty. Of four users, one has its credential in a destination, one in a file of somebody's."""
     with Emulator() as aws:
-        keys = [*aws.make_user("build"), *aws.make_user("site", keys=1)]
+        keys = [*aws.make_user("build"), *aws.make_user("site", keys=1), *aws.make_user("docs"), *aws.make_user("shop")]
+        (tmp_path / "deploy").mkdir()
+        _write(tmp_path / "deploy" / "docs.json", keys[4])
+        _write(tmp_path / "shop-pair.json", keys[6])
         known = [key.access_key_id for key in keys]
         consoles.check(HOW_TO / "existing-users.md", tmp_path, aws.environment(), known=known)
+
+
+def _write(file: Path, pair: KeyPair) -> None:
+    file.write_text(json.dumps({"AccessKeyId": pair.access_key_id, "SecretAccessKey": pair.secret_access_key}))
+
+
+@pytest.mark.timeout(60)
+def test_deliver(tmp_path: Path) -> None:
+    """One user without a key."""
+    with Emulator() as aws:
+        aws.make_user("build", keys=0)
+        consoles.check(HOW_TO / "deliver.md", tmp_path, aws.environment())
 
 
 @pytest.mark.timeout(60)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import msgspec
 
 REFERENCE = pages.DOCS / "reference"
-SHARED = "Options of rotate, plan and status"
+SHARED = "Options of rotate, deliver, plan, status and adopt"
 DROP_IN = "iam-credential-rotation"
 WORDS = (
     *("access key", "machine user", "CURRENT", "LAST", "stray", "foreign key", "window", "period", "grace", "slack"),
@@ -37,6 +37,9 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "An entry of users": documents.StatusEntry,
     "An entry of places": documents.PlaceEntry,
     "An entry of keys": documents.KeyEntry,
+    "twokey adopt --json": documents.AdoptDocument,
+    "An adopted user": documents.AdoptEntry,
+    "A place and what it holds": documents.HoldsEntry,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,
 }
@@ -58,7 +61,7 @@ def documented(name: str) -> dict[str, str]:
     """Return the options that the page gives to a command, each as it is written, with its default."""
     tables = pages.tables(REFERENCE / "commands.md")
     rows = list(tables.get(name, []))
-    if name in {"twokey rotate", "twokey plan", "twokey status"}:
+    if name in {"twokey rotate", "twokey deliver", "twokey plan", "twokey status", "twokey adopt"}:
         rows += tables[SHARED]
     found = {}
     for option, _meaning, default in rows:

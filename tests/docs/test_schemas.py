@@ -61,7 +61,7 @@ def printed(aws: Emulator, folder: Path, *arguments: str) -> Any:
 
 def test_what_is_printed_keeps_to_the_schemas(aws: Emulator, tmp_path: Path) -> None:
     """Real documents: rotations, refusals, a failure, nothing due, plans and status, before and after."""
-    for command in ("plan", "status", "rotate", "rotate", "plan", "status"):
+    for command in ("plan", "adopt", "status", "rotate", "rotate", "plan", "status", "adopt"):
         document = printed(aws, tmp_path, command)
         schema = json.loads((SCHEMAS / f"{command}.schema.json").read_text(encoding="utf-8"))
         jsonschema.Draft202012Validator(schema).validate(document)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from secrecy.adoptions import ADOPTIONS
 from secrecy.outcomes import BROKEN, CASES, Case, Stage
 from twokey.reasons import Reason
 
@@ -53,7 +54,7 @@ class TestNoSecretIsShown:
 
     def test_is_asked_for_every_reason_there_is(self) -> None:
         # A run is stopped by a signal: that is tested with a real process.
-        assert {case.reason for case in CASES} == set(Reason) - {Reason.STOPPED}
+        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED}
 
     @pytest.mark.parametrize("case", BROKEN, ids=str)
     def test_where_the_command_itself_fails(self, stage: Stage, commands: Commands, case: Case) -> None:

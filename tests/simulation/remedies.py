@@ -134,7 +134,7 @@ class Person:
         return _retire(*NAMED.findall(message))
 
     def _cannot_attribute(self, message: str) -> Asked:
-        """Answer "Put the one in use into the store, or name the one that may go"."""
+        """Answer "Put the one in use into the store (…), or name the one that may go"."""
         ids = [key_id for key_id in dict.fromkeys(KEY.findall(message)) if key_id in self._world.keys]
         if self._manner.puts_back:
             hands.write(self._world, "store", ids[0])

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "rotate": "Rotate what is due; safe to run as often as you like.",
+    "deliver": "Bring CURRENT to its destinations; no key is created or removed.",
     "plan": "Say what rotate would do, and why; change nothing.",
     "status": "Show every key: its age, who holds it, what is due, what is wrong.",
+    "adopt": "Show what users managed by hand have, and take them over without guessing.",
     "demo": "See the whole cycle on an AWS of its own; nothing to set up.",
     "audit-log": "Check a file that rotate --audit-log wrote.",
     "emulator": "Run that AWS as a server, to try your own configuration on.",

@@ -32,7 +32,7 @@ def command(
 
     session = Session(wanted)
     own_key = session.clients.own_key()
-    roster = session.roster(wanted, flags.users)
+    roster = session.check(session.roster(wanted, flags.users))
     wishes = of_one_user(wishes, roster)
     actions: dict[str, list[str]] = {}
 

@@ -39,6 +39,13 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
+def draw(table: Any) -> None:
+    """Print a table on stdout, for a person who looks."""
+    from rich.console import Console
+
+    Console().print(table)
+
+
 def tell(text: str) -> None:
     """Print something for people on stderr."""
     sys.stderr.write(text + "\n")
@@ -185,7 +192,7 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
         for key in entry.keys:
             held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
             state = "Active" if key.active else "Inactive"
-            say(f"  {entry.user}: {key.role} {key.id}, {state}, age {_age(key.age_seconds)}, {_use(key)}{held}")
+            say(f"  {entry.user}: {key.role} {key.id}, {state}, age {age(key.age_seconds)}, {use(key)}{held}")
         for problem in entry.wrong:
             say(f"  {entry.user}: wrong: {problem}")
 
@@ -207,7 +214,7 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
                 first[0],
                 key.id,
                 role,
-                _age(key.age_seconds),
+                age(key.age_seconds),
                 _used_ago(key),
                 "\n".join(key.held_by) or NOTHING,
                 first[1],
@@ -222,7 +229,7 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
             console.print(Text(f"{entry.user}: {problem}", style="yellow"))
 
 
-def _use(key: Any) -> str:
+def use(key: Any) -> str:
     if key.last_used is None:
         return "never used"
     return f"used {when(key.last_used)} for {key.last_used_service}"
@@ -232,10 +239,11 @@ def _used_ago(key: Any) -> str:
     if key.last_used is None:
         return "never"
     ago = key.age_seconds - (key.last_used - key.created).total_seconds()
-    return f"{_age(int(ago))} ago, {key.last_used_service}"
+    return f"{age(int(ago))} ago, {key.last_used_service}"
 
 
-def _age(seconds: int) -> str:
+def age(seconds: int) -> str:
+    """Return a number of seconds as every output shows it."""
     from datetime import timedelta
 
     return durations.show(timedelta(seconds=max(0, seconds)))

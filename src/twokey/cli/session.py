@@ -88,17 +88,34 @@ class Flags:
     audit_log: str | None = None
 
 
-def settings(flags: Flags) -> Settings:
-    """Return what the flags or the configuration file ask for; raises ``UsageError``."""
-    found = _settings(flags)
+def settings(flags: Flags, *, may_pick: bool = False) -> Settings:
+    """Return what the flags or the configuration file ask for; raises ``UsageError``.
+
+    With ``may_pick`` --to goes with a file: see ``picks``.
+    """
+    found = _settings(flags, may_pick=may_pick)
     return replace(found, audit_log=Path(flags.audit_log)) if flags.audit_log is not None else found
 
 
-def _settings(flags: Flags) -> Settings:
+def picks(flags: Flags) -> tuple[str, ...]:
+    """Return the URLs that pick among the destinations of the file; none without one. Raises ``UsageError``."""
+    from twokey.destinations import registry
+
+    if not _from_file(flags):
+        return ()
+    for url in flags.deliver:
+        registry.parse(url)
+    return flags.deliver
+
+
+def _from_file(flags: Flags) -> bool:
+    return flags.config is not None or (flags.store is None and Path(DEFAULT_CONFIG).exists())
+
+
+def _settings(flags: Flags, *, may_pick: bool) -> Settings:
     from twokey import config
 
-    from_file = flags.config is not None or (flags.store is None and Path(DEFAULT_CONFIG).exists())
-    if not from_file:
+    if not _from_file(flags):
         return config.from_flags(
             store=flags.store,
             path=flags.path,
@@ -113,7 +130,11 @@ def _settings(flags: Flags) -> Settings:
         )
     file = flags.config or DEFAULT_CONFIG
     given = ("path", "store", "deliver", "window", "grace", "idle", "soak")
-    alien = [f"--{'to' if name == 'deliver' else name}" for name in given if getattr(flags, name)]
+    alien = [
+        f"--{'to' if name == 'deliver' else name}"
+        for name in given
+        if getattr(flags, name) and not (may_pick and name == "deliver")
+    ]
     if alien:
         raise UsageError(
             f"{alien[0]} does not go with a configuration file ({file}).",
@@ -144,6 +165,12 @@ def of_one_user(wishes: Asked, roster: Roster) -> Asked:
     return replace(wishes, all_theirs=len(roster.jobs) == 1)
 
 
+def _fill(url: str, user: MachineUser) -> str:
+    from twokey.destinations import registry
+
+    return registry.fill(url, user=user.name, path=user.path, account=user.account)
+
+
 class Session:
     """The edge of one run: AWS, and the services of the destinations. Making it calls nothing."""
 
@@ -162,19 +189,28 @@ class Session:
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
 
     def roster(self, settings: Settings, names: tuple[str, ...]) -> Roster:
-        """Find the selected users; raises ``UsageError`` where nothing says how to reach a place of theirs."""
-        from twokey.destinations import registry
-        from twokey.fleet import check_apart, select
+        """Find the selected users."""
+        from twokey.fleet import select
 
-        def fill(url: str, user: MachineUser) -> str:
-            return registry.fill(url, user=user.name, path=user.path, account=user.account)
+        return select(settings.selections, names, self.iam, _fill)
 
-        roster = select(settings.selections, names, self.iam, fill)
+    def pick(self, settings: Settings, roster: Roster, urls: tuple[str, ...]) -> Roster:
+        """Choose these destinations of the users; see ``fleet.pick``."""
+        from twokey.fleet import pick
+
+        return pick(roster, settings.selections, urls, _fill)
+
+    def check(self, roster: Roster) -> Roster:
+        """Open every place of every user and compare what they write to; return the users again.
+
+        Raises ``UsageError`` where two would overwrite each other, or nothing says how to reach a place.
+        """
+        from twokey.fleet import check_apart
+
         check_apart({job.user.name: self._places(job) for job in roster.jobs})
         return roster
 
     def _places(self, job: Job) -> list[tuple[str, frozenset[str]]]:
-        """Open every place of a user, and say what each writes to."""
         from twokey.destinations import registry
 
         places: list[Destination] = [registry.open_store(job.store, self.services)]

@@ -30,7 +30,7 @@ def command(**given: Any) -> int:
 
     session = Session(wanted)
     own_key = session.clients.own_key()
-    roster = session.roster(wanted, flags.users)
+    roster = session.check(session.roster(wanted, flags.users))
 
     def work(job: Job) -> StatusEntry:
         entry = status.status(job.user, job.policy, session.world(job, own_key, ignore))

@@ -169,7 +169,10 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     from twokey.destinations import registry
 
     try:
-        scheme = registry.parse(template).scheme
+        address = registry.parse(template)
+        scheme = address.scheme
+        if store and scheme in registry.STORES:
+            registry.check_store(address)
     except UsageError as error:
         raise UsageError(f"{what}: {error.message}", state=error.state, remedy=error.remedy) from None
     if store and not registry.can_be_store(scheme):

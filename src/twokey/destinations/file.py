@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import decode_journal, encode_journal
-from twokey.destinations.forms import form_of_text
+from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.destinations.local_paths import JOURNAL, check_path, check_writable, path_of
 from twokey.destinations.safe_files import Content, Directory, make_directory
 from twokey.errors import Ambiguous, Conflict, Rejected
@@ -44,6 +44,11 @@ def check(address: Address) -> None:
     form_of_text(address)
 
 
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
 def open_place(address: Address, services: Services) -> File:
     """Return the file as a store or destination."""
     return File(address.url, path_of(address), form_of_text(address), services.clients.clock)
@@ -56,7 +61,7 @@ class File:
 
     def __init__(self, name: str, path: Path, form: Form, clock: Clock) -> None:
         self.name = name
-        self.form = form
+        self._form = form
         self._path = path
         self._file = path.name
         self._journal = path.name + JOURNAL
@@ -69,7 +74,7 @@ class File:
     def credential(self) -> Credential | None:
         """Read the credential."""
         found = self._read(self._file)
-        return self.form.credential_of_text(found.data if found else None, self.name)
+        return self._form.credential_of_text(found.data if found else None, self.name)
 
     def load(self) -> Record:
         """Read both files, under the lock, so that they belong together."""
@@ -117,11 +122,11 @@ class File:
         check_writable(self._path, self._file, self._journal)
 
     def _text(self, credential: Credential) -> memoryview:
-        text = self.form.text(credential)
+        text = self._form.text(credential)
         return memoryview(text.encode() + (b"" if text.endswith("\n") else b"\n"))
 
     def _holding(self, found: Content | None) -> Holding:
-        holding = self.form.holding_text(found.data if found else None)
+        holding = self._form.holding_text(found.data if found else None)
         return replace(holding, stamp=found.stamp) if found and isinstance(holding, CannotTell) else holding
 
     def _replace(self, name: str, data: memoryview, revision: object) -> Revision:

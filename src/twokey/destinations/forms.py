@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 from twokey.destinations import assignments, profiles, smtp
 from twokey.destinations.address import nearest
 from twokey.destinations.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
+from twokey.destinations.formats import json_object
 from twokey.destinations.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
@@ -48,6 +49,7 @@ _TAKES = {
     "ses-smtp": ("id", "secret", "region", "extra.*"),
     "template": ("template", "region", "name"),
 }
+_ONE_WAY = ("ses-smtp", "template")
 FORMATS = tuple(_TAKES)
 PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
 _EXTRA = "extra."
@@ -136,6 +138,15 @@ def form_of_text(address: Address) -> Form:
     return form_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
 
 
+def refuse_store(address: Address, form: Form) -> None:
+    """Raise ``UsageError`` where a store's credential could not be read back."""
+    if not form.reversible:
+        readable = " or ".join(name for name in _TAKES if name not in _ONE_WAY)
+        raise address.wrong(
+            f"what is stored as {form.name} cannot be read back, so this can be no store; use {readable}."
+        )
+
+
 def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
     """Return the format that a URL's options ask for; raises ``UsageError`` with one sentence.
 
@@ -147,6 +158,16 @@ def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
         raise UsageError(f"There is no format {name!r}; {nearest(name, FORMATS)}")
     _refuse_idle(options, name)
     return _MAKERS[name](options, names)
+
+
+def handed_over(text: Text, place: str) -> Credential | None:
+    """Read a pair that a person hands over, also as the AWS CLI's ``create-access-key`` prints it, in ``AccessKey``.
+
+    None where there is no pair. Raises ``Rejected`` for what cannot be read.
+    """
+    printed = (json_object(text) or {}).get("AccessKey")
+    form = form_of({}, default="json", names=MEMBERS)
+    return form.credential_of_text(text if printed is None else memoryview(printed), place)
 
 
 def _refuse_idle(options: Mapping[str, str], name: str) -> None:

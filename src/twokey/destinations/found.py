@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from twokey.model import CannotTell, Credential, Held, Hidden, NotHeld
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.formats import Text
+
+_KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
+"""IAM's API reference, "AccessKey": 16 to 128 characters. Secrets have small letters too."""
 
 Found = Credential | Held | NotHeld | CannotTell
 """The whole pair, the id alone, no key, or nothing that can be told."""
@@ -24,6 +28,8 @@ def both(values: Mapping[str, str | None], id_name: str, secret_name: str) -> Fo
             return CannotTell(f"half of the pair is missing: there is no {name}")
         if not values.get(name):
             return CannotTell(f"its {name} is empty")
+    if not _KEY_ID.fullmatch(str(values[id_name])):  # perhaps the secret: an id is shown, so this must not be one
+        return CannotTell(f"what it has as {id_name} is no access key id")
     return Credential(str(values[id_name]), Hidden(values[secret_name]))
 
 

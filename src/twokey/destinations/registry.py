@@ -5,6 +5,7 @@ A module offers:
 * ``check(address)``, which raises ``UsageError`` for a name or an option that its service could not take; fields that
   are still unfilled are allowed in them;
 * ``open_place(address, services)``, which returns the destination and calls nothing;
+* ``check_store(address)`` where not each of its places can be a store: raises ``UsageError`` for those;
 * ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
   (see ``twokey.destinations.connections``).
 
@@ -36,10 +37,10 @@ SCHEMES = {
     "secretsmanager": f"{_HERE}.secretsmanager",
     "ssm": f"{_HERE}.ssm",
     "file": f"{_HERE}.file",
+    "vault": f"{_HERE}.vault",
     "credentials-file": f"{_HERE}.credentials_file",
     "dotenv": f"{_HERE}.dotenv",
     "json": f"{_HERE}.json_file",
-    "vault": f"{_HERE}.vault",
     "github": f"{_HERE}.github",
 }
 """Scheme to module."""
@@ -110,6 +111,7 @@ def open_store(url: str, services: Services) -> Store:
         raise address.wrong(
             "this cannot be a store, because it cannot be read back.", f"Use one of {', '.join(STORES)}."
         )
+    check_store(address)
     store = module(address.scheme).open_place(address, services)
     form = getattr(store, "form", None)
     if form is not None and not form.reversible:
@@ -130,6 +132,13 @@ def slots(place: Destination) -> frozenset[str]:
     base = addresses.with_options(f"{address.scheme}:{address.rest}", options)
     parts: tuple[str, ...] = getattr(place, "parts", ())
     return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
+
+
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a place that could be a store if it were not for its options."""
+    check = getattr(module(address.scheme), "check_store", None)
+    if check is not None:
+        check(address)
 
 
 def can_be_store(scheme: str) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import decode_journal, encode_journal
-from twokey.destinations.forms import form_of_text
+from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.destinations.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 from twokey.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
@@ -67,6 +67,11 @@ def check(address: Address) -> None:
         raise UsageError(f"{rest!r} cannot be a secret's name: 1 to 512 letters, digits and /_+=.@- are allowed.")
 
 
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
 def open_place(address: Address, services: Services) -> SecretsManager:
     """Return the secret as a store or destination."""
     arn = _ARN.fullmatch(address.rest)
@@ -85,7 +90,7 @@ class SecretsManager:
 
     def __init__(self, name: str, versions: Versions, form: Form) -> None:
         self.name = name
-        self.form = form
+        self._form = form
         self._versions = versions
         self._has_written = False
 
@@ -114,16 +119,16 @@ class SecretsManager:
             if self._version_of(key_id) == current:
                 return Held(key_id)
         text = self._versions.value(current)
-        holding = CannotTell("its content is binary") if text is None else self.form.holding_text(text)
+        holding = CannotTell("its content is binary") if text is None else self._form.holding_text(text)
         return replace(holding, stamp=current) if isinstance(holding, CannotTell) else holding
 
     def credential(self) -> Credential | None:
         """Read the credential that AWSCURRENT points at."""
         current = self._versions.labels().holder(CURRENT)
-        return self.form.credential_of_text(self._versions.value(current) or "", self.name) if current else None
+        return self._form.credential_of_text(self._versions.value(current) or "", self.name) if current else None
 
     def _version_of(self, key_id: str) -> str:
-        return version_of(self.form.version(key_id))
+        return version_of(self._form.version(key_id))
 
     def room_for(self, journal: Journal) -> None:
         """Raise ``Rejected`` where the journal is longer than a secret's value may be."""
@@ -148,7 +153,7 @@ class SecretsManager:
         seen = _own(revision)
         version = self._version_of(credential.access_key_id)
         if version != seen.current:
-            first = self._add(seen, version, self.form.text(credential), PENDING)
+            first = self._add(seen, version, self._form.text(credential), PENDING)
             if not first:
                 self._versions.move(CURRENT, to=version, source=seen.current)
         self._versions.confirm(CURRENT, version)

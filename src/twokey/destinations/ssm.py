@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.aws.sending import Sender
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import decode_journal, encode_journal
-from twokey.destinations.forms import form_of_text
+from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
 from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
 
@@ -64,6 +64,11 @@ def check(address: Address) -> None:
         raise UsageError(f"{rest!r} would be the journal of another parameter.")
 
 
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
 def open_place(address: Address, services: Services) -> ParameterStore:
     """Return the parameter as a store or destination."""
     return ParameterStore(address.url, address.rest, form_of_text(address), services.clients)
@@ -76,7 +81,7 @@ class ParameterStore:
 
     def __init__(self, name: str, parameter: str, form: Form, clients: Clients) -> None:
         self.name = name
-        self.form = form
+        self._form = form
         self._parameter = parameter
         self._journal = parameter + JOURNAL
         self._sender = Sender(clients, "ssm")
@@ -89,7 +94,7 @@ class ParameterStore:
     def credential(self) -> Credential | None:
         """Read the credential."""
         found = self._get(self._parameter)
-        return self.form.credential_of_text(found["Value"], self.name) if found else None
+        return self._form.credential_of_text(found["Value"], self.name) if found else None
 
     def load(self) -> Record:
         """Read both parameters, with one call."""
@@ -128,7 +133,7 @@ class ParameterStore:
     def deliver(self, credential: Credential) -> Receipt:
         """Write the pair unless it is here already; a parameter that is missing is created."""
         found = self._get(self._parameter)
-        if found and found["Value"] == self.form.text(credential):
+        if found and found["Value"] == self._form.text(credential):
             return Receipt(credential.access_key_id, written=False, stamp=f"{found['Version']}")
         return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
@@ -154,7 +159,7 @@ class ParameterStore:
                 raise
 
     def _put(self, credential: Credential, found: Any) -> int:
-        text = self.form.text(credential)
+        text = self._form.text(credential)
         about: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
@@ -249,7 +254,7 @@ class ParameterStore:
     def _holding(self, found: Any) -> Holding:
         if not found:
             return NotHeld()
-        holding = self.form.holding_text(found["Value"])
+        holding = self._form.holding_text(found["Value"])
         return replace(holding, stamp=f"{found['Version']}") if isinstance(holding, CannotTell) else holding
 
     def _both(self, *, decrypt: bool) -> tuple[Any, Any]:

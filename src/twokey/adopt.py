@@ -1,0 +1,294 @@
+"""How a user that was managed by hand is taken over, decided from an observation alone. No I/O, no clock, no boto.
+
+Theory of operation
+-------------------
+Taking over means that the store holds the credential in use, and a journal that says who is who. Which one that is
+must be shown, never guessed: by the store, by a destination that can be read, or by a person who hands the credential
+over. ``decide`` asks, in order:
+
+1. Is the user managed already, or is there no key at all? Then there is nothing to do.
+2. Does the store hold a listed, Active key? That is CURRENT.
+3. The store is empty: does exactly one listed, Active key lie in the destinations that can be read? That is CURRENT.
+   Two keys in two places refuse, and so does a place that would tell and could not be read.
+4. A place, or a credential, that a person points at (``--from``, ``--stdin``) stands in for 3.
+5. The other key is LAST where a rotation would call it LAST, or where a destination shows that it holds it. Any other
+   is foreign, and the user is refused.
+
+Nothing here creates, deletes or deactivates a key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from twokey.actions import Asked
+from twokey.adopt_words import listing, replacing, telling, unknown, ways
+from twokey.model import CannotTell, Held, NotHeld
+from twokey.plan import own_key, rolled_back, unreadable, user_remade
+from twokey.reasons import Reason
+from twokey.roles import sort
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from twokey.model import AccessKey, Holding, Observation
+    from twokey.policy import Policy
+    from twokey.roles import Case
+
+
+class Ending(StrEnum):
+    """How it ended for one user; part of the JSON output."""
+
+    ADOPTED = "adopted"
+    NOTHING = "nothing"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A credential that a person points at: where it is, and which key it is of."""
+
+    place: str
+    holding: Holding
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done for one user.
+
+    ``source`` names the place that CURRENT's credential is read from; with ``put`` it is written to the store.
+    ``delivered`` says which key each destination shows, for the journal. ``committed`` is when CURRENT began to be
+    CURRENT; None stands for the moment of taking over. ``unknown`` says what nobody can tell.
+    """
+
+    ending: Ending
+    reason: Reason
+    message: str
+    current: str = ""
+    last: str = ""
+    source: str = ""
+    put: bool = False
+    delivered: Mapping[str, str] = field(default_factory=dict)
+    committed: datetime | None = None
+    unknown: tuple[str, ...] = ()
+
+    def does_as(self, other: Decision) -> bool:
+        """Say whether both would do the same. Sentences and times may differ."""
+        return _essence(self) == _essence(other)
+
+
+def _essence(one: Decision) -> tuple[object, ...]:
+    return one.ending, one.current, one.last, one.source, one.put, dict(one.delivered)
+
+
+def decide(
+    seen: Observation, policy: Policy, now: datetime, givers: frozenset[str], offer: Offer | None = None
+) -> Decision:
+    """Decide how a user is taken over. ``givers`` names the destinations that can give the credential they hold."""
+    case = sort(seen, policy, now, Asked())
+    for rule in (unreadable, own_key, user_remade):
+        verdict = rule(case)
+        if verdict is not None:
+            return _refuse(verdict.reason, verdict.message)
+    return _at_rest(case, offer) or _take_over(case, givers, offer)
+
+
+def _at_rest(case: Case, offer: Offer | None) -> Decision | None:
+    """Say that nothing is to be taken over: the user is managed, or has no key."""
+    said = case.journal.current
+    if case.journal.intent:
+        return _nothing(
+            Reason.INTERRUPTED, "twokey manages this user: an interrupted rotation is finished by the next `rotate`."
+        )
+    if said and said == case.held:
+        other = _offered(offer)
+        left = f" {other} was not taken from {offer.place}." if offer and other not in ("", case.held) else ""
+        return _nothing(Reason.MANAGED, f"twokey manages this user already: CURRENT is {said}.{left}", said)
+    contradiction = rolled_back(case)
+    if contradiction:
+        return _refuse(contradiction.reason, contradiction.message)
+    held = [holding for holding in case.seen.destinations.values() if not isinstance(holding, NotHeld)]
+    if not (case.seen.keys or case.held or held or offer):
+        return _nothing(Reason.NO_KEY, "The user has no key, so there is nothing to take over: `rotate` creates one.")
+    return None
+
+
+def _take_over(case: Case, givers: frozenset[str], offer: Offer | None) -> Decision:
+    found = _in_store(case, offer) or _offered_key(case, offer) or _in_destinations(case, givers)
+    if isinstance(found, Decision):
+        return found
+    current, source = found
+    said = case.journal.current
+    if said and said != current.id:
+        return _refuse(
+            Reason.ROLLED_BACK,
+            f"{case.seen.store} is empty, its journal says that CURRENT was {said}, and {source} holds {current.id}. "
+            f"Put {said} back (--from, --stdin), or name the key that may go: twokey rotate {case.seen.user.name} "
+            "--retire KEY_ID.",
+        )
+    return _roles(case, current, source)
+
+
+def _in_store(case: Case, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
+    """Find CURRENT in the store; None where the store has none, or a dead one and a person offers another."""
+    other = _offered(offer)
+    if not case.held or (case.current is None and other):
+        return None
+    if case.current is None:
+        return _refuse(
+            Reason.NOT_LISTED,
+            f"{case.seen.store} holds {case.held}, which is no key of this user. {ways(case)}",
+        )
+    if offer and other not in ("", case.held):
+        return _refuse(
+            Reason.PLACES_DIFFER,
+            f"{case.seen.store} holds {case.held}, and {offer.place} holds {other}. What the store holds is read by "
+            f"jobs, and is not replaced. If {case.held} is the one in use, run again without --from and --stdin; if "
+            f"{other} is, put it into the store yourself, or name the one that may go: twokey rotate "
+            f"{case.seen.user.name} --retire KEY_ID.",
+        )
+    return _usable(case, case.current, case.seen.store)
+
+
+def _offered_key(case: Case, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
+    """Find the key that a person points at."""
+    if offer is None:
+        return None
+    match offer.holding:
+        case CannotTell(why):
+            return _refuse(Reason.UNREADABLE, f"{offer.place} cannot be read: {why}")
+        case NotHeld():
+            return _refuse(Reason.CANNOT_ATTRIBUTE, f"{offer.place} holds no key. {ways(case)}")
+    return _listed(case, offer.holding.key_id, offer.place)
+
+
+def _in_destinations(case: Case, givers: frozenset[str]) -> tuple[AccessKey, str] | Decision:
+    """Find the one key in use by what the destinations show."""
+    if case.unread:
+        places = "; ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
+        return _refuse(Reason.UNREADABLE, f"{places} It may hold the key in use.")
+    shown = {name: one.key_id for name, one in case.seen.destinations.items() if isinstance(one, Held)}
+    active = {name: key_id for name, key_id in shown.items() if _is_active(case.seen.key(key_id))}
+    if len(set(active.values())) > 1:
+        return _refuse(
+            Reason.PLACES_DIFFER,
+            f"{case.seen.store} is empty, and {listing(active)}. Nobody can tell which should be CURRENT. {ways(case)}",
+        )
+    for name, key_id in active.items():
+        if name in givers:
+            return _listed(case, key_id, name)
+    if active:
+        name, key_id = next(iter(active.items()))
+        return _refuse(
+            Reason.CANNOT_ATTRIBUTE, f"{name} holds {key_id}, but cannot give it back with its secret. {ways(case)}"
+        )
+    for name, key_id in shown.items():
+        return _listed(case, key_id, name)
+    return _refuse(
+        Reason.CANNOT_ATTRIBUTE,
+        f"{case.seen.store} is empty, and no place that can be read holds a key of this user, which has "
+        f"{'; '.join(case.used(key) for key in case.seen.keys) or 'none'}. {ways(case)}",
+    )
+
+
+def _listed(case: Case, key_id: str, place: str) -> tuple[AccessKey, str] | Decision:
+    key = case.seen.key(key_id)
+    if key is None:
+        return _refuse(
+            Reason.NOT_LISTED,
+            f"{place} holds {key_id}, which is no key of this user (IAM lists one that was made a moment ago some "
+            f"seconds late). {ways(case)}",
+        )
+    return _usable(case, key, place)
+
+
+def _usable(case: Case, key: AccessKey, place: str) -> tuple[AccessKey, str] | Decision:
+    if key.active:
+        return key, place
+    return _refuse(
+        Reason.INACTIVE,
+        f"{place} holds {key.id}, which is Inactive: jobs that read it fail already. If it should work, switch it on, "
+        f"and run again: aws iam update-access-key --user-name {case.seen.user.name} --access-key-id {key.id} "
+        "--status Active. If it should not, " + replacing(case),
+    )
+
+
+def _roles(case: Case, current: AccessKey, source: str) -> Decision:
+    """Give the other keys their roles, as a rotation would with this key in the store; refuse where one is foreign."""
+    record = replace(case.seen.record, holding=Held(current.id))
+    then = sort(replace(case.seen, record=record), case.policy, case.now, case.asked)
+    last = then.last or _shown_elsewhere(then)
+    foreign = [key for key in then.foreign if key != last]
+    if foreign:
+        return _foreign(case, current, source, foreign)
+    kept = {current.id, last.id if last else ""}
+    delivered = {
+        name: one.key_id
+        for name, one in case.seen.destinations.items()
+        if isinstance(one, Held) and one.key_id in kept and not _noted(case, name, one.key_id)
+    }
+    put = case.held != current.id
+    return Decision(
+        Ending.ADOPTED,
+        Reason.BY_HAND,
+        telling(then, current, last, source, put=put),
+        current.id,
+        last.id if last else "",
+        source,
+        put,
+        delivered,
+        _since(case, current, last),
+        unknown(case, current, last),
+    )
+
+
+def _since(case: Case, current: AccessKey, last: AccessKey | None) -> datetime | None:
+    """Say when CURRENT began to be CURRENT, for grace and period.
+
+    Nobody knows since when jobs read it. With LAST there, the safe moment is the latest one, now: LAST then keeps
+    working for its whole grace. Without LAST there is no grace to keep, and the next rotation is due by CURRENT's age.
+    """
+    if case.journal.current == current.id:
+        return case.journal.committed or current.created
+    return None if last else current.created
+
+
+def _shown_elsewhere(case: Case) -> AccessKey | None:
+    """Return the one foreign key that a destination shows: it is known who reads it, so it may be LAST."""
+    shown = [key for key in case.foreign if Held(key.id) in case.seen.destinations.values()]
+    return shown[0] if len(shown) == 1 and case.last is None else None
+
+
+def _foreign(case: Case, current: AccessKey, source: str, foreign: list[AccessKey]) -> Decision:
+    user = case.seen.user.name
+    return _refuse(
+        Reason.FOREIGN_KEY,
+        f"{source} holds {current.id}, and nothing that can be read holds {'; '.join(map(case.used, foreign))}, which "
+        f"is newer. Find out who uses it. If nobody does: twokey rotate {user} --retire {foreign[0].id}. If a place "
+        "holds it, name that place with --to.",
+    )
+
+
+def _noted(case: Case, name: str, key_id: str) -> bool:
+    given = case.journal.delivered.get(name)
+    return given is not None and given.key == key_id
+
+
+def _offered(offer: Offer | None) -> str:
+    return offer.holding.key_id if offer and isinstance(offer.holding, Held) else ""
+
+
+def _is_active(key: AccessKey | None) -> bool:
+    return key is not None and key.active
+
+
+def _refuse(reason: Reason, message: str) -> Decision:
+    return Decision(Ending.REFUSED, reason, message)
+
+
+def _nothing(reason: Reason, message: str, current: str = "") -> Decision:
+    return Decision(Ending.NOTHING, reason, message, current)

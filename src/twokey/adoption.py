@@ -1,0 +1,139 @@
+"""The document of a takeover: what each user has, what is done, what is unknown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.actions import Asked
+from twokey.adopt import Decision, Ending
+from twokey.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
+from twokey.errors import ExitCode
+from twokey.model import CannotTell, Held, LastUse
+from twokey.roles import sort
+from twokey.status import role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from twokey.documents import Role
+    from twokey.model import AccessKey, Holding, Observation
+    from twokey.policy import Policy
+    from twokey.results import Result
+    from twokey.takeover import Taken
+
+
+def document(entries: Sequence[AdoptEntry], *, performed: bool) -> AdoptDocument:
+    """Return the document of a run over many users."""
+    counts = dict.fromkeys((ending.value for ending in Ending), 0)
+    for entry in entries:
+        counts[entry.outcome] += 1
+    return AdoptDocument(performed, list(entries), counts)
+
+
+def entry_of(taken: Taken, policy: Policy) -> AdoptEntry:
+    """Return one user's entry."""
+    keys, places = ([], []) if taken.seen is None else (_keys(taken, taken.seen, policy), _places(taken, taken.seen))
+    decision = taken.decision
+    return AdoptEntry(
+        account=taken.user.account,
+        user=taken.user.name,
+        path=taken.user.path,
+        store=taken.store,
+        outcome=decision.ending,
+        reason=decision.reason,
+        message=decision.message,
+        current=decision.current or None,
+        last=decision.last or None,
+        keys=keys,
+        places=places,
+        actions=actions(taken),
+        unknown=list(decision.unknown),
+    )
+
+
+def failed_entry(result: Result) -> AdoptEntry:
+    """Return the entry of a user that was not found, or not begun, or whose work broke off."""
+    decision = Decision(Ending(result.outcome.value), result.reason, result.message)
+    return AdoptEntry(
+        result.user.account,
+        result.user.name,
+        result.user.path,
+        "",
+        decision.ending,
+        decision.reason,
+        decision.message,
+        *(None, None, [], [], [], []),
+    )
+
+
+def exit_code(entries: Iterable[AdoptEntry]) -> ExitCode:
+    """Return the exit status of the whole run: failed beats refused, refused beats done."""
+    endings = {entry.outcome for entry in entries}
+    if Ending.FAILED in endings:
+        return ExitCode.FAILED
+    return ExitCode.REFUSED if Ending.REFUSED in endings else ExitCode.DONE
+
+
+def actions(taken: Taken) -> list[str]:
+    """Say what is done for a user, in order."""
+    decision = taken.decision
+    if decision.ending is not Ending.ADOPTED:
+        return []
+    said = [f"prove that {decision.current} works, as {decision.source} holds it"]
+    if decision.put:
+        said.append(f"put it into {taken.store}")
+    journal = [f"CURRENT is {decision.current}"]
+    if decision.last:
+        journal.append(f"LAST is {decision.last}")
+    journal += [f"{name} holds {key_id}" for name, key_id in decision.delivered.items()]
+    return [*said, f"write the journal: {', '.join(journal)}"]
+
+
+def _keys(taken: Taken, seen: Observation, policy: Policy) -> list[KeyEntry]:
+    now = taken.at
+    return [_key(taken, seen, key, policy, now) for key in sorted(seen.keys, key=lambda key: key.created) if now]
+
+
+def _key(taken: Taken, seen: Observation, key: AccessKey, policy: Policy, now: datetime) -> KeyEntry:
+    use = seen.last_used.get(key.id, LastUse(None))
+    return KeyEntry(
+        id=key.id,
+        role=_role(taken, seen, key, policy, now),
+        active=key.active,
+        created=key.created,
+        age_seconds=int((now - key.created).total_seconds()),
+        last_used=use.at,
+        last_used_service=use.service or None,
+        last_used_region=use.region or None,
+        held_by=[name for name, holding in _holdings(taken, seen) if holding == Held(key.id)],
+    )
+
+
+def _role(taken: Taken, seen: Observation, key: AccessKey, policy: Policy, now: datetime) -> Role:
+    if key.id == taken.decision.last:
+        return "LAST"
+    if key.id == taken.decision.current:
+        return "CURRENT"
+    case = sort(seen, policy, now, Asked())
+    return role(case, key) if case.current else "unknown"
+
+
+def _places(taken: Taken, seen: Observation) -> list[HoldsEntry]:
+    return [_place(name, holding) for name, holding in _holdings(taken, seen)]
+
+
+def _place(name: str, holding: Holding) -> HoldsEntry:
+    match holding:
+        case Held(key_id):
+            return HoldsEntry(name, "key", key_id, None)
+        case CannotTell(why):
+            return HoldsEntry(name, "cannot_tell", None, why)
+    return HoldsEntry(name, "empty", None, None)
+
+
+def _holdings(taken: Taken, seen: Observation) -> list[tuple[str, Holding]]:
+    found = {seen.store: seen.record.holding, **seen.destinations}
+    if taken.offer:
+        found.setdefault(taken.offer.place, taken.offer.holding)
+    return list(found.items())

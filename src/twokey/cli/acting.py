@@ -1,0 +1,74 @@
+"""What the commands that change something share: from the selected users to the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.actions import Asked
+    from twokey.cli.session import Flags, Session
+    from twokey.config import Settings
+    from twokey.fleet import Job, Roster
+    from twokey.results import Result
+    from twokey.rotate import Decide
+
+ACTING = (
+    click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr."),
+    click.option("--audit-log", metavar="FILE", help="Write each change, before and after, into this file."),
+    click.option(
+        "--no-wait", is_flag=True, help="Refuse, instead of waiting, where another run is at work on the user."
+    ),
+)
+
+
+def act(
+    flags: Flags,
+    wanted: Settings,
+    wishes: Asked,
+    *,
+    wait: bool,
+    verbose: bool,
+    narrow: Callable[[Session, Roster], Roster] = lambda _session, roster: roster,
+    decide: Callable[[Job], Decide] | None = None,
+) -> int:
+    """Observe, plan and apply for every selected user; print how it ended and return the exit code.
+
+    ``narrow`` leaves out users or destinations; ``decide`` says how each user's plan is made, as ``rotate`` does by
+    default.
+    """
+    from twokey import documents, fleet, plan, rotate
+    from twokey.cli import progress, render
+    from twokey.cli.auditing import auditing
+    from twokey.cli.session import Session, of_one_user, terminable
+
+    session = Session(wanted)
+    listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
+    with auditing(wanted.audit_log, session, quiet=flags.quiet) as audit:
+        own_key = session.clients.own_key()
+        roster = session.check(narrow(session, session.roster(wanted, flags.users)))
+        wishes = of_one_user(wishes, roster)
+
+        def work(job: Job) -> Result:
+            world = audit.watch(job, wishes, session.world(job, own_key, listener, wait=wait))
+            made = decide(job) if decide else plan.plan
+            return audit.ended(rotate.rotate(job.user, job.policy, world, wishes, made))
+
+        interrupted: KeyboardInterrupt | None = None
+        if len(roster.jobs) > wanted.max_users:
+            results = fleet.too_many(roster.jobs, wanted.max_users)
+        else:
+            with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
+                try:
+                    results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
+                except fleet.Interrupted as error:
+                    results, interrupted = error.results, error
+        results = [*results, *roster.failed]
+        document = documents.results_document(results)
+        code = render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
+        if interrupted:
+            raise interrupted
+        return code

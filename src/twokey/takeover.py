@@ -1,0 +1,271 @@
+"""One user's takeover from hand work, from the first look to the journal. ``adopt`` decides, this performs.
+
+    look        observe and decide without a lease; without ``perform``, this is all, and nothing is written
+    preflight   prove that the store can be written
+    prove       read the credential and ask STS who it is: a wrong one is refused before anything is written
+    lease       take the user for this run
+    look again  only this decision counts; it must be the same
+    prove       again, under the lease, where the store is to be written
+    note        the journal says what the destinations hold: should this run end now, LAST's grace counts from here
+    put         write the credential to the store, conditionally on the lease
+    commit      the journal says who is CURRENT and who is LAST
+
+Whatever interrupts this, the next run, of ``adopt`` or of ``rotate``, goes on from what it finds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from twokey import lease as leases
+from twokey import results, rotate
+from twokey.adopt import Decision, Ending, Offer, decide
+from twokey.done import Done
+from twokey.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
+from twokey.events import Teller
+from twokey.ledger import Ledger, blocked, held_by
+from twokey.model import CannotTell, Delivery, Held
+from twokey.observe import Moved, observe, with_last_use
+from twokey.reasons import Reason
+from twokey.verify import verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from twokey.actions import Outcome
+    from twokey.givers import Giver, Sources
+    from twokey.model import Credential, Journal, MachineUser, Observation
+    from twokey.policy import Policy
+    from twokey.rotate import World
+
+ATTEMPTS = 5
+"""How often a takeover is begun again because something moved."""
+YOUNG = timedelta(seconds=60)
+"""A key younger than this may be unknown to some of AWS's servers yet; it is asked after for as long as a created one.
+
+AWS, "Troubleshoot IAM": changes are not always immediately visible."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How it ended for one user. ``seen`` is None where the user could not be observed."""
+
+    user: MachineUser
+    store: str
+    ending: Ending
+    decision: Decision
+    seen: Observation | None = None
+    offer: Offer | None = None
+    at: datetime | None = None
+
+
+def preview(user: MachineUser, policy: Policy, world: World, sources: Sources) -> Taken:
+    """Say what ``take_over`` would do now; write nothing, and read no secret but to learn which key it is of."""
+    return _Takeover(user, policy, world, sources).end(perform=False)
+
+
+def take_over(user: MachineUser, policy: Policy, world: World, sources: Sources) -> Taken:
+    """Take a user over. Never raises a ``TwokeyError``: every end is told."""
+    return _Takeover(user, policy, world, sources).end(perform=True)
+
+
+class _Moved(Conflict):
+    """Something changed between our look and our write: begin again."""
+
+
+class _Takeover:
+    def __init__(self, user: MachineUser, policy: Policy, world: World, sources: Sources) -> None:
+        self._user = user
+        self._policy = policy
+        self._world = world
+        self._sources = sources
+        self._teller = Teller(user.name, world.clock, world.listener)
+        self._done = Done()
+        self._seen: Observation | None = None
+        self._offer: Offer | None = None
+
+    def end(self, *, perform: bool) -> Taken:
+        try:
+            decision = self._attempt(perform=perform)
+        except TwokeyError as error:
+            decision = _told(results.failed(self._user, error, self._done))
+        at = self._world.clock.now()
+        return Taken(self._user, self._world.store.name, decision.ending, decision, self._seen, self._offer, at)
+
+    def _attempt(self, *, perform: bool) -> Decision:
+        for _ in range(ATTEMPTS):
+            with contextlib.suppress(_Moved):
+                seen, decision = self._look()
+                if decision.ending is not Ending.ADOPTED:
+                    return decision
+                self._refuse_if_busy(seen.record.journal)
+                if perform:
+                    self._take(seen, decision)
+                return decision
+            self._world.clock.sleep(0.2)
+        raise Refused(
+            Reason.UNREADABLE,
+            "This user changes faster than it can be taken over.",
+            state="Nothing was changed.",
+            remedy="Run again.",
+        )
+
+    def _look(self) -> tuple[Observation, Decision]:
+        seen, _ = rotate.look(self._user, self._policy, self._world)
+        try:
+            seen = with_last_use(seen, self._world.iam, [key.id for key in seen.keys if key.id not in seen.last_used])
+        except Moved:
+            raise _Moved("A key went away while it was read.") from None
+        self._seen, self._offer = seen, self._offered()
+        return seen, self._decide(seen)
+
+    def _decide(self, seen: Observation) -> Decision:
+        givers = frozenset(self._sources.destinations)
+        return decide(seen, self._policy, self._world.clock.now(), givers, self._offer)
+
+    def _offered(self) -> Offer | None:
+        chosen = self._sources.chosen
+        if chosen is None:
+            return None
+        try:
+            return Offer(chosen.name, chosen.held())
+        except ServiceError as error:
+            return Offer(chosen.name, CannotTell(error.message, failed=True))
+
+    def _refuse_if_busy(self, journal: Journal) -> None:
+        if journal.lease and blocked(self._world.store, journal, self._world.run, self._world.clock.now()):
+            error = held_by(journal.lease)
+            error.remedy = "Run again later."
+            raise error
+
+    def _take(self, seen: Observation, decision: Decision) -> None:
+        self._preflight(seen.record.journal, decision)
+        credential = self._fetch(decision)
+        self._prove(credential, decision)
+        try:
+            with self._teller.effect("lease"):
+                ledger = Ledger.take(self._world.store, self._world.clock, self._world.run, self._user.id, seen.record)
+        except (Conflict, LeaseHeld):
+            raise _Moved("Another run was at work.") from None
+        try:
+            self._under_lease(ledger, decision, credential)
+        except BaseException:
+            _give_back(ledger)
+            raise
+
+    def _under_lease(self, ledger: Ledger, decision: Decision, credential: Credential) -> None:
+        known = self._seen.last_used if self._seen else {}
+        world = self._world
+        seen = observe(self._user, world.iam, world.store, world.destinations, world.own_key, load=ledger.reread)
+        seen = replace(seen, last_used=known)
+        decision, before = self._decide(seen), decision
+        if not decision.does_as(before) or self._fetch(decision) != credential:
+            raise _Moved("What was seen before the lease has changed.")
+        delivered = {name: Delivery(key_id, self._from_now()) for name, key_id in decision.delivered.items()}
+        delivered = ledger.journal.delivered | delivered
+        if decision.put:
+            self._put(ledger, decision, credential, delivered)
+        self._commit(ledger, decision, delivered)
+
+    def _put(self, ledger: Ledger, decision: Decision, credential: Credential, delivered: dict[str, Delivery]) -> None:
+        self._prove(credential, decision, ledger.guard)
+        if decision.delivered:
+            with self._teller.effect("note", decision.current):
+                ledger.write(delivered=delivered)
+        with self._teller.effect("store", decision.current):
+            self._done.effects += 1
+            ledger.put(credential)
+
+    def _preflight(self, journal: Journal, decision: Decision) -> None:
+        """Prove that the store can be written; raises ``Refused``. Nothing has been written yet."""
+        store, now = self._world.store, self._world.clock.now()
+        delivered = {name: Delivery(key_id, now) for name, key_id in decision.delivered.items()}
+        to_be = msgspec.structs.replace(
+            journal,
+            user=self._user.id,
+            current=decision.current,
+            last=decision.last,
+            committed=now,
+            lease=leases.take(self._world.run, now),
+            delivered=journal.delivered | delivered,
+        )
+        self._teller.note("preflight")
+        try:
+            store.room_for(to_be)
+            store.preflight()
+        except ServiceError as error:
+            raise Refused(Reason.PREFLIGHT, error.message, state="Nothing was changed.", remedy=error.remedy) from None
+
+    def _commit(self, ledger: Ledger, decision: Decision, delivered: dict[str, Delivery]) -> None:
+        with self._teller.effect("commit", decision.current):
+            ledger.release(
+                current=decision.current,
+                last=decision.last,
+                committed=decision.committed or self._from_now(),
+                delivered=delivered,
+            )
+        if self._seen:
+            record = replace(self._seen.record, holding=Held(decision.current), journal=ledger.journal)
+            self._seen = replace(self._seen, record=record)
+
+    def _fetch(self, decision: Decision) -> Credential:
+        """Read the credential of CURRENT; raises ``_Moved`` where its place no longer holds it."""
+        place = self._place(decision.source)
+        credential = place.credential()
+        if credential is None or credential.access_key_id != decision.current:
+            raise _Moved(f"{place.name} no longer holds {decision.current}.")
+        return credential
+
+    def _place(self, name: str) -> Giver:
+        chosen = self._sources.chosen
+        if chosen is not None and chosen.name == name:
+            return chosen
+        return self._sources.destinations.get(name) or self._world.store
+
+    def _prove(self, credential: Credential, decision: Decision, still_ours: Callable[[], None] = lambda: None) -> None:
+        """Ask STS who the credential is; raises ``Refused`` where it does not authenticate as this user.
+
+        A key that has long been there is known everywhere: one wrong answer condemns it.
+        """
+        rules, world = self._policy.verification, self._world
+        key = self._seen.key(credential.access_key_id) if self._seen else None
+        if key is not None and world.clock.now() - key.created > YOUNG:
+            rules = replace(rules, timeout=rules.least + timedelta(seconds=1))
+        try:
+            with self._teller.effect("verify", credential.access_key_id):
+                verify(credential, self._user, rules, world.sts, world.clock, still_ours)
+        except NotVerified as error:
+            raise Refused(
+                Reason.UNVERIFIED,
+                f"{decision.source} holds {credential.access_key_id}, which did not work with the secret beside it. "
+                f"{_why(error)}",
+                state="The store holds what it held.",
+                remedy=f"Find the secret that belongs to it, or name the key that may go: twokey rotate "
+                f"{self._user.name} --retire KEY_ID.",
+            ) from None
+
+    def _from_now(self) -> datetime:
+        """Return a moment that is surely not before the present one: the services' time lags by up to a second."""
+        return self._world.clock.now() + timedelta(seconds=1)
+
+
+def _why(error: NotVerified) -> str:
+    """Leave out that the key was created a moment ago: it was not."""
+    return error.message.partition(": ")[2].replace("does not know the key yet", "does not accept it")
+
+
+def _give_back(ledger: Ledger) -> None:
+    """Let the next run begin at once. If that fails, the lease ends by itself."""
+    with contextlib.suppress(TwokeyError):
+        ledger.release()
+
+
+def _told(result: results.Result) -> Decision:
+    outcome: Outcome = result.outcome
+    return Decision(Ending(outcome.value), result.reason, result.message)

@@ -1,0 +1,139 @@
+"""Every way in which a takeover can end, set up on the emulator: at least one case for each reason of its own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rig import DAY
+from secrecy.outcomes import QUICK, STORE, WRITE
+from twokey.emulator import KeyPair, Rule
+from twokey.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secrecy.outcomes import Stage
+
+FILE = "copies/{user}.json"
+
+
+@dataclass(frozen=True)
+class Given:
+    """The options of a case, and what is piped in."""
+
+    options: tuple[str, ...] = ()
+    stdin: str = ""
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """``prepare`` sets the stage for the user ``ci`` and says what the command is given."""
+
+    outcome: str
+    reason: Reason
+    prepare: Callable[[Stage], Given]
+    name: str = ""
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.outcome, self.reason, self.name)))
+
+
+def text(pair: KeyPair, *, printed: bool = False) -> str:
+    """Return a pair as a file holds it, or as the AWS CLI prints it."""
+    members = {"AccessKeyId": pair.access_key_id, "SecretAccessKey": pair.secret_access_key}
+    return json.dumps({"AccessKey": {"UserName": "ci", "Status": "Active", **members}} if printed else members)
+
+
+def configured(stage: Stage) -> tuple[str, ...]:
+    """Write a configuration file with a store and a file as destination; return the options that lead to it."""
+    file = stage.folder / "twokey.yaml"
+    (stage.folder / "copies").mkdir(exist_ok=True)
+    entry = f"users: [ci]\n    store: {STORE}\n    deliver: ['file:{stage.folder}/{FILE}']"
+    file.write_text(f"version: 1\nsettle: 0s\n{QUICK}\nmachine_users:\n  - {entry}\n")
+    return ("--config", str(file))
+
+
+def _keys(stage: Stage, number: int = 2) -> list[KeyPair]:
+    return stage.rig.aws.make_user("ci", path="/machine-users/", keys=number, ages=(40 * DAY, 16 * DAY))
+
+
+def _copied(stage: Stage, pair: KeyPair) -> None:
+    copy = stage.folder / "copies" / "ci.json"
+    copy.write_text(text(pair))
+    copy.chmod(0o600)
+
+
+def from_destination(stage: Stage) -> Given:
+    _copied(stage, _keys(stage)[1])
+    return Given()
+
+
+def from_stdin(stage: Stage) -> Given:
+    return Given(("--stdin",), text(_keys(stage)[1], printed=True))
+
+
+def from_place(stage: Stage) -> Given:
+    other = stage.folder / "by-hand.json"
+    other.write_text(text(_keys(stage)[1]))
+    return Given(("--from", f"file:{other}"))
+
+
+def managed(stage: Stage) -> Given:
+    _keys(stage, 0)
+    stage.rig.rotate()
+    return Given()
+
+
+def differing(stage: Stage) -> Given:
+    older, newer = _keys(stage)
+    stage.rig.fill(newer)
+    return Given(("--stdin",), text(older))
+
+
+def unlisted(stage: Stage) -> Given:
+    _keys(stage)
+    (other,) = stage.rig.aws.make_user("other", keys=1)
+    return Given(("--stdin",), text(other))
+
+
+def inactive(stage: Stage) -> Given:
+    _, newer = _keys(stage)
+    iam = stage.rig.aws.client("iam")
+    iam.update_access_key(UserName="ci", AccessKeyId=newer.access_key_id, Status="Inactive")
+    return Given(("--stdin",), text(newer))
+
+
+def mixed_up(stage: Stage) -> Given:
+    """The id of one key with the secret of the other."""
+    older, newer = _keys(stage)
+    return Given(("--stdin",), text(KeyPair(newer.access_key_id, older.secret_access_key)))
+
+
+def swapped(stage: Stage) -> Given:
+    """The secret stands where the id belongs."""
+    newer = _keys(stage)[1]
+    _copied(stage, KeyPair(newer.secret_access_key, newer.access_key_id))
+    return Given()
+
+
+def in_doubt(stage: Stage) -> Given:
+    from_destination(stage)
+    stage.rig.fill(KeyPair("AKIAGONEGONEGONEGONE", "-"))
+    stage.rig.aws.weather.add(Rule(WRITE, effect="error_before", status=500, nth=3, times=None))
+    return Given(("--stdin",), (stage.folder / "copies" / "ci.json").read_text())
+
+
+ADOPTIONS = (
+    Adoption("adopted", Reason.BY_HAND, from_destination, "from a destination"),
+    Adoption("adopted", Reason.BY_HAND, from_stdin, "from standard input"),
+    Adoption("adopted", Reason.BY_HAND, from_place, "from a place"),
+    Adoption("nothing", Reason.MANAGED, managed),
+    Adoption("refused", Reason.PLACES_DIFFER, differing),
+    Adoption("refused", Reason.NOT_LISTED, unlisted),
+    Adoption("refused", Reason.INACTIVE, inactive),
+    Adoption("refused", Reason.UNVERIFIED, mixed_up),
+    Adoption("refused", Reason.CANNOT_ATTRIBUTE, swapped, "swapped"),
+    Adoption("failed", Reason.ERROR, in_doubt),
+)
