@@ -9,13 +9,21 @@ from urllib.request import (  # type: ignore[attr-defined]  # typeshed knows the
     proxy_bypass_environment,
 )
 
+from twokey.model import Hidden
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 def variable(name: str) -> str:
     """Return a variable's value; the empty text where it is not set. It may be a secret."""
     return os.environ.get(name, "")
+
+
+def chosen(names: Iterable[str], more: Mapping[str, str]) -> dict[str, Hidden]:
+    """Return those of the variables that are set, and some more: the environment of another program."""
+    passed = {name: Hidden(os.environ[name]) for name in names if name in os.environ}
+    return passed | {name: Hidden(value) for name, value in more.items()}
 
 
 def first_set(names: Iterable[str]) -> str | None:

@@ -42,6 +42,17 @@ SCHEMES = {
     "dotenv": f"{_HERE}.dotenv",
     "json": f"{_HERE}.json_file",
     "github": f"{_HERE}.github",
+    "gitlab": f"{_HERE}.gitlab",
+    "gitlab-group": f"{_HERE}.gitlab",
+    "bitbucket": f"{_HERE}.bitbucket",
+    "circleci-context": f"{_HERE}.circleci",
+    "circleci": f"{_HERE}.circleci",
+    "travis": f"{_HERE}.travis",
+    "buildkite": f"{_HERE}.buildkite",
+    "azure-devops": f"{_HERE}.azure_devops",
+    "hcp-terraform": f"{_HERE}.hcp_terraform",
+    "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
+    "exec": f"{_HERE}.program",
 }
 """Scheme to module."""
 

@@ -252,18 +252,19 @@ def _open_directory(path: Path) -> int:
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENOTDIR} or not path.is_symlink():
             raise
-        _refuse_owner(path, path.lstat().st_uid, "is a symbolic link that")
+        refuse_foreign_owner(path, path.lstat().st_uid, "is a symbolic link that")
         fd = os.open(path, _DIRECTORY)
     try:
-        _refuse_unsafe(path, os.fstat(fd))
+        refuse_unsafe_directory(path, os.fstat(fd))
     except BaseException:
         os.close(fd)
         raise
     return fd
 
 
-def _refuse_unsafe(path: Path, state: os.stat_result) -> None:
-    _refuse_owner(path, state.st_uid, "is a directory that")
+def refuse_unsafe_directory(path: Path, state: os.stat_result) -> None:
+    """Raise ``Rejected`` for a directory whose files somebody else could exchange."""
+    refuse_foreign_owner(path, state.st_uid, "is a directory that")
     if state.st_mode & stat.S_IWOTH and not state.st_mode & stat.S_ISVTX:
         raise Rejected(
             f"Everybody may exchange the files in {path}.",
@@ -272,7 +273,8 @@ def _refuse_unsafe(path: Path, state: os.stat_result) -> None:
         )
 
 
-def _refuse_owner(path: Path, owner: int, what: str) -> None:
+def refuse_foreign_owner(path: Path, owner: int, what: str) -> None:
+    """Raise ``Rejected`` unless it belongs to root or this user. ``what`` says what it is: ``is a directory that``."""
     if owner not in {0, os.geteuid()}:
         raise Rejected(
             f"{path} {what} belongs to another user (id {owner}), who could exchange the files in it.",

@@ -7,6 +7,7 @@ has to be written, and whether it arrived.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from twokey.destinations.forms import Form
 
 _MISSING = "-"
+_NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,16 @@ def note_of(credential: Credential) -> str:
     return f"Access key {credential.access_key_id}, rotated by twokey"
 
 
+def is_note(text: str) -> bool:
+    """Say whether what stands beside a value is of ours, or nothing: what a person wrote there is kept."""
+    return not text or bool(_NOTE.fullmatch(text))
+
+
+def beside(note: str, there: str) -> str:
+    """Return what is to stand beside a value where ``there`` stands now: what people wrote stays."""
+    return note if is_note(there) else there
+
+
 def _is(shown: Shown | None, value: Hidden) -> bool:
     return shown is not None and shown.value is not None and shown.value == value
 
@@ -134,4 +146,4 @@ def _may_be(shown: Shown, value: Hidden) -> bool:
     return not shown.tail or value.endswith(shown.tail)
 
 
-__all__ = ["CannotTell", "Held", "Shown", "Variables", "note_of"]
+__all__ = ["CannotTell", "Held", "Shown", "Variables", "beside", "is_note", "note_of"]

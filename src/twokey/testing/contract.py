@@ -127,14 +127,19 @@ def outcome(act: Callable[[], object]) -> TwokeyError | None:
 
 
 def assert_silent(error: BaseException, *credentials: Credential) -> None:
-    """No secret in the error, in those behind it, or in what a traceback prints."""
-    shown = "".join(traceback.format_exception(error))
+    """No secret in the error, in those behind it, or in what a traceback prints, with local variables or without."""
+    shown = _crash(error)
     seen: BaseException | None = error
     while seen is not None:
         shown += repr(seen) + str(seen) + repr(vars(seen)) + repr(seen.args)
         seen = seen.__cause__ or seen.__context__
     for credential in credentials:
         assert credential.reveal() not in shown
+
+
+def _crash(error: BaseException) -> str:
+    """Return what a crash reporter writes down, local variables included."""
+    return "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
 
 
 class DestinationContract:
@@ -268,6 +273,22 @@ class DestinationContract:
         else:
             assert isinstance(error, Ambiguous)
             assert_silent(error, credential)
+
+    @pytest.mark.parametrize("effect", ["html", "error_after"])
+    def test_what_a_crash_reporter_writes_down_holds_no_secret(
+        self, destination: Destination, place: Place, effect: Any
+    ) -> None:
+        """Not even one that writes down local variables."""
+        destination.deliver(fresh_credential())
+        credential = fresh_credential()
+        token = str(getattr(place.fake, "token", SECRET))
+        for nth in (1, 2):
+            place.fake.clear()
+            place.fake.add(Fault(*place.writes, effect, nth=nth, times=None))
+            error = outcome(lambda: destination.deliver(credential))
+            if error is not None:
+                assert_silent(error, credential)
+                assert token not in _crash(error)
 
     def test_a_refusal_after_a_lost_answer_is_no_proof(self, destination: Destination, place: Place) -> None:
         destination.deliver(fresh_credential())

@@ -11,7 +11,7 @@ import json
 import ssl
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from twokey.ports import Clock
 
+Shape = TypeVar("Shape")
+
 ATTEMPTS = 3
 """How often a request without an answer is sent, where that does no harm."""
 PATIENCE = 4000.0
@@ -51,6 +53,9 @@ MOST_REDIRECTS = 3
 _TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 _PAGES = (b"<!doctype", b"<html")
 _MOVED = {301, 302, 303, 307, 308}
+_BUDGETS = ("X-RateLimit", "RateLimit", "RateLimit-User")
+"""How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organisation and one of the
+user ("REST API rate limits", Buildkite Documentation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Answer:
         found = self.json()
         text = ""
         if isinstance(found, dict):
-            for key in ("message", "error_description", "error", "errors", "detail", "title"):
+            for key in ("message", "error_message", "error_description", "error", "errors", "detail", "title"):
                 if found.get(key):
                     text = found[key] if isinstance(found[key], str) else json.dumps(found[key])
                     break
@@ -92,7 +97,7 @@ class Ask:
 
     ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
     one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
-    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is.
+    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it is a secret.
     """
 
     method: str
@@ -100,7 +105,7 @@ class Ask:
     about: str
     body: Any = None
     form: Mapping[str, str] | None = None
-    raw: bytes | None = None
+    raw: bytes | memoryview | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     effect: bool = True
     again: bool = True
@@ -122,6 +127,8 @@ class Http:
         limits: tuple[Limit, ...] = (),
         ca: str | None = None,
         explain: Callable[[Ask, Answer], Failed | None] = lambda _ask, _answer: None,
+        refuses_token: Callable[[Answer], bool] = lambda _answer: False,
+        own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "one that is valid",  # noqa: S107  words for a person
         patience: float = PATIENCE,
     ) -> None:
@@ -129,7 +136,9 @@ class Http:
 
         ``called`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
         ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
-        what is special to this service; ``token`` says where the token comes from.
+        what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
+        by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
+        ``token`` says where the token comes from.
         """
         self.called = called
         self.url = route.checked(url, called)
@@ -137,6 +146,8 @@ class Http:
         self._headers = headers
         self._renew = renew
         self._explain = explain
+        self._refuses_token = refuses_token
+        self._own_page = own_page
         self._token = token
         self._patience = patience
         self._ca = ca
@@ -157,13 +168,13 @@ class Http:
             self.pace.wait(write=ask.effect)
             answer, failure = self._once(ask)
             if answer is not None:
-                wait = _asked_to_wait(answer)
+                wait = _asked_to_wait(answer, self._spent(answer))
                 if wait is not None:
                     if self._clock.monotonic() + wait > give_up:
                         raise open_attempt or self._throttled(ask, wait)
                     self.pace.hold(wait)
                     continue
-                if answer.status == 401 and not renewed and self._renew():
+                if self._token_refused(answer) and not renewed and self._renew():
                     renewed = True
                     continue
                 if open_attempt is not None and not answer.good:
@@ -194,6 +205,14 @@ class Http:
             return answer
         raise self.told(ask, answer)
 
+    def read(self, ask: Ask, shape: type[Shape]) -> Shape:
+        """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""
+        answer = self.ask(ask)
+        try:
+            return msgspec.json.decode(answer.body.encode(), type=shape)
+        except (msgspec.DecodeError, UnicodeError):
+            raise self._unclear(ask, "its answer is not what it is documented to be.") from None
+
     def told(self, ask: Ask, answer: Answer) -> Failed:
         """Translate an error of the service."""
         own = self._explain(ask, answer)
@@ -202,7 +221,7 @@ class Http:
         said = "" if ask.secret else answer.said()
         quoted = f" {self.called} says: {said}" if said else ""
         state = "Nothing was written there." if ask.effect else ""
-        match answer.status:
+        match 401 if self._refuses_token(answer) else answer.status:
             case 401:
                 message = f"{self.called} does not accept the token.{quoted}"
                 error: Failed = BadCredentials(message, state=state, remedy=f"Give it {self._token}.")
@@ -245,9 +264,15 @@ class Http:
         url, method = f"{self.url}{ask.path}", ask.method
         body, headers = _body(ask)
         for _ in range(MOST_REDIRECTS + 1):
-            sent = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers, **ask.headers}
+            sent = self._sent({**headers, **ask.headers})
             found = self._opened().request(
-                method, url, body=body, headers=sent, redirect=False, preload_content=False, retries=False
+                method,
+                url,
+                body=cast("bytes | None", body),
+                headers=sent,
+                redirect=False,
+                preload_content=False,
+                retries=False,
             )
             try:
                 data = found.read(LONGEST_ANSWER + 1)
@@ -257,6 +282,11 @@ class Http:
                 return self._own(ask, found.status, found.headers, data)
             url = self._followed(ask, url, found.status, found.headers.get("Location", ""))
         raise self._rejected(ask, "it redirects in a circle.")
+
+    def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return all headers; the token among them does not show itself in a traceback."""
+        found = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}
+        return {name: Hidden(value) for name, value in found.items()}
 
     def _followed(self, ask: Ask, url: str, status: int, location: str) -> str:
         target = urljoin(url, location)
@@ -273,12 +303,16 @@ class Http:
     def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: bytes) -> Answer:
         """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
         html = "html" in headers.get("Content-Type", "").lower() or data.lstrip()[:9].lower().startswith(_PAGES)
-        if status in _TRANSIENT or html:
-            what = "a page that is not the service's" if html else "an error of its own"
+        answer = Answer(status, headers, Hidden(data[:LONGEST_ANSWER].decode(errors="replace")))
+        if html and self._refuses_token(answer):
+            return answer
+        alien = html and not (status >= 400 and self._own_page(headers, data))
+        if status in _TRANSIENT or alien:
+            what = "a page that is not the service's" if alien else "an error of its own"
             raise self._unclear(ask, f"it answered {status} with {what}.")
         if len(data) > LONGEST_ANSWER:
             raise self._unclear(ask, "its answer has no end.")
-        return Answer(status, headers, Hidden(data.decode(errors="replace")))
+        return answer
 
     def _opened(self) -> urllib3.PoolManager:
         with self._lock:
@@ -288,10 +322,21 @@ class Http:
 
     def _mind(self, answer: Answer) -> None:
         """Heed a budget that is used up before the service has to refuse."""
-        left = _number(_first(answer, "X-RateLimit-Remaining", "RateLimit-Remaining"))
-        reset = _number(_first(answer, "X-RateLimit-Reset", "RateLimit-Reset"))
-        if left == 0 and reset is not None and answer.good:
-            self.pace.hold(min(self._until(reset), self._patience))
+        wait = self._spent(answer)
+        if wait is not None and answer.good:
+            self.pace.hold(min(wait, self._patience))
+
+    def _spent(self, answer: Answer) -> float | None:
+        """Return the seconds until the budgets that are used up are renewed; None where none is."""
+        waits: list[float] = []
+        for budget in _BUDGETS:
+            reset = _number(answer.headers.get(f"{budget}-Reset"))
+            if reset is not None and _number(answer.headers.get(f"{budget}-Remaining")) == 0:
+                waits.append(self._until(reset))
+        return max(waits, default=None)
+
+    def _token_refused(self, answer: Answer) -> bool:
+        return answer.status == 401 or self._refuses_token(answer)
 
     def _until(self, reset: float) -> float:
         """Return the seconds until a reset that is given as seconds from now or as a time (Unix)."""
@@ -327,36 +372,34 @@ class Http:
         )
 
 
-def _body(ask: Ask) -> tuple[bytes | None, dict[str, str]]:
+def _body(ask: Ask) -> tuple[memoryview | None, dict[str, str]]:
+    """Return what is sent, as what does not show itself in a traceback, and the headers that belong to it."""
     if ask.raw is not None:
-        return ask.raw, {}
+        return memoryview(ask.raw), {}
     if ask.form is not None:
         from urllib.parse import urlencode
 
-        return urlencode(ask.form).encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        return memoryview(urlencode(ask.form).encode()), {"Content-Type": "application/x-www-form-urlencoded"}
     if ask.body is not None:
-        return json.dumps(ask.body).encode(), {"Content-Type": "application/json"}
+        return memoryview(json.dumps(ask.body).encode()), {"Content-Type": "application/json"}
     return None, {}
 
 
-def _asked_to_wait(answer: Answer) -> float | None:
+def _asked_to_wait(answer: Answer, spent: float | None) -> float | None:
     """Return the seconds that the service asks to wait before the same request is sent again, or None.
 
-    RFC 6585, 429; GitHub answers 403 as well, then with Retry-After or with nothing remaining ("Rate limits for the
-    REST API", GitHub Docs).
+    ``spent``: the seconds until its budget is renewed, where it says so. RFC 6585, 429; GitHub answers 403 as well,
+    then with Retry-After or with nothing remaining ("Rate limits for the REST API", GitHub Docs).
     """
     after = _number(answer.headers.get("Retry-After"))
     if answer.status == 429:
-        return max(after if after is not None else 30.0, 0.1)
+        told = after if after is not None else spent
+        return max(told if told is not None else 30.0, 0.1)
     if answer.status in {403, 503} and after is not None:
         return max(after, 0.1)
     if answer.status == 403 and answer.headers.get("X-RateLimit-Remaining") == "0":
         return 60.0
     return None
-
-
-def _first(answer: Answer, *names: str) -> str | None:
-    return next((answer.headers[name] for name in names if name in answer.headers), None)
 
 
 def _number(text: str | None) -> float | None:

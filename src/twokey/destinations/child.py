@@ -1,0 +1,172 @@
+"""A program that is started, told something on its standard input, listened to, and ended in time with all its own.
+
+Nothing of what it is told or says is in a variable that shows itself: it may be a secret.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from twokey.model import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+LONGEST_ANSWER, LONGEST_ERROR = 64 << 10, 8 << 10
+"""Bytes that are kept of what it writes to standard output, and of the end of its standard error."""
+LAST_READINGS = 32
+"""How often its pipes are read once it has ended: what it leaves behind may go on writing."""
+_CHUNK = 64 << 10
+MERCY = 2.0
+"""Seconds between SIGTERM and SIGKILL, so that a program can remove what it has written somewhere."""
+_TICK = 0.05
+_PRIVATE = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a program ended.
+
+    ``status``: its exit status; minus the signal's number where a signal ended it, None where its time was up.
+    ``out``: what it wrote to standard output; None where that was too long. ``err``: the end of its standard error.
+    """
+
+    status: int | None
+    out: Hidden | None = field(default_factory=Hidden)
+    err: Hidden = field(default_factory=Hidden)
+
+
+def run(command: Sequence[str], environment: Mapping[str, str], message: memoryview, seconds: float) -> Ended:
+    """Run a program without a shell, and nothing of it after that; raises ``OSError`` where it cannot be started.
+
+    It gets this environment alone, no file descriptor but its three, the root as its directory, and a process group of
+    its own, which is ended when the program ends, when its time is up, or when this process is interrupted.
+    """
+    process = subprocess.Popen(  # noqa: S603  what a person named, with no shell
+        list(command),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=dict(environment),
+        cwd="/",
+        close_fds=True,
+        start_new_session=True,
+        umask=_PRIVATE,
+        bufsize=0,
+    )
+    talk = _Talk(process, message)
+    try:
+        timely = talk.until(time.monotonic() + seconds)
+        if not timely:
+            _signal(process, signal.SIGTERM)
+            talk.until(time.monotonic() + MERCY)
+    finally:
+        _signal(process, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(MERCY)
+        talk.close()
+    return Ended(process.returncode if timely else None, talk.out.text(), talk.err.text() or Hidden())
+
+
+def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the whole process group. One that is gone, or runs as somebody else by now, is let be."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+class _Kept:
+    """What comes out of a pipe: all of it up to a length, or its end."""
+
+    def __init__(self, longest: int, *, end: bool) -> None:
+        self._data = bytearray()
+        self._longest = longest
+        self._end = end
+        self._cut = False
+
+    def read(self, descriptor: int) -> bool:
+        """Read once; say whether there may be more. Nothing is there at the moment: there may be."""
+        try:
+            found = memoryview(os.read(descriptor, _CHUNK))
+        except BlockingIOError:
+            return True
+        self._data += found
+        if len(self._data) > self._longest:
+            self._cut = True
+            del self._data[: -self._longest if self._end else None]
+        return bool(found)
+
+    def text(self) -> Hidden | None:
+        """Return it; None where it was to be whole and was too long."""
+        return None if self._cut and not self._end else Hidden(self._data.decode(errors="replace"))
+
+
+class _Talk:
+    """The three pipes of a program that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], message: memoryview) -> None:
+        self.out, self.err = _Kept(LONGEST_ANSWER, end=False), _Kept(LONGEST_ERROR, end=True)
+        self._process = process
+        self._left = message
+        self._pipes = selectors.DefaultSelector()
+        for pipe, way, kept in (
+            (process.stdin, selectors.EVENT_WRITE, None),
+            (process.stdout, selectors.EVENT_READ, self.out),
+            (process.stderr, selectors.EVENT_READ, self.err),
+        ):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+            self._pipes.register(pipe, way, kept)
+
+    def until(self, deadline: float) -> bool:
+        """Talk until the program ends, and say so, or until the deadline (by ``time.monotonic``)."""
+        while (left := deadline - time.monotonic()) > 0:
+            if not self._pipes.get_map():
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(left)
+            self._turn(min(_TICK, left))
+            if self._process.poll() is not None:
+                self._drain()
+                return True
+        return False
+
+    def _drain(self) -> None:
+        """Read what the program wrote last."""
+        for _ in range(LAST_READINGS):
+            if not self._turn(0):
+                return
+
+    def _turn(self, seconds: float) -> bool:
+        """Serve the pipes that are ready, or become so in time; say whether there was any."""
+        ready = self._pipes.select(seconds)
+        for key, _ in ready:
+            kept: _Kept | None = key.data
+            more = self._write(key.fd) if kept is None else kept.read(key.fd)
+            if not more:
+                self._pipes.unregister(key.fileobj)
+                if kept is None and self._process.stdin:
+                    self._process.stdin.close()
+        return bool(ready)
+
+    def _write(self, descriptor: int) -> bool:
+        """Write what it takes; say whether something is left. A program need not read what it is told."""
+        try:
+            self._left = self._left[os.write(descriptor, self._left) :]
+        except BlockingIOError:
+            return True
+        except BrokenPipeError:
+            return False
+        return bool(self._left)
+
+    def close(self) -> None:
+        """Close the pipes."""
+        self._pipes.close()
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe:
+                pipe.close()

@@ -1,0 +1,144 @@
+"""What twokey says to a program or a receiver of somebody's own, and what that may answer.
+
+The message is a JSON object: ``version``, ``action`` (``deliver``, ``held`` or ``preflight``), ``destination`` (the
+URL), and to deliver ``key_id`` and ``credential``, which is the stored value: ``AccessKeyId`` and ``SecretAccessKey``.
+
+The answer is a JSON object, or nothing. ``key_id`` says which key is there now, null that there is none; ``stamp`` is
+any text that changes with every write; ``written: false`` says that a delivery was not needed. Members with other
+names are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from twokey.destinations.base import Receipt, Traits
+from twokey.destinations.redaction import gives_away
+from twokey.errors import Ambiguous, ServiceError
+from twokey.model import CannotTell, Held, Hidden, Holding, NotHeld
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from twokey.destinations.address import Address
+    from twokey.model import Credential
+
+VERSION = 1
+Action = Literal["deliver", "held", "preflight"]
+LONGEST_STAMP = 200
+PART_OF_A_STAMP = 12
+"""As ``redaction.PART``: a time has as many digits in a row as a short part of a secret's code."""
+_KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
+_STAMP = re.compile(rf"[ -~]{{0,{LONGEST_STAMP}}}", re.ASCII)
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What is answered. It does not show itself: whoever answers may have put a secret in it."""
+
+    key_id: str | UnsetType | None = UNSET
+    stamp: str = ""
+    written: bool = True
+
+    def __repr__(self) -> str:
+        return "(an answer)"
+
+
+def message(action: Action, destination: str, credential: Credential | None = None) -> memoryview:
+    """Return the message as JSON in UTF-8. It holds the secret where there is a credential."""
+    said: dict[str, object] = {"version": VERSION, "action": action, "destination": destination}
+    if credential is not None:
+        pair = {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
+        said |= {"key_id": credential.access_key_id, "credential": pair}
+    return memoryview(json.dumps(said, separators=(",", ":")).encode())
+
+
+def answer_in(text: Hidden | None) -> Answer | None:
+    """Read an answer; no text is an empty one. None for anything that is none."""
+    if text is None:
+        return None
+    try:
+        found = msgspec.json.decode(text.encode(), type=Answer) if text.strip() else Answer()
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+    # An empty id is what is left of a failed look-up, not the absence of a key: that is null.
+    known = not isinstance(found.key_id, str) or _KEY_ID.fullmatch(found.key_id)
+    return found if known and _STAMP.fullmatch(found.stamp) else None
+
+
+def actions_of(address: Address, known: tuple[Action, ...]) -> tuple[str, ...]:
+    """Return the option ``actions=``: what the other side knows besides ``deliver``. Raises ``UsageError``."""
+    named = tuple(filter(None, address.options.get("actions", "").split(",")))
+    for name in named:
+        if name not in known:
+            raise address.wrong(f"actions= names {name!r}; besides deliver there is {' and '.join(known)}.")
+    return named
+
+
+class Told(ABC):
+    """A destination that is told what to do, and believed what it answers.
+
+    Whether a pair is ever torn there, nobody knows; so it counts as one that can be.
+    """
+
+    def __init__(self, name: str, actions: Iterable[str]) -> None:
+        """Prepare; nothing is called. Of the actions besides ``deliver`` only these are asked for."""
+        self.name = name
+        self.actions = tuple(actions)
+        self.traits = Traits(atomic=False, conditional=False, confirms="value" if self._tells else "nothing")
+
+    @property
+    def _tells(self) -> bool:
+        return "held" in self.actions
+
+    @abstractmethod
+    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+        """Say something to the other side and return its answer; raises a ``ServiceError``."""
+
+    @property
+    @abstractmethod
+    def _called(self) -> str:
+        """What an error calls the other side."""
+
+    def held(self) -> Holding:
+        """Ask which key is there, where the other side knows that question."""
+        if not self._tells:
+            return CannotTell(f"{self._called} is not asked which key it holds (actions=held).")
+        answer = self._ask("held")
+        if answer.key_id is UNSET:
+            return CannotTell(f"{self._called} does not say which key it holds.", stamp=answer.stamp)
+        return Held(answer.key_id) if answer.key_id else NotHeld()
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Hand the credential over. Where the answer says nothing, ask which key is there now."""
+        answer = self._ask("deliver", credential)
+        if answer.key_id not in (UNSET, credential.access_key_id):
+            raise self._in_doubt(f"says that {answer.key_id or 'no key'} is there now")
+        # Without ``held`` no stamp is ever seen again, and one that is not seen would look like another.
+        stamp = (answer.stamp or self._shown_after(credential)) if self._tells else ""
+        if gives_away(stamp, [credential.reveal()], part=PART_OF_A_STAMP):
+            raise self._in_doubt("answers with a stamp that could be the secret, which no journal may hold")
+        return Receipt(credential.access_key_id, written=answer.written, stamp=stamp)
+
+    def _shown_after(self, credential: Credential) -> str:
+        try:
+            holding = self.held()
+        except ServiceError as error:
+            raise self._in_doubt(f"could not be asked afterwards what is there: {error.message}") from None
+        if isinstance(holding, CannotTell):
+            return holding.stamp
+        if holding != Held(credential.access_key_id):
+            raise self._in_doubt(f"says that {getattr(holding, 'key_id', 'no key')} is there now")
+        return ""
+
+    def _in_doubt(self, what: str) -> Ambiguous:
+        return Ambiguous(
+            f"{self._called} was given the credential, and {what}.",
+            state="It may have taken effect.",
+            remedy="Run again: it is delivered again.",
+        )

@@ -1,0 +1,103 @@
+"""What a program says, without anything in it that could be a secret. Pure.
+
+Whoever handles a secret may repeat it in an error, in some other form. A line goes as a whole as soon as any part of
+it, or of what continues it, could be a part of a secret in one of the forms that programs commonly print: what is left
+out is better than what is left in.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from twokey.model import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+PART = 6
+"""Letters and digits in a row, in any form, that count as the secret. Many tools show the last four."""
+LEAST = 8
+"""Characters of a value from which on it is taken for a secret: a shorter one is found everywhere."""
+LEFT_OUT = "(left out: it could be the secret)"
+_OTHER = re.compile(r"[^0-9a-z]")
+_LOOKS_LIKE_ONE = re.compile(r"(?<![A-Za-z0-9+/])(?=[A-Za-z0-9+/]*[0-9])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])")
+"""Forty characters of base64 that stand alone: how a secret access key looks."""
+
+
+def redacted(text: str, secrets: Iterable[str], *, part: int = PART) -> Hidden:
+    """Return the text without the lines that could hold one of the secrets, or a part of one, in any form."""
+    lines = [*map(Hidden, text.splitlines())]
+    bad = {number for number, line in enumerate(lines) if _LOOKS_LIKE_ONE.search(line)}
+    return Hidden("\n".join(_without(lines, bad | _giving_away(lines, secrets, part))))
+
+
+def gives_away(text: str, secrets: Iterable[str], *, part: int = PART) -> bool:
+    """Say whether a text holds one of the secrets, or a part of one, in any form."""
+    return bool(_giving_away([Hidden(text)], secrets, part))
+
+
+def _giving_away(lines: list[Hidden], secrets: Iterable[str], part: int) -> set[int]:
+    wanted = {gram for secret in secrets for gram in _grams(Hidden(secret), part)}
+    # A value may be wrapped: what follows on the next line counts as if it stood on this one.
+    letters = Hidden("".join(_plain(line) for line in lines))
+    owners = [number for number, line in enumerate(lines) for _ in _plain(line)]
+    found: set[int] = set()
+    for length in {len(gram) for gram in wanted}:
+        for start in range(len(letters) - length + 1):
+            if letters[start : start + length] in wanted:
+                found |= set(owners[start : start + length])
+    return found
+
+
+def _without(lines: list[Hidden], bad: set[int]) -> Iterator[str]:
+    for number, line in enumerate(lines):
+        if number not in bad:
+            yield line
+        elif number - 1 not in bad:
+            yield LEFT_OUT
+
+
+def _grams(secret: Hidden, part: int) -> Iterator[Hidden]:
+    """Return every part of every form of a secret, as letters and digits alone."""
+    if len(secret) < LEAST:
+        return
+    for form in _forms(secret):
+        letters = _plain(form)
+        for start in range(max(1, len(letters) - part + 1)):
+            yield letters[start : start + part]
+
+
+def _plain(text: str) -> Hidden:
+    """Return the letters and digits alone, in lower case: escapes, separators and wrapping then make no difference."""
+    return Hidden(_OTHER.sub("", text.lower()))
+
+
+def _forms(secret: Hidden) -> Iterator[Hidden]:
+    """Return a secret in every form in which its letters and digits differ."""
+    yield secret
+    yield secret[::-1]
+    percent = Hidden(quote(secret, safe=""))
+    yield percent
+    yield Hidden(quote(percent, safe=""))
+    for escape in ("\\u{:04x}", "\\x{:02x}", "\\{:03o}", "&#x{:x};", "&#{};"):
+        yield Hidden("".join(one if one.isalnum() else escape.format(ord(one)) for one in secret))
+    yield Hidden(secret.replace("/", "&sol;").replace("+", "&plus;"))
+    for encoding in ("utf-8", "utf-16-le"):
+        for code in ("{:02x}", "{}", "{:o}"):
+            yield Hidden("".join(code.format(one) for one in secret.encode(encoding)))
+        for once in _in_base64(memoryview(secret.encode(encoding))):
+            yield once
+            yield from _in_base64(memoryview(once.encode()))
+    for shift in range(5):
+        end = (shift + len(secret.encode())) * 8 // 5
+        yield Hidden(base64.b32encode(bytes(shift) + secret.encode()).decode()[-(-shift * 8 // 5) : end])
+
+
+def _in_base64(raw: memoryview) -> Iterator[Hidden]:
+    """Return what stands for the secret alone wherever it begins in a group of three bytes (RFC 4648, section 4)."""
+    for shift in range(3):
+        end = (shift + len(raw)) * 8 // 6
+        yield Hidden(base64.b64encode(bytes(shift) + raw).decode()[-(-shift * 8 // 6) : end])

@@ -1,0 +1,176 @@
+"""Bitbucket Cloud's REST API for Pipelines variables: of workspaces, repositories and deployment environments.
+
+A secured variable shows no value. A write that leaves ``secured`` out makes the variable an open one. Lists come in
+pages; those of environments heed no ``pagelen``, and say neither ``size`` nor ``next``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import uuid
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_REPOSITORY = r"/repositories/([^/]+/[^/]+)"
+_OF_REPOSITORY = _REPOSITORY + "/pipelines_config/variables"
+_OF_WORKSPACE = r"/workspaces/([^/]+)/pipelines-config/variables"
+_OF_ENVIRONMENT = _REPOSITORY + r"/deployments_config/environments/([^/]+)/variables"
+SCOPES = ("pipeline", "pipeline:variable")
+
+
+def _error(message: str, detail: Any = "", key: str = "") -> dict[str, Any]:
+    data = {"data": {"key": key, "arguments": {}}} if key else {}
+    return {"type": "error", "error": {"message": message, **({"detail": detail} if detail else {}), **data}}
+
+
+class Bitbucket(FakeService):
+    """Bitbucket with the workspace ``acme``, its repository ``site``, others that tests add, and one token."""
+
+    not_found: ClassVar[Any] = _error("Resource not found")
+
+    def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "ATCTT3" + "t" * 20) -> None:
+        super().__init__(**({"monotonic": monotonic} if monotonic else {}))
+        self.token = token
+        self.email = ""
+        """The account that the token belongs to; it is an access token without one."""
+        self.scopes: tuple[str, ...] = SCOPES
+        self.places: dict[str, list[dict[str, Any]]] = {"acme": []}
+        """Variables by ``acme``, ``acme/site`` and ``acme/site/{uuid of an environment}``."""
+        self.environments: dict[str, list[dict[str, Any]]] = {}
+        self.most_on_a_page = 100
+        self.add_repository("acme/site")
+
+    def add_repository(self, name: str, *environments: str) -> None:
+        """Make a repository with deployment environments."""
+        self.places[name] = []
+        self.environments[name] = [{"uuid": _uuid(), "name": one, "slug": one.lower()} for one in environments]
+        self.places |= {f"{name}/{one['uuid']}": [] for one in self.environments[name]}
+
+    def environment(self, name: str, deployment: str) -> str:
+        """Return how the variables of an environment are called here."""
+        return next(f"{name}/{one['uuid']}" for one in self.environments[name] if one["name"] == deployment)
+
+    def variable(self, place: str, key: str) -> dict[str, Any] | None:
+        """Return a variable with its value."""
+        return next((one for one in self.places.get(place, []) if one["key"] == key), None)
+
+    def value(self, place: str, key: str) -> str | None:
+        """Return what a job reads."""
+        found = self.variable(place, key)
+        return found["value"] if found else None
+
+    def put(self, place: str, key: str, value: str, *, secured: bool = True) -> None:
+        """Write a variable as a person would."""
+        found = self.variable(place, key)
+        if found is None:
+            self.places[place].append({"uuid": _uuid(), "key": key, "value": value, "secured": secured})
+        else:
+            found.update(value=value, secured=secured)
+
+    def authorise(self, request: Request) -> None:
+        """Check the token and its scopes."""
+        basic = f"Basic {base64.b64encode(f'{self.email}:{self.token}'.encode()).decode()}"
+        if request.headers.get("Authorization") != (basic if self.email else f"Bearer {self.token}"):
+            raise Refusal(401, _error("Token is invalid, expired, or not supported for this endpoint."))
+        needed = "pipeline" if request.method == "GET" else "pipeline:variable"
+        if needed not in self.scopes:
+            detail = {"granted": list(self.scopes), "required": [needed]}
+            raise Refusal(403, _error("Your credentials lack one or more required privilege scopes.", detail))
+
+    @route("GET", _REPOSITORY + "/environments")
+    def list_environments(self, request: Request, name: str) -> Reply:
+        """Answer ``List environments``: ten on a page, whatever was asked for."""
+        self._place(name)
+        page = int(request.query.get("page", 1))
+        values = self.environments[name][10 * (page - 1) : 10 * page]
+        if page > 1 and not values:
+            raise Refusal(404, _error("Invalid page"))
+        return Reply(200, {"page": page, "pagelen": 10, "values": values})
+
+    @route("GET", _OF_REPOSITORY)
+    @route("GET", _OF_WORKSPACE)
+    def list_variables(self, request: Request, name: str) -> Reply:
+        """Answer ``List variables for a repository`` and ``List variables for a workspace``."""
+        return self._page(request, self._place(name))
+
+    @route("GET", _OF_ENVIRONMENT)
+    def list_of_environment(self, request: Request, name: str, environment: str) -> Reply:
+        """Answer ``List variables for an environment``."""
+        return self._page(request, self._place(name, environment))
+
+    @route("POST", _OF_REPOSITORY)
+    @route("POST", _OF_WORKSPACE)
+    def make_variable(self, request: Request, name: str) -> Reply:
+        """Answer ``Create a variable for a repository`` and ``Create a variable for a workspace``."""
+        return self._make(request, self._place(name))
+
+    @route("POST", _OF_ENVIRONMENT)
+    def make_of_environment(self, request: Request, name: str, environment: str) -> Reply:
+        """Answer ``Create a variable for an environment``."""
+        return self._make(request, self._place(name, environment))
+
+    @route("PUT", _OF_REPOSITORY + r"/([^/]+)")
+    @route("PUT", _OF_WORKSPACE + r"/([^/]+)")
+    def write_variable(self, request: Request, name: str, variable: str) -> Reply:
+        """Answer ``Update a variable for a repository`` and ``Update variable for a workspace``."""
+        return self._write(request, self._place(name), variable)
+
+    @route("PUT", _OF_ENVIRONMENT + r"/([^/]+)")
+    def write_of_environment(self, request: Request, name: str, environment: str, variable: str) -> Reply:
+        """Answer ``Update a variable for an environment``."""
+        return self._write(request, self._place(name, environment), variable)
+
+    def _place(self, *parts: str) -> list[dict[str, Any]]:
+        place = "/".join(parts)
+        if place not in self.places:
+            raise Refusal(404, _error(f"{'Workspace' if '/' not in place else 'Repository'} {place} not found"))
+        return self.places[place]
+
+    def _page(self, request: Request, variables: list[dict[str, Any]]) -> Reply:
+        size, page = int(request.query.get("pagelen", 10)), int(request.query.get("page", 1))
+        size = min(size, self.most_on_a_page)
+        values = [_shown(one) for one in variables[size * (page - 1) : size * page]]
+        following = {"next": f"{self.url}{request.path}?page={page + 1}"} if size * page < len(variables) else {}
+        return Reply(200, {"page": page, "pagelen": size, "size": len(variables), "values": values, **following})
+
+    def _make(self, request: Request, variables: list[dict[str, Any]]) -> Reply:
+        said = request.json() or {}
+        _validate(said)
+        if any(one["key"] == said["key"] for one in variables):
+            detail = f"A variable with the key {said['key']} already exists."
+            raise Refusal(409, _error("Conflict", detail, "variable-service.variable.duplicate"))
+        made = {"uuid": _uuid(), "secured": False, **{name: said[name] for name in _FIELDS if name in said}}
+        variables.append(made)
+        return Reply(201, _shown(made))
+
+    def _write(self, request: Request, variables: list[dict[str, Any]], variable: str) -> Reply:
+        said = request.json() or {}
+        _validate(said)
+        found = next((one for one in variables if one["uuid"] == variable), None)
+        if found is None:
+            detail = "The variable was not found."
+            raise Refusal(404, _error("Not found", detail, "variable-service.variable.not-found"))
+        found.update({"secured": False, **{name: said[name] for name in _FIELDS if name in said}})
+        return Reply(200, _shown(found))
+
+
+_FIELDS = ("key", "value", "secured")
+
+
+def _validate(said: dict[str, Any]) -> None:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(said.get("key", ""))) or not said.get("value"):
+        raise Refusal(400, _error("Bad request", "The key or the value of the variable is not valid."))
+
+
+def _shown(variable: dict[str, Any]) -> dict[str, Any]:
+    shown = {"type": "pipeline_variable", **variable}
+    return {name: value for name, value in shown.items() if name != "value"} if variable["secured"] else shown
+
+
+def _uuid() -> str:
+    return f"{{{uuid.uuid4()}}}"

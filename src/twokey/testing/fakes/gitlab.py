@@ -1,0 +1,196 @@
+"""GitLab's REST API v4 for CI/CD variables of projects and groups, as far as a rotation needs it.
+
+A variable is one per key and environment scope. Hidden ones show no value. What a request leaves out stays as it is,
+and what an older version or a smaller plan does not know is passed over, as GitLab does both.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_API = "/api/v4"
+_PLACE = _API + r"/(projects|groups)/([^/]+)"
+_FILTER = "filter[environment_scope]"
+_SEVERAL = "There are multiple variables with provided parameters. Please use 'filter[environment_scope]'"
+_INSUFFICIENT = "The request requires higher privileges than provided by the access token."
+_TEXTS = ("value", "description", "environment_scope", "variable_type")
+_SWITCHES = ("masked", "protected", "raw")
+LONGEST = 10_000
+
+
+class GitLab(FakeService):
+    """GitLab with the project ``acme/site``, the group ``acme`` and others that tests add, and one token."""
+
+    not_found: ClassVar[Any] = {"error": "404 Not Found"}
+
+    def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "glpat-" + "t" * 20) -> None:
+        super().__init__(**({"monotonic": monotonic} if monotonic else {}))
+        self.token = token
+        self.scopes = ["api"]
+        self.manages = True
+        """Whether the token's role may manage variables: Maintainer of a project, Owner of a group."""
+        self.premium = True
+        """Whether group variables have environment scopes."""
+        self.hides = True
+        """Whether it is GitLab 17.4 or later."""
+        self.most = {"projects": 8000, "groups": 30_000}
+        self.places: dict[str, dict[str, Any]] = {}
+        self.moved: dict[str, str] = {}
+        self.variables: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
+        self.add_place("projects", "acme/site")
+        self.add_place("groups", "acme")
+
+    def add_place(self, kind: str, path: str) -> None:
+        """Make one of the ``projects`` or ``groups``."""
+        called = "path_with_namespace" if kind == "projects" else "full_path"
+        self.places[f"{kind}/{path}"] = {"id": self.tick(), called: path, "archived": False}
+        self.variables[f"{kind}/{path}"] = {}
+
+    def move(self, before: str, now: str) -> None:
+        """Rename a project: its old path leads there, for those who read."""
+        self.add_place("projects", now)
+        self.variables[f"projects/{now}"] = self.variables.pop(f"projects/{before}")
+        del self.places[f"projects/{before}"]
+        self.moved[f"projects/{before}"] = f"projects/{self.places[f'projects/{now}']['id']}"
+        self.places[self.moved[f"projects/{before}"]] = self.places[f"projects/{now}"]
+        self.variables[self.moved[f"projects/{before}"]] = self.variables[f"projects/{now}"]
+
+    def value(self, place: str, key: str, scope: str = "*") -> str | None:
+        """Return what a job reads: ``projects/acme/site``, ``groups/acme``."""
+        found = self.variables.get(place, {}).get((key, scope))
+        return found["value"] if found else None
+
+    def put(self, place: str, key: str, value: str, scope: str = "*", **settings: Any) -> None:
+        """Write a variable as a person would; settings that are not given stay as they are."""
+        default = {"variable_type": "env_var", "description": None, **dict.fromkeys((*_SWITCHES, "hidden"), False)}
+        before = self.variables[place].get((key, scope), {**default, "key": key, "environment_scope": scope})
+        self.variables[place][key, scope] = {**before, "value": value, **settings}
+
+    def authorise(self, request: Request) -> None:
+        """Check the token and its scopes; what it may not see does not exist."""
+        if request.headers.get("Private-Token") != self.token:
+            raise Refusal(401, {"message": "401 Unauthorized"})
+        enough = {"api"} if request.method != "GET" else {"api", "read_api"}
+        if not enough & set(self.scopes) and not request.path.endswith("/personal_access_tokens/self"):
+            body = {"error": "insufficient_scope", "error_description": _INSUFFICIENT, "scope": "api"}
+            raise Refusal(403, body)
+
+    @route("GET", _API + "/personal_access_tokens/self")
+    def see_token(self, _request: Request) -> Reply:
+        """Answer ``Get details on a personal access token``, with the token itself."""
+        return Reply(200, {"id": 1, "name": "twokey", "scopes": self.scopes, "active": True, "revoked": False})
+
+    @route("GET", _PLACE)
+    def see_place(self, request: Request, kind: str, path: str) -> Reply:
+        """Answer ``Get a single project`` and ``Get a single group``."""
+        return Reply(200, self._place(request, kind, path)[1])
+
+    @route("GET", _PLACE + r"/variables/(\w+)")
+    def see_variable(self, request: Request, kind: str, path: str, key: str) -> Reply:
+        """Answer ``Get a single variable``."""
+        place = self._managed(request, kind, path)
+        return Reply(200, _shown(self._found(request, kind, place, key)))
+
+    @route("POST", _PLACE + "/variables")
+    def make_variable(self, request: Request, kind: str, path: str) -> Reply:
+        """Answer ``Create a variable``."""
+        place, said = self._managed(request, kind, path), request.json() or {}
+        missing = [f"{name} is missing" for name in ("key", "value") if name not in said]
+        if missing:
+            raise Refusal(400, {"error": ", ".join(missing)})
+        key, scope = str(said["key"]).strip(), str(said.get("environment_scope", "*"))
+        if kind == "groups" and not self.premium:
+            scope = "*"
+        there = self.variables[place]
+        if (key, scope) in there:
+            taken = f"({key}) has already been taken"
+            raise Refusal(400, {"message": {"key": [taken]}})
+        if len(there) >= self.most[kind]:
+            called = "project ci variables" if kind == "projects" else "group ci variables"
+            raise Refusal(400, {"message": {"base": [f"Maximum number of {called} ({self.most[kind]}) exceeded"]}})
+        hidden = bool(self.hides and said.get("masked_and_hidden"))
+        default = {"variable_type": "env_var", "description": None, **dict.fromkeys(_SWITCHES, False)}
+        made = {**default, **_of(said), "key": key, "environment_scope": scope, "hidden": hidden}
+        made["masked"] = made["masked"] or hidden
+        _validate(made)
+        there[key, scope] = made
+        return Reply(201, _shown(made))
+
+    @route("PUT", _PLACE + r"/variables/(\w+)")
+    def write_variable(self, request: Request, kind: str, path: str, key: str) -> Reply:
+        """Answer ``Update a variable``: what the request leaves out stays as it is."""
+        place = self._managed(request, kind, path)
+        before = self._found(request, kind, place, key)
+        after = {**before, **_of(request.json() or {})}
+        if before["hidden"] and after["masked"] != before["masked"]:
+            said = "Updating masked attribute is not allowed on updates for hidden variables."
+            raise Refusal(400, {"message": {"base": [said]}})
+        _validate(after)
+        del self.variables[place][key, before["environment_scope"]]
+        self.variables[place][key, after["environment_scope"]] = after
+        return Reply(200, _shown(after))
+
+    def _place(self, request: Request, kind: str, path: str) -> tuple[str, dict[str, Any]]:
+        place = f"{kind}/{path}"
+        if place in self.moved:
+            if request.method != "GET":
+                raise Refusal(405, {"message": "405 Non GET methods are not allowed for moved projects"})
+            rest = request.raw_path.split("/", 5)[5:]
+            query = "&".join(f"{name}={quote(value, safe='')}" for name, value in request.query.items())
+            location = "/".join((self.url + _API, self.moved[place], *rest)) + (f"?{query}" if query else "")
+            raise Refusal(301, {"message": "This resource has been moved"}, {"Location": location})
+        if place not in self.places:
+            raise Refusal(404, {"message": f"404 {kind.title()[:-1]} Not Found"})
+        return place, self.places[place]
+
+    def _managed(self, request: Request, kind: str, path: str) -> str:
+        """Return a place whose variables the token may manage: an archived project's, nobody may."""
+        place, about = self._place(request, kind, path)
+        if not self.manages or about["archived"]:
+            raise Refusal(403, {"message": "403 Forbidden"})
+        return place
+
+    def _found(self, request: Request, kind: str, place: str, key: str) -> dict[str, Any]:
+        scope = request.query.get(_FILTER)
+        found = [
+            one for (name, of), one in self.variables[place].items() if name == key and (scope is None or of == scope)
+        ]
+        if len(found) > 1:
+            raise Refusal(409, {"message": f"409 Conflict: {_SEVERAL}"})
+        if not found:
+            raise Refusal(404, {"message": f"404 {'Variable' if kind == 'projects' else 'GroupVariable'} Not Found"})
+        return found[0]
+
+
+def _of(said: dict[str, Any]) -> dict[str, Any]:
+    """Return what a request says of a variable; other fields are passed over."""
+    return {name: said[name] for name in (*_TEXTS, *_SWITCHES) if name in said}
+
+
+def _validate(variable: dict[str, Any]) -> None:
+    """Refuse what GitLab's models refuse."""
+    wrong: dict[str, list[str]] = {}
+    if not re.fullmatch(r"[a-zA-Z0-9_]{1,255}", variable["key"]):
+        wrong["key"] = ["can contain only letters, digits and '_'."]
+    mask = r"\S{8,}" if variable["raw"] else r"[a-zA-Z0-9_+=/@:.~-]{8,}"
+    if variable["masked"] and not re.fullmatch(mask, variable["value"]):
+        wrong["value"] = ["is invalid"]
+    if len(variable["value"]) > LONGEST:
+        wrong["value"] = [f"The value of the provided variable exceeds the {LONGEST} character limit"]
+    if len(variable["description"] or "") > 255:
+        wrong["description"] = ["is too long (maximum is 255 characters)"]
+    if variable["variable_type"] not in {"env_var", "file"}:
+        raise Refusal(400, {"error": "variable_type does not have a valid value"})
+    if wrong:
+        raise Refusal(400, {"message": wrong})
+
+
+def _shown(variable: dict[str, Any]) -> dict[str, Any]:
+    return {**variable, "value": None if variable["hidden"] else variable["value"]}

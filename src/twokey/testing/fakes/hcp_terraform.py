@@ -1,0 +1,167 @@
+"""HCP Terraform's API for variables: of workspaces and of variable sets (JSON:API).
+
+A sensitive variable shows no value. What a token may not see is answered with 404, as what is not there. A variable's
+``version-id`` is another one after every write.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEDIA = "application/vnd.api+json"
+_VARS = r"/api/v2/(workspaces/[^/]+|varsets/[^/]+/relationships)/vars"
+_ORGANISATION = r"/api/v2/organizations/([^/]+)"
+
+
+class HcpTerraform(FakeService):
+    """HCP Terraform with the organisation ``acme``, its workspace ``site``, and sets that tests add."""
+
+    not_found = {"errors": [{"status": "404", "title": "not found"}]}  # noqa: RUF012  as the base has it
+
+    def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "x.atlasv1." + "y" * 60) -> None:
+        super().__init__(**({"monotonic": monotonic} if monotonic else {}))
+        self.token = token
+        self.may_write = True
+        self.owners: dict[str, dict[str, Any]] = {}
+        """Workspaces and sets by their id."""
+        self.variables: dict[str, list[dict[str, Any]]] = {}
+        """By owner, as the path names it."""
+        self.add_workspace("acme", "site")
+
+    def add_workspace(self, organisation: str, name: str) -> str:
+        """Make a workspace."""
+        return self._add(f"workspaces/ws-{self.tick():016d}", organisation, name)
+
+    def add_set(self, organisation: str, name: str) -> str:
+        """Make a variable set; return its id."""
+        found = self._add(f"varsets/varset-{self.tick():016d}", organisation, name)
+        return found.partition("/")[2]
+
+    def _add(self, path: str, organisation: str, name: str) -> str:
+        self.owners[path] = {"organisation": organisation, "name": name}
+        self.variables[path] = []
+        return path
+
+    def variable(self, owner: str, key: str, category: str = "env") -> dict[str, Any] | None:
+        """Return a variable as it is kept."""
+        return next((one for one in self.variables[owner] if (one["key"], one["category"]) == (key, category)), None)
+
+    def documented_limits(self) -> None:
+        """Enforce "API documentation overview", rate limits: 30 requests a second."""
+        self.limit(lambda _: True, 30, 1)
+
+    def too_many(self, seconds: float) -> Reply:
+        """Answer as it does to too many requests."""
+        said = {"detail": "You have exceeded the API's rate limit.", "status": 429, "title": "Too many requests"}
+        return Reply(429, {"errors": [said]}, {"Retry-After": f"{max(seconds, 1):.0f}"})
+
+    def authorise(self, request: Request) -> None:
+        """Check the token, and what kind of document is sent."""
+        if request.headers.get("Authorization") != f"Bearer {self.token}":
+            raise Refusal(401, {"errors": [{"status": "401", "title": "unauthorized"}]})
+        if request.data and request.headers.get("Content-Type") != MEDIA:
+            raise Refusal(415, {"errors": [{"status": "415", "title": "unsupported media type"}]})
+
+    @route("GET", _ORGANISATION + r"/workspaces/([^/]+)")
+    def see_workspace(self, _request: Request, organisation: str, name: str) -> Reply:
+        """Answer ``Show workspace``."""
+        for path, one in self.owners.items():
+            if path.startswith("workspaces/") and (one["organisation"], one["name"]) == (organisation, name):
+                return Reply(200, {"data": self._shown(path)}, {"Content-Type": MEDIA})
+        raise Refusal(404, self.not_found)
+
+    @route("GET", _ORGANISATION + r"/varsets")
+    def list_sets(self, request: Request, organisation: str) -> Reply:
+        """Answer ``List variable set``: those whose name holds what is asked for."""
+        wanted = request.query.get("q", "").lower()
+        found = [
+            self._shown(path)
+            for path, one in self.owners.items()
+            if path.startswith("varsets/") and one["organisation"] == organisation and wanted in one["name"].lower()
+        ]
+        return self._page(request, found)
+
+    @route("GET", r"/api/v2/varsets/([^/]+)")
+    def see_set(self, _request: Request, number: str) -> Reply:
+        """Answer ``Show variable set``."""
+        return Reply(200, {"data": self._shown(self._owner(f"varsets/{number}"))}, {"Content-Type": MEDIA})
+
+    @route("GET", _VARS)
+    def list_variables(self, request: Request, owner: str) -> Reply:
+        """Answer ``List variables``."""
+        return self._page(request, [_variable(one) for one in self._of(owner)])
+
+    @route("POST", _VARS)
+    def create_variable(self, request: Request, owner: str) -> Reply:
+        """Answer ``Create a variable``: one of this key and category only."""
+        said = self._said(request)
+        there = self._of(owner)
+        if any((one["key"], one["category"]) == (said.get("key"), said.get("category")) for one in there):
+            raise _unprocessable("Key has already been taken")
+        if not said.get("key") or said.get("category") not in {"env", "terraform"}:
+            raise _unprocessable("Key can't be blank")
+        made = {"value": "", "description": "", "sensitive": False, "hcl": False, **said}
+        there.append({**made, "id": f"var-{self.tick():016d}", "version-id": f"v{self.tick()}"})
+        return Reply(201, {"data": _variable(there[-1])}, {"Content-Type": MEDIA})
+
+    @route("PATCH", _VARS + r"/([^/]+)")
+    def update_variable(self, request: Request, owner: str, number: str) -> Reply:
+        """Answer ``Update variables``: what is left out stays."""
+        found = next((one for one in self._of(owner) if one["id"] == number), None)
+        if found is None or not self.may_write:
+            raise Refusal(404, self.not_found)
+        found.update(self._said(request), **{"version-id": f"v{self.tick()}"})
+        return Reply(200, {"data": _variable(found)}, {"Content-Type": MEDIA})
+
+    def _said(self, request: Request) -> dict[str, Any]:
+        if not self.may_write:
+            raise Refusal(404, self.not_found)
+        data = (request.json() or {}).get("data") or {}
+        said = data.get("attributes") or {}
+        if data.get("type") != "vars":
+            raise _unprocessable("Type must be vars")
+        if len(said.get("key", "")) > 128 or len(said.get("value", "").encode()) > 256 * 1024:
+            raise _unprocessable("Value is too long")
+        if len(said.get("description") or "") > 512:
+            raise _unprocessable("Description is too long (maximum is 512 characters)")
+        return dict(said)
+
+    def _owner(self, path: str) -> str:
+        if path not in self.owners:
+            raise Refusal(404, self.not_found)
+        return path
+
+    def _of(self, owner: str) -> list[dict[str, Any]]:
+        return self.variables[self._owner(owner.removesuffix("/relationships"))]
+
+    def _page(self, request: Request, found: list[dict[str, Any]]) -> Reply:
+        size, page = int(request.query.get("page[size]", 20)), int(request.query.get("page[number]", 1))
+        size = min(size, 100)
+        more = page + 1 if len(found) > size * page else None
+        pagination = {"current-page": page, "next-page": more, "total-count": len(found)}
+        data = found[size * (page - 1) : size * page]
+        return Reply(200, {"data": data, "meta": {"pagination": pagination}}, {"Content-Type": MEDIA})
+
+    def _shown(self, path: str) -> dict[str, Any]:
+        kind, _, number = path.partition("/")
+        attributes = {"name": self.owners[path]["name"]}
+        if kind == "workspaces":
+            attributes["permissions"] = {"can-update-variable": self.may_write}
+        organisation = {"data": {"id": self.owners[path]["organisation"], "type": "organizations"}}
+        return {"id": number, "type": kind, "attributes": attributes, "relationships": {"organization": organisation}}
+
+
+def _variable(variable: dict[str, Any]) -> dict[str, Any]:
+    attributes = {name: value for name, value in variable.items() if name != "id"}
+    if variable["sensitive"]:
+        attributes["value"] = None
+    return {"id": variable["id"], "type": "vars", "attributes": attributes}
+
+
+def _unprocessable(detail: str) -> Refusal:
+    return Refusal(422, {"errors": [{"status": "422", "title": "invalid attribute", "detail": detail}]})
