@@ -230,6 +230,14 @@ class TestGrace:
         assert (result.outcome, result.reason) == (Outcome.COMPLETED, Reason.BEHIND)
         assert given.journal.delivered["ci:4"].at > given.world.now - timedelta(seconds=5)
 
+    def test_begins_anew_where_a_delivery_was_left_open_although_the_stamp_is_the_same(self, given: Delivering) -> None:
+        """A time is a coarse stamp: two writes of one second have the same."""
+        given.rotated()
+        given.world.now += timedelta(days=3)
+        given.world.journal = msgspec.structs.replace(given.journal, delivering=("ci:4",)).encode()
+        assert given.rotated().reason is Reason.BEHIND
+        assert given.journal.delivered["ci:4"].at > given.world.now - timedelta(seconds=5)
+
     def test_stays_where_it_is_for_places_that_nobody_had_to_write(self, given: Delivering) -> None:
         given.rotated()
         at = given.journal.delivered["ci:5"].at

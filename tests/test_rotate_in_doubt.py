@@ -79,7 +79,8 @@ class TestAListThatLags:
         user, world = rig.world()
         entry = status(user, rig.policy, world)
         assert (entry.next, entry.wrong) == ("rotated just now: IAM's list may lag", [])
-        result, decision = foresee(user, rig.policy, world)
+        foreseen = foresee(user, rig.policy, world)
+        result, decision = foreseen.result, foreseen.plan
         assert (result.outcome, decision.actions if decision else None) == (Outcome.NOT_DUE, ())
 
 

@@ -23,6 +23,7 @@ PURE = {
     "durations",
     "errors",
     "model",
+    "places",
     "plan",
     "policy",
     "ports",

@@ -9,11 +9,13 @@ import msgspec
 
 from twokey.actions import Outcome
 from twokey.adopt import Ending
+from twokey.places import Word
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from twokey.places import Standing
     from twokey.results import Result
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -31,15 +33,15 @@ class DestinationEntry(msgspec.Struct, omit_defaults=True):
 
 
 class PlaceEntry(msgspec.Struct, omit_defaults=True):
-    """What one destination holds: CURRENT (``held``), another key (``behind``), nothing, or nobody can tell."""
+    """What one destination holds: CURRENT, not surely CURRENT, nothing; or why nobody knows."""
 
     destination: str
-    outcome: Literal["held", "behind", "empty", "cannot_tell"]
+    outcome: Word
     message: str | None = None
 
 
-class ResultEntry(msgspec.Struct):
-    """How the run ended for one machine user."""
+class OutcomeEntry(msgspec.Struct):
+    """How a run ended, or would end, for one machine user."""
 
     account: str
     user: str
@@ -51,6 +53,11 @@ class ResultEntry(msgspec.Struct):
     last: str | None
     removed: list[str]
     next_due: Moment | None
+
+
+class ResultEntry(OutcomeEntry):
+    """How the run ended for one machine user."""
+
     destinations: list[DestinationEntry]
 
 
@@ -61,9 +68,10 @@ class ResultsDocument(msgspec.Struct):
     summary: dict[str, int]
 
 
-class PlanEntry(ResultEntry):
+class PlanEntry(OutcomeEntry):
     """What would be done for one machine user; ``outcome`` is what the run would end as."""
 
+    destinations: list[PlaceEntry]
     actions: list[str]
 
 
@@ -199,9 +207,12 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
     return ResultsDocument(entries, summary(entry.outcome for entry in entries))
 
 
-def plan_document(results: Iterable[tuple[Result, list[str]]]) -> PlanDocument:
-    """Return the document of a plan: results that would be, and the actions for each."""
-    entries = [PlanEntry(**msgspec.structs.asdict(_entry(result)), actions=actions) for result, actions in results]
+def plan_document(results: Iterable[tuple[Result, list[str], Sequence[Standing]]]) -> PlanDocument:
+    """Return the document of a plan: results that would be, the actions for each, and what its places hold now."""
+    entries = [
+        PlanEntry(**_outcome(result), destinations=place_entries(standings), actions=actions)
+        for result, actions, standings in results
+    ]
     return PlanDocument(entries, summary(entry.outcome for entry in entries))
 
 
@@ -218,19 +229,26 @@ def whole_seconds(moment: datetime | None) -> datetime | None:
     return moment.replace(microsecond=0) if moment else None
 
 
+def place_entries(standings: Iterable[Standing]) -> list[PlaceEntry]:
+    """Return the entries of what places hold."""
+    return [PlaceEntry(one.place, one.word, one.message or None) for one in standings]
+
+
 def _entry(result: Result) -> ResultEntry:
-    return ResultEntry(
-        account=result.user.account,
-        user=result.user.name,
-        path=result.user.path,
-        outcome=result.outcome,
-        reason=result.reason,
-        message=result.message,
-        current=result.current or None,
-        last=result.last or None,
-        removed=list(result.removed),
-        next_due=whole_seconds(result.next_due),
-        destinations=[
-            DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations
-        ],
-    )
+    places = [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
+    return ResultEntry(**_outcome(result), destinations=places)
+
+
+def _outcome(result: Result) -> dict[str, Any]:
+    return {
+        "account": result.user.account,
+        "user": result.user.name,
+        "path": result.user.path,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "message": result.message,
+        "current": result.current or None,
+        "last": result.last or None,
+        "removed": list(result.removed),
+        "next_due": whole_seconds(result.next_due),
+    }

@@ -31,6 +31,11 @@ def first_set(names: Iterable[str]) -> str | None:
     return next((name for name in names if variable(name)), None)
 
 
+def for_program(added: dict[str, str]) -> dict[str, str]:
+    """Return the environment that a program gets: this one's own, and what is added to it. No secret is added."""
+    return {**os.environ, **added}
+
+
 def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     """Return the URL of the proxy by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (in either case), or None."""
     found = getproxies_environment()

@@ -26,6 +26,7 @@ from twokey.errors import Conflict, LeaseHeld, Refused, ServiceError, Stopped, T
 from twokey.events import Listener, Teller, ignore
 from twokey.ledger import Ledger, blocked, held_by
 from twokey.observe import Moved, observe, with_last_use
+from twokey.places import standings
 from twokey.plan import plan
 from twokey.reasons import Reason
 from twokey.roles import sort
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from twokey.actions import Plan
     from twokey.destinations.base import Destination, Store
     from twokey.model import MachineUser, Observation
+    from twokey.places import Standing
     from twokey.policy import Policy
     from twokey.ports import Clock, Iam, Sts
     from twokey.results import Result
@@ -104,8 +106,17 @@ def rotate(
         return results.failed(user, error, done, case)
 
 
-def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> tuple[Result, Plan | None]:
-    """Say what ``rotate`` would do now, and with what plan; change nothing. Waits only for the list to settle."""
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """What a run would end as, with what plan, and what each place holds now; no plan where an error comes between."""
+
+    result: Result
+    plan: Plan | None = None
+    places: tuple[Standing, ...] = ()
+
+
+def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> Foreseen:
+    """Say what ``rotate`` would do now; change nothing. Waits only for the list to settle."""
     seen = None
     try:
         while True:
@@ -114,11 +125,12 @@ def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None
             if lease and _busy(seen, world):
                 raise held_by(lease)
             if not decision.settles:
-                return results.rested(seen, decision), decision
+                case = sort(seen, policy, world.clock.now(), asked or Asked())
+                return Foreseen(results.rested(seen, decision), decision, standings(case))
             _settle(seen, decision.settles, world)
     except TwokeyError as error:
-        case = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
-        return results.failed(user, error, Done(), case), None
+        found = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
+        return Foreseen(results.failed(user, error, Done(), found), places=standings(found) if found else ())
 
 
 def look(

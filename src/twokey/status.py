@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from twokey import durations
 from twokey.actions import Asked, Outcome
-from twokey.documents import KeyEntry, PlaceEntry, Role, StatusEntry, whole_seconds
+from twokey.documents import KeyEntry, Role, StatusEntry, place_entries, whole_seconds
 from twokey.errors import TwokeyError
 from twokey.ledger import blocked
-from twokey.model import Held, LastUse, NotHeld
+from twokey.model import Held, LastUse
 from twokey.observe import Moved, observe, with_last_use
+from twokey.places import standings
 from twokey.plan import plan
 from twokey.reasons import Reason
 from twokey.results import warnings
@@ -44,7 +45,7 @@ def status(user: MachineUser, policy: Policy, world: World) -> StatusEntry:
         path=user.path,
         store=seen.store,
         keys=[_key(case, key) for key in sorted(seen.keys, key=lambda key: key.created)],
-        destinations=[_place(case, name, holding) for name, holding in _places(seen)],
+        destinations=place_entries(standings(case)),
         next_due=whole_seconds(decision.next_due),
         next=_next(decision, case, world),
         wrong=_wrong(decision, case, world),
@@ -93,16 +94,6 @@ def role(case: Case, key: AccessKey) -> Role:
         return "stray"
     unclear = case.current is None or case.journal.current not in ("", case.held)
     return "unknown" if unclear else "foreign"
-
-
-def _place(case: Case, name: str, holding: Holding) -> PlaceEntry:
-    if holding == Held(case.held):
-        return PlaceEntry(name, "held")
-    if isinstance(holding, Held):
-        return PlaceEntry(name, "behind", f"holds {holding.key_id}")
-    if isinstance(holding, NotHeld):
-        return PlaceEntry(name, "empty")
-    return PlaceEntry(name, "cannot_tell", holding.why)
 
 
 def _next(decision: Plan, case: Case, world: World) -> str:

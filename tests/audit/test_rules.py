@@ -159,6 +159,18 @@ class TestARun:
         assert "begins without the lease" in said(log, number)
 
 
+class TestAnEnd:
+    def test_in_peace_leaves_no_delivery_open(self, log: Log) -> None:
+        number = log.find("third", Ended)
+        (place,) = log.records[log.find("third", Rules) - 1].destinations
+
+        def open_again(one: Any) -> Any:
+            return replace(one, journal=replace(one.journal, delivering=(place,))) if one.journal else one
+
+        changed(log, "third", Begin, open_again)
+        assert f"it ends as rotated, but {place} may hold a torn pair" in said(log, number)
+
+
 class TestAFile:
     def test_that_ends_within_a_line_is_torn(self, log: Log) -> None:
         log.lines[-1] = log.lines[-1][:40]

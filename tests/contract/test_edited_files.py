@@ -22,7 +22,7 @@ from twokey.destinations import edited_files
 from twokey.destinations.registry import STORES, Services, open_destination, open_store, parse
 from twokey.errors import Ambiguous, Rejected, UsageError
 from twokey.model import CannotTell, Held, NotHeld
-from twokey.testing.contract import assert_silent, fresh_credential, outcome, pair
+from twokey.testing.stores import assert_silent, fresh_credential, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

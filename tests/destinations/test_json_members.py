@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twokey.destinations import json_members
 from twokey.errors import Rejected
 from twokey.model import Hidden
-from twokey.testing.contract import outcome
+from twokey.testing.stores import outcome
 
 
 def edited(text: str, name: str, value: str = "new") -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from twokey.destinations.profiles import Profile
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Credential, Hidden, NotHeld
-from twokey.testing.contract import SECRET
+from twokey.testing.stores import SECRET
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
 import sys
+import tomllib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -74,6 +76,54 @@ def test_a_chain_can_be_followed_without_twokey(tmp_path: Path) -> None:
 def test_rehearse(tmp_path: Path) -> None:
     """The page starts an emulator of its own."""
     consoles.check(HOW_TO / "rehearse.md", tmp_path, {})
+
+
+@pytest.mark.timeout(120)
+def test_write_a_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package on the page, found by its entry point: its own tests pass, and the real command delivers with it."""
+    page = HOW_TO / "write-a-destination.md"
+    site, here = tmp_path / "site", tmp_path / "here"
+    installed(page, site)
+    here.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+    with Emulator() as aws, importlib.import_module("locker_fake").FakeLocker() as locker:
+        locker.lockers["build"] = {}
+        aws.make_user("build", keys=0)
+        environment = {
+            **aws.environment(),
+            "LOCKER_TOKEN": locker.token,
+            "LOCKER_URL": locker.url,
+            "PYTHONPATH": os.pathsep.join((str(site), str(pages.ROOT / "src"))),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        consoles.check(page, here, environment)
+        suite = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_locker.py"]
+        ran = subprocess.run(
+            suite, cwd=here, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stdout
+        assert int(ran.stdout.split()[-4]) >= 36, ran.stdout
+        (key,) = aws.keys("build")
+        assert locker.lockers["build"]["AWS_ACCESS_KEY_ID"]["value"] == key[0]
+
+
+def installed(page: Path, site: Path) -> None:
+    """Put a page's package where Python finds it, as an installer would."""
+    project = tomllib.loads(pages.blocks(page, "toml")[0])
+    modules = {block.split()[1]: block for block in pages.blocks(page, "python")}
+    about = site / f"{project['project']['name'].replace('-', '_')}-{project['project']['version']}.dist-info"
+    about.mkdir(parents=True)
+    named = project["project"]
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {named['name']}\nVersion: {named['version']}\n")
+    groups = named["entry-points"]
+    (about / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+            for group, entries in groups.items()
+        )
+    )
+    for file in (*project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"], "locker_fake.py"):
+        (site / file).write_text(modules[file])
 
 
 def policy() -> str:

@@ -11,6 +11,7 @@ from twokey.cli.session import ASKED, SELECTION, Flags, asked, of_one_user, opti
 if TYPE_CHECKING:
     from twokey.fleet import Job
     from twokey.results import Result
+    from twokey.rotate import Foreseen
 
 
 @click.command("plan")
@@ -34,12 +35,12 @@ def command(
     own_key = session.clients.own_key()
     roster = session.check(session.roster(wanted, flags.users))
     wishes = of_one_user(wishes, roster)
-    actions: dict[str, list[str]] = {}
+    found: dict[str, Foreseen] = {}
 
     def work(job: Job) -> Result:
-        result, decision = rotate.foresee(job.user, job.policy, session.world(job, own_key, ignore), wishes)
-        actions[job.user.name] = [str(action) for action in decision.actions] if decision else []
-        return result
+        foreseen = rotate.foresee(job.user, job.policy, session.world(job, own_key, ignore), wishes)
+        found[job.user.name] = foreseen
+        return foreseen.result
 
     interrupted: KeyboardInterrupt | None = None
     if len(roster.jobs) > wanted.max_users:
@@ -51,9 +52,14 @@ def command(
             except fleet.Interrupted as error:
                 results, interrupted = error.results, error
     results = [*results, *roster.failed]
-    steps = [actions.get(result.user.name, []) for result in results]
-    document = documents.plan_document(zip(results, steps, strict=True))
-    code = render.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps)
+    plans = [found.get(result.user.name, rotate.Foreseen(result)) for result in results]
+    steps = [[str(action) for action in one.plan.actions] if one.plan else [] for one in plans]
+    document = documents.plan_document(zip(results, steps, (one.places for one in plans), strict=True))
+    # Of the store, which comes first, the message speaks.
+    places = [[place for place in entry.destinations[1:] if place.outcome != "held"] for entry in document.results]
+    code = render.report(
+        results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps, places=places
+    )
     if interrupted:
         raise interrupted
     return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(steps) else code

@@ -11,7 +11,7 @@ from twokey import durations
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twokey.documents import StatusEntry
+    from twokey.documents import PlaceEntry, StatusEntry
     from twokey.errors import ExitCode, TwokeyError
     from twokey.results import Result
 
@@ -80,15 +80,20 @@ def show_interrupted() -> None:
     tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
 
 
-def show_results(results: Sequence[Result], actions: Sequence[Sequence[str]] | None = None) -> None:
-    """Print how the run ended for each user; with ``actions``, what would be done."""
+def show_results(
+    results: Sequence[Result],
+    actions: Sequence[Sequence[str]] | None = None,
+    places: Sequence[Sequence[PlaceEntry]] | None = None,
+) -> None:
+    """Print how the run ended for each user; with ``actions``, what would be done; with ``places``, what they hold."""
+    held = [[place_line(place) for place in each] for each in places or [()] * len(results)]
     if person_looks(sys.stdout):
-        _results_table(results, actions)
+        _results_table(results, actions, held)
     else:
         for index, result in enumerate(results):
             say(line(result, planned=actions is not None))
-            for action in actions[index] if actions else ():
-                say(f"  {result.user.name}: {action}")
+            for row in (*held[index], *(actions[index] if actions else ())):
+                say(f"  {result.user.name}: {row}")
     for result in results:
         for warning in result.warnings:
             tell(f"Warning: {result.user.name}: {warning}")
@@ -102,6 +107,7 @@ def report(
     as_json: bool,
     quiet: bool,
     actions: Sequence[Sequence[str]] | None = None,
+    places: Sequence[Sequence[PlaceEntry]] | None = None,
 ) -> ExitCode:
     """Print how a run ended, or what is planned with ``actions``, as was asked for; return its exit code."""
     from twokey import documents
@@ -111,7 +117,7 @@ def report(
     if as_json:
         say(documents.encode(document))
     elif not quiet:
-        show_results(results, actions)
+        show_results(results, actions, places)
         show_summary(counts, planned=planned)
     else:
         for result in results:
@@ -144,6 +150,12 @@ def line(result: Result, *, planned: bool = False) -> str:
     return f"{result.user.name}: {outcome}{why}. {result.message}{f' [{said}]' if said else ''}"
 
 
+def place_line(place: PlaceEntry) -> str:
+    """Return what a place holds as a line for a log."""
+    said = f", {place.message}" if place.message else ""
+    return f"{place.destination}: {place.outcome.replace('_', ' ')}{said}"
+
+
 def _due(result: Result) -> str:
     """Say when the next rotation is due, or since when it has been."""
     from datetime import UTC, datetime
@@ -158,7 +170,9 @@ def _outcome(result: Result, *, planned: bool) -> str:
     return PLANNED.get(result.outcome, "") if planned else result.outcome.replace("_", " ")
 
 
-def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] | None) -> None:
+def _results_table(
+    results: Sequence[Result], actions: Sequence[Sequence[str]] | None, held: Sequence[Sequence[str]]
+) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -168,9 +182,7 @@ def _results_table(results: Sequence[Result], actions: Sequence[Sequence[str]] |
         table.add_column(heading, no_wrap=heading != "user", overflow="fold")
     table.add_column("what and why", overflow="fold")
     for index, result in enumerate(results):
-        why = result.message
-        if actions and actions[index]:
-            why += "\n" + "\n".join(f"→ {action}" for action in actions[index])
+        why = "\n".join((result.message, *held[index], *(f"→ {one}" for one in (actions[index] if actions else ()))))
         table.add_row(
             Text(result.user.name),
             Text(_outcome(result, planned=actions is not None), style=COLOURS[result.outcome]),
@@ -193,6 +205,8 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
             held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
             state = "Active" if key.active else "Inactive"
             say(f"  {entry.user}: {key.role} {key.id}, {state}, age {age(key.age_seconds)}, {use(key)}{held}")
+        for place in _beside_the_store(entry):
+            say(f"  {entry.user}: {place_line(place)}")
         for problem in entry.wrong:
             say(f"  {entry.user}: wrong: {problem}")
 
@@ -224,9 +238,32 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
         if not entry.keys:
             table.add_row(Text(entry.user), NOTHING, NOTHING, NOTHING, NOTHING, NOTHING, Text(entry.next))
     console.print(table)
+    _places_table(entries, console)
     for entry in entries:
         for problem in entry.wrong:
             console.print(Text(f"{entry.user}: {problem}", style="yellow"))
+
+
+def _places_table(entries: Sequence[StatusEntry], console: Any) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("user", "destination", "state", "what it holds"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "state")
+    for entry in entries:
+        user = entry.user
+        for place in _beside_the_store(entry):
+            state = Text(place.outcome.replace("_", " "), style="" if place.outcome == "held" else "yellow")
+            table.add_row(Text(user), Text(place.destination), state, Text(place.message or NOTHING))
+            user = ""
+    if table.row_count:
+        console.print()
+        console.print(table)
+
+
+def _beside_the_store(entry: StatusEntry) -> list[PlaceEntry]:
+    return [place for place in entry.destinations if place.destination != entry.store]
 
 
 def use(key: Any) -> str:

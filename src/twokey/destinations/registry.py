@@ -53,10 +53,14 @@ SCHEMES = {
     "hcp-terraform": f"{_HERE}.hcp_terraform",
     "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
     "exec": f"{_HERE}.program",
+    "webhook": f"{_HERE}.webhook",
+    "kubernetes": f"{_HERE}.kubernetes",
+    "jenkins": f"{_HERE}.jenkins",
+    "doppler": f"{_HERE}.doppler",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file", "vault")
+STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
@@ -185,6 +189,7 @@ def _installed() -> dict[str, str]:
 
 
 def _no_such_scheme(scheme: str, colon: str) -> str:
+    known = (*SCHEMES, *_installed())
     if not colon:
-        return f"a destination is written scheme:name, with one of {', '.join(SCHEMES)}."
-    return f"there is no destination {scheme!r}; {nearest(scheme, SCHEMES)}"
+        return f"a destination is written scheme:name, with one of {', '.join(known)}."
+    return f"there is no destination {scheme!r}; {nearest(scheme, known)}"

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable, Mapping
 
 Effect = Literal[
@@ -122,7 +123,10 @@ def route(method: str, pattern: str) -> Callable[[Any], Any]:
 
 
 class FakeService:
-    """A service on a port of its own. Used as a context manager; thread-safe, one request at a time."""
+    """A service on a port of its own. Used as a context manager; thread-safe, one request at a time.
+
+    ``tls``, set before it is entered, makes it speak TLS.
+    """
 
     not_found: ClassVar[Any] = {"message": "Not Found"}
     """The body of a 404 for a path that the service does not have."""
@@ -132,6 +136,7 @@ class FakeService:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         self.lock = threading.RLock()
+        self.tls: ssl.SSLContext | None = None
         self._limits: list[tuple[Callable[[Request], bool], int, float, deque[float]]] = []
         self._server: ThreadingHTTPServer | None = None
         self._ticks = 0
@@ -155,7 +160,7 @@ class FakeService:
     def url(self) -> str:
         """Where the service is."""
         assert self._server is not None
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     def add(self, fault: Fault) -> None:
         """Let a fault happen."""
@@ -306,6 +311,8 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, fake: FakeService) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.fake = fake
+        if fake.tls is not None:
+            self.socket = fake.tls.wrap_socket(self.socket, server_side=True)
 
 
 _BREAKS = {"lost_answer", "reset", "stall"}

@@ -52,6 +52,8 @@ CONCURRENT = 16
 MOST_REDIRECTS = 3
 _TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 _PAGES = (b"<!doctype", b"<html")
+_SAYING = ("message", "error_message", "error_description", "error", "errors", "messages", "detail", "title")
+"""The members of an answer in which services say what is wrong."""
 _MOVED = {301, 302, 303, 307, 308}
 _BUDGETS = ("X-RateLimit", "RateLimit", "RateLimit-User")
 """How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organisation and one of the
@@ -83,7 +85,7 @@ class Answer:
         found = self.json()
         text = ""
         if isinstance(found, dict):
-            for key in ("message", "error_message", "error_description", "error", "errors", "detail", "title"):
+            for key in _SAYING:
                 if found.get(key):
                     text = found[key] if isinstance(found[key], str) else json.dumps(found[key])
                     break
@@ -98,6 +100,8 @@ class Ask:
     ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
     one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
     repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it is a secret.
+    ``sign`` makes headers each time anew that it is sent, such as a signature over the time. ``follow``: a redirect
+    may be followed, on the same host.
     """
 
     method: str
@@ -105,12 +109,14 @@ class Ask:
     about: str
     body: Any = None
     form: Mapping[str, str] | None = None
-    raw: bytes | memoryview | None = None
+    raw: bytes | memoryview | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     effect: bool = True
     again: bool = True
     secret: bool = False
     right: str = ""
+    sign: Callable[[], Mapping[str, str]] = dict
+    follow: bool = True
 
 
 class Http:
@@ -131,6 +137,7 @@ class Http:
         own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "one that is valid",  # noqa: S107  words for a person
         patience: float = PATIENCE,
+        tls: route.Tls | None = None,
     ) -> None:
         """Prepare the connection; nothing is called.
 
@@ -138,7 +145,8 @@ class Http:
         ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
         what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
         by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
-        ``token`` says where the token comes from.
+        ``token`` says where the token comes from. ``ca`` is a file of certificates to trust,
+        ``tls`` what else there is to say of TLS.
         """
         self.called = called
         self.url = route.checked(url, called)
@@ -151,6 +159,7 @@ class Http:
         self._token = token
         self._patience = patience
         self._ca = ca
+        self._tls = tls
         self._pool: urllib3.PoolManager | None = None
         self._lock = threading.Lock()
         self.pace = Pace(clock, limits)
@@ -264,7 +273,7 @@ class Http:
         url, method = f"{self.url}{ask.path}", ask.method
         body, headers = _body(ask)
         for _ in range(MOST_REDIRECTS + 1):
-            sent = self._sent({**headers, **ask.headers})
+            sent = self._sent({**headers, **ask.headers, **ask.sign()})
             found = self._opened().request(
                 method,
                 url,
@@ -275,7 +284,7 @@ class Http:
                 retries=False,
             )
             try:
-                data = found.read(LONGEST_ANSWER + 1)
+                data = memoryview(found.read(LONGEST_ANSWER + 1))
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
@@ -296,17 +305,17 @@ class Http:
             raise self._rejected(
                 ask, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
             )
-        if ask.effect and status not in {307, 308}:
+        if not ask.follow or (ask.effect and status not in {307, 308}):
             raise self._rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
         return target
 
-    def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: bytes) -> Answer:
+    def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: memoryview) -> Answer:
         """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
-        html = "html" in headers.get("Content-Type", "").lower() or data.lstrip()[:9].lower().startswith(_PAGES)
-        answer = Answer(status, headers, Hidden(data[:LONGEST_ANSWER].decode(errors="replace")))
+        html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
+        answer = Answer(status, headers, Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace")))
         if html and self._refuses_token(answer):
             return answer
-        alien = html and not (status >= 400 and self._own_page(headers, data))
+        alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
         if status in _TRANSIENT or alien:
             what = "a page that is not the service's" if alien else "an error of its own"
             raise self._unclear(ask, f"it answered {status} with {what}.")
@@ -317,7 +326,7 @@ class Http:
     def _opened(self) -> urllib3.PoolManager:
         with self._lock:
             if self._pool is None:
-                self._pool = route.pool(self.url, self._ca, CONCURRENT)
+                self._pool = route.pool(self.url, self._ca, CONCURRENT, self._tls)
             return self._pool
 
     def _mind(self, answer: Answer) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +15,31 @@ import urllib3
 
 from twokey import environment
 from twokey.errors import UsageError
+from twokey.model import Hidden
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from urllib3 import PoolManager
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0
 """Seconds; a delivery must end while its lease lasts."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LONGEST_PEM = 16 << 10
+"""Bytes of a client's certificate or key: what every system's pipe holds."""
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a connection says of TLS itself, as PEM texts.
+
+    ``ca``: the certificates to trust instead of the usual ones. ``certificate`` and ``key``: who twokey is there.
+    """
+
+    ca: str = ""
+    certificate: str = field(default="", repr=False)
+    key: Hidden = field(default_factory=Hidden)
 
 
 def checked(url: str, called: str) -> str:
@@ -41,14 +61,14 @@ def checked(url: str, called: str) -> str:
     return url.rstrip("/")
 
 
-def pool(url: str, ca: str | None, connections: int) -> PoolManager:
+def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> PoolManager:
     """Return a pool that leads to the URL by ``HTTPS_PROXY``, ``NO_PROXY`` and the certificates that are to be trusted.
 
-    Raises ``UsageError`` for a CA file that cannot be read.
+    Raises ``UsageError`` for a CA file that cannot be read, and for certificates that cannot be used.
     """
     parts = urlsplit(url)
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
-    context = _trusting(ca) if parts.scheme == "https" else None
+    context = _context(ca, tls or Tls()) if parts.scheme == "https" else None
     proxy = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port)
     if proxy is None:
         return urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
@@ -64,6 +84,47 @@ def pool(url: str, ca: str | None, connections: int) -> PoolManager:
         retries=False,
         ssl_context=context,
     )
+
+
+def _context(ca: str | None, tls: Tls) -> ssl.SSLContext:
+    if tls.ca and not ca:
+        try:
+            context = ssl.create_default_context(cadata=tls.ca)
+        except (ssl.SSLError, ValueError):
+            raise UsageError("The CA certificates that the connection gives cannot be used.") from None
+    else:
+        context = _trusting(ca)
+    if tls.certificate:
+        _identify(context, tls)
+    return context
+
+
+def _identify(context: ssl.SSLContext, tls: Tls) -> None:
+    """Load a client's certificate and key. OpenSSL reads them from files only: pipes keep the key off the disk."""
+    unusable = UsageError(
+        "The client certificate and its key cannot be used: they do not belong together, or are none."
+    )
+    try:
+        with _as_file(Hidden(tls.certificate)) as certificate, _as_file(tls.key) as key:
+            # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError):
+        raise unusable from None
+
+
+@contextmanager
+def _as_file(text: Hidden) -> Iterator[str]:
+    """Give a text a file's name, for one reading, without writing it anywhere."""
+    data = text.encode()
+    if len(data) > LONGEST_PEM:
+        raise ValueError("too long for a pipe")
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, data)
+        os.close(writing)
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
 
 
 def _trusting(ca: str | None) -> ssl.SSLContext:

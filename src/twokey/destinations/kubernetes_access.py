@@ -1,0 +1,132 @@
+"""How a Kubernetes cluster is reached: as the pod that twokey runs in, by a kubeconfig, or by a URL and a token.
+
+Sources: "Accessing the Kubernetes API from a Pod" (the service account's files, the two variables), "Kubernetes API
+Concepts" (status objects), "Managing Service Accounts" (tokens that are replaced while the pod runs), Kubernetes'
+documentation.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+
+from twokey import environment
+from twokey.destinations import connections
+from twokey.destinations.connections import Source
+from twokey.destinations.kubeconfig import Access, Kubeconfig
+from twokey.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
+from twokey.web.http import Answer, Ask, Http
+from twokey.web.route import Tls
+
+if TYPE_CHECKING:
+    from twokey.destinations.connections import Outside
+
+KIND = "kubernetes"
+ENVIRONMENT = {"kubeconfig": ("KUBECONFIG",)}
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_PATIENCE = 120.0
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a cluster is reached: ``url`` with ``token``, or ``kubeconfig``, or neither inside a pod."""
+
+    token: Annotated[Source | None, msgspec.Meta(description="A bearer token, for `url`.")] = None
+    kubeconfig: Annotated[str, msgspec.Meta(description="The path of a kubeconfig; by default ~/.kube/config.")] = ""
+    context: Annotated[str, msgspec.Meta(description="A context of the kubeconfig; by default its current one.")] = ""
+
+
+def connect(settings: Settings, outside: Outside) -> Cluster:
+    """Return the connection to a cluster; nothing is called. Raises ``UsageError`` where nothing says how."""
+    return Cluster(settings, outside)
+
+
+class Cluster:
+    """One cluster, as one identity sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        access = _access(settings, outside)
+        token = access.token
+        self.clock = outside.clock
+        self._who = access.who
+        self.http = Http(
+            "Kubernetes",
+            access.server,
+            outside.clock,
+            headers=lambda: {"Authorization": f"Bearer {token.value()}"} if token is not None else {},
+            renew=token.renew if token is not None else lambda: False,
+            ca=settings.ca or None,
+            tls=access.tls,
+            explain=self._explain,
+            token=access.who,
+            patience=_PATIENCE,
+        )
+
+    def _explain(self, ask: Ask, answer: Answer) -> Failed | None:
+        """Tell apart what Kubernetes answers with the same status; its words are quoted where no secret is near."""
+        said, state = answer.said(), "Nothing was written there." if ask.effect else ""
+        if answer.status == 401:
+            return BadCredentials(
+                "Kubernetes does not know who twokey is.", state=state, remedy=f"Give it {self._who}, and not expired."
+            )
+        if answer.status == 404 and missing(answer) == "namespaces":
+            return NotFound(
+                f"Kubernetes cannot {ask.about}: its namespace is not there.", state=state, remedy="Check the name."
+            )
+        if answer.status == 403:
+            for sign, why in _REFUSALS:
+                if sign in said:
+                    quoted = "" if ask.secret else f" Kubernetes says: {said}"
+                    return Rejected(f"Kubernetes cannot {ask.about}: {why}.{quoted}", state=state)
+        return None
+
+
+_REFUSALS = (
+    ("exceeded quota", "the namespace's quota is used up"),
+    ("being terminated", "its namespace is being deleted"),
+    ("denied the request", "an admission policy of the cluster refuses it"),
+)
+"""What stands in a 403 that is not about rights, though Kubernetes answers all of them as Forbidden."""
+
+
+def missing(answer: Answer) -> str:
+    """Return the kind of what a status object says is not there (``secrets``); empty for any other 404."""
+    found: Any = answer.json()
+    if not isinstance(found, dict) or found.get("reason") != "NotFound":
+        return ""
+    return str((found.get("details") or {}).get("kind", ""))
+
+
+def _access(settings: Settings, outside: Outside) -> Access:
+    called = outside.at or "The connection kubernetes"
+    if bool(settings.url) != (settings.token is not None):
+        raise UsageError(f"{called}: `url` and `token` go together.")
+    if settings.url and (settings.kubeconfig or settings.context):
+        raise UsageError(f"{called}: give either `url` and `token`, or a kubeconfig.")
+    if settings.token is not None:
+        secret = outside.secret(settings.token)
+        return Access(settings.url, Tls(), secret, f"a valid token (in {secret})")
+    if not settings.kubeconfig and not settings.context and environment.variable("KUBERNETES_SERVICE_HOST"):
+        return _of_the_pod(outside)
+    paths = settings.kubeconfig or str(Path("~/.kube/config").expanduser())
+    if not settings.kubeconfig and not Path(paths).is_file():
+        raise UsageError(
+            f"{called}: nothing says how to reach Kubernetes: this is no pod, and there is no {paths}.",
+            remedy="Set KUBECONFIG, or name it in twokey.yaml under connections: kubernetes: {kubeconfig: …}.",
+        )
+    return Kubeconfig(paths, called).access(
+        settings.context, lambda path: outside.secret(Source(file=path), "tokenFile")
+    )
+
+
+def _of_the_pod(outside: Outside) -> Access:
+    host = environment.variable("KUBERNETES_SERVICE_HOST")
+    port = environment.variable("KUBERNETES_SERVICE_PORT") or "443"
+    secret = outside.secret(Source(file=str(SERVICE_ACCOUNT / "token")))
+    try:
+        ca = (SERVICE_ACCOUNT / "ca.crt").read_text(encoding="utf-8")
+    except (OSError, UnicodeError):
+        raise UsageError(f"The pod's {SERVICE_ACCOUNT / 'ca.crt'} cannot be read.") from None
+    server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
+    return Access(server, Tls(ca), secret, "a service account's token that counts in this cluster")

@@ -1,0 +1,135 @@
+"""Bearer tokens that can be read again, and the credential plugins of a kubeconfig that give them.
+
+Sources: "client-go credential plugins", "Client Authentication (v1)", Kubernetes' documentation.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Protocol
+
+import msgspec
+
+from twokey import environment
+from twokey.errors import BadCredentials
+from twokey.model import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONGEST = 60.0
+"""Seconds that a plugin may take; the lease of a rotation must outlast it."""
+VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """A variable of the environment that a plugin is run with."""
+
+    name: str
+    value: str
+
+
+class Plugin(msgspec.Struct, frozen=True, rename="camel"):
+    """A program that prints a token."""
+
+    command: str
+    args: list[str] | None = None
+    env: list[Variable] | None = None
+    api_version: str = VERSIONS[0]
+    provide_cluster_info: bool = False
+
+
+class _Status(msgspec.Struct, frozen=True):
+    token: str
+
+
+class _Credential(msgspec.Struct, frozen=True):
+    status: _Status
+
+
+class Token(Protocol):
+    """A bearer token that can be read again. ``str()`` says where it comes from."""
+
+    def value(self) -> Hidden:
+        """Return it; raises ``BadCredentials``."""
+        ...
+
+    def renew(self) -> bool:
+        """Read it again; say whether it is another one now."""
+        ...
+
+
+class Remembered:
+    """A token that a function reads; kept until it is asked for again."""
+
+    def __init__(self, read: Callable[[], Hidden], source: str) -> None:
+        self._read = read
+        self._source = source
+        self._lock = threading.Lock()
+        self._value: Hidden | None = None
+
+    def __str__(self) -> str:
+        return self._source
+
+    def value(self) -> Hidden:
+        """Return it."""
+        with self._lock:
+            if self._value is None:
+                self._value = self._read()
+            return self._value
+
+    def renew(self) -> bool:
+        """Read it again."""
+        with self._lock:
+            before, self._value = self._value, self._read()
+            return self._value != before
+
+
+def run(plugin: Plugin, command: str) -> Hidden:
+    """Run a plugin and return its token; raises ``BadCredentials``.
+
+    What it says on stderr is not kept: it may be a secret. Nor are exceptions that carry its output.
+    """
+    text, why = _output(plugin, command)
+    if text is None:
+        raise _failed(plugin, why)
+    try:
+        token = Hidden(msgspec.json.decode(text.encode(), type=_Credential).status.token)
+    except (msgspec.DecodeError, UnicodeError):
+        raise _failed(plugin, "it gave no token") from None
+    if not token or any(not 32 < ord(character) < 127 for character in token):
+        raise _failed(plugin, "it gave what is no token")
+    return token
+
+
+def _output(plugin: Plugin, command: str) -> tuple[Hidden | None, str]:
+    """Return what the plugin prints, or None and why there is nothing."""
+    about = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    added = {one.name: one.value for one in plugin.env or ()}
+    try:
+        done = subprocess.run(  # noqa: S603  the program that the person's own kubeconfig names
+            [command, *(plugin.args or ())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment.for_program({**added, "KUBERNETES_EXEC_INFO": json.dumps(about)}),
+            timeout=LONGEST,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None, f"it took longer than {LONGEST:.0f} s"
+    except OSError as error:
+        return None, error.strerror or "it cannot be run"
+    if done.returncode:
+        return None, f"it ended with {done.returncode}"
+    return Hidden(done.stdout.decode(errors="replace")), ""
+
+
+def _failed(plugin: Plugin, why: str) -> BadCredentials:
+    return BadCredentials(
+        f"The credential plugin {plugin.command} of the kubeconfig cannot be used: {why}.",
+        state="Nothing was sent.",
+        remedy="See what `kubectl auth whoami` says with the same kubeconfig.",
+    )
