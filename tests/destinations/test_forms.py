@@ -383,6 +383,11 @@ class TestNames:
         with pytest.raises(UsageError, match=re.escape(said)):
             self.RULES.check(name)
 
+    def test_that_are_capitals_only_may_hold_a_field_as_well(self) -> None:
+        self.RULES.check("{USER}_ID")
+        with pytest.raises(UsageError):
+            self.RULES.check("{USER}_id")
+
     def test_keep_what_a_place_has_taken_whatever_the_case(self) -> None:
         with pytest.raises(UsageError, match="are taken"):
             replace(ENVIRONMENT, forbidden=("GITHUB_",)).check("github_key")
