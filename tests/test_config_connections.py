@@ -96,7 +96,7 @@ def test_a_place_can_have_its_options_apart() -> None:
         ("{format: json}", "this is a mapping without `to`."),
         ("{to: github:acme/site, enviroment: x}", "did you mean environment?"),
         ("{to: github:acme/site, id: GITHUB_ID}", "GITHUB_"),
-        ("{to: github:acme/site, id: '{usr}'}", "'{usr}' cannot be a name here"),
+        ("{to: github:acme/site, id: '{usr}'}", "there is no field {usr}; did you mean {user}?"),
     ],
 )
 def test_what_is_wrong_with_a_places_options_is_said_with_its_line(place: str, sentence: str) -> None:

@@ -263,8 +263,8 @@ class TestSeveralUsers:
             services = Services(Clients("file"))
             for number in range(6):
                 url = sys.argv[1].replace("USER", f"{sys.argv[2]}{number}")
-                key_id = f"AKIAEXAMPLE{sys.argv[2].upper()}{number:05d}"
-                open_destination(url, services).deliver(Credential(key_id, f"s{number}"))
+                credential = Credential(f"AKIAEXAMPLE00{sys.argv[2].upper()}{number}", f"s{number}")
+                open_destination(url, services).deliver(credential)
             """
         )
         url = f"{kind.scheme}:{file}?{kind.options('USER')}"
@@ -273,7 +273,7 @@ class TestSeveralUsers:
         for process in range(3):
             for number in range(6):
                 found = kind.read(file, f"p{process}x{number}")
-                assert found == {"AccessKeyId": f"AKIAEXAMPLEP{process}X{number:05d}", "SecretAccessKey": f"s{number}"}
+                assert found == {"AccessKeyId": f"AKIAEXAMPLE00P{process}X{number}", "SecretAccessKey": f"s{number}"}
 
 
 class TestAnotherToolThatWritesMeanwhile:

@@ -37,8 +37,8 @@ class ProfileOfFile(EditedFile):
     """One profile; the others are other people's."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
-        super().__init__(address.url, path_of(address), clock)
         self._body = _body(address)
+        super().__init__(address.url, path_of(address), (self._body.profile,), clock)
 
     def _holding(self, text: Hidden) -> Holding:
         found = Profile.of(text, self._body.profile).found()

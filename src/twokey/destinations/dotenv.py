@@ -41,8 +41,8 @@ class Dotenv(EditedFile):
     """Variables in a dotenv file, beside others."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
-        super().__init__(address.url, path_of(address), clock)
         self._form = _form(address)
+        super().__init__(address.url, path_of(address), self._form.names, clock)
 
     def _holding(self, text: Hidden) -> Holding:
         values = assignments.values(assignments.statements(text), self._form.names)

@@ -34,12 +34,16 @@ class _Changed(Exception):
 
 
 class EditedFile(ABC):
-    """A part of a file, as a destination. What kind of file it is says the subclass."""
+    """A part of a file, as a destination. What kind of file it is says the subclass.
+
+    ``parts`` are the names of what it writes: two users may have the same file, but no name in common.
+    """
 
     traits = Traits(atomic=True, conditional=False, confirms="value")
 
-    def __init__(self, name: str, path: Path, clock: Clock) -> None:
+    def __init__(self, name: str, path: Path, parts: tuple[str, ...], clock: Clock) -> None:
         self.name = name
+        self.parts = parts
         self._path = path
         self._clock = clock
 

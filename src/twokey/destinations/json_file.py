@@ -40,8 +40,8 @@ class JsonFile(EditedFile):
     """Members of an object in a JSON file, beside others."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
-        super().__init__(address.url, path_of(address), clock)
         self._form = _form(address)
+        super().__init__(address.url, path_of(address), self._form.names, clock)
 
     def _holding(self, text: Hidden) -> Holding:
         return self._form.holding({name: json_members.value(text, name) for name in self._form.names})

@@ -31,11 +31,11 @@ class Names:
     smtp_secret: str = "SMTP_PASSWORD"  # noqa: S105  the name of a value
 
     def check(self, name: str) -> None:
-        """Raise ``UsageError`` for a name that the place does not take. An unfilled field counts as a letter."""
-        plain = _FIELD.sub("x", name)
-        if not re.fullmatch(self.pattern, plain, re.ASCII):
+        """Raise ``UsageError`` for a name that the place does not take. An unfilled field counts as a legal letter."""
+        forms = [_FIELD.sub(letter, name) for letter in "xX"]
+        if not any(re.fullmatch(self.pattern, form, re.ASCII) for form in forms):
             raise UsageError(f"{name!r} cannot be a name here: it may hold {self.told}.")
-        if len(plain) > self.longest:
+        if len(forms[0]) > self.longest:
             raise UsageError(f"{name!r} cannot be a name here: it is longer than {self.longest} characters.")
         # A name that begins with a field is known only once that is filled in.
         for kept in self.forbidden:

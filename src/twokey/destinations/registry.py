@@ -137,18 +137,16 @@ def open_store(url: str, services: Services) -> Store:
 def slots(place: Destination) -> frozenset[str]:
     """Return what a destination writes to: two that share one of these would overwrite each other.
 
-    Where a pair is two values with names of their own, several pairs fit into one place.
+    Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
     """
     from twokey.destinations import forms
-    from twokey.destinations.variables import Variables
 
     address = parse(place.name)
-    form_only = {*forms.OPTIONS, addresses.CONNECTION}
+    form_only = {*forms.OPTIONS}
     options = {name: value for name, value in address.options.items() if name not in form_only and "extra." not in name}
     base = addresses.with_options(f"{address.scheme}:{address.rest}", options)
-    if not isinstance(place, Variables):
-        return frozenset({base})
-    return frozenset(f"{base} {name}" for name in place.form.names)
+    parts: tuple[str, ...] = getattr(place, "parts", ())
+    return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
 
 
 def check_store(address: Address) -> None:

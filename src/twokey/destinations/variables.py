@@ -51,6 +51,7 @@ class Variables(ABC):
     def __init__(self, name: str, form: Form) -> None:
         self.name = name
         self.form = form
+        self.parts = form.names
         self.traits = Traits(
             atomic=self.atomic_write or len(form.names) == 1, conditional=False, confirms=self.confirms
         )
