@@ -196,6 +196,11 @@ class TestRoom:
 
 
 class TestWhatItShows:
+    def test_no_part_of_the_secret_is_in_the_stamp(self, fake: CircleCI) -> None:
+        credential = fresh_credential()
+        stamp = opened(site(fake)).deliver(credential).stamp
+        assert credential.reveal()[-4:] not in stamp
+
     def test_variables_on_later_pages_are_seen(self, fake: CircleCI) -> None:
         fake.page_size = 1
         fake.projects["gh/acme/site"] = {"A": {"value": "x", "created": "t"}, "B": {"value": "x", "created": "t"}}
@@ -205,10 +210,10 @@ class TestWhatItShows:
         assert isinstance(holding, CannotTell)
         assert holding.stamp == receipt.stamp
 
-    def test_another_value_shows_by_its_last_four_characters_although_the_time_stays(self, fake: CircleCI) -> None:
+    def test_another_id_shows_by_its_last_four_characters_although_the_time_stays(self, fake: CircleCI) -> None:
         destination = opened(site(fake))
         stamp = destination.deliver(fresh_credential()).stamp
-        fake.projects["gh/acme/site"]["AWS_SECRET_ACCESS_KEY"]["value"] = "by hand"
+        fake.projects["gh/acme/site"]["AWS_ACCESS_KEY_ID"]["value"] = "by hand"
         holding = destination.held()
         assert isinstance(holding, CannotTell)
         assert holding.stamp != stamp

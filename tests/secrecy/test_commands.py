@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from secrecy.adoptions import ADOPTIONS
-from secrecy.outcomes import BROKEN, CASES, Case, Stage
+from secrecy.outcomes import BROKEN, CASES, PATH, Case, Stage
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from rig import Rig
     from secrecy.conftest import Commands
+
+
+DELIVERIES = (Reason.DELIVERY_ASKED, Reason.HELD)
 
 
 @pytest.fixture
@@ -53,8 +56,23 @@ class TestNoSecretIsShown:
         commands.assert_silent()
 
     def test_is_asked_for_every_reason_there_is(self) -> None:
-        # A run is stopped by a signal: that is tested with a real process.
-        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED}
+        # A run is stopped by a signal: that is tested with a real process. Two reasons are those of deliver, below.
+        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED, *DELIVERIES}
+
+    def test_by_deliver_before_while_and_after(self, stage: Stage, commands: Commands) -> None:
+        copy = stage.folder / "ci.json"
+        stage.rig.settled()
+        options = stage.filed((*PATH, "--to", f"file:{stage.folder}/{{user}}.json"))
+        commands.run("rotate", *options)
+        copy.unlink()
+        trail = stage.folder / "audit.jsonl"
+        for reason in DELIVERIES:
+            ran = commands.run("deliver", *options, "-v", "--json", "--audit-log", str(trail))
+            assert [result["reason"] for result in ran.document["results"]] == [reason]
+            commands.run("deliver", *options, terminal=True)
+        commands.shown += trail.read_text(encoding="utf-8")
+        assert copy.exists()
+        commands.assert_silent()
 
     @pytest.mark.parametrize("case", BROKEN, ids=str)
     def test_where_the_command_itself_fails(self, stage: Stage, commands: Commands, case: Case) -> None:

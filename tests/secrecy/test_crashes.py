@@ -251,7 +251,7 @@ class TestACrash:
     ) -> None:
         from twokey.cli.session import Session
 
-        def defect(_: object) -> None:
+        def defect(*_: object) -> None:
             raise LookupError(rig.aws.admin.secret_access_key)
 
         monkeypatch.setattr(Session, "__init__", defect)

@@ -70,7 +70,8 @@ class Members:
         for name in (self.id_name, self.secret_name):
             if not json_text(found, name):
                 return CannotTell(f"its content has no {name}")
-        return self._without_secret(Credential(str(json_text(found, self.id_name)), json_text(found, self.secret_name)))
+        members = {name: json_text(found, name) for name in (self.id_name, self.secret_name)}
+        return self._without_secret(both(members, self.id_name, self.secret_name))
 
     def read_values(self, values: Mapping[str, str | None]) -> Found:
         """Read named values; None stands for one that is not there."""

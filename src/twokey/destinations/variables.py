@@ -124,8 +124,17 @@ class Variables(ABC):
         return self._stamp(after)
 
     def _stamp(self, shown: Mapping[str, Shown]) -> str:
-        """Return one text for all values; empty where the service tells nothing of their writes."""
-        parts = [shown[name].stamp + shown[name].tail if name in shown else _MISSING for name in self.form.names]
+        """Return one text for all values; empty where the service tells nothing of their writes.
+
+        It goes into the journal, so the last characters of a secret stay out of it, although the service shows them.
+        """
+        two = len(self.form.names) > 1
+        parts = [
+            shown[name].stamp + (shown[name].tail if two and name == self.form.names[0] else "")
+            if name in shown
+            else _MISSING
+            for name in self.form.names
+        ]
         return "/".join(parts) if any(parts) else ""
 
     def _why(self, shown: Mapping[str, Shown]) -> str:
