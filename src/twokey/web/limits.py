@@ -27,28 +27,45 @@ class Limit:
 
 
 class Pace:
-    """Hands out the moments at which requests may leave, in the order in which they were asked for; thread-safe."""
+    """Hands out the moments at which requests may leave, in the order in which they were asked for; thread-safe.
+
+    While the service wants quiet, time stands still for all turns: those that were handed out before keep their
+    distances, and do not all leave at once when it is over.
+    """
 
     def __init__(self, clock: Clock, limits: Iterable[Limit] = ()) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._windows = [(limit, deque[float](maxlen=limit.requests)) for limit in limits]
-        self._not_before = 0.0
+        self._quiet_until = clock.monotonic()
+        self._stood_still = 0.0
 
     def wait(self, *, write: bool) -> None:
         """Wait for this request's turn. Raises what ends the waiting (see ``twokey.waiting``)."""
         turn = self._reserve(write=write)
-        while (left := max(turn, self._not_before) - self._clock.monotonic()) > NEXT_TO_NOTHING:
+        while (left := self._left(turn)) > NEXT_TO_NOTHING:
             pause(self._clock, left)
 
     def hold(self, seconds: float) -> None:
         """Let nothing leave for so long: the service asked for it."""
         with self._lock:
-            self._not_before = max(self._not_before, self._clock.monotonic() + seconds)
+            now = self._clock.monotonic()
+            until = max(self._quiet_until, now + seconds)
+            self._stood_still += until - max(self._quiet_until, now)
+            self._quiet_until = until
+
+    def _time(self) -> float:
+        """Return the time that stands still while it is quiet."""
+        return max(self._clock.monotonic(), self._quiet_until) - self._stood_still
+
+    def _left(self, turn: float) -> float:
+        with self._lock:
+            quiet = self._quiet_until - self._clock.monotonic()
+            return max(quiet, 0.0) + max(turn - self._time(), 0.0)
 
     def _reserve(self, *, write: bool) -> float:
         with self._lock:
-            turn = self._clock.monotonic()
+            turn = self._time()
             counting = [(limit, sent) for limit, sent in self._windows if write or not limit.writes_only]
             for limit, sent in counting:
                 if len(sent) == limit.requests:
