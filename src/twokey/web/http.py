@@ -150,6 +150,7 @@ class Http:
         """
         self.called = called
         self.url = route.checked(url, called)
+        route.refuse_unusable(self.url, ca)
         self._clock = clock
         self._headers = headers
         self._renew = renew

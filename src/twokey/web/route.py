@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import urllib3
 
@@ -18,15 +19,21 @@ from twokey.errors import UsageError
 from twokey.model import Hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from urllib3 import PoolManager
+
+_T = TypeVar("_T")
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0
 """Seconds; a delivery must end while its lease lasts."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LONGEST_PEM = 16 << 10
 """Bytes of a client's certificate or key: what every system's pipe holds."""
+_PORTS = {"https": 443, "http": 80}
+_NO_URL = re.compile(r"[^!-~]")
+"""What stands in no URL (RFC 3986, 2)."""
+_USER_INFO = re.compile(r"//[^/]*@")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -47,18 +54,40 @@ def checked(url: str, called: str) -> str:
 
     A token goes over TLS only, but for a service on this very machine.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"https", "http"} or not parts.hostname:
-        raise UsageError(f"{called}: {url!r} is no URL of a service.", remedy="Write it like https://host.example.")
-    if parts.scheme == "http" and parts.hostname not in _LOOPBACK:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"https", "http"} or _NO_URL.search(url):
+        shown = _USER_INFO.sub("//", url)
+        raise UsageError(f"{called}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
+    if parts.username or parts.password:
+        raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
+    if parts.scheme == "http" and host not in _LOOPBACK:
         raise UsageError(
             f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
         )
-    if parts.username or parts.password:
-        raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
     if parts.query or parts.fragment:
         raise UsageError(f"{called}: {url!r}: give the URL without a query.")
     return url.rstrip("/")
+
+
+def host_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Return what makes two URLs lead to the same program; raises ``ValueError`` for a port that is none."""
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def refuse_unusable(url: str, ca: str | None) -> None:
+    """Raise ``UsageError`` for a proxy, or a file of CA certificates, that is named for this URL and cannot be used.
+
+    Found out before anything is called, not in the middle of a rotation.
+    """
+    parts = urlsplit(url)
+    _proxy(parts)
+    bundle = _bundle(ca)
+    if parts.scheme == "https" and bundle:
+        _readable(bundle, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle))
 
 
 def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> PoolManager:
@@ -69,15 +98,15 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
     parts = urlsplit(url)
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
     context = _context(ca, tls or Tls()) if parts.scheme == "https" else None
-    proxy = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port)
+    proxy = _proxy(parts)
     if proxy is None:
         return urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
     headers = None
-    named = urlsplit(proxy)
-    if named.username:
-        headers = urllib3.make_headers(proxy_basic_auth=f"{named.username}:{named.password or ''}")
+    if proxy.username:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        headers = urllib3.make_headers(proxy_basic_auth=login)
     return urllib3.ProxyManager(
-        proxy,
+        proxy._replace(netloc=proxy.netloc.rpartition("@")[2]).geturl(),
         proxy_headers=headers,
         maxsize=connections,
         timeout=timeout,
@@ -127,13 +156,42 @@ def _as_file(text: Hidden) -> Iterator[str]:
         os.close(reading)
 
 
-def _trusting(ca: str | None) -> ssl.SSLContext:
-    named = environment.first_set(_BUNDLES)
-    bundle = ca or (environment.variable(named) if named else None)
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """Return the proxy for a URL; raises ``UsageError`` for one of a kind that cannot be used.
+
+    What goes to this machine without TLS goes to no proxy: nobody else may see it.
+    """
+    found = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port) if parts.scheme == "https" else None
+    if found is None:
+        return None
     try:
-        context = ssl.create_default_context(cafile=bundle)
+        proxy = urlsplit(found)
+        scheme, host, _ = host_of(proxy)
+    except ValueError:
+        scheme, host = "", None
+    if scheme in {"http", "https"} and host:
+        return proxy
+    raise UsageError(
+        "HTTPS_PROXY (or ALL_PROXY) names no proxy that twokey can use.",
+        remedy="It is written http://HOST:PORT, or https://HOST:PORT; SOCKS is not supported.",
+    )
+
+
+def _bundle(ca: str | None) -> str | None:
+    named = environment.first_set(_BUNDLES)
+    return ca or (environment.variable(named) if named else None)
+
+
+def _readable(bundle: str | None, load: Callable[[], _T]) -> _T:
+    try:
+        return load()
     except (OSError, ssl.SSLError):
         raise UsageError(f"The CA certificates in {bundle} cannot be read.") from None
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    bundle = _bundle(ca)
+    context = _readable(bundle, lambda: ssl.create_default_context(cafile=bundle))
     if bundle is None and not context.cert_store_stats()["x509_ca"] and not _system_directory():
         # A slim container has no certificates of its own; botocore brings Mozilla's.
         found = find_spec("botocore")
