@@ -6,10 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
 
-from rig import Rig
-from twokey.emulator import Emulator
+pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores")
+
+from hypothesis import settings  # noqa: E402
+
+from rig import Rig  # noqa: E402
+from twokey.emulator import Emulator  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores", "contract.weather")
+pytest.register_assert_rewrite("contract.weather")
 
 import functools  # noqa: E402
 import time  # noqa: E402

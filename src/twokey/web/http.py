@@ -8,7 +8,6 @@ A token never follows a redirect to another host.
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -31,7 +30,7 @@ from twokey.errors import (
 )
 from twokey.model import Hidden
 from twokey.waiting import pause
-from twokey.web import route
+from twokey.web import failures, route, waits
 from twokey.web.limits import Limit, Pace
 
 if TYPE_CHECKING:
@@ -45,6 +44,9 @@ ATTEMPTS = 3
 """How often a request without an answer is sent, where that does no harm."""
 PATIENCE = 4000.0
 """Seconds after which a request is given up that the service keeps putting off. GitHub counts by the hour."""
+SHORTEST_DOUBT, LONGEST_DOUBT = 0.1, 60.0
+"""Seconds between requests to a service that puts one off again and again without saying until when, doubled each
+time up to the longest."""
 LONGEST_ANSWER = 8 << 20
 LONGEST_QUOTE = 300
 CONCURRENT = 16
@@ -55,9 +57,6 @@ _PAGES = (b"<!doctype", b"<html")
 _SAYING = ("message", "error_message", "error_description", "error", "errors", "messages", "detail", "title")
 """The members of an answer in which services say what is wrong."""
 _MOVED = {301, 302, 303, 307, 308}
-_BUDGETS = ("X-RateLimit", "RateLimit", "RateLimit-User")
-"""How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organisation and one of the
-user ("REST API rate limits", Buildkite Documentation)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +118,18 @@ class Ask:
     follow: bool = True
 
 
+class _Overloaded(Ambiguous):
+    """An answer that proves nothing, and says when to come again (RFC 9110, 15.6.4: 503 with Retry-After)."""
+
+    wait = 0.0
+
+    @classmethod
+    def of(cls, unclear: Ambiguous, wait: float | None) -> _Overloaded:
+        error = cls(unclear.message, state=unclear.state, remedy=unclear.remedy)
+        error.wait = wait or 0.0
+        return error
+
+
 class Http:
     """One service, as one connection reaches it. Thread-safe; shared by all destinations of a run."""
 
@@ -163,6 +174,8 @@ class Http:
         self._tls = tls
         self._pool: urllib3.PoolManager | None = None
         self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+        self._renewals = 0
         self.pace = Pace(clock, limits)
 
     def send(self, ask: Ask) -> Answer:
@@ -173,31 +186,49 @@ class Http:
         """
         give_up = self._clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
-        renewed, unanswered = False, 0
+        renewed, unanswered, put_off = False, 0, 0
         while True:
             self.pace.wait(write=ask.effect)
+            renewals = self._renewals
             answer, failure = self._once(ask)
-            if answer is not None:
-                wait = _asked_to_wait(answer, self._spent(answer))
-                if wait is not None:
-                    if self._clock.monotonic() + wait > give_up:
-                        raise open_attempt or self._throttled(ask, wait)
-                    self.pace.hold(wait)
-                    continue
-                if self._token_refused(answer) and not renewed and self._renew():
-                    renewed = True
-                    continue
-                if open_attempt is not None and not answer.good:
-                    raise open_attempt
+            if answer is None:
+                assert failure is not None
+                unanswered += 1
+                if isinstance(failure, Ambiguous) and ask.effect:
+                    open_attempt = failure
+                if not _repeatable(ask, failure) or unanswered >= ATTEMPTS:
+                    raise open_attempt or failure
+                self._rest(failure, give_up, unanswered)
+                continue
+            wait = waits.asked(answer.status, answer.headers, self._clock.now())
+            if wait is not None:
+                put_off += 1
+                wait = max(wait, min(LONGEST_DOUBT, SHORTEST_DOUBT * 2**put_off))
+                if self._clock.monotonic() + wait > give_up:
+                    raise open_attempt or self._throttled(ask, wait)
+                self.pace.hold(wait)
+            elif self._token_refused(answer) and not renewed and self._renewed_since(renewals):
+                renewed = True
+            elif open_attempt is not None and not answer.good:
+                raise open_attempt
+            else:
                 self._mind(answer)
                 return answer
-            assert failure is not None
-            unanswered += 1
-            if isinstance(failure, Ambiguous) and ask.effect:
-                open_attempt = failure
-            if unanswered >= ATTEMPTS or (isinstance(failure, Ambiguous) and not ask.again):
-                raise open_attempt or failure
-            pause(self._clock, 0.5 * 2**unanswered)
+
+    def _rest(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
+        """Wait before a request is sent again, as long as an overloaded server asks; raises where that is too long."""
+        wait = failure.wait if isinstance(failure, _Overloaded) else 0.0
+        if self._clock.monotonic() + wait > give_up:
+            raise failure
+        self.pace.hold(wait)
+        pause(self._clock, 0.5 * 2**unanswered)
+
+    def _renewed_since(self, renewals: int) -> bool:
+        """Say whether there is another token than when a request left, by this renewal or by another thread's."""
+        with self._renewing:
+            if self._renewals == renewals and self._renew():
+                self._renewals += 1
+            return self._renewals != renewals
 
     def ask(self, ask: Ask) -> Answer:
         """Send a request and return its good answer; raises the errors of ``twokey.errors`` for all others."""
@@ -254,21 +285,24 @@ class Http:
     def _once(self, ask: Ask) -> tuple[Answer | None, ServiceError | None]:
         try:
             return self._answer(ask), None
-        except Ambiguous as error:
+        except ServiceError as error:
             return None, error
         except (broken.HTTPError, OSError) as error:
             return None, self._failure(ask, error)
 
     def _failure(self, ask: Ask, error: Exception) -> ServiceError:
-        if isinstance(error, broken.NewConnectionError | broken.ConnectTimeoutError | broken.NameResolutionError):
-            return self._unreachable(ask, _why(error))
-        if isinstance(error, broken.ProxyError):
-            return self._unreachable(ask, f"the proxy does not let it through ({_why(error.original_error)})")
-        if isinstance(error, broken.SSLError | ssl.SSLError):
-            return self._untrusted(ask, error)
-        timely = "no answer came in time"
-        broke = f"the connection broke before the answer was there ({_why(error)})"
-        return self._unclear(ask, f"{timely if isinstance(error, broken.ReadTimeoutError) else broke}.")
+        reason = failures.reason_of(error)
+        match failures.proof_of(error):
+            case "unreachable":
+                return self._unreachable(ask, reason)
+            case "proxy":
+                return self._unreachable(ask, f"the proxy does not let it through ({reason})")
+            case "untrusted":
+                return self._untrusted(ask, reason)
+        if failures.is_of_tls(error):
+            return self._unclear(ask, f"TLS failed ({reason}); a proxy that looks into it may be in the way.")
+        broke = f"the connection broke before the answer was there ({reason})"
+        return self._unclear(ask, f"{'no answer came in time' if _late(error) else broke}.")
 
     def _answer(self, ask: Ask) -> Answer:
         url, method = f"{self.url}{ask.path}", ask.method
@@ -286,6 +320,8 @@ class Http:
             )
             try:
                 data = memoryview(found.read(LONGEST_ANSWER + 1))
+                if len(data) > LONGEST_ANSWER:
+                    found.close()  # what is left of it would be taken for the next answer
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
@@ -299,9 +335,13 @@ class Http:
         return {name: Hidden(value) for name, value in found.items()}
 
     def _followed(self, ask: Ask, url: str, status: int, location: str) -> str:
-        target = urljoin(url, location)
-        here, there = urlsplit(url), urlsplit(target)
-        if (here.scheme, here.hostname, here.port) != (there.scheme, there.hostname, there.port):
+        try:
+            target = urljoin(url, location)
+            here, there = urlsplit(url), urlsplit(target)
+            same = route.host_of(here) == route.host_of(there)
+        except ValueError:
+            raise self._rejected(ask, "it redirects to what is no address.", "Check the connection's url.") from None
+        if not same:
             shown = f"{there.scheme}://{there.hostname}"
             raise self._rejected(
                 ask, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
@@ -319,7 +359,8 @@ class Http:
         alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
         if status in _TRANSIENT or alien:
             what = "a page that is not the service's" if alien else "an error of its own"
-            raise self._unclear(ask, f"it answered {status} with {what}.")
+            unclear = self._unclear(ask, f"it answered {status} with {what}.")
+            raise _Overloaded.of(unclear, waits.retry_after(headers, self._clock.now()))
         if len(data) > LONGEST_ANSWER:
             raise self._unclear(ask, "its answer has no end.")
         return answer
@@ -332,25 +373,12 @@ class Http:
 
     def _mind(self, answer: Answer) -> None:
         """Heed a budget that is used up before the service has to refuse."""
-        wait = self._spent(answer)
+        wait = waits.used_up(answer.headers, self._clock.now())
         if wait is not None and answer.good:
             self.pace.hold(min(wait, self._patience))
 
-    def _spent(self, answer: Answer) -> float | None:
-        """Return the seconds until the budgets that are used up are renewed; None where none is."""
-        waits: list[float] = []
-        for budget in _BUDGETS:
-            reset = _number(answer.headers.get(f"{budget}-Reset"))
-            if reset is not None and _number(answer.headers.get(f"{budget}-Remaining")) == 0:
-                waits.append(self._until(reset))
-        return max(waits, default=None)
-
     def _token_refused(self, answer: Answer) -> bool:
         return answer.status == 401 or self._refuses_token(answer)
-
-    def _until(self, reset: float) -> float:
-        """Return the seconds until a reset that is given as seconds from now or as a time (Unix)."""
-        return max(0.0, reset - self._clock.now().timestamp() if reset > 1e9 else reset)
 
     def _unclear(self, ask: Ask, why: str) -> Ambiguous:
         state = "It may have taken effect." if ask.effect else "This call changes nothing."
@@ -363,9 +391,9 @@ class Http:
             remedy="Check the network, HTTPS_PROXY and NO_PROXY, and the connection's url.",
         )
 
-    def _untrusted(self, ask: Ask, error: Exception) -> Unreachable:
+    def _untrusted(self, ask: Ask, reason: str) -> Unreachable:
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be trusted to {ask.about}: TLS failed ({_why(error)}).",
+            f"{self.called} ({self.url}) cannot be trusted to {ask.about}: TLS failed ({reason}).",
             state="Nothing was sent.",
             remedy="If its certificate is signed by a CA of your own, name the CA's file: `ca` in the connection, or "
             "SSL_CERT_FILE.",
@@ -395,32 +423,10 @@ def _body(ask: Ask) -> tuple[memoryview | None, dict[str, str]]:
     return None, {}
 
 
-def _asked_to_wait(answer: Answer, spent: float | None) -> float | None:
-    """Return the seconds that the service asks to wait before the same request is sent again, or None.
-
-    ``spent``: the seconds until its budget is renewed, where it says so. RFC 6585, 429; GitHub answers 403 as well,
-    then with Retry-After or with nothing remaining ("Rate limits for the REST API", GitHub Docs).
-    """
-    after = _number(answer.headers.get("Retry-After"))
-    if answer.status == 429:
-        told = after if after is not None else spent
-        return max(told if told is not None else 30.0, 0.1)
-    if answer.status in {403, 503} and after is not None:
-        return max(after, 0.1)
-    if answer.status == 403 and answer.headers.get("X-RateLimit-Remaining") == "0":
-        return 60.0
-    return None
+def _repeatable(ask: Ask, failure: ServiceError) -> bool:
+    """Say whether a request may be sent again: it was not sent, or doing it twice does no harm."""
+    return isinstance(failure, Unreachable) or (isinstance(failure, Ambiguous) and ask.again)
 
 
-def _number(text: str | None) -> float | None:
-    try:
-        return float(text) if text is not None else None
-    except ValueError:
-        return None
-
-
-def _why(error: BaseException | None) -> str:
-    """Say the kind of a failure in a few words, without addresses and other noise."""
-    inner = getattr(error, "reason", None) or error
-    text = str(inner).partition("[")[2].rpartition("]")[0] if "[SSL" in str(inner) else str(inner).rpartition(": ")[2]
-    return " ".join(text.split())[:120] or type(error).__name__
+def _late(error: Exception) -> bool:
+    return isinstance(error, broken.ReadTimeoutError)
