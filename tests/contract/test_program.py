@@ -30,6 +30,7 @@ from twokey.model import CannotTell, Credential, Held, NotHeld
 from twokey.testing.contract import assert_silent, fresh_credential, outcome
 
 if TYPE_CHECKING:
+    from rig import Rig
     from twokey.destinations.base import Destination
 
 PYTHON = f"#!{sys.executable} -ISB\n"
@@ -604,6 +605,46 @@ class TestAProgramThatCannotRun:
     def test_through_a_file_that_is_no_directory(self, folder: Folder) -> None:
         folder.program("", SH)
         assert isinstance(outcome(opened(f"exec:{folder.path}/deliver/more").preflight), Rejected)
+
+
+class TestInARotation:
+    def test_what_fails_is_delivered_by_the_next_run(self, rig: Rig, folder: Folder) -> None:
+        rig.settled()
+        broken = folder.path / "broken"
+        source = KEEPER.replace(
+            "import json",
+            f"import pathlib, sys\nif pathlib.Path({str(broken)!r}).exists(): sys.exit(9)\nimport json",
+            1,
+        )
+        rig.deliver = (folder.url(source, arg_1=str(folder.path / "kept.json"), actions="held"),)
+        assert rig.rotate().outcome == "rotated"
+        first = folder.read()["AccessKeyId"]
+        rig.later(days=15)
+        broken.touch()
+        assert rig.rotate().outcome == "refused", "nobody can tell what the place holds"
+        broken.unlink()
+        assert rig.rotate().outcome == "rotated"
+        assert folder.read() == {"AccessKeyId": rig.held(), "SecretAccessKey": rig.stored().secret_access_key}  # type: ignore[union-attr]
+        assert first != rig.held()
+
+    def test_a_program_that_refuses_beforehand_keeps_a_key_from_being_made(self, rig: Rig, folder: Folder) -> None:
+        rig.aws.make_user("ci", path="/machine-users/", keys=0)
+        rig.deliver = (folder.url("echo 'the vault is sealed' >&2; exit 3", SH, actions="preflight"),)
+        result = rig.rotate()
+        assert result.outcome == "refused"
+        assert "the vault is sealed" in result.message
+        assert rig.ids() == []
+
+    def test_a_delivery_in_doubt_is_reported_and_finished_later(self, rig: Rig, folder: Folder) -> None:
+        rig.settled()
+        url = folder.url("exit 9", SH)
+        rig.deliver = (url,)
+        assert rig.rotate().outcome == "failed"
+        assert folder.url(KEEPER).partition("?")[0] == url
+        source = (folder.path / "deliver").read_text().replace("sys.argv[1]", repr(str(folder.path / "kept.json")))
+        (folder.path / "deliver").write_text(source)
+        assert rig.rotate().outcome == "completed"
+        assert folder.read()["AccessKeyId"] == rig.held()
 
 
 VAULT = """\
