@@ -57,10 +57,11 @@ SCHEMES = {
     "kubernetes": f"{_HERE}.kubernetes",
     "jenkins": f"{_HERE}.jenkins",
     "doppler": f"{_HERE}.doppler",
+    "onepassword": f"{_HERE}.onepassword",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler")
+STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler", "onepassword")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
