@@ -183,6 +183,27 @@ def test_a_write_that_comes_between_look_and_patch_is_seen(store: Store, fake: K
     assert fake.data(PLACE) == as_data(by_hand)
 
 
+@pytest.mark.parametrize("answered", [True, False])
+def test_a_pair_that_readers_may_have_seen_for_a_moment_is_in_doubt_and_no_conflict(
+    store: Store, fake: Kubernetes, answered: bool
+) -> None:
+    """A conflict says that nobody has seen the new key, and then it is deleted."""
+    revision = store.save_journal(Journal(epoch=1), store.load().revision)
+    by_hand = fresh_credential()
+    if not answered:
+        fake.add(Fault("PATCH", "", "lost_answer"))
+    fake.after_patch.append(lambda: fake.apply(PLACE, as_data(by_hand)))
+    error = outcome(lambda: store.put(fresh_credential(), revision))
+    assert fake.data(PLACE) == as_data(by_hand)
+    assert isinstance(error, Ambiguous)
+
+
+def test_a_lease_that_somebody_else_wrote_over_is_lost(store: Store, fake: Kubernetes) -> None:
+    revision = store.save_journal(Journal(epoch=1), store.load().revision)
+    fake.after_patch.append(lambda: fake.annotate(PLACE, {JOURNAL: "{}"}))
+    assert isinstance(outcome(lambda: store.save_journal(Journal(epoch=2), revision)), Conflict)
+
+
 def test_a_write_of_something_else_between_look_and_patch_is_overcome(store: Store, fake: Kubernetes) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     fake.before_patch += [lambda: fake.annotate(PLACE, {"reflector": str(fake.tick())})] * 3

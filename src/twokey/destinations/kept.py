@@ -115,6 +115,7 @@ class KeptStore(ABC):
             lambda kept: _same(kept.values, values),
             revision,
             "the credential",
+            readers_see=True,
         )
 
     def fence(self, revision: object) -> object:
@@ -141,8 +142,20 @@ class KeptStore(ABC):
             raise Rejected(error.message, state=error.state, remedy=error.remedy) from None
         return Receipt(credential.access_key_id, written=True)
 
-    def _written(self, write: Callable[[], None], arrived: Callable[[Kept], bool], before: object, what: str) -> object:
-        """Write, and return the revision at which it can be seen."""
+    def _written(
+        self,
+        write: Callable[[], None],
+        arrived: Callable[[Kept], bool],
+        before: object,
+        what: str,
+        *,
+        readers_see: bool = False,
+    ) -> object:
+        """Write, and return the revision at which it can be seen.
+
+        A ``Conflict`` means that nobody has seen what was written. What readers see for a moment, until somebody else
+        writes over it, is in doubt instead: a key that is in use must not be deleted.
+        """
         doubt: Ambiguous | None = None
         try:
             write()
@@ -157,10 +170,10 @@ class KeptStore(ABC):
                 raise doubt or Ambiguous(said) from None
             if arrived(kept):
                 return kept.revision
-            if kept.revision != before:
-                raise self._conflict()
             if doubt is not None:
                 raise doubt
+            if kept.revision != before:
+                raise self._overwritten(what) if readers_see else self._conflict()
         raise Ambiguous(f"{self.name}: {what} was written, and cannot be seen.", remedy="Run again.")
 
     def _holding(self, kept: Kept) -> Holding:
@@ -183,6 +196,13 @@ class KeptStore(ABC):
         return Conflict(
             f"Somebody else wrote to {self.name} in the meantime.",
             state="Nothing was changed by this run.",
+            remedy="Run again.",
+        )
+
+    def _overwritten(self, what: str) -> Ambiguous:
+        return Ambiguous(
+            f"{self.name}: {what} was written, and then somebody else wrote over it.",
+            state="Readers may have seen it for a moment.",
             remedy="Run again.",
         )
 

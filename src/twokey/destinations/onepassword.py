@@ -142,13 +142,9 @@ class OnePasswordItem(KeptStore):
                 doubt = doubt or error
                 if seen == Revision():  # making it again might make two
                     break
-            except Conflict:
+            except (Conflict, ServiceError):
                 if doubt is not None:
-                    return  # whose write that is, reading back tells
-                raise
-            except ServiceError:
-                if doubt is not None:
-                    break
+                    break  # what is there now may be our own write: reading back tells
                 raise
         raise doubt or Rejected(
             f"{self._place} was changed by others all the time.",

@@ -33,7 +33,7 @@ MOST_DATA, MOST_ANNOTATIONS = 1 << 20, 256 << 10
 class Kubernetes(FakeService):
     """A cluster with the namespace ``apps`` and the token ``sa-token``, whose every right tests may take away.
 
-    ``before_patch``: what others do, one at a time, just before a patch arrives.
+    ``before_patch`` and ``after_patch``: what others do, one at a time, just before a patch arrives, or right after it.
     """
 
     not_found: ClassVar[Any] = {"kind": "Status", "message": "the server could not find the requested resource"}
@@ -50,6 +50,7 @@ class Kubernetes(FakeService):
         self.policy = ""
         self.tries = True
         self.before_patch: list[Callable[[], None]] = []
+        self.after_patch: list[Callable[[], None]] = []
 
     def data(self, place: str) -> dict[str, str]:
         """Return what readers of a Secret get, decoded."""
@@ -138,7 +139,10 @@ class Kubernetes(FakeService):
             raise _refusal(422, f'Secret "{name}" is invalid: data: Forbidden: field is immutable when set')
         if changed.get("type") != found.get("type"):
             raise _refusal(422, f'Secret "{name}" is invalid: type: Invalid value: field is immutable')
-        return self._admit(request, f"{namespace}/{name}", changed, 200)
+        reply = self._admit(request, f"{namespace}/{name}", changed, 200)
+        if self.after_patch:
+            self.after_patch.pop(0)()
+        return reply
 
     def _admit(self, request: Request, place: str, wanted: dict[str, Any], status: int) -> Reply:
         if request.query.get("dryRun") and not self.tries:
