@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twokey.destinations import registry
 from twokey.destinations.registry import open_destination, open_store
-from twokey.errors import AccessDenied, Conflict, Rejected
+from twokey.errors import AccessDenied, Conflict, Rejected, UsageError
 from twokey.model import Delivery, Held, Journal, NotHeld
 from twokey.testing.contract import (
     DestinationContract,
@@ -249,6 +250,15 @@ def test_a_journal_that_programs_could_not_be_given_is_refused(store: Store) -> 
         delivered={f"file:{number:05d}": Delivery(key="AKIAEXAMPLE000000001", at=AT) for number in range(700)}
     )
     assert isinstance(outcome(lambda: store.room_for(long)), Rejected)
+
+
+def test_a_name_may_hold_the_user_in_capitals() -> None:
+    url = f"doppler:{CONFIG}?id={{USER}}_ID&secret={{USER}}_SECRET"
+    assert registry.parse(url).url == url
+    filled = registry.fill(url, user="ci-site", path="/", account="123456789012")
+    assert filled == f"doppler:{CONFIG}?id=CI_SITE_ID&secret=CI_SITE_SECRET"
+    with pytest.raises(UsageError):
+        registry.parse(url.replace("USER", "user"))
 
 
 def test_two_users_share_a_config_under_names_of_their_own(fake: Doppler, services: Services) -> None:

@@ -31,11 +31,14 @@ class Names:
     smtp_secret: str = "SMTP_PASSWORD"  # noqa: S105  the name of a value
 
     def check(self, name: str) -> None:
-        """Raise ``UsageError`` for a name that the place does not take. An unfilled field counts as a legal letter."""
-        forms = [_FIELD.sub(letter, name) for letter in "xX"]
-        if not any(re.fullmatch(self.pattern, form, re.ASCII) for form in forms):
+        """Raise ``UsageError`` for a name that the place does not take.
+
+        An unfilled field counts as a letter, ``{USER}`` as a capital.
+        """
+        plain = _FIELD.sub(lambda field: "X" if field[0] == "{USER}" else "x", name)
+        if not re.fullmatch(self.pattern, plain, re.ASCII):
             raise UsageError(f"{name!r} cannot be a name here: it may hold {self.told}.")
-        if len(forms[0]) > self.longest:
+        if len(plain) > self.longest:
             raise UsageError(f"{name!r} cannot be a name here: it is longer than {self.longest} characters.")
         # A name that begins with a field is known only once that is filled in.
         for kept in self.forbidden:
