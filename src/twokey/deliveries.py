@@ -20,7 +20,7 @@ import msgspec
 
 from twokey import waiting
 from twokey.done import Delivered
-from twokey.errors import DeliveryFailed, Failed, Stopped, TwokeyError
+from twokey.errors import DeliveryFailed, Failed, Stopped, TwokeyError, UsageError
 from twokey.model import CannotTell, Delivery
 from twokey.roles import written_since
 
@@ -128,7 +128,7 @@ class Deliveries:
                 self._done.effects += 1
                 with waiting.during(self._meanwhile):
                     receipt = place.deliver(credential)
-        except Failed as error:
+        except (Failed, UsageError) as error:
             self._end_the_run()
             self._done.delivered.append(Delivered(place.name, "failed", str(error)))
             return

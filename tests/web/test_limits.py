@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from twokey.aws.clock import ServiceClock
 from twokey.errors import Ambiguous, Conflict, Throttled
+from twokey.testing.contract import Hurried
 from twokey.testing.server import Fault, Reply, Request
 from twokey.waiting import SLICE, during
 from twokey.web.limits import Limit, Pace
@@ -20,8 +21,6 @@ from web.servers import READ, WRITE, Service, connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from twokey.testing.contract import Hurried
 
 
 class Clock(ServiceClock):
@@ -251,3 +250,35 @@ class TestMeanwhile:
             thread.start()
             thread.join()
         assert kept == []
+
+
+class TestWritesThatBelongTogether:
+    def test_leave_back_to_back_however_little_is_left_of_the_limit(self) -> None:
+        hurried = Hurried()
+        pace = Pace(ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic), (Limit(3, 60),))
+        for _ in range(2):
+            pace.wait(write=True)
+        with pace.together(2):
+            before = hurried.slept
+            pace.wait(write=True)
+            pace.wait(write=True)
+            assert hurried.slept == before > 59
+        pace.wait(write=True)
+        assert hurried.slept == before
+
+    def test_count_as_what_they_are(self) -> None:
+        hurried = Hurried()
+        pace = Pace(ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic), (Limit(4, 60),))
+        for _ in range(10):
+            with pace.together(2):
+                pace.wait(write=True)
+                pace.wait(write=True)
+        assert 239 < hurried.slept <= 240
+
+    def test_more_than_a_limit_allows_leave_all_the_same(self) -> None:
+        hurried = Hurried()
+        pace = Pace(ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic), (Limit(2, 60),))
+        with pace.together(3):
+            for _ in range(3):
+                pace.wait(write=True)
+        assert hurried.slept == 0

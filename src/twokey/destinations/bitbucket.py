@@ -110,6 +110,7 @@ class PipelinesVariables(Variables):
     def __init__(self, address: Address, http: Http) -> None:
         super().__init__(address.url, _form(address))
         self._http = http
+        self.pace = self._http.pace
         self._place = address.rest
         self._deployment = address.options.get("deployment")
         self._environment = ""

@@ -131,6 +131,7 @@ class Secrets(Variables):
         super().__init__(address.url, _form(address))
         self._buildkite = buildkite
         self._http = buildkite.http
+        self.pace = self._http.pace
         self._place = address.rest
         organisation, _, cluster = address.rest.partition("/")
         self._base = f"/v2/organizations/{organisation}/clusters/{cluster}/secrets"

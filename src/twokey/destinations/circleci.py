@@ -176,6 +176,7 @@ class Context(Variables):
     def __init__(self, address: Address, circleci: CircleCI) -> None:
         super().__init__(address.url, _form(address))
         self._circleci = circleci
+        self.pace = circleci.http.pace
         self._place = address.rest
 
     def preflight(self) -> None:
@@ -223,6 +224,7 @@ class Project(Variables):
     def __init__(self, address: Address, circleci: CircleCI) -> None:
         super().__init__(address.url, _form(address))
         self._circleci = circleci
+        self.pace = circleci.http.pace
         self._place = address.rest
         self._path = f"/api/v2/project/{quote(address.rest)}/envvar"
 

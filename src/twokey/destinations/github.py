@@ -135,6 +135,7 @@ class Secrets(Variables):
         super().__init__(address.url, _form(address))
         self._github = github
         self._http = github.http
+        self.pace = self._http.pace
         self._options = address.options
         self._place = address.rest
         self._organisation = "/" not in address.rest

@@ -155,6 +155,7 @@ class CiVariables(Variables):
         super().__init__(address.url, _form(address))
         self._gitlab = gitlab
         self._http = gitlab.http
+        self.pace = self._http.pace
         self._options = address.options
         self._place = address.rest
         self._scope = address.options.get("scope", "*")

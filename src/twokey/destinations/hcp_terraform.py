@@ -103,6 +103,7 @@ class Vars(Variables):
     def __init__(self, address: Address, http: Http) -> None:
         super().__init__(address.url, _form(address))
         self._http = http
+        self.pace = self._http.pace
         self._organisation, _, self._owner = address.rest.partition("/")
         self._path = ""
 

@@ -132,6 +132,7 @@ class Repository(Variables):
     def __init__(self, address: Address, travis: Travis) -> None:
         super().__init__(address.url, _form(address))
         self._http = travis.http
+        self.pace = self._http.pace
         self._place = address.rest
         self._branch = address.options.get("branch", "")
         provider = address.options.get("provider", PROVIDERS[0])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.forms import Form
+    from twokey.web.limits import Pace
 
 _MISSING = "-"
 _NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
@@ -47,6 +49,8 @@ class Variables(ABC):
     atomic_write = False
     """Whether ``_write_all`` makes all values visible at once."""
     confirms: Confirmation = "nothing"
+    pace: Pace | None = None
+    """The service's, where its limits may come between two writes."""
 
     def __init__(self, name: str, form: Form) -> None:
         self.name = name
@@ -107,7 +111,9 @@ class Variables(ABC):
         differing = {name: value for name, value in wanted.items() if not _is(before.get(name), value)}
         if not differing:
             return Receipt(credential.access_key_id, written=False, stamp=self._stamp(before))
-        self._write_all(differing, note_of(credential), before)
+        # A limit that is waited for between the two values of a pair would leave it torn for all that time.
+        with self.pace.together(len(differing)) if self.pace else nullcontext():
+            self._write_all(differing, note_of(credential), before)
         return Receipt(credential.access_key_id, written=True, stamp=self._confirm(wanted))
 
     def _confirm(self, wanted: Mapping[str, Hidden]) -> str:

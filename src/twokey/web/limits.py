@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.waiting import pause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from twokey.ports import Clock
 
@@ -39,10 +40,28 @@ class Pace:
         self._windows = [(limit, deque[float](maxlen=limit.requests)) for limit in limits]
         self._quiet_until = clock.monotonic()
         self._stood_still = 0.0
+        self._granted = threading.local()
 
     def wait(self, *, write: bool) -> None:
         """Wait for this request's turn. Raises what ends the waiting (see ``twokey.waiting``)."""
-        turn = self._reserve(write=write)
+        left = getattr(self._granted, "writes", 0)
+        if write and left > 0:
+            self._granted.writes = left - 1
+            self._wait_until(0.0)
+        else:
+            self._wait_until(self._reserve(write=write))
+
+    @contextmanager
+    def together(self, writes: int) -> Iterator[None]:
+        """Wait until so many writes may leave back to back; inside, this thread's writes wait for no limit."""
+        self._wait_until(self._reserve(write=True, requests=writes))
+        self._granted.writes = writes
+        try:
+            yield
+        finally:
+            self._granted.writes = 0
+
+    def _wait_until(self, turn: float) -> None:
         while (left := self._left(turn)) > NEXT_TO_NOTHING:
             pause(self._clock, left)
 
@@ -63,13 +82,14 @@ class Pace:
             quiet = self._quiet_until - self._clock.monotonic()
             return max(quiet, 0.0) + max(turn - self._time(), 0.0)
 
-    def _reserve(self, *, write: bool) -> float:
+    def _reserve(self, *, write: bool, requests: int = 1) -> float:
         with self._lock:
             turn = self._time()
             counting = [(limit, sent) for limit, sent in self._windows if write or not limit.writes_only]
             for limit, sent in counting:
-                if len(sent) == limit.requests:
-                    turn = max(turn, sent[0] + limit.seconds)
+                over = len(sent) + min(requests, limit.requests) - limit.requests
+                if over > 0:
+                    turn = max(turn, sent[over - 1] + limit.seconds)
             for _, sent in counting:
-                sent.append(turn)
+                sent.extend([turn] * requests)
             return turn
