@@ -24,6 +24,7 @@ HERE = Path(__file__).parent.parent
 COPIED = ("src", "tests", "pyproject.toml")
 PLAN = ("tests/test_plan.py",)
 ENGINE = ("tests/test_ledger.py", "tests/test_rotate.py", "tests/test_rotate_in_doubt.py")
+DELIVERIES = ("tests/test_deliveries.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
 
@@ -137,6 +138,34 @@ RULES = (
         "committed = self._from_now() if renew else",
         "committed = (journal.intent.at if journal.intent else self._clock.now()) if renew else",
         (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "open deliveries: what may be torn is written down before the first of two writes",
+        "deliveries.py",
+        "            self._open |= dict.fromkeys(torn)\n",
+        "",
+        (*DELIVERIES, *SIMULATION),
+    ),
+    Rule(
+        "open deliveries: the next run delivers there again, whatever the place shows",
+        "roles.py",
+        "return is_open or self.holds(name)",
+        "return self.holds(name)",
+        (*PLAN, *DELIVERIES, *SIMULATION),
+    ),
+    Rule(
+        "stamps: where somebody else has written, nobody knows what is held",
+        "roles.py",
+        " or written_since(given, holding)",
+        "",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule(
+        "a lease that is lost while a place waits ends the run",
+        "deliveries.py",
+        "            self._ended = error\n",
+        "",
+        DELIVERIES,
     ),
 )
 

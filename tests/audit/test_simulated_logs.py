@@ -14,9 +14,9 @@ import simulation.play
 from audit.simulated import logged
 from simulation.play import Found, play
 from simulation.runners import schedule
-from simulation.states import STATES, initial
+from simulation.states import PIPELINES, STATES, initial
 from simulation.test_simulation import BROKEN
-from simulation.world import FAULTS
+from simulation.world import FAULTS, PLACE_FAULTS, Pointless
 from twokey.audit.verification import Report, verify
 
 if TYPE_CHECKING:
@@ -50,6 +50,20 @@ def test_no_fault_makes_the_checker_accuse(name: str, tmp_path: Path) -> None:
             for fault in FAULTS:
                 report = logged_play(tmp_path / "log", name, places, {number: fault})[1]
                 assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_no_fault_among_pipelines_makes_the_checker_accuse(name: str, tmp_path: Path) -> None:
+    world, report = logged_play(tmp_path / "log", name, 5, {})
+    assert (report.findings, report.elsewhere) == ((), ())
+    assert world
+    for number in range(world.effects):
+        for fault in PLACE_FAULTS:
+            try:
+                report = logged_play(tmp_path / "log", name, 5, {number: fault})[1]
+            except Pointless:
+                continue
+            assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
 
 
 def test_a_journal_that_is_written_while_a_delivery_waits_is_in_order(

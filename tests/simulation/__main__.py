@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from simulation.prove import Proof, parse, prove, table
+from simulation.prove import Proof, parse, prove, prove_pipelines, table
 from simulation.runners import race
 from simulation.states import BLIND, HASTE
 from simulation.world import MORE_FAULTS
@@ -16,16 +16,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
     parser.add_argument("--faults", type=int, default=3, help="at most so many faults in a history")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--schedules", type=int, default=20_000, help="schedules of two and three runners")
+    parser.add_argument("--schedules", type=int, default=10_000, help="schedules of two and three runners")
     parser.add_argument("--repeat", metavar="ID", help="play one history again and print it as a table")
     asked = parser.parse_args()
     if asked.repeat:
         print(table(*parse(asked.repeat)))
         return 0
-    broken = _show(prove(asked.faults, asked.workers), f"up to {asked.faults} faults", asked.workers)
+    broken = _show(prove(asked.faults, asked.workers), f"with up to {asked.faults} faults", asked.workers)
+    broken += _show(
+        prove_pipelines(asked.workers), "of 1, 4 and 20 pipelines with up to 2, 2 and 1 faults", asked.workers
+    )
     for weather in (HASTE, BLIND):
         proof = prove(asked.faults - 1, asked.workers, weather, MORE_FAULTS)
-        broken += _show(proof, f"up to {asked.faults - 1} faults{weather}", asked.workers)
+        broken += _show(proof, f"with up to {asked.faults - 1} faults{weather}", asked.workers)
     races = race(asked.schedules, asked.workers)
     print(
         f"{races.histories:,} schedules of two and three runners: {len(races.violations)} violations, "
@@ -39,7 +42,7 @@ def main() -> int:
 def _show(proof: Proof, what: str, workers: int) -> int:
     """Print what an enumeration found; return the number of violations."""
     print(
-        f"{proof.histories:,} histories with {what}: {len(proof.violations)} violations, "
+        f"{proof.histories:,} histories {what}: {len(proof.violations)} violations, "
         f"{proof.seconds:.0f} s on {workers} processes.",
         flush=True,
     )

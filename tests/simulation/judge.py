@@ -40,8 +40,16 @@ def _works(world: World, key_id: str) -> bool:
 
 def _places(world: World, broken: set[tuple[str, str]]) -> None:
     for name, held in world.places.items():
-        if held and (name, held) not in broken and not _works(world, held):
+        if world.torn(name):
+            _torn(world, name)
+        elif held and (name, held) not in broken and not _works(world, held):
             raise Violation(f"I1: {name} holds {held}, which does not work")
+
+
+def _torn(world: World, name: str) -> None:
+    """A pair may be torn between its two writes, and after a crash: as long as the journal says so."""
+    if name not in Journal.decode(world.journal).delivering:
+        raise Violation(f"torn window: {name} holds a mixed pair, and the journal does not say that it may")
 
 
 def _create(world: World, key_id: str) -> None:
@@ -57,7 +65,7 @@ def _removal(world: World, policy: Policy, what: str, key_id: str) -> None:
     key = world.keys.get(key_id)
     if key is None:
         return
-    if key_id in world.places.values():
+    if key_id in world.places.values() or key_id in world.secrets_at.values():
         raise Violation(f"I3: {what} hits {key_id}, which is held")
     if key.foreign:
         raise Violation(f"I7: {what} hits the foreign key {key_id}")
@@ -72,6 +80,9 @@ def _removal(world: World, policy: Policy, what: str, key_id: str) -> None:
 
 def at_the_end(world: World, outcome: str, reason: str) -> None:
     """Judge I4: one undisturbed run was enough, or it refused because of what is not ours."""
+    if world.deleted:
+        without_the_deleted(world, outcome)
+        return
     # A destination that nobody can ask was given CURRENT just now: LAST has its grace again, and all else is done.
     if outcome == "refused" and reason != "grace":
         if any(key.foreign for key in world.keys.values()) or not _ours(world):
@@ -80,14 +91,36 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
     if outcome == "failed":
         raise Violation("I4: an undisturbed run failed")
     journal = Journal.decode(world.journal) if world.journal else Journal()
-    if journal.intent or journal.lease:
+    if journal.intent or journal.lease or journal.delivering:
         raise Violation(f"I4: the journal is not clean: {world.journal}")
-    held = set(world.places.values())
+    held = {*world.places.values(), *world.secrets_at.values()}
     if len(held) != 1 or not _works(world, next(iter(held))):
         raise Violation(f"I4: not all places hold one working key: {world.places}")
     strays = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
     if strays:
         raise Violation(f"I4: {strays} are left over")
+
+
+def without_the_deleted(world: World, outcome: str) -> None:
+    """Judge what is left where a project is gone for good: the run says so, and everything else is in order.
+
+    The former key stays valid: nobody can tell any more what the deleted project held.
+    """
+    store = world.places["store"]
+    there = [name for name in world.places if name not in world.deleted]
+    wrong = [name for name in there if world.places[name] != store or world.torn(name)]
+    if wrong or not _works(world, store):
+        raise Violation(f"I4: {wrong} do not hold a working CURRENT: {world.show()}")
+    journal = Journal.decode(world.journal)
+    if journal.lease or not set(journal.delivering) <= world.deleted:
+        raise Violation(f"I4: the journal is not clean: {world.journal}")
+    served = [given.key for name, given in journal.delivered.items() if name in world.deleted]
+    former = journal.current if journal.intent else journal.last
+    lost = [key_id for key_id in (*served, former) if key_id and not _works(world, key_id)]
+    if lost:
+        raise Violation(f"I3: {lost} do not work, which jobs may still have: {world.show()}")
+    if outcome not in ("failed", "refused") and any(key_id != store for key_id in served):
+        raise Violation(f"I4: {outcome}, although a deleted project was not given CURRENT")
 
 
 def _ours(world: World) -> bool:

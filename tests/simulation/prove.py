@@ -1,7 +1,9 @@
 """Every fault at every effect, up to three in a history: enumerated, not sampled.
 
 A history is an initial state, a number of places and the faults at numbered effects. Playing one tells how many
-effects it has, and so where the next fault can strike: the enumeration is a tree, walked to the end.
+effects it has, and so where the next fault can strike: the enumeration is a tree, walked to the end. What comes depends
+on nothing but the world between two runs, so histories that meet there, in the same state at the same time, with as
+many faults to come, go on as one.
 """
 
 from __future__ import annotations
@@ -10,13 +12,21 @@ import gc
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from simulation.play import Found, Milestone, play
-from simulation.states import BLIND, HASTE, STATES
-from simulation.world import FAULTS
+from simulation.play import Found, Milestone, play, state_of
+from simulation.states import BLIND, HASTE, PIPELINES, STATES
+from simulation.world import FAULTS, PLACE_FAULTS, Pointless
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from simulation.play import Known
+    from simulation.world import World
 
 PLACES = (1, 2, 3)
 Faults = dict[int, str]
+Fault = tuple[int, str]
 
 
 @dataclass
@@ -37,10 +47,69 @@ def identifier(name: str, places: int, faults: Faults) -> str:
 def parse(text: str) -> tuple[str, int, Faults]:
     """Read an id; raises ``ValueError`` where it is none."""
     name, places, faults = text.rsplit("/", 2)
-    if name.removesuffix(BLIND).removesuffix(HASTE) not in STATES:
-        raise ValueError(f"no state is called {name!r}; there are: {', '.join(STATES)}")
+    if name.removesuffix(BLIND).removesuffix(HASTE) not in {**STATES, **PIPELINES}:
+        raise ValueError(f"no state is called {name!r}; there are: {', '.join((*STATES, *PIPELINES))}")
     pairs = (part.split("=", 1) for part in faults.split(",") if part)
     return name, int(places), {int(number): fault for number, fault in pairs}
+
+
+@dataclass
+class Tree:
+    """The histories of one state, and what was found on the way."""
+
+    name: str
+    places: int
+    depth: int
+    kinds: tuple[str, ...]
+    proof: Proof = field(default_factory=Proof)
+    met: dict[Hashable, int] = field(default_factory=dict)
+    """The worlds between two runs from which all was played, with so many faults to come."""
+
+    def play(self, faults: Faults, begin: Milestone | None, milestones: list[Milestone] | None) -> list[Fault]:
+        """Play one history; return the faults that can come on top, up to where it meets another one."""
+        self.proof.histories += 1
+        try:
+            known = self._known(faults)
+            world = play(self.name, self.places, faults, begin=begin, milestones=milestones, known=known)
+        except Pointless:
+            self.proof.histories -= 1
+            return []
+        except Found as found:
+            self.proof.violations.append((identifier(self.name, self.places, faults), str(found)))
+            return []
+        return self._next(world, max(faults, default=-1))
+
+    def _next(self, world: World, last: int) -> list[Fault]:
+        """Return every fault at every effect after the last one.
+
+        To be killed before an effect, with nothing since the one before it, is to be killed after that one.
+        """
+        numbers = range(last + 1, world.effects)
+        same = {(number, "killed before") for number in numbers if number in world.still and number - 1 > last}
+        return [(number, kind) for number in numbers for kind in self.kinds if (number, kind) not in same]
+
+    def _known(self, faults: Faults) -> Known:
+        left, last = self.depth - len(faults), max(faults, default=-1)
+
+        def known(number: int, world: World) -> bool:
+            if world.effects <= last or world.late:
+                return False
+            state = (number, state_of(world))
+            if self.met.get(state, -1) >= left:
+                return True
+            self.met[state] = left
+            return False
+
+        return known
+
+    def branch(self, faults: Faults, begin: Milestone) -> None:
+        """Play a history, then each that has one more fault."""
+        if len(faults) >= self.depth:
+            self.play(faults, begin, None)
+            return
+        milestones: list[Milestone] = []
+        for number, fault in self.play(faults, begin, milestones):
+            self.branch({**faults, number: fault}, _latest(milestones, number))
 
 
 def enumerate_state(
@@ -50,26 +119,14 @@ def enumerate_state(
 
     ``first`` and ``step`` choose a share of the branches at the root, so that several processes share the work.
     """
-    proof = Proof()
+    tree = Tree(name, places, depth, kinds)
     milestones: list[Milestone] = []
-    effects = _play(proof, name, places, {}, None, milestones)
+    faults = tree.play({}, None, milestones)
     if first:
-        proof.histories -= 1  # the history without a fault belongs to the first share
-    for number, fault in [(number, fault) for number in range(effects) for fault in kinds][first::step]:
-        _branch(proof, name, places, {number: fault}, depth, _latest(milestones, number), kinds)
-    return proof
-
-
-def _branch(
-    proof: Proof, name: str, places: int, faults: Faults, depth: int, begin: Milestone, kinds: tuple[str, ...]
-) -> None:
-    milestones: list[Milestone] = []
-    effects = _play(proof, name, places, faults, begin, milestones)
-    if len(faults) >= depth:
-        return
-    for number in range(max(faults) + 1, effects):
-        for fault in kinds:
-            _branch(proof, name, places, {**faults, number: fault}, depth, _latest(milestones, number), kinds)
+        tree.proof.histories -= 1  # the history without a fault belongs to the first share
+    for number, fault in faults[first::step]:
+        tree.branch({number: fault}, _latest(milestones, number))
+    return tree.proof
 
 
 def _latest(milestones: list[Milestone], number: int) -> Milestone:
@@ -77,27 +134,28 @@ def _latest(milestones: list[Milestone], number: int) -> Milestone:
     return next(one for one in reversed(milestones) if one.world.effects <= number)
 
 
-def _play(
-    proof: Proof, name: str, places: int, faults: Faults, begin: Milestone | None, milestones: list[Milestone]
-) -> int:
-    proof.histories += 1
-    try:
-        return play(name, places, faults, begin=begin, milestones=milestones).effects
-    except Found as found:
-        proof.violations.append((identifier(name, places, faults), str(found)))
-        return 0
+Work = tuple[str, int, int, int, int, tuple[str, ...]]
+SHARES = 4
+PIPELINE_WORK = ((21, 1), (5, 2), (2, 2))
+"""Places, the store among them, and at most how many faults. With five there is one pipeline of each kind."""
 
 
 def prove(depth: int, workers: int, weather: str = "", kinds: tuple[str, ...] = FAULTS) -> Proof:
     """Enumerate every state with one, two and three places, on several processes; ``weather`` is a state's suffix."""
+    shares = [(share, SHARES, kinds) for share in range(SHARES)]
+    return _on(
+        workers, [(name + weather, places, depth, *one) for name in STATES for places in PLACES for one in shares]
+    )
+
+
+def prove_pipelines(workers: int) -> Proof:
+    """Enumerate what can happen to one pipeline and to four, with up to two faults, and to twenty, with one."""
+    shares = [(share, SHARES, PLACE_FAULTS) for share in range(SHARES)]
+    return _on(workers, [(name, *work, *one) for name in PIPELINES for work in PIPELINE_WORK for one in shares])
+
+
+def _on(workers: int, work: list[Work]) -> Proof:
     began = time.monotonic()
-    shares = 4
-    work = [
-        (name + weather, places, depth, share, shares, kinds)
-        for name in STATES
-        for places in PLACES
-        for share in range(shares)
-    ]
     whole = Proof()
     with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
         for part in pool.map(_one, work):
@@ -108,7 +166,7 @@ def prove(depth: int, workers: int, weather: str = "", kinds: tuple[str, ...] = 
     return whole
 
 
-def _one(work: tuple[str, int, int, int, int, tuple[str, ...]]) -> Proof:
+def _one(work: Work) -> Proof:
     return enumerate_state(*work)
 
 

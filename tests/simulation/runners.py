@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from simulation.judge import Violation, at_the_end, judging
 from simulation.play import Found, one_run, virtual_leases
 from simulation.prove import Proof
-from simulation.states import STATES, initial
+from simulation.states import PIPELINES, STATES, initial
 from simulation.world import Change, Killed, World, copy_of
 
 if TYPE_CHECKING:
@@ -156,9 +156,10 @@ def race(schedules: int, workers: int, first_seed: int = 0) -> Proof:
 
 def _share(work: tuple[int, int]) -> Proof:
     proof = Proof()
-    names = list(STATES)
+    names = [*STATES, *PIPELINES]
     for seed in range(work[0], work[0] + work[1]):
         name, places, runners = names[seed % len(names)], 1 + seed % 3, 2 + (seed // 3) % 2
+        places += 2 if name in PIPELINES else 0
         proof.histories += 1
         try:
             schedule(name, places, runners, seed)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from simulation.world import START, Key, World
-from twokey.model import Intent, Journal
+from twokey.model import Delivery, Intent, Journal
 from twokey.policy import Policy, Verification
 
 if TYPE_CHECKING:
@@ -91,6 +93,58 @@ STATES: dict[str, tuple[Callable[[], World], Policy]] = {
 """Name -> (world, policy). Every one is run with one, two and three destinations."""
 
 
+def _pipelines() -> World:
+    """All hold CURRENT, and a rotation is due."""
+    return _settled()
+
+
+def _pipelines_behind() -> World:
+    """Nothing is due, and each is behind in another way."""
+    journal = Journal(epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(1))
+    world = _world(Key("K1", ago(16)), Key("K2", ago(1)), store="K2", journal=journal)
+    world.held_until["K1"] = ago(1)
+    return world
+
+
+PIPELINES: dict[str, tuple[Callable[[], World], Policy]] = {
+    "pipelines": (_pipelines, PLAIN),
+    "pipelines that are behind": (_pipelines_behind, PLAIN),
+    "pipelines of a new user": (lambda: _world(Key("K1", ago(200))), PLAIN),
+}
+"""The same, with destinations of four kinds: see ``_furnish``."""
+PAIR, SILENT, STAMPED = "pair of two values", "cannot tell", "shows its latest write"
+KINDS = ({PAIR, SILENT, STAMPED}, {PAIR, SILENT}, {PAIR}, {SILENT, STAMPED})
+
+
+def _furnish(world: World, number: int) -> None:
+    """Add that many pipelines, of one kind after the other. Many of them wait for their service's limit."""
+    current = world.places["store"]
+    for index in range(number):
+        name, kind = f"p{index + 1}", KINDS[index % len(KINDS)]
+        world.places[name] = current
+        world.telling[name] = SILENT not in kind
+        if PAIR in kind:
+            world.secrets_at[name] = current
+        if STAMPED in kind:
+            world.stamps[name] = 1
+        if number > len(KINDS):
+            world.waits[name] = 7.0
+    journal = Journal.decode(world.journal) if world.journal else Journal()
+    given = {name: Delivery(current, ago(16), str(world.stamps.get(name, ""))) for name in world.telling if current}
+    world.journal = msgspec.structs.replace(journal, delivered=given).encode() if world.journal else ""
+
+
+def _fall_behind(world: World) -> None:
+    """Tear the first pair, as a crash does; let people put LAST back into the third and the fourth place."""
+    journal = Journal.decode(world.journal)
+    given = {**journal.delivered, "p1": Delivery("K1", ago(16), "1"), "p2": Delivery("K1", ago(16))}
+    world.places |= {name: "K1" for name in ("p2", "p3", "p4") if name in world.places}
+    world.secrets_at |= {name: "K1" for name in ("p1", "p2", "p3") if name in world.secrets_at}
+    if "p4" in world.stamps:
+        world.stamps["p4"] += 1
+    world.journal = msgspec.structs.replace(journal, delivered=given, delivering=("p1",)).encode()
+
+
 HASTE = ", in haste"
 """Lists lag, and the next run follows at once."""
 BLIND = ", in haste on a store without conditions"
@@ -98,7 +152,18 @@ BLIND = ", in haste on a store without conditions"
 
 
 def initial(name: str, places: int) -> tuple[World, Policy]:
-    """Return a state with that many destinations: the store, one that tells what it holds, one that does not."""
+    """Return a state with that many destinations: the store, one that tells what it holds, one that does not.
+
+    Or the store and pipelines, which takes more of them.
+    """
+    if name in PIPELINES:
+        make, policy = PIPELINES[name]
+        world = make()
+        _furnish(world, places - 1)
+        if "behind" in name:
+            _fall_behind(world)
+        world.note_holders()
+        return world, policy
     make, policy = STATES[name.removesuffix(BLIND).removesuffix(HASTE)]
     world = make()
     world.hasty = name.endswith((HASTE, BLIND))
