@@ -86,7 +86,10 @@ def show_results(
     places: Sequence[Sequence[PlaceEntry]] | None = None,
 ) -> None:
     """Print how the run ended for each user; with ``actions``, what would be done; with ``places``, what they hold."""
-    held = [[place_line(place) for place in each] for each in places or [()] * len(results)]
+    held = [
+        [*failed_lines(result), *(place_line(place) for place in each)]
+        for result, each in zip(results, places or [()] * len(results), strict=True)
+    ]
     if person_looks(sys.stdout):
         _results_table(results, actions, held)
     else:
@@ -122,7 +125,8 @@ def report(
     else:
         for result in results:
             if result.outcome in ("failed", "refused"):
-                tell(line(result, planned=planned))
+                for row in (line(result, planned=planned), *failed_lines(result, f"  {result.user.name}: ")):
+                    tell(row)
     return exit_code(results)
 
 
@@ -154,6 +158,12 @@ def place_line(place: PlaceEntry) -> str:
     """Return what a place holds as a line for a log."""
     said = f", {place.message}" if place.message else ""
     return f"{place.destination}: {place.outcome.replace('_', ' ')}{said}"
+
+
+def failed_lines(result: Result, before: str = "") -> list[str]:
+    """Return a line for each destination that failed, but for those that the result's message tells of."""
+    failed = [one for one in result.destinations if one.outcome == "failed" and one.message not in result.message]
+    return [f"{before}{one.destination}: failed, {one.message}" for one in failed]
 
 
 def _due(result: Result) -> str:
