@@ -50,6 +50,10 @@ class TestAPlaceThatFails:
         given.rotated()
         again = given.rotated()
         assert again.outcome is Outcome.FAILED
+        assert [(one.destination, one.outcome) for one in again.destinations] == [
+            ("store", "held"),
+            *((name, "failed" if name == "ci:4" else "held") for name in TEN),
+        ]
         assert given.reached == ["ci:4"]
         assert {key.id for key in given.world.keys.values() if key.active} == {"K2", "N1"}
         del given.before["ci:4"]

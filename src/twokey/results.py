@@ -93,8 +93,10 @@ def failed(user: MachineUser, error: TwokeyError, done: Done, case: Case | None 
     before = case.current.id if case.current else ""
     stored = bool(done.created and done.delivered)
     last = case.last.id if case.last else ""
+    resumed = bool(done.delivered) and not done.created
     return replace(
         result,
+        destinations=_places(case.seen, done, before) if resumed else tuple(done.delivered),
         current=done.created if stored else before,
         last=before if stored else "" if last in (*done.removed, done.removing) else last,
         next_due=None if stored else case.next_due,

@@ -99,6 +99,7 @@ class Case:
     reason: Reason
     prepare: Callable[[Stage], tuple[str, ...]]
     name: str = ""
+    command: str = "rotate"
 
     def __str__(self) -> str:
         return "-".join(filter(None, (self.outcome, self.reason, self.name)))
@@ -267,6 +268,19 @@ def delivery_failed(stage: Stage) -> tuple[str, ...]:
     return stage.struck("ssm:PutParameter", times=None, status=400, code="ValidationException", deliver=(SSM,))
 
 
+def delivered(stage: Stage) -> tuple[str, ...]:
+    stage.rig.deliver = (SSM,)
+    return rotated("--to", SSM)(stage)
+
+
+def not_delivered(stage: Stage) -> tuple[str, ...]:
+    stage.rig.settled()
+    stage.rig.rotate()
+    denied = Rule("ssm:PutParameter", times=None, effect="error_before", status=400, code="ValidationException")
+    stage.rig.aws.weather.add(denied)
+    return stage.configured(deliver=(SSM,))
+
+
 def bad_credentials(stage: Stage) -> tuple[str, ...]:
     stage.rig.settled()
     stage.patch.setenv("AWS_ACCESS_KEY_ID", "AKIAAAAAAAAAAAAAAAAA")
@@ -289,6 +303,9 @@ CASES = (
     Case("rotated", Reason.DUE, struck("iam:CreateAccessKey", "throttle", times=2), "after throttling"),
     Case("completed", Reason.INTERRUPTED, killed("store")),
     Case("completed", Reason.BEHIND, rotated("--to", SSM)),
+    Case("completed", Reason.DELIVERY_ASKED, rotated("--to", SSM), command="deliver"),
+    Case("not_due", Reason.HELD, delivered, command="deliver"),
+    Case("failed", Reason.DELIVERY_FAILED, not_delivered, "asked for", command="deliver"),
     Case("retired", Reason.RETIRE_ASKED, retire_asked),
     Case("retired", Reason.STILL_THERE, still_there),
     Case("retired", Reason.SOAK, settled("--soak", "1d")),

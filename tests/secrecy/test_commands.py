@@ -42,7 +42,7 @@ class TestNoSecretIsShown:
         commands.run("plan", *wishes, terminal=True)
         commands.run("status", *looks(options))
         trail = stage.folder / "audit.jsonl"
-        ran = commands.run("rotate", *options, "-v", "--json", "--audit-log", str(trail))
+        ran = commands.run(case.command, *options, "-v", "--json", "--audit-log", str(trail))
         (result, *_) = ran.document["results"]
         assert (result["outcome"], result["reason"]) == (case.outcome, case.reason), result["message"]
         commands.run("status", *looks(options), terminal=True)
