@@ -7,7 +7,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 CLIENTS := .venv-clients
 MUTANTS := .venv-mutants
-.PHONY: help demo test lint check format prove explore model break mutants bench clients wheel lock clean
+APIS := .apis
+.PHONY: help demo test lint check format prove explore model break mutants bench clients apis wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -46,6 +47,8 @@ model: $(READY) ## the protocol in Promela, and without each of its rules; needs
 
 clients: $(CLIENTS)/.ready ## the AWS CLI, a client that nobody here wrote, for the tests that use it
 
+apis: $(APIS)/.ready ## what holds the fakes to the services' own API descriptions; needs Node.js with npm
+
 wheel: $(READY) ## build the package, install it into an empty environment, run it there
 	$(BIN)/python scripts/try_wheel.py
 
@@ -60,9 +63,10 @@ lock: $(READY) ## name again the versions and hashes that are installed
 	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c requirements/dev.txt - -o requirements/mutants.txt
+	! command -v npm > /dev/null || $(BIN)/python scripts/lock_apis.py
 
 clean: ## remove all that was made
-	rm -rf $(VENV) $(CLIENTS) $(MUTANTS) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) $(MUTANTS) $(APIS) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -80,4 +84,12 @@ $(CLIENTS)/.ready: requirements/clients.txt
 $(MUTANTS)/.ready: requirements/mutants.txt
 	@$(PYTHON) -m venv $(MUTANTS)
 	@$(MUTANTS)/bin/pip install --quiet --require-hashes --requirement requirements/mutants.txt
+	@touch $@
+
+# GitHub's package describes every version of its server: what is read stays, the other 400 MB go.
+$(APIS)/.ready: requirements/apis/package.json requirements/apis/package-lock.json requirements/apis/.npmrc
+	@mkdir -p $(APIS)
+	@cp requirements/apis/package.json requirements/apis/package-lock.json requirements/apis/.npmrc $(APIS)/
+	@cd $(APIS) && npm ci --loglevel=error
+	@find $(APIS)/node_modules/@octokit/openapi/generated -type f ! -name api.github.com.json -delete
 	@touch $@

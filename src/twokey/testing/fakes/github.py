@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.fakes.github_bodies import error, refusal, repository
+from twokey.testing.server import FakeService, Reply, Request, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,6 +26,8 @@ MOST = {"repository": 100, "environment": 100, "organisation": 1000}
 
 class GitHub(FakeService):
     """GitHub with repositories ``acme/site`` and others that tests add, and one token."""
+
+    not_found = error(404, "Not Found")
 
     def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "ghp_" + "t" * 36) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
@@ -46,6 +49,10 @@ class GitHub(FakeService):
         """Delete a repository, or an organisation with all that it has."""
         self.gone.add(name)
 
+    def change_key(self, place: str) -> None:
+        """Change the public key of a place, named as ``value`` does: what is sealed with the former one is refused."""
+        self._keys.pop(place, None)
+
     def value(self, place: str, name: str) -> str | None:
         """Return what a job reads: ``acme/site/actions``, ``acme/site/environments/production``, ``acme/actions``."""
         found = self.secrets.get(place, {}).get(name)
@@ -60,22 +67,22 @@ class GitHub(FakeService):
     def too_many(self, seconds: float) -> Reply:
         """Answer as GitHub does to secondary limits: 403 and Retry-After."""
         said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        return Reply(403, {"message": said}, {"Retry-After": f"{max(seconds, 1):.0f}"})
+        return Reply(403, error(403, said), {"Retry-After": f"{max(seconds, 1):.0f}"})
 
     def authorise(self, request: Request) -> None:
         """Check the token; without the scope, a private repository does not exist."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
-            raise Refusal(401, {"message": "Bad credentials", "documentation_url": "https://docs.github.com/rest"})
+            raise refusal(401, "Bad credentials")
         if request.path.startswith("/orgs/") and "admin:org" not in self.scopes:
-            raise Refusal(403, {"message": "Resource not accessible by personal access token"})
+            raise refusal(403, "Resource not accessible by personal access token")
         _, kind, owner, name = (*request.path.split("/"), "")[:4]
         if {owner, f"{owner}/{name}"} & self.gone or (kind == "repos" and "repo" not in self.scopes):
-            raise Refusal(404, {"message": "Not Found"})
+            raise refusal(404, "Not Found")
 
     @route("GET", _REPOSITORY)
     def see_repository(self, _request: Request, name: str) -> Reply:
         """Answer ``Get a repository``."""
-        return Reply(200, {**self._repository(name), "name": name.partition("/")[2]})
+        return Reply(200, repository(self._repository(name)))
 
     @route("GET", _REPOSITORY + _SET + "/public-key")
     def repository_key(self, _request: Request, name: str, kind: str) -> Reply:
@@ -105,7 +112,7 @@ class GitHub(FakeService):
         """Answer ``Create or update a repository secret``."""
         place = self._place(name, kind)
         if self.repositories[name]["archived"]:
-            raise Refusal(403, {"message": "Repository was archived so is read-only."})
+            raise refusal(403, "Repository was archived so is read-only.")
         return self._write(request, place, secret, MOST["environment" if "/" in kind else "repository"])
 
     @route("GET", _ORGANISATION + _SET + r"/(\w+)")
@@ -119,7 +126,8 @@ class GitHub(FakeService):
         """Answer ``List selected repositories for an organization secret``."""
         chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
-        listed = [{"id": one} for one in chosen[size * (page - 1) : size * page]]
+        known = {one["id"]: one for one in self.repositories.values()}
+        listed = [repository(known[one]) for one in chosen[size * (page - 1) : size * page]]
         return Reply(200, {"total_count": len(chosen), "repositories": listed})
 
     @route("PUT", _ORGANISATION + _SET + r"/(\w+)")
@@ -127,7 +135,7 @@ class GitHub(FakeService):
         """Answer ``Create or update an organization secret``: visibility and repositories are what this says."""
         said = request.json() or {}
         if said.get("visibility") not in {"all", "private", "selected"}:
-            raise Refusal(422, {"message": "Invalid request.\n\nFor 'allOf/0', \"visibility\" wasn't supplied."})
+            raise refusal(422, "Invalid request.\n\nFor 'allOf/0', \"visibility\" wasn't supplied.")
         reply = self._write(request, f"{name}/{kind}", secret, MOST["organisation"])
         about = {"visibility": said["visibility"], "repositories": said.get("selected_repository_ids", [])}
         self.secrets[f"{name}/{kind}"][secret.upper()].update(about)
@@ -136,20 +144,20 @@ class GitHub(FakeService):
     def _write(self, request: Request, place: str, name: str, most: int) -> Reply:
         said = request.json() or {}
         if name.upper().startswith("GITHUB_") or name[0].isdigit():
-            raise Refusal(422, {"message": "Secret names must not start with GITHUB_ or a number."})
+            raise refusal(422, "Secret names must not start with GITHUB_ or a number.")
         key = self._key(place)
         if said.get("key_id") != _id_of(key):
-            raise Refusal(422, {"message": "The key_id is not the one of the current public key."})
+            raise refusal(422, "The key_id is not the one of the current public key.")
         try:
             value = SealedBox(key).decrypt(base64.b64decode(said.get("encrypted_value", ""))).decode()
         except (CryptoError, ValueError):
-            raise Refusal(422, {"message": "The value is not encrypted with libsodium."}) from None
+            raise refusal(422, "The value is not encrypted with libsodium.") from None
         if len(value.encode()) > 48 * 1024:
-            raise Refusal(422, {"message": "Secret value is too long (maximum is 48 KB)."})
+            raise refusal(422, "Secret value is too long (maximum is 48 KB).")
         there = self.secrets.setdefault(place, {})
         before = there.get(name.upper())
         if before is None and len(there) >= most:
-            raise Refusal(422, {"message": f"You have reached the maximum of {most} secrets."})
+            raise refusal(422, f"You have reached the maximum of {most} secrets.")
         now = self.stamp()
         created = before["created_at"] if before else now
         there[name.upper()] = {"name": name.upper(), "created_at": created, "updated_at": now, "value": value}
@@ -157,19 +165,19 @@ class GitHub(FakeService):
 
     def _repository(self, name: str) -> dict[str, Any]:
         if name not in self.repositories:
-            raise Refusal(404, {"message": "Not Found"})
+            raise refusal(404, "Not Found")
         return self.repositories[name]
 
     def _place(self, name: str, kind: str) -> str:
         self._repository(name)
         if kind.startswith("environments/") and kind.partition("/")[2] not in self.environments[name]:
-            raise Refusal(404, {"message": "Not Found"})
+            raise refusal(404, "Not Found")
         return f"{name}/{kind}"
 
     def _secret(self, place: str, name: str) -> dict[str, Any]:
         found = self.secrets.get(place, {}).get(name.upper())
         if found is None:
-            raise Refusal(404, {"message": "Not Found"})
+            raise refusal(404, "Not Found")
         return found
 
     def _key(self, place: str) -> PrivateKey:

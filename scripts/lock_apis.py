@@ -1,0 +1,38 @@
+"""Write requirements/apis/package-lock.json: exact versions and hashes of what holds the fakes to the services' APIs.
+
+npm resolves; ``npm ci`` checks the hashes. The file names no address of any kind.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+FOLDER = Path(__file__).parent.parent / "requirements" / "apis"
+LOCK = "package-lock.json"
+LEFT_OUT = {"resolved", "funding", "deprecated", "license"}
+
+
+def main() -> None:
+    """Resolve in a folder of its own, so that nothing is installed here."""
+    with tempfile.TemporaryDirectory(prefix="twokey-apis-") as name:
+        folder = Path(name)
+        for file in ("package.json", ".npmrc"):
+            shutil.copy(FOLDER / file, folder)
+        subprocess.run(["npm", "install", "--package-lock-only", "--loglevel=error"], cwd=folder, check=True)
+        lock = json.loads((folder / LOCK).read_text(encoding="utf-8"))
+    packages = {path: kept(package) for path, package in lock["packages"].items()}
+    text = json.dumps({"lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}, indent=2)
+    (FOLDER / LOCK).write_text(text + "\n", encoding="utf-8")
+
+
+def kept(package: dict[str, object]) -> dict[str, object]:
+    """Return a package's entry without what can hold an address."""
+    return {name: value for name, value in package.items() if name not in LEFT_OUT}
+
+
+if __name__ == "__main__":
+    main()

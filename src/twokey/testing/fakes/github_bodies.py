@@ -1,0 +1,136 @@
+"""What GitHub says of repositories and of errors, as long as it says it ("REST API endpoints for repositories")."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twokey.testing.server import Refusal
+
+API = "https://api.github.com"
+SITE = "https://github.com"
+DOCUMENTATION = "https://docs.github.com/rest"
+_TIME = "2026-01-01T00:00:00Z"
+_PARTS = {
+    "archive_url": "{archive_format}{/ref}",
+    "assignees_url": "assignees{/user}",
+    "blobs_url": "git/blobs{/sha}",
+    "branches_url": "branches{/branch}",
+    "collaborators_url": "collaborators{/collaborator}",
+    "comments_url": "comments{/number}",
+    "commits_url": "commits{/sha}",
+    "compare_url": "compare/{base}...{head}",
+    "contents_url": "contents/{+path}",
+    "contributors_url": "contributors",
+    "deployments_url": "deployments",
+    "downloads_url": "downloads",
+    "events_url": "events",
+    "forks_url": "forks",
+    "git_commits_url": "git/commits{/sha}",
+    "git_refs_url": "git/refs{/sha}",
+    "git_tags_url": "git/tags{/sha}",
+    "hooks_url": "hooks",
+    "issue_comment_url": "issues/comments{/number}",
+    "issue_events_url": "issues/events{/number}",
+    "issues_url": "issues{/number}",
+    "keys_url": "keys{/key_id}",
+    "labels_url": "labels{/name}",
+    "languages_url": "languages",
+    "merges_url": "merges",
+    "milestones_url": "milestones{/number}",
+    "notifications_url": "notifications{?since,all,participating}",
+    "pulls_url": "pulls{/number}",
+    "releases_url": "releases{/id}",
+    "stargazers_url": "stargazers",
+    "statuses_url": "statuses/{sha}",
+    "subscribers_url": "subscribers",
+    "subscription_url": "subscription",
+    "tags_url": "tags",
+    "teams_url": "teams",
+    "trees_url": "git/trees{/sha}",
+}
+"""The addresses below a repository's own."""
+_PARTS_OF_AN_OWNER = {
+    "followers_url": "followers",
+    "following_url": "following{/other_user}",
+    "gists_url": "gists{/gist_id}",
+    "starred_url": "starred{/owner}{/repo}",
+    "subscriptions_url": "subscriptions",
+    "organizations_url": "orgs",
+    "repos_url": "repos",
+    "events_url": "events{/privacy}",
+    "received_events_url": "received_events",
+}
+_COUNTS = (
+    "forks",
+    "forks_count",
+    "open_issues",
+    "open_issues_count",
+    "size",
+    "stargazers_count",
+    "watchers",
+    "watchers_count",
+    "network_count",
+    "subscribers_count",
+)
+_SWITCHES = {
+    "fork": False,
+    "has_issues": True,
+    "has_projects": True,
+    "has_wiki": True,
+    "has_pages": False,
+    "has_discussions": False,
+    "disabled": False,
+}
+_UNSAID = ("description", "homepage", "language", "mirror_url", "license")
+
+
+def refusal(status: int, message: str) -> Refusal:
+    """Return an error as GitHub gives it."""
+    return Refusal(status, error(status, message))
+
+
+def error(status: int, message: str) -> dict[str, Any]:
+    """Return the body of an error."""
+    return {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
+
+
+def repository(known: dict[str, Any]) -> dict[str, Any]:
+    """Return all that GitHub shows of a repository with this ``full_name``, ``id`` and the like."""
+    owner, _, name = known["full_name"].partition("/")
+    url, page = f"{API}/repos/{owner}/{name}", f"{SITE}/{owner}/{name}"
+    return {
+        "name": name,
+        "node_id": f"R_{known['id']}",
+        "owner": _owner(owner),
+        "url": url,
+        "html_url": page,
+        "clone_url": f"{page}.git",
+        "git_url": f"git:{page.removeprefix('https:')}.git",
+        "ssh_url": f"git@github.com:{owner}/{name}.git",
+        "svn_url": page,
+        "default_branch": "main",
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "pushed_at": _TIME,
+        **{key: f"{url}/{below}" for key, below in _PARTS.items()},
+        **dict.fromkeys(_COUNTS, 0),
+        **dict.fromkeys(_UNSAID),
+        **_SWITCHES,
+        **known,
+    }
+
+
+def _owner(login: str) -> dict[str, Any]:
+    url = f"{API}/users/{login}"
+    return {
+        "login": login,
+        "id": 1,
+        "node_id": "O_1",
+        "avatar_url": f"{SITE}/{login}.png",
+        "gravatar_id": "",
+        "url": url,
+        "html_url": f"{SITE}/{login}",
+        "type": "Organization",
+        "site_admin": False,
+        **{key: f"{url}/{below}" for key, below in _PARTS_OF_AN_OWNER.items()},
+    }
