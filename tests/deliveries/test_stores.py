@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from deliveries.company import Company
     from twokey.testing.server import FakeService
 
+Fake = Vault | Kubernetes | Doppler
 OTHERS = (GITHUB[0], VAULT[0], WEBHOOK[0])
 
 
 class Store:
     """A place of record in another service, reached through a connection named ``store``."""
 
-    def __init__(self, company: Company, fake: Vault | Kubernetes | Doppler, kind: str, rest: str) -> None:
+    def __init__(self, company: Company, fake: Fake, kind: str, rest: str) -> None:
         self.company, self.fake, self.kind = company, fake, kind
         self.url = f"{kind}:{rest}?connection=store"
 
@@ -64,7 +65,7 @@ def _pair(fake: FakeService) -> KeyPair:
     return KeyPair(found[ID], found[SECRET])
 
 
-KINDS = {
+KINDS: dict[str, tuple[type[Fake], str]] = {
     "vault": (Vault, "secret/machine-users/{user}"),
     "kubernetes": (Kubernetes, "apps/{user}"),
     "doppler": (Doppler, "site/prd"),
