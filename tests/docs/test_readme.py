@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import consoles, pages
+from twokey import config
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ def test_first_use(tmp_path: Path) -> None:
     with Emulator() as aws:
         aws.make_user("ci", path="/machine-users/", keys=1, ages=(200 * DAY,))
         consoles.check(README, tmp_path, aws.environment())
+
+
+def test_the_configuration_is_one(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "twokey.yaml").write_text(example, encoding="utf-8")
+    settings = config.load(tmp_path / "twokey.yaml")
+    assert [len(selection.deliver) for selection in settings.selections] == [0, 3]
+    assert set(settings.connections) == {"github", "gitlab", "circleci", "vault"}
 
 
 def test_make_commands_are_there() -> None:
