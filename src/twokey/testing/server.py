@@ -10,6 +10,7 @@ No request's body is recorded: it may hold a secret.
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import json
 import re
@@ -125,7 +126,8 @@ def route(method: str, pattern: str) -> Callable[[Any], Any]:
 class FakeService:
     """A service on a port of its own. Used as a context manager; thread-safe, one request at a time.
 
-    ``tls``, set before it is entered, makes it speak TLS.
+    Left, it cannot be reached any more; entered again, it is back at the same address. ``tls``, set before it is
+    entered, makes it speak TLS.
     """
 
     not_found: ClassVar[Any] = {"message": "Not Found"}
@@ -137,8 +139,9 @@ class FakeService:
         self.requests: list[tuple[str, str]] = []
         self.lock = threading.RLock()
         self.tls: ssl.SSLContext | None = None
+        self.port = 0
         self._limits: list[tuple[Callable[[Request], bool], int, float, deque[float]]] = []
-        self._server: ThreadingHTTPServer | None = None
+        self._server: _Server | None = None
         self._ticks = 0
         self._routes = [
             (verb, pattern, getattr(self, name))
@@ -148,6 +151,7 @@ class FakeService:
 
     def __enter__(self) -> Self:
         self._server = _Server(self)
+        self.port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
         return self
 
@@ -155,12 +159,13 @@ class FakeService:
         assert self._server is not None
         self._server.shutdown()
         self._server.server_close()
+        self._server.hang_up()
 
     @property
     def url(self) -> str:
         """Where the service is."""
         assert self._server is not None
-        return f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.server_address[1]}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def add(self, fault: Fault) -> None:
         """Let a fault happen."""
@@ -309,10 +314,27 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, fake: FakeService) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", fake.port), _Handler)
         self.fake = fake
+        self._connected: set[Any] = set()
         if fake.tls is not None:
             self.socket = fake.tls.wrap_socket(self.socket, server_side=True)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Answer a connection's requests, and remember that it is open."""
+        self._connected.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Close a connection."""
+        self._connected.discard(request)
+        super().shutdown_request(request)
+
+    def hang_up(self) -> None:
+        """Break the connections that clients keep open."""
+        for connection in list(self._connected):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 _BREAKS = {"lost_answer", "reset", "stall"}
