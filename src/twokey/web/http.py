@@ -80,7 +80,7 @@ class Answer:
             return None
 
     def said(self) -> str:
-        """Return what the service says about an error, on one line, of bounded length."""
+        """Return what the service says about an error, as one sentence on one line, of bounded length."""
         found = self.json()
         text = ""
         if isinstance(found, dict):
@@ -89,7 +89,9 @@ class Answer:
                     text = found[key] if isinstance(found[key], str) else json.dumps(found[key])
                     break
         text = " ".join(text.split())
-        return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 1]}…"
+        if len(text) > LONGEST_QUOTE:
+            return f"{text[: LONGEST_QUOTE - 1]}…"
+        return f"{text}." if text and text[-1].isalnum() else text
 
 
 @dataclass(frozen=True, slots=True)
