@@ -103,6 +103,10 @@ def at_any_time(world: Peopled) -> None:
     """Judge what must be true between any two steps, whoever made them."""
     for name, held in world.places.items():
         mine = world.protected(name) and name not in world.by_hand
+        if world.torn(name):
+            if world.journal and name not in Journal.decode(world.journal).delivering and mine:
+                raise Violation(f"torn window: {name} holds a mixed pair, and the journal does not say that it may")
+            continue
         if held and mine and not world.works(held) and held not in world.spoilt:
             raise Violation(f"I1: {name} holds {held}, which does not work, and no person did that")
     for job in world.jobs:
@@ -124,7 +128,7 @@ def clean(world: Peopled) -> str:
     if not world.works(store):
         return f"the store holds {store or 'nothing'}, which does not work"
     for name in world.destinations:
-        if world.places[name] != store and world.protected(name):
+        if (world.places[name] != store or world.torn(name)) and world.protected(name):
             return f"{name} holds {world.places[name] or 'nothing'} and not {store}"
     journal = Journal.decode(world.journal) if world.journal else Journal()
     # A lease that has run out binds nobody, and a run in which nothing is due does not write to take it away.

@@ -55,11 +55,15 @@ def switch(world: Peopled, key_id: str) -> None:
 
 def write(world: Peopled, name: str, key_id: str) -> None:
     """Write a key into a place, or empty it."""
-    if world.places[name] == key_id:
+    if world.places[name] == key_id and not world.torn(name):
         return
     if name == "store":
         _withdraw(world, world.places[name])
     world.places[name] = key_id
+    if name in world.secrets_at:
+        world.secrets_at[name] = key_id
+    if name in world.stamps:
+        world.stamps[name] += 1
     world.by_hand.add(name)
     world.credential_revision += name == "store"
 
@@ -101,8 +105,16 @@ def add_destination(world: Peopled, name: str, telling: bool) -> None:
     """Configure one more destination; it is empty where it was not there before."""
     world.places.setdefault(name, "")
     world.telling.setdefault(name, telling)
+    if not telling:
+        take_pairs(world, name)
     if name not in world.destinations:
         world.destinations = (*world.destinations, name)
+
+
+def take_pairs(world: Peopled, name: str) -> None:
+    """Make a place one that takes two values and shows only when it was written."""
+    world.secrets_at.setdefault(name, world.places[name])
+    world.stamps.setdefault(name, 1)
 
 
 def remove_destination(world: Peopled, name: str) -> None:

@@ -117,7 +117,7 @@ class Peopled(World):
         for name, key_id in self.places.items():
             if key_id in self.keys:
                 self.keys[key_id].ever_held = True
-            if key_id and name not in self.by_hand and self.protected(name):
+            if key_id and name not in self.by_hand and self.protected(name) and not self.torn(name):
                 self.held_until[key_id] = self.now
 
     def _book(self, what: str, key_id: str, before: dict[str, str]) -> None:
@@ -169,8 +169,9 @@ class Peopled(World):
     def protected(self, name: str) -> bool:
         """Say whether twokey must know what this place holds.
 
-        It asks each of its destinations that can tell. Any other is believed to hold what it was last given, and any
-        key where nobody knows what that was. One that was taken out of the configuration is asked no more.
+        It asks each of its destinations that can tell what they hold, or that somebody has written there. Any other is
+        believed to hold what it was last given, and any key where nobody knows what that was. One that was taken out of
+        the configuration is asked no more.
         """
         if name in self.unseen:
             return False
@@ -178,7 +179,8 @@ class Peopled(World):
             return True
         given = Journal.decode(self.journal).delivered if self.journal else {}
         if name in self.destinations:
-            return name not in self.by_hand or self.telling.get(name, True) or name not in given
+            shows = self.telling.get(name, True) or name in self.stamps
+            return name not in self.by_hand or shows or name not in given
         return name not in self.by_hand and name in given and given[name].key == self.places[name]
 
     def holders(self, key_id: str) -> list[str]:

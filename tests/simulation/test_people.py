@@ -62,6 +62,8 @@ class People(RuleBasedStateMachine):
         self.policy = POLICIES[policy]
         world, _ = initial(name, places)
         self.world = peopled(world, judge=blaming(self.policy))
+        if "third" in world.places:
+            hands.take_pairs(self.world, "third")
         self.sound = True
 
     @rule(option=options)
