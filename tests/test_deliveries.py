@@ -146,6 +146,12 @@ class TestALongDelivery:
         assert given.rotated().outcome is Outcome.ROTATED
         assert given.world.now - START > timedelta(seconds=4000)
 
+    def test_tells_of_each_long_wait_once_and_of_no_short_one(self, given: Delivering) -> None:
+        given.world.waits = {"ci:0": 40.0, "ci:1": 7.0, "ci:2": 40.0}
+        given.rotated()
+        limits = [one.detail for one in given.told if one.step == "limit"]
+        assert len(limits) == len(set(limits)) == 2
+
     def test_is_written_down_every_half_minute(self, given: Delivering) -> None:
         given.world.waits = dict.fromkeys(TEN, 7.0)
         given.before["ci:9"] = raising(Killed())

@@ -39,6 +39,8 @@ FLUSH = 30.0
 """Seconds after which, at the latest, a delivery stands in the journal while the run goes on."""
 STAMP = 32
 """Characters of the longest stamp that room is kept for in the journal; services show times and short versions."""
+WORTH_TELLING = 10.0
+"""Seconds of waiting for a service that a person should be told of."""
 NOT_BEGUN = "The run was stopped before it was this destination's turn. The next run goes on."
 WORKS = "CURRENT works where it was delivered, and the former key still works everywhere else."
 RESUMED = "the delivery is finished without creating another key."
@@ -68,6 +70,7 @@ class Deliveries:
         self._stopped = False
         self._ended: TwokeyError | None = None
         self._unwritten_since: float | None = None
+        self._told = float("-inf")
         self.delivered: dict[str, Delivery] = dict(ledger.journal.delivered)
         self._open = dict.fromkeys(ledger.journal.delivering)
 
@@ -155,11 +158,12 @@ class Deliveries:
             and name not in self._seen.record.journal.delivering
         )
 
-    def _meanwhile(self) -> None:
+    def _meanwhile(self, left: float) -> None:
         """Keep the lease while a place waits for its service; end the waiting where the whole run is to stop.
 
         The ledger's own error is kept: a place may turn it into one of its own, and it is not that place's failure.
         """
+        self._tell(left)
         if self._stop.is_set():
             self._stopped = True
             raise Stopped(
@@ -170,6 +174,14 @@ class Deliveries:
         except TwokeyError as error:
             self._ended = error
             raise
+
+    def _tell(self, left: float) -> None:
+        """Tell once of a long wait for a service."""
+        until = self._clock.monotonic() + left
+        if left > WORTH_TELLING and until - self._told > WORTH_TELLING:
+            self._told = until
+            moment = self._clock.now() + timedelta(seconds=left)
+            self._teller.note("limit", detail=moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
     def _end_the_run(self) -> None:
         if self._ended is not None:

@@ -19,16 +19,16 @@ SLICE = 5.0
 """Seconds for which nobody looks, at most: before each slice the meanwhile is called."""
 
 
-def _nothing() -> None:
+def _nothing(_left: float) -> None:
     """Do nothing meanwhile."""
 
 
-_meanwhile: ContextVar[Callable[[], None]] = ContextVar("meanwhile", default=_nothing)
+_meanwhile: ContextVar[Callable[[float], None]] = ContextVar("meanwhile", default=_nothing)
 
 
 @contextmanager
-def during(meanwhile: Callable[[], None]) -> Iterator[None]:
-    """Have every ``pause`` of this thread call ``meanwhile``, which may raise to end the waiting."""
+def during(meanwhile: Callable[[float], None]) -> Iterator[None]:
+    """Have every ``pause`` of this thread call ``meanwhile`` with the seconds left; it may raise to end the waiting."""
     token = _meanwhile.set(meanwhile)
     try:
         yield
@@ -40,6 +40,6 @@ def pause(clock: Clock, seconds: float) -> None:
     """Wait. Raises what the meanwhile raises, before the first slice too; nothing must be under way then."""
     left = seconds
     while left > 0:
-        _meanwhile.get()()
+        _meanwhile.get()(left)
         clock.sleep(min(left, SLICE))
         left -= SLICE

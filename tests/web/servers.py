@@ -64,10 +64,6 @@ class Service(FakeService):
         server.handle_error = lambda *_: None  # a client that does not trust it hangs up
         return self
 
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
 
 class Silent(FakeService):
     """A server that must not be asked anything."""

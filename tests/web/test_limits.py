@@ -217,7 +217,7 @@ class TestMeanwhile:
     def test_the_lease_is_kept_while_a_limit_is_waited_for(self, budget: Budget, hurried: Hurried) -> None:
         budget.replies.append((429, {"Retry-After": "33"}))
         kept: list[float] = []
-        with during(lambda: kept.append(hurried.slept)):
+        with during(lambda _: kept.append(hurried.slept)):
             connection(budget.url, hurried).ask(WRITE)
         assert kept == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]
         assert max(later - earlier for earlier, later in zip([0.0, *kept], kept, strict=False)) <= SLICE
@@ -227,13 +227,13 @@ class TestMeanwhile:
         pace = Pace(clock, [Limit(1, 60)])
         pace.wait(write=True)
         kept: list[float] = []
-        with during(lambda: kept.append(clock.at)):
+        with during(lambda _: kept.append(clock.at)):
             pace.wait(write=True)
         assert len(kept) >= 11
         assert max(clock.slices) <= SLICE
 
     def test_a_lost_lease_ends_the_waiting_before_anything_else_is_sent(self, budget: Budget, hurried: Hurried) -> None:
-        def lose() -> None:
+        def lose(_: float) -> None:
             raise Conflict("The lease is lost.")
 
         budget.replies.append((429, {"Retry-After": "900"}))
@@ -245,7 +245,7 @@ class TestMeanwhile:
     def test_is_of_this_thread_alone(self, budget: Budget, hurried: Hurried) -> None:
         budget.replies.append((429, {"Retry-After": "33"}))
         kept: list[None] = []
-        with during(lambda: kept.append(None)):
+        with during(lambda _: kept.append(None)):
             thread = threading.Thread(target=connection(budget.url, hurried).ask, args=(READ,))
             thread.start()
             thread.join()

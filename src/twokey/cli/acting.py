@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twokey.actions import Asked
     from twokey.cli.session import Flags, Session
     from twokey.config import Settings
+    from twokey.events import Event
     from twokey.fleet import Job, Roster
     from twokey.results import Result
     from twokey.rotate import Decide
@@ -53,15 +54,22 @@ def act(
         wishes = of_one_user(wishes, roster)
 
         def work(job: Job) -> Result:
-            world = audit.watch(job, wishes, session.world(job, own_key, listener, wait=wait))
+            world = audit.watch(job, wishes, session.world(job, own_key, hear, wait=wait))
             made = decide(job) if decide else plan.plan
             return audit.ended(rotate.rotate(job.user, job.policy, world, wishes, made))
 
         interrupted: KeyboardInterrupt | None = None
+        deliveries = sum(len(job.deliver) for job in roster.jobs)
+        bar = progress.Progress(len(roster.jobs), quiet=flags.quiet, deliveries=deliveries)
+
+        def hear(event: Event) -> None:
+            listener(event)
+            bar.heard(event)
+
         if len(roster.jobs) > wanted.max_users:
             results = fleet.too_many(roster.jobs, wanted.max_users)
         else:
-            with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
+            with bar, terminable():
                 try:
                     results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
                 except fleet.Interrupted as error:

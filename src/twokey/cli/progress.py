@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import sys
+from threading import Lock
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
 from twokey.cli.render import person_looks, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.events import Event
 
 MANY = 3
-"""From more users than this on, a progress bar is shown."""
+"""From more users, or from more destinations of all of them together, than this on, a progress bar is shown."""
 WAITS = {
     "wait": "another run is rotating this user; waiting for it, at most until",
     "settle": "a key was created a moment ago; IAM's list is given time to show it, until",
+    "limit": "a service's rate limit is used up; waiting for it, until",
 }
+DELIVERY = "deliver to "
+"""How the step of a delivery begins."""
+OFTEN = 60.0
+"""Seconds between two lines that tell how far many deliveries are, where there is no bar."""
 
 
 class Steps:
@@ -38,16 +47,24 @@ class Steps:
 
 
 class Progress:
-    """A bar on stderr for more than a few users, when a person looks; otherwise nothing."""
+    """How far a run is: bars on stderr when a person looks, otherwise a line now and then where there is much to do."""
 
-    def __init__(self, total: int, *, quiet: bool) -> None:
+    def __init__(self, total: int, *, quiet: bool, deliveries: int = 0, clock: Callable[[], float] = monotonic) -> None:
+        """Prepare for so many users, and so many destinations of all of them together."""
         self._bar: Any = None
-        if total > MANY and not quiet and person_looks(sys.stderr):
+        self._quiet = quiet
+        self._deliveries = deliveries
+        self._delivered = 0
+        self._clock = clock
+        self._told = clock()
+        self._lock = Lock()
+        if max(total, deliveries) > MANY and not quiet and person_looks(sys.stderr):
             from rich.console import Console
             from rich.progress import Progress as Bar
 
             self._bar = Bar(console=Console(stderr=True), transient=True)
             self._task = self._bar.add_task("machine users", total=total)
+            self._places = self._bar.add_task("destinations", total=deliveries, visible=deliveries > MANY)
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -62,3 +79,16 @@ class Progress:
         """Count one user as done."""
         if self._bar:
             self._bar.advance(self._task)
+
+    def heard(self, event: Event) -> None:
+        """Count a delivery that ended."""
+        if not event.step.startswith(DELIVERY) or event.phase not in ("done", "failed"):
+            return
+        if self._bar:
+            self._bar.advance(self._places)
+            return
+        with self._lock:
+            self._delivered += 1
+            if not self._quiet and self._clock() - self._told >= OFTEN:
+                self._told = self._clock()
+                tell(f"{self._delivered} of at most {self._deliveries} deliveries are done.")

@@ -1,0 +1,44 @@
+"""How far a run is, told where nobody looks at a bar."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from twokey.cli.progress import OFTEN, Progress, Steps
+from twokey.events import Event
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def delivered(phase: str = "done") -> Event:
+    return Event(NOW, "ci", "deliver to github:acme/site", phase, "AKIA", "")  # type: ignore[arg-type]
+
+
+class TestManyDeliveries:
+    def test_are_counted_in_a_line_now_and_then(self, capsys: pytest.CaptureFixture[str]) -> None:
+        seconds = iter(range(0, 300 * 30, 30))
+        bar = Progress(1, quiet=False, deliveries=300, clock=lambda: float(next(seconds)))
+        for _ in range(6):
+            bar.heard(delivered("begin"))
+            bar.heard(delivered())
+        said = capsys.readouterr().err.splitlines()
+        assert said
+        assert len(said) <= 6 * 30 // OFTEN + 1
+        assert all(line.endswith("of at most 300 deliveries are done.") for line in said)
+
+    @pytest.mark.parametrize("quiet", [True, False])
+    def test_that_are_done_soon_or_in_quiet_say_nothing(self, quiet: bool, capsys: pytest.CaptureFixture[str]) -> None:
+        bar = Progress(1, quiet=quiet, deliveries=300, clock=lambda: 0.0)
+        for _ in range(300):
+            bar.heard(delivered())
+        assert capsys.readouterr().err == ""
+
+
+def test_a_long_wait_for_a_service_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = Steps(verbose=False, quiet=False)
+    for _ in range(3):
+        steps(Event(NOW, "ci", "limit", "note", "", "2026-11-21T13:00:00Z"))
+    said = "ci: a service's rate limit is used up; waiting for it, until 2026-11-21T13:00:00Z"
+    assert capsys.readouterr().err.splitlines() == [said]
