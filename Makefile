@@ -63,6 +63,8 @@ lock: $(READY) ## name again the versions and hashes that are installed
 	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c requirements/dev.txt - -o requirements/mutants.txt
+	echo kubernetes-validate | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/apis/schemas.txt
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_apis.py
 
 clean: ## remove all that was made
@@ -86,10 +88,13 @@ $(MUTANTS)/.ready: requirements/mutants.txt
 	@$(MUTANTS)/bin/pip install --quiet --require-hashes --requirement requirements/mutants.txt
 	@touch $@
 
-# GitHub's package describes every version of its server: what is read stays, the other 400 MB go.
-$(APIS)/.ready: requirements/apis/package.json requirements/apis/package-lock.json requirements/apis/.npmrc
+# The packages describe every version there ever was: what the tests read stays, the other 500 MB go.
+$(APIS)/.ready: $(wildcard requirements/apis/* requirements/apis/.npmrc) | $(READY)
 	@mkdir -p $(APIS)
 	@cp requirements/apis/package.json requirements/apis/package-lock.json requirements/apis/.npmrc $(APIS)/
 	@cd $(APIS) && npm ci --loglevel=error
 	@find $(APIS)/node_modules/@octokit/openapi/generated -type f ! -name api.github.com.json -delete
+	@rm -rf $(APIS)/python
+	@$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/apis/schemas.txt --target $(APIS)/python
+	@find $(APIS)/python -type f -name '*.json' ! -path '*/v1.37.0-local-strict/*' -delete
 	@touch $@

@@ -36,7 +36,16 @@ class Kubernetes(FakeService):
     ``before_patch`` and ``after_patch``: what others do, one at a time, just before a patch arrives, or right after it.
     """
 
-    not_found: ClassVar[Any] = {"kind": "Status", "message": "the server could not find the requested resource"}
+    not_found: ClassVar[Any] = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "the server could not find the requested resource",
+        "reason": "NotFound",
+        "details": {},
+        "code": 404,
+    }
 
     def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
