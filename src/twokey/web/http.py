@@ -86,7 +86,9 @@ class Answer:
         if isinstance(found, dict):
             for key in _SAYING:
                 if found.get(key):
-                    text = found[key] if isinstance(found[key], str) else json.dumps(found[key])
+                    told = found[key]
+                    inner = told.get("message") if isinstance(told, dict) else None
+                    text = next((one for one in (told, inner) if isinstance(one, str)), None) or json.dumps(told)
                     break
         text = " ".join(text.split())
         if len(text) > LONGEST_QUOTE:
