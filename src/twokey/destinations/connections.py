@@ -16,6 +16,7 @@ import msgspec
 
 from twokey import environment
 from twokey.destinations.address import CONNECTION, nearest
+from twokey.destinations.formats import json_object, json_text
 from twokey.errors import BadCredentials, ServiceError, UsageError
 from twokey.model import Hidden
 
@@ -106,29 +107,34 @@ class Secret:
         return text
 
     def _text(self) -> Hidden:
-        source = self._source
+        """Read the source. What a library raises never leaves here, not even as a context: it may hold the bytes."""
         try:
-            if source.env:
-                return Hidden(environment.variable(source.env))
-            if source.file:
-                with Path(source.file).open(encoding="utf-8") as stream:
-                    return Hidden(stream.read(LONGEST_SECRET))
-            return Hidden(self._read_place(source.place))
+            return self._read_source()
         except OSError as error:
-            raise self._unreadable(error.strerror or "it cannot be read") from None
+            why = error.strerror or "it cannot be read"
         except UnicodeDecodeError:
-            raise self._unreadable("it is not text") from None
+            why = "it is not text"
         except ServiceError as error:
-            raise self._unreadable(error.message) from None
+            why = error.message
+        raise self._unreadable(why)
+
+    def _read_source(self) -> Hidden:
+        source = self._source
+        if source.env:
+            return Hidden(environment.variable(source.env))
+        if source.file:
+            with Path(source.file).open(encoding="utf-8") as stream:
+                return Hidden(stream.read(LONGEST_SECRET))
+        return Hidden(self._read_place(source.place))
 
     def _member(self, text: Hidden) -> Hidden:
-        try:
-            found = msgspec.json.decode(text.encode(), type=dict[str, Any]).get(self._source.key)
-        except (msgspec.DecodeError, UnicodeError):
-            raise self._unreadable("it is not a JSON object") from None
-        if not isinstance(found, str):
+        found = json_object(text)
+        if found is None:
+            raise self._unreadable("it is not a JSON object")
+        member = json_text(found, self._source.key)
+        if not member:
             raise self._unreadable(f"it has no {self._source.key}")
-        return Hidden(found)
+        return member
 
     def _unreadable(self, why: str) -> BadCredentials:
         return BadCredentials(

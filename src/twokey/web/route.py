@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import ssl
@@ -52,7 +53,8 @@ class Tls:
 def checked(url: str, called: str) -> str:
     """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that may get no token.
 
-    A token goes over TLS only, but for a service on this very machine.
+    A token goes over TLS only, but for a service on this very machine, or one that answers on its link alone, as the
+    metadata servers of the clouds do at 169.254.169.254 (RFC 3927: such addresses are never routed).
     """
     try:
         parts = urlsplit(url)
@@ -64,7 +66,7 @@ def checked(url: str, called: str) -> str:
         raise UsageError(f"{called}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
     if parts.username or parts.password:
         raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
-    if parts.scheme == "http" and host not in _LOOPBACK:
+    if parts.scheme == "http" and host not in _LOOPBACK and not _on_link(host):
         raise UsageError(
             f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
         )
@@ -113,6 +115,14 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
         retries=False,
         ssl_context=context,
     )
+
+
+def _on_link(host: str) -> bool:
+    """Say whether a host is a link-local address."""
+    try:
+        return ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        return False
 
 
 def _context(ca: str | None, tls: Tls) -> ssl.SSLContext:
