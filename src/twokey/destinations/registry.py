@@ -62,6 +62,11 @@ SCHEMES = {
 """Scheme to module."""
 
 STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler", "onepassword")
+    "gcp-secretmanager": f"{_HERE}.gcp_secretmanager",
+}
+"""Scheme to module."""
+
+STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler", "gcp-secretmanager")
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"

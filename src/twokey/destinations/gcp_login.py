@@ -1,0 +1,286 @@
+"""How Google Cloud is reached: a token, a credentials file, or the metadata server of the machine.
+
+Sources: "Using OAuth 2.0 for Server to Server Applications" (Google Identity), AIP-4117 "External Account
+Credentials", "Method: serviceAccounts.generateAccessToken" (IAM), "About VM metadata" (Compute Engine), AIP-193
+"Errors".
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from twokey.destinations import connections
+from twokey.destinations.connections import Source
+from twokey.destinations.oauth import Bearer, Granted, Tokens, granted
+from twokey.errors import AccessDenied, BadCredentials, Failed, Rejected, UsageError
+from twokey.model import Hidden
+from twokey.web.http import Answer, Ask, Http
+from twokey.web.limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twokey.destinations.connections import Outside
+
+KIND = "gcp"
+ENVIRONMENT = {
+    "token": ("CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"),
+    "credentials": ("GOOGLE_APPLICATION_CREDENTIALS",),
+}
+PUBLIC = "https://secretmanager.googleapis.com"
+METADATA = "http://169.254.169.254"
+SCOPE = "https://www.googleapis.com/auth/cloud-platform"
+LIMITS = (Limit(600, 60),)
+"""Writes of one project ("Quotas and limits", Secret Manager)."""
+_TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  no token
+_HOUR = 3600
+_PATIENCE = 120.0
+_UNREADABLE = "is no credentials file: it must be JSON with a type"
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Google Cloud is reached: ``token``, else ``credentials``, else the metadata server."""
+
+    token: Annotated[Source | None, msgspec.Meta(description="An access token.")] = None
+    credentials: Annotated[str, msgspec.Meta(description="The path of a credentials file (JSON).")] = ""
+    metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the usual one.")] = ""
+
+
+def connect(settings: Settings, outside: Outside) -> Google:
+    """Return the connection; nothing is called. Raises ``UsageError`` for a file that cannot be used."""
+    return Google(settings, outside)
+
+
+class Google:
+    """Secret Manager, as one identity sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        self.clock = outside.clock
+        self._ca = settings.ca or None
+        bearer, source = self._bearer(settings, outside)
+        self.http = Http(
+            "Google Secret Manager",
+            settings.url or PUBLIC,
+            outside.clock,
+            headers=lambda: {"Authorization": f"Bearer {bearer.value()}"},
+            renew=bearer.renew,
+            limits=LIMITS,
+            ca=self._ca,
+            explain=_explain,
+            token=source,
+            patience=_PATIENCE,
+        )
+
+    def _bearer(self, settings: Settings, outside: Outside) -> tuple[Bearer, str]:
+        if settings.token is not None:
+            secret = outside.secret(settings.token)
+            return secret, f"a valid access token (in {secret})"
+        if settings.credentials:
+            log_in = self._file(Path(settings.credentials))
+            return Tokens(self.clock, log_in), f"a valid credentials file ({settings.credentials})"
+        http = self._login("The metadata server", settings.metadata or METADATA)
+        ask = Ask(
+            "GET",
+            "/computeMetadata/v1/instance/service-accounts/default/token",
+            "give a token",
+            headers={"Metadata-Flavor": "Google"},
+            effect=False,
+            secret=True,
+        )
+        source = "the machine's service account, or name a token or a credentials file under connections: gcp:"
+        return Tokens(self.clock, lambda: granted(http, ask, source)), "a service account to the machine"
+
+    def _login(self, called: str, url: str) -> Http:
+        return Http(called, url, self.clock, ca=self._ca, patience=_PATIENCE)
+
+    def _file(self, path: Path) -> Callable[[], Granted]:
+        kind = _credentials(path).get("type")
+        makers = {
+            "service_account": self._service_account,
+            "authorized_user": self._authorized_user,
+            "external_account": self._external_account,
+        }
+        if not isinstance(kind, str) or kind not in makers:
+            raise UsageError(
+                f"{path}: credentials of the type {kind} are not known.", remedy=f"Use {' or '.join(makers)}."
+            )
+        if kind == "service_account":
+            _require_cryptography()
+
+        def log_in() -> Granted:
+            # The file is read at every login, so that a key that was replaced is found.
+            try:
+                return makers[kind](_credentials(path), path)
+            except UsageError as error:
+                raise BadCredentials(error.message, state="Nothing was sent.", remedy=error.remedy) from None
+
+        return log_in
+
+    def _service_account(self, found: dict[str, Any], path: Path) -> Granted:
+        """Sign a JWT with the account's key and change it for a token (RFC 7523)."""
+        url = _text(found, "token_uri", path, _TOKEN_URL)
+        now = int(self.clock.now().timestamp())
+        email = _text(found, "client_email", path)
+        claims = {"iss": email, "scope": SCOPE, "aud": url, "iat": now, "exp": now + _HOUR}
+        header = {"alg": "RS256", "typ": "JWT", "kid": _text(found, "private_key_id", path, "-")}
+        assertion = _signed(header, claims, _text(found, "private_key", path), path)
+        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
+        return self._exchange(url, form, str(path))
+
+    def _authorized_user(self, found: dict[str, Any], path: Path) -> Granted:
+        names = ("client_id", "client_secret", "refresh_token")
+        form = {name: _text(found, name, path) for name in names}
+        url = _text(found, "token_uri", path, _TOKEN_URL)
+        return self._exchange(url, {"grant_type": "refresh_token", **form}, str(path))
+
+    def _external_account(self, found: dict[str, Any], path: Path) -> Granted:
+        """Change another provider's token for Google's (RFC 8693), then for a service account's if one is named."""
+        form = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "audience": _text(found, "audience", path),
+            "scope": SCOPE,
+            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
+            "subject_token": self._subject(found.get("credential_source"), path),
+            "subject_token_type": _text(found, "subject_token_type", path),
+        }
+        federated = self._exchange(_text(found, "token_url", path), form, f"{path} and the workload identity pool")
+        impersonated = found.get("service_account_impersonation_url")
+        return self._impersonate(impersonated, federated, path) if isinstance(impersonated, str) else federated
+
+    def _impersonate(self, url: str, federated: Granted, path: Path) -> Granted:
+        http, where = self._at("Google's IAM", url)
+        ask = Ask(
+            "POST",
+            where,
+            "give a service account's token",
+            body={"scope": [SCOPE], "lifetime": f"{_HOUR}s"},
+            headers={"Authorization": Hidden(f"Bearer {federated.token}")},
+            effect=False,
+            secret=True,
+        )
+        source = f"the service account in {path}: the pool's identity needs roles/iam.workloadIdentityUser on it"
+        return Granted(granted(http, ask, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
+
+    def _subject(self, source: Any, path: Path) -> Hidden:
+        """Return the other provider's token, from a file or a URL."""
+        if not isinstance(source, dict) or not (source.get("file") or source.get("url")):
+            raise UsageError(f"{path}: only credential_source with file or url is known.")
+        if source.get("file"):
+            text = _read(Path(str(source["file"])))
+        else:
+            http, where = self._at("The provider of the subject token", str(source["url"]))
+            headers = {str(name): Hidden(value) for name, value in (source.get("headers") or {}).items()}
+            ask = Ask("GET", where, "give a token", headers=headers, effect=False, secret=True)
+            text = http.ask(ask).body
+        layout = source.get("format") or {}
+        if layout.get("type") != "json":
+            return Hidden(text.strip())
+        name = str(layout.get("subject_token_field_name"))
+        return _text(_object(text) or {}, name, path)
+
+    def _exchange(self, url: str, form: Mapping[str, str], source: str) -> Granted:
+        http, where = self._at("Google's token endpoint", url)
+        return granted(http, Ask("POST", where, "give a token", form=form, effect=False, secret=True), source)
+
+    def _at(self, called: str, url: str) -> tuple[Http, str]:
+        parts = urlsplit(url)
+        where = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        return self._login(called, f"{parts.scheme}://{parts.netloc}"), where
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    """Tell apart what Google answers as 403: the reasons are in the error's details (AIP-193)."""
+    reasons = reasons_of(answer)
+    state = "Nothing was written there." if ask.effect else ""
+    if "SERVICE_DISABLED" in reasons:
+        return Rejected(
+            f"Google Secret Manager cannot {ask.about}: its API is not enabled in the project.",
+            state=state,
+            remedy="Enable it: gcloud services enable secretmanager.googleapis.com.",
+        )
+    if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons:
+        return AccessDenied(ask.about, "Google Secret Manager", remedy=f"The token needs the scope {SCOPE}.")
+    return None
+
+
+def reasons_of(answer: Answer) -> set[str]:
+    """Return an error's status, such as FAILED_PRECONDITION, and the reasons in its details."""
+    found = answer.json()
+    error = found.get("error") if isinstance(found, dict) else None
+    if answer.good or not isinstance(error, dict):
+        return set()
+    details = [one for one in error.get("details") or [] if isinstance(one, dict)]
+    return {str(one["reason"]) for one in details if "reason" in one} | {str(error.get("status", ""))}
+
+
+def _credentials(path: Path) -> dict[str, Any]:
+    found = _object(_read(path))
+    if found is None or "type" not in found:
+        raise UsageError(f"{path} {_UNREADABLE}.")
+    return found
+
+
+def _read(path: Path) -> Hidden:
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return Hidden(stream.read(connections.LONGEST_SECRET))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"{path} cannot be read: {why}.") from None
+
+
+def _object(text: Hidden) -> dict[str, Any] | None:
+    """Take a JSON object apart; its texts do not show themselves."""
+    try:
+        return {name: _hidden(value) for name, value in msgspec.json.decode(text.encode(), type=dict[str, Any]).items()}
+    except (msgspec.DecodeError, UnicodeError):
+        return None
+
+
+def _hidden(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _hidden(one) for name, one in value.items()}
+    return Hidden(value) if isinstance(value, str) else value
+
+
+def _text(found: dict[str, Any], name: str, path: Path, default: str = "") -> Hidden:
+    text = found.get(name, default)
+    if not isinstance(text, str) or not text:
+        raise BadCredentials(f"{path} cannot be used: it has no {name}.", state="Nothing was sent.", remedy="Mend it.")
+    return Hidden(text)
+
+
+def _require_cryptography() -> None:
+    try:
+        import cryptography  # noqa: F401  an extra
+    except ImportError:
+        raise UsageError(
+            "A service account's key needs RSA, which is not installed.",
+            remedy="Install twokey[gcp], or use workload identity federation or a token.",
+        ) from None
+
+
+def _signed(header: dict[str, Any], claims: dict[str, Any], key: Hidden, path: Path) -> Hidden:
+    """Return a JWT, signed as RS256 (RFC 7515, RFC 7518)."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    unusable = BadCredentials(f"{path} cannot be used: private_key is no RSA key.", remedy="Make another key.")
+    try:
+        private = serialization.load_pem_private_key(memoryview(key.encode()), password=None)
+    except (ValueError, TypeError):
+        raise unusable from None
+    if not isinstance(private, rsa.RSAPrivateKey):
+        raise unusable
+    head = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(claims).encode())}"
+    return Hidden(f"{head}.{_encoded(private.sign(head.encode(), padding.PKCS1v15(), hashes.SHA256()))}")
+
+
+def _encoded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,266 @@
+"""Google Cloud's Secret Manager, token endpoints, metadata server and IAM: etags, versions, aliases, permissions.
+
+Errors have the shape of AIP-193. Adding a version changes no etag. ``latest`` may lag behind the versions.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SECRETS = r"/v1/projects/([^/]+)/secrets"
+_SECRET = _SECRETS + r"/([^/:]+)"
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,62}")
+_STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND"}
+MOST_ANNOTATIONS, MOST_PAYLOAD = 16 << 10, 64 << 10
+JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+SERVICE_ACCOUNT = "twokey@site-prd.iam.gserviceaccount.com"
+
+
+class Google(FakeService):
+    """Google Cloud with the project ``site-prd`` and the token ``ya29.token``.
+
+    ``logins`` says by kind of login what is accepted; ``before_patch``: what others do just before a patch arrives.
+    """
+
+    not_found: ClassVar[Any] = {"error": {"code": 404, "message": "Method not found.", "status": "NOT_FOUND"}}
+
+    def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
+        super().__init__(**({"monotonic": monotonic} if monotonic else {}))
+        self.token = "ya29.token"  # noqa: S105
+        self.tokens = {self.token}
+        self.lasts = 3599
+        self.projects = {"site-prd"}
+        self.enabled = True
+        self.denied: set[str] = set()
+        self.secrets: dict[str, dict[str, Any]] = {}
+        self.lagging = False
+        self.machine = True
+        self.before_patch: list[Callable[[], None]] = []
+        self.logins: dict[str, Callable[[dict[str, str]], bool]] = {
+            JWT_GRANT: lambda _form: False,
+            EXCHANGE: lambda form: form.get("subject_token") == "ey.subject",
+            "refresh_token": lambda form: form.get("refresh_token") == "1//refresh",
+        }
+
+    def put(self, place: str, text: str) -> None:
+        """Add a version as ``gcloud secrets versions add`` does."""
+        secret = self.secrets.setdefault(place, self._made())
+        secret["versions"].append({"data": text.encode(), "state": "ENABLED"})
+
+    def text(self, place: str, version: str = "latest") -> str | None:
+        """Return what readers of a version get."""
+        secret = self.secrets.get(place)
+        number = self._number(secret, version) if secret else 0
+        return secret["versions"][number - 1]["data"].decode() if secret and number else None
+
+    def annotate(self, place: str, notes: dict[str, str]) -> None:
+        """Set annotations as a person does."""
+        secret = self.secrets.setdefault(place, self._made())
+        secret["annotations"] = {**secret["annotations"], **notes}
+        secret["etag"] = self._etag()
+
+    def authorise(self, request: Request) -> None:
+        """Check the token, the project and the API; logins need none."""
+        if not request.path.startswith("/v1/projects/") or "serviceAccounts" in request.path:
+            return
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            raise _refusal(401, "Request had invalid authentication credentials.")
+        project = request.path.split("/")[3]
+        if project not in self.projects:
+            raise _refusal(403, f"Permission denied on resource project {project} (or it may not exist).")
+        if not self.enabled:
+            said = f"Secret Manager API has not been used in project {project} before or it is disabled."
+            raise _refusal(403, said, reason="SERVICE_DISABLED")
+
+    def too_many(self, seconds: float) -> Reply:
+        """Answer as Google does where a quota is used up."""
+        body = {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}
+        return Reply(429, body, {"Retry-After": f"{max(seconds, 1):.0f}"})
+
+    @route("POST", r"/token|/v1/token")
+    def log_in(self, request: Request) -> Reply:
+        """Answer a grant."""
+        form = request.form()
+        accepts = self.logins.get(form.get("grant_type", ""))
+        if accepts is None or not accepts(form):
+            raise Refusal(400, {"error": "invalid_grant", "error_description": f"Bad: {form}"})
+        return self._granted()
+
+    @route("GET", r"/computeMetadata/v1/instance/service-accounts/default/token")
+    def metadata(self, request: Request) -> Reply:
+        """Answer as the metadata server does."""
+        if request.headers.get("Metadata-Flavor") != "Google":
+            raise Refusal(403, b"Missing required header: Metadata-Flavor")
+        if not self.machine:
+            raise Refusal(404, b"no service account")
+        return self._granted()
+
+    @route("POST", r"/v1/projects/-/serviceAccounts/([^/]+):generateAccessToken")
+    def impersonate(self, request: Request, account: str) -> Reply:
+        """Answer ``generateAccessToken``."""
+        if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
+            raise _refusal(401, "Request had invalid authentication credentials.")
+        if account != SERVICE_ACCOUNT or not (request.json() or {}).get("scope"):
+            raise _refusal(403, "Permission 'iam.serviceAccounts.getAccessToken' denied")
+        token = self._granted().body["access_token"]
+        return Reply(200, {"accessToken": token, "expireTime": "2026-11-21T13:00:00Z"})
+
+    @route("GET", r"/subject")
+    def subject(self, request: Request) -> Reply:
+        """Answer as a platform that gives its jobs tokens."""
+        if request.headers.get("Authorization") != "bearer of-the-job" or "audience" not in request.query:
+            raise Refusal(401)
+        return Reply(200, {"value": "ey.subject"})
+
+    @route("GET", _SECRET)
+    def get(self, _request: Request, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.get``."""
+        self._may("secrets.get")
+        return Reply(200, self._shown(f"{project}/{name}"))
+
+    @route("POST", _SECRETS)
+    def create(self, request: Request, project: str) -> Reply:
+        """Answer ``projects.secrets.create``."""
+        self._may("secrets.create")
+        said, name = request.json() or {}, request.query.get("secretId", "")
+        place = f"{project}/{name}"
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) or "replication" not in said:
+            raise _refusal(400, "Invalid secret id, or no replication.")
+        if place in self.secrets:
+            raise _refusal(409, f"Secret [{place}] already exists.", status="ALREADY_EXISTS")
+        self._check_annotations(said.get("annotations") or {})
+        self.secrets[place] = {**self._made(), "annotations": said.get("annotations") or {}}
+        return Reply(200, self._shown(place))
+
+    @route("PATCH", _SECRET)
+    def patch(self, request: Request, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.patch``: whole fields, named by ``updateMask``, on condition of ``etag``."""
+        self._may("secrets.update")
+        if self.before_patch:
+            self.before_patch.pop(0)()
+        secret, said = self._secret(f"{project}/{name}"), request.json() or {}
+        if said.get("etag") not in {None, secret["etag"]}:
+            raise _refusal(400, "The etag does not match.", status="FAILED_PRECONDITION")
+        fields = request.query.get("updateMask", "").split(",")
+        if not set(fields) <= {"annotations", "versionAliases"}:
+            raise _refusal(400, f"Invalid update mask {fields}.")
+        self._check_annotations(said.get("annotations") or {})
+        for alias, number in (said.get("versionAliases") or {}).items():
+            if not _ALIAS.fullmatch(alias) or alias in {"latest", "NEW"} or int(number) > len(secret["versions"]):
+                raise _refusal(400, f"Invalid alias {alias}.")
+        secret.update({one: said.get(one) or {} for one in fields}, etag=self._etag())
+        return Reply(200, self._shown(f"{project}/{name}"))
+
+    @route("POST", _SECRET + r":addVersion")
+    def add_version(self, request: Request, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.addVersion``."""
+        self._may("versions.add")
+        secret = self._secret(f"{project}/{name}")
+        data = base64.b64decode((request.json() or {})["payload"]["data"], validate=True)
+        if not 0 < len(data) <= MOST_PAYLOAD:
+            raise _refusal(400, "The payload is empty or too large.")
+        secret["versions"].append({"data": data, "state": "ENABLED"})
+        return Reply(200, self._version(f"{project}/{name}", len(secret["versions"])))
+
+    @route("POST", _SECRET + r":testIamPermissions")
+    def permissions(self, request: Request, project: str, name: str) -> Reply:
+        """Answer ``testIamPermissions``: nothing at all for what is not there."""
+        asked = (request.json() or {}).get("permissions", [])
+        there = f"{project}/{name}" in self.secrets
+        held = [one for one in asked if one.removeprefix("secretmanager.") not in self.denied]
+        return Reply(200, {"permissions": held} if there and held else {})
+
+    @route("GET", _SECRET + r"/versions/([^/:]+)")
+    def look(self, _request: Request, project: str, name: str, version: str) -> Reply:
+        """Answer ``projects.secrets.versions.get``."""
+        self._may("versions.get")
+        place = f"{project}/{name}"
+        return Reply(200, self._version(place, self._found(place, version)))
+
+    @route("GET", _SECRET + r"/versions/([^/:]+):access")
+    def access(self, _request: Request, project: str, name: str, version: str) -> Reply:
+        """Answer ``projects.secrets.versions.access``."""
+        self._may("versions.access")
+        place = f"{project}/{name}"
+        number = self._found(place, version)
+        found = self.secrets[place]["versions"][number - 1]
+        if found["state"] != "ENABLED":
+            said = f"Secret Version [{number}] is in {found['state']} state."
+            raise _refusal(400, said, status="FAILED_PRECONDITION")
+        body = {"name": self._version(place, number)["name"], "payload": {"data": _base64(found["data"])}}
+        return Reply(200, body)
+
+    def _found(self, place: str, version: str) -> int:
+        number = self._number(self._secret(place), version)
+        if not number:
+            raise _refusal(404, f"Secret [{place}] not found or has no versions.")
+        return number
+
+    def _number(self, secret: dict[str, Any], version: str) -> int:
+        many = len(secret["versions"])
+        if version == "latest":
+            return many - 1 if self.lagging and many > 1 else many
+        number = int(secret["versionAliases"].get(version, version if version.isdecimal() else 0))
+        return number if number <= many else 0
+
+    def _secret(self, place: str) -> dict[str, Any]:
+        if place not in self.secrets:
+            raise _refusal(404, f"Secret [{place}] not found.")
+        return self.secrets[place]
+
+    def _shown(self, place: str) -> dict[str, Any]:
+        secret = self._secret(place)
+        project, _, name = place.partition("/")
+        shown = {key: secret[key] for key in ("annotations", "versionAliases", "labels") if secret[key]}
+        return {"name": f"projects/{project}/secrets/{name}", "etag": secret["etag"], **shown}
+
+    def _version(self, place: str, number: int) -> dict[str, Any]:
+        project, _, name = place.partition("/")
+        state = self.secrets[place]["versions"][number - 1]["state"]
+        return {"name": f"projects/{project}/secrets/{name}/versions/{number}", "state": state}
+
+    def _granted(self) -> Reply:
+        token = f"ya29.{self.tick()}"
+        self.tokens.add(token)
+        return Reply(200, {"access_token": token, "expires_in": self.lasts, "token_type": "Bearer"})
+
+    def _may(self, permission: str) -> None:
+        if permission in self.denied:
+            raise _refusal(403, f"Permission 'secretmanager.{permission}' denied on resource.")
+
+    def _check_annotations(self, notes: dict[str, str]) -> None:
+        bad = [key for key in notes if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", key)]
+        if bad or sum(len(f"{key}{value}".encode()) for key, value in notes.items()) >= MOST_ANNOTATIONS:
+            raise _refusal(400, f"Invalid annotations: {bad}, or too long.")
+
+    def _made(self) -> dict[str, Any]:
+        return {"annotations": {}, "versionAliases": {}, "labels": {}, "versions": [], "etag": self._etag()}
+
+    def _etag(self) -> str:
+        return f'"{self.tick():x}"'
+
+
+def claims_of(assertion: str) -> dict[str, Any]:
+    """Return what a JWT claims; its signature is not looked at."""
+    found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(assertion.split(".")[1] + "=="))
+    return found
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _refusal(code: int, message: str, *, status: str = "", reason: str = "") -> Refusal:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}] if reason else []
+    return Refusal(
+        code, {"error": {"code": code, "message": message, "status": status or _STATUS[code], "details": details}}
+    )
