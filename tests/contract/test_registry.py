@@ -47,7 +47,7 @@ def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
         ("out/ci.json", "scheme:name"),
         ("secretmanager:x", "did you mean secretsmanager"),
         ("SSM:/x", "did you mean ssm"),
-        ("ftp:x", "there are secretsmanager, ssm, file"),
+        ("ftp:x", "there are secretsmanager, ssm, vault"),
         ("ssm:", "names no place"),
         ("file:out/{usr}.json", "did you mean {user}"),
         ("file:out/{0}.json", "there are {user}, {USER}, {path}, {account}"),

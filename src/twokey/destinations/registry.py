@@ -36,37 +36,42 @@ _HERE = "twokey.destinations"
 SCHEMES = {
     "secretsmanager": f"{_HERE}.secretsmanager",
     "ssm": f"{_HERE}.ssm",
-    "file": f"{_HERE}.file",
     "vault": f"{_HERE}.vault",
+    "kubernetes": f"{_HERE}.kubernetes",
+    "gcp-secretmanager": f"{_HERE}.gcp_secretmanager",
+    "doppler": f"{_HERE}.doppler",
+    "onepassword": f"{_HERE}.onepassword",
+    "file": f"{_HERE}.file",
     "credentials-file": f"{_HERE}.credentials_file",
     "dotenv": f"{_HERE}.dotenv",
     "json": f"{_HERE}.json_file",
     "github": f"{_HERE}.github",
     "gitlab": f"{_HERE}.gitlab",
     "gitlab-group": f"{_HERE}.gitlab",
-    "bitbucket": f"{_HERE}.bitbucket",
     "circleci-context": f"{_HERE}.circleci",
     "circleci": f"{_HERE}.circleci",
     "travis": f"{_HERE}.travis",
+    "bitbucket": f"{_HERE}.bitbucket",
     "buildkite": f"{_HERE}.buildkite",
     "azure-devops": f"{_HERE}.azure_devops",
     "hcp-terraform": f"{_HERE}.hcp_terraform",
     "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
+    "jenkins": f"{_HERE}.jenkins",
     "exec": f"{_HERE}.program",
     "webhook": f"{_HERE}.webhook",
-    "kubernetes": f"{_HERE}.kubernetes",
-    "jenkins": f"{_HERE}.jenkins",
-    "doppler": f"{_HERE}.doppler",
-    "onepassword": f"{_HERE}.onepassword",
 }
 """Scheme to module."""
 
-STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler", "onepassword")
-    "gcp-secretmanager": f"{_HERE}.gcp_secretmanager",
-}
-"""Scheme to module."""
-
-STORES = ("secretsmanager", "ssm", "file", "vault", "kubernetes", "doppler", "gcp-secretmanager")
+STORES = (
+    "secretsmanager",
+    "ssm",
+    "vault",
+    "kubernetes",
+    "gcp-secretmanager",
+    "doppler",
+    "onepassword",
+    "file",
+)
 """The schemes that can be a store: readable, with room for the journal."""
 
 GROUP = "twokey.destinations"
