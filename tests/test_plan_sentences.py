@@ -360,9 +360,9 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "rolled back": (
         "refused (rolled_back)",
         (
-            "secretsmanager:machine-users/ci holds K1, but its journal says that CURRENT is K2: somebody wrot"
-            "e the store by hand. Put K2 back into the store. Only if nothing uses K2 any more, run twokey ro"
-            "tate for this user with --retire K2."
+            "secretsmanager:machine-users/ci holds K1, but its journal says that CURRENT is K2: somebody "
+            "wrote the store by hand. Put K2 back into the store. Only if nothing uses K2 any more, run "
+            "twokey rotate for this user with --retire K2."
         ),
         [],
     ),
