@@ -1,0 +1,204 @@
+"""How Azure Key Vaults are reached: a token, or a login at Microsoft Entra as an application or a managed identity.
+
+Sources: "OAuth 2.0 client credentials flow" (a shared secret, a federated credential), "Use managed identities on an
+Azure VM to acquire an access token", "REST endpoint reference" in "How to use managed identities for App Service",
+"Azure Key Vault service limits", "Azure Key Vault REST API error codes", Microsoft Learn.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from twokey import environment
+from twokey.destinations import connections
+from twokey.destinations.connections import Source
+from twokey.destinations.oauth import Bearer, Granted, Tokens, granted
+from twokey.errors import BadCredentials, Failed, Rejected, UsageError
+from twokey.model import Hidden
+from twokey.web.http import Answer, Ask, Http
+from twokey.web.limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.destinations.connections import Outside, Secret
+
+KIND = "azure-keyvault"
+ENVIRONMENT = {
+    "tenant": ("AZURE_TENANT_ID",),
+    "client": ("AZURE_CLIENT_ID",),
+    "client_secret": ("AZURE_CLIENT_SECRET",),
+    "federated_token_file": ("AZURE_FEDERATED_TOKEN_FILE",),
+    "authority": ("AZURE_AUTHORITY_HOST",),
+}
+PUBLIC = "https://{vault}.vault.azure.net"
+AUTHORITY = "https://login.microsoftonline.com"
+METADATA = "http://169.254.169.254"
+LIMITS = (Limit(300, 10),)
+"""Secrets that are set in one vault ("Azure Key Vault service limits")."""
+_VAULT = "{vault}"
+_AUDIENCE = "https://vault.azure.net"
+_ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_PATIENCE = 120.0
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How vaults are reached: ``token``, else ``client_secret``, ``federated_token_file``, a managed identity.
+
+    In ``url``, ``{vault}`` stands for the vault's name.
+    """
+
+    token: Annotated[Source | None, msgspec.Meta(description="An access token for Key Vault.")] = None
+    tenant: Annotated[str, msgspec.Meta(description="The id of the Entra tenant.")] = ""
+    client: Annotated[str, msgspec.Meta(description="The application's id, or the managed identity's.")] = ""
+    client_secret: Annotated[Source | None, msgspec.Meta(description="The application's secret.")] = None
+    federated_token_file: Annotated[str, msgspec.Meta(description="A file with a token of another provider.")] = ""
+    authority: Annotated[str, msgspec.Meta(description="Entra's address; by default the public one.")] = ""
+    identity: Annotated[str, msgspec.Meta(description="The metadata service's URL; by default the usual one.")] = ""
+
+
+def connect(settings: Settings, outside: Outside) -> Azure:
+    """Return the connection; nothing is called. Raises ``UsageError`` where something is missing."""
+    return Azure(settings, outside)
+
+
+class Azure:
+    """All vaults, as one identity sees them."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        self.clock = outside.clock
+        self._url = settings.url or PUBLIC
+        self._ca = settings.ca or None
+        self._bearer, self._source = self._bearer_of(settings, outside)
+        self._vaults: dict[str, Http] = {}
+        self._lock = threading.Lock()
+
+    def vault(self, name: str) -> Http:
+        """Return the connection to a vault, which all its secrets share."""
+        with self._lock:
+            if name not in self._vaults:
+                self._vaults[name] = Http(
+                    f"Key Vault {name}",
+                    self._url.replace(_VAULT, name),
+                    self.clock,
+                    headers=lambda: {"Authorization": f"Bearer {self._bearer.value()}"},
+                    renew=self._bearer.renew,
+                    limits=LIMITS,
+                    ca=self._ca,
+                    explain=_explain,
+                    token=self._source,
+                    patience=_PATIENCE,
+                )
+            return self._vaults[name]
+
+    def _bearer_of(self, settings: Settings, outside: Outside) -> tuple[Bearer, str]:
+        if settings.token is not None:
+            secret = outside.secret(settings.token)
+            return secret, f"a valid access token (in {secret})"
+        audience = _audience(self._url)
+        if settings.client_secret is None and not settings.federated_token_file:
+            return Tokens(self.clock, self._managed(settings, audience)), "a managed identity to the machine"
+        if not (settings.tenant and settings.client):
+            at = outside.at or f"The connection {outside.name}"
+            raise UsageError(
+                f"{at}: an application needs tenant and client.", remedy="Set AZURE_TENANT_ID and AZURE_CLIENT_ID."
+            )
+        if settings.client_secret is not None:
+            secret = outside.secret(settings.client_secret, "client_secret")
+            named = "client_secret"
+        else:
+            secret = outside.secret(Source(file=settings.federated_token_file), "federated_token_file")
+            named = "client_assertion"
+        log_in = self._application(settings, audience, secret, named)
+        return Tokens(self.clock, log_in), f"a valid secret (in {secret}) of the application {settings.client}"
+
+    def _application(self, settings: Settings, audience: str, secret: Secret, named: str) -> Callable[[], Granted]:
+        http = Http("Entra", settings.authority or AUTHORITY, self.clock, ca=self._ca, patience=_PATIENCE)
+        source = f"{secret}, the tenant, and that the application {settings.client} knows it"
+        first = True
+
+        def log_in() -> Granted:
+            nonlocal first
+            if not first:
+                # A federated token lives for minutes: it is another one each time.
+                secret.renew()
+            first = False
+            form = {"grant_type": "client_credentials", "client_id": settings.client, "scope": f"{audience}/.default"}
+            form[named] = secret.value()
+            if named == "client_assertion":
+                form["client_assertion_type"] = _ASSERTION
+            path = f"/{settings.tenant}/oauth2/v2.0/token"
+            return granted(http, Ask("POST", path, "give a token", form=form, effect=False, secret=True), source)
+
+        return log_in
+
+    def _managed(self, settings: Settings, audience: str) -> Callable[[], Granted]:
+        """Return a login at the metadata service, or at the endpoint that App Service and others name."""
+        url, header = environment.variable("IDENTITY_ENDPOINT"), environment.variable("IDENTITY_HEADER")
+        if settings.identity or not (url and header):
+            url = f"{settings.identity or METADATA}/metadata/identity/oauth2/token"
+            version, headers = "2018-02-01", {"Metadata": "true"}
+        else:
+            version, headers = "2019-08-01", {"X-IDENTITY-HEADER": Hidden(header)}
+        asked = {"api-version": version, "resource": audience}
+        if settings.client:
+            asked["client_id"] = settings.client
+        parts = urlsplit(url)
+        http = Http("The metadata service", f"{parts.scheme}://{parts.netloc}", self.clock, patience=_PATIENCE)
+        where = f"{parts.path}?{urlencode(asked)}"
+        ask = Ask("GET", where, "give a token", headers=headers, effect=False, secret=True)
+        return lambda: granted(http, ask, "that the machine has this identity, or name another login")
+
+
+def codes_of(answer: Answer) -> set[str]:
+    """Return an error's code and the finer one within it, such as SecretDisabled."""
+    found = answer.json()
+    error = found.get("error") if isinstance(found, dict) and not answer.good else None
+    codes: set[str] = set()
+    while isinstance(error, dict):
+        codes.add(str(error.get("code", "")))
+        error = error.get("innererror")
+    return codes
+
+
+_REFUSALS = {
+    "ObjectIsDeletedButRecoverable": (
+        "it was deleted, and Key Vault keeps its name as long as it can be recovered",
+        "Recover it (az keyvault secret recover), purge it, or name another one.",
+    ),
+    "ObjectIsBeingDeleted": ("it is being deleted at this moment", "Wait, then recover it or name another one."),
+    "ObjectIsBeingRecovered": ("it is being recovered at this moment", "Run again."),
+    "ForbiddenByFirewall": ("the vault's firewall does not let this machine in", "Allow its address, or run inside."),
+    "ForbiddenByConnection": ("the vault lets nobody in from a public network", "Use its private endpoint."),
+    "SecretDisabled": ("its current version is disabled", "Enable it, or write a version by hand."),
+}
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    """Tell apart what Key Vault answers with the same status."""
+    state = "Nothing was written there." if ask.effect else ""
+    for code in sorted(codes_of(answer) & _REFUSALS.keys()):
+        return refusal(ask.about, code, state)
+    if answer.status == 401 and "AKV10032" in answer.said():
+        return BadCredentials(
+            "Key Vault does not accept the token: it is of another tenant than the vault.",
+            state=state,
+            remedy="Set the tenant to the vault's.",
+        )
+    return None
+
+
+def refusal(about: str, code: str, state: str) -> Rejected:
+    """Return the error for one of Key Vault's own codes."""
+    why, remedy = _REFUSALS[code]
+    return Rejected(f"Key Vault cannot {about}: {why}.", state=state, remedy=remedy)
+
+
+def _audience(url: str) -> str:
+    """Return whom a token is for: https://vault.azure.net, and another cloud's where the URL leads there."""
+    host: Any = urlsplit(url).netloc
+    return f"https://{host.removeprefix(f'{_VAULT}.')}" if host.startswith(f"{_VAULT}.") else _AUDIENCE
