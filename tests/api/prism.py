@@ -18,17 +18,16 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Self, cast
+from pathlib import Path
+from typing import Any, Self, cast
 from urllib.parse import urlsplit
 
 import pytest
 
 from api import descriptions
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 PROGRAM = descriptions.PACKAGES / "@stoplight" / "prism-cli" / "dist" / "index.js"
+LOUD = Path(__file__).with_name("loud.cjs")
 needs_prism = pytest.mark.skipif(
     shutil.which("node") is None or not (descriptions.INSTALLED / ".ready").exists(),
     reason="Prism and the services' API descriptions are not installed (make apis; needs Node.js with npm)",
@@ -76,10 +75,24 @@ class Prism:
         file, self._log = folder / "description.json", folder / "prism.log"
         file.write_text(json.dumps(description), encoding="utf-8")
         port = _free_port()
-        command = ["node", str(PROGRAM), "proxy", "--errors", "--multiprocess", "false", "--host", "127.0.0.1"]
+        command = [
+            "node",
+            "--require",
+            str(LOUD),
+            str(PROGRAM),
+            "proxy",
+            "--errors",
+            "--multiprocess",
+            "false",
+            "--host",
+            "127.0.0.1",
+        ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, "--port", str(port), str(file), self.back.url], stdout=log, stderr=subprocess.STDOUT
+                [*command, "--port", str(port), str(file), self.back.url],
+                cwd=descriptions.INSTALLED,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         self.front.target = f"http://127.0.0.1:{port}"
 
@@ -113,13 +126,17 @@ class Prism:
         self.front.exchanges.clear()
 
     def violations(self) -> list[str]:
-        """Return all that the description forbids and that was seen, in sentences; each once."""
+        """Return all that the description forbids and that was seen, in sentences; each once.
+
+        What Prism could not hold to the description, since it cannot read that, is among them.
+        """
+        log = self._log.read_text(encoding="utf-8")
         found = [
             f"{one.method} {one.path} ({one.status}): {violation}"
             for one in self.exchanges
             for violation in one.violations
         ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(found + [line for line in log.splitlines() if line.startswith("UNCHECKED")]))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,22 +14,26 @@ from twokey.testing.server import FakeService, Reply, Request, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = needs_prism
 
 THING = {"type": "object", "required": ["size"], "properties": {"size": {"type": "integer"}}}
 CONTENT = {"application/json": {"schema": THING}}
+RIDDLE = {"application/json": {"schema": {"type": "string", "pattern": "(what"}}}
+"""A form that no validator can read."""
 DESCRIPTION = {
     "openapi": "3.0.3",
     "info": {"title": "Things", "version": "1"},
     "paths": {
+        "/riddle": {"get": {"responses": {"200": {"description": "A riddle", "content": RIDDLE}}}},
         "/thing": {
             "get": {"responses": {"200": {"description": "A thing", "content": CONTENT}}},
             "put": {
                 "requestBody": {"required": True, "content": CONTENT},
                 "responses": {"204": {"description": "Kept"}},
             },
-        }
+        },
     },
 }
 
@@ -41,6 +45,7 @@ class Things(FakeService):
 
     @route("GET", "/thing")
     @route("PUT", "/thing")
+    @route("GET", "/riddle")
     def thing(self, _request: Request) -> Reply:
         """Answer any request."""
         return self.reply
@@ -106,3 +111,12 @@ def test_a_status_that_is_not_described(prism: Prism, things: Things, status: in
     things.reply = Reply(status, {"size": 1})
     send(prism, "GET", "/thing")
     assert "status code" in prism.violations()[0]
+
+
+def test_what_cannot_be_held_to_the_description_does_not_pass(tmp_path: Path) -> None:
+    """Prism would pass it in silence."""
+    with Prism(DESCRIPTION, tmp_path) as prism, Things() as things:
+        prism.lead_to(things.url)
+        send(prism, "GET", "/riddle")
+        assert things.requests == [("GET", "/riddle")]
+        assert "UNCHECKED" in prism.violations()[0]

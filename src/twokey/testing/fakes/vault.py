@@ -59,12 +59,24 @@ class Vault(FakeService):
             raise Refusal(400, {"errors": ["invalid role or secret ID"]})
         token = f"hvs.{self.tick()}"
         self.tokens.add(token)
-        return Reply(200, {"auth": {"client_token": token, "lease_duration": 3600}})
+        auth = {
+            "client_token": token,
+            "accessor": f"accessor-{token}",
+            "policies": ["default", "twokey"],
+            "token_policies": ["default", "twokey"],
+            "metadata": {},
+            "lease_duration": 3600,
+            "renewable": True,
+            "entity_id": "",
+            "token_type": "service",
+            "orphan": True,
+        }
+        return Reply(200, self._envelope(None, auth))
 
     @route("GET", r"/v1/auth/token/lookup-self")
     def lookup(self, _request: Request) -> Reply:
         """Answer ``Lookup a token (self)``."""
-        return Reply(200, {"data": {"policies": ["twokey"]}})
+        return Reply(200, self._envelope({"policies": ["default", "twokey"], "type": "service", "ttl": 3600}))
 
     @route("POST", r"/v1/sys/capabilities-self")
     def capabilities(self, request: Request) -> Reply:
@@ -75,7 +87,7 @@ class Vault(FakeService):
         }
         if not self.mounted:
             able = {path: ["deny"] for path in able}
-        return Reply(200, {**able, "data": able})
+        return Reply(200, {**self._envelope(able), **able})
 
     @route("GET", r"/v1/secret/data/(.+)")
     def read(self, _request: Request, path: str) -> Reply:
@@ -84,8 +96,8 @@ class Vault(FakeService):
         versions = self.entries.get(path, [])
         if not versions:
             raise Refusal(404, {"errors": []})
-        body = {"data": {"data": versions[-1], "metadata": {"version": len(versions)}}}
-        return Reply(200 if versions[-1] is not None else 404, body)
+        found = {"data": versions[-1], "metadata": self._version(path)}
+        return Reply(200 if versions[-1] is not None else 404, self._envelope(found))
 
     @route("POST", r"/v1/secret/data/(.+)")
     def write(self, request: Request, path: str) -> Reply:
@@ -99,13 +111,39 @@ class Vault(FakeService):
         if not isinstance(said.get("data"), dict):
             raise Refusal(400, {"errors": ["no data provided"]})
         versions.append(said["data"])
-        return Reply(200, {"data": {"version": len(versions)}})
+        return Reply(200, self._envelope(self._version(path)))
 
     @route("PATCH", r"/v1/secret/metadata/(.+)")
     def describe(self, request: Request, path: str) -> Reply:
         """Answer ``Patch metadata``."""
         self.metadata.setdefault(path, {}).update((request.json() or {})["custom_metadata"])
         return Reply(204)
+
+    def _version(self, path: str) -> dict[str, Any]:
+        """Return what Vault says of the latest version, beside its data. Versions are a second apart."""
+        versions = self.entries[path]
+        minutes, seconds = divmod(len(versions), 60)
+        time = f"2026-11-01T00:{minutes:02d}:{seconds:02d}.000000000Z"
+        return {
+            "created_time": time,
+            "custom_metadata": self.metadata.get(path),
+            "deletion_time": "" if versions[-1] is not None else time,
+            "destroyed": False,
+            "version": len(versions),
+        }
+
+    def _envelope(self, data: Any, auth: Any = None) -> dict[str, Any]:
+        """Return what stands around the data of every answer."""
+        return {
+            "request_id": f"00000000-0000-0000-0000-{self.tick():012d}",
+            "lease_id": "",
+            "renewable": False,
+            "lease_duration": 0,
+            "data": data,
+            "wrap_info": None,
+            "warnings": None,
+            "auth": auth,
+        }
 
     def _mount(self) -> None:
         if not self.mounted:
