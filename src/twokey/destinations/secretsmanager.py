@@ -17,7 +17,7 @@ from twokey.destinations.formats import decode_journal, encode_journal
 from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.destinations.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 from twokey.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
-from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
+from twokey.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,9 +74,20 @@ def check_store(address: Address) -> None:
 
 def open_place(address: Address, services: Services) -> SecretsManager:
     """Return the secret as a store or destination."""
+    return SecretsManager(address.url, _versions(address, services), form_of_text(address))
+
+
+def _versions(address: Address, services: Services) -> Versions:
     arn = _ARN.fullmatch(address.rest)
-    versions = Versions(services.clients, address.rest, arn["region"] if arn else None)
-    return SecretsManager(address.url, versions, form_of_text(address))
+    return Versions(services.clients, address.rest, arn["region"] if arn else None)
+
+
+def read_text(address: Address, services: Services) -> Hidden:
+    """Return the text of a secret, for ``from:``; the right secretsmanager:GetSecretValue is enough."""
+    text = _versions(address, services).text()
+    if text is None:
+        raise NotFound(f"{address.url} holds no text.")
+    return Hidden(text)
 
 
 class SecretsManager:

@@ -63,6 +63,11 @@ class Versions:
         text: str | None = answer.get("SecretString")
         return text
 
+    def text(self) -> str | None:
+        """Read the text of AWSCURRENT, whichever version that is; None where it is binary."""
+        text: str | None = self._send("GetSecretValue", effect=False, SecretId=self.secret_id).get("SecretString")
+        return text
+
     def create(self, version: str, text: str) -> None:
         """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it is there."""
         try:

@@ -19,7 +19,7 @@ from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.formats import decode_journal, encode_journal
 from twokey.destinations.forms import form_of_text, refuse_store
 from twokey.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
-from twokey.model import CannotTell, Credential, Held, Holding, Journal, NotHeld, Record
+from twokey.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -74,6 +74,11 @@ def open_place(address: Address, services: Services) -> ParameterStore:
     return ParameterStore(address.url, address.rest, form_of_text(address), services.clients)
 
 
+def read_text(address: Address, services: Services) -> Hidden:
+    """Return the value of a parameter, for ``from:``."""
+    return open_place(address, services).text()
+
+
 class ParameterStore:
     """A SecureString parameter, as store and as destination. Its writes are not conditional: see the module."""
 
@@ -95,6 +100,13 @@ class ParameterStore:
         """Read the credential."""
         found = self._get(self._parameter)
         return self._form.credential_of_text(found["Value"], self.name) if found else None
+
+    def text(self) -> Hidden:
+        """Read whatever the parameter holds; raises ``NotFound`` where there is none."""
+        found = self._get(self._parameter)
+        if found is None:
+            raise NotFound(f"{self.name} is not there.")
+        return Hidden(found["Value"])
 
     def load(self) -> Record:
         """Read both parameters, with one call."""
