@@ -189,10 +189,23 @@ class Session:
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
 
     def roster(self, settings: Settings, names: tuple[str, ...]) -> Roster:
-        """Find the selected users."""
+        """Find the selected users.
+
+        Raises ``UsageError``, before anything is called, where nothing says how to reach one of their places.
+        """
         from twokey.fleet import select
 
+        self._reach(settings, names)
         return select(settings.selections, names, self.iam, _fill)
+
+    def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
+        from twokey.destinations import registry
+
+        for selection in settings.selections:
+            # Which users a path has is known later: with names, only the entries that surely mean one of them.
+            if not names or not set(names).isdisjoint(selection.users):
+                for url in (selection.store, *selection.deliver):
+                    registry.reach(url, self.services)
 
     def pick(self, settings: Settings, roster: Roster, urls: tuple[str, ...]) -> Roster:
         """Choose these destinations of the users; see ``fleet.pick``."""
@@ -215,7 +228,7 @@ class Session:
 
         places: list[Destination] = [registry.open_store(job.store, self.services)]
         places += [registry.open_destination(url, self.services) for url in job.deliver]
-        return [(place.name, registry.slots(place)) for place in places]
+        return [(place.name, registry.slots(place, self.services)) for place in places]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""

@@ -116,6 +116,13 @@ def select(
     return selection
 
 
+_ONE_ENTRY = "Each user has one entry."
+_OWN_NAMES = (
+    "Each user would overwrite the other there. Put {user} into it, or, where it holds variables, give each user names "
+    "of its own: id={USER}_ID&secret={USER}_SECRET."
+)
+
+
 def together(entries: Sequence[tuple[Selection, Naming]]) -> tuple[Selection, ...]:
     """Return the entries; raises ``UsageError`` where two of them select the same user or write to the same place.
 
@@ -139,15 +146,16 @@ def _check_places(selection: Selection, called: Naming, fixed: dict[str, str]) -
     for key, index, template in _templates(selection):
         # One entry's templates differ for each of its users; a template without {user} is one place for all entries.
         places = own if "{user}" in template else fixed
-        _refuse_second(places, template, called(key, index), f"`{template}` is written to a second time")
+        said = f"`{template}` is written to a second time"
+        _refuse_second(places, template, called(key, index), said, _OWN_NAMES)
 
 
-def _refuse_second(seen: dict[str, str], key: str, where: str, message: str) -> None:
+def _refuse_second(seen: dict[str, str], key: str, where: str, message: str, remedy: str = _ONE_ENTRY) -> None:
     if key in seen:
         first = seen[key]
         raise UsageError(
             f"{where}: {message}" + (f"; the first is {first}." if first != where else "."),
-            remedy="Each user has one entry, and each place one user.",
+            remedy=remedy,
         )
     seen[key] = where
 
@@ -183,5 +191,6 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     if not one_user and not registry.names_user(template):
         raise UsageError(
             f"{what}: `{template}` is one place, but several users may be meant: each would overwrite the other.",
-            remedy="Put {user} into it (or {USER} into a variable's name), or name one user.",
+            remedy="Put {user} into it, or, where it holds variables, give each user names of its own: "
+            "id={USER}_ID&secret={USER}_SECRET. Or name one user.",
         )

@@ -55,7 +55,10 @@ class Address:
         return UsageError(f"{self.url!r}: {message}", remedy=remedy)
 
     def allow(self, options: Iterable[str]) -> None:
-        """Raise ``UsageError`` for an option that this kind of destination does not have. ``x.*`` stands for many."""
+        """Raise ``UsageError`` for an option that this kind of destination does not have, or that is empty.
+
+        ``x.*`` stands for many; those may be empty.
+        """
         known = tuple(options)
         for name in self.options:
             family = f"{name.partition('.')[0]}.*"
@@ -63,6 +66,8 @@ class Address:
                 raise self.wrong(
                     f"there is no option {name!r} here; {nearest(name, known) if known else 'none at all.'}"
                 )
+            if not self.options[name] and "." not in name:
+                raise self.wrong(f"the option {name} has no value.", "Give it one, or leave it out.")
 
     def one_of(self, option: str, values: tuple[str, ...]) -> str:
         """Return an option's value, the first of ``values`` where it is not given; raises ``UsageError`` for others."""

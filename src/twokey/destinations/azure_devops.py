@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from twokey.model import Credential
 
 KIND = "azure-devops"
+CASELESS = True
 PUBLIC = "https://dev.azure.com"
 ENVIRONMENT = {"token": ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN")}
 VERSION = "api-version=7.1"

@@ -58,6 +58,16 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
             )
         if self.file and not Path(self.file).is_file():
             raise UsageError(f"{called}: there is no file {self.file}.")
+        if self.place:
+            self._check_place(called)
+
+    def _check_place(self, called: str) -> None:
+        from twokey.destinations import registry
+
+        try:
+            registry.readable(self.place)
+        except UsageError as error:
+            raise UsageError(f"{called}: {error.message}", remedy=error.remedy) from None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     url: Annotated[str, msgspec.Meta(description="The service's address; by default its public one.")] = ""
     ca: Annotated[str, msgspec.Meta(description="A file with the CA certificates to trust, instead of the usual.")] = ""
+
+    @property
+    def server(self) -> str:
+        """What tells the server that is reached from others of its kind."""
+        return self.url.rstrip("/").lower()
 
 
 class Secret:
@@ -192,6 +207,10 @@ class Connections:
                 found = self._settings(name, address, module)
                 self._made[name] = module.connect(found.settings, outside(name, found.at))
             return self._made[name]
+
+    def server(self, address: Address, module: Any) -> str:
+        """Return which server an address leads to; raises ``UsageError`` as ``open`` does."""
+        return self._settings(address.options.get(CONNECTION, module.KIND), address, module).settings.server
 
     def _settings(self, name: str, address: Address, module: Any) -> Configured:
         found = self.configured.get(name)

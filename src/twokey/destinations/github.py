@@ -45,6 +45,9 @@ LONGEST = 48 * 1024
 SETS = ("actions", "dependabot", "codespaces")
 VISIBILITIES = ("private", "all", "selected")
 NAMES = replace(forms.ENVIRONMENT, forbidden=("GITHUB_",))
+NAMING = {"environment": "", "set": SETS[0]}
+CASELESS = True
+"""Names of owners, repositories, environments and secrets: GitHub tells none apart by capitals."""
 _OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})"
 _PLACE = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
 _PAGE = 100

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from twokey.model import Credential
 
 KIND = "jenkins"
+NAMING = {"folder": "", "store": "", "domain": "_"}
 ENVIRONMENT = {"token": ("JENKINS_API_TOKEN",), "user": ("JENKINS_USER_ID",), "url": ("JENKINS_URL",)}
 RIGHT = "the permissions Credentials/View, Credentials/Create and Credentials/Update there"
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)

@@ -36,6 +36,11 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     kubeconfig: Annotated[str, msgspec.Meta(description="The path of a kubeconfig; by default ~/.kube/config.")] = ""
     context: Annotated[str, msgspec.Meta(description="A context of the kubeconfig; by default its current one.")] = ""
 
+    @property
+    def server(self) -> str:
+        """What tells the cluster that is reached from others."""
+        return f"{super().server} {self.kubeconfig} {self.context}"
+
 
 def connect(settings: Settings, outside: Outside) -> Cluster:
     """Return the connection to a cluster; nothing is called. Raises ``UsageError`` where nothing says how."""

@@ -7,7 +7,9 @@ A module offers:
 * ``open_place(address, services)``, which returns the destination and calls nothing;
 * ``check_store(address)`` where not each of its places can be a store: raises ``UsageError`` for those;
 * ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
-  (see ``twokey.destinations.connections``).
+  (see ``twokey.destinations.connections``);
+* ``NAMING`` where not every option is a part of the place's name: those that are, with their defaults; ``CASELESS``
+  where names that differ in capitals only are one place. Two places that are one would overwrite each other.
 
 Packages add schemes of their own by the entry point group ``twokey.destinations``: the name of an entry point is the
 scheme, its value the module. A module whose places can be stores says ``STORE = True``.
@@ -21,12 +23,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from twokey.destinations import address as addresses
-from twokey.destinations.address import Address, names_user, nearest
+from twokey.destinations.address import Address, names_user, nearest, without_fields
 from twokey.destinations.connections import Connections, Outside
 from twokey.errors import UsageError
 from twokey.model import Hidden
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twokey.aws.clients import Clients
     from twokey.destinations.base import Destination, Store
 
@@ -104,11 +108,8 @@ class Services:
 
         A module whose places can be read like that offers ``read_text(address, services)``.
         """
-        address = parse(url)
-        read = getattr(module(address.scheme), "read_text", None)
-        if read is None:
-            raise address.wrong("no secret can be read from there.", "Use secretsmanager: or ssm:, say.")
-        return Hidden(read(address, self))
+        address = readable(url)
+        return Hidden(module(address.scheme).read_text(address, self))
 
 
 def parse(url: str) -> Address:
@@ -121,9 +122,29 @@ def parse(url: str) -> Address:
     return address
 
 
+def readable(url: str) -> Address:
+    """Take apart the URL of a place that a secret is read from; raises ``UsageError`` for one that keeps none."""
+    address = parse(url)
+    if not hasattr(module(address.scheme), "read_text"):
+        raise address.wrong("no secret can be read from there.", "Use secretsmanager: or ssm:, say.")
+    if without_fields(url) != url:
+        raise address.wrong("a secret is read for all users: no field can be filled in there.")
+    return address
+
+
 def fill(template: str, *, user: str, path: str, account: str) -> str:
     """Fill a URL's fields in and check the result; raises ``UsageError`` where the name cannot be."""
     return parse(addresses.fill(template, user=user, path=path, account=account)).url
+
+
+def reach(template: str, services: Services) -> None:
+    """Make the connection that a URL goes through, its fields unfilled; raises ``UsageError`` where nothing says how.
+
+    Nothing is called. Where a field says which connection it is, that shows only once it is filled in.
+    """
+    address = parse(template)
+    if hasattr(module(address.scheme), "KIND") and "{" not in address.options.get(addresses.CONNECTION, ""):
+        services.connection(address)
 
 
 def open_destination(url: str, services: Services) -> Destination:
@@ -147,7 +168,7 @@ def open_store(url: str, services: Services) -> Store:
     return cast("Store", store)
 
 
-def slots(place: Destination) -> frozenset[str]:
+def slots(place: Destination, services: Services) -> frozenset[str]:
     """Return what a destination writes to: two that share one of these would overwrite each other.
 
     Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
@@ -160,6 +181,32 @@ def slots(place: Destination) -> frozenset[str]:
     base = addresses.with_options(f"{address.scheme}:{address.rest}", options)
     parts: tuple[str, ...] = getattr(place, "parts", ())
     return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
+    Where a pair is two values with names of their own, several pairs fit into one place. Places of one name on two
+    servers are two; two connections to one server lead to the same.
+    """
+    from twokey.destinations.variables import Variables
+
+    address = parse(place.name)
+    base = addresses.with_options(f"{address.scheme}:{address.rest}", _naming(address))
+    found = [f"{base} {name}" for name in place.form.names] if isinstance(place, Variables) else [base]
+    service = module(address.scheme)
+    if hasattr(service, "KIND"):
+        server = services.connections.server(address, service)
+        found = [f"{one} {server}" for one in found]
+    caseless = getattr(service, "CASELESS", False)
+    return frozenset(one.casefold() if caseless else one for one in found)
+
+
+def _naming(address: Address) -> dict[str, str]:
+    """Return the options that tell one place from another; one that says what goes without saying is left out."""
+    from twokey.destinations import forms
+
+    said: Mapping[str, str] | None = getattr(module(address.scheme), "NAMING", None)
+    if said is not None:
+        given = {name: address.options.get(name, default) for name, default in said.items()}
+        return {name: value for name, value in given.items() if value != said[name]}
+    form_only = {*forms.OPTIONS, addresses.CONNECTION}
+    return {name: value for name, value in address.options.items() if name not in form_only and "extra." not in name}
 
 
 def check_store(address: Address) -> None:

@@ -77,6 +77,11 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     kubernetes: Kubernetes | None = None
     aws: Aws | None = None
 
+    @property
+    def server(self) -> str:
+        """What tells the Vault that is reached, namespace included, from others."""
+        return f"{super().server} {self.namespace}"
+
 
 def connect(settings: Settings, outside: Outside) -> Vault:
     """Return the connection; nothing is called before the first request. Raises ``UsageError``."""

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from twokey.model import Credential, Hidden
 
 KIND = "webhook"
+NAMING: dict[str, str] = {}
 ENVIRONMENT = {"secret": ("TWOKEY_WEBHOOK_SECRET",)}
 PREFIX = "whsec_"
 LEAST_KEY, LONGEST_KEY = 24, 64
