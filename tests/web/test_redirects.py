@@ -74,6 +74,18 @@ class TestToAnotherHost:
         with pytest.raises(Rejected, match="never follows"):
             connection(moved.url).ask(READ)
 
+    @pytest.mark.parametrize("form", ["{url}\\@{own}/value", "//{place}\\@{own}/value", "{url}\\.{own}/value"])
+    @pytest.mark.parametrize("ask", [READ, WRITE], ids=["read", "write"])
+    def test_that_two_parsers_read_differently_is_refused(
+        self, moved: Moved, elsewhere: Silent, form: str, ask: object
+    ) -> None:
+        """To ``urlsplit`` all before the ``@`` is a user's name, to urllib3 the host ends at the backslash."""
+        place, own = (one.url.removeprefix("http://") for one in (elsewhere, moved))
+        moved.location = form.format(url=elsewhere.url, place=place, own=own)
+        with pytest.raises(Rejected, match="redirects to"):
+            connection(moved.url).ask(ask)  # type: ignore[arg-type]
+        assert elsewhere.requests == []
+
     @pytest.mark.parametrize("location", ["http://[::1", "http://127.0.0.1:port/", "http://[v1.x]:80:80/"])
     def test_that_cannot_be_read_is_refused(self, moved: Moved, location: str) -> None:
         moved.location = location

@@ -37,6 +37,8 @@ from web.servers import READ, Service, connection
         ("https://service.test/a b", "no URL"),
         ("https://service.test/\r\nX: y", "no URL"),
         ("https://ser vice.test", "no URL"),
+        ("http://evil.test\\@localhost", "no URL"),
+        ("https://evil.test\\@service.test", "no URL"),
     ],
 )
 def test_that_may_get_no_token_are_refused_before_anything_is_called(url: str, said: str) -> None:

@@ -172,23 +172,12 @@ def slots(place: Destination, services: Services) -> frozenset[str]:
     """Return what a destination writes to: two that share one of these would overwrite each other.
 
     Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
+    Places of one name on two servers are two; two connections to one server lead to the same.
     """
-    from twokey.destinations import forms
-
-    address = parse(place.name)
-    form_only = {*forms.OPTIONS}
-    options = {name: value for name, value in address.options.items() if name not in form_only and "extra." not in name}
-    base = addresses.with_options(f"{address.scheme}:{address.rest}", options)
-    parts: tuple[str, ...] = getattr(place, "parts", ())
-    return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
-    Where a pair is two values with names of their own, several pairs fit into one place. Places of one name on two
-    servers are two; two connections to one server lead to the same.
-    """
-    from twokey.destinations.variables import Variables
-
     address = parse(place.name)
     base = addresses.with_options(f"{address.scheme}:{address.rest}", _naming(address))
-    found = [f"{base} {name}" for name in place.form.names] if isinstance(place, Variables) else [base]
+    parts: tuple[str, ...] = getattr(place, "parts", ())
+    found = [f"{base} {part}" for part in parts] or [base]
     service = module(address.scheme)
     if hasattr(service, "KIND"):
         server = services.connections.server(address, service)

@@ -342,7 +342,7 @@ class Http:
         try:
             target = urljoin(url, location)
             here, there = urlsplit(url), urlsplit(target)
-            same = route.host_of(here) == route.host_of(there)
+            same = route.host_of(here) == route.host_of(there) == route.connected_to(target)
         except ValueError:
             raise self._rejected(ask, "it redirects to what is no address.", "Check the connection's url.") from None
         if not same:

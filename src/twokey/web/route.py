@@ -32,8 +32,8 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LONGEST_PEM = 16 << 10
 """Bytes of a client's certificate or key: what every system's pipe holds."""
 _PORTS = {"https": 443, "http": 80}
-_NO_URL = re.compile(r"[^!-~]")
-"""What stands in no URL (RFC 3986, 2)."""
+_NO_URL = re.compile(r"[^!-~]|\\")
+"""What stands in no URL (RFC 3986, 2). Where a host ends before a backslash, Python and urllib3 do not agree."""
 _USER_INFO = re.compile(r"//[^/]*@")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -78,6 +78,16 @@ def checked(url: str, called: str) -> str:
 def host_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
     """Return what makes two URLs lead to the same program; raises ``ValueError`` for a port that is none."""
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def connected_to(url: str) -> tuple[str, str | None, int | None]:
+    """Return ``host_of`` a URL as urllib3 reads it, which is who connects; raises ``ValueError`` for what is none."""
+    try:
+        found = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        raise ValueError("no URL") from None
+    scheme, host = found.scheme or "", (found.host or "").strip("[]").lower()
+    return scheme, host or None, found.port or _PORTS.get(scheme)
 
 
 def refuse_unusable(url: str, ca: str | None) -> None:
