@@ -183,6 +183,14 @@ class TestLatest:
         another = open_store(URL, services_of(Secret(fake), Hurried()))
         assert another.held() == Held(newer.access_key_id)
 
+    def test_a_secret_that_was_made_anew_counts_from_the_beginning(self, fake: Google, store: Store) -> None:
+        for _ in range(3):
+            store.deliver(fresh_credential())
+        fake.secrets.clear()
+        by_hand = fresh_credential()
+        Secret(fake).plant(by_hand)
+        assert store.held() == Held(by_hand.access_key_id)
+
     def test_a_mere_destination_needs_no_right_to_change_the_secret_itself(self, fake: Google, store: Store) -> None:
         fake.put(PLACE, "{}")
         fake.denied |= {"secrets.update", "secrets.create"}
@@ -289,13 +297,23 @@ def test_content_that_is_no_text_is_never_taken_for_a_key(fake: Google, store: S
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("permission", ["versions.add", "versions.access", "secrets.get", "secrets.update"])
-    def test_preflight_names_the_permission_that_lacks(self, fake: Google, store: Store, permission: str) -> None:
+    @pytest.mark.parametrize("permission", ["versions.add", "secrets.update"])
+    def test_preflight_names_the_permission_to_write_that_lacks(
+        self, fake: Google, store: Store, permission: str
+    ) -> None:
         store.put(fresh_credential(), store.save_journal(FULL, store.load().revision))
         fake.denied.add(permission)
         error = outcome(store.preflight)
         assert isinstance(error, AccessDenied)
-        assert permission.partition(".")[2] in f"{error.message} {error.remedy}".lower() or "viewer" in error.remedy
+        assert f"secretmanager.{permission} on the secret ci of site-prd" in error.message
+
+    @pytest.mark.parametrize("permission", ["versions.access", "secrets.get"])
+    def test_preflight_names_the_roles_where_it_may_not_read(self, fake: Google, store: Store, permission: str) -> None:
+        store.deliver(fresh_credential())
+        fake.denied.add(permission)
+        error = outcome(store.preflight)
+        assert isinstance(error, AccessDenied)
+        assert "secretmanager.secretAccessor, secretVersionAdder and viewer" in error.remedy
 
     def test_a_secret_that_may_not_be_made_names_the_permission(self, fake: Google, store: Store) -> None:
         fake.denied.add("secrets.create")

@@ -163,7 +163,9 @@ class GoogleSecret(KeptStore):
         found = self._access(LATEST)
         known = max(self._known, _number(_annotations(secret).get(NEWEST, "")))
         if found[0] < known:
-            found = self._access(str(known))
+            added = self._access(str(known))
+            # A secret that was made anew counts from the beginning.
+            found = added if added[0] else found
         self._known = found[0]
         return found
 
