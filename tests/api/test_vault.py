@@ -1,9 +1,11 @@
-"""twokey and the fake Vault, held to HashiCorp's description of Vault's API, nothing unknown allowed.
+"""twokey and the fake Vault, held to what is documented of Vault's API, nothing unknown allowed.
 
-No package registry carries that description; who has it puts it where ``FILE`` says. It does not describe what stands
-around an answer's data, errors, and patches: these are written down here.
+HashiCorp describes the API for machines, but no package registry carries that. So the requests are written down here,
+and ``test_what_is_written_here_is_what_hashicorp_describes`` compares, where somebody has put the description to
+``FILE``. It leaves out what stands around an answer's data, errors, and patches.
 
-Sources: "HTTP API" (the envelope, errors) and "KV secrets engine - version 2 (API)", Vault documentation.
+Sources: "HTTP API" (the envelope, errors), "KV secrets engine - version 2 (API)", the pages of the auth methods and of
+``/sys/capabilities-self``, Vault documentation.
 """
 
 from __future__ import annotations
@@ -15,6 +17,19 @@ import pytest
 
 from api import descriptions
 from api.prism import Exchange, Prism, needs_prism
+from api.written import (
+    ANYTHING,
+    NUMBER,
+    STRING,
+    SWITCH,
+    TEXTS,
+    Schema,
+    document,
+    fields,
+    operation,
+    or_null,
+    whole,
+)
 from contract.test_vault import URL, Secret
 from twokey.destinations import registry
 from twokey.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected
@@ -28,105 +43,96 @@ if TYPE_CHECKING:
 
     from twokey.destinations.base import Store
 
+pytestmark = needs_prism
+
 FILE = descriptions.INSTALLED / "vault.json"
-pytestmark = [
-    needs_prism,
-    pytest.mark.skipif(
-        not FILE.exists(),
-        reason="no registry has Vault's description: put openapi.json of hashicorp/vault-client-go to .apis/vault.json",
-    ),
-]
-
-DATA = "/{kv_v2_mount_path}/data/{path}"
-METADATA = "/{kv_v2_mount_path}/metadata/{path}"
-LOGINS: dict[str, dict[str, Any]] = {
-    "approle": {"role_id": "twokey", "secret_id": {"env": "TEST_SECRET_ID"}},
-    "jwt": {"role": "twokey", "jwt": {"env": "TEST_JWT"}},
-    "kubernetes": {"role": "twokey", "jwt": {"env": "TEST_POD_JWT"}},
-    "aws": {"role": "twokey", "server_id": "vault.example"},
-}
-LOGIN = "/auth/{%s_mount_path}/login"
-PATHS = (
-    DATA,
-    METADATA,
-    "/sys/capabilities-self",
-    "/auth/token/lookup-self",
-    *(LOGIN % method for method in LOGINS),
+MOUNT = "/v1/secret"
+KEY = "machine-users/{name}"
+"""A secret's path has several parts, which no parameter of OpenAPI's can have."""
+VERSION = whole(
+    created_time={**STRING, "format": "date-time"},
+    custom_metadata=or_null(ANYTHING),
+    deletion_time=STRING,
+    destroyed=SWITCH,
+    version=NUMBER,
 )
-STRING, NUMBER, SWITCH = {"type": "string"}, {"type": "integer"}, {"type": "boolean"}
-LOGGED_IN = {
-    "type": "object",
-    "required": ["request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings", "auth"],
-    "properties": {
-        "auth": {
-            "type": "object",
-            "required": ["client_token", "accessor", "policies", "metadata", "lease_duration", "renewable"],
-            "properties": {"client_token": STRING, "lease_duration": NUMBER, "renewable": SWITCH},
-        }
-    },
+READ = whole(data=or_null(ANYTHING), metadata=VERSION)
+WRITE = fields("data", data=ANYTHING, options=ANYTHING, version=NUMBER)
+DESCRIBE = fields(cas_required=SWITCH, custom_metadata=ANYTHING, delete_version_after=STRING, max_versions=NUMBER)
+CAPABILITIES = fields(path=TEXTS, paths=TEXTS, token=STRING)
+LOGINS: dict[str, tuple[Schema, dict[str, Any]]] = {
+    "approle": (
+        fields(role_id=STRING, secret_id=STRING),
+        {"role_id": "twokey", "secret_id": {"env": "TEST_SECRET_ID"}},
+    ),
+    "jwt": (fields(role=STRING, jwt=STRING), {"role": "twokey", "jwt": {"env": "TEST_JWT"}}),
+    "kubernetes": (fields(role=STRING, jwt=STRING), {"role": "twokey", "jwt": {"env": "TEST_POD_JWT"}}),
+    "aws": (
+        fields(
+            role=STRING,
+            iam_http_request_method=STRING,
+            iam_request_url=STRING,
+            iam_request_body=STRING,
+            iam_request_headers=STRING,
+            identity=STRING,
+            nonce=STRING,
+            pkcs7=STRING,
+            signature=STRING,
+        ),
+        {"role": "twokey", "server_id": "vault.example"},
+    ),
 }
-ERRORS = {"type": "object", "required": ["errors"], "properties": {"errors": {"type": "array", "items": STRING}}}
+"""The requests of each way to log in, and the settings of a connection that uses it."""
+LOGGED_IN = whole(
+    client_token=STRING,
+    accessor=STRING,
+    policies=TEXTS,
+    token_policies=TEXTS,
+    metadata=or_null(ANYTHING),
+    lease_duration=NUMBER,
+    renewable=SWITCH,
+    entity_id=STRING,
+    token_type=STRING,
+    orphan=SWITCH,
+)
+ERRORS = whole(errors=TEXTS)
 
 
-def envelope(data: Any, *needed: str) -> dict[str, Any]:
-    """Return the content of a good answer with this data."""
-    properties = {
-        "request_id": STRING,
-        "lease_id": STRING,
-        "renewable": SWITCH,
-        "lease_duration": NUMBER,
-        "data": {"allOf": [data, {"required": needed}]},
-        "wrap_info": {"type": "object", "nullable": True},
-        "warnings": {"type": "array", "nullable": True, "items": STRING},
-        "auth": {"type": "object", "nullable": True},
-        "mount_type": STRING,
-    }
-    required = ["request_id", "lease_id", "renewable", "lease_duration", "data", "wrap_info", "warnings", "auth"]
-    return {"application/json": {"schema": {"type": "object", "required": required, "properties": properties}}}
+def envelope(data: Schema, auth: Schema = ANYTHING) -> Schema:
+    """Describe a good answer with this data."""
+    return whole(
+        request_id=STRING,
+        lease_id=STRING,
+        renewable=SWITCH,
+        lease_duration=NUMBER,
+        data=or_null(data),
+        wrap_info=or_null(ANYTHING),
+        warnings=or_null(TEXTS),
+        auth=or_null(auth),
+    )
 
 
 def description() -> descriptions.Document:
-    """Return Vault's description, with what it leaves out."""
-    found = descriptions.cut(json.loads(FILE.read_text(encoding="utf-8")), PATHS)
-    schemas, paths = found["components"]["schemas"], found["paths"]
-    for schema in schemas.values():
-        schema.setdefault("additionalProperties", False)
-    written = {"$ref": "#/components/schemas/KvV2WriteResponse"}
-    version = ("created_time", "custom_metadata", "deletion_time", "destroyed", "version")
-    schemas["KvV2WriteResponse"]["properties"]["custom_metadata"]["nullable"] = True
-    schemas["KvV2ReadResponse"]["properties"]["metadata"] = {"allOf": [written, {"required": version}]}
-    schemas["KvV2ReadResponse"]["properties"]["data"]["nullable"] = True
-    read = envelope({"$ref": "#/components/schemas/KvV2ReadResponse"}, "data", "metadata")
-    paths[DATA]["get"]["responses"] = {
-        "200": {"description": "", "content": read},
-        # A version that is deleted is answered with 404 and what is known of it.
-        "404": {"description": "", "content": _either(ERRORS, read["application/json"]["schema"])},
+    """Return the description of all that twokey asks of Vault."""
+    # The capabilities stand beside the envelope's fields too.
+    able = {**envelope(ANYTHING), "additionalProperties": TEXTS}
+    # A version that is deleted is answered with 404 and what is known of it.
+    gone = {"oneOf": [ERRORS, envelope(READ)]}
+    logins = {
+        f"/v1/auth/{method}/login": {"post": operation({200: envelope(ANYTHING, LOGGED_IN), "4XX": ERRORS}, body)}
+        for method, (body, _) in LOGINS.items()
     }
-    paths[DATA]["post"]["responses"]["200"]["content"] = envelope(written, *version)
-    paths[METADATA]["patch"] = {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/merge-patch+json": {"schema": {"$ref": "#/components/schemas/KvV2WriteMetadataRequest"}}
-            },
+    patch = operation({204: None, "4XX": ERRORS}, DESCRIBE, kind="application/merge-patch+json")
+    paths = {
+        f"{MOUNT}/data/{KEY}": {
+            "get": operation({200: envelope(READ), 404: gone, "4XX": ERRORS}),
+            "post": operation({200: envelope(VERSION), "4XX": ERRORS}, WRITE),
         },
-        "responses": {"204": {"description": ""}},
+        f"{MOUNT}/metadata/{KEY}": {"patch": patch},
+        "/v1/sys/capabilities-self": {"post": operation({200: able, "4XX": ERRORS}, CAPABILITIES)},
+        "/v1/auth/token/lookup-self": {"get": operation({200: envelope(ANYTHING), "4XX": ERRORS})},
     }
-    schemas["Errors"] = ERRORS
-    descriptions.answers_to_errors(found, "Errors")
-    # Each login's mount is a parameter, by which Prism could not tell them apart.
-    for method in LOGINS:
-        about = paths.pop(LOGIN % method)
-        about.pop("parameters")
-        about["post"]["responses"]["200"]["content"] = {"application/json": {"schema": LOGGED_IN}}
-        paths[f"/auth/{method}/login"] = about
-    # A secret's path has several parts, which no parameter of OpenAPI's can have.
-    found["paths"] = {f"/v1{path.replace('{path}', 'machine-users/{path}')}": about for path, about in paths.items()}
-    return found
-
-
-def _either(*schemas: Any) -> dict[str, Any]:
-    return {"application/json": {"schema": {"oneOf": list(schemas)}}}
+    return document("Vault", {**paths, **logins})
 
 
 class Described(Secret):
@@ -197,7 +203,7 @@ def test_a_login(fake: Vault, prism: Prism, monkeypatch: pytest.MonkeyPatch, met
         monkeypatch.setenv(f"TEST_{name}", value)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s" * 40)
-    settings = {"url": prism.url, method: LOGINS[method]}
+    settings = {"url": prism.url, method: LOGINS[method][1]}
     store = registry.open_store(URL, services_of(Secret(fake), Hurried(), settings))
     assert store.held() == NotHeld()
     assert prism.exchanges[0] == Exchange("POST", f"/v1/auth/{method}/login", 200, ())
@@ -225,3 +231,28 @@ class TestErrors:
         seen = store.load().revision
         place.plant(fresh_credential())
         assert isinstance(outcome(lambda: store.put(fresh_credential(), seen)), Conflict | Rejected)
+
+
+@pytest.mark.skipif(
+    not FILE.exists(),
+    reason="no registry carries Vault's description: put openapi.json of hashicorp/vault-client-go to .apis/vault.json",
+)
+@pytest.mark.parametrize(
+    ("name", "written"),
+    {
+        "KvV2WriteRequest": WRITE,
+        "KvV2WriteResponse": VERSION,
+        "KvV2ReadResponse": READ,
+        "KvV2WriteMetadataRequest": DESCRIBE,
+        "QueryTokenSelfCapabilitiesRequest": CAPABILITIES,
+        "AppRoleLoginRequest": LOGINS["approle"][0],
+        "JwtLoginRequest": LOGINS["jwt"][0],
+        "KubernetesLoginRequest": LOGINS["kubernetes"][0],
+        "AwsLoginRequest": LOGINS["aws"][0],
+    }.items(),
+)
+def test_what_is_written_here_is_what_hashicorp_describes(name: str, written: Schema) -> None:
+    described = json.loads(FILE.read_text(encoding="utf-8"))["components"]["schemas"][name]["properties"]
+    assert {field: about["type"] for field, about in written["properties"].items()} == {
+        field: about["type"] for field, about in described.items()
+    }
