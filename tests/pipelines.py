@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.destinations.base import Receipt
-    from twokey.model import Credential
+    from twokey.model import Credential, Holding
     from twokey.results import Result
 
 POLICY = Policy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
@@ -40,6 +40,8 @@ class Delivering:
     reached: list[str] = field(default_factory=list)
     told: list[events.Event] = field(default_factory=list)
     runs: int = 0
+    latency: float = 0.0
+    """Seconds that a place takes to say what it holds, or whether it could be written."""
 
     def run(self, decide: rotate.Decide = plan) -> Result | None:
         """Run twokey as a process of its own; None where it was killed."""
@@ -92,6 +94,14 @@ class Watched(Place):
     def __init__(self, test: Delivering, run: str, name: str) -> None:
         super().__init__(test.world, run, name)
         self._test = test
+
+    def held(self) -> Holding:
+        Clock(self._world).sleep(self._test.latency)
+        return super().held()
+
+    def preflight(self) -> None:
+        Clock(self._world).sleep(self._test.latency)
+        super().preflight()
 
     def deliver(self, credential: Credential) -> Receipt:
         self._test.reached.append(self.name)

@@ -12,7 +12,9 @@ from pipelines import TEN, Delivering, given, raising
 from simulation.world import START, Clock, Killed, Place
 from twokey import waiting
 from twokey.actions import Outcome
+from twokey.delivering import deliver_plan
 from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError, Throttled
+from twokey.lease import LENGTH
 from twokey.ledger import WRITE_LIMIT
 from twokey.reasons import Reason
 
@@ -204,6 +206,28 @@ class TestALongDelivery:
         result = given.rotated()
         assert result.reason is Reason.LEASE_LOST
         assert given.reached == ["ci:0", "ci:1", "ci:2"]
+
+
+class TestPlacesThatAreSlowToAnswer:
+    """Three hundred pipelines at a third of a second for each request take longer to look at than a lease lasts."""
+
+    LATENCY = 0.7 * LENGTH.total_seconds() / len(TEN)
+    """Ten places take longer than that for being looked at under the lease, and then asked whether they take it."""
+
+    @pytest.fixture(autouse=True)
+    def slow(self, given: Delivering) -> None:
+        """Make all places slow."""
+        given.latency = self.LATENCY
+
+    def test_are_all_delivered_to_under_one_lease(self, given: Delivering) -> None:
+        assert given.rotated().outcome is Outcome.ROTATED
+        assert given.holding("N1") == list(TEN)
+        assert given.runs == 1
+
+    def test_are_all_delivered_to_when_a_person_asks(self, given: Delivering) -> None:
+        given.latency = 1.5 * self.LATENCY
+        assert given.rotated(deliver_plan).outcome is Outcome.COMPLETED
+        assert given.reached == list(TEN)
 
 
 class TestARunThatIsStopped:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey import waiting
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
 from twokey.deliveries import Deliveries
 from twokey.done import Delivered
@@ -114,7 +115,8 @@ class Apply:
         with _refusing():
             self._store.preflight()
         for place in self._places.values():
-            with _refusing(f"{place.name}: "):
+            self._deliveries.meanwhile()
+            with _refusing(f"{place.name}: "), waiting.during(self._deliveries.meanwhile):
                 place.preflight()
         if removes and self._iam.may_create(self._user) is False:
             raise Refused(

@@ -129,7 +129,7 @@ class Deliveries:
         try:
             with self._teller.effect(f"deliver to {place.name}", credential.access_key_id):
                 self._done.effects += 1
-                with waiting.during(self._meanwhile):
+                with waiting.during(self.meanwhile):
                     receipt = place.deliver(credential)
         except (Failed, UsageError) as error:
             self._end_the_run()
@@ -158,7 +158,7 @@ class Deliveries:
             and name not in self._seen.record.journal.delivering
         )
 
-    def _meanwhile(self, left: float) -> None:
+    def meanwhile(self, left: float = 0.0) -> None:
         """Keep the lease while a place waits for its service; end the waiting where the whole run is to stop.
 
         The ledger's own error is kept: a place may turn it into one of its own, and it is not that place's failure.

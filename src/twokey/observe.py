@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from twokey import waiting
 from twokey.errors import BadCredentials, NotFound, Refused, ServiceError
 from twokey.model import CannotTell, Observation
 from twokey.reasons import Reason
@@ -24,8 +25,12 @@ def observe(
     destinations: Sequence[Destination],
     own_key: str = "",
     load: Callable[[], Record] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Observation:
     """Read all that a decision rests on. ``load`` reads the store in another way, such as under the lease.
+
+    ``meanwhile`` is called before each destination is read, and while one waits for its service: hundreds of them take
+    longer than a lease lasts. What it raises comes out as it is.
 
     IAM first, the store second: if another run finishes in between, the store shows a key that the list lacks, which
     leads to a second look under the lease. The other way round the list would show a key that nobody can explain.
@@ -50,7 +55,7 @@ def observe(
         keys=keys,
         store=store.name,
         record=record,
-        destinations={place.name: _holding(place) for place in destinations},
+        destinations={place.name: _holding(place, meanwhile) for place in destinations},
         own_key=own_key,
     )
 
@@ -94,8 +99,10 @@ def unreadable(error: ServiceError) -> Refused:
     return Refused(Reason.UNREADABLE, error.message, state="Nothing was changed.", remedy=error.remedy)
 
 
-def _holding(place: Destination) -> Holding:
+def _holding(place: Destination, meanwhile: Callable[[], None]) -> Holding:
+    meanwhile()
     try:
-        return place.held()
+        with waiting.during(lambda _left: meanwhile()):
+            return place.held()
     except ServiceError as error:
         return CannotTell(error.message, failed=True)

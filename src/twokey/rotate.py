@@ -141,7 +141,7 @@ def look(
     What another run changes between two of our reads is looked at again.
     """
     for _ in range(LOOKS):
-        seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
+        seen = observe(user, world.iam, world.store, world.destinations, world.own_key, meanwhile=lambda: _go_on(world))
         try:
             return _decide(seen, policy, world, asked, decide)
         except Moved:
@@ -211,10 +211,15 @@ def _settle(seen: Observation, until: datetime, world: World) -> None:
 def _rest(world: World, seconds: float) -> None:
     """Wait; raises ``Stopped`` as soon as the whole run is to stop. Nothing is under way while we wait here."""
     while seconds > 0:
-        if world.stop.is_set():
-            raise Stopped
+        _go_on(world)
         world.clock.sleep(min(seconds, LONGEST_NAP))
         seconds -= LONGEST_NAP
+
+
+def _go_on(world: World) -> None:
+    """Raise ``Stopped`` where the whole run is to stop."""
+    if world.stop.is_set():
+        raise Stopped
 
 
 def _under_lease(
@@ -270,7 +275,20 @@ def _look_again(
     Raises ``_LostTheRace`` where another run was at work since the first look.
     """
     known = seen.last_used
-    seen = observe(seen.user, world.iam, world.store, world.destinations, world.own_key, load=ledger.reread)
+
+    def keep_the_lease() -> None:
+        _go_on(world)
+        ledger.guard()
+
+    seen = observe(
+        seen.user,
+        world.iam,
+        world.store,
+        world.destinations,
+        world.own_key,
+        load=ledger.reread,
+        meanwhile=keep_the_lease,
+    )
     try:
         seen, decision = _decide(replace(seen, last_used=known), policy, world, asked, decide)
     except Moved:

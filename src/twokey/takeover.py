@@ -162,7 +162,15 @@ class _Takeover:
     def _under_lease(self, ledger: Ledger, decision: Decision, credential: Credential) -> None:
         known = self._seen.last_used if self._seen else {}
         world = self._world
-        seen = observe(self._user, world.iam, world.store, world.destinations, world.own_key, load=ledger.reread)
+        seen = observe(
+            self._user,
+            world.iam,
+            world.store,
+            world.destinations,
+            world.own_key,
+            load=ledger.reread,
+            meanwhile=ledger.guard,
+        )
         seen = replace(seen, last_used=known)
         decision, before = self._decide(seen), decision
         if not decision.does_as(before) or self._fetch(decision) != credential:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from twokey.destinations.registry import open_destination, open_store
-from twokey.errors import AccessDenied, BadCredentials, NotFound, UsageError
+from twokey.errors import AccessDenied, BadCredentials, Conflict, NotFound, UsageError
+from twokey.model import Journal
 from twokey.testing.contract import (
     DestinationContract,
     Hurried,
@@ -176,3 +178,30 @@ def test_the_custom_metadata_names_the_key_and_no_secret(fake: Vault) -> None:
     shown = json.dumps(fake.metadata)
     assert credential.access_key_id in shown
     assert credential.reveal() not in shown
+
+
+def test_what_a_person_wrote_between_two_writes_of_the_journal_is_not_written_over(fake: Vault) -> None:
+    store = open_store(URL, services_of(Secret(fake), Hurried()))
+    revision = store.put(fresh_credential(), store.save_journal(Journal(epoch=1), store.load().revision))
+    by_hand = fresh_credential()
+    Secret(fake).plant(by_hand)
+    with pytest.raises(Conflict):
+        store.save_journal(Journal(epoch=2), revision)
+    assert fake.data(PATH) == pair(by_hand)
+
+
+def test_what_a_person_writes_while_the_journal_is_written_is_noticed(fake: Vault) -> None:
+    store = open_store(URL, services_of(Secret(fake), Hurried()))
+    revision = store.put(fresh_credential(), store.save_journal(Journal(epoch=1), store.load().revision))
+    real = Vault.write
+
+    def write(service: Vault, request: Any, path: str) -> Any:
+        Secret(fake).plant(fresh_credential())
+        return real(service, request, path)
+
+    fake._routes = [
+        (verb, pattern, functools.partial(write, fake) if method.__name__ == "write" else method)
+        for verb, pattern, method in fake._routes
+    ]
+    with pytest.raises(Conflict):
+        store.save_journal(Journal(epoch=2), revision)

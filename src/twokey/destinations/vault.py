@@ -202,7 +202,14 @@ class VaultSecret(KeptStore):
 
     def _write_journal(self, text: str, seen: object) -> None:
         assert isinstance(seen, Revision)
+        if self._credential.read().number != seen.credential:
+            raise self._conflict()
         self._journal.write({_JOURNAL_FIELD: text}, seen.journal)
+
+    def _credential_moved(self, before: object, now: object) -> bool:
+        assert isinstance(before, Revision)
+        assert isinstance(now, Revision)
+        return before.credential != now.credential
 
     def _write_fence(self, kept: Kept) -> None:
         assert isinstance(kept.revision, Revision)
