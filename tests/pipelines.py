@@ -36,6 +36,8 @@ class Delivering:
     world: World
     before: dict[str, Callable[[], None]] = field(default_factory=dict)
     """What happens in a place right before it is written."""
+    looked_at: dict[str, Callable[[], None]] = field(default_factory=dict)
+    """What happens in a place when it is asked what it holds."""
     stop: Event = field(default_factory=Event)
     reached: list[str] = field(default_factory=list)
     told: list[events.Event] = field(default_factory=list)
@@ -97,6 +99,7 @@ class Watched(Place):
 
     def held(self) -> Holding:
         Clock(self._world).sleep(self._test.latency)
+        self._test.looked_at.get(self.name, lambda: None)()
         return super().held()
 
     def preflight(self) -> None:

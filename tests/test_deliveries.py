@@ -9,17 +9,35 @@ import msgspec
 import pytest
 
 from pipelines import TEN, Delivering, given, raising
+from simulation.states import ago
 from simulation.world import START, Clock, Killed, Place
 from twokey import waiting
 from twokey.actions import Outcome
 from twokey.delivering import deliver_plan
-from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError, Throttled
+from twokey.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    Conflict,
+    NotFound,
+    Rejected,
+    ServiceError,
+    Throttled,
+    UsageError,
+)
 from twokey.lease import LENGTH
 from twokey.ledger import WRITE_LIMIT
+from twokey.model import Delivery
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
     from twokey.model import Journal
+
+
+def replace_delivery(journal: Journal, name: str, delivery: Delivery) -> Journal:
+    """Return the journal with another delivery to one place."""
+    return msgspec.structs.replace(journal, delivered={**journal.delivered, name: delivery})
+
 
 __all__ = ["given"]
 
@@ -75,6 +93,23 @@ class TestAPlaceThatFails:
             ("store", "held"),
             *((name, "delivered" if name == "ci:4" else "held") for name in TEN),
         ]
+
+    def test_stops_no_other_where_it_cannot_be_read_for_what_is_wrong_on_this_machine(self, given: Delivering) -> None:
+        """A file of CA certificates that is gone, say: it is read when the place is first asked something."""
+        given.world.places["ci:7"] = given.world.secrets_at["ci:7"] = "K1"
+        given.world.journal = replace_delivery(given.journal, "ci:7", Delivery("K1", ago(16), "1")).encode()
+        given.looked_at["ci:4"] = raising(UsageError("The CA certificates in ca.pem cannot be read."))
+        result = given.rotated()
+        assert given.reached == ["ci:7"]
+        assert result.reason is Reason.BEHIND
+
+    def test_in_the_preflight_is_named_also_for_what_is_wrong_on_this_machine(
+        self, given: Delivering, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(Place, "preflight", lambda _: raising(UsageError("The CA file cannot be read."))())
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert "CA file cannot be read" in result.message
 
     def test_in_the_preflight_is_named_as_what_refused(self, given: Delivering, monkeypatch: Any) -> None:
         def preflight(place: Place) -> None:

@@ -15,7 +15,7 @@ from twokey import waiting
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
 from twokey.deliveries import Deliveries
 from twokey.done import Delivered
-from twokey.errors import Ambiguous, Conflict, Failed, NotVerified, Refused, ServiceError
+from twokey.errors import Ambiguous, Conflict, Failed, NotVerified, Refused, ServiceError, UsageError
 from twokey.model import CannotTell, Held, Intent, Retiring
 from twokey.reasons import Reason
 from twokey.verify import verify
@@ -49,10 +49,13 @@ REMEMBERED = 4
 
 @contextmanager
 def _refusing(who: str = "") -> Iterator[None]:
-    """Turn what a service answers into a refusal; ``who`` says whose answer it is, where that is not AWS."""
+    """Turn what a service answers into a refusal; ``who`` says whose answer it is, where that is not AWS.
+
+    So is what is wrong on this machine and shows only when a service is to be asked, such as a file that is gone.
+    """
     try:
         yield
-    except ServiceError as error:
+    except (ServiceError, UsageError) as error:
         said = who + error.message
         raise Refused(Reason.PREFLIGHT, said, state="Nothing was changed.", remedy=error.remedy) from None
 

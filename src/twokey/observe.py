@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey import waiting
-from twokey.errors import BadCredentials, NotFound, Refused, ServiceError
+from twokey.errors import BadCredentials, NotFound, Refused, ServiceError, UsageError
 from twokey.model import CannotTell, Observation
 from twokey.reasons import Reason
 
@@ -104,5 +104,5 @@ def _holding(place: Destination, meanwhile: Callable[[], None]) -> Holding:
     try:
         with waiting.during(lambda _left: meanwhile()):
             return place.held()
-    except ServiceError as error:
+    except (ServiceError, UsageError) as error:  # such as a file of CA certificates that is gone by now
         return CannotTell(error.message, failed=True)
