@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -28,12 +28,14 @@ from api import descriptions
 
 PROGRAM = descriptions.PACKAGES / "@stoplight" / "prism-cli" / "dist" / "index.js"
 LOUD = Path(__file__).with_name("loud.cjs")
+COMMAND = ("node", "--require", str(LOUD), str(PROGRAM), "proxy", "--errors", "--multiprocess", "false", "--port", "0")
 needs_prism = pytest.mark.skipif(
     shutil.which("node") is None or not (descriptions.INSTALLED / ".ready").exists(),
     reason="Prism and the services' API descriptions are not installed (make apis; needs Node.js with npm)",
 )
 PATIENCE = 60.0
 """Seconds that Prism may take to start, on a busy machine."""
+_LISTENING = re.compile(r"Prism is listening on (http://\S+:\d+)")
 _OF_THE_HOP = {"connection", "keep-alive", "transfer-encoding", "date", "server", "content-length"}
 
 
@@ -74,35 +76,30 @@ class Prism:
         self.front, self.back = Relay(), Relay()
         file, self._log = folder / "description.json", folder / "prism.log"
         file.write_text(json.dumps(description), encoding="utf-8")
-        port = _free_port()
-        command = [
-            "node",
-            "--require",
-            str(LOUD),
-            str(PROGRAM),
-            "proxy",
-            "--errors",
-            "--multiprocess",
-            "false",
-            "--host",
-            "127.0.0.1",
-        ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, "--port", str(port), str(file), self.back.url],
+                [*COMMAND, str(file), self.back.url],
                 cwd=descriptions.INSTALLED,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        self.front.target = f"http://127.0.0.1:{port}"
 
     def __enter__(self) -> Self:
+        try:
+            self.front.target = self._listening()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _listening(self) -> str:
+        """Wait until Prism listens, and return where."""
         give_up = time.monotonic() + PATIENCE
-        while "Prism is listening" not in (said := self._log.read_text(encoding="utf-8")):
+        while not (listening := _LISTENING.search(said := self._log.read_text(encoding="utf-8"))):
             assert self._process.poll() is None, said
             assert time.monotonic() < give_up, said
             time.sleep(0.05)
-        return self
+        return listening[1]
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
@@ -195,8 +192,3 @@ def _violations(header: str | None, kind: str | None, body: bytes) -> tuple[str,
         problem = json.loads(body)
         found = problem.get("validation") or [{"message": problem["detail"]}]
     return tuple(f"{'.'.join(map(str, one.get('location', ())))}: {one['message']}" for one in found)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])

@@ -1,6 +1,6 @@
 """twokey and the fake Vault, held to what is documented of Vault's API, nothing unknown allowed.
 
-HashiCorp describes the API for machines, but no package registry carries that. So the requests are written down here,
+HashiCorp describes the API for machines, but no package is known to carry that. So the requests are written down here,
 and ``test_what_is_written_here_is_what_hashicorp_describes`` compares, where somebody has put the description to
 ``FILE``. It leaves out what stands around an answer's data, errors, and patches.
 
@@ -235,7 +235,7 @@ class TestErrors:
 
 @pytest.mark.skipif(
     not FILE.exists(),
-    reason="no registry carries Vault's description: put openapi.json of hashicorp/vault-client-go to .apis/vault.json",
+    reason="no package carries Vault's description: put openapi.json of hashicorp/vault-client-go to .apis/vault.json",
 )
 @pytest.mark.parametrize(
     ("name", "written"),

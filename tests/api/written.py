@@ -1,4 +1,4 @@
-"""Descriptions that are written down here, for services whose own no package registry carries."""
+"""Descriptions that are written down here, for services whose own no package is known to carry."""
 
 from __future__ import annotations
 
