@@ -25,7 +25,7 @@ from twokey.testing.contract import (
     services_of,
 )
 from twokey.testing.fakes.buildkite import LONGEST, Buildkite
-from twokey.testing.server import Fault
+from twokey.testing.server import Fault, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,6 +98,31 @@ class TestACluster(DestinationContract):
     @pytest.fixture
     def place(self, fake: Buildkite) -> Place:
         return Secrets(fake)
+
+
+class TestAPair:
+    @pytest.mark.parametrize("already", range(45, 51))
+    def test_is_written_back_to_back_however_little_of_the_minute_is_left(
+        self, fake: Buildkite, monkeypatch: pytest.MonkeyPatch, already: int
+    ) -> None:
+        """Descriptions count as requests, too, and leave before both values."""
+        hurried, moments = Hurried(), []
+        opened(fake).deliver(fresh_credential())
+        destination: Any = opened(fake, hurried=hurried)
+        for _ in range(already):
+            destination.pace.wait(write=True)
+        handle = fake.handle
+
+        def timed(request: Request) -> Reply:
+            if request.path.endswith("/value"):
+                moments.append(hurried.slept)
+            return handle(request)
+
+        monkeypatch.setattr(fake, "handle", timed)
+        destination.deliver(fresh_credential())
+        assert len(moments) == 2
+        assert moments[1] - moments[0] < 1
+        assert hurried.slept > 30
 
 
 class TestDescriptions:

@@ -11,6 +11,7 @@ from twokey.testing.contract import (
     DestinationContract,
     Hurried,
     Place,
+    fresh_credential,
     services_of,
 )
 from twokey.testing.fakes.github import GitHub
@@ -93,3 +94,17 @@ class TestAnotherSet(DestinationContract):
     @pytest.fixture
     def place(self, fake: GitHub, kind: str) -> Place:
         return Secrets(fake, f"github:acme/site?set={kind}", f"acme/site/{kind}")
+
+
+class TestAnOrganisationsPair:
+    URL = "github:acme?visibility=selected&repositories=site,api"
+
+    def test_is_written_back_to_back_although_who_sees_it_is_asked_first(self, fake: GitHub) -> None:
+        """Otherwise the pair is torn for as long as it takes to list all repositories that see the second value."""
+        place = Secrets(fake, self.URL, "acme/actions")
+        for _ in range(2):
+            fake.clear()
+            registry.open_destination(place.url, services_of(place, Hurried())).deliver(fresh_credential())
+            writes = [number for number, (method, _) in enumerate(fake.requests) if method == "PUT"]
+            assert len(writes) == 2
+            assert writes[1] - writes[0] == 1

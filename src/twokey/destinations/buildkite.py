@@ -160,14 +160,13 @@ class Secrets(Variables):
                 break
         return found
 
-    def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         for name, value in values.items():
             if len(value.encode()) >= LONGEST:
                 raise Rejected(f"{name} would have {LONGEST} bytes or more, which no Buildkite secret may have.")
         for name in values:
             if name in before:
                 self._describe(name, before[name], note)
-        super()._write_all(values, note, before)
 
     def _describe(self, name: str, before: Shown, note: str) -> None:
         """Let the description name the access key, unless a person wrote another one. Its policy stays."""

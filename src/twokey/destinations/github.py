@@ -148,6 +148,7 @@ class Secrets(Variables):
         self._base = f"/orgs/{address.rest}" if self._organisation else f"/repos/{address.rest}"
         inner = f"environments/{quote(environment, safe='')}" if environment is not None else kind
         self._prefix = f"{self._base}/{inner}/secrets"
+        self._seen_by: dict[str, dict[str, Any]] = {}
 
     def preflight(self) -> None:
         """Raise where the repository is missing or archived, or the token may not even see its secrets."""
@@ -175,11 +176,17 @@ class Secrets(Variables):
             if name.upper() in listed
         }
 
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  nowhere to put a note
+        """Check the sizes; ask for the key to seal with, and who may see an organisation's secrets."""
+        for name, value in values.items():
+            if len(value.encode()) > LONGEST:
+                raise Rejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
+        self._github.public_key(self._prefix, self._right)
+        self._seen_by = {name: self._visibility(name, before.get(name)) for name in values}
+
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
-        if len(value.encode()) > LONGEST:
-            raise Rejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
         key_id, key = self._github.public_key(self._prefix, self._right)
-        body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._visibility(name, before)}
+        body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
         ask = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._place}", body=body)
         try:
             self._http.ask(ask)

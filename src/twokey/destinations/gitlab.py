@@ -195,15 +195,14 @@ class CiVariables(Variables):
             masked=bool(one.get("masked")),
         )
 
-    def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
-        """Write several values, back to back, if GitLab would take each of them."""
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  the description goes along with its value
+        """Raise where GitLab would not take one of them."""
         for name, value in values.items():
             if len(value) > LONGEST:
                 raise _refused(f"{name} would have more than {LONGEST} characters, which no variable may have.")
             one = before.get(name)
             if isinstance(one, Found):
                 self._refuse_kind(name, one)
-        super()._write_all(values, note, before)
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         if before is None:

@@ -75,6 +75,12 @@ class Variables(ABC):
         ``note`` names the access key; it belongs beside the value where the service has a place for that.
         """
 
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: B027  most services need nothing
+        """Do all that has to be done, asked or checked before the first of these values is written.
+
+        Whatever comes between two values leaves a pair torn for as long as it takes.
+        """
+
     def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         """Write several values, back to back.
 
@@ -111,6 +117,7 @@ class Variables(ABC):
         differing = {name: value for name, value in wanted.items() if not _is(before.get(name), value)}
         if not differing:
             return Receipt(credential.access_key_id, written=False, stamp=self._stamp(before))
+        self._prepare(differing, note_of(credential), before)
         # A limit that is waited for between the two values of a pair would leave it torn for all that time.
         with self.pace.together(len(differing)) if self.pace else nullcontext():
             self._write_all(differing, note_of(credential), before)
