@@ -27,7 +27,7 @@ from twokey.destinations.address import with_options
 from twokey.destinations.registry import Services, open_destination, parse
 from twokey.errors import Ambiguous, Rejected, ServiceError, UsageError
 from twokey.model import CannotTell, Credential, Held, NotHeld
-from twokey.testing.contract import assert_silent, fresh_credential, outcome
+from twokey.testing.contract import EveryDestinationContract, Seen, assert_silent, fresh_credential, outcome
 
 if TYPE_CHECKING:
     from rig import Rig
@@ -102,42 +102,41 @@ def failure(destination: Destination, credential: Credential) -> ServiceError:
     return error
 
 
-class TestAProgramThatKnowsEveryAction:
-    def test_an_empty_place_holds_no_key(self, folder: Folder) -> None:
-        assert folder.keeper().held() == NotHeld()
+class Kept:
+    """What the keeper keeps, seen from outside."""
 
-    def test_looking_and_preflight_change_nothing(self, folder: Folder) -> None:
-        keeper = folder.keeper()
-        keeper.held()
-        keeper.preflight()
-        assert folder.read() is None
+    def __init__(self, folder: Folder) -> None:
+        self.url = folder.keeper().name
+        self._file = folder.path / "kept.json"
 
-    def test_a_delivery_arrives_and_shows(self, folder: Folder) -> None:
-        keeper, credential = folder.keeper(), fresh_credential()
-        receipt = keeper.deliver(credential)
-        assert (receipt.key_id, receipt.written, receipt.stamp) == (credential.access_key_id, True, "")
-        assert folder.read() == pair(credential)
-        assert keeper.held() == Held(credential.access_key_id)
+    def read(self) -> dict[str, str] | None:
+        found: dict[str, str] | None = json.loads(self._file.read_text()) if self._file.exists() else None
+        return found
 
-    def test_a_delivery_replaces_another_key(self, folder: Folder) -> None:
-        keeper, newer = folder.keeper(), fresh_credential()
-        keeper.deliver(fresh_credential())
-        assert keeper.deliver(newer).written
-        assert folder.read() == pair(newer)
+    def plant(self, credential: Credential) -> None:
+        self._file.write_text(json.dumps(pair(credential)))
 
-    def test_delivering_twice_writes_once_if_it_says_so(self, folder: Folder) -> None:
-        keeper, credential = folder.keeper(), fresh_credential()
-        keeper.deliver(credential)
-        assert not keeper.deliver(credential).written
+    def written(self) -> object:
+        return self._file.stat().st_mtime_ns if self._file.exists() else None
+
+
+class TestAProgramThatKnowsEveryAction(EveryDestinationContract):
+    @pytest.fixture
+    def place(self, folder: Folder) -> Seen:
+        return Kept(folder)
+
+    @pytest.fixture
+    def destination(self, place: Seen) -> Destination:
+        return opened(place.url)
+
+    @pytest.fixture
+    def second(self, place: Seen) -> Destination:
+        return opened(place.url)
 
     def test_it_can_refuse_before_anything_is_created(self, folder: Folder) -> None:
         program = folder.program("echo 'the vault is sealed' >&2; exit 3", SH, actions="preflight")
         with pytest.raises(Rejected, match=r"refused to prove that a delivery would succeed.*the vault is sealed"):
             program.preflight()
-
-    def test_carries_the_url_as_its_name(self, folder: Folder) -> None:
-        url = folder.url(KEEPER, actions="held")
-        assert opened(url).name == url
 
 
 class TestAProgramThatOnlyDelivers:

@@ -19,6 +19,7 @@ from twokey.testing.contract import (
     DestinationContract,
     Hurried,
     Place,
+    Seen,
     fresh_credential,
     outcome,
     pair,
@@ -104,7 +105,7 @@ class TestAReceiverThatTells(DestinationContract):
         return Receiver(fake)
 
     def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
-        self, destination: Destination, second: Destination, place: Place
+        self, destination: Destination, second: Destination, place: Seen
     ) -> None:
         """It is told each time, whatever id it shows: only the receiver knows whether the secret is the right one."""
         credential = fresh_credential()

@@ -11,7 +11,7 @@ import traceback
 from abc import ABC, abstractmethod
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -60,6 +60,21 @@ class Hurried:
         return time.monotonic() + self.slept
 
 
+class Seen(Protocol):
+    """A destination, seen from outside."""
+
+    url: str
+
+    def read(self) -> dict[str, str] | None:
+        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None where none is."""
+
+    def plant(self, credential: Credential) -> None:
+        """Write a pair as a person would, with the service's own tools."""
+
+    def written(self) -> object:
+        """Return what is another after every write, and only then."""
+
+
 class Place(ABC):
     """A destination, as its service, its readers and its administrators see it.
 
@@ -94,6 +109,10 @@ class Place(ABC):
     @abstractmethod
     def spoil_token(self) -> None:
         """Make the token that the connection has one that the service does not accept."""
+
+    def written(self) -> object:
+        """Return how many writes the service was asked for."""
+        return self.fake.count(*self.writes)
 
     def take_right_away(self) -> None:
         """Let the token lack the right to write. By default all writes are answered with 403."""
@@ -155,8 +174,107 @@ def _is_test(file: str) -> bool:
     return Path(file).parent == Path(__file__).parent or Path(file).name.startswith("test_")
 
 
-class DestinationContract:
-    """What every destination of a service does."""
+class EveryDestinationContract:
+    """What every destination does, wherever it is. ``place`` is it, seen from outside.
+
+    ``destination`` and ``second`` are two runs with the same place in view.
+    """
+
+    @pytest.fixture
+    def place(self) -> Seen:
+        """Return a place of this test's own."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def destination(self) -> Destination:
+        """Return the destination."""
+        raise NotImplementedError
+
+    @pytest.fixture
+    def second(self) -> Destination:
+        """Return the destination as another run sees it."""
+        raise NotImplementedError
+
+    def test_carries_the_url_as_its_name(self, destination: Destination, place: Seen) -> None:
+        assert destination.name == place.url
+
+    def test_an_empty_place_holds_no_key(self, destination: Destination) -> None:
+        assert destination.held() == NotHeld()
+
+    def test_looking_and_preflight_change_nothing(self, destination: Destination, place: Seen) -> None:
+        before = place.written()
+        destination.held()
+        destination.preflight()
+        assert place.read() is None
+        assert place.written() == before
+
+    def test_a_delivery_creates_what_is_missing(self, destination: Destination, place: Seen) -> None:
+        credential = fresh_credential()
+        receipt = destination.deliver(credential)
+        assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
+        assert place.read() == pair(credential)
+
+    def test_a_delivery_replaces_another_key(self, destination: Destination, place: Seen) -> None:
+        older, newer = fresh_credential(), fresh_credential()
+        destination.deliver(older)
+        assert destination.deliver(newer).written
+        assert place.read() == pair(newer)
+
+    def test_a_delivery_replaces_what_a_person_wrote(self, destination: Destination, place: Seen) -> None:
+        place.plant(fresh_credential())
+        credential = fresh_credential()
+        assert destination.deliver(credential).written
+        assert place.read() == pair(credential)
+
+    def test_it_tells_truly_what_it_holds_or_that_it_cannot(
+        self, destination: Destination, second: Destination
+    ) -> None:
+        credential = fresh_credential()
+        destination.deliver(credential)
+        holding = second.held()
+        if isinstance(holding, CannotTell):
+            assert holding.why
+            assert not holding.failed
+        else:
+            assert holding == Held(credential.access_key_id)
+
+    def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
+        self, destination: Destination, second: Destination, place: Seen
+    ) -> None:
+        credential = fresh_credential()
+        destination.deliver(credential)
+        writes = place.written()
+        receipt = second.deliver(credential)
+        if isinstance(second.held(), CannotTell):
+            assert receipt.written
+        else:
+            assert not receipt.written
+            assert place.written() == writes
+        assert place.read() == pair(credential)
+
+    def test_the_stamp_of_a_delivery_is_what_it_shows_until_somebody_else_writes(
+        self, destination: Destination, second: Destination, place: Seen
+    ) -> None:
+        receipt = destination.deliver(fresh_credential())
+        shown = second.held()
+        if not isinstance(shown, CannotTell) or destination.traits.confirms == "nothing":
+            return
+        assert shown.stamp == receipt.stamp != ""
+        place.plant(fresh_credential())
+        again = second.held()
+        assert isinstance(again, CannotTell)
+        assert again.stamp != receipt.stamp
+
+    def test_a_key_that_a_person_wrote_is_never_taken_for_another(self, destination: Destination, place: Seen) -> None:
+        by_hand = fresh_credential()
+        destination.deliver(fresh_credential())
+        place.plant(by_hand)
+        holding = destination.held()
+        assert isinstance(holding, CannotTell) or holding == Held(by_hand.access_key_id)
+
+
+class DestinationContract(EveryDestinationContract):
+    """What every destination of a service does besides."""
 
     @pytest.fixture
     def place(self) -> Place:
@@ -182,82 +300,6 @@ class DestinationContract:
     def second(self, place: Place) -> Destination:
         """Return the destination as another run sees it."""
         return registry.open_destination(place.url, services_of(place, Hurried()))
-
-    def test_carries_the_url_as_its_name(self, destination: Destination, place: Place) -> None:
-        assert destination.name == place.url
-
-    def test_an_empty_place_holds_no_key(self, destination: Destination) -> None:
-        assert destination.held() == NotHeld()
-
-    def test_looking_and_preflight_change_nothing(self, destination: Destination, place: Place) -> None:
-        destination.held()
-        destination.preflight()
-        assert place.read() is None
-        assert place.fake.count(*place.writes) == 0
-
-    def test_a_delivery_creates_what_is_missing(self, destination: Destination, place: Place) -> None:
-        credential = fresh_credential()
-        receipt = destination.deliver(credential)
-        assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
-        assert place.read() == pair(credential)
-
-    def test_a_delivery_replaces_another_key(self, destination: Destination, place: Place) -> None:
-        older, newer = fresh_credential(), fresh_credential()
-        destination.deliver(older)
-        assert destination.deliver(newer).written
-        assert place.read() == pair(newer)
-
-    def test_a_delivery_replaces_what_a_person_wrote(self, destination: Destination, place: Place) -> None:
-        place.plant(fresh_credential())
-        credential = fresh_credential()
-        assert destination.deliver(credential).written
-        assert place.read() == pair(credential)
-
-    def test_it_tells_truly_what_it_holds_or_that_it_cannot(
-        self, destination: Destination, second: Destination
-    ) -> None:
-        credential = fresh_credential()
-        destination.deliver(credential)
-        holding = second.held()
-        if isinstance(holding, CannotTell):
-            assert holding.why
-            assert not holding.failed
-        else:
-            assert holding == Held(credential.access_key_id)
-
-    def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
-        self, destination: Destination, second: Destination, place: Place
-    ) -> None:
-        credential = fresh_credential()
-        destination.deliver(credential)
-        writes = place.fake.count(*place.writes)
-        receipt = second.deliver(credential)
-        if isinstance(second.held(), CannotTell):
-            assert receipt.written
-        else:
-            assert not receipt.written
-            assert place.fake.count(*place.writes) == writes
-        assert place.read() == pair(credential)
-
-    def test_the_stamp_of_a_delivery_is_what_it_shows_until_somebody_else_writes(
-        self, destination: Destination, second: Destination, place: Place
-    ) -> None:
-        receipt = destination.deliver(fresh_credential())
-        shown = second.held()
-        if not isinstance(shown, CannotTell) or destination.traits.confirms == "nothing":
-            return
-        assert shown.stamp == receipt.stamp != ""
-        place.plant(fresh_credential())
-        again = second.held()
-        assert isinstance(again, CannotTell)
-        assert again.stamp != receipt.stamp
-
-    def test_a_key_that_a_person_wrote_is_never_taken_for_another(self, destination: Destination, place: Place) -> None:
-        by_hand = fresh_credential()
-        destination.deliver(fresh_credential())
-        place.plant(by_hand)
-        holding = destination.held()
-        assert isinstance(holding, CannotTell) or holding == Held(by_hand.access_key_id)
 
     @pytest.mark.parametrize("effect", ["lost_answer", "reset", "error_before", "error_after", "html", "truncated"])
     @pytest.mark.parametrize("nth", [1, 2])
