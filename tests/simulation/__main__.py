@@ -16,7 +16,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
     parser.add_argument("--faults", type=int, default=3, help="at most so many faults in a history")
     parser.add_argument("--workers", type=int, default=2, help="processes")
-    parser.add_argument("--schedules", type=int, default=10_000, help="schedules of two and three runners")
+    parser.add_argument("--schedules", type=int, default=20_000, help="schedules of two and three runners")
     parser.add_argument("--repeat", metavar="ID", help="play one history again and print it as a table")
     asked = parser.parse_args()
     if asked.repeat:

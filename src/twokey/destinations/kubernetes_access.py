@@ -82,7 +82,7 @@ class Cluster:
         if answer.status == 403:
             for sign, why in _REFUSALS:
                 if sign in said:
-                    quoted = "" if ask.secret else f" Kubernetes says: {said}"
+                    quoted = "" if ask.secret else f" Kubernetes says: {answer.quotable()}"
                     return Rejected(f"Kubernetes cannot {ask.about}: {why}.{quoted}", state=state)
         return None
 

@@ -7,6 +7,8 @@ A token never follows a redirect to another host.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import json
 import threading
 from dataclasses import dataclass, field
@@ -49,6 +51,10 @@ SHORTEST_DOUBT, LONGEST_DOUBT = 0.1, 60.0
 time up to the longest."""
 LONGEST_ANSWER = 8 << 20
 LONGEST_QUOTE = 300
+PART = 8
+"""Characters of a token that count as the token, in what a service says."""
+_PUBLIC = {"Accept", "Content-Type", "User-Agent"}
+"""Headers that hold no secret; what they say, a service may repeat."""
 CONCURRENT = 16
 """Connections to one service that are kept open."""
 MOST_REDIRECTS = 3
@@ -61,11 +67,15 @@ _MOVED = {301, 302, 303, 307, 308}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the service itself. ``body`` may hold a secret: it does not show itself."""
+    """An answer of the service itself. ``body`` may hold a secret: it does not show itself.
+
+    ``sent`` are the words of the request's headers, the token among them.
+    """
 
     status: int
     headers: Mapping[str, str]
     body: Hidden = field(default_factory=Hidden)
+    sent: tuple[Hidden, ...] = ()
 
     @property
     def good(self) -> bool:
@@ -94,6 +104,12 @@ class Answer:
         if len(text) > LONGEST_QUOTE:
             return f"{text[: LONGEST_QUOTE - 1]}…"
         return f"{text}." if text and text[-1].isalnum() else text
+
+    def quotable(self) -> str:
+        """Return what ``said`` does, or nothing where the service repeats a part of what it was sent: the token."""
+        said = self.said()
+        parts = {word[at : at + PART] for word in self.sent for at in range(len(word) - PART + 1)}
+        return "" if any(said[at : at + PART] in parts for at in range(len(said))) else said
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +279,7 @@ class Http:
         own = self._explain(ask, answer)
         if own is not None:
             return own
-        said = "" if ask.secret else answer.said()
+        said = "" if ask.secret else answer.quotable()
         quoted = f" {self.called} says: {said}" if said else ""
         state = "Nothing was written there." if ask.effect else ""
         match 401 if self._refuses_token(answer) else answer.status:
@@ -329,7 +345,7 @@ class Http:
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
-                return self._own(ask, found.status, found.headers, data)
+                return self._own(ask, found.status, found.headers, data, sent)
             url = self._followed(ask, url, found.status, found.headers.get("Location", ""))
         raise self._rejected(ask, "it redirects in a circle.")
 
@@ -354,10 +370,13 @@ class Http:
             raise self._rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
         return target
 
-    def _own(self, ask: Ask, status: int, headers: Mapping[str, str], data: memoryview) -> Answer:
+    def _own(
+        self, ask: Ask, status: int, headers: Mapping[str, str], data: memoryview, sent: Mapping[str, str]
+    ) -> Answer:
         """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
         html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
-        answer = Answer(status, headers, Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace")))
+        body = Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace"))
+        answer = Answer(status, headers, body, _words(sent))
         if html and self._refuses_token(answer):
             return answer
         alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
@@ -434,3 +453,12 @@ def _repeatable(ask: Ask, failure: ServiceError) -> bool:
 
 def _late(error: Exception) -> bool:
     return isinstance(error, broken.ReadTimeoutError)
+
+
+def _words(headers: Mapping[str, str]) -> tuple[Hidden, ...]:
+    """Return what the headers are made of that may be secret; "Basic" has two in one (RFC 7617)."""
+    words = [word for name, value in headers.items() if name not in _PUBLIC for word in value.split()]
+    for word in list(words):
+        with contextlib.suppress(ValueError):
+            words += base64.b64decode(word, validate=True).decode("ascii").split(":")
+    return tuple(map(Hidden, words))
