@@ -126,3 +126,17 @@ class TestPlan:
         with mock.patch.object(render, "person_looks", return_value=True):
             shown = commands.twokey("plan").out
         assert f"ssm:/two/build: behind, holds {keys['last']}" in shown
+
+    @pytest.mark.parametrize("columns", [80, 120])
+    def test_tells_it_in_paragraphs_where_a_table_would_leave_no_room_for_sentences(
+        self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, columns: int
+    ) -> None:
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with mock.patch.object(render, "person_looks", return_value=True):
+            shown = commands.twokey("plan").out
+        lines = shown.splitlines()
+        assert lines[0].startswith("build: will be completed (behind). ")
+        assert f"  ssm:/two/build: behind, holds {keys['last']}" in [line.rstrip() for line in lines]
+        assert f"  → verify the stored key {keys['current']}" in [line.rstrip() for line in lines]
+        assert max(map(len, lines)) <= columns
+        assert len(lines) < 20

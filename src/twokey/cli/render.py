@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -75,6 +76,13 @@ def show_defect(error: BaseException) -> None:
     tell("  Please report these lines; they hold no secret.")
 
 
+def show_ending() -> None:
+    """Print that a signal arrived, from its handler: past the buffer, which the interrupted code may be writing to."""
+    said = "Ending: no further user is begun, and those under way are finished. A second signal ends at once.\n"
+    with contextlib.suppress(OSError, ValueError):
+        os.write(sys.stderr.fileno(), said.encode())
+
+
 def show_interrupted() -> None:
     """Print what an interruption means."""
     tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
@@ -91,7 +99,9 @@ def show_results(
         for result, each in zip(results, places or [()] * len(results), strict=True)
     ]
     if person_looks(sys.stdout):
-        _results_table(results, actions, held)
+        from twokey.cli import results_view
+
+        results_view.show(results, actions, held)
     else:
         for index, result in enumerate(results):
             say(line(result, planned=actions is not None))
@@ -149,9 +159,9 @@ def line(result: Result, *, planned: bool = False) -> str:
         _due(result),
     ]
     said = ", ".join(fact for fact in facts if fact)
-    outcome = _outcome(result, planned=planned)
+    ended = ending(result, planned=planned)
     why = "" if result.outcome.value == result.reason.value else f" ({result.reason})"
-    return f"{result.user.name}: {outcome}{why}. {result.message}{f' [{said}]' if said else ''}"
+    return f"{result.user.name}: {ended}{why}. {result.message}{f' [{said}]' if said else ''}"
 
 
 def place_line(place: PlaceEntry) -> str:
@@ -176,32 +186,9 @@ def _due(result: Result) -> str:
     return f"{'due since' if past else 'next due'} {when(result.next_due)}"
 
 
-def _outcome(result: Result, *, planned: bool) -> str:
+def ending(result: Result, *, planned: bool) -> str:
+    """Return how it ended for a user, or will end, in words."""
     return PLANNED.get(result.outcome, "") if planned else result.outcome.replace("_", " ")
-
-
-def _results_table(
-    results: Sequence[Result], actions: Sequence[Sequence[str]] | None, held: Sequence[Sequence[str]]
-) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("user", "outcome", "CURRENT", "LAST", "due"):
-        table.add_column(heading, no_wrap=heading != "user", overflow="fold")
-    table.add_column("what and why", overflow="fold")
-    for index, result in enumerate(results):
-        why = "\n".join((result.message, *held[index], *(f"→ {one}" for one in (actions[index] if actions else ()))))
-        table.add_row(
-            Text(result.user.name),
-            Text(_outcome(result, planned=actions is not None), style=COLOURS[result.outcome]),
-            Text(result.current or NOTHING),
-            Text(result.last or NOTHING),
-            Text(when(result.next_due)),
-            Text(why),
-        )
-    Console().print(table)
 
 
 def show_status(entries: Sequence[StatusEntry]) -> None:
