@@ -283,6 +283,9 @@ class TestARealProcess:
             while not rig.aws.count("iam:DeleteAccessKey") and time.monotonic() < deadline:
                 time.sleep(0.02)
             process.send_signal(number)
+            assert process.stderr
+            assert process.stderr.readline().startswith("Ending: no further user is begun")
+            assert process.poll() is None
             _, err = process.communicate(timeout=30)
         assert process.returncode == code, err
         assert "Interrupted. What was done stands" in err

@@ -156,7 +156,7 @@ def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Ask
 
     for key_id in retire:
         if not re.fullmatch(r"[A-Z0-9]{16,128}", key_id):
-            raise UsageError(f"--retire: {key_id!r} is not an access key id.", remedy="It looks like AKIA… .")
+            raise UsageError(f"--retire: {key_id!r} is not an access key id.", remedy="It begins with AKIA.")
     return Asked(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
 
 
@@ -253,9 +253,12 @@ class Session:
 def terminable() -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C: begin nothing more, end what is under way; a second signal ends at once."""
 
+    from twokey.cli.render import show_ending
+
     def interrupt(number: int, _frame: object) -> NoReturn:
         for each in before:
             signal.signal(each, signal.SIG_DFL)
+        show_ending()
         raise KeyboardInterrupt(signal.Signals(number).name)
 
     before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
