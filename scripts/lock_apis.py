@@ -1,6 +1,7 @@
 """Write requirements/apis/package-lock.json: exact versions and hashes of what holds the fakes to the services' APIs.
 
-npm resolves what package.json names; ``npm ci`` checks the hashes. Prism after 5.14 needs Node.js 24, which few have. The file names no address of any kind.
+npm resolves what package.json names; ``npm ci`` checks the hashes. Prism after 5.14 needs Node.js 24, which few have.
+The file names no address of any kind.
 """
 
 from __future__ import annotations
