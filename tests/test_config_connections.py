@@ -55,7 +55,7 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
             7,
             "`secret_id` is",
         ),
-        ("gitub: {token: {env: X}}", 3, "there is no service 'gitub' to connect to. Say which service it is"),
+        ("gitub: {token: {env: X}}", 3, "there is no service 'gitub' to connect to; did you mean github? Name"),
         ("github: {tokn: {env: X}}", 3, "unknown key `tokn`; did you mean token?"),
         ("github: {}", 3, "`github` has no `token`, which it needs."),
         ("github: {token: {envv: X}}", 3, "unknown key `envv`."),

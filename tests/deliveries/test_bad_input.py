@@ -46,14 +46,17 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         deliver(GITHUB[0], github={"token": TOKEN}),
         ("line ", "`token` is written out", "{env: NAME}"),
     ),
-    "a connection that is not there": (deliver(f"{GITHUB[0]}?connection=githib"), ("no connection 'githib'", "github")),
+    "a connection that is not there": (
+        deliver(f"{GITHUB[0]}?connection=githib"),
+        ("no connection 'githib'; did you mean github?",),
+    ),
     "a connection to another service": (
         deliver(f"{GITHUB[0]}?connection=gitlab"),
         ("connection gitlab leads to gitlab, not to github",),
     ),
     "a kind of connection that is none": (
         deliver(GITHUB[0], enterprise={"kind": "gitub", "token": {"env": "ACME_GITHUB"}}),
-        ("'gitub'", "github"),
+        ("no service 'gitub' to connect to; did you mean github?",),
     ),
     "a setting that a connection has not": (
         deliver(GITHUB[0], github={"tokken": {"env": "ACME_GITHUB"}}),
@@ -61,11 +64,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "an address that is none": (
         deliver(GITHUB[0], github={"url": "github.example.com", "token": {"env": "ACME_GITHUB"}}),
-        ("github.example.com",),
+        ("line ", "`github`", "'github.example.com' is no URL"),
     ),
     "an address without TLS": (
         deliver(GITHUB[0], github={"url": "http://github.example.com", "token": {"env": "ACME_GITHUB"}}),
-        ("http://github.example.com", "https"),
+        ("line ", "`github`", "'http://github.example.com' is not encrypted", "https"),
     ),
     "an unknown service": (deliver("githup:acme/site"), ("githup", "github")),
     "an unknown option": (deliver(f"{GITHUB[0]}?environmnet=production"), ("environmnet", "environment")),
@@ -75,7 +78,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "a place without to": (deliver({"environment": "production"}), ("`to`",)),
     "a store that cannot be read back": (deliver(store="github:acme/site-{user}"), ("cannot be a store", "vault")),
     "a store whose format cannot be read back": (
-        deliver(store="secretsmanager:smtp/{user}?format=ses-smtp"),
+        deliver(store="secretsmanager:smtp/{user}?format=ses-smtp&region=eu-west-1"),
         ("ses-smtp",),
     ),
     "an unknown format": (deliver(f"{GITHUB[0]}?format=yaml"), ("yaml", "json")),

@@ -57,8 +57,9 @@ def _connection(said: Document, name: str, settings: dict[str, Any], kinds: Mapp
     place: Place = ("connections", name)
     kind = settings.pop("kind", name)
     if not isinstance(kind, str) or kind not in kinds:
-        remedy = f"Say which service it is: kind: {next(iter(kinds), 'NAME')}; {nearest(str(kind), kinds)}"
-        raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to.", remedy)
+        hint = nearest(str(kind), kinds)
+        remedy = "Name a connection like its service, or say which it is: kind: github."
+        raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
     struct = registry.module(kinds[kind]).Settings
     _refuse_literals(said, place, settings, struct)
     try:

@@ -205,7 +205,7 @@ class Connections:
         with self._lock:
             if name not in self._made:
                 found = self._settings(name, address, module)
-                self._made[name] = module.connect(found.settings, outside(name, found.at))
+                self._made[name] = _connect(found, module, outside(name, found.at))
             return self._made[name]
 
     def server(self, address: Address, module: Any) -> str:
@@ -219,9 +219,19 @@ class Connections:
         if found is not None:
             return found
         if name != module.KIND:
-            remedy = nearest(name, self.configured) if self.configured else "There are no connections in twokey.yaml."
-            raise address.wrong(f"there is no connection {name!r}.", remedy)
+            hint = nearest(name, self.configured) if self.configured else "there are none in twokey.yaml."
+            raise address.wrong(f"there is no connection {name!r}; {hint}")
         return Configured(module.KIND, from_environment(module), "")
+
+
+def _connect(said: Configured, module: Any, outside: Outside) -> Any:
+    """Make a connection; what is wrong with it is said with the place where twokey.yaml names it."""
+    try:
+        return module.connect(said.settings, outside)
+    except UsageError as error:
+        if not said.at or said.at in error.message:
+            raise
+        raise UsageError(f"{said.at}: {error.message}", state=error.state, remedy=error.remedy) from None
 
 
 def from_environment(module: Any) -> Settings:
