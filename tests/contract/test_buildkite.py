@@ -125,6 +125,17 @@ class TestAPair:
         assert hurried.slept > 30
 
 
+def test_a_secret_is_found_whatever_its_capitals(fake: Buildkite) -> None:
+    """Buildkite would take no second one."""
+    for name in NAMES:
+        fake.add_secret(name.lower())
+    credential = fresh_credential()
+    destination = opened(fake)
+    assert isinstance(destination.held(), CannotTell)
+    assert destination.deliver(credential).written
+    assert (fake.secret(NAMES[0].lower()) or {})["value"] == credential.access_key_id
+
+
 class TestDescriptions:
     def test_they_name_the_key_that_was_delivered_last(self, fake: Buildkite) -> None:
         destination = opened(fake)

@@ -69,6 +69,20 @@ class Address:
             if not self.options[name] and "." not in name:
                 raise self.wrong(f"the option {name} has no value.", "Give it one, or leave it out.")
 
+    def where(self, manner: Iterable[str] = (), *, caseless: bool = False, **usual: str) -> str:
+        """Return what is the same for all URLs that lead to one place.
+
+        ``manner`` names options that say how it is written, ``usual`` the values of options that need not be given.
+        ``caseless``: capitals and small letters make no difference in the rest of the URL.
+        """
+        of_manner = {*manner}
+        told = {
+            name: value
+            for name, value in self.options.items()
+            if name not in of_manner and f"{name.partition('.')[0]}.*" not in of_manner and usual.get(name) != value
+        }
+        return with_options(f"{self.scheme}:{self.rest.casefold() if caseless else self.rest}", told)
+
     def one_of(self, option: str, values: tuple[str, ...]) -> str:
         """Return an option's value, the first of ``values`` where it is not given; raises ``UsageError`` for others."""
         value = self.options.get(option, values[0])

@@ -40,16 +40,17 @@ if TYPE_CHECKING:
     from twokey.model import Credential
 
 KIND = "azure-devops"
-CASELESS = True
 PUBLIC = "https://dev.azure.com"
 ENVIRONMENT = {"token": ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN")}
 VERSION = "api-version=7.1"
+CASELESS = True
 RIGHT = "the scope Variable Groups (read, create & manage) and, in the library, the role Administrator of the group"
 NAMES = replace(
     forms.ENVIRONMENT,
     pattern=r"[A-Za-z0-9_.]+",
     told="letters, digits, dots and underscores",
     forbidden=("endpoint", "input", "secret", "path", "securefile"),
+    caseless=True,
 )
 _ORGANISATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 _PROJECT = re.compile(r"""(?![._])[^\\/:*?"'<>;#$&{},+=\[\]|@~]{1,64}""")
@@ -131,6 +132,7 @@ class Group(Variables):
 
     def __init__(self, address: Address, azure: AzureDevOps) -> None:
         super().__init__(address.url, _form(address))
+        self.parts = tuple(name.upper() for name in self.parts)
         self._azure = azure
         self._organisation, self._project, self._group = _parts(address.rest)
         self._id = self._group if self._group.isdecimal() else ""

@@ -42,6 +42,7 @@ ENVIRONMENT = {"token": ("BITBUCKET_ACCESS_TOKEN", "BITBUCKET_TOKEN")}
 LIMITS = (Limit(1000, 3600, writes_only=False),)
 """Requests of one user or token ("API request limits"); large workspaces have more, up to 10,000."""
 MOST_PAGES = 1000
+CASELESS = True
 _PAGE = 100
 _PLACE = re.compile(r"[A-Za-z0-9_-]{1,62}(/[A-Za-z0-9_.-]{1,62})?", re.ASCII)
 _SCOPE = re.compile(r"[a-z:_-]{1,60}", re.ASCII)

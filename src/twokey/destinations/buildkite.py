@@ -46,7 +46,9 @@ NAMES = replace(
     pattern=r"[A-Za-z][A-Za-z0-9_]*",
     told="letters, digits and underscores, and a letter at its beginning",
     forbidden=("buildkite", "bk"),
+    caseless=True,
 )
+CASELESS = True
 WRITE = "write_secrets"
 _RIGHT = f"the scopes read_secret_details and {WRITE}, and to belong to a maintainer of the cluster"
 _PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
@@ -129,6 +131,7 @@ class Secrets(Variables):
 
     def __init__(self, address: Address, buildkite: Buildkite) -> None:
         super().__init__(address.url, _form(address))
+        self.parts = tuple(name.upper() for name in self.parts)
         self._buildkite = buildkite
         self._http = buildkite.http
         self.pace = self._http.pace
@@ -143,10 +146,12 @@ class Secrets(Variables):
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
+        # Buildkite takes no second key that differs in capitals only.
+        ours = {name.upper(): name for name in self.form.names}
         return {
-            one.key: Shown(stamp=one.updated_at or "", note=one.description or "", id=one.id)
+            ours[one.key.upper()]: Shown(stamp=one.updated_at or "", note=one.description or "", id=one.id)
             for one in self._listed()
-            if one.key in self.form.names
+            if one.key.upper() in ours
         }
 
     def _listed(self) -> list[_Secret]:

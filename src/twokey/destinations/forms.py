@@ -244,8 +244,9 @@ def _named(options: Mapping[str, str], names: Names, id_name: str, secret_name: 
         names.check(name)
     extras = _extras(options, names)
     all_names = [id_name, secret_name, *(name for name, _ in extras)]
-    for name in all_names:
-        if all_names.count(name) > 1:
+    alike = [name.upper() if names.caseless else name for name in all_names]
+    for name, one in zip(all_names, alike, strict=True):
+        if alike.count(one) > 1:
             raise UsageError(f"{name!r} is the name of two values.")
     return id_name, secret_name, extras
 

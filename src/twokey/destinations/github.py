@@ -44,10 +44,10 @@ LONGEST = 48 * 1024
 """Bytes of a secret ("Using secrets in GitHub Actions", limits)."""
 SETS = ("actions", "dependabot", "codespaces")
 VISIBILITIES = ("private", "all", "selected")
-NAMES = replace(forms.ENVIRONMENT, forbidden=("GITHUB_",))
-NAMING = {"environment": "", "set": SETS[0]}
+NAMES = replace(forms.ENVIRONMENT, forbidden=("GITHUB_",), caseless=True)
 CASELESS = True
-"""Names of owners, repositories, environments and secrets: GitHub tells none apart by capitals."""
+MANNER = ("visibility", "repositories")
+USUAL = {"set": SETS[0]}
 _OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})"
 _PLACE = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
 _PAGE = 100
@@ -136,6 +136,7 @@ class Secrets(Variables):
 
     def __init__(self, address: Address, github: GitHub) -> None:
         super().__init__(address.url, _form(address))
+        self.parts = tuple(name.upper() for name in self.parts)
         self._github = github
         self._http = github.http
         self.pace = self._http.pace

@@ -47,7 +47,9 @@ LONGEST = 10_000
 GROUP = "gitlab-group"
 SWITCHES = ("masked", "hidden", "protected", "raw")
 TYPES = ("env_var", "file")
-NAMING = {"scope": "*"}
+CASELESS = True
+MANNER = ("type", *SWITCHES)
+USUAL = {"scope": "*"}
 FILE = replace(forms.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
 _PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)

@@ -41,9 +41,10 @@ if TYPE_CHECKING:
     from twokey.model import Credential
 
 KIND = "jenkins"
-NAMING = {"folder": "", "store": "", "domain": "_"}
 ENVIRONMENT = {"token": ("JENKINS_API_TOKEN",), "user": ("JENKINS_USER_ID",), "url": ("JENKINS_URL",)}
 RIGHT = "the permissions Credentials/View, Credentials/Create and Credentials/Update there"
+MANNER = ("kind",)
+USUAL = {"domain": "_"}
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 _PART = re.compile(r"(?!\.\.?$)[^/\\?*<>|:;\"%!@#$^&]+")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")

@@ -16,14 +16,16 @@ class Names:
     """The naming rules of a place.
 
     ``pattern``: a regular expression that a whole name matches. ``told``: the rule in words, as in "it may hold
-    …". ``longest``: in characters. ``forbidden``: beginnings that the place keeps for itself, in any case. The
-    others are the names of id, secret, a single value, and of SES's SMTP user name and password by default.
+    …". ``longest``: in characters. ``forbidden``: beginnings that the place keeps for itself, in any case.
+    ``caseless``: two names that differ in capitals only are one. The others are the names of id, secret, a single
+    value, and of SES's SMTP user name and password by default.
     """
 
     pattern: str
     told: str
     longest: int = 255
     forbidden: tuple[str, ...] = ()
+    caseless: bool = False
     id: str = "AWS_ACCESS_KEY_ID"
     secret: str = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  the name of a value
     name: str = "AWS_CREDENTIALS"

@@ -41,6 +41,7 @@ PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ",
 LONGEST_QUOTE = 500
 PART_OF_A_VARIABLE = 16
 """As ``redaction.PART``, for variables that may be no secrets: paths and URLs have many parts."""
+MANNER = ("actions", "timeout", "env")
 _ACTIONS: tuple[Action, ...] = ("held", "preflight")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ABOUT = {

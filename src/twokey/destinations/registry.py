@@ -6,10 +6,11 @@ A module offers:
   are still unfilled are allowed in them;
 * ``open_place(address, services)``, which returns the destination and calls nothing;
 * ``check_store(address)`` where not each of its places can be a store: raises ``UsageError`` for those;
+* ``CASELESS = True`` where capitals make no difference in the names of its places, ``MANNER`` where some options say
+  how a place is written and not which, ``USUAL`` for the values of options that need not be given: so that two URLs
+  that lead to one place are recognised;
 * ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
-  (see ``twokey.destinations.connections``);
-* ``NAMING`` where not every option is a part of the place's name: those that are, with their defaults; ``CASELESS``
-  where names that differ in capitals only are one place. Two places that are one would overwrite each other.
+  (see ``twokey.destinations.connections``).
 
 Packages add schemes of their own by the entry point group ``twokey.destinations``: the name of an entry point is the
 scheme, its value the module. A module whose places can be stores says ``STORE = True``.
@@ -23,14 +24,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from twokey.destinations import address as addresses
-from twokey.destinations.address import Address, names_user, nearest, without_fields
+from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
 from twokey.destinations.connections import Connections, Outside
 from twokey.errors import UsageError
 from twokey.model import Hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from twokey.aws.clients import Clients
     from twokey.destinations.base import Destination, Store
 
@@ -174,28 +173,19 @@ def slots(place: Destination, services: Services) -> frozenset[str]:
     Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
     Places of one name on two servers are two; two connections to one server lead to the same.
     """
-    address = parse(place.name)
-    base = addresses.with_options(f"{address.scheme}:{address.rest}", _naming(address))
-    parts: tuple[str, ...] = getattr(place, "parts", ())
-    found = [f"{base} {part}" for part in parts] or [base]
-    service = module(address.scheme)
-    if hasattr(service, "KIND"):
-        server = services.connections.server(address, service)
-        found = [f"{one} {server}" for one in found]
-    caseless = getattr(service, "CASELESS", False)
-    return frozenset(one.casefold() if caseless else one for one in found)
-
-
-def _naming(address: Address) -> dict[str, str]:
-    """Return the options that tell one place from another; one that says what goes without saying is left out."""
     from twokey.destinations import forms
 
-    said: Mapping[str, str] | None = getattr(module(address.scheme), "NAMING", None)
-    if said is not None:
-        given = {name: address.options.get(name, default) for name, default in said.items()}
-        return {name: value for name, value in given.items() if value != said[name]}
-    form_only = {*forms.OPTIONS, addresses.CONNECTION}
-    return {name: value for name, value in address.options.items() if name not in form_only and "extra." not in name}
+    address = parse(place.name)
+    of = module(address.scheme)
+    base = address.where(
+        (*forms.OPTIONS, CONNECTION, *getattr(of, "MANNER", ())),
+        caseless=getattr(of, "CASELESS", False),
+        **getattr(of, "USUAL", {}),
+    )
+    if hasattr(of, "KIND"):
+        base = f"{base} {services.connections.server(address, of)}"
+    parts: tuple[str, ...] = getattr(place, "parts", ())
+    return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
 
 
 def check_store(address: Address) -> None:

@@ -46,7 +46,8 @@ ENVIRONMENT = {"token": ("TRAVIS_TOKEN",), "url": ("TRAVIS_ENDPOINT",)}
 LIMITS = (Limit(45, 30), Limit(2000, 60, writes_only=False))
 """Below what ``attack.rb`` allows: the 50th POST in 30 seconds shuts a token out for an hour."""
 PROVIDERS = ("github", "gitlab", "bitbucket", "assembla")
-NAMING = {"branch": "", "provider": PROVIDERS[0]}
+CASELESS = True
+USUAL = {"provider": PROVIDERS[0]}
 _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}", re.ASCII)
 _RIGHT = "to belong to somebody who may change the repository's settings (on GitHub: push to it)"

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
 
+MANNER = ("mount",)
 JOURNAL = ".twokey-journal"
 _JOURNAL_FIELD = "journal"
 _PATH = re.compile(r"[A-Za-z0-9_.@+=,:-]+(/[A-Za-z0-9_.@+=,:-]+)+", re.ASCII)

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from twokey.model import Credential, Hidden
 
 KIND = "webhook"
-NAMING: dict[str, str] = {}
 ENVIRONMENT = {"secret": ("TWOKEY_WEBHOOK_SECRET",)}
 PREFIX = "whsec_"
 LEAST_KEY, LONGEST_KEY = 24, 64
 """Bytes of a signing secret ("Standard Webhooks", "Signature scheme")."""
+MANNER = ("actions",)
 _ACTIONS: tuple[Action, ...] = ("held",)
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
 """What stands in a path as it is (RFC 3986, 3.3)."""
