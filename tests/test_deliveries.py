@@ -27,7 +27,7 @@ from twokey.errors import (
 )
 from twokey.lease import LENGTH
 from twokey.ledger import WRITE_LIMIT
-from twokey.model import Delivery
+from twokey.model import Delivery, stamp_of
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
@@ -40,6 +40,18 @@ def replace_delivery(journal: Journal, name: str, delivery: Delivery) -> Journal
 
 
 __all__ = ["given"]
+
+
+def show_stamps(given: Delivering, monkeypatch: Any, length: int) -> None:
+    """Let all places show stamps of this length; the journal knows them."""
+
+    def stamp(place: Place) -> str:
+        return f"{given.world.stamps[place.name]:0{length}}"
+
+    monkeypatch.setattr(Place, "_stamp", stamp)
+    for name in TEN:
+        delivery = Delivery("K2", ago(16), stamp_of(f"{1:0{length}}"))
+        given.world.journal = replace_delivery(given.journal, name, delivery).encode()
 
 
 class TestAPlaceThatFails:
@@ -330,7 +342,14 @@ class TestAJournalThatIsTooShortForAllPlaces:
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
         assert given.reached == []
 
-    def test_room_is_kept_for_what_will_be_written(self, given: Delivering, monkeypatch: Any) -> None:
+    @pytest.mark.parametrize("telling", [False, True], ids=["silent", "telling"])
+    @pytest.mark.parametrize("length", [1, 41, 57, 200])
+    def test_room_is_kept_for_what_will_be_written(
+        self, given: Delivering, monkeypatch: Any, length: int, *, telling: bool
+    ) -> None:
+        """GitHub's stamp of a pair is two times of 20 characters, a program's may have 200."""
+        show_stamps(given, monkeypatch, length)
+        given.world.telling = dict.fromkeys(TEN, telling)
         foreseen: list[int] = []
         monkeypatch.setattr(Place, "room_for", lambda _place, journal: foreseen.append(len(journal.encode())))
         lengths: list[int] = []
@@ -344,3 +363,12 @@ class TestAJournalThatIsTooShortForAllPlaces:
         given.world.waits = dict.fromkeys(TEN, 40.0)
         given.rotated()
         assert max(lengths) <= foreseen[0]
+        assert given.rotated().outcome is Outcome.NOT_DUE
+
+    def test_a_long_stamp_tells_whether_somebody_else_has_written(self, given: Delivering, monkeypatch: Any) -> None:
+        show_stamps(given, monkeypatch, 100)
+        given.rotated()
+        assert given.rotated().outcome is Outcome.NOT_DUE
+        given.world.stamps["ci:4"] += 1
+        given.rotated()
+        assert given.reached == ["ci:4"]

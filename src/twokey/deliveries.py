@@ -21,7 +21,7 @@ import msgspec
 from twokey import waiting
 from twokey.done import Delivered
 from twokey.errors import DeliveryFailed, Failed, Stopped, TwokeyError, UsageError
-from twokey.model import CannotTell, Delivery
+from twokey.model import LONGEST_STAMP, CannotTell, Delivery, stamp_of
 from twokey.roles import written_since
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 FLUSH = 30.0
 """Seconds after which, at the latest, a delivery stands in the journal while the run goes on."""
-STAMP = 32
-"""Characters of the longest stamp that room is kept for in the journal; services show times and short versions."""
 WORTH_TELLING = 10.0
 """Seconds of waiting for a service that a person should be told of."""
 NOT_BEGUN = "The run was stopped before it was this destination's turn. The next run goes on."
@@ -87,7 +85,7 @@ class Deliveries:
         return msgspec.structs.replace(journal, delivered=journal.delivered | given, delivering=tuple(may_be_open))
 
     def _longest_stamp(self, place: Destination) -> str:
-        return "0" * STAMP if place.traits.confirms in ("last4", "timestamp") else ""
+        return "" if place.traits.confirms == "nothing" else "0" * LONGEST_STAMP
 
     def perform(self, names: tuple[str, ...], credential: Credential, instead_of: str) -> None:
         """Deliver to each place; raises ``DeliveryFailed``, or ``Stopped``, at the end if any was not given the key.
@@ -135,7 +133,7 @@ class Deliveries:
             self._end_the_run()
             self._done.delivered.append(Delivered(place.name, "failed", str(error)))
             return
-        self._delivered_to(place.name, Delivery(credential.access_key_id, self._from_now(), receipt.stamp))
+        self._delivered_to(place.name, Delivery(credential.access_key_id, self._from_now(), stamp_of(receipt.stamp)))
         self._done.delivered.append(Delivered(place.name, "delivered" if receipt.written else "held"))
         self._end_the_run()
 

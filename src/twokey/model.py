@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, NoReturn, SupportsIndex
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JOURNAL_VERSION = 1
+LONGEST_STAMP = 32
+"""Characters of a stamp in the journal: a longer one is a digest there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +225,11 @@ class Observation:
     def key(self, key_id: str) -> AccessKey | None:
         """Return the listed key with this id, or None where IAM does not list it."""
         return next((key for key in self.keys if key.id == key_id), None)
+
+
+def stamp_of(shown: str) -> str:
+    """Return what the journal keeps of a stamp, which is only ever compared: as it is, or a digest of a long one."""
+    return shown if len(shown) <= LONGEST_STAMP else hashlib.sha256(shown.encode()).hexdigest()[:LONGEST_STAMP]
 
 
 def account_of(key_id: str) -> str | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from twokey import durations
 from twokey.actions import Action, Asked, Outcome, Plan
-from twokey.model import CannotTell, Held
+from twokey.model import CannotTell, Held, stamp_of
 from twokey.reasons import Reason
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def holds(seen: Observation, name: str) -> str:
 
 def written_since(given: Delivery, holding: CannotTell) -> bool:
     """Say whether somebody else has written there since a delivery. Without both stamps nobody can tell."""
-    return bool(given.stamp and holding.stamp) and given.stamp != holding.stamp
+    return bool(given.stamp and holding.stamp) and given.stamp not in (holding.stamp, stamp_of(holding.stamp))
 
 
 def lags(key_id: str, journal: Journal, policy: Policy, now: datetime) -> bool:
