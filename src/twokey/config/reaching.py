@@ -88,17 +88,27 @@ def _wrong(said: Document, place: Place, message: str, struct: type[msgspec.Stru
     """Say in people's words what msgspec found in a connection."""
     found = _AT.match(message)
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
-    known = [field.encode_name for field in msgspec.structs.fields(struct)]
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
-        hint = nearest(named[1], known) if not inner else ""
-        return said.wrong((*place, *inner, named[1]), f"unknown key `{named[1]}`{'; ' + hint if hint else '.'}")
+        return said.wrong(
+            (*place, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
+        )
     if named:
         return said.wrong(
             (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which it needs."
         )
     what = what.replace("Expected `object`", "expected a mapping").replace("Expected `str`", "expected text")
     return said.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
+
+
+def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:
+    """Return the keys that a connection takes, or that the mapping takes which is below it there."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    if not inner:
+        return list(fields)
+    kinds = (fields[str(inner[0])].type, *getattr(fields[str(inner[0])].type, "__args__", ()))
+    below = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct))
+    return _keys(below, inner[1:])
 
 
 def _text(value: object) -> str:
