@@ -406,7 +406,7 @@ class TestStandardError:
             sys.exit(1)
             """)
         error = failure(program, fresh_credential())
-        assert error.message.endswith("and the reason at last")
+        assert error.message.endswith("and the reason at last.")
         assert len(error.message) < 700
 
     def test_is_shown_without_the_variables_that_are_passed(
@@ -580,7 +580,7 @@ class TestAProgramThatCannotRun:
     @pytest.mark.parametrize(
         ("make", "said"),
         [
-            (lambda _path: None, "No such file"),
+            (lambda _path: None, "is not there. It was not run."),
             (lambda path: path.mkdir(), "not a regular file"),
             (lambda path: path.symlink_to(path), "too many links"),
             (os.mkfifo, "not a regular file"),

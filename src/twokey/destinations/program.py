@@ -149,7 +149,8 @@ class Program(Told):
         line = " ".join("".join(one if one.isprintable() else " " for one in shown).split())
         if not line:
             return ""
-        return f" It says: {line if len(line) <= LONGEST_QUOTE else f'…{line[1 - LONGEST_QUOTE :]}'}"
+        quoted = line if len(line) <= LONGEST_QUOTE else f"…{line[1 - LONGEST_QUOTE :]}"
+        return f" It says: {quoted}{'' if quoted[-1] in '.!?' else '.'}"
 
     def _values(self) -> Iterator[str]:
         return (environment.variable(name) for name in self._secrets)
@@ -167,7 +168,7 @@ def _arguments(address: Address) -> Iterator[str]:
     named = [name for name in address.options if name.startswith("arg.")]
     for number in range(1, len(named) + 1):
         if f"arg.{number}" not in named:
-            raise address.wrong(f"its {len(named)} arguments are arg.1 to arg.{len(named)}; there is no arg.{number}.")
+            raise address.wrong(f"its arguments are numbered from arg.1 without a gap; there is no arg.{number}.")
         yield address.options[f"arg.{number}"]
 
 

@@ -20,8 +20,11 @@ _SHARED = stat.S_IWGRP | stat.S_IWOTH
 
 def refuse_unsafe_program(path: Path) -> None:
     """Raise ``Rejected`` unless ``path`` is a program that this user may run and no other user may change."""
-    with refusing(path):
-        file, state = _followed(path)
+    try:
+        with refusing(path, missing=FileNotFoundError):
+            file, state = _followed(path)
+    except FileNotFoundError:
+        raise Rejected(f"{path} is not there.", state="It was not run.", remedy="Name a program that is.") from None
     if not stat.S_ISREG(state.st_mode):
         raise Rejected(f"{file} is not a regular file.", state="It was not run.", remedy="Name a program.")
     refuse_foreign_owner(file, state.st_uid, "is a program that")
