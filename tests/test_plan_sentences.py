@@ -614,7 +614,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     ),
     "due, two destinations cannot be read": (
         "refused (unreadable)",
-        "ci:x cannot be read: Access denied.; ci:y cannot be read: Not now. It may hold what is to be removed.",
+        "ci:x cannot be read: Access denied. ci:y cannot be read: Not now. What is to be removed may be held there.",
         [],
     ),
     "store empty, a destination cannot be read": (
@@ -629,12 +629,12 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     ),
     "retire, a destination cannot be read": (
         "refused (unreadable)",
-        "ci:x cannot be read: Access denied. It may hold what is to be removed.",
+        "ci:x cannot be read: Access denied. What is to be removed may be held there.",
         [],
     ),
     "store empty, stray, a destination cannot be read": (
         "refused (unreadable)",
-        "ci:x cannot be read: Access denied. It may hold what is to be removed.",
+        "ci:x cannot be read: Access denied. What is to be removed may be held there.",
         [],
     ),
     "retire, no LAST": (

@@ -169,8 +169,8 @@ def _offered_key(case: Case, offer: Offer | None) -> tuple[AccessKey, str] | Dec
 def _in_destinations(case: Case, givers: frozenset[str]) -> tuple[AccessKey, str] | Decision:
     """Find the one key in use by what the destinations show."""
     if case.unread:
-        places = "; ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
-        return _refuse(Reason.UNREADABLE, f"{places} It may hold the key in use.")
+        places = " ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
+        return _refuse(Reason.UNREADABLE, f"{places} The key in use may be held there.")
     shown = {name: one.key_id for name, one in case.seen.destinations.items() if isinstance(one, Held)}
     active = {name: key_id for name, key_id in shown.items() if _is_active(case.seen.key(key_id))}
     if len(set(active.values())) > 1:

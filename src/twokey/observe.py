@@ -105,4 +105,4 @@ def _holding(place: Destination, meanwhile: Callable[[], None]) -> Holding:
         with waiting.during(lambda _left: meanwhile()):
             return place.held()
     except (ServiceError, UsageError) as error:  # such as a file of CA certificates that is gone by now
-        return CannotTell(error.message, failed=True)
+        return CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True)

@@ -242,8 +242,8 @@ def make_room(case: Case) -> Plan | None:
 
 def _unread(case: Case) -> Plan:
     """Refuse to remove anything while a place that would tell what it holds cannot be read."""
-    places = "; ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
-    return case.refuse(Reason.UNREADABLE, f"{places} It may hold what is to be removed.")
+    places = " ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
+    return case.refuse(Reason.UNREADABLE, f"{places} What is to be removed may be held there.")
 
 
 def rotation(case: Case, message: str = "") -> Plan:

@@ -18,7 +18,7 @@ from datetime import timedelta
 from threading import Event
 from typing import TYPE_CHECKING
 
-from twokey import results
+from twokey import durations, results
 from twokey.actions import Asked
 from twokey.apply import Apply
 from twokey.done import Done
@@ -164,10 +164,10 @@ def _decide(
 def _check_clock(clock: Clock) -> None:
     skew = clock.skew()
     if abs(skew) > MOST_SKEW:
-        seconds = skew.total_seconds()
+        side = "ahead of" if skew > timedelta() else "behind"
         raise Refused(
             Reason.CLOCK_SKEW,
-            f"This machine's clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} AWS's.",
+            f"This machine's clock is {durations.show(abs(skew))} {side} AWS's.",
             state="Nothing was changed.",
             remedy="Set the clock (NTP), then run again.",
         )

@@ -136,7 +136,7 @@ class _Takeover:
         try:
             return Offer(chosen.name, chosen.held())
         except ServiceError as error:
-            return Offer(chosen.name, CannotTell(error.message, failed=True))
+            return Offer(chosen.name, CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True))
 
     def _refuse_if_busy(self, journal: Journal) -> None:
         if journal.lease and blocked(self._world.store, journal, self._world.run, self._world.clock.now()):
@@ -253,7 +253,7 @@ class _Takeover:
                 Reason.UNVERIFIED,
                 f"{decision.source} holds {credential.access_key_id}, which did not work with the secret beside it. "
                 f"{_why(error)}",
-                state="The store holds what it held.",
+                state="The store is as it was.",
                 remedy=f"Find the secret that belongs to it, or name the key that may go: twokey rotate "
                 f"{self._user.name} --retire KEY_ID.",
             ) from None

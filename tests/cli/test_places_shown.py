@@ -77,6 +77,7 @@ class TestStatus:
         assert re.fullmatch(rf"{keys['current']} since \S+Z", messages["ssm:/one/build"])
         assert messages["ssm:/two/build"] == f"holds {keys['last']}"
         assert messages["secretsmanager:four/build"].startswith("Access denied: secretsmanager:")
+        assert messages["secretsmanager:four/build"].endswith("on it for the principal that runs twokey.")
 
     def test_tells_of_each_destination_in_lines(self, keys: dict[str, str]) -> None:
         lines = twokey("status").out.splitlines()
