@@ -31,7 +31,7 @@ RULES: dict[AuditRule, str] = {
 
 @click.group("audit-log", no_args_is_help=True)
 def command() -> None:
-    """Check a file that rotate --audit-log wrote."""
+    """Check a file that --audit-log wrote."""
 
 
 @command.command("verify")

@@ -22,7 +22,7 @@ COMMANDS = {
     "status": "Show every key: its age, who holds it, what is due, what is wrong.",
     "adopt": "Show what users managed by hand have, and take them over without guessing.",
     "demo": "See the whole cycle on an AWS of its own; nothing to set up.",
-    "audit-log": "Check a file that rotate --audit-log wrote.",
+    "audit-log": "Check a file that --audit-log wrote.",
     "emulator": "Run that AWS as a server, to try your own configuration on.",
 }
 
