@@ -130,3 +130,10 @@ class TestMistakes:
         assert (ran.code, ran.out) == (2, "")
         assert "GH_TOKEN or GITHUB_TOKEN" in ran.err
         assert "connections: github: {token: " in ran.err
+
+    def test_in_what_deliver_adds_are_found_before_anything_is_called(self, ready: Company) -> None:
+        ready.write({"users": ["ci"], "store": STORE}, github={"token": {"env": "NOWHERE_SET"}})
+        ran = ready.run("deliver", "--to", GITHUB[0])
+        assert (ran.code, ran.out) == (2, "")
+        assert "NOWHERE_SET is not set" in ran.err
+        assert ready.rig.aws.requests == []

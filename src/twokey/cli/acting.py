@@ -33,13 +33,14 @@ def act(
     *,
     wait: bool,
     verbose: bool,
+    also: tuple[str, ...] = (),
     narrow: Callable[[Session, Roster], Roster] = lambda _session, roster: roster,
     decide: Callable[[Job], Decide] | None = None,
 ) -> int:
     """Observe, plan and apply for every selected user; print how it ended and return the exit code.
 
-    ``narrow`` leaves out users or destinations; ``decide`` says how each user's plan is made, as ``rotate`` does by
-    default.
+    ``also`` are URLs besides those of the configuration. ``narrow`` leaves out users or destinations; ``decide`` says
+    how each user's plan is made, as ``rotate`` does by default.
     """
     from twokey import documents, fleet, plan, rotate
     from twokey.cli import progress, render
@@ -50,7 +51,7 @@ def act(
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
     with auditing(wanted.audit_log, session, quiet=flags.quiet) as audit:
         own_key = session.clients.own_key()
-        roster = session.check(narrow(session, session.roster(wanted, flags.users)))
+        roster = session.check(narrow(session, session.roster(wanted, flags.users, also)))
         wishes = of_one_user(wishes, roster)
 
         def work(job: Job) -> Result:

@@ -40,6 +40,7 @@ def command(*, no_wait: bool, verbose: bool, **given: Any) -> int:
         nothing,
         wait=not no_wait,
         verbose=verbose,
+        also=urls,
         narrow=lambda session, roster: session.pick(wanted, roster, urls),
         decide=_decide,
     )

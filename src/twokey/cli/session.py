@@ -188,14 +188,17 @@ class Session:
         self.sts: Sts = Sts(self.clients)
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
 
-    def roster(self, settings: Settings, names: tuple[str, ...]) -> Roster:
-        """Find the selected users.
+    def roster(self, settings: Settings, names: tuple[str, ...], also: tuple[str, ...] = ()) -> Roster:
+        """Find the selected users. ``also`` are URLs that are delivered to besides those of the configuration.
 
         Raises ``UsageError``, before anything is called, where nothing says how to reach one of their places.
         """
+        from twokey.destinations import registry
         from twokey.fleet import select
 
         self._reach(settings, names)
+        for url in also:
+            registry.reach(url, self.services)
         return select(settings.selections, names, self.iam, _fill)
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
