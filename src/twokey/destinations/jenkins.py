@@ -27,8 +27,8 @@ import msgspec
 from twokey.destinations import connections
 from twokey.destinations.base import Receipt, Traits
 from twokey.destinations.connections import Source
-from twokey.destinations.variables import beside, note_of
-from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Failed, Rejected
+from twokey.destinations.variables import beside, note_of, unconfirmed
+from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Failed, Rejected, ServiceError
 from twokey.model import CannotTell, Held, Holding, NotHeld
 from twokey.web.http import Answer, Ask, Http
 
@@ -153,7 +153,11 @@ class JenkinsCredential:
             self._create(credential)
         else:
             self._update(there, credential)
-        if not self._is(credential):
+        try:
+            arrived = self._is(credential)
+        except ServiceError as error:
+            raise unconfirmed(self.name, error) from None
+        if not arrived:
             raise Ambiguous(
                 f"{self.name} was written, and then it was another key's.",
                 state="Somebody else may have written at the same time.",

@@ -124,7 +124,10 @@ class Variables(ABC):
         return Receipt(credential.access_key_id, written=True, stamp=self._confirm(wanted))
 
     def _confirm(self, wanted: Mapping[str, Hidden]) -> str:
-        after = self._look()
+        try:
+            after = self._look()
+        except ServiceError as error:
+            raise unconfirmed(self.name, error) from None
         for name, value in wanted.items():
             one = after.get(name)
             what = "is not there" if one is None else "holds something else" if not _may_be(one, value) else ""
@@ -158,6 +161,15 @@ class Variables(ABC):
         return f"The service never shows a value. {'; '.join(sorted(notes))}".strip()
 
 
+def unconfirmed(name: str, error: ServiceError) -> Ambiguous:
+    """Return what a failed look after a write means: the look changed nothing, the write did."""
+    return Ambiguous(
+        f"{name} was written, and looking at it afterwards failed: {error.message}",
+        state="What was written is there, as far as the service said.",
+        remedy=f"{error.remedy} Then run again: it is delivered again.".strip(),
+    )
+
+
 def note_of(credential: Credential) -> str:
     """Return what stands beside a value, for people: no secret."""
     return f"Access key {credential.access_key_id}, rotated by twokey"
@@ -183,4 +195,4 @@ def _may_be(shown: Shown, value: Hidden) -> bool:
     return not shown.tail or value.endswith(shown.tail)
 
 
-__all__ = ["CannotTell", "Held", "Shown", "Variables", "beside", "is_note", "note_of"]
+__all__ = ["CannotTell", "Held", "Shown", "Variables", "beside", "is_note", "note_of", "unconfirmed"]

@@ -11,6 +11,7 @@ Source: "KV secrets engine - version 2 (API)", Vault's and OpenBao's documentati
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -18,7 +19,7 @@ from urllib.parse import quote
 from twokey.destinations import forms
 from twokey.destinations.kept import Kept, KeptStore
 from twokey.destinations.vault_login import ENVIRONMENT, KIND, Settings, Vault, connect
-from twokey.errors import Conflict, NotFound, Rejected, UsageError
+from twokey.errors import Conflict, NotFound, Rejected, ServiceError, UsageError
 from twokey.model import Hidden
 from twokey.web.http import Ask
 
@@ -137,7 +138,10 @@ class _Entry:
             raise self._vault.http.told(ask, answer)
 
     def describe(self, note: str) -> None:
-        """Put the access key's id into the custom metadata, for people. Without the right to, leave it."""
+        """Put the access key's id into the custom metadata, for people. Where that fails, leave it.
+
+        The credential was written before that: an error would say that it was not.
+        """
         ask = self._ask(
             "PATCH",
             self._metadata,
@@ -145,7 +149,8 @@ class _Entry:
             body={"custom_metadata": {"twokey": note}},
             headers={"Content-Type": "application/merge-patch+json"},
         )
-        self._vault.send(ask)
+        with suppress(ServiceError):
+            self._vault.send(ask)
 
     def _ask(
         self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True, headers: Any = None

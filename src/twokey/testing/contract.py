@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 from abc import ABC, abstractmethod
+from fnmatch import fnmatch
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,7 +34,7 @@ from twokey.errors import (
     UsageError,
 )
 from twokey.model import CannotTell, Credential, Held, NotHeld
-from twokey.testing.server import Fault
+from twokey.testing.server import Fault, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -372,6 +373,28 @@ class DestinationContract(EveryDestinationContract):
             place.fake.clear()
             destination.deliver(credential)
         assert place.read() == pair(credential)
+
+    def test_a_refusal_to_look_after_the_write_never_says_that_nothing_was_written(
+        self, destination: Destination, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A token that is revoked in between, say."""
+        destination.deliver(fresh_credential())
+        handle, written = place.fake.handle, False
+
+        def refusing(request: Request) -> Reply:
+            nonlocal written
+            if written and request.method == "GET":
+                return Reply(403, {"message": "Forbidden"})
+            reply = handle(request)
+            written = written or (fnmatch(request.method, place.writes[0]) and place.writes[1] in request.raw_path)
+            return reply
+
+        credential = fresh_credential()
+        with monkeypatch.context() as patch:
+            patch.setattr(place.fake, "handle", refusing)
+            error = outcome(lambda: destination.deliver(credential))
+        assert written
+        assert isinstance(error, Ambiguous) if error else place.read() == pair(credential)
 
     def test_it_waits_as_long_as_the_service_asks(
         self, destination: Destination, place: Place, hurried: Hurried
