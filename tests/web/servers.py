@@ -19,7 +19,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twokey.aws.clock import ServiceClock
 from twokey.testing.contract import Hurried
 from twokey.testing.server import FakeService, Refusal, Reply, Request, route
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from pathlib import Path

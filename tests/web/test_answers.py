@@ -9,6 +9,7 @@ import pytest
 from twokey.errors import Ambiguous
 from twokey.testing.server import Fault, Reply, Request
 from twokey.web import http as web
+from twokey.web.exchange import Ask
 from web.servers import READ, WRITE, Service, connection
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def test_a_write_after_one_without_end_is_sent_once(odd: Odd, monkeypatch: pytes
     odd.first += [Reply(200, b" " * 5000)] * 3
     with pytest.raises(Ambiguous, match="no end"):
         http.ask(READ)
-    http.ask(web.Ask("PUT", "/value", "write the value", body={}, again=False))
+    http.ask(Ask("PUT", "/value", "write the value", body={}, again=False))
     assert odd.written == 1
 
 

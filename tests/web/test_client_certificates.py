@@ -12,7 +12,8 @@ from twokey.errors import Ambiguous, Unreachable, UsageError
 from twokey.model import Hidden
 from twokey.testing.contract import Hurried, outcome
 from twokey.testing.server import FakeService, Reply, Request, route
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 from twokey.web.route import Tls
 
 if TYPE_CHECKING:

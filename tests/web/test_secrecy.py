@@ -11,7 +11,8 @@ from twokey.aws.clock import ServiceClock
 from twokey.errors import Ambiguous, Rejected
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential
 from twokey.testing.server import FakeService, Fault, Reply, Request, route
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -28,7 +28,8 @@ from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import Ambiguous, Failed, NotFound, Rejected
 from twokey.model import Hidden
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,7 +21,7 @@ from twokey.destinations import forms
 from twokey.destinations.azure_login import ENVIRONMENT, KIND, Azure, Settings, codes_of, connect, refusal
 from twokey.destinations.kept import Kept, KeptStore
 from twokey.model import CannotTell, Hidden
-from twokey.web.http import Ask
+from twokey.web.exchange import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,7 +107,7 @@ class _Entry:
             return _Version(_DISABLED)
         found = answer.json()
         if not answer.good or not isinstance(found, dict) or "id" not in found:
-            raise self._http.told(ask, answer)
+            raise self._http.verdicts.told(ask, answer)
         version = str(found["id"]).rpartition("/")[2]
         return _Version(version, Hidden(found.get("value", "")), found.get("contentType", ""), found.get("tags") or {})
 

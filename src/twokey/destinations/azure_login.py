@@ -19,7 +19,8 @@ from twokey.destinations.connections import Source
 from twokey.destinations.oauth import Bearer, Granted, Tokens, granted
 from twokey.errors import BadCredentials, Failed, Rejected, UsageError
 from twokey.model import Hidden
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:

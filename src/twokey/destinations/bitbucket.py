@@ -26,7 +26,8 @@ from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import AccessDenied, Ambiguous, Failed, NotFound
 from twokey.model import Hidden
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:

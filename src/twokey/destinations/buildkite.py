@@ -23,7 +23,8 @@ from twokey.destinations import connections, forms
 from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import AccessDenied, Ambiguous, Rejected
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ from twokey.destinations import connections, forms
 from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import NotFound, Rejected
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

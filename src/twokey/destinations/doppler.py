@@ -26,7 +26,8 @@ from twokey.destinations.formats import decode_journal, encode_journal
 from twokey.destinations.kept import Kept, KeptStore
 from twokey.errors import AccessDenied, Rejected
 from twokey.model import Hidden, Journal
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ class DopplerSecrets(KeptStore):
         if answer.status in _REFUSALS and self._revision(self._find()) != seen:
             raise self._conflict()
         if not answer.good:
-            raise self._http.told(ask, answer)
+            raise self._http.verdicts.told(ask, answer)
 
     def _change(self, name: str, value: str | None, found: _Secret | None) -> dict[str, Any] | None:
         """Return the change of one secret; None leaves it, and makes its value a condition only."""

@@ -28,7 +28,7 @@ from twokey.destinations.gcp_login import ENVIRONMENT, KIND, Google, Settings, c
 from twokey.destinations.kept import Kept, KeptStore
 from twokey.errors import AccessDenied, Ambiguous
 from twokey.model import CannotTell, Hidden
-from twokey.web.http import Ask
+from twokey.web.exchange import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,7 +149,7 @@ class GoogleSecret(KeptStore):
             return None
         found = answer.json()
         if not answer.good or not isinstance(found, dict) or "etag" not in found:
-            raise self._http.told(ask, answer)
+            raise self._http.verdicts.told(ask, answer)
         return found
 
     def _version(self, secret: dict[str, Any]) -> tuple[int, str, Hidden]:
@@ -180,7 +180,7 @@ class GoogleSecret(KeptStore):
             told = self._http.ask(replace(look, right="the permission secretmanager.versions.get")).json() or {}
             return self._number_in(told), str(told.get("state", "UNKNOWN")), Hidden()
         if not answer.good:
-            raise self._http.told(ask, answer)
+            raise self._http.verdicts.told(ask, answer)
         found = answer.json() or {}
         number = self._number_in(found)
         data = Hidden((found.get("payload") or {}).get("data", ""))
@@ -234,7 +234,7 @@ class GoogleSecret(KeptStore):
             if answer.good:
                 return
             if attempt == ATTEMPTS or not reasons_of(answer) & {"FAILED_PRECONDITION", "ALREADY_EXISTS"}:
-                raise self._http.told(ask, answer)
+                raise self._http.verdicts.told(ask, answer)
 
     def _creation(self, notes: dict[str, str]) -> Ask:
         ask = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._place}")

@@ -24,7 +24,8 @@ from twokey.destinations import connections, forms
 from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import Failed, NotFound, Rejected
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables, is_note
 from twokey.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
 from twokey.model import Hidden
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from twokey.destinations.connections import Source
 from twokey.destinations.variables import Shown, Variables, beside
 from twokey.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
 from twokey.model import Hidden
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 from twokey.web.limits import Limit
 
 if TYPE_CHECKING:

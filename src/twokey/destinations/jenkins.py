@@ -30,7 +30,8 @@ from twokey.destinations.connections import Source
 from twokey.destinations.variables import beside, note_of, unconfirmed
 from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Failed, Rejected, ServiceError
 from twokey.model import CannotTell, Held, Holding, NotHeld
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

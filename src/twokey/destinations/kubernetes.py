@@ -27,7 +27,7 @@ from twokey.destinations.kept import Kept, KeptStore
 from twokey.destinations.kubernetes_access import ENVIRONMENT, KIND, Cluster, Settings, connect, missing
 from twokey.errors import AccessDenied, Rejected
 from twokey.model import Hidden
-from twokey.web.http import Ask
+from twokey.web.exchange import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -106,7 +106,7 @@ class KubernetesSecret(KeptStore):
         answer = self._http.send(ask)
         # A cluster may have webhooks that cannot be tried; then the verbs are all that can be known.
         if not answer.good and "does not support dry run" not in answer.said():
-            raise self._http.told(ask, answer)
+            raise self._http.verdicts.told(ask, answer)
 
     def _may(self, verb: str) -> bool:
         """Ask whether a verb is allowed; where even asking is not, the dry run is left to tell."""
@@ -131,7 +131,7 @@ class KubernetesSecret(KeptStore):
             return None
         found = answer.json()
         if not answer.good or not isinstance(found, dict) or found.get("kind") != "Secret":
-            raise self._http.told(ask, answer)
+            raise self._http.verdicts.told(ask, answer)
         return found
 
     def _read(self) -> Kept:
@@ -162,7 +162,7 @@ class KubernetesSecret(KeptStore):
             if answer.good:
                 return
             if answer.status != 409:
-                raise self._http.told(ask, answer)
+                raise self._http.verdicts.told(ask, answer)
         raise Rejected(
             f"{self._place} was changed by others all the time, {ATTEMPTS} times in a row.",
             state="Nothing was written there.",

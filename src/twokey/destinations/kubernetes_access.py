@@ -17,11 +17,12 @@ from twokey.destinations import connections
 from twokey.destinations.connections import Source
 from twokey.destinations.kubeconfig import Access, Kubeconfig
 from twokey.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.http import Http
 from twokey.web.route import Tls
 
 if TYPE_CHECKING:
     from twokey.destinations.connections import Outside
+    from twokey.web.exchange import Answer, Ask
 
 KIND = "kubernetes"
 ENVIRONMENT = {"kubeconfig": ("KUBECONFIG",)}

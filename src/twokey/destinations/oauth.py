@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.ports import Clock
-    from twokey.web.http import Answer, Ask, Http
+    from twokey.web.exchange import Answer, Ask
+    from twokey.web.http import Http
 
 EARLY = 60.0
 """Seconds before its end at which a token is got anew."""
@@ -97,7 +98,7 @@ def granted(http: Http, ask: Ask, source: str, *, token: str = "access_token") -
             state="Nothing was written with it.",
             remedy=f"Check {source}.",
         )
-    raise http.told(ask, answer)
+    raise http.verdicts.told(ask, answer)
 
 
 def _granted(answer: Answer, member: str) -> Granted | None:

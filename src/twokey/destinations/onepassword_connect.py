@@ -15,7 +15,8 @@ import msgspec
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
 from twokey.errors import Failed, NotFound, Rejected
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,7 +91,7 @@ class Connect:
 
     def told_of_write(self, answer: Answer, vault: str, place: str) -> Failed:
         """Translate the answer to a write that was refused."""
-        return self._http.told(self._write("PUT", "", {}, vault, place), answer)
+        return self._http.verdicts.told(self._write("PUT", "", {}, vault, place), answer)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, place: str) -> Ask:
         return Ask(method, path, f"write {place}", body=dict(body), secret=True, again=False, right=_right(vault))

@@ -21,7 +21,7 @@ from twokey.destinations.kept import Kept, KeptStore
 from twokey.destinations.vault_login import ENVIRONMENT, KIND, Settings, Vault, connect
 from twokey.errors import Conflict, NotFound, Rejected, ServiceError, UsageError
 from twokey.model import Hidden
-from twokey.web.http import Ask
+from twokey.web.exchange import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,11 +110,11 @@ class _Entry:
         if answer.status == 404:
             told = answer.json() or {}
             if told.get("errors"):
-                raise self._vault.http.told(ask, answer)
+                raise self._vault.http.verdicts.told(ask, answer)
             metadata = (told.get("data") or {}).get("metadata") or {}
             return _Version(int(metadata.get("version", 0)), None)
         if not answer.good:
-            raise self._vault.http.told(ask, answer)
+            raise self._vault.http.verdicts.told(ask, answer)
         found = (answer.json() or {}).get("data") or {}
         if "metadata" not in found:
             raise Rejected(
@@ -135,7 +135,7 @@ class _Entry:
                 remedy="Run again.",
             )
         if not answer.good:
-            raise self._vault.http.told(ask, answer)
+            raise self._vault.http.verdicts.told(ask, answer)
 
     def describe(self, note: str) -> None:
         """Put the access key's id into the custom metadata, for people. Where that fails, leave it.

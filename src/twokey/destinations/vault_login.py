@@ -16,7 +16,8 @@ from twokey.destinations import connections
 from twokey.destinations.connections import Source
 from twokey.errors import AccessDenied, BadCredentials, UsageError
 from twokey.model import Hidden
-from twokey.web.http import Answer, Ask, Http
+from twokey.web.exchange import Answer, Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,7 +116,7 @@ class Vault:
         """Send a request and return its good answer; raises the errors of ``twokey.errors`` for all others."""
         answer = self.send(ask)
         if not answer.good:
-            raise self.http.told(ask, answer)
+            raise self.http.verdicts.told(ask, answer)
         return answer
 
     def send(self, ask: Ask) -> Answer:
@@ -186,7 +187,7 @@ class Vault:
                 remedy=f"Give it {self._source}, and check the role.",
             )
         if not answer.good:
-            raise self.http.told(ask, answer)
+            raise self.http.verdicts.told(ask, answer)
         return Hidden(answer.json()["auth"]["client_token"])
 
 

@@ -27,8 +27,9 @@ from twokey.destinations.connections import Source
 from twokey.destinations.messages import Action, Answer, Told, actions_of, answer_in, message
 from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Failed, UsageError
 from twokey.web import route
-from twokey.web.http import Answer as HttpAnswer
-from twokey.web.http import Ask, Http
+from twokey.web.exchange import Answer as HttpAnswer
+from twokey.web.exchange import Ask
+from twokey.web.http import Http
 
 if TYPE_CHECKING:
     from twokey.destinations.address import Address
