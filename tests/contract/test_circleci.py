@@ -226,6 +226,15 @@ class TestWhatItShows:
         assert isinstance(holding, CannotTell)
         assert holding.stamp != stamp
 
+    @pytest.mark.parametrize("options", ["?format=json", "?format=env"])
+    def test_one_value_of_a_project_has_no_stamp_for_its_time_may_stay_when_it_is_replaced(
+        self, fake: CircleCI, options: str
+    ) -> None:
+        """An equal stamp would say that nobody else has written."""
+        place = Variables(fake, f"circleci:gh/acme/site{options}", "gh/acme/site")
+        assert opened(place).deliver(fresh_credential()).stamp == ""
+        assert getattr(opened(place).held(), "stamp", None) == ""
+
     @pytest.mark.parametrize("make", [named, site])
     def test_a_delivery_that_somebody_overwrites_at_once_is_not_confirmed(
         self, fake: CircleCI, monkeypatch: pytest.MonkeyPatch, make: Any

@@ -242,6 +242,13 @@ class Project(Variables):
             if one.name in self.form.names
         }
 
+    def _stamp(self, shown: Mapping[str, Shown]) -> str:
+        """Return the end of the id beside the times, and nothing for a single value.
+
+        The time is that of creation: it may stay when a value is replaced, and alone it would tell nothing.
+        """
+        return super()._stamp(shown) if len(self.form.names) > 1 else ""
+
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
         about = f"write {name} of the project {self._place}"
         body = {"name": name, "value": value}
