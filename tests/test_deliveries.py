@@ -254,6 +254,20 @@ class TestALongDelivery:
         assert result.reason is Reason.LEASE_LOST
         assert given.reached == ["ci:0", "ci:1", "ci:2"]
 
+    def test_that_stood_still_too_long_writes_no_second_value(self, given: Delivering) -> None:
+        """A suspended machine: others have delivered there meanwhile, and a late value would tear their pair."""
+
+        def asleep() -> None:
+            given.world.now += timedelta(seconds=400)
+            waiting.before_effect()
+
+        given.before["ci:2"] = asleep
+        result = given.rotated()
+        assert result.reason is Reason.LEASE_LOST
+        assert given.reached == ["ci:0", "ci:1", "ci:2"]
+        assert "ci:2" not in given.holding("N1")
+        assert "ci:2" in given.journal.delivering
+
 
 class TestPlacesThatAreSlowToAnswer:
     """Three hundred pipelines at a third of a second for each request take longer to look at than a lease lasts."""

@@ -127,7 +127,7 @@ class Deliveries:
         try:
             with self._teller.effect(f"deliver to {place.name}", credential.access_key_id):
                 self._done.effects += 1
-                with waiting.during(self.meanwhile):
+                with waiting.during(self.meanwhile, self._still_ours):
                     receipt = place.deliver(credential)
         except (Failed, UsageError) as error:
             self._end_the_run()
@@ -180,6 +180,18 @@ class Deliveries:
             self._told = until
             moment = self._clock.now() + timedelta(seconds=left)
             self._teller.note("limit", detail=moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+    def _still_ours(self) -> None:
+        """Let nothing be written once the lease is over, be it the second value of a pair.
+
+        A process may stand still between any two of its steps, for hours. Another run has delivered to this place
+        again by then, or will, for the journal names it; a late value of ours would tear that pair unnoticed.
+        """
+        try:
+            self._ledger.check()
+        except TwokeyError as error:
+            self._ended = error
+            raise
 
     def _end_the_run(self) -> None:
         if self._ended is not None:

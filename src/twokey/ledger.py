@@ -86,6 +86,10 @@ class Ledger:
             self.write(**changes)
             self._check()
 
+    def check(self) -> None:
+        """Raise ``Conflict`` where the lease is over: another run may be writing by now."""
+        self._check()
+
     def put(self, credential: Credential) -> None:
         """Write the credential to the store, conditionally on our epoch."""
         self.guard(PUT_LIMIT)

@@ -23,17 +23,31 @@ def _nothing(_left: float) -> None:
     """Do nothing meanwhile."""
 
 
+def _unhindered() -> None:
+    """Let it go."""
+
+
+_before_effect: ContextVar[Callable[[], None]] = ContextVar("before_effect", default=_unhindered)
 _meanwhile: ContextVar[Callable[[float], None]] = ContextVar("meanwhile", default=_nothing)
 
 
 @contextmanager
-def during(meanwhile: Callable[[float], None]) -> Iterator[None]:
-    """Have every ``pause`` of this thread call ``meanwhile`` with the seconds left; it may raise to end the waiting."""
-    token = _meanwhile.set(meanwhile)
+def during(meanwhile: Callable[[float], None], before_effect: Callable[[], None] = _unhindered) -> Iterator[None]:
+    """Have every ``pause`` of this thread call ``meanwhile`` with the seconds left; it may raise to end the waiting.
+
+    ``before_effect`` is called right before a request leaves that may change something; it may raise, too.
+    """
+    token, other = _meanwhile.set(meanwhile), _before_effect.set(before_effect)
     try:
         yield
     finally:
         _meanwhile.reset(token)
+        _before_effect.reset(other)
+
+
+def before_effect() -> None:
+    """Say that a request leaves now that may change something. Raises what forbids that: then it must not leave."""
+    _before_effect.get()()
 
 
 def pause(clock: Clock, seconds: float) -> None:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.errors import Ambiguous
+from twokey import waiting
+from twokey.errors import Ambiguous, Conflict
 from twokey.testing.server import Fault, Reply, Request
 from twokey.web import http as web
 from twokey.web.exchange import Ask
@@ -70,3 +71,34 @@ def test_an_overloaded_servers_prove_nothing(odd: Odd, status: int, body: Any) -
     with pytest.raises(Ambiguous, match="may have taken effect"):
         connection(odd.url).ask(WRITE)
     assert len(odd.requests) == 3
+
+
+class TestARequestThatMustNotLeaveAnyMore:
+    def test_is_not_sent_where_it_may_change_something(self, service: Service) -> None:
+        def forbid() -> None:
+            raise Conflict("The lease is over.")
+
+        with waiting.during(lambda: None, forbid), pytest.raises(Conflict):
+            connection(service.url).ask(WRITE)
+        assert service.requests == []
+
+    def test_is_sent_where_it_only_reads(self, service: Service) -> None:
+        def forbid() -> None:
+            raise Conflict("The lease is over.")
+
+        with waiting.during(lambda: None, forbid):
+            assert connection(service.url).ask(READ).good
+
+    def test_is_not_sent_again_either(self, service: Service) -> None:
+        """Time passes between two attempts, too."""
+        asked: list[int] = []
+
+        def forbid_the_second() -> None:
+            asked.append(1)
+            if len(asked) > 1:
+                raise Conflict("The lease is over.")
+
+        service.add(Fault("PUT", "", "reset"))
+        with waiting.during(lambda: None, forbid_the_second), pytest.raises(Conflict):
+            connection(service.url).ask(WRITE)
+        assert service.written == 0

@@ -22,7 +22,7 @@ from twokey.errors import (
     Unreachable,
 )
 from twokey.model import Hidden
-from twokey.waiting import pause
+from twokey.waiting import before_effect, pause
 from twokey.web import route, waits
 from twokey.web.exchange import Answer, Ask, body_of, words_of
 from twokey.web.limits import Limit, Pace
@@ -121,6 +121,8 @@ class Http:
         while True:
             self.pace.wait(write=ask.effect)
             renewals = self._renewals
+            if ask.effect:
+                before_effect()
             answer, failure = self._once(ask)
             if answer is None:
                 assert failure is not None
