@@ -141,7 +141,7 @@ class KubernetesSecret(KeptStore):
         return Kept(_values(found), _annotations(found).get(JOURNAL), self._revision(found))
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
-        data = {name: base64.b64encode(value.encode()).decode() for name, value in values.items()}
+        data = {name: Hidden(base64.b64encode(value.encode()).decode()) for name, value in values.items()}
         self._write(seen, {NOTE: note}, data)
 
     def _write_journal(self, text: str, seen: object) -> None:

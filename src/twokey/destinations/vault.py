@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -90,7 +90,7 @@ class _Version:
     """What an entry holds: ``data`` is None where it, or its latest version, is deleted."""
 
     number: int
-    data: Mapping[str, Any] | None
+    data: Mapping[str, Any] | None = field(repr=False)
 
 
 class _Entry:

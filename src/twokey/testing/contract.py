@@ -6,6 +6,7 @@ its connection and its fake, seen from outside. ``docs/how-to/write-a-destinatio
 
 from __future__ import annotations
 
+import base64
 import time
 import traceback
 from abc import ABC, abstractmethod
@@ -344,6 +345,7 @@ class DestinationContract(EveryDestinationContract):
             if error is not None:
                 assert_silent(error, credential)
                 assert credential.reveal() not in in_variables(error)
+                assert base64.b64encode(credential.reveal().encode()).decode() not in in_variables(error)
                 assert token not in in_variables(error)
 
     def test_a_refusal_after_a_lost_answer_is_no_proof(self, destination: Destination, place: Place) -> None:
