@@ -118,5 +118,7 @@ def _wrong(decision: Plan, case: Case, world: World) -> list[str]:
     if decision.outcome is Outcome.REFUSED and not decision.settles:
         problems.append(decision.message)
     if case.journal.intent:
-        problems.append("An interrupted run left its work open; the next run finishes it.")
+        problems.append(
+            "An earlier run was interrupted, or could not deliver everywhere; the next run finishes its work."
+        )
     return problems
