@@ -56,8 +56,8 @@ class TestNoSecretIsShown:
         commands.assert_silent()
 
     def test_is_asked_for_every_reason_there_is(self) -> None:
-        # A run is stopped by a signal: that is tested with a real process. Two reasons are those of deliver, below.
-        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED, *DELIVERIES}
+        # A run is stopped by a signal: that is tested with a real process.
+        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED}
 
     def test_by_deliver_before_while_and_after(self, stage: Stage, commands: Commands) -> None:
         copy = stage.folder / "ci.json"

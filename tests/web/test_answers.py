@@ -78,7 +78,7 @@ class TestARequestThatMustNotLeaveAnyMore:
         def forbid() -> None:
             raise Conflict("The lease is over.")
 
-        with waiting.during(lambda: None, forbid), pytest.raises(Conflict):
+        with waiting.during(lambda _: None, forbid), pytest.raises(Conflict):
             connection(service.url).ask(WRITE)
         assert service.requests == []
 
@@ -86,7 +86,7 @@ class TestARequestThatMustNotLeaveAnyMore:
         def forbid() -> None:
             raise Conflict("The lease is over.")
 
-        with waiting.during(lambda: None, forbid):
+        with waiting.during(lambda _: None, forbid):
             assert connection(service.url).ask(READ).good
 
     def test_is_not_sent_again_either(self, service: Service) -> None:
@@ -99,6 +99,6 @@ class TestARequestThatMustNotLeaveAnyMore:
                 raise Conflict("The lease is over.")
 
         service.add(Fault("PUT", "", "reset"))
-        with waiting.during(lambda: None, forbid_the_second), pytest.raises(Conflict):
+        with waiting.during(lambda _: None, forbid_the_second), pytest.raises(Conflict):
             connection(service.url).ask(WRITE)
         assert service.written == 0
