@@ -162,6 +162,20 @@ class TestATornPair:
         assert given.holding("N1") == list(TEN)
         assert not given.journal.delivering
 
+    def test_is_noted_no_more_where_nothing_was_written(self, given: Delivering) -> None:
+        """Otherwise a token that has expired would make every place look torn, and LAST's grace begin anew."""
+        given.before["ci:3"] = raising(BadCredentials("The token has expired."))
+        assert given.rotated().outcome is Outcome.FAILED
+        assert given.journal.delivering == ()
+
+    def test_stays_noted_where_an_earlier_run_left_it_and_this_one_writes_nothing(self, given: Delivering) -> None:
+        second = next(number for number, what in enumerate(given.effects()) if what == "deliver to ci:3, secret N1")
+        given.world.faults = {second: "refused"}
+        given.rotated()
+        given.before["ci:3"] = raising(BadCredentials("The token has expired."))
+        given.rotated()
+        assert given.journal.delivering == ("ci:3",)
+
     def test_of_a_place_that_is_readable_is_repaired_although_it_shows_current(self, given: Delivering) -> None:
         given.world.telling["ci:3"] = True
         second = next(number for number, what in enumerate(given.effects()) if what == "deliver to ci:3, secret N1")

@@ -20,7 +20,7 @@ import msgspec
 
 from twokey import waiting
 from twokey.done import Delivered
-from twokey.errors import DeliveryFailed, Failed, Stopped, TwokeyError, UsageError
+from twokey.errors import Ambiguous, DeliveryFailed, Failed, ServiceError, Stopped, TwokeyError, UsageError
 from twokey.model import LONGEST_STAMP, CannotTell, Delivery, stamp_of
 from twokey.roles import written_since
 
@@ -131,11 +131,18 @@ class Deliveries:
                     receipt = place.deliver(credential)
         except (Failed, UsageError) as error:
             self._end_the_run()
+            if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
+                self._untouched(place.name)
             self._done.delivered.append(Delivered(place.name, "failed", str(error)))
             return
         self._delivered_to(place.name, Delivery(credential.access_key_id, self._from_now(), stamp_of(receipt.stamp)))
         self._done.delivered.append(Delivered(place.name, "delivered" if receipt.written else "held"))
         self._end_the_run()
+
+    def _untouched(self, name: str) -> None:
+        """Note that nothing was written there, so that this run has torn no pair; an earlier one may have."""
+        if name not in self._seen.record.journal.delivering:
+            self._open.pop(name, None)
 
     def _delivered_to(self, name: str, given: Delivery) -> None:
         before = self.delivered.get(name)

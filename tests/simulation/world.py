@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from twokey import waiting
 from twokey.destinations.base import Receipt, Traits
-from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected
+from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError
 from twokey.model import (
     AccessKey,
     CannotTell,
@@ -359,7 +359,11 @@ class Place:
             return Receipt(key_id, written=False)
         self._deliver_half(name, key_id, "places")
         if name in world.secrets_at:
-            self._deliver_half(f"{name}, secret", key_id, "secrets_at")
+            try:
+                self._deliver_half(f"{name}, secret", key_id, "secrets_at")
+            except ServiceError as error:
+                # One value is written: that is no clean refusal any more, as the contract of destinations has it.
+                raise Ambiguous(error.message) from None
         return Receipt(key_id, written=True, stamp=self._stamp())
 
     def _deliver_half(self, where: str, key_id: str, values: Literal["places", "secrets_at"]) -> None:

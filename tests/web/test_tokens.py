@@ -232,3 +232,10 @@ class TestATokenThatIsNone:
 def test_a_source_is_exactly_one(given: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="exactly one"):
         secret(Source(**given))
+
+
+def test_a_token_in_the_place_of_its_variables_name_is_not_repeated() -> None:
+    token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    with pytest.raises(UsageError, match=r"the environment variable that it names .* is not set") as raised:
+        Source(env=token).check("here")
+    assert token not in str(raised.value)

@@ -7,6 +7,7 @@ first needed, and again when the service refuses it.
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from twokey.ports import Clock
 
 LONGEST_SECRET = 64 << 10
+_VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
+"""What variables are called by custom; tokens have small letters too."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -53,8 +56,10 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if sum(map(bool, (self.env, self.file, self.place))) != 1:
             raise UsageError(f"{called}: give exactly one of `env`, `file` and `from`.")
         if self.env and not environment.variable(self.env):
+            # Somebody may have put the secret where its variable's name belongs.
+            named = self.env if _VARIABLE.fullmatch(self.env) else "that it names (not shown: it may be a secret)"
             raise UsageError(
-                f"{called}: the environment variable {self.env} is not set.", remedy="Set it, or name another one."
+                f"{called}: the environment variable {named} is not set.", remedy="Set it, or name another."
             )
         if self.file and not Path(self.file).is_file():
             raise UsageError(f"{called}: there is no file {self.file}.")
