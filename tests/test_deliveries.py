@@ -64,6 +64,7 @@ class TestAPlaceThatFails:
             Throttled("Slow down."),
             Conflict("Somebody else wrote it."),
             Ambiguous("No answer."),
+            KeyError("a-secret"),
         ],
         ids=lambda error: type(error).__name__,
     )
@@ -74,7 +75,11 @@ class TestAPlaceThatFails:
         assert given.reached == list(TEN)
         assert given.holding("N1") == [name for name in TEN if name != "ci:4"]
         assert {one.destination for one in result.destinations if one.outcome == "failed"} == {"ci:4"}
-        assert f"1 of 10 destinations could not be given N1: ci:4: {error.message}" in result.message
+        said = getattr(
+            error, "message", "ci:4: its service answered what nobody foresaw, or it has a defect (KeyError)."
+        )
+        assert f"1 of 10 destinations could not be given N1: ci:4: {said}" in result.message
+        assert "a-secret" not in result.message
         assert (result.current, result.last) == ("N1", "K2")
 
     def test_leaves_both_keys_valid_and_is_resumed_without_a_new_key(self, given: Delivering) -> None:
@@ -114,6 +119,21 @@ class TestAPlaceThatFails:
         result = given.rotated()
         assert given.reached == ["ci:7"]
         assert result.reason is Reason.BEHIND
+
+    def test_stops_no_other_where_its_answer_was_not_foreseen(self, given: Delivering) -> None:
+        given.world.places["ci:7"] = given.world.secrets_at["ci:7"] = "K1"
+        given.world.journal = replace_delivery(given.journal, "ci:7", Delivery("K1", ago(16), "1")).encode()
+        given.looked_at["ci:4"] = raising(KeyError("a-secret"))
+        given.rotated()
+        assert given.reached == ["ci:7"]
+
+    def test_in_the_preflight_refuses_where_its_answer_was_not_foreseen(
+        self, given: Delivering, monkeypatch: Any
+    ) -> None:
+        monkeypatch.setattr(Place, "preflight", lambda _: raising(KeyError("a-secret"))())
+        result = given.rotated()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert "a-secret" not in result.message
 
     def test_in_the_preflight_is_named_also_for_what_is_wrong_on_this_machine(
         self, given: Delivering, monkeypatch: Any

@@ -15,7 +15,17 @@ from twokey import waiting
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
 from twokey.deliveries import Deliveries
 from twokey.done import Delivered
-from twokey.errors import Ambiguous, Conflict, Failed, NotVerified, Refused, ServiceError, UsageError
+from twokey.errors import (
+    Ambiguous,
+    Conflict,
+    Failed,
+    NotVerified,
+    Refused,
+    ServiceError,
+    TwokeyError,
+    UsageError,
+    unforeseen,
+)
 from twokey.model import CannotTell, Held, Intent, Retiring
 from twokey.reasons import Reason
 from twokey.verify import verify
@@ -58,6 +68,16 @@ def _refusing(who: str = "") -> Iterator[None]:
     except (ServiceError, UsageError) as error:
         said = who + error.message
         raise Refused(Reason.PREFLIGHT, said, state="Nothing was changed.", remedy=error.remedy) from None
+
+
+def _foreseen(place: Destination) -> None:
+    """Ask a place whether it can be written; what it may not raise is an error of its own, too."""
+    try:
+        place.preflight()
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  whatever it is, nothing was begun yet
+        raise unforeseen(place.name, error) from None
 
 
 class _TooLate(Failed):
@@ -116,11 +136,11 @@ class Apply:
         if not creates:
             return
         with _refusing():
-            self._store.preflight()
+            _foreseen(self._store)
         for place in self._places.values():
             self._deliveries.meanwhile()
             with _refusing(f"{place.name}: "), waiting.during(self._deliveries.meanwhile):
-                place.preflight()
+                _foreseen(place)
         if removes and self._iam.may_create(self._user) is False:
             raise Refused(
                 Reason.PREFLIGHT,

@@ -20,7 +20,16 @@ import msgspec
 
 from twokey import waiting
 from twokey.done import Delivered
-from twokey.errors import Ambiguous, DeliveryFailed, Failed, ServiceError, Stopped, TwokeyError, UsageError
+from twokey.errors import (
+    Ambiguous,
+    DeliveryFailed,
+    Failed,
+    ServiceError,
+    Stopped,
+    TwokeyError,
+    UsageError,
+    unforeseen,
+)
 from twokey.model import LONGEST_STAMP, CannotTell, Delivery, stamp_of
 from twokey.roles import written_since
 
@@ -130,14 +139,22 @@ class Deliveries:
                 with waiting.during(self.meanwhile, self._still_ours):
                     receipt = place.deliver(credential)
         except (Failed, UsageError) as error:
-            self._end_the_run()
-            if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
-                self._untouched(place.name)
-            self._done.delivered.append(Delivered(place.name, "failed", str(error)))
+            self._failed(place, error)
+            return
+        except TwokeyError:
+            raise
+        except Exception as error:  # noqa: BLE001  one place's failure, whatever it is, stops no other
+            self._failed(place, unforeseen(place.name, error))
             return
         self._delivered_to(place.name, Delivery(credential.access_key_id, self._from_now(), stamp_of(receipt.stamp)))
         self._done.delivered.append(Delivered(place.name, "delivered" if receipt.written else "held"))
         self._end_the_run()
+
+    def _failed(self, place: Destination, error: TwokeyError) -> None:
+        self._end_the_run()
+        if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
+            self._untouched(place.name)
+        self._done.delivered.append(Delivered(place.name, "failed", str(error)))
 
     def _untouched(self, name: str) -> None:
         """Note that nothing was written there, so that this run has torn no pair; an earlier one may have."""

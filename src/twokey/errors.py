@@ -151,3 +151,12 @@ class Unreachable(ServiceError):
 
 class Ambiguous(ServiceError):
     """The answer is missing or unclear: an effect may have taken place. ``state`` says where there can be none."""
+
+
+def unforeseen(place: str, error: Exception) -> Ambiguous:
+    """Return what an exception means that no destination may raise. Its text may hold anything, even a secret."""
+    return Ambiguous(
+        f"{place}: its service answered what nobody foresaw, or it has a defect ({type(error).__name__}).",
+        state="What was done there is not known.",
+        remedy="Run again; if it stays so, tell whoever maintains this destination.",
+    )

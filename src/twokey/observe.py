@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey import waiting
-from twokey.errors import BadCredentials, NotFound, Refused, ServiceError, UsageError
+from twokey.errors import BadCredentials, NotFound, Refused, ServiceError, TwokeyError, UsageError, unforeseen
 from twokey.model import CannotTell, Observation
 from twokey.reasons import Reason
 
@@ -106,3 +106,7 @@ def _holding(place: Destination, meanwhile: Callable[[], None]) -> Holding:
             return place.held()
     except (ServiceError, UsageError) as error:  # such as a file of CA certificates that is gone by now
         return CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True)
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  one place's failure, whatever it is, stops no other
+        return CannotTell(unforeseen(place.name, error).message, failed=True)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.destinations import registry
+from twokey.errors import NotFound
 from twokey.testing.contract import (
     DestinationContract,
     Hurried,
     Place,
     fresh_credential,
+    outcome,
     services_of,
 )
 from twokey.testing.fakes.github import GitHub
@@ -94,6 +96,14 @@ class TestAnotherSet(DestinationContract):
     @pytest.fixture
     def place(self, fake: GitHub, kind: str) -> Place:
         return Secrets(fake, f"github:acme/site?set={kind}", f"acme/site/{kind}")
+
+
+def test_an_organisation_that_nobody_can_see_is_an_error_and_not_empty(fake: GitHub) -> None:
+    place = Secrets(fake, "github:acme", "acme/actions")
+    place.plant(fresh_credential())
+    place.remove()
+    destination = registry.open_destination(place.url, services_of(place, Hurried()))
+    assert isinstance(outcome(destination.held), NotFound)
 
 
 class TestAnOrganisationsPair:

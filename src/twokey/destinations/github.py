@@ -168,6 +168,10 @@ class Secrets(Variables):
                 for name in self.form.names
             }
             found = {name: answer.json() for name, ask in asked.items() if (answer := self._http.find(ask))}
+            if not found:
+                # 404 is also the answer where there is no such organisation, or the token may not see it.
+                about = f"see the secrets of {self._place}"
+                self._http.ask(self._ask("GET", f"{self._prefix}/public-key", about, effect=False))
             return {name: Shown(stamp=str(one["updated_at"])) for name, one in found.items()}
         ask = self._ask("GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._place}", effect=False)
         listed = {str(one["name"]): one for one in self._http.ask(ask).json()["secrets"]}
