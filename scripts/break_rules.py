@@ -163,8 +163,15 @@ RULES = (
     Rule(
         "a lease that is lost while a place waits ends the run",
         "deliveries.py",
-        "            self._ended = error\n",
-        "",
+        "            self._keep()\n        except TwokeyError as error:\n            self._ended = error\n",
+        "            self._keep()\n        except TwokeyError:\n",
+        DELIVERIES,
+    ),
+    Rule(
+        "a lease that is over before the second value of a pair ends the run",
+        "deliveries.py",
+        "            self._ledger.check()\n        except TwokeyError as error:\n            self._ended = error\n",
+        "            self._ledger.check()\n        except TwokeyError:\n",
         DELIVERIES,
     ),
 )

@@ -299,6 +299,21 @@ class TestALongDelivery:
         result = given.rotated()
         assert result.reason is Reason.LEASE_LOST
         assert given.reached == ["ci:0", "ci:1", "ci:2"]
+
+    def test_that_stood_still_too_long_ends_also_where_the_place_calls_it_half_a_write(self, given: Delivering) -> None:
+        """As a place of two values does, whose first one was written."""
+
+        def asleep() -> None:
+            given.world.now += timedelta(seconds=400)
+            try:
+                waiting.before_effect()
+            except Conflict:
+                raise Ambiguous("One of two values was written.") from None
+
+        given.before["ci:2"] = asleep
+        result = given.rotated()
+        assert result.reason is Reason.LEASE_LOST
+        assert [one.outcome for one in result.destinations] == ["delivered"] * 3
         assert "ci:2" not in given.holding("N1")
         assert "ci:2" in given.journal.delivering
 
