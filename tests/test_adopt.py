@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builders import NOW, STORE, ago, journal, key, seen
-from twokey.adopt import Decision, Ending, Offer, decide
+from twokey.adoption.decision import Decision, Ending, Offer, decide
 from twokey.model import CannotTell, Delivery, Held, Intent, NotHeld
 from twokey.policy import Policy
 from twokey.reasons import Reason

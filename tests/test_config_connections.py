@@ -9,7 +9,7 @@ import pytest
 from twokey import config
 from twokey.destinations.connections import Source
 from twokey.destinations.github import Settings as GitHub
-from twokey.destinations.vault_login import Settings as Vault
+from twokey.destinations.logins.vault import Settings as Vault
 from twokey.errors import UsageError
 
 ENTRY = "machine_users:\n  - path: /ci/\n    store: ssm:/ci/{user}\n"

@@ -9,11 +9,11 @@ from unittest import mock
 import pytest
 
 from rig import DAY, Killed, Rig, dead_processes_release_their_lease
-from twokey import takeover
 from twokey.actions import Outcome
-from twokey.adopt import Ending
+from twokey.adoption import takeover
+from twokey.adoption.decision import Ending
+from twokey.adoption.givers import HandedOver, Sources
 from twokey.emulator import KeyPair, Rule
-from twokey.givers import HandedOver, Sources
 from twokey.model import Credential
 from twokey.reasons import Reason
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from twokey.takeover import Taken
+    from twokey.adoption.takeover import Taken
 
 STEPS = ("verify", "lease", "preflight", "note", "store", "commit")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from twokey.actions import Outcome
-from twokey.adopt import Ending
+from twokey.adoption.decision import Ending
 from twokey.places import Word
 from twokey.reasons import Reason
 

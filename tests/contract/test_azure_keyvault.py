@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.destinations import azure_login
 from twokey.destinations.azure_keyvault import LONGEST_JOURNAL, TAG
+from twokey.destinations.logins import azure
 from twokey.destinations.registry import open_destination, open_store
 from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, Unreachable, UsageError
 from twokey.model import CannotTell, Delivery, Held, Journal
@@ -363,6 +363,6 @@ class TestLogins:
         assert "tenant and client" in error.message
 
     def test_a_token_is_for_the_cloud_that_the_url_leads_to(self) -> None:
-        assert azure_login._audience(azure_login.PUBLIC) == "https://vault.azure.net"
-        assert azure_login._audience("https://{vault}.vault.azure.cn") == "https://vault.azure.cn"
-        assert azure_login._audience("https://127.0.0.1:1") == "https://vault.azure.net"
+        assert azure._audience(azure.PUBLIC) == "https://vault.azure.net"
+        assert azure._audience("https://{vault}.vault.azure.cn") == "https://vault.azure.cn"
+        assert azure._audience("https://127.0.0.1:1") == "https://vault.azure.net"

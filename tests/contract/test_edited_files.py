@@ -18,7 +18,7 @@ from botocore.configloader import raw_config_parse
 
 from destinations.variables import watched
 from twokey.aws.clients import Clients
-from twokey.destinations import edited_files
+from twokey.destinations.files import edited_files
 from twokey.destinations.registry import STORES, Services, open_destination, open_store, parse
 from twokey.errors import Ambiguous, Rejected, UsageError
 from twokey.model import CannotTell, Held, NotHeld

@@ -12,7 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from twokey.destinations.gcp_login import METADATA, SCOPE
+from twokey.destinations.logins.google import METADATA, SCOPE
 from twokey.destinations.registry import open_destination
 from twokey.errors import BadCredentials, Unreachable, UsageError
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential, in_variables, outcome, pair, services_of

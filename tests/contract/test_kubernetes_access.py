@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from certificates import Authority
-from twokey.destinations import kubernetes_access, kubernetes_plugin
+from twokey.destinations.logins import kubernetes as cluster
+from twokey.destinations.logins import kubernetes_plugin
 from twokey.destinations.registry import open_destination
 from twokey.errors import BadCredentials, TwokeyError, Unreachable, UsageError
 from twokey.model import NotHeld
@@ -100,7 +101,7 @@ class TestInAPod:
         folder.mkdir()
         (folder / "token").write_text("sa-token", encoding="utf-8")
         (folder / "ca.crt").write_text(authority.pem, encoding="utf-8")
-        monkeypatch.setattr(kubernetes_access, "SERVICE_ACCOUNT", folder)
+        monkeypatch.setattr(cluster, "SERVICE_ACCOUNT", folder)
         host, _, port = fake.url.removeprefix("https://").partition(":")
         monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
         monkeypatch.setenv("KUBERNETES_SERVICE_PORT", port)

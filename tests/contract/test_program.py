@@ -22,8 +22,9 @@ from canaries import leaks
 from destinations.variables import watched
 from docs import pages
 from twokey.aws.clients import Clients
-from twokey.destinations import child, registry
+from twokey.destinations import registry
 from twokey.destinations.address import with_options
+from twokey.destinations.hooks import child
 from twokey.destinations.registry import Services, open_destination, parse
 from twokey.errors import Ambiguous, Rejected, ServiceError, UsageError
 from twokey.model import CannotTell, Credential, Held, NotHeld

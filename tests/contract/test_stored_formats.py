@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from twokey.destinations.forms import FORMATS, form_of_text
+from twokey.destinations.formats.forms import FORMATS, form_of_text
 from twokey.destinations.registry import Services, open_destination, open_store, parse
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Held, Journal, NotHeld

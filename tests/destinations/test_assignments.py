@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twokey.destinations import assignments
+from twokey.destinations.formats import assignments
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Hidden
 

@@ -16,9 +16,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from destinations.variables import watched
-from twokey.destinations import smtp
-from twokey.destinations.formats import encode_journal
-from twokey.destinations.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
+from twokey.destinations.formats import smtp
+from twokey.destinations.formats.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
+from twokey.destinations.formats.journals import encode_journal
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Journal, NotHeld
 from twokey.testing.stores import SECRET, assert_silent

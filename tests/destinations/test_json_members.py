@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from twokey.destinations import json_members
+from twokey.destinations.formats import json_members
 from twokey.errors import Rejected
 from twokey.model import Hidden
 from twokey.testing.stores import outcome

@@ -11,7 +11,7 @@ from botocore.exceptions import ConfigParseError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twokey.destinations.profiles import Profile
+from twokey.destinations.formats.profiles import Profile
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Credential, Hidden, NotHeld
 from twokey.testing.stores import SECRET

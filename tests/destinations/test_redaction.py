@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from canaries import forms, leaks
 from destinations.variables import watched
-from twokey.destinations.redaction import LEFT_OUT, gives_away, redacted
+from twokey.destinations.hooks.redaction import LEFT_OUT, gives_away, redacted
 from twokey.model import Hidden
 
 LETTERS = string.ascii_letters + string.digits + "/+"

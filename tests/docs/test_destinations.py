@@ -7,7 +7,8 @@ import re
 import pytest
 
 from docs import pages
-from twokey.destinations import forms, registry
+from twokey.destinations import registry
+from twokey.destinations.formats import forms
 from twokey.model import Credential
 
 FOLDER = pages.DOCS / "reference" / "destinations"

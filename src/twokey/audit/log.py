@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 
 from twokey import __version__
 from twokey.audit import records
-from twokey.destinations.safe_files import Directory
+from twokey.destinations.files.safe_files import Directory
 from twokey.errors import AuditLogFailed, TwokeyError, UsageError
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from twokey.cli.session import MOST, SELECTION, Flags, options, settings, termin
 from twokey.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
+    from twokey.adoption.givers import Giver
     from twokey.cli.session import Session
     from twokey.config import Settings
     from twokey.documents import AdoptEntry
     from twokey.fleet import Job
-    from twokey.givers import Giver
     from twokey.model import Credential
     from twokey.results import Result
 
@@ -44,12 +44,13 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
     _check(flags, wanted, source, handed=handed)
     credential = _read_standard_input() if handed else None
 
-    from twokey import adoption, fleet, takeover
+    from twokey import fleet
     from twokey.actions import Asked
+    from twokey.adoption import report, takeover
+    from twokey.adoption.givers import HandedOver, Sources
     from twokey.cli import progress
     from twokey.cli.auditing import auditing
     from twokey.cli.session import Session
-    from twokey.givers import HandedOver, Sources
     from twokey.results import Result
 
     session = Session(wanted)
@@ -66,7 +67,7 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
                 taken = takeover.take_over(job.user, job.policy, audit.watch(job, Asked(), world), sources)
             else:
                 taken = takeover.preview(job.user, job.policy, world, sources)
-            return adoption.entry_of(taken, job.policy)
+            return report.entry_of(taken, job.policy)
 
         interrupted: KeyboardInterrupt | None = None
         found: list[AdoptEntry | Result]
@@ -79,18 +80,19 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
                 except fleet.Interrupted as error:
                     found, interrupted = error.results, error
     found = [*found, *roster.failed]
-    entries = [adoption.failed_entry(one) if isinstance(one, Result) else one for one in found]
+    entries = [report.failed_entry(one) if isinstance(one, Result) else one for one in found]
     _report(entries, flags, performed=yes)
     if interrupted:
         raise interrupted
-    return adoption.exit_code(entries)
+    return report.exit_code(entries)
 
 
 def _report(entries: list[AdoptEntry], flags: Flags, *, performed: bool) -> None:
-    from twokey import adoption, documents
+    from twokey import documents
+    from twokey.adoption import report
     from twokey.cli import adopt_view, render
 
-    document = adoption.document(entries, performed=performed)
+    document = report.document(entries, performed=performed)
     if flags.as_json:
         render.say(documents.encode(document))
     elif not flags.quiet:
@@ -126,8 +128,8 @@ def _check_source(wanted: Settings, source: str) -> None:
 
 def _opened(source: str, job: Job, session: Session) -> Giver:
     """Open the place that ``--from`` names; raises ``UsageError`` where it cannot give back what it holds."""
+    from twokey.adoption.givers import giver
     from twokey.destinations import registry
-    from twokey.givers import giver
 
     user = job.user
     url = registry.fill(source, user=user.name, path=user.path, account=user.account)
@@ -139,7 +141,7 @@ def _opened(source: str, job: Job, session: Session) -> Giver:
 
 def _read_standard_input() -> Credential:
     """Read the pair; raises ``UsageError``, which repeats nothing of it."""
-    from twokey.destinations.forms import handed_over
+    from twokey.destinations.formats.forms import handed_over
 
     if sys.stdin.isatty():
         raise UsageError(

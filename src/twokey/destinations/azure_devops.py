@@ -23,8 +23,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.destinations import connections, forms
+from twokey.destinations import connections
 from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import Ambiguous, Failed, NotFound, Rejected
 from twokey.model import Hidden

@@ -17,9 +17,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from twokey.destinations import forms
-from twokey.destinations.azure_login import ENVIRONMENT, KIND, Azure, Settings, codes_of, connect, refusal
+from twokey.destinations.formats import forms
 from twokey.destinations.kept import Kept, KeptStore
+from twokey.destinations.logins.azure import ENVIRONMENT, KIND, Azure, Settings, codes_of, connect, refusal
 from twokey.model import CannotTell, Hidden
 from twokey.web.exchange import Ask
 

@@ -17,7 +17,7 @@ import msgspec
 
 from twokey import environment
 from twokey.destinations.address import CONNECTION, nearest
-from twokey.destinations.formats import json_object, json_text
+from twokey.destinations.formats.journals import json_object, json_text
 from twokey.errors import BadCredentials, ServiceError, UsageError
 from twokey.model import Hidden
 

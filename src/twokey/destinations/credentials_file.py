@@ -1,18 +1,18 @@
 """A profile of a shared credentials file: ``credentials-file:PATH?profile=NAME``.
 
 ``extra.NAME=value`` keeps a further property of the profile, such as ``extra.region=eu-central-1``. How the file is
-read and written: see ``twokey.destinations.profiles``.
+read and written: see ``twokey.destinations.formats.profiles``.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.destinations.bodies import CredentialsFile
-from twokey.destinations.edited_files import EditedFile
-from twokey.destinations.forms import MEMBERS, form_at
-from twokey.destinations.local_paths import check_path, path_of
-from twokey.destinations.profiles import Profile
+from twokey.destinations.files.edited_files import EditedFile
+from twokey.destinations.files.local_paths import check_path, path_of
+from twokey.destinations.formats.bodies import CredentialsFile
+from twokey.destinations.formats.forms import MEMBERS, form_at
+from twokey.destinations.formats.profiles import Profile
 from twokey.model import Credential, Held
 
 if TYPE_CHECKING:

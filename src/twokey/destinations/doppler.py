@@ -20,9 +20,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from twokey.destinations import connections, forms
+from twokey.destinations import connections
 from twokey.destinations.connections import Source
-from twokey.destinations.formats import decode_journal, encode_journal
+from twokey.destinations.formats import forms
+from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kept import Kept, KeptStore
 from twokey.errors import AccessDenied, Rejected
 from twokey.model import Hidden, Journal

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.destinations import assignments
-from twokey.destinations.edited_files import EditedFile
-from twokey.destinations.forms import ENVIRONMENT, form_at
-from twokey.destinations.local_paths import check_path, path_of
+from twokey.destinations.files.edited_files import EditedFile
+from twokey.destinations.files.local_paths import check_path, path_of
+from twokey.destinations.formats import assignments
+from twokey.destinations.formats.forms import ENVIRONMENT, form_at
 from twokey.model import CannotTell
 
 if TYPE_CHECKING:
     from twokey.destinations.address import Address
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services
     from twokey.model import Credential, Hidden, Holding
     from twokey.ports import Clock

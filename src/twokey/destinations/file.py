@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import decode_journal, encode_journal
-from twokey.destinations.forms import form_of_text, refuse_store
-from twokey.destinations.local_paths import JOURNAL, check_path, check_writable, path_of
-from twokey.destinations.safe_files import Content, Directory, make_directory
+from twokey.destinations.files.local_paths import JOURNAL, check_path, check_writable, path_of
+from twokey.destinations.files.safe_files import Content, Directory, make_directory
+from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.errors import Ambiguous, Conflict, Rejected
 from twokey.model import CannotTell, Credential, Holding, Journal, Record
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.destinations.address import Address
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services
     from twokey.ports import Clock
 

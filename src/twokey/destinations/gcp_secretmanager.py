@@ -23,9 +23,9 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from twokey.destinations import forms
-from twokey.destinations.gcp_login import ENVIRONMENT, KIND, Google, Settings, connect, reasons_of
+from twokey.destinations.formats import forms
 from twokey.destinations.kept import Kept, KeptStore
+from twokey.destinations.logins.google import ENVIRONMENT, KIND, Google, Settings, connect, reasons_of
 from twokey.errors import AccessDenied, Ambiguous
 from twokey.model import CannotTell, Hidden
 from twokey.web.exchange import Ask

@@ -21,9 +21,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.destinations import connections, forms
+from twokey.destinations import connections
 from twokey.destinations.address import without_fields
 from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
 from twokey.destinations.variables import Shown, Variables, is_note
 from twokey.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
 from twokey.model import Hidden

@@ -9,14 +9,14 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from twokey.destinations import json_members
-from twokey.destinations.edited_files import EditedFile
-from twokey.destinations.forms import MEMBERS, form_at
-from twokey.destinations.local_paths import check_path, path_of
+from twokey.destinations.files.edited_files import EditedFile
+from twokey.destinations.files.local_paths import check_path, path_of
+from twokey.destinations.formats import json_members
+from twokey.destinations.formats.forms import MEMBERS, form_at
 
 if TYPE_CHECKING:
     from twokey.destinations.address import Address
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services
     from twokey.model import Credential, Hidden, Holding
     from twokey.ports import Clock

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import decode_journal, encode_journal
+from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.errors import Ambiguous, Conflict, Rejected, ServiceError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.ports import Clock
 
 LOOKS = 4

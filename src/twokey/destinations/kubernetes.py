@@ -22,9 +22,9 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from twokey.destinations import forms
+from twokey.destinations.formats import forms
 from twokey.destinations.kept import Kept, KeptStore
-from twokey.destinations.kubernetes_access import ENVIRONMENT, KIND, Cluster, Settings, connect, missing
+from twokey.destinations.logins.kubernetes import ENVIRONMENT, KIND, Cluster, Settings, connect, missing
 from twokey.errors import AccessDenied, Rejected
 from twokey.model import Hidden
 from twokey.web.exchange import Ask

@@ -16,9 +16,9 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from twokey.destinations import forms
+from twokey.destinations.formats import forms
 from twokey.destinations.kept import Kept, KeptStore
-from twokey.destinations.onepassword_connect import ENVIRONMENT, KIND, Connect, Settings, connect
+from twokey.destinations.logins.onepassword import ENVIRONMENT, KIND, Connect, Settings, connect
 from twokey.errors import Ambiguous, Conflict, Rejected, ServiceError
 from twokey.model import Hidden
 from twokey.waiting import pause

@@ -5,7 +5,7 @@ environment variables that it gets besides a few harmless ones, ``actions=held,p
 ``deliver``. Only what it is known to know is asked of it: a program that looks at no action would otherwise deliver
 nothing at all each time that twokey only looks.
 
-The message (``twokey.destinations.messages``) comes on standard input, with the secret only to deliver; the arguments
+The message (``twokey.destinations.hooks.messages``) comes on standard input, with the secret only to deliver; the arguments
 and the environment hold ids only. Exit status 0: done. 3: nothing was written. Any other, or none in time: nobody
 knows.
 """
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twokey import durations, environment
-from twokey.destinations import child
 from twokey.destinations.address import without_fields
-from twokey.destinations.messages import Action, Answer, Told, actions_of, answer_in, message
-from twokey.destinations.redaction import redacted
-from twokey.destinations.safe_programs import refuse_unsafe_program
+from twokey.destinations.hooks import child
+from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.hooks.redaction import redacted
+from twokey.destinations.hooks.safe_programs import refuse_unsafe_program
 from twokey.errors import Ambiguous, Rejected, ServiceError
 
 if TYPE_CHECKING:

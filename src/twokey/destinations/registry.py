@@ -173,7 +173,7 @@ def slots(place: Destination, services: Services) -> frozenset[str]:
     Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
     Places of one name on two servers are two; two connections to one server lead to the same.
     """
-    from twokey.destinations import forms
+    from twokey.destinations.formats import forms
 
     address = parse(place.name)
     of = module(address.scheme)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import decode_journal, encode_journal
-from twokey.destinations.forms import form_of_text, refuse_store
+from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 from twokey.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.destinations.address import Address
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services
 
 PERMISSIONS = (

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.formats import decode_journal, encode_journal
-from twokey.destinations.forms import form_of_text, refuse_store
+from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services
 
 PERMISSIONS = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter")

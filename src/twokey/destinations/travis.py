@@ -25,8 +25,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.destinations import connections, forms
+from twokey.destinations import connections
 from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
 from twokey.destinations.variables import Shown, Variables
 from twokey.errors import AccessDenied, Ambiguous, Failed, Rejected, Throttled
 from twokey.model import Hidden

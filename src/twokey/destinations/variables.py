@@ -20,7 +20,7 @@ from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.destinations.forms import Form
+    from twokey.destinations.formats.forms import Form
     from twokey.web.limits import Pace
 
 _MISSING = "-"

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.destinations import forms
+from twokey.destinations.formats import forms
 from twokey.destinations.kept import Kept, KeptStore
-from twokey.destinations.vault_login import ENVIRONMENT, KIND, Settings, Vault, connect
+from twokey.destinations.logins.vault import ENVIRONMENT, KIND, Settings, Vault, connect
 from twokey.errors import Conflict, NotFound, Rejected, ServiceError, UsageError
 from twokey.model import Hidden
 from twokey.web.exchange import Ask

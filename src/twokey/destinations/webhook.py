@@ -24,7 +24,7 @@ from urllib.parse import urlsplit
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
 from twokey.destinations.connections import Source
-from twokey.destinations.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
 from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Failed, UsageError
 from twokey.web import route
 from twokey.web.exchange import Answer as HttpAnswer

@@ -19,7 +19,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.redaction import gives_away
+from twokey.destinations.hooks.redaction import gives_away
 from twokey.errors import Ambiguous, ServiceError
 from twokey.model import CannotTell, Held, Hidden, Holding, NotHeld
 

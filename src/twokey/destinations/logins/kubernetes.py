@@ -15,7 +15,7 @@ import msgspec
 from twokey import environment
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
-from twokey.destinations.kubeconfig import Access, Kubeconfig
+from twokey.destinations.logins.kubeconfig import Access, Kubeconfig
 from twokey.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
 from twokey.web.http import Http
 from twokey.web.route import Tls

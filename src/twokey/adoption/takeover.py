@@ -24,7 +24,7 @@ import msgspec
 
 from twokey import lease as leases
 from twokey import results, rotate
-from twokey.adopt import Decision, Ending, Offer, decide
+from twokey.adoption.decision import Decision, Ending, Offer, decide
 from twokey.done import Done
 from twokey.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.events import Teller
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.actions import Outcome
-    from twokey.givers import Giver, Sources
+    from twokey.adoption.givers import Giver, Sources
     from twokey.model import Credential, Journal, MachineUser, Observation
     from twokey.policy import Policy
     from twokey.rotate import World

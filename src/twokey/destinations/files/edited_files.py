@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.destinations.base import Receipt, Traits
-from twokey.destinations.found import plain_text
-from twokey.destinations.local_paths import check_writable
-from twokey.destinations.safe_files import PRIVATE, Content, Directory, make_directory
+from twokey.destinations.files.local_paths import check_writable
+from twokey.destinations.files.safe_files import PRIVATE, Content, Directory, make_directory
+from twokey.destinations.formats.found import plain_text
 from twokey.errors import Ambiguous, Rejected
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 

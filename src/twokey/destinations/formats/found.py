@@ -10,7 +10,7 @@ from twokey.model import CannotTell, Credential, Held, Hidden, NotHeld
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.destinations.formats import Text
+    from twokey.destinations.formats.journals import Text
 
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
 """IAM's API reference, "AccessKey": 16 to 128 characters. Secrets have small letters too."""

@@ -19,11 +19,11 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.destinations import assignments, profiles, smtp
 from twokey.destinations.address import nearest
-from twokey.destinations.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
-from twokey.destinations.formats import json_object
-from twokey.destinations.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
+from twokey.destinations.formats import assignments, profiles, smtp
+from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
+from twokey.destinations.formats.journals import json_object
+from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
 from twokey.errors import Rejected, UsageError
 from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from twokey.destinations.address import Address
-    from twokey.destinations.bodies import Extras
-    from twokey.destinations.formats import Text
-    from twokey.destinations.found import Found
+    from twokey.destinations.formats.bodies import Extras
+    from twokey.destinations.formats.found import Found
+    from twokey.destinations.formats.journals import Text
 
 __all__ = ["ENVIRONMENT", "FORMATS", "MEMBERS", "ONE_TEXT", "OPTIONS", "PAIR", "Form", "Names", "form_at", "form_of"]
 

@@ -10,17 +10,17 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from twokey.destinations import assignments, smtp
-from twokey.destinations.formats import is_journal, json_object, json_text
-from twokey.destinations.found import both, plain_text
-from twokey.destinations.profiles import Profile
+from twokey.destinations.formats import assignments, smtp
+from twokey.destinations.formats.found import both, plain_text
+from twokey.destinations.formats.journals import is_journal, json_object, json_text
+from twokey.destinations.formats.profiles import Profile
 from twokey.model import CannotTell, Credential, Held, Hidden, NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.destinations.formats import Text
-    from twokey.destinations.found import Found
+    from twokey.destinations.formats.found import Found
+    from twokey.destinations.formats.journals import Text
 
 Extras = tuple[tuple[str, str], ...]
 """Names and values that stand beside the pair, always the same."""

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twokey.destinations.safe_files import Directory, existing_above, refusing
+from twokey.destinations.files.safe_files import Directory, existing_above, refusing
 from twokey.errors import Rejected, UsageError
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from twokey.destinations.found import both
+from twokey.destinations.formats.found import both
 from twokey.errors import Rejected
 from twokey.model import CannotTell, Credential, Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from twokey.destinations.found import Found
+    from twokey.destinations.formats.found import Found
 
 ID, SECRET, TOKEN = "aws_access_key_id", "aws_secret_access_key", "aws_session_token"
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")

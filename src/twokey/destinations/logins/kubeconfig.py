@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from twokey.destinations.address import nearest
-from twokey.destinations.kubernetes_plugin import VERSIONS, Plugin, Remembered, Token, run
+from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, Remembered, Token, run
 from twokey.errors import UsageError
 from twokey.model import Hidden
 from twokey.web.route import Tls

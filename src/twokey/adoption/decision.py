@@ -24,7 +24,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from twokey.actions import Asked
-from twokey.adopt_words import listing, replacing, telling, unknown, ways
+from twokey.adoption.words import listing, replacing, telling, unknown, ways
 from twokey.model import CannotTell, Held, NotHeld
 from twokey.plan import own_key, rolled_back, unreadable, user_remade
 from twokey.reasons import Reason

@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-from twokey.destinations.safe_files import refuse_foreign_owner, refuse_unsafe_directory, refusing
+from twokey.destinations.files.safe_files import refuse_foreign_owner, refuse_unsafe_directory, refusing
 from twokey.errors import Rejected
 
 MOST_LINKS = 40

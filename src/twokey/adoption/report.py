@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.actions import Asked
-from twokey.adopt import Decision, Ending
+from twokey.adoption.decision import Decision, Ending
 from twokey.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
 from twokey.errors import ExitCode
 from twokey.model import CannotTell, Held, LastUse
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
+    from twokey.adoption.takeover import Taken
     from twokey.documents import Role
     from twokey.model import AccessKey, Holding, Observation
     from twokey.policy import Policy
     from twokey.results import Result
-    from twokey.takeover import Taken
 
 
 def document(entries: Sequence[AdoptEntry], *, performed: bool) -> AdoptDocument:

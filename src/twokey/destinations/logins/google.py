@@ -17,7 +17,7 @@ import msgspec
 
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
-from twokey.destinations.oauth import Bearer, Granted, Tokens, granted
+from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
 from twokey.errors import AccessDenied, BadCredentials, Failed, Rejected, UsageError
 from twokey.model import Hidden
 from twokey.web.exchange import Answer, Ask

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from twokey.destinations.formats import json_object
+from twokey.destinations.formats.journals import json_object
 from twokey.errors import Rejected
 from twokey.model import Hidden
 
