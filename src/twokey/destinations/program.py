@@ -5,9 +5,9 @@ environment variables that it gets besides a few harmless ones, ``actions=held,p
 ``deliver``. Only what it is known to know is asked of it: a program that looks at no action would otherwise deliver
 nothing at all each time that twokey only looks.
 
-The message (``twokey.destinations.hooks.messages``) comes on standard input, with the secret only to deliver; the arguments
-and the environment hold ids only. Exit status 0: done. 3: nothing was written. Any other, or none in time: nobody
-knows.
+The message (``twokey.destinations.hooks.messages``) comes on standard input, with the secret only to deliver; the
+arguments and the environment hold ids only. Exit status 0: done. 3: nothing was written. Any other, or none in time:
+nobody knows.
 """
 
 from __future__ import annotations
