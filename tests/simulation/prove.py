@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from simulation.play import Known
     from simulation.world import World
 
-PLACES = (1, 2, 3)
+PLACES = {"": (1, 2, 3), HASTE: (1, 3), BLIND: (1, 2)}
+"""How many places are played, the store among them. The second tells what it holds, the third does not."""
 Faults = dict[int, str]
 Fault = tuple[int, str]
 
@@ -141,10 +142,11 @@ PIPELINE_WORK = ((21, 1), (5, 2), (2, 2))
 
 
 def prove(depth: int, workers: int, weather: str = "", kinds: tuple[str, ...] = FAULTS) -> Proof:
-    """Enumerate every state with one, two and three places, on several processes; ``weather`` is a state's suffix."""
+    """Enumerate every state with each number of places, on several processes; ``weather`` is a state's suffix."""
     shares = [(share, SHARES, kinds) for share in range(SHARES)]
     return _on(
-        workers, [(name + weather, places, depth, *one) for name in STATES for places in PLACES for one in shares]
+        workers,
+        [(name + weather, places, depth, *one) for name in STATES for places in PLACES[weather] for one in shares],
     )
 
 

@@ -6,6 +6,7 @@ for longer than its lease lasts, and wake up when another one has taken over.
 
 from __future__ import annotations
 
+import gc
 import random
 import threading
 import time
@@ -85,7 +86,7 @@ def schedule(name: str, places: int, runners: int, seed: int) -> None:
     start, policy = initial(name, places)
     names = [f"runner {number + 1}" for number in range(runners)]
     faults = {choose.randrange(12): choose.choice(("lost", "killed before", "killed after"))} if seed % 2 else {}
-    plain = copy_of(start, faults=faults, judge=judging(policy, start), recording=True)
+    plain = copy_of(start, faults=faults, judge=judging(policy, start))
     world = Shared(
         **{slot: getattr(plain, slot) for slot in World.__slots__}, baton=Baton(names, choose), choose=choose
     )
@@ -146,7 +147,7 @@ def race(schedules: int, workers: int, first_seed: int = 0) -> Proof:
     whole = Proof()
     size = max(1, schedules // (workers * 8))
     starts = range(first_seed, first_seed + schedules, size)
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
         for part in pool.map(_share, [(start, min(size, first_seed + schedules - start)) for start in starts]):
             whole.histories += part.histories
             whole.violations += part.violations
