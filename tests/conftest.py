@@ -10,6 +10,7 @@ import pytest
 pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores")
 
 from hypothesis import settings  # noqa: E402
+from hypothesis.internal.conjecture import providers  # noqa: E402
 
 from rig import Rig  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=50_000, deadline=None, print_blob=True)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same")
+settings.load_profile(PROFILE)
+if PROFILE == "same":
+    # Hypothesis also draws constants that it finds in the modules of ours that are imported by then. What a test meets
+    # would depend on which others ran before it in the same process, derandomized or not.
+    pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False)
 
 
 @pytest.fixture(autouse=True)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 import pytest
+from hypothesis.internal.conjecture import providers
 
 import twokey
 
@@ -130,6 +132,12 @@ def test_the_environment_is_read_where_configuration_is_read(module: str) -> Non
     if module in ("twokey.cli.render", "twokey.cli.demo") or top(module) in ("config", "emulator", "environment"):
         return
     assert "os.environ" not in MODULES[module].read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.environ.get("HYPOTHESIS_PROFILE", "same") != "same", reason="asked to explore")
+def test_what_hypothesis_draws_depends_on_no_module_that_is_imported() -> None:
+    drawn = providers._get_local_constants()
+    assert [list(drawn.set_for_type(kind)) for kind in ("integer", "float", "bytes", "string")] == [[], [], [], []]
 
 
 def test_every_module_says_what_it_is_for() -> None:

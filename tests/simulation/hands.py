@@ -81,7 +81,7 @@ def _withdraw(world: Peopled, key_id: str) -> None:
 
 
 def forget_journal(world: Peopled) -> None:
-    """Delete the journal: nobody knows any more who was given what, which key was LAST, and until when."""
+    """Delete the journal: nobody knows any more who was given what, what may be torn, and which key was LAST."""
     world.journal = ""
     world.journal_revision += 1
     world.attributable.clear()
@@ -89,7 +89,7 @@ def forget_journal(world: Peopled) -> None:
     world.withdrawn.clear()
     world.given_up.clear()
     world.held_until.clear()
-    world.by_hand |= {name for name in world.places if name not in world.destinations}
+    world.by_hand |= {name for name in world.places if name not in world.destinations or world.torn(name)}
     world.spoilt |= {job.key_id for job in world.jobs if job.key_id not in world.places.values()}
 
 
