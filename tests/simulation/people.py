@@ -179,9 +179,15 @@ class Peopled(World):
             return True
         given = Journal.decode(self.journal).delivered if self.journal else {}
         if name in self.destinations:
-            shows = self.telling.get(name, True) or name in self.stamps
-            return name not in self.by_hand or shows or name not in given
+            return name not in self.by_hand or name not in given or self._shows(name, given[name].stamp)
         return name not in self.by_hand and name in given and given[name].key == self.places[name]
+
+    def _shows(self, name: str, stamp: str) -> bool:
+        """Say whether a place shows what a person put there, or at least that somebody has written since our stamp.
+
+        Who writes while we do, before the look that takes our stamp, is covered by it.
+        """
+        return self.telling.get(name, True) or (name in self.stamps and str(self.stamps[name]) != stamp)
 
     def holders(self, key_id: str) -> list[str]:
         """Name the places that hold a key as twokey must know."""
