@@ -127,6 +127,24 @@ class TestAPlaceThatFails:
         given.rotated()
         assert given.reached == ["ci:7"]
 
+    def test_is_warned_of_while_nothing_is_due_for_it_will_keep_the_next_rotation_from_beginning(
+        self, given: Delivering
+    ) -> None:
+        given.rotated()
+        given.looked_at["ci:4"] = raising(BadCredentials("The token has expired.", remedy="Make another one."))
+        result = given.rotated()
+        assert result.outcome is Outcome.NOT_DUE
+        assert result.warnings == (
+            "ci:4 could not be read; while that is so, no rotation can begin. The token has expired. Make another one.",
+        )
+
+    def test_is_warned_of_when_others_are_delivered_to(self, given: Delivering) -> None:
+        given.world.places["ci:7"] = given.world.secrets_at["ci:7"] = "K1"
+        given.world.journal = replace_delivery(given.journal, "ci:7", Delivery("K1", ago(16), "1")).encode()
+        given.looked_at["ci:4"] = raising(BadCredentials("The token has expired."))
+        (warning,) = given.rotated().warnings
+        assert warning.startswith("ci:4 could not be read")
+
     def test_in_the_preflight_refuses_where_its_answer_was_not_foreseen(
         self, given: Delivering, monkeypatch: Any
     ) -> None:

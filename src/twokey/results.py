@@ -19,7 +19,7 @@ from twokey.errors import (
     Stopped,
     TwokeyError,
 )
-from twokey.model import Held, account_of
+from twokey.model import CannotTell, Held, account_of
 from twokey.reasons import Reason
 from twokey.roles import holds
 
@@ -60,7 +60,7 @@ def rested(seen: Observation, decision: Plan) -> Result:
         decision.last,
         next_due=decision.next_due,
         destinations=standing(seen, decision.current),
-        warnings=warnings(seen),
+        warnings=(*warnings(seen), *_unread(seen, decision.message)),
     )
 
 
@@ -80,7 +80,7 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
         removed,
         since + policy.period - policy.slack if since else decision.next_due,
         _places(seen, done, current),
-        warnings(seen),
+        (*warnings(seen), *_unread(seen, decision.message)),
     )
 
 
@@ -145,6 +145,19 @@ def warnings(seen: Observation) -> tuple[str, ...]:
     return tuple(
         f"{key_id} carries account {account_of(key_id)}, but the user belongs to {seen.user.account}." for key_id in odd
     )
+
+
+def _unread(seen: Observation, message: str) -> tuple[str, ...]:
+    """Say which destinations could not be read, so that somebody mends that before a rotation is due.
+
+    Those that the message names are told already.
+    """
+    failed = [
+        (name, found.why)
+        for name, found in seen.destinations.items()
+        if isinstance(found, CannotTell) and found.failed and name not in message
+    ]
+    return tuple(f"{name} could not be read; while that is so, no rotation can begin. {why}" for name, why in failed)
 
 
 def exit_code(results: Iterable[Result]) -> ExitCode:

@@ -22,7 +22,7 @@ from twokey import durations, results
 from twokey.actions import Asked
 from twokey.apply import Apply
 from twokey.done import Done
-from twokey.errors import Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
+from twokey.errors import Ambiguous, Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
 from twokey.events import Listener, Teller, ignore
 from twokey.ledger import Ledger, blocked, held_by
 from twokey.observe import Moved, observe, with_last_use
@@ -103,6 +103,8 @@ def rotate(
                     _rest(world, 0.2)
     except TwokeyError as error:
         case = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
+        if not (done.effects or error.state or isinstance(error, (Ambiguous, Conflict))):
+            error.state = "Nothing was changed."
         return results.failed(user, error, done, case)
 
 
@@ -126,7 +128,9 @@ def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None
                 raise held_by(lease)
             if not decision.settles:
                 case = sort(seen, policy, world.clock.now(), asked or Asked())
-                return Foreseen(results.rested(seen, decision), decision, standings(case))
+                # What could not be read is told with each place.
+                result = replace(results.rested(seen, decision), warnings=results.warnings(seen))
+                return Foreseen(result, decision, standings(case))
             _settle(seen, decision.settles, world)
     except TwokeyError as error:
         found = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None

@@ -190,6 +190,7 @@ class TestServices:
         ran = twokey("rotate", "ci", "--store", STORE)
         assert ran.code in (1, 3)
         assert "no connection" in ran.out
+        assert "Nothing was changed." in ran.out
         assert rig.ids() == []
 
     def test_a_secret_that_is_scheduled_for_deletion(self, rig: Rig) -> None:
