@@ -43,6 +43,7 @@ ENGINE = {
     "ledger",
     "lease",
     "observe",
+    "preflight",
     "results",
     "rotate",
     "verify",

@@ -5,13 +5,12 @@ How long a torn pair can last, in a place that takes two writes: see ``twokey.de
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from twokey import waiting
+from twokey import preflight
 from twokey.actions import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
 from twokey.deliveries import Deliveries
 from twokey.done import Delivered
@@ -20,18 +19,13 @@ from twokey.errors import (
     Conflict,
     Failed,
     NotVerified,
-    Refused,
     ServiceError,
-    TwokeyError,
-    UsageError,
-    unforeseen,
 )
 from twokey.model import CannotTell, Held, Intent, Retiring
-from twokey.reasons import Reason
 from twokey.verify import verify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
     from threading import Event
 
@@ -55,29 +49,6 @@ DELETIONS = 3
 """How often a deletion is asked for while IAM says that it does not know a key that it lists."""
 REMEMBERED = 4
 """How many deleted ids the journal keeps, for lists that lag."""
-
-
-@contextmanager
-def _refusing(who: str = "") -> Iterator[None]:
-    """Turn what a service answers into a refusal; ``who`` says whose answer it is, where that is not AWS.
-
-    So is what is wrong on this machine and shows only when a service is to be asked, such as a file that is gone.
-    """
-    try:
-        yield
-    except (ServiceError, UsageError) as error:
-        said = who + error.message
-        raise Refused(Reason.PREFLIGHT, said, state="Nothing was changed.", remedy=error.remedy) from None
-
-
-def _foreseen(place: Destination) -> None:
-    """Ask a place whether it can be written; what it may not raise is an error of its own, too."""
-    try:
-        place.preflight()
-    except TwokeyError:
-        raise
-    except Exception as error:  # noqa: BLE001  whatever it is, nothing was begun yet
-        raise unforeseen(place.name, error) from None
 
 
 class _TooLate(Failed):
@@ -131,23 +102,13 @@ class Apply:
             return
         self._teller.note("preflight")
         removes = any(isinstance(action, Delete | Deactivate) for action in actions)
-        with _refusing():
-            self._store.room_for(self._journal_to_be(actions))
+        preflight.room_for(self._store, self._journal_to_be(actions))
         if not creates:
             return
-        with _refusing():
-            _foreseen(self._store)
-        for place in self._places.values():
-            self._deliveries.meanwhile()
-            with _refusing(f"{place.name}: "), waiting.during(self._deliveries.meanwhile):
-                _foreseen(place)
-        if removes and self._iam.may_create(self._user) is False:
-            raise Refused(
-                Reason.PREFLIGHT,
-                f"Access denied: iam:CreateAccessKey on {self._user.arn}.",
-                state="Nothing was changed.",
-                remedy="Allow it for the principal that runs twokey.",
-            )
+        preflight.store_writable(self._store)
+        preflight.places_writable(self._places.values(), self._deliveries.meanwhile)
+        if removes:
+            preflight.keys_creatable(self._iam, self._user)
 
     def _journal_to_be(self, actions: Sequence[Action]) -> Journal:
         """Return a journal as long as the longest that these actions will write."""

@@ -1,4 +1,4 @@
-"""One user's takeover from hand work, from the first look to the journal. ``adopt`` decides, this performs.
+"""One user's takeover from hand work, from the first look to the journal. ``decision`` decides, this performs.
 
     look        observe and decide without a lease; without ``perform``, this is all, and nothing is written
     preflight   prove that the store can be written
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey import lease as leases
-from twokey import results, rotate
+from twokey import preflight, results, rotate
 from twokey.adoption.decision import Decision, Ending, Offer, decide
 from twokey.done import Done
 from twokey.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
@@ -204,11 +204,8 @@ class _Takeover:
             delivered=journal.delivered | delivered,
         )
         self._teller.note("preflight")
-        try:
-            store.room_for(to_be)
-            store.preflight()
-        except ServiceError as error:
-            raise Refused(Reason.PREFLIGHT, error.message, state="Nothing was changed.", remedy=error.remedy) from None
+        preflight.room_for(store, to_be)
+        preflight.store_writable(store)
 
     def _commit(self, ledger: Ledger, decision: Decision, delivered: dict[str, Delivery]) -> None:
         with self._teller.effect("commit", decision.current):
