@@ -27,8 +27,8 @@ import pytest
 from api import descriptions
 
 PROGRAM = descriptions.PACKAGES / "@stoplight" / "prism-cli" / "dist" / "index.js"
-LOUD = Path(__file__).with_name("loud.cjs")
-COMMAND = ("node", "--require", str(LOUD), str(PROGRAM), "proxy", "--errors", "--multiprocess", "false", "--port", "0")
+FIRST = [text for name in ("loud", "yaml") for text in ("--require", str(Path(__file__).with_name(f"{name}.cjs")))]
+COMMAND = ("node", *FIRST, str(PROGRAM), "proxy", "--errors", "--multiprocess", "false", "--port", "0")
 needs_prism = pytest.mark.skipif(
     shutil.which("node") is None or not (descriptions.INSTALLED / ".ready").exists(),
     reason="Prism and the services' API descriptions are not installed (make apis; needs Node.js with npm)",

@@ -3,8 +3,8 @@
 The objects are those of Kubernetes 1.37, from PyPI's ``kubernetes-validate``, which takes them out of the API server's
 OpenAPI description. That leaves out the requests; the four of them are written down here.
 
-Source of the requests: "Secret" and "SelfSubjectAccessReview", Kubernetes API reference; "Kubernetes API Concepts"
-(patches, dry runs).
+Source of the requests: "Secret" and "SelfSubjectAccessReview", Kubernetes API reference; "Server-Side Apply" and
+"Kubernetes API Concepts" (dry runs), Kubernetes' documentation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FOLDER = "python/kubernetes_validate/kubernetes-json-schema/v1.37.0-local-strict
 SECRETS = "/api/v1/namespaces/{namespace}/secrets"
 SECRET = f"{SECRETS}/{{name}}"
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-PATCHES = "application/merge-patch+json"
+APPLIES = "application/apply-patch+yaml"
 
 
 def whole(schema: str, *needed: str) -> dict[str, Any]:
@@ -57,18 +57,21 @@ def named(*names: str) -> list[dict[str, Any]]:
     return [{"name": name, "in": "path", "required": True, "schema": {"type": "string"}} for name in names]
 
 
-def writing() -> list[dict[str, Any]]:
-    """Describe what stands behind the path of a request that writes."""
+def writing(*, manager: bool = False) -> list[dict[str, Any]]:
+    """Describe what stands behind the path of a request that writes; ``manager``: whether it must name one."""
     return [
         {"name": "dryRun", "in": "query", "schema": {"type": "string", "enum": ["All"]}},
-        {"name": "fieldManager", "in": "query", "schema": {"type": "string", "maxLength": 128}},
+        {"name": "fieldManager", "in": "query", "required": manager, "schema": {"type": "string", "maxLength": 128}},
     ]
 
 
 def description() -> descriptions.Document:
     """Return the objects of Kubernetes' own description and the requests that twokey sends."""
     secret = whole("Secret", "metadata")
-    partial = {PATCHES: {"schema": {"$ref": "#/components/schemas/Secret"}}}
+    said = {"allOf": [{"$ref": "#/components/schemas/Secret"}, {"required": ["apiVersion", "kind", "metadata"]}]}
+    force = {"name": "force", "in": "query", "schema": {"type": "boolean"}}
+    parameters = [*writing(manager=True), force]
+    apply = {**operation((200,), secret, {APPLIES: {"schema": said}}), "parameters": parameters}
     review = whole("SelfSubjectAccessReview", "spec")
     paths = {
         SECRETS: {
@@ -78,7 +81,7 @@ def description() -> descriptions.Document:
         SECRET: {
             "parameters": named("namespace", "name"),
             "get": operation((200,), secret),
-            "patch": {**operation((200,), secret, partial), "parameters": writing()},
+            "patch": apply,
         },
         REVIEWS: {"post": operation((201,), review, review)},
     }

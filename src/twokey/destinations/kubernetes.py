@@ -5,11 +5,23 @@ write of one object. Every write carries the ``resourceVersion`` that was seen; 
 anybody wrote since. Where that was about something else, such as a label, it is tried again: what counts is that
 credential and journal are as they were.
 
-Writes are merge patches, so that other keys, labels and annotations stay.
+Writes are server-side applies: each names all fields of one field manager, and no others. Other keys, labels and
+annotations are not in the request and stay their owners'. What a manager applied before and applies no longer would be
+removed, so there is a manager for each set of fields (the credential, by its names; the journal; the fence), which
+always applies the same ones. Applies are forced: ``resourceVersion`` says that what is written over was seen, and only
+fields of twokey's own are named. Others who apply these fields without force get the conflict, and are told.
 
-Sources: "Kubernetes API Concepts" (patches conditional on ``resourceVersion``, dry run), "Secrets" (types, immutable
-ones, sizes), "Object Names and IDs", "Annotations", "Authorization" (SelfSubjectAccessReview), Kubernetes'
-documentation; the limit of 256 KiB for all annotations is in apimachinery's ``ValidateAnnotationsSize``.
+A Secret that is not there is made by POST, the only request that says that there must be none. The ``uid`` in an apply
+keeps it from making a Secret that was deleted meanwhile, with half of what it held.
+
+An apply's body is read as YAML. JSON is YAML but for some escapes: ``\\/`` and the halves of surrogate pairs. None
+occur: values are base64, names, note and journal are ASCII.
+
+Sources: "Server-Side Apply" (managers, conflicts, removal, serialization, permissions), "Kubernetes API Concepts"
+(patches conditional on ``resourceVersion``, dry run), "Secrets" (types, immutable ones, sizes), "Object Names and IDs",
+"Annotations", "Authorization" (SelfSubjectAccessReview), Kubernetes' documentation; the limit of 256 KiB for all
+annotations is in apimachinery's ``ValidateAnnotationsSize``, that of 128 characters for a manager in its
+``ValidateFieldManager``, the refusal of a ``uid`` that is not there in apiserver's ``patch.go``.
 """
 
 from __future__ import annotations
@@ -30,7 +42,7 @@ from twokey.model import Hidden
 from twokey.web.exchange import Ask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
@@ -39,6 +51,7 @@ JOURNAL = "twokey.io/journal"
 NOTE = "twokey.io/access-key"
 FENCE = "twokey.io/fence"
 MANAGER = "twokey"
+"""How the names of all field managers begin."""
 ATTEMPTS = 5
 """How often a write is tried while others keep changing what does not matter."""
 LONGEST_JOURNAL = 192 << 10
@@ -52,6 +65,15 @@ NAMES = replace(
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
 _PLACE = re.compile(rf"(?P<namespace>{_LABEL})/(?P<name>{_LABEL}(?:\.{_LABEL})*)", re.ASCII)
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """All that one field manager applies. The same manager always names the same fields."""
+
+    manager: str
+    annotations: Mapping[str, str]
+    data: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +124,7 @@ class KubernetesSecret(KeptStore):
         lacks = [verb for verb in needed if not self._may(verb)]
         if lacks:
             raise AccessDenied(" and ".join(lacks), self._place, remedy=self._role)
-        ask = self._change(found, {"annotations": {FENCE: "preflight"}}, {}, dry=True)
+        ask = self._change(found, _fence("preflight"), dry=True)
         answer = self._http.send(ask)
         # A cluster may have webhooks that cannot be tried; then the verbs are all that can be known.
         if not answer.good and "does not support dry run" not in answer.said():
@@ -142,22 +164,22 @@ class KubernetesSecret(KeptStore):
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
         data = {name: Hidden(base64.b64encode(value.encode()).decode()) for name, value in values.items()}
-        self._write(seen, {NOTE: note}, data)
+        self._write(seen, Intent(_manager_of(self.form.names), {NOTE: note}, data))
 
     def _write_journal(self, text: str, seen: object) -> None:
-        self._write(seen, {JOURNAL: text}, {})
+        self._write(seen, Intent(f"{MANAGER}-journal", {JOURNAL: text}))
 
     def _write_fence(self, kept: Kept) -> None:
-        self._write(kept.revision, {FENCE: secrets.token_hex(8)}, {})
+        self._write(kept.revision, _fence(secrets.token_hex(8)))
 
-    def _write(self, seen: object, annotations: Mapping[str, str], data: Mapping[str, str]) -> None:
+    def _write(self, seen: object, intent: Intent) -> None:
         """Change the object if credential and journal are as they were seen."""
         for _ in range(ATTEMPTS):
             found = self._find()
             if self._revision(found) != seen:
                 raise self._conflict()
             self._refuse_unsuitable(found)
-            ask = self._change(found, {"annotations": annotations}, data)
+            ask = self._change(found, intent)
             answer = self._http.send(ask)
             if answer.good:
                 return
@@ -169,27 +191,23 @@ class KubernetesSecret(KeptStore):
             remedy="See in its managedFields who writes so often.",
         )
 
-    def _change(
-        self, found: dict[str, Any] | None, metadata: dict[str, Any], data: Mapping[str, str], *, dry: bool = False
-    ) -> Ask:
-        """Return the request that creates or patches the Secret. A patch sent twice is refused the second time."""
-        query = f"?{'dryRun=All&' if dry else ''}fieldManager={MANAGER}"
-        held = {"data": dict(data)} if data else {}
+    def _change(self, found: dict[str, Any] | None, intent: Intent, *, dry: bool = False) -> Ask:
+        """Return the request that makes the Secret or applies to it. An apply sent twice is refused the second time."""
+        query = f"?{'dryRun=All&' if dry else ''}fieldManager={intent.manager}"
+        metadata = {"name": self._secret, "annotations": dict(intent.annotations)}
+        body: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
+        if intent.data:
+            body["data"] = dict(intent.data)
         if found is None:
-            made = {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "type": "Opaque",
-                "metadata": {"name": self._secret, **metadata},
-            }
-            ask = Ask("POST", f"{self._all}{query}", "", body={**made, **held})
+            ask = Ask("POST", f"{self._all}{query}", "", body={**body, "type": "Opaque"})
         else:
-            seen = {} if dry else {"resourceVersion": found["metadata"]["resourceVersion"]}
-            body = {"metadata": {**metadata, **seen}, **held}
-            merge = {"Content-Type": "application/merge-patch+json"}
-            ask = Ask("PATCH", f"{self._all}/{self._secret}{query}", "", body=body, headers=merge)
+            # A dry run is about rights and rules; who writes something else meanwhile does not matter to it.
+            seen = ("uid",) if dry else ("uid", "resourceVersion")
+            metadata |= {name: found["metadata"][name] for name in seen}
+            apply = {"Content-Type": "application/apply-patch+yaml"}
+            ask = Ask("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
         about = f"{'try to ' if dry else ''}write {self._place}"
-        return replace(ask, about=about, effect=not dry, secret=bool(data), right=self._right)
+        return replace(ask, about=about, effect=not dry, secret=bool(intent.data), right=self._right)
 
     def _refuse_unsuitable(self, found: dict[str, Any] | None) -> None:
         if found is None:
@@ -223,6 +241,16 @@ class KubernetesSecret(KeptStore):
     @property
     def _role(self) -> str:
         return f"Give twokey a Role with {self._right}."
+
+
+def _manager_of(names: Iterable[str]) -> str:
+    """Return the manager of a credential under these names: others in the same Secret have another one."""
+    digest = hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()
+    return f"{MANAGER}-credential-{digest[:16]}"
+
+
+def _fence(text: str) -> Intent:
+    return Intent(f"{MANAGER}-fence", {FENCE: text})
 
 
 def _annotations(found: dict[str, Any]) -> dict[str, str]:

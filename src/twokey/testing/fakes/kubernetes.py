@@ -1,6 +1,7 @@
-"""Kubernetes' API for Secrets: resource versions, merge patches, dry runs, admission, RBAC, quotas.
+"""Kubernetes' API for Secrets: resource versions, server-side apply, dry runs, admission, RBAC, quotas.
 
-It answers with status objects as the API server does: 403 for missing rights, quotas and policies alike.
+It answers with status objects as the API server does: 403 for missing rights, quotas and policies alike. Of the
+patches it knows server-side apply only (``kubernetes_apply``).
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
+import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from twokey.testing.fakes.kubernetes_apply import ApplyConflict, applied, updated
+from twokey.testing.fakes.kubernetes_bodies import check_same, invalid, manifest, refusal
 from twokey.testing.server import FakeService, Refusal, Reply, Request, route
 
 if TYPE_CHECKING:
@@ -18,16 +22,11 @@ if TYPE_CHECKING:
 
 _SECRETS = r"/api/v1/namespaces/([^/]+)/secrets"
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
-_REASONS = {
-    400: "BadRequest",
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "NotFound",
-    409: "Conflict",
-    415: "UnsupportedMediaType",
-    422: "Invalid",
-}
+_APPLY = "application/apply-patch+yaml"
+_USER = 'User "system:serviceaccount:ops:twokey"'
 MOST_DATA, MOST_ANNOTATIONS = 1 << 20, 256 << 10
+LONGEST_MANAGER = 128
+_NO_MANAGER = "Required value: is required for apply patch"
 
 
 class Kubernetes(FakeService):
@@ -75,8 +74,7 @@ class Kubernetes(FakeService):
         """Do what a person does with kubectl: make a Secret, or change keys and other fields of one."""
         namespace, _, name = place.partition("/")
         found = copy.deepcopy(self.secrets.get(place)) or _made(namespace, name)
-        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        found = {**found, **more, "data": {**found.get("data", {}), **encoded}}
+        found = {**found, **more, "data": {**found.get("data", {}), **_encoded(data)}}
         self._keep(place, found)
 
     def annotate(self, place: str, annotations: dict[str, str]) -> None:
@@ -85,17 +83,28 @@ class Kubernetes(FakeService):
         found["metadata"].setdefault("annotations", {}).update(annotations)
         self._keep(place, found)
 
+    def server_side(self, place: str, manager: str, data: dict[str, str], *, force: bool = False) -> Reply:
+        """Do what ``kubectl apply --server-side --field-manager`` or a GitOps tool does with a manifest."""
+        namespace, _, name = place.partition("/")
+        said = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": _encoded(data)}
+        query = {"fieldManager": manager, "force": str(force).lower()}
+        path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
+        request = Request("PATCH", path, path, query, {"Content-Type": _APPLY}, json.dumps(said).encode())
+        try:
+            return self._apply(request, namespace, name)
+        except Refusal as refused:
+            return refused.reply
+
     def authorise(self, request: Request) -> None:
         """Check who asks, then whether the verb is allowed."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not self.certificates and token not in self.tokens:
-            raise _refusal(401, "Unauthorized")
+            raise refusal(401, "Unauthorized")
         verb = {"GET": "get", "POST": "create", "PATCH": "patch"}.get(request.method, "")
         if "/secrets" in request.path and verb in self.denied:
-            user = 'User "system:serviceaccount:ops:twokey"'
-            raise _refusal(403, f'secrets is forbidden: {user} cannot {verb} resource "secrets" in API group ""')
+            raise refusal(403, f'secrets is forbidden: {_USER} cannot {verb} resource "secrets" in API group ""')
         if "selfsubjectaccessreviews" in request.path and "review" in self.denied:
-            raise _refusal(403, "selfsubjectaccessreviews.authorization.k8s.io is forbidden")
+            raise refusal(403, "selfsubjectaccessreviews.authorization.k8s.io is forbidden")
 
     @route("POST", r"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
     def review(self, request: Request) -> Reply:
@@ -115,84 +124,112 @@ class Kubernetes(FakeService):
     def create(self, request: Request, namespace: str) -> Reply:
         """Create a Secret."""
         said = request.json() or {}
-        if namespace not in self.namespaces:
-            raise _refusal(404, f'namespaces "{namespace}" not found', "namespaces", namespace)
         name = said["metadata"]["name"]
-        if namespace in self.terminating:
-            raise _refusal(403, f'secrets "{name}" is forbidden: unable to create: namespace is being terminated')
+        self._check_room(namespace, name)
         if f"{namespace}/{name}" in self.secrets:
-            raise _refusal(409, f'secrets "{name}" already exists', "secrets", name)
-        if sum(place.startswith(f"{namespace}/") for place in self.secrets) >= self.quota:
-            raise _refusal(
-                403, f'secrets "{name}" is forbidden: exceeded quota: secrets, limited: secrets={self.quota}'
-            )
+            raise refusal(409, f'secrets "{name}" already exists', "secrets", name)
         made = _made(namespace, name)
         made.update({key: value for key, value in said.items() if key in {"type", "data", "immutable"}})
-        made["metadata"]["annotations"] = said["metadata"].get("annotations", {})
-        return self._admit(request, f"{namespace}/{name}", made, 201)
+        if said["metadata"].get("annotations"):
+            made["metadata"]["annotations"] = said["metadata"]["annotations"]
+        wanted = updated({}, made, request.query.get("fieldManager", ""), self.stamp())
+        return self._admit(request, f"{namespace}/{name}", wanted, 201)
 
     @route("PATCH", _SECRETS + r"/([^/]+)")
     def patch(self, request: Request, namespace: str, name: str) -> Reply:
-        """Change a Secret by a merge patch (RFC 7386), on condition of its ``resourceVersion`` where that is given."""
-        if request.headers.get("Content-Type") != "application/merge-patch+json":
-            raise _refusal(415, "the body of the request was in an unknown format")
+        """Apply a part of a Secret, on condition of its ``resourceVersion`` and ``uid`` where they are given."""
+        if request.headers.get("Content-Type") != _APPLY:
+            said = "the body of the request was in an unknown format - accepted media types include:"
+            raise refusal(415, f"{said} {_APPLY}")
         if self.before_patch:
             self.before_patch.pop(0)()
-        found, said = self._found(namespace, name), request.json() or {}
-        wanted = said.get("metadata", {}).get("resourceVersion")
-        if wanted is not None and wanted != found["metadata"]["resourceVersion"]:
-            said = f'Operation cannot be fulfilled on secrets "{name}": the object has been modified'
-            raise _refusal(409, said, "secrets", name)
-        changed = _merged(found, said)
-        if found.get("immutable") and changed.get("data") != found.get("data"):
-            raise _refusal(422, f'Secret "{name}" is invalid: data: Forbidden: field is immutable when set')
-        if changed.get("type") != found.get("type"):
-            raise _refusal(422, f'Secret "{name}" is invalid: type: Invalid value: field is immutable')
-        reply = self._admit(request, f"{namespace}/{name}", changed, 200)
+        reply = self._apply(request, namespace, name)
         if self.after_patch:
             self.after_patch.pop(0)()
         return reply
 
+    def _apply(self, request: Request, namespace: str, name: str) -> Reply:
+        manager = request.query.get("fieldManager", "")
+        if not 0 < len(manager) <= LONGEST_MANAGER:
+            why = f"Too long: may not be more than {LONGEST_MANAGER} bytes" if manager else _NO_MANAGER
+            raise invalid("PatchOptions.meta.k8s.io", "", f"fieldManager: {why}")
+        place = f"{namespace}/{name}"
+        live = self.secrets.get(place) if namespace in self.namespaces else None
+        said = manifest(request, name)
+        if live is None:
+            self._check_may_make(said, namespace, name)
+        force = request.query.get("force") == "true"
+        try:
+            wanted = applied(live or {}, said, manager, self.stamp(), force=force)
+        except ApplyConflict as conflict:
+            raise refusal(409, conflict.message, causes=conflict.causes) from None
+        if live is None:
+            made = _made(namespace, name)
+            return self._admit(request, place, made | wanted | {"metadata": made["metadata"] | wanted["metadata"]}, 201)
+        check_same(live, said, wanted)
+        return self._admit(request, place, wanted, 200)
+
+    def _check_may_make(self, said: dict[str, Any], namespace: str, name: str) -> None:
+        """Refuse an apply of what is not there where it may not make it."""
+        uid = said["metadata"].get("uid")
+        if uid:
+            why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+            raise refusal(409, f'Operation cannot be fulfilled on secrets "{name}": {why}', "secrets", name)
+        if "create" in self.denied:
+            raise refusal(403, f'secrets "{name}" is forbidden: {_USER} cannot create resource "secrets"')
+        self._check_room(namespace, name)
+
+    def _check_room(self, namespace: str, name: str) -> None:
+        """Refuse a Secret for which there is no namespace or no quota."""
+        if namespace not in self.namespaces:
+            raise refusal(404, f'namespaces "{namespace}" not found', "namespaces", namespace)
+        if namespace in self.terminating:
+            raise refusal(403, f'secrets "{name}" is forbidden: unable to create: namespace is being terminated')
+        if sum(place.startswith(f"{namespace}/") for place in self.secrets) >= self.quota:
+            raise refusal(403, f'secrets "{name}" is forbidden: exceeded quota: secrets, limited: secrets={self.quota}')
+
     def _admit(self, request: Request, place: str, wanted: dict[str, Any], status: int) -> Reply:
         if request.query.get("dryRun") and not self.tries:
-            raise _refusal(400, 'admission webhook "policy.example" does not support dry run')
+            raise refusal(400, 'admission webhook "policy.example" does not support dry run')
         if self.policy:
-            raise _refusal(403, f'admission webhook "policy.example" denied the request: {self.policy}')
+            raise refusal(403, f'admission webhook "policy.example" denied the request: {self.policy}')
         self._validate(wanted)
         if request.query.get("dryRun"):
             return Reply(status, wanted)
-        self._keep(place, wanted, request.query.get("fieldManager", ""))
+        self._store(place, wanted)
         return Reply(status, self.secrets[place])
 
     def _validate(self, wanted: dict[str, Any]) -> None:
         size = 0
         for key, value in (wanted.get("data") or {}).items():
             if not _KEY.fullmatch(key) or key.startswith("..") or key == ".":
-                raise _refusal(422, f"data[{key}]: Invalid value: a valid config key must consist of …")
+                raise refusal(422, f"data[{key}]: Invalid value: a valid config key must consist of …")
             try:
                 size += len(base64.b64decode(value, validate=True))
             except binascii.Error:
-                raise _refusal(400, "Secret in version v1 cannot be handled: illegal base64 data") from None
+                raise refusal(400, "Secret in version v1 cannot be handled: illegal base64 data") from None
         if size > MOST_DATA:
-            raise _refusal(422, f"data: Too long: may not be more than {MOST_DATA} bytes")
+            raise refusal(422, f"data: Too long: may not be more than {MOST_DATA} bytes")
         annotations = wanted["metadata"].get("annotations") or {}
         if sum(len(f"{key}{value}".encode()) for key, value in annotations.items()) > MOST_ANNOTATIONS:
-            raise _refusal(422, f"metadata.annotations: Too long: may not be more than {MOST_ANNOTATIONS} bytes")
+            raise refusal(422, f"metadata.annotations: Too long: may not be more than {MOST_ANNOTATIONS} bytes")
 
-    def _keep(self, place: str, wanted: dict[str, Any], manager: str = "kubectl") -> None:
-        before = self.secrets.get(place)
-        if before is not None and before == wanted:
+    def _keep(self, place: str, wanted: dict[str, Any]) -> None:
+        """Keep what a person's kubectl wrote."""
+        self._store(place, updated(self.secrets.get(place) or {}, wanted, "kubectl", self.stamp()))
+
+    def _store(self, place: str, wanted: dict[str, Any]) -> None:
+        if self.secrets.get(place) == wanted:
             return
         metadata = wanted["metadata"]
         metadata["resourceVersion"] = str(self.tick())
         metadata.setdefault("uid", f"uid-{metadata['resourceVersion']}")
-        metadata["managedFields"] = [{"manager": manager, "operation": "Update"}]
         self.secrets[place] = wanted
 
     def _found(self, namespace: str, name: str) -> dict[str, Any]:
         found = self.secrets.get(f"{namespace}/{name}") if namespace in self.namespaces else None
         if found is None:
-            raise _refusal(404, f'secrets "{name}" not found', "secrets", name)
+            raise refusal(404, f'secrets "{name}" not found', "secrets", name)
         return found
 
 
@@ -201,20 +238,5 @@ def _made(namespace: str, name: str) -> dict[str, Any]:
     return {"kind": "Secret", "apiVersion": "v1", "metadata": metadata, "type": "Opaque"}
 
 
-def _merged(found: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return patch
-    merged = dict(found) if isinstance(found, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = _merged(merged.get(key), value)
-    return merged
-
-
-def _refusal(status: int, message: str, kind: str = "", name: str = "") -> Refusal:
-    body = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message}
-    reason = "AlreadyExists" if "already exists" in message else _REASONS[status]
-    details = {"details": {"name": name, "kind": kind}} if kind else {}
-    return Refusal(status, {**body, "reason": reason, **details, "code": status})
+def _encoded(data: dict[str, str]) -> dict[str, str]:
+    return {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
