@@ -322,6 +322,19 @@ class TestPreflight:
         assert isinstance(error, Rejected)
         assert "Secrets need the label team" in error.message
 
+    def test_does_not_mind_who_changes_deletes_or_replaces_the_secret_meanwhile(
+        self, fake: Kubernetes, store: Store
+    ) -> None:
+        def replace() -> None:
+            fake.secrets.clear()
+            fake.apply(PLACE, as_data(fresh_credential()))
+
+        for act in (lambda: fake.annotate(PLACE, {"reflector": "v2"}), fake.secrets.clear, replace):
+            fake.apply(PLACE, {})
+            fake.before_patch.append(act)
+            assert outcome(store.preflight) is None
+        assert fake.before_patch == []
+
     def test_is_content_with_the_verbs_where_a_webhook_cannot_be_tried(self, fake: Kubernetes, store: Store) -> None:
         fake.tries = False
         assert outcome(store.preflight) is None

@@ -201,9 +201,9 @@ class KubernetesSecret(KeptStore):
         if found is None:
             ask = Ask("POST", f"{self._all}{query}", "", body={**body, "type": "Opaque"})
         else:
-            # A dry run is about rights and rules; who writes something else meanwhile does not matter to it.
-            seen = ("uid",) if dry else ("uid", "resourceVersion")
-            metadata |= {name: found["metadata"][name] for name in seen}
+            # A dry run is about rights and rules; which object it finds does not matter to it.
+            if not dry:
+                metadata |= {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
             apply = {"Content-Type": "application/apply-patch+yaml"}
             ask = Ask("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
         about = f"{'try to ' if dry else ''}write {self._place}"
