@@ -21,6 +21,11 @@ WRITES = {0: 4, 1: 4, 2: 5}
 """How many times a rotation writes a parameter, by the number of keys that it finds."""
 
 
+LATE = ("rolled_back", "foreign_key")
+"""Why a person is asked where the lease is written once more, late, and the journal is as it was before: all was done
+by then, or a key was created and not yet stored. Which of the two depends on how fast the run is."""
+
+
 @pytest.mark.parametrize("keys", WRITES)
 def test_the_writes_are_those_of_a_rotation(rig: Rig, tmp_path: Path, keys: int) -> None:
     found(rig, tmp_path, STORES[1], keys)
@@ -45,9 +50,9 @@ def test_cost_nobody_a_key_and_the_next_run_ends_it(
     if rig.record().journal.lease:
         end_lease(rig)  # a write in doubt leaves it: nobody else is to begin before it surely has arrived
     result = rig.rotate(run="undisturbed")
-    if (fault, nth, result.reason) == ("delay", 1, "rolled_back"):
-        # The lease was written once more when all was done, and the journal is as it was before: a person is asked.
+    if (fault, nth) == ("delay", 1) and result.reason in LATE:
         town.check_safe()
+        assert rig.aws.count("iam:CreateAccessKey") == 1
         return
     assert result.outcome in ("rotated", "completed", "not_due"), result.message
     assert rig.aws.count("iam:CreateAccessKey") <= 2
