@@ -68,7 +68,7 @@ _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 
 @dataclass(frozen=True, slots=True)
-class Intent:
+class Applied:
     """All that one field manager applies. The same manager always names the same fields."""
 
     manager: str
@@ -164,22 +164,22 @@ class KubernetesSecret(KeptStore):
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
         data = {name: Hidden(base64.b64encode(value.encode()).decode()) for name, value in values.items()}
-        self._write(seen, Intent(_manager_of(self.form.names), {NOTE: note}, data))
+        self._write(seen, Applied(_manager_of(self.form.names), {NOTE: note}, data))
 
     def _write_journal(self, text: str, seen: object) -> None:
-        self._write(seen, Intent(f"{MANAGER}-journal", {JOURNAL: text}))
+        self._write(seen, Applied(f"{MANAGER}-journal", {JOURNAL: text}))
 
     def _write_fence(self, kept: Kept) -> None:
         self._write(kept.revision, _fence(secrets.token_hex(8)))
 
-    def _write(self, seen: object, intent: Intent) -> None:
+    def _write(self, seen: object, applied: Applied) -> None:
         """Change the object if credential and journal are as they were seen."""
         for _ in range(ATTEMPTS):
             found = self._find()
             if self._revision(found) != seen:
                 raise self._conflict()
             self._refuse_unsuitable(found)
-            ask = self._change(found, intent)
+            ask = self._change(found, applied)
             answer = self._http.send(ask)
             if answer.good:
                 return
@@ -191,13 +191,13 @@ class KubernetesSecret(KeptStore):
             remedy="See in its managedFields who writes so often.",
         )
 
-    def _change(self, found: dict[str, Any] | None, intent: Intent, *, dry: bool = False) -> Ask:
+    def _change(self, found: dict[str, Any] | None, applied: Applied, *, dry: bool = False) -> Ask:
         """Return the request that makes the Secret or applies to it. An apply sent twice is refused the second time."""
-        query = f"?{'dryRun=All&' if dry else ''}fieldManager={intent.manager}"
-        metadata = {"name": self._secret, "annotations": dict(intent.annotations)}
+        query = f"?{'dryRun=All&' if dry else ''}fieldManager={applied.manager}"
+        metadata = {"name": self._secret, "annotations": dict(applied.annotations)}
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
-        if intent.data:
-            body["data"] = dict(intent.data)
+        if applied.data:
+            body["data"] = dict(applied.data)
         if found is None:
             ask = Ask("POST", f"{self._all}{query}", "", body={**body, "type": "Opaque"})
         else:
@@ -207,7 +207,7 @@ class KubernetesSecret(KeptStore):
             apply = {"Content-Type": "application/apply-patch+yaml"}
             ask = Ask("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
         about = f"{'try to ' if dry else ''}write {self._place}"
-        return replace(ask, about=about, effect=not dry, secret=bool(intent.data), right=self._right)
+        return replace(ask, about=about, effect=not dry, secret=bool(applied.data), right=self._right)
 
     def _refuse_unsuitable(self, found: dict[str, Any] | None) -> None:
         if found is None:
@@ -249,8 +249,8 @@ def _manager_of(names: Iterable[str]) -> str:
     return f"{MANAGER}-credential-{digest[:16]}"
 
 
-def _fence(text: str) -> Intent:
-    return Intent(f"{MANAGER}-fence", {FENCE: text})
+def _fence(text: str) -> Applied:
+    return Applied(f"{MANAGER}-fence", {FENCE: text})
 
 
 def _annotations(found: dict[str, Any]) -> dict[str, str]:
