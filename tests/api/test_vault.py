@@ -130,6 +130,7 @@ def description() -> descriptions.Document:
         },
         f"{MOUNT}/metadata/{KEY}": {"patch": patch},
         "/v1/sys/capabilities-self": {"post": operation({200: able, "4XX": ERRORS}, CAPABILITIES)},
+        "/v1/sys/internal/ui/mounts/secret": {"get": operation({200: envelope(ANYTHING), "4XX": ERRORS})},
         "/v1/auth/token/lookup-self": {"get": operation({200: envelope(ANYTHING), "4XX": ERRORS})},
     }
     return document("Vault", {**paths, **logins})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.destinations.registry import open_destination, open_store
-from twokey.errors import AccessDenied, BadCredentials, Conflict, NotFound, UsageError
-from twokey.model import Journal
+from twokey.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected, UsageError
+from twokey.model import Journal, NotHeld
 from twokey.testing.contract import (
     DestinationContract,
     Hurried,
@@ -163,6 +163,31 @@ def test_preflight_names_the_capabilities_that_lack(fake: Vault) -> None:
 def test_a_mount_that_is_not_there_is_not_an_empty_store(fake: Vault) -> None:
     fake.mounted = False
     assert isinstance(outcome(open_store(URL, services_of(Secret(fake), Hurried())).load), NotFound)
+
+
+@pytest.mark.parametrize("options", [None, {}, {"version": "1"}])
+def test_an_empty_mount_of_version_1_is_not_an_empty_store(fake: Vault, options: dict[str, str] | None) -> None:
+    """It answers like an empty one of version 2, and would take each write without looking at its condition."""
+    fake.options = options
+    error = outcome(open_store(URL, services_of(Secret(fake), Hurried())).load)
+    assert isinstance(error, Rejected)
+    assert "not in a KV version 2 mount" in error.message
+    assert isinstance(outcome(open_destination(URL, services_of(Secret(fake), Hurried())).held), Rejected)
+    assert fake.entries == {}
+
+
+def test_a_token_that_is_not_told_what_the_mount_is_can_be_used(fake: Vault) -> None:
+    fake.hidden = True
+    assert open_store(URL, services_of(Secret(fake), Hurried())).load().holding == NotHeld()
+
+
+def test_what_the_mount_is_is_asked_once_and_only_while_it_shows_no_secret(fake: Vault) -> None:
+    store = open_store(URL, services_of(Secret(fake), Hurried()))
+    store.load()
+    store.load()
+    Secret(fake).plant(fresh_credential())
+    open_store(URL, services_of(Secret(fake), Hurried())).load()
+    assert sum("/mounts/" in path for _, path in fake.requests) == 1
 
 
 def test_what_people_keep_beside_the_pair_stays(fake: Vault) -> None:

@@ -5,7 +5,8 @@ Every write carries ``cas``, the version that was seen: it is refused where some
 
 Options: those of the format, ``connection``. A mount whose own name holds slashes is given as ``mount=``.
 
-Source: "KV secrets engine - version 2 (API)", Vault's and OpenBao's documentation.
+Sources: "KV secrets engine - version 2 (API)", "/sys/internal/ui/mounts" (what the CLI asks before it reads),
+Vault's and OpenBao's documentation.
 """
 
 from __future__ import annotations
@@ -101,6 +102,7 @@ class _Entry:
         self.path = f"{mount}/{path}"
         self._data = f"/v1/{quote(mount)}/data/{quote(path)}"
         self._metadata = f"/v1/{quote(mount)}/metadata/{quote(path)}"
+        self._about = f"/v1/sys/internal/ui/mounts/{quote(mount)}"
         self._right = f"the capabilities create, read and update on {mount}/data/{path}"
 
     def read(self) -> _Version:
@@ -117,12 +119,26 @@ class _Entry:
             raise self._vault.http.verdicts.told(ask, answer)
         found = (answer.json() or {}).get("data") or {}
         if "metadata" not in found:
-            raise Rejected(
-                f"{self.path} is not in a KV version 2 mount.",
-                state="Nothing was changed.",
-                remedy="Name a KV version 2 mount, or upgrade this one: vault kv enable-versioning.",
-            )
+            raise self._other_version()
         return _Version(int(found["metadata"]["version"]), found["data"])
+
+    def check_version(self) -> None:
+        """Raise ``Rejected`` where Vault says that the mount is of another kind or version.
+
+        A mount of version 1 answers like an empty one of version 2, and takes writes without their condition. A token
+        that is not told goes on: reading back what was written shows it.
+        """
+        answer = self._vault.send(Ask("GET", self._about, "say what the mount is", effect=False))
+        found = (answer.json() or {}).get("data") if answer.good else None
+        if isinstance(found, dict) and (found.get("options") or {}).get("version") != "2":
+            raise self._other_version()
+
+    def _other_version(self) -> Rejected:
+        return Rejected(
+            f"{self.path} is not in a KV version 2 mount.",
+            state="Nothing was changed.",
+            remedy="Name a KV version 2 mount, or upgrade this one: vault kv enable-versioning.",
+        )
 
     def write(self, data: Mapping[str, str], cas: int) -> None:
         """Write a version that follows ``cas``; raises ``Conflict`` where another one does already."""
@@ -167,6 +183,7 @@ class VaultSecret(KeptStore):
         self._vault = vault
         self._credential = _Entry(vault, mount, path)
         self._journal = _Entry(vault, mount, path + JOURNAL)
+        self._version_checked = False
         self._paths = (f"{mount}/data/{path}", f"{mount}/data/{path}{JOURNAL}")
 
     def preflight(self) -> None:
@@ -189,6 +206,9 @@ class VaultSecret(KeptStore):
 
     def _read(self) -> Kept:
         credential, journal = self._credential.read(), self._journal.read()
+        if not (credential.number or journal.number or self._version_checked):
+            self._credential.check_version()
+            self._version_checked = True
         values = None
         if credential.data is not None:
             found = credential.data.items()

@@ -35,6 +35,8 @@ class Vault(FakeService):
         self.metadata: dict[str, dict[str, str]] = {}
         self.denied: set[str] = set()
         self.mounted = True
+        self.options: dict[str, str] | None = {"version": "2"}
+        self.hidden = False
 
     def data(self, path: str) -> dict[str, str] | None:
         """Return what the latest version of a secret holds."""
@@ -88,6 +90,13 @@ class Vault(FakeService):
         if not self.mounted:
             able = {path: ["deny"] for path in able}
         return Reply(200, {**self._envelope(able), **able})
+
+    @route("GET", r"/v1/sys/internal/ui/mounts/secret")
+    def about(self, _request: Request) -> Reply:
+        """Answer what the CLI asks before it reads: what the mount is. Only who may use it is told."""
+        if not self.mounted or self.hidden:
+            raise Refusal(403, {"errors": ["preflight capability check returned 403, please ensure client's policies"]})
+        return Reply(200, self._envelope({"type": "kv", "path": "secret/", "options": self.options}))
 
     @route("GET", r"/v1/secret/data/(.+)")
     def read(self, _request: Request, path: str) -> Reply:
