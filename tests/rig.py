@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 DAY = 86_400.0
 LOADER = create_loader()
 """Reads botocore's service models once for all tests: they are most of what a client costs."""
-QUICK = Verification(successes=2, interval=timedelta(seconds=0.01), timeout=timedelta(seconds=2))
+QUICK = Verification(successes=2, interval=timedelta(seconds=0.01), timeout=timedelta(seconds=30))
+"""A key works at once here, however busy the machine is."""
+IN_VAIN = replace(QUICK, timeout=timedelta(seconds=2))
+"""Where a key is to be proved that never works."""
 POLICY = Policy(settle=timedelta(0), verification=QUICK)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from rig import DAY, POLICY, Rig
+from rig import DAY, IN_VAIN, POLICY, Rig
 from twokey.actions import Outcome
 from twokey.emulator import Rule
 from twokey.errors import NotVerified
@@ -49,6 +49,7 @@ class TestADeletionThatIamDoesNotKnowOf:
         rig.aws.make_user("ci", keys=0)
         rig.aws.weather.propagation = 30
         rig.aws.weather.add(Rule("iam:DeleteAccessKey", times=None, **UNKNOWN_KEY))
+        rig.policy = replace(rig.policy, verification=IN_VAIN)
         failed = rig.rotate()
         assert failed.reason is Reason.NOT_VERIFIED
         (stray,) = rig.ids()

@@ -30,7 +30,7 @@ def verify(
     (AWS: "Troubleshoot IAM", changes that are not immediately visible). Therefore several successes in a row.
     """
     deadline = clock.monotonic() + rules.timeout.total_seconds()
-    in_a_row, why = 0, "AWS does not know the key yet."
+    in_a_row, why = 0, ""
     while True:
         still_ours()
         ok, reason = _ask(credential, user, rules.regions, sts)
@@ -38,6 +38,8 @@ def verify(
         if in_a_row >= rules.successes:
             return
         if clock.monotonic() + rules.interval.total_seconds() >= deadline:
+            if in_a_row:
+                why = f"it has only just begun to, {in_a_row} of {rules.successes} times in a row."
             raise NotVerified(
                 f"The created key {credential.access_key_id} did not work within "
                 f"{rules.timeout.total_seconds():g} s: {why}"

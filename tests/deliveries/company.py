@@ -42,7 +42,7 @@ TWENTY = tuple(url for row in zip(GITHUB, GITLAB, CIRCLECI, VAULT, WEBHOOK, stri
 """One kind after the other."""
 TELLING = {*GITLAB, *VAULT, *WEBHOOK}
 """Those that say which key they hold."""
-RULES = "version: 1\nsettle: 0s\nverify: {successes: 2, interval: 0s, timeout: 1s}\n"
+RULES = "version: 1\nsettle: 0s\nverify: {successes: 2, interval: 0s, timeout: 30s}\n"
 
 
 @dataclass

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 STORE = "secretsmanager:machine-users/{user}"
 PATH = ("--path", "machine-users", "--store", STORE)
 SSM = "ssm:/copies/{user}"
-QUICK = "verify: {successes: 2, interval: 0s, timeout: 1s}"
+QUICK = "verify: {successes: 2, interval: 0s, timeout: 30s}"
+"""A key works at once here, however busy the machine is."""
+IN_VAIN = QUICK.replace("30s", "1s")
+"""Where a key is to be proved that never works."""
 WRITE = "secretsmanager:PutSecretValue"
 JOURNAL = "TWOKEY_JOURNAL"
 
@@ -46,6 +49,7 @@ class Stage:
     rig: Rig
     folder: Path
     patch: pytest.MonkeyPatch
+    verify: str = QUICK
 
     def filed(self, options: tuple[str, ...]) -> tuple[str, ...]:
         """Put into a configuration file what the options say, so that a run proves a key in no time."""
@@ -64,7 +68,7 @@ class Stage:
         """Write a configuration file; return the options that lead to it."""
         file = self.folder / "twokey.yaml"
         entry = f"machine_users:\n  - path: /machine-users/\n    store: {store}\n    deliver: {json.dumps(deliver)}\n"
-        file.write_text("\n".join(["version: 1", "settle: 0s", QUICK, *lines, entry]))
+        file.write_text("\n".join(["version: 1", "settle: 0s", self.verify, *lines, entry]))
         return ("--config", str(file))
 
     def struck(
@@ -260,6 +264,7 @@ def too_many(stage: Stage) -> tuple[str, ...]:
 
 def not_verified(stage: Stage) -> tuple[str, ...]:
     stage.rig.settled()
+    stage.verify = IN_VAIN
     stage.rig.aws.weather.propagation = 600
     return PATH
 
