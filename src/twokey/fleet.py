@@ -188,7 +188,8 @@ def check_apart(places: Mapping[str, Sequence[tuple[str, frozenset[str]]]]) -> N
                     raise UsageError(
                         f"{who} would write the same place: {place}{also}.",
                         state="Nothing was changed.",
-                        remedy="Put {user} into its URL, or give each user's values names of their own: id={USER}_ID.",
+                        remedy="Put {user} into its URL, or, where it holds variables, give each user's values names "
+                        "of their own: id={USER}_ID.",
                     )
                 seen[slot] = (user, place)
 
