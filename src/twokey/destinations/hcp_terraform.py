@@ -15,6 +15,7 @@ Developer; HashiCorp's go-tfe, whose tests hold that a ``version-id`` changes wi
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -114,13 +115,14 @@ class Vars(Variables):
         self._path = self._found()
         self._look()
 
+    @abstractmethod
     def _found(self) -> str:
         """Look for the owner; return the path of its variables."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def _called(self) -> str:
-        raise NotImplementedError
+        """How messages name the owner."""
 
     def _look(self) -> Mapping[str, Shown]:
         shown = {}
