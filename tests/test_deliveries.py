@@ -127,15 +127,17 @@ class TestAPlaceThatFails:
         given.rotated()
         assert given.reached == ["ci:7"]
 
-    def test_is_warned_of_while_nothing_is_due_for_it_will_keep_the_next_rotation_from_beginning(
+    def test_is_warned_of_while_nothing_is_due_for_it_may_keep_the_next_rotation_from_beginning(
         self, given: Delivering
     ) -> None:
         given.rotated()
         given.looked_at["ci:4"] = raising(BadCredentials("The token has expired.", remedy="Make another one."))
         result = given.rotated()
         assert result.outcome is Outcome.NOT_DUE
-        assert result.warnings == (
-            "ci:4 could not be read; while that is so, no rotation can begin. The token has expired. Make another one.",
+        (warning,) = result.warnings
+        assert warning == (
+            "ci:4 could not be read, and may keep the next rotation from beginning. The token has expired. "
+            "Make another one."
         )
 
     def test_is_warned_of_when_others_are_delivered_to(self, given: Delivering) -> None:
@@ -144,6 +146,25 @@ class TestAPlaceThatFails:
         given.looked_at["ci:4"] = raising(BadCredentials("The token has expired."))
         (warning,) = given.rotated().warnings
         assert warning.startswith("ci:4 could not be read")
+
+    def test_is_warned_of_also_where_another_place_begins_with_its_name(self, given: Delivering) -> None:
+        world = given.world
+        world.places["ci:10"], world.secrets_at["ci:10"] = "K1", "K1"
+        world.telling["ci:10"] = False
+        world.journal = replace_delivery(given.journal, "ci:10", Delivery("K1", ago(16))).encode()
+        given.looked_at["ci:1"] = raising(BadCredentials("The token has expired."))
+        result = given.rotated()
+        assert given.reached == ["ci:10"]
+        assert "ci:10" in result.message
+        assert [warning.partition(" ")[0] for warning in result.warnings] == ["ci:1"]
+
+    def test_is_not_warned_of_where_it_was_delivered_to_after_all(self, given: Delivering) -> None:
+        given.world.places["ci:4"] = given.world.secrets_at["ci:4"] = "K1"
+        given.world.journal = replace_delivery(given.journal, "ci:4", Delivery("K1", ago(16), "1")).encode()
+        given.looked_at["ci:4"] = raising(BadCredentials("The token has expired."))
+        result = given.rotated()
+        assert given.reached == ["ci:4"]
+        assert result.warnings == ()
 
     def test_in_the_preflight_refuses_where_its_answer_was_not_foreseen(
         self, given: Delivering, monkeypatch: Any

@@ -60,7 +60,7 @@ def rested(seen: Observation, decision: Plan) -> Result:
         decision.last,
         next_due=decision.next_due,
         destinations=standing(seen, decision.current),
-        warnings=(*warnings(seen), *_unread(seen, decision.message)),
+        warnings=(*warnings(seen), *_unread(seen, decision)),
     )
 
 
@@ -80,7 +80,7 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
         removed,
         since + policy.period - policy.slack if since else decision.next_due,
         _places(seen, done, current),
-        (*warnings(seen), *_unread(seen, decision.message)),
+        (*warnings(seen), *_unread(seen, decision, done)),
     )
 
 
@@ -147,17 +147,18 @@ def warnings(seen: Observation) -> tuple[str, ...]:
     )
 
 
-def _unread(seen: Observation, message: str) -> tuple[str, ...]:
+def _unread(seen: Observation, decision: Plan, done: Done | None = None) -> tuple[str, ...]:
     """Say which destinations could not be read, so that somebody mends that before a rotation is due.
 
-    Those that the message names are told already.
+    Those that a refusal names for it are told already, and what was delivered to is told with its outcome.
     """
-    failed = [
-        (name, found.why)
+    told = {one.destination for one in done.delivered} if done else set()
+    return tuple(
+        f"{name} could not be read, and may keep the next rotation from beginning. {found.why}"
         for name, found in seen.destinations.items()
-        if isinstance(found, CannotTell) and found.failed and name not in message
-    ]
-    return tuple(f"{name} could not be read; while that is so, no rotation can begin. {why}" for name, why in failed)
+        if isinstance(found, CannotTell) and found.failed
+        if name not in told and f"{name} cannot be read: " not in decision.message
+    )
 
 
 def exit_code(results: Iterable[Result]) -> ExitCode:
