@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from twokey.cli.progress import OFTEN, Progress, Steps
-from twokey.events import Event
+from twokey.events import Event, Phase
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def delivered(phase: str = "done") -> Event:
-    return Event(NOW, "ci", "deliver to github:acme/site", phase, "AKIA", "")  # type: ignore[arg-type]
+def delivered(phase: Phase = "done") -> Event:
+    return Event(NOW, "ci", "deliver to github:acme/site", phase, "AKIA", "")
 
 
 class TestManyDeliveries:

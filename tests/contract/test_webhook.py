@@ -56,6 +56,8 @@ class Receiver(Place):
     writes = ("POST", PATH)
     bad_names = (
         "webhook:http://keys.example.com/x",
+        "webhook:http://169.254.10.20/x",
+        "webhook:http://[fe80::1]/x",
         "webhook:https://user:word@keys.example.com/x",
         "webhook:https://keys.example.com/x#part",
         "webhook:https://keys.example.com/../x",
@@ -365,6 +367,13 @@ class TestUrls:
     )
     def test_that_can_be(self, url: str) -> None:
         assert registry.parse(url).url == url
+
+    @pytest.mark.parametrize("url", ["http://keys.example.com", "http://169.254.10.20"])
+    def test_a_connection_without_tls_is_refused(self, fake: Recording, url: str) -> None:
+        place = Receiver(fake)
+        services = services_of(place, Hurried(), {**place.settings(), "url": url})
+        with pytest.raises(UsageError, match="not encrypted"):
+            registry.open_destination(place.url, services)
 
     def test_the_secret_comes_from_the_environment_where_no_connection_is_named(
         self, fake: Recording, monkeypatch: pytest.MonkeyPatch

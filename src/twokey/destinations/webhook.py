@@ -60,7 +60,7 @@ def check(address: Address) -> None:
     actions_of(address, _ACTIONS)
     base, path = _taken_apart(address.plain)
     if base:
-        route.checked(address.plain, KIND)
+        route.checked(address.plain, KIND, on_link=False)
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
         raise address.wrong("write it like https://host.example/path.", "Percent-encode what a URL cannot hold.")
 
@@ -110,6 +110,7 @@ class Webhooks:
             raise UsageError(
                 "webhook:/PATH needs the connection's url.", remedy="Write webhook:https://HOST/PATH, or give the url."
             )
+        route.checked(url, KIND, on_link=False)
         with self._lock:
             if url not in self._hosts:
                 self._hosts[url] = Http(

@@ -50,11 +50,12 @@ class Tls:
     key: Hidden = field(default_factory=Hidden)
 
 
-def checked(url: str, called: str) -> str:
+def checked(url: str, called: str, *, on_link: bool = True) -> str:
     """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that may get no token.
 
     A token goes over TLS only, but for a service on this very machine, or one that answers on its link alone, as the
-    metadata servers of the clouds do at 169.254.169.254 (RFC 3927: such addresses are never routed).
+    metadata servers of the clouds do at 169.254.169.254 (RFC 3927: such addresses are never routed). ``on_link`` is
+    false for what is no metadata server: whoever is on the link could read along.
     """
     try:
         parts = urlsplit(url)
@@ -66,7 +67,7 @@ def checked(url: str, called: str) -> str:
         raise UsageError(f"{called}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
     if parts.username or parts.password:
         raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
-    if parts.scheme == "http" and host not in _LOOPBACK and not _on_link(host):
+    if parts.scheme == "http" and host not in _LOOPBACK and not (on_link and _on_link(host)):
         raise UsageError(
             f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
         )
