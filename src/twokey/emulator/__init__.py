@@ -10,8 +10,8 @@ moto and flask are imported when an Emulator starts; they come with the extra: `
 
 from __future__ import annotations
 
-from .emulator import Emulator
-from .values import EmulatorError, KeyPair, Request
-from .weather import Rule, Weather
+from twokey.emulator.emulator import Emulator
+from twokey.emulator.values import EmulatorError, KeyPair, Request
+from twokey.emulator.weather import Rule, Weather
 
 __all__ = ["Emulator", "EmulatorError", "KeyPair", "Request", "Rule", "Weather"]

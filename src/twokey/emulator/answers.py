@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
-from .wire import Dialect
+from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .wire import Call
+    from twokey.emulator.wire import Call
 
 _NAMESPACES = {
     "iam": "https://iam.amazonaws.com/doc/2010-05-08/",

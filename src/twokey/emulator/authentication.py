@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import refusals
-from .answers import ServiceError
-from .identity import session_caller, user_caller
-from .signature import check_signature, check_time
+from twokey.emulator import refusals
+from twokey.emulator.answers import ServiceError
+from twokey.emulator.identity import session_caller, user_caller
+from twokey.emulator.signature import check_signature, check_time
 
 if TYPE_CHECKING:
-    from .identity import Caller
-    from .keyring import Key
-    from .wire import Call, Scope
-    from .world import World
+    from twokey.emulator.identity import Caller
+    from twokey.emulator.keyring import Key
+    from twokey.emulator.wire import Call, Scope
+    from twokey.emulator.world import World
 
 _GLOBAL = frozenset({"iam", "route53", "cloudfront"})
 

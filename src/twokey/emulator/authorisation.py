@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import refusals
-from .context import context_of
-from .identity import layers_of
-from .policy import Decision, judge
-from .resources import action_of, needs_no_permission, resource_of
+from twokey.emulator import refusals
+from twokey.emulator.context import context_of
+from twokey.emulator.identity import layers_of
+from twokey.emulator.policy import Decision, judge
+from twokey.emulator.resources import action_of, needs_no_permission, resource_of
 
 if TYPE_CHECKING:
-    from .identity import Caller
-    from .wire import Call
-    from .world import World
+    from twokey.emulator.identity import Caller
+    from twokey.emulator.wire import Call
+    from twokey.emulator.world import World
 
 
 def authorise(world: World, call: Call, caller: Caller) -> None:

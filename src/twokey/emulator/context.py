@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .answers import timestamp
+from twokey.emulator.answers import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .clock import Clock
-    from .identity import Caller
-    from .wire import Call
+    from twokey.emulator.clock import Clock
+    from twokey.emulator.identity import Caller
+    from twokey.emulator.wire import Call
 
 
 def context_of(call: Call, caller: Caller, clock: Clock) -> dict[str, Sequence[str]]:

@@ -9,16 +9,16 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from .answers import Answer, timestamp
-from .front import Delivery
-from .values import EmulatorError, KeyPair
-from .weather import Rule
+from twokey.emulator.answers import Answer, timestamp
+from twokey.emulator.front import Delivery
+from twokey.emulator.values import EmulatorError, KeyPair
+from twokey.emulator.weather import Rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .emulator import Emulator
-    from .wire import Incoming
+    from twokey.emulator.emulator import Emulator
+    from twokey.emulator.wire import Incoming
 
 PREFIX = "/_twokey/"
 _RULE_FIELDS = {field.name for field in fields(Rule)} - {"hits", "seen"}

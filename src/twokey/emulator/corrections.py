@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from xml.etree import ElementTree as ET
 
-from .answers import ServiceError, error_answer
-from .policies import ensure_managed_policy
+from twokey.emulator.answers import ServiceError, error_answer
+from twokey.emulator.policies import ensure_managed_policy
+from twokey.emulator.wire import Dialect
+
 from .services.paging import page
-from .wire import Dialect
 
 if TYPE_CHECKING:
-    from .answers import Answer
-    from .identity import Caller
-    from .wire import Call
-    from .world import World
+    from twokey.emulator.answers import Answer
+    from twokey.emulator.identity import Caller
+    from twokey.emulator.wire import Call
+    from twokey.emulator.world import World
 
 
 _NOT_IMITATED = frozenset({"sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"})

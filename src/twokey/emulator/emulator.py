@@ -9,23 +9,23 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
-from . import moto_side
-from .clock import Clock
-from .control import Control
-from .front import Front
-from .identity import Sessions
-from .keyring import ALWAYS, Keyring, LastUse
-from .record import Record
-from .server import HOST, Server
-from .values import EmulatorError, KeyPair, Request
-from .weather import Weather
-from .world import World
+from twokey.emulator import moto_side
+from twokey.emulator.clock import Clock
+from twokey.emulator.control import Control
+from twokey.emulator.front import Front
+from twokey.emulator.identity import Sessions
+from twokey.emulator.keyring import ALWAYS, Keyring, LastUse
+from twokey.emulator.record import Record
+from twokey.emulator.server import HOST, Server
+from twokey.emulator.values import EmulatorError, KeyPair, Request
+from twokey.emulator.weather import Weather
+from twokey.emulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from .keyring import Key
+    from twokey.emulator.keyring import Key
 
 _DAY = 86400
 _EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from . import refusals, wire
-from .answers import Answer, ServiceError, error_answer, html_answer
-from .authentication import authenticate
-from .authorisation import authorise
-from .corrections import ask_moto, check_imitated
-from .resources import target_of
-from .services import operations
+from twokey.emulator import refusals, wire
+from twokey.emulator.answers import Answer, ServiceError, error_answer, html_answer
+from twokey.emulator.authentication import authenticate
+from twokey.emulator.authorisation import authorise
+from twokey.emulator.corrections import ask_moto, check_imitated
+from twokey.emulator.resources import target_of
+from twokey.emulator.services import operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .record import Record
-    from .weather import Rule
-    from .wire import Call, Incoming
-    from .world import World
+    from twokey.emulator.record import Record
+    from twokey.emulator.weather import Rule
+    from twokey.emulator.wire import Call, Incoming
+    from twokey.emulator.world import World
 
 
 class Ending(Enum):

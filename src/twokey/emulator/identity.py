@@ -6,12 +6,12 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .policy import Layers
+from twokey.emulator.policy import Layers
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from .keyring import Key
+    from twokey.emulator.keyring import Key
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from .clock import Clock
-    from .weather import Weather
+    from twokey.emulator.clock import Clock
+    from twokey.emulator.weather import Weather
 
 ALWAYS = float("-inf")
 

@@ -17,14 +17,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from .answers import Answer
-from .values import EmulatorError
+from twokey.emulator.answers import Answer
+from twokey.emulator.values import EmulatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .clock import Clock
-    from .wire import Call
+    from twokey.emulator.clock import Clock
+    from twokey.emulator.wire import Call
 
 # Services that are not named here load at their first request: moto.ssm alone takes 0.4 s.
 _NEEDED = ("flask_cors", "moto.iam.models", "moto.moto_server.werkzeug_app", "moto.secretsmanager.models")

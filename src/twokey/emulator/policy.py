@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from .conditions import NotImitatedError, as_list, holds, like, like_any_case, substitute
+from twokey.emulator.conditions import NotImitatedError, as_list, holds, like, like_any_case, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

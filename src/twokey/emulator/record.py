@@ -6,7 +6,7 @@ import fnmatch
 import threading
 from typing import TYPE_CHECKING, Any
 
-from .values import Request
+from twokey.emulator.values import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .answers import ServiceError
-from .wire import Dialect
+from twokey.emulator.answers import ServiceError
+from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:
-    from .wire import Call
+    from twokey.emulator.wire import Call
 
 _INVALID = "The security token included in the request is invalid."
 _EXPIRED = "The security token included in the request is expired"

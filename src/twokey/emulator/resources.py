@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .wire import bucket_and_key
+from twokey.emulator.wire import bucket_and_key
 
 if TYPE_CHECKING:
-    from .identity import Caller
-    from .keyring import Keyring
-    from .wire import Call
+    from twokey.emulator.identity import Caller
+    from twokey.emulator.keyring import Keyring
+    from twokey.emulator.wire import Call
 
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses", "execute-api": "execute-api"}
 _S3_ACTIONS = {

@@ -14,14 +14,14 @@ from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
 
-from .front import Delivery, Ending
-from .values import EmulatorError
-from .wire import Incoming
+from twokey.emulator.front import Delivery, Ending
+from twokey.emulator.values import EmulatorError
+from twokey.emulator.wire import Incoming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .answers import Answer
+    from twokey.emulator.answers import Answer
 
     Handler = Callable[[Incoming, Callable[[], bool]], Delivery]
 

@@ -8,14 +8,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from . import refusals
-from .wire import Dialect
+from twokey.emulator import refusals
+from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest
     from botocore.compat import HTTPHeaders
 
-    from .wire import Call, Scope
+    from twokey.emulator.wire import Call, Scope
 
 _TIMESTAMP = "%Y%m%dT%H%M%SZ"
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .clock import Clock
+    from twokey.emulator.clock import Clock
 
 EFFECTS = frozenset(
     {

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .clock import Clock
-    from .identity import Sessions
-    from .keyring import Keyring
-    from .moto_side import Moto
-    from .weather import Weather
+    from twokey.emulator.clock import Clock
+    from twokey.emulator.identity import Sessions
+    from twokey.emulator.keyring import Keyring
+    from twokey.emulator.moto_side import Moto
+    from twokey.emulator.weather import Weather
 
 
 @dataclass

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from twokey.emulator.answers import Answer, ServiceError, query_answer
-
-from .iam_users import backend_of, user_of
-from .paging import page
+from twokey.emulator.services.iam_users import backend_of, user_of
+from twokey.emulator.services.paging import page
 
 if TYPE_CHECKING:
     from typing import Any

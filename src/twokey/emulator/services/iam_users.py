@@ -6,8 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from twokey.emulator.answers import Answer, ServiceError, query_answer
-
-from .paging import page
+from twokey.emulator.services.paging import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.emulator.answers import Answer, ServiceError, query_answer
 from twokey.emulator.identity import managed_document, session_caller
-
-from .iam_users import backend_of
-from .trust import may_assume
+from twokey.emulator.services.iam_users import backend_of
+from twokey.emulator.services.trust import may_assume
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller, Session
