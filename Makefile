@@ -34,12 +34,12 @@ prove: $(READY) ## every fault at every step, two and three runners at once; see
 	@PYTHONPATH=tests $(BIN)/python -m simulation $(ARGS)
 
 explore: $(READY) ## look for a found state that no plan handles well, at random (about 5 minutes)
-	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto --timeout=0 tests/test_plan_properties.py tests/test_policy.py
+	HYPOTHESIS_PROFILE=explore $(BIN)/pytest -n auto --timeout=0 tests/planning/test_properties.py tests/planning/test_policy.py
 
 break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
 	@$(BIN)/python scripts/break_rules.py $(ARGS)
 
-mutants: $(MUTANTS)/.ready ## change plan.py, rest.py and policy.py in every small way; the tests must notice (about 3 minutes)
+mutants: $(MUTANTS)/.ready ## change decision.py, between_rotations.py and policy.py in every small way; the tests must notice (about 3 minutes)
 	@$(MUTANTS)/bin/python scripts/mutants.py
 
 model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md

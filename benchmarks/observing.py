@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.clients import Clients, signing_as
 from twokey.aws.iam import Iam
+from twokey.core.model import MachineUser
 from twokey.destinations import registry
-from twokey.model import MachineUser
-from twokey.observe import observe
+from twokey.rotation.observe import observe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from twokey.emulator import Emulator
-    from twokey.results import Result
+    from twokey.rotation.results import Result
 
 PIPELINES = 300
 WRITES = 2
@@ -111,10 +111,10 @@ def _rotated(hurried: Any, url: str) -> Result:
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
     from twokey.destinations import registry
+    from twokey.destinations.ci.github import Settings
     from twokey.destinations.connections import Configured, Connections, Source
-    from twokey.destinations.github import Settings
-    from twokey.policy import Policy
-    from twokey.rotate import World, rotate
+    from twokey.planning.policy import Policy
+    from twokey.rotation.rotate import World, rotate
 
     clients = Clients("benchmark", clock=ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic))
     settings = Settings(token=Source(env="BENCHMARK_TOKEN"), url=url)

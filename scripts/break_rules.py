@@ -22,9 +22,13 @@ from pathlib import Path
 
 HERE = Path(__file__).parent.parent
 COPIED = ("src", "tests", "pyproject.toml")
-PLAN = ("tests/test_plan.py",)
-ENGINE = ("tests/test_ledger.py", "tests/test_rotate.py", "tests/test_rotate_in_doubt.py")
-DELIVERIES = ("tests/test_deliveries.py",)
+PLAN = ("tests/planning/test_decision.py",)
+ENGINE = (
+    "tests/rotation/test_leased_journal.py",
+    "tests/rotation/test_rotate.py",
+    "tests/rotation/test_rotate_in_doubt.py",
+)
+DELIVERIES = ("tests/rotation/test_delivery.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
 
@@ -42,71 +46,73 @@ class Rule:
 RULES = (
     Rule(
         "escrow: what any place holds is never removed",
-        "roles.py",
+        "planning/assessment.py",
         'if self.holds(name) in ("?", key_id)',
         "if False",
         (*PLAN, *SIMULATION),
     ),
-    Rule("grace: LAST stays until it is over", "removal.py", "if case.now < case.grace_over:", "if False:", PLAN),
+    Rule(
+        "grace: LAST stays until it is over", "planning/removal.py", "if case.now < case.grace_over:", "if False:", PLAN
+    ),
     Rule(
         "grace counts from the commit, not from the creation",
-        "roles.py",
+        "planning/assessment.py",
         "if self.journal.current == self.held and self.journal.committed:",
         "if False:",
         (*PLAN, *SIMULATION),
     ),
     Rule(
         "verify: a key is proved before anybody sees it",
-        "verify.py",
+        "rotation/verify.py",
         "    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
         "    return\n    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
         (*ENGINE, *SIMULATION),
     ),
     Rule(
         "intent: the ids known are written down before a key is created",
-        "apply.py",
+        "rotation/apply.py",
         "self._ledger.write(intent=intent, removed=self._removed)",
         "pass",
         (*ENGINE, *SIMULATION),
     ),
     Rule(
         "attribution: that nobody holds a key does not make it a stray",
-        "roles.py",
+        "planning/assessment.py",
         "        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)\n",
         "",
         PLAN,
     ),
     Rule(
         "waiting: a list is not believed while an intent is young",
-        "plan.py",
+        "planning/decision.py",
         "moments = [case.journal.intent.at] if case.journal.intent else []",
         "moments = []",
         (*PLAN, *ENGINE),
     ),
     Rule(
         "the fence on the journal: whoever lost the lease writes nothing more",
-        "ledger.py",
+        "rotation/leased_journal.py",
         "self.revision = self._store.save_journal(journal, self.revision)",
         "self.revision = self._store.save_journal(journal, self._store.load().revision)",
         ENGINE,
     ),
     Rule(
         "the fence on the store: before a stray goes, a prepared write is made to fail",
-        "apply.py",
+        "rotation/apply.py",
         "                self._ledger.fence()\n",
         "",
         (*ENGINE, *SIMULATION),
     ),
     Rule(
         "no key is deleted after a doubtful write of the store",
-        "apply.py",
+        "rotation/apply.py",
         "        except (Ambiguous, Conflict):\n            raise\n        except ServiceError:\n            if self.",
         "        except Conflict:\n            raise\n        except ServiceError:\n            if True or self.",
         (*ENGINE, *SIMULATION),
     ),
     Rule(
         "age decides nothing: the oldest key may be the one in use",
-        "roles.py",
+        "planning/assessment.py",
         "    last = _last(others, current, journal, held)\n",
         "    last = min(listed, key=lambda key: key.created, default=None)\n",
         (*PLAN, *SIMULATION),
@@ -120,7 +126,7 @@ RULES = (
     ),
     Rule(
         "the store is written on condition that nobody else wrote",
-        "ledger.py",
+        "rotation/leased_journal.py",
         "self.revision = self._store.put(credential, self.revision)",
         "self.revision = self._store.put(credential, self._store.load().revision)",
         (*ENGINE, *SIMULATION),
@@ -130,46 +136,46 @@ RULES = (
         "aws/iam.py",
         'if not page.get("IsTruncated"):',
         "if True:",
-        ("tests/test_rotate.py", "tests/test_key_calls.py", "tests/cli/test_commands.py"),
+        ("tests/rotation/test_rotate.py", "tests/aws/test_key_calls.py", "tests/cli/test_commands.py"),
     ),
     Rule(
         "grace counts from the commit, not from the start of the run",
-        "apply.py",
+        "rotation/apply.py",
         "committed = self._from_now() if renew else",
         "committed = (journal.intent.at if journal.intent else self._clock.now()) if renew else",
         (*ENGINE, *SIMULATION),
     ),
     Rule(
         "open deliveries: what may be torn is written down before the first of two writes",
-        "deliveries.py",
+        "rotation/delivery.py",
         "            self._open |= dict.fromkeys(torn)\n",
         "",
         (*DELIVERIES, *SIMULATION),
     ),
     Rule(
         "open deliveries: the next run delivers there again, whatever the place shows",
-        "roles.py",
+        "planning/assessment.py",
         "return is_open or self.holds(name)",
         "return self.holds(name)",
         (*PLAN, *DELIVERIES, *SIMULATION),
     ),
     Rule(
         "stamps: where somebody else has written, nobody knows what is held",
-        "roles.py",
+        "planning/assessment.py",
         " or written_since(given, holding)",
         "",
         (*PLAN, *SIMULATION),
     ),
     Rule(
         "a lease that is lost while a place waits ends the run",
-        "deliveries.py",
+        "rotation/delivery.py",
         "            self._keep()\n        except TwokeyError as error:\n            self._ended = error\n",
         "            self._keep()\n        except TwokeyError:\n",
         DELIVERIES,
     ),
     Rule(
         "a lease that is over before the second value of a pair ends the run",
-        "deliveries.py",
+        "rotation/delivery.py",
         "            self._ledger.check()\n        except TwokeyError as error:\n            self._ended = error\n",
         "            self._ledger.check()\n        except TwokeyError:\n",
         DELIVERIES,

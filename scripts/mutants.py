@@ -1,4 +1,4 @@
-"""Mutation testing of the modules that decide, plan.py, rest.py and policy.py, with mutmut, in a folder of its own.
+"""Mutation testing of the modules that decide with mutmut, in a folder of its own.
 
 Prints the score and every surviving mutant as a difference. Needs mutmut in the environment: ``make mutants``.
 """
@@ -13,14 +13,14 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-TESTS = ("builders.py", "test_plan.py", "test_plan_sentences.py", "test_policy.py")
+TESTS = ("support/builders.py", "planning/test_decision.py", "planning/test_sentences.py", "planning/test_policy.py")
 SETTINGS = """
 [mutmut]
 source_paths=src
 only_mutate=
-    src/twokey/plan.py
-    src/twokey/policy.py
-    src/twokey/rest.py
+    src/twokey/planning/decision.py
+    src/twokey/planning/policy.py
+    src/twokey/planning/between_rotations.py
 
 [tool:pytest]
 pythonpath = tests src
@@ -58,9 +58,10 @@ def main() -> int:
 
 def _prepare(folder: Path) -> None:
     shutil.copytree(HERE / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "tests").mkdir()
     for name in TESTS:
-        shutil.copy(HERE / "tests" / name, folder / "tests")
+        copy = folder / "tests" / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(HERE / "tests" / name, copy)
     (folder / "setup.cfg").write_text(SETTINGS, encoding="utf-8")
 
 

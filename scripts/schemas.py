@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from twokey import config, documents
-from twokey.audit import records
+from twokey import config
+from twokey.audit_log import records
+from twokey.reports import documents
 
 FOLDER = Path(__file__).parents[1] / "src" / "twokey" / "schemas"
 

@@ -33,7 +33,11 @@ def main() -> None:
         run(tools / "pip", "install", "--quiet", wheel)
         assert "rotate" in run(tools / "twokey", "--help")
         run(tools / "iam-credential-rotation", "--help")
-        run(tools / "python", "-c", "import twokey.rotate, twokey.aws.iam, twokey.config, twokey.destinations.registry")
+        run(
+            tools / "python",
+            "-c",
+            "import twokey.rotation.rotate, twokey.aws.iam, twokey.config, twokey.destinations.registry",
+        )
         refused = subprocess.run([str(tools / "twokey"), "demo"], capture_output=True, text=True, check=False)
         assert "twokey[emulator]" in refused.stderr, refused.stderr
         run(tools / "pip", "install", "--quiet", f"{wheel}[emulator]")

@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores
 from hypothesis import settings  # noqa: E402
 from hypothesis.internal.conjecture import providers  # noqa: E402
 
-from rig import Rig  # noqa: E402
+from support.rig import Rig  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
 if TYPE_CHECKING:

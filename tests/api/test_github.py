@@ -10,17 +10,17 @@ import pytest
 
 from api import descriptions
 from api.prism import Prism, needs_prism
-from contract.test_github import Secrets
+from destinations.ci.test_github import Secrets
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, Throttled
+from twokey.core.model import CannotTell, NotHeld
 from twokey.destinations import registry
-from twokey.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, Throttled
-from twokey.model import CannotTell, NotHeld
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
 from twokey.testing.fakes.github import GitHub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.destinations.base import Destination
+    from twokey.core.destination import Destination
 
 pytestmark = needs_prism
 

@@ -15,10 +15,10 @@ import pytest
 
 from api.prism import Prism, needs_prism
 from api.written import ANYTHING, NUMBER, STRING, SWITCH, TEXTS, document, fields, operation, or_null, query, whole
-from contract.test_gitlab import File, HiddenVariables, Variables
+from destinations.ci.test_gitlab import File, HiddenVariables, Variables
+from twokey.core.errors import AccessDenied, BadCredentials, NotFound, Rejected
+from twokey.core.model import NotHeld
 from twokey.destinations import registry
-from twokey.errors import AccessDenied, BadCredentials, NotFound, Rejected
-from twokey.model import NotHeld
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
 from twokey.testing.fakes.gitlab import GitLab
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from api.descriptions import Document
-    from twokey.destinations.base import Destination
+    from twokey.core.destination import Destination
 
 pytestmark = needs_prism
 

@@ -16,10 +16,10 @@ import pytest
 
 from api import descriptions
 from api.prism import Prism, needs_prism
-from contract.test_kubernetes import URL, Secret, as_data
+from destinations.stores.test_kubernetes import URL, Secret, as_data
+from twokey.core.errors import AccessDenied, BadCredentials, NotFound, Rejected
+from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
-from twokey.errors import AccessDenied, BadCredentials, NotFound, Rejected
-from twokey.model import Held, NotHeld
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
 from twokey.testing.fakes.kubernetes import Kubernetes
 from twokey.testing.stores import FULL
@@ -27,7 +27,7 @@ from twokey.testing.stores import FULL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.destinations.base import Store
+    from twokey.core.destination import Store
 
 pytestmark = needs_prism
 

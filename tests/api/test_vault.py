@@ -30,10 +30,10 @@ from api.written import (
     or_null,
     whole,
 )
-from contract.test_vault import URL, Secret
+from destinations.stores.test_vault import URL, Secret
+from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected
+from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
-from twokey.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected
-from twokey.model import Held, NotHeld
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
 from twokey.testing.fakes.vault import Vault
 from twokey.testing.stores import FULL
@@ -41,7 +41,7 @@ from twokey.testing.stores import FULL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.destinations.base import Store
+    from twokey.core.destination import Store
 
 pytestmark = needs_prism
 

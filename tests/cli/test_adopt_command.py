@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.commands import twokey
-from rig import DAY
+from support.commands import twokey
+from support.rig import DAY
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
     from twokey.emulator import KeyPair
 
 STORE = "secretsmanager:machine-users/{user}"
@@ -77,7 +77,7 @@ class TestWithoutYes:
         self, rig: Rig, places: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         older, newer = make(rig, tmp_path)
-        monkeypatch.setattr("twokey.cli.render.person_looks", lambda _: True)
+        monkeypatch.setattr("twokey.cli.terminal.person_looks", lambda _: True)
         monkeypatch.setenv("COLUMNS", "200")
         ran = twokey("adopt", "ci", *places)
         for word in ("can be taken over", older.access_key_id, newer.access_key_id, "is empty", "→ put it into"):

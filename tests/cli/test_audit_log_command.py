@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.commands import twokey
-from twokey.audit.verification import verify
+from support.commands import twokey
+from twokey.audit_log.verification import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 PATH = ("--path", "/machine-users/", "--store", "secretsmanager:machine-users/{user}")
 
@@ -102,7 +102,7 @@ def test_a_rotation_without_a_log_imports_nothing_of_it(rig: Rig) -> None:
     code = (
         "import sys; from twokey.cli.main import cli, guarded;"
         f"guarded(lambda standalone_mode: cli.main(['rotate', *{PATH!r}], standalone_mode=standalone_mode));"
-        "print([m for m in sys.modules if m.startswith('twokey.audit')])"
+        "print([m for m in sys.modules if m.startswith('twokey.audit_log')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "ci: rotated" in done.stdout

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.commands import twokey
+from support.commands import twokey
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 STORE = "secretsmanager:machine-users/{user}"
 PATH = ("--path", "/machine-users/", "--store", STORE)

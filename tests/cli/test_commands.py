@@ -14,14 +14,15 @@ from unittest import mock
 
 import pytest
 
-from cli.commands import twokey
-from twokey import __version__, lease
+from support.commands import twokey
+from twokey import __version__
 from twokey.emulator import Rule
+from twokey.rotation import lease
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 STORE = "secretsmanager:machine-users/{user}"
 PATH = ("--path", "machine-users", "--store", STORE)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.commands import twokey
+from support.commands import twokey
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
-    from rig import Rig
+    from support.rig import Rig
 
 STORE = ("--store", "secretsmanager:machine-users/{user}")
 CONFIG = """

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from canaries import leaks, suspicious
 from secrecy.processes import ISSUED, Tree
+from support.canaries import leaks, suspicious
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from unittest import mock
 
 import pytest
 
-from cli import commands
-from cli.commands import twokey
-from twokey.cli import render
+from support import commands
+from support.commands import twokey
+from twokey.cli import terminal
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
-    from rig import Rig
+    from support.rig import Rig
 
 CONFIG = """
 version: 1
@@ -88,7 +88,7 @@ class TestStatus:
 
     def test_tells_of_each_destination_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "200")
-        with mock.patch.object(render, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "person_looks", return_value=True):
             shown = commands.twokey("status").out
         rows = [line.split() for line in shown.splitlines()]
         assert ["ssm:/two/build", "behind", "holds", keys["last"]] in rows
@@ -124,7 +124,7 @@ class TestPlan:
 
     def test_tells_it_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "300")
-        with mock.patch.object(render, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "person_looks", return_value=True):
             shown = commands.twokey("plan").out
         assert f"ssm:/two/build: behind, holds {keys['last']}" in shown
 
@@ -133,7 +133,7 @@ class TestPlan:
         self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, columns: int
     ) -> None:
         monkeypatch.setenv("COLUMNS", str(columns))
-        with mock.patch.object(render, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "person_looks", return_value=True):
             shown = commands.twokey("plan").out
         lines = shown.splitlines()
         assert lines[0].startswith("build: will be completed (behind). ")

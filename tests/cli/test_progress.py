@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from twokey.cli.progress import OFTEN, Progress, Steps
-from twokey.events import Event, Phase
+from twokey.core.events import Event, Phase
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

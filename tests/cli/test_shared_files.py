@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.configloader import raw_config_parse
 
-from cli.commands import twokey
+from support.commands import twokey
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 USERS = tuple(f"ci-{number}" for number in range(6))
 STORE = "secretsmanager:machine-users/{user}"

@@ -7,9 +7,9 @@ import re
 import pytest
 
 from docs import pages
+from twokey.core.model import Credential
 from twokey.destinations import registry
 from twokey.destinations.formats import forms
-from twokey.model import Credential
 
 FOLDER = pages.DOCS / "reference" / "destinations"
 FORMATS = pages.DOCS / "reference" / "formats.md"

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import consoles, pages
-from twokey.audit import records
-from twokey.audit.log import AuditLog
+from twokey.audit_log import records
+from twokey.audit_log.log import AuditLog
 from twokey.aws import iam
-from twokey.destinations import secretsmanager
+from twokey.destinations.stores import secretsmanager
 from twokey.emulator import Emulator, KeyPair
 
 if TYPE_CHECKING:

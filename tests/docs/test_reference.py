@@ -10,12 +10,12 @@ import click
 import pytest
 
 from docs import pages
-from twokey import documents
-from twokey.actions import Outcome
-from twokey.audit import records
+from twokey.audit_log import records
 from twokey.cli.main import COMMANDS, cli
-from twokey.errors import ExitCode
-from twokey.reasons import Reason
+from twokey.core.errors import ExitCode
+from twokey.core.reasons import Reason
+from twokey.planning.plan import Outcome
+from twokey.reports import documents
 
 if TYPE_CHECKING:
     import msgspec

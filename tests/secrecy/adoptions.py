@@ -6,10 +6,10 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rig import DAY
 from secrecy.outcomes import QUICK, STORE, WRITE
+from support.rig import DAY
+from twokey.core.reasons import Reason
 from twokey.emulator import KeyPair, Rule
-from twokey.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import botocore.loaders
 import pytest
 
-from canaries import Canaries, leaks, suspicious
-from cli.commands import Ran
-from rig import LOADER
+from support.canaries import Canaries, leaks, suspicious
+from support.commands import Ran
+from support.rig import LOADER
 from twokey.cli.main import cli, guarded
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from unittest import mock
 
 import msgspec
 
-from rig import DAY
-from twokey import lease
+from support.rig import DAY
+from twokey.core.reasons import Reason
 from twokey.emulator import KeyPair, Rule
-from twokey.reasons import Reason
+from twokey.rotation import lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from rig import Rig
+    from support.rig import Rig
 
 STORE = "secretsmanager:machine-users/{user}"
 PATH = ("--path", "machine-users", "--store", STORE)

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canaries import Canaries, leaks
 from secrecy.adoptions import ADOPTIONS, Adoption, Given, configured
 from secrecy.outcomes import Stage
 from secrecy.test_crashes import Variables
+from support.canaries import Canaries, leaks
 from twokey.aws import sending
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
     from secrecy.conftest import Commands
+    from support.rig import Rig
 
 BAD = {
     "no JSON": "AccessKeyId {id} SecretAccessKey {secret}",

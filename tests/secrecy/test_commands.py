@@ -8,13 +8,13 @@ import pytest
 
 from secrecy.adoptions import ADOPTIONS
 from secrecy.outcomes import BROKEN, CASES, PATH, Case, Stage
-from twokey.reasons import Reason
+from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
     from secrecy.conftest import Commands
+    from support.rig import Rig
 
 
 DELIVERIES = (Reason.DELIVERY_ASKED, Reason.HELD)

@@ -16,13 +16,14 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 import twokey
-from canaries import Canaries, leaks
-from rig import Killed, Rig
-from twokey import apply, drop_in
-from twokey.aws import answers, sending
+from support.canaries import Canaries, leaks
+from support.rig import Killed, Rig
+from twokey import drop_in
+from twokey.aws import errors, sending
+from twokey.core.errors import TwokeyError
+from twokey.core.model import Credential, Hidden
 from twokey.drop_in.output import OutFile, StandardOutput
-from twokey.errors import TwokeyError
-from twokey.model import Credential, Hidden
+from twokey.rotation import apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ class Variables:
 
 def _is_sending(frame: FrameType | None) -> bool:
     while frame is not None:
-        if frame.f_code is answers.call.__code__:
+        if frame.f_code is errors.call.__code__:
             return True
         frame = frame.f_back
     return False
@@ -249,7 +250,7 @@ class TestACrash:
     def test_of_the_command_itself_is_told_by_its_kind_alone(
         self, rig: Rig, commands: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from twokey.cli.session import Session
+        from twokey.cli.options import Session
 
         def defect(*_: object) -> None:
             raise LookupError(rig.aws.admin.secret_access_key)

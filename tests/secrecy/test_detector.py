@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from canaries import PART, Canaries, entropy, forms, leaks, suspicious
+from support.canaries import PART, Canaries, entropy, forms, leaks, suspicious
 from twokey.emulator import Emulator
 
 SECRET = Canaries().take()

@@ -1,8 +1,8 @@
 """Every file that is written: mode 0600 under any umask, and never through a trap that somebody has laid.
 
-``tests/contract/test_file_traps.py`` has the traps for ``file:`` (links in place of the file, its journal, and what is
-written beside them; directories and files of others; FIFOs; directories that everybody may write in), and
-``tests/test_drop_in_output.py`` those for the drop-in's FILE. Here is what they do not play.
+``tests/destinations/local/test_file_traps.py`` has the traps for ``file:`` (links in place of the file, its journal, and
+what is written beside them; directories and files of others; FIFOs; directories that everybody may write in), and
+``tests/drop_in/test_output.py`` those for the drop-in's FILE. Here is what they do not play.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canaries import Canaries, leaks
+from support.canaries import Canaries, leaks
+from twokey.core.errors import Failed, UsageError
+from twokey.core.model import Credential
 from twokey.drop_in.output import OutFile, StandardOutput
-from twokey.errors import Failed, UsageError
-from twokey.model import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rig import Rig
+    from support.rig import Rig
 
 UMASKS = (0o000, 0o022, 0o027, 0o077, 0o177, 0o277, 0o777)
 

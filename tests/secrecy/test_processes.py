@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canaries import Canaries, leaks, suspicious
-from rig import DAY
 from secrecy.outcomes import QUICK
 from secrecy.processes import CHILDREN_AND_FILES, CURIOUS, DROP_IN, ISSUED, SOURCE, Tree
+from support.canaries import Canaries, leaks, suspicious
+from support.rig import DAY
 from twokey.emulator import Emulator, Rule
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class TestARun:
 
     def test_is_closed_to_others_of_the_same_user(self) -> None:
         code = (
-            "import ctypes, sys; from twokey.cli.safeguards import raise_safeguards; get = ctypes.CDLL(None).prctl;"
+            "import ctypes, sys; from twokey.system.hardening import raise_safeguards; get = ctypes.CDLL(None).prctl;"
             "before = get(3, 0, 0, 0, 0); raise_safeguards(); print(before, get(3, 0, 0, 0, 0))"
         )
         environment = {**os.environ, "PYTHONPATH": str(SOURCE)}

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from canaries import leaks, suspicious
-from deliveries.company import CIRCLECI, GITHUB, GITLAB, STORE, TWENTY, VAULT, WEBHOOK, Company, cue
+from services.company import CIRCLECI, GITHUB, GITLAB, STORE, TWENTY, VAULT, WEBHOOK, Company, cue
+from support.canaries import leaks, suspicious
 from twokey.emulator import Rule
 from twokey.testing.server import Fault
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from canaries import Canaries
-    from rig import Rig
     from secrecy.conftest import Commands
+    from support.canaries import Canaries
+    from support.rig import Rig
 
 PROGRAM = """#!{python}
 import os, sys

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from canaries import leaks
 from secrecy.outcomes import Stage
 from secrecy.proxy import Exchange, Proxy
+from support.canaries import leaks
 from twokey.aws import sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from canaries import Canaries
-    from cli.commands import Ran
-    from rig import Rig
     from secrecy.conftest import Commands
+    from support.canaries import Canaries
+    from support.commands import Ran
+    from support.rig import Rig
 
 SECRETS, SSM = "secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}"
 STORES = {

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from simulation.judge import Violation
 from simulation.people import Peopled
-from twokey.model import Journal
+from twokey.core.model import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulation.world import Key, World
-    from twokey.policy import Policy
-    from twokey.results import Result
+    from twokey.planning.policy import Policy
+    from twokey.rotation.results import Result
 
 TICK = timedelta(seconds=1)
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from simulation.people import A_WHILE, Job, Peopled
 from simulation.world import Key
-from twokey.model import Journal
+from twokey.core.model import Journal
 
 if TYPE_CHECKING:
-    from twokey.policy import Policy
+    from twokey.planning.policy import Policy
 
 QUOTA = 2
 

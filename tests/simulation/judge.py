@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.model import Journal
+from twokey.core.model import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulation.world import World
-    from twokey.policy import Policy
+    from twokey.planning.policy import Policy
 
 
 class Violation(Exception):

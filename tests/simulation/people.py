@@ -11,9 +11,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from simulation.world import USER, Change, World, copy_of
-from twokey.actions import Asked
-from twokey.errors import AccessDenied
-from twokey.model import Journal
+from twokey.core.errors import AccessDenied
+from twokey.core.model import Journal
+from twokey.planning.plan import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable

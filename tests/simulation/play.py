@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 from simulation.judge import Violation, at_the_end, judging
 from simulation.states import initial
 from simulation.world import USER, Clock, Iam, Killed, Place, Sts, World, copy_of
-from twokey import lease as leases
-from twokey import rotate
-from twokey.model import Lease
+from twokey.core.model import Lease
+from twokey.rotation import lease as leases
+from twokey.rotation import rotate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
     from datetime import datetime
 
     from simulation.world import Key
-    from twokey.policy import Policy
-    from twokey.results import Result
+    from twokey.planning.policy import Policy
+    from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
     Known = Callable[[int, World], bool]

@@ -15,14 +15,14 @@ from simulation import hands
 from simulation.blame import clean
 from simulation.judge import Violation
 from simulation.running import run_twokey
-from twokey.actions import Asked
+from twokey.planning.plan import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulation.people import Peopled
-    from twokey.policy import Policy
-    from twokey.results import Result
+    from twokey.planning.policy import Policy
+    from twokey.rotation.results import Result
 
 MOST_RUNS = 12
 """Runs, each with what the one before it said, after which everything must be well."""

@@ -22,7 +22,7 @@ from simulation.states import PIPELINES, STATES, initial
 from simulation.world import Change, Killed, World, copy_of
 
 if TYPE_CHECKING:
-    from twokey.policy import Policy
+    from twokey.planning.policy import Policy
 
 PAUSES = (0.0, 0.0, 0.0, 1.0, 40.0, 200.0)
 """Seconds that pass while another runner goes on; the last is longer than a lease."""

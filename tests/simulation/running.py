@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.play import virtual_leases
 from simulation.world import USER, Clock, Iam, Killed, Place, Sts
-from twokey import rotate
-from twokey.actions import Asked
-from twokey.model import Journal
+from twokey.core.model import Journal
+from twokey.planning.plan import Asked
+from twokey.rotation import rotate
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from simulation.people import Peopled
-    from twokey.model import AccessKey, Credential, Holding, LastUse, MachineUser, Record
-    from twokey.policy import Policy
-    from twokey.results import Result
+    from twokey.core.model import AccessKey, Credential, Holding, LastUse, MachineUser, Record
+    from twokey.planning.policy import Policy
+    from twokey.rotation.results import Result
 
 
 class _Clock(Clock):

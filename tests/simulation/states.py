@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.world import START, Key, World
-from twokey.model import Delivery, Intent, Journal
-from twokey.policy import Policy, Verification
+from twokey.core.model import Delivery, Intent, Journal
+from twokey.planning.policy import Policy, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable

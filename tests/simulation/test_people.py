@@ -20,8 +20,8 @@ from simulation.remedies import MANNERS, becomes_well
 from simulation.running import run_twokey
 from simulation.states import PLAIN, SOAK, STATES, VERIFICATION, initial
 from simulation.world import FAULTS
-from twokey.actions import Asked
-from twokey.policy import Policy
+from twokey.planning.plan import Asked
+from twokey.planning.policy import Policy
 
 MORE = int(os.environ.get("PEOPLE", "0"))
 PEOPLE = settings(

@@ -16,10 +16,11 @@ from simulation.prove import PLACES, enumerate_state, identifier, parse, table
 from simulation.runners import schedule
 from simulation.states import BLIND, HASTE, PIPELINES, STATES, initial
 from simulation.world import EXPIRED, FAULTS, MORE_FAULTS, PLACE_FAULTS, Iam, Pointless, World
-from twokey import apply, deliveries, plan, removal, rest, roles
-from twokey.apply import Apply
-from twokey.errors import Ambiguous
-from twokey.model import Intent
+from twokey.core.errors import Ambiguous
+from twokey.core.model import Intent
+from twokey.planning import assessment, between_rotations, decision, removal
+from twokey.rotation import apply, delivery
+from twokey.rotation.apply import Apply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -177,10 +178,10 @@ def test_a_history_can_be_repeated_by_its_id_and_is_shown_as_a_table() -> None:
 
 
 def _never_barred(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "barred", lambda _case, _last: None)
-    patch.setattr(rest, "barred", lambda _case, _last: None)
-    patch.setattr(plan, "at_rest", lambda _case: None)
-    patch.setattr(plan, "RULES", tuple(rule for rule in plan.RULES if rule.__name__ != "at_rest"))
+    patch.setattr(decision, "barred", lambda _case, _last: None)
+    patch.setattr(between_rotations, "barred", lambda _case, _last: None)
+    patch.setattr(decision, "at_rest", lambda _case: None)
+    patch.setattr(decision, "RULES", tuple(rule for rule in decision.RULES if rule.__name__ != "at_rest"))
 
 
 def _unverified(patch: pytest.MonkeyPatch) -> None:
@@ -195,7 +196,7 @@ def _no_intent(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_attribution(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(roles, "_stray", lambda *_: None)
+    patch.setattr(assessment, "_stray", lambda *_: None)
 
 
 def _doubtful_write_undone(patch: pytest.MonkeyPatch) -> None:
@@ -223,33 +224,33 @@ def _creation_repeated(patch: pytest.MonkeyPatch) -> None:
 
 def _oldest_removed(patch: pytest.MonkeyPatch) -> None:
     def sort(*given: Any) -> Any:
-        case = roles.sort(*given)
+        case = assessment.sort(*given)
         oldest = min(case.seen.keys, key=lambda key: key.created, default=None)
         return replace(case, last=oldest, foreign=(), stray=None)
 
-    patch.setattr(plan, "sort", sort)
-    patch.setattr(plan, "barred", lambda _case, _last: None)
-    patch.setattr(rest, "barred", lambda _case, _last: None)
+    patch.setattr(decision, "sort", sort)
+    patch.setattr(decision, "barred", lambda _case, _last: None)
+    patch.setattr(between_rotations, "barred", lambda _case, _last: None)
 
 
 def _no_soak(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(plan, "soak", lambda _case, *_keys: None)
-    patch.setattr(rest, "soak", lambda _case, *_keys: None)
+    patch.setattr(decision, "soak", lambda _case, *_keys: None)
+    patch.setattr(between_rotations, "soak", lambda _case, *_keys: None)
     patch.setattr(removal, "soak", lambda _case, *_keys: None)
 
 
 def _torn_pair_not_noted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(deliveries.Deliveries, "_torn_in_between", lambda _self, _names: [])
+    patch.setattr(delivery.Deliveries, "_torn_in_between", lambda _self, _names: [])
 
 
 def _torn_pair_forgotten(patch: pytest.MonkeyPatch) -> None:
     """As if an open delivery did not matter to the next run."""
-    patch.setattr(roles.Case, "behind", lambda case, name: case.holds(name) != case.held)
-    patch.setattr(roles, "holds", _holds_by_the_journal(roles.holds))
+    patch.setattr(assessment.Case, "behind", lambda case, name: case.holds(name) != case.held)
+    patch.setattr(assessment, "holds", _holds_by_the_journal(assessment.holds))
 
 
 def _stamps_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(roles, "written_since", lambda _given, _holding: False)
+    patch.setattr(assessment, "written_since", lambda _given, _holding: False)
 
 
 def _holds_by_the_journal(holds: Any) -> Any:
@@ -261,17 +262,17 @@ def _holds_by_the_journal(holds: Any) -> Any:
 
 
 def _failure_stops_the_others(patch: pytest.MonkeyPatch) -> None:
-    once = deliveries.Deliveries._deliver_to
+    once = delivery.Deliveries._deliver_to
 
     def deliver(self: Any, place: Any, credential: Any) -> None:
         once(self, place, credential)
         self._stopped = self._done.delivered[-1].outcome == "failed"
 
-    patch.setattr(deliveries.Deliveries, "_deliver_to", deliver)
+    patch.setattr(delivery.Deliveries, "_deliver_to", deliver)
 
 
 def _failed_place_counts_as_done(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(deliveries.Deliveries, "_report", lambda *_: None)
+    patch.setattr(delivery.Deliveries, "_report", lambda *_: None)
 
 
 AMONG_PIPELINES = {

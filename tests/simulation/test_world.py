@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulation.world import USER, Clock, Iam, Place, Sts, World
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Failed, NotFound, Rejected, ServiceError
+from twokey.core.model import Credential, Held, Intent, Journal, NotHeld
 from twokey.emulator import Rule
-from twokey.errors import AccessDenied, Ambiguous, Conflict, Failed, NotFound, Rejected, ServiceError
-from twokey.model import Credential, Held, Intent, Journal, NotHeld
 
 if TYPE_CHECKING:
-    from rig import Rig
-    from twokey.destinations.base import Destination, Store
+    from support.rig import Rig
+    from twokey.core.destination import Destination, Store
 
 FIRST, SECOND = (Credential(f"AKIAIOSFODNN7EXAMPL{letter}", "no secret") for letter in "EF")
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeVar
 
-from twokey import waiting
-from twokey.destinations.base import Receipt, Traits
-from twokey.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError
-from twokey.model import (
+from twokey.core import waiting
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError
+from twokey.core.model import (
     AccessKey,
     CannotTell,
     Credential,

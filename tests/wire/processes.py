@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rig import DAY, Rig
+from support.rig import DAY, Rig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,7 +14,7 @@ from wire.processes import STORES, end_lease, found
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 FAULTS = ("lost_answer", "reset", "error_before", "error_after", "delay", "throttle", "truncated", "html")
 WRITES = {0: 4, 1: 4, 2: 5}

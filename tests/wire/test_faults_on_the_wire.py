@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from rig import DAY, Rig
+from support.rig import DAY, Rig
 from twokey.aws import clients
 from twokey.emulator import Rule
 

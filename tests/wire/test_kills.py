@@ -12,7 +12,7 @@ from wire.processes import STORES, end_lease, found, steps
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 OF_TWO_KEYS = (
     "iam:ListUsers",

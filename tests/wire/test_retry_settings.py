@@ -12,7 +12,7 @@ from wire.processes import found
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 MODES = ("legacy", "standard", "adaptive")
 IN_THE_ENVIRONMENT = [

@@ -14,7 +14,7 @@ from wire.processes import SHORT_LEASE, STORES, found
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rig import Rig
+    from support.rig import Rig
 
 WRITES = {
     "secretsmanager": "secretsmanager:UpdateSecretVersionStage",

@@ -23,20 +23,20 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from twokey.actions import Asked
-from twokey.adoption.words import listing, replacing, telling, unknown, ways
-from twokey.model import CannotTell, Held, NotHeld
-from twokey.plan import own_key, rolled_back, unreadable, user_remade
-from twokey.reasons import Reason
-from twokey.roles import sort
+from twokey.adoption.messages import listing, replacing, telling, unknown, ways
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.reasons import Reason
+from twokey.planning.assessment import sort
+from twokey.planning.decision import own_key, rolled_back, unreadable, user_remade
+from twokey.planning.plan import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from twokey.model import AccessKey, Holding, Observation
-    from twokey.policy import Policy
-    from twokey.roles import Case
+    from twokey.core.model import AccessKey, Holding, Observation
+    from twokey.planning.assessment import Case
+    from twokey.planning.policy import Policy
 
 
 class Ending(StrEnum):

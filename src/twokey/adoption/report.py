@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.actions import Asked
 from twokey.adoption.decision import Decision, Ending
-from twokey.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
-from twokey.errors import ExitCode
-from twokey.model import CannotTell, Held, LastUse
-from twokey.roles import sort
-from twokey.status import role
+from twokey.core.errors import ExitCode
+from twokey.core.model import CannotTell, Held, LastUse
+from twokey.planning.assessment import sort
+from twokey.planning.plan import Asked
+from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
+from twokey.reports.status import role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from twokey.adoption.takeover import Taken
-    from twokey.documents import Role
-    from twokey.model import AccessKey, Holding, Observation
-    from twokey.policy import Policy
-    from twokey.results import Result
+    from twokey.core.model import AccessKey, Holding, Observation
+    from twokey.planning.policy import Policy
+    from twokey.reports.documents import Role
+    from twokey.rotation.results import Result
 
 
 def document(entries: Sequence[AdoptEntry], *, performed: bool) -> AdoptDocument:

@@ -22,27 +22,27 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from twokey import lease as leases
-from twokey import preflight, results, rotate
 from twokey.adoption.decision import Decision, Ending, Offer, decide
-from twokey.done import Done
-from twokey.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
-from twokey.events import Teller
-from twokey.ledger import Ledger, blocked, held_by
-from twokey.model import CannotTell, Delivery, Held
-from twokey.observe import Moved, observe, with_last_use
-from twokey.reasons import Reason
-from twokey.verify import verify
+from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
+from twokey.core.events import Teller
+from twokey.core.model import CannotTell, Delivery, Held
+from twokey.core.reasons import Reason
+from twokey.rotation import lease as leases
+from twokey.rotation import preflight, results, rotate
+from twokey.rotation.done import Done
+from twokey.rotation.leased_journal import Ledger, blocked, held_by
+from twokey.rotation.observe import Moved, observe, with_last_use
+from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from twokey.actions import Outcome
-    from twokey.adoption.givers import Giver, Sources
-    from twokey.model import Credential, Journal, MachineUser, Observation
-    from twokey.policy import Policy
-    from twokey.rotate import World
+    from twokey.adoption.sources import Giver, Sources
+    from twokey.core.model import Credential, Journal, MachineUser, Observation
+    from twokey.planning.plan import Outcome
+    from twokey.planning.policy import Policy
+    from twokey.rotation.rotate import World
 
 ATTEMPTS = 5
 """How often a takeover is begun again because something moved."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
-from twokey.errors import BadCredentials
+from twokey.core.errors import BadCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +60,7 @@ class Clients:
 
     def own_key(self) -> str:
         """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` for none."""
-        from twokey.aws.answers import translate
+        from twokey.aws.errors import translate
 
         try:
             credentials = self.session.get_credentials()
@@ -85,7 +85,7 @@ class Clients:
                 try:
                     self._clients[key] = self._make(service, region, once=once)
                 except Exception as error:  # noqa: BLE001  of many kinds, and all before anything is sent
-                    from twokey.aws.answers import unusable
+                    from twokey.aws.errors import unusable
 
                     raise unusable(error, f"Making a client for {service}") from None
             return self._clients[key]

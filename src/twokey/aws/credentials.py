@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botocore import exceptions as boto
 
-from twokey.errors import BadCredentials
+from twokey.core.errors import BadCredentials
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
 _UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"}

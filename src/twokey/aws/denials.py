@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twokey.errors import AccessDenied
+from twokey.core.errors import AccessDenied
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,11 +9,11 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from twokey.aws.answers import call, in_doubt
+from twokey.aws.errors import call, in_doubt
 from twokey.aws.pace import Pacer
 from twokey.aws.simulator import verdict
-from twokey.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
-from twokey.model import AccessKey, Credential, LastUse, MachineUser
+from twokey.core.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
+from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,7 @@ class _GoneMeanwhile(NotFound):
 
 
 class Iam:
-    """The IAM calls for one account. Raises the errors of ``twokey.errors`` only."""
+    """The IAM calls for one account. Raises the errors of ``twokey.core.errors`` only."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients

@@ -24,7 +24,7 @@ import threading
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from twokey.ports import Clock
+    from twokey.core.ports import Clock
 
 LEAST = 1.0
 """Requests per second below which the rate never falls."""

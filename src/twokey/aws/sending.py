@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
-from twokey.aws.answers import call, in_doubt
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
-from twokey.errors import Ambiguous, ServiceError, Throttled, Unreachable
-from twokey.model import Hidden
+from twokey.aws.errors import call, in_doubt
+from twokey.core.errors import Ambiguous, ServiceError, Throttled, Unreachable
+from twokey.core.model import Hidden
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -36,7 +36,7 @@ class Sender:
     def send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
         """Send ``operation`` (such as ``PutParameter``) about ``resource`` and return the answer.
 
-        Raises the errors of ``twokey.errors``. Where ``effect`` is true, every error but ``Ambiguous`` proves that
+        Raises the errors of ``twokey.core.errors``. Where ``effect`` is true, every error but ``Ambiguous`` proves that
         no attempt had an effect. Where it is false, the request changes nothing, and ``Ambiguous`` says so.
         AWS's words about a request that holds a secret (``Hidden``) are left out: they may repeat it, in part or in
         another form.

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twokey.aws.answers import call
 from twokey.aws.clients import signing_as
-from twokey.errors import BadCredentials
+from twokey.aws.errors import call
+from twokey.core.errors import BadCredentials
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
-    from twokey.model import Credential
+    from twokey.core.model import Credential
 
 
 class Sts:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.session import MOST, SELECTION, Flags, options, settings, terminable
-from twokey.errors import ServiceError, UsageError
+from twokey.cli.options import MOST, SELECTION, Flags, options, settings, terminable
+from twokey.core.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
-    from twokey.adoption.givers import Giver
-    from twokey.cli.session import Session
+    from twokey.adoption.sources import Giver
+    from twokey.cli.options import Session
     from twokey.config import Settings
-    from twokey.documents import AdoptEntry
-    from twokey.fleet import Job
-    from twokey.model import Credential
-    from twokey.results import Result
+    from twokey.core.model import Credential
+    from twokey.fleet.roster import Job
+    from twokey.reports.documents import AdoptEntry
+    from twokey.rotation.results import Result
 
 LONGEST = 65_536
 """Bytes that are read of standard input: as many as a secret in Secrets Manager can have."""
@@ -44,14 +44,14 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
     _check(flags, wanted, source, handed=handed)
     credential = _read_standard_input() if handed else None
 
-    from twokey import fleet
-    from twokey.actions import Asked
     from twokey.adoption import report, takeover
-    from twokey.adoption.givers import HandedOver, Sources
+    from twokey.adoption.sources import HandedOver, Sources
     from twokey.cli import progress
-    from twokey.cli.auditing import auditing
-    from twokey.cli.session import Session
-    from twokey.results import Result
+    from twokey.cli.options import Session
+    from twokey.fleet import roster as fleet
+    from twokey.fleet.auditing import auditing
+    from twokey.planning.plan import Asked
+    from twokey.rotation.results import Result
 
     session = Session(wanted)
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
@@ -88,19 +88,19 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
 
 
 def _report(entries: list[AdoptEntry], flags: Flags, *, performed: bool) -> None:
-    from twokey import documents
     from twokey.adoption import report
-    from twokey.cli import adopt_view, render
+    from twokey.cli import adopt_view, terminal
+    from twokey.reports import documents
 
     document = report.document(entries, performed=performed)
     if flags.as_json:
-        render.say(documents.encode(document))
+        terminal.say(documents.encode(document))
     elif not flags.quiet:
         adopt_view.show(document)
     else:
         for entry in entries:
             if entry.outcome in ("failed", "refused"):
-                render.tell(adopt_view.line(entry, performed=performed))
+                terminal.tell(adopt_view.line(entry, performed=performed))
 
 
 def _check(flags: Flags, wanted: Settings, source: str | None, *, handed: bool) -> None:
@@ -128,7 +128,7 @@ def _check_source(wanted: Settings, source: str) -> None:
 
 def _opened(source: str, job: Job, session: Session) -> Giver:
     """Open the place that ``--from`` names; raises ``UsageError`` where it cannot give back what it holds."""
-    from twokey.adoption.givers import giver
+    from twokey.adoption.sources import giver
     from twokey.destinations import registry
 
     user = job.user

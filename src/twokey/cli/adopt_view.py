@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import render
+from twokey.cli import terminal
 
 if TYPE_CHECKING:
-    from twokey.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
+    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
 
 WORDS = {"adopted": "taken over", "nothing": "nothing to take over", "refused": "refused", "failed": "failed"}
 PREVIEW = {**WORDS, "adopted": "can be taken over", "refused": "will be refused"}
@@ -17,14 +17,14 @@ COLOURS = {"adopted": "green", "nothing": "dim", "refused": "yellow", "failed": 
 
 def show(document: AdoptDocument) -> None:
     """Print each user, and on stderr how many ended how."""
-    if render.person_looks(sys.stdout):
+    if terminal.person_looks(sys.stdout):
         _tables(document)
     else:
         _lines(document)
     words = WORDS if document.performed else PREVIEW
     counts = [f"{count} {words[ending]}" for ending, count in document.summary.items() if count]
     todo = document.summary["adopted"] and not document.performed
-    render.tell(f"{', '.join(counts)}.{' Nothing was changed; --yes takes over.' if todo else ''}")
+    terminal.tell(f"{', '.join(counts)}.{' Nothing was changed; --yes takes over.' if todo else ''}")
 
 
 def line(entry: AdoptEntry, *, performed: bool) -> str:
@@ -35,19 +35,19 @@ def line(entry: AdoptEntry, *, performed: bool) -> str:
 
 def _lines(document: AdoptDocument) -> None:
     for entry in document.results:
-        render.say(line(entry, performed=document.performed))
+        terminal.say(line(entry, performed=document.performed))
         facts = [_key(key) for key in entry.keys] + [f"{one.place} {_holds(one)}" for one in entry.places]
         facts += [f"unknown: {one}" for one in entry.unknown]
         if not document.performed:
             facts += [f"will {action}" for action in entry.actions]
         for fact in facts:
-            render.say(f"  {entry.user}: {fact}")
+            terminal.say(f"  {entry.user}: {fact}")
 
 
 def _key(key: KeyEntry) -> str:
     held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
     state = "Active" if key.active else "Inactive"
-    return f"{key.role} {key.id}, {state}, age {render.age(key.age_seconds)}, {render.use(key)}{held}"
+    return f"{key.role} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {terminal.use(key)}{held}"
 
 
 def _holds(place: HoldsEntry) -> str:
@@ -67,15 +67,15 @@ def _tables(document: AdoptDocument) -> None:
     for entry in document.results:
         title = Text(f"{entry.user}: ", style="bold")
         title.append(words[entry.outcome], style=COLOURS[entry.outcome])
-        render.draw(title)
+        terminal.draw(title)
         if entry.keys:
-            render.draw(_keys_table(entry))
+            terminal.draw(_keys_table(entry))
         if entry.places:
-            render.draw(_places_table(entry))
+            terminal.draw(_places_table(entry))
         rows = [entry.message, *(f"unknown: {one}" for one in entry.unknown)]
         if not document.performed:
             rows += [f"→ {action}" for action in entry.actions]
-        render.draw(Text("\n".join(rows) + "\n"))
+        terminal.draw(Text("\n".join(rows) + "\n"))
 
 
 def _keys_table(entry: AdoptEntry) -> object:
@@ -86,8 +86,8 @@ def _keys_table(entry: AdoptEntry) -> object:
     for heading in ("key", "role", "status", "age", "last use", "held by"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("key", "role"))
     for key in entry.keys:
-        state, holders = "Active" if key.active else "Inactive", "\n".join(key.held_by) or render.NOTHING
-        row = (key.id, key.role, state, render.age(key.age_seconds), render.use(key), holders)
+        state, holders = "Active" if key.active else "Inactive", "\n".join(key.held_by) or terminal.NOTHING
+        row = (key.id, key.role, state, terminal.age(key.age_seconds), terminal.use(key), holders)
         table.add_row(*(Text(cell) for cell in row))
     return table
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twokey.errors import ExitCode, UsageError
+from twokey.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from twokey.documents import AuditLogDocument, AuditRule
+    from twokey.reports.documents import AuditLogDocument, AuditRule
 
 RULES: dict[AuditRule, str] = {
     "chain": "the chain of lines",
@@ -50,9 +50,9 @@ def verify_command(file: Path, heads: tuple[str, ...], *, as_json: bool) -> int:
         if not re.fullmatch(r"[0-9a-f]{64}", head):
             raise UsageError(f"--expect-head: {head!r} is not the hash of a line.", remedy="It has 64 hex digits.")
 
-    from twokey import documents
-    from twokey.audit.verification import verify
-    from twokey.cli import render
+    from twokey.audit_log.verification import verify
+    from twokey.cli import terminal
+    from twokey.reports import documents
 
     report = verify(file, heads)
     document = documents.AuditLogDocument(
@@ -70,14 +70,14 @@ def verify_command(file: Path, heads: tuple[str, ...], *, as_json: bool) -> int:
         findings=[documents.FindingEntry(one.line, one.rule, one.message) for one in report.findings],
     )
     if as_json:
-        render.say(documents.encode(document))
+        terminal.say(documents.encode(document))
     else:
         _show(document)
     return ExitCode.DONE if report.good else ExitCode.FAILED
 
 
 def _show(document: AuditLogDocument) -> None:
-    from twokey.cli.render import say, tell, when
+    from twokey.cli.terminal import say, tell, when
 
     for finding in document.findings:
         say(f"{document.file}: {finding.message} [{RULES[finding.rule]}]")

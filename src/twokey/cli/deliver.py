@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.acting import ACTING, act
-from twokey.cli.session import MOST, SELECTION, Flags, asked, options, picks, settings
-from twokey.errors import UsageError
+from twokey.cli.options import MOST, SELECTION, Flags, asked, options, picks, settings
+from twokey.cli.over_users import ACTING, act
+from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from twokey.fleet import Job
-    from twokey.rotate import Decide
+    from twokey.fleet.roster import Job
+    from twokey.rotation.rotate import Decide
 
 
 @click.command("deliver")
@@ -47,6 +47,6 @@ def command(*, no_wait: bool, verbose: bool, **given: Any) -> int:
 
 
 def _decide(job: Job) -> Decide:
-    from twokey.delivering import deliver_plan
+    from twokey.planning.redelivery import deliver_plan
 
     return partial(deliver_plan, chosen=job.chosen)

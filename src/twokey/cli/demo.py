@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli import render
-from twokey.errors import ExitCode
+from twokey.cli import terminal
+from twokey.core.errors import ExitCode
 
 if TYPE_CHECKING:
     from twokey.emulator import Emulator, KeyPair
@@ -107,17 +107,17 @@ class Demo:
         keys = self._aws.make_user("ci-two", path="/machine-users/", keys=2, ages=(31 * DAY, 16 * DAY))
         self._fill("ci-two", keys[-1])
         (self._folder / "twokey.yaml").write_text(CONFIG, encoding="utf-8")
-        render.headline("An AWS of our own, three machine users, one configuration")
-        render.say(f"  A strict AWS emulator listens on {self._aws.endpoint_url}. In it:")
-        render.say("    ci-new  has no key at all")
-        render.say("    ci-one  has one key, made by hand 200 days ago, in no store")
-        render.say("    ci-two  has two keys; the secret machine-users/ci-two holds the newer one")
-        render.say("  twokey.yaml:")
-        render.block(CONFIG)
+        terminal.headline("An AWS of our own, three machine users, one configuration")
+        terminal.say(f"  A strict AWS emulator listens on {self._aws.endpoint_url}. In it:")
+        terminal.say("    ci-new  has no key at all")
+        terminal.say("    ci-one  has one key, made by hand 200 days ago, in no store")
+        terminal.say("    ci-two  has two keys; the secret machine-users/ci-two holds the newer one")
+        terminal.say("  twokey.yaml:")
+        terminal.block(CONFIG)
 
     def _first_run(self, job: Job) -> None:
-        render.headline("A job starts, and then its key is rotated")
-        render.say(f"  A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.")
+        terminal.headline("A job starts, and then its key is rotated")
+        terminal.say(f"  A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.")
         oldest = self._aws.keys("ci-two")[0][0]
         self._twokey("plan")
         self._twokey("rotate")
@@ -131,18 +131,18 @@ class Demo:
         )
 
     def _second_run(self) -> None:
-        render.headline("Run it again: nothing is due, and nothing is written")
+        terminal.headline("Run it again: nothing is due, and nothing is written")
         before = self._writes()
         self._twokey("rotate")
         self._check(self._writes() == before, "not one request of this run changed anything")
 
     def _killed_run(self) -> None:
-        render.headline("A run is killed between creating the key and storing it")
+        terminal.headline("A run is killed between creating the key and storing it")
         from twokey.emulator import Rule
 
         held = self._held("ci-new")
         rule = self._aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
-        render.typed("twokey rotate ci-new --force   # killed with SIGKILL")
+        terminal.typed("twokey rotate ci-new --force   # killed with SIGKILL")
         with self._process("rotate", "ci-new", "--force") as process:
             self._aws.weather.wait_until_held(10)
             process.send_signal(signal.SIGKILL)
@@ -150,8 +150,8 @@ class Demo:
         self._aws.weather.remove(rule)
         self._aws.weather.release()
         stray = next(key_id for key_id in self._ids("ci-new") if key_id != held)
-        render.say(f"    IAM lists {held} and {stray}. The secret of the second one died with the process.")
-        render.say(f"    Tools that delete the oldest key would now delete {held}, which every job uses.")
+        terminal.say(f"    IAM lists {held} and {stray}. The secret of the second one died with the process.")
+        terminal.say(f"    Tools that delete the oldest key would now delete {held}, which every job uses.")
         self._twokey("rotate", "ci-new")
         ids = self._ids("ci-new")
         self._check(stray not in ids and held in ids, f"the stray {stray} is gone, {held} still works as LAST")
@@ -160,41 +160,43 @@ class Demo:
         )
 
     def _slow_job(self, job: Job) -> None:
-        render.headline("A rotation is due, but the job still uses LAST")
-        render.say("  A period is six seconds here. Waiting for it to be over ...")
+        terminal.headline("A rotation is due, but the job still uses LAST")
+        terminal.say("  A period is six seconds here. Waiting for it to be over ...")
         self._wait_until_due("ci-two")
         done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
         self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
         self._check(job.failures == 0, f"the job goes on ({job.calls} calls, none failed)")
 
     def _last_run(self, job: Job) -> None:
-        render.headline("The job has ended; its key has been unused for long enough")
-        render.say("  Waiting for the two seconds of idle ...")
+        terminal.headline("The job has ended; its key has been unused for long enough")
+        terminal.say("  Waiting for the two seconds of idle ...")
         time.sleep(3.2)
         self._twokey("rotate", "ci-two")
         self._check(job.key_id not in self._ids("ci-two"), f"{job.key_id} is gone; nothing was using it any more")
         self._check(len(self._ids("ci-two")) == 2, "two keys, one in the store, one for jobs in flight")
 
     def _sum_up(self, job: Job) -> int:
-        render.headline("Summary")
+        terminal.headline("Summary")
         seconds = time.monotonic() - self._began
         rotations = self._aws.count("iam:CreateAccessKey")
-        render.say(f"  {rotations} keys created, one request each; {job.calls} calls of a job, {job.failures} failed.")
-        render.say("  Safe to run as often as you like, to interrupt at any point, to run again from anywhere.")
-        render.say(f"  {seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md")
+        terminal.say(
+            f"  {rotations} keys created, one request each; {job.calls} calls of a job, {job.failures} failed."
+        )
+        terminal.say("  Safe to run as often as you like, to interrupt at any point, to run again from anywhere.")
+        terminal.say(f"  {seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md")
         if self._broken:
-            render.tell(f"Error: {self._broken} statements did not hold.")
+            terminal.tell(f"Error: {self._broken} statements did not hold.")
         return ExitCode.FAILED if self._broken else ExitCode.DONE
 
     def _check(self, holds: bool, text: str) -> None:
         self._broken += not holds
-        render.fact(text, holds=holds)
+        terminal.fact(text, holds=holds)
 
     def _twokey(self, *arguments: str, expect: int = ExitCode.DONE) -> subprocess.CompletedProcess[str]:
-        render.typed(" ".join(("twokey", *arguments)))
+        terminal.typed(" ".join(("twokey", *arguments)))
         with self._process(*arguments) as process:
             out, _ = process.communicate(timeout=60)
-        render.block(out)
+        terminal.block(out)
         if process.returncode != expect:
             self._check(holds=False, text=f"it ended with exit code {process.returncode}, not {int(expect)}")
         return subprocess.CompletedProcess(arguments, process.returncode, out)

@@ -15,15 +15,15 @@ import click
 
 from twokey import __version__, config, drop_in
 from twokey.cli.main import run
+from twokey.core.errors import TwokeyError
+from twokey.core.model import Hidden
 from twokey.drop_in.output import OutFile, StandardOutput
-from twokey.errors import TwokeyError
-from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from types import FrameType
 
+    from twokey.core.model import Credential
     from twokey.drop_in.output import Output
-    from twokey.model import Credential
 
 NAME = "iam-credential-rotation"
 

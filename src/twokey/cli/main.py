@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from twokey import __version__
-from twokey.cli.safeguards import raise_safeguards
-from twokey.errors import ExitCode, TwokeyError
+from twokey.core.errors import ExitCode, TwokeyError
+from twokey.system.hardening import raise_safeguards
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,12 +89,12 @@ def guarded(command: Callable[..., object]) -> int:
         error.show()
         return error.exit_code
     except TwokeyError as error:
-        from twokey.cli.render import show_error
+        from twokey.cli.terminal import show_error
 
         show_error(error)
         return int(error.exit_code)
     except (KeyboardInterrupt, click.Abort) as error:
-        from twokey.cli.render import show_interrupted
+        from twokey.cli.terminal import show_interrupted
 
         show_interrupted()
         # click turns the interruption into its own Abort, and keeps it as the cause.
@@ -104,7 +104,7 @@ def guarded(command: Callable[..., object]) -> int:
         sys.stderr.close()
         return int(ExitCode.FAILED)
     except Exception as error:  # noqa: BLE001  whatever it is, it must not show what it holds
-        from twokey.cli.render import show_defect
+        from twokey.cli.terminal import show_defect
 
         show_defect(error)
         return int(ExitCode.FAILED)

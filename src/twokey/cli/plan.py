@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.session import ASKED, SELECTION, Flags, asked, of_one_user, options, settings, terminable
+from twokey.cli.options import ASKED, SELECTION, Flags, asked, of_one_user, options, settings, terminable
 
 if TYPE_CHECKING:
-    from twokey.fleet import Job
-    from twokey.results import Result
-    from twokey.rotate import Foreseen
+    from twokey.fleet.roster import Job
+    from twokey.rotation.results import Result
+    from twokey.rotation.rotate import Foreseen
 
 
 @click.command("plan")
@@ -25,11 +25,13 @@ def command(
     wishes = asked(force=force, ignore_last_use=ignore_last_use, retire=retire)
     wanted = settings(flags)
 
-    from twokey import documents, fleet, rotate
-    from twokey.cli import progress, render
-    from twokey.cli.session import Session
-    from twokey.errors import ExitCode
-    from twokey.events import ignore
+    from twokey.cli import progress, terminal
+    from twokey.cli.options import Session
+    from twokey.core.errors import ExitCode
+    from twokey.core.events import ignore
+    from twokey.fleet import roster as fleet
+    from twokey.reports import documents
+    from twokey.rotation import rotate
 
     session = Session(wanted)
     own_key = session.clients.own_key()
@@ -57,7 +59,7 @@ def command(
     document = documents.plan_document(zip(results, steps, (one.places for one in plans), strict=True))
     # Of the store, which comes first, the message speaks.
     places = [[place for place in entry.destinations[1:] if place.outcome != "held"] for entry in document.results]
-    code = render.report(
+    code = terminal.report(
         results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps, places=places
     )
     if interrupted:

@@ -7,12 +7,12 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
-from twokey.cli.render import person_looks, tell
+from twokey.cli.terminal import person_looks, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.events import Event
+    from twokey.core.events import Event
 
 MANY = 3
 """From more users, or from more destinations of all of them together, than this on, a progress bar is shown."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.cli import render
+from twokey.cli import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twokey.results import Result
+    from twokey.rotation.results import Result
 
 HEADINGS = ("user", "outcome", "CURRENT", "LAST", "due")
 BETWEEN = 2
@@ -35,9 +35,9 @@ def show(results: Sequence[Result], actions: Sequence[Sequence[str]] | None, hel
 
 
 def _cells(result: Result, *, planned: bool) -> tuple[str, ...]:
-    ended = render.ending(result, planned=planned)
-    none = render.NOTHING
-    return (result.user.name, ended, result.current or none, result.last or none, render.when(result.next_due))
+    ended = terminal.ending(result, planned=planned)
+    none = terminal.NOTHING
+    return (result.user.name, ended, result.current or none, result.last or none, terminal.when(result.next_due))
 
 
 def _table(results: Sequence[Result], rows: Sequence[tuple[str, ...]], further: Sequence[Sequence[str]]) -> None:
@@ -50,9 +50,9 @@ def _table(results: Sequence[Result], rows: Sequence[tuple[str, ...]], further: 
     table.add_column("what and why", overflow="fold")
     for result, row, lines in zip(results, rows, further, strict=True):
         cells = [Text(cell) for cell in row]
-        cells[1].stylize(render.COLOURS[result.outcome])
+        cells[1].stylize(terminal.COLOURS[result.outcome])
         table.add_row(*cells, Text("\n".join((result.message, *lines))))
-    render.draw(table)
+    terminal.draw(table)
 
 
 def _paragraphs(results: Sequence[Result], further: Sequence[Sequence[str]], *, planned: bool) -> None:
@@ -60,10 +60,10 @@ def _paragraphs(results: Sequence[Result], further: Sequence[Sequence[str]], *, 
     from rich.text import Text
 
     for result, lines in zip(results, further, strict=True):
-        said = Text(render.line(result, planned=planned))
+        said = Text(terminal.line(result, planned=planned))
         begin = len(f"{result.user.name}: ")
         said.stylize("bold", 0, begin)
-        said.stylize(render.COLOURS[result.outcome], begin, begin + len(render.ending(result, planned=planned)))
-        render.draw(said)
+        said.stylize(terminal.COLOURS[result.outcome], begin, begin + len(terminal.ending(result, planned=planned)))
+        terminal.draw(said)
         for line in lines:
-            render.draw(Padding(Text(line), (0, 0, 0, 2)))
+            terminal.draw(Padding(Text(line), (0, 0, 0, 2)))

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from twokey.cli.acting import ACTING, act
-from twokey.cli.session import ASKED, SELECTION, Flags, asked, options, settings
+from twokey.cli.options import ASKED, SELECTION, Flags, asked, options, settings
+from twokey.cli.over_users import ACTING, act
 
 
 @click.command("rotate")

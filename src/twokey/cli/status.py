@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.session import SELECTION, Flags, options, settings, terminable
+from twokey.cli.options import SELECTION, Flags, options, settings, terminable
 
 if TYPE_CHECKING:
-    from twokey.documents import StatusEntry
-    from twokey.fleet import Job
+    from twokey.fleet.roster import Job
+    from twokey.reports.documents import StatusEntry
 
 
 @click.command("status")
@@ -22,11 +22,11 @@ def command(**given: Any) -> int:
 
     from concurrent.futures import ThreadPoolExecutor
 
-    from twokey import documents, status
-    from twokey.cli import progress, render
-    from twokey.cli.session import Session
-    from twokey.errors import ExitCode
-    from twokey.events import ignore
+    from twokey.cli import progress, terminal
+    from twokey.cli.options import Session
+    from twokey.core.errors import ExitCode
+    from twokey.core.events import ignore
+    from twokey.reports import documents, status
 
     session = Session(wanted)
     own_key = session.clients.own_key()
@@ -45,7 +45,7 @@ def command(**given: Any) -> int:
         entries = list(pool.map(work, roster.jobs))
     entries += [status.unknown(result) for result in roster.failed]
     if flags.as_json:
-        render.say(documents.encode(documents.StatusDocument(entries)))
+        terminal.say(documents.encode(documents.StatusDocument(entries)))
     elif not flags.quiet:
-        render.show_status(entries)
+        terminal.show_status(entries)
     return ExitCode.DONE if all(entry.readable for entry in entries) else ExitCode.FAILED

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey import durations
-from twokey.config import document, reaching
-from twokey.config.form import (
+from twokey.config import targets, yaml_lines
+from twokey.config.schema import (
     CONCURRENCY,
     DURATIONS,
     MAX_USERS,
@@ -25,13 +24,14 @@ from twokey.config.form import (
     decode,
 )
 from twokey.config.settings import Naming, Selection, Settings, path_prefix, select, together, user_name
-from twokey.errors import UsageError
-from twokey.policy import Policy, Verification
+from twokey.core import durations
+from twokey.core.errors import UsageError
+from twokey.planning.policy import Policy, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twokey.config.document import Document, Place
+    from twokey.config.yaml_lines import Document, Place
 
 __all__ = [
     "CONCURRENCY",
@@ -55,7 +55,7 @@ _ASKED = {"grace": "grace_asked", "idle": "idle_asked"}
 
 def load(file: Path) -> Settings:
     """Read twokey.yaml; raises ``UsageError`` with file, line and what is wrong."""
-    said = document.read(file)
+    said = yaml_lines.read(file)
     form = decode(said)
     defaults = _given(form, _named(said, ()))
     entries = []
@@ -64,7 +64,7 @@ def load(file: Path) -> Settings:
         called = _named(said, place)
         entries.append((_selection(entry, defaults, called, said.at(place)), called))
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
-    reached = reaching.connections(said, form.connections or {})
+    reached = targets.connections(said, form.connections or {})
     return Settings(together(entries), form.max_users, form.concurrency, said.name, audit_log, reached)
 
 
@@ -142,8 +142,8 @@ def _selection(entry: Entry, defaults: Given, called: Naming, at: str) -> Select
         path=None if entry.path is msgspec.UNSET else entry.path,
         users=entry.users or (),
         exclude=entry.exclude or (),
-        store=reaching.url_of(entry.store, called("store")),
-        deliver=[reaching.url_of(one, called("deliver", index)) for index, one in enumerate(entry.deliver or ())],
+        store=targets.url_of(entry.store, called("store")),
+        deliver=[targets.url_of(one, called("deliver", index)) for index, one in enumerate(entry.deliver or ())],
         policy=policy,
         called=called,
     )

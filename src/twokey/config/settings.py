@@ -7,14 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from twokey.errors import UsageError
+from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from twokey.destinations.connections import Configured
-    from twokey.policy import Policy
+    from twokey.planning.policy import Policy
 
 _PATH = re.compile(r"/|/[!-\x7f]{1,510}/")
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)

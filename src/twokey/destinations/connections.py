@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import msgspec
 
-from twokey import environment
+from twokey.core.errors import BadCredentials, ServiceError, UsageError
+from twokey.core.model import Hidden
 from twokey.destinations.address import CONNECTION, nearest
 from twokey.destinations.formats.journals import json_object, json_text
-from twokey.errors import BadCredentials, ServiceError, UsageError
-from twokey.model import Hidden
+from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from twokey.core.ports import Clock
     from twokey.destinations.address import Address
-    from twokey.ports import Clock
 
 LONGEST_SECRET = 64 << 10
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)

@@ -23,46 +23,46 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from twokey.core.errors import UsageError
+from twokey.core.model import Hidden
 from twokey.destinations import address as addresses
 from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
 from twokey.destinations.connections import Connections, Outside
-from twokey.errors import UsageError
-from twokey.model import Hidden
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
-    from twokey.destinations.base import Destination, Store
+    from twokey.core.destination import Destination, Store
 
 __all__ = ["Services", "fill", "names_user", "open_destination", "open_store", "parse"]
 
 _HERE = "twokey.destinations"
 SCHEMES = {
-    "secretsmanager": f"{_HERE}.secretsmanager",
-    "ssm": f"{_HERE}.ssm",
-    "vault": f"{_HERE}.vault",
-    "kubernetes": f"{_HERE}.kubernetes",
-    "gcp-secretmanager": f"{_HERE}.gcp_secretmanager",
-    "azure-keyvault": f"{_HERE}.azure_keyvault",
-    "doppler": f"{_HERE}.doppler",
-    "onepassword": f"{_HERE}.onepassword",
-    "file": f"{_HERE}.file",
-    "credentials-file": f"{_HERE}.credentials_file",
-    "dotenv": f"{_HERE}.dotenv",
-    "json": f"{_HERE}.json_file",
-    "github": f"{_HERE}.github",
-    "gitlab": f"{_HERE}.gitlab",
-    "gitlab-group": f"{_HERE}.gitlab",
-    "circleci-context": f"{_HERE}.circleci",
-    "circleci": f"{_HERE}.circleci",
-    "travis": f"{_HERE}.travis",
-    "bitbucket": f"{_HERE}.bitbucket",
-    "buildkite": f"{_HERE}.buildkite",
-    "azure-devops": f"{_HERE}.azure_devops",
-    "hcp-terraform": f"{_HERE}.hcp_terraform",
-    "hcp-terraform-varset": f"{_HERE}.hcp_terraform",
-    "jenkins": f"{_HERE}.jenkins",
-    "exec": f"{_HERE}.program",
-    "webhook": f"{_HERE}.webhook",
+    "secretsmanager": f"{_HERE}.stores.secretsmanager",
+    "ssm": f"{_HERE}.stores.ssm",
+    "vault": f"{_HERE}.stores.vault",
+    "kubernetes": f"{_HERE}.stores.kubernetes",
+    "gcp-secretmanager": f"{_HERE}.stores.gcp_secretmanager",
+    "azure-keyvault": f"{_HERE}.stores.azure_keyvault",
+    "doppler": f"{_HERE}.stores.doppler",
+    "onepassword": f"{_HERE}.stores.onepassword",
+    "file": f"{_HERE}.local.file",
+    "credentials-file": f"{_HERE}.local.credentials_file",
+    "dotenv": f"{_HERE}.local.dotenv",
+    "json": f"{_HERE}.local.json_file",
+    "github": f"{_HERE}.ci.github",
+    "gitlab": f"{_HERE}.ci.gitlab",
+    "gitlab-group": f"{_HERE}.ci.gitlab",
+    "circleci-context": f"{_HERE}.ci.circleci",
+    "circleci": f"{_HERE}.ci.circleci",
+    "travis": f"{_HERE}.ci.travis",
+    "bitbucket": f"{_HERE}.ci.bitbucket",
+    "buildkite": f"{_HERE}.ci.buildkite",
+    "azure-devops": f"{_HERE}.ci.azure_devops",
+    "hcp-terraform": f"{_HERE}.ci.hcp_terraform",
+    "hcp-terraform-varset": f"{_HERE}.ci.hcp_terraform",
+    "jenkins": f"{_HERE}.ci.jenkins",
+    "exec": f"{_HERE}.hooks.exec",
+    "webhook": f"{_HERE}.hooks.webhook",
 }
 """Scheme to module."""
 
@@ -98,7 +98,7 @@ class Services:
         return Outside(name, at, self.clients.clock, self.read_secret, self._sign_identity)
 
     def _sign_identity(self, server_id: str) -> dict[str, str]:
-        from twokey.aws.identity import signed_question
+        from twokey.aws.signed_identity import signed_question
 
         return signed_question(self.clients, server_id)
 

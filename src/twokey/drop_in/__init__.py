@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.config import path_prefix
+from twokey.core.errors import AccessDenied, BadCredentials, Failed, UsageError
 from twokey.drop_in.rotation import Rotation, selected
-from twokey.errors import AccessDenied, BadCredentials, Failed, UsageError
 
 if TYPE_CHECKING:
     import threading
     from collections.abc import Callable
 
     from twokey.aws.clients import Clients
+    from twokey.core.model import Credential, MachineUser
     from twokey.drop_in.output import Output
-    from twokey.model import Credential, MachineUser
 
 MAX_USERS = 20
 """The origin tool's limit."""

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey import durations
+from twokey.core import durations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from twokey.model import AccessKey, LastUse
+    from twokey.core.model import AccessKey, LastUse
 
 LATELY = timedelta(days=1)
 """1/15 of 15 days: the time for which ``twokey rotate`` wants LAST unused when keys live for 30 days."""

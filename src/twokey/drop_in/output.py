@@ -15,14 +15,14 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from twokey.errors import Failed, UsageError
-from twokey.model import Hidden
+from twokey.core.errors import Failed, UsageError
+from twokey.core.model import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TextIO
 
-    from twokey.model import Credential
+    from twokey.core.model import Credential
 
     Results = Mapping[str, Credential]
 

@@ -11,16 +11,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, ServiceError, TwokeyError, UsageError
 from twokey.drop_in.decision import decide, to_remove
-from twokey.errors import AccessDenied, Ambiguous, Failed, ServiceError, TwokeyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twokey.aws.iam import Iam
+    from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
+    from twokey.core.ports import Clock, Sts
     from twokey.drop_in.output import Output
-    from twokey.model import AccessKey, Credential, LastUse, MachineUser
-    from twokey.ports import Clock, Sts
 
 Look = tuple["tuple[AccessKey, ...]", "LastUse | None"]
 _NOT_PROVED = "A new key was not proved to work, since the run was stopped. It is in the output; try it first."

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from twokey.emulator import refusals
 from twokey.emulator.context import context_of
 from twokey.emulator.identity import layers_of
-from twokey.emulator.policy import Decision, judge
 from twokey.emulator.resources import action_of, needs_no_permission, resource_of
+from twokey.permissions.evaluate import Decision, judge
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.policy import Layers
+from twokey.permissions.evaluate import Layers
 
 if TYPE_CHECKING:
     from datetime import datetime

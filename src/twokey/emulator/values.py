@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from twokey.errors import Failed
+from twokey.core.errors import Failed
 
 if TYPE_CHECKING:
     from datetime import datetime

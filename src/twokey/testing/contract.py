@@ -1,4 +1,4 @@
-"""The contract of ``twokey.destinations.base``, as tests that every destination of a service passes.
+"""The contract of ``twokey.core.destination``, as tests that every destination of a service passes.
 
 A module of tests names a class ``Test…(DestinationContract)`` and gives it a fixture ``place``: the destination's URL,
 its connection and its fake, seen from outside. ``docs/how-to/write-a-destination.md`` shows a whole one.
@@ -18,10 +18,7 @@ import pytest
 
 from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
-from twokey.destinations import registry
-from twokey.destinations.connections import Configured, Connections
-from twokey.destinations.registry import Services
-from twokey.errors import (
+from twokey.core.errors import (
     AccessDenied,
     Ambiguous,
     BadCredentials,
@@ -33,13 +30,16 @@ from twokey.errors import (
     Unreachable,
     UsageError,
 )
-from twokey.model import CannotTell, Credential, Held, NotHeld
+from twokey.core.model import CannotTell, Credential, Held, NotHeld
+from twokey.destinations import registry
+from twokey.destinations.connections import Configured, Connections
+from twokey.destinations.registry import Services
 from twokey.testing.server import Fault, Reply, Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.destinations.base import Destination
+    from twokey.core.destination import Destination
     from twokey.testing.server import FakeService
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105  AWS's own example

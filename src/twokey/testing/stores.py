@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
+from twokey.core.errors import Conflict, Rejected
+from twokey.core.model import CannotTell, Credential, Delivery, Held, Intent, Journal, Lease, NotHeld
 from twokey.destinations.registry import Services, names_user, open_store
-from twokey.errors import Conflict, Rejected
-from twokey.model import CannotTell, Credential, Delivery, Held, Intent, Journal, Lease, NotHeld
 from twokey.testing.contract import SECRET, assert_silent, fresh_credential, fresh_name, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.destinations.base import Store
+    from twokey.core.destination import Store
 
 __all__ = [
     "FULL",

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.errors import Rejected
-from twokey.model import CannotTell, Hidden
+from twokey.core.errors import Rejected
+from twokey.core.model import CannotTell, Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

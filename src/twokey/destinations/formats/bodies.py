@@ -10,11 +10,11 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from twokey.core.model import CannotTell, Credential, Held, Hidden, NotHeld
 from twokey.destinations.formats import assignments, smtp
 from twokey.destinations.formats.found import both, plain_text
 from twokey.destinations.formats.journals import is_journal, json_object, json_text
 from twokey.destinations.formats.profiles import Profile
-from twokey.model import CannotTell, Credential, Held, Hidden, NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,13 +19,13 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twokey.core.errors import Rejected, UsageError
+from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 from twokey.destinations.address import nearest
 from twokey.destinations.formats import assignments, profiles, smtp
 from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
 from twokey.destinations.formats.journals import json_object
 from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
-from twokey.errors import Rejected, UsageError
-from twokey.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

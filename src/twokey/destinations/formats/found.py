@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twokey.model import CannotTell, Credential, Held, Hidden, NotHeld
+from twokey.core.model import CannotTell, Credential, Held, Hidden, NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,8 +11,8 @@ import secrets
 
 import msgspec
 
-from twokey.errors import Rejected
-from twokey.model import Hidden, Journal
+from twokey.core.errors import Rejected
+from twokey.core.model import Hidden, Journal
 
 _JOURNAL = "twokey-journal"
 _MARK = "mark"

@@ -10,9 +10,9 @@ import json
 import re
 from dataclasses import dataclass
 
+from twokey.core.errors import Rejected
+from twokey.core.model import Hidden
 from twokey.destinations.formats.journals import json_object
-from twokey.errors import Rejected
-from twokey.model import Hidden
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from twokey.core.errors import UsageError
 from twokey.destinations.address import FIELDS
-from twokey.errors import UsageError
 
 _FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 

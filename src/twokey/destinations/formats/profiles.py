@@ -17,9 +17,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from twokey.core.errors import Rejected
+from twokey.core.model import CannotTell, Credential, Hidden
 from twokey.destinations.formats.found import both
-from twokey.errors import Rejected
-from twokey.model import CannotTell, Credential, Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

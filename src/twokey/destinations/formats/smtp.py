@@ -13,11 +13,11 @@ import hmac
 import re
 from typing import TYPE_CHECKING
 
-from twokey.errors import UsageError
-from twokey.model import Hidden
+from twokey.core.errors import UsageError
+from twokey.core.model import Hidden
 
 if TYPE_CHECKING:
-    from twokey.model import Credential
+    from twokey.core.model import Credential
 
 _REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,12}){1,3}-\d{1,2}", re.ASCII)
 _DATE, _SERVICE, _TERMINAL, _MESSAGE = "11111111", "ses", "aws4_request", "SendRawEmail"

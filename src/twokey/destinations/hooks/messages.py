@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from twokey.destinations.base import Receipt, Traits
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import Ambiguous, ServiceError
+from twokey.core.model import CannotTell, Held, Hidden, Holding, NotHeld
 from twokey.destinations.hooks.redaction import gives_away
-from twokey.errors import Ambiguous, ServiceError
-from twokey.model import CannotTell, Held, Hidden, Holding, NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from twokey.core.model import Credential
     from twokey.destinations.address import Address
-    from twokey.model import Credential
 
 VERSION = 1
 Action = Literal["deliver", "held", "preflight"]

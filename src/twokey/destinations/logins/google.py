@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from twokey.core.errors import AccessDenied, BadCredentials, Failed, Rejected, UsageError
+from twokey.core.model import Hidden
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
 from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
-from twokey.errors import AccessDenied, BadCredentials, Failed, Rejected, UsageError
-from twokey.model import Hidden
-from twokey.web.exchange import Answer, Ask
-from twokey.web.http import Http
-from twokey.web.limits import Limit
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
+from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

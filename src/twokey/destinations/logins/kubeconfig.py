@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from twokey.core.errors import UsageError
+from twokey.core.model import Hidden
 from twokey.destinations.address import nearest
 from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, Remembered, Token, run
-from twokey.errors import UsageError
-from twokey.model import Hidden
-from twokey.web.route import Tls
+from twokey.http.transport import Tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from twokey import environment
+from twokey.core.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
 from twokey.destinations.logins.kubeconfig import Access, Kubeconfig
-from twokey.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
-from twokey.web.http import Http
-from twokey.web.route import Tls
+from twokey.http.client import Http
+from twokey.http.transport import Tls
+from twokey.system import environment
 
 if TYPE_CHECKING:
     from twokey.destinations.connections import Outside
-    from twokey.web.exchange import Answer, Ask
+    from twokey.http.messages import Answer, Ask
 
 KIND = "kubernetes"
 ENVIRONMENT = {"kubeconfig": ("KUBECONFIG",)}

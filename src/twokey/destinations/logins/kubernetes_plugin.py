@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from twokey import environment
-from twokey.errors import BadCredentials
-from twokey.model import Hidden
+from twokey.core.errors import BadCredentials
+from twokey.core.model import Hidden
+from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,15 +10,15 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twokey.errors import Ambiguous, BadCredentials, Unreachable
-from twokey.model import Hidden
+from twokey.core.errors import Ambiguous, BadCredentials, Unreachable
+from twokey.core.model import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.ports import Clock
-    from twokey.web.exchange import Answer, Ask
-    from twokey.web.http import Http
+    from twokey.core.ports import Clock
+    from twokey.http.client import Http
+    from twokey.http.messages import Answer, Ask
 
 EARLY = 60.0
 """Seconds before its end at which a token is got anew."""

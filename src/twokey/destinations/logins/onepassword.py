@@ -12,11 +12,11 @@ from urllib.parse import quote
 
 import msgspec
 
+from twokey.core.errors import Failed, NotFound, Rejected
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
-from twokey.errors import Failed, NotFound, Rejected
-from twokey.web.exchange import Answer, Ask
-from twokey.web.http import Http
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

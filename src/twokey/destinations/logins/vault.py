@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from twokey.core.errors import AccessDenied, BadCredentials, UsageError
+from twokey.core.model import Hidden
 from twokey.destinations import connections
 from twokey.destinations.connections import Source
-from twokey.errors import AccessDenied, BadCredentials, UsageError
-from twokey.model import Hidden
-from twokey.web.exchange import Answer, Ask
-from twokey.web.http import Http
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ class Vault:
         )
 
     def ask(self, ask: Ask) -> Answer:
-        """Send a request and return its good answer; raises the errors of ``twokey.errors`` for all others."""
+        """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
         answer = self.send(ask)
         if not answer.good:
             raise self.http.verdicts.told(ask, answer)

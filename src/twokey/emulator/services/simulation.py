@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from twokey.emulator.answers import Answer, ServiceError, query_answer
 from twokey.emulator.context import caller_context
 from twokey.emulator.identity import Caller, boundary_of, entity_policies, user_policies
-from twokey.emulator.policy import Layers, covers_action, judge, statements
 from twokey.emulator.services.iam_users import backend_of
+from twokey.permissions.evaluate import Layers, covers_action, judge, statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.conditions import as_list
 from twokey.emulator.context import context_of
 from twokey.emulator.identity import layers_of
-from twokey.emulator.policy import Decision, condition_met, covers_action, judge, statements
+from twokey.permissions.conditions import as_list
+from twokey.permissions.evaluate import Decision, condition_met, covers_action, judge, statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

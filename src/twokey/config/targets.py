@@ -1,0 +1,115 @@
+"""How twokey.yaml says where things go and how services are reached: ``deliver`` with options, ``connections``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from twokey.core.errors import UsageError
+from twokey.destinations import registry
+from twokey.destinations.address import nearest, with_options
+from twokey.destinations.connections import Configured, Source
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.config.yaml_lines import Document, Place
+    from twokey.destinations.connections import Settings
+
+_AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
+_NEVER = "twokey.yaml never holds a secret"
+_INSTEAD = (
+    "Write where it comes from: {{{key}: {{env: NAME}}}}, {{{key}: {{file: PATH}}}} or {{{key}: {{from: URL}}}}. "
+    "Whoever could read the file has seen this one: replace it."
+)
+
+
+def url_of(target: str | Mapping[str, Any], called: str) -> str:
+    """Return a place's URL with its options in it; raises ``UsageError`` that begins with ``called``."""
+    if isinstance(target, str):
+        return target
+    options: dict[str, str] = {}
+    for key, value in target.items():
+        if key == "to":
+            continue
+        if isinstance(value, dict):
+            options |= {f"{key}.{name}": _text(one) for name, one in value.items()}
+        else:
+            options[key] = _text(value)
+    url = target.get("to")
+    if not isinstance(url, str) or not url:
+        raise UsageError(
+            f"{called}: this is a mapping without `to`.",
+            remedy="Write the place's URL there, as in to: github:acme/site. Quote a URL that begins with a brace.",
+        )
+    return with_options(url, options)
+
+
+def connections(said: Document, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
+    """Return the connections by name; raises ``UsageError`` with line and key for what is wrong with one."""
+    kinds = registry.kinds() if given else {}
+    return {name: _connection(said, name, dict(settings), kinds) for name, settings in given.items()}
+
+
+def _connection(said: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, str]) -> Configured:
+    place: Place = ("connections", name)
+    kind = settings.pop("kind", name)
+    if not isinstance(kind, str) or kind not in kinds:
+        hint = nearest(str(kind), kinds)
+        remedy = "Name a connection like its service, or say which it is: kind: github."
+        raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
+    struct = registry.module(kinds[kind]).Settings
+    _refuse_literals(said, place, settings, struct)
+    try:
+        found: Settings = msgspec.convert(settings, struct)
+    except msgspec.ValidationError as error:
+        raise _wrong(said, place, str(error), struct) from None
+    return Configured(kind, found, f"{said.at(place)}: `{name}`")
+
+
+def _refuse_literals(said: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]) -> None:
+    """Refuse a secret that is written into the file, and do not repeat it."""
+    for field in msgspec.structs.fields(struct):
+        value = settings.get(field.encode_name)
+        where = (*place, field.encode_name)
+        kinds = {field.type, *getattr(field.type, "__args__", ())}
+        if Source in kinds and isinstance(value, str | int | float):
+            key = field.encode_name
+            raise said.wrong(where, f"`{key}` is written out: {_NEVER}.", _INSTEAD.format(key=key))
+        for kind in kinds:
+            nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not Source
+            if nested and isinstance(value, dict):
+                _refuse_literals(said, where, value, kind)
+
+
+def _wrong(said: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
+    """Say in people's words what msgspec found in a connection."""
+    found = _AT.match(message)
+    what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
+    named = re.search(r"field `(.+)`$", what)
+    if named and "unknown" in what:
+        return said.wrong(
+            (*place, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
+        )
+    if named:
+        return said.wrong(
+            (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which it needs."
+        )
+    what = what.replace("Expected `object`", "expected a mapping").replace("Expected `str`", "expected text")
+    return said.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
+
+
+def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:
+    """Return the keys that a connection takes, or that the mapping takes which is below it there."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
+    if not inner:
+        return list(fields)
+    kinds = (fields[str(inner[0])].type, *getattr(fields[str(inner[0])].type, "__args__", ()))
+    below = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct))
+    return _keys(below, inner[1:])
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

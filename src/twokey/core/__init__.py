@@ -1,0 +1,1 @@
+"""Terms and contracts that every package may use: values, errors, reasons, the ports of the engine."""

@@ -1,0 +1,112 @@
+"""What every destination can do, and what a store can do besides.
+
+A destination is any place that jobs read a credential from; a store is the one of them that is the place of
+record: readable, and the keeper of the journal. The engine knows nothing of a place but this page.
+
+Every method may raise the errors of ``twokey.core.errors`` and no others:
+
+* ``AccessDenied``, ``BadCredentials``, ``NotFound``, ``Throttled``, ``Rejected``, ``Unreachable``: nothing was
+  written;
+* ``Conflict``: a conditional write lost, nothing of ours was written;
+* ``Ambiguous``: a write may or may not have taken place. The caller never deletes a key after that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from twokey.core.model import Credential, Holding, Journal, Record
+
+Confirmation = Literal["value", "last4", "timestamp", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a destination can promise.
+
+    ``atomic``: id and secret are one value, so a reader never sees a mixed pair.
+    ``conditional``: a write takes place only if nobody else wrote since the read (compare-and-set).
+    ``confirms``: how a delivery is proved afterwards.
+    """
+
+    atomic: bool
+    conditional: bool
+    confirms: Confirmation
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A delivery took place, or was not needed. ``written`` is False where the place held this key already.
+
+    ``stamp``: see ``CannotTell``; for a place that does not show which key it holds.
+    """
+
+    key_id: str
+    written: bool
+    stamp: str = ""
+
+
+class Destination(Protocol):
+    """A place that jobs read the credential from."""
+
+    name: str
+    """The URL as a person wrote it, its fields filled in."""
+    traits: Traits
+
+    def held(self) -> Holding:
+        """Say which key is here now. Never guesses: a place that cannot be read is an error, not empty."""
+        ...
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Make this the credential that readers see; return when they do. Delivering twice writes once."""
+        ...
+
+    def preflight(self) -> None:
+        """Raise what a delivery would raise (rights, existence, room), as far as that can be known. Change nothing."""
+        ...
+
+
+class Store(Destination, Protocol):
+    """The readable place of record. It keeps the journal beside the credential, never inside it."""
+
+    def load(self) -> Record:
+        """Read which key is held, the journal, and the revision that a conditional write refers to.
+
+        Reads no secret where the service can tell the id without it. A store that is not there yet is an
+        empty record: ``Record(NotHeld(), Journal(), revision)``.
+        """
+        ...
+
+    def credential(self) -> Credential | None:
+        """Read the credential itself, for finishing what an interrupted run began."""
+        ...
+
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where a journal of this length could not be written."""
+        ...
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Write the journal if the store is still at ``revision``; return the revision that follows.
+
+        Raises ``Conflict`` where somebody else wrote first. A lost answer is resolved by reading back: it
+        raises ``Ambiguous`` only where that fails too. Creates the store where it is not there yet.
+        """
+        ...
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Write the pair as one value if the store is still at ``revision``, read it back, return what follows.
+
+        Raises ``Conflict`` where somebody else wrote first: then readers still see what they saw.
+        """
+        ...
+
+    def fence(self, revision: object) -> object:
+        """Make every ``put`` that another run prepared at an older revision fail from now on.
+
+        Called before a stray is removed: the run that made it may be paused, not dead, and its ``put`` must
+        not come afterwards. Returns the revision that follows. A store without conditional writes does
+        nothing here; there the lease's time is the only fence, as its documentation says.
+        """
+        ...

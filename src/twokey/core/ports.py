@@ -1,0 +1,77 @@
+"""What the engine needs of the world: time, IAM, STS. ``twokey.aws`` provides them, tests provide others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+
+    from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
+
+
+class Clock(Protocol):
+    """Time as the services tell it; this machine's own clock decides nothing."""
+
+    def now(self) -> datetime:
+        """Return the services' time (UTC), never later than it really is."""
+        ...
+
+    def skew(self) -> timedelta:
+        """Return how far this machine's clock is ahead of the services' (negative: behind)."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds on a clock that never jumps."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Iam(Protocol):
+    """The calls to IAM for one account. Each raises the errors of ``twokey.core.errors``."""
+
+    def keys(self, user: str) -> tuple[AccessKey, ...]:
+        """List a user's access keys, every page."""
+        ...
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Say when a key was last used, as far as IAM knows."""
+        ...
+
+    def may_create(self, user: MachineUser) -> bool | None:
+        """Say whether this principal may create a key for the user; None where nobody can tell."""
+        ...
+
+    def create_key(self, user: str, just_before: Callable[[], None] = ...) -> tuple[AccessKey, Credential]:
+        """Create a key with exactly one request. ``Throttled`` and ``Rejected`` prove that none was made.
+
+        ``just_before`` is called each time before the request is sent, after all waiting for its turn (it is sent
+        again only after a throttling answer). It may raise: then nothing is sent, and the error comes out as it is.
+        By default it does nothing.
+        """
+        ...
+
+    def deactivate_key(self, user: str, key_id: str) -> None:
+        """Make a key Inactive. Raises ``NotFound`` where IAM does not know it, but not after a lost answer."""
+        ...
+
+    def delete_key(self, user: str, key_id: str) -> bool:
+        """Delete a key. True: this call deleted it. False: IAM says that there is no such key, or no such user.
+
+        False proves that the key is gone only where the key is older than about a minute: until then a server of
+        IAM's may not know it yet. False is also the answer where an attempt's answer was lost and the next attempt
+        found no key.
+        """
+        ...
+
+
+class Sts(Protocol):
+    """The calls to STS."""
+
+    def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
+        """Return account and ARN that the credential authenticates as, or None where it does not (yet)."""
+        ...

@@ -1,0 +1,263 @@
+"""Variables of an Azure DevOps variable group: ``azure-devops:ORGANISATION/PROJECT/GROUP``, the group by name or by id.
+
+A group is read and written as a whole. A secret variable comes back without its value, and one that is sent without a
+value keeps the one it has: so all other variables, the descriptions and the projects that share the group are sent back
+as they came, and id and secret change in the same moment. There is no conditional write: the group is read again
+immediately before it is written, deliveries of this run into one group wait for each other, and a write of somebody
+else that follows at once is noticed. The stamp of a delivery is the time at which the group was last modified.
+
+Sources: "Variablegroups - Get", "… - Get Variable Groups", "… - Update" (Azure DevOps Services REST API 7.1);
+"Define variables", "Manage variable groups", "Library of assets" (Azure Pipelines: names, secrets, roles); "Rate and
+usage limits"; "Naming restrictions and conventions" (Azure DevOps). Microsoft's own clients write as this does: the
+azure-devops extension of the Azure CLI, and the Terraform provider (``azuredevops_variable_group_variable``).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from twokey.core.errors import Ambiguous, Failed, NotFound, Rejected
+from twokey.core.model import Hidden
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.core.destination import Receipt
+    from twokey.core.model import Credential
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "azure-devops"
+PUBLIC = "https://dev.azure.com"
+ENVIRONMENT = {"token": ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN")}
+VERSION = "api-version=7.1"
+CASELESS = True
+RIGHT = "the scope Variable Groups (read, create & manage) and, in the library, the role Administrator of the group"
+NAMES = replace(
+    forms.ENVIRONMENT,
+    pattern=r"[A-Za-z0-9_.]+",
+    told="letters, digits, dots and underscores",
+    forbidden=("endpoint", "input", "secret", "path", "securefile"),
+    caseless=True,
+)
+_ORGANISATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
+_PROJECT = re.compile(r"""(?![._])[^\\/:*?"'<>;#$&{},+=\[\]|@~]{1,64}""")
+_GROUP = re.compile(r"[^*?]{1,256}")
+_SENT_BACK = ("name", "description", "type", "providerData", "variableGroupProjectReferences")
+"""What an update says besides the variables; what it leaves out is lost."""
+_FROM_KEY_VAULT = "AzureKeyVault"
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Azure DevOps is reached: dev.azure.com, or a server of one's own (``url: https://HOST/tfs``).
+
+    The token is a personal access token, or one of Microsoft Entra, which tells itself by its three parts.
+    """
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no organisation, project, group or variable of Azure DevOps."""
+    organisation, project, group = _parts(address.plain)
+    if not (_ORGANISATION.fullmatch(organisation) and _PROJECT.fullmatch(project) and _GROUP.fullmatch(group)):
+        raise address.wrong("this is not ORGANISATION/PROJECT/GROUP.", "Write the group's name, or its id.")
+    address.allow(("connection", *forms.OPTIONS))
+    _form(address)
+
+
+def _parts(place: str) -> tuple[str, str, str]:
+    parts = [*place.split("/", 2), "", ""]
+    return parts[0], parts[1], parts[2]
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=NAMES)
+
+
+def connect(settings: Settings, outside: Outside) -> AzureDevOps:
+    """Return the connection that all destinations of one Azure DevOps share."""
+    return AzureDevOps(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> Group:
+    """Return the variables of a group."""
+    return Group(address, services.connection(address))
+
+
+class AzureDevOps:
+    """One Azure DevOps, as one token sees it. Its limits count load, not requests: it says when to wait."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        secret = outside.secret(settings.token)
+        self.http = Http(
+            "Azure DevOps",
+            settings.url or PUBLIC,
+            outside.clock,
+            headers=lambda: {
+                "Authorization": _authorisation(secret.value()),
+                # Without it, a token that is not accepted is answered with a page for signing in.
+                "X-TFS-FedAuthRedirect": "Suppress",
+            },
+            renew=secret.renew,
+            ca=settings.ca or None,
+            token=f"a valid token with {RIGHT} (in {secret})",
+        )
+        self._alone: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+        self._lock = threading.Lock()
+
+    def alone(self, organisation: str, group: str) -> threading.Lock:
+        """Return what a delivery holds while it reads and writes a group: two at once would undo each other."""
+        with self._lock:
+            return self._alone[organisation.lower(), group]
+
+
+class Group(Variables):
+    """Variables of one group."""
+
+    atomic_write = True
+    confirms = "timestamp"
+
+    def __init__(self, address: Address, azure: AzureDevOps) -> None:
+        super().__init__(address.url, _form(address))
+        self.parts = tuple(name.upper() for name in self.parts)
+        self._azure = azure
+        self._organisation, self._project, self._group = _parts(address.rest)
+        self._id = self._group if self._group.isdecimal() else ""
+        self._written = ""
+
+    def preflight(self) -> None:
+        """Raise where the group is missing, may not be seen, or takes its values from a key vault."""
+        self._read()
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Deliver as all places of named values do, but one after the other into the same group."""
+        with self._azure.alone(self._organisation, self._found_id()):
+            return super().deliver(credential)
+
+    def _look(self) -> Mapping[str, Shown]:
+        group = self._read()
+        stamp = str(group.get("modifiedOn", ""))
+        shown = {}
+        for name in self.form.names:
+            one = group["variables"].get(_as_there(name, group["variables"]))
+            if one is not None:
+                value = None if one.get("isSecret") else Hidden(one.get("value") or "")
+                shown[name] = Shown(value=value, stamp=stamp)
+        return shown
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
+        self._write_all({name: value}, note, {} if before is None else {name: before})
+
+    def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  a variable has no description, and the group's is people's
+        """Write the whole group, twice at most. The second time begins with reading it again, too."""
+        try:
+            self._replace(values)
+        except Ambiguous as unclear:
+            with suppress(Failed):
+                self._replace(values)
+                return
+            raise unclear from None
+
+    def _confirm(self, wanted: Mapping[str, Hidden]) -> str:
+        """Look whether it arrived, and whether the latest write of the group is this one."""
+        stamp = super()._confirm(wanted)
+        if self._written and set(stamp.split("/")) != {self._written}:
+            raise Ambiguous(
+                f"{self.name} was written, and somebody else wrote the group immediately afterwards.",
+                state="What they wrote may have replaced it.",
+                remedy="Run again: it is delivered again.",
+            )
+        return stamp
+
+    def _replace(self, values: Mapping[str, Hidden]) -> None:
+        """Read the group and write it back with these values. One that is there stays secret, or open, as it was."""
+        group = self._read()
+        variables = dict(group["variables"])
+        for name, value in values.items():
+            there = _as_there(name, variables)
+            variables[there] = {**variables.get(there, {"isSecret": True}), "value": value}
+        body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
+        path = f"/{_quoted(self._organisation)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
+        # Never sent twice as it is: it would undo what somebody else wrote in between.
+        ask = self._ask("PUT", path, f"write {self._called}", {**body, "variables": variables})
+        self._written = str((self._azure.http.ask(ask).json() or {}).get("modifiedOn", ""))
+
+    def _read(self) -> dict[str, Any]:
+        """Read the group. Only one by id names the projects that share it."""
+        path = f"{self._base}/{self._found_id()}?{VERSION}"
+        group = self._azure.http.ask(self._ask("GET", path, f"read {self._called}")).json()
+        if not isinstance(group, dict) or "id" not in group:
+            raise self._missing()
+        if group.get("type") == _FROM_KEY_VAULT:
+            raise Rejected(
+                f"{self._called} takes its values from an Azure key vault: they cannot be written here.",
+                state="Nothing was written there.",
+                remedy="Deliver to a group of its own, or to the vault.",
+            )
+        return {**group, "variables": group.get("variables") or {}}
+
+    def _found_id(self) -> str:
+        """Return the group's id; looked for once."""
+        if not self._id:
+            path = f"{self._base}?groupName={_quoted(self._group)}&{VERSION}"
+            listed = (self._azure.http.ask(self._ask("GET", path, f"find {self._called}")).json() or {}).get("value")
+            ids = {str(one["name"]): str(one["id"]) for one in listed or []}
+            found = ids.get(_as_there(self._group, ids))
+            if found is None:
+                raise self._missing()
+            self._id = found
+        return self._id
+
+    @property
+    def _base(self) -> str:
+        return f"/{_quoted(self._organisation)}/{_quoted(self._project)}/_apis/distributedtask/variablegroups"
+
+    @property
+    def _called(self) -> str:
+        return f"the variable group {self._group} of {self._organisation}/{self._project}"
+
+    def _missing(self) -> NotFound:
+        return NotFound(
+            f"Azure DevOps knows nothing of {self._called}, or the token may not see it.",
+            state="Nothing was written there.",
+            remedy=f"Make the group (it cannot be made here), or give the token {RIGHT}.",
+        )
+
+    def _ask(self, method: str, path: str, about: str, body: Any = None) -> Ask:
+        """Return a request. Other people's open variables may be secrets, too."""
+        effect = body is not None
+        return Ask(method, path, about, body=body, effect=effect, again=not effect, secret=True, right=RIGHT)
+
+
+def _authorisation(token: Hidden) -> str:
+    """Return the header for a personal access token (Basic, without a user), or for a JSON Web Token (RFC 7519)."""
+    if token.count(".") == 2:
+        return f"Bearer {token}"
+    return f"Basic {base64.b64encode(f':{token}'.encode()).decode()}"
+
+
+def _as_there(name: str, named: Mapping[str, Any]) -> str:
+    """Return a name as Azure DevOps spells it: capitals make no difference."""
+    return name if name in named else next((there for there in named if there.lower() == name.lower()), name)
+
+
+def _quoted(part: str) -> str:
+    return quote(part, safe="")
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

@@ -1,0 +1,229 @@
+"""Bitbucket Cloud's Pipelines variables: ``bitbucket:WORKSPACE/REPOSITORY`` and ``bitbucket:WORKSPACE``.
+
+Option: ``deployment=NAME`` picks the variables of one of a repository's deployment environments.
+
+Id and secret are made as secured variables, which Bitbucket never shows again. A variable that is there stays secured
+or not, as it is. Bitbucket shows neither when a variable was written nor a note beside it, so that a delivery has no
+proof but that the variable is there.
+
+Sources: "Pipelines" and "Deployments" in the reference of the Bitbucket Cloud REST API and its OpenAPI description
+(paths, fields, statuses, scopes, pages), "Variables and secrets" (names), "API request limits", "API token
+permissions", "Repository Access Token permissions", "Workspace Access Token permissions", Atlassian Support.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound
+from twokey.core.model import Hidden
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
+from twokey.http.rate_limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "bitbucket"
+PUBLIC = "https://api.bitbucket.org/2.0"
+ENVIRONMENT = {"token": ("BITBUCKET_ACCESS_TOKEN", "BITBUCKET_TOKEN")}
+LIMITS = (Limit(1000, 3600, writes_only=False),)
+"""Requests of one user or token ("API request limits"); large workspaces have more, up to 10,000."""
+MOST_PAGES = 1000
+CASELESS = True
+_PAGE = 100
+_PLACE = re.compile(r"[A-Za-z0-9_-]{1,62}(/[A-Za-z0-9_.-]{1,62})?", re.ASCII)
+_SCOPE = re.compile(r"[a-z:_-]{1,60}", re.ASCII)
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Bitbucket Cloud is reached: with an access token, or as a person (``email``) with an API token."""
+
+    token: Source
+    email: Annotated[
+        str, msgspec.Meta(description="The address of the Atlassian account, where the token is an API token.")
+    ] = ""
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no workspace, repository or variable of Bitbucket's."""
+    if not _PLACE.fullmatch(address.plain) or address.plain.endswith(("/.", "/..")):
+        raise address.wrong("this is neither WORKSPACE/REPOSITORY nor a workspace.")
+    address.allow(("connection", *forms.OPTIONS, *(("deployment",) if "/" in address.rest else ())))
+    _form(address)
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=forms.ENVIRONMENT)
+
+
+def connect(settings: Settings, outside: Outside) -> Http:
+    """Return the connection that all destinations of Bitbucket share."""
+    secret = outside.secret(settings.token)
+
+    def authorization() -> str:
+        if not settings.email:
+            return f"Bearer {secret.value()}"
+        return f"Basic {base64.b64encode(f'{settings.email}:{secret.value()}'.encode()).decode()}"
+
+    return Http(
+        "Bitbucket",
+        settings.url or PUBLIC,
+        outside.clock,
+        headers=lambda: {"Authorization": authorization()},
+        renew=secret.renew,
+        limits=LIMITS,
+        ca=settings.ca or None,
+        explain=_explain,
+        token=f"a valid token (in {secret}), and the account's `email` if it is an API token",
+    )
+
+
+def open_place(address: Address, services: Services) -> PipelinesVariables:
+    """Return the variables of a workspace, a repository or a deployment environment."""
+    return PipelinesVariables(address, services.connection(address))
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Shown):
+    """A variable that is there; its ``id`` is its UUID."""
+
+    secured: bool = True
+
+
+class PipelinesVariables(Variables):
+    """Pipelines variables of one workspace, repository or deployment environment."""
+
+    confirms = "nothing"
+
+    def __init__(self, address: Address, http: Http) -> None:
+        super().__init__(address.url, _form(address))
+        self._http = http
+        self.pace = self._http.pace
+        self._place = address.rest
+        self._deployment = address.options.get("deployment")
+        self._environment = ""
+        who = "repository" if "/" in address.rest else "workspace"
+        self._right = (
+            "the permission Pipelines: Edit variables (access token), or the scopes read:pipeline:bitbucket and "
+            f"admin:pipeline:bitbucket of an admin of the {who} (API token)"
+        )
+        self._base = f"/repositories/{address.rest}" if "/" in address.rest else f"/workspaces/{address.rest}"
+
+    def preflight(self) -> None:
+        """Raise where the workspace, the repository or the environment is missing, or the token sees no variables."""
+        self._environment = ""
+        self._look()
+
+    def _look(self) -> Mapping[str, Found]:
+        listed = self._listed(self._variables(), f"list the variables of {self._place}")
+        return {
+            str(one["key"]): Found(
+                value=None if one.get("secured") else Hidden(one.get("value") or ""),
+                id=str(one["uuid"]),
+                secured=bool(one.get("secured")),
+            )
+            for one in listed
+            if one["key"] in self.form.names
+        }
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
+        if before is None:
+            before = self._create(name, value)
+        if isinstance(before, Found):
+            # A write that leaves `secured` out would change it.
+            body = {"key": name, "value": value, "secured": before.secured}
+            path = f"{self._variables()}/{quote(before.id, safe='')}"
+            self._http.ask(self._ask("PUT", path, f"write the variable {name} of {self._place}", body=body))
+
+    def _create(self, name: str, value: Hidden) -> Found | None:
+        """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
+
+        Bitbucket makes no second one of the same name, so that asking again does no harm.
+        """
+        body = {"key": name, "value": value, "secured": name in self.form.names[:2]}
+        try:
+            self._http.ask(
+                self._ask("POST", self._variables(), f"make the variable {name} of {self._place}", body=body)
+            )
+        except Ambiguous:
+            there = self._look().get(name)
+            if there is None:
+                raise
+            return there
+        return None
+
+    def _variables(self) -> str:
+        """Return the path of the variables; an environment is looked up by its name once."""
+        if "/" not in self._place:
+            return f"{self._base}/pipelines-config/variables"
+        if self._deployment is None:
+            return f"{self._base}/pipelines_config/variables"
+        if not self._environment:
+            self._environment = self._uuid(self._deployment)
+        return f"{self._base}/deployments_config/environments/{quote(self._environment, safe='')}/variables"
+
+    def _uuid(self, deployment: str) -> str:
+        path = f"{self._base}/environments"
+        listed = self._listed(path, f"list the deployment environments of {self._place}")
+        found = {str(one["name"]): str(one["uuid"]) for one in listed}
+        if deployment not in found:
+            there = f"It has {', '.join(sorted(found))}." if found else "It has none."
+            message = f"{self._place} has no deployment environment {deployment!r}."
+            raise NotFound(message, state="Nothing was written there.", remedy=f"{there} Upper and lower case count.")
+        return found[deployment]
+
+    def _listed(self, path: str, about: str) -> list[dict[str, Any]]:
+        """Return all of a list, page by page. Some of Bitbucket's lists say neither `next` nor `size`."""
+        found: dict[str, dict[str, Any]] = {}
+        sure = True
+        for page in range(1, MOST_PAGES):
+            ask = self._ask("GET", f"{path}?pagelen={_PAGE}&page={page}", about)
+            # A page that nobody announced may be missing.
+            answer = self._http.ask(ask) if sure else self._http.find(ask)
+            if answer is None:
+                break
+            said = answer.json()
+            fresh = {str(one["uuid"]): one for one in said["values"] if one["uuid"] not in found}
+            found |= fresh
+            sure = "next" in said or len(found) < int(said.get("size", 0))
+            full = "size" not in said and len(said["values"]) >= int(said.get("pagelen", _PAGE))
+            if not fresh or not (sure or full):
+                break
+        return list(found.values())
+
+    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Ask:
+        return Ask(method, path, about, body=body, effect=method != "GET", secret=True, right=self._right)
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    """Name the scopes that Bitbucket says are missing. Nothing else of what it says is quoted: a value may be in it."""
+    if answer.status != 403:
+        return None
+    said = answer.json()
+    error = said.get("error") if isinstance(said, dict) else None
+    detail = error.get("detail") if isinstance(error, dict) else None
+    required = detail.get("required") if isinstance(detail, dict) else None
+    scopes = [str(one) for one in required or [] if _SCOPE.fullmatch(str(one))]
+    if not scopes:
+        return None
+    return AccessDenied(
+        ask.about, "Bitbucket", remedy=f"The token lacks the scope {' or '.join(scopes)}; it needs {ask.right}."
+    )
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

@@ -1,0 +1,210 @@
+"""Buildkite secrets: ``buildkite:ORGANISATION/CLUSTER_ID``.
+
+Buildkite never shows a secret again. What it shows is when each was last changed, which is the stamp of a delivery, and
+a description, which names the access key where no person wrote one. A value and a description are changed by two calls:
+descriptions first, so that the two values are written back to back, and so that a refusal means that no value was.
+
+Sources: "Secrets" (REST API, clusters: names, sizes, calls, scopes), "REST API overview" (pagination), "REST API rate
+limits", "Access token API", "Buildkite secrets" (who may change them), Buildkite Documentation; buildkite/cli
+(``cmd/secret/update.go`` changes a description without its policy).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from twokey.core.errors import AccessDenied, Ambiguous, Rejected
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Ask
+from twokey.http.rate_limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.core.model import Hidden
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "buildkite"
+PUBLIC = "https://api.buildkite.com"
+ENVIRONMENT = {"token": ("BUILDKITE_API_TOKEN",), "url": ("BUILDKITE_REST_API_ENDPOINT",)}
+LIMITS = (Limit(50, 60, writes_only=False),)
+"""Requests of one user ("REST API rate limits"); an organisation has 200 in the same time."""
+LONGEST = 8 * 1024
+"""Bytes that a value is shorter than ("Secrets")."""
+NAMES = replace(
+    forms.ENVIRONMENT,
+    pattern=r"[A-Za-z][A-Za-z0-9_]*",
+    told="letters, digits and underscores, and a letter at its beginning",
+    forbidden=("buildkite", "bk"),
+    caseless=True,
+)
+CASELESS = True
+WRITE = "write_secrets"
+_RIGHT = f"the scopes read_secret_details and {WRITE}, and to belong to a maintainer of the cluster"
+_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_PAGE = 100
+_MOST_PAGES = 1000
+_NOTE = re.compile(r"Access key \w+, rotated by twokey")
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Buildkite is reached."""
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no cluster or secret of Buildkite's."""
+    if not _PLACE.fullmatch(address.plain):
+        raise address.wrong("this is no ORGANISATION/CLUSTER_ID: the cluster's id is a UUID.")
+    address.allow(("connection", *forms.OPTIONS))
+    _form(address)
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=NAMES)
+
+
+def connect(settings: Settings, outside: Outside) -> Buildkite:
+    """Return the connection that all clusters share."""
+    return Buildkite(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> Secrets:
+    """Return the secrets of a cluster."""
+    return Secrets(address, services.connection(address))
+
+
+class _Secret(msgspec.Struct):
+    id: str
+    key: str
+    description: str | None = None
+    updated_at: str | None = None
+
+
+class _Token(msgspec.Struct):
+    scopes: list[str] | None = None
+
+
+class Buildkite:
+    """Buildkite, as one user's token sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        secret = outside.secret(settings.token)
+        self.http = Http(
+            "Buildkite",
+            settings.url or PUBLIC,
+            outside.clock,
+            headers=lambda: {"Authorization": f"Bearer {secret.value()}"},
+            renew=secret.renew,
+            limits=LIMITS,
+            ca=settings.ca or None,
+            token=f"an API access token that is valid (in {secret})",
+        )
+        self._scopes: list[str] | None = None
+        self._lock = threading.Lock()
+
+    def may_write(self) -> bool:
+        """Say whether the token has the scope to write secrets; asked for once in a run."""
+        with self._lock:
+            if self._scopes is None:
+                ask = Ask("GET", "/v2/access-token", "see the scopes of the token", effect=False)
+                found = self.http.read(ask, _Token).scopes
+                self._scopes = [WRITE] if found is None else found
+            return WRITE in self._scopes
+
+
+class Secrets(Variables):
+    """Secrets of one cluster."""
+
+    confirms = "timestamp"
+
+    def __init__(self, address: Address, buildkite: Buildkite) -> None:
+        super().__init__(address.url, _form(address))
+        self.parts = tuple(name.upper() for name in self.parts)
+        self._buildkite = buildkite
+        self._http = buildkite.http
+        self.pace = self._http.pace
+        self._place = address.rest
+        organisation, _, cluster = address.rest.partition("/")
+        self._base = f"/v2/organizations/{organisation}/clusters/{cluster}/secrets"
+
+    def preflight(self) -> None:
+        """Raise where the cluster is missing, or the token may not see or write its secrets."""
+        if not self._buildkite.may_write():
+            raise AccessDenied(f"write the secrets of {self._place}", "Buildkite", remedy=f"The token needs {_RIGHT}.")
+        self._look()
+
+    def _look(self) -> Mapping[str, Shown]:
+        # Buildkite takes no second key that differs in capitals only.
+        ours = {name.upper(): name for name in self.form.names}
+        return {
+            ours[one.key.upper()]: Shown(stamp=one.updated_at or "", note=one.description or "", id=one.id)
+            for one in self._listed()
+            if one.key.upper() in ours
+        }
+
+    def _listed(self) -> list[_Secret]:
+        found: list[_Secret] = []
+        for page in range(1, _MOST_PAGES):
+            path = f"{self._base}?per_page={_PAGE}&page={page}"
+            ask = Ask("GET", path, f"list the secrets of {self._place}", effect=False, right=_RIGHT)
+            listed = self._http.read(ask, list[_Secret])
+            found += listed
+            if len(listed) < _PAGE:
+                break
+        return found
+
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
+        for name, value in values.items():
+            if len(value.encode()) >= LONGEST:
+                raise Rejected(f"{name} would have {LONGEST} bytes or more, which no Buildkite secret may have.")
+        for name in values:
+            if name in before:
+                self._describe(name, before[name], note)
+
+    def _describe(self, name: str, before: Shown, note: str) -> None:
+        """Let the description name the access key, unless a person wrote another one. Its policy stays."""
+        text = _NOTE.sub(note, before.note) if before.note else note
+        if text != before.note:
+            about = f"describe the secret {name} of {self._place}"
+            self._http.ask(self._asking("PUT", f"/{quote(before.id, safe='')}", about, {"description": text}))
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
+        if before is not None:
+            self._replace(name, before.id, value)
+            return
+        about = f"create the secret {name} of {self._place}"
+        body = {"key": name, "value": value, "description": note}
+        try:
+            self._http.ask(self._asking("POST", "", about, body, again=False, secret=True))
+        except Ambiguous:
+            made = self._look().get(name)
+            if made is None:
+                raise
+            self._replace(name, made.id, value)
+
+    def _replace(self, name: str, identity: str, value: Hidden) -> None:
+        about = f"write the secret {name} of {self._place}"
+        path = f"/{quote(identity, safe='')}/value"
+        self._http.ask(self._asking("PUT", path, about, {"value": value}, secret=True))
+
+    def _asking(
+        self, method: str, path: str, about: str, body: dict[str, Any], *, again: bool = True, secret: bool = False
+    ) -> Ask:
+        return Ask(method, f"{self._base}{path}", about, body=body, again=again, secret=secret, right=_RIGHT)
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

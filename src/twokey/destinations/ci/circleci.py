@@ -1,0 +1,264 @@
+"""CircleCI: ``circleci-context:CONTEXT_ID``, ``circleci-context:ORG_SLUG/NAME`` and ``circleci:PROJECT_SLUG``.
+
+A context belongs to an organisation. A project's slug is what CircleCI shows in its settings, ``gh/acme/site`` or
+``circleci/ORG_ID/PROJECT_ID``; its first two parts are the slug of the organisation.
+
+CircleCI never shows a value again. What it shows is its last four characters; of a context's variable also when it was
+written. Both writes make or replace a variable, so that they do no harm twice.
+
+Sources: "API v2" reference (Context, Project), "API developer's guide" (tokens, slugs, rate limits, pagination), "Using
+contexts" (names, sizes, numbers), "Roles and permissions overview", CircleCI Docs; CircleCI's own command line tool and
+Terraform provider (shapes of the answers).
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Generic, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from twokey.core.errors import NotFound, Rejected
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.core.model import Hidden
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "circleci"
+PUBLIC = "https://circleci.com"
+ENVIRONMENT = {"token": ("CIRCLE_TOKEN", "CIRCLECI_CLI_TOKEN"), "url": ("CIRCLE_HOST", "CIRCLECI_CLI_HOST")}
+NAMES = replace(forms.ENVIRONMENT, longest=300)
+LONGEST = 32 * 1024
+"""Characters of a value in a context ("Using contexts", constraints)."""
+MOST = 100
+"""Variables of a context ("Using contexts", constraints)."""
+CONTEXTS = "circleci-context"
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+_PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
+_ORGANISATION = rf"(?:gh|github|bb|bitbucket|circleci)/{_PART}"
+_PROJECT = re.compile(rf"{_ORGANISATION}/{_PART}", re.ASCII)
+_CONTEXT = re.compile(rf"{_ORGANISATION}/(?=\S)(?:[^\v\f]{{0,199}}\S)", re.ASCII)
+_MOST_PAGES = 1000
+_PERSON = "to be a personal API token of somebody who may"
+_CONTEXT_RIGHT = f"{_PERSON} edit the context's variables (organisation role Contributor or Admin)"
+_PROJECT_RIGHT = f"{_PERSON} manage the project (project role Admin)"
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How CircleCI is reached: circleci.com, or a server of one's own (``url: https://HOST``)."""
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no context, project or variable of CircleCI's."""
+    address.allow(("connection", *forms.OPTIONS))
+    if address.scheme == CONTEXTS:
+        if not _ID.fullmatch(address.plain) and not _CONTEXT.fullmatch(address.plain):
+            raise address.wrong("this is neither a context's id nor ORG_SLUG/NAME, such as gh/acme/deploy.")
+    elif not _PROJECT.fullmatch(address.plain):
+        raise address.wrong("this is no project's slug, such as gh/acme/site or circleci/ORG_ID/PROJECT_ID.")
+    _form(address)
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=NAMES)
+
+
+def connect(settings: Settings, outside: Outside) -> CircleCI:
+    """Return the connection that all contexts and projects share."""
+    return CircleCI(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> Variables:
+    """Return the variables of a context or of a project."""
+    circleci = services.connection(address)
+    return Context(address, circleci) if address.scheme == CONTEXTS else Project(address, circleci)
+
+
+class _Kept(msgspec.Struct):
+    """A context's variable."""
+
+    variable: str
+    truncated_value: str | None = None
+    updated_at: str | None = None
+
+
+class _Listed(msgspec.Struct):
+    """A project's variable. The reference and the command line tool spell the time's name differently."""
+
+    name: str
+    value: str | None = None
+    created: str | None = msgspec.field(name="created-at", default=None)
+    created_at: str | None = None
+
+
+class _Named(msgspec.Struct):
+    """A context."""
+
+    id: str
+    name: str
+
+
+Item = TypeVar("Item")
+
+
+class _Page(msgspec.Struct, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_page_token: str | None = None
+
+
+class CircleCI:
+    """One CircleCI, as one person's token sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        secret = outside.secret(settings.token)
+        self.http = Http(
+            "CircleCI",
+            settings.url or PUBLIC,
+            outside.clock,
+            headers=lambda: {"Circle-Token": str(secret.value())},
+            renew=secret.renew,
+            ca=settings.ca or None,
+            token=f"a personal API token that is valid (in {secret}); a project's token does not do",
+        )
+        self._contexts: dict[str, dict[str, str]] = {}
+        self._lock = threading.Lock()
+
+    def listed(self, path: str, page: type[_Page[Item]], about: str, right: str) -> list[Item]:
+        """Return a whole list, page by page."""
+        found: list[Item] = []
+        url = path
+        for _ in range(_MOST_PAGES):
+            got = self.http.read(Ask("GET", url, about, effect=False, right=right), page)
+            found += got.items
+            if not got.next_page_token:
+                break
+            url = f"{path}{'&' if '?' in path else '?'}page-token={quote(got.next_page_token, safe='')}"
+        return found
+
+    def context(self, organisation: str, name: str) -> str:
+        """Return the id of a context; an organisation's contexts are listed once in a run."""
+        with self._lock:
+            if organisation not in self._contexts:
+                path = f"/api/v2/context?owner-slug={quote(organisation, safe='')}"
+                about = f"list the contexts of {organisation}"
+                listed = self.listed(path, _Page[_Named], about, _CONTEXT_RIGHT)
+                self._contexts[organisation] = {one.name: one.id for one in listed}
+            found = self._contexts[organisation].get(name)
+        if found is None:
+            raise NotFound(
+                f"CircleCI has no context {name!r} in {organisation}, or the token may not see it.",
+                state="Nothing was written there.",
+                remedy=f"Check the name, and that the token belongs to a member of {organisation}.",
+            )
+        return found
+
+
+class Context(Variables):
+    """Variables of a context."""
+
+    confirms = "last4"
+
+    def __init__(self, address: Address, circleci: CircleCI) -> None:
+        super().__init__(address.url, _form(address))
+        self._circleci = circleci
+        self.pace = circleci.http.pace
+        self._place = address.rest
+
+    def preflight(self) -> None:
+        """Raise where the context is missing, the token may not see it, or it has no room."""
+        there = {one.variable for one in self._listed()}
+        missing = [name for name in self.form.names if name not in there]
+        if len(there) + len(missing) > MOST:
+            raise Rejected(
+                f"The context {self._place} has no room for {', '.join(missing)}: CircleCI takes {MOST} variables.",
+                state="Nothing was written there.",
+                remedy="Delete variables that nothing uses, or use another context.",
+            )
+
+    def _look(self) -> Mapping[str, Shown]:
+        return {
+            one.variable: Shown(tail=one.truncated_value or "", stamp=one.updated_at or "")
+            for one in self._listed()
+            if one.variable in self.form.names
+        }
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
+        if len(value) > LONGEST:
+            raise Rejected(f"{name} would have more than {LONGEST} characters, which no variable of a context may.")
+        about = f"write {name} of the context {self._place}"
+        path = f"{self._path()}/{name}"
+        self._circleci.http.ask(Ask("PUT", path, about, body={"value": value}, secret=True, right=_CONTEXT_RIGHT))
+
+    def _listed(self) -> list[_Kept]:
+        about = f"list the variables of the context {self._place}"
+        return self._circleci.listed(self._path(), _Page[_Kept], about, _CONTEXT_RIGHT)
+
+    def _path(self) -> str:
+        found = self._place
+        if not _ID.fullmatch(found):
+            service, organisation, name = found.split("/", 2)
+            found = self._circleci.context(f"{service}/{organisation}", name)
+        return f"/api/v2/context/{quote(found, safe='')}/environment-variable"
+
+
+class Project(Variables):
+    """Variables of a project."""
+
+    confirms = "last4"
+
+    def __init__(self, address: Address, circleci: CircleCI) -> None:
+        super().__init__(address.url, _form(address))
+        self._circleci = circleci
+        self.pace = circleci.http.pace
+        self._place = address.rest
+        self._path = f"/api/v2/project/{quote(address.rest)}/envvar"
+
+    def preflight(self) -> None:
+        """Raise where the project is missing or the token may not see its variables."""
+        self._look()
+
+    def _look(self) -> Mapping[str, Shown]:
+        about = f"list the variables of the project {self._place}"
+        listed = self._circleci.listed(self._path, _Page[_Listed], about, _PROJECT_RIGHT)
+        return {
+            one.name: Shown(tail=_tail(one.value or ""), stamp=one.created or one.created_at or "")
+            for one in listed
+            if one.name in self.form.names
+        }
+
+    def _stamp(self, shown: Mapping[str, Shown]) -> str:
+        """Return the end of the id beside the times, and nothing for a single value.
+
+        The time is that of creation: it may stay when a value is replaced, and alone it would tell nothing.
+        """
+        return super()._stamp(shown) if len(self.form.names) > 1 else ""
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
+        about = f"write {name} of the project {self._place}"
+        body = {"name": name, "value": value}
+        self._circleci.http.ask(Ask("POST", self._path, about, body=body, secret=True, right=_PROJECT_RIGHT))
+
+
+def _tail(masked: str) -> str:
+    """Return what follows the four letters x that stand for the rest: "four 'x' plus the last four characters"."""
+    return masked.removeprefix("xxxx") if masked.startswith("xxxx") else ""
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

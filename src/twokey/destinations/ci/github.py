@@ -1,0 +1,277 @@
+"""GitHub secrets: ``github:OWNER/REPOSITORY`` and ``github:ORGANISATION``.
+
+Options: ``environment=NAME`` (of a repository), ``set=actions|dependabot|codespaces``; for an organisation also
+``visibility=private|all|selected`` and ``repositories=A,B``, which count only for a secret that is not there yet: who
+may see one that is there stays as it is.
+
+GitHub never shows a secret again. What it shows is when each was written, which is the stamp of a delivery. A value is
+sealed for GitHub before it leaves this process (a libsodium sealed box), so that nothing on the way can read it.
+
+Sources: "REST API endpoints for GitHub Actions secrets", "… for Dependabot secrets", "… for Codespaces", "Rate limits
+for the REST API", "Using secrets in GitHub Actions" (names, sizes), GitHub Docs.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from twokey.core.errors import Failed, NotFound, Rejected
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
+from twokey.http.rate_limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.core.model import Hidden
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "github"
+PUBLIC = "https://api.github.com"
+ENVIRONMENT = {"token": ("GH_TOKEN", "GITHUB_TOKEN"), "url": ("GITHUB_API_URL",)}
+LIMITS = (Limit(80, 60), Limit(500, 3600))
+"""Secondary limits for requests that create content ("Rate limits for the REST API")."""
+LONGEST = 48 * 1024
+"""Bytes of a secret ("Using secrets in GitHub Actions", limits)."""
+SETS = ("actions", "dependabot", "codespaces")
+VISIBILITIES = ("private", "all", "selected")
+NAMES = replace(forms.ENVIRONMENT, forbidden=("GITHUB_",), caseless=True)
+CASELESS = True
+MANNER = ("visibility", "repositories")
+USUAL = {"set": SETS[0]}
+_OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})"
+_PLACE = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
+_PAGE = 100
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How GitHub is reached: github.com, or a server of one's own (``url: https://HOST/api/v3``)."""
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no repository, organisation, environment or secret of GitHub's."""
+    if not _PLACE.fullmatch(address.plain):
+        raise address.wrong("this is neither OWNER/REPOSITORY nor an organisation's name.")
+    organisation = "/" not in address.rest
+    address.allow(("connection", "set", *forms.OPTIONS, *(_OF_ORGANISATIONS if organisation else ("environment",))))
+    if address.one_of("set", SETS) != "actions" and "environment" in address.options:
+        raise address.wrong("an environment has Actions secrets only.")
+    if (address.one_of("visibility", VISIBILITIES) == "selected") != ("repositories" in address.options):
+        raise address.wrong("visibility=selected and repositories=A,B go together.")
+    _form(address)
+
+
+_OF_ORGANISATIONS = ("visibility", "repositories")
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=NAMES)
+
+
+def connect(settings: Settings, outside: Outside) -> GitHub:
+    """Return the connection that all destinations of one GitHub share."""
+    return GitHub(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> Secrets:
+    """Return the secrets of a repository, an environment or an organisation."""
+    return Secrets(address, services.connection(address))
+
+
+class GitHub:
+    """One GitHub, as one token sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        secret = outside.secret(settings.token)
+        self.http = Http(
+            "GitHub",
+            settings.url or PUBLIC,
+            outside.clock,
+            headers=lambda: {
+                "Authorization": f"Bearer {secret.value()}",
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+            renew=secret.renew,
+            limits=LIMITS,
+            ca=settings.ca or None,
+            explain=_explain,
+            token=f"a valid token (in {secret})",
+        )
+        self._keys: dict[str, tuple[str, bytes]] = {}
+        self._lock = threading.Lock()
+
+    def public_key(self, prefix: str, right: str) -> tuple[str, bytes]:
+        """Return the id and the key that secrets below ``prefix`` are sealed with; asked for once in a run."""
+        with self._lock:
+            if prefix in self._keys:
+                return self._keys[prefix]
+        ask = Ask("GET", f"{prefix}/public-key", "read the public key for secrets", effect=False, right=right)
+        found = self.http.ask(ask).json()
+        with self._lock:
+            self._keys[prefix] = (str(found["key_id"]), base64.b64decode(found["key"]))
+            return self._keys[prefix]
+
+    def forget_key(self, prefix: str) -> None:
+        """Ask for the public key again next time: GitHub may have changed it."""
+        with self._lock:
+            self._keys.pop(prefix, None)
+
+
+class Secrets(Variables):
+    """Secrets of one repository, environment or organisation."""
+
+    confirms = "timestamp"
+
+    def __init__(self, address: Address, github: GitHub) -> None:
+        super().__init__(address.url, _form(address))
+        self.parts = tuple(name.upper() for name in self.parts)
+        self._github = github
+        self._http = github.http
+        self.pace = self._http.pace
+        self._options = address.options
+        self._place = address.rest
+        self._organisation = "/" not in address.rest
+        kind = address.options.get("set", "actions")
+        environment = address.options.get("environment")
+        self._right = _right(kind, organisation=self._organisation, environment=environment is not None)
+        self._base = f"/orgs/{address.rest}" if self._organisation else f"/repos/{address.rest}"
+        inner = f"environments/{quote(environment, safe='')}" if environment is not None else kind
+        self._prefix = f"{self._base}/{inner}/secrets"
+        self._seen_by: dict[str, dict[str, Any]] = {}
+
+    def preflight(self) -> None:
+        """Raise where the repository is missing or archived, or the token may not even see its secrets."""
+        if not self._organisation:
+            found = self._http.ask(self._ask("GET", self._base, f"see {self._place}", effect=False)).json()
+            if found.get("archived"):
+                raise _archived(self._place)
+        self._github.public_key(self._prefix, self._right)
+
+    def _look(self) -> Mapping[str, Shown]:
+        """Return when each was written. A repository has at most 100 secrets: one page; an organisation has more."""
+        if self._organisation:
+            asked = {
+                name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
+                for name in self.form.names
+            }
+            found = {name: answer.json() for name, ask in asked.items() if (answer := self._http.find(ask))}
+            if not found:
+                # 404 is also the answer where there is no such organisation, or the token may not see it.
+                about = f"see the secrets of {self._place}"
+                self._http.ask(self._ask("GET", f"{self._prefix}/public-key", about, effect=False))
+            return {name: Shown(stamp=str(one["updated_at"])) for name, one in found.items()}
+        ask = self._ask("GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._place}", effect=False)
+        listed = {str(one["name"]): one for one in self._http.ask(ask).json()["secrets"]}
+        # GitHub keeps names in capitals.
+        return {
+            name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
+            for name in self.form.names
+            if name.upper() in listed
+        }
+
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  nowhere to put a note
+        """Check the sizes; ask for the key to seal with, and who may see an organisation's secrets."""
+        for name, value in values.items():
+            if len(value.encode()) > LONGEST:
+                raise Rejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
+        self._github.public_key(self._prefix, self._right)
+        self._seen_by = {name: self._visibility(name, before.get(name)) for name in values}
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
+        key_id, key = self._github.public_key(self._prefix, self._right)
+        body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
+        ask = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._place}", body=body)
+        try:
+            self._http.ask(ask)
+        except Rejected:
+            self._github.forget_key(self._prefix)
+            raise
+
+    def _visibility(self, name: str, before: Shown | None) -> dict[str, Any]:
+        """Return who may see an organisation's secret: a write that leaves it out would change it."""
+        if not self._organisation:
+            return {}
+        if before is None:
+            visibility = self._options.get("visibility", VISIBILITIES[0])
+            chosen = self._options.get("repositories", "").split(",") if visibility == "selected" else []
+            return {"visibility": visibility, **_selected([self._repository(one.strip()) for one in chosen])}
+        ask = self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
+        visibility = self._http.ask(ask).json()["visibility"]
+        return {"visibility": visibility, **_selected(self._repositories(name) if visibility == "selected" else [])}
+
+    def _repositories(self, name: str) -> list[int]:
+        """Return the ids of all repositories that may see a secret, page by page."""
+        found: list[int] = []
+        for page in range(1, 1000):
+            path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={page}"
+            listed = self._http.ask(self._ask("GET", path, f"list who sees {name}", effect=False)).json()[
+                "repositories"
+            ]
+            found += [int(one["id"]) for one in listed]
+            if len(listed) < _PAGE:
+                break
+        return found
+
+    def _repository(self, name: str) -> int:
+        path = f"/repos/{self._place}/{name}"
+        return int(self._http.ask(self._ask("GET", path, f"see {self._place}/{name}", effect=False)).json()["id"])
+
+    def _ask(self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True) -> Ask:
+        return Ask(method, path, about, body=body, effect=effect, right=self._right)
+
+
+def _sealed(value: Hidden, key: bytes) -> str:
+    """Return the value in a libsodium sealed box, which only GitHub can open."""
+    from nacl.public import PublicKey, SealedBox
+
+    return base64.b64encode(SealedBox(PublicKey(key)).encrypt(value.encode())).decode()
+
+
+def _selected(ids: list[int]) -> dict[str, Any]:
+    return {"selected_repository_ids": ids} if ids else {}
+
+
+def _right(kind: str, *, organisation: bool, environment: bool) -> str:
+    name = {"actions": "Secrets", "dependabot": "Dependabot secrets", "codespaces": "Codespaces secrets"}[kind]
+    if organisation:
+        name = f"the organisation permission {'Organization ' if kind != 'actions' else ''}{name}"
+        return f"the scope admin:org (classic), or {name}: write (fine-grained, GitHub App)"
+    name = "Environments" if environment else name
+    return f"the scope repo (classic), or the repository permission {name}: write (fine-grained, GitHub App)"
+
+
+def _archived(place: str) -> Rejected:
+    return Rejected(
+        f"{place} is archived: GitHub takes no secrets for it.",
+        state="Nothing was written there.",
+        remedy="Unarchive it, or take it out of the destinations.",
+    )
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    said = answer.said()
+    if answer.status == 403 and "archived" in said:
+        return _archived(ask.path.removeprefix("/repos/").partition("/actions")[0])
+    if answer.status == 403 and "SAML" in said:
+        return NotFound(
+            f"GitHub cannot {ask.about}: the token is not authorised for the organisation's single sign-on.",
+            remedy="Authorise the token for it (GitHub, Settings, Tokens, Configure SSO).",
+        )
+    return None
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

@@ -1,0 +1,326 @@
+"""GitLab CI/CD variables: ``gitlab:GROUP/PROJECT`` and ``gitlab-group:GROUP``, with subgroups as they are.
+
+Options: ``scope=ENVIRONMENT`` picks the variable of that environment scope. The others count only for a variable that
+is not there yet: ``type=env_var|file``, ``masked=``, ``hidden=``, ``protected=``, ``raw=`` (each ``true`` or
+``false``). A variable that is there keeps its settings, and a description that a person wrote.
+
+GitLab shows the values of variables, but of hidden ones. A variable of type ``file`` holds the pair as one value: its
+job finds the file's path in it, which is what AWS's tools expect of ``AWS_SHARED_CREDENTIALS_FILE``.
+
+Sources: "Project-level CI/CD variables API", "Group-level Variables API", "GitLab CI/CD variables" (names, lengths,
+masking, numbers), "REST API authentication", "GitLab.com rate limits", "Personal access tokens API", GitLab Docs; for
+messages, GitLab's own ``lib/api/ci/variables.rb``, ``lib/api/helpers/variables_helpers.rb``, ``lib/api/helpers.rb``,
+``app/models/concerns/ci/maskable.rb`` and ``limitable.rb``.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
+from twokey.core.model import Hidden
+from twokey.destinations import connections
+from twokey.destinations.address import without_fields
+from twokey.destinations.ci.named_values import Shown, Variables, is_note
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
+from twokey.http.rate_limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "gitlab"
+PUBLIC = "https://gitlab.com"
+ENVIRONMENT = {"token": ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN"), "url": ("GITLAB_HOST", "CI_SERVER_URL")}
+LIMITS = (Limit(2000, 60, writes_only=False),)
+"""Authenticated API traffic of one user ("GitLab.com rate limits"). A server of one's own says its limits by 429."""
+LONGEST = 10_000
+"""Characters of a value ("GitLab CI/CD variables")."""
+GROUP = "gitlab-group"
+SWITCHES = ("masked", "hidden", "protected", "raw")
+TYPES = ("env_var", "file")
+CASELESS = True
+MANNER = ("type", *SWITCHES)
+USUAL = {"scope": "*"}
+FILE = replace(forms.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
+_PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)
+_SCOPE = re.compile(r"[A-Za-z0-9_/$.* -]{1,255}", re.ASCII)
+_MASKED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}", re.ASCII)
+_MASKED_AND_RAW = re.compile(r"\S{8,}")
+_SEVERAL = ("pair", "ses-smtp")
+_OF_LINES = ("json", "env", "credentials-file")
+_TOO_MANY = re.compile(r"Maximum number of [a-z ]+ \(\d+\) exceeded")
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How GitLab is reached: gitlab.com, or a server of one's own (``url: https://HOST``)."""
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no project, group, scope or variable of GitLab's."""
+    plain = address.plain
+    if not _PATH.fullmatch(plain) or plain.endswith((".git", ".atom", ".")):
+        raise address.wrong("this is no path of GitLab's: write GROUP/PROJECT, with the subgroups between them.")
+    if address.scheme != GROUP and "/" not in plain:
+        raise address.wrong("a project is named with its group: GROUP/PROJECT.", "For a group, write gitlab-group:.")
+    address.allow(("connection", "scope", "type", *SWITCHES, *forms.OPTIONS))
+    if not _SCOPE.fullmatch(without_fields(address.options.get("scope", "*"))):
+        raise address.wrong("a scope holds letters, digits, spaces and the characters _/$.*- only.")
+    for switch in SWITCHES:
+        address.one_of(switch, ("false", "true"))
+    form = _form(address)
+    if address.one_of("type", TYPES) == "file" and form.name in _SEVERAL:
+        raise address.wrong(f"type=file holds one value, and {form.name} is two.", "Use format=credentials-file.")
+    _check_mask(address, form)
+
+
+def _check_mask(address: Address, form: forms.Form) -> None:
+    """Refuse a mask that GitLab would refuse: a masked value is one line without spaces."""
+    asked = {switch: address.options.get(switch) for switch in ("masked", "hidden")}
+    if asked == {"masked": "false", "hidden": "true"}:
+        raise address.wrong("a hidden variable is masked too.", "Leave masked=false out.")
+    texts = [value for name, value in address.options.items() if name == "template" or name.startswith("extra.")]
+    if "true" in asked.values() and (form.name in _OF_LINES or any(re.search(r"\s", text) for text in texts)):
+        raise address.wrong("only a value without spaces and line ends can be masked, and this one has some.")
+
+
+def _form(address: Address) -> forms.Form:
+    default = "credentials-file" if address.options.get("type") == "file" else "pair"
+    credentials_file = address.options.get("format", default) == "credentials-file"
+    return forms.form_of(address.options, default=default, names=FILE if credentials_file else forms.ENVIRONMENT)
+
+
+def connect(settings: Settings, outside: Outside) -> GitLab:
+    """Return the connection that all destinations of one GitLab share."""
+    return GitLab(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> CiVariables:
+    """Return the variables of a project or a group."""
+    return CiVariables(address, services.connection(address))
+
+
+class GitLab:
+    """One GitLab, as one token sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        secret = outside.secret(settings.token)
+        self.http = Http(
+            "GitLab",
+            _api(settings.url or PUBLIC),
+            outside.clock,
+            headers=lambda: {"PRIVATE-TOKEN": secret.value()},
+            renew=secret.renew,
+            limits=LIMITS,
+            ca=settings.ca or None,
+            explain=_explain,
+            token=f"a valid access token (in {secret}); the token of a CI job is not enough",
+        )
+        self._scopes: list[str] | None = None
+        self._lock = threading.Lock()
+
+    def refuse_reader(self, ask: Ask) -> None:
+        """Raise ``AccessDenied`` where the token says of itself that it only reads; asked once in a run."""
+        with self._lock:
+            if self._scopes is None:
+                path = "/personal_access_tokens/self"
+                found = self.http.send(Ask("GET", path, "see what the token may do", effect=False)).json()
+                self._scopes = list(found.get("scopes") or []) if isinstance(found, dict) else []
+            if "read_api" in self._scopes and "api" not in self._scopes:
+                raise AccessDenied(ask.about, "GitLab", remedy=f"The token needs {ask.right}; it has read_api.")
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Shown):
+    """A variable that is there."""
+
+    type: str = TYPES[0]
+    masked: bool = False
+
+
+class CiVariables(Variables):
+    """CI/CD variables of one project or group, in one environment scope."""
+
+    def __init__(self, address: Address, gitlab: GitLab) -> None:
+        self._hidden = address.options.get("hidden") == "true"
+        self.confirms = "nothing" if self._hidden else "value"
+        super().__init__(address.url, _form(address))
+        self._gitlab = gitlab
+        self._http = gitlab.http
+        self.pace = self._http.pace
+        self._options = address.options
+        self._place = address.rest
+        self._scope = address.options.get("scope", "*")
+        self._type = address.options.get("type", TYPES[0])
+        group = address.scheme == GROUP
+        role = "the role Owner in the group" if group else "at least the role Maintainer in the project"
+        self._right = f"the scope api, and {role} (an archived one takes no variables)"
+        self._base = f"/{'groups' if group else 'projects'}/{quote(address.rest, safe='')}"
+
+    def preflight(self) -> None:
+        """Raise where the place is missing, archived or renamed, or what is there cannot take the value."""
+        path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
+        found = self._http.ask(self._ask("GET", path, f"see {self._place}")).json()
+        if found.get("archived"):
+            raise _refused(f"{self._place} is archived: GitLab takes no variables for it.", "Unarchive it.")
+        path = str(found.get("path_with_namespace") or found.get("full_path") or self._place)
+        if path.lower() != self._place.lower():
+            raise _moved(self._place, path)
+        for name, one in self._look().items():
+            self._refuse_kind(name, one)
+        self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._place}"))
+
+    def _look(self) -> Mapping[str, Found]:
+        found = {name: self._see(name) for name in self.form.names}
+        return {name: one for name, one in found.items() if one is not None}
+
+    def _see(self, name: str) -> Found | None:
+        answer = self._http.find(self._ask("GET", self._path(name), f"see the variable {name} of {self._place}"))
+        if answer is None:
+            return None
+        one = answer.json()
+        return Found(
+            value=None if one["value"] is None or one.get("hidden") else Hidden(one["value"]),
+            note=one.get("description") or "",
+            type=one.get("variable_type") or TYPES[0],
+            masked=bool(one.get("masked")),
+        )
+
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  the description goes along with its value
+        """Raise where GitLab would not take one of them."""
+        for name, value in values.items():
+            if len(value) > LONGEST:
+                raise _refused(f"{name} would have more than {LONGEST} characters, which no variable may have.")
+            one = before.get(name)
+            if isinstance(one, Found):
+                self._refuse_kind(name, one)
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
+        if before is None:
+            before = self._create(name, value, note)
+        if before is not None:
+            described = {"description": note} if is_note(before.note) else {}
+            about = f"write the variable {name} of {self._place}"
+            self._http.ask(self._ask("PUT", self._path(name), about, body={"value": value, **described}))
+
+    def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
+        """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
+
+        GitLab makes no second one of the same name and scope, so that asking again does no harm.
+        """
+        settings = self._settings(name, value)
+        body = {"key": name, "value": value, "description": note, **settings}
+        about = f"make the variable {name} of {self._place}"
+        try:
+            made = self._http.ask(self._ask("POST", f"{self._base}/variables", about, body=body)).json()
+        except Ambiguous:
+            there = self._see(name)
+            if there is None:
+                raise
+            return there
+        self._refuse_other_settings(name, made)
+        return None
+
+    def _settings(self, name: str, value: Hidden) -> dict[str, Any]:
+        """Return the settings of a variable that is made. Id and secret are masked where GitLab can mask them."""
+        raw = self._options.get("raw", "true") == "true"
+        masked = self._options.get("masked")
+        wanted = masked == "true" if masked else name in self.form.names[:2] and _maskable(value, raw=raw)
+        return {
+            "environment_scope": self._scope,
+            "variable_type": self._type,
+            "protected": self._options.get("protected") == "true",
+            "raw": raw,
+            "masked": wanted or self._hidden,
+            **({"masked_and_hidden": True} if self._hidden else {}),
+        }
+
+    def _refuse_other_settings(self, name: str, made: Any) -> None:
+        """Tell of what GitLab passed over: what it does not know, or what its plan does not have."""
+        scope = made.get("environment_scope", self._scope)
+        wrong = ""
+        if scope != self._scope:
+            wrong = f"for the environments {scope}: scopes of group variables need GitLab Premium"
+        elif self._hidden and not made.get("hidden"):
+            wrong = "without hiding it: that needs GitLab 17.4"
+        if not wrong:
+            return
+        message = f"GitLab made the variable {name} of {self._place} {wrong}."
+        remedy = "Delete it, or take the option out."
+        raise Ambiguous(message, state="It is there, and holds the key.", remedy=remedy)
+
+    def _refuse_kind(self, name: str, one: Found) -> None:
+        if one.type != self._type:
+            raise _refused(
+                f"{name} of {self._place} is a variable of type {one.type}, and this would write one of {self._type}.",
+                "Delete it, or change its type in GitLab: jobs read the two in different ways.",
+            )
+        if one.masked and self.form.name in _OF_LINES:
+            raise _not_maskable(f"{name} of {self._place}")
+
+    def _path(self, name: str) -> str:
+        scope = quote(self._scope, safe="")
+        return f"{self._base}/variables/{name}?{quote('filter[environment_scope]', safe='')}={scope}"
+
+    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Ask:
+        secret, effect = "/variables" in path, method != "GET"
+        return Ask(method, path, about, body=body, effect=effect, secret=secret, right=self._right)
+
+
+def _api(url: str) -> str:
+    """Return the address of the API below a server's, which ``glab`` also takes as a mere host name."""
+    whole = url if "://" in url else f"https://{url}"
+    return f"{whole.rstrip('/').removesuffix('/api/v4')}/api/v4"
+
+
+def _maskable(value: str, *, raw: bool) -> bool:
+    """Say whether GitLab can mask a value ("GitLab CI/CD variables", "Mask a CI/CD variable")."""
+    return bool((_MASKED_AND_RAW if raw else _MASKED).fullmatch(value))
+
+
+def _refused(message: str, remedy: str = "") -> Rejected:
+    return Rejected(message, state="Nothing was written there.", remedy=remedy)
+
+
+def _not_maskable(what: str) -> Rejected:
+    message = f"{what} is masked, and GitLab masks one line without spaces only, of eight characters or more."
+    return _refused(message, "Unmask the variable in GitLab, or use another format.")
+
+
+def _moved(before: str, now: str = "elsewhere") -> Rejected:
+    message = f"{before} has moved to {now}: GitLab takes no variables by its old name."
+    return _refused(message, "Name it as it is called now.")
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    """Translate GitLab's errors. Of what it says nothing is quoted: a value may be in it."""
+    said = answer.said()
+    if answer.status == 404 and "Variable Not Found" not in said:
+        message = f"GitLab cannot {ask.about}: the project or group is not there, or the token may not see it."
+        return NotFound(message, remedy=f"Check the name, and that the token has {ask.right}.")
+    if answer.status == 405 and "moved" in said:
+        return _moved("The project")
+    if answer.status == 400 and "already been taken" in said:
+        return _refused(f"GitLab cannot {ask.about}: somebody else made it at the same time.", "Run again.")
+    if answer.status == 400 and '"value": ["is invalid"]' in said:
+        return _not_maskable(f"GitLab cannot {ask.about}: it")
+    if answer.status == 400 and _TOO_MANY.search(said):
+        remedy = "Delete variables that nobody uses, or have the instance's limit raised."
+        return _refused(f"GitLab cannot {ask.about}: there are as many variables as it allows.", remedy)
+    return None
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

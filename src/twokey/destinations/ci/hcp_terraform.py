@@ -1,0 +1,273 @@
+"""Environment variables of HCP Terraform and Terraform Enterprise.
+
+``hcp-terraform:ORGANISATION/WORKSPACE`` are those of a workspace, ``hcp-terraform-varset:ORGANISATION/NAME`` those of a
+variable set, by its name or its id (``varset-…``).
+
+A variable that is made here is sensitive: its value is never shown again. What is shown is its ``version-id``, another
+one after every write, which is the stamp of a delivery. Each variable is a request of its own. Which are environment
+variables and which are Terraform's own is told apart: two of one name may stand side by side.
+
+Sources: "Workspace variables API reference", "Variable sets API reference", "Workspaces API reference" (permissions),
+"API documentation overview" (JSON:API, paging, 401 and 404, rate limits), "Manage variables" (sizes), HashiCorp
+Developer; HashiCorp's go-tfe, whose tests hold that a ``version-id`` changes with an update.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
+from twokey.core.model import Hidden
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables, beside
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Ask
+from twokey.http.rate_limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "hcp-terraform"
+PUBLIC = "https://app.terraform.io"
+ENVIRONMENT = {"token": ("TFE_TOKEN",), "url": ("TFE_ADDRESS",)}
+LIMITS = (Limit(25, 1.0, writes_only=False),)
+"""A user has 30 requests a second ("API documentation overview", rate limits), counted when they arrive."""
+LONGEST = 256 * 1024
+"""Bytes of a value ("Manage variables")."""
+NAMES = replace(forms.ENVIRONMENT, longest=128)
+MEDIA = "application/vnd.api+json"
+_SETS = "hcp-terraform-varset"
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,90}", re.ASCII)
+_SET_NAME = re.compile(r"[^/?]{1,90}")
+_SET_ID = re.compile(r"varset-[A-Za-z0-9]{16}", re.ASCII)
+_PAGE = 100
+_MOST_PAGES = 1000
+_RIGHT = "the permission to read and write the variables of the workspace"
+_RIGHT_OF_SETS = "the permission to manage variable sets (of the organisation: Manage all workspaces)"
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How HCP Terraform is reached, or a Terraform Enterprise of one's own (``url: https://HOST``)."""
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no organisation, workspace, variable set or variable."""
+    organisation, _, name = address.plain.partition("/")
+    sets = address.scheme == _SETS
+    if not (_NAME.fullmatch(organisation) and (_SET_NAME if sets else _NAME).fullmatch(name)):
+        raise address.wrong(f"this is not ORGANISATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
+    address.allow(("connection", *forms.OPTIONS))
+    _form(address)
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=NAMES)
+
+
+def connect(settings: Settings, outside: Outside) -> Http:
+    """Return the connection that all destinations of one HCP Terraform share."""
+    secret = outside.secret(settings.token)
+    return Http(
+        "HCP Terraform",
+        settings.url or PUBLIC,
+        outside.clock,
+        headers=lambda: {"Authorization": f"Bearer {secret.value()}", "Accept": MEDIA},
+        renew=secret.renew,
+        limits=LIMITS,
+        ca=settings.ca or None,
+        token=f"a valid token of a team or a user (in {secret})",
+    )
+
+
+def open_place(address: Address, services: Services) -> Vars:
+    """Return the variables of a workspace or of a variable set."""
+    kind = SetVars if address.scheme == _SETS else WorkspaceVars
+    return kind(address, services.connection(address))
+
+
+class Vars(Variables):
+    """Environment variables that have one owner."""
+
+    confirms = "timestamp"
+    right = ""
+
+    def __init__(self, address: Address, http: Http) -> None:
+        super().__init__(address.url, _form(address))
+        self._http = http
+        self.pace = self._http.pace
+        self._organisation, _, self._owner = address.rest.partition("/")
+        self._path = ""
+
+    def preflight(self) -> None:
+        """Raise where the owner is missing, or the token may not read its variables."""
+        self._path = self._found()
+        self._look()
+
+    @abstractmethod
+    def _found(self) -> str:
+        """Look for the owner; return the path of its variables."""
+
+    @property
+    @abstractmethod
+    def _called(self) -> str:
+        """How messages name the owner."""
+
+    def _look(self) -> Mapping[str, Shown]:
+        shown = {}
+        for one in self._listed(self._vars(), f"list the variables of {self._called}"):
+            found = one["attributes"]
+            if found.get("category") == "env" and found.get("key") in self.form.names:
+                shown[str(found["key"])] = _shown(one)
+        return shown
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
+        if len(value.encode()) > LONGEST:
+            raise Rejected(f"{name} would have more than {LONGEST} bytes, which no variable may have.")
+        if before is not None:
+            self._update(name, value, note, before)
+            return
+        try:
+            self._create(name, value, note)
+        except Ambiguous as unclear:
+            self._settle(unclear, name, value, note)
+
+    def _create(self, name: str, value: Hidden, note: str) -> None:
+        said = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
+        # Twice would be an error that says nothing of the first.
+        self._http.ask(self._writing("POST", self._vars(), name, {"type": "vars", "attributes": said}, again=False))
+
+    def _update(self, name: str, value: Hidden, note: str, there: Shown) -> None:
+        """Write the value. What is left out stays: whether it is sensitive, and what people wrote beside it."""
+        said = {"value": value, "description": beside(note, there.note)}
+        data = {"type": "vars", "id": there.id, "attributes": said}
+        self._http.ask(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
+
+    def _settle(self, unclear: Ambiguous, name: str, value: Hidden, note: str) -> None:
+        """Look whether a variable was made, and write it once more if so: that may be done twice."""
+        try:
+            there = self._look().get(name)
+            if there is not None:
+                self._update(name, value, note, there)
+                return
+        except Failed:
+            pass
+        raise unclear
+
+    def _vars(self) -> str:
+        if not self._path:
+            self._path = self._found()
+        return self._path
+
+    def _listed(self, path: str, about: str) -> Iterator[dict[str, Any]]:
+        """Return all of a list, page by page."""
+        mark = "&" if "?" in path else "?"
+        page: int | None = 1
+        for _ in range(_MOST_PAGES):
+            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={page}", about)
+            yield from found.get("data") or []
+            page = ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
+            if page is None:
+                return
+
+    def _document(self, path: str, about: str) -> dict[str, Any]:
+        """Return what is read there. Variables that are not sensitive show their values, which may be secrets."""
+        found = self._http.ask(Ask("GET", path, about, effect=False, secret=True, right=self.right)).json()
+        if not isinstance(found, dict):
+            raise Rejected(f"HCP Terraform was asked to {about}: its answer is no JSON document.")
+        return found
+
+    def _writing(self, method: str, path: str, name: str, data: Any, *, again: bool = True) -> Ask:
+        about = f"write the variable {name} of {self._called}"
+        headers = {"Content-Type": MEDIA}
+        return Ask(
+            method, path, about, body={"data": data}, headers=headers, again=again, secret=True, right=self.right
+        )
+
+
+class WorkspaceVars(Vars):
+    """Environment variables of one workspace."""
+
+    right = _RIGHT
+    _may_write = True
+
+    def preflight(self) -> None:
+        """Raise as for all owners, and where the workspace says that the token may not write its variables."""
+        super().preflight()
+        if not self._may_write:
+            raise AccessDenied(f"write variables of {self._called}", "HCP Terraform", remedy=f"Give it {self.right}.")
+
+    @property
+    def _called(self) -> str:
+        return f"the workspace {self._organisation}/{self._owner}"
+
+    def _found(self) -> str:
+        path = f"/api/v2/organizations/{self._organisation}/workspaces/{self._owner}"
+        found = self._document(path, f"see {self._called}")["data"]
+        self._may_write = (found["attributes"].get("permissions") or {}).get("can-update-variable") is not False
+        return f"/api/v2/workspaces/{quote(found['id'], safe='')}/vars"
+
+
+class SetVars(Vars):
+    """Environment variables of one variable set."""
+
+    right = _RIGHT_OF_SETS
+
+    @property
+    def _called(self) -> str:
+        return f"the variable set {self._owner} of {self._organisation}"
+
+    def _found(self) -> str:
+        return f"/api/v2/varsets/{self._id()}/relationships/vars"
+
+    def _id(self) -> str:
+        """Return the set's id. One that is given has to be of this organisation."""
+        if _SET_ID.fullmatch(self._owner):
+            found = self._document(f"/api/v2/varsets/{self._owner}", f"see {self._called}")["data"]
+            of = ((found.get("relationships") or {}).get("organization") or {}).get("data") or {}
+            if str(of.get("id", "")).lower() != self._organisation.lower():
+                raise self._missing()
+            return self._owner
+        path = f"/api/v2/organizations/{self._organisation}/varsets?q={quote(self._owner, safe='')}"
+        all_found = self._listed(path, f"find {self._called}")
+        ids = [str(one["id"]) for one in all_found if one["attributes"].get("name") == self._owner]
+        if not ids:
+            raise self._missing()
+        if len(ids) > 1:
+            raise Rejected(
+                f"{self._organisation} has {len(ids)} variable sets of the name {self._owner}.",
+                state="Nothing was written there.",
+                remedy=f"Write the id of the one that is meant: {' or '.join(ids)}.",
+            )
+        return quote(ids[0], safe="")
+
+    def _missing(self) -> NotFound:
+        return NotFound(
+            f"HCP Terraform knows nothing of {self._called}, or the token may not see it.",
+            state="Nothing was written there.",
+            remedy=f"Make the set (it cannot be made here), or give the token {self.right}.",
+        )
+
+
+def _shown(variable: Mapping[str, Any]) -> Shown:
+    found = variable["attributes"]
+    return Shown(
+        value=None if found.get("sensitive") else Hidden(found.get("value") or ""),
+        stamp=str(found.get("version-id") or ""),
+        note=str(found.get("description") or ""),
+        id=str(variable["id"]),
+    )
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

@@ -1,0 +1,277 @@
+"""Credentials of a Jenkins: ``jenkins:CREDENTIAL_ID``.
+
+Options: ``folder=A/B`` (of which folder; by default those of Jenkins itself), ``store=`` and ``domain=`` as the
+Credentials plugin calls them, ``kind=aws`` (of the plugin AWS Credentials) or ``kind=username-password``.
+
+Id and secret are parts of one XML document and change in the same moment. Jenkins shows the id and hides the secret: so
+it tells which key it holds. What else the document says (scope, role, what people wrote) is sent back as it came.
+
+Sources: "User Guide" of the Credentials plugin (REST API: creating, managing credentials; domains); the plugin's
+``CredentialsStoreAction`` (rights, answers, redaction: an update that lost a race is answered with 200 all the same),
+``BaseStandardCredentials`` (ids) and ``UsernamePasswordCredentialsImpl``; ``AWSCredentialsImpl`` of the plugin AWS
+Credentials; "Authenticating scripted clients", "CSRF Protection" (Jenkins Handbook); ``Functions.advertiseHeaders`` and
+``AccessDeniedException3`` of Jenkins (the headers of its pages).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+from xml.etree import ElementTree as ET
+
+import msgspec
+
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, Rejected, ServiceError
+from twokey.core.model import CannotTell, Held, Holding, NotHeld
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import beside, note_of, unconfirmed
+from twokey.destinations.connections import Source
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.core.model import Credential
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "jenkins"
+ENVIRONMENT = {"token": ("JENKINS_API_TOKEN",), "user": ("JENKINS_USER_ID",), "url": ("JENKINS_URL",)}
+RIGHT = "the permissions Credentials/View, Credentials/Create and Credentials/Update there"
+MANNER = ("kind",)
+USUAL = {"domain": "_"}
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
+_PART = re.compile(r"(?!\.\.?$)[^/\\?*<>|:;\"%!@#$^&]+")
+_DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_XML = {"Content-Type": "application/xml; charset=utf-8"}
+_OWN_HEADERS = ("X-Jenkins", "X-Hudson", "X-Required-Permission", "X-You-Are-Authenticated-As")
+_OWN_TEXT = (b"Powered by Jetty:", b'data-rooturl="')
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How a kind of credential is written: its element, and those of id and secret in it."""
+
+    element: str
+    id: str
+    secret: str
+
+
+KINDS = {
+    "aws": Kind("com.cloudbees.jenkins.plugins.awscredentials.AWSCredentialsImpl", "accessKey", "secretKey"),
+    "username-password": Kind(
+        "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl", "username", "password"
+    ),
+}
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a Jenkins is reached: its address, a user, and an API token of that user."""
+
+    url: Annotated[str, msgspec.Meta(description="The address of Jenkins.")]
+    user: Annotated[str, msgspec.Meta(description="The user whose API token it is.")]
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no id, folder, store or domain of Jenkins."""
+    address.allow(("connection", "folder", "store", "domain", "kind"))
+    if not _ID.fullmatch(address.plain):
+        raise address.wrong("a credential's id holds letters, digits and the characters _.- only.")
+    for option in ("folder", "store", "domain"):
+        value = address.options.get(option, "x")
+        parts = value.split("/") if option == "folder" else [value]
+        if not all(_PART.fullmatch(part) for part in parts):
+            raise address.wrong(f"{option}={value} can be no {option}.")
+    address.one_of("kind", tuple(KINDS))
+
+
+def connect(settings: Settings, outside: Outside) -> Http:
+    """Return the connection that all destinations of one Jenkins share. With an API token it needs no crumb."""
+    secret = outside.secret(settings.token)
+    return Http(
+        "Jenkins",
+        settings.url,
+        outside.clock,
+        headers=lambda: {
+            "Authorization": f"Basic {base64.b64encode(f'{settings.user}:{secret.value()}'.encode()).decode()}"
+        },
+        renew=secret.renew,
+        ca=settings.ca or None,
+        explain=_explain,
+        own_page=_own_page,
+        token=f"a valid API token of the user {settings.user} (in {secret})",
+    )
+
+
+def open_place(address: Address, services: Services) -> JenkinsCredential:
+    """Return the credential."""
+    return JenkinsCredential(address, services.connection(address))
+
+
+class JenkinsCredential:
+    """One credential in a domain of a store."""
+
+    traits = Traits(atomic=True, conditional=False, confirms="value")
+
+    def __init__(self, address: Address, http: Http) -> None:
+        self.name = address.url
+        self._http = http
+        self._id = address.rest
+        self._kind = KINDS[address.options.get("kind", next(iter(KINDS)))]
+        folder, domain = address.options.get("folder", ""), address.options.get("domain", "_")
+        store = address.options.get("store", "folder" if folder else "system")
+        jobs = "".join(f"/job/{quote(part, safe='')}" for part in folder.split("/") if part)
+        self._domain = f"{jobs}/credentials/store/{quote(store, safe='')}/domain/{quote(domain, safe='')}"
+        self._called = f"the credential {self._id} of {f'the folder {folder}' if folder else 'Jenkins'}"
+
+    def held(self) -> Holding:
+        """Say which key is here: Jenkins shows its id."""
+        there = self._read()
+        if there is None:
+            return NotHeld()
+        key_id = there.findtext(self._kind.id)
+        return Held(key_id) if key_id else CannotTell(f"{self._called} has no {self._kind.id}")
+
+    def preflight(self) -> None:
+        """Raise where the store is missing or may not be seen, or what is there is of another kind."""
+        there = self._read()
+        if there is not None:
+            self._changed(there, "", "")
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Make the credential, or change it, if it is not this key's; then look whether it is."""
+        there = self._read()
+        if there is not None and there.findtext(self._kind.id) == credential.access_key_id:
+            return Receipt(credential.access_key_id, written=False)
+        if there is None:
+            self._create(credential)
+        else:
+            self._update(there, credential)
+        try:
+            arrived = self._is(credential)
+        except ServiceError as error:
+            raise unconfirmed(self.name, error) from None
+        if not arrived:
+            raise Ambiguous(
+                f"{self.name} was written, and then it was another key's.",
+                state="Somebody else may have written at the same time.",
+                remedy="Run again: it is delivered again.",
+            )
+        return Receipt(credential.access_key_id, written=True)
+
+    def _create(self, credential: Credential) -> None:
+        """Make the credential. After an answer that says nothing, its being there as one whole says it all."""
+        new = ET.Element(self._kind.element)
+        for name, text in (("scope", "GLOBAL"), ("id", self._id), ("description", "")):
+            ET.SubElement(new, name).text = text
+        self._fill(new, credential)
+        ask = self._writing(f"{self._domain}/createCredentials", new, again=False)
+        try:
+            self._http.ask(ask)
+        except Ambiguous as unclear:
+            try:
+                arrived = self._is(credential)
+            except Failed:
+                arrived = False
+            if not arrived:
+                raise unclear from None
+
+    def _update(self, there: ET.Element, credential: Credential) -> None:
+        self._fill(there, credential)
+        self._http.ask(self._writing(self._config, there))
+
+    def _fill(self, element: ET.Element, credential: Credential) -> None:
+        self._changed(element, credential.access_key_id, credential.reveal())
+        description = _part(element, "description")
+        description.text = beside(note_of(credential), description.text or "")
+
+    def _changed(self, element: ET.Element, key_id: str, secret: str) -> None:
+        """Put a pair into a document. Raises ``Rejected`` where something else would be lost with that."""
+        if element.tag != self._kind.element:
+            raise self._rejected(
+                f"it is a {element.tag}, not a {self._kind.element}", "Name another id, or say `kind=`."
+            )
+        _part(element, self._kind.id).text = key_id
+        hidden = _part(element, self._kind.secret)
+        hidden.clear()
+        hidden.text = secret
+        if element.find(".//secret-redacted") is not None:
+            raise self._rejected("it has another secret, which Jenkins hides: it would be lost", "Make one of its own.")
+
+    def _is(self, credential: Credential) -> bool:
+        there = self._read()
+        return there is not None and there.findtext(self._kind.id) == credential.access_key_id
+
+    def _read(self) -> ET.Element | None:
+        """Return the credential without its secret; None where the domain, which may be seen, has none of this id."""
+        path = f"{self._domain}/api/json?tree=credentials%5Bid%5D"
+        listed = self._http.ask(self._reading(path, f"list the credentials beside {self._id}")).json()
+        if not isinstance(listed, dict) or not isinstance(listed.get("credentials"), list):
+            raise self._rejected("the list of credentials is none", "Check the connection's url.")
+        if self._id not in {one.get("id") for one in listed["credentials"]}:
+            return None
+        return self._parsed(self._http.ask(self._reading(self._config, f"read {self._called}")))
+
+    def _parsed(self, answer: Answer) -> ET.Element:
+        """Take a document apart. One with a document type, and so with entities, is none of Jenkins'."""
+        # Jenkins may declare XML 1.1, which expat does not know.
+        text = _DECLARATION.sub("", answer.body, count=1)
+        if "<!DOCTYPE" in text or "<!ENTITY" in text:
+            raise self._rejected("its document declares entities", "Look who answers in the place of Jenkins.")
+        try:
+            return ET.fromstring(text)  # noqa: S314  without a document type there are no entities
+        except ET.ParseError:
+            raise self._rejected("its document is no XML", "Look at it in Jenkins.") from None
+
+    def _reading(self, path: str, about: str) -> Ask:
+        return Ask("GET", path, about, effect=False, right=RIGHT)
+
+    def _writing(self, path: str, document: ET.Element, *, again: bool = True) -> Ask:
+        # In ASCII, so that no character depends on what Jenkins takes for the encoding.
+        raw = memoryview(ET.tostring(document, "us-ascii"))
+        about = f"write {self._called}"
+        return Ask("POST", path, about, raw=raw, headers=_XML, again=again, secret=True, right=RIGHT)
+
+    @property
+    def _config(self) -> str:
+        return f"{self._domain}/credential/{quote(self._id, safe='')}/config.xml"
+
+    def _rejected(self, why: str, remedy: str) -> Rejected:
+        return Rejected(f"{self._called} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy)
+
+
+def _part(element: ET.Element, name: str) -> ET.Element:
+    found = element.find(name)
+    return ET.SubElement(element, name) if found is None else found
+
+
+def _own_page(headers: Mapping[str, str], data: bytes) -> bool:
+    """Say whether a page is of Jenkins, or of the server that it is a part of."""
+    realm = 'realm="Jenkins"' in headers.get("WWW-Authenticate", "")
+    return realm or any(name in headers for name in _OWN_HEADERS) or any(text in data for text in _OWN_TEXT)
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    if answer.status != 403:
+        return None
+    if "No valid crumb" in answer.body:
+        return BadCredentials(
+            f"Jenkins cannot {ask.about}: it asks for a crumb, as it does of those who come with a password.",
+            state="Nothing was written there.",
+            remedy="Give the connection an API token of the user (Jenkins, user, Security, API Token).",
+        )
+    permission = answer.headers.get("X-Required-Permission")
+    if permission:
+        who = answer.headers.get("X-You-Are-Authenticated-As", "the user")
+        return AccessDenied(ask.about, "Jenkins", remedy=f"Give {who} the permission {permission} there.")
+    return None
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

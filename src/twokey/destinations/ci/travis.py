@@ -1,0 +1,225 @@
+"""Travis CI: ``travis:OWNER/REPO``, the environment variables in a repository's settings.
+
+Options: ``branch=NAME``, for the variables of one branch, which Travis CI keeps apart from those of all branches and
+prefers there; ``provider=``, where the repository is not on GitHub.
+
+All variables are private: Travis CI hides their values in logs and in its API. It shows no time of a write either, so
+that nothing tells one value from another.
+
+Travis CI exports a value to the shell as it stands, so one that has a meaning there is quoted. It keeps all variables
+of a repository in one document, which a write reads and writes whole: those of one run come one after the other.
+
+Sources: "Environment Variables", "Triggering builds" (tokens), Travis CI Docs; the published sources of
+travis-ci/travis-api (``v3/routes.rb``, ``v3/model_renderer.rb``, ``v3/models/env_var.rb``, ``v3/models/json_sync.rb``,
+``v3/permissions``, ``app/middleware/scope_check.rb``, ``attack.rb``) and travis-ci/travis-build (``env/settings.rb``).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import threading
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, Rejected, Throttled
+from twokey.core.model import Hidden
+from twokey.destinations import connections
+from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.connections import Source
+from twokey.destinations.formats import forms
+from twokey.http.client import Http
+from twokey.http.messages import Answer, Ask
+from twokey.http.rate_limits import Limit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "travis"
+PUBLIC = "https://api.travis-ci.com"
+ENVIRONMENT = {"token": ("TRAVIS_TOKEN",), "url": ("TRAVIS_ENDPOINT",)}
+LIMITS = (Limit(45, 30), Limit(2000, 60, writes_only=False))
+"""Below what ``attack.rb`` allows: the 50th POST in 30 seconds shuts a token out for an hour."""
+PROVIDERS = ("github", "gitlab", "bitbucket", "assembla")
+CASELESS = True
+USUAL = {"provider": PROVIDERS[0]}
+_PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
+_REPOSITORY = re.compile(rf"{_PART}/{_PART}", re.ASCII)
+_RIGHT = "to belong to somebody who may change the repository's settings (on GitHub: push to it)"
+_NO_TOKEN = {"login_required", "wrong_credentials"}
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How Travis CI is reached: travis-ci.com, or an Enterprise platform (``url: https://HOST/api``)."""
+
+    token: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no repository or variable of Travis CI's."""
+    if not _REPOSITORY.fullmatch(address.plain):
+        raise address.wrong("this is no OWNER/REPO.")
+    address.allow(("connection", "branch", "provider", *forms.OPTIONS))
+    address.one_of("provider", PROVIDERS)
+    if address.options.get("branch") == "":
+        raise address.wrong("branch= names no branch; leave it out for all branches.")
+    _form(address)
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=forms.ENVIRONMENT)
+
+
+def connect(settings: Settings, outside: Outside) -> Travis:
+    """Return the connection that all repositories share."""
+    return Travis(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> Repository:
+    """Return the variables of a repository."""
+    return Repository(address, services.connection(address))
+
+
+class _Variable(msgspec.Struct):
+    """A variable. Its value is not read: that of a public one would be shown."""
+
+    id: str | int
+    name: str
+    branch: str | None = None
+    permissions: dict[str, bool] = msgspec.field(name="@permissions", default_factory=dict)
+
+
+class _Variables(msgspec.Struct):
+    env_vars: list[_Variable]
+
+
+class _Repository(msgspec.Struct):
+    permissions: dict[str, bool] = msgspec.field(name="@permissions", default_factory=dict)
+
+
+class Travis:
+    """One Travis CI, as one token sees it."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        secret = outside.secret(settings.token)
+        self.http = Http(
+            "Travis CI",
+            settings.url or PUBLIC,
+            outside.clock,
+            headers=lambda: {"Authorization": f"token {secret.value()}", "Travis-API-Version": "3"},
+            renew=secret.renew,
+            limits=LIMITS,
+            ca=settings.ca or None,
+            explain=_explain,
+            refuses_token=_refuses_token,
+            token=f"an API token that is valid (in {secret})",
+        )
+        self._lock = threading.Lock()
+        self._documents: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
+
+    def document(self, repository: str) -> threading.RLock:
+        """Return the lock that one holds to write a repository's variables."""
+        with self._lock:
+            return self._documents[repository.lower()]
+
+
+class Repository(Variables):
+    """Variables of a repository, for one branch or for all."""
+
+    def __init__(self, address: Address, travis: Travis) -> None:
+        super().__init__(address.url, _form(address))
+        self._http = travis.http
+        self.pace = self._http.pace
+        self._place = address.rest
+        self._branch = address.options.get("branch", "")
+        provider = address.options.get("provider", PROVIDERS[0])
+        prefix = "" if provider == PROVIDERS[0] else f"{provider}/"
+        self._base = f"/repo/{prefix}{quote(address.rest, safe='')}"
+        self._document = travis.document(f"{provider}/{address.rest}")
+
+    def preflight(self) -> None:
+        """Raise where the repository is missing, or the token may not write what a delivery would write."""
+        about = f"see {self._place}"
+        repository = self._http.read(Ask("GET", self._base, about, effect=False, right=_RIGHT), _Repository)
+        there = self._listed()
+        for name in self.form.names:
+            may = there[name].permissions.get("write", True) if name in there else None
+            if may is None:
+                may = repository.permissions.get("create_env_var", True)
+            if not may:
+                raise AccessDenied(f"write {name} of {self._place}", "Travis CI", remedy=f"The token needs {_RIGHT}.")
+
+    def _look(self) -> Mapping[str, Shown]:
+        return {name: Shown(id=str(one.id)) for name, one in self._listed().items()}
+
+    def _listed(self) -> dict[str, _Variable]:
+        """Return those of the branch in question. Of two with the same name, jobs see the last."""
+        about = f"list the variables of {self._place}"
+        # The answer holds the values of public variables.
+        ask = Ask("GET", f"{self._base}/env_vars", about, effect=False, secret=True, right=_RIGHT)
+        return {
+            one.name: one
+            for one in self._http.read(ask, _Variables).env_vars
+            if one.name in self.form.names and (one.branch or "") == self._branch
+        }
+
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
+        said = {"env_var.value": Hidden(shlex.quote(value)), "env_var.public": False}
+        with self._document:
+            if before is None:
+                self._create(name, said)
+            else:
+                self._replace(name, before.id, said)
+
+    def _create(self, name: str, said: dict[str, Any]) -> None:
+        """Make a variable once: a second one of the same name would be refused, or stand beside it."""
+        body = {"env_var.name": name, **said, **({"env_var.branch": self._branch} if self._branch else {})}
+        try:
+            self._http.ask(self._writing("POST", "env_vars", name, body, again=False))
+        except Ambiguous:
+            made = self._listed().get(name)
+            if made is None:
+                raise
+            self._replace(name, str(made.id), said)
+
+    def _replace(self, name: str, identity: str, said: dict[str, Any]) -> None:
+        self._http.ask(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, said))
+
+    def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, again: bool = True) -> Ask:
+        about = f"write {name} of {self._place}"
+        return Ask(method, f"{self._base}/{path}", about, body=body, again=again, secret=True, right=_RIGHT)
+
+
+def _refuses_token(answer: Answer) -> bool:
+    """Know the refusal of a token: 403, as an error of API v3 or as two bare words that claim to be a page."""
+    found = answer.json()
+    if isinstance(found, dict):
+        return answer.status == 403 and found.get("error_type") in _NO_TOKEN
+    return answer.status == 403 and answer.body.strip() == "access denied"
+
+
+def _explain(ask: Ask, answer: Answer) -> Failed | None:
+    found = answer.json()
+    if isinstance(found, dict) and found.get("error_type") == "repo_migrated":
+        return Rejected(
+            f"Travis CI cannot {ask.about}: the repository has moved to travis-ci.com.",
+            state="Nothing was written there.",
+            remedy=f"Take the connection's url away, or make it {PUBLIC}.",
+        )
+    if answer.status == 403 and answer.body.strip() == "Forbidden":
+        return Throttled(
+            f"Travis CI cannot {ask.about}: it shuts this token or address out, after too many writes for an hour.",
+            state="Nothing was written there.",
+            remedy="Run again after that: what was delivered stays.",
+        )
+    return None
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place"]

@@ -1,0 +1,219 @@
+"""A receiver of one's own that takes credentials over HTTPS: ``webhook:https://HOST/PATH``, or ``webhook:/PATH`` below
+the connection's ``url``.
+
+Option: ``actions=held``: the receiver answers GET with the key that it holds.
+
+A request is signed as "Standard Webhooks", version 1.0.0 (standardwebhooks.com, "Signature scheme", "Webhook
+headers"), so that receivers in most languages find a library: HMAC-SHA256 over id, time and body. The id is the same
+for the same key and destination, so that a receiver recognises a repeat; the time is that of the attempt.
+
+No redirect is followed: whoever is named gets the credential, nobody else.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+import threading
+import uuid
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, UsageError
+from twokey.destinations import connections
+from twokey.destinations.address import without_fields
+from twokey.destinations.connections import Source
+from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.http import transport
+from twokey.http.client import Http
+from twokey.http.messages import Answer as HttpAnswer
+from twokey.http.messages import Ask
+
+if TYPE_CHECKING:
+    from twokey.core.model import Credential, Hidden
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.registry import Services
+
+KIND = "webhook"
+ENVIRONMENT = {"secret": ("TWOKEY_WEBHOOK_SECRET",)}
+PREFIX = "whsec_"
+LEAST_KEY, LONGEST_KEY = 24, 64
+"""Bytes of a signing secret ("Standard Webhooks", "Signature scheme")."""
+MANNER = ("actions",)
+_ACTIONS: tuple[Action, ...] = ("held",)
+_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
+"""What stands in a path as it is (RFC 3986, 3.3)."""
+
+
+class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How receivers are reached: the secret that requests are signed with, known to the receiver too."""
+
+    secret: Source
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what is no URL of a receiver, or one that may be given no secret."""
+    address.allow(("connection", "actions"))
+    actions_of(address, _ACTIONS)
+    base, path = _taken_apart(address.plain)
+    if base:
+        transport.checked(address.plain, KIND, on_link=False)
+    if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
+        raise address.wrong("write it like https://host.example/path.", "Percent-encode what a URL cannot hold.")
+
+
+def connect(settings: Settings, outside: Outside) -> Webhooks:
+    """Return the connection that all receivers with this secret share."""
+    return Webhooks(settings, outside)
+
+
+def open_place(address: Address, services: Services) -> Receiver:
+    """Return the receiver as a destination."""
+    return Receiver(address, services.connection(address))
+
+
+def signature(secret: Hidden, message_id: str, timestamp: int, body: memoryview) -> str:
+    """Return the value of ``webhook-signature``; raises ``ValueError`` for a secret that is none."""
+    head = memoryview(f"{message_id}.{timestamp}.".encode())
+    return f"v1,{base64.b64encode(hmac.digest(_key(secret), b''.join((head, body)), 'sha256')).decode()}"
+
+
+def _key(secret: Hidden) -> memoryview:
+    try:
+        key = memoryview(base64.b64decode(secret.removeprefix(PREFIX), validate=True))
+    except binascii.Error:
+        key = memoryview(b"")
+    if not secret.startswith(PREFIX) or not LEAST_KEY <= len(key) <= LONGEST_KEY:
+        raise ValueError("no secret for signing")
+    return key
+
+
+class Webhooks:
+    """All receivers that know one secret, each host with a connection of its own."""
+
+    def __init__(self, settings: Settings, outside: Outside) -> None:
+        self._settings = settings
+        self._clock = outside.clock
+        self._secret = outside.secret(settings.secret, "secret")
+        self._hosts: dict[str, Http] = {}
+        self._lock = threading.Lock()
+        if settings.url:
+            self.http("")
+
+    def http(self, base: str) -> Http:
+        """Return the connection to a host, by default the one of the settings; raises ``UsageError``."""
+        url = base or self._settings.url
+        if not url:
+            raise UsageError(
+                "webhook:/PATH needs the connection's url.", remedy="Write webhook:https://HOST/PATH, or give the url."
+            )
+        transport.checked(url, KIND, on_link=False)
+        with self._lock:
+            if url not in self._hosts:
+                self._hosts[url] = Http(
+                    f"The receiver at {urlsplit(url).netloc}",
+                    url,
+                    self._clock,
+                    renew=self._secret.renew,
+                    ca=self._settings.ca or None,
+                    explain=self._explain,
+                )
+            return self._hosts[url]
+
+    def signed(self, message_id: str, body: memoryview) -> dict[str, str]:
+        """Return the headers of a request that is sent now; raises ``BadCredentials`` without a secret to sign with."""
+        now = int(self._clock.now().timestamp())
+        try:
+            signed = signature(self._secret.value(), message_id, now, body)
+        except ValueError:
+            raise BadCredentials(
+                f"{self._secret} holds no secret to sign webhooks with: that is {PREFIX} and the base64 of "
+                f"{LEAST_KEY} to {LONGEST_KEY} random bytes.",
+                state="Nothing was sent.",
+                remedy=f'Make one for both sides: echo "{PREFIX}$(openssl rand -base64 32)"',
+            ) from None
+        return {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signed}
+
+    def _explain(self, ask: Ask, answer: HttpAnswer) -> Failed | None:
+        state = "Nothing was written there." if ask.effect else ""
+        if answer.status == 401:
+            return BadCredentials(
+                "The receiver does not accept the signature.",
+                state=state,
+                remedy=f"Both sides need the same secret (here: {self._secret}) and the same time.",
+            )
+        if answer.status == 403:
+            return AccessDenied(ask.about, "the receiver", remedy="Allow it there: the signature is not what it minds.")
+        return None
+
+
+class Receiver(Told):
+    """One URL that takes credentials."""
+
+    def __init__(self, address: Address, webhooks: Webhooks) -> None:
+        super().__init__(address.url, actions_of(address, _ACTIONS))
+        base, self._path = _taken_apart(address.rest)
+        self._webhooks = webhooks
+        self._http = webhooks.http(base)
+
+    @property
+    def _called(self) -> str:
+        return self._http.called
+
+    def preflight(self) -> None:
+        """Raise where there is no secret to sign with; ask the receiver something where it answers questions."""
+        if self._tells:
+            self._ask("held")
+        else:
+            self._webhooks.signed(self._id(), memoryview(b""))
+
+    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+        ask = self._delivery(credential) if action == "deliver" and credential else self._question()
+        answer = answer_in(self._http.ask(ask).body)
+        if answer is None:
+            state = "It may have taken effect." if credential else "This call changes nothing."
+            raise Ambiguous(f"{self._called} was asked to {ask.about}: its answer cannot be read.", state=state)
+        return answer
+
+    def _delivery(self, credential: Credential) -> Ask:
+        body, message_id = message("deliver", self.name, credential), self._id(credential.access_key_id)
+        return Ask(
+            "POST",
+            self._path,
+            f"take the credential {credential.access_key_id}",
+            raw=body,
+            headers={"Content-Type": "application/json"},
+            secret=True,
+            sign=lambda: self._webhooks.signed(message_id, body),
+            follow=False,
+        )
+
+    def _question(self) -> Ask:
+        return Ask(
+            "GET",
+            self._path,
+            "say which key it holds",
+            effect=False,
+            secret=True,
+            sign=lambda: self._webhooks.signed(self._id(), memoryview(b"")),
+            follow=False,
+        )
+
+    def _id(self, key_id: str = "") -> str:
+        """Return what is the same for every attempt to give this key to this destination, and for nothing else."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.name}#{key_id}"))
+
+
+def _taken_apart(rest: str) -> tuple[str, str]:
+    """Return the host with its scheme, or nothing where the connection says that, and the path."""
+    if without_fields(rest).startswith("/"):
+        return "", rest
+    scheme, slashes, behind = rest.partition("://")
+    host, slash, path = behind.partition("/")
+    return f"{scheme}{slashes}{host}", f"/{path}" if slash else "/"
+
+
+__all__ = ["KIND", "Settings", "check", "connect", "open_place", "signature"]

@@ -1,0 +1,157 @@
+"""Files that hold more than one credential: one part of them is changed, and all else stays as it is.
+
+A file is read, changed and replaced under the lock on its directory, which every twokey on this host takes: any number
+of users may be delivered to one file at the same time. Another tool knows nothing of the lock. So the file is compared
+with what was read just before it is replaced; where it has changed, all is done again with what is there now.
+"""
+
+from __future__ import annotations
+
+import codecs
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import Ambiguous, Rejected
+from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
+from twokey.destinations.formats.found import plain_text
+from twokey.destinations.local.local_paths import check_writable
+from twokey.system.safe_files import PRIVATE, Content, Directory, make_directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from twokey.core.ports import Clock
+
+ATTEMPTS = 5
+"""How often a file that keeps changing is begun with again."""
+_SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "a-secret-of-nobody")
+
+
+class _Changed(Exception):
+    """Another tool wrote the file after it was read."""
+
+
+class EditedFile(ABC):
+    """A part of a file, as a destination. What kind of file it is says the subclass.
+
+    ``parts`` are the names of what it writes: two users may have the same file, but no name in common.
+    """
+
+    traits = Traits(atomic=True, conditional=False, confirms="value")
+
+    def __init__(self, name: str, path: Path, parts: tuple[str, ...], clock: Clock) -> None:
+        self.name = name
+        self.parts = parts
+        self._path = path
+        self._clock = clock
+
+    @abstractmethod
+    def _holding(self, text: Hidden) -> Holding:
+        """Say which key a file's text holds in our part of it. May raise ``Rejected`` where it cannot be found."""
+
+    @abstractmethod
+    def _edited(self, text: Hidden, credential: Credential) -> Hidden:
+        """Return the text with this credential in our part of it; raises ``Rejected`` where it cannot be put there.
+
+        The text is the same where it holds the credential already. It is empty for a file that is not there.
+        """
+
+    def held(self) -> Holding:
+        """Say which key our part of the file holds."""
+        content = self._read()
+        if content is None:
+            return NotHeld()
+        try:
+            holding = self._holding(self._text(content))
+        except Rejected as error:
+            holding = CannotTell(error.message)
+        return replace(holding, stamp=content.stamp) if isinstance(holding, CannotTell) else holding
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Put the pair into the file unless it is there and private already; a file that is missing is created."""
+        make_directory(self._path.parent)
+        try:
+            directory = Directory(self._path.parent)
+        except FileNotFoundError:
+            raise Rejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+        with directory, directory.locked(self._clock):
+            for _ in range(ATTEMPTS):
+                try:
+                    return self._deliver(directory, credential)
+                except _Changed:
+                    continue
+        raise Rejected(
+            f"{self._path} was changed by another program each time it was to be written.",
+            state="This run wrote nothing to it.",
+            remedy="End what writes it so often, or let it wait, and run again.",
+        )
+
+    def preflight(self) -> None:
+        """Raise what stands in the way of a write, in the directory or in what the file holds. Changes nothing."""
+        check_writable(self._path)
+        content = self._read()
+        self._check_edited(self._edited(self._text(content), _SAMPLE), _SAMPLE)
+
+    def _deliver(self, directory: Directory, credential: Credential) -> Receipt:
+        before = directory.read(self._path.name)
+        text = self._text(before)
+        wanted = self._edited(text, credential)
+        if before is not None and wanted == text and not before.exposed:
+            return Receipt(credential.access_key_id, written=False, stamp=before.stamp)
+        self._check_edited(wanted, credential)
+
+        def compare() -> None:
+            now = directory.read(self._path.name)
+            if (now and now.data) != (before and before.data):
+                raise _Changed
+
+        mode = before.mode if before is not None else PRIVATE
+        directory.replace(self._path.name, memoryview(wanted.encode()), mode=mode, before=compare)
+        return Receipt(credential.access_key_id, written=True, stamp=self._confirm(directory, credential))
+
+    def _check_edited(self, text: Hidden, credential: Credential) -> None:
+        """Raise ``Rejected`` where readers would not find the key in what is to be written."""
+        if not self._holds(text, credential):
+            raise Rejected(
+                f"{self._path} cannot be changed so that all its readers would find the key.",
+                state="Nothing was written.",
+                remedy="Look at what is there for this user: it is written in a way that is read differently.",
+            )
+
+    def _confirm(self, directory: Directory, credential: Credential) -> str:
+        after = directory.read(self._path.name)
+        if after is None or not self._holds(self._text(after), credential):
+            raise Ambiguous(
+                f"{self._path} was written, and holds something else now.",
+                state="Another program may have written it after this run.",
+                remedy="Run again: it is delivered again.",
+            )
+        return after.stamp
+
+    def _holds(self, text: Hidden, credential: Credential) -> bool:
+        return self._holding(text) == Held(credential.access_key_id) and self._edited(text, credential) == text
+
+    def _read(self) -> Content | None:
+        try:
+            with Directory(self._path.parent) as directory:
+                return directory.read(self._path.name)
+        except FileNotFoundError:
+            return None
+
+    def _text(self, content: Content | None) -> Hidden:
+        if content is None:
+            return Hidden()
+        if bytes(content.data[: len(codecs.BOM_UTF8)]) == codecs.BOM_UTF8:
+            raise Rejected(
+                f"{self._path} begins with a byte order mark, which most of its readers take for a part of the text.",
+                state="Nothing was changed.",
+                remedy="Save it as UTF-8 without one.",
+            )
+        text = plain_text(content.data)
+        if text is None:
+            raise Rejected(
+                f"{self._path} is no text in UTF-8.", state="Nothing was changed.", remedy="Save it as such."
+            )
+        return text

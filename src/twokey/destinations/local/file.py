@@ -1,0 +1,181 @@
+"""A local file: ``file:PATH``, and with ``?format=`` and its options in another format than a JSON object.
+
+The credential is the whole file, the journal lies in ``PATH.twokey-journal``. Both are readable by their owner only.
+A revision is a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that
+knows ``flock``, writes are conditional. Two hosts that share a file system without locks are not kept apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import Ambiguous, Conflict, Rejected
+from twokey.core.model import CannotTell, Credential, Holding, Journal, Record
+from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.local.local_paths import JOURNAL, check_path, check_writable, path_of
+from twokey.system.safe_files import Content, Directory, make_directory
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from twokey.core.ports import Clock
+    from twokey.destinations.address import Address
+    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.registry import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Fingerprints of both files' contents; the empty string for a file that is not there."""
+
+    journal: str = ""
+    credential: str = ""
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or for a format that cannot be."""
+    check_path(address)
+    form_of_text(address)
+
+
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
+def open_place(address: Address, services: Services) -> File:
+    """Return the file as a store or destination."""
+    return File(address.url, path_of(address), form_of_text(address), services.clients.clock)
+
+
+class File:
+    """A file with one credential, as store and as destination."""
+
+    traits = Traits(atomic=True, conditional=True, confirms="value")
+
+    def __init__(self, name: str, path: Path, form: Form, clock: Clock) -> None:
+        self.name = name
+        self._form = form
+        self._path = path
+        self._file = path.name
+        self._journal = path.name + JOURNAL
+        self._clock = clock
+
+    def held(self) -> Holding:
+        """Say which key the file holds."""
+        return self._holding(self._read(self._file))
+
+    def credential(self) -> Credential | None:
+        """Read the credential."""
+        found = self._read(self._file)
+        return self._form.credential_of_text(found.data if found else None, self.name)
+
+    def load(self) -> Record:
+        """Read both files, under the lock, so that they belong together."""
+        try:
+            with Directory(self._path.parent) as directory, directory.locked(self._clock):
+                credential, written = directory.read(self._file), directory.read(self._journal)
+        except FileNotFoundError:
+            credential = written = None
+        journal = decode_journal(written.data, self.name) if written else Journal()
+        return Record(self._holding(credential), journal, Revision(_print(written), _print(credential)))
+
+    def room_for(self, _journal: Journal) -> None:
+        """Do nothing: a file has no such limit, and a full disk is met in the preflight."""
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Replace the journal if both files are as ``revision`` saw them."""
+        # The mark keeps a journal from ever having the fingerprint of an older one.
+        return self._replace(self._journal, _bytes(encode_journal(journal, marked=True)), revision)
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Replace the file if both files are as ``revision`` saw them, and read it back."""
+        return self._replace(self._file, self._text(credential), revision)
+
+    def fence(self, revision: object) -> object:
+        """Write the journal again with another mark: whatever was prepared at an older revision fails from now on."""
+        with self._writing() as directory:
+            self._compare(directory, revision)
+            written = directory.read(self._journal)
+            journal = decode_journal(written.data, self.name) if written else Journal()
+            self._write(directory, self._journal, _bytes(encode_journal(journal, marked=True)))
+            return self._revision(directory)
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Replace the file unless it holds this very pair and is private already."""
+        text = self._text(credential)
+        with self._writing() as directory:
+            found = directory.read(self._file)
+            needed = found is None or found.data != text or found.exposed
+            if needed:
+                found = self._write(directory, self._file, text)
+        return Receipt(credential.access_key_id, written=needed, stamp=found.stamp if found else "")
+
+    def preflight(self) -> None:
+        """Raise what stands in the way of a write: rights, owners, a full or read-only disk. Changes nothing."""
+        check_writable(self._path, self._file, self._journal)
+
+    def _text(self, credential: Credential) -> memoryview:
+        text = self._form.text(credential)
+        return memoryview(text.encode() + (b"" if text.endswith("\n") else b"\n"))
+
+    def _holding(self, found: Content | None) -> Holding:
+        holding = self._form.holding_text(found.data if found else None)
+        return replace(holding, stamp=found.stamp) if found and isinstance(holding, CannotTell) else holding
+
+    def _replace(self, name: str, data: memoryview, revision: object) -> Revision:
+        with self._writing() as directory:
+            self._compare(directory, revision)
+            self._write(directory, name, data)
+            return self._revision(directory)
+
+    @contextmanager
+    def _writing(self) -> Iterator[Directory]:
+        make_directory(self._path.parent)
+        try:
+            directory = Directory(self._path.parent)
+        except FileNotFoundError:
+            raise Rejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+        with directory, directory.locked(self._clock):
+            yield directory
+
+    def _compare(self, directory: Directory, revision: object) -> None:
+        if not isinstance(revision, Revision):
+            raise TypeError("the revision must come from this store")
+        if self._revision(directory) != revision:
+            raise Conflict(
+                f"Somebody else wrote to {self.name} in the meantime.",
+                state="Nothing was changed by this run.",
+                remedy="Run again.",
+            )
+
+    def _write(self, directory: Directory, name: str, data: memoryview) -> Content:
+        directory.replace(name, data)
+        found = directory.read(name)
+        if found is None or found.data != data:
+            raise Ambiguous(f"{self._path.parent / name} was written, and reads back as something else.")
+        return found
+
+    def _revision(self, directory: Directory) -> Revision:
+        return Revision(_print(directory.read(self._journal)), _print(directory.read(self._file)))
+
+    def _read(self, name: str) -> Content | None:
+        try:
+            with Directory(self._path.parent) as directory:
+                return directory.read(name)
+        except FileNotFoundError:
+            return None
+
+
+def _bytes(text: str) -> memoryview:
+    return memoryview(text.encode())
+
+
+def _print(found: Content | None) -> str:
+    return hashlib.sha256(found.data).hexdigest() if found else ""

@@ -1,0 +1,280 @@
+"""Google Cloud Secret Manager: ``gcp-secretmanager:PROJECT/NAME``.
+
+The credential is one secret version; the journal is an annotation of the secret. Annotations and aliases change by one
+conditional request: it carries the ``etag`` that was seen, and Google refuses it where anybody wrote since. Adding a
+version has no such condition, and readers of ``latest`` see it at once. So there, a run first claims the secret by its
+etag and then adds: two runs at work never both get as far, but one that stands still between the two could write late.
+With ``alias=NAME``, readers of ``versions/NAME`` see the added version only once the alias is moved, which is
+conditional like the rest.
+
+No version is disabled: one that holds LAST must stay readable as long as that key works, for whoever pinned its
+number, and what lies behind an older one is deleted in IAM.
+
+Sources: "Use entity tags for optimistic concurrency control", "Resource consistency", "Assign an alias to a secret
+version", "Quotas and limits" and the REST pages of projects.secrets and projects.secrets.versions, Secret Manager.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from twokey.core.errors import AccessDenied, Ambiguous
+from twokey.core.model import CannotTell, Hidden
+from twokey.destinations.formats import forms
+from twokey.destinations.logins.google import ENVIRONMENT, KIND, Google, Settings, connect, reasons_of
+from twokey.destinations.stores.service_store import Kept, KeptStore
+from twokey.http.messages import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.core.model import Credential, Holding
+    from twokey.destinations.address import Address
+    from twokey.destinations.registry import Services
+
+JOURNAL, NOTE, CLAIM, NEWEST = "twokey-journal", "twokey-access-key", "twokey-claim", "twokey-version"
+LONGEST_JOURNAL = 14 << 10
+"""Bytes; all annotations of a secret have less than 16 KiB together, and people have theirs."""
+ATTEMPTS = 5
+"""How often a write is tried while others keep changing what does not matter."""
+LATEST = "latest"
+_PLACE = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9-]+/[A-Za-z0-9_-]{1,255}", re.ASCII)
+_ALIAS = re.compile(r"(?!latest$)(?!NEW$)[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A digest of the journal, the claim, the version that readers see (0: none) and its state.
+
+    A secret that is not there is the same as one that is empty.
+    """
+
+    journal: str = field(default="", repr=False)
+    claim: str = ""
+    version: int = 0
+    state: str = ""
+    exists: bool = field(default=False, compare=False)
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no secret of a project, and for aliases that Google does not take."""
+    _form(address)
+    if not _PLACE.fullmatch(address.plain):
+        raise address.wrong("this is not PROJECT/NAME: a project's id, then letters, digits, dashes and underscores.")
+    if "alias" in address.options and not _ALIAS.fullmatch(address.options["alias"]):
+        raise address.wrong("an alias begins with a letter; letters, digits, - and _ follow. latest needs no alias.")
+
+
+def open_place(address: Address, services: Services) -> GoogleSecret:
+    """Return the secret as a store or destination."""
+    return GoogleSecret(address, services.connection(address))
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_at(address, default="json", names=forms.MEMBERS, own=("connection", "alias"), only=forms.ONE_TEXT)
+
+
+class GoogleSecret(KeptStore):
+    """A secret of a project."""
+
+    longest_journal = LONGEST_JOURNAL
+
+    def __init__(self, address: Address, google: Google) -> None:
+        self._alias = address.options.get("alias", "")
+        self.conditional = bool(self._alias)
+        # The version is one text, whatever the format.
+        super().__init__(address.url, replace(_form(address), names=("access key",)), google.clock)
+        self._http = google.http
+        project, _, self._secret = address.rest.rpartition("/")
+        self._all = f"/v1/projects/{project}/secrets"
+        self._path = f"{self._all}/{self._secret}"
+        self._place = f"the secret {self._secret} of {project}"
+        self._known = 0
+        self._note = ""
+
+    def preflight(self) -> None:
+        """Read the secret and ask which permissions the token has on it; of one that is missing nothing is known."""
+        kept = self._read()
+        seen = _own(kept.revision)
+        if not seen.exists:
+            return
+        also = ["secretmanager.secrets.update"] if self._alias or seen.journal else []
+        wanted = ["secretmanager.secrets.get", "secretmanager.versions.access", "secretmanager.versions.add", *also]
+        ask = self._ask("POST", f"{self._path}:testIamPermissions", "say what it allows", effect=False)
+        found = self._http.ask(replace(ask, body={"permissions": wanted})).json() or {}
+        lacks = [one for one in wanted if one not in found.get("permissions", ())]
+        if lacks:
+            raise AccessDenied(" and ".join(lacks), self._place, remedy="Grant a role with it on the secret.")
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Write the pair if the secret is still at ``revision``; without an alias, claim the secret before."""
+        seen = _own(revision)
+        if seen.journal and not self._alias:
+            claim = secrets.token_hex(8)
+            self._written(
+                lambda: self._patch(seen, {CLAIM: claim}),
+                lambda kept: _own(kept.revision).claim == claim,
+                seen,
+                "a claim",
+            )
+            # A version that somebody added meanwhile changed no etag; it is found by the look before the write.
+            revision = replace(seen, claim=claim)
+        return super().put(credential, revision)
+
+    def _read(self) -> Kept:
+        return self._look()[1]
+
+    def _look(self) -> tuple[dict[str, Any] | None, Kept]:
+        """Return the secret, and what it keeps; its etag belongs to just that state."""
+        secret = self._find()
+        if secret is None:
+            return None, Kept(None, None, Revision())
+        notes = _annotations(secret)
+        number, state, text = self._version(secret)
+        values = {self.form.names[0]: text} if number else None
+        digest = hashlib.sha256(notes[JOURNAL].encode()).hexdigest() if JOURNAL in notes else ""
+        revision = Revision(digest, notes.get(CLAIM, ""), number, state, exists=True)
+        return secret, Kept(values, notes.get(JOURNAL), revision)
+
+    def _find(self) -> dict[str, Any] | None:
+        """Return the secret, or None. Only Google's own word that there is none counts."""
+        ask = self._ask("GET", self._path, f"read {self._place}", effect=False)
+        answer = self._http.send(ask)
+        if answer.status == 404 and "NOT_FOUND" in reasons_of(answer):
+            return None
+        found = answer.json()
+        if not answer.good or not isinstance(found, dict) or "etag" not in found:
+            raise self._http.verdicts.told(ask, answer)
+        return found
+
+    def _version(self, secret: dict[str, Any]) -> tuple[int, str, Hidden]:
+        """Return the number, the state and the text of what readers see; 0 where there is no version.
+
+        ``latest`` may lag behind what was added; a version's own number does not.
+        """
+        if self._alias:
+            number = int((secret.get("versionAliases") or {}).get(self._alias, 0))
+            return self._access(str(number)) if number else (0, "", Hidden())
+        found = self._access(LATEST)
+        known = max(self._known, _number(_annotations(secret).get(NEWEST, "")))
+        if found[0] < known:
+            added = self._access(str(known))
+            # A secret that was made anew counts from the beginning.
+            found = added if added[0] else found
+        self._known = found[0]
+        return found
+
+    def _access(self, which: str) -> tuple[int, str, Hidden]:
+        where = f"{self._path}/versions/{which}"
+        ask = self._ask("GET", f"{where}:access", f"read {self._place}", effect=False, secret=True)
+        answer = self._http.send(ask)
+        if answer.status == 404 and "NOT_FOUND" in reasons_of(answer):
+            return 0, "", Hidden()
+        if answer.status == 400 and "FAILED_PRECONDITION" in reasons_of(answer):
+            look = self._ask("GET", where, f"look at the version of {self._place}", effect=False)
+            told = self._http.ask(replace(look, right="the permission secretmanager.versions.get")).json() or {}
+            return self._number_in(told), str(told.get("state", "UNKNOWN")), Hidden()
+        if not answer.good:
+            raise self._http.verdicts.told(ask, answer)
+        found = answer.json() or {}
+        number = self._number_in(found)
+        data = Hidden((found.get("payload") or {}).get("data", ""))
+        return number, "ENABLED", Hidden(base64.b64decode(data).decode(errors="replace"))
+
+    def _number_in(self, found: dict[str, Any]) -> int:
+        number = _number(str(found.get("name", "")).rpartition("/")[2])
+        if not number:
+            raise Ambiguous(f"Google Secret Manager gave no version of {self._place}.", remedy="Run again.")
+        return number
+
+    def _holding(self, kept: Kept) -> Holding:
+        seen = _own(kept.revision)
+        if kept.values and seen.state != "ENABLED":
+            return CannotTell(f"version {seen.version}, which readers are given, is {seen.state.lower()}")
+        return super()._holding(kept)
+
+    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+        if self._now(seen) is None:
+            self._patch(seen, {})
+        number = self._add(next(iter(values.values())))
+        self._note = note
+        if self._alias:
+            self._patch(seen, {}, {self._alias: str(number)})
+
+    def _write_journal(self, text: str, seen: object) -> None:
+        self._patch(seen, {JOURNAL: text})
+
+    def _write_fence(self, kept: Kept) -> None:
+        self._patch(kept.revision, {CLAIM: secrets.token_hex(8)})
+
+    def _now(self, seen: object) -> dict[str, Any] | None:
+        """Return the secret if all that twokey keeps there is as it was seen; otherwise raise ``Conflict``."""
+        secret, kept = self._look()
+        if kept.revision != seen:
+            raise self._conflict()
+        return secret
+
+    def _add(self, text: Hidden) -> int:
+        ask = self._ask("POST", f"{self._path}:addVersion", f"write {self._place}", secret=True, again=False)
+        payload = {"payload": {"data": Hidden(base64.b64encode(text.encode()).decode())}}
+        self._known = self._number_in(self._http.ask(replace(ask, body=payload)).json() or {})
+        return self._known
+
+    def _patch(self, seen: object, notes: dict[str, str], aliases: Mapping[str, str] | None = None) -> None:
+        """Change annotations and aliases of the secret if it is as it was seen; make it where there is none."""
+        for attempt in range(1, ATTEMPTS + 1):
+            secret = self._now(seen)
+            ask = self._creation(notes) if secret is None else self._change(secret, notes, aliases or {})
+            answer = self._http.send(ask)
+            if answer.good:
+                return
+            if attempt == ATTEMPTS or not reasons_of(answer) & {"FAILED_PRECONDITION", "ALREADY_EXISTS"}:
+                raise self._http.verdicts.told(ask, answer)
+
+    def _creation(self, notes: dict[str, str]) -> Ask:
+        ask = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._place}")
+        return replace(ask, body={"replication": {"automatic": {}}, "annotations": notes})
+
+    def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Ask:
+        """Return the request; what others keep in the secret stays. Sent twice, it is refused the second time."""
+        own = {NOTE: self._note} if self._note else {}
+        if self._known and not self._alias:
+            own[NEWEST] = str(self._known)
+        body = {"etag": secret["etag"], "annotations": {**_annotations(secret), **own, **notes}}
+        if aliases:
+            body["versionAliases"] = {**(secret.get("versionAliases") or {}), **aliases}
+        mask = ",".join(sorted(body.keys() - {"etag"}))
+        return replace(self._ask("PATCH", f"{self._path}?updateMask={mask}", f"change {self._place}"), body=body)
+
+    def _ask(
+        self, method: str, path: str, about: str, *, effect: bool = True, secret: bool = False, again: bool = True
+    ) -> Ask:
+        right = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
+        if method == "PATCH" or "secretId=" in path:
+            right = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
+        return Ask(method, path, about, effect=effect, secret=secret, again=again, right=right)
+
+    def _own(self, revision: object) -> None:
+        _own(revision)
+
+
+def _own(revision: object) -> Revision:
+    if not isinstance(revision, Revision):
+        raise TypeError("the revision must come from this store")
+    return revision
+
+
+def _annotations(secret: dict[str, Any]) -> dict[str, str]:
+    return secret.get("annotations") or {}
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdecimal() else 0
+
+
+__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "connect", "open_place"]

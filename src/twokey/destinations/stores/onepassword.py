@@ -1,0 +1,204 @@
+"""1Password, by a Connect server of one's own: ``onepassword:VAULT/ITEM``, each by its name or its id.
+
+One item holds the pair and the journal, and is written whole, as it was just read but for what changes: a reader never
+sees a mixed pair, and other fields stay. Connect documents no condition for a write. What was seen is looked at again
+right before each one, its ``version`` goes along, and it is read back; what keeps two runs apart is the lease.
+
+Sources: "1Password Connect Server API reference" and its OpenAPI description (1Password/connect,
+docs/openapi/spec.yaml), "Secret reference syntax", 1Password Developer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from twokey.core.errors import Ambiguous, Conflict, Rejected, ServiceError
+from twokey.core.model import Hidden
+from twokey.core.waiting import pause
+from twokey.destinations.formats import forms
+from twokey.destinations.logins.onepassword import ENVIRONMENT, KIND, Connect, Settings, connect
+from twokey.destinations.stores.service_store import Kept, KeptStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.registry import Services
+
+JOURNAL = "twokey-journal"
+ATTEMPTS = 4
+"""How often a write is tried that got no answer, or met another write to the vault."""
+LONGEST_TRYING = 30.0
+"""Seconds after which it is not tried again: the lease is all that keeps others out, and must outlast the last one."""
+LONGEST_JOURNAL = 32 << 10
+"""Bytes. 1Password documents no limit for a field: this one is twokey's own."""
+NAMES = replace(
+    forms.ENVIRONMENT,
+    pattern=r"[A-Za-z0-9_-](?:[A-Za-z0-9 _-]*[A-Za-z0-9_-])?",
+    told="letters, digits, underscores and dashes, and spaces between them",
+    forbidden=(JOURNAL,),
+)
+_NAME = r"[^\s/\"'\\](?:[^/\"'\\]*[^\s/\"'\\])?"
+_PLACE = re.compile(rf"{_NAME}/{_NAME}")
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """Which item it is (empty where there is none), and a digest of credential and journal."""
+
+    item: str = ""
+    digest: str = field(default="", repr=False)
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no item, and for names that no secret reference could name."""
+    address.allow(("connection", *forms.OPTIONS))
+    if not _PLACE.fullmatch(address.plain):
+        raise address.wrong("this is not VAULT/ITEM: names or ids without quotes, backslashes and further slashes.")
+    _form(address)
+
+
+def open_place(address: Address, services: Services) -> OnePasswordItem:
+    """Return the item as a store or destination."""
+    return OnePasswordItem(address, services.connection(address))
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=NAMES)
+
+
+class OnePasswordItem(KeptStore):
+    """An item of a vault."""
+
+    conditional = False
+    longest_journal = LONGEST_JOURNAL
+
+    def __init__(self, address: Address, server: Connect) -> None:
+        super().__init__(address.url, _form(address), server.clock)
+        self._server = server
+        self._vault, _, self._item = address.rest.partition("/")
+        self._place = f"the item {self._item} of the vault {self._vault}"
+        self._journal = f"{JOURNAL} {self.form.names[0]}"
+
+    def preflight(self) -> None:
+        """Read the vault and the item. Whether the token may write, Connect says only to a write."""
+        self._find()
+
+    def _find(self) -> dict[str, Any] | None:
+        """Return the whole item, or None; raises ``Rejected`` where two things have a name that must be one's own."""
+        item = self._server.item(self._vault, self._item)
+        for name in (*self.form.names, self._journal):
+            if item is not None and len(_fields(item, name)) > 1:
+                raise Rejected(
+                    f"{self._place} has {len(_fields(item, name))} fields {name}: nobody can tell which one is meant.",
+                    state="Nothing was written there.",
+                    remedy="Rename or delete all but one.",
+                )
+        return item
+
+    def _read(self) -> Kept:
+        item = self._find()
+        if item is None:
+            return Kept(None, None, Revision())
+        journal = _fields(item, self._journal)
+        values = {
+            str(one.get("label")): Hidden(one.get("value") or "")
+            for one in item.get("fields") or ()
+            if one.get("label") in self.form.names or (one.get("value") and not self._beside(one))
+        }
+        return Kept(values, journal[0].get("value", "") if journal else None, self._revision(item))
+
+    def _beside(self, one: Mapping[str, Any]) -> bool:
+        """Say whether a field says nothing of a credential: a journal, or the notes."""
+        return str(one.get("label", "")).startswith(JOURNAL) or one.get("purpose") == "NOTES"
+
+    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:  # noqa: ARG002  the id is there to be read
+        self._write(values, seen)
+
+    def _write_journal(self, text: str, seen: object) -> None:
+        self._write({self._journal: text}, seen)
+
+    def _write_fence(self, kept: Kept) -> None:  # noqa: ARG002  never called for such a store
+        raise AssertionError("there is no fence without conditional writes")
+
+    def _write(self, values: Mapping[str, str], seen: object) -> None:
+        """Write the item if credential and journal are as they were seen; otherwise raise ``Conflict``.
+
+        A write without an answer is sent again only after a look that shows that it did not take place. Whatever fails
+        after that, the doubt is what is told.
+        """
+        doubt: Ambiguous | None = None
+        give_up = self.clock.monotonic() + LONGEST_TRYING
+        for attempt in range(ATTEMPTS):
+            pause(self.clock, 0.5 * attempt)
+            try:
+                if self._written_once(values, seen, give_up if attempt else None):
+                    return
+            except Ambiguous as error:
+                doubt = doubt or error
+                if seen == Revision():  # making it again might make two
+                    break
+            except (Conflict, ServiceError):
+                if doubt is not None:
+                    break  # what is there now may be our own write: reading back tells
+                raise
+        raise doubt or Rejected(
+            f"{self._place} was changed by others all the time.",
+            state="Nothing was written there.",
+            remedy="Run again.",
+        )
+
+    def _written_once(self, values: Mapping[str, str], seen: object, give_up: float | None) -> bool:
+        """Look and write; False where others were writing to the vault, or where it is too late to write."""
+        item = self._find()
+        if self._revision(item) != seen:
+            raise self._conflict()
+        if give_up is not None and self.clock.monotonic() > give_up:
+            return False
+        if item is None:
+            answer = self._server.add_item(self._vault, self._with(self._made(), values), self._place)
+        else:
+            answer = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._place)
+        if not answer.good and answer.status not in {409, 412}:
+            raise self._server.told_of_write(answer, self._vault, self._place)
+        return answer.good
+
+    def _made(self) -> dict[str, Any]:
+        return {"title": self._item, "category": "API_CREDENTIAL", "fields": []}
+
+    def _with(self, item: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+        """Return the item with these values; new fields are added at its end."""
+        left = dict(values)
+        fields = []
+        for one in item.get("fields") or ():
+            value = left.pop(one.get("label", ""), None)
+            fields.append(one if value is None else {**one, "value": value})
+        fields += [{"type": self._type(name), "label": name, "value": value} for name, value in left.items()]
+        return {**item, "fields": fields}
+
+    def _type(self, name: str) -> str:
+        """Return the type of a field that is not there yet: what is no secret is not concealed."""
+        id_of_pair = len(self.form.names) > 1 and name == self.form.names[0]
+        return "STRING" if id_of_pair or name == self._journal else "CONCEALED"
+
+    def _revision(self, item: Mapping[str, Any] | None) -> Revision:
+        if item is None:
+            return Revision()
+        found = [_fields(item, name) for name in (*self.form.names, self._journal)]
+        kept = [one[0].get("value", "") if one else None for one in found]
+        return Revision(str(item["id"]), hashlib.sha256(json.dumps(kept).encode()).hexdigest())
+
+    def _own(self, revision: object) -> None:
+        if not isinstance(revision, Revision):
+            raise TypeError("the revision must come from this store")
+
+
+def _fields(item: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
+    return [one for one in item.get("fields") or () if one.get("label") == label]
+
+
+__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "connect", "open_place"]

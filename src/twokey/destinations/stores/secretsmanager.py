@@ -1,0 +1,245 @@
+"""AWS Secrets Manager: ``secretsmanager:NAME`` or ``secretsmanager:ARN``.
+
+The pair is one JSON value. The version id of a credential is made from its key id, so that DescribeSecret tells
+which key is held without the right to read the secret, and writing it again makes no second version.
+The journal is a version of the same secret, found by a label of its own; readers ask for AWSCURRENT and never see it.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
+from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
+from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.registry import Services
+
+PERMISSIONS = (
+    "secretsmanager:DescribeSecret",
+    "secretsmanager:GetSecretValue",
+    "secretsmanager:PutSecretValue",
+    "secretsmanager:UpdateSecretVersionStage",
+    "secretsmanager:CreateSecret",
+)
+
+LIMIT = 65_536
+"""Bytes of a secret's value ("AWS Secrets Manager quotas", User Guide)."""
+_NAMESPACE = uuid.UUID("6a7c3e2b-4a3f-5d0b-9c52-0c3b2f0f7e11")
+"""Never to be changed: version ids of credentials are made from it."""
+_NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}", re.ASCII)
+_ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):[0-9x]+:secret:(?P<name>.+)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The versions that carry the journal's and the current label: what a conditional write refers to."""
+
+    exists: bool = True
+    journal: str | None = None
+    current: str | None = None
+
+
+def version_of(key_id: str) -> str:
+    """Return the version id under which the credential with this key id is written."""
+    return str(uuid.uuid5(_NAMESPACE, key_id))
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what no secret can be called ("CreateSecret", API reference, parameter Name)."""
+    form_of_text(address)
+    rest, plain = address.rest, address.plain
+    arn = _ARN.fullmatch(plain)
+    if plain.startswith("arn:") and not arn:
+        raise UsageError(f"{rest!r} is no ARN of a secret.")
+    if not _NAME.fullmatch(arn["name"] if arn else plain):
+        raise UsageError(f"{rest!r} cannot be a secret's name: 1 to 512 letters, digits and /_+=.@- are allowed.")
+
+
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
+def open_place(address: Address, services: Services) -> SecretsManager:
+    """Return the secret as a store or destination."""
+    return SecretsManager(address.url, _versions(address, services), form_of_text(address))
+
+
+def _versions(address: Address, services: Services) -> Versions:
+    arn = _ARN.fullmatch(address.rest)
+    return Versions(services.clients, address.rest, arn["region"] if arn else None)
+
+
+def read_text(address: Address, services: Services) -> Hidden:
+    """Return the text of a secret, for ``from:``; the right secretsmanager:GetSecretValue is enough."""
+    text = _versions(address, services).text()
+    if text is None:
+        raise NotFound(f"{address.url} holds no text.")
+    return Hidden(text)
+
+
+class SecretsManager:
+    """A secret in Secrets Manager, as store and as destination.
+
+    ``put`` and ``fence`` are conditional on AWSCURRENT, ``save_journal`` on the journal's label: one call can move
+    one label only. A ``put`` of a run that lost the journal alone is found out at that run's next ``save_journal``.
+    """
+
+    traits = Traits(atomic=True, conditional=True, confirms="value")
+
+    def __init__(self, name: str, versions: Versions, form: Form) -> None:
+        self.name = name
+        self._form = form
+        self._versions = versions
+        self._has_written = False
+
+    def held(self) -> Holding:
+        """Say which key is here. Without the right to read the secret it cannot tell."""
+        labels = self._versions.labels()
+        try:
+            return self._holding(labels.holder(CURRENT), Journal())
+        except AccessDenied as error:
+            return CannotTell(error.message)
+
+    def load(self) -> Record:
+        """Read key id, journal and revision: two calls, the secret's value only where its version is not ours."""
+        labels = self._versions.labels()
+        if not labels.exists:
+            return Record(NotHeld(), Journal(), Revision(exists=False))
+        written, current = labels.holder(JOURNAL), labels.holder(CURRENT)
+        journal = decode_journal(self._versions.value(written), self.name) if written else Journal()
+        holding = NotHeld() if current == written else self._holding(current, journal)
+        return Record(holding, journal, Revision(True, written, current))
+
+    def _holding(self, current: str | None, journal: Journal) -> Holding:
+        if current is None:
+            return NotHeld()
+        for key_id in _ids(journal):
+            if self._version_of(key_id) == current:
+                return Held(key_id)
+        text = self._versions.value(current)
+        holding = CannotTell("its content is binary") if text is None else self._form.holding_text(text)
+        return replace(holding, stamp=current) if isinstance(holding, CannotTell) else holding
+
+    def credential(self) -> Credential | None:
+        """Read the credential that AWSCURRENT points at."""
+        current = self._versions.labels().holder(CURRENT)
+        return self._form.credential_of_text(self._versions.value(current) or "", self.name) if current else None
+
+    def _version_of(self, key_id: str) -> str:
+        return version_of(self._form.version(key_id))
+
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where the journal is longer than a secret's value may be."""
+        length = len(encode_journal(journal).encode())
+        if length > LIMIT:
+            raise Rejected(
+                f"The journal for {self.name} would have {length} bytes; a secret's value holds {LIMIT}.",
+                remedy="Deliver to fewer destinations.",
+            )
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Write the journal as a new version and move its label to it, if it is still where ``revision`` saw it."""
+        seen = _own(revision)
+        version = str(uuid.uuid4())
+        first = self._add(seen, version, encode_journal(journal), JOURNAL_PENDING)
+        self._versions.move(JOURNAL, to=version, source=seen.journal)
+        self._has_written = True
+        return Revision(True, version, version if first else seen.current)
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Write the pair as a pending version, move AWSCURRENT to it if it is where ``revision`` saw it, look."""
+        seen = _own(revision)
+        version = self._version_of(credential.access_key_id)
+        if version != seen.current:
+            first = self._add(seen, version, self._form.text(credential), PENDING)
+            if not first:
+                self._versions.move(CURRENT, to=version, source=seen.current)
+        self._versions.confirm(CURRENT, version)
+        return Revision(True, seen.journal, version)
+
+    def fence(self, revision: object) -> object:
+        """Give AWSCURRENT another version of the same content, so that a prepared move away from the old one fails.
+
+        In a secret without a current version a journal takes that place: a move that names no version to remove
+        the label from fails as soon as some version has it.
+        """
+        seen = _own(revision)
+        version = str(uuid.uuid4())
+        if seen.current is None:
+            if not self._add(seen, version, encode_journal(Journal(), marked=True), JOURNAL_PENDING):
+                raise Conflict(f"Somebody else wrote to the secret {self._versions.secret_id} in the meantime.")
+            return replace(seen, exists=True, current=version)
+        text = self._versions.value(seen.current)
+        if text is None:
+            raise Rejected(f"{self.name} holds a binary value, which twokey does not write.")
+        self._versions.add(version, text, PENDING)
+        self._versions.move(CURRENT, to=version, source=seen.current)
+        return replace(seen, current=version)
+
+    def _add(self, seen: Revision, version: str, text: str, label: str) -> bool:
+        """Add a version; say whether AWS made it current by itself, as it does with the first of a secret."""
+        if seen.exists:
+            return CURRENT in self._versions.add(version, text, label)
+        self._refuse_to_create_by_arn()
+        self._versions.create(version, text)
+        return True
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Write the pair unless AWSCURRENT is at its version already; a secret that is missing is created."""
+        labels = self._versions.labels()
+        seen = Revision(labels.exists, None, labels.holder(CURRENT))
+        version = self._version_of(credential.access_key_id)
+        if seen.current != version:
+            self.put(credential, seen)
+        return Receipt(credential.access_key_id, written=seen.current != version, stamp=version)
+
+    def preflight(self) -> None:
+        """Raise what can be known of a delivery that would fail. That a secret can be created cannot be known.
+
+        A journal that was written takes the same rights as a credential: then nothing needs to be tried.
+        """
+        labels = self._versions.labels()
+        if not labels.exists:
+            self._refuse_to_create_by_arn()
+        if labels.rotates:
+            raise Rejected(
+                f"Secrets Manager rotates the secret {self._versions.secret_id} itself.",
+                state="Nothing was changed.",
+                remedy="Two rotators undo each other's work: end its rotation (cancel-rotate-secret), or name another.",
+            )
+        current = labels.holder(CURRENT)
+        if current and not self._has_written:
+            self._versions.would_be_refused(current)
+
+    def _refuse_to_create_by_arn(self) -> None:
+        if self._versions.secret_id.startswith("arn:"):
+            raise NotFound(
+                f"There is no secret {self._versions.secret_id}.",
+                state="Nothing was changed.",
+                remedy="An ARN is given by AWS: create the secret, or name it without its ARN to have it created.",
+            )
+
+
+def _own(revision: object) -> Revision:
+    if not isinstance(revision, Revision):
+        raise TypeError("the revision must come from this store")
+    return revision
+
+
+def _ids(journal: Journal) -> Iterator[str]:
+    yield from filter(None, (journal.current, journal.last))
+    yield from (delivery.key for delivery in journal.delivered.values())
+    yield from journal.intent.known if journal.intent else ()

@@ -1,0 +1,202 @@
+"""One secret's versions and their staging labels: the calls to Secrets Manager, each with a known effect.
+
+``UpdateSecretVersionStage`` fails where ``RemoveFromVersionId`` is not the version that has the label, or is missing
+while one has it: that is the compare-and-set on which everything here rests ("UpdateSecretVersionStage",
+Secrets Manager API reference).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from twokey.aws.sending import Sender
+from twokey.core.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.aws.clients import Clients
+
+CURRENT = "AWSCURRENT"
+PENDING = "AWSPENDING"
+JOURNAL = "TWOKEY_JOURNAL"
+JOURNAL_PENDING = "TWOKEY_JOURNAL_PENDING"
+LOOKS = 4
+"""How often a read-back looks before it gives up: answers may come from a replica that is behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What DescribeSecret tells: which version has which label. ``exists`` is False where there is no secret."""
+
+    exists: bool = True
+    rotates: bool = False
+    stages: Mapping[str, list[str]] = field(default_factory=dict)
+
+    def holder(self, label: str) -> str | None:
+        """Return the id of the version that has the label."""
+        return next((version for version, labels in self.stages.items() if label in labels), None)
+
+
+class Versions:
+    """The calls about one secret. Raises the errors of ``twokey.core.errors`` only."""
+
+    def __init__(self, clients: Clients, secret_id: str, region: str | None) -> None:
+        self._sender = Sender(clients, "secretsmanager", region)
+        self._clock = clients.clock
+        self.secret_id = secret_id
+
+    def labels(self) -> Labels:
+        """Read the labels (secretsmanager:DescribeSecret); raises ``Rejected`` for a secret that is being deleted."""
+        try:
+            answer = self._send("DescribeSecret", effect=False, SecretId=self.secret_id)
+        except NotFound:
+            return Labels(exists=False)
+        if "DeletedDate" in answer:
+            raise self._being_deleted()
+        return Labels(rotates=bool(answer.get("RotationEnabled")), stages=answer.get("VersionIdsToStages", {}))
+
+    def value(self, version: str) -> str | None:
+        """Read a version's text (secretsmanager:GetSecretValue), always by its id; None where it is binary."""
+        answer = self._send("GetSecretValue", effect=False, SecretId=self.secret_id, VersionId=version)
+        text: str | None = answer.get("SecretString")
+        return text
+
+    def text(self) -> str | None:
+        """Read the text of AWSCURRENT, whichever version that is; None where it is binary."""
+        text: str | None = self._send("GetSecretValue", effect=False, SecretId=self.secret_id).get("SecretString")
+        return text
+
+    def create(self, version: str, text: str) -> None:
+        """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it is there."""
+        try:
+            self._send("CreateSecret", Name=self.secret_id, ClientRequestToken=version, SecretString=text)
+        except (Rejected, Ambiguous) as error:
+            if not self._has(version, error):
+                raise error from None
+
+    def _has(self, version: str, error: ServiceError) -> bool:
+        labels = self._labels_after(error)
+        if version in labels.stages:
+            return True
+        if labels.exists and isinstance(error, Rejected):
+            raise Conflict(f"The secret {self.secret_id} was created by somebody else in the meantime.") from None
+        return False
+
+    def add(self, version: str, text: str, label: str) -> list[str]:
+        """Add a version that only ``label`` points at (secretsmanager:PutSecretValue); return all its labels.
+
+        AWS adds AWSCURRENT to the first version of an empty secret, whatever labels were asked for.
+        """
+        try:
+            answer = self._send(
+                "PutSecretValue",
+                SecretId=self.secret_id,
+                ClientRequestToken=version,
+                SecretString=text,
+                VersionStages=[label],
+            )
+        except Ambiguous as error:
+            labels = self._labels_after(error)
+            if version not in labels.stages:
+                raise error from None
+            return labels.stages[version]
+        stages: list[str] = answer["VersionStages"]
+        return stages
+
+    def move(self, label: str, *, to: str, source: str | None) -> None:
+        """Move a label if it is still on ``source`` (secretsmanager:UpdateSecretVersionStage).
+
+        An error is resolved by looking where the label is: where it was wanted, all is well; on a third version,
+        somebody else was first.
+        """
+        parameters = {"SecretId": self.secret_id, "VersionStage": label, "MoveToVersionId": to}
+        if source:
+            parameters["RemoveFromVersionId"] = source
+        try:
+            self._send("UpdateSecretVersionStage", effect=True, **parameters)
+        except (Rejected, NotFound, Ambiguous) as error:
+            now = self._labels_after(error).holder(label)
+            if now == to:
+                return
+            # After a doubtful answer ours may have been there for a moment, so that is no Conflict.
+            if now != source and not isinstance(error, Ambiguous):
+                raise Conflict(
+                    f"Somebody else wrote to the secret {self.secret_id} in the meantime.",
+                    state="Readers see what the other one wrote; nothing of this run took effect.",
+                    remedy="Run again.",
+                ) from None
+            raise error from None
+
+    def confirm(self, label: str, version: str) -> None:
+        """Return once the label is seen on the version; raises ``Ambiguous`` where it is not."""
+        try:
+            for look in range(LOOKS):
+                self._clock.sleep(0.2 * look)
+                if self.labels().holder(label) == version:
+                    return
+        except ServiceError as error:
+            raise Ambiguous(
+                f"The secret {self.secret_id} was written, and reading it back failed: {error}",
+                state="It very probably holds the new value.",
+            ) from None
+        raise Ambiguous(
+            f"The secret {self.secret_id} was written, and {label} is not where it was put.",
+            state="Somebody else may have written after this run.",
+            remedy="Run again: the next run finds out and goes on.",
+        )
+
+    def would_be_refused(self, version: str) -> None:
+        """Raise what a write would raise, without one: give an existing version another value, which AWS refuses.
+
+        "PutSecretValue", API reference: a version cannot be changed, the answer is ResourceExistsException. Who
+        lacks the permission is told so before. Should a version be made all the same, no reader would see it.
+        """
+        try:
+            self._send(
+                "PutSecretValue",
+                effect=False,
+                SecretId=self.secret_id,
+                ClientRequestToken=version,
+                SecretString="{}",
+                VersionStages=[JOURNAL_PENDING],
+            )
+        except Rejected as error:
+            if "ResourceExistsException" not in error.message:
+                raise
+
+    def _labels_after(self, error: ServiceError) -> Labels:
+        """Look what became of a request; where that fails as well, what is known is the first error."""
+        try:
+            return self.labels()
+        except ServiceError as later:
+            if isinstance(error, Ambiguous):
+                raise error from None
+            raise later from None
+
+    def _send(self, operation: str, *, effect: bool = True, **parameters: Any) -> Any:
+        try:
+            return self._sender.send(operation, self.secret_id, effect=effect, **parameters)
+        except Rejected as error:
+            # The words that would tell are not always there. It is the one request that such a secret still answers.
+            if "InvalidRequestException" in error.message and operation != "DescribeSecret":
+                self._labels_after(error)
+            if "LimitExceededException" in error.message:
+                raise self._full(error) from None
+            raise
+
+    def _full(self, error: Rejected) -> Rejected:
+        return Rejected(
+            f"The secret {self.secret_id} takes no more versions: {error.message}",
+            state="Nothing was written to it.",
+            remedy="AWS keeps each version for a day. End what writes so often (a run that fails on a tight schedule "
+            "writes two each time), or wait until versions are a day old.",
+        )
+
+    def _being_deleted(self) -> Rejected:
+        return Rejected(
+            f"The secret {self.secret_id} is marked for deletion.",
+            state="It can be neither read nor written, and nothing was changed.",
+            remedy=f"Take it back: aws secretsmanager restore-secret --secret-id {self.secret_id}",
+        )

@@ -1,0 +1,229 @@
+"""What stores of services other than AWS have in common: a credential as named values, and a journal beside it.
+
+A service provides how both are read with one revision (``_read``) and how each is written on condition that nobody
+wrote since (``_write_credential``, ``_write_journal``, ``_write_fence``). What follows from them is here: lost answers
+are resolved by reading back, and only what reads back is taken for written.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import Ambiguous, Conflict, Rejected, ServiceError
+from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
+from twokey.destinations.formats.journals import decode_journal, encode_journal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twokey.core.ports import Clock
+    from twokey.destinations.formats.forms import Form
+
+LOOKS = 4
+"""How often a write is looked for that was answered but cannot be seen yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a service keeps: the credential's values by name (None: there is no such entry), the journal's text.
+
+    ``revision`` is the service's own word for this very state of both; two that are equal are the same state.
+    """
+
+    values: Mapping[str, Hidden] | None
+    journal: str | None
+    revision: object
+
+
+class KeptStore(ABC):
+    """A store whose service has one place for named values and one for the journal."""
+
+    conditional = True
+    longest_journal = 0
+    """Bytes that a journal may have here; 0 for no limit that matters."""
+
+    def __init__(self, name: str, form: Form, clock: Clock) -> None:
+        self.name = name
+        self.form = form
+        self.clock = clock
+        self.traits = Traits(atomic=True, conditional=self.conditional, confirms="value")
+
+    @abstractmethod
+    def preflight(self) -> None:
+        """Raise what a write would raise, as far as that can be known; change nothing."""
+
+    @abstractmethod
+    def _read(self) -> Kept:
+        """Read both."""
+
+    @abstractmethod
+    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+        """Write the credential if the service is still at the revision ``seen``; raises ``Conflict`` otherwise.
+
+        ``note`` names the access key; it belongs beside the value where the service has a place for that.
+        """
+
+    @abstractmethod
+    def _write_journal(self, text: str, seen: object) -> None:
+        """Write the journal if the service is still at the revision ``seen``; raises ``Conflict`` otherwise."""
+
+    @abstractmethod
+    def _write_fence(self, kept: Kept) -> None:
+        """Change the revision and nothing else, so that a write prepared at an older one fails."""
+
+    def held(self) -> Holding:
+        """Say which key is here."""
+        return self._holding(self._read())
+
+    def load(self) -> Record:
+        """Read the credential's id, the journal and the revision."""
+        kept = self._read()
+        journal = decode_journal(kept.journal, self.name) if kept.journal is not None else Journal()
+        return Record(self._holding(kept), journal, kept.revision)
+
+    def credential(self) -> Credential | None:
+        """Read the credential."""
+        kept = self._read()
+        holding = self._holding(kept)
+        if isinstance(holding, CannotTell):
+            raise Rejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
+        return self.form.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
+
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where the journal is longer than the service allows."""
+        self._check_length(encode_journal(journal, marked=True))
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Write the journal if the store is still at ``revision``."""
+        # The mark makes it unlike every other text, so that reading back tells our own write.
+        text = encode_journal(journal, marked=True)
+        self._check_length(text)
+        self._own(revision)
+        now = self._written(
+            lambda: self._write_journal(text, revision), lambda kept: kept.journal == text, revision, "the journal"
+        )
+        if self._credential_moved(revision, now):
+            raise self._conflict()
+        return now
+
+    def _credential_moved(self, before: object, now: object) -> bool:  # noqa: ARG002  most have one revision for both
+        """Say whether somebody wrote the credential while the journal was written, where each has its own version."""
+        return False
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Write the credential if the store is still at ``revision``, and read it back."""
+        values = self.form.values(credential)
+        self._own(revision)
+        return self._written(
+            lambda: self._write_credential(values, revision, _note(credential)),
+            lambda kept: _same(kept.values, values),
+            revision,
+            "the credential",
+            readers_see=True,
+        )
+
+    def fence(self, revision: object) -> object:
+        """Make every write that was prepared at an older revision fail."""
+        self._own(revision)
+        kept = self._read()
+        if kept.revision != revision:
+            raise self._conflict()
+        if not self.conditional:
+            return revision
+        return self._written(
+            lambda: self._write_fence(kept), lambda now: now.revision != revision, revision, "what is there"
+        )
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Write the credential unless it is here already."""
+        values = self.form.values(credential)
+        kept = self._read()
+        if _same(kept.values, values):
+            return Receipt(credential.access_key_id, written=False)
+        try:
+            self.put(credential, kept.revision)
+        except Conflict as error:
+            raise Rejected(error.message, state=error.state, remedy=error.remedy) from None
+        return Receipt(credential.access_key_id, written=True)
+
+    def _written(
+        self,
+        write: Callable[[], None],
+        arrived: Callable[[Kept], bool],
+        before: object,
+        what: str,
+        *,
+        readers_see: bool = False,
+    ) -> object:
+        """Write, and return the revision at which it can be seen.
+
+        A ``Conflict`` means that nobody has seen what was written. What readers see for a moment, until somebody else
+        writes over it, is in doubt instead: a key that is in use must not be deleted.
+        """
+        doubt: Ambiguous | None = None
+        try:
+            write()
+        except Ambiguous as error:
+            doubt = error
+        for look in range(LOOKS):
+            self.clock.sleep(0.2 * look)
+            try:
+                kept = self._read()
+            except ServiceError as error:
+                said = f"{self.name}: {what} was written, and reading it back failed: {error}"
+                raise doubt or Ambiguous(said) from None
+            if arrived(kept):
+                return kept.revision
+            if doubt is not None:
+                raise doubt
+            if kept.revision != before:
+                raise self._overwritten(what) if readers_see else self._conflict()
+        raise Ambiguous(f"{self.name}: {what} was written, and cannot be seen.", remedy="Run again.")
+
+    def _holding(self, kept: Kept) -> Holding:
+        if not kept.values:
+            return NotHeld()
+        found = self.form.holding(kept.values)
+        if isinstance(found, NotHeld):
+            return CannotTell(f"its content has no {' and no '.join(self.form.names)}")
+        return found
+
+    def _check_length(self, text: str) -> None:
+        length = len(text.encode())
+        if self.longest_journal and length > self.longest_journal:
+            raise Rejected(
+                f"The journal for {self.name} would have {length} bytes, and {self.longest_journal} is the limit.",
+                remedy="Deliver to fewer destinations, or use a store without that limit.",
+            )
+
+    def _conflict(self) -> Conflict:
+        return Conflict(
+            f"Somebody else wrote to {self.name} in the meantime.",
+            state="Nothing was changed by this run.",
+            remedy="Run again.",
+        )
+
+    def _overwritten(self, what: str) -> Ambiguous:
+        return Ambiguous(
+            f"{self.name}: {what} was written, and then somebody else wrote over it.",
+            state="Readers may have seen it for a moment.",
+            remedy="Run again.",
+        )
+
+    @abstractmethod
+    def _own(self, revision: object) -> None:
+        """Raise ``TypeError`` for what is no revision of this kind of store."""
+
+
+def _note(credential: Credential) -> str:
+    from twokey.destinations.ci.named_values import note_of
+
+    return note_of(credential)
+
+
+def _same(found: Mapping[str, Hidden] | None, wanted: Mapping[str, Hidden]) -> bool:
+    """Say whether all that is wanted is there; a person may keep more beside it."""
+    return found is not None and all(found.get(name) == value for name, value in wanted.items())

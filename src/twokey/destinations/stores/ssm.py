@@ -1,0 +1,303 @@
+"""AWS Systems Manager Parameter Store: ``ssm:/NAME``, and with ``?format=`` in another format than a JSON object.
+
+The credential is one SecureString; the journal lies in the parameter ``NAME.twokey-journal``, a String without secrets.
+
+The service has no conditional write but "create, do not overwrite". So each write looks first, and the version
+number that AWS answers then tells whether somebody wrote in between: it must be exactly the next one. If it is
+not, what the other one wrote is put back and ``Conflict`` is raised. For the moment between the two, readers see
+what was overwritten: the lease in the journal is what keeps two runs apart here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from twokey.aws.sending import Sender
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
+from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
+from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.journals import decode_journal, encode_journal
+
+if TYPE_CHECKING:
+    from twokey.aws.clients import Clients
+    from twokey.destinations.address import Address
+    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.registry import Services
+
+PERMISSIONS = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter")
+
+JOURNAL = ".twokey-journal"
+LIMIT = 4096
+"""Bytes of a standard parameter's value ("Managing parameter tiers", Systems Manager User Guide)."""
+LOOKS = 4
+_NAME = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+", re.ASCII)
+_LONGEST = 1011
+_DEEPEST = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The version numbers of both parameters, None where there is none yet, and the journal's own text."""
+
+    journal: int | None = None
+    credential: int | None = None
+    text: str = ""
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what no parameter can be called ("PutParameter", API reference, parameter Name)."""
+    form_of_text(address)
+    rest, plain = address.rest, address.plain
+    if not _NAME.fullmatch(plain):
+        raise UsageError(
+            f"{rest!r} cannot be a parameter's name: letters, digits and _.- are allowed, "
+            "and slashes between them if it also begins with one."
+        )
+    if re.match(r"/?(aws|ssm)", plain, re.IGNORECASE):
+        raise UsageError(f"{rest!r} cannot be a parameter's name: AWS keeps those that begin with aws or ssm.")
+    if len(plain) + len(JOURNAL) > _LONGEST or plain.count("/") > _DEEPEST:
+        raise UsageError(f"{rest!r} cannot be a parameter's name: it is too long, or has over {_DEEPEST} levels.")
+    if plain.endswith(JOURNAL):
+        raise UsageError(f"{rest!r} would be the journal of another parameter.")
+
+
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    refuse_store(address, form_of_text(address))
+
+
+def open_place(address: Address, services: Services) -> ParameterStore:
+    """Return the parameter as a store or destination."""
+    return ParameterStore(address.url, address.rest, form_of_text(address), services.clients)
+
+
+def read_text(address: Address, services: Services) -> Hidden:
+    """Return the value of a parameter, for ``from:``."""
+    return open_place(address, services).text()
+
+
+class ParameterStore:
+    """A SecureString parameter, as store and as destination. Its writes are not conditional: see the module."""
+
+    traits = Traits(atomic=True, conditional=False, confirms="value")
+
+    def __init__(self, name: str, parameter: str, form: Form, clients: Clients) -> None:
+        self.name = name
+        self._form = form
+        self._parameter = parameter
+        self._journal = parameter + JOURNAL
+        self._sender = Sender(clients, "ssm")
+        self._clock = clients.clock
+
+    def held(self) -> Holding:
+        """Say which key is here; reads the value, because nothing else tells."""
+        return self._holding(self._get(self._parameter))
+
+    def credential(self) -> Credential | None:
+        """Read the credential."""
+        found = self._get(self._parameter)
+        return self._form.credential_of_text(found["Value"], self.name) if found else None
+
+    def text(self) -> Hidden:
+        """Read whatever the parameter holds; raises ``NotFound`` where there is none."""
+        found = self._get(self._parameter)
+        if found is None:
+            raise NotFound(f"{self.name} is not there.")
+        return Hidden(found["Value"])
+
+    def load(self) -> Record:
+        """Read both parameters, with one call."""
+        credential, written = self._both(decrypt=True)
+        holding = self._holding(credential)
+        journal = decode_journal(written["Value"], self.name) if written else Journal()
+        text = written["Value"] if written else ""
+        return Record(holding, journal, Revision(_version(written), _version(credential), text))
+
+    def room_for(self, journal: Journal) -> None:
+        """Raise ``Rejected`` where the journal is longer than a standard parameter may be."""
+        length = len(encode_journal(journal).encode())
+        if length > LIMIT:
+            raise Rejected(
+                f"The journal for {self.name} would have {length} bytes; a standard parameter holds {LIMIT}.",
+                remedy="Deliver to fewer destinations, or use a store without that limit, such as secretsmanager:.",
+            )
+
+    def save_journal(self, journal: Journal, revision: object) -> object:
+        """Write the journal if the parameters are still at ``revision``; see the module for what that can promise."""
+        self.room_for(journal)
+        text = encode_journal(journal)
+        seen, _ = self._check(_own(revision))
+        version = self._write(self._journal, text, seen.journal, Type="String")
+        return replace(seen, journal=version, text=text)
+
+    def put(self, credential: Credential, revision: object) -> object:
+        """Write the pair if the parameters are still at ``revision``, and read it back."""
+        seen, found = self._check(_own(revision))
+        return replace(seen, credential=self._put(credential, found))
+
+    def fence(self, revision: object) -> object:
+        """Do nothing: there is no conditional write here that could be made to fail."""
+        return _own(revision)
+
+    def deliver(self, credential: Credential) -> Receipt:
+        """Write the pair unless it is here already; a parameter that is missing is created."""
+        found = self._get(self._parameter)
+        if found and found["Value"] == self._form.text(credential):
+            return Receipt(credential.access_key_id, written=False, stamp=f"{found['Version']}")
+        return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
+
+    def preflight(self) -> None:
+        """Ask AWS to create the parameter that is there, which it refuses; without one nothing can be known."""
+        found = self._get(self._parameter, decrypt=False)
+        if found is None:
+            return
+        self._refuse_plain(found)
+        try:
+            # Were it deleted this very moment, an empty journal is what could appear: it holds no key.
+            self._send(
+                "PutParameter",
+                self._parameter,
+                effect=False,
+                Name=self._parameter,
+                Value=encode_journal(Journal()),
+                Type="SecureString",
+                Overwrite=False,
+            )
+        except Rejected as error:
+            if "ParameterAlreadyExists" not in error.message:
+                raise
+
+    def _put(self, credential: Credential, found: Any) -> int:
+        text = self._form.text(credential)
+        about: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
+        if found:
+            self._refuse_plain(found)
+            about |= self._encryption()
+        version = self._write(self._parameter, text, _version(found), **about)
+        return self._confirm(text, version)
+
+    def _encryption(self) -> dict[str, str]:
+        """Name the key that the parameter is encrypted with now: without a name AWS takes the account's default."""
+        page: dict[str, Any] = {"NextToken": None}
+        newest: dict[str, Any] = {}
+        while "NextToken" in page:
+            more = {"NextToken": page["NextToken"]} if page["NextToken"] else {}
+            page = self._send("GetParameterHistory", self._parameter, effect=False, Name=self._parameter, **more)
+            newest = max([newest, *page["Parameters"]], key=lambda entry: int(entry.get("Version", 0)))
+        return {"KeyId": newest["KeyId"]} if newest.get("KeyId") else {}
+
+    def _refuse_plain(self, found: Any) -> None:
+        if found["Type"] != "SecureString":
+            raise Rejected(
+                f"{self.name} is a {found['Type']}, which everybody who may read it sees unencrypted.",
+                state="Nothing was changed.",
+                remedy="Delete it, or name another parameter: twokey makes a SecureString.",
+            )
+
+    def _check(self, seen: Revision) -> tuple[Revision, Any]:
+        """Raise ``Conflict`` unless both parameters are as they were seen."""
+        credential, written = self._both(decrypt=False)
+        now = replace(seen, journal=_version(written), credential=_version(credential))
+        # Whoever was overtaken and put our journal back gave it another number.
+        same_journal = now.journal == seen.journal or (written is not None and written["Value"] == seen.text)
+        if not same_journal or now.credential != seen.credential:
+            raise self._conflict("Nothing was changed by this run.")
+        return now, credential
+
+    def _write(self, name: str, text: str, expected: int | None, **about: Any) -> int:
+        """Write the version that follows ``expected``, and return its number."""
+        try:
+            answer = self._send("PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **about)
+        except (Rejected, Ambiguous) as error:
+            found = self._look_again(name, error)
+            if found is None or found["Value"] != text or found["Version"] == expected:
+                if isinstance(error, Rejected) and _version(found) != expected:
+                    raise self._conflict("Nothing was changed by this run.") from None
+                raise error from None
+            version = int(found["Version"])
+        else:
+            version = int(answer["Version"])
+        self._check_overtaken(name, text, expected or 0, version, about)
+        return version
+
+    def _look_again(self, name: str, error: ServiceError) -> Any:
+        try:
+            return self._get(name)
+        except ServiceError:
+            raise error from None
+
+    def _check_overtaken(self, name: str, text: str, expected: int, version: int, about: dict[str, Any]) -> None:
+        """Raise ``Conflict`` if another's version lies between; put the newest of those back first."""
+        if version <= expected:
+            raise Ambiguous(f"{name} was deleted and made again by somebody else during this run.", remedy="Run again.")
+        try:
+            for number in range(version - 1, expected, -1):
+                between = self._get(f"{name}:{number}")
+                if between and between["Value"] != text:
+                    theirs = {**about, **_described(self._holding(between))}
+                    self._send("PutParameter", name, Name=name, Value=between["Value"], Overwrite=True, **theirs)
+                    raise self._conflict("What the other one wrote was overwritten for a moment, and put back.")
+        except ServiceError as error:
+            raise Ambiguous(
+                f"Somebody else wrote to {name} at the same time, and their value could not be put back: {error}",
+                state="The parameter may hold what this run wrote.",
+                remedy="Run again: the next run finds out and goes on.",
+            ) from None
+
+    def _confirm(self, text: str, version: int) -> int:
+        """Return the version's number once readers see it; one that was put back has another number."""
+        try:
+            for look in range(LOOKS):
+                self._clock.sleep(0.2 * look)
+                found = self._get(self._parameter)
+                if found and found["Value"] == text:
+                    return max(version, int(found["Version"]))
+        except ServiceError as error:
+            raise Ambiguous(f"{self.name} was written, and reading it back failed: {error}") from None
+        raise Ambiguous(
+            f"{self.name} was written, and holds something else now.",
+            state="Somebody else may have written after this run.",
+            remedy="Run again: the next run finds out and goes on.",
+        )
+
+    def _holding(self, found: Any) -> Holding:
+        if not found:
+            return NotHeld()
+        holding = self._form.holding_text(found["Value"])
+        return replace(holding, stamp=f"{found['Version']}") if isinstance(holding, CannotTell) else holding
+
+    def _both(self, *, decrypt: bool) -> tuple[Any, Any]:
+        names = [self._parameter, self._journal]
+        answer = self._send("GetParameters", self._parameter, effect=False, Names=names, WithDecryption=decrypt)
+        found = {parameter["Name"]: parameter for parameter in answer["Parameters"]}
+        return found.get(self._parameter), found.get(self._journal)
+
+    def _get(self, name: str, *, decrypt: bool = True) -> Any:
+        try:
+            return self._send("GetParameter", name, effect=False, Name=name, WithDecryption=decrypt)["Parameter"]
+        except NotFound:
+            return None
+
+    def _send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
+        return self._sender.send(operation, resource, effect=effect, **parameters)
+
+    def _conflict(self, state: str) -> Conflict:
+        return Conflict(f"Somebody else wrote to {self.name} in the meantime.", state=state, remedy="Run again.")
+
+
+def _described(holding: Holding) -> dict[str, str]:
+    """Say in the description, which is no secret, which key the parameter holds."""
+    return {"Description": f"Access key {holding.key_id}"} if isinstance(holding, Held) else {}
+
+
+def _version(parameter: Any) -> int | None:
+    return int(parameter["Version"]) if parameter else None
+
+
+def _own(revision: object) -> Revision:
+    if not isinstance(revision, Revision):
+        raise TypeError("the revision must come from this store")
+    return revision

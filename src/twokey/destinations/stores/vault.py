@@ -1,0 +1,250 @@
+"""HashiCorp Vault and OpenBao, KV version 2: ``vault:MOUNT/PATH``.
+
+The credential is one secret, so a reader never sees a mixed pair; the journal is the secret ``PATH.twokey-journal``.
+Every write carries ``cas``, the version that was seen: it is refused where somebody else wrote since.
+
+Options: those of the format, ``connection``. A mount whose own name holds slashes is given as ``mount=``.
+
+Sources: "KV secrets engine - version 2 (API)", "/sys/internal/ui/mounts" (what the CLI asks before it reads),
+Vault's and OpenBao's documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from twokey.core.errors import Conflict, NotFound, Rejected, ServiceError, UsageError
+from twokey.core.model import Hidden
+from twokey.destinations.formats import forms
+from twokey.destinations.logins.vault import ENVIRONMENT, KIND, Settings, Vault, connect
+from twokey.destinations.stores.service_store import Kept, KeptStore
+from twokey.http.messages import Ask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from twokey.destinations.address import Address
+    from twokey.destinations.registry import Services
+
+MANNER = ("mount",)
+JOURNAL = ".twokey-journal"
+_JOURNAL_FIELD = "journal"
+_PATH = re.compile(r"[A-Za-z0-9_.@+=,:-]+(/[A-Za-z0-9_.@+=,:-]+)+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """The versions of both secrets; 0 for one that never was there, as ``cas`` means it."""
+
+    journal: int = 0
+    credential: int = 0
+
+
+def check(address: Address) -> None:
+    """Raise ``UsageError`` for what can be no path of a KV mount."""
+    address.allow(("connection", "mount", *forms.OPTIONS))
+    if not _PATH.fullmatch(address.plain):
+        raise address.wrong("this is not MOUNT/PATH: letters, digits and _.@+=,:- between slashes.")
+    if any(part in {".", ".."} for part in address.plain.split("/")):
+        raise address.wrong("give the path without '.' and '..'.")
+    if address.plain.endswith(JOURNAL):
+        raise address.wrong("this would be the journal of another secret.")
+    _split(address)
+    _form(address)
+
+
+def open_place(address: Address, services: Services) -> VaultSecret:
+    """Return the secret as a store or destination."""
+    mount, path = _split(address)
+    return VaultSecret(address.url, _form(address), services.connection(address), mount, path)
+
+
+def read_text(address: Address, services: Services) -> Hidden:
+    """Return all fields of a secret as a JSON object, for ``from:`` with ``key:``."""
+    import json
+
+    mount, path = _split(address)
+    found = _Entry(services.connection(address), mount, path).read()
+    if found.data is None:
+        raise NotFound(f"{address.url} is not there.")
+    return Hidden(json.dumps(found.data))
+
+
+def _form(address: Address) -> forms.Form:
+    return forms.form_of(address.options, default="pair", names=forms.MEMBERS)
+
+
+def _split(address: Address) -> tuple[str, str]:
+    mount = address.options.get("mount", "").strip("/") or address.rest.partition("/")[0]
+    path = address.rest.removeprefix(f"{mount}/")
+    if not path or path == address.rest:
+        raise address.wrong(f"the path does not begin with the mount {mount!r}.")
+    return mount, path
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What an entry holds: ``data`` is None where it, or its latest version, is deleted."""
+
+    number: int
+    data: Mapping[str, Any] | None = field(repr=False)
+
+
+class _Entry:
+    """One secret of a KV mount."""
+
+    def __init__(self, vault: Vault, mount: str, path: str) -> None:
+        self._vault = vault
+        self.path = f"{mount}/{path}"
+        self._data = f"/v1/{quote(mount)}/data/{quote(path)}"
+        self._metadata = f"/v1/{quote(mount)}/metadata/{quote(path)}"
+        self._about = f"/v1/sys/internal/ui/mounts/{quote(mount)}"
+        self._right = f"the capabilities create, read and update on {mount}/data/{path}"
+
+    def read(self) -> _Version:
+        """Read the latest version. Vault answers 404, with the version's number, for one that is deleted."""
+        ask = self._ask("GET", self._data, f"read {self.path}", effect=False)
+        answer = self._vault.send(ask)
+        if answer.status == 404:
+            told = answer.json() or {}
+            if told.get("errors"):
+                raise self._vault.http.verdicts.told(ask, answer)
+            metadata = (told.get("data") or {}).get("metadata") or {}
+            return _Version(int(metadata.get("version", 0)), None)
+        if not answer.good:
+            raise self._vault.http.verdicts.told(ask, answer)
+        found = (answer.json() or {}).get("data") or {}
+        if "metadata" not in found:
+            raise self._other_version()
+        return _Version(int(found["metadata"]["version"]), found["data"])
+
+    def check_version(self) -> None:
+        """Raise ``Rejected`` where Vault says that the mount is of another kind or version.
+
+        A mount of version 1 answers like an empty one of version 2, and takes writes without their condition. A token
+        that is not told goes on: reading back what was written shows it.
+        """
+        answer = self._vault.send(Ask("GET", self._about, "say what the mount is", effect=False))
+        found = (answer.json() or {}).get("data") if answer.good else None
+        if isinstance(found, dict) and (found.get("options") or {}).get("version") != "2":
+            raise self._other_version()
+
+    def _other_version(self) -> Rejected:
+        return Rejected(
+            f"{self.path} is not in a KV version 2 mount.",
+            state="Nothing was changed.",
+            remedy="Name a KV version 2 mount, or upgrade this one: vault kv enable-versioning.",
+        )
+
+    def write(self, data: Mapping[str, str], cas: int) -> None:
+        """Write a version that follows ``cas``; raises ``Conflict`` where another one does already."""
+        ask = self._ask("POST", self._data, f"write {self.path}", body={"data": dict(data), "options": {"cas": cas}})
+        answer = self._vault.send(ask)
+        if answer.status == 400 and "check-and-set" in answer.body:
+            raise Conflict(
+                f"Somebody else wrote to {self.path} in the meantime.",
+                state="Nothing was changed by this run.",
+                remedy="Run again.",
+            )
+        if not answer.good:
+            raise self._vault.http.verdicts.told(ask, answer)
+
+    def describe(self, note: str) -> None:
+        """Put the access key's id into the custom metadata, for people. Where that fails, leave it.
+
+        The credential was written before that: an error would say that it was not.
+        """
+        ask = self._ask(
+            "PATCH",
+            self._metadata,
+            f"describe {self.path}",
+            body={"custom_metadata": {"twokey": note}},
+            headers={"Content-Type": "application/merge-patch+json"},
+        )
+        with suppress(ServiceError):
+            self._vault.send(ask)
+
+    def _ask(
+        self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True, headers: Any = None
+    ) -> Ask:
+        # Writing with the same cas twice writes once: the second one is refused.
+        return Ask(method, path, about, body=body, effect=effect, secret=True, right=self._right, headers=headers or {})
+
+
+class VaultSecret(KeptStore):
+    """A secret of a KV version 2 mount."""
+
+    def __init__(self, name: str, form: forms.Form, vault: Vault, mount: str, path: str) -> None:
+        super().__init__(name, form, vault.clock)
+        self._vault = vault
+        self._credential = _Entry(vault, mount, path)
+        self._journal = _Entry(vault, mount, path + JOURNAL)
+        self._version_checked = False
+        self._paths = (f"{mount}/data/{path}", f"{mount}/data/{path}{JOURNAL}")
+
+    def preflight(self) -> None:
+        """Ask Vault what the token may do with both secrets; nothing is written."""
+        ask = Ask(
+            "POST",
+            "/v1/sys/capabilities-self",
+            "say what the token may do",
+            body={"paths": list(self._paths)},
+            effect=False,
+        )
+        found = self._vault.ask(ask).json() or {}
+        able = found.get("data") or found
+        for path in self._paths:
+            may = set(able.get(path, ()))
+            lacks = sorted({"create", "read", "update"} - may) if "root" not in may else []
+            if lacks:
+                raise self._vault.lacking(path, lacks)
+        self._read()
+
+    def _read(self) -> Kept:
+        credential, journal = self._credential.read(), self._journal.read()
+        if not (credential.number or journal.number or self._version_checked):
+            self._credential.check_version()
+            self._version_checked = True
+        values = None
+        if credential.data is not None:
+            found = credential.data.items()
+            values = {str(name): Hidden(value if isinstance(value, str) else "") for name, value in found}
+        text = journal.data.get(_JOURNAL_FIELD, "") if journal.data is not None else None
+        return Kept(values, text, Revision(journal.number, credential.number))
+
+    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+        assert isinstance(seen, Revision)
+        before = self._credential.read()
+        if before.number != seen.credential or self._journal.read().number != seen.journal:
+            raise self._conflict()
+        # What people keep beside the pair stays.
+        beside = {name: value for name, value in (before.data or {}).items() if name not in values}
+        self._credential.write({**beside, **values}, seen.credential)
+        self._credential.describe(note)
+
+    def _write_journal(self, text: str, seen: object) -> None:
+        assert isinstance(seen, Revision)
+        if self._credential.read().number != seen.credential:
+            raise self._conflict()
+        self._journal.write({_JOURNAL_FIELD: text}, seen.journal)
+
+    def _credential_moved(self, before: object, now: object) -> bool:
+        assert isinstance(before, Revision)
+        assert isinstance(now, Revision)
+        return before.credential != now.credential
+
+    def _write_fence(self, kept: Kept) -> None:
+        assert isinstance(kept.revision, Revision)
+        found = self._credential.read()
+        self._credential.write(found.data or {}, kept.revision.credential)
+
+    def _own(self, revision: object) -> None:
+        if not isinstance(revision, Revision):
+            raise TypeError("the revision must come from this store")
+
+
+__all__ = ["ENVIRONMENT", "KIND", "Settings", "UsageError", "check", "connect", "open_place", "read_text"]

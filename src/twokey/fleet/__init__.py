@@ -1,0 +1,1 @@
+"""Many machine users in one run: the composition root, independent of the terminal."""

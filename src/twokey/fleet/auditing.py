@@ -1,0 +1,69 @@
+"""The audit log of a command, where one is wanted. Without one, nothing of it is imported."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from twokey.core.errors import AuditLogFailed
+from twokey.core.reasons import Reason
+from twokey.planning.plan import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from twokey.audit_log.trail import Trail
+    from twokey.cli.options import Session
+    from twokey.fleet.roster import Job
+    from twokey.planning.plan import Asked
+    from twokey.rotation.results import Result
+    from twokey.rotation.rotate import World
+
+
+class Auditing:
+    """Writes a run down, or does nothing where no log is wanted."""
+
+    def __init__(self, trail: Trail | None) -> None:
+        self._trail = trail
+
+    def watch(self, job: Job, wishes: Asked, world: World) -> World:
+        """Return the world of one user's rotation with its effects written down."""
+        return self._trail.watch(job.user, job.policy, wishes, world) if self._trail else world
+
+    def ended(self, result: Result) -> Result:
+        """Write down how it ended for one user. Where that fails, so does the run for this user."""
+        if self._trail is None:
+            return result
+        try:
+            self._trail.ended(result)
+        except AuditLogFailed as error:
+            if result.outcome is not Outcome.FAILED:
+                message = f"{error} Before that: {result.outcome}. {result.message}"
+                return replace(result, outcome=Outcome.FAILED, reason=Reason.ERROR, message=message)
+        return result
+
+
+@contextmanager
+def auditing(file: Path | None, session: Session, *, quiet: bool) -> Iterator[Auditing]:
+    """Open the log before anything is called, and close it; at the end say its head, where anything was written.
+
+    Raises ``UsageError`` where the file cannot be written.
+    """
+    if file is None:
+        yield Auditing(None)
+        return
+    from twokey.audit_log.log import AuditLog
+    from twokey.audit_log.trail import Trail
+    from twokey.cli import terminal
+
+    log = AuditLog.open(file)
+    try:
+        yield Auditing(Trail(log, session.run, session.clients.clock))
+    except BaseException:
+        log.abandon()
+        raise
+    log.close()
+    if log.written and not quiet:
+        terminal.tell(f"Audit log: {log.written} lines written; line {log.seq} has the hash {log.head}.")

@@ -1,0 +1,277 @@
+"""Requests to one service, and what their answers prove.
+
+After a failed write one question matters: did it take place? An error of the service's own (4xx) proves that it did
+not, no connection proves it too; everything else proves nothing. A proxy's page is never taken for the service's word.
+A token never follows a redirect to another host.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import urllib3
+from urllib3 import exceptions as broken
+
+from twokey.core.errors import Ambiguous, Failed, ServiceError, Unreachable
+from twokey.core.model import Hidden
+from twokey.core.waiting import before_effect, pause
+from twokey.http import retry_after, transport
+from twokey.http.errors import Verdicts
+from twokey.http.messages import Answer, Ask, body_of, words_of
+from twokey.http.rate_limits import Limit, Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twokey.core.ports import Clock
+
+Shape = TypeVar("Shape")
+
+ATTEMPTS = 3
+"""How often a request without an answer is sent, where that does no harm."""
+PATIENCE = 4000.0
+"""Seconds after which a request is given up that the service keeps putting off. GitHub counts by the hour."""
+SHORTEST_DOUBT, LONGEST_DOUBT = 0.1, 60.0
+"""Seconds between requests to a service that puts one off again and again without saying until when, doubled each
+time up to the longest."""
+LONGEST_ANSWER = 8 << 20
+CONCURRENT = 16
+"""Connections to one service that are kept open."""
+MOST_REDIRECTS = 3
+_TRANSIENT = {408, 500, 502, 503, 504, 520, 521, 522, 523, 524}
+_PAGES = (b"<!doctype", b"<html")
+_MOVED = {301, 302, 303, 307, 308}
+
+
+class _Overloaded(Ambiguous):
+    """An answer that proves nothing, and says when to come again (RFC 9110, 15.6.4: 503 with Retry-After)."""
+
+    wait = 0.0
+
+    @classmethod
+    def of(cls, unclear: Ambiguous, wait: float | None) -> _Overloaded:
+        error = cls(unclear.message, state=unclear.state, remedy=unclear.remedy)
+        error.wait = wait or 0.0
+        return error
+
+
+class Http:
+    """One service, as one connection reaches it. Thread-safe; shared by all destinations of a run."""
+
+    def __init__(
+        self,
+        called: str,
+        url: str,
+        clock: Clock,
+        *,
+        headers: Callable[[], Mapping[str, str]] = dict,
+        renew: Callable[[], bool] = lambda: False,
+        limits: tuple[Limit, ...] = (),
+        ca: str | None = None,
+        explain: Callable[[Ask, Answer], Failed | None] = lambda _ask, _answer: None,
+        refuses_token: Callable[[Answer], bool] = lambda _answer: False,
+        own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
+        token: str = "one that is valid",  # noqa: S107  words for a person
+        patience: float = PATIENCE,
+        tls: transport.Tls | None = None,
+    ) -> None:
+        """Prepare the connection; nothing is called.
+
+        ``called`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
+        ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
+        what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
+        by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
+        ``token`` says where the token comes from. ``ca`` is a file of certificates to trust,
+        ``tls`` what else there is to say of TLS.
+        """
+        self.called = called
+        self.url = transport.checked(url, called)
+        self.verdicts = Verdicts(called, self.url, token, explain, refuses_token)
+        transport.refuse_unusable(self.url, ca)
+        self._clock = clock
+        self._headers = headers
+        self._renew = renew
+        self._own_page = own_page
+        self._patience = patience
+        self._ca = ca
+        self._tls = tls
+        self._pool: urllib3.PoolManager | None = None
+        self._lock = threading.Lock()
+        self._renewing = threading.Lock()
+        self._renewals = 0
+        self.pace = Pace(clock, limits)
+
+    def send(self, ask: Ask) -> Answer:
+        """Send a request and return the service's answer, whatever its status, unless it is none of the service's.
+
+        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``told`` where it was asked to prove
+        something after an attempt that was left open.
+        """
+        give_up = self._clock.monotonic() + self._patience
+        open_attempt: Ambiguous | None = None
+        renewed, unanswered, put_off = False, 0, 0
+        while True:
+            self.pace.wait(write=ask.effect)
+            renewals = self._renewals
+            if ask.effect:
+                before_effect()
+            answer, failure = self._once(ask)
+            if answer is None:
+                assert failure is not None
+                unanswered += 1
+                if isinstance(failure, Ambiguous) and ask.effect:
+                    open_attempt = failure
+                if not _repeatable(ask, failure) or unanswered >= ATTEMPTS:
+                    raise open_attempt or failure
+                self._rest(failure, give_up, unanswered)
+                continue
+            wait = retry_after.asked(answer.status, answer.headers, self._clock.now())
+            if wait is not None:
+                put_off += 1
+                wait = max(wait, min(LONGEST_DOUBT, SHORTEST_DOUBT * 2**put_off))
+                if self._clock.monotonic() + wait > give_up:
+                    raise open_attempt or self.verdicts.throttled(ask, wait)
+                self.pace.hold(wait)
+            elif self._token_refused(answer) and not renewed and self._renewed_since(renewals):
+                renewed = True
+            elif open_attempt is not None and not answer.good:
+                raise open_attempt
+            else:
+                self._mind(answer)
+                return answer
+
+    def _rest(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
+        """Wait before a request is sent again, as long as an overloaded server asks; raises where that is too long."""
+        wait = failure.wait if isinstance(failure, _Overloaded) else 0.0
+        if self._clock.monotonic() + wait > give_up:
+            raise failure
+        self.pace.hold(wait)
+        pause(self._clock, 0.5 * 2**unanswered)
+
+    def _renewed_since(self, renewals: int) -> bool:
+        """Say whether there is another token than when a request left, by this renewal or by another thread's."""
+        with self._renewing:
+            if self._renewals == renewals and self._renew():
+                self._renewals += 1
+            return self._renewals != renewals
+
+    def ask(self, ask: Ask) -> Answer:
+        """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
+        answer = self.send(ask)
+        if answer.good:
+            return answer
+        raise self.verdicts.told(ask, answer)
+
+    def find(self, ask: Ask) -> Answer | None:
+        """Send a request that reads; None where what it asks for is not there."""
+        answer = self.send(ask)
+        if answer.status == 404 and self.verdicts.explain(ask, answer) is None:
+            return None
+        if answer.good:
+            return answer
+        raise self.verdicts.told(ask, answer)
+
+    def read(self, ask: Ask, shape: type[Shape]) -> Shape:
+        """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""
+        answer = self.ask(ask)
+        try:
+            return msgspec.json.decode(answer.body.encode(), type=shape)
+        except (msgspec.DecodeError, UnicodeError):
+            raise self.verdicts.unclear(ask, "its answer is not what it is documented to be.") from None
+
+    def _once(self, ask: Ask) -> tuple[Answer | None, ServiceError | None]:
+        try:
+            return self._answer(ask), None
+        except ServiceError as error:
+            return None, error
+        except (broken.HTTPError, OSError) as error:
+            return None, self.verdicts.failure(ask, error)
+
+    def _answer(self, ask: Ask) -> Answer:
+        url, method = f"{self.url}{ask.path}", ask.method
+        body, headers = body_of(ask)
+        for _ in range(MOST_REDIRECTS + 1):
+            sent = self._sent({**headers, **ask.headers, **ask.sign()})
+            found = self._opened().request(
+                method,
+                url,
+                body=cast("bytes | None", body),
+                headers=sent,
+                redirect=False,
+                preload_content=False,
+                retries=False,
+            )
+            try:
+                data = memoryview(found.read(LONGEST_ANSWER + 1))
+                if len(data) > LONGEST_ANSWER:
+                    found.close()  # what is left of it would be taken for the next answer
+            finally:
+                found.release_conn()
+            if found.status not in _MOVED:
+                return self._own(ask, found.status, found.headers, data, sent)
+            url = self._followed(ask, url, found.status, found.headers.get("Location", ""))
+        raise self.verdicts.rejected(ask, "it redirects in a circle.")
+
+    def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return all headers; the token among them does not show itself in a traceback."""
+        found = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}
+        return {name: Hidden(value) for name, value in found.items()}
+
+    def _followed(self, ask: Ask, url: str, status: int, location: str) -> str:
+        try:
+            target = urljoin(url, location)
+            here, there = urlsplit(url), urlsplit(target)
+            same = transport.host_of(here) == transport.host_of(there) == transport.connected_to(target)
+        except ValueError:
+            raise self.verdicts.rejected(
+                ask, "it redirects to what is no address.", "Check the connection's url."
+            ) from None
+        if not same:
+            shown = f"{there.scheme}://{there.hostname}"
+            raise self.verdicts.rejected(
+                ask, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
+            )
+        if not ask.follow or (ask.effect and status not in {307, 308}):
+            raise self.verdicts.rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
+        return target
+
+    def _own(
+        self, ask: Ask, status: int, headers: Mapping[str, str], data: memoryview, sent: Mapping[str, str]
+    ) -> Answer:
+        """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
+        html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
+        body = Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace"))
+        answer = Answer(status, headers, body, words_of(sent))
+        if html and self.verdicts.refuses_token(answer):
+            return answer
+        alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
+        if status in _TRANSIENT or alien:
+            what = "a page that is not the service's" if alien else "an error of its own"
+            unclear = self.verdicts.unclear(ask, f"it answered {status} with {what}.")
+            raise _Overloaded.of(unclear, retry_after.retry_after(headers, self._clock.now()))
+        if len(data) > LONGEST_ANSWER:
+            raise self.verdicts.unclear(ask, "its answer has no end.")
+        return answer
+
+    def _opened(self) -> urllib3.PoolManager:
+        with self._lock:
+            if self._pool is None:
+                self._pool = transport.pool(self.url, self._ca, CONCURRENT, self._tls)
+            return self._pool
+
+    def _mind(self, answer: Answer) -> None:
+        """Heed a budget that is used up before the service has to refuse."""
+        wait = retry_after.used_up(answer.headers, self._clock.now())
+        if wait is not None and answer.good:
+            self.pace.hold(min(wait, self._patience))
+
+    def _token_refused(self, answer: Answer) -> bool:
+        return answer.status == 401 or self.verdicts.refuses_token(answer)
+
+
+def _repeatable(ask: Ask, failure: ServiceError) -> bool:
+    """Say whether a request may be sent again: it was not sent, or doing it twice does no harm."""
+    return isinstance(failure, Unreachable) or (isinstance(failure, Ambiguous) and ask.again)

@@ -1,0 +1,119 @@
+"""A request to a service and its answer, neither of which shows a secret."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from twokey.core.model import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+LONGEST_QUOTE = 300
+PART = 8
+"""Characters of a token that count as the token, in what a service says."""
+_PUBLIC = {"Accept", "Content-Type", "User-Agent"}
+"""Headers that hold no secret; what they say, a service may repeat."""
+_SAYING = ("message", "error_message", "error_description", "error", "errors", "messages", "detail", "title")
+"""The members of an answer in which services say what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the service itself. ``body`` may hold a secret: it does not show itself.
+
+    ``sent`` are the words of the request's headers, the token among them.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: Hidden = field(default_factory=Hidden)
+    sent: tuple[Hidden, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        """Whether the service did what was asked."""
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the body, taken apart; None where there is none. Its texts may be secrets."""
+        try:
+            return msgspec.json.decode(self.body.encode()) if self.body.strip() else None
+        except (msgspec.DecodeError, UnicodeError):
+            return None
+
+    def said(self) -> str:
+        """Return what the service says about an error, as one sentence on one line, of bounded length."""
+        found = self.json()
+        text = ""
+        if isinstance(found, dict):
+            for key in _SAYING:
+                if found.get(key):
+                    told = found[key]
+                    inner = told.get("message") if isinstance(told, dict) else None
+                    text = next((one for one in (told, inner) if isinstance(one, str)), None) or json.dumps(told)
+                    break
+        text = " ".join(text.split())
+        if len(text) > LONGEST_QUOTE:
+            return f"{text[: LONGEST_QUOTE - 1]}…"
+        return f"{text}." if text and text[-1].isalnum() else text
+
+    def quotable(self) -> str:
+        """Return what ``said`` does, or nothing where the service repeats a part of what it was sent: the token."""
+        said = self.said()
+        parts = {word[at : at + PART] for word in self.sent for at in range(len(word) - PART + 1)}
+        return "" if any(said[at : at + PART] in parts for at in range(len(said))) else said
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One request. ``about`` is what a person calls it: ``write the secret X of acme/site``.
+
+    ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
+    one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
+    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it is a secret.
+    ``sign`` makes headers each time anew that it is sent, such as a signature over the time. ``follow``: a redirect
+    may be followed, on the same host.
+    """
+
+    method: str
+    path: str
+    about: str
+    body: Any = None
+    form: Mapping[str, str] | None = None
+    raw: bytes | memoryview | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    effect: bool = True
+    again: bool = True
+    secret: bool = False
+    right: str = ""
+    sign: Callable[[], Mapping[str, str]] = dict
+    follow: bool = True
+
+
+def body_of(ask: Ask) -> tuple[memoryview | None, dict[str, str]]:
+    """Return what is sent, as what does not show itself in a traceback, and the headers that belong to it."""
+    if ask.raw is not None:
+        return memoryview(ask.raw), {}
+    if ask.form is not None:
+        from urllib.parse import urlencode
+
+        return memoryview(urlencode(ask.form).encode()), {"Content-Type": "application/x-www-form-urlencoded"}
+    if ask.body is not None:
+        return memoryview(json.dumps(ask.body).encode()), {"Content-Type": "application/json"}
+    return None, {}
+
+
+def words_of(headers: Mapping[str, str]) -> tuple[Hidden, ...]:
+    """Return what the headers are made of that may be secret; "Basic" has two in one (RFC 7617)."""
+    words = [word for name, value in headers.items() if name not in _PUBLIC for word in value.split()]
+    for word in list(words):
+        with contextlib.suppress(ValueError):
+            words += base64.b64decode(word, validate=True).decode("ascii").split(":")
+    return tuple(map(Hidden, words))

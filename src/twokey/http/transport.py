@@ -1,0 +1,227 @@
+"""How a service is reached: which proxy, which certificates. As curl and the AWS SDKs do it, by the environment."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import SplitResult, unquote, urlsplit
+
+import urllib3
+
+from twokey.core.errors import UsageError
+from twokey.core.model import Hidden
+from twokey.system import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from urllib3 import PoolManager
+
+_T = TypeVar("_T")
+
+CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0
+"""Seconds; a delivery must end while its lease lasts."""
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+LONGEST_PEM = 16 << 10
+"""Bytes of a client's certificate or key: what every system's pipe holds."""
+_PORTS = {"https": 443, "http": 80}
+_NO_URL = re.compile(r"[^!-~]|\\")
+"""What stands in no URL (RFC 3986, 2). Where a host ends before a backslash, Python and urllib3 do not agree."""
+_USER_INFO = re.compile(r"//[^/]*@")
+_BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """What a connection says of TLS itself, as PEM texts.
+
+    ``ca``: the certificates to trust instead of the usual ones. ``certificate`` and ``key``: who twokey is there.
+    """
+
+    ca: str = ""
+    certificate: str = field(default="", repr=False)
+    key: Hidden = field(default_factory=Hidden)
+
+
+def checked(url: str, called: str, *, on_link: bool = True) -> str:
+    """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that may get no token.
+
+    A token goes over TLS only, but for a service on this very machine, or one that answers on its link alone, as the
+    metadata servers of the clouds do at 169.254.169.254 (RFC 3927: such addresses are never routed). ``on_link`` is
+    false for what is no metadata server: whoever is on the link could read along.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"https", "http"} or _NO_URL.search(url):
+        shown = _USER_INFO.sub("//", url)
+        raise UsageError(f"{called}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
+    if parts.username or parts.password:
+        raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
+    if parts.scheme == "http" and host not in _LOOPBACK and not (on_link and _on_link(host)):
+        raise UsageError(
+            f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
+        )
+    if parts.query or parts.fragment:
+        raise UsageError(f"{called}: {url!r}: give the URL without a query.")
+    return url.rstrip("/")
+
+
+def host_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Return what makes two URLs lead to the same program; raises ``ValueError`` for a port that is none."""
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
+
+
+def connected_to(url: str) -> tuple[str, str | None, int | None]:
+    """Return ``host_of`` a URL as urllib3 reads it, which is who connects; raises ``ValueError`` for what is none."""
+    try:
+        found = urllib3.util.parse_url(url)
+    except urllib3.exceptions.LocationParseError:
+        raise ValueError("no URL") from None
+    scheme, host = found.scheme or "", (found.host or "").strip("[]").lower()
+    return scheme, host or None, found.port or _PORTS.get(scheme)
+
+
+def refuse_unusable(url: str, ca: str | None) -> None:
+    """Raise ``UsageError`` for a proxy, or a file of CA certificates, that is named for this URL and cannot be used.
+
+    Found out before anything is called, not in the middle of a rotation.
+    """
+    parts = urlsplit(url)
+    _proxy(parts)
+    bundle = _bundle(ca)
+    if parts.scheme == "https" and bundle:
+        _readable(bundle, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle))
+
+
+def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> PoolManager:
+    """Return a pool that leads to the URL by ``HTTPS_PROXY``, ``NO_PROXY`` and the certificates that are to be trusted.
+
+    Raises ``UsageError`` for a CA file that cannot be read, and for certificates that cannot be used.
+    """
+    parts = urlsplit(url)
+    timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
+    context = _context(ca, tls or Tls()) if parts.scheme == "https" else None
+    proxy = _proxy(parts)
+    if proxy is None:
+        return urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
+    headers = None
+    if proxy.username:
+        login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+        headers = urllib3.make_headers(proxy_basic_auth=login)
+    return urllib3.ProxyManager(
+        proxy._replace(netloc=proxy.netloc.rpartition("@")[2]).geturl(),
+        proxy_headers=headers,
+        maxsize=connections,
+        timeout=timeout,
+        retries=False,
+        ssl_context=context,
+    )
+
+
+def _on_link(host: str) -> bool:
+    """Say whether a host is a link-local address."""
+    try:
+        return ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        return False
+
+
+def _context(ca: str | None, tls: Tls) -> ssl.SSLContext:
+    if tls.ca and not ca:
+        try:
+            context = ssl.create_default_context(cadata=tls.ca)
+        except (ssl.SSLError, ValueError):
+            raise UsageError("The CA certificates that the connection gives cannot be used.") from None
+    else:
+        context = _trusting(ca)
+    if tls.certificate:
+        _identify(context, tls)
+    return context
+
+
+def _identify(context: ssl.SSLContext, tls: Tls) -> None:
+    """Load a client's certificate and key. OpenSSL reads them from files only: pipes keep the key off the disk."""
+    unusable = UsageError(
+        "The client certificate and its key cannot be used: they do not belong together, or are none."
+    )
+    try:
+        with _as_file(Hidden(tls.certificate)) as certificate, _as_file(tls.key) as key:
+            # Without a password, OpenSSL would ask the terminal for that of an encrypted key.
+            context.load_cert_chain(certificate, key, password="")
+    except (OSError, ValueError):
+        raise unusable from None
+
+
+@contextmanager
+def _as_file(text: Hidden) -> Iterator[str]:
+    """Give a text a file's name, for one reading, without writing it anywhere."""
+    data = text.encode()
+    if len(data) > LONGEST_PEM:
+        raise ValueError("too long for a pipe")
+    reading, writing = os.pipe()
+    try:
+        os.write(writing, data)
+        os.close(writing)
+        yield f"/dev/fd/{reading}"
+    finally:
+        os.close(reading)
+
+
+def _proxy(parts: SplitResult) -> SplitResult | None:
+    """Return the proxy for a URL; raises ``UsageError`` for one of a kind that cannot be used.
+
+    What goes to this machine without TLS goes to no proxy: nobody else may see it.
+    """
+    found = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port) if parts.scheme == "https" else None
+    if found is None:
+        return None
+    try:
+        proxy = urlsplit(found)
+        scheme, host, _ = host_of(proxy)
+    except ValueError:
+        scheme, host = "", None
+    if scheme in {"http", "https"} and host:
+        return proxy
+    raise UsageError(
+        "HTTPS_PROXY (or ALL_PROXY) names no proxy that twokey can use.",
+        remedy="It is written http://HOST:PORT, or https://HOST:PORT; SOCKS is not supported.",
+    )
+
+
+def _bundle(ca: str | None) -> str | None:
+    named = environment.first_set(_BUNDLES)
+    return ca or (environment.variable(named) if named else None)
+
+
+def _readable(bundle: str | None, load: Callable[[], _T]) -> _T:
+    try:
+        return load()
+    except (OSError, ssl.SSLError):
+        raise UsageError(f"The CA certificates in {bundle} cannot be read.") from None
+
+
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    bundle = _bundle(ca)
+    context = _readable(bundle, lambda: ssl.create_default_context(cafile=bundle))
+    if bundle is None and not context.cert_store_stats()["x509_ca"] and not _system_directory():
+        # A slim container has no certificates of its own; botocore brings Mozilla's.
+        found = find_spec("botocore")
+        if found and found.origin:
+            context.load_verify_locations(cafile=str(Path(found.origin).parent / "cacert.pem"))
+    return context
+
+
+def _system_directory() -> bool:
+    """Say whether there is a directory of certificates: those are loaded when one is asked for, and not counted."""
+    directory = ssl.get_default_verify_paths().capath
+    return bool(directory) and any(Path(directory).iterdir())

@@ -1,0 +1,1 @@
+"""What is to be done, decided from an observation alone. Pure: no I/O, no clock, no randomness."""

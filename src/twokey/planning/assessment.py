@@ -1,0 +1,228 @@
+"""Every listed key sorted into its role: CURRENT, LAST, a stray of ours, foreign, or one that may go.
+
+Besides LAST and a stray, a key may go if a person names it now (``retire``), or if that was decided before
+(``outgoing``): a person named it, and it is Inactive for its soak; or it was deleted, and it is still listed when no
+list can lag any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from twokey.core import durations
+from twokey.core.model import CannotTell, Held, stamp_of
+from twokey.core.reasons import Reason
+from twokey.planning.plan import Action, Asked, Outcome, Plan
+
+if TYPE_CHECKING:
+    from twokey.core.model import AccessKey, Delivery, Journal, Observation
+    from twokey.planning.policy import Policy
+
+CREATION_WINDOW = timedelta(seconds=60)
+"""A key made by an intent of ours is created within this time after the intent was written."""
+TICK = timedelta(seconds=1)
+"""The resolution of IAM's ``CreateDate``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An observation with every listed key sorted into its role."""
+
+    seen: Observation
+    policy: Policy
+    now: datetime
+    asked: Asked
+    held: str
+    current: AccessKey | None
+    last: AccessKey | None
+    stray: AccessKey | None
+    foreign: tuple[AccessKey, ...]
+    retire: tuple[AccessKey, ...]
+    outgoing: tuple[AccessKey, ...] = ()
+    reason: Reason = field(default=Reason.DUE)
+
+    @property
+    def journal(self) -> Journal:
+        """The journal as it was read."""
+        return self.seen.record.journal
+
+    @property
+    def committed(self) -> datetime | None:
+        """When CURRENT began to be CURRENT: the commit that the journal records for it, or its creation."""
+        if self.current is None:
+            return None
+        if self.journal.current == self.held and self.journal.committed:
+            return self.journal.committed
+        return self.current.created
+
+    @property
+    def going(self) -> tuple[AccessKey, ...]:
+        """Return the keys that may go besides LAST and a stray."""
+        return (*self.retire, *(key for key in self.outgoing if not self.holders(key.id)))
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next rotation is due: the latest commit plus the period less slack."""
+        return self.committed + self.policy.period - self.policy.slack if self.committed else None
+
+    @property
+    def grace_over(self) -> datetime:
+        """When every job that may have read LAST from any destination has had its grace."""
+        moments = [delivery.at for delivery in self.journal.delivered.values()]
+        moments += [self.committed] if self.committed else []
+        return max(moments) + self.policy.grace if moments else self.now
+
+    def holds(self, name: str) -> str:
+        """Say which key a destination holds: its own word first, else what it was last given, else ``?``."""
+        return holds(self.seen, name)
+
+    def behind(self, name: str) -> bool:
+        """Say whether a destination does not surely hold CURRENT, by what it says or by what the journal says.
+
+        One that holds CURRENT although the journal says otherwise was given it by a run that was interrupted, or by a
+        person: since when is unknown, so grace has to count from now. One with an open delivery may hold a torn pair,
+        whatever it shows.
+        """
+        given = self.journal.delivered.get(name)
+        is_open = name in self.journal.delivering
+        return is_open or self.holds(name) != self.held or (given is not None and given.key != self.held)
+
+    def holders(self, key_id: str) -> tuple[str, ...]:
+        """Name every place that holds this key, or may hold it."""
+        store = (self.seen.store,) if self.held == key_id else ()
+        return store + tuple(name for name in self.seen.destinations if self.holds(name) in ("?", key_id))
+
+    @property
+    def unread(self) -> dict[str, str]:
+        """Return the destinations that tell what they hold, but could not be read this time, and why."""
+        return {
+            name: holding.why
+            for name, holding in self.seen.destinations.items()
+            if isinstance(holding, CannotTell) and holding.failed
+        }
+
+    def conclude(self, outcome: Outcome, reason: Reason, message: str = "", *actions: Action) -> Plan:
+        """Return the plan that these actions make."""
+        return Plan(
+            outcome,
+            reason,
+            message or reason.sentence,
+            actions,
+            current=self.current.id if self.current else "",
+            last=self.last.id if self.last else "",
+            next_due=self.next_due,
+        )
+
+    def refuse(self, reason: Reason, message: str) -> Plan:
+        """Return the decision to do nothing and to call a person."""
+        return self.conclude(Outcome.REFUSED, reason, message)
+
+    def need(self, *keys: AccessKey) -> Plan | None:
+        """Ask for the last uses that are not known yet."""
+        unknown = tuple(key.id for key in keys if key.id not in self.seen.last_used)
+        if not unknown:
+            return None
+        return replace(self.refuse(Reason.UNREADABLE, "The last use of a key is not known yet."), needs=unknown)
+
+    def retiring(self, key_id: str) -> str:
+        """Return the options that say that this key may go, besides those that were named already."""
+        return " ".join(f"--retire {one}" for one in (*sorted(self.asked.retire - {key_id}), key_id))
+
+    def used(self, key: AccessKey) -> str:
+        """Say when a key was last used, for a person."""
+        use = self.seen.last_used.get(key.id)
+        if use is None or use.at is None:
+            return f"{key.id} ({_status(key)}, never used as far as IAM knows)"
+        ago = durations.show(max(self.now - use.at, timedelta(0)))
+        return f"{key.id} ({_status(key)}, last used {ago} ago for {use.service} in {use.region})"
+
+
+def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case:
+    """Sort the listed keys into roles."""
+    journal = seen.record.journal
+    held = seen.record.holding.key_id if isinstance(seen.record.holding, Held) else ""
+    listed = tuple(key for key in seen.keys if key.id == held or not lags(key.id, journal, policy, now))
+    current = next((key for key in listed if key.id == held), None)
+    retire = tuple(key for key in listed if key.id in asked.retire)
+    rest = tuple(key for key in listed if key != current and key not in retire)
+    outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
+    others = tuple(key for key in rest if key not in outgoing)
+    stray = _stray(others, journal, _published(seen))
+    others = tuple(key for key in others if key != stray)
+    last = _last(others, current, journal, held)
+    foreign = tuple(key for key in others if key != last)
+    seen = replace(seen, keys=listed)
+    return Case(seen, policy, now, asked, held, current, last, stray, foreign, retire, outgoing)
+
+
+def holds(seen: Observation, name: str) -> str:
+    """Say which key a destination holds.
+
+    Its own word counts first; else what it was last given; else ``?``: where it was never given anything, where a
+    delivery is open, or where what it shows of its latest write tells that somebody else has written since.
+    """
+    holding, journal = seen.destinations[name], seen.record.journal
+    if not isinstance(holding, CannotTell):
+        return holding.key_id if isinstance(holding, Held) else ""
+    given = journal.delivered.get(name)
+    if given is None or name in journal.delivering or written_since(given, holding):
+        return "?"
+    return given.key
+
+
+def written_since(given: Delivery, holding: CannotTell) -> bool:
+    """Say whether somebody else has written there since a delivery. Without both stamps nobody can tell."""
+    return bool(given.stamp and holding.stamp) and given.stamp not in (holding.stamp, stamp_of(holding.stamp))
+
+
+def lags(key_id: str, journal: Journal, policy: Policy, now: datetime) -> bool:
+    """Say whether the list shows a key that was deleted so lately that it only lags."""
+    removed = journal.removed.get(key_id)
+    return removed is not None and now < removed + policy.settle
+
+
+def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
+    """Say whether the removal of this key was decided before. One that a person switched on again is theirs."""
+    retiring = journal.retiring.get(key.id)
+    return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
+
+
+def _published(seen: Observation) -> set[str]:
+    """Return the keys that destinations hold, or were given: jobs may have them."""
+    given = {delivery.key for delivery in seen.record.journal.delivered.values()}
+    return given | {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
+
+
+def _stray(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
+    """Find the one key that our open intent explains and nobody can have. Two candidates explain nothing."""
+    intent = journal.intent
+    if intent is None:
+        return None
+    attempts = (intent.at, *intent.earlier)
+    made = [
+        key
+        for key in others
+        if key.id not in intent.known
+        and key.id not in published
+        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)
+    ]
+    return made[0] if len(made) == 1 else None
+
+
+def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Journal, held: str) -> AccessKey | None:
+    """Find LAST: named by the journal; without a journal the older of two keys of which the store holds the newer."""
+    by_id = {key.id: key for key in others}
+    if current is None:
+        return others[0] if len(others) == 1 else None
+    if journal.intent and held not in journal.intent.known:
+        return by_id.get(journal.current) or next((by_id[k] for k in journal.intent.known if k in by_id), None)
+    if journal.current:
+        return by_id.get(journal.last)
+    older = [key for key in others if key.created < current.created]
+    return older[0] if len(others) == 1 and older else None
+
+
+def _status(key: AccessKey) -> str:
+    return "Active" if key.active else "Inactive"

@@ -1,0 +1,145 @@
+"""What can be decided: the outcomes, the actions in the order in which they are performed, the plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from twokey.core.reasons import Reason
+
+
+class Outcome(StrEnum):
+    """How a run ended for one user; part of the JSON output."""
+
+    ROTATED = "rotated"
+    COMPLETED = "completed"
+    RETIRED = "retired"
+    NOT_DUE = "not_due"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveStray:
+    """Delete the key that an interrupted run created and nothing holds."""
+
+    key_id: str
+
+    def __str__(self) -> str:
+        return f"remove the stray {self.key_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deactivate:
+    """Make a key Inactive; the soak begins. ``named``: a person said that it may go."""
+
+    key_id: str
+    named: bool = False
+
+    def __str__(self) -> str:
+        return f"make {self.key_id} Inactive for the soak"
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete a key."""
+
+    key_id: str
+
+    def __str__(self) -> str:
+        return f"delete {self.key_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Write the intent with the ids known, create a key, verify it, write it to the store."""
+
+    known: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "create a key, verify it, store it"
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Read the stored credential and verify it, to finish what an interrupted run began."""
+
+    key_id: str
+
+    def __str__(self) -> str:
+        return f"verify the stored key {self.key_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver:
+    """Bring CURRENT to these destinations.
+
+    ``instead_of`` names the key that they may hold until then; the journal is told so before they are written.
+    """
+
+    destinations: tuple[str, ...]
+    instead_of: str = ""
+
+    def __str__(self) -> str:
+        return f"deliver to {', '.join(self.destinations)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Write the journal: what the store holds is CURRENT, ``last`` is LAST, nothing is open.
+
+    With ``renew`` a rotation ends here, and period and grace count from now.
+    """
+
+    last: str
+    renew: bool = True
+
+    def __str__(self) -> str:
+        return f"commit; LAST is {self.last}" if self.last else "commit"
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDeliveries:
+    """Write into the journal what was delivered. Every key keeps its role, and what is open stays open."""
+
+    def __str__(self) -> str:
+        return "note the deliveries"
+
+
+Action = RemoveStray | Deactivate | Delete | Create | Resume | Deliver | Commit | NoteDeliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a person asked for beyond what is due.
+
+    ``retire`` names keys; with ``all_theirs`` every one of them must be this user's.
+    """
+
+    force: bool = False
+    ignore_last_use: bool = False
+    retire: frozenset[str] = frozenset()
+    all_theirs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A decision: ``outcome`` is what the run ends as if ``actions`` succeed.
+
+    ``needs`` names keys whose last use must be known before anything can be decided; before ``settles``, nothing can
+    be decided at all. Where one of them is given, nothing else counts.
+    """
+
+    outcome: Outcome
+    reason: Reason
+    message: str
+    actions: tuple[Action, ...] = ()
+    needs: tuple[str, ...] = ()
+    settles: datetime | None = None
+    current: str = ""
+    last: str = ""
+    next_due: datetime | None = None

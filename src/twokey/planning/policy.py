@@ -1,0 +1,101 @@
+"""How long keys live and what must be true before one is removed; validated where it is made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from twokey.core import durations
+from twokey.core.errors import UsageError
+
+DAY = timedelta(days=1)
+ZERO = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How a created key is proved: ``successes`` in a row, ``interval`` apart, in each region, within ``timeout``."""
+
+    successes: int = 3
+    interval: timedelta = timedelta(seconds=0.5)
+    timeout: timedelta = timedelta(seconds=60)
+    regions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what proves nothing, or what can never succeed."""
+        if self.successes < 1:
+            raise UsageError("verify.successes: at least one success is needed.")
+        if self.interval < ZERO:
+            raise UsageError("verify.interval: it cannot be negative.")
+        if self.timeout <= self.least:
+            raise UsageError(
+                f"verify.timeout: {durations.show(self.timeout)} is too short for {self.successes} successes "
+                f"{durations.show(self.interval)} apart."
+            )
+
+    @property
+    def least(self) -> timedelta:
+        """The shortest time in which a verification can succeed."""
+        return self.interval * (self.successes - 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules for one machine user. All that is derived from the window is a property.
+
+    Raises ``UsageError`` where the parts do not fit together.
+    """
+
+    window: timedelta = 30 * DAY
+    grace_asked: timedelta | None = None
+    idle_asked: timedelta | None = None
+    soak: timedelta = ZERO
+    enforce_window: bool = False
+    rotate_self: bool = False
+    settle: timedelta = timedelta(seconds=30)
+    verification: Verification = Verification()
+
+    def __post_init__(self) -> None:
+        """Hold the parts against each other."""
+        least = 2 * max(self.verification.least, timedelta(seconds=1))
+        if self.window < least:
+            raise UsageError(
+                f"window: {durations.show(self.window)} is too short.",
+                remedy=f"A created key must be verified in half of it: give at least {durations.show(least)}.",
+            )
+        longest = self.period - self.slack
+        if self.soak > longest:
+            raise UsageError(
+                f"soak: {durations.show(self.soak)} is longer than the period less its slack "
+                f"({durations.show(longest)}).",
+                remedy="Shorten the soak, or lengthen the window.",
+            )
+        if self.grace > longest:
+            raise UsageError(
+                f"grace: {durations.show(self.grace)} is longer than the period less its slack "
+                f"({durations.show(longest)}): LAST could never make room in time.",
+                remedy=f"Shorten the grace, or give a window of at least {durations.show(self.grace * 48 / 23)}.",
+            )
+
+    @property
+    def period(self) -> timedelta:
+        """The time between two rotations: half the window."""
+        return self.window / 2
+
+    @property
+    def slack(self) -> timedelta:
+        """How much earlier than a whole period a rotation is due, so that a schedule never misses by minutes."""
+        return self.period / 24
+
+    @property
+    def grace(self) -> timedelta:
+        """How long LAST is sure to keep working after the commit.
+
+        A soak takes its time from the default, so that the rotation after it is not late.
+        """
+        return self.period - self.slack - self.soak if self.grace_asked is None else self.grace_asked
+
+    @property
+    def idle(self) -> timedelta:
+        """How long LAST must have gone unused before it may be removed."""
+        return self.period / 15 if self.idle_asked is None else self.idle_asked

@@ -1,0 +1,80 @@
+"""What a delivery does that a person asked for, decided from an observation alone. No I/O, no clock.
+
+CURRENT is brought to its destinations once more: to a pipeline that is new, where a token was repaired, where somebody
+has put an older secret back. No key is created or removed, and no key changes its role: an intent that is open stays
+open, and so does everything that only a rotation decides. The first of these rules that has something to say decides:
+
+1. what ``decision`` says of a store that cannot be read, of a user that was made again, of a list that may lag;
+2. an interrupted run's key, which is delivered and committed as ``rotate`` would;
+3. a store that was rolled back, or without a key that works: refuse;
+4. the delivery, to every place that does not surely hold CURRENT, and to every one that cannot tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core.model import CannotTell
+from twokey.core.reasons import Reason
+from twokey.planning.assessment import sort
+from twokey.planning.between_rotations import may_be_read
+from twokey.planning.decision import rolled_back, unfinished, unreadable, unsettled, user_remade
+from twokey.planning.plan import Asked, Deliver, NoteDeliveries, Outcome, Resume
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import datetime
+
+    from twokey.core.model import Observation
+    from twokey.planning.assessment import Case
+    from twokey.planning.plan import Plan
+    from twokey.planning.policy import Policy
+
+
+def deliver_plan(
+    seen: Observation,
+    policy: Policy,
+    now: datetime,
+    asked: Asked | None = None,
+    *,
+    chosen: Collection[str] | None = None,
+) -> Plan:
+    """Decide what is to be delivered. ``chosen`` names the destinations that are meant; None means all."""
+    case = sort(seen, policy, now, asked or Asked())
+    places = tuple(name for name in seen.destinations if chosen is None or name in chosen)
+    for rule in (unreadable, user_remade, unsettled):
+        verdict = rule(case)
+        if verdict is not None:
+            return verdict
+    silent = tuple(name for name in places if isinstance(seen.destinations[name], CannotTell))
+    return unfinished(case, silent) or rolled_back(case) or _without_current(case) or _delivery(case, places, silent)
+
+
+def _without_current(case: Case) -> Plan | None:
+    """Refuse to spread what does not work."""
+    remedy = "There is nothing to deliver. See what twokey plan says of this user."
+    if case.current is None and case.held:
+        said = f"{case.seen.store} holds {case.held}, which IAM no longer lists: jobs fail already. {remedy}"
+        return case.refuse(Reason.KEY_GONE, said)
+    if case.current is None:
+        return case.refuse(Reason.STORE_EMPTY, f"{case.seen.store} holds no key. {remedy}")
+    if not case.current.active:
+        said = f"{case.held}, which {case.seen.store} holds, is Inactive: jobs fail already. {remedy}"
+        return case.refuse(Reason.CURRENT_INACTIVE, said)
+    return None
+
+
+def _delivery(case: Case, places: tuple[str, ...], silent: tuple[str, ...]) -> Plan:
+    names = tuple(name for name in places if name in silent or case.behind(name))
+    if not names:
+        said = f"{', '.join(places)}: {case.held} is there already." if places else "No destination is configured."
+        return case.conclude(Outcome.NOT_DUE, Reason.HELD, said)
+    instead_of = case.last.id if case.last and may_be_read(case, case.last) else ""
+    return case.conclude(
+        Outcome.COMPLETED,
+        Reason.DELIVERY_ASKED,
+        f"{case.held} is delivered to {', '.join(names)}.",
+        Resume(case.held),
+        Deliver(names, instead_of),
+        NoteDeliveries(),
+    )

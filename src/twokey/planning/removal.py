@@ -1,0 +1,89 @@
+"""When a key may be taken out of use: held by nothing, grace over, unused for long enough, soaked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core import durations
+from twokey.core.reasons import Reason
+from twokey.planning.plan import Deactivate, Outcome, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.core.model import AccessKey
+    from twokey.planning.assessment import Case
+
+
+def barred(case: Case, last: AccessKey) -> Plan | None:
+    """Say why LAST may not be removed now, or None where it may."""
+    if last.id == case.seen.own_key:
+        return case.refuse(Reason.OWN_KEY, f"twokey itself runs with {last.id}, which is LAST. Run it with CURRENT.")
+    holders = case.holders(last.id)
+    if holders:
+        return case.refuse(
+            Reason.LAST_HELD,
+            f"LAST ({last.id}) is, or may be, held by {', '.join(holders)}, and there is no working CURRENT to "
+            "deliver there.",
+        )
+    if case.asked.ignore_last_use:
+        return None
+    given_last = [name for name, given in case.journal.delivered.items() if given.key == last.id]
+    if given_last:
+        left_out = [name for name in given_last if name not in case.seen.destinations]
+        why = f" ({', '.join(left_out)} is not among this run's destinations)" if left_out else ""
+        return case.refuse(
+            Reason.LAST_HELD,
+            f"LAST ({last.id}) is what {', '.join(given_last)} was last given, as far as the journal knows{why}. "
+            "Deliver CURRENT there, or accept that whatever still reads it there fails: --ignore-last-use.",
+        )
+    if case.now < case.grace_over:
+        return case.refuse(
+            Reason.GRACE,
+            f"Jobs in flight may still use LAST ({last.id}): its grace ends in "
+            f"{durations.show(case.grace_over - case.now)}. Wait, or accept that they fail: --ignore-last-use.",
+        )
+    return case.need(last) or _in_use(case, last)
+
+
+def _in_use(case: Case, last: AccessKey) -> Plan | None:
+    at = case.seen.last_used[last.id].at
+    if at is None or case.now - at >= case.policy.idle:
+        return None
+    if case.policy.enforce_window and case.now - last.created >= case.policy.window:
+        return None
+    return case.refuse(
+        Reason.IN_USE,
+        f"LAST is still in use: {case.used(last)}, and it must rest for {durations.show(case.policy.idle)}. Find the "
+        "job that does not read the store again, or accept that it fails: --ignore-last-use.",
+    )
+
+
+def soak(case: Case, *keys: AccessKey) -> Plan | None:
+    """Make these keys Inactive, or wait for the end of each one's soak, before they are deleted."""
+    length = case.policy.soak
+    if not length:
+        return None
+    retiring = case.journal.retiring
+    todo = [key for key in keys if key.active or key.id not in retiring]
+    if todo:
+        return case.conclude(
+            Outcome.RETIRED,
+            Reason.SOAK,
+            f"{_names(todo)} made Inactive for {durations.show(length)} before deletion. If a job fails now, switch "
+            f"{'it' if len(todo) == 1 else 'the one that it needs'} on again: aws iam update-access-key "
+            f"--user-name {case.seen.user.name} --access-key-id {todo[0].id} --status Active",
+            *(Deactivate(key.id, named=key in case.retire) for key in todo),
+        )
+    over = max((retiring[key.id].at + length for key in keys), default=case.now)
+    if case.now < over:
+        return case.conclude(
+            Outcome.NOT_DUE,
+            Reason.SOAKING,
+            f"{_names(keys)} Inactive; the soak ends in {durations.show(over - case.now)}.",
+        )
+    return None
+
+
+def _names(keys: Sequence[AccessKey]) -> str:
+    return f"{', '.join(key.id for key in keys)} {'is' if len(keys) == 1 else 'are'}"

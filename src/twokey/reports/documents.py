@@ -1,0 +1,254 @@
+"""The JSON documents that ``--json`` prints, and their published schemas."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from twokey.adoption.decision import Ending
+from twokey.core.reasons import Reason
+from twokey.planning.destination_states import Word
+from twokey.planning.plan import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from twokey.planning.destination_states import Standing
+    from twokey.rotation.results import Result
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Role = Literal["CURRENT", "LAST", "stray", "foreign", "unknown", "removed"]
+AuditRule = Literal["chain", "head", "order", "lease", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
+
+
+class DestinationEntry(msgspec.Struct, omit_defaults=True):
+    """How one destination ended: ``delivered``, ``held`` (had CURRENT already) or ``failed``, and why."""
+
+    destination: str
+    outcome: Literal["delivered", "held", "failed"]
+    message: str | None = None
+
+
+class PlaceEntry(msgspec.Struct, omit_defaults=True):
+    """What one destination holds: CURRENT, not surely CURRENT, nothing; or why nobody knows."""
+
+    destination: str
+    outcome: Word
+    message: str | None = None
+
+
+class OutcomeEntry(msgspec.Struct):
+    """How a run ended, or would end, for one machine user."""
+
+    account: str
+    user: str
+    path: str
+    outcome: Outcome
+    reason: Reason
+    message: str
+    current: str | None
+    last: str | None
+    removed: list[str]
+    next_due: Moment | None
+
+
+class ResultEntry(OutcomeEntry):
+    """How the run ended for one machine user."""
+
+    destinations: list[DestinationEntry]
+
+
+class ResultsDocument(msgspec.Struct):
+    """What ``twokey rotate --json`` and ``twokey deliver --json`` print."""
+
+    results: list[ResultEntry]
+    summary: dict[str, int]
+
+
+class PlanEntry(OutcomeEntry):
+    """What would be done for one machine user; ``outcome`` is what the run would end as."""
+
+    destinations: list[PlaceEntry]
+    actions: list[str]
+
+
+class PlanDocument(msgspec.Struct):
+    """What ``twokey plan --json`` prints."""
+
+    results: list[PlanEntry]
+    summary: dict[str, int]
+
+
+class KeyEntry(msgspec.Struct):
+    """An access key as ``status`` sees it."""
+
+    id: str
+    role: Role
+    active: bool
+    created: Moment
+    age_seconds: int
+    last_used: Moment | None
+    last_used_service: str | None
+    last_used_region: str | None
+    held_by: list[str]
+
+
+class StatusEntry(msgspec.Struct):
+    """One machine user: its keys, who holds what, what is due when, what is wrong."""
+
+    account: str
+    user: str
+    path: str
+    store: str
+    keys: list[KeyEntry]
+    destinations: list[PlaceEntry]
+    next_due: Moment | None
+    next: str
+    wrong: list[str]
+    readable: bool = True
+
+
+class StatusDocument(msgspec.Struct):
+    """What ``twokey status --json`` prints."""
+
+    users: list[StatusEntry]
+
+
+class HoldsEntry(msgspec.Struct):
+    """Which key one place holds: an id, or none because it is empty or because nobody can tell."""
+
+    place: str
+    holds: Literal["key", "empty", "cannot_tell"]
+    key: str | None
+    message: str | None
+
+
+class AdoptEntry(msgspec.Struct):
+    """How a takeover ended, or would end, for one machine user."""
+
+    account: str
+    user: str
+    path: str
+    store: str
+    outcome: Ending
+    reason: Reason
+    message: str
+    current: str | None
+    last: str | None
+    keys: list[KeyEntry]
+    places: list[HoldsEntry]
+    actions: list[str]
+    unknown: list[str]
+
+
+class AdoptDocument(msgspec.Struct):
+    """What ``twokey adopt --json`` prints. ``performed``: with ``--yes``; otherwise nothing was changed."""
+
+    performed: bool
+    results: list[AdoptEntry]
+    summary: dict[str, int]
+
+
+class FindingEntry(msgspec.Struct):
+    """What is wrong with one line of an audit log."""
+
+    line: int
+    rule: AuditRule
+    message: str
+
+
+class AuditLogDocument(msgspec.Struct):
+    """What ``twokey audit-log verify --json`` prints."""
+
+    file: str
+    good: bool
+    lines: int
+    runs: int
+    effects: int
+    interrupted: list[int]
+    elsewhere: list[int]
+    torn: int
+    first: Moment | None
+    last: Moment | None
+    head: str
+    findings: list[FindingEntry]
+
+
+DOCUMENTS: dict[str, type] = {
+    "rotate": ResultsDocument,
+    "deliver": ResultsDocument,
+    "plan": PlanDocument,
+    "status": StatusDocument,
+    "adopt": AdoptDocument,
+    "audit-log verify": AuditLogDocument,
+}
+
+
+def encode(document: object) -> str:
+    """Return a document as JSON text for people and programs alike."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
+
+
+def schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of the document that the command ``name`` prints."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"twokey {name} --json",
+        **msgspec.json.schema(DOCUMENTS[name]),
+    }
+
+
+def results_document(results: Iterable[Result]) -> ResultsDocument:
+    """Return the document of a rotation."""
+    entries = [_entry(result) for result in results]
+    return ResultsDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def plan_document(results: Iterable[tuple[Result, list[str], Sequence[Standing]]]) -> PlanDocument:
+    """Return the document of a plan: results that would be, the actions for each, and what its places hold now."""
+    entries = [
+        PlanEntry(**_outcome(result), destinations=place_entries(standings), actions=actions)
+        for result, actions, standings in results
+    ]
+    return PlanDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def summary(outcomes: Iterable[str]) -> dict[str, int]:
+    """Count the outcomes; every outcome is there, zero too."""
+    counts = dict.fromkeys(OUTCOMES, 0)
+    for outcome in outcomes:
+        counts[outcome] += 1
+    return counts
+
+
+def whole_seconds(moment: datetime | None) -> datetime | None:
+    """Return a moment without its fraction, as all documents show it."""
+    return moment.replace(microsecond=0) if moment else None
+
+
+def place_entries(standings: Iterable[Standing]) -> list[PlaceEntry]:
+    """Return the entries of what places hold."""
+    return [PlaceEntry(one.place, one.word, one.message or None) for one in standings]
+
+
+def _entry(result: Result) -> ResultEntry:
+    places = [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
+    return ResultEntry(**_outcome(result), destinations=places)
+
+
+def _outcome(result: Result) -> dict[str, Any]:
+    return {
+        "account": result.user.account,
+        "user": result.user.name,
+        "path": result.user.path,
+        "outcome": result.outcome,
+        "reason": result.reason,
+        "message": result.message,
+        "current": result.current or None,
+        "last": result.last or None,
+        "removed": list(result.removed),
+        "next_due": whole_seconds(result.next_due),
+    }

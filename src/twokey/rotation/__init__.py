@@ -1,0 +1,1 @@
+"""One machine user's rotation, performed."""

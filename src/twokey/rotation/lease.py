@@ -1,0 +1,90 @@
+"""Who holds the right to rotate a user, and whether that process still lives.
+
+A lease names host, process and the process's start. A later run on the same host can tell that the holder is dead
+and takes over at once; from any other host only time tells. "The same host" means the same kernel boot and the same
+process numbers: two containers may share a name and must not judge each other's processes.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from datetime import timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twokey.core.model import Lease
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from twokey.core.model import Journal
+
+LENGTH = timedelta(minutes=3)
+"""How long a lease lasts: as long as one user's rotation may take."""
+MARGIN = 5.0
+"""Seconds before its end from which its holder does not trust it any more."""
+
+
+def take(run: str, now: datetime) -> Lease:
+    """Return a lease for this process, from now on."""
+    pid = os.getpid()
+    return Lease(run=run, host=_host(), process=pid, start=_start(pid), until=now + LENGTH)
+
+
+def blocks(journal: Journal, run: str, now: datetime, *, conditional: bool = True) -> bool:
+    """Say whether the journal's lease keeps the run ``run`` from going on.
+
+    A dead process holds nothing, but what it sent last may still be under way. A store with ``conditional`` writes
+    refuses that; in any other, the lease of a run that was writing keys ends by time alone.
+    """
+    lease = journal.lease
+    if lease is None or lease.run == run or now >= lease.until:
+        return False
+    return not is_dead(lease) or not (conditional or journal.intent is None)
+
+
+def is_dead(lease: Lease) -> bool:
+    """Say whether the process that took the lease is surely gone. When in doubt, it lives."""
+    if lease.host != _host() or not lease.start:
+        return False
+    start = _start(lease.process)
+    return start != lease.start if start else _is_gone(lease.process)
+
+
+@cache
+def _host() -> str:
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        numbers = Path("/proc/self/ns/pid").readlink().name
+    except OSError:
+        # No Linux: a name alone may be shared, so nobody is ever judged dead here.
+        return f"{socket.gethostname()} {uuid.uuid4()}"
+    return f"{socket.gethostname()} {boot} {numbers}"
+
+
+def _start(pid: int) -> str:
+    """Return when a process started, in the kernel's ticks since boot; empty where that cannot be known.
+
+    Source: proc_pid_stat(5), field 22. The second field is the command in parentheses and may hold spaces.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    fields = stat.rpartition(")")[2].split()
+    state, start = fields[0], fields[19]
+    return "ended" if state == "Z" else start
+
+
+def _is_gone(pid: int) -> bool:
+    """Say whether no process has this number. ``/proc`` may hide other people's processes; signal 0 finds them."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

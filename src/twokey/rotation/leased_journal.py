@@ -1,0 +1,162 @@
+"""The journal under our lease. Every write carries our epoch; once the lease is lost, nothing is written any more."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from twokey.core.errors import Ambiguous, Conflict, LeaseHeld
+from twokey.core.model import Held, Journal, Record
+from twokey.rotation import lease as leases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from twokey.core.destination import Store
+    from twokey.core.model import Credential, Lease
+    from twokey.core.ports import Clock
+
+WRITE_LIMIT = 75.0
+"""Seconds that one request can take at most; a lease must outlast the write that it guards."""
+PUT_LIMIT = 2 * WRITE_LIMIT
+"""The same for writing the credential, which begins with a look."""
+
+
+class Ledger:
+    """One user's journal for the length of a run.
+
+    Made by ``take``. All its writes raise ``Conflict`` where the lease was lost.
+    """
+
+    def __init__(self, store: Store, clock: Clock, run: str, record: Record, deadline: float) -> None:
+        self._store = store
+        self._clock = clock
+        self._run = run
+        self._deadline = deadline
+        self._doubtful = False
+        self.released = False
+        self.journal = record.journal
+        self.revision = record.revision
+        self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
+
+    @classmethod
+    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record) -> Ledger:
+        """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale."""
+        before, now = clock.monotonic(), clock.now()
+        held = record.journal.lease
+        if held is not None and blocked(store, record.journal, run, now):
+            raise held_by(held)
+        journal = msgspec.structs.replace(
+            record.journal,
+            epoch=record.journal.epoch + 1,
+            user=record.journal.user or user_id,
+            lease=leases.take(run, now),
+        )
+        revision = store.save_journal(journal, record.revision)
+        return cls(store, clock, run, Record(record.holding, journal, revision), _deadline(before))
+
+    def reread(self) -> Record:
+        """Read the store again under the lease; raises ``Conflict`` where the lease is no longer ours."""
+        record = self._store.load()
+        theirs, ours = record.journal.lease, self.journal.lease
+        if theirs is None or ours is None or theirs.run != ours.run or record.journal.epoch != self.journal.epoch:
+            raise Conflict("Another run has taken over this user's lease.", state="This run changed nothing since.")
+        self.journal, self.revision = record.journal, record.revision
+        self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
+        return record
+
+    def write(self, **changes: Any) -> None:
+        """Change the journal, and renew the lease by the same write."""
+        self._write(renew=True, **changes)
+
+    def left(self) -> float:
+        """Return the seconds for which the lease surely lasts; none or less once it is over."""
+        return self._deadline - self._clock.monotonic()
+
+    def guard(self, seconds: float = WRITE_LIMIT, **changes: Any) -> None:
+        """See to it that the lease lasts at least that much longer; raises ``Conflict`` if it is over already.
+
+        Where the journal is written for that, the changes are written with it.
+        """
+        self._check()
+        if self.left() < seconds:
+            self.write(**changes)
+            self._check()
+
+    def check(self) -> None:
+        """Raise ``Conflict`` where the lease is over: another run may be writing by now."""
+        self._check()
+
+    def put(self, credential: Credential) -> None:
+        """Write the credential to the store, conditionally on our epoch."""
+        self.guard(PUT_LIMIT)
+        with self._keeping_the_lease_in_doubt():
+            self.revision = self._store.put(credential, self.revision)
+
+    def credential(self) -> Credential | None:
+        """Read the credential that the store holds."""
+        return self._store.credential()
+
+    def fence(self) -> None:
+        """Make what an earlier, perhaps only paused, run prepared fail from now on."""
+        self.guard()
+        self.revision = self._store.fence(self.revision)
+
+    def release(self, **changes: Any) -> None:
+        """Give the lease back, with the last changes to the journal in the same write. Doing it again is nothing.
+
+        Nor is it given back while a write without a condition is in doubt: should it take place late, nobody else
+        must have changed anything by then.
+        """
+        if not self.released and not self._doubtful:
+            self._write(renew=False, lease=None, **changes)
+            self.released = True
+
+    def _write(self, *, renew: bool, **changes: Any) -> None:
+        before, now = self._clock.monotonic(), self._clock.now()
+        self._check()
+        if renew:
+            changes["lease"] = leases.take(self._run, now)
+        journal: Journal = msgspec.structs.replace(self.journal, **changes)
+        with self._keeping_the_lease_in_doubt():
+            self.revision = self._store.save_journal(journal, self.revision)
+        self.journal = journal
+        self._deadline = _deadline(before)
+
+    def _check(self) -> None:
+        if self.left() <= 0:
+            raise Conflict(
+                "This run's lease is over: a step took longer than a lease lasts.",
+                state="The next run goes on from what the journal says.",
+            )
+
+    @contextmanager
+    def _keeping_the_lease_in_doubt(self) -> Iterator[None]:
+        try:
+            yield
+        except Ambiguous:
+            self._doubtful = not self._store.traits.conditional
+            raise
+
+
+def blocked(store: Store, journal: Journal, run: str, now: datetime) -> bool:
+    """Say whether another run's lease keeps this one from going on."""
+    return leases.blocks(journal, run, now, conditional=store.traits.conditional)
+
+
+def held_by(lease: Lease) -> LeaseHeld:
+    """Return the error that says who is rotating this user."""
+    until = lease.until.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return LeaseHeld(
+        f"Another run is rotating this user until {until} at the latest "
+        f"(process {lease.process} on {lease.host.split(maxsplit=1)[0]}).",
+        state="Nothing was changed by this run.",
+        remedy="Run again later, or without --no-wait to wait for it.",
+    )
+
+
+def _deadline(before: float) -> float:
+    return before + leases.LENGTH.total_seconds() - leases.MARGIN

@@ -1,0 +1,112 @@
+"""IAM, the store and the destinations, read into one observation. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from twokey.core import waiting
+from twokey.core.errors import BadCredentials, NotFound, Refused, ServiceError, TwokeyError, UsageError, unforeseen
+from twokey.core.model import CannotTell, Observation
+from twokey.core.reasons import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twokey.core.destination import Destination, Store
+    from twokey.core.model import Holding, MachineUser, Record
+    from twokey.core.ports import Iam
+
+
+def observe(
+    user: MachineUser,
+    iam: Iam,
+    store: Store,
+    destinations: Sequence[Destination],
+    own_key: str = "",
+    load: Callable[[], Record] | None = None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Observation:
+    """Read all that a decision rests on. ``load`` reads the store in another way, such as under the lease.
+
+    ``meanwhile`` is called before each destination is read, and while one waits for its service: hundreds of them take
+    longer than a lease lasts. What it raises comes out as it is.
+
+    IAM first, the store second: if another run finishes in between, the store shows a key that the list lacks, which
+    leads to a second look under the lease. The other way round the list would show a key that nobody can explain.
+
+    Raises ``Refused`` (unreadable) where the list or the store cannot be read, and ``BadCredentials`` or
+    ``NotFound`` (no such user) as they are.
+    """
+    try:
+        keys = iam.keys(user.name)
+    except (BadCredentials, NotFound):
+        raise
+    except ServiceError as error:
+        raise unreadable(error) from None
+    try:
+        record = (load or store.load)()
+    except BadCredentials:
+        raise
+    except ServiceError as error:
+        raise unreadable(error) from None
+    return Observation(
+        user=user,
+        keys=keys,
+        store=store.name,
+        record=record,
+        destinations={place.name: _holding(place, meanwhile) for place in destinations},
+        own_key=own_key,
+    )
+
+
+class Moved(Exception):
+    """A key went away between two reads: look again."""
+
+
+def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
+    """Add when these keys were last used.
+
+    Raises ``Refused`` (unreadable) where IAM does not tell, ``Moved`` where that is because a key, or the user, has
+    been deleted meanwhile, and ``BadCredentials`` as they are.
+    """
+    try:
+        found = {key_id: iam.last_use(key_id) for key_id in key_ids}
+    except BadCredentials:
+        raise
+    except ServiceError as error:
+        if _gone(seen, iam):
+            raise Moved from None
+        raise unreadable(error) from None
+    return replace(seen, last_used={**seen.last_used, **found})
+
+
+def _gone(seen: Observation, iam: Iam) -> bool:
+    """Say whether a key that was seen is listed no more."""
+    try:
+        listed = iam.keys(seen.user.name)
+    except BadCredentials:
+        raise
+    except NotFound:
+        return True
+    except ServiceError as error:
+        raise unreadable(error) from None
+    return bool({key.id for key in seen.keys} - {key.id for key in listed})
+
+
+def unreadable(error: ServiceError) -> Refused:
+    """Return the refusal that an unreadable place means: unknown is never the same as empty."""
+    return Refused(Reason.UNREADABLE, error.message, state="Nothing was changed.", remedy=error.remedy)
+
+
+def _holding(place: Destination, meanwhile: Callable[[], None]) -> Holding:
+    meanwhile()
+    try:
+        with waiting.during(lambda _left: meanwhile()):
+            return place.held()
+    except (ServiceError, UsageError) as error:  # such as a file of CA certificates that is gone by now
+        return CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True)
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  one place's failure, whatever it is, stops no other
+        return CannotTell(unforeseen(place.name, error).message, failed=True)

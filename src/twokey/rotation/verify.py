@@ -1,0 +1,60 @@
+"""Proof that a created key works: everywhere it is asked, several times in a row, as the right user."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core.errors import NotVerified, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.core.model import Credential, MachineUser
+    from twokey.core.ports import Clock, Sts
+    from twokey.planning.policy import Verification
+
+
+def verify(
+    credential: Credential,
+    user: MachineUser,
+    rules: Verification,
+    sts: Sts,
+    clock: Clock,
+    still_ours: Callable[[], None] = lambda: None,
+) -> None:
+    """Ask STS who the credential is until the answers satisfy ``rules``; raises ``NotVerified``.
+
+    ``still_ours`` is called before each round: it keeps the lease, or raises where that is lost.
+
+    IAM is eventually consistent: a key that worked once may still be unknown to another server a moment later
+    (AWS: "Troubleshoot IAM", changes that are not immediately visible). Therefore several successes in a row.
+    """
+    deadline = clock.monotonic() + rules.timeout.total_seconds()
+    in_a_row, why = 0, ""
+    while True:
+        still_ours()
+        ok, reason = _ask(credential, user, rules.regions, sts)
+        in_a_row, why = (in_a_row + 1, why) if ok else (0, reason)
+        if in_a_row >= rules.successes:
+            return
+        if clock.monotonic() + rules.interval.total_seconds() >= deadline:
+            if in_a_row:
+                why = f"it has only just begun to, {in_a_row} of {rules.successes} times in a row."
+            raise NotVerified(
+                f"The created key {credential.access_key_id} did not work within "
+                f"{rules.timeout.total_seconds():g} s: {why}"
+            )
+        clock.sleep(rules.interval.total_seconds())
+
+
+def _ask(credential: Credential, user: MachineUser, regions: tuple[str, ...], sts: Sts) -> tuple[bool, str]:
+    for region in regions or (None,):
+        try:
+            identity = sts.identity_of(credential, region)
+        except ServiceError as error:
+            return False, error.message
+        if identity is None:
+            return False, f"AWS does not know the key yet{f' in {region}' if region else ''}."
+        if identity != (user.account, user.arn):
+            return False, f"It authenticates as {identity[1]}, not as {user.arn}."
+    return True, ""

@@ -1,0 +1,1 @@
+"""This machine: its environment variables, files, programs, and the hardening of this process."""

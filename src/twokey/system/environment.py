@@ -1,0 +1,45 @@
+"""The only reader of environment variables beside ``twokey.config`` and what the AWS SDK reads itself."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+from urllib.request import (  # type: ignore[attr-defined]  # typeshed knows the second one on macOS only
+    getproxies_environment,
+    proxy_bypass_environment,
+)
+
+from twokey.core.model import Hidden
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+def variable(name: str) -> str:
+    """Return a variable's value; the empty text where it is not set. It may be a secret."""
+    return os.environ.get(name, "")
+
+
+def chosen(names: Iterable[str], more: Mapping[str, str]) -> dict[str, Hidden]:
+    """Return those of the variables that are set, and some more: the environment of another program."""
+    passed = {name: Hidden(os.environ[name]) for name in names if name in os.environ}
+    return passed | {name: Hidden(value) for name, value in more.items()}
+
+
+def first_set(names: Iterable[str]) -> str | None:
+    """Return the name of the first variable that is set and not empty."""
+    return next((name for name in names if variable(name)), None)
+
+
+def for_program(added: dict[str, str]) -> dict[str, str]:
+    """Return the environment that a program gets: this one's own, and what is added to it. No secret is added."""
+    return {**os.environ, **added}
+
+
+def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
+    """Return the URL of the proxy by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (in either case), or None."""
+    found = getproxies_environment()
+    proxy = found.get(scheme) or found.get("all")
+    if not proxy or proxy_bypass_environment(f"{host}:{port}" if port else host, found):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"

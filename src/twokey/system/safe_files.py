@@ -1,0 +1,283 @@
+"""Files that hold secrets: private from their first moment, replaced as a whole, never reached through a trap.
+
+All work in a directory goes through one descriptor of it, so that nobody can exchange the directory between
+two steps. Writers hold a lock on that descriptor, which every writer on this host respects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from twokey.core.errors import Ambiguous, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from types import TracebackType
+
+    from twokey.core.ports import Clock
+
+PRIVATE = 0o600
+PRIVATE_DIRECTORY = 0o700
+LARGEST = 1 << 20
+LOCK_PATIENCE = 10.0
+"""Seconds to wait for another writer, who needs milliseconds."""
+
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_APPEND = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+_REMEDIES = {
+    errno.ENOSPC: "The disk is full: make room on it.",
+    errno.EDQUOT: "The disk quota is used up: make room.",
+    errno.EACCES: "Give the user that runs twokey the right to write there.",
+    errno.EPERM: "Give the user that runs twokey the right to write there.",
+    errno.EROFS: "The file system is read-only: name another place.",
+    errno.ENOTDIR: "A part of the path is no directory: name another place.",
+    errno.EISDIR: "There is a directory of that name: name another file.",
+    errno.ELOOP: "It is a symbolic link, and twokey follows none: name the file itself.",
+    errno.ENAMETOOLONG: "Name a shorter path.",
+    errno.EFBIG: "The largest file size allowed here (ulimit -f) is too small: raise it.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A file's bytes, and whether others than its owner may touch it. The ``repr`` of a view shows no content.
+
+    ``mode`` are its rights, ``stamp`` is another one after every write.
+    """
+
+    data: memoryview
+    exposed: bool
+    mode: int = PRIVATE
+    stamp: str = ""
+
+
+class Directory:
+    """An open directory that is safe to keep secrets in. Use it in a ``with`` block."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the directory; raises ``FileNotFoundError`` where it is missing and ``Rejected`` where it is unsafe."""
+        self._path = path
+        with refusing(path, missing=FileNotFoundError):
+            self._fd = _open_directory(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+    @contextlib.contextmanager
+    def locked(self, clock: Clock) -> Iterator[None]:
+        """Hold the lock that every writer here takes; it ends with the block, or with the process."""
+        deadline = clock.monotonic() + LOCK_PATIENCE
+        while not self._try_lock():
+            if clock.monotonic() > deadline:
+                raise Rejected(
+                    f"Another process has been writing in {self._path} for over {LOCK_PATIENCE:.0f} s.",
+                    state="Nothing was changed.",
+                    remedy="See whether a twokey hangs there, end it, and run again.",
+                )
+            clock.sleep(0.01)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def _try_lock(self) -> bool:
+        with refusing(self._path):
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return True
+
+    def read(self, name: str) -> Content | None:
+        """Return a file's content, None where there is none; raises ``Rejected`` for what is not our own file."""
+        with refusing(self._path / name):
+            try:
+                fd = os.open(name, _READ, dir_fd=self._fd)
+            except FileNotFoundError:
+                return None
+            with open(fd, "rb") as file:  # noqa: PTH123  opened by descriptor
+                state = os.fstat(fd)
+                self._refuse_foreign(name, state)
+                return _content(memoryview(file.read(LARGEST)), state)
+
+    def _refuse_foreign(self, name: str, state: os.stat_result) -> None:
+        path = self._path / name
+        self._refuse_not_ours(path, state)
+        if state.st_size > LARGEST:
+            raise Rejected(f"{path} is larger than any credential.", state="Nothing was changed.")
+
+    def _refuse_not_ours(self, path: Path, state: os.stat_result) -> None:
+        if not stat.S_ISREG(state.st_mode):
+            raise Rejected(f"{path} is not a regular file.", state="Nothing was changed.", remedy="Name another file.")
+        if state.st_uid != os.geteuid():
+            raise Rejected(
+                f"{path} belongs to another user (id {state.st_uid}).",
+                state="Nothing was changed.",
+                remedy="Run twokey as that user, or name a file of your own.",
+            )
+
+    def open_to_append(self, name: str) -> int:
+        """Open a file for reading and appending, made private if it is missing; return its descriptor.
+
+        Raises ``Rejected`` for what is not our own file, and for one that others may write.
+        """
+        path = self._path / name
+        with refusing(path):
+            fd = self._create_or_open(name)
+        try:
+            state = os.fstat(fd)
+            self._refuse_not_ours(path, state)
+            self._refuse_shared(path, state)
+        except BaseException:
+            os.close(fd)
+            raise
+        return fd
+
+    def _refuse_shared(self, path: Path, state: os.stat_result) -> None:
+        if state.st_mode & 0o022:
+            raise Rejected(
+                f"Others may write {path}.",
+                state="Nothing was changed.",
+                remedy=f"Take that right away: chmod go-w {path}.",
+            )
+
+    def _create_or_open(self, name: str) -> int:
+        try:
+            fd = os.open(name, _APPEND | os.O_CREAT | os.O_EXCL, PRIVATE, dir_fd=self._fd)
+        except FileExistsError:
+            return os.open(name, _APPEND, dir_fd=self._fd)
+        os.fchmod(fd, PRIVATE)
+        self._make_durable(name)
+        return fd
+
+    def replace(
+        self, name: str, data: memoryview, *, mode: int = PRIVATE, before: Callable[[], None] = lambda: None
+    ) -> None:
+        """Put a file in place as a whole: readers see the old content or the new one. Hold the lock.
+
+        Until the new file has its name, an error leaves the old one as it was, and nothing beside it. So does one
+        that ``before`` raises, which is called just before that.
+        """
+        beside = f".{name}.twokey-new"
+        with refusing(self._path / name):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(beside, dir_fd=self._fd)  # of a run that was killed: writers are alone here
+            try:
+                self._write_new(beside, data, mode & PRIVATE)
+                before()
+                os.rename(beside, name, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(beside, dir_fd=self._fd)
+                raise
+        self._make_durable(name)
+
+    def _write_new(self, name: str, data: memoryview, mode: int) -> None:
+        fd = os.open(name, _CREATE, PRIVATE, dir_fd=self._fd)
+        try:
+            os.fchmod(fd, mode)  # a umask may have taken the owner's own rights
+            while data:
+                data = data[os.write(fd, data) :]
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _make_durable(self, name: str) -> None:
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some file systems know no such thing
+                raise Ambiguous(
+                    f"{self._path / name} was written, and may be lost if this machine stops now: {error.strerror}."
+                ) from None
+
+
+@contextlib.contextmanager
+def refusing(path: Path, *, missing: type[BaseException] | None = None) -> Iterator[None]:
+    """Turn an operating system's error about ``path`` into ``Rejected`` with what to do about it."""
+    try:
+        yield
+    except OSError as error:
+        if missing is not None and isinstance(error, missing):
+            raise
+        raise Rejected(
+            f"{path}: {error.strerror or type(error).__name__}.",
+            state="Its content is as it was before.",
+            remedy=_REMEDIES.get(error.errno or 0, ""),
+        ) from None
+
+
+def _content(data: memoryview, state: os.stat_result) -> Content:
+    mode = stat.S_IMODE(state.st_mode)
+    return Content(data, exposed=bool(mode & 0o177), mode=mode, stamp=f"{state.st_ino}-{state.st_mtime_ns}")
+
+
+def make_directory(path: Path) -> None:
+    """Create a directory and those above it that are missing, private, below one that is there and safe."""
+    with refusing(path):
+        if path.exists() or path.is_symlink():
+            return
+        existing = existing_above(path)
+        with Directory(existing):
+            pass
+        for part in [*reversed(path.parents), path]:
+            if part != existing and existing in part.parents:
+                part.mkdir(PRIVATE_DIRECTORY, exist_ok=True)
+
+
+def existing_above(path: Path) -> Path:
+    """Return the nearest directory above ``path`` that exists."""
+    with refusing(path):
+        return next(parent for parent in path.parents if parent.exists() or parent.is_symlink())
+
+
+def _open_directory(path: Path) -> int:
+    try:
+        fd = os.open(path, _DIRECTORY | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno not in {errno.ELOOP, errno.ENOTDIR} or not path.is_symlink():
+            raise
+        refuse_foreign_owner(path, path.lstat().st_uid, "is a symbolic link that")
+        fd = os.open(path, _DIRECTORY)
+    try:
+        refuse_unsafe_directory(path, os.fstat(fd))
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def refuse_unsafe_directory(path: Path, state: os.stat_result) -> None:
+    """Raise ``Rejected`` for a directory whose files somebody else could exchange."""
+    refuse_foreign_owner(path, state.st_uid, "is a directory that")
+    if state.st_mode & stat.S_IWOTH and not state.st_mode & stat.S_ISVTX:
+        raise Rejected(
+            f"Everybody may exchange the files in {path}.",
+            state="Nothing was changed.",
+            remedy=f"Take that right away (chmod o-w {path}), or name another directory.",
+        )
+
+
+def refuse_foreign_owner(path: Path, owner: int, what: str) -> None:
+    """Raise ``Rejected`` unless it belongs to root or this user. ``what`` says what it is: ``is a directory that``."""
+    if owner not in {0, os.geteuid()}:
+        raise Rejected(
+            f"{path} {what} belongs to another user (id {owner}), who could exchange the files in it.",
+            state="Nothing was changed.",
+            remedy="Run twokey as that user, or name a directory of your own.",
+        )

@@ -1,0 +1,31 @@
+"""The log of a whole life, once for all tests that doctor it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from audit_log.doctor import Log
+from audit_log.life import LoggedRig, live
+from twokey.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def life(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the log of a whole life."""
+    file = tmp_path_factory.mktemp("life") / "audit.log"
+    with Emulator() as aws, pytest.MonkeyPatch.context() as patch:
+        for name, value in aws.environment().items():
+            patch.setenv(name, value)
+        live(LoggedRig(aws, file))
+    return file.read_bytes()
+
+
+@pytest.fixture
+def log(life: bytes, tmp_path: Path) -> Log:
+    """Return a log in which nothing is wrong yet."""
+    return Log(tmp_path / "audit.log", life.splitlines(keepends=True))

@@ -1,0 +1,81 @@
+"""A log that can be doctored, with an editor or by somebody who knows the format."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from twokey.audit_log import records
+from twokey.audit_log.records import Done, Failed, OfUser
+from twokey.audit_log.verification import Report, verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORGED = "AKIAFORGEDFORGEDFORG"
+replace = msgspec.structs.replace
+
+
+@dataclass
+class Log:
+    """A log that can be doctored. Lines count from one."""
+
+    file: Path
+    lines: list[bytes]
+
+    @property
+    def records(self) -> list[Any]:
+        """What the lines say."""
+        return [records.unseal(line[:-1])[0] for line in self.lines]
+
+    @property
+    def head(self) -> str:
+        """The hash of the last line."""
+        return records.unseal(self.lines[-1][:-1])[1]
+
+    def find(self, run: str, kind: type, nth: int = 0, **fields: Any) -> int:
+        """Return the number of a line: the nth of its kind in a run, with these fields."""
+        found = [
+            number
+            for number, one in enumerate(self.records, 1)
+            if isinstance(one, kind)
+            and getattr(one, "run", "") == run
+            and all(getattr(one, name) == value for name, value in fields.items())
+        ]
+        return found[nth]
+
+    def of_run(self, run: str) -> list[int]:
+        """Return the numbers of a run's lines."""
+        return [number for number, one in enumerate(self.records, 1) if getattr(one, "run", "") == run]
+
+    def text(self, number: int, before: str, after: str) -> None:
+        """Change a line with an editor."""
+        assert before.encode() in self.lines[number - 1]
+        self.lines[number - 1] = self.lines[number - 1].replace(before.encode(), after.encode())
+
+    def forge(self, found: list[Any]) -> None:
+        """Write these records with a chain that is computed anew; references to lines go along with their lines."""
+        moved = {one.seq: number for number, one in enumerate(found, 1) if one.seq}
+        self.lines, head = [], records.NO_HASH
+        for number, one in enumerate(found, 1):
+            record = replace(one, of=moved.get(one.of, one.of)) if isinstance(one, Done | Failed) else one
+            line, head = records.seal(record, number, head)
+            self.lines.append(line)
+
+    def verified(self, *heads: str) -> Report:
+        """Write the file and verify it."""
+        self.file.write_bytes(b"".join(self.lines))
+        return verify(self.file, heads)
+
+
+def found(report: Report) -> tuple[int, str]:
+    """Return the first finding's line and rule."""
+    assert report.findings, "nothing was found"
+    return report.findings[0].line, report.findings[0].rule
+
+
+def common(record: OfUser) -> dict[str, Any]:
+    """Return what an invented line has in common with another."""
+    return {"at": record.at, "run": record.run, "account": record.account, "user": record.user}

@@ -1,0 +1,126 @@
+"""Connections that fail: whether the request had been sent is what matters."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from twokey.aws.clients import Clients
+from twokey.aws.iam import Iam
+from twokey.core.errors import Ambiguous, Unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOST = "127.0.0.1"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a key and a certificate for this host that it has signed itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a test")]), datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path_factory.mktemp("tls") / "server.pem"
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    path.write_bytes(private + certificate.public_bytes(pem))
+    return path
+
+
+@contextmanager
+def server(certificate: Path, patch: pytest.MonkeyPatch, host: str = HOST) -> Iterator[list[bytes]]:
+    """Serve TLS, one request for each connection; collect the requests, and answer none as TLS wants it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    received: list[bytes] = []
+
+    def serve() -> None:
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError:
+                return
+            try:
+                with context.wrap_socket(raw, server_side=True) as connection:
+                    received.append(connection.recv(65536))
+                    nonsense(connection)
+            except OSError:
+                raw.close()
+
+    with socket.create_server((HOST, 0)) as listener:
+        reach(f"https://{host}:{listener.getsockname()[1]}", patch)
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield received
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def reach(url: str, patch: pytest.MonkeyPatch) -> None:
+    """Make this the address of AWS."""
+    patch.setenv("AWS_ENDPOINT_URL", url)
+    patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    patch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00")
+
+
+def nonsense(connection: ssl.SSLSocket) -> None:
+    """Answer with bytes that are no TLS record."""
+    with socket.socket(fileno=connection.detach()) as raw:
+        raw.sendall(b"This is no TLS record at all.")
+
+
+def test_tls_that_breaks_after_the_request_leaves_a_creation_in_doubt(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    with server(certificate, monkeypatch) as received:
+        with pytest.raises(Ambiguous, match="It may have taken effect"):
+            Iam(Clients("run")).create_key("ci")
+        assert len(received) == 1
+        assert received[0].startswith(b"POST ")
+
+
+def test_a_certificate_that_is_not_trusted_proves_that_nothing_was_sent(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server(certificate, monkeypatch) as received:
+        with pytest.raises(Unreachable, match=r"The request was not sent\..*AWS_CA_BUNDLE"):
+            Iam(Clients("run")).create_key("ci")
+        assert not any(received)
+
+
+def test_a_certificate_of_another_host_proves_that_nothing_was_sent(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    with server(certificate, monkeypatch, host="localhost") as received:
+        with pytest.raises(Unreachable, match="The request was not sent"):
+            Iam(Clients("run")).create_key("ci")
+        assert not any(received)
+
+
+def test_a_refused_connection_proves_that_nothing_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server((HOST, 0)) as closed:
+        reach(f"http://{HOST}:{closed.getsockname()[1]}", monkeypatch)
+    with pytest.raises(Unreachable, match="The request was not sent"):
+        Iam(Clients("run")).create_key("ci")

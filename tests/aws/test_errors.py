@@ -1,0 +1,183 @@
+"""What AWS answers, or does not, in words; and never with a secret in them."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
+
+from twokey.aws.clients import Clients
+from twokey.aws.errors import LONGEST_QUOTE, call, translate
+from twokey.aws.iam import Iam
+from twokey.core.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    NotFound,
+    Rejected,
+    ServiceError,
+    Throttled,
+    TwokeyError,
+    Unreachable,
+)
+from twokey.emulator import Rule
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.rig import Rig
+
+
+def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
+    return boto.ClientError(
+        {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "Op",
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answer("Throttling"), Throttled),
+        (answer("ThrottlingException"), Throttled),
+        (answer("LimitExceeded", status=409), Rejected),
+        (answer("NoSuchEntity", status=404), NotFound),
+        (answer("ResourceNotFoundException"), NotFound),
+        (answer("AccessDenied", status=403), AccessDenied),
+        (answer("ExpiredToken", status=403), BadCredentials),
+        (answer("InvalidClientTokenId", status=403), BadCredentials),
+        (answer("SignatureDoesNotMatch", status=403), BadCredentials),
+        (answer("ServiceFailure", status=500), Ambiguous),
+        (answer("502", status=502), Ambiguous),
+        (answer("403", "You are not authorized to do this.", status=403), Ambiguous),
+        (answer("", status=404), Ambiguous),
+        (answer("RequestTimeout", status=408), Ambiguous),
+        (answer("RequestExpired"), BadCredentials),
+        (answer("MissingAuthenticationToken", status=403), BadCredentials),
+        (boto.ConfigParseError(path="config"), Rejected),
+        (boto.EndpointProviderError(msg="x"), Rejected),
+        (boto.ParamValidationError(report="x"), Rejected),
+        (boto.LoginRefreshRequired(), BadCredentials),
+        (boto.SSLError(endpoint_url="https://x", error=OSError("bad record")), Ambiguous),
+        (answer("ServiceUnavailable", status=503), Ambiguous),
+        (boto.EndpointConnectionError(endpoint_url="http://x"), Unreachable),
+        (boto.ConnectTimeoutError(endpoint_url="http://x"), Unreachable),
+        (boto.ReadTimeoutError(endpoint_url="http://x"), Ambiguous),
+        (boto.ConnectionClosedError(endpoint_url="http://x"), Ambiguous),
+        (boto.NoCredentialsError(), BadCredentials),
+        (boto.ProfileNotFound(profile="x"), BadCredentials),
+        (boto.NoRegionError(), Rejected),
+        (ResponseParserError("x"), Ambiguous),
+        (RuntimeError("x"), Ambiguous),
+    ],
+)
+def test_each_answer_says_whether_the_effect_took_place(error: Exception, kind: type[ServiceError]) -> None:
+    assert type(translate(error, action="iam:CreateAccessKey", resource="ci")) is kind
+
+
+NOT_ALLOWED = "User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateAccessKey on resource: user ci "
+SAID = {
+    "no answer came in time": boto.ReadTimeoutError(endpoint_url="https://x"),
+    "the connection broke": boto.ConnectionClosedError(endpoint_url="https://x"),
+    "cut off, or is not AWS's": ResponseParserError("x"),
+    "TLS failed": boto.SSLError(endpoint_url="https://x", error=OSError("x")),
+    "Check this machine's clock": answer("RequestExpired", "Request has expired."),
+    "removed the Authorization header": answer("MissingAuthenticationToken", "Missing Authentication Token", 403),
+    "enabled the region": answer("InvalidClientTokenId", "The security token included is invalid.", 403),
+    "share its rate of requests": answer("Throttling", "Rate exceeded"),
+    "AWS refused it: it had no effect": answer("LimitExceeded", "Cannot exceed quota", 409),
+    "Unable to parse config file: config": boto.ConfigParseError(path="config"),
+    "Unknown parameter in input": boto.ParamValidationError(report="Unknown parameter in input"),
+    "the service control policy denies it explicitly": answer(
+        "AccessDenied", f"{NOT_ALLOWED}with an explicit deny in a service control policy", 403
+    ),
+    "Allow iam:CreateAccessKey in the permissions boundary as well": answer(
+        "AccessDenied", f"{NOT_ALLOWED}because no permissions boundary allows the iam:CreateAccessKey action", 403
+    ),
+    "Allow iam:CreateAccessKey on it for the principal": answer(
+        "AccessDenied", f"{NOT_ALLOWED}because no identity-based policy allows the iam:CreateAccessKey action", 403
+    ),
+}
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_what_is_said_points_to_what_is_wrong(words: str) -> None:
+    said = str(translate(SAID[words], action="iam:CreateAccessKey", resource="ci"))
+    assert words.lower() in said.lower()
+
+
+def test_a_configuration_that_cannot_be_read_leaves_no_call_in_doubt(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = tmp_path / "config"
+    config.write_text("[profile\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    with pytest.raises(Rejected, match="Unable to parse config file") as caught:
+        Iam(Clients("run")).create_key("ci")
+    assert caught.value.state == "The request was not sent."
+
+
+def test_a_denial_names_the_permission_and_the_resource_that_aws_names() -> None:
+    message = (
+        "User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateAccessKey on resource: user ci "
+        "because no identity-based policy allows the iam:CreateAccessKey action"
+    )
+    error = translate(answer("AccessDenied", message, 403), action="iam:Other", resource="other")
+    assert isinstance(error, AccessDenied)
+    assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
+    assert "Allow iam:CreateAccessKey" in str(error)
+
+
+def test_a_long_message_is_cut_and_none_is_quoted_about_a_request_with_a_secret() -> None:
+    long = translate(answer("ValidationException", "x" * 2000), action="ssm:PutParameter", resource="/x")
+    assert len(str(long)) < LONGEST_QUOTE + 100
+    secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+    error = translate(answer("ValidationException", secret), action="ssm:PutParameter", resource="/x", quote=False)
+    assert secret[:5] not in str(error)
+    assert "ValidationException" in str(error)
+
+
+def test_a_refused_signature_does_not_show_the_request_with_its_session_token() -> None:
+    said = (
+        "The request signature we calculated does not match the signature you provided.\n\n"
+        "The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:FwoGZXIvYXdzE'"
+    )
+    error = translate(answer("SignatureDoesNotMatch", said, 403), action="iam:ListUsers", resource="/")
+    assert "AWS refuses the signature (SignatureDoesNotMatch)" in str(error)
+    assert "FwoGZXIvYXdzE" not in str(error)
+
+
+def test_a_denial_is_understood_however_long_the_names_in_it_are() -> None:
+    user = f"arn:aws:iam::123456789012:user/{'a' * 500}"
+    said = f"User: {user} is not authorized to perform: iam:CreateAccessKey on resource: user ci because no policy"
+    error = translate(answer("AccessDenied", said, 403), action="iam:Other", resource="other")
+    assert isinstance(error, AccessDenied)
+    assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
+
+
+def test_a_broken_answer_that_quotes_a_secret_shows_nothing_of_it() -> None:
+    secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+
+    def send() -> None:
+        raise ResponseParserError(f"Unable to parse: b'<SecretAccessKey>{secret}</SecretAccessKey'")
+
+    with pytest.raises(TwokeyError) as caught:
+        call("iam:CreateAccessKey", "ci", send)
+    assert caught.value.__context__ is None
+    assert caught.value.__cause__ is None
+    assert secret not in "".join(traceback.format_exception(caught.value)) + str(caught.value)
+
+
+def test_a_creation_whose_answer_is_cut_off_is_in_doubt_and_the_next_run_mends_it(rig: Rig) -> None:
+    _, current = rig.settled()
+    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="truncated"))
+    first = rig.rotate()
+    assert first.outcome == "failed"
+    assert "Run again" in first.message
+    assert len(rig.ids()) == 2
+    assert rig.rotate().outcome == "rotated"
+    assert rig.aws.authenticates(current)
+    assert len(rig.ids()) == 2

@@ -1,0 +1,219 @@
+"""What is said of everything that can be wrong in twokey.yaml: one sentence, with the line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from twokey import config
+from twokey.core.errors import UsageError
+
+STORE = "secretsmanager:machine-users/{user}"
+ENTRY = f"machine_users:\n  - path: a\n    store: {STORE}\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(text: str | bytes) -> config.Settings:
+    file = Path("twokey.yaml")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return config.load(file)
+
+
+def refusal(text: str | bytes) -> str:
+    with pytest.raises(UsageError) as refused:
+        load(text)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "twokey.yaml: the file is empty. It begins"),
+        ("# nothing\n", "twokey.yaml: the file is empty."),
+        ("- a", "twokey.yaml line 1: the file is no mapping"),
+        ("just words", "twokey.yaml line 1: the file is no mapping"),
+        ("window: 30d", "twokey.yaml line 1: `version` is missing. Write `version: 1`"),
+        ("version: 2", "twokey.yaml line 1: `version`: 2 is not known"),
+        ("version: true", "twokey.yaml line 1: `version`: true is not known"),
+        ("version: '1'", "twokey.yaml line 1: `version`: 1 is not known"),
+        ("version: [1]", "twokey.yaml line 1: `version`: this is not known"),
+        ("version: 1", "twokey.yaml line 1: the file has no `machine_users`, which is required."),
+        ("version: 1\nmachine_users: []", "twokey.yaml line 2: `machine_users` is an empty list."),
+        ("version: 1\nmachine_users: 3", "twokey.yaml line 2: `machine_users` must be a list, not a whole number."),
+        ("version: 1\nmachine_users:\n", "twokey.yaml line 2: `machine_users` has no value."),
+        (
+            "version: 1\nmachine_users:\n  - a\n",
+            "twokey.yaml line 3: an item of `machine_users` must be a mapping, not text.",
+        ),
+    ],
+)
+def test_what_is_missing_at_the_top_is_said(text: str, sentence: str) -> None:
+    assert refusal(text).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("windw: 30d", "unknown key `windw`; did you mean `window`?"),
+        ("Window: 30d", "unknown key `Window`; did you mean `window`?"),
+        ("<<: {window: 3d}", "unknown key `<<`."),
+        ("window: 30", "`window`: 30 is not a duration. Write it like 30d"),
+        ("window: 30x", "`window`: '30x' is not a duration. Write it like 30d"),
+        ("window: 1:30", "`window`: 1:30 is not a duration."),
+        ("window: [30d]", "`window` must be text, not a list."),
+        ("window:", "`window` has no value. Fill it in, or remove the key."),
+        ("max_users: 0", "`max_users` must be at least 1."),
+        ("max_users: many", "`max_users` must be a whole number, not text."),
+        ("max_users: 1.0", "`max_users` must be a whole number, not a number."),
+        ("concurrency: 65", "`concurrency` must be at most 64."),
+        ("enforce_window: 'yes'", "`enforce_window` must be true or false, not text."),
+        ("verify: {succeses: 1}", "unknown key `succeses`; did you mean `successes`?"),
+        ("verify: {successes: 0}", "`successes` must be at least 1."),
+        ("verify: {interval: often}", "`verify.interval`: 'often' is not a duration."),
+        ("verify: 3", "`verify` must be a mapping, not a whole number."),
+        ("version: 1", "`version` is given twice; the first is on line 1."),
+        ("? [a]\n: b", "a key must be one word."),
+        ("window: 2026-13-45", "`2026-13-45` is no timestamp. Put the value in quotes."),
+        (
+            "window: !!python/object/apply:os.system [ls]",
+            "the YAML tag `tag:yaml.org,2002:python/object/apply:os.system`",
+        ),
+        ("window: !secret a", "the YAML tag `!secret` is not supported."),
+        ("window: !!binary aGk=", "the YAML tag `tag:yaml.org,2002:binary` is not supported."),
+        ("window: @a", "a value cannot begin with `@`. Put the value in quotes."),
+        ("window: a: b", "this is not YAML: mapping values are not allowed in this context."),
+        ("window: 'never closed\nmax_users: 1", "this is not YAML: while scanning a quoted scalar"),
+        ("window: *old", "`*` begins a YAML alias. Quote a pattern that begins with it"),
+        ("window: a\x00b", "the control character U+0000 is not allowed."),
+        ("verify:\n\tsuccesses: 1", ""),
+    ],
+)
+def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str) -> None:
+    said = refusal(f"version: 1\n{ENTRY}{line}\n")
+
+    if "\t" in line:
+        assert said == "twokey.yaml line 6: there is a tab. Indent with spaces."
+    else:
+        assert said.startswith(f"twokey.yaml line 5: {sentence}")
+
+
+@pytest.mark.parametrize(
+    ("entry", "line", "sentence"),
+    [
+        (f"stor: {STORE}", 3, "unknown key `stor`; did you mean `store`?"),
+        ("path: a", 3, "this entry of `machine_users` has no `store`, which is required."),
+        (f"store: {STORE}", 3, "this entry selects no user. Give it `path` or `users`."),
+        (f"path: ''\n    store: {STORE}", 3, "`path`: the IAM path is empty."),
+        (f"path: a b\n    store: {STORE}", 3, "`path`: 'a b' is no IAM path."),
+        (f"path: café\n    store: {STORE}", 3, "`path`: 'café' is no IAM path."),
+        (f"path: {'x' * 511}\n    store: {STORE}", 3, "an IAM path has at most 512 characters, this one has 513."),
+        (f"users: ci\n    store: {STORE}", 3, "`users` must be a list, not text."),
+        (f"users: []\n    store: {STORE}", 3, "`users` is an empty list."),
+        (
+            f"users:\n      - ci\n      - no\n    store: {STORE}",
+            5,
+            '`users`: YAML reads no as true or false, not as text; quote it: "no".',
+        ),
+        (
+            f"users: [12]\n    store: {STORE}",
+            3,
+            '`users`: YAML reads 12 as a whole number, not as text; quote it: "12".',
+        ),
+        (f"users: [2026-01-01]\n    store: {STORE}", 3, "`users`: YAML reads 2026-01-01 as a date"),
+        (f"users: [~]\n    store: {STORE}", 3, "`users` has no value."),
+        (f"users:\n      - ci\n      - a b\n    store: {STORE}", 5, "`users`: 'a b' is no IAM user name."),
+        (f"users: [{'x' * 65}]\n    store: {STORE}", 3, "`users`: 'xxx"),
+        (
+            f"users:\n      - ci\n      - CI\n    store: {STORE}",
+            5,
+            "`users`: the user `CI` is named a second time; the first is twokey.yaml line 4",
+        ),
+        (f"users: [ci]\n    except: ['c*']\n    store: {STORE}", 3, "`users`: `ci` is named, and left out by `c*`."),
+        (
+            "path: a\n    store: secretsmanager:x",
+            4,
+            "`store`: `secretsmanager:x` is one place, but several users may be meant",
+        ),
+        ("users: [a, b]\n    store: secretsmanager:x", 4, "`store`: `secretsmanager:x` is one place, but several"),
+        (
+            f"users: [a, b]\n    store: {STORE}\n    deliver:\n      - ssm:/a/{{user}}\n      - ssm:/b",
+            7,
+            "`deliver`: `ssm:/b` is one place",
+        ),
+        (
+            f"path: a\n    store: {STORE}\n    deliver: ['{STORE}']",
+            5,
+            f"`deliver`: `{STORE}` is written to a second time; the first is twokey.yaml line 4: `store`.",
+        ),
+        (
+            "path: a\n    store: secretsmanagr:{user}",
+            4,
+            "there is no destination 'secretsmanagr'; did you mean secretsmanager?",
+        ),
+        ("path: a\n    store: secretsmanager:{usr}", 4, "`store`: "),
+        ("path: a\n    store: {user}", 4, "`store`: this is a mapping without `to`."),
+        (
+            f"users: [a]\n    store: {STORE}\n    grace: 15d",
+            3,
+            "grace: 15d is longer than the period less its slack (14d 9h)",
+        ),
+        (f"users: [a]\n    store: {STORE}\n    verify: {{timeout: 0.1s}}", 3, "verify.timeout: 0.1s is too short"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_said_with_its_line(entry: str, line: int, sentence: str) -> None:
+    said = refusal(f"version: 1\nmachine_users:\n  - {entry}\n")
+
+    assert said.startswith(f"twokey.yaml line {line}: ")
+    assert sentence in said
+
+
+def test_a_rule_of_the_top_level_that_does_not_fit_an_entry_is_said_at_the_entry() -> None:
+    text = f"version: 1\ngrace: 10d\n{ENTRY}  - path: b\n    window: 20d\n    store: ssm:/b/{{user}}\n"
+
+    assert refusal(text).startswith("twokey.yaml line 6: grace: 10d is longer than")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "sentence"),
+    [
+        (
+            "users: [a]\n    store: ssm:/x",
+            "users: [b]\n    store: ssm:/x",
+            "line 6: `store`: `ssm:/x` is written to a second time",
+        ),
+        (
+            "users: [a]\n    store: ssm:/x",
+            "users: [b]\n    store: ssm:/y\n    deliver: ['ssm:/x']",
+            "line 7: `deliver`: `ssm:/x`",
+        ),
+        (
+            "users: [a]\n    store: ssm:/x",
+            "users: [a]\n    store: ssm:/y",
+            "line 5: `users`: the user `a` is named a second time",
+        ),
+        (
+            "path: a\n    store: ssm:/x/{user}",
+            "path: /a/\n    store: ssm:/y/{user}",
+            "line 5: `path`: `/a/` is selected a second time",
+        ),
+    ],
+)
+def test_entries_that_visibly_meet_are_refused(first: str, second: str, sentence: str) -> None:
+    said = refusal(f"version: 1\nmachine_users:\n  - {first}\n  - {second}\n")
+
+    assert said.startswith(f"twokey.yaml {sentence}")
+    assert "the first is twokey.yaml line " in said
+
+
+def test_a_path_and_a_user_of_it_with_rules_of_its_own_may_stand_together() -> None:
+    settings = load(
+        "version: 1\nmachine_users:\n  - {path: a, except: [ci], store: 'ssm:/x/{user}'}\n"
+        "  - {path: a, users: [ci], store: 'ssm:/x/{user}', window: 14d}\n"
+    )
+
+    assert len(settings.selections) == 2

@@ -1,0 +1,249 @@
+"""What twokey.yaml and the flags become; and files that cannot be read, or are written to hurt."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from twokey import config
+from twokey.core.errors import UsageError
+from twokey.planning.policy import DAY, Policy, Verification
+
+STORE = "secretsmanager:machine-users/{user}"
+EXAMPLE = """\
+version: 1
+window: 30d
+machine_users:
+  - path: /machine-users/
+    except: ["*-legacy"]
+    store: secretsmanager:machine-users/{user}
+    deliver:
+      - ssm:/machine-users/{user}
+  - users: [deploy]
+    store: secretsmanager:deploy
+    window: 14d
+    soak: 1d
+    verify:
+      regions: [eu-central-1, us-east-1]
+"""
+ENTRY = f"machine_users:\n  - path: a\n    store: {STORE}\n"
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def load(text: str | bytes) -> config.Settings:
+    file = Path("twokey.yaml")
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return config.load(file)
+
+
+def refusal(text: str | bytes) -> str:
+    with pytest.raises(UsageError) as refused:
+        load(text)
+    return str(refused.value)
+
+
+def test_the_example_becomes_frozen_values() -> None:
+    settings = load(EXAMPLE)
+
+    assert settings.source == "twokey.yaml"
+    assert (settings.max_users, settings.concurrency) == (100, 32)
+    assert settings.selections == (
+        config.Selection(
+            path="/machine-users/",
+            users=(),
+            exclude=("*-legacy",),
+            store=STORE,
+            deliver=("ssm:/machine-users/{user}",),
+            policy=Policy(),
+        ),
+        config.Selection(
+            path=None,
+            users=("deploy",),
+            exclude=(),
+            store="secretsmanager:deploy",
+            deliver=(),
+            policy=Policy(window=14 * DAY, soak=DAY, verification=Verification(regions=("eu-central-1", "us-east-1"))),
+        ),
+    )
+
+
+def test_an_entry_overrides_the_top_level_rule_by_rule() -> None:
+    text = f"""
+version: 1
+window: 20d
+grace: 2d
+idle: 3h
+settle: 5s
+rotate_self: true
+enforce_window: yes
+verify: {{successes: 5, interval: 1s}}
+max_users: 7
+concurrency: 64
+machine_users:
+  - path: a
+    store: {STORE}
+    grace: 1d
+    rotate_self: false
+    verify: {{successes: 2, timeout: 30s}}
+"""
+    settings = load(text)
+
+    assert (settings.max_users, settings.concurrency) == (7, 64)
+    assert settings.selections[0].policy == Policy(
+        window=20 * DAY,
+        grace_asked=DAY,
+        idle_asked=timedelta(hours=3),
+        settle=timedelta(seconds=5),
+        rotate_self=False,
+        enforce_window=True,
+        verification=Verification(2, timedelta(seconds=1), timedelta(seconds=30)),
+    )
+
+
+def test_aliases_of_a_sane_size_work() -> None:
+    settings = load(
+        "version: 1\nmachine_users:\n"
+        "  - {path: a, except: &old [x-*], store: 'ssm:/a/{user}'}\n"
+        "  - {path: b, except: *old, store: 'ssm:/b/{user}'}\n"
+    )
+
+    assert [selection.exclude for selection in settings.selections] == [("x-*",), ("x-*",)]
+
+
+@pytest.mark.parametrize("text", ["a/b", "/a/b/", "/a/b", "a/b/"])
+def test_a_path_needs_no_slashes_at_its_ends(text: str) -> None:
+    assert config.path_prefix(text) == "/a/b/"
+
+
+def test_the_path_of_the_whole_account_is_a_path() -> None:
+    assert config.path_prefix("/") == "/"
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert load(b"\xef\xbb\xbfversion: 1\n" + ENTRY.encode()).selections
+
+
+def test_flags_and_file_become_the_same_values() -> None:
+    flags = config.from_flags(
+        path="a", store=STORE, deliver=["ssm:/x/{user}"], window="20d", grace="1d", idle="1h", soak="2h", exclude=["x"]
+    )
+    file = load(
+        f"version: 1\nwindow: 20d\ngrace: 1d\nidle: 1h\nsoak: 2h\n{ENTRY}    deliver: ['ssm:/x/{{user}}']\n"
+        "    except: [x]\n"
+    )
+
+    assert flags.selections == file.selections
+    assert (flags.max_users, flags.concurrency) == (file.max_users, file.concurrency)
+    assert flags.source == "the command line"
+
+
+def test_a_missing_file_is_said_with_the_way_on() -> None:
+    with pytest.raises(UsageError, match=r"^absent.yaml: there is no such file\. .*--config.*--path and --store"):
+        config.load(Path("absent.yaml"))
+
+
+def test_a_directory_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="this is a directory"):
+        config.load(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    with pytest.raises(UsageError, match=r"^twokey.yaml: it cannot be read: Permission denied\.$"):
+        config.load(Path("twokey.yaml"))
+
+
+def test_text_in_another_encoding_is_said_with_its_line() -> None:
+    assert refusal("version: 1\n# café".encode("latin-1")).startswith("twokey.yaml line 2: this is not UTF-8.")
+    assert refusal("version: 1".encode("utf-16")).startswith("twokey.yaml line 1: this is not UTF-8.")
+
+
+def test_more_than_one_document_is_refused() -> None:
+    assert "more than one YAML document" in refusal(f"version: 1\n{ENTRY}---\nversion: 1\n")
+
+
+def test_a_huge_file_is_refused() -> None:
+    assert "larger than 1 MiB" in refusal("version: 1\n" + "#" * (1 << 20))
+
+
+@pytest.mark.parametrize("opening", ["[", "{", "- ", "? "])
+def test_depth_is_refused_before_it_overflows_anything(opening: str) -> None:
+    assert "nested more than 20 levels deep" in refusal("version: 1\nx:\n  " + opening * 200_000)
+
+
+def test_aliases_that_double_with_each_level_are_not_followed() -> None:
+    lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 19)]
+
+    assert "aliases expand to too much" in refusal("version: 1\n" + "\n".join(lines))
+
+
+def test_an_alias_to_itself_is_not_followed() -> None:
+    assert "aliases expand to too much, or to themselves" in refusal("version: 1\nmachine_users: &a [*a]\n")
+
+
+def test_without_the_c_parser_the_same_is_read_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twokey.config.yaml_lines._LOADER", yaml.SafeLoader)
+
+    assert len(load(EXAMPLE).selections) == 2
+    assert refusal("version: 1\nwindow: a: b").startswith("twokey.yaml line 2: this is not YAML")
+    assert refusal("version: 1\nverify:\n\tsuccesses: 1").startswith("twokey.yaml line 3: there is a tab")
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        ({"store": STORE}, "Nothing selects a machine user. Give --path"),
+        ({"store": None, "path": "a"}, "No store is named"),
+        ({"store": STORE, "path": "a b"}, "--path: 'a b' is no IAM path."),
+        ({"store": STORE, "users": ["a b"]}, "USER: 'a b' is no IAM user name."),
+        ({"store": "x", "path": "a"}, "--store: "),
+        ({"store": "ssm:/x", "path": "a"}, "--store: `ssm:/x` is one place"),
+        ({"store": STORE, "path": "a", "window": "30"}, "--window: '30' is not a duration."),
+        ({"store": STORE, "path": "a", "grace": "16d"}, "grace: 16d is longer than the period less its slack"),
+        ({"store": STORE, "path": "a", "max_users": 0}, "--max-users must be at least 1."),
+        ({"store": STORE, "path": "a", "concurrency": 65}, "--concurrency must be from 1 to 64."),
+    ],
+)
+def test_what_is_wrong_with_a_flag_is_said_with_its_name(flags: dict[str, object], sentence: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        config.from_flags(**flags)  # type: ignore[arg-type]
+
+    assert str(refused.value).startswith(sentence)
+
+
+def test_one_named_user_needs_no_field_in_the_store() -> None:
+    assert config.from_flags(users=["ci"], store="ssm:/x").selections[0].users == ("ci",)
+
+
+def test_a_place_that_cannot_be_read_back_is_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twokey.destinations.registry.STORES", ("secretsmanager",))
+
+    with pytest.raises(UsageError, match=r"^--store: `ssm:/x` cannot be a store, .* Use one of secretsmanager\."):
+        config.from_flags(users=["ci"], store="ssm:/x")
+
+
+@pytest.mark.parametrize(("value", "expected"), [("true", True), ("false", False), ("", False)])
+def test_github_actions_is_known_by_its_variable(value: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", value)
+
+    assert config.on_github_actions() is expected
+
+
+def test_reading_a_configuration_imports_neither_botocore_nor_rich() -> None:
+    code = "import sys, twokey.config; print({'botocore', 'rich', 'click', 'moto'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+
+    assert answer.stdout.strip() == "set()"

@@ -1,0 +1,120 @@
+"""GitHub's secrets: the contract for every kind of place, and what is special to GitHub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from twokey.core.errors import NotFound
+from twokey.destinations import registry
+from twokey.testing.contract import (
+    DestinationContract,
+    Hurried,
+    Place,
+    fresh_credential,
+    outcome,
+    services_of,
+)
+from twokey.testing.fakes.github import GitHub
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twokey.core.model import Credential
+
+
+class Secrets(Place):
+    """Secrets on the fake: ``inside`` is how the fake calls the set that they are in."""
+
+    writes = ("PUT", "/secrets/")
+    sealed = True
+    bad_names = (
+        "github:acme/site?id=GITHUB_ID",
+        "github:acme/site?id=1ST",
+        "github:acme/site?secret=WITH-DASH",
+        "github:acme/site/more",
+        "github:acme/site?set=action",
+        "github:acme/site?set=dependabot&environment=x",
+        "github:acme/site?visibility=all",
+        "github:acme?visibility=selected",
+        "github:acme?repositories=site",
+        "github:-acme/site",
+    )
+
+    def __init__(self, fake: GitHub, url: str, inside: str) -> None:
+        self.fake: GitHub = fake
+        self.url = url
+        self.inside = inside
+
+    def settings(self) -> dict[str, Any]:
+        return {"token": {"env": "TEST_GITHUB_TOKEN"}, "url": self.fake.url}
+
+    def read(self) -> dict[str, str] | None:
+        found = [self.fake.value(self.inside, name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")]
+        return None if None in found else {"AccessKeyId": str(found[0]), "SecretAccessKey": str(found[1])}
+
+    def plant(self, credential: Credential) -> None:
+        fresh = services_of(self, Hurried())
+        registry.open_destination(self.url, fresh).deliver(credential)
+
+    def remove(self) -> None:
+        self.fake.delete(self.url.removeprefix("github:").partition("?")[0])
+
+    def spoil_token(self) -> None:
+        self.fake.token = "another"
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
+    with GitHub() as github:
+        monkeypatch.setenv("TEST_GITHUB_TOKEN", github.token)
+        github.add_repository("acme/api", "production")
+        yield github
+
+
+class TestARepository(DestinationContract):
+    @pytest.fixture
+    def place(self, fake: GitHub) -> Place:
+        return Secrets(fake, "github:acme/site", "acme/site/actions")
+
+
+class TestAnEnvironment(DestinationContract):
+    @pytest.fixture
+    def place(self, fake: GitHub) -> Place:
+        return Secrets(fake, "github:acme/api?environment=production", "acme/api/environments/production")
+
+
+class TestAnOrganisation(DestinationContract):
+    @pytest.fixture
+    def place(self, fake: GitHub) -> Place:
+        return Secrets(fake, "github:acme", "acme/actions")
+
+
+@pytest.mark.parametrize("kind", ["dependabot", "codespaces"])
+class TestAnotherSet(DestinationContract):
+    @pytest.fixture
+    def place(self, fake: GitHub, kind: str) -> Place:
+        return Secrets(fake, f"github:acme/site?set={kind}", f"acme/site/{kind}")
+
+
+def test_an_organisation_that_nobody_can_see_is_an_error_and_not_empty(fake: GitHub) -> None:
+    place = Secrets(fake, "github:acme", "acme/actions")
+    place.plant(fresh_credential())
+    place.remove()
+    destination = registry.open_destination(place.url, services_of(place, Hurried()))
+    assert isinstance(outcome(destination.held), NotFound)
+
+
+class TestAnOrganisationsPair:
+    URL = "github:acme?visibility=selected&repositories=site,api"
+
+    def test_is_written_back_to_back_although_who_sees_it_is_asked_first(self, fake: GitHub) -> None:
+        """Otherwise the pair is torn for as long as it takes to list all repositories that see the second value."""
+        place = Secrets(fake, self.URL, "acme/actions")
+        for _ in range(2):
+            fake.clear()
+            registry.open_destination(place.url, services_of(place, Hurried())).deliver(fresh_credential())
+            writes = [number for number, (method, _) in enumerate(fake.requests) if method == "PUT"]
+            assert len(writes) == 2
+            assert writes[1] - writes[0] == 1

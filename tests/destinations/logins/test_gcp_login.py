@@ -1,0 +1,258 @@
+"""How Google Cloud is reached: each kind of credentials gives a token that can write, or says what is wrong."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+
+from twokey.core.errors import BadCredentials, Unreachable, UsageError
+from twokey.destinations.logins.google import METADATA, SCOPE
+from twokey.destinations.registry import open_destination
+from twokey.http import transport
+from twokey.testing.contract import Hurried, assert_silent, fresh_credential, in_variables, outcome, pair, services_of
+from twokey.testing.fakes.gcp_secretmanager import JWT_GRANT, SERVICE_ACCOUNT, Google, claims_of
+from twokey.testing.server import Fault
+
+from destinations.stores.test_gcp_secretmanager import URL, Secret  # isort: skip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from twokey.core.destination import Destination
+
+KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def pem(key: Any = KEY) -> str:
+    no_password = serialization.NoEncryption()
+    return str(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password).decode())
+
+
+def is_signed(form: dict[str, str]) -> bool:
+    """Say whether an assertion is signed with the key, as Google checks it."""
+    head, _, signature = form["assertion"].rpartition(".")
+    try:
+        KEY.public_key().verify(
+            base64.urlsafe_b64decode(signature + "=="), head.encode(), padding.PKCS1v15(), hashes.SHA256()
+        )
+    except InvalidSignature:
+        return False
+    claims = claims_of(form["assertion"])
+    return (claims["iss"], claims["scope"], claims["exp"] - claims["iat"]) == (SERVICE_ACCOUNT, SCOPE, 3600)
+
+
+@pytest.fixture
+def fake() -> Iterator[Google]:
+    with Google() as google:
+        google.tokens.clear()
+        google.logins[JWT_GRANT] = is_signed
+        yield google
+
+
+def service_account(fake: Google, **more: Any) -> dict[str, Any]:
+    account = {"client_email": SERVICE_ACCOUNT, "private_key": pem(), "private_key_id": "k1"}
+    return {"type": "service_account", **account, "token_uri": f"{fake.url}/token", **more}
+
+
+def user(fake: Google, **more: Any) -> dict[str, Any]:
+    known = {"client_id": "gcloud", "client_secret": "s-of-gcloud", "refresh_token": "1//refresh"}
+    return {"type": "authorized_user", **known, "token_uri": f"{fake.url}/token", **more}
+
+
+def external(fake: Google, source: Any, **more: Any) -> dict[str, Any]:
+    kind = "urn:ietf:params:oauth:token-type:jwt"
+    audience = "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/ci/providers/p"
+    known = {"audience": audience, "subject_token_type": kind, "token_url": f"{fake.url}/v1/token"}
+    return {"type": "external_account", **known, "credential_source": source, **more}
+
+
+def impersonation(fake: Google) -> str:
+    return f"{fake.url}/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT}:generateAccessToken"
+
+
+class Reached:
+    """A place that is reached with a credentials file."""
+
+    def __init__(self, fake: Google, folder: Path) -> None:
+        self.fake = fake
+        self.file = folder / "credentials.json"
+        self.hurried = Hurried()
+
+    def with_file(self, content: dict[str, Any] | str) -> Destination:
+        self.file.write_text(content if isinstance(content, str) else json.dumps(content))
+        return self.with_settings({"credentials": str(self.file)})
+
+    def with_settings(self, settings: dict[str, Any]) -> Destination:
+        services = services_of(Secret(self.fake), self.hurried, {"url": self.fake.url, **settings})
+        return open_destination(URL, services)
+
+
+@pytest.fixture
+def reached(fake: Google, tmp_path: Path) -> Reached:
+    return Reached(fake, tmp_path)
+
+
+@pytest.fixture(params=["service account", "user", "file", "json file", "url", "impersonated", "metadata"])
+def place(request: pytest.FixtureRequest, fake: Google, reached: Reached, tmp_path: Path) -> Destination:
+    """A destination that is reached in one of all ways."""
+    subject = tmp_path / "subject"
+    subject.write_text("ey.subject\n" if request.param != "json file" else '{"id_token": "ey.subject"}')
+    layout = {"type": "json", "subject_token_field_name": "id_token"}
+    job = {"url": f"{fake.url}/subject?audience=x", "headers": {"Authorization": "bearer of-the-job"}}
+    files = {
+        "service account": service_account(fake),
+        "user": user(fake),
+        "file": external(fake, {"file": str(subject)}),
+        "json file": external(fake, {"file": str(subject), "format": layout}),
+        "url": external(fake, {**job, "format": {**layout, "subject_token_field_name": "value"}}),
+        "impersonated": external(fake, {"file": str(subject)}, service_account_impersonation_url=impersonation(fake)),
+    }
+    if request.param == "metadata":
+        return reached.with_settings({"metadata": fake.url})
+    return reached.with_file(files[request.param])
+
+
+def test_every_way_gives_a_token_that_can_deliver(fake: Google, place: Destination) -> None:
+    credential = fresh_credential()
+    place.deliver(credential)
+    assert Secret(fake).read() == pair(credential)
+
+
+def test_a_token_that_is_refused_midway_is_replaced(fake: Google, place: Destination) -> None:
+    place.held()
+    fake.tokens.clear()
+    assert outcome(place.held) is None
+
+
+def test_one_login_serves_until_shortly_before_the_token_expires(fake: Google, reached: Reached) -> None:
+    place = reached.with_file(service_account(fake))
+    place.held()
+    place.held()
+    assert fake.count("POST", "/token") == 1
+    reached.hurried.sleep(fake.lasts - 30)
+    place.held()
+    assert fake.count("POST", "/token") == 2
+
+
+def test_a_key_that_was_replaced_in_the_file_is_found(fake: Google, reached: Reached) -> None:
+    place = reached.with_file(service_account(fake, private_key=pem(rsa.generate_private_key(65537, 2048))))
+    assert isinstance(outcome(place.held), BadCredentials)
+    reached.file.write_text(json.dumps(service_account(fake)))
+    assert outcome(place.held) is None
+
+
+class TestRefusals:
+    def test_a_refused_login_gives_its_code_and_names_the_file(self, fake: Google, reached: Reached) -> None:
+        place = reached.with_file(user(fake, refresh_token="1//expired"))
+        error = outcome(place.held)
+        assert isinstance(error, BadCredentials)
+        assert "invalid_grant" in error.message
+        assert str(reached.file) in error.remedy
+        assert "1//expired" not in str(error) + in_variables(error)
+        assert "s-of-gcloud" not in str(error) + in_variables(error)
+
+    def test_no_service_account_on_the_machine_says_what_else_there_is(self, fake: Google, reached: Reached) -> None:
+        fake.machine = False
+        error = outcome(reached.with_settings({"metadata": fake.url}).held)
+        assert isinstance(error, BadCredentials)
+        assert "credentials file" in error.remedy
+
+    def test_an_account_that_may_not_be_impersonated_names_the_role(self, fake: Google, reached: Reached) -> None:
+        subject = reached.file.with_name("subject")
+        subject.write_text("ey.subject")
+        url = impersonation(fake).replace("twokey@", "other@")
+        place = reached.with_file(external(fake, {"file": str(subject)}, service_account_impersonation_url=url))
+        error = outcome(place.held)
+        assert isinstance(error, BadCredentials)
+        assert "roles/iam.workloadIdentityUser" in error.remedy
+
+    @pytest.mark.parametrize("effect", ["lost_answer", "html", "error_before"])
+    def test_a_login_without_an_answer_leaves_no_delivery_in_doubt(
+        self, fake: Google, reached: Reached, effect: Any
+    ) -> None:
+        place = reached.with_file(service_account(fake))
+        place.held()
+        fake.tokens.clear()
+        fake.add(Fault("POST", "/token", effect, times=None, status=503))
+        credential = fresh_credential()
+        error = outcome(lambda: place.deliver(credential))
+        assert isinstance(error, Unreachable)
+        assert_silent(error, credential)
+        assert "PRIVATE KEY" not in in_variables(error)
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("not json", "no credentials file"),
+            ("{}", "no credentials file"),
+            ('{"type": "gdch_service_account"}', "not known"),
+        ],
+    )
+    def test_a_file_that_cannot_be_used_is_refused_at_once(self, reached: Reached, content: str, said: str) -> None:
+        error = outcome(lambda: reached.with_file(content))
+        assert isinstance(error, UsageError)
+        assert said in error.message
+
+    def test_a_missing_file_is_refused_at_once(self, reached: Reached) -> None:
+        assert isinstance(outcome(lambda: reached.with_settings({"credentials": "/nowhere.json"})), UsageError)
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"private_key": "no key"}, "no RSA key"),
+            ({"private_key": pem(ec.generate_private_key(ec.SECP256R1()))}, "no RSA key"),
+            ({"private_key": None}, "no private_key"),
+            ({"client_email": ""}, "no client_email"),
+            ({"token_uri": "http://elsewhere.invalid/token"}, "not encrypted"),
+        ],
+    )
+    def test_an_account_with_something_wrong_says_what(
+        self, fake: Google, reached: Reached, changed: dict[str, Any], said: str
+    ) -> None:
+        error = outcome(reached.with_file(service_account(fake, **changed)).held)
+        assert isinstance(error, BadCredentials)
+        assert said in error.message
+        assert fake.requests == []
+
+    @pytest.mark.parametrize("source", [{"environment_id": "aws1"}, {"executable": {"command": "x"}}, None])
+    def test_a_source_that_is_neither_file_nor_url_is_refused(
+        self, fake: Google, reached: Reached, source: Any
+    ) -> None:
+        error = outcome(reached.with_file(external(fake, source)).held)
+        assert isinstance(error, BadCredentials)
+        assert "file or url" in error.message
+
+    def test_without_cryptography_it_says_which_extra_to_install(
+        self, fake: Google, reached: Reached, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(sys.modules, "cryptography", None)
+        error = outcome(lambda: reached.with_file(service_account(fake)))
+        assert isinstance(error, UsageError)
+        assert "twokey[gcp]" in error.remedy
+        assert outcome(reached.with_file(user(fake)).held) is None
+
+
+def test_the_token_of_the_environment_is_enough(
+    fake: Google, reached: Reached, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEST_GOOGLE_TOKEN", "ya29.token")
+    fake.tokens.add("ya29.token")
+    place = reached.with_settings({"token": {"env": "TEST_GOOGLE_TOKEN"}, "credentials": "/nowhere.json"})
+    assert outcome(place.held) is None
+
+
+def test_the_metadata_server_may_be_asked_without_tls_and_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")
+    assert transport.checked(METADATA, "The metadata server") == METADATA
+    assert transport.pool(METADATA, None, 1).proxy is None
+    for elsewhere in ("http://10.0.0.1", "http://169.254.169.254.example.com", "http://metadata.google.internal"):
+        with pytest.raises(UsageError, match="not encrypted"):
+            transport.checked(elsewhere, "x")

@@ -1,0 +1,264 @@
+"""Parameter Store as store and destination, on the emulator."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pytest
+
+from support.store_faults import AwsContract, denied, documented_policy, user_with, whole_cycle
+from twokey.aws.clients import signing_as
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Rejected
+from twokey.core.model import Delivery, Journal
+from twokey.destinations.registry import Services, open_store
+from twokey.emulator import Emulator, Rule
+from twokey.testing.stores import AT, FULL, assert_silent, fresh_credential, fresh_name, outcome, pair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.core.destination import Store
+
+
+class Parameter:
+    """A parameter, as jobs and administrators see it."""
+
+    def __init__(self, client: Any, name: str) -> None:
+        self.name = name
+        self.url = f"ssm:{name}"
+        self.client = client
+
+    def text(self) -> str | None:
+        try:
+            text: str = self.client.get_parameter(Name=self.name, WithDecryption=True)["Parameter"]["Value"]
+        except self.client.exceptions.ParameterNotFound:
+            return None
+        return text
+
+    def plant_text(self, text: str) -> None:
+        self.client.put_parameter(Name=self.name, Value=text, Type="SecureString", Overwrite=True)
+
+    def plant_journal(self, text: str) -> None:
+        self.client.put_parameter(Name=f"{self.name}.twokey-journal", Value=text, Type="String", Overwrite=True)
+
+    def about(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.client.describe_parameters(
+            ParameterFilters=[{"Key": "Name", "Values": [self.name]}]
+        )["Parameters"][0]
+        return found
+
+    def picture(self) -> Any:
+        names = [self.name, f"{self.name}.twokey-journal"]
+        found = self.client.get_parameters(Names=names, WithDecryption=True)["Parameters"]
+        return sorted((parameter["Name"], parameter["Version"], parameter["Value"]) for parameter in found)
+
+
+@pytest.fixture
+def place(administrator: Callable[[str], Any]) -> Parameter:
+    return Parameter(administrator("ssm"), f"/machine-users/{fresh_name()}")
+
+
+@pytest.fixture
+def store(place: Parameter, services: Services) -> Store:
+    return open_store(place.url, services)
+
+
+class TestParameterStore(AwsContract):
+    writes: ClassVar = ("ssm:PutParameter",)
+    put_calls: ClassVar = ("ssm:PutParameter",)
+    final_write = "ssm:PutParameter"
+    read_back = "ssm:GetParameter"
+
+    @pytest.fixture
+    def place(self, administrator: Callable[[str], Any]) -> Parameter:
+        return Parameter(administrator("ssm"), f"/machine-users/{fresh_name()}")
+
+
+def calls(aws: Emulator) -> list[str]:
+    return [request.operation for request in aws.requests]
+
+
+def test_each_operation_takes_as_few_calls_as_it_can(aws: Emulator, store: Store) -> None:
+    revision = store.put(fresh_credential(), store.save_journal(Journal(), store.load().revision))
+    credential = fresh_credential()
+    aws.clear_requests()
+    store.load()
+    assert calls(aws) == ["GetParameters"]
+    aws.clear_requests()
+    revision = store.save_journal(FULL, revision)
+    assert calls(aws) == ["GetParameters", "PutParameter"]
+    aws.clear_requests()
+    revision = store.put(credential, revision)
+    assert calls(aws) == ["GetParameters", "GetParameterHistory", "PutParameter", "GetParameter"]
+    aws.clear_requests()
+    store.fence(revision)
+    assert calls(aws) == []
+    store.deliver(credential)
+    assert calls(aws) == ["GetParameter"]
+
+
+def test_a_fence_does_nothing_and_says_so(store: Store, place: Parameter) -> None:
+    assert not store.traits.conditional
+    revision = store.put(fresh_credential(), store.load().revision)
+    before = place.picture()
+    assert store.fence(revision) == revision
+    assert place.picture() == before
+
+
+def test_the_value_is_encrypted_and_the_journal_lies_beside_it(store: Store, place: Parameter) -> None:
+    credential = fresh_credential()
+    store.put(credential, store.save_journal(FULL, store.load().revision))
+    assert place.about()["Type"] == "SecureString"
+    assert place.about()["Description"] == f"Access key {credential.access_key_id}"
+    raw = place.client.get_parameter(Name=place.name)["Parameter"]["Value"]
+    assert raw != place.text()
+
+
+def test_a_parameter_keeps_the_key_that_it_is_encrypted_with(aws: Emulator, store: Store, place: Parameter) -> None:
+    place.client.put_parameter(Name=place.name, Value="{}", Type="SecureString", KeyId="alias/machine-users")
+    for _ in range(3):
+        store.deliver(fresh_credential())
+    assert place.about()["KeyId"] == "alias/machine-users"
+
+
+@pytest.mark.parametrize("open_one", [Journal(epoch=9), FULL])
+def test_a_journal_written_at_the_same_moment_is_put_back(
+    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch, open_one: Journal
+) -> None:
+    """The other run writes between this one's look and its write: the version's number tells."""
+    revision = store.save_journal(Journal(epoch=1), store.load().revision)
+    theirs = json.dumps({"twokey-journal": json.loads(open_one.encode())})
+    between(monkeypatch, store, lambda: place.plant_journal(theirs))
+    with pytest.raises(Conflict, match="put back"):
+        store.save_journal(Journal(epoch=2), revision)
+    assert store.load().journal == open_one
+
+
+def test_a_credential_written_at_the_same_moment_is_put_back(
+    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), store.load().revision)
+    theirs, ours = fresh_credential(), fresh_credential()
+    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
+    with pytest.raises(Conflict, match="put back") as raised:
+        store.put(ours, revision)
+    assert json.loads(place.text() or "") == pair(theirs)
+    assert place.about()["Description"] == f"Access key {theirs.access_key_id}"
+    assert_silent(raised.value, theirs, ours)
+
+
+def test_a_parameter_created_at_the_same_moment_is_left_alone(
+    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = fresh_credential()
+    revision = store.load().revision
+    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
+    with pytest.raises(Conflict):
+        store.put(fresh_credential(), revision)
+    assert place.picture() == [(place.name, 1, json.dumps(pair(theirs)))]
+
+
+def test_what_could_not_be_put_back_is_ambiguous(
+    aws: Emulator, store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), store.load().revision)
+    theirs, ours = fresh_credential(), fresh_credential()
+    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
+    aws.weather.add(Rule("ssm:PutParameter", nth=3, times=None, effect="error_before"))
+    with pytest.raises(Ambiguous, match="could not be put back") as raised:
+        store.put(ours, revision)
+    assert_silent(raised.value, theirs, ours)
+
+
+def test_a_parameter_deleted_at_the_same_moment_is_ambiguous(
+    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), store.load().revision)
+    between(monkeypatch, store, lambda: place.client.delete_parameter(Name=place.name))
+    with pytest.raises(Ambiguous, match="deleted"):
+        store.put(fresh_credential(), revision)
+
+
+def test_a_run_whose_journal_was_put_back_goes_on(store: Store, place: Parameter) -> None:
+    revision = store.save_journal(FULL, store.load().revision)
+    mine = place.client.get_parameter(Name=f"{place.name}.twokey-journal")["Parameter"]["Value"]
+    place.plant_journal("of another run, for a moment")
+    place.plant_journal(mine)
+    revision = store.put(fresh_credential(), revision)
+    assert store.save_journal(Journal(epoch=8), revision) == store.load().revision
+
+
+def test_a_read_back_that_shows_another_value_is_ambiguous(
+    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = fresh_credential()
+    revision = store.put(fresh_credential(), store.load().revision)
+    check = type(store)._check_overtaken  # type: ignore[attr-defined]
+
+    def then_another_writes(*arguments: Any) -> None:
+        check(*arguments)
+        place.plant_text(json.dumps(pair(other)))
+
+    monkeypatch.setattr(type(store), "_check_overtaken", then_another_writes)
+    with pytest.raises(Ambiguous, match="something else"):
+        store.put(fresh_credential(), revision)
+    assert json.loads(place.text() or "") == pair(other)
+
+
+def test_a_parameter_that_is_not_encrypted_is_refused(store: Store, place: Parameter) -> None:
+    place.client.put_parameter(Name=place.name, Value="{}", Type="String")
+    for act in (store.preflight, lambda: store.deliver(fresh_credential())):
+        with pytest.raises(Rejected, match="unencrypted"):
+            act()
+    assert place.text() == "{}"
+
+
+def test_a_journal_too_large_for_a_parameter_is_refused_before_it_is_sent(aws: Emulator, store: Store) -> None:
+    many = {f"github:acme/site-{number}": Delivery(key="AKIAEXAMPLE000000001", at=AT) for number in range(60)}
+    revision = store.load().revision
+    aws.clear_requests()
+    with pytest.raises(Rejected, match="fewer destinations"):
+        store.save_journal(Journal(delivered=many), revision)
+    assert calls(aws) == []
+
+
+def test_what_cannot_be_looked_up_after_a_lost_answer_stays_ambiguous(aws: Emulator, store: Store) -> None:
+    revision = store.put(fresh_credential(), store.load().revision)
+    aws.weather.add(Rule("ssm:PutParameter", times=None, effect="lost_answer"))
+    aws.weather.add(denied("ssm:GetParameter"))
+    assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Ambiguous)
+
+
+def test_preflight_tells_a_missing_permission_before_anything_is_written(
+    aws: Emulator, store: Store, place: Parameter
+) -> None:
+    store.deliver(fresh_credential())
+    statement = [{"Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": "*"}]
+    reader = user_with(aws, json.dumps({"Version": "2012-10-17", "Statement": statement}))
+    with signing_as(reader.access_key_id, reader.secret_access_key), pytest.raises(AccessDenied, match="PutParameter"):
+        store.preflight()
+
+
+def test_the_policy_of_the_documentation_is_enough_and_reaches_no_other_parameter(
+    aws: Emulator, services: Services
+) -> None:
+    inside = open_store(f"ssm:/machine-users/{fresh_name()}", services)
+    outside = open_store(f"ssm:/other/{fresh_name()}", services)
+    user = user_with(aws, documented_policy("ssm"))
+    with signing_as(user.access_key_id, user.secret_access_key):
+        whole_cycle(inside)
+        with pytest.raises(AccessDenied):
+            outside.load()
+
+
+def between(monkeypatch: pytest.MonkeyPatch, store: Any, act: Any) -> None:
+    """Let ``act`` happen once, after the store has looked and before it writes."""
+    write = type(store)._write
+
+    def write_later(*arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(type(store), "_write", write)
+        act()
+        return write(*arguments, **named)
+
+    monkeypatch.setattr(type(store), "_write", write_later)

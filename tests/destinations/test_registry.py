@@ -1,0 +1,231 @@
+"""URLs of destinations: taken apart, checked before anything is called, filled in without a way out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from twokey.core.errors import UsageError
+from twokey.destinations import registry
+from twokey.destinations.registry import fill, names_user, open_destination, open_store, parse
+
+if TYPE_CHECKING:
+    from twokey.destinations.registry import Services
+
+ACCOUNT = "123456789012"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "secretsmanager:machine-users/{user}",
+        "secretsmanager:{path}/{user}",
+        "secretsmanager:ci",
+        "secretsmanager:a+b=c.d@e_f-g",
+        "secretsmanager:arn:aws:secretsmanager:eu-central-1:123456789012:secret:machine-users/ci-AbCdEf",
+        "secretsmanager:arn:aws-us-gov:secretsmanager:us-gov-west-1:{account}:secret:{user}",
+        "ssm:/machine-users/{user}",
+        "ssm:ci",
+        "ssm:/{account}/{path}/{user}.key",
+        "file:out/{user}.json",
+        "file:/srv/{account}/{path}/{user}.json",
+        "file:./{user}",
+        "file:with space.json",
+    ],
+)
+def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
+    assert str(parse(url)) == url
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("", "scheme:name"),
+        ("out/ci.json", "scheme:name"),
+        ("secretmanager:x", "did you mean secretsmanager"),
+        ("SSM:/x", "did you mean ssm"),
+        ("ftp:x", "there are secretsmanager, ssm, vault"),
+        ("ssm:", "names no place"),
+        ("file:out/{usr}.json", "did you mean {user}"),
+        ("file:out/{0}.json", "there are {user}, {USER}, {path}, {account}"),
+        ("file:out/{}.json", "there is no field {}"),
+        ("file:out/{user.json", "brace"),
+        ("file:out/user}.json", "brace"),
+        ("file:out/{{user}}.json", "brace"),
+        ("file:a\nb", "control"),
+        ("secretsmanager:a b", "cannot be a secret's name"),
+        ("secretsmanager:a,b", "cannot be a secret's name"),
+        ("secretsmanager:" + "a" * 513, "cannot be a secret's name"),
+        ("secretsmanager:arn:aws:ssm:eu-central-1:123456789012:parameter/x", "no ARN of a secret"),
+        ("ssm:a/b", "cannot be a parameter's name"),
+        ("ssm:/a//b", "cannot be a parameter's name"),
+        ("ssm:/a/", "cannot be a parameter's name"),
+        ("ssm:/a b", "cannot be a parameter's name"),
+        ("ssm:/a:3", "cannot be a parameter's name"),
+        ("ssm:/aws/reference", "begin with aws or ssm"),
+        ("ssm:SSMthing", "begin with aws or ssm"),
+        ("ssm:/" + "a" * 1011, "too long"),
+        ("ssm:" + "/a" * 16, "levels"),
+        ("ssm:/a.twokey-journal", "journal of another"),
+        ("file:a.twokey-journal", "journal of another"),
+        ("file:../ci.json", "without '..'"),
+        ("file:a/../ci.json", "without '..'"),
+        ("file:~/ci.json", "home directory"),
+        ("file:out/", "names a directory"),
+        ("file:.", "names a directory"),
+        ("file:" + "a" * 250, "longer than"),
+    ],
+)
+def test_an_illegal_url_is_refused_with_one_clear_sentence(url: str, said: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse(url)
+    assert said in raised.value.message
+    assert "\n" not in raised.value.message
+
+
+def filled(template: str, user: str = "ci", path: str = "/machine-users/") -> str:
+    return fill(template, user=user, path=path, account=ACCOUNT)
+
+
+def test_fields_are_filled_in() -> None:
+    assert filled("file:/srv/{account}/{path}/{user}.json") == f"file:/srv/{ACCOUNT}/machine-users/ci.json"
+    assert filled("secretsmanager:{path}/{user}", path="/a/b/") == "secretsmanager:a/b/ci"
+
+
+def test_an_empty_path_takes_its_slash_along() -> None:
+    assert filled("secretsmanager:{path}/{user}", path="/") == "secretsmanager:ci"
+    assert filled("ssm:/{path}/{user}", path="/") == "ssm:/ci"
+    assert filled("file:{path}/{user}.json", path="/") == "file:ci.json"
+
+
+@pytest.mark.parametrize(
+    ("template", "user", "path"),
+    [
+        ("file:out/{user}", "..", "/"),
+        ("file:out/{user}", ".", "/"),
+        ("file:out/{user}/key", "..", "/"),
+        ("file:out/{user}/key", ".", "/"),
+        ("ssm:/x/{user}", "..", "/"),
+        ("file:out/{path}/{user}", "ci", "/../../etc/"),
+        ("file:out/{path}/{user}", "ci", "/a/../../etc/"),
+        ("file:out/{path}{user}", ".", "/a/./"),
+        ("file:{user}{user}", ".", "/"),
+        ("file:out/{user}", "a/b", "/"),
+        ("file:out/{user}", "", "/"),
+        ("file:out/{user}", "a\x00b", "/"),
+        ("file:out/{user}", "{account}", "/"),
+        ("file:out/{path}/x", "ci", "/{user}/"),
+        ("file:out/{user}", "ü", "/"),
+        ("file:out/{user}", "x.twokey-journal", "/"),
+        ("file:{path}", "ci", "/"),
+        ("secretsmanager:{user}", "a,b", "/"),
+        ("ssm:/{user}", "a@b", "/"),
+        ("ssm:/{user}", "aws-backup", "/"),
+        ("ssm:{user}", "ssm", "/"),
+        ("ssm:/x/{path}/{user}", "ci", "/" + "a/" * 14),
+    ],
+)
+def test_no_name_leads_out_of_the_place_that_was_meant(template: str, user: str, path: str) -> None:
+    with pytest.raises(UsageError):
+        filled(template, user=user, path=path)
+
+
+def test_an_account_is_twelve_digits() -> None:
+    with pytest.raises(UsageError):
+        fill("file:{account}", user="ci", path="/", account="../12345678")
+
+
+def test_a_template_tells_whether_it_differs_from_user_to_user() -> None:
+    assert names_user("file:{user}.json")
+    assert not names_user("file:{account}.json")
+
+
+@pytest.mark.parametrize("scheme", ["secretsmanager", "ssm", "file"])
+def test_the_same_class_is_store_and_destination(scheme: str, services: Services) -> None:
+    url = f"{scheme}:/srv/x"
+    assert type(open_store(url, services)) is type(open_destination(url, services))
+
+
+def test_a_kind_that_cannot_be_read_back_is_no_store(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "STORES", ("file",))
+    with pytest.raises(UsageError, match="cannot be a store"):
+        open_store("ssm:/x", services)
+
+
+UUID = "00000000-0000-0000-0000-0000000000c1"
+SAME = [
+    ("github:acme/site", "github:Acme/Site"),
+    ("github:acme/site", "github:acme/site?id=aws_access_key_id&secret=aws_secret_access_key"),
+    ("github:acme/site", "github:acme/site?set=actions"),
+    ("github:acme/site", "github:acme/site?connection=github"),
+    ("github:acme", "github:acme?visibility=all"),
+    ("github:acme", "github:acme?visibility=selected&repositories=site"),
+    ("gitlab:acme/app", "gitlab:Acme/App?masked=true&protected=true"),
+    ("gitlab:acme/app", "gitlab:acme/app?scope=*"),
+    ("bitbucket:acme/site", "bitbucket:Acme/site"),
+    ("travis:acme/site", "travis:Acme/site?provider=github"),
+    ("azure-devops:acme/site/aws", "azure-devops:Acme/Site/AWS?id=aws_access_key_id&secret=aws_secret_access_key"),
+    (f"buildkite:acme/{UUID}", f"buildkite:Acme/{UUID.upper()}?id=aws_access_key_id&secret=aws_secret_access_key"),
+    ("vault:secret/ci/site", "vault:secret/ci/site?mount=secret"),
+    ("jenkins:aws", "jenkins:aws?kind=username-password&domain=_"),
+    ("webhook:https://hooks.test/ci", "webhook:https://hooks.test/ci?actions=held"),
+    ("exec:/bin/true", "exec:/bin/true?timeout=5s&actions=held"),
+]
+OTHERS = [
+    ("github:acme/site", "github:acme/site?environment=production"),
+    ("github:acme/site", "github:acme/site?set=dependabot"),
+    ("github:acme/site", "github:acme/site?id=A&secret=B"),
+    ("gitlab:acme/app", "gitlab:acme/app?scope=production"),
+    ("gitlab:acme/app", "gitlab:acme/app?id=aws_access_key_id&secret=aws_secret_access_key"),
+    ("travis:acme/site", "travis:acme/site?branch=main"),
+    ("vault:secret/ci/site", "vault:secret/ci/Site"),
+    ("circleci-context:gh/acme/deploy", "circleci-context:gh/acme/Deploy"),
+]
+
+
+class TestWhatAPlaceIs:
+    @pytest.fixture(autouse=True)
+    def tokens(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Give every service a token, in the variables of its own tools."""
+        for name in ("GH_TOKEN", "GITLAB_TOKEN", "BITBUCKET_TOKEN", "TRAVIS_TOKEN", "AZURE_DEVOPS_EXT_PAT"):
+            monkeypatch.setenv(name, "token-of-the-tests")
+        for name in ("BUILDKITE_API_TOKEN", "CIRCLE_TOKEN", "VAULT_TOKEN", "JENKINS_API_TOKEN", "JENKINS_USER_ID"):
+            monkeypatch.setenv(name, "token-of-the-tests")
+        for name in ("VAULT_ADDR", "JENKINS_URL"):
+            monkeypatch.setenv(name, "https://service.test")
+        monkeypatch.setenv("TWOKEY_WEBHOOK_SECRET", "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cy1vbmx5")
+
+    @pytest.mark.parametrize(("one", "other"), SAME)
+    def test_is_the_same_however_its_url_is_written(self, services: Services, one: str, other: str) -> None:
+        first, second = (registry.slots(open_destination(url, services), services) for url in (one, other))
+        assert first & second
+
+    @pytest.mark.parametrize(("one", "other"), OTHERS)
+    def test_is_another_where_jobs_read_something_else(self, services: Services, one: str, other: str) -> None:
+        first, second = (registry.slots(open_destination(url, services), services) for url in (one, other))
+        assert not first & second
+
+
+@pytest.mark.parametrize("place", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])
+def test_names_that_differ_in_capitals_only_are_one_where_the_service_takes_them_for_one(place: str) -> None:
+    """The second value would take the place of the first: the id would be lost."""
+    with pytest.raises(UsageError, match="the name of two values"):
+        parse(f"{place}?id=AWS_KEY&secret=aws_key")
+
+
+def test_opening_calls_nothing(services: Services, aws: object) -> None:
+    for scheme in ("secretsmanager", "ssm", "file"):
+        open_store(f"{scheme}:/srv/x", services)
+    assert aws.count("*") == 0  # type: ignore[attr-defined]
+
+
+def test_a_kind_is_imported_when_it_is_first_named_and_not_before() -> None:
+    program = (
+        "import sys; from twokey.destinations import registry; "
+        "print([m for m in sys.modules if m.startswith('botocore') or m in registry.SCHEMES.values()])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"

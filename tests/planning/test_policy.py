@@ -1,0 +1,118 @@
+"""The rules, and what they refuse to be."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from twokey.core.errors import UsageError
+from twokey.planning.policy import DAY, Policy, Verification
+
+HOUR = timedelta(hours=1)
+SECOND = timedelta(seconds=1)
+
+
+def test_defaults_follow_from_a_window_of_thirty_days() -> None:
+    policy = Policy()
+
+    assert policy.period == 15 * DAY
+    assert policy.slack == 15 * HOUR
+    assert policy.grace == 15 * DAY - 15 * HOUR
+    assert policy.idle == 1 * DAY
+    assert policy.soak == timedelta(0)
+
+
+def test_what_is_asked_for_wins() -> None:
+    policy = Policy(window=20 * DAY, grace_asked=2 * DAY, idle_asked=timedelta(0))
+
+    assert policy.grace == 2 * DAY
+    assert policy.idle == timedelta(0)
+
+
+def test_a_grace_that_leaves_no_room_is_refused_with_a_way_on() -> None:
+    with pytest.raises(UsageError, match=r"^grace: 15d is longer than .* \(14d 9h\)") as refused:
+        Policy(grace_asked=15 * DAY)
+
+    assert "window of at least 31d" in refused.value.remedy
+
+
+@given(st.integers(1, 3_000))
+def test_the_longest_grace_is_the_period_less_its_slack(days: int) -> None:
+    window = days * DAY
+    longest = Policy(window=window).grace
+
+    assert Policy(window=window, grace_asked=longest).grace == longest
+    with pytest.raises(UsageError):
+        Policy(window=window, grace_asked=longest + SECOND)
+
+
+@given(st.integers(1, 1_500))
+def test_the_window_that_the_refusal_names_is_long_enough(days: int) -> None:
+    grace = days * DAY
+
+    assert Policy(window=grace * 48 / 23 + SECOND, grace_asked=grace).grace == grace
+
+
+def test_a_soak_longer_than_the_period_less_its_slack_is_refused() -> None:
+    assert Policy(window=2 * DAY, soak=23 * HOUR).soak == 23 * HOUR
+    with pytest.raises(UsageError, match=r"^soak: 1d is longer than the period less its slack \(23h\)"):
+        Policy(window=2 * DAY, soak=DAY)
+
+
+def test_a_soak_takes_its_time_from_the_default_grace() -> None:
+    assert Policy(window=2 * DAY, soak=3 * HOUR).grace == 20 * HOUR
+    assert Policy(window=2 * DAY, soak=3 * HOUR, grace_asked=23 * HOUR).grace == 23 * HOUR
+
+
+def test_a_whole_cycle_fits_into_seconds_but_not_into_less_than_its_verification() -> None:
+    assert Policy(window=2 * SECOND).period == SECOND
+    with pytest.raises(UsageError, match=r"^window: 1s is too short\. .* at least 2s"):
+        Policy(window=SECOND)
+    slow = Verification(successes=3, interval=10 * SECOND)
+    with pytest.raises(UsageError, match="at least 40s"):
+        Policy(window=39 * SECOND, verification=slow)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"successes": 0}, "verify.successes: at least one"),
+        ({"interval": -SECOND}, "verify.interval: it cannot be negative"),
+        ({"timeout": SECOND}, "verify.timeout: 1s is too short for 3 successes 0.5s apart"),
+        ({"timeout": timedelta(0), "successes": 1}, "verify.timeout: 0s is too short"),
+    ],
+)
+def test_a_verification_that_proves_nothing_or_never_ends_is_refused(
+    asked: dict[str, int | timedelta], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        Verification(**asked)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"successes": 0}, "verify.successes: at least one success is needed."),
+        ({"interval": -SECOND}, "verify.interval: it cannot be negative."),
+    ],
+)
+def test_a_verification_that_proves_nothing_is_refused(rules: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Verification(**rules)  # type: ignore[arg-type]
+    assert str(refused.value) == said
+
+
+def test_rounds_of_a_verification_may_follow_at_once() -> None:
+    assert Verification(interval=timedelta(0)).least == timedelta(0)
+
+
+def test_what_is_too_long_says_how_to_mend_it() -> None:
+    with pytest.raises(UsageError) as soak:
+        Policy(soak=15 * DAY)
+    assert soak.value.remedy == "Shorten the soak, or lengthen the window."
+    with pytest.raises(UsageError) as grace:
+        Policy(grace_asked=23 * DAY)
+    assert grace.value.remedy == "Shorten the grace, or give a window of at least 48d."

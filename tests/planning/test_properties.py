@@ -1,0 +1,188 @@
+"""What no plan may ever do, whatever is observed. Found states are made up at random, sane or not.
+
+The states are the same in every run; ``make explore`` looks at others, and at many more.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from support.builders import NOW, STORE, USER
+from twokey.core.model import (
+    AccessKey,
+    CannotTell,
+    Delivery,
+    Held,
+    Intent,
+    Journal,
+    LastUse,
+    NotHeld,
+    Observation,
+    Record,
+    Retiring,
+)
+from twokey.planning.assessment import CREATION_WINDOW, lags
+from twokey.planning.decision import plan
+from twokey.planning.plan import Asked, Create, Deactivate, Delete, Outcome, RemoveStray
+from twokey.planning.policy import Policy
+
+MANY = settings(max_examples=max(settings().max_examples, 1500))
+IDS = ("K1", "K2", "K3", "K4")
+ids = st.sampled_from(IDS)
+moments = st.integers(0, 40 * 86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
+places = st.sampled_from(("ssm:/a", "ci:x"))
+policies = st.builds(
+    Policy,
+    grace_asked=st.sampled_from((None, timedelta(0), timedelta(days=5))),
+    soak=st.sampled_from((timedelta(0), timedelta(days=2))),
+    enforce_window=st.booleans(),
+)
+asks = st.builds(Asked, force=st.booleans(), ignore_last_use=st.booleans(), retire=st.frozensets(ids, max_size=2))
+stamps = st.sampled_from(("", "v1", "v2"))
+holdings = st.one_of(ids.map(Held), st.just(NotHeld()), st.builds(CannotTell, st.just("no"), st.booleans(), stamps))
+journals = st.builds(
+    Journal,
+    user=st.sampled_from(("", USER.id)),
+    current=st.sampled_from(("", *IDS)),
+    last=st.sampled_from(("", *IDS)),
+    committed=st.none() | moments,
+    intent=st.none() | st.builds(Intent, known=st.lists(ids, max_size=2, unique=True).map(tuple), at=moments),
+    retiring=st.dictionaries(ids, st.builds(Retiring, at=moments, named=st.booleans()), max_size=2),
+    removed=st.dictionaries(ids, moments, max_size=2),
+    delivered=st.dictionaries(places, st.builds(Delivery, key=ids, at=moments, stamp=stamps)),
+    delivering=st.lists(places, unique=True).map(tuple),
+)
+
+
+@st.composite
+def observations(draw: Any) -> Observation:
+    """Draw a state of the world: most are odd, some are what a real user looks like."""
+    listed = draw(st.lists(ids, max_size=4, unique=True))
+    keys = tuple(AccessKey(key_id, draw(st.booleans()), draw(moments)) for key_id in listed)
+    return Observation(
+        user=USER,
+        keys=keys,
+        store=STORE,
+        record=Record(draw(holdings), draw(journals)),
+        destinations=draw(st.dictionaries(places, holdings)),
+        last_used={key_id: LastUse(draw(st.none() | moments)) for key_id in IDS},
+    )
+
+
+def removed(found: Any) -> set[str]:
+    """Return the ids that a plan takes out of use."""
+    return {action.key_id for action in found.actions if isinstance(action, Delete | Deactivate | RemoveStray)}
+
+
+def was_to_go(key_id: str, journal: Journal) -> bool:
+    """Say whether the journal tells that the removal of a key was decided before."""
+    return key_id in journal.removed or (key_id in journal.retiring and journal.retiring[key_id].named)
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_no_plan_removes_what_anything_holds(seen: Observation, policy: Policy, asked: Asked) -> None:
+    held = {one.key_id for one in (seen.record.holding, *seen.destinations.values()) if isinstance(one, Held)}
+    assert not removed(plan(seen, policy, NOW, asked)) & held
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
+    seen: Observation, policy: Policy, asked: Asked
+) -> None:
+    if any(isinstance(one, CannotTell) and one.failed for one in seen.destinations.values()):
+        assert not removed(plan(seen, policy, NOW, asked))
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_no_plan_removes_anything_but_a_stray_while_nobody_knows_what_a_place_holds(
+    seen: Observation, policy: Policy, asked: Asked
+) -> None:
+    journal = seen.record.journal
+    for name, one in seen.destinations.items():
+        given = journal.delivered.get(name)
+        others_wrote = given is not None and len({given.stamp, getattr(one, "stamp", ""), ""}) == 3
+        if isinstance(one, CannotTell) and (given is None or others_wrote or name in journal.delivering):
+            actions = plan(seen, policy, NOW, asked).actions
+            assert not [action for action in actions if isinstance(action, Delete | Deactivate)]
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: Policy, asked: Asked) -> None:
+    found = plan(seen, policy, NOW, asked)
+    if any(isinstance(action, Create) for action in found.actions):
+        there = {key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, NOW)}
+        assert len(there - removed(found)) < 2
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_every_removal_has_evidence(seen: Observation, policy: Policy, asked: Asked) -> None:
+    """LAST by the journal, an open run or the table, a stray by the intent, or a word: nothing else goes."""
+    journal = seen.record.journal
+    current = next((key for key in seen.keys if seen.record.holding == Held(key.id)), None)
+    for key_id in removed(plan(seen, policy, NOW, asked)):
+        key = seen.key(key_id)
+        assert key
+        by_word = key_id in asked.retire
+        by_journal = key_id == journal.last
+        by_intent = (
+            journal.intent is not None
+            and key_id not in journal.intent.known
+            and abs(key.created - journal.intent.at) <= CREATION_WINDOW
+        )
+        by_open_run = (
+            journal.intent is not None
+            and current is not None
+            and current.id not in journal.intent.known
+            and key_id in journal.intent.known
+        )
+        by_table = not journal.current and current is not None and key.created < current.created
+        assert by_word or by_journal or by_intent or by_open_run or by_table or was_to_go(key_id, journal)
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_last_is_left_alone_within_grace_and_while_in_use(seen: Observation, policy: Policy, asked: Asked) -> None:
+    journal = seen.record.journal
+    if asked.ignore_last_use or not journal.committed or journal.current != getattr(seen.record.holding, "key_id", ""):
+        return
+    gone = removed(plan(seen, policy, NOW, asked)) - asked.retire
+    gone = {key_id for key_id in gone if not was_to_go(key_id, journal)}
+    strays = {key for key in gone if journal.intent and key not in journal.intent.known}
+    for key_id in gone - strays:
+        assert journal.committed + policy.grace <= NOW
+        at = seen.last_used[key_id].at
+        key = seen.key(key_id)
+        assert key
+        enforced = policy.enforce_window and NOW - key.created >= policy.window
+        assert at is None or NOW - at >= policy.idle or enforced
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_with_soak_nothing_active_is_deleted_but_strays(seen: Observation, policy: Policy, asked: Asked) -> None:
+    if not policy.soak:
+        return
+    for action in plan(seen, policy, NOW, asked).actions:
+        if isinstance(action, Delete):
+            key = seen.key(action.key_id)
+            assert key
+            assert not key.active
+            assert NOW - seen.record.journal.retiring[key.id].at >= policy.soak
+
+
+@MANY
+@given(observations(), policies, asks)
+def test_refusing_and_resting_do_nothing_and_say_why(seen: Observation, policy: Policy, asked: Asked) -> None:
+    found = plan(seen, policy, NOW, asked)
+    assert found.message
+    assert bool(found.actions) == (found.outcome not in (Outcome.REFUSED, Outcome.NOT_DUE))
+    assert found.needs == ()

@@ -1,0 +1,669 @@
+"""What a person reads for every state: the sentence, word for word, beside the decision and its steps."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from support.builders import NOW, ago, journal, key, seen
+from twokey.core.model import CannotTell, Delivery, Held, Intent, NotHeld, Retiring
+from twokey.planning.decision import plan
+from twokey.planning.plan import Asked
+from twokey.planning.policy import Policy
+
+K1, K2 = key("K1", days=31), key("K2", days=16)
+SETTLED = {"current": "K2", "last": "K1", "committed": ago(days=16)}
+FRESH = {"current": "K2", "last": "K1", "committed": ago(days=1)}
+SOAK = Policy(soak=timedelta(days=2))
+
+# name: what is seen, and what is asked under which rules
+STATES: dict[str, tuple[Any, dict[str, Any]]] = {
+    "unreadable": (seen(K1, holding=CannotTell("no right to read it")), {}),
+    "own key": (seen(K1, K2, held="K2", said=journal(**SETTLED), own_key="K1"), {}),
+    "user made again": (seen(K1, held="K1", said=journal(user="AIDAOLD", current="K1")), {}),
+    "list may lag": (seen(K1, held="K2", said=journal(current="K2", committed=ago(seconds=5))), {}),
+    "retired key held": (
+        seen(K1, K2, held="K2", destinations={"ci:x": Held("K1"), "ci:y": Held("K1")}),
+        {"asked": Asked(retire=frozenset({"K1"}))},
+    ),
+    "retired key unknown": (
+        seen(K1, K2, held="K2", said=journal(**SETTLED)),
+        {"asked": Asked(retire=frozenset({"K8", "K9"}), all_theirs=True)},
+    ),
+    "retired key of a user without keys": (seen(), {"asked": Asked(retire=frozenset({"K9"}), all_theirs=True)}),
+    "retired key is twokey's own": (
+        seen(K1, K2, held="K2", own_key="K1"),
+        {"policy": Policy(rotate_self=True), "asked": Asked(retire=frozenset({"K1"}))},
+    ),
+    "unfinished": (
+        seen(
+            K1,
+            K2,
+            key("K3", created=ago(minutes=5)),
+            held="K3",
+            said=journal(current="K2", last="K1", intent=Intent(("K1", "K2"), ago(minutes=5))),
+        ),
+        {},
+    ),
+    "rolled back": (seen(K1, K2, held="K1", said=journal(**SETTLED)), {}),
+    "no key": (seen(), {}),
+    "store empty": (seen(K1), {}),
+    "stored key gone": (seen(K1, held="K0"), {}),
+    "stored key gone, no other": (seen(held="K0"), {}),
+    "two keys, store empty": (seen(K1, K2, last_used={"K1": ago(hours=3), "K2": None}), {}),
+    "two keys, stored key gone": (seen(K1, K2, held="K0", last_used={"K1": ago(hours=3), "K2": None}), {}),
+    "one foreign key": (
+        seen(
+            K1, K2, key("K9", days=3, active=False), held="K2", said=journal(**SETTLED), last_used={"K9": ago(days=2)}
+        ),
+        {},
+    ),
+    "two foreign keys": (
+        seen(
+            K2,
+            key("K8", days=3),
+            key("K9", days=3),
+            held="K2",
+            said=journal(current="K2", committed=ago(days=1)),
+            last_used={"K8": None, "K9": None},
+        ),
+        {},
+    ),
+    "behind": (
+        seen(K1, K2, held="K2", said=journal(**FRESH), destinations={"ci:x": Held("K1"), "ci:y": NotHeld()}),
+        {},
+    ),
+    "behind by the journal": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**FRESH, delivered={"ci:x": Delivery("K1", ago(days=9))}),
+            destinations={"ci:x": Held("K2")},
+        ),
+        {},
+    ),
+    "retire": (
+        seen(K1, K2, key("K8", days=3), key("K9", days=3), held="K2", said=journal(**FRESH)),
+        {"asked": Asked(retire=frozenset({"K8", "K9"}))},
+    ),
+    "still there": (
+        seen(K1, K2, key("K0", days=40), held="K2", said=journal(**FRESH, removed={"K0": ago(days=1)})),
+        {},
+    ),
+    "not due": (seen(K1, K2, held="K2", said=journal(**FRESH)), {}),
+    "not due without a journal": (seen(key("K1", days=1), held="K1"), {}),
+    "due": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {}),
+    "stray": (
+        seen(
+            K2,
+            key("K3", created=ago(minutes=5)),
+            held="K2",
+            said=journal(**FRESH, intent=Intent(("K1", "K2"), ago(minutes=5))),
+        ),
+        {},
+    ),
+    "due, with keys that go": (
+        seen(
+            K1,
+            K2,
+            key("K9", days=3),
+            key("K0", days=40),
+            held="K2",
+            said=journal(**SETTLED, removed={"K0": ago(days=1)}),
+        ),
+        {"asked": Asked(retire=frozenset({"K9"}))},
+    ),
+    "accepted": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {"asked": Asked(ignore_last_use=True)}),
+    "last is own": (
+        seen(K1, K2, held="K2", said=journal(**SETTLED), own_key="K1"),
+        {"policy": Policy(rotate_self=True)},
+    ),
+    "last held": (
+        seen(
+            K1, key("K2", days=16, active=False), held="K2", said=journal(**SETTLED), destinations={"ci:x": Held("K1")}
+        ),
+        {},
+    ),
+    "last was given": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(
+                **SETTLED, delivered={"ci:x": Delivery("K1", ago(days=40)), "ci:y": Delivery("K1", ago(days=40))}
+            ),
+            destinations={},
+        ),
+        {},
+    ),
+    "last was given, current off": (
+        seen(
+            K1,
+            key("K2", days=16, active=False),
+            held="K2",
+            said=journal(**SETTLED, delivered={"ci:x": Delivery("K1", ago(days=40))}),
+            destinations={"ci:x": Held("K2")},
+        ),
+        {},
+    ),
+    "grace": (seen(K1, key("K2", days=1), held="K2", said=journal(**FRESH)), {"asked": Asked(force=True)}),
+    "in use": (seen(K1, K2, held="K2", said=journal(**SETTLED), last_used={"K1": ago(hours=2), "K2": None}), {}),
+    "outgoing held": (
+        seen(
+            K2,
+            key("K0", days=40),
+            held="K2",
+            said=journal(current="K2", committed=ago(days=16), removed={"K0": ago(days=1)}),
+            destinations={"ci:x": Held("K0"), "ci:y": Held("K0")},
+        ),
+        {},
+    ),
+    "soak begins": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {"policy": SOAK}),
+    "soak of two": (
+        seen(K2, key("K8", days=3), key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
+        {"policy": SOAK, "asked": Asked(retire=frozenset({"K8", "K9"}))},
+    ),
+    "soaking": (
+        seen(
+            key("K1", days=31, active=False),
+            K2,
+            held="K2",
+            said=journal(**SETTLED, retiring={"K1": Retiring(ago(days=1))}),
+        ),
+        {"policy": SOAK},
+    ),
+    "without current, soak": (seen(K1, K2, said=journal()), {"policy": SOAK, "asked": Asked(retire=frozenset({"K1"}))}),
+    "twokey's key is another user's": (seen(K1, K2, held="K2", said=journal(**SETTLED), own_key="K7"), {}),
+    "rotated just now": (
+        seen(
+            K2,
+            key("K3", created=ago(seconds=9)),
+            held="K3",
+            said=journal(current="K3", last="K2", committed=ago(seconds=5)),
+        ),
+        {},
+    ),
+    "unfinished, the first key": (
+        seen(key("K3", created=ago(minutes=5)), held="K3", said=journal(intent=Intent((), ago(minutes=5)))),
+        {},
+    ),
+    "outgoing held, no working CURRENT": (
+        seen(
+            key("K2", days=16, active=False),
+            key("K0", days=40),
+            held="K2",
+            said=journal(current="K2", committed=ago(days=16), removed={"K0": ago(days=1)}),
+            destinations={"ci:x": Held("K0"), "ci:y": Held("K0")},
+        ),
+        {},
+    ),
+    "due, a destination is empty": (
+        seen(K2, held="K2", said=journal(current="K2", committed=ago(days=16)), destinations={"ci:x": NotHeld()}),
+        {},
+    ),
+    "due, delivered everywhere": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16))}),
+            destinations={"ci:x": Held("K2")},
+        ),
+        {},
+    ),
+    "due, one destination is empty": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16))}),
+            destinations={"ci:x": Held("K2"), "ci:y": NotHeld()},
+        ),
+        {},
+    ),
+    "rolled back, and CURRENT is gone": (
+        seen(key("K1", days=1), held="K1", said=journal(**SETTLED)),
+        {"asked": Asked(retire=frozenset({"K2"}), all_theirs=True)},
+    ),
+    "rolled back, and a foreign key": (
+        seen(K1, K2, key("K9", days=3), held="K1", said=journal(**SETTLED), last_used={"K9": None}),
+        {"asked": Asked(retire=frozenset({"K2"}))},
+    ),
+    "retired key in doubt": (
+        seen(K1, K2, held="K2", destinations={"ci:x": CannotTell(""), "ci:y": CannotTell("")}),
+        {"asked": Asked(retire=frozenset({"K1"}))},
+    ),
+    "due, two destinations cannot be read": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(
+                **SETTLED, delivered={"ci:x": Delivery("K2", ago(days=16)), "ci:y": Delivery("K2", ago(days=16))}
+            ),
+            destinations={
+                "ci:x": CannotTell("Access denied.", failed=True),
+                "ci:y": CannotTell("Not now.", failed=True),
+            },
+        ),
+        {},
+    ),
+    "store empty, a destination cannot be read": (
+        seen(K1, destinations={"ci:x": CannotTell("Access denied.", failed=True)}),
+        {},
+    ),
+    "not due, a destination cannot be read": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {},
+    ),
+    "retire, a destination cannot be read": (
+        seen(
+            K1,
+            K2,
+            held="K2",
+            said=journal(**FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {"asked": Asked(retire=frozenset({"K1"}))},
+    ),
+    "store empty, stray, a destination cannot be read": (
+        seen(
+            K1,
+            key("K3", created=ago(minutes=5)),
+            said=journal(intent=Intent(("K1",), ago(minutes=5)), delivered={"ci:x": Delivery("K1", ago(days=1))}),
+            destinations={"ci:x": CannotTell("Access denied.", failed=True)},
+        ),
+        {},
+    ),
+    "retire, no LAST": (
+        seen(K2, key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
+        {"asked": Asked(retire=frozenset({"K9"}))},
+    ),
+    "soaking early": (
+        seen(
+            key("K1", days=29, active=False),
+            key("K2", days=14),
+            held="K2",
+            said=journal(current="K2", last="K1", committed=ago(days=13.5), retiring={"K1": Retiring(ago(days=1))}),
+        ),
+        {"policy": SOAK},
+    ),
+    "not due with soak, no LAST": (
+        seen(K2, held="K2", said=journal(current="K2", committed=ago(days=1))),
+        {"policy": SOAK},
+    ),
+}
+
+# name: the outcome and its reason, the sentence, the steps
+SENTENCES: dict[str, tuple[str, str, list[str]]] = {
+    "unreadable": (
+        "refused (unreadable)",
+        "secretsmanager:machine-users/ci cannot be read: no right to read it",
+        [],
+    ),
+    "own key": (
+        "refused (own_key)",
+        (
+            "twokey itself runs with K1, a key of this user. Run it as another principal, or set "
+            "rotate_self: true for this user in twokey.yaml."
+        ),
+        [],
+    ),
+    "user made again": (
+        "refused (user_remade)",
+        (
+            "The journal in secretsmanager:machine-users/ci belongs to user id AIDAOLD, but ci is now "
+            "AIDACI: the user was deleted and made again. Give it another store, or remove the old "
+            "credential and its journal from this one for good, and run again."
+        ),
+        [],
+    ),
+    "list may lag": (
+        "refused (unreadable)",
+        "A key was created a moment ago, and IAM's list may not show it yet: nothing can be decided for 25s.",
+        [],
+    ),
+    "retired key held": (
+        "refused (retire_held)",
+        "K1 is, or may be, held by ci:x, ci:y: jobs use it.",
+        [],
+    ),
+    "retired key unknown": (
+        "refused (retire_unknown)",
+        "K8, K9 is no key of ci, which has K1, K2. Check the id, or leave --retire out.",
+        [],
+    ),
+    "retired key of a user without keys": (
+        "refused (retire_unknown)",
+        "K9 is no key of ci, which has none. Check the id, or leave --retire out.",
+        [],
+    ),
+    "retired key is twokey's own": (
+        "refused (own_key)",
+        "twokey itself runs with K1. Run it with another key before this one is retired.",
+        [],
+    ),
+    "unfinished": (
+        "completed (interrupted)",
+        "An interrupted run stored K3; it is delivered and committed now.",
+        ["verify the stored key K3", "commit; LAST is K2"],
+    ),
+    "rolled back": (
+        "refused (rolled_back)",
+        (
+            "secretsmanager:machine-users/ci holds K1, but its journal says that CURRENT is K2: somebody "
+            "wrote the store by hand. Put K2 back into the store. Only if nothing uses K2 any more, run "
+            "twokey rotate for this user with --retire K2."
+        ),
+        [],
+    ),
+    "no key": (
+        "rotated (no_key)",
+        "The user has no key, so nothing can be in use.",
+        ["create a key, verify it, store it", "commit"],
+    ),
+    "store empty": (
+        "rotated (store_empty)",
+        "The store holds no key, and there is room for one. K1 becomes LAST.",
+        ["create a key, verify it, store it", "commit; LAST is K1"],
+    ),
+    "stored key gone": (
+        "rotated (key_gone)",
+        "The store holds K0, which IAM no longer lists: jobs fail already. K1 becomes LAST.",
+        ["create a key, verify it, store it", "commit; LAST is K1"],
+    ),
+    "stored key gone, no other": (
+        "rotated (key_gone)",
+        "The store holds K0, which IAM no longer lists: jobs fail already.",
+        ["create a key, verify it, store it", "commit; LAST is K0"],
+    ),
+    "two keys, store empty": (
+        "refused (cannot_attribute)",
+        (
+            "secretsmanager:machine-users/ci holds no key, and the user has 2: K1 (Active, last used 3h ago f"
+            "or s3 in eu-central-1); K2 (Active, never used as far as IAM knows). Nobody can tell which is in"
+            " use. Put the one in use into the store (twokey adopt), or name the one that may go: run twokey "
+            "rotate for this user with --retire KEY_ID."
+        ),
+        [],
+    ),
+    "two keys, stored key gone": (
+        "refused (cannot_attribute)",
+        (
+            "secretsmanager:machine-users/ci holds the deleted key K0, and the user has 2: K1 (Active, last u"
+            "sed 3h ago for s3 in eu-central-1); K2 (Active, never used as far as IAM knows). Nobody can tell"
+            " which is in use. Put the one in use into the store (twokey adopt), or name the one that may go:"
+            " run twokey rotate for this user with --retire KEY_ID."
+        ),
+        [],
+    ),
+    "one foreign key": (
+        "refused (foreign_key)",
+        (
+            "Not twokey's: K9 (Inactive, last used 2d ago for s3 in eu-central-1). secretsmanager:machine-use"
+            "rs/ci holds K2 and the journal does not name it. Find out who uses it. If nobody does, run twoke"
+            "y rotate for this user with --retire K9."
+        ),
+        [],
+    ),
+    "two foreign keys": (
+        "refused (foreign_key)",
+        (
+            "Not twokey's: K8 (Active, never used as far as IAM knows); K9 (Active, never used as far as IAM "
+            "knows). secretsmanager:machine-users/ci holds K2 and the journal does not name them. Find out wh"
+            "o uses them. If nobody does, run twokey rotate for this user with --retire K8."
+        ),
+        [],
+    ),
+    "behind": (
+        "completed (behind)",
+        "ci:x, ci:y did not hold K2. Grace counts from this delivery.",
+        ["verify the stored key K2", "deliver to ci:x, ci:y", "commit; LAST is K1"],
+    ),
+    "behind by the journal": (
+        "completed (behind)",
+        "ci:x did not, as far as the journal knows, hold K2. Grace counts from this delivery.",
+        ["verify the stored key K2", "deliver to ci:x", "commit; LAST is K1"],
+    ),
+    "retire": (
+        "retired (retire_asked)",
+        "K8 goes because you said that it may. K9 goes because you said that it may.",
+        ["delete K8", "delete K9", "commit; LAST is K1"],
+    ),
+    "still there": (
+        "retired (still_there)",
+        "K0 was deleted before and is still there; it is deleted again.",
+        ["delete K0", "commit; LAST is K1"],
+    ),
+    "not due": (
+        "not_due (not_due)",
+        "A rotation is due in 13d 9h.",
+        [],
+    ),
+    "not due without a journal": (
+        "not_due (not_due)",
+        "A rotation is due in 13d 9h.",
+        [],
+    ),
+    "due": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "commit; LAST is K2"],
+    ),
+    "stray": (
+        "rotated (interrupted)",
+        "An earlier run was interrupted; this one finishes its work. The stray K3 of the interrupted run is removed.",
+        ["remove the stray K3", "create a key, verify it, store it", "commit; LAST is K2"],
+    ),
+    "due, with keys that go": (
+        "rotated (due)",
+        (
+            "CURRENT has served for one period. K9 goes because you said that it may. K0 was deleted before "
+            "and is still there; it is deleted again."
+        ),
+        ["delete K9", "delete K0", "delete K1", "create a key, verify it, store it", "commit; LAST is K2"],
+    ),
+    "accepted": (
+        "rotated (due)",
+        "CURRENT has served for one period. You accept that jobs which still use K1 fail.",
+        ["delete K1", "create a key, verify it, store it", "commit; LAST is K2"],
+    ),
+    "last is own": (
+        "refused (own_key)",
+        "twokey itself runs with K1, which is LAST. Run it with CURRENT.",
+        [],
+    ),
+    "last held": (
+        "refused (last_held)",
+        "LAST (K1) is, or may be, held by ci:x, and there is no working CURRENT to deliver there.",
+        [],
+    ),
+    "last was given": (
+        "refused (last_held)",
+        (
+            "LAST (K1) is what ci:x, ci:y was last given, as far as the journal knows (ci:x, ci:y is not "
+            "among this run's destinations). Deliver CURRENT there, or accept that whatever still reads it "
+            "there fails: --ignore-last-use."
+        ),
+        [],
+    ),
+    "last was given, current off": (
+        "refused (last_held)",
+        (
+            "LAST (K1) is what ci:x was last given, as far as the journal knows. Deliver CURRENT there, or "
+            "accept that whatever still reads it there fails: --ignore-last-use."
+        ),
+        [],
+    ),
+    "grace": (
+        "refused (grace)",
+        (
+            "Jobs in flight may still use LAST (K1): its grace ends in 13d 9h. Wait, or accept that they "
+            "fail: --ignore-last-use."
+        ),
+        [],
+    ),
+    "in use": (
+        "refused (in_use)",
+        (
+            "LAST is still in use: K1 (Active, last used 2h ago for s3 in eu-central-1), and it must rest "
+            "for 1d. Find the job that does not read the store again, or accept that it fails: --ignore-"
+            "last-use."
+        ),
+        [],
+    ),
+    "outgoing held": (
+        "completed (behind)",
+        "ci:x, ci:y did not hold K2. Grace counts from this delivery.",
+        ["verify the stored key K2", "deliver to ci:x, ci:y", "commit"],
+    ),
+    "soak begins": (
+        "retired (soak)",
+        (
+            "K1 is made Inactive for 2d before deletion. If a job fails now, switch it on again: aws iam "
+            "update-access-key --user-name ci --access-key-id K1 --status Active"
+        ),
+        ["make K1 Inactive for the soak"],
+    ),
+    "soak of two": (
+        "retired (soak)",
+        (
+            "K8, K9 are made Inactive for 2d before deletion. If a job fails now, switch the one that it "
+            "needs on again: aws iam update-access-key --user-name ci --access-key-id K8 --status Active"
+        ),
+        ["make K8 Inactive for the soak", "make K9 Inactive for the soak"],
+    ),
+    "soaking": (
+        "not_due (soaking)",
+        "K1 is Inactive; the soak ends in 1d.",
+        [],
+    ),
+    "without current, soak": (
+        "retired (soak)",
+        (
+            "K1 is made Inactive for 2d before deletion. If a job fails now, switch it on again: aws iam "
+            "update-access-key --user-name ci --access-key-id K1 --status Active"
+        ),
+        ["make K1 Inactive for the soak"],
+    ),
+    "twokey's key is another user's": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "commit; LAST is K2"],
+    ),
+    "rotated just now": (
+        "not_due (not_due)",
+        "A rotation is due in 14d 8h.",
+        [],
+    ),
+    "unfinished, the first key": (
+        "completed (interrupted)",
+        "An interrupted run stored K3; it is delivered and committed now.",
+        ["verify the stored key K3", "commit"],
+    ),
+    "outgoing held, no working CURRENT": (
+        "refused (last_held)",
+        "K0 is to go, but is, or may be, held by ci:x, ci:y, and there is no working CURRENT to deliver there.",
+        [],
+    ),
+    "due, a destination is empty": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K2"],
+    ),
+    "due, delivered everywhere": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K2"],
+    ),
+    "due, one destination is empty": (
+        "rotated (due)",
+        "CURRENT has served for one period.",
+        ["delete K1", "create a key, verify it, store it", "deliver to ci:x, ci:y", "commit; LAST is K2"],
+    ),
+    "rolled back, and CURRENT is gone": (
+        "retired (retire_asked)",
+        "K2 is gone. CURRENT is K1, as secretsmanager:machine-users/ci says, and the journal says so from now on.",
+        ["commit"],
+    ),
+    "rolled back, and a foreign key": (
+        "refused (foreign_key)",
+        (
+            "Not twokey's: K9 (Active, never used as far as IAM knows). secretsmanager:machine-users/ci holds"
+            " K1 and the journal does not name it. Find out who uses it. If nobody does, run twokey rotate fo"
+            "r this user with --retire K2 --retire K9."
+        ),
+        [],
+    ),
+    "retired key in doubt": (
+        "refused (retire_held)",
+        (
+            "K1 is, or may be, held by ci:x, ci:y: jobs use it. Nobody knows what ci:x, ci:y holds: leave it"
+            " out of this run if it holds another."
+        ),
+        [],
+    ),
+    "due, two destinations cannot be read": (
+        "refused (unreadable)",
+        "ci:x cannot be read: Access denied. ci:y cannot be read: Not now. What is to be removed may be held there.",
+        [],
+    ),
+    "store empty, a destination cannot be read": (
+        "rotated (store_empty)",
+        "The store holds no key, and there is room for one. K1 becomes LAST.",
+        ["create a key, verify it, store it", "deliver to ci:x", "commit; LAST is K1"],
+    ),
+    "not due, a destination cannot be read": (
+        "not_due (not_due)",
+        "A rotation is due in 13d 9h.",
+        [],
+    ),
+    "retire, a destination cannot be read": (
+        "refused (unreadable)",
+        "ci:x cannot be read: Access denied. What is to be removed may be held there.",
+        [],
+    ),
+    "store empty, stray, a destination cannot be read": (
+        "refused (unreadable)",
+        "ci:x cannot be read: Access denied. What is to be removed may be held there.",
+        [],
+    ),
+    "retire, no LAST": (
+        "retired (retire_asked)",
+        "K9 goes because you said that it may.",
+        ["delete K9", "commit"],
+    ),
+    "soaking early": (
+        "not_due (not_due)",
+        "A rotation is due in 21h.",
+        [],
+    ),
+    "not due with soak, no LAST": (
+        "not_due (not_due)",
+        "A rotation is due in 13d 9h.",
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_says_what_is_decided_and_why(state: str) -> None:
+    observation, wishes = STATES[state]
+    found = plan(observation, wishes.get("policy", Policy()), NOW, wishes.get("asked"))
+    decided, sentence, steps = SENTENCES[state]
+    assert f"{found.outcome} ({found.reason})" == decided
+    assert found.message == sentence
+    assert [str(action) for action in found.actions] == steps
+
+
+def test_every_state_has_its_sentence() -> None:
+    assert list(STATES) == list(SENTENCES)

@@ -1,0 +1,68 @@
+"""The fences: a run that lost its lease without noticing writes nothing that anybody sees.
+
+Its own clock does not tell it: the machine stood still, and the clock with it. Only the store can refuse.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from twokey.core.errors import Conflict
+from twokey.core.model import Credential, Intent
+from twokey.planning.plan import Outcome
+from twokey.rotation.leased_journal import Ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.rig import Rig
+
+STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
+CONDITIONAL = (STORES[0], STORES[2])
+
+
+def frozen(rig: Rig, store: str, folder: Path) -> Ledger:
+    """Return the ledger of a run that took its lease and then stood still until that was over."""
+    rig.store_url = store.replace("{folder}", str(folder))
+    rig.aws.make_user("ci", keys=0)
+    rig.rotate()
+    rig.later(days=15)
+    _, world = rig.world(run="frozen")
+    ledger = Ledger.take(world.store, world.clock, "frozen", "AIDACI", world.store.load())
+    rig.later(minutes=4)
+    return ledger
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_its_journal_is_refused(rig: Rig, store: str, tmp_path: Path) -> None:
+    ledger = frozen(rig, store, tmp_path)
+    assert rig.rotate(run="other").outcome is Outcome.ROTATED
+    said = rig.record().journal
+    with pytest.raises(Conflict):
+        ledger.write(last="AKIAIOSFODNN7EXAMPLE")
+    assert rig.record().journal == said
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_its_credential_is_refused(rig: Rig, store: str, tmp_path: Path) -> None:
+    ledger = frozen(rig, store, tmp_path)
+    current = rig.rotate(run="other").current
+    with pytest.raises(Conflict):
+        ledger.put(Credential("AKIAIOSFODNN7EXAMPLE", "no secret"))
+    assert rig.held() == current
+
+
+@pytest.mark.parametrize("store", CONDITIONAL)
+def test_its_key_is_refused_from_the_moment_that_it_is_removed_as_a_stray(rig: Rig, store: str, tmp_path: Path) -> None:
+    ledger = frozen(rig, store, tmp_path)
+    before = rig.held()
+    ledger.write(intent=Intent((before,), rig.aws.now()))
+    answer = rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]
+    rig.later(minutes=4)
+    assert rig.killed_at("remove stray", "done", run="other")
+    assert rig.ids() == [before]
+    with pytest.raises(Conflict):
+        ledger.put(Credential(answer["AccessKeyId"], answer["SecretAccessKey"]))
+    assert rig.held() == before

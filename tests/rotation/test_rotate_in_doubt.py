@@ -1,0 +1,312 @@
+"""What one server of AWS says and another does not know yet, and what a run leaves behind that nobody answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.rig import DAY, IN_VAIN, POLICY, Rig
+from twokey.core.errors import NotVerified
+from twokey.core.model import Credential, MachineUser
+from twokey.core.reasons import Reason
+from twokey.emulator import Rule
+from twokey.planning.plan import Outcome
+from twokey.planning.policy import Verification
+from twokey.rotation.verify import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNKNOWN_KEY: dict[str, Any] = {"effect": "error_before", "status": 404, "code": "NoSuchEntity"}
+SSM = "ssm:/machine-users/{user}"
+
+
+class TestADeletionThatIamDoesNotKnowOf:
+    def test_is_asked_for_again(self, rig: Rig) -> None:
+        _, current = rig.settled()
+        rig.aws.weather.add(Rule("iam:DeleteAccessKey", times=2, **UNKNOWN_KEY))
+        result = rig.rotate()
+        assert result.outcome is Outcome.ROTATED
+        assert rig.ids() == [current.access_key_id, result.current]
+
+    def test_is_made_good_by_a_later_run(self, rig: Rig) -> None:
+        last, current = rig.settled()
+        rig.aws.weather.add(Rule("iam:DeleteAccessKey", times=3, **UNKNOWN_KEY))
+        failed = rig.rotate()
+        assert failed.outcome is Outcome.FAILED
+        assert "LimitExceeded" in failed.message
+        assert rig.aws.authenticates(current)
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        rig.later(minutes=1)
+        result = rig.rotate()
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (last.access_key_id,))
+        assert rig.ids() == [current.access_key_id, result.current]
+
+    def test_of_the_runs_own_key_keeps_the_intent_so_that_the_next_run_finds_it(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        rig.aws.weather.propagation = 30
+        rig.aws.weather.add(Rule("iam:DeleteAccessKey", times=None, **UNKNOWN_KEY))
+        rig.policy = replace(rig.policy, verification=IN_VAIN)
+        failed = rig.rotate()
+        assert failed.reason is Reason.NOT_VERIFIED
+        (stray,) = rig.ids()
+        assert f"IAM does not know {stray} yet" in failed.message
+        rig.aws.weather.clear()
+        result = rig.rotate()
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (stray,))
+
+
+class TestAListThatLags:
+    def test_right_after_a_commit_makes_no_second_key(self, rig: Rig) -> None:
+        rig.settled()
+        rig.policy = replace(POLICY, settle=timedelta(seconds=3))
+        rig.aws.weather.list_lag = 2.0
+        made = rig.rotate()
+        again = rig.rotate()
+        assert (again.outcome, again.current) == (Outcome.NOT_DUE, made.current)
+        assert rig.aws.count("iam:CreateAccessKey") == 1
+
+    def test_is_waited_for_by_plan_and_status_says_so(self, rig: Rig) -> None:
+        from twokey.reports.status import status
+        from twokey.rotation.rotate import foresee
+
+        rig.settled()
+        rig.policy = replace(POLICY, settle=timedelta(seconds=2))
+        rig.aws.weather.list_lag = 1.5
+        rig.rotate()
+        user, world = rig.world()
+        entry = status(user, rig.policy, world)
+        assert (entry.next, entry.wrong) == ("rotated just now: IAM's list may lag", [])
+        foreseen = foresee(user, rig.policy, world)
+        result, decision = foreseen.result, foreseen.plan
+        assert (result.outcome, decision.actions if decision else None) == (Outcome.NOT_DUE, ())
+
+
+class TestALateDelivery:
+    @pytest.mark.parametrize(
+        ("step", "by_hand"),
+        [("note", True), ("deliver", True), ("commit", True), ("deliver", False), ("commit", False)],
+    )
+    @pytest.mark.parametrize("days", [1, 2])
+    def test_whose_commit_is_lost_still_gives_last_its_whole_grace(
+        self, rig: Rig, step: str, days: int, tmp_path: Path, *, by_hand: bool
+    ) -> None:
+        rig.settled()
+        rig.policy = replace(POLICY, grace_asked=timedelta(days=14))
+        copy = f"file:{tmp_path}/{{user}}.json"
+        rig.deliver = () if by_hand else (copy,)
+        first = rig.rotate()
+        if by_hand:
+            _copy_by_hand(rig, tmp_path / "ci.json")
+        rig.deliver = ()
+        rig.later(days=15)
+        second = rig.rotate()
+        rig.later(days=13 + days)
+        rig.deliver = (copy,)
+        assert rig.killed_at(step, "begin" if step == "commit" else "done")
+        rig.later(days=3)
+        again = rig.rotate()
+        assert (again.outcome, again.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert first.current in rig.ids()
+        rig.later(days=13)
+        assert rig.rotate().reason is Reason.GRACE
+        rig.later(days=2)
+        assert rig.rotate().removed == (first.current,)
+        assert second.current in rig.ids()
+
+    def test_to_a_destination_that_is_left_out_is_asked_for_before_last_goes(self, rig: Rig, tmp_path: Path) -> None:
+        rig.settled()
+        rig.deliver = (f"file:{tmp_path}/{{user}}.json",)
+        first = rig.rotate()
+        rig.deliver = ()
+        rig.later(days=15)
+        rig.rotate()
+        rig.later(days=15)
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.LAST_HELD)
+        assert f"file:{tmp_path}/ci.json is not among this run's destinations" in refused.message
+        assert first.current in rig.ids()
+        assert rig.rotate(ignore_last_use=True).outcome is Outcome.ROTATED
+
+
+class TestADestinationThatCannotBeRead:
+    def test_is_not_believed_to_hold_what_it_was_last_given_while_something_is_to_go(self, rig: Rig) -> None:
+        rig.settled()
+        rig.deliver = ("ssm:/copies/{user}",)
+        first = rig.rotate()
+        rig.later(days=15)
+        rig.rotate()
+        rig.later(days=15)
+        denied: dict[str, Any] = {"effect": "error_before", "status": 400, "code": "AccessDeniedException"}
+        rig.aws.weather.add(Rule("ssm:GetParameter", times=None, **denied))
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.UNREADABLE)
+        assert "ssm:/copies/ci cannot be read" in refused.message
+        assert first.current in rig.ids()
+        rig.aws.weather.clear()
+        assert rig.rotate().removed == (first.current,)
+
+
+class TestAStoreWithoutConditions:
+    def test_keeps_the_lease_while_a_write_of_the_key_is_in_doubt(self, rig: Rig) -> None:
+        rig.store_url = SSM
+        rig.aws.make_user("ci", keys=0)
+        rig.at[("store", "begin")] = lambda: _everything_fails(rig)
+        failed = rig.rotate()
+        rig.aws.weather.clear()
+        assert failed.outcome is Outcome.FAILED
+        assert rig.record().journal.lease is not None
+        assert rig.rotate(run="other", wait=False).reason is Reason.LEASE_HELD
+        rig.later(minutes=4)
+        assert rig.rotate(run="other").outcome is Outcome.ROTATED
+        assert len(rig.ids()) == 1
+
+    def test_takes_nothing_over_from_a_dead_process_that_was_creating(self, rig: Rig) -> None:
+        rig.store_url = SSM
+        rig.aws.make_user("ci", keys=0)
+        assert rig.killed_at("create", "done")
+        assert rig.rotate(wait=False).reason is Reason.LEASE_HELD
+        rig.later(minutes=4)
+        assert rig.rotate(wait=False).outcome is Outcome.ROTATED
+
+    def test_refuses_more_destinations_than_its_journal_can_name_before_anything_is_changed(self, rig: Rig) -> None:
+        _, current = rig.settled()
+        rig.store_url = SSM
+        rig.aws.client("ssm").put_parameter(
+            Name="/machine-users/ci",
+            Type="SecureString",
+            Value=f'{{"AccessKeyId": "{current.access_key_id}", "SecretAccessKey": "{current.secret_access_key}"}}',
+        )
+        rig.deliver = tuple(f"ssm:/a/rather/long/name/of/a/destination/number-{n}/{{user}}" for n in range(45))
+        ids = rig.ids()
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert "a standard parameter holds 4096" in refused.message
+        assert "Nothing was changed" in refused.message
+        assert rig.ids() == ids
+
+
+class TestASecretThatTakesNoMoreVersions:
+    def test_is_named_with_what_ends_that(self, rig: Rig) -> None:
+        _, current = rig.settled()
+        full: dict[str, Any] = {
+            "effect": "error_before",
+            "status": 400,
+            "code": "LimitExceededException",
+            "message": "100 versions",
+        }
+        rig.aws.weather.add(Rule("secretsmanager:PutSecretValue", times=None, **full))
+        refused = rig.rotate()
+        assert refused.outcome is Outcome.REFUSED
+        assert "takes no more versions" in refused.message
+        assert "AWS keeps each version for a day" in refused.message
+        assert rig.held() == current.access_key_id
+
+
+class TestACreation:
+    def test_that_was_held_up_after_its_intent_gets_another_intent_and_is_found_when_it_is_lost(self, rig: Rig) -> None:
+        rig.settled()
+        rig.at[("intent", "done")] = lambda: rig.sleep_through(90)
+        assert rig.killed_at("create", "done")
+        intent = rig.record().journal.intent
+        assert intent
+        assert (rig.aws.now() - intent.at).total_seconds() < 30
+        result = rig.rotate()
+        assert (result.outcome, len(result.removed)) == (Outcome.ROTATED, 1)
+
+    def test_whose_run_lost_its_lease_is_taken_back_or_named(self, rig: Rig) -> None:
+        rig.settled()
+        rig.at[("verify", "done")] = lambda: rig.sleep_through(200)
+        result = rig.rotate()
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        assert "which this run had created and nobody has seen, was removed again" in result.message
+        assert len(rig.ids()) == 1
+
+    def test_on_a_store_without_conditions_is_named(self, rig: Rig) -> None:
+        rig.store_url = SSM
+        rig.aws.make_user("ci", keys=0)
+        rig.at[("verify", "done")] = lambda: rig.sleep_through(200)
+        result = rig.rotate()
+        (made,) = rig.ids()
+        assert f"{made}, which this run had created, is left to the next run" in result.message
+
+
+class TestSoaks:
+    def test_of_two_keys_that_a_person_names_are_both_waited_for_and_end_without_another_word(self, rig: Rig) -> None:
+        made = rig.aws.make_user("ci", path="/machine-users/", keys=3, ages=(40 * DAY, 39 * DAY, DAY))
+        rig.fill(made[2])
+        rig.policy = replace(POLICY, soak=timedelta(days=2))
+        named = [key.access_key_id for key in made[:2]]
+        assert rig.rotate(retire=frozenset(named[:1])).reason is Reason.SOAK
+        rig.later(days=1)
+        assert rig.rotate(retire=frozenset(named)).reason is Reason.SOAK
+        assert [status for _, status, _ in rig.aws.keys("ci")] == ["Inactive", "Inactive", "Active"]
+        rig.later(days=1.5)
+        assert rig.rotate().reason is Reason.SOAKING
+        rig.later(days=1)
+        result = rig.rotate()
+        assert (result.outcome, set(result.removed)) == (Outcome.RETIRED, set(named))
+
+
+class TestWaitingForAnotherRun:
+    def test_reads_the_journal_only(self, rig: Rig) -> None:
+        from unittest import mock
+
+        from twokey.rotation import lease
+
+        rig.settled()
+        with mock.patch.object(lease, "_host", return_value="elsewhere boot pid"):
+            assert rig.killed_at("create", "done")
+        rig.aws.clear_requests()
+        rig.at[("wait", "note")] = lambda: None
+        machine_user, world = rig.world()
+        naps: list[float] = []
+
+        def sleep(seconds: float) -> None:
+            naps.append(seconds)
+            rig.sleep_through(seconds)
+
+        world = replace(world, clock=_Sleeping(world.clock, sleep))
+        from twokey.rotation.rotate import rotate
+
+        assert rotate(machine_user, rig.policy, world).outcome is Outcome.ROTATED
+        assert sum(naps) > 170
+        assert rig.aws.count("iam:ListAccessKeys") == 3
+        assert rig.aws.count("secretsmanager:DescribeSecret") < 70
+
+
+class _Sleeping:
+    """A clock whose sleep is somebody else's."""
+
+    def __init__(self, clock: Any, sleep: Any) -> None:
+        self._clock = clock
+        self.sleep = sleep
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._clock, name)
+
+
+def test_verification_looks_after_the_lease_before_every_round(rig: Rig) -> None:
+    looks: list[int] = []
+    user = MachineUser("ci", "/", "AIDACI", "123456789012", "arn:aws:iam::123456789012:user/ci")
+    nobody = Credential("AKIAIOSFODNN7EXAMPLE", "no secret")
+    _, world = rig.settled() and rig.world()
+    rules = Verification(successes=1, interval=timedelta(seconds=0.01), timeout=timedelta(seconds=0.2))
+    with pytest.raises(NotVerified):
+        verify(nobody, user, rules, world.sts, world.clock, lambda: looks.append(rig.aws.count("sts:*")))
+    assert looks == sorted(set(looks))
+    assert len(looks) > 1
+
+
+def _copy_by_hand(rig: Rig, file: Path) -> None:
+    stored = rig.stored()
+    assert stored
+    file.touch(mode=0o600)
+    file.write_text(f'{{"AccessKeyId":"{stored.access_key_id}","SecretAccessKey":"{stored.secret_access_key}"}}\n')
+
+
+def _everything_fails(rig: Rig) -> None:
+    rig.aws.weather.add(Rule("ssm:*", times=None, effect="error_before", status=500))
