@@ -112,9 +112,11 @@ def _rotated(hurried: Any, url: str) -> Result:
     from twokey.aws.sts import Sts
     from twokey.destinations import registry
     from twokey.destinations.ci.github import Settings
-    from twokey.destinations.connections import Configured, Connections, Source
+    from twokey.destinations.connections import Configured, Connections
+    from twokey.destinations.sources import Source
     from twokey.planning.policy import Policy
-    from twokey.rotation.rotate import World, rotate
+    from twokey.rotation.rotate import rotate
+    from twokey.rotation.world import World
 
     clients = Clients("benchmark", clock=ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic))
     settings = Settings(token=Source(env="BENCHMARK_TOKEN"), url=url)

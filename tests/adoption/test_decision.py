@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders import NOW, STORE, ago, journal, key, seen
-from twokey.adoption.decision import Decision, Ending, Offer, decide
-from twokey.core.model import CannotTell, Delivery, Held, Intent, NotHeld
-from twokey.core.reasons import Reason
+from twokey.adoption.decision import Decision, Offer, decide
+from twokey.core.journal import Delivery, Intent
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.reasons import Ending, Reason
 from twokey.planning.policy import Policy
 
 if TYPE_CHECKING:

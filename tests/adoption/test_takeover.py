@@ -10,12 +10,10 @@ import pytest
 
 from support.rig import DAY, Killed, Rig, dead_processes_release_their_lease
 from twokey.adoption import takeover
-from twokey.adoption.decision import Ending
 from twokey.adoption.sources import HandedOver, Sources
-from twokey.core.model import Credential
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Ending, Outcome, Reason
+from twokey.core.secret import Credential
 from twokey.emulator import KeyPair, Rule
-from twokey.planning.plan import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,6 +11,7 @@ from twokey.audit_log.log import AuditLog
 from twokey.audit_log.trail import Trail
 from twokey.planning.plan import Asked
 from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +46,7 @@ def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     def one_run(world: World, policy: Policy, run: str) -> Result | None:
         edge: Any = Iam(world, run)
         others = tuple(Place(world, run, name) for name in world.places if name != "store")
-        outside = rotate.World(
+        outside = RotationWorld(
             iam=edge,
             sts=Sts(world),
             clock=Clock(world),

@@ -15,7 +15,7 @@ import pytest
 from audit_log.doctor import FORGED, Log, common, found, replace
 from twokey.audit_log import records
 from twokey.audit_log.records import Begin, Done, Ended, Failed, Observed, Proved, Rules
-from twokey.planning.plan import Outcome
+from twokey.core.reasons import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

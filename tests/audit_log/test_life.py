@@ -23,6 +23,7 @@ from twokey.audit_log.verification import verify
 from twokey.emulator import Emulator, Rule
 from twokey.planning.plan import Asked
 from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,7 +168,7 @@ def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: py
     world = copy_of(start, judge=judge)
     log = AuditLog.open(file)
     edge: Any = Iam(world, "run")
-    outside = rotate.World(
+    outside = RotationWorld(
         iam=edge,
         sts=Sts(world),
         clock=Clock(world),

@@ -90,7 +90,9 @@ class TestAnAuditLog:
 
     def test_takes_the_lines_of_threads_and_processes_into_one_chain(self, tmp_path: Path) -> None:
         file = tmp_path / "log"
-        code = "import sys; from pathlib import Path; from audit_log.test_log import _write; _write(Path(sys.argv[1]), sys.argv[2])"
+        code = (
+            "import sys, pathlib; from audit_log.test_log import _write as w; w(pathlib.Path(sys.argv[1]), sys.argv[2])"
+        )
         processes = [
             subprocess.Popen([sys.executable, "-c", code, file, f"process {n}"], env=ENVIRONMENT) for n in "ab"
         ]

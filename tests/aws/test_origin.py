@@ -15,7 +15,8 @@ from twokey.aws.iam import Iam
 from twokey.aws.sending import Sender
 from twokey.aws.sts import Sts
 from twokey.core.errors import Ambiguous
-from twokey.core.model import Credential, MachineUser
+from twokey.core.model import MachineUser
+from twokey.core.secret import Credential
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:

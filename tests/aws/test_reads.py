@@ -11,8 +11,8 @@ from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
 from twokey.aws.sts import Sts
 from twokey.core.errors import Ambiguous, BadCredentials, Refused, ServiceError
-from twokey.core.model import Credential
 from twokey.core.reasons import Reason
+from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Rule
 from twokey.rotation.observe import Moved, observe, with_last_use

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from twokey import config
+from twokey.config.load import load as load_file
 from twokey.core.errors import UsageError
 from twokey.destinations.ci.github import Settings as GitHub
-from twokey.destinations.connections import Source
 from twokey.destinations.logins.vault import Settings as Vault
+from twokey.destinations.sources import Source
+
+if TYPE_CHECKING:
+    from twokey.config.settings import Settings
 
 ENTRY = "machine_users:\n  - path: /ci/\n    store: ssm:/ci/{user}\n"
 
@@ -20,9 +24,9 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def load(text: str) -> config.Settings:
+def load(text: str) -> Settings:
     Path("twokey.yaml").write_text(f"version: 1\n{text}")
-    return config.load(Path("twokey.yaml"))
+    return load_file(Path("twokey.yaml"))
 
 
 def refusal(text: str) -> str:

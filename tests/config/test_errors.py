@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from twokey import config
+from twokey.config.load import load as load_file
 from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from twokey.config.settings import Settings
 
 STORE = "secretsmanager:machine-users/{user}"
 ENTRY = f"machine_users:\n  - path: a\n    store: {STORE}\n"
@@ -18,10 +22,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def load(text: str | bytes) -> config.Settings:
+def load(text: str | bytes) -> Settings:
     file = Path("twokey.yaml")
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return config.load(file)
+    return load_file(file)
 
 
 def refusal(text: str | bytes) -> str:

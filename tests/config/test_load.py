@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from twokey import config
+from twokey.config.load import from_flags
+from twokey.config.load import load as load_file
+from twokey.config.settings import Selection, Settings, path_prefix
 from twokey.core.errors import UsageError
 from twokey.planning.policy import DAY, Policy, Verification
+from twokey.system.environment import on_github_actions
 
 STORE = "secretsmanager:machine-users/{user}"
 EXAMPLE = """\
@@ -40,10 +43,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def load(text: str | bytes) -> config.Settings:
+def load(text: str | bytes) -> Settings:
     file = Path("twokey.yaml")
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return config.load(file)
+    return load_file(file)
 
 
 def refusal(text: str | bytes) -> str:
@@ -58,7 +61,7 @@ def test_the_example_becomes_frozen_values() -> None:
     assert settings.source == "twokey.yaml"
     assert (settings.max_users, settings.concurrency) == (100, 32)
     assert settings.selections == (
-        config.Selection(
+        Selection(
             path="/machine-users/",
             users=(),
             exclude=("*-legacy",),
@@ -66,7 +69,7 @@ def test_the_example_becomes_frozen_values() -> None:
             deliver=("ssm:/machine-users/{user}",),
             policy=Policy(),
         ),
-        config.Selection(
+        Selection(
             path=None,
             users=("deploy",),
             exclude=(),
@@ -122,11 +125,11 @@ def test_aliases_of_a_sane_size_work() -> None:
 
 @pytest.mark.parametrize("text", ["a/b", "/a/b/", "/a/b", "a/b/"])
 def test_a_path_needs_no_slashes_at_its_ends(text: str) -> None:
-    assert config.path_prefix(text) == "/a/b/"
+    assert path_prefix(text) == "/a/b/"
 
 
 def test_the_path_of_the_whole_account_is_a_path() -> None:
-    assert config.path_prefix("/") == "/"
+    assert path_prefix("/") == "/"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
@@ -134,7 +137,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
 
 
 def test_flags_and_file_become_the_same_values() -> None:
-    flags = config.from_flags(
+    flags = from_flags(
         path="a", store=STORE, deliver=["ssm:/x/{user}"], window="20d", grace="1d", idle="1h", soak="2h", exclude=["x"]
     )
     file = load(
@@ -149,12 +152,12 @@ def test_flags_and_file_become_the_same_values() -> None:
 
 def test_a_missing_file_is_said_with_the_way_on() -> None:
     with pytest.raises(UsageError, match=r"^absent.yaml: there is no such file\. .*--config.*--path and --store"):
-        config.load(Path("absent.yaml"))
+        load_file(Path("absent.yaml"))
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="this is a directory"):
-        config.load(tmp_path)
+        load_file(tmp_path)
 
 
 def test_a_file_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +166,7 @@ def test_a_file_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Path, "open", denied)
     with pytest.raises(UsageError, match=r"^twokey.yaml: it cannot be read: Permission denied\.$"):
-        config.load(Path("twokey.yaml"))
+        load_file(Path("twokey.yaml"))
 
 
 def test_text_in_another_encoding_is_said_with_its_line() -> None:
@@ -219,27 +222,27 @@ def test_without_the_c_parser_the_same_is_read_and_refused(monkeypatch: pytest.M
 )
 def test_what_is_wrong_with_a_flag_is_said_with_its_name(flags: dict[str, object], sentence: str) -> None:
     with pytest.raises(UsageError) as refused:
-        config.from_flags(**flags)  # type: ignore[arg-type]
+        from_flags(**flags)  # type: ignore[arg-type]
 
     assert str(refused.value).startswith(sentence)
 
 
 def test_one_named_user_needs_no_field_in_the_store() -> None:
-    assert config.from_flags(users=["ci"], store="ssm:/x").selections[0].users == ("ci",)
+    assert from_flags(users=["ci"], store="ssm:/x").selections[0].users == ("ci",)
 
 
 def test_a_place_that_cannot_be_read_back_is_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twokey.destinations.registry.STORES", ("secretsmanager",))
 
     with pytest.raises(UsageError, match=r"^--store: `ssm:/x` cannot be a store, .* Use one of secretsmanager\."):
-        config.from_flags(users=["ci"], store="ssm:/x")
+        from_flags(users=["ci"], store="ssm:/x")
 
 
 @pytest.mark.parametrize(("value", "expected"), [("true", True), ("false", False), ("", False)])
 def test_github_actions_is_known_by_its_variable(value: str, expected: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", value)
 
-    assert config.on_github_actions() is expected
+    assert on_github_actions() is expected
 
 
 def test_reading_a_configuration_imports_neither_botocore_nor_rich() -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jsonschema
 import msgspec
 import pytest
 import yaml
 
-from twokey import config
-from twokey.config.schema import Entry, Form, Rules, Verify
+from twokey.config.load import load as load_file
+from twokey.config.schema import Entry, Form, Rules, Verify, config_schema
 from twokey.core.errors import UsageError
 from twokey.planning.policy import Policy
+
+if TYPE_CHECKING:
+    from twokey.config.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/reference/configuration.md").read_text("utf-8")
@@ -29,19 +33,19 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def load(text: str | bytes) -> config.Settings:
+def load(text: str | bytes) -> Settings:
     file = Path("twokey.yaml")
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return config.load(file)
+    return load_file(file)
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:
     published = SCHEMA.read_text("utf-8")
-    assert published == json.dumps(config.config_schema(), indent=2) + "\n", "make it anew: python scripts/schemas.py"
+    assert published == json.dumps(config_schema(), indent=2) + "\n", "make it anew: python scripts/schemas.py"
 
 
 def test_the_schema_is_one_and_describes_every_key() -> None:
-    schema = config.config_schema()
+    schema = config_schema()
 
     jsonschema.Draft202012Validator.check_schema(schema)
     for definition in schema["$defs"].values():
@@ -51,7 +55,7 @@ def test_the_schema_is_one_and_describes_every_key() -> None:
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_of_the_page_loads_and_fits_the_schema(example: str) -> None:
     load(example)
-    jsonschema.validate(yaml.safe_load(example), config.config_schema())
+    jsonschema.validate(yaml.safe_load(example), config_schema())
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_schema_and_reader_refuse_the_same(text: str) -> None:
     with pytest.raises(UsageError):
         load(text)
     with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(yaml.safe_load(text), config.config_schema())
+        jsonschema.validate(yaml.safe_load(text), config_schema())
 
 
 def test_the_page_lists_every_key_and_no_other() -> None:
@@ -92,7 +96,7 @@ def test_the_page_lists_every_key_and_no_other() -> None:
 
 def test_the_page_gives_the_defaults_of_the_code() -> None:
     defaults = dict(re.findall(r"^\| `(\w+)` \| .+? \| `(.+?)` \|", PAGE, re.MULTILINE))
-    definitions = config.config_schema()["$defs"]
+    definitions = config_schema()["$defs"]
 
     for name in ("Form", "Verify"):
         for key, value in definitions[name]["properties"].items():
@@ -104,7 +108,7 @@ def test_the_page_gives_the_defaults_of_the_code() -> None:
 def test_the_defaults_of_the_schema_are_those_of_the_policy() -> None:
     text = "\n".join(
         f"{key}: {json.dumps(value['default'])}"
-        for key, value in config.config_schema()["$defs"]["Form"]["properties"].items()
+        for key, value in config_schema()["$defs"]["Form"]["properties"].items()
         if "default" in value
     )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.registry import Services
     from twokey.emulator import Emulator
 

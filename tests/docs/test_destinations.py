@@ -7,7 +7,7 @@ import re
 import pytest
 
 from docs import pages
-from twokey.core.model import Credential
+from twokey.core.secret import Credential
 from twokey.destinations import registry
 from twokey.destinations.formats import forms
 

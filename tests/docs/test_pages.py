@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import pages
-from twokey import config
+from twokey.config.load import load as load_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +50,7 @@ def test_configurations(text: str, tmp_path: Path) -> None:
     """Each block that begins with ``# twokey.yaml`` is one that twokey takes."""
     file = tmp_path / "twokey.yaml"
     file.write_text(text, encoding="utf-8")
-    assert config.load(file).selections
+    assert load_file(file).selections
 
 
 def test_each_decision_is_in_the_index() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import consoles, pages
-from twokey import config
+from twokey.config.load import load as load_file
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def test_first_use(tmp_path: Path) -> None:
 def test_the_configuration_is_one(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "twokey.yaml").write_text(example, encoding="utf-8")
-    settings = config.load(tmp_path / "twokey.yaml")
+    settings = load_file(tmp_path / "twokey.yaml")
     assert [len(selection.deliver) for selection in settings.selections] == [0, 3]
     assert set(settings.connections) == {"github", "gitlab", "circleci", "vault"}
 

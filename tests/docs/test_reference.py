@@ -13,8 +13,7 @@ from docs import pages
 from twokey.audit_log import records
 from twokey.cli.main import COMMANDS, cli
 from twokey.core.errors import ExitCode
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Outcome
+from twokey.core.reasons import Outcome, Reason
 from twokey.reports import documents
 
 if TYPE_CHECKING:

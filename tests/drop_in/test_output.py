@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from twokey.core.errors import Failed, UsageError
-from twokey.core.model import Credential
+from twokey.core.secret import Credential
 from twokey.drop_in.output import OutFile, StandardOutput, as_json
 
 RESULTS = {"ci": Credential("AKIAMADE", "s3cr3t/+"), "cd": Credential("AKIAMORE", "0ther")}

@@ -11,7 +11,8 @@ import pytest
 
 from twokey import drop_in
 from twokey.core.errors import Failed, Rejected, Unreachable, UsageError
-from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
+from twokey.core.model import AccessKey, LastUse, MachineUser
+from twokey.core.secret import Credential
 from twokey.drop_in.decision import Decision, decide, to_remove
 from twokey.drop_in.output import StandardOutput
 from twokey.drop_in.rotation import Rotation

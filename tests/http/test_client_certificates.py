@@ -9,7 +9,7 @@ import pytest
 from support.certificates import Authority
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import Ambiguous, Unreachable, UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.http.client import Http
 from twokey.http.messages import Ask
 from twokey.http.transport import Tls

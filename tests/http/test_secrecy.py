@@ -17,7 +17,7 @@ from twokey.testing.server import FakeService, Fault, Reply, Request, route
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.core.model import Hidden
+    from twokey.core.secret import Hidden
 
 
 class Echo(FakeService):

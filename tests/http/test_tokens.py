@@ -11,8 +11,9 @@ import pytest
 from support.http_servers import READ, TOKEN, WRITE, Service, connection
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import AccessDenied, BadCredentials, Unreachable, UsageError
-from twokey.core.model import Hidden
-from twokey.destinations.connections import Outside, Secret, Source
+from twokey.core.secret import Hidden
+from twokey.destinations.connections import Outside
+from twokey.destinations.sources import Secret, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable

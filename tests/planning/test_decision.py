@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from support.builders import NOW, STORE, USER, ago, journal, key, seen
-from twokey.core.model import CannotTell, Delivery, Held, Intent, NotHeld, Retiring
-from twokey.core.reasons import Reason
+from twokey.core.journal import Delivery, Intent, Retiring
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
-from twokey.planning.plan import Asked, Commit, Create, Deactivate, Delete, Deliver, Outcome, RemoveStray, Resume
+from twokey.planning.plan import Asked, Commit, Create, Deactivate, Delete, Deliver, RemoveStray, Resume
 from twokey.planning.policy import Policy
 
 POLICY = Policy()  # window 30 d: period 15 d, slack 15 h, grace 14 d 9 h, idle 1 d

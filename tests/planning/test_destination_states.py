@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.builders import NOW, STORE, ago, journal, key, seen
-from twokey.core.model import CannotTell, Delivery, Held, NotHeld
+from twokey.core.journal import Delivery
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.planning.assessment import sort
 from twokey.planning.destination_states import Standing, standings
 from twokey.planning.plan import Asked

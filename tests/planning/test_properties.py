@@ -12,22 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.builders import NOW, STORE, USER
-from twokey.core.model import (
-    AccessKey,
-    CannotTell,
-    Delivery,
-    Held,
-    Intent,
-    Journal,
-    LastUse,
-    NotHeld,
-    Observation,
-    Record,
-    Retiring,
-)
+from twokey.core.journal import Delivery, Intent, Journal, Retiring
+from twokey.core.model import AccessKey, CannotTell, Held, LastUse, NotHeld, Observation, Record
+from twokey.core.reasons import Outcome
 from twokey.planning.assessment import CREATION_WINDOW, lags
 from twokey.planning.decision import plan
-from twokey.planning.plan import Asked, Create, Deactivate, Delete, Outcome, RemoveStray
+from twokey.planning.plan import Asked, Create, Deactivate, Delete, RemoveStray
 from twokey.planning.policy import Policy
 
 MANY = settings(max_examples=max(settings().max_examples, 1500))

@@ -10,21 +10,11 @@ import pytest
 from support.builders import NOW, ago, journal, key, seen
 from support.pipelines import TEN, Delivering, given, raising
 from twokey.core.errors import NotFound
-from twokey.core.model import CannotTell, Delivery, Held, Holding, Intent, Journal, NotHeld
-from twokey.core.reasons import Reason
+from twokey.core.journal import Delivery, Intent, Journal
+from twokey.core.model import CannotTell, Held, Holding, NotHeld
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
-from twokey.planning.plan import (
-    Commit,
-    Create,
-    Deactivate,
-    Delete,
-    Deliver,
-    NoteDeliveries,
-    Outcome,
-    Plan,
-    RemoveStray,
-    Resume,
-)
+from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, Plan, RemoveStray, Resume
 from twokey.planning.policy import Policy
 from twokey.planning.redelivery import deliver_plan
 

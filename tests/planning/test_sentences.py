@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from support.builders import NOW, ago, journal, key, seen
-from twokey.core.model import CannotTell, Delivery, Held, Intent, NotHeld, Retiring
+from twokey.core.journal import Delivery, Intent, Retiring
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.planning.decision import plan
 from twokey.planning.plan import Asked
 from twokey.planning.policy import Policy

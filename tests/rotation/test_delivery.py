@@ -23,15 +23,14 @@ from twokey.core.errors import (
     Throttled,
     UsageError,
 )
-from twokey.core.model import Delivery, stamp_of
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Outcome
+from twokey.core.journal import Delivery, stamp_of
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.redelivery import deliver_plan
 from twokey.rotation.lease import LENGTH
 from twokey.rotation.leased_journal import WRITE_LIMIT
 
 if TYPE_CHECKING:
-    from twokey.core.model import Journal
+    from twokey.core.journal import Journal
 
 
 def replace_delivery(journal: Journal, name: str, delivery: Delivery) -> Journal:

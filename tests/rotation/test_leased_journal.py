@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.core.errors import Conflict
-from twokey.core.model import Credential, Intent
-from twokey.planning.plan import Outcome
+from twokey.core.journal import Intent
+from twokey.core.reasons import Outcome
+from twokey.core.secret import Credential
 from twokey.rotation.leased_journal import Ledger
 
 if TYPE_CHECKING:

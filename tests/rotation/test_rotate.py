@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.rig import DAY, POLICY, Rig
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Outcome, Reason
 from twokey.emulator import Rule
-from twokey.planning.plan import Outcome
 from twokey.planning.policy import Policy, Verification
 
 if TYPE_CHECKING:

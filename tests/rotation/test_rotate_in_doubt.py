@@ -10,10 +10,10 @@ import pytest
 
 from support.rig import DAY, IN_VAIN, POLICY, Rig
 from twokey.core.errors import NotVerified
-from twokey.core.model import Credential, MachineUser
-from twokey.core.reasons import Reason
+from twokey.core.model import MachineUser
+from twokey.core.reasons import Outcome, Reason
+from twokey.core.secret import Credential
 from twokey.emulator import Rule
-from twokey.planning.plan import Outcome
 from twokey.planning.policy import Verification
 from twokey.rotation.verify import verify
 

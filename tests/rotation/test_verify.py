@@ -8,7 +8,7 @@ import pytest
 
 from simulation.world import START, USER, Clock, Key, Sts, World
 from twokey.core.errors import NotVerified
-from twokey.core.model import Credential
+from twokey.core.secret import Credential
 from twokey.planning.policy import Verification
 from twokey.rotation.verify import verify
 

@@ -21,7 +21,7 @@ from support.rig import Killed, Rig
 from twokey import drop_in
 from twokey.aws import errors, sending
 from twokey.core.errors import TwokeyError
-from twokey.core.model import Credential, Hidden
+from twokey.core.secret import Credential, Hidden
 from twokey.drop_in.output import OutFile, StandardOutput
 from twokey.rotation import apply
 
@@ -250,7 +250,7 @@ class TestACrash:
     def test_of_the_command_itself_is_told_by_its_kind_alone(
         self, rig: Rig, commands: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from twokey.cli.options import Session
+        from twokey.fleet.runtime import Session
 
         def defect(*_: object) -> None:
             raise LookupError(rig.aws.admin.secret_access_key)

@@ -1,7 +1,7 @@
 """Every file that is written: mode 0600 under any umask, and never through a trap that somebody has laid.
 
-``tests/destinations/local/test_file_traps.py`` has the traps for ``file:`` (links in place of the file, its journal, and
-what is written beside them; directories and files of others; FIFOs; directories that everybody may write in), and
+``tests/destinations/local/test_file_traps.py`` has the traps for ``file:`` (links in place of the file, its journal,
+and what is written beside them; directories and files of others; FIFOs; directories that everybody may write in), and
 ``tests/drop_in/test_output.py`` those for the drop-in's FILE. Here is what they do not play.
 """
 
@@ -20,7 +20,7 @@ import pytest
 
 from support.canaries import Canaries, leaks
 from twokey.core.errors import Failed, UsageError
-from twokey.core.model import Credential
+from twokey.core.secret import Credential
 from twokey.drop_in.output import OutFile, StandardOutput
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simulation.judge import Violation
 from simulation.people import Peopled
-from twokey.core.model import Journal
+from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from simulation.people import A_WHILE, Job, Peopled
 from simulation.world import Key
-from twokey.core.model import Journal
+from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
     from twokey.planning.policy import Policy

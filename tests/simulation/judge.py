@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core.model import Journal
+from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

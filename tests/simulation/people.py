@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.world import USER, Change, World, copy_of
 from twokey.core.errors import AccessDenied
-from twokey.core.model import Journal
+from twokey.core.journal import Journal
 from twokey.planning.plan import Asked
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from simulation.judge import Violation, at_the_end, judging
 from simulation.states import initial
 from simulation.world import USER, Clock, Iam, Killed, Place, Sts, World, copy_of
-from twokey.core.model import Lease
+from twokey.core.journal import Lease
 from twokey.rotation import lease as leases
 from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
@@ -45,7 +46,7 @@ def one_run(world: World, policy: Policy, run: str) -> Result | None:
     store = Place(world, run, "store")
     others = tuple(Place(world, run, name) for name in world.places if name != "store")
     edge: Any = Iam(world, run)
-    outside = rotate.World(iam=edge, sts=Sts(world), clock=Clock(world), store=store, destinations=others, run=run)
+    outside = RotationWorld(iam=edge, sts=Sts(world), clock=Clock(world), store=store, destinations=others, run=run)
     try:
         return rotate.rotate(USER, policy, outside)
     except Killed:

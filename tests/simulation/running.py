@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.play import virtual_leases
 from simulation.world import USER, Clock, Iam, Killed, Place, Sts
-from twokey.core.model import Journal
+from twokey.core.journal import Journal
 from twokey.planning.plan import Asked
 from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from simulation.people import Peopled
-    from twokey.core.model import AccessKey, Credential, Holding, LastUse, MachineUser, Record
+    from twokey.core.model import AccessKey, Holding, LastUse, MachineUser, Record
+    from twokey.core.secret import Credential
     from twokey.planning.policy import Policy
     from twokey.rotation.results import Result
 
@@ -75,7 +77,7 @@ def run_twokey(world: Peopled, policy: Policy, asked: Asked | None = None) -> Re
     world.evident = world.evident if _is_open(world) else set()
     run = f"run {world.runs}"
     edge: Any = _Iam(world, run)
-    outside = rotate.World(
+    outside = RotationWorld(
         iam=edge,
         sts=Sts(world),
         clock=_Clock(world),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.world import START, Key, World
-from twokey.core.model import Delivery, Intent, Journal
+from twokey.core.journal import Delivery, Intent, Journal
 from twokey.planning.policy import Policy, Verification
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from simulation.runners import schedule
 from simulation.states import BLIND, HASTE, PIPELINES, STATES, initial
 from simulation.world import EXPIRED, FAULTS, MORE_FAULTS, PLACE_FAULTS, Iam, Pointless, World
 from twokey.core.errors import Ambiguous
-from twokey.core.model import Intent
+from twokey.core.journal import Intent
 from twokey.planning import assessment, between_rotations, decision, removal
 from twokey.rotation import apply, delivery
 from twokey.rotation.apply import Apply

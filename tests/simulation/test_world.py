@@ -14,7 +14,9 @@ import pytest
 
 from simulation.world import USER, Clock, Iam, Place, Sts, World
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Failed, NotFound, Rejected, ServiceError
-from twokey.core.model import Credential, Held, Intent, Journal, NotHeld
+from twokey.core.journal import Intent, Journal
+from twokey.core.model import Held, NotHeld
+from twokey.core.secret import Credential
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:

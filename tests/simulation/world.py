@@ -14,18 +14,9 @@ from typing import Any, Literal, TypeVar
 from twokey.core import waiting
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError
-from twokey.core.model import (
-    AccessKey,
-    CannotTell,
-    Credential,
-    Held,
-    Holding,
-    Journal,
-    LastUse,
-    MachineUser,
-    NotHeld,
-    Record,
-)
+from twokey.core.journal import Journal
+from twokey.core.model import AccessKey, CannotTell, Held, Holding, LastUse, MachineUser, NotHeld, Record
+from twokey.core.secret import Credential
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 USER = MachineUser("ci", "/machine-users/", "AIDACI", "123456789012", "arn:aws:iam::123456789012:user/machine-users/ci")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from twokey.core.model import AccessKey, Held, Journal, LastUse, MachineUser, NotHeld, Observation, Record
+from twokey.core.journal import Journal
+from twokey.core.model import AccessKey, Held, LastUse, MachineUser, NotHeld, Observation, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

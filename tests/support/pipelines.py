@@ -13,17 +13,19 @@ import pytest
 from simulation.play import virtual_leases
 from simulation.states import ago
 from simulation.world import USER, Clock, Iam, Key, Killed, Place, Sts, World, copy_of
-from twokey.core.model import Delivery, Journal
+from twokey.core.journal import Delivery, Journal
 from twokey.planning.decision import plan
 from twokey.planning.policy import Policy, Verification
 from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.core import events
     from twokey.core.destination import Receipt
-    from twokey.core.model import Credential, Holding
+    from twokey.core.model import Holding
+    from twokey.core.secret import Credential
     from twokey.rotation.results import Result
 
 POLICY = Policy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
@@ -52,7 +54,7 @@ class Delivering:
         self.reached.clear()
         run, world = f"run {self.runs}", self.world
         edge: Any = Iam(world, run)
-        outside = rotate.World(
+        outside = RotationWorld(
             iam=edge,
             sts=Sts(world),
             clock=Clock(world),

@@ -21,6 +21,7 @@ from twokey.emulator import Emulator, KeyPair
 from twokey.planning.plan import Asked
 from twokey.planning.policy import Policy, Verification
 from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -75,7 +76,7 @@ class Rig:
         self.slept += seconds
         self.later(seconds=seconds)
 
-    def world(self, user: str = "ci", run: str = "run", **fields: Any) -> tuple[Any, rotate.World]:
+    def world(self, user: str = "ci", run: str = "run", **fields: Any) -> tuple[Any, RotationWorld]:
         """Return the user and all that its rotation touches."""
         clients = self.clients(run)
         iam = Iam(clients)
@@ -85,7 +86,7 @@ class Rig:
         def fill(url: str) -> str:
             return registry.fill(url, user=user, path=machine_user.path, account=machine_user.account)
 
-        return machine_user, rotate.World(
+        return machine_user, RotationWorld(
             iam=iam,
             sts=Sts(clients),
             clock=clients.clock,

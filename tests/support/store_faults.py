@@ -10,7 +10,9 @@ import pytest
 
 from twokey.aws.clients import Clients
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Rejected, Throttled, Unreachable
-from twokey.core.model import Credential, Held, Journal
+from twokey.core.journal import Journal
+from twokey.core.model import Held
+from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, KeyPair, Rule
 from twokey.testing.stores import (

@@ -20,12 +20,11 @@ Nothing here creates, deletes or deactivates a key.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from twokey.adoption.messages import listing, replacing, telling, unknown, ways
 from twokey.core.model import CannotTell, Held, NotHeld
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Ending, Reason
 from twokey.planning.assessment import sort
 from twokey.planning.decision import own_key, rolled_back, unreadable, user_remade
 from twokey.planning.plan import Asked
@@ -37,15 +36,6 @@ if TYPE_CHECKING:
     from twokey.core.model import AccessKey, Holding, Observation
     from twokey.planning.assessment import Case
     from twokey.planning.policy import Policy
-
-
-class Ending(StrEnum):
-    """How it ended for one user; part of the JSON output."""
-
-    ADOPTED = "adopted"
-    NOTHING = "nothing"
-    REFUSED = "refused"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

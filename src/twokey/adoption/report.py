@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.adoption.decision import Decision, Ending
+from twokey.adoption.decision import Decision
 from twokey.core.errors import ExitCode
 from twokey.core.model import CannotTell, Held, LastUse
+from twokey.core.reasons import Ending
 from twokey.planning.assessment import sort
 from twokey.planning.plan import Asked
 from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential, Holding
+    from twokey.core.model import Holding
+    from twokey.core.secret import Credential
 
 
 class Giver(Protocol):

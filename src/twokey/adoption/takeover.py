@@ -22,16 +22,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from twokey.adoption.decision import Decision, Ending, Offer, decide
+from twokey.adoption.decision import Decision, Offer, decide
 from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.core.events import Teller
-from twokey.core.model import CannotTell, Delivery, Held
-from twokey.core.reasons import Reason
+from twokey.core.journal import Delivery
+from twokey.core.model import CannotTell, Held
+from twokey.core.reasons import Ending, Reason
 from twokey.rotation import lease as leases
 from twokey.rotation import preflight, results, rotate
-from twokey.rotation.done import Done
 from twokey.rotation.leased_journal import Ledger, blocked, held_by
 from twokey.rotation.observe import Moved, observe, with_last_use
+from twokey.rotation.results import Done
 from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.adoption.sources import Giver, Sources
-    from twokey.core.model import Credential, Journal, MachineUser, Observation
-    from twokey.planning.plan import Outcome
+    from twokey.core.journal import Journal
+    from twokey.core.model import MachineUser, Observation
+    from twokey.core.reasons import Outcome
+    from twokey.core.secret import Credential
     from twokey.planning.policy import Policy
-    from twokey.rotation.rotate import World
+    from twokey.rotation.world import World
 
 ATTEMPTS = 5
 """How often a takeover is begun again because something moved."""

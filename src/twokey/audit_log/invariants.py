@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.audit_log.records import Begin, Rules
-    from twokey.core.model import Journal
+    from twokey.core.journal import Journal
     from twokey.reports.documents import AuditRule
 
     Broken = tuple[AuditRule, str]

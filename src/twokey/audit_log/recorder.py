@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.audit_log.trail import Trail
-    from twokey.core.model import Holding, Journal, MachineUser
+    from twokey.core.journal import Journal
+    from twokey.core.model import Holding, MachineUser
     from twokey.core.ports import Clock
 
 

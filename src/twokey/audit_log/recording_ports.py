@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
     from twokey.audit_log.recorder import Pen
     from twokey.core.destination import Destination, Receipt, Store
-    from twokey.core.model import AccessKey, Credential, Holding, Journal, LastUse, MachineUser, Record
+    from twokey.core.journal import Journal
+    from twokey.core.model import AccessKey, Holding, LastUse, MachineUser, Record
     from twokey.core.ports import Iam, Sts
+    from twokey.core.secret import Credential
 
 
 class WatchedIam:

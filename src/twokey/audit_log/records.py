@@ -17,9 +17,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from twokey.core.model import Journal
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Outcome
+from twokey.core.journal import Journal
+from twokey.core.reasons import Outcome, Reason
 
 FORMAT = 1
 NO_HASH = "0" * 64

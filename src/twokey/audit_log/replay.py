@@ -10,8 +10,7 @@ from twokey.audit_log.chain import Finding
 from twokey.audit_log.invariants import broken
 from twokey.audit_log.records import Began, Begin, Done, Ended, Failed, Observed, OfUser, Opened, Proved, Rules, Torn
 from twokey.audit_log.state import Open, UserState
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Outcome
+from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

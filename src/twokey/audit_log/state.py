@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core.model import Journal
+from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -17,7 +17,7 @@ from twokey import __version__
 from twokey.audit_log import records
 from twokey.audit_log.recorder import Pen
 from twokey.audit_log.recording_ports import WatchedIam, WatchedPlace, WatchedStore, WatchedSts
-from twokey.planning.plan import Outcome
+from twokey.core.reasons import Outcome
 
 if TYPE_CHECKING:
     from twokey.audit_log.log import AuditLog
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from twokey.planning.plan import Asked
     from twokey.planning.policy import Policy
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import World
+    from twokey.rotation.world import World
 
 
 class Trail:

@@ -21,7 +21,7 @@ from twokey.aws import origin
 from twokey.aws.credentials import NO_CREDENTIALS, about_credentials, none_usable
 from twokey.aws.denials import denied
 from twokey.core.errors import Ambiguous, NotFound, Rejected, ServiceError, Throttled, TwokeyError, Unreachable
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,8 @@ from twokey.aws.errors import call, in_doubt
 from twokey.aws.pace import Pacer
 from twokey.aws.simulator import verdict
 from twokey.core.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
-from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
+from twokey.core.model import AccessKey, LastUse, MachineUser
+from twokey.core.secret import Credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

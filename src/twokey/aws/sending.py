@@ -15,7 +15,7 @@ from botocore import xform_name
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.aws.errors import call, in_doubt
 from twokey.core.errors import Ambiguous, ServiceError, Throttled, Unreachable
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients

@@ -10,7 +10,7 @@ from twokey.core.errors import BadCredentials
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 
 class Sts:

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import MOST, SELECTION, Flags, options, settings, terminable
+from twokey.cli.options import MOST, SELECTION, Flags, options, settings
+from twokey.cli.signals import terminable
 from twokey.core.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
     from twokey.adoption.sources import Giver
-    from twokey.cli.options import Session
-    from twokey.config import Settings
-    from twokey.core.model import Credential
+    from twokey.config.settings import Settings
+    from twokey.core.secret import Credential
     from twokey.fleet.roster import Job
+    from twokey.fleet.runtime import Session
     from twokey.reports.documents import AdoptEntry
     from twokey.rotation.results import Result
 
@@ -47,9 +48,10 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
     from twokey.adoption import report, takeover
     from twokey.adoption.sources import HandedOver, Sources
     from twokey.cli import progress
-    from twokey.cli.options import Session
-    from twokey.fleet import roster as fleet
+    from twokey.fleet import pool
     from twokey.fleet.auditing import auditing
+    from twokey.fleet.roster import too_many
+    from twokey.fleet.runtime import Session
     from twokey.planning.plan import Asked
     from twokey.rotation.results import Result
 
@@ -72,12 +74,12 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
         interrupted: KeyboardInterrupt | None = None
         found: list[AdoptEntry | Result]
         if len(roster.jobs) > wanted.max_users:
-            found = [*fleet.too_many(roster.jobs, wanted.max_users)]
+            found = [*too_many(roster.jobs, wanted.max_users)]
         else:
             with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
                 try:
-                    found = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
-                except fleet.Interrupted as error:
+                    found = pool.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
+                except pool.Interrupted as error:
                     found, interrupted = error.results, error
     found = [*found, *roster.failed]
     entries = [report.failed_entry(one) if isinstance(one, Result) else one for one in found]

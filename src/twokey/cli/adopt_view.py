@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import terminal
+from twokey.cli import status_view, terminal
 
 if TYPE_CHECKING:
     from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
@@ -47,7 +47,7 @@ def _lines(document: AdoptDocument) -> None:
 def _key(key: KeyEntry) -> str:
     held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
     state = "Active" if key.active else "Inactive"
-    return f"{key.role} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {terminal.use(key)}{held}"
+    return f"{key.role} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {status_view.use(key)}{held}"
 
 
 def _holds(place: HoldsEntry) -> str:
@@ -87,7 +87,7 @@ def _keys_table(entry: AdoptEntry) -> object:
         table.add_column(heading, overflow="fold", no_wrap=heading in ("key", "role"))
     for key in entry.keys:
         state, holders = "Active" if key.active else "Inactive", "\n".join(key.held_by) or terminal.NOTHING
-        row = (key.id, key.role, state, terminal.age(key.age_seconds), terminal.use(key), holders)
+        row = (key.id, key.role, state, terminal.age(key.age_seconds), status_view.use(key), holders)
         table.add_row(*(Text(cell) for cell in row))
     return table
 

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twokey import __version__, config, drop_in
+from twokey import __version__, drop_in
 from twokey.cli.main import run
 from twokey.core.errors import TwokeyError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.drop_in.output import OutFile, StandardOutput
+from twokey.system import environment
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.drop_in.output import Output
 
 NAME = "iam-credential-rotation"
@@ -107,6 +108,6 @@ def _warn(message: str) -> None:
 
 def _mask(credential: Credential) -> None:
     """Tell GitHub Actions what to hide in its log; other systems mask what they were given, and this is new."""
-    if config.on_github_actions():
+    if environment.on_github_actions():
         _say(f"::add-mask::{credential.access_key_id}")
         _say(Hidden(f"::add-mask::{credential.reveal()}"))

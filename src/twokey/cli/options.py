@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-import uuid
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from twokey.aws.clients import Clients
-    from twokey.aws.iam import Iam
-    from twokey.aws.sts import Sts
-    from twokey.config import Settings
-    from twokey.core.destination import Destination
-    from twokey.core.events import Listener
-    from twokey.core.model import MachineUser
-    from twokey.fleet.roster import Job, Roster
+    from twokey.config.settings import Settings
+    from twokey.fleet.roster import Roster
     from twokey.planning.plan import Asked
-    from twokey.rotation.rotate import World
 
 DEFAULT_CONFIG = "twokey.yaml"
 
@@ -113,10 +102,12 @@ def _from_file(flags: Flags) -> bool:
 
 
 def _settings(flags: Flags, *, may_pick: bool) -> Settings:
-    from twokey import config
+    from twokey.config.load import from_flags
+    from twokey.config.load import load as load_file
+    from twokey.config.schema import CONCURRENCY, MAX_USERS
 
     if not _from_file(flags):
-        return config.from_flags(
+        return from_flags(
             store=flags.store,
             path=flags.path,
             users=flags.users,
@@ -125,8 +116,8 @@ def _settings(flags: Flags, *, may_pick: bool) -> Settings:
             grace=flags.grace,
             idle=flags.idle,
             soak=flags.soak,
-            max_users=flags.max_users or config.MAX_USERS,
-            concurrency=flags.concurrency or config.CONCURRENCY,
+            max_users=flags.max_users or MAX_USERS,
+            concurrency=flags.concurrency or CONCURRENCY,
         )
     file = flags.config or DEFAULT_CONFIG
     given = ("path", "store", "deliver", "window", "grace", "idle", "soak")
@@ -140,7 +131,7 @@ def _settings(flags: Flags, *, may_pick: bool) -> Settings:
             f"{alien[0]} does not go with a configuration file ({file}).",
             remedy="Change it there, or give --store and the rest without the file.",
         )
-    loaded = config.load(Path(file))
+    loaded = load_file(Path(file))
     return replace(
         loaded,
         max_users=flags.max_users or loaded.max_users,
@@ -163,110 +154,3 @@ def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Ask
 def of_one_user(wishes: Asked, roster: Roster) -> Asked:
     """Hold ``--retire`` against the keys of the one user that is selected; with several, each key has one owner."""
     return replace(wishes, all_theirs=len(roster.jobs) == 1)
-
-
-def _fill(url: str, user: MachineUser) -> str:
-    from twokey.destinations import registry
-
-    return registry.fill(url, user=user.name, path=user.path, account=user.account)
-
-
-class Session:
-    """The edge of one run: AWS, and the services of the destinations. Making it calls nothing."""
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        from twokey.aws.clients import Clients
-        from twokey.aws.iam import Iam
-        from twokey.aws.sts import Sts
-        from twokey.destinations.connections import Connections
-        from twokey.destinations.registry import Services
-
-        self.run = uuid.uuid4().hex
-        self.stop = threading.Event()
-        self.clients: Clients = Clients(self.run)
-        self.iam: Iam = Iam(self.clients)
-        self.sts: Sts = Sts(self.clients)
-        self.services = Services(self.clients, Connections(settings.connections if settings else {}))
-
-    def roster(self, settings: Settings, names: tuple[str, ...], also: tuple[str, ...] = ()) -> Roster:
-        """Find the selected users. ``also`` are URLs that are delivered to besides those of the configuration.
-
-        Raises ``UsageError``, before anything is called, where nothing says how to reach one of their places.
-        """
-        from twokey.destinations import registry
-        from twokey.fleet.roster import select
-
-        self._reach(settings, names)
-        for url in also:
-            registry.reach(url, self.services)
-        return select(settings.selections, names, self.iam, _fill)
-
-    def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
-        from twokey.destinations import registry
-
-        for selection in settings.selections:
-            # Which users a path has is known later: with names, only the entries that surely mean one of them.
-            if not names or not set(names).isdisjoint(selection.users):
-                for url in (selection.store, *selection.deliver):
-                    registry.reach(url, self.services)
-
-    def pick(self, settings: Settings, roster: Roster, urls: tuple[str, ...]) -> Roster:
-        """Choose these destinations of the users; see ``fleet.pick``."""
-        from twokey.fleet.roster import pick
-
-        return pick(roster, settings.selections, urls, _fill)
-
-    def check(self, roster: Roster) -> Roster:
-        """Open every place of every user and compare what they write to; return the users again.
-
-        Raises ``UsageError`` where two would overwrite each other, or nothing says how to reach a place.
-        """
-        from twokey.fleet.roster import check_apart
-
-        check_apart({job.user.name: self._places(job) for job in roster.jobs})
-        return roster
-
-    def _places(self, job: Job) -> list[tuple[str, frozenset[str]]]:
-        from twokey.destinations import registry
-
-        places: list[Destination] = [registry.open_store(job.store, self.services)]
-        places += [registry.open_destination(url, self.services) for url in job.deliver]
-        return [(place.name, registry.slots(place, self.services)) for place in places]
-
-    def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
-        """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
-        from twokey.destinations import registry
-        from twokey.rotation.rotate import World
-
-        return World(
-            iam=self.iam,
-            sts=self.sts,
-            clock=self.clients.clock,
-            store=registry.open_store(job.store, self.services),
-            destinations=tuple(registry.open_destination(url, self.services) for url in job.deliver),
-            own_key=own_key,
-            run=self.run,
-            listener=listener,
-            wait=wait,
-            stop=self.stop,
-        )
-
-
-@contextmanager
-def terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C: begin nothing more, end what is under way; a second signal ends at once."""
-
-    from twokey.cli.terminal import show_ending
-
-    def interrupt(number: int, _frame: object) -> NoReturn:
-        for each in before:
-            signal.signal(each, signal.SIG_DFL)
-        show_ending()
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

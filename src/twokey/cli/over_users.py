@@ -9,10 +9,11 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.cli.options import Flags, Session
-    from twokey.config import Settings
+    from twokey.cli.options import Flags
+    from twokey.config.settings import Settings
     from twokey.core.events import Event
     from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.runtime import Session
     from twokey.planning.plan import Asked
     from twokey.rotation.results import Result
     from twokey.rotation.rotate import Decide
@@ -42,10 +43,13 @@ def act(
     ``also`` are URLs besides those of the configuration. ``narrow`` leaves out users or destinations; ``decide`` says
     how each user's plan is made, as ``rotate`` does by default.
     """
-    from twokey.cli import progress, terminal
-    from twokey.cli.options import Session, of_one_user, terminable
-    from twokey.fleet import roster as fleet
+    from twokey.cli import progress, results_view
+    from twokey.cli.options import of_one_user
+    from twokey.cli.signals import terminable
+    from twokey.fleet import pool
     from twokey.fleet.auditing import auditing
+    from twokey.fleet.roster import too_many
+    from twokey.fleet.runtime import Session
     from twokey.planning import decision
     from twokey.reports import documents
     from twokey.rotation import rotate
@@ -71,16 +75,16 @@ def act(
             bar.heard(event)
 
         if len(roster.jobs) > wanted.max_users:
-            results = fleet.too_many(roster.jobs, wanted.max_users)
+            results = too_many(roster.jobs, wanted.max_users)
         else:
             with bar, terminable():
                 try:
-                    results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
-                except fleet.Interrupted as error:
+                    results = pool.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
+                except pool.Interrupted as error:
                     results, interrupted = error.results, error
         results = [*results, *roster.failed]
         document = documents.results_document(results)
-        code = terminal.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
+        code = results_view.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
         if interrupted:
             raise interrupted
         return code

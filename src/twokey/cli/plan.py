@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import ASKED, SELECTION, Flags, asked, of_one_user, options, settings, terminable
+from twokey.cli.options import ASKED, SELECTION, Flags, asked, of_one_user, options, settings
+from twokey.cli.signals import terminable
 
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job
@@ -25,11 +26,12 @@ def command(
     wishes = asked(force=force, ignore_last_use=ignore_last_use, retire=retire)
     wanted = settings(flags)
 
-    from twokey.cli import progress, terminal
-    from twokey.cli.options import Session
+    from twokey.cli import progress, results_view
     from twokey.core.errors import ExitCode
     from twokey.core.events import ignore
-    from twokey.fleet import roster as fleet
+    from twokey.fleet import pool
+    from twokey.fleet.roster import too_many
+    from twokey.fleet.runtime import Session
     from twokey.reports import documents
     from twokey.rotation import rotate
 
@@ -46,12 +48,12 @@ def command(
 
     interrupted: KeyboardInterrupt | None = None
     if len(roster.jobs) > wanted.max_users:
-        results = fleet.too_many(roster.jobs, wanted.max_users)
+        results = too_many(roster.jobs, wanted.max_users)
     else:
         with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
             try:
-                results = fleet.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
-            except fleet.Interrupted as error:
+                results = pool.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
+            except pool.Interrupted as error:
                 results, interrupted = error.results, error
     results = [*results, *roster.failed]
     plans = [found.get(result.user.name, rotate.Foreseen(result)) for result in results]
@@ -59,7 +61,7 @@ def command(
     document = documents.plan_document(zip(results, steps, (one.places for one in plans), strict=True))
     # Of the store, which comes first, the message speaks.
     places = [[place for place in entry.destinations[1:] if place.outcome != "held"] for entry in document.results]
-    code = terminal.report(
+    code = results_view.report(
         results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps, places=places
     )
     if interrupted:

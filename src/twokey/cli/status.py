@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import SELECTION, Flags, options, settings, terminable
+from twokey.cli.options import SELECTION, Flags, options, settings
+from twokey.cli.signals import terminable
 
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job
@@ -22,10 +23,10 @@ def command(**given: Any) -> int:
 
     from concurrent.futures import ThreadPoolExecutor
 
-    from twokey.cli import progress, terminal
-    from twokey.cli.options import Session
+    from twokey.cli import progress, status_view, terminal
     from twokey.core.errors import ExitCode
     from twokey.core.events import ignore
+    from twokey.fleet.runtime import Session
     from twokey.reports import documents, status
 
     session = Session(wanted)
@@ -47,5 +48,5 @@ def command(**given: Any) -> int:
     if flags.as_json:
         terminal.say(documents.encode(documents.StatusDocument(entries)))
     elif not flags.quiet:
-        terminal.show_status(entries)
+        status_view.show_status(entries)
     return ExitCode.DONE if all(entry.readable for entry in entries) else ExitCode.FAILED

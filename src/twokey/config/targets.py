@@ -10,7 +10,8 @@ import msgspec
 from twokey.core.errors import UsageError
 from twokey.destinations import registry
 from twokey.destinations.address import nearest, with_options
-from twokey.destinations.connections import Configured, Source
+from twokey.destinations.connections import Configured
+from twokey.destinations.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

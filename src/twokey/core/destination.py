@@ -17,7 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from twokey.core.model import Credential, Holding, Journal, Record
+    from twokey.core.journal import Journal
+    from twokey.core.model import Holding, Record
+    from twokey.core.secret import Credential
 
 Confirmation = Literal["value", "last4", "timestamp", "nothing"]
 

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
+    from twokey.core.model import AccessKey, LastUse, MachineUser
+    from twokey.core.secret import Credential
 
 
 class Clock(Protocol):

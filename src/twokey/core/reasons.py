@@ -66,3 +66,23 @@ class Reason(StrEnum):
     LEASE_LOST = "lease_lost", "Another run took over, or the lease ran out."
     STOPPED = "stopped", "The run was stopped; the next run goes on."
     ERROR = "error", "An error came between."
+
+
+class Outcome(StrEnum):
+    """How a run ended for one user; part of the JSON output."""
+
+    ROTATED = "rotated"
+    COMPLETED = "completed"
+    RETIRED = "retired"
+    NOT_DUE = "not_due"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Ending(StrEnum):
+    """How it ended for one user; part of the JSON output."""
+
+    ADOPTED = "adopted"
+    NOTHING = "nothing"
+    REFUSED = "refused"
+    FAILED = "failed"

@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 from twokey.core.errors import UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import address as addresses
 from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
 from twokey.destinations.connections import Connections, Outside

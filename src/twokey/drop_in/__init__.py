@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.config import path_prefix
+from twokey.config.settings import path_prefix
 from twokey.core.errors import AccessDenied, BadCredentials, Failed, UsageError
 from twokey.drop_in.rotation import Rotation, selected
 
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.aws.clients import Clients
-    from twokey.core.model import Credential, MachineUser
+    from twokey.core.model import MachineUser
+    from twokey.core.secret import Credential
     from twokey.drop_in.output import Output
 
 MAX_USERS = 20

@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from twokey.core.errors import Failed, UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import TextIO
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
     Results = Mapping[str, Credential]
 

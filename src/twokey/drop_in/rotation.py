@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twokey.aws.iam import Iam
-    from twokey.core.model import AccessKey, Credential, LastUse, MachineUser
+    from twokey.core.model import AccessKey, LastUse, MachineUser
     from twokey.core.ports import Clock, Sts
+    from twokey.core.secret import Credential
     from twokey.drop_in.output import Output
 
 Look = tuple["tuple[AccessKey, ...]", "LastUse | None"]

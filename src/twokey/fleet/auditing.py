@@ -7,19 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import AuditLogFailed
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Outcome
+from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from twokey.audit_log.trail import Trail
-    from twokey.cli.options import Session
     from twokey.fleet.roster import Job
+    from twokey.fleet.runtime import Session
     from twokey.planning.plan import Asked
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import World
+    from twokey.rotation.world import World
 
 
 class Auditing:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from threading import Event
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from twokey.core.errors import Failed, NotFound, Stopped, TwokeyError, UsageError
+from twokey.core.errors import Failed, NotFound, UsageError
 from twokey.core.model import MachineUser
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Outcome
+from twokey.core.reasons import Outcome, Reason
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from twokey.aws.iam import Iam
-    from twokey.config import Selection
+    from twokey.config.settings import Selection
     from twokey.planning.policy import Policy
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,56 +196,3 @@ def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
         f"--max-users {len(jobs)}."
     )
     return [Result(job.user, Outcome.REFUSED, Reason.TOO_MANY_USERS, message) for job in jobs]
-
-
-def run(
-    jobs: Sequence[Job],
-    work: Callable[[Job], T],
-    concurrency: int,
-    progress: Callable[[T | Result], None] = lambda _: None,
-    stop: Event | None = None,
-) -> list[T | Result]:
-    """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
-
-    A job that was not begun, or whose work raised, has a ``Result`` of ours in its place.
-
-    An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way end; then ``Interrupted``
-    is raised, with the results of all.
-    """
-    stop = stop or Event()
-    with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
-        futures: list[Future[T | Result]] = []
-        try:
-            futures += [pool.submit(_guarded, work, job, progress, stop) for job in jobs]
-            return [future.result() for future in futures]
-        except KeyboardInterrupt as error:
-            stop.set()
-            raise Interrupted([future.result() for future in futures], str(error)) from None
-
-
-class Interrupted(KeyboardInterrupt):
-    """A person or a scheduler ended the run; ``results`` says what became of every user."""
-
-    def __init__(self, results: list[Any], signal: str) -> None:
-        super().__init__(signal)
-        self.results = results
-
-
-def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None], stop: Event) -> T | Result:
-    if stop.is_set():
-        return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
-    result: T | Result
-    try:
-        result = work(job)
-    except TwokeyError as error:
-        result = Result(job.user, Outcome.FAILED, Reason.ERROR, str(error))
-    except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops nobody else
-        # The text of an unforeseen exception may hold anything, a secret even: only its kind is told.
-        result = Result(
-            job.user,
-            Outcome.FAILED,
-            Reason.ERROR,
-            f"A defect in twokey ({type(error).__name__}). What was done stands; the next run goes on from there.",
-        )
-    progress(result)
-    return result

@@ -16,7 +16,7 @@ import urllib3
 from urllib3 import exceptions as broken
 
 from twokey.core.errors import Ambiguous, Failed, ServiceError, Unreachable
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect, pause
 from twokey.http import retry_after, transport
 from twokey.http.errors import Verdicts

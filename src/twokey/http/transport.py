@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 import urllib3
 
 from twokey.core.errors import UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.system import environment
 
 if TYPE_CHECKING:

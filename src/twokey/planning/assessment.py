@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.model import CannotTell, Held, stamp_of
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Action, Asked, Outcome, Plan
+from twokey.core.journal import stamp_of
+from twokey.core.model import CannotTell, Held
+from twokey.core.reasons import Outcome, Reason
+from twokey.planning.plan import Action, Asked, Plan
 
 if TYPE_CHECKING:
-    from twokey.core.model import AccessKey, Delivery, Journal, Observation
+    from twokey.core.journal import Delivery, Journal
+    from twokey.core.model import AccessKey, Observation
     from twokey.planning.policy import Policy
 
 CREATION_WINDOW = timedelta(seconds=60)

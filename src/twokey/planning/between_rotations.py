@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Commit, Delete, Deliver, Outcome, Plan, Resume
+from twokey.core.reasons import Outcome, Reason
+from twokey.planning.plan import Commit, Delete, Deliver, Plan, Resume
 from twokey.planning.removal import barred, soak
 
 if TYPE_CHECKING:

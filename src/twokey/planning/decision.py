@@ -36,10 +36,10 @@ from typing import TYPE_CHECKING
 
 from twokey.core import durations
 from twokey.core.model import CannotTell
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import Case, sort
 from twokey.planning.between_rotations import at_rest, why_due, why_it_goes
-from twokey.planning.plan import Action, Asked, Commit, Create, Delete, Deliver, Outcome, Plan, RemoveStray, Resume
+from twokey.planning.plan import Action, Asked, Commit, Create, Delete, Deliver, Plan, RemoveStray, Resume
 from twokey.planning.removal import barred, soak
 
 if TYPE_CHECKING:

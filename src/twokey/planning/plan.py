@@ -3,24 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from twokey.core.reasons import Reason
-
-
-class Outcome(StrEnum):
-    """How a run ended for one user; part of the JSON output."""
-
-    ROTATED = "rotated"
-    COMPLETED = "completed"
-    RETIRED = "retired"
-    NOT_DUE = "not_due"
-    REFUSED = "refused"
-    FAILED = "failed"
+    from twokey.core.reasons import Outcome, Reason
 
 
 @dataclass(frozen=True, slots=True)

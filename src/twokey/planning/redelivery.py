@@ -15,11 +15,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import sort
 from twokey.planning.between_rotations import may_be_read
 from twokey.planning.decision import rolled_back, unfinished, unreadable, unsettled, user_remade
-from twokey.planning.plan import Asked, Deliver, NoteDeliveries, Outcome, Resume
+from twokey.planning.plan import Asked, Deliver, NoteDeliveries, Resume
 
 if TYPE_CHECKING:
     from collections.abc import Collection

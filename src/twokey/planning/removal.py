@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.reasons import Reason
-from twokey.planning.plan import Deactivate, Outcome, Plan
+from twokey.core.reasons import Outcome, Reason
+from twokey.planning.plan import Deactivate, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

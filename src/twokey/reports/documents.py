@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from twokey.adoption.decision import Ending
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Ending, Outcome, Reason
 from twokey.planning.destination_states import Word
-from twokey.planning.plan import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

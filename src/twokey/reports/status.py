@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from twokey.core import durations
 from twokey.core.errors import TwokeyError
 from twokey.core.model import Held, LastUse
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import lags, sort
 from twokey.planning.decision import plan
 from twokey.planning.destination_states import standings
-from twokey.planning.plan import Asked, Outcome
+from twokey.planning.plan import Asked
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, place_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
 from twokey.rotation.observe import Moved, observe, with_last_use
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from twokey.planning.plan import Plan
     from twokey.planning.policy import Policy
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import World
+    from twokey.rotation.world import World
 
 
 def status(user: MachineUser, policy: Policy, world: World) -> StatusEntry:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
-from twokey.core.model import CannotTell, Held, Intent, Retiring
+from twokey.core.journal import Intent, Retiring
+from twokey.core.model import CannotTell, Held
 from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
 from twokey.rotation import preflight
 from twokey.rotation.delivery import Deliveries
-from twokey.rotation.done import Delivered
+from twokey.rotation.results import Delivered
 from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
     from twokey.core.destination import Destination, Store
     from twokey.core.events import Teller
-    from twokey.core.model import Credential, Journal, Observation
+    from twokey.core.journal import Journal
+    from twokey.core.model import Observation
     from twokey.core.ports import Clock, Iam, Sts
+    from twokey.core.secret import Credential
     from twokey.planning.plan import Action
     from twokey.planning.policy import Policy
-    from twokey.rotation.done import Done
     from twokey.rotation.leased_journal import Ledger
+    from twokey.rotation.results import Done
 
 FRESH = 40.0
 """Seconds after which an intent is too old for a creation: the request takes up to 15 s, and what is created within

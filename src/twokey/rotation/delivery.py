@@ -29,9 +29,10 @@ from twokey.core.errors import (
     UsageError,
     unforeseen,
 )
-from twokey.core.model import LONGEST_STAMP, CannotTell, Delivery, stamp_of
+from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
+from twokey.core.model import CannotTell
 from twokey.planning.assessment import written_since
-from twokey.rotation.done import Delivered
+from twokey.rotation.results import Delivered
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,10 +40,12 @@ if TYPE_CHECKING:
 
     from twokey.core.destination import Destination
     from twokey.core.events import Teller
-    from twokey.core.model import Credential, Journal, Observation
+    from twokey.core.journal import Journal
+    from twokey.core.model import Observation
     from twokey.core.ports import Clock
-    from twokey.rotation.done import Done
+    from twokey.core.secret import Credential
     from twokey.rotation.leased_journal import Ledger
+    from twokey.rotation.results import Done
 
 FLUSH = 30.0
 """Seconds after which, at the latest, a delivery stands in the journal while the run goes on."""

@@ -15,12 +15,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twokey.core.model import Lease
+from twokey.core.journal import Lease
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from twokey.core.model import Journal
+    from twokey.core.journal import Journal
 
 LENGTH = timedelta(minutes=3)
 """How long a lease lasts: as long as one user's rotation may take."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld
-from twokey.core.model import Held, Journal, Record
+from twokey.core.model import Held, Record
 from twokey.rotation import lease as leases
 
 if TYPE_CHECKING:
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.core.destination import Store
-    from twokey.core.model import Credential, Lease
+    from twokey.core.journal import Journal, Lease
     from twokey.core.ports import Clock
+    from twokey.core.secret import Credential
 
 WRITE_LIMIT = 75.0
 """Seconds that one request can take at most; a lease must outlast the write that it guards."""

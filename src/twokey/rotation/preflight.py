@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from twokey.core.destination import Destination, Store
-    from twokey.core.model import Journal, MachineUser
+    from twokey.core.journal import Journal
+    from twokey.core.model import MachineUser
     from twokey.core.ports import Iam
 
 UNTOUCHED = "Nothing was changed."

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
 
 from twokey.core.errors import (
     AccessDenied,
@@ -18,19 +18,41 @@ from twokey.core.errors import (
     TwokeyError,
 )
 from twokey.core.model import CannotTell, Held, account_of
-from twokey.core.reasons import Reason
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import holds
-from twokey.planning.plan import Outcome
-from twokey.rotation.done import Delivered, Done
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from twokey.core.model import Journal, MachineUser, Observation
+    from twokey.core.journal import Journal
+    from twokey.core.model import MachineUser, Observation
     from twokey.planning.assessment import Case
     from twokey.planning.plan import Plan
     from twokey.planning.policy import Policy
+
+
+@dataclass(slots=True)
+class Delivered:
+    """How one destination ended: ``delivered``, ``held`` (had it already) or ``failed``, with a message."""
+
+    destination: str
+    outcome: Literal["delivered", "held", "failed"]
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Done:
+    """What has been done so far; kept up to date, so that a failure can still be reported truly.
+
+    ``removing`` names the key whose deletion was begun last.
+    """
+
+    created: str = ""
+    removed: list[str] = field(default_factory=list)
+    removing: str = ""
+    delivered: list[Delivered] = field(default_factory=list)
+    effects: int = 0
 
 
 @dataclass(frozen=True, slots=True)

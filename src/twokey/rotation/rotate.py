@@ -13,14 +13,13 @@ Whatever interrupts this, IAM and the store hold the truth, and the next run goe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from threading import Event
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
-from twokey.core.events import Listener, Teller, ignore
+from twokey.core.events import Teller
 from twokey.core.reasons import Reason
 from twokey.planning.assessment import sort
 from twokey.planning.decision import plan
@@ -28,21 +27,21 @@ from twokey.planning.destination_states import standings
 from twokey.planning.plan import Asked
 from twokey.rotation import results
 from twokey.rotation.apply import Apply
-from twokey.rotation.done import Done
 from twokey.rotation.leased_journal import Ledger, blocked, held_by
 from twokey.rotation.observe import Moved, observe, with_last_use
+from twokey.rotation.results import Done
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from datetime import datetime
 
-    from twokey.core.destination import Destination, Store
     from twokey.core.model import MachineUser, Observation
-    from twokey.core.ports import Clock, Iam, Sts
+    from twokey.core.ports import Clock
     from twokey.planning.destination_states import Standing
     from twokey.planning.plan import Plan
     from twokey.planning.policy import Policy
     from twokey.rotation.results import Result
+    from twokey.rotation.world import World
 
     Decide = Callable[[Observation, Policy, datetime, Asked | None], Plan]
     """Makes a plan of what was observed, without touching anything."""
@@ -59,22 +58,6 @@ LONGEST_NAP = 0.5
 WORTH_TELLING = 1.0
 """Seconds of waiting that a person should be told of."""
 _RACE = "Other runs keep writing this user's journal."
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Everything outside that one user's rotation touches. ``stop``, once set, ends all waiting."""
-
-    iam: Iam
-    sts: Sts
-    clock: Clock
-    store: Store
-    destinations: Sequence[Destination] = ()
-    own_key: str = ""
-    run: str = "run"
-    listener: Listener = ignore
-    wait: bool = True
-    stop: Event = field(default_factory=Event)
 
 
 def rotate(

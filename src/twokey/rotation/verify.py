@@ -9,8 +9,9 @@ from twokey.core.errors import NotVerified, ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.core.model import Credential, MachineUser
+    from twokey.core.model import MachineUser
     from twokey.core.ports import Clock, Sts
+    from twokey.core.secret import Credential
     from twokey.planning.policy import Verification
 
 

@@ -9,7 +9,7 @@ from urllib.request import (  # type: ignore[attr-defined]  # typeshed knows the
     proxy_bypass_environment,
 )
 
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,3 +43,8 @@ def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     if not proxy or proxy_bypass_environment(f"{host}:{port}" if port else host, found):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def on_github_actions() -> bool:
+    """Whether this runs in a GitHub Actions job, which masks in its log what it is told to mask."""
+    return os.environ.get("GITHUB_ACTIONS") == "true"

@@ -30,7 +30,8 @@ from twokey.core.errors import (
     Unreachable,
     UsageError,
 )
-from twokey.core.model import CannotTell, Credential, Held, NotHeld
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.secret import Credential
 from twokey.destinations import registry
 from twokey.destinations.connections import Configured, Connections
 from twokey.destinations.registry import Services

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from twokey.core.errors import Conflict, Rejected
-from twokey.core.model import CannotTell, Credential, Delivery, Held, Intent, Journal, Lease, NotHeld
+from twokey.core.journal import Delivery, Intent, Journal, Lease
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, names_user, open_store
 from twokey.testing.contract import SECRET, assert_silent, fresh_credential, fresh_name, outcome, pair
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CLUSTER = "00000000-0000-0000-0000-0000000000c1"

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 
 class Variables(Place):

@@ -21,7 +21,7 @@ from twokey.testing.fakes.github import GitHub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 
 class Secrets(Place):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, TwokeyError, UsageError
-from twokey.core.model import CannotTell, Credential, Held, NotHeld
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
     DestinationContract,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.core.destination import Destination
+    from twokey.core.secret import Credential
 
 ID, SECRET, FILE = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CREDENTIALS_FILE"
 PROJECT = "projects/acme/site"

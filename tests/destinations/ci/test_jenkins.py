@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from xml.etree import ElementTree as ET
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 PARTS = {AWS: ("accessKey", "secretKey"), USERNAME: ("username", "password")}
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.core.errors import Rejected
-from twokey.core.model import CannotTell, Hidden
+from twokey.core.model import CannotTell
+from twokey.core.secret import Hidden
 from twokey.destinations.formats import assignments
 
 if TYPE_CHECKING:

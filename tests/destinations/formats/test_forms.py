@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from support.local_variables import watched
 from twokey.core.errors import Rejected, UsageError
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Journal, NotHeld
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import smtp
 from twokey.destinations.formats.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
 from twokey.destinations.formats.journals import encode_journal

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from twokey.core.errors import Rejected
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations.formats import json_members
 from twokey.testing.stores import outcome
 

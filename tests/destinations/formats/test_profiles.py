@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.core.errors import Rejected
-from twokey.core.model import CannotTell, Credential, Hidden, NotHeld
+from twokey.core.model import CannotTell, NotHeld
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.profiles import Profile
 from twokey.testing.stores import SECRET
 

@@ -23,7 +23,8 @@ from support.canaries import leaks
 from support.local_variables import watched
 from twokey.aws.clients import Clients
 from twokey.core.errors import Ambiguous, Rejected, ServiceError, UsageError
-from twokey.core.model import CannotTell, Credential, Held, NotHeld
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.secret import Credential
 from twokey.destinations import registry
 from twokey.destinations.address import with_options
 from twokey.destinations.hooks import child

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from support.canaries import forms, leaks
 from support.local_variables import watched
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations.hooks.redaction import LEFT_OUT, gives_away, redacted
 
 LETTERS = string.ascii_letters + string.digits + "/+"

@@ -12,7 +12,8 @@ import pytest
 from docs import pages
 from support.local_variables import watched
 from twokey.core.errors import Ambiguous, BadCredentials, Rejected, UsageError
-from twokey.core.model import CannotTell, Hidden
+from twokey.core.model import CannotTell
+from twokey.core.secret import Hidden
 from twokey.destinations import registry
 from twokey.destinations.hooks.webhook import signature
 from twokey.testing.contract import (
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 PAGE = pages.DOCS / "reference" / "destinations" / "webhook.md"
 PATH = "/aws/ci"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.core.destination import Destination
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
 STRANGER = 12345

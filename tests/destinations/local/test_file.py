@@ -19,7 +19,8 @@ import pytest
 from support.local_destinations import Local
 from twokey.aws.clients import Clients
 from twokey.core.errors import Ambiguous, Conflict, Rejected
-from twokey.core.model import Held, Journal, NotHeld
+from twokey.core.journal import Journal
+from twokey.core.model import Held, NotHeld
 from twokey.destinations.registry import Services, open_store
 from twokey.testing.stores import FULL, ConditionalContract, assert_silent, fresh_credential, pair
 

@@ -17,7 +17,8 @@ from twokey.core.errors import (
     Unreachable,
     UsageError,
 )
-from twokey.core.model import CannotTell, Delivery, Held, Journal
+from twokey.core.journal import Delivery, Journal
+from twokey.core.model import CannotTell, Held
 from twokey.destinations.logins import azure
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.azure_keyvault import LONGEST_JOURNAL, TAG
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.core.destination import Destination, Store
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.registry import Services
 
 NAME = "machine-users-ci"

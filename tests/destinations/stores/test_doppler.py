@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import AccessDenied, Conflict, Rejected, UsageError
-from twokey.core.model import Delivery, Held, Journal, NotHeld
+from twokey.core.journal import Delivery, Journal
+from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import (
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.core.destination import Store
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.registry import Services
 
 CONFIG = "site/prd"

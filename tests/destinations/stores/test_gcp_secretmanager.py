@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
-from twokey.core.model import CannotTell, Delivery, Held, Hidden, Journal, NotHeld
+from twokey.core.journal import Delivery, Journal
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.gcp_secretmanager import ATTEMPTS, JOURNAL, LONGEST_JOURNAL, NEWEST, NOTE
 from twokey.testing.contract import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.core.destination import Store
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential, Hidden
     from twokey.destinations.registry import Services
 
 PLACE = "site-prd/ci"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import Conflict
-from twokey.core.model import Held, Journal
+from twokey.core.journal import Journal
+from twokey.core.model import Held
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.kubernetes import FENCE, JOURNAL, NOTE
 from twokey.testing.contract import Hurried, fresh_credential, outcome, services_of

@@ -10,7 +10,8 @@ import pytest
 from support.store_faults import AwsContract, denied, documented_policy, user_with, whole_cycle
 from twokey.aws.clients import signing_as
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
-from twokey.core.model import CannotTell, Held, Journal, NotHeld
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import Services, open_destination, open_store
 from twokey.destinations.stores.secretsmanager import Revision, version_of
 from twokey.destinations.stores.secretsmanager_versions import JOURNAL, JOURNAL_PENDING

@@ -10,7 +10,7 @@ import pytest
 from support.store_faults import AwsContract, denied, documented_policy, user_with, whole_cycle
 from twokey.aws.clients import signing_as
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Rejected
-from twokey.core.model import Delivery, Journal
+from twokey.core.journal import Delivery, Journal
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, Rule
 from twokey.testing.stores import AT, FULL, assert_silent, fresh_credential, fresh_name, outcome, pair

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from twokey.core.errors import Rejected, UsageError
-from twokey.core.model import CannotTell, Held, Journal, NotHeld
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.formats.forms import FORMATS, form_of_text
 from twokey.destinations.registry import Services, open_destination, open_store, parse
 from twokey.testing.stores import assert_silent, fresh_credential, fresh_name, pair

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected, UsageError
-from twokey.core.model import Journal, NotHeld
+from twokey.core.journal import Journal
+from twokey.core.model import NotHeld
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import (
     DestinationContract,
@@ -26,7 +27,7 @@ from twokey.testing.stores import ConditionalContract, StorePlace
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.registry import Services
 
 URL = "vault:secret/machine-users/ci"

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from twokey.core.errors import Ambiguous, Failed, NotFound, Rejected
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import Shown, Variables
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Ask
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.core.destination import Receipt
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.connections import Outside
     from twokey.destinations.registry import Services

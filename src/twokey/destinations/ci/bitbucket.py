@@ -22,11 +22,11 @@ from urllib.parse import quote
 import msgspec
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import Shown, Variables
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 from twokey.http.rate_limits import Limit

@@ -24,15 +24,15 @@ import msgspec
 from twokey.core.errors import NotFound, Rejected
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import Shown, Variables
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.core.model import Hidden
+    from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import Outside
     from twokey.destinations.registry import Services

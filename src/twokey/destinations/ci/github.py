@@ -23,8 +23,8 @@ from urllib.parse import quote
 from twokey.core.errors import Failed, NotFound, Rejected
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import Shown, Variables
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 from twokey.http.rate_limits import Limit
@@ -32,7 +32,7 @@ from twokey.http.rate_limits import Limit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.core.model import Hidden
+    from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import Outside
     from twokey.destinations.registry import Services

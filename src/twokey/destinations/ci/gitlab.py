@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
 from twokey.destinations.ci.named_values import Shown, Variables, is_note
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 from twokey.http.rate_limits import Limit

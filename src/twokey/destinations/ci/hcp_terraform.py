@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import Shown, Variables, beside
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Ask
 from twokey.http.rate_limits import Limit

@@ -29,14 +29,14 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, 
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import beside, note_of, unconfirmed
-from twokey.destinations.connections import Source
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.connections import Outside
     from twokey.destinations.registry import Services

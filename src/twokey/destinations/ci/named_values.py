@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from twokey.core.destination import Confirmation, Receipt, Traits
 from twokey.core.errors import Ambiguous, ServiceError
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
+from twokey.core.model import CannotTell, Held, Holding, NotHeld
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from twokey.core.secret import Credential, Hidden
     from twokey.destinations.formats.forms import Form
     from twokey.http.rate_limits import Pace
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Rejected
-from twokey.core.model import CannotTell, Hidden
+from twokey.core.model import CannotTell
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,7 +10,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from twokey.core.model import CannotTell, Credential, Held, Hidden, NotHeld
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import assignments, smtp
 from twokey.destinations.formats.found import both, plain_text
 from twokey.destinations.formats.journals import is_journal, json_object, json_text

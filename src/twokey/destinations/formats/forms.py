@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Rejected, UsageError
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
+from twokey.core.model import CannotTell, Held, Holding, NotHeld
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import nearest
 from twokey.destinations.formats import assignments, profiles, smtp
 from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Piece, Template, Variables

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from twokey.core.model import CannotTell, Credential, Held, Hidden, NotHeld
+from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.secret import Credential, Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

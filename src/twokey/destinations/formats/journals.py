@@ -12,7 +12,8 @@ import secrets
 import msgspec
 
 from twokey.core.errors import Rejected
-from twokey.core.model import Hidden, Journal
+from twokey.core.journal import Journal
+from twokey.core.secret import Hidden
 
 _JOURNAL = "twokey-journal"
 _MARK = "mark"

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from twokey.core.errors import Rejected
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations.formats.journals import json_object
 
 _SPACE = re.compile(r"[ \t\r\n]*")

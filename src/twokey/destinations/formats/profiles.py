@@ -18,7 +18,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Rejected
-from twokey.core.model import CannotTell, Credential, Hidden
+from twokey.core.model import CannotTell
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.found import both
 
 if TYPE_CHECKING:

@@ -14,10 +14,10 @@ import re
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
 
 _REGION = re.compile(r"[a-z]{2,8}(-[a-z]{2,12}){1,3}-\d{1,2}", re.ASCII)
 _DATE, _SERVICE, _TERMINAL, _MESSAGE = "11111111", "ses", "aws4_request", "SendRawEmail"

@@ -14,7 +14,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

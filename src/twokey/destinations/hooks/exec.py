@@ -29,7 +29,7 @@ from twokey.system.safe_programs import refuse_unsafe_program
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
 

@@ -20,13 +20,13 @@ from msgspec import UNSET, UnsetType
 
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, ServiceError
-from twokey.core.model import CannotTell, Held, Hidden, Holding, NotHeld
+from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.destinations.hooks.redaction import gives_away
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from twokey.core.model import Credential
+    from twokey.core.secret import Credential, Hidden
     from twokey.destinations.address import Address
 
 VERSION = 1

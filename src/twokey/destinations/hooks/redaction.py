@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

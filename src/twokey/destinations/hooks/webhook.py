@@ -24,15 +24,15 @@ from urllib.parse import urlsplit
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, UsageError
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
-from twokey.destinations.connections import Source
 from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.sources import Source
 from twokey.http import transport
 from twokey.http.client import Http
 from twokey.http.messages import Answer as HttpAnswer
 from twokey.http.messages import Ask
 
 if TYPE_CHECKING:
-    from twokey.core.model import Credential, Hidden
+    from twokey.core.secret import Credential, Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import Outside
     from twokey.destinations.registry import Services

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.core.model import Credential, Held
+from twokey.core.model import Held
+from twokey.core.secret import Credential
 from twokey.destinations.formats.bodies import CredentialsFile
 from twokey.destinations.formats.forms import MEMBERS, form_at
 from twokey.destinations.formats.profiles import Profile
@@ -16,8 +17,9 @@ from twokey.destinations.local.edited_files import EditedFile
 from twokey.destinations.local.local_paths import check_path, path_of
 
 if TYPE_CHECKING:
-    from twokey.core.model import Hidden, Holding
+    from twokey.core.model import Holding
     from twokey.core.ports import Clock
+    from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
 

@@ -15,8 +15,9 @@ from twokey.destinations.local.edited_files import EditedFile
 from twokey.destinations.local.local_paths import check_path, path_of
 
 if TYPE_CHECKING:
-    from twokey.core.model import Credential, Hidden, Holding
+    from twokey.core.model import Holding
     from twokey.core.ports import Clock
+    from twokey.core.secret import Credential, Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services

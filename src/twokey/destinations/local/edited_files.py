@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Rejected
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, NotHeld
+from twokey.core.model import CannotTell, Held, Holding, NotHeld
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.found import plain_text
 from twokey.destinations.local.local_paths import check_writable
 from twokey.system.safe_files import PRIVATE, Content, Directory, make_directory

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, Rejected
-from twokey.core.model import CannotTell, Credential, Holding, Journal, Record
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Holding, Record
 from twokey.destinations.formats.forms import form_of_text, refuse_store
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.local.local_paths import JOURNAL, check_path, check_writable, path_of
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.core.ports import Clock
+    from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.formats.forms import Form
     from twokey.destinations.registry import Services

@@ -14,10 +14,10 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from twokey.core.errors import BadCredentials, Failed, Rejected, UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.connections import Source
 from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 from twokey.http.rate_limits import Limit
@@ -26,7 +26,8 @@ from twokey.system import environment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.destinations.connections import Outside, Secret
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.sources import Secret
 
 KIND = "azure-keyvault"
 ENVIRONMENT = {

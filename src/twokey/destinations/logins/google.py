@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from twokey.core.errors import AccessDenied, BadCredentials, Failed, Rejected, UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.connections import Source
 from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
+from twokey.destinations.sources import LONGEST_SECRET, Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 from twokey.http.rate_limits import Limit
@@ -230,7 +230,7 @@ def _credentials(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> Hidden:
     try:
         with path.open(encoding="utf-8") as stream:
-            return Hidden(stream.read(connections.LONGEST_SECRET))
+            return Hidden(stream.read(LONGEST_SECRET))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"{path} cannot be read: {why}.") from None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from twokey.core.errors import UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations.address import nearest
 from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, Remembered, Token, run
 from twokey.http.transport import Tls

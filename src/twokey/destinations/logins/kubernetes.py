@@ -14,8 +14,8 @@ import msgspec
 
 from twokey.core.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
 from twokey.destinations import connections
-from twokey.destinations.connections import Source
 from twokey.destinations.logins.kubeconfig import Access, Kubeconfig
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.transport import Tls
 from twokey.system import environment

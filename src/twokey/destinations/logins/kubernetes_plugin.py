@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from twokey.core.errors import BadCredentials
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.system import environment
 
 if TYPE_CHECKING:

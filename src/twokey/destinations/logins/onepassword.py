@@ -14,7 +14,7 @@ import msgspec
 
 from twokey.core.errors import Failed, NotFound, Rejected
 from twokey.destinations import connections
-from twokey.destinations.connections import Source
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 

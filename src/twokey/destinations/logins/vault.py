@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 
 from twokey.core.errors import AccessDenied, BadCredentials, UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.connections import Source
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Answer, Ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.destinations.connections import Outside, Secret
+    from twokey.destinations.connections import Outside
+    from twokey.destinations.sources import Secret
 
 KIND = "vault"
 ENVIRONMENT = {

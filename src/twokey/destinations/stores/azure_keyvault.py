@@ -17,7 +17,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from twokey.core.model import CannotTell, Hidden
+from twokey.core.model import CannotTell
+from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.azure import ENVIRONMENT, KIND, Azure, Settings, codes_of, connect, refusal
 from twokey.destinations.stores.service_store import Kept, KeptStore

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from twokey.core.errors import AccessDenied, Rejected
-from twokey.core.model import Hidden, Journal
+from twokey.core.journal import Journal
+from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.connections import Source
 from twokey.destinations.formats import forms
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.sources import Source
 from twokey.destinations.stores.service_store import Kept, KeptStore
 from twokey.http.client import Http
 from twokey.http.messages import Ask

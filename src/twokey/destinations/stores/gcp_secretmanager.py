@@ -24,7 +24,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import AccessDenied, Ambiguous
-from twokey.core.model import CannotTell, Hidden
+from twokey.core.model import CannotTell
+from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.google import ENVIRONMENT, KIND, Google, Settings, connect, reasons_of
 from twokey.destinations.stores.service_store import Kept, KeptStore
@@ -33,7 +34,8 @@ from twokey.http.messages import Ask
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.core.model import Credential, Holding
+    from twokey.core.model import Holding
+    from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.registry import Services
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import AccessDenied, Rejected
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.kubernetes import ENVIRONMENT, KIND, Cluster, Settings, connect, missing
 from twokey.destinations.stores.service_store import Kept, KeptStore

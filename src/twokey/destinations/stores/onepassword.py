@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import Ambiguous, Conflict, Rejected, ServiceError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.onepassword import ENVIRONMENT, KIND, Connect, Settings, connect

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.forms import form_of_text, refuse_store
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions

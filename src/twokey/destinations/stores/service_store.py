@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, Rejected, ServiceError
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twokey.core.ports import Clock
+    from twokey.core.secret import Credential, Hidden
     from twokey.destinations.formats.forms import Form
 
 LOOKS = 4

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from twokey.aws.sending import Sender
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
-from twokey.core.model import CannotTell, Credential, Held, Hidden, Holding, Journal, NotHeld, Record
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
+from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.forms import form_of_text, refuse_store
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from twokey.core.errors import Conflict, NotFound, Rejected, ServiceError, UsageError
-from twokey.core.model import Hidden
+from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.vault import ENVIRONMENT, KIND, Settings, Vault, connect
 from twokey.destinations.stores.service_store import Kept, KeptStore

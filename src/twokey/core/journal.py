@@ -1,0 +1,94 @@
+"""The journal: what the store keeps beside the credential, and how it is written as text. It never holds a secret."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import msgspec
+
+JOURNAL_VERSION = 1
+
+
+LONGEST_STAMP = 32
+"""Characters of a stamp in the journal: a longer one is a digest there."""
+
+
+class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who is rotating this user, and until when nobody else may."""
+
+    run: str
+    host: str
+    process: int
+    start: str
+    until: datetime
+
+
+class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Written before a key is created: the ids known then. Any other key made soon after is ours.
+
+    ``earlier`` keeps the times of attempts that were never closed: their key may still come to light.
+    """
+
+    known: tuple[str, ...]
+    at: datetime
+    earlier: tuple[datetime, ...] = ()
+
+
+class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a destination was last given, and when. ``stamp`` is what the place showed of that write."""
+
+    key: str
+    at: datetime
+    stamp: str = ""
+
+
+class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a key was made Inactive for the soak, and whether a person named it as one that may go."""
+
+    at: datetime
+    named: bool = False
+
+
+class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the store keeps beside the credential. It never holds a secret.
+
+    ``removed`` says when keys were deleted lately: a list that lags may still show them. ``retiring`` says the same
+    of keys that were made Inactive for the soak. ``delivering`` names the places where a pair of two values may be
+    torn: it is written before the first of them, and the next run delivers there again, whatever they show.
+    """
+
+    version: int = JOURNAL_VERSION
+    epoch: int = 0
+    user: str = ""
+    current: str = ""
+    last: str = ""
+    committed: datetime | None = None
+    lease: Lease | None = None
+    intent: Intent | None = None
+    retiring: dict[str, Retiring] = {}
+    removed: dict[str, datetime] = {}
+    delivered: dict[str, Delivery] = {}
+    delivering: tuple[str, ...] = ()
+
+    def encode(self) -> str:
+        """Return the journal as JSON text, one line, as every store keeps it."""
+        return msgspec.json.encode(self).decode()
+
+    @classmethod
+    def decode(cls, text: str | bytes) -> Journal:
+        """Read a journal; raises ``ValueError`` with one clear sentence if it is not one of ours."""
+        try:
+            journal = msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"this is no journal of twokey: {error}") from None
+        if journal.version != JOURNAL_VERSION:
+            raise ValueError(
+                f"the journal has format {journal.version}, and this twokey knows format {JOURNAL_VERSION} only"
+            )
+        return journal
+
+
+def stamp_of(shown: str) -> str:
+    """Return what the journal keeps of a stamp, which is only ever compared: as it is, or a digest of a long one."""
+    return shown if len(shown) <= LONGEST_STAMP else hashlib.sha256(shown.encode()).hexdigest()[:LONGEST_STAMP]

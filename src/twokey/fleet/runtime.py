@@ -1,0 +1,105 @@
+"""The composition of one run: AWS, the services of the destinations, and the world of each user."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twokey.aws.clients import Clients
+    from twokey.aws.iam import Iam
+    from twokey.aws.sts import Sts
+    from twokey.config.settings import Settings
+    from twokey.core.destination import Destination
+    from twokey.core.events import Listener
+    from twokey.core.model import MachineUser
+    from twokey.fleet.roster import Job, Roster
+    from twokey.rotation.world import World
+
+
+def _fill(url: str, user: MachineUser) -> str:
+    from twokey.destinations import registry
+
+    return registry.fill(url, user=user.name, path=user.path, account=user.account)
+
+
+class Session:
+    """The edge of one run: AWS, and the services of the destinations. Making it calls nothing."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        from twokey.aws.clients import Clients
+        from twokey.aws.iam import Iam
+        from twokey.aws.sts import Sts
+        from twokey.destinations.connections import Connections
+        from twokey.destinations.registry import Services
+
+        self.run = uuid.uuid4().hex
+        self.stop = threading.Event()
+        self.clients: Clients = Clients(self.run)
+        self.iam: Iam = Iam(self.clients)
+        self.sts: Sts = Sts(self.clients)
+        self.services = Services(self.clients, Connections(settings.connections if settings else {}))
+
+    def roster(self, settings: Settings, names: tuple[str, ...], also: tuple[str, ...] = ()) -> Roster:
+        """Find the selected users. ``also`` are URLs that are delivered to besides those of the configuration.
+
+        Raises ``UsageError``, before anything is called, where nothing says how to reach one of their places.
+        """
+        from twokey.destinations import registry
+        from twokey.fleet.roster import select
+
+        self._reach(settings, names)
+        for url in also:
+            registry.reach(url, self.services)
+        return select(settings.selections, names, self.iam, _fill)
+
+    def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
+        from twokey.destinations import registry
+
+        for selection in settings.selections:
+            # Which users a path has is known later: with names, only the entries that surely mean one of them.
+            if not names or not set(names).isdisjoint(selection.users):
+                for url in (selection.store, *selection.deliver):
+                    registry.reach(url, self.services)
+
+    def pick(self, settings: Settings, roster: Roster, urls: tuple[str, ...]) -> Roster:
+        """Choose these destinations of the users; see ``fleet.pick``."""
+        from twokey.fleet.roster import pick
+
+        return pick(roster, settings.selections, urls, _fill)
+
+    def check(self, roster: Roster) -> Roster:
+        """Open every place of every user and compare what they write to; return the users again.
+
+        Raises ``UsageError`` where two would overwrite each other, or nothing says how to reach a place.
+        """
+        from twokey.fleet.roster import check_apart
+
+        check_apart({job.user.name: self._places(job) for job in roster.jobs})
+        return roster
+
+    def _places(self, job: Job) -> list[tuple[str, frozenset[str]]]:
+        from twokey.destinations import registry
+
+        places: list[Destination] = [registry.open_store(job.store, self.services)]
+        places += [registry.open_destination(url, self.services) for url in job.deliver]
+        return [(place.name, registry.slots(place, self.services)) for place in places]
+
+    def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
+        """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
+        from twokey.destinations import registry
+        from twokey.rotation.world import World
+
+        return World(
+            iam=self.iam,
+            sts=self.sts,
+            clock=self.clients.clock,
+            store=registry.open_store(job.store, self.services),
+            destinations=tuple(registry.open_destination(url, self.services) for url in job.deliver),
+            own_key=own_key,
+            run=self.run,
+            listener=listener,
+            wait=wait,
+            stop=self.stop,
+        )

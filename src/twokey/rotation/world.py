@@ -1,0 +1,38 @@
+"""Everything outside that one user's rotation touches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING
+
+from twokey.core.events import Listener, ignore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from twokey.core.destination import Destination, Store
+    from twokey.core.model import Observation
+    from twokey.core.ports import Clock, Iam, Sts
+    from twokey.planning.plan import Asked, Plan
+    from twokey.planning.policy import Policy
+
+    Decide = Callable[[Observation, Policy, datetime, Asked | None], Plan]
+    """Makes a plan of what was observed, without touching anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside that one user's rotation touches. ``stop``, once set, ends all waiting."""
+
+    iam: Iam
+    sts: Sts
+    clock: Clock
+    store: Store
+    destinations: Sequence[Destination] = ()
+    own_key: str = ""
+    run: str = "run"
+    listener: Listener = ignore
+    wait: bool = True
+    stop: Event = field(default_factory=Event)
