@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Protocol, TypedDict
 
 import msgspec
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from twokey.audit_log.trail import Trail
     from twokey.core.journal import Journal
     from twokey.core.model import Holding, MachineUser
     from twokey.core.ports import Clock
@@ -53,11 +52,19 @@ class _Common(TypedDict):
     user: str
 
 
-class Pen:
+class Lines(Protocol):
+    """What takes the lines of one run."""
+
+    def write(self, record: records.Record, *, durable: bool = False) -> int:
+        """Append a line, to the disk if ``durable``; return its number."""
+        ...
+
+
+class Recorder:
     """Writes one user's lines. The rules and what was read are written when an effect makes them matter."""
 
-    def __init__(self, trail: Trail, run: str, user: MachineUser, clock: Clock, rules: records.Rules) -> None:
-        self._trail = trail
+    def __init__(self, lines: Lines, run: str, user: MachineUser, clock: Clock, rules: records.Rules) -> None:
+        self._lines = lines
         self._run = run
         self._user = user
         self._clock = clock
@@ -131,7 +138,7 @@ class Pen:
         }
 
     def _write(self, record: records.Record, *, durable: bool = False) -> int:
-        return self._trail.write(record, durable=durable)
+        return self._lines.write(record, durable=durable)
 
 
 @dataclass(slots=True)

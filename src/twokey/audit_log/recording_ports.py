@@ -9,7 +9,7 @@ from twokey.audit_log import records
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.audit_log.recorder import Pen
+    from twokey.audit_log.recorder import Recorder
     from twokey.core.destination import Destination, Receipt, Store
     from twokey.core.journal import Journal
     from twokey.core.model import AccessKey, Holding, LastUse, MachineUser, Record
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
 
 
-class WatchedIam:
+class RecordingIam:
     """IAM for one user, with its effects written down."""
 
-    def __init__(self, iam: Iam, pen: Pen) -> None:
+    def __init__(self, iam: Iam, recorder: Recorder) -> None:
         self._iam = iam
-        self._pen = pen
+        self._recorder = recorder
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         keys = self._iam.keys(user)
-        self._pen.read.keys = tuple(records.ListedKey(key.id, key.active, key.created) for key in keys)
+        self._recorder.read.keys = tuple(records.ListedKey(key.id, key.active, key.created) for key in keys)
         return keys
 
     def last_use(self, key_id: str) -> LastUse:
         use = self._iam.last_use(key_id)
-        self._pen.read.last_used[key_id] = use.at
+        self._recorder.read.last_used[key_id] = use.at
         return use
 
     def may_create(self, user: MachineUser) -> bool | None:
@@ -39,70 +39,70 @@ class WatchedIam:
 
     def create_key(self, user: str, just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
         just_before()  # an effect that is not to begin leaves no line
-        with self._pen.effect("create") as made:
+        with self._recorder.effect("create") as made:
             key, credential = self._iam.create_key(user, just_before)
             made.key, made.created = key.id, key.created
         return key, credential
 
     def deactivate_key(self, user: str, key_id: str) -> None:
-        with self._pen.effect("deactivate", key_id):
+        with self._recorder.effect("deactivate", key_id):
             self._iam.deactivate_key(user, key_id)
 
     def delete_key(self, user: str, key_id: str) -> bool:
-        with self._pen.effect("delete", key_id):
+        with self._recorder.effect("delete", key_id):
             return self._iam.delete_key(user, key_id)
 
 
-class WatchedSts:
+class RecordingSts:
     """STS, with the proofs of keys written down."""
 
-    def __init__(self, sts: Sts, pen: Pen) -> None:
+    def __init__(self, sts: Sts, recorder: Recorder) -> None:
         self._sts = sts
-        self._pen = pen
+        self._recorder = recorder
 
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
         identity = None
         try:
             identity = self._sts.identity_of(credential, region)
         finally:
-            self._pen.asked(credential.access_key_id, identity)
+            self._recorder.asked(credential.access_key_id, identity)
         return identity
 
 
-class WatchedPlace:
+class RecordingDestination:
     """A destination, with what it holds and its deliveries written down."""
 
-    def __init__(self, place: Destination, pen: Pen) -> None:
+    def __init__(self, place: Destination, recorder: Recorder) -> None:
         self._place = place
-        self._pen = pen
+        self._recorder = recorder
         self.name = place.name
         self.traits = place.traits
 
     def held(self) -> Holding:
-        self._pen.read.holds[self.name] = None  # what cannot be read, nobody can tell
+        self._recorder.read.holds[self.name] = None  # what cannot be read, nobody can tell
         holding = self._place.held()
-        self._pen.saw(self.name, holding)
+        self._recorder.saw(self.name, holding)
         return holding
 
     def deliver(self, credential: Credential) -> Receipt:
-        with self._pen.effect("deliver", credential.access_key_id, self.name):
+        with self._recorder.effect("deliver", credential.access_key_id, self.name):
             return self._place.deliver(credential)
 
     def preflight(self) -> None:
         self._place.preflight()
 
 
-class WatchedStore(WatchedPlace):
+class RecordingStore(RecordingDestination):
     """A store, with its writes written down."""
 
-    def __init__(self, store: Store, pen: Pen) -> None:
-        super().__init__(store, pen)
+    def __init__(self, store: Store, recorder: Recorder) -> None:
+        super().__init__(store, recorder)
         self._store = store
 
     def load(self) -> Record:
         record = self._store.load()
-        self._pen.saw(self.name, record.holding)
-        self._pen.read.journal = record.journal
+        self._recorder.saw(self.name, record.holding)
+        self._recorder.read.journal = record.journal
         return record
 
     def credential(self) -> Credential | None:
@@ -112,14 +112,14 @@ class WatchedStore(WatchedPlace):
         self._store.room_for(journal)
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        self._pen.takes(journal)
-        with self._pen.effect("journal", place=self.name, journal=journal):
+        self._recorder.takes(journal)
+        with self._recorder.effect("journal", place=self.name, journal=journal):
             return self._store.save_journal(journal, revision)
 
     def put(self, credential: Credential, revision: object) -> object:
-        with self._pen.effect("store", credential.access_key_id, self.name):
+        with self._recorder.effect("store", credential.access_key_id, self.name):
             return self._store.put(credential, revision)
 
     def fence(self, revision: object) -> object:
-        with self._pen.effect("fence", place=self.name):
+        with self._recorder.effect("fence", place=self.name):
             return self._store.fence(revision)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from twokey import __version__
 from twokey.audit_log import records
-from twokey.audit_log.recorder import Pen
-from twokey.audit_log.recording_ports import WatchedIam, WatchedPlace, WatchedStore, WatchedSts
+from twokey.audit_log.recorder import Recorder
+from twokey.audit_log.recording_ports import RecordingDestination, RecordingIam, RecordingStore, RecordingSts
 from twokey.core.reasons import Outcome
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ class Trail:
     def watch(self, user: MachineUser, policy: Policy, asked: Asked, world: World) -> World:
         """Return a world in which all that changes for this user is written down before and after."""
         self._own_key = world.own_key
-        pen = Pen(self, self._run, user, world.clock, _rules(self._run, user, policy, asked, world))
+        recorder = Recorder(self, self._run, user, world.clock, _rules(self._run, user, policy, asked, world))
         return replace(
             world,
-            iam=WatchedIam(world.iam, pen),
-            sts=WatchedSts(world.sts, pen),
-            store=WatchedStore(world.store, pen),
-            destinations=tuple(WatchedPlace(place, pen) for place in world.destinations),
+            iam=RecordingIam(world.iam, recorder),
+            sts=RecordingSts(world.sts, recorder),
+            store=RecordingStore(world.store, recorder),
+            destinations=tuple(RecordingDestination(place, recorder) for place in world.destinations),
         )
 
     def ended(self, result: Result) -> None:

@@ -47,7 +47,7 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
 
     from twokey.adoption import report, takeover
     from twokey.adoption.sources import HandedOver, Sources
-    from twokey.cli import progress
+    from twokey.cli import progress, terminal
     from twokey.fleet import pool
     from twokey.fleet.auditing import auditing
     from twokey.fleet.roster import too_many
@@ -57,7 +57,7 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
 
     session = Session(wanted)
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
-    with auditing(wanted.audit_log if yes else None, session, quiet=flags.quiet) as audit:
+    with auditing(wanted.audit_log if yes else None, session, terminal.announcer(quiet=flags.quiet)) as audit:
         own_key = session.clients.own_key()
         roster = session.check(session.roster(wanted, flags.users))
 

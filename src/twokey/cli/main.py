@@ -77,8 +77,14 @@ def main() -> None:
 
 def run(command: Callable[..., object]) -> NoReturn:
     """Run a click command as this process's only work."""
-    raise_safeguards()
+    raise_safeguards(_show_uncaught)
     sys.exit(guarded(command))
+
+
+def _show_uncaught(error: BaseException) -> None:
+    from twokey.cli.terminal import show_uncaught
+
+    show_uncaught(error)
 
 
 def guarded(command: Callable[..., object]) -> int:

@@ -43,7 +43,7 @@ def act(
     ``also`` are URLs besides those of the configuration. ``narrow`` leaves out users or destinations; ``decide`` says
     how each user's plan is made, as ``rotate`` does by default.
     """
-    from twokey.cli import progress, results_view
+    from twokey.cli import progress, results_view, terminal
     from twokey.cli.options import of_one_user
     from twokey.cli.signals import terminable
     from twokey.fleet import pool
@@ -56,7 +56,7 @@ def act(
 
     session = Session(wanted)
     listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
-    with auditing(wanted.audit_log, session, quiet=flags.quiet) as audit:
+    with auditing(wanted.audit_log, session, terminal.announcer(quiet=flags.quiet)) as audit:
         own_key = session.clients.own_key()
         roster = session.check(narrow(session, session.roster(wanted, flags.users, also)))
         wishes = of_one_user(wishes, roster)

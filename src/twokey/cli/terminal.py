@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from twokey.core import durations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.core.errors import TwokeyError
 
 NOTHING = "-"
@@ -31,6 +33,11 @@ def tell(text: str) -> None:
     """Print something for people on stderr."""
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
+
+
+def announcer(*, quiet: bool) -> Callable[[str], None]:
+    """Return what tells the operator something on stderr, or nothing where that is not wanted."""
+    return (lambda _text: None) if quiet else tell
 
 
 def person_looks(stream: Any) -> bool:
@@ -61,6 +68,14 @@ def show_ending() -> None:
     said = "Ending: no further user is begun, and those under way are finished. A second signal ends at once.\n"
     with contextlib.suppress(OSError, ValueError):
         os.write(sys.stderr.fileno(), said.encode())
+
+
+def show_uncaught(error: BaseException) -> None:
+    """Print what an exception means that nothing caught."""
+    if isinstance(error, KeyboardInterrupt):
+        show_interrupted()
+    else:
+        show_defect(error)
 
 
 def show_interrupted() -> None:

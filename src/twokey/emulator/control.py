@@ -17,7 +17,7 @@ from twokey.emulator.weather import Rule
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from twokey.emulator.emulator import Emulator
+    from twokey.emulator.inside import Inside
     from twokey.emulator.wire import Incoming
 
 PREFIX = "/_twokey/"
@@ -28,7 +28,7 @@ _NUMBERS = ("propagation", "flicker", "deletion_lag", "list_lag", "last_used_lag
 class Control:
     """Answers requests to the control endpoint and passes all others on."""
 
-    def __init__(self, emulator: Emulator, onward: Callable[[Incoming, Callable[[], bool]], Delivery]) -> None:
+    def __init__(self, emulator: Inside, onward: Callable[[Incoming, Callable[[], bool]], Delivery]) -> None:
         """Control that emulator; `onward` answers what is not for the control endpoint."""
         self._emulator = emulator
         self._onward = onward

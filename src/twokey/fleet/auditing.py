@@ -10,7 +10,7 @@ from twokey.core.errors import AuditLogFailed
 from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from twokey.audit_log.trail import Trail
@@ -45,8 +45,8 @@ class Auditing:
 
 
 @contextmanager
-def auditing(file: Path | None, session: Session, *, quiet: bool) -> Iterator[Auditing]:
-    """Open the log before anything is called, and close it; at the end say its head, where anything was written.
+def auditing(file: Path | None, session: Session, announce: Callable[[str], None]) -> Iterator[Auditing]:
+    """Open the log before anything is called, and close it. Where lines were written, ``announce`` the log's head.
 
     Raises ``UsageError`` where the file cannot be written.
     """
@@ -55,7 +55,6 @@ def auditing(file: Path | None, session: Session, *, quiet: bool) -> Iterator[Au
         return
     from twokey.audit_log.log import AuditLog
     from twokey.audit_log.trail import Trail
-    from twokey.cli import terminal
 
     log = AuditLog.open(file)
     try:
@@ -64,5 +63,5 @@ def auditing(file: Path | None, session: Session, *, quiet: bool) -> Iterator[Au
         log.abandon()
         raise
     log.close()
-    if log.written and not quiet:
-        terminal.tell(f"Audit log: {log.written} lines written; line {log.seq} has the hash {log.head}.")
+    if log.written:
+        announce(f"Audit log: {log.written} lines written; line {log.seq} has the hash {log.head}.")

@@ -8,16 +8,23 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SET_DUMPABLE = 4
 """PR_SET_DUMPABLE (prctl(2))."""
 
 
-def raise_safeguards() -> None:
-    """Set all of them for the rest of this process; its children get the limit only."""
+def raise_safeguards(show: Callable[[BaseException], None]) -> None:
+    """Set all of them for the rest of this process; its children get the limit only.
+
+    ``show`` reports an exception that nothing caught, without anything that could be a secret.
+    """
     _write_no_core()
-    _let_nobody_look()
-    _show_no_traceback()
+    _forbid_inspection()
+    _show_no_traceback(show)
 
 
 def _write_no_core() -> None:
@@ -27,7 +34,7 @@ def _write_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _let_nobody_look() -> None:
+def _forbid_inspection() -> None:
     """Close this process to others of the same user, and to core dumps that are piped into a program.
 
     RLIMIT_CORE does not stop those (core(5), "Piping core dumps to a program"). Linux only.
@@ -39,18 +46,14 @@ def _let_nobody_look() -> None:
             ctypes.CDLL(None).prctl(_SET_DUMPABLE, ctypes.c_ulong(0))
 
 
-def _show_no_traceback() -> None:
-    """Let no handler that somebody installed show what escapes: some print every local variable."""
-    sys.excepthook = lambda _kind, error, _trace: _show(error)
-    threading.excepthook = lambda said: _show(said.exc_value)
+def _show_no_traceback(show: Callable[[BaseException], None]) -> None:
+    """Replace every handler of uncaught exceptions: some print each local variable."""
 
+    def report(error: BaseException | None) -> None:
+        # Of an error raised in here Python would print the first one, with its text.
+        with contextlib.suppress(Exception):
+            if error is not None and not isinstance(error, SystemExit):
+                show(error)
 
-def _show(error: BaseException | None) -> None:
-    # Of an error in here Python would print the first one, with its text.
-    with contextlib.suppress(Exception):
-        from twokey.cli import terminal
-
-        if isinstance(error, KeyboardInterrupt):
-            terminal.show_interrupted()
-        elif error is not None and not isinstance(error, SystemExit):
-            terminal.show_defect(error)
+    sys.excepthook = lambda _kind, error, _trace: report(error)
+    threading.excepthook = lambda uncaught: report(uncaught.exc_value)
