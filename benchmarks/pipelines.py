@@ -114,7 +114,7 @@ def _rotated(hurried: Any, url: str) -> Result:
     from twokey.destinations.ci.github import Settings
     from twokey.destinations.connections import Configured, Connections
     from twokey.destinations.sources import Source
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.rotate import rotate
     from twokey.rotation.world import World
 
@@ -126,7 +126,7 @@ def _rotated(hurried: Any, url: str) -> Result:
     world = World(
         iam=iam, sts=Sts(clients), clock=clients.clock, store=registry.open_store(STORE, services), destinations=places
     )
-    return rotate(iam.user(USER), Policy(), world)
+    return rotate(iam.user(USER), RotationPolicy(), world)
 
 
 @contextmanager

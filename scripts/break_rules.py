@@ -76,7 +76,7 @@ RULES = (
         (*ENGINE, *SIMULATION),
     ),
     Rule(
-        "attribution: that nobody holds a key does not make it a stray",
+        "attribution: that nobody holds a key does not make it an orphan",
         "planning/assessment.py",
         "        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)\n",
         "",
@@ -97,7 +97,7 @@ RULES = (
         ENGINE,
     ),
     Rule(
-        "the fence on the store: before a stray goes, a prepared write is made to fail",
+        "the fence on the store: before an orphan goes, a prepared write is made to fail",
         "rotation/apply.py",
         "                self._ledger.fence()\n",
         "",

@@ -11,7 +11,7 @@ from twokey.adoption.decision import Decision, Offer, decide
 from twokey.core.journal import Delivery, Intent
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Ending, Reason
-from twokey.planning.policy import Policy
+from twokey.planning.policy import RotationPolicy
 
 if TYPE_CHECKING:
     from twokey.core.model import AccessKey, Holding
@@ -27,18 +27,18 @@ def decided(*keys: AccessKey, offer: Holding | None = None, **fields: Any) -> De
     """Decide; every destination but those that say nothing can give what it holds."""
     places = fields.get("destinations", {})
     givers = frozenset(name for name, one in places.items() if not isinstance(one, CannotTell))
-    return decide(seen(*keys, **fields), Policy(), NOW, givers, Offer("the place", offer) if offer else None)
+    return decide(seen(*keys, **fields), RotationPolicy(), NOW, givers, Offer("the place", offer) if offer else None)
 
 
 class TestAStoreThatHoldsAKey:
     def test_makes_it_current_and_the_older_one_last(self) -> None:
         found = decided(*TWO_KEYS, held=NEW)
-        assert (found.ending, found.reason) == (Ending.ADOPTED, Reason.BY_HAND)
+        assert (found.ending, found.reason) == (Ending.ADOPTED, Reason.EXISTING_KEY)
         assert (found.current, found.last, found.source, found.put) == (NEW, OLD, STORE, False)
 
     def test_is_refused_beside_a_newer_key_that_nothing_shows(self) -> None:
         found = decided(*TWO_KEYS, held=OLD)
-        assert (found.ending, found.reason) == (Ending.REFUSED, Reason.FOREIGN_KEY)
+        assert (found.ending, found.reason) == (Ending.REFUSED, Reason.UNMANAGED_KEY)
         assert NEW in found.message
         assert f"--retire {NEW}" in found.message
         assert "--to" in found.message
@@ -51,7 +51,7 @@ class TestAStoreThatHoldsAKey:
 
     def test_takes_no_newer_key_for_last_by_a_place_that_may_hold_it(self) -> None:
         for silent in (SILENT, UNREAD):
-            assert decided(*TWO_KEYS, held=OLD, destinations={ONE: silent}).reason is Reason.FOREIGN_KEY
+            assert decided(*TWO_KEYS, held=OLD, destinations={ONE: silent}).reason is Reason.UNMANAGED_KEY
 
     def test_is_refused_where_the_key_is_inactive_unlisted_or_cannot_be_read(self) -> None:
         inactive = decided(key(NEW, days=16, active=False), held=NEW)
@@ -62,7 +62,7 @@ class TestAStoreThatHoldsAKey:
 
     def test_is_never_overwritten_by_what_a_person_offers_while_it_is_listed(self) -> None:
         found = decided(*TWO_KEYS, held=OLD, offer=Held(NEW))
-        assert (found.ending, found.reason) == (Ending.REFUSED, Reason.PLACES_DIFFER)
+        assert (found.ending, found.reason) == (Ending.REFUSED, Reason.DESTINATIONS_DIFFER)
         assert OLD in found.message
         assert NEW in found.message
 
@@ -80,7 +80,7 @@ class TestAnEmptyStore:
 
     def test_is_refused_where_two_places_hold_different_keys(self) -> None:
         found = decided(*TWO_KEYS, destinations={ONE: Held(NEW), OTHER: Held(OLD)})
-        assert found.reason is Reason.PLACES_DIFFER
+        assert found.reason is Reason.DESTINATIONS_DIFFER
         for name in (ONE, OTHER, NEW, OLD, "--from", "--stdin", "--retire"):
             assert name in found.message
 
@@ -101,7 +101,7 @@ class TestAnEmptyStore:
             assert "--retire KEY_ID" in found.message
 
     def test_is_refused_where_the_key_in_use_cannot_be_given_back(self) -> None:
-        found = decide(seen(*TWO_KEYS, destinations={ONE: Held(NEW)}), Policy(), NOW, frozenset())
+        found = decide(seen(*TWO_KEYS, destinations={ONE: Held(NEW)}), RotationPolicy(), NOW, frozenset())
         assert found.reason is Reason.CANNOT_ATTRIBUTE
         assert "--stdin" in found.message
 
@@ -111,7 +111,7 @@ class TestAnEmptyStore:
             (Held(GONE), Reason.NOT_LISTED),
             (NotHeld(), Reason.CANNOT_ATTRIBUTE),
             (UNREAD, Reason.UNREADABLE),
-            (Held(OLD), Reason.FOREIGN_KEY),
+            (Held(OLD), Reason.UNMANAGED_KEY),
         ],
     )
     def test_is_refused_where_what_a_person_offers_proves_nothing(self, offer: Holding, reason: Reason) -> None:
@@ -164,7 +164,7 @@ class TestAManagedUser:
         assert decided(*TWO_KEYS, held=OLD, said=journal(current=NEW, last=OLD)).reason is Reason.ROLLED_BACK
 
     def test_that_was_made_again_or_that_twokey_runs_with_is_refused(self) -> None:
-        assert decided(*TWO_KEYS, held=NEW, said=journal(user="AIDAOTHER")).reason is Reason.USER_REMADE
+        assert decided(*TWO_KEYS, held=NEW, said=journal(user="AIDAOTHER")).reason is Reason.USER_RECREATED
         assert decided(*TWO_KEYS, held=NEW, own_key=NEW).reason is Reason.OWN_KEY
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from support.rig import DAY, Killed, Rig, dead_processes_release_their_lease
 from twokey.adoption import takeover
-from twokey.adoption.sources import HandedOver, Sources
+from twokey.adoption.sources import Sources, SuppliedCredential
 from twokey.core.reasons import Ending, Outcome, Reason
 from twokey.core.secret import Credential
 from twokey.emulator import KeyPair, Rule
@@ -31,9 +31,9 @@ def write(file: Path, pair: KeyPair) -> None:
     file.chmod(0o600)
 
 
-def handed(pair: KeyPair) -> HandedOver:
+def handed(pair: KeyPair) -> SuppliedCredential:
     """Return a credential as a person hands it over."""
-    return HandedOver(Credential(pair.access_key_id, pair.secret_access_key))
+    return SuppliedCredential(Credential(pair.access_key_id, pair.secret_access_key))
 
 
 def adopt(rig: Rig, *, perform: bool = True, chosen: Any = None, run: str = "run") -> Taken:
@@ -168,7 +168,7 @@ class TestGrace:
         write(copies / "ci.json", pairs[1])
         assert adopt(rig).decision.last == pairs[1].access_key_id
         rig.later(days=10)
-        assert rig.rotate().reason is Reason.BEHIND
+        assert rig.rotate().reason is Reason.OUT_OF_DATE
         rig.later(days=10)
         assert rig.rotate(force=True).reason is Reason.GRACE
         assert rig.aws.authenticates(pairs[1])
@@ -241,11 +241,11 @@ class TestARefusal:
         assert rig.record().journal.epoch == 0
 
     def test_while_another_run_has_the_lease_changes_nothing(self, rig: Rig, pairs: list[KeyPair]) -> None:
-        from twokey.rotation.leased_journal import Ledger
+        from twokey.rotation.leased_journal import LeasedJournal
 
         rig.fill(pairs[1])
         user, world = rig.world(run="other")
-        Ledger.take(world.store, world.clock, "other", user.id, world.store.load())
+        LeasedJournal.take(world.store, world.clock, "other", user.id, world.store.load())
         for perform in (False, True):
             taken = adopt(rig, perform=perform)
             assert (taken.ending, taken.decision.reason) == (Ending.REFUSED, Reason.LEASE_HELD)
@@ -257,7 +257,7 @@ class TestAChangeInBetween:
         write(copies / "ci.json", pairs[1])
         rig.at[("lease", "done")] = lambda: write(copies / "ci.json", pairs[0])
         taken = adopt(rig)
-        assert taken.decision.reason is Reason.FOREIGN_KEY
+        assert taken.decision.reason is Reason.UNMANAGED_KEY
         assert rig.held() == ""
         assert rig.record().journal.lease is None
 
@@ -312,7 +312,7 @@ class TestAKilledTakeover:
         for _ in range(2):
             result = rig.rotate(force=True)
             expected = Reason.GRACE if stored else Reason.CANNOT_ATTRIBUTE
-            assert result.reason in (expected, Reason.BEHIND)
+            assert result.reason in (expected, Reason.OUT_OF_DATE)
             assert works(rig, pairs)
 
     def test_goes_through_every_step(self, rig: Rig, copies: Path, pairs: list[KeyPair]) -> None:

@@ -151,20 +151,20 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             onward.request(self.command, self.path, data or None, headers)
-            answer = onward.getresponse()
-            body = answer.read()
+            response = onward.getresponse()
+            body = response.read()
         finally:
             onward.close()
-        violations = _violations(answer.getheader("sl-violations"), answer.getheader("Content-Type"), body)
-        relay.exchanges.append(Exchange(self.command, self.path, answer.status, violations))
-        self._pass_back(answer, body)
+        violations = _violations(response.getheader("sl-violations"), response.getheader("Content-Type"), body)
+        relay.exchanges.append(Exchange(self.command, self.path, response.status, violations))
+        self._pass_back(response, body)
 
-    def _pass_back(self, answer: http.client.HTTPResponse, body: bytes) -> None:
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
+    def _pass_back(self, response: http.client.HTTPResponse, body: bytes) -> None:
+        self.send_response(response.status)
+        for name, value in response.getheaders():
             if name.lower() not in _OF_THE_HOP:
                 self.send_header(name, value)
-        if answer.status != 204:
+        if response.status != 204:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -11,7 +11,7 @@ import pytest
 from api import descriptions
 from api.prism import Prism, needs_prism
 from destinations.ci.test_github import Secrets
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, Throttled
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, Throttled
 from twokey.core.model import CannotTell, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
@@ -148,7 +148,7 @@ class TestErrors:
         opened = place.opened()
         opened.preflight()
         fake.change_key(place.inside)
-        assert isinstance(outcome(lambda: opened.deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: opened.deliver(fresh_credential())), ServiceRejected)
         assert prism.exchanges[-1].status == 422
 
 
@@ -159,15 +159,15 @@ def test_one_secret_of_a_repository_is_shown_as_github_describes_it(fake: GitHub
     Described(fake, f"github:acme/api?{options}", prism, f"acme/api/{kind}").opened().deliver(fresh_credential())
     path = f"{prism.url}/repos/acme/api/{kind}/secrets/AWS_ACCESS_KEY_ID"
     asked = urllib.request.Request(path, headers={"Authorization": f"Bearer {fake.token}"})
-    with urllib.request.urlopen(asked) as answer:
-        assert json.load(answer)["name"] == "AWS_ACCESS_KEY_ID"
+    with urllib.request.urlopen(asked) as response:
+        assert json.load(response)["name"] == "AWS_ACCESS_KEY_ID"
 
 
 def test_an_archived_repository(fake: GitHub, prism: Prism) -> None:
     fake.repositories["acme/site"]["archived"] = True
     place = Described(fake, "github:acme/site", prism)
-    assert isinstance(outcome(place.opened().preflight), Rejected)
-    assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), Rejected)
+    assert isinstance(outcome(place.opened().preflight), ServiceRejected)
+    assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), ServiceRejected)
     assert prism.exchanges[-1].status == 403
 
 

@@ -16,7 +16,7 @@ import pytest
 from api.prism import Prism, needs_prism
 from api.written import ANYTHING, NUMBER, STRING, SWITCH, TEXTS, document, fields, operation, or_null, query, whole
 from destinations.ci.test_gitlab import File, HiddenVariables, Variables
-from twokey.core.errors import AccessDenied, BadCredentials, NotFound, Rejected
+from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceRejected
 from twokey.core.model import NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
@@ -165,5 +165,7 @@ class TestErrors:
 
     def test_as_many_variables_as_there_may_be(self, fake: GitLab, prism: Prism, url: str) -> None:
         fake.most = {"projects": 0, "groups": 0}
-        assert isinstance(outcome(lambda: opened(described(fake, prism, url)).deliver(fresh_credential())), Rejected)
+        assert isinstance(
+            outcome(lambda: opened(described(fake, prism, url)).deliver(fresh_credential())), ServiceRejected
+        )
         assert prism.exchanges[-1].status == 400

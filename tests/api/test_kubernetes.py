@@ -17,7 +17,7 @@ import pytest
 from api import descriptions
 from api.prism import Prism, needs_prism
 from destinations.stores.test_kubernetes import URL, Secret, as_data
-from twokey.core.errors import AccessDenied, BadCredentials, NotFound, Rejected
+from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceRejected
 from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
@@ -193,12 +193,12 @@ class TestErrors:
     def test_somebody_else_writes_in_the_meantime(self, place: Described, fake: Kubernetes, prism: Prism) -> None:
         place.plant(fresh_credential())
         fake.before_patch.append(lambda: place.plant(fresh_credential()))
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), ServiceRejected)
         assert 409 in statuses(prism, "PATCH")
 
     def test_an_object_that_is_refused(self, place: Described, fake: Kubernetes, prism: Prism) -> None:
         fake.apply("apps/ci", {"BIG": "x" * (1 << 20)})
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), ServiceRejected)
         assert 422 in statuses(prism, "PATCH")
 
     def test_a_policy(self, place: Described, fake: Kubernetes) -> None:

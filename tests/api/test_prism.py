@@ -10,7 +10,7 @@ from urllib.error import HTTPError
 import pytest
 
 from api.prism import Prism, needs_prism
-from twokey.testing.server import FakeService, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ class Things(FakeService):
     @route("GET", "/thing")
     @route("PUT", "/thing")
     @route("GET", "/riddle")
-    def thing(self, _request: Request) -> Reply:
+    def thing(self, _request: ReceivedRequest) -> Reply:
         """Answer any request."""
         return self.reply
 

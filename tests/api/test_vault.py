@@ -31,7 +31,7 @@ from api.written import (
     whole,
 )
 from destinations.stores.test_vault import URL, Secret
-from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected
+from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, ServiceRejected
 from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import Hurried, fresh_credential, outcome, pair, services_of
@@ -231,7 +231,7 @@ class TestErrors:
         store = place.opened()
         seen = store.load().revision
         place.plant(fresh_credential())
-        assert isinstance(outcome(lambda: store.put(fresh_credential(), seen)), Conflict | Rejected)
+        assert isinstance(outcome(lambda: store.put(fresh_credential(), seen)), Conflict | ServiceRejected)
 
 
 @pytest.mark.skipif(

@@ -10,7 +10,7 @@ from support.rig import QUICK, Rig
 from twokey.audit_log.log import AuditLog
 from twokey.audit_log.trail import Trail
 from twokey.emulator import Rule
-from twokey.planning.plan import Asked
+from twokey.planning.plan import Overrides
 from twokey.planning.policy import Verification
 from twokey.rotation import rotate
 
@@ -36,7 +36,7 @@ class LoggedRig(Rig):
         log = AuditLog.open(self.file)
         try:
             machine_user, world = self.world(user, run, wait=wait)
-            wishes = Asked(**asked)
+            wishes = Overrides(**asked)
             trail = Trail(log, run, world.clock)
             result = rotate.rotate(
                 machine_user, self.policy, trail.watch(machine_user, self.policy, wishes, world), wishes
@@ -63,7 +63,7 @@ def live(rig: LoggedRig) -> dict[str, str]:
     go("second")
     go("third")
     _killed(rig, "killed-after-create", "create", "done")
-    go("repair-stray", days=0)
+    go("repair-orphan", days=0)
     _killed(rig, "killed-after-store", "store", "done")
     go("repair-stored", days=0)
     rule = rig.aws.weather.add(
@@ -87,9 +87,9 @@ def live(rig: LoggedRig) -> dict[str, str]:
     go("in-a-hurry", days=1, force=True, ignore_last_use=True)
     last = rig.ids()[0]
     rig.aws.client("iam").delete_access_key(UserName="ci", AccessKeyId=last)
-    by_hand = rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]["AccessKeyId"]
+    existing_key = rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]["AccessKeyId"]
     go("refused")
-    go("retired", days=0, retire=frozenset({by_hand}))
+    go("retired", days=0, retire=frozenset({existing_key}))
     go("last")
     return ended
 

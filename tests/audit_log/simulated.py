@@ -9,7 +9,7 @@ from simulation import play, runners
 from simulation.world import USER, Clock, Iam, Killed, Place, Sts, World
 from twokey.audit_log.log import AuditLog
 from twokey.audit_log.trail import Trail
-from twokey.planning.plan import Asked
+from twokey.planning.plan import Overrides
 from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pytest
 
     from twokey.audit_log.records import Record
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
 
 
@@ -43,7 +43,7 @@ def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let every run of the simulation write into one audit log."""
     log = AuditLog.open(file)
 
-    def one_run(world: World, policy: Policy, run: str) -> Result | None:
+    def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
         edge: Any = Iam(world, run)
         others = tuple(Place(world, run, name) for name in world.places if name != "store")
         outside = RotationWorld(
@@ -57,7 +57,7 @@ def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
         mortal: Any = Mortal(log, world, run)
         trail = Trail(mortal, run, Clock(world))
         try:
-            result = rotate.rotate(USER, policy, trail.watch(USER, policy, Asked(), outside))
+            result = rotate.rotate(USER, policy, trail.watch(USER, policy, Overrides(), outside))
             trail.ended(result)
         except Killed:
             return None

@@ -137,7 +137,7 @@ class TestWithTheChainComputedAnew:
             [
                 *all_of[: number - 1],
                 forged,
-                Failed(**common(commit), of=number, error="Rejected"),
+                Failed(**common(commit), of=number, error="ServiceRejected"),
                 *all_of[number - 1 :],
             ]
         )
@@ -151,7 +151,7 @@ class TestWithTheChainComputedAnew:
             [
                 *all_of[: number - 1],
                 forged,
-                Failed(**common(delete), of=number, error="Rejected"),
+                Failed(**common(delete), of=number, error="ServiceRejected"),
                 *all_of[number - 1 :],
             ]
         )
@@ -184,14 +184,14 @@ class TestWithTheChainComputedAnew:
         assert found(log.verified()) == (number, "I2")
 
     def test_a_stray_is_removed_that_no_intent_explains(self, log: Log) -> None:
-        number = log.find("repair-stray", Begin, effect="delete")
+        number = log.find("repair-orphan", Begin, effect="delete")
         first = log.find("killed-after-create", Begin, effect="create")
         kept = []
         for one in log.records:
             if first <= one.seq <= first + 1:
                 continue  # the creation and its end
             changed = one
-            if getattr(one, "run", "") in ("killed-after-create", "repair-stray") and one.seq <= number:
+            if getattr(one, "run", "") in ("killed-after-create", "repair-orphan") and one.seq <= number:
                 journal = getattr(one, "journal", None)
                 changed = replace(one, journal=replace(journal, intent=None)) if journal else one
             kept.append(changed)
@@ -199,7 +199,7 @@ class TestWithTheChainComputedAnew:
         assert found(log.verified()) == (number - 2, "I7")
 
     def test_a_stray_is_removed_without_the_fence(self, log: Log) -> None:
-        number = log.find("repair-stray", Begin, effect="fence")
+        number = log.find("repair-orphan", Begin, effect="fence")
         log.forge([one for one in log.records if one.seq not in (number, number + 1)])
         assert found(log.verified()) == (number, "I6")
 

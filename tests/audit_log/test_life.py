@@ -21,7 +21,7 @@ from twokey.audit_log.log import AuditLog
 from twokey.audit_log.trail import Trail
 from twokey.audit_log.verification import verify
 from twokey.emulator import Emulator, Rule
-from twokey.planning.plan import Asked
+from twokey.planning.plan import Overrides
 from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
 
@@ -55,7 +55,7 @@ class TestAWholeLife:
             "again-at-once": "not_due (not_due)",
             "second": "rotated (due)",
             "third": "rotated (due)",
-            "repair-stray": "rotated (interrupted)",
+            "repair-orphan": "rotated (interrupted)",
             "repair-stored": "completed (interrupted)",
             "not-delivered": "failed (delivery_failed)",
             "delivered-later": "completed (interrupted)",
@@ -64,7 +64,7 @@ class TestAWholeLife:
             "soak-begins": "retired (soak)",
             "soaked": "rotated (due)",
             "in-a-hurry": "rotated (forced)",
-            "refused": "refused (foreign_key)",
+            "refused": "refused (unmanaged_key)",
             "retired": "rotated (due)",
             "last": "rotated (due)",
         }
@@ -176,7 +176,7 @@ def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: py
         destinations=(Place(world, "run", "second"),),
     )
     with virtual_leases(world):
-        watched = Trail(log, "run", Clock(world)).watch(USER, policy, Asked(), outside)
+        watched = Trail(log, "run", Clock(world)).watch(USER, policy, Overrides(), outside)
         assert rotate.rotate(USER, policy, watched).outcome == "rotated"
     assert seen == ["lease", "delete", "journal", "create", "store", "deliver to second", "journal"]
 

@@ -64,13 +64,13 @@ class TestACreation:
         assert "may have made one that nobody has looked for" in said(log, number + 2)
 
     def test_needs_the_stray_to_be_gone(self, log: Log) -> None:
-        number = log.find("repair-stray", Begin, effect="delete")
+        number = log.find("repair-orphan", Begin, effect="delete")
         kept = [one for one in log.records if one.seq not in (number, number + 1)]
         log.forge(
             [replace(o, journal=replace(o.journal, removed={})) if getattr(o, "journal", None) else o for o in kept]
         )
-        create = log.find("repair-stray", Begin, effect="create")
-        assert "although there is a stray" in said(log, create)
+        create = log.find("repair-orphan", Begin, effect="create")
+        assert "although there is an orphan" in said(log, create)
 
     def test_makes_a_key(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create") + 1

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from simulation.world import World
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 SEEN = {rule: broken for rule, broken in BROKEN.items() if rule != "the creation is repeated after a lost answer"}
 """A repetition below IAM's interface is seen by CloudTrail, not by the log: one effect, two requests."""
@@ -69,7 +69,7 @@ def test_no_fault_among_pipelines_makes_the_checker_accuse(name: str, tmp_path: 
 def test_a_journal_that_is_written_while_a_delivery_waits_is_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def waiting(name: str, places: int) -> tuple[World, Policy]:
+    def waiting(name: str, places: int) -> tuple[World, RotationPolicy]:
         world, policy = initial(name, places)
         world.waits = {"second": 200.0, "third": 200.0}
         return world, policy

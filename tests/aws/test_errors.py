@@ -17,8 +17,8 @@ from twokey.core.errors import (
     Ambiguous,
     BadCredentials,
     NotFound,
-    Rejected,
     ServiceError,
+    ServiceRejected,
     Throttled,
     TwokeyError,
     Unreachable,
@@ -43,7 +43,7 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
     [
         (answer("Throttling"), Throttled),
         (answer("ThrottlingException"), Throttled),
-        (answer("LimitExceeded", status=409), Rejected),
+        (answer("LimitExceeded", status=409), ServiceRejected),
         (answer("NoSuchEntity", status=404), NotFound),
         (answer("ResourceNotFoundException"), NotFound),
         (answer("AccessDenied", status=403), AccessDenied),
@@ -57,9 +57,9 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
         (answer("RequestTimeout", status=408), Ambiguous),
         (answer("RequestExpired"), BadCredentials),
         (answer("MissingAuthenticationToken", status=403), BadCredentials),
-        (boto.ConfigParseError(path="config"), Rejected),
-        (boto.EndpointProviderError(msg="x"), Rejected),
-        (boto.ParamValidationError(report="x"), Rejected),
+        (boto.ConfigParseError(path="config"), ServiceRejected),
+        (boto.EndpointProviderError(msg="x"), ServiceRejected),
+        (boto.ParamValidationError(report="x"), ServiceRejected),
         (boto.LoginRefreshRequired(), BadCredentials),
         (boto.SSLError(endpoint_url="https://x", error=OSError("bad record")), Ambiguous),
         (answer("ServiceUnavailable", status=503), Ambiguous),
@@ -69,7 +69,7 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
         (boto.ConnectionClosedError(endpoint_url="http://x"), Ambiguous),
         (boto.NoCredentialsError(), BadCredentials),
         (boto.ProfileNotFound(profile="x"), BadCredentials),
-        (boto.NoRegionError(), Rejected),
+        (boto.NoRegionError(), ServiceRejected),
         (ResponseParserError("x"), Ambiguous),
         (RuntimeError("x"), Ambiguous),
     ],
@@ -115,7 +115,7 @@ def test_a_configuration_that_cannot_be_read_leaves_no_call_in_doubt(
     config = tmp_path / "config"
     config.write_text("[profile\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
-    with pytest.raises(Rejected, match="Unable to parse config file") as caught:
+    with pytest.raises(ServiceRejected, match="Unable to parse config file") as caught:
         Iam(Clients("run")).create_key("ci")
     assert caught.value.state == "The request was not sent."
 

@@ -15,7 +15,7 @@ from twokey.core.reasons import Reason
 from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Rule
-from twokey.rotation.observe import Moved, observe, with_last_use
+from twokey.rotation.observe import ObservationChanged, observe, with_last_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ class TestTheLastUse:
         assert isinstance(error, BadCredentials)
 
     def test_of_a_user_that_is_gone_meanwhile_makes_it_look_again(self, rig: Rig) -> None:
-        assert isinstance(self.error_after(rig, denied("iam:ListAccessKeys", 1, "NoSuchEntity")), Moved)
+        assert isinstance(self.error_after(rig, denied("iam:ListAccessKeys", 1, "NoSuchEntity")), ObservationChanged)
 
     def test_of_keys_that_are_all_there_refuses(self, rig: Rig) -> None:
         error = self.error_after(rig, None)
@@ -108,7 +108,7 @@ class TestTheLastUse:
         rig.aws.weather.add(denied("iam:GetAccessKeyLastUsed", 1))
         if second:
             rig.aws.weather.add(second)
-        with pytest.raises((ServiceError, Refused, Moved)) as caught:
+        with pytest.raises((ServiceError, Refused, ObservationChanged)) as caught:
             with_last_use(seen, world.iam, [last.access_key_id])
         return caught.value
 

@@ -51,7 +51,7 @@ class TestWithoutYes:
         ran = twokey("adopt", "ci", *places)
         copy = f"file:{tmp_path}/copies/ci.json"
         assert ran.code == 0
-        assert ran.out.splitlines()[0].startswith("ci: can be taken over (by_hand). ")
+        assert ran.out.splitlines()[0].startswith("ci: can be taken over (existing_key). ")
         for line in (
             f"  ci: LAST {older.access_key_id}, Active, age 40d, never used",
             f"  ci: CURRENT {newer.access_key_id}, Active, age 16d, never used, held by {copy}",
@@ -92,7 +92,7 @@ class TestWithYes:
         rig.aws.make_user("doubtful", path="/machine-users/")
         ran = twokey("adopt", "--path", "/machine-users/", *places, "--yes")
         assert ran.code == 3
-        assert "ci: taken over (by_hand)." in ran.out
+        assert "ci: taken over (existing_key)." in ran.out
         assert f"  ci: secretsmanager:machine-users/ci holds {newer.access_key_id}" in ran.out.splitlines()
         assert "doubtful: refused (cannot_attribute)." in ran.out
         assert rig.held() == newer.access_key_id

@@ -222,12 +222,12 @@ class TestStatus:
         (entry,) = ran.document["users"]
         assert ran.code == 0
         assert [(key["id"], key["role"], key["held_by"]) for key in entry["keys"]] == [
-            (last.access_key_id, "LAST", []),
-            (current.access_key_id, "CURRENT", ["secretsmanager:machine-users/ci"]),
+            (last.access_key_id, "last", []),
+            (current.access_key_id, "current", ["secretsmanager:machine-users/ci"]),
         ]
         assert entry["keys"][1]["last_used_service"] == "s3"
         assert entry["next"] == "due now (due)"
-        assert entry["wrong"] == []
+        assert entry["problems"] == []
 
     def test_says_what_is_wrong(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
@@ -240,8 +240,8 @@ class TestStatus:
         assert rig.killed_at("create", "done")
         ran = twokey("status", *PATH, "--json")
         (entry,) = ran.document["users"]
-        assert "stray" in [key["role"] for key in entry["keys"]]
-        assert any("interrupted" in problem for problem in entry["wrong"])
+        assert "orphaned" in [key["role"] for key in entry["keys"]]
+        assert any("interrupted" in problem for problem in entry["problems"])
 
     def test_writes_nothing(self, rig: Rig) -> None:
         rig.settled()
@@ -267,11 +267,11 @@ class TestARealProcess:
             process.wait()
         rig.aws.weather.remove(rule)
         rig.aws.weather.release()
-        (stray,) = set(rig.ids()) - {current.access_key_id}
+        (orphan,) = set(rig.ids()) - {current.access_key_id}
         ran = twokey("rotate", "--config", str(config), "--json")
         (result,) = ran.document["results"]
         assert (ran.code, result["outcome"], result["reason"]) == (0, "rotated", "interrupted")
-        assert result["removed"] == [stray]
+        assert result["removed"] == [orphan]
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_interrupted_ends_the_user_under_way_and_says_what_that_means(

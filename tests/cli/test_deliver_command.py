@@ -70,7 +70,7 @@ class TestWithAConfiguration:
         ran = twokey("deliver", "--json")
         assert ran.code == 0
         build, site = ran.document["results"]
-        assert (build["outcome"], build["reason"], site["outcome"]) == ("completed", "delivery_asked", "not_due")
+        assert (build["outcome"], build["reason"], site["outcome"]) == ("completed", "delivery_requested", "not_due")
         assert parameter(users, "/ci/build") == build["current"] == users.held("build")
         assert build["destinations"] == [
             {"destination": "secretsmanager:machine-users/build", "outcome": "held"},
@@ -100,7 +100,7 @@ class TestWithAConfiguration:
     def test_adds_a_destination_that_the_file_gives_to_nobody(self, users: Rig) -> None:
         ran = twokey("deliver", "site", "--to", "ssm:/nightly/{user}")
         assert ran.code == 0
-        assert "site: completed (delivery_asked)." in ran.out
+        assert "site: completed (delivery_requested)." in ran.out
         assert parameter(users, "/nightly/site") == users.held("site")
 
     def test_never_writes_one_users_key_into_anothers_place(self, users: Rig) -> None:
@@ -153,7 +153,7 @@ class TestWithAConfiguration:
         assert ran.code == 0
         assert twokey("audit-log", "verify", "audit.log").code == 0
         ended = json.loads(Path("audit.log").read_text().splitlines()[-1])
-        assert (ended["what"], ended["outcome"], ended["reason"]) == ("ended", "completed", "delivery_asked")
+        assert (ended["what"], ended["outcome"], ended["reason"]) == ("ended", "completed", "delivery_requested")
 
     def test_to_some_places_only_is_in_order_too(self, users: Rig) -> None:
         for name in ("/build", "/ci/build"):

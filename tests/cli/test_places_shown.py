@@ -61,7 +61,7 @@ def words(places: list[dict[str, Any]]) -> dict[str, str]:
 EXPECTED = {
     STORE: "held",
     "ssm:/one/build": "held",
-    "ssm:/two/build": "behind",
+    "ssm:/two/build": "out_of_date",
     "ssm:/three/build": "empty",
     "secretsmanager:four/build": "unreachable",
 }
@@ -81,7 +81,7 @@ class TestStatus:
 
     def test_tells_of_each_destination_in_lines(self, keys: dict[str, str]) -> None:
         lines = twokey("status").out.splitlines()
-        assert f"  build: ssm:/two/build: behind, holds {keys['last']}" in lines
+        assert f"  build: ssm:/two/build: out of date, holds {keys['last']}" in lines
         assert "  build: ssm:/three/build: empty" in lines
         assert any(line.startswith("  build: secretsmanager:four/build: unreachable, Access denied") for line in lines)
         assert not any(line.startswith(f"  build: {STORE}") for line in lines)
@@ -91,7 +91,7 @@ class TestStatus:
         with mock.patch.object(terminal, "person_looks", return_value=True):
             shown = commands.twokey("status").out
         rows = [line.split() for line in shown.splitlines()]
-        assert ["ssm:/two/build", "behind", "holds", keys["last"]] in rows
+        assert ["ssm:/two/build", "out_of_date", "holds", keys["last"]] in rows
         assert ["ssm:/three/build", "empty", "-"] in rows
 
     def test_tells_of_a_delivery_that_was_not_finished(self, keys: dict[str, str], rig: Rig) -> None:
@@ -103,7 +103,7 @@ class TestStatus:
             msgspec.structs.replace(record.journal, delivering=("ssm:/one/build",)), record.revision
         )
         (entry,) = twokey("status", "--json").document["users"]
-        assert words(entry["destinations"])["ssm:/one/build"] == "behind"
+        assert words(entry["destinations"])["ssm:/one/build"] == "out_of_date"
 
 
 class TestPlan:
@@ -115,7 +115,7 @@ class TestPlan:
     def test_tells_in_lines_what_does_not_hold_current(self, keys: dict[str, str]) -> None:
         lines = twokey("plan").out.splitlines()
         assert lines[1:3] == [
-            f"  build: ssm:/two/build: behind, holds {keys['last']}",
+            f"  build: ssm:/two/build: out of date, holds {keys['last']}",
             "  build: ssm:/three/build: empty",
         ]
         assert lines[3].startswith("  build: secretsmanager:four/build: unreachable, Access denied")
@@ -126,7 +126,7 @@ class TestPlan:
         monkeypatch.setenv("COLUMNS", "300")
         with mock.patch.object(terminal, "person_looks", return_value=True):
             shown = commands.twokey("plan").out
-        assert f"ssm:/two/build: behind, holds {keys['last']}" in shown
+        assert f"ssm:/two/build: out of date, holds {keys['last']}" in shown
 
     @pytest.mark.parametrize("columns", [80, 120])
     def test_tells_it_in_paragraphs_where_a_table_would_leave_no_room_for_sentences(
@@ -136,8 +136,8 @@ class TestPlan:
         with mock.patch.object(terminal, "person_looks", return_value=True):
             shown = commands.twokey("plan").out
         lines = shown.splitlines()
-        assert lines[0].startswith("build: will be completed (behind). ")
-        assert f"  ssm:/two/build: behind, holds {keys['last']}" in [line.rstrip() for line in lines]
+        assert lines[0].startswith("build: will be completed (out_of_date). ")
+        assert f"  ssm:/two/build: out of date, holds {keys['last']}" in [line.rstrip() for line in lines]
         assert f"  → verify the stored key {keys['current']}" in [line.rstrip() for line in lines]
         assert max(map(len, lines)) <= columns
         assert len(lines) < 20

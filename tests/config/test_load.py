@@ -15,7 +15,7 @@ from twokey.config.load import from_flags
 from twokey.config.load import load as load_file
 from twokey.config.settings import Selection, Settings, path_prefix
 from twokey.core.errors import UsageError
-from twokey.planning.policy import DAY, Policy, Verification
+from twokey.planning.policy import DAY, RotationPolicy, Verification
 from twokey.system.environment import on_github_actions
 
 STORE = "secretsmanager:machine-users/{user}"
@@ -67,7 +67,7 @@ def test_the_example_becomes_frozen_values() -> None:
             exclude=("*-legacy",),
             store=STORE,
             deliver=("ssm:/machine-users/{user}",),
-            policy=Policy(),
+            policy=RotationPolicy(),
         ),
         Selection(
             path=None,
@@ -75,7 +75,9 @@ def test_the_example_becomes_frozen_values() -> None:
             exclude=(),
             store="secretsmanager:deploy",
             deliver=(),
-            policy=Policy(window=14 * DAY, soak=DAY, verification=Verification(regions=("eu-central-1", "us-east-1"))),
+            policy=RotationPolicy(
+                window=14 * DAY, soak=DAY, verification=Verification(regions=("eu-central-1", "us-east-1"))
+            ),
         ),
     )
 
@@ -102,10 +104,10 @@ machine_users:
     settings = load(text)
 
     assert (settings.max_users, settings.concurrency) == (7, 64)
-    assert settings.selections[0].policy == Policy(
+    assert settings.selections[0].policy == RotationPolicy(
         window=20 * DAY,
-        grace_asked=DAY,
-        idle_asked=timedelta(hours=3),
+        requested_grace=DAY,
+        requested_idle=timedelta(hours=3),
         settle=timedelta(seconds=5),
         rotate_self=False,
         enforce_window=True,

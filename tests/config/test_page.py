@@ -15,7 +15,7 @@ import yaml
 from twokey.config.load import load as load_file
 from twokey.config.schema import Entry, Form, Rules, Verify, config_schema
 from twokey.core.errors import UsageError
-from twokey.planning.policy import Policy
+from twokey.planning.policy import RotationPolicy
 
 if TYPE_CHECKING:
     from twokey.config.settings import Settings
@@ -112,4 +112,4 @@ def test_the_defaults_of_the_schema_are_those_of_the_policy() -> None:
         if "default" in value
     )
 
-    assert load(f"version: 1\n{text}\n{ENTRY}").selections[0].policy == Policy()
+    assert load(f"version: 1\n{text}\n{ENTRY}").selections[0].policy == RotationPolicy()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey import drop_in
-from twokey.core.errors import Failed, Rejected, Unreachable, UsageError
+from twokey.core.errors import Failed, ServiceRejected, Unreachable, UsageError
 from twokey.core.model import AccessKey, LastUse, MachineUser
 from twokey.core.secret import Credential
 from twokey.drop_in.decision import Decision, decide, to_remove
@@ -252,7 +252,7 @@ def test_what_nobody_foresaw_keeps_no_other_user_from_theirs() -> None:
 
 def test_a_refused_creation_says_what_is_left() -> None:
     def create(_user: str) -> Credential:
-        raise Rejected("iam:CreateAccessKey on ci: Cannot exceed quota (LimitExceeded).")
+        raise ServiceRejected("iam:CreateAccessKey on ci: Cannot exceed quota (LimitExceeded).")
 
     run, said = rotation(FakeIam(create))
     run.run([CI])

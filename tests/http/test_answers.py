@@ -10,8 +10,8 @@ from support.http_servers import READ, WRITE, Service, connection
 from twokey.core import waiting
 from twokey.core.errors import Ambiguous, Conflict
 from twokey.http import client as web
-from twokey.http.messages import Ask
-from twokey.testing.server import Fault, Reply, Request
+from twokey.http.messages import Request
+from twokey.testing.server import Fault, ReceivedRequest, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Odd(Service):
         super().__init__()
         self.first: list[Reply] = []
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: ReceivedRequest) -> Reply:
         real = super().handle(request)
         return self.first.pop(0) if self.first else real
 
@@ -41,8 +41,8 @@ def test_one_without_end_is_never_taken_for_the_next_one(odd: Odd, monkeypatch: 
     forged = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"value": 99}'
     odd.first += [Reply(200, b" " * 1001 + forged * 2)]
     http = connection(odd.url)
-    assert http.ask(READ).json() == {"value": 0}
-    assert http.ask(READ).json() == {"value": 0}
+    assert http.request(READ).json() == {"value": 0}
+    assert http.request(READ).json() == {"value": 0}
 
 
 def test_a_write_after_one_without_end_is_sent_once(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,8 +50,8 @@ def test_a_write_after_one_without_end_is_sent_once(odd: Odd, monkeypatch: pytes
     http = connection(odd.url)
     odd.first += [Reply(200, b" " * 5000)] * 3
     with pytest.raises(Ambiguous, match="no end"):
-        http.ask(READ)
-    http.ask(Ask("PUT", "/value", "write the value", body={}, again=False))
+        http.request(READ)
+    http.request(Request("PUT", "/value", "write the value", body={}, idempotent=False))
     assert odd.written == 1
 
 
@@ -60,7 +60,7 @@ def test_a_refusal_after_a_lost_answer_proves_nothing_of_the_first_attempt(odd: 
     odd.add(Fault("PUT", "", "lost_answer"))
     odd.add(Fault("PUT", "", "refuse", times=None, status=status))
     with pytest.raises(Ambiguous, match="may have taken effect"):
-        connection(odd.url).ask(WRITE)
+        connection(odd.url).request(WRITE)
     assert odd.written == 1
 
 
@@ -69,7 +69,7 @@ def test_a_refusal_after_a_lost_answer_proves_nothing_of_the_first_attempt(odd: 
 def test_an_overloaded_servers_prove_nothing(odd: Odd, status: int, body: Any) -> None:
     odd.first += [Reply(status, body)] * 3
     with pytest.raises(Ambiguous, match="may have taken effect"):
-        connection(odd.url).ask(WRITE)
+        connection(odd.url).request(WRITE)
     assert len(odd.requests) == 3
 
 
@@ -79,7 +79,7 @@ class TestARequestThatMustNotLeaveAnyMore:
             raise Conflict("The lease is over.")
 
         with waiting.during(lambda _: None, forbid), pytest.raises(Conflict):
-            connection(service.url).ask(WRITE)
+            connection(service.url).request(WRITE)
         assert service.requests == []
 
     def test_is_sent_where_it_only_reads(self, service: Service) -> None:
@@ -87,7 +87,7 @@ class TestARequestThatMustNotLeaveAnyMore:
             raise Conflict("The lease is over.")
 
         with waiting.during(lambda _: None, forbid):
-            assert connection(service.url).ask(READ).good
+            assert connection(service.url).request(READ).good
 
     def test_is_not_sent_again_either(self, service: Service) -> None:
         """Time passes between two attempts, too."""
@@ -100,5 +100,5 @@ class TestARequestThatMustNotLeaveAnyMore:
 
         service.add(Fault("PUT", "", "reset"))
         with waiting.during(lambda _: None, forbid_the_second), pytest.raises(Conflict):
-            connection(service.url).ask(WRITE)
+            connection(service.url).request(WRITE)
         assert service.written == 0

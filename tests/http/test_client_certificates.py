@@ -11,21 +11,21 @@ from twokey.aws.clock import ServiceClock
 from twokey.core.errors import Ambiguous, Unreachable, UsageError
 from twokey.core.secret import Hidden
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 from twokey.http.transport import Tls
 from twokey.testing.contract import Hurried, outcome
-from twokey.testing.server import FakeService, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LOOK = Ask("GET", "/", "look", effect=False)
+LOOK = Request("GET", "/", "look", mutates=False)
 
 
 class Service(FakeService):
     @route("GET", "/")
-    def look(self, _request: Request) -> Reply:
+    def look(self, _request: ReceivedRequest) -> Reply:
         return Reply(200, {"seen": True})
 
 
@@ -50,21 +50,21 @@ def http(service: Service, tls: Tls | None) -> Http:
 def test_a_certificate_that_the_service_trusts_is_let_in(service: Service, authority: Authority) -> None:
     mine = authority.sign("twokey")
     tls = Tls(authority.pem, mine.certificate, Hidden(mine.key))
-    assert http(service, tls).ask(LOOK).json() == {"seen": True}
+    assert http(service, tls).request(LOOK).json() == {"seen": True}
 
 
 def test_nobody_is_let_in_without_one(service: Service, authority: Authority) -> None:
-    assert isinstance(outcome(lambda: http(service, Tls(authority.pem)).ask(LOOK)), Ambiguous | Unreachable)
+    assert isinstance(outcome(lambda: http(service, Tls(authority.pem)).request(LOOK)), Ambiguous | Unreachable)
 
 
 def test_nobody_is_let_in_with_one_that_a_stranger_signed(service: Service, authority: Authority) -> None:
     other = Authority().sign("twokey")
     tls = Tls(authority.pem, other.certificate, Hidden(other.key))
-    assert isinstance(outcome(lambda: http(service, tls).ask(LOOK)), Ambiguous | Unreachable)
+    assert isinstance(outcome(lambda: http(service, tls).request(LOOK)), Ambiguous | Unreachable)
 
 
 def test_a_service_whose_authority_is_not_named_is_not_trusted(service: Service) -> None:
-    error = outcome(lambda: http(service, Tls(Authority().pem)).ask(LOOK))
+    error = outcome(lambda: http(service, Tls(Authority().pem)).request(LOOK))
     assert isinstance(error, Unreachable)
     assert "TLS failed" in error.message
 
@@ -81,7 +81,7 @@ def test_certificates_that_cannot_be_used_are_named_and_no_key_is_shown(
         "too long": Tls(authority.pem, mine.certificate, Hidden(mine.key * 100)),
         "no authority": Tls("nonsense"),
     }[wrong]
-    error = outcome(lambda: http(service, tls).ask(LOOK))
+    error = outcome(lambda: http(service, tls).request(LOOK))
     assert isinstance(error, UsageError)
     assert "cannot be used" in error.message
     assert mine.key not in repr((error, vars(error), tls))

@@ -17,7 +17,7 @@ from twokey.core.errors import Ambiguous, Conflict, Throttled
 from twokey.core.waiting import SLICE, during
 from twokey.http.rate_limits import Limit, Pace
 from twokey.testing.contract import Hurried
-from twokey.testing.server import Fault, Reply, Request
+from twokey.testing.server import Fault, ReceivedRequest, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -130,7 +130,7 @@ class Budget(Service):
         super().__init__()
         self.replies: list[tuple[int, dict[str, str]]] = []
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: ReceivedRequest) -> Reply:
         if not self.replies:
             return super().handle(request)
         status, headers = self.replies.pop(0)
@@ -168,19 +168,19 @@ ANSWERS: dict[str, tuple[int, Callable[[Hurried], dict[str, str]], float]] = {
 
 class TestWhatAnswersAskFor:
     @pytest.mark.parametrize("name", ANSWERS)
-    @pytest.mark.parametrize("ask", [READ, WRITE], ids=["read", "write"])
-    def test_is_waited_for(self, budget: Budget, hurried: Hurried, name: str, ask: Any) -> None:
+    @pytest.mark.parametrize("sent", [READ, WRITE], ids=["read", "write"])
+    def test_is_waited_for(self, budget: Budget, hurried: Hurried, name: str, sent: Any) -> None:
         status, headers, seconds = ANSWERS[name]
         budget.replies.append((status, headers(hurried)))
         http = connection(budget.url, hurried)
-        assert http.ask(ask).good
-        assert http.ask(ask).good
+        assert http.request(sent).good
+        assert http.request(sent).good
         assert seconds - 1.5 <= hurried.slept <= seconds + 3.5
 
     @pytest.mark.parametrize("after", ["nan", "-5", "soon", "", "1e400", "inf", "5;6"])
     def test_that_is_no_time_is_passed_over(self, budget: Budget, hurried: Hurried, after: str) -> None:
         budget.replies.append((429, {"Retry-After": after}))
-        assert connection(budget.url, hurried).ask(READ).good
+        assert connection(budget.url, hurried).request(READ).good
         assert 29 <= hurried.slept <= 31
 
     def test_without_end_is_given_up_and_proves_that_nothing_was_written(
@@ -188,26 +188,26 @@ class TestWhatAnswersAskFor:
     ) -> None:
         budget.replies += [(429, {"Retry-After": "900"})] * 20
         with pytest.raises(Throttled, match="rate limit is used up for 900 s"):
-            connection(budget.url, hurried).ask(WRITE)
+            connection(budget.url, hurried).request(WRITE)
         assert hurried.slept < 4000
 
     def test_that_is_no_wait_at_all_is_not_hammered(self, budget: Budget, hurried: Hurried) -> None:
         budget.replies += [(429, {"Retry-After": "0"})] * 10_000
         with pytest.raises(Throttled):
-            connection(budget.url, hurried).ask(WRITE)
+            connection(budget.url, hurried).request(WRITE)
         assert len(budget.requests) < 200
 
     def test_after_a_lost_answer_leaves_the_write_in_doubt(self, budget: Budget, hurried: Hurried) -> None:
         budget.add(Fault("PUT", "", "lost_answer"))
         budget.add(Fault("PUT", "", "throttle", times=None, after=90_000))
         with pytest.raises(Ambiguous):
-            connection(budget.url, hurried).ask(WRITE)
+            connection(budget.url, hurried).request(WRITE)
 
     def test_holds_back_whoever_shares_the_connection(self, budget: Budget, hurried: Hurried) -> None:
         budget.replies.append((200, {"RateLimit-Remaining": "0", "RateLimit-Reset": "45"}))
         http = connection(budget.url, hurried)
-        http.ask(READ)
-        thread = threading.Thread(target=http.ask, args=(READ,))
+        http.request(READ)
+        thread = threading.Thread(target=http.request, args=(READ,))
         thread.start()
         thread.join()
         assert hurried.slept >= 44
@@ -218,7 +218,7 @@ class TestMeanwhile:
         budget.replies.append((429, {"Retry-After": "33"}))
         kept: list[float] = []
         with during(lambda _: kept.append(hurried.slept)):
-            connection(budget.url, hurried).ask(WRITE)
+            connection(budget.url, hurried).request(WRITE)
         assert kept == [0.0, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0]
         assert max(later - earlier for earlier, later in zip([0.0, *kept], kept, strict=False)) <= SLICE
 
@@ -238,7 +238,7 @@ class TestMeanwhile:
 
         budget.replies.append((429, {"Retry-After": "900"}))
         with during(lose), pytest.raises(Conflict):
-            connection(budget.url, hurried).ask(WRITE)
+            connection(budget.url, hurried).request(WRITE)
         assert (len(budget.requests), budget.written) == (1, 0)
         assert hurried.slept <= SLICE
 
@@ -246,7 +246,7 @@ class TestMeanwhile:
         budget.replies.append((429, {"Retry-After": "33"}))
         kept: list[None] = []
         with during(lambda _: kept.append(None)):
-            thread = threading.Thread(target=connection(budget.url, hurried).ask, args=(READ,))
+            thread = threading.Thread(target=connection(budget.url, hurried).request, args=(READ,))
             thread.start()
             thread.join()
         assert kept == []

@@ -41,8 +41,8 @@ class TestTheEnvironment:
         """The proxy sees a name and nothing more: the token goes through the tunnel."""
         monkeypatch.setenv(variable, form.format(proxy.place))
         http = connection(SERVICE)
-        assert http.ask(WRITE).good
-        assert http.ask(READ).json() == {"value": 1}
+        assert http.request(WRITE).good
+        assert http.request(READ).json() == {"value": 1}
         assert proxy.asked == [f"{NAME}:443"]
         assert behind.tokens == [f"Bearer {TOKEN}"] * 2
 
@@ -52,7 +52,7 @@ class TestTheEnvironment:
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         monkeypatch.setenv("NO_PROXY", no_proxy)
-        assert connection(behind.url.replace("http:", "https:")).ask(READ).good
+        assert connection(behind.url.replace("http:", "https:")).request(READ).good
         assert proxy.asked == []
 
     def test_leads_through_it_where_another_host_is_excepted(
@@ -60,7 +60,7 @@ class TestTheEnvironment:
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         monkeypatch.setenv("NO_PROXY", f"other.test,sub.{NAME}")
-        assert connection(SERVICE).ask(READ).good
+        assert connection(SERVICE).request(READ).good
         assert proxy.asked == [f"{NAME}:443"]
 
     def test_never_leads_out_of_this_machine_without_tls(self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +68,7 @@ class TestTheEnvironment:
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.place}")
         monkeypatch.setenv("http_proxy", f"http://{proxy.place}")
         with Service() as local:
-            assert connection(local.url).ask(READ).good
+            assert connection(local.url).request(READ).good
         assert (proxy.asked, proxy.others) == ([], [])
 
     @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ class TestALogin:
     ) -> None:
         proxy.login = wanted
         monkeypatch.setenv("HTTPS_PROXY", f"http://{given}@{proxy.place}")
-        assert connection(SERVICE).ask(READ).good
+        assert connection(SERVICE).request(READ).good
 
     def test_that_is_wrong_proves_that_nothing_was_sent(
         self, proxy: Proxy, behind: Service, monkeypatch: pytest.MonkeyPatch
@@ -103,7 +103,7 @@ class TestALogin:
         proxy.login = "me:other"
         monkeypatch.setenv("HTTPS_PROXY", f"http://me:{QUOTED}@{proxy.place}")
         with pytest.raises(Unreachable, match="407 Proxy Authentication Required") as raised:
-            connection(SERVICE).ask(WRITE)
+            connection(SERVICE).request(WRITE)
         assert raised.value.state == "Nothing was sent."
         assert "HTTPS_PROXY" in raised.value.remedy
         shown = "".join(traceback.format_exception(raised.value))
@@ -119,7 +119,7 @@ class TestAProxyThatFails:
         proxy.closed = True
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         with pytest.raises(Unreachable, match=r"proxy does not let it through.*403 Forbidden.*Nothing was sent"):
-            connection(SERVICE).ask(WRITE)
+            connection(SERVICE).request(WRITE)
         assert behind.requests == []
 
     def test_by_not_being_there_proves_that_nothing_was_sent(
@@ -127,7 +127,7 @@ class TestAProxyThatFails:
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
         with pytest.raises(Unreachable, match=r"refused.*Nothing was sent"):
-            connection(SERVICE).ask(WRITE)
+            connection(SERVICE).request(WRITE)
 
     @pytest.mark.parametrize("fault", ["lost_answer", "truncated"])
     def test_after_the_request_leaves_it_in_doubt(
@@ -136,7 +136,7 @@ class TestAProxyThatFails:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         behind.add(Fault("PUT", "", fault, times=None))  # type: ignore[arg-type]
         with pytest.raises(Ambiguous, match="may have taken effect"):
-            connection(SERVICE).ask(WRITE)
+            connection(SERVICE).request(WRITE)
         assert behind.written == 3
 
     def test_after_the_request_is_not_repeated_where_that_would_do_harm(
@@ -144,9 +144,9 @@ class TestAProxyThatFails:
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         behind.add(Fault("PUT", "", "lost_answer", times=None))
-        once = type(WRITE)("PUT", "/value", "write the value", body={"value": 1}, again=False)
+        once = type(WRITE)("PUT", "/value", "write the value", body={"value": 1}, idempotent=False)
         with pytest.raises(Ambiguous):
-            connection(SERVICE).ask(once)
+            connection(SERVICE).request(once)
         assert behind.written == 1
 
     def test_a_certificate_that_is_not_trusted_behind_it_proves_that_nothing_was_sent(
@@ -155,5 +155,5 @@ class TestAProxyThatFails:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         monkeypatch.delenv("SSL_CERT_FILE")
         with pytest.raises(Unreachable, match=r"cannot be trusted.*Nothing was sent"):
-            connection(SERVICE).ask(WRITE)
+            connection(SERVICE).request(WRITE)
         assert behind.requests == []

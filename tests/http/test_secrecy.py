@@ -8,11 +8,11 @@ import pytest
 
 from support.local_variables import watched
 from twokey.aws.clock import ServiceClock
-from twokey.core.errors import Ambiguous, Rejected
+from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential
-from twokey.testing.server import FakeService, Fault, Reply, Request, route
+from twokey.testing.server import FakeService, Fault, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Echo(FakeService):
     """Repeats what it is sent."""
 
     @route("PUT", r"/.*")
-    def repeat(self, request: Request) -> Reply:
+    def repeat(self, request: ReceivedRequest) -> Reply:
         return Reply(200, request.data)
 
 
@@ -36,9 +36,11 @@ def fake() -> Iterator[Echo]:
 
 def put(fake: Echo, how: str, secret: Hidden) -> Any:
     given: dict[str, Any] = {"body": {"value": secret}, "form": {"value": secret}, "raw": secret.encode()}
-    ask = Ask("PUT", "/value", "write the value", **{how: given[how]}, secret=True)
+    request = Request("PUT", "/value", "write the value", **{how: given[how]}, secret=True)
     hurried = Hurried()
-    return Http("The service", fake.url, ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)).ask(ask)
+    return Http("The service", fake.url, ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)).request(
+        request
+    )
 
 
 @pytest.mark.parametrize("how", ["body", "form", "raw"])
@@ -46,9 +48,9 @@ class TestASecretInARequest:
     def test_and_in_its_answer_shows_in_no_variable(self, fake: Echo, how: str) -> None:
         secret = fresh_credential().reveal()
         with watched(secret):
-            answer = put(fake, how, secret)
-        assert answer.status == 200
-        assert secret not in repr(answer)
+            response = put(fake, how, secret)
+        assert response.status == 200
+        assert secret not in repr(response)
 
     @pytest.mark.parametrize(("fault", "error"), [("lost_answer", Ambiguous), ("truncated", Ambiguous)])
     def test_shows_in_no_variable_of_an_attempt_that_breaks(
@@ -64,6 +66,6 @@ class TestASecretInARequest:
         credential = fresh_credential()
         body = {"message": f"bad value {credential.reveal()}"}
         fake.add(Fault("PUT", "", "refuse", times=None, status=422, body=body))
-        with pytest.raises(Rejected) as raised:
+        with pytest.raises(ServiceRejected) as raised:
             put(fake, how, credential.reveal())
         assert_silent(raised.value, credential)

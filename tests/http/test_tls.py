@@ -26,7 +26,7 @@ def secured(service: Service, certificate: Path) -> str:
 class TestACertificateThatNobodyVouchesFor:
     def test_is_refused_and_the_token_stays_here(self, secured: str, service: Service) -> None:
         with pytest.raises(Unreachable) as raised:
-            connection(secured).ask(WRITE)
+            connection(secured).request(WRITE)
         error = raised.value
         assert "cannot be trusted" in error.message
         assert "self-signed" in error.message
@@ -36,14 +36,14 @@ class TestACertificateThatNobodyVouchesFor:
         assert (service.requests, service.tokens) == ([], [])
 
     def test_is_trusted_where_the_connection_names_it(self, secured: str, certificate: Path) -> None:
-        assert connection(secured, ca=str(certificate)).ask(READ).json() == {"value": 0}
+        assert connection(secured, ca=str(certificate)).request(READ).json() == {"value": 0}
 
     @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
     def test_is_trusted_where_the_environment_names_it(
         self, secured: str, certificate: Path, monkeypatch: pytest.MonkeyPatch, variable: str
     ) -> None:
         monkeypatch.setenv(variable, str(certificate))
-        assert connection(secured).ask(READ).good
+        assert connection(secured).request(READ).good
 
     def test_the_connections_word_counts_alone(
         self, secured: str, certificate: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -51,13 +51,13 @@ class TestACertificateThatNobodyVouchesFor:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         another = signed_by_itself(tmp_path / "another.pem", HOST)
         with pytest.raises(Unreachable):
-            connection(secured, ca=str(another)).ask(READ)
+            connection(secured, ca=str(another)).request(READ)
 
     def test_of_another_host_is_refused(self, service: Service, tmp_path: Path) -> None:
         other = signed_by_itself(tmp_path / "other.pem", NAME)
         url = service.secured(other).url.replace("http:", "https:")
         with pytest.raises(Unreachable, match=r"cannot be trusted.*Nothing was sent"):
-            connection(url, ca=str(other)).ask(READ)
+            connection(url, ca=str(other)).request(READ)
         assert service.requests == []
 
 
@@ -80,7 +80,7 @@ class TestAFileOfCertificates:
         self, service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-        assert connection(service.url).ask(READ).good
+        assert connection(service.url).request(READ).good
 
 
 @contextmanager
@@ -113,16 +113,16 @@ class TestTlsThatBreaks:
     def test_after_a_write_was_sent_leaves_it_in_doubt(self, certificate: Path) -> None:
         with breaking(certificate) as (url, received):
             with pytest.raises(Ambiguous, match="may have taken effect"):
-                connection(url, ca=str(certificate)).ask(WRITE)
+                connection(url, ca=str(certificate)).request(WRITE)
             assert received[0].startswith(b"PUT ")
             assert TOKEN.encode() in received[0]
 
     def test_after_a_read_was_sent_changes_nothing(self, certificate: Path) -> None:
         with breaking(certificate) as (url, _), pytest.raises(Ambiguous, match="changes nothing"):
-            connection(url, ca=str(certificate)).ask(READ)
+            connection(url, ca=str(certificate)).request(READ)
 
     def test_because_the_other_side_speaks_none_is_said(self, service: Service, certificate: Path) -> None:
         url = service.url.replace("http:", "https:")
         with pytest.raises((Unreachable, Ambiguous), match="TLS failed"):
-            connection(url, ca=str(certificate)).ask(READ)
+            connection(url, ca=str(certificate)).request(READ)
         assert service.tokens == []

@@ -12,7 +12,7 @@ from support.http_servers import READ, TOKEN, WRITE, Service, connection
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import AccessDenied, BadCredentials, Unreachable, UsageError
 from twokey.core.secret import Hidden
-from twokey.destinations.connections import Outside
+from twokey.destinations.connections import ConnectionContext
 from twokey.destinations.sources import Secret, Source
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def nowhere(url: str) -> Hidden:
 
 
 def secret(source: Source, read_place: Callable[[str], Hidden] = nowhere) -> Secret:
-    return Outside("service", AT, ServiceClock(), read_place, lambda _: {}).secret(source)
+    return ConnectionContext("service", AT, ServiceClock(), read_place, lambda _: {}).secret(source)
 
 
 def reached(service: Service, token: Secret, hurried: Hurried | None = None) -> Http:
@@ -46,7 +46,7 @@ def reached(service: Service, token: Secret, hurried: Hurried | None = None) -> 
 class TestTheEnvironment:
     def test_gives_the_token(self, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SERVICE_TOKEN", TOKEN)
-        assert reached(service, secret(Source(env="SERVICE_TOKEN"))).ask(READ).good
+        assert reached(service, secret(Source(env="SERVICE_TOKEN"))).request(READ).good
 
     @pytest.mark.parametrize("value", [None, ""])
     def test_that_has_none_is_found_out_before_anything_is_called(
@@ -64,7 +64,7 @@ class TestTheEnvironment:
 class TestAFile:
     def test_gives_the_token_without_its_line_end(self, service: Service, tmp_path: Path) -> None:
         (tmp_path / "token").write_text(f"{TOKEN}\r\n")
-        assert reached(service, secret(Source(file=str(tmp_path / "token")))).ask(READ).good
+        assert reached(service, secret(Source(file=str(tmp_path / "token")))).request(READ).good
 
     @pytest.mark.parametrize("make", [lambda _path: None, lambda path: path.mkdir(), os.mkfifo])
     def test_that_is_none_is_found_out_before_anything_is_called(self, tmp_path: Path, make: Any) -> None:
@@ -78,7 +78,7 @@ class TestAFile:
         http = reached(service, secret(Source(file=str(file))))
         file.unlink()
         with pytest.raises(BadCredentials) as raised:
-            http.ask(WRITE)
+            http.request(WRITE)
         assert str(file) in raised.value.message
         assert "No such file" in raised.value.message
         assert raised.value.state == "Nothing was sent."
@@ -89,10 +89,10 @@ class TestAFile:
         file = tmp_path / "token"
         file.write_text(TOKEN)
         http = reached(service, secret(Source(file=str(file))))
-        assert http.ask(WRITE).good
+        assert http.request(WRITE).good
         service.token = "fresh"
         file.write_text("fresh\n")
-        assert http.ask(WRITE).good
+        assert http.request(WRITE).good
         assert service.tokens == [f"Bearer {TOKEN}", f"Bearer {TOKEN}", "Bearer fresh"]
         assert service.written == 2
 
@@ -100,7 +100,7 @@ class TestAFile:
         file = tmp_path / "token"
         file.write_text("stale")
         with pytest.raises(BadCredentials) as raised:
-            reached(service, secret(Source(file=str(file)))).ask(WRITE)
+            reached(service, secret(Source(file=str(file)))).request(WRITE)
         assert service.tokens == ["Bearer stale"]
         assert f"a valid token (in the file {file})" in raised.value.remedy
         assert "stale" not in str(raised.value)
@@ -113,7 +113,7 @@ class TestAFile:
         token.value()
         file.write_text("stale too")
         with pytest.raises(BadCredentials):
-            http.ask(WRITE)
+            http.request(WRITE)
         assert service.tokens == ["Bearer stale", "Bearer stale too"]
 
     def test_that_went_away_leaves_the_refusal_as_it_is(self, service: Service, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ class TestAFile:
         token.value()
         file.unlink()
         with pytest.raises(BadCredentials, match="does not accept the token"):
-            reached(service, token).ask(READ)
+            reached(service, token).request(READ)
 
     def test_is_read_again_for_all_that_were_sent_with_the_old_token(self, service: Service, tmp_path: Path) -> None:
         """Two requests are under way with the old token: the second refusal finds the new one there already."""
@@ -145,7 +145,7 @@ class TestAFile:
 
         def work() -> None:
             try:
-                http.ask(WRITE)
+                http.request(WRITE)
             except BadCredentials as error:
                 failures.append(error)
 
@@ -169,13 +169,13 @@ class TestAnotherStore:
         token = secret(Source(place="secretsmanager:ops/service"), read)
         assert asked == []
         http = reached(service, token)
-        http.ask(READ)
-        http.ask(READ)
+        http.request(READ)
+        http.request(READ)
         assert asked == ["secretsmanager:ops/service"]
 
     def test_gives_one_member(self, service: Service) -> None:
         token = secret(Source(place="ssm:/ops", key="token"), lambda _: Hidden(f'{{"token": "{TOKEN}", "n": 1}}'))
-        assert reached(service, token).ask(READ).good
+        assert reached(service, token).request(READ).good
 
     @pytest.mark.parametrize(
         ("text", "said"),
@@ -188,7 +188,7 @@ class TestAnotherStore:
     def test_without_that_member_is_named(self, service: Service, text: str, said: str) -> None:
         token = secret(Source(place="ssm:/ops", key="token"), lambda _: Hidden(text))
         with pytest.raises(BadCredentials, match=said) as raised:
-            reached(service, token).ask(READ)
+            reached(service, token).request(READ)
         assert TOKEN not in str(raised.value)
         assert service.requests == []
 
@@ -200,7 +200,7 @@ class TestAnotherStore:
             raise error
 
         with pytest.raises(BadCredentials) as raised:
-            reached(service, secret(Source(place="ssm:/ops"), read)).ask(WRITE)
+            reached(service, secret(Source(place="ssm:/ops"), read)).request(WRITE)
         assert "ssm:/ops" in raised.value.message
         assert getattr(error, "message", "?") in raised.value.message
         assert service.requests == []
@@ -217,7 +217,7 @@ class TestATokenThatIsNone:
         file = tmp_path / "token"
         file.write_text(text, encoding="utf-8", newline="")
         with pytest.raises(BadCredentials) as raised:
-            reached(service, secret(Source(file=str(file)))).ask(WRITE)
+            reached(service, secret(Source(file=str(file)))).request(WRITE)
         said = str(raised.value)
         assert "empty" in said or "what no token does" in said
         assert not any(part in said for part in (TOKEN, "X-Other", "evil", "tökén"))
@@ -226,7 +226,7 @@ class TestATokenThatIsNone:
     def test_is_no_text(self, service: Service, tmp_path: Path) -> None:
         (tmp_path / "token").write_bytes(b"\xff\xfe" + TOKEN.encode())
         with pytest.raises(BadCredentials, match="not text"):
-            reached(service, secret(Source(file=str(tmp_path / "token")))).ask(WRITE)
+            reached(service, secret(Source(file=str(tmp_path / "token")))).request(WRITE)
 
 
 @pytest.mark.parametrize("given", [{}, {"env": "A", "file": "b"}, {"env": "A", "place": "ssm:/b"}])

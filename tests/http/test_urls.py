@@ -50,7 +50,7 @@ def test_that_may_get_no_token_are_refused_before_anything_is_called(url: str, s
 
 @pytest.mark.parametrize("end", ["", "/", "//"])
 def test_slashes_at_the_end_make_no_difference(service: Service, end: str) -> None:
-    assert connection(service.url + end).ask(READ).good
+    assert connection(service.url + end).request(READ).good
     assert service.requests == [("GET", "/value")]
 
 

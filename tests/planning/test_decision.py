@@ -12,16 +12,16 @@ from twokey.core.journal import Delivery, Intent, Retiring
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
-from twokey.planning.plan import Asked, Commit, Create, Deactivate, Delete, Deliver, RemoveStray, Resume
-from twokey.planning.policy import Policy
+from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, Overrides, RemoveOrphan, Resume
+from twokey.planning.policy import RotationPolicy
 
-POLICY = Policy()  # window 30 d: period 15 d, slack 15 h, grace 14 d 9 h, idle 1 d
+POLICY = RotationPolicy()  # window 30 d: period 15 d, slack 15 h, grace 14 d 9 h, idle 1 d
 SETTLED = {"current": "K2", "last": "K1", "committed": ago(days=16)}
 
 
-def decide(observation: Any, policy: Policy = POLICY, **asked: Any) -> Any:
+def decide(observation: Any, policy: RotationPolicy = POLICY, **asked: Any) -> Any:
     """Plan at NOW."""
-    return plan(observation, policy, NOW, Asked(**asked))
+    return plan(observation, policy, NOW, Overrides(**asked))
 
 
 class TestARotationThatIsDue:
@@ -69,7 +69,7 @@ class TestARotationThatIsDue:
 
 class TestWhatKeepsLast:
     def test_its_grace_counted_from_the_commit(self) -> None:
-        policy = Policy(window=timedelta(days=30), grace_asked=timedelta(days=10))
+        policy = RotationPolicy(window=timedelta(days=30), requested_grace=timedelta(days=10))
         said = journal(current="K2", last="K1", committed=ago(days=9))
         found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), policy, force=True)
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
@@ -111,7 +111,7 @@ class TestWhatKeepsLast:
         assert (found.outcome, found.needs, found.actions) == (Outcome.NOT_DUE, (), ())
 
     def test_enforce_window_ends_the_veto_when_the_key_is_as_old_as_the_window(self) -> None:
-        policy = Policy(enforce_window=True)
+        policy = RotationPolicy(enforce_window=True)
         used = {"K1": ago(hours=1)}
         old = seen(key("K1", days=30), key("K2", days=16), held="K2", said=journal(**SETTLED), last_used=used)
         young = seen(key("K1", days=29), key("K2", days=16), held="K2", said=journal(**SETTLED), last_used=used)
@@ -142,7 +142,7 @@ class TestWhatKeepsLast:
     def test_twokeys_own_use_of_it(self) -> None:
         observation = seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED), own_key="K1")
         assert decide(observation).reason is Reason.OWN_KEY
-        assert decide(observation, Policy(rotate_self=True)).reason is Reason.OWN_KEY
+        assert decide(observation, RotationPolicy(rotate_self=True)).reason is Reason.OWN_KEY
 
 
 class TestWhereTheJournalSaysNothing:
@@ -175,24 +175,24 @@ class TestWhereTheJournalSaysNothing:
 
     def test_two_keys_of_which_the_store_holds_the_older_refuse_and_name_the_other(self) -> None:
         found = decide(seen(key("K1", days=40), key("K2", days=16), held="K1"))
-        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.FOREIGN_KEY)
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
         assert "K2" in found.message
 
     def test_two_keys_of_the_same_second_refuse_because_age_tells_nothing(self) -> None:
         found = decide(seen(key("K1", days=16), key("K2", days=16), held="K2"))
-        assert found.reason is Reason.FOREIGN_KEY
+        assert found.reason is Reason.UNMANAGED_KEY
 
     def test_a_third_key_refuses_and_is_named(self) -> None:
         found = decide(
             seen(key("K1", days=31), key("K2", days=16), key("K9", days=3), held="K2", said=journal(**SETTLED))
         )
-        assert found.reason is Reason.FOREIGN_KEY
+        assert found.reason is Reason.UNMANAGED_KEY
         assert "K9" in found.message
         assert "--retire K9" in found.message
 
     def test_a_foreign_key_refuses_even_while_nothing_is_due(self) -> None:
         said = journal(current="K2", committed=ago(days=1))
-        assert decide(seen(key("K2", days=1), key("K9", days=3), held="K2", said=said)).reason is Reason.FOREIGN_KEY
+        assert decide(seen(key("K2", days=1), key("K9", days=3), held="K2", said=said)).reason is Reason.UNMANAGED_KEY
 
     def test_two_keys_and_an_empty_store_refuse_and_say_what_each_was_used_for(self) -> None:
         observation = seen(key("K1", days=40), key("K2", days=16), last_used={"K1": ago(days=2), "K2": None})
@@ -234,7 +234,7 @@ class TestAnInterruptedRun:
         )
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.ROTATED, Reason.INTERRUPTED)
-        assert found.actions == (RemoveStray("K3"), Create(("K2", "K3")), Commit("K2"))
+        assert found.actions == (RemoveOrphan("K3"), Create(("K2", "K3")), Commit("K2"))
 
     def test_before_its_key_was_made_is_done_again(self) -> None:
         found = decide(seen(key("K2", days=16), held="K2", said=journal(**{**SETTLED, "intent": self.INTENT})))
@@ -260,7 +260,7 @@ class TestAnInterruptedRun:
             held="K2",
             said=journal(**{**SETTLED, "intent": self.INTENT}),
         )
-        assert decide(observation).reason is Reason.FOREIGN_KEY
+        assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_claims_none_of_two_keys_that_could_both_be_its_own(self) -> None:
         observation = seen(
@@ -270,7 +270,7 @@ class TestAnInterruptedRun:
             held="K2",
             said=journal(**{**SETTLED, "intent": self.INTENT}),
         )
-        assert decide(observation).reason is Reason.FOREIGN_KEY
+        assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_claims_the_key_of_an_earlier_attempt_that_comes_to_light_late(self) -> None:
         intent = Intent(("K2",), ago(minutes=5), (ago(hours=2),))
@@ -280,7 +280,7 @@ class TestAnInterruptedRun:
             held="K2",
             said=journal(**{**SETTLED, "intent": intent}),
         )
-        assert decide(observation).actions[0] == RemoveStray("K3")
+        assert decide(observation).actions[0] == RemoveOrphan("K3")
 
     def test_never_claims_a_key_that_a_destination_holds(self) -> None:
         observation = seen(
@@ -290,7 +290,7 @@ class TestAnInterruptedRun:
             said=journal(**{**SETTLED, "intent": self.INTENT}),
             destinations={"ssm:/a": Held("K3")},
         )
-        assert decide(observation).reason is Reason.FOREIGN_KEY
+        assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_never_claims_a_key_that_a_destination_was_given(self) -> None:
         given = {"ci:x": Delivery("K3", ago(minutes=4))}
@@ -301,7 +301,7 @@ class TestAnInterruptedRun:
             said=journal(**{**SETTLED, "intent": self.INTENT}, delivered=given),
             destinations={"ci:x": CannotTell()},
         )
-        assert decide(observation).reason is Reason.FOREIGN_KEY
+        assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_with_its_key_stored_is_delivered_only_where_that_is_not_known_to_be_done(self) -> None:
         new, old = Delivery("K3", ago(minutes=4), "v2"), Delivery("K2", ago(days=16), "v1")
@@ -342,7 +342,7 @@ class TestAnInterruptedRun:
         observation = seen(
             key("K1", days=99), key("K3", created=ago(minutes=5)), said=journal(intent=Intent(("K1",), ago(minutes=5)))
         )
-        assert decide(observation).actions == (RemoveStray("K3"), Create(("K1", "K3")), Commit("K1"))
+        assert decide(observation).actions == (RemoveOrphan("K3"), Create(("K1", "K3")), Commit("K1"))
 
     def test_leaves_out_a_deleted_key_that_the_list_still_shows(self) -> None:
         said = journal(current="K3", last="K2", committed=ago(days=1), removed={"K1": ago(seconds=5)})
@@ -366,7 +366,9 @@ class TestAListThatLags:
     def test_is_not_waited_for_where_settle_says_so(self) -> None:
         """The services' time, as one process knows it, may lie a second before what another wrote down."""
         said = journal(**SETTLED, intent=Intent(("K1", "K2"), NOW + timedelta(seconds=1)))
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), Policy(settle=timedelta(0)))
+        found = decide(
+            seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), RotationPolicy(settle=timedelta(0))
+        )
         assert found.settles is None
 
     def test_is_believed_in_the_end_and_the_lacking_key_stays_known(self) -> None:
@@ -383,7 +385,7 @@ class TestAKeyThatWasDeletedAndIsStillThere:
 
     def test_is_deleted_again_although_nothing_is_due(self) -> None:
         found = decide(seen(*self.KEYS, held="K3", said=journal(**self.SAID, committed=ago(days=1))))
-        assert (found.outcome, found.reason) == (Outcome.RETIRED, Reason.STILL_THERE)
+        assert (found.outcome, found.reason) == (Outcome.RETIRED, Reason.STILL_LISTED)
         assert found.actions == (Delete("K1"), Commit("K2", renew=False))
 
     def test_is_deleted_before_a_rotation(self) -> None:
@@ -398,13 +400,13 @@ class TestAKeyThatWasDeletedAndIsStillThere:
 
     def test_soaks_once_more_if_it_is_active(self) -> None:
         said = journal(**self.SAID, committed=ago(days=1))
-        found = decide(seen(*self.KEYS, held="K3", said=said), Policy(soak=timedelta(days=1)))
+        found = decide(seen(*self.KEYS, held="K3", said=said), RotationPolicy(soak=timedelta(days=1)))
         assert found.actions == (Deactivate("K1"),)
 
     def test_it_stays_while_a_destination_that_would_tell_cannot_be_read_also_without_current(self) -> None:
         said = journal(removed={"K1": ago(hours=1)}, delivered={"ssm:/a": Delivery("K0", ago(days=9))})
         silent = {"ssm:/a": CannotTell("no answer", failed=True)}
-        found = decide(seen(key("K1", days=2), said=said, destinations=silent), Policy(soak=timedelta(days=2)))
+        found = decide(seen(key("K1", days=2), said=said, destinations=silent), RotationPolicy(soak=timedelta(days=2)))
         assert (found.outcome, found.reason, found.actions) == (Outcome.REFUSED, Reason.UNREADABLE, ())
 
 
@@ -420,7 +422,7 @@ class TestDestinations:
             destinations={"ssm:/a": Held("K2"), "ssm:/b": Held("K1"), "ssm:/c": NotHeld()},
         )
         found = decide(observation)
-        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (
             Resume("K2"),
             Deliver(("ssm:/b", "ssm:/c"), instead_of="K1"),
@@ -464,7 +466,7 @@ class TestDestinations:
         said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), "v1")})
         places = {"ci:x": CannotTell("write-only", stamp="v2")}
         found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
-        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (Resume("K2"), Deliver(("ci:x",), instead_of="K1"), Commit("K1", renew=False))
 
     @pytest.mark.parametrize("holding", [Held("K2"), CannotTell("write-only", stamp="v1")])
@@ -473,7 +475,7 @@ class TestDestinations:
         said = journal(**self.FRESH, delivered=given, delivering=("ci:x",))
         places = {"ci:x": holding, "ci:y": Held("K2")}
         found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
-        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions[1].destinations == ("ci:x",)
 
     @pytest.mark.parametrize("delivering", [("ci:x",), ("ci:y",)])
@@ -490,7 +492,7 @@ class TestDestinations:
             key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED), destinations={"ssm:/b": holding}
         )
         found = decide(observation)
-        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (Resume("K2"), Deliver(("ssm:/b",), instead_of="K1"), Commit("K1", renew=False))
 
     @pytest.mark.parametrize("committed", [ago(days=1), ago(days=16)])
@@ -502,7 +504,7 @@ class TestDestinations:
             key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations={"ssm:/b": Held("K2")}
         )
         found = decide(observation)
-        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (Resume("K2"), Deliver(("ssm:/b",), instead_of="K1"), Commit("K1", renew=False))
 
     def test_one_that_is_left_out_of_a_run_keeps_the_key_that_it_was_last_given(self) -> None:
@@ -518,10 +520,10 @@ class TestDestinations:
 
 
 class TestSoak:
-    POLICY = Policy(grace_asked=timedelta(days=10), soak=timedelta(days=2))
+    POLICY = RotationPolicy(requested_grace=timedelta(days=10), soak=timedelta(days=2))
 
     def test_takes_its_time_from_the_default_grace_so_that_no_key_outlives_the_window(self) -> None:
-        policy = Policy(soak=timedelta(days=2))
+        policy = RotationPolicy(soak=timedelta(days=2))
         assert policy.grace == policy.period - policy.slack - timedelta(days=2)
         said = journal(current="K2", last="K1", committed=ago(days=12.4))
         found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), policy)
@@ -538,7 +540,7 @@ class TestSoak:
         assert found.actions == (Deactivate("K1"),)
 
     def test_begins_at_the_very_moment_from_which_it_ends_in_time(self) -> None:
-        policy = Policy(soak=timedelta(days=2), grace_asked=timedelta(0))
+        policy = RotationPolicy(soak=timedelta(days=2), requested_grace=timedelta(0))
         committed = NOW - (policy.period - policy.slack - policy.soak)
         for early, actions in ((timedelta(0), (Deactivate("K1"),)), (timedelta(seconds=1), ())):
             said = journal(current="K2", last="K1", committed=committed + early)
@@ -595,14 +597,14 @@ class TestSoak:
 
     def test_of_a_key_that_a_person_named_ends_without_another_word(self) -> None:
         keys = (key("K2", days=1), key("K9", days=3, active=False))
-        for days, reason in ((1, Reason.SOAKING), (2, Reason.RETIRE_ASKED)):
+        for days, reason in ((1, Reason.SOAKING), (2, Reason.RETIRE_REQUESTED)):
             said = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=days), named=True)})
             assert decide(seen(*keys, held="K2", said=said), self.POLICY).reason is reason
 
     def test_of_a_named_key_that_was_switched_on_again_makes_it_foreign_again(self) -> None:
         said = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=2), named=True)})
         observation = seen(key("K2", days=1), key("K9", days=3), held="K2", said=said)
-        assert decide(observation, self.POLICY).reason is Reason.FOREIGN_KEY
+        assert decide(observation, self.POLICY).reason is Reason.UNMANAGED_KEY
 
     def test_holds_for_a_key_that_a_person_retires_too(self) -> None:
         observation = seen(key("K2", days=16), key("K9", days=3), held="K2", said=journal(current="K2"))
@@ -663,12 +665,12 @@ class TestWhoIsWho:
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.OWN_KEY)
 
     def test_rotates_it_where_that_is_meant(self) -> None:
-        found = decide(seen(key("K1", days=20), held="K1", own_key="K1"), Policy(rotate_self=True))
+        found = decide(seen(key("K1", days=20), held="K1", own_key="K1"), RotationPolicy(rotate_self=True))
         assert found.outcome is Outcome.ROTATED
 
     def test_refuses_a_user_that_was_deleted_and_made_again(self) -> None:
         found = decide(seen(key("K1", days=20), held="K1", said=journal(user="AIDAOLD", current="K1")))
-        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.USER_REMADE)
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.USER_RECREATED)
         assert USER.id in found.message
 
     def test_names_current_last_and_when_the_next_rotation_is_due(self) -> None:

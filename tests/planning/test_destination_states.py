@@ -10,10 +10,10 @@ import pytest
 from support.builders import NOW, STORE, ago, journal, key, seen
 from twokey.core.journal import Delivery
 from twokey.core.model import CannotTell, Held, NotHeld
-from twokey.planning.assessment import sort
-from twokey.planning.destination_states import Standing, standings
-from twokey.planning.plan import Asked
-from twokey.planning.policy import Policy
+from twokey.planning.assessment import assess
+from twokey.planning.destination_states import DestinationState, destination_states
+from twokey.planning.plan import Overrides
+from twokey.planning.policy import RotationPolicy
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -23,11 +23,11 @@ SAID: dict[str, Any] = {"current": "K2", "last": "K1", "committed": ago(days=1)}
 YESTERDAY = "2026-05-31T12:00:00Z"
 
 
-def standing(holding: Holding, given: Delivery | None = None, **said: Any) -> Standing:
+def standing(holding: Holding, given: Delivery | None = None, **said: Any) -> DestinationState:
     """Return what is said of one destination of a settled user."""
     said = {**SAID, "delivered": {"ci:x": given} if given else {}, **said}
     observation = seen(*KEYS, held="K2", said=journal(**said), destinations={"ci:x": holding})
-    _, found = standings(sort(observation, Policy(), NOW, Asked()))
+    _, found = destination_states(assess(observation, RotationPolicy(), NOW, Overrides()))
     assert found.place == "ci:x"
     return found
 
@@ -41,11 +41,11 @@ CURRENT, LAST = Delivery("K2", ago(days=1), "v1"), Delivery("K1", ago(days=1), "
         (Held("K2"), CURRENT, "held", f"K2 since {YESTERDAY}"),
         (Held("K2"), None, "held", "K2"),
         (Held("K2"), LAST, "held", "K2"),
-        (Held("K1"), CURRENT, "behind", "holds K1"),
+        (Held("K1"), CURRENT, "out_of_date", "holds K1"),
         (NotHeld(), CURRENT, "empty", ""),
         (CannotTell("no"), CURRENT, "held", f"given K2 at {YESTERDAY}"),
         (CannotTell("no", stamp="v1"), CURRENT, "held", f"given K2 at {YESTERDAY}"),
-        (CannotTell("no"), LAST, "behind", f"given K1 at {YESTERDAY}"),
+        (CannotTell("no"), LAST, "out_of_date", f"given K1 at {YESTERDAY}"),
         (CannotTell("no"), None, "cannot_tell", "it was never given a key, and does not show what it holds"),
         (
             CannotTell("no", stamp="v2"),
@@ -67,7 +67,7 @@ def test_a_destination_is_told_in_one_word_and_which_key_since_when(
 def test_a_destination_with_an_open_delivery_is_behind_whatever_it_shows(holding: Holding) -> None:
     found = standing(holding, CURRENT, delivering=("ci:x",))
     assert (found.word, found.message) == (
-        "behind",
+        "out_of_date",
         "a delivery was not finished: id and secret may not belong together",
     )
 
@@ -88,5 +88,5 @@ def test_a_destination_that_cannot_be_read_says_so_although_a_delivery_is_open()
 )
 def test_the_store_comes_first(holding: Holding, said: dict[str, Any], word: str, message: str) -> None:
     observation = seen(*KEYS, holding=holding, said=journal(**said))
-    (found,) = standings(sort(observation, Policy(), NOW + timedelta(0), Asked()))
+    (found,) = destination_states(assess(observation, RotationPolicy(), NOW + timedelta(0), Overrides()))
     assert (found.place, found.word, found.message) == (STORE, word, message)

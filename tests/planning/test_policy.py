@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twokey.core.errors import UsageError
-from twokey.planning.policy import DAY, Policy, Verification
+from twokey.planning.policy import DAY, RotationPolicy, Verification
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
 
 
 def test_defaults_follow_from_a_window_of_thirty_days() -> None:
-    policy = Policy()
+    policy = RotationPolicy()
 
     assert policy.period == 15 * DAY
     assert policy.slack == 15 * HOUR
@@ -26,7 +26,7 @@ def test_defaults_follow_from_a_window_of_thirty_days() -> None:
 
 
 def test_what_is_asked_for_wins() -> None:
-    policy = Policy(window=20 * DAY, grace_asked=2 * DAY, idle_asked=timedelta(0))
+    policy = RotationPolicy(window=20 * DAY, requested_grace=2 * DAY, requested_idle=timedelta(0))
 
     assert policy.grace == 2 * DAY
     assert policy.idle == timedelta(0)
@@ -34,7 +34,7 @@ def test_what_is_asked_for_wins() -> None:
 
 def test_a_grace_that_leaves_no_room_is_refused_with_a_way_on() -> None:
     with pytest.raises(UsageError, match=r"^grace: 15d is longer than .* \(14d 9h\)") as refused:
-        Policy(grace_asked=15 * DAY)
+        RotationPolicy(requested_grace=15 * DAY)
 
     assert "window of at least 31d" in refused.value.remedy
 
@@ -42,38 +42,38 @@ def test_a_grace_that_leaves_no_room_is_refused_with_a_way_on() -> None:
 @given(st.integers(1, 3_000))
 def test_the_longest_grace_is_the_period_less_its_slack(days: int) -> None:
     window = days * DAY
-    longest = Policy(window=window).grace
+    longest = RotationPolicy(window=window).grace
 
-    assert Policy(window=window, grace_asked=longest).grace == longest
+    assert RotationPolicy(window=window, requested_grace=longest).grace == longest
     with pytest.raises(UsageError):
-        Policy(window=window, grace_asked=longest + SECOND)
+        RotationPolicy(window=window, requested_grace=longest + SECOND)
 
 
 @given(st.integers(1, 1_500))
 def test_the_window_that_the_refusal_names_is_long_enough(days: int) -> None:
     grace = days * DAY
 
-    assert Policy(window=grace * 48 / 23 + SECOND, grace_asked=grace).grace == grace
+    assert RotationPolicy(window=grace * 48 / 23 + SECOND, requested_grace=grace).grace == grace
 
 
 def test_a_soak_longer_than_the_period_less_its_slack_is_refused() -> None:
-    assert Policy(window=2 * DAY, soak=23 * HOUR).soak == 23 * HOUR
+    assert RotationPolicy(window=2 * DAY, soak=23 * HOUR).soak == 23 * HOUR
     with pytest.raises(UsageError, match=r"^soak: 1d is longer than the period less its slack \(23h\)"):
-        Policy(window=2 * DAY, soak=DAY)
+        RotationPolicy(window=2 * DAY, soak=DAY)
 
 
 def test_a_soak_takes_its_time_from_the_default_grace() -> None:
-    assert Policy(window=2 * DAY, soak=3 * HOUR).grace == 20 * HOUR
-    assert Policy(window=2 * DAY, soak=3 * HOUR, grace_asked=23 * HOUR).grace == 23 * HOUR
+    assert RotationPolicy(window=2 * DAY, soak=3 * HOUR).grace == 20 * HOUR
+    assert RotationPolicy(window=2 * DAY, soak=3 * HOUR, requested_grace=23 * HOUR).grace == 23 * HOUR
 
 
 def test_a_whole_cycle_fits_into_seconds_but_not_into_less_than_its_verification() -> None:
-    assert Policy(window=2 * SECOND).period == SECOND
+    assert RotationPolicy(window=2 * SECOND).period == SECOND
     with pytest.raises(UsageError, match=r"^window: 1s is too short\. .* at least 2s"):
-        Policy(window=SECOND)
+        RotationPolicy(window=SECOND)
     slow = Verification(successes=3, interval=10 * SECOND)
     with pytest.raises(UsageError, match="at least 40s"):
-        Policy(window=39 * SECOND, verification=slow)
+        RotationPolicy(window=39 * SECOND, verification=slow)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_rounds_of_a_verification_may_follow_at_once() -> None:
 
 def test_what_is_too_long_says_how_to_mend_it() -> None:
     with pytest.raises(UsageError) as soak:
-        Policy(soak=15 * DAY)
+        RotationPolicy(soak=15 * DAY)
     assert soak.value.remedy == "Shorten the soak, or lengthen the window."
     with pytest.raises(UsageError) as grace:
-        Policy(grace_asked=23 * DAY)
+        RotationPolicy(requested_grace=23 * DAY)
     assert grace.value.remedy == "Shorten the grace, or give a window of at least 48d."

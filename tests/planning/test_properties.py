@@ -17,8 +17,8 @@ from twokey.core.model import AccessKey, CannotTell, Held, LastUse, NotHeld, Obs
 from twokey.core.reasons import Outcome
 from twokey.planning.assessment import CREATION_WINDOW, lags
 from twokey.planning.decision import plan
-from twokey.planning.plan import Asked, Create, Deactivate, Delete, RemoveStray
-from twokey.planning.policy import Policy
+from twokey.planning.plan import Create, Deactivate, Delete, Overrides, RemoveOrphan
+from twokey.planning.policy import RotationPolicy
 
 MANY = settings(max_examples=max(settings().max_examples, 1500))
 IDS = ("K1", "K2", "K3", "K4")
@@ -26,12 +26,12 @@ ids = st.sampled_from(IDS)
 moments = st.integers(0, 40 * 86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
 places = st.sampled_from(("ssm:/a", "ci:x"))
 policies = st.builds(
-    Policy,
-    grace_asked=st.sampled_from((None, timedelta(0), timedelta(days=5))),
+    RotationPolicy,
+    requested_grace=st.sampled_from((None, timedelta(0), timedelta(days=5))),
     soak=st.sampled_from((timedelta(0), timedelta(days=2))),
     enforce_window=st.booleans(),
 )
-asks = st.builds(Asked, force=st.booleans(), ignore_last_use=st.booleans(), retire=st.frozensets(ids, max_size=2))
+asks = st.builds(Overrides, force=st.booleans(), ignore_last_use=st.booleans(), retire=st.frozensets(ids, max_size=2))
 stamps = st.sampled_from(("", "v1", "v2"))
 holdings = st.one_of(ids.map(Held), st.just(NotHeld()), st.builds(CannotTell, st.just("no"), st.booleans(), stamps))
 journals = st.builds(
@@ -65,7 +65,7 @@ def observations(draw: Any) -> Observation:
 
 def removed(found: Any) -> set[str]:
     """Return the ids that a plan takes out of use."""
-    return {action.key_id for action in found.actions if isinstance(action, Delete | Deactivate | RemoveStray)}
+    return {action.key_id for action in found.actions if isinstance(action, Delete | Deactivate | RemoveOrphan)}
 
 
 def was_to_go(key_id: str, journal: Journal) -> bool:
@@ -75,7 +75,7 @@ def was_to_go(key_id: str, journal: Journal) -> bool:
 
 @MANY
 @given(observations(), policies, asks)
-def test_no_plan_removes_what_anything_holds(seen: Observation, policy: Policy, asked: Asked) -> None:
+def test_no_plan_removes_what_anything_holds(seen: Observation, policy: RotationPolicy, asked: Overrides) -> None:
     held = {one.key_id for one in (seen.record.holding, *seen.destinations.values()) if isinstance(one, Held)}
     assert not removed(plan(seen, policy, NOW, asked)) & held
 
@@ -83,7 +83,7 @@ def test_no_plan_removes_what_anything_holds(seen: Observation, policy: Policy, 
 @MANY
 @given(observations(), policies, asks)
 def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
-    seen: Observation, policy: Policy, asked: Asked
+    seen: Observation, policy: RotationPolicy, asked: Overrides
 ) -> None:
     if any(isinstance(one, CannotTell) and one.failed for one in seen.destinations.values()):
         assert not removed(plan(seen, policy, NOW, asked))
@@ -92,7 +92,7 @@ def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
 @MANY
 @given(observations(), policies, asks)
 def test_no_plan_removes_anything_but_a_stray_while_nobody_knows_what_a_place_holds(
-    seen: Observation, policy: Policy, asked: Asked
+    seen: Observation, policy: RotationPolicy, asked: Overrides
 ) -> None:
     journal = seen.record.journal
     for name, one in seen.destinations.items():
@@ -105,7 +105,7 @@ def test_no_plan_removes_anything_but_a_stray_while_nobody_knows_what_a_place_ho
 
 @MANY
 @given(observations(), policies, asks)
-def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: Policy, asked: Asked) -> None:
+def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: RotationPolicy, asked: Overrides) -> None:
     found = plan(seen, policy, NOW, asked)
     if any(isinstance(action, Create) for action in found.actions):
         there = {key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, NOW)}
@@ -114,8 +114,8 @@ def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: Pol
 
 @MANY
 @given(observations(), policies, asks)
-def test_every_removal_has_evidence(seen: Observation, policy: Policy, asked: Asked) -> None:
-    """LAST by the journal, an open run or the table, a stray by the intent, or a word: nothing else goes."""
+def test_every_removal_has_evidence(seen: Observation, policy: RotationPolicy, asked: Overrides) -> None:
+    """LAST by the journal, an open run or the table, an orphan by the intent, or a word: nothing else goes."""
     journal = seen.record.journal
     current = next((key for key in seen.keys if seen.record.holding == Held(key.id)), None)
     for key_id in removed(plan(seen, policy, NOW, asked)):
@@ -140,14 +140,16 @@ def test_every_removal_has_evidence(seen: Observation, policy: Policy, asked: As
 
 @MANY
 @given(observations(), policies, asks)
-def test_last_is_left_alone_within_grace_and_while_in_use(seen: Observation, policy: Policy, asked: Asked) -> None:
+def test_last_is_left_alone_within_grace_and_while_in_use(
+    seen: Observation, policy: RotationPolicy, asked: Overrides
+) -> None:
     journal = seen.record.journal
     if asked.ignore_last_use or not journal.committed or journal.current != getattr(seen.record.holding, "key_id", ""):
         return
     gone = removed(plan(seen, policy, NOW, asked)) - asked.retire
     gone = {key_id for key_id in gone if not was_to_go(key_id, journal)}
-    strays = {key for key in gone if journal.intent and key not in journal.intent.known}
-    for key_id in gone - strays:
+    orphans = {key for key in gone if journal.intent and key not in journal.intent.known}
+    for key_id in gone - orphans:
         assert journal.committed + policy.grace <= NOW
         at = seen.last_used[key_id].at
         key = seen.key(key_id)
@@ -158,7 +160,9 @@ def test_last_is_left_alone_within_grace_and_while_in_use(seen: Observation, pol
 
 @MANY
 @given(observations(), policies, asks)
-def test_with_soak_nothing_active_is_deleted_but_strays(seen: Observation, policy: Policy, asked: Asked) -> None:
+def test_with_soak_nothing_active_is_deleted_but_strays(
+    seen: Observation, policy: RotationPolicy, asked: Overrides
+) -> None:
     if not policy.soak:
         return
     for action in plan(seen, policy, NOW, asked).actions:
@@ -171,7 +175,9 @@ def test_with_soak_nothing_active_is_deleted_but_strays(seen: Observation, polic
 
 @MANY
 @given(observations(), policies, asks)
-def test_refusing_and_resting_do_nothing_and_say_why(seen: Observation, policy: Policy, asked: Asked) -> None:
+def test_refusing_and_resting_do_nothing_and_say_why(
+    seen: Observation, policy: RotationPolicy, asked: Overrides
+) -> None:
     found = plan(seen, policy, NOW, asked)
     assert found.message
     assert bool(found.actions) == (found.outcome not in (Outcome.REFUSED, Outcome.NOT_DUE))

@@ -14,13 +14,23 @@ from twokey.core.journal import Delivery, Intent, Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
-from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, Plan, RemoveStray, Resume
-from twokey.planning.policy import Policy
+from twokey.planning.plan import (
+    Commit,
+    Create,
+    Deactivate,
+    Delete,
+    Deliver,
+    Plan,
+    RecordDeliveries,
+    RemoveOrphan,
+    Resume,
+)
+from twokey.planning.policy import RotationPolicy
 from twokey.planning.redelivery import deliver_plan
 
 __all__ = ["given"]
 
-POLICY = Policy()
+POLICY = RotationPolicy()
 SETTLED: dict[str, Any] = {"current": "K2", "last": "K1", "committed": ago(days=1)}
 KEYS = (key("K1", days=16), key("K2", days=1))
 
@@ -47,8 +57,8 @@ class TestWhatIsDelivered:
 
     def test_goes_where_current_is_not_and_where_nobody_can_tell(self) -> None:
         found = decide(self.all_of_them())
-        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.DELIVERY_ASKED)
-        assert found.actions == (Resume("K2"), Deliver(("b", "c", "d", "e"), instead_of="K1"), NoteDeliveries())
+        assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.DELIVERY_REQUESTED)
+        assert found.actions == (Resume("K2"), Deliver(("b", "c", "d", "e"), instead_of="K1"), RecordDeliveries())
         assert found.message == "K2 is delivered to b, c, d, e."
 
     def test_goes_only_to_the_chosen_places(self) -> None:
@@ -76,14 +86,14 @@ class TestWhatIsDelivered:
         keys = (key("K2", days=16), key("K9", days=2))
         said = journal(current="K2", committed=ago(days=16))
         observation = seen(*keys, held="K2", said=said, destinations={"c": NotHeld()})
-        assert plan(observation, POLICY, NOW).reason is Reason.FOREIGN_KEY
-        assert decide(observation).actions == (Resume("K2"), Deliver(("c",)), NoteDeliveries())
+        assert plan(observation, POLICY, NOW).reason is Reason.UNMANAGED_KEY
+        assert decide(observation).actions == (Resume("K2"), Deliver(("c",)), RecordDeliveries())
 
     def test_leaves_a_stray_and_its_intent_to_the_next_rotation(self) -> None:
         said = journal(**{**SETTLED, "last": "", "intent": Intent(("K2",), ago(minutes=5))})
         keys = (key("K2", days=1), key("K3", created=ago(minutes=5)))
         found = decide(seen(*keys, held="K2", said=said, destinations={"c": NotHeld()}))
-        assert found.actions == (Resume("K2"), Deliver(("c",)), NoteDeliveries())
+        assert found.actions == (Resume("K2"), Deliver(("c",)), RecordDeliveries())
 
 
 class TestAnInterruptedRotation:
@@ -106,7 +116,7 @@ class TestWhatIsRefused:
         ("observation", "reason"),
         [
             (seen(*KEYS, holding=CannotTell("no"), said=journal(**SETTLED)), Reason.UNREADABLE),
-            (seen(*KEYS, held="K2", said=Journal(user="AIDAOTHER")), Reason.USER_REMADE),
+            (seen(*KEYS, held="K2", said=Journal(user="AIDAOTHER")), Reason.USER_RECREATED),
             (seen(*KEYS, held="K1", said=journal(**SETTLED)), Reason.ROLLED_BACK),
             (seen(*KEYS, held="K0", said=journal(current="K0")), Reason.KEY_GONE),
             (seen(*KEYS), Reason.STORE_EMPTY),
@@ -142,7 +152,7 @@ class TestPerformed:
         before = given.journal
         given.world.now += timedelta(days=2)
         result = given.rotated(deliver_plan)
-        assert (result.outcome, result.reason, result.current) == (Outcome.COMPLETED, Reason.DELIVERY_ASKED, "N1")
+        assert (result.outcome, result.reason, result.current) == (Outcome.COMPLETED, Reason.DELIVERY_REQUESTED, "N1")
         assert given.reached == list(TEN)
         assert given.world.made == 1
         assert given.world.stamps["ci:4"] == 5  # the first write, and two writes in each of two deliveries
@@ -191,13 +201,13 @@ class TestPerformed:
         assert (rotated.outcome, rotated.removed) == (Outcome.ROTATED, ("N1",))
 
 
-@pytest.mark.parametrize("action", [Create, Delete, Deactivate, RemoveStray])
+@pytest.mark.parametrize("action", [Create, Delete, Deactivate, RemoveOrphan])
 def test_never_makes_or_removes_a_key(action: Any) -> None:
     """In no state in which ``rotate`` would."""
-    stray = Intent(("K2",), ago(minutes=5))
+    orphan = Intent(("K2",), ago(minutes=5))
     states = [
         seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**{**SETTLED, "committed": ago(days=16)})),
-        seen(key("K2", days=1), key("K3", created=ago(minutes=5)), held="K2", said=journal(**SETTLED, intent=stray)),
+        seen(key("K2", days=1), key("K3", created=ago(minutes=5)), held="K2", said=journal(**SETTLED, intent=orphan)),
         seen(key("K2", days=1), key("K1", days=16), held="K2", said=journal(**SETTLED, removed={"K1": ago(hours=1)})),
         seen(),
         seen(key("K1", days=3)),

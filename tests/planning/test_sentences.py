@@ -11,13 +11,13 @@ from support.builders import NOW, ago, journal, key, seen
 from twokey.core.journal import Delivery, Intent, Retiring
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.planning.decision import plan
-from twokey.planning.plan import Asked
-from twokey.planning.policy import Policy
+from twokey.planning.plan import Overrides
+from twokey.planning.policy import RotationPolicy
 
 K1, K2 = key("K1", days=31), key("K2", days=16)
 SETTLED = {"current": "K2", "last": "K1", "committed": ago(days=16)}
 FRESH = {"current": "K2", "last": "K1", "committed": ago(days=1)}
-SOAK = Policy(soak=timedelta(days=2))
+SOAK = RotationPolicy(soak=timedelta(days=2))
 
 # name: what is seen, and what is asked under which rules
 STATES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -27,16 +27,16 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     "list may lag": (seen(K1, held="K2", said=journal(current="K2", committed=ago(seconds=5))), {}),
     "retired key held": (
         seen(K1, K2, held="K2", destinations={"ci:x": Held("K1"), "ci:y": Held("K1")}),
-        {"asked": Asked(retire=frozenset({"K1"}))},
+        {"asked": Overrides(retire=frozenset({"K1"}))},
     ),
     "retired key unknown": (
         seen(K1, K2, held="K2", said=journal(**SETTLED)),
-        {"asked": Asked(retire=frozenset({"K8", "K9"}), all_theirs=True)},
+        {"asked": Overrides(retire=frozenset({"K8", "K9"}), all_theirs=True)},
     ),
-    "retired key of a user without keys": (seen(), {"asked": Asked(retire=frozenset({"K9"}), all_theirs=True)}),
+    "retired key of a user without keys": (seen(), {"asked": Overrides(retire=frozenset({"K9"}), all_theirs=True)}),
     "retired key is twokey's own": (
         seen(K1, K2, held="K2", own_key="K1"),
-        {"policy": Policy(rotate_self=True), "asked": Asked(retire=frozenset({"K1"}))},
+        {"policy": RotationPolicy(rotate_self=True), "asked": Overrides(retire=frozenset({"K1"}))},
     ),
     "unfinished": (
         seen(
@@ -55,13 +55,13 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     "stored key gone, no other": (seen(held="K0"), {}),
     "two keys, store empty": (seen(K1, K2, last_used={"K1": ago(hours=3), "K2": None}), {}),
     "two keys, stored key gone": (seen(K1, K2, held="K0", last_used={"K1": ago(hours=3), "K2": None}), {}),
-    "one foreign key": (
+    "one unmanaged key": (
         seen(
             K1, K2, key("K9", days=3, active=False), held="K2", said=journal(**SETTLED), last_used={"K9": ago(days=2)}
         ),
         {},
     ),
-    "two foreign keys": (
+    "two unmanaged keys": (
         seen(
             K2,
             key("K8", days=3),
@@ -72,7 +72,7 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         {},
     ),
-    "behind": (
+    "out_of_date": (
         seen(K1, K2, held="K2", said=journal(**FRESH), destinations={"ci:x": Held("K1"), "ci:y": NotHeld()}),
         {},
     ),
@@ -88,7 +88,7 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "retire": (
         seen(K1, K2, key("K8", days=3), key("K9", days=3), held="K2", said=journal(**FRESH)),
-        {"asked": Asked(retire=frozenset({"K8", "K9"}))},
+        {"asked": Overrides(retire=frozenset({"K8", "K9"}))},
     ),
     "still there": (
         seen(K1, K2, key("K0", days=40), held="K2", said=journal(**FRESH, removed={"K0": ago(days=1)})),
@@ -97,7 +97,7 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     "not due": (seen(K1, K2, held="K2", said=journal(**FRESH)), {}),
     "not due without a journal": (seen(key("K1", days=1), held="K1"), {}),
     "due": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {}),
-    "stray": (
+    "orphan": (
         seen(
             K2,
             key("K3", created=ago(minutes=5)),
@@ -115,12 +115,12 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
             held="K2",
             said=journal(**SETTLED, removed={"K0": ago(days=1)}),
         ),
-        {"asked": Asked(retire=frozenset({"K9"}))},
+        {"asked": Overrides(retire=frozenset({"K9"}))},
     ),
-    "accepted": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {"asked": Asked(ignore_last_use=True)}),
+    "accepted": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {"asked": Overrides(ignore_last_use=True)}),
     "last is own": (
         seen(K1, K2, held="K2", said=journal(**SETTLED), own_key="K1"),
-        {"policy": Policy(rotate_self=True)},
+        {"policy": RotationPolicy(rotate_self=True)},
     ),
     "last held": (
         seen(
@@ -150,7 +150,7 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         {},
     ),
-    "grace": (seen(K1, key("K2", days=1), held="K2", said=journal(**FRESH)), {"asked": Asked(force=True)}),
+    "grace": (seen(K1, key("K2", days=1), held="K2", said=journal(**FRESH)), {"asked": Overrides(force=True)}),
     "in use": (seen(K1, K2, held="K2", said=journal(**SETTLED), last_used={"K1": ago(hours=2), "K2": None}), {}),
     "outgoing held": (
         seen(
@@ -165,7 +165,7 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     "soak begins": (seen(K1, K2, held="K2", said=journal(**SETTLED)), {"policy": SOAK}),
     "soak of two": (
         seen(K2, key("K8", days=3), key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
-        {"policy": SOAK, "asked": Asked(retire=frozenset({"K8", "K9"}))},
+        {"policy": SOAK, "asked": Overrides(retire=frozenset({"K8", "K9"}))},
     ),
     "soaking": (
         seen(
@@ -176,7 +176,10 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         ),
         {"policy": SOAK},
     ),
-    "without current, soak": (seen(K1, K2, said=journal()), {"policy": SOAK, "asked": Asked(retire=frozenset({"K1"}))}),
+    "without current, soak": (
+        seen(K1, K2, said=journal()),
+        {"policy": SOAK, "asked": Overrides(retire=frozenset({"K1"}))},
+    ),
     "twokey's key is another user's": (seen(K1, K2, held="K2", said=journal(**SETTLED), own_key="K7"), {}),
     "rotated just now": (
         seen(
@@ -227,15 +230,15 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "rolled back, and CURRENT is gone": (
         seen(key("K1", days=1), held="K1", said=journal(**SETTLED)),
-        {"asked": Asked(retire=frozenset({"K2"}), all_theirs=True)},
+        {"asked": Overrides(retire=frozenset({"K2"}), all_theirs=True)},
     ),
-    "rolled back, and a foreign key": (
+    "rolled back, and an unmanaged key": (
         seen(K1, K2, key("K9", days=3), held="K1", said=journal(**SETTLED), last_used={"K9": None}),
-        {"asked": Asked(retire=frozenset({"K2"}))},
+        {"asked": Overrides(retire=frozenset({"K2"}))},
     ),
     "retired key in doubt": (
         seen(K1, K2, held="K2", destinations={"ci:x": CannotTell(""), "ci:y": CannotTell("")}),
-        {"asked": Asked(retire=frozenset({"K1"}))},
+        {"asked": Overrides(retire=frozenset({"K1"}))},
     ),
     "due, two destinations cannot be read": (
         seen(
@@ -274,9 +277,9 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
             said=journal(**FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))}),
             destinations={"ci:x": CannotTell("Access denied.", failed=True)},
         ),
-        {"asked": Asked(retire=frozenset({"K1"}))},
+        {"asked": Overrides(retire=frozenset({"K1"}))},
     ),
-    "store empty, stray, a destination cannot be read": (
+    "store empty, orphan, a destination cannot be read": (
         seen(
             K1,
             key("K3", created=ago(minutes=5)),
@@ -287,7 +290,7 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
     ),
     "retire, no LAST": (
         seen(K2, key("K9", days=3), held="K2", said=journal(current="K2", committed=ago(days=1))),
-        {"asked": Asked(retire=frozenset({"K9"}))},
+        {"asked": Overrides(retire=frozenset({"K9"}))},
     ),
     "soaking early": (
         seen(
@@ -320,7 +323,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         [],
     ),
     "user made again": (
-        "refused (user_remade)",
+        "refused (user_recreated)",
         (
             "The journal in secretsmanager:machine-users/ci belongs to user id AIDAOLD, but ci is now "
             "AIDACI: the user was deleted and made again. Give it another store, or remove the old "
@@ -407,8 +410,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         ),
         [],
     ),
-    "one foreign key": (
-        "refused (foreign_key)",
+    "one unmanaged key": (
+        "refused (unmanaged_key)",
         (
             "Not twokey's: K9 (Inactive, last used 2d ago for s3 in eu-central-1). secretsmanager:machine-use"
             "rs/ci holds K2 and the journal does not name it. Find out who uses it. If nobody does, run twoke"
@@ -416,8 +419,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         ),
         [],
     ),
-    "two foreign keys": (
-        "refused (foreign_key)",
+    "two unmanaged keys": (
+        "refused (unmanaged_key)",
         (
             "Not twokey's: K8 (Active, never used as far as IAM knows); K9 (Active, never used as far as IAM "
             "knows). secretsmanager:machine-users/ci holds K2 and the journal does not name them. Find out wh"
@@ -425,23 +428,23 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         ),
         [],
     ),
-    "behind": (
-        "completed (behind)",
+    "out_of_date": (
+        "completed (out_of_date)",
         "ci:x, ci:y did not hold K2. Grace counts from this delivery.",
         ["verify the stored key K2", "deliver to ci:x, ci:y", "commit; LAST is K1"],
     ),
     "behind by the journal": (
-        "completed (behind)",
+        "completed (out_of_date)",
         "ci:x did not, as far as the journal knows, hold K2. Grace counts from this delivery.",
         ["verify the stored key K2", "deliver to ci:x", "commit; LAST is K1"],
     ),
     "retire": (
-        "retired (retire_asked)",
+        "retired (retire_requested)",
         "K8 goes because you said that it may. K9 goes because you said that it may.",
         ["delete K8", "delete K9", "commit; LAST is K1"],
     ),
     "still there": (
-        "retired (still_there)",
+        "retired (still_listed)",
         "K0 was deleted before and is still there; it is deleted again.",
         ["delete K0", "commit; LAST is K1"],
     ),
@@ -460,10 +463,10 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "CURRENT has served for one period.",
         ["delete K1", "create a key, verify it, store it", "commit; LAST is K2"],
     ),
-    "stray": (
+    "orphan": (
         "rotated (interrupted)",
-        "An earlier run was interrupted; this one finishes its work. The stray K3 of the interrupted run is removed.",
-        ["remove the stray K3", "create a key, verify it, store it", "commit; LAST is K2"],
+        "An earlier run was interrupted; this one finishes its work. The orphan K3 of the interrupted run is removed.",
+        ["remove the orphan K3", "create a key, verify it, store it", "commit; LAST is K2"],
     ),
     "due, with keys that go": (
         "rotated (due)",
@@ -523,7 +526,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         [],
     ),
     "outgoing held": (
-        "completed (behind)",
+        "completed (out_of_date)",
         "ci:x, ci:y did not hold K2. Grace counts from this delivery.",
         ["verify the stored key K2", "deliver to ci:x, ci:y", "commit"],
     ),
@@ -592,12 +595,12 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         ["delete K1", "create a key, verify it, store it", "deliver to ci:x, ci:y", "commit; LAST is K2"],
     ),
     "rolled back, and CURRENT is gone": (
-        "retired (retire_asked)",
+        "retired (retire_requested)",
         "K2 is gone. CURRENT is K1, as secretsmanager:machine-users/ci says, and the journal says so from now on.",
         ["commit"],
     ),
-    "rolled back, and a foreign key": (
-        "refused (foreign_key)",
+    "rolled back, and an unmanaged key": (
+        "refused (unmanaged_key)",
         (
             "Not twokey's: K9 (Active, never used as far as IAM knows). secretsmanager:machine-users/ci holds"
             " K1 and the journal does not name it. Find out who uses it. If nobody does, run twokey rotate fo"
@@ -633,13 +636,13 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "ci:x cannot be read: Access denied. What is to be removed may be held there.",
         [],
     ),
-    "store empty, stray, a destination cannot be read": (
+    "store empty, orphan, a destination cannot be read": (
         "refused (unreadable)",
         "ci:x cannot be read: Access denied. What is to be removed may be held there.",
         [],
     ),
     "retire, no LAST": (
-        "retired (retire_asked)",
+        "retired (retire_requested)",
         "K9 goes because you said that it may.",
         ["delete K9", "commit"],
     ),
@@ -659,7 +662,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
 @pytest.mark.parametrize("state", STATES)
 def test_says_what_is_decided_and_why(state: str) -> None:
     observation, wishes = STATES[state]
-    found = plan(observation, wishes.get("policy", Policy()), NOW, wishes.get("asked"))
+    found = plan(observation, wishes.get("policy", RotationPolicy()), NOW, wishes.get("asked"))
     decided, sentence, steps = SENTENCES[state]
     assert f"{found.outcome} ({found.reason})" == decided
     assert found.message == sentence

@@ -8,10 +8,11 @@ INVARIANTS = {
     "I1": "Every destination's key exists and works.",
     "I2": "A job's key works until the job's grace is over.",
     "I3": "Nothing that a destination holds is removed.",
-    "I4": "One undisturbed run leaves one working key everywhere and a clean journal, or refuses over a foreign key.",
+    "I4": "One undisturbed run leaves one working key everywhere and a clean journal, or refuses over an unmanaged "
+    "key.",
     "I5": "A key is created only where fewer than two exist.",
-    "I6": "The next run removes a stray.",
-    "I7": "A foreign key is never touched.",
+    "I6": "The next run removes an orphan.",
+    "I7": "An unmanaged key is never touched.",
 }
 PROTOCOL = {
     "one run at a time": (),

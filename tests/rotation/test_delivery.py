@@ -18,8 +18,8 @@ from twokey.core.errors import (
     BadCredentials,
     Conflict,
     NotFound,
-    Rejected,
     ServiceError,
+    ServiceRejected,
     Throttled,
     UsageError,
 )
@@ -117,7 +117,7 @@ class TestAPlaceThatFails:
         given.looked_at["ci:4"] = raising(UsageError("The CA certificates in ca.pem cannot be read."))
         result = given.rotated()
         assert given.reached == ["ci:7"]
-        assert result.reason is Reason.BEHIND
+        assert result.reason is Reason.OUT_OF_DATE
 
     def test_stops_no_other_where_its_answer_was_not_foreseen(self, given: Delivering) -> None:
         given.world.places["ci:7"] = given.world.secrets_at["ci:7"] = "K1"
@@ -409,7 +409,7 @@ class TestGrace:
         given.world.now += timedelta(days=3)
         given.world.stamps["ci:4"] += 1  # somebody has written there by hand
         result = given.rotated()
-        assert (result.outcome, result.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (result.outcome, result.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert given.journal.delivered["ci:4"].at > given.world.now - timedelta(seconds=5)
 
     def test_begins_anew_where_a_delivery_was_left_open_although_the_stamp_is_the_same(self, given: Delivering) -> None:
@@ -417,7 +417,7 @@ class TestGrace:
         given.rotated()
         given.world.now += timedelta(days=3)
         given.world.journal = msgspec.structs.replace(given.journal, delivering=("ci:4",)).encode()
-        assert given.rotated().reason is Reason.BEHIND
+        assert given.rotated().reason is Reason.OUT_OF_DATE
         assert given.journal.delivered["ci:4"].at > given.world.now - timedelta(seconds=5)
 
     def test_stays_where_it_is_for_places_that_nobody_had_to_write(self, given: Delivering) -> None:
@@ -436,7 +436,7 @@ class TestAJournalThatIsTooShortForAllPlaces:
 
         def room_for(_place: Place, journal: Journal) -> None:
             if len(journal.encode()) > 500:
-                raise Rejected("The journal would be too long.")
+                raise ServiceRejected("The journal would be too long.")
 
         monkeypatch.setattr(Place, "room_for", room_for)
         result = given.rotated()

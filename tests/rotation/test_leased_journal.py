@@ -13,7 +13,7 @@ from twokey.core.errors import Conflict
 from twokey.core.journal import Intent
 from twokey.core.reasons import Outcome
 from twokey.core.secret import Credential
-from twokey.rotation.leased_journal import Ledger
+from twokey.rotation.leased_journal import LeasedJournal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,14 +24,14 @@ STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "f
 CONDITIONAL = (STORES[0], STORES[2])
 
 
-def frozen(rig: Rig, store: str, folder: Path) -> Ledger:
+def frozen(rig: Rig, store: str, folder: Path) -> LeasedJournal:
     """Return the ledger of a run that took its lease and then stood still until that was over."""
     rig.store_url = store.replace("{folder}", str(folder))
     rig.aws.make_user("ci", keys=0)
     rig.rotate()
     rig.later(days=15)
     _, world = rig.world(run="frozen")
-    ledger = Ledger.take(world.store, world.clock, "frozen", "AIDACI", world.store.load())
+    ledger = LeasedJournal.take(world.store, world.clock, "frozen", "AIDACI", world.store.load())
     rig.later(minutes=4)
     return ledger
 
@@ -62,7 +62,7 @@ def test_its_key_is_refused_from_the_moment_that_it_is_removed_as_a_stray(rig: R
     ledger.write(intent=Intent((before,), rig.aws.now()))
     answer = rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]
     rig.later(minutes=4)
-    assert rig.killed_at("remove stray", "done", run="other")
+    assert rig.killed_at("remove orphan", "done", run="other")
     assert rig.ids() == [before]
     with pytest.raises(Conflict):
         ledger.put(Credential(answer["AccessKeyId"], answer["SecretAccessKey"]))

@@ -13,7 +13,7 @@ import pytest
 from support.rig import DAY, POLICY, Rig
 from twokey.core.reasons import Outcome, Reason
 from twokey.emulator import Rule
-from twokey.planning.policy import Policy, Verification
+from twokey.planning.policy import RotationPolicy, Verification
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,10 +164,10 @@ class TestAKilledRun:
     def test_between_create_and_store_leaves_a_stray_that_the_next_one_removes(self, rig: Rig) -> None:
         _, current = rig.settled()
         assert rig.killed_at("create", "done")
-        (stray,) = set(rig.ids()) - {current.access_key_id}
+        (orphan,) = set(rig.ids()) - {current.access_key_id}
         result = rig.rotate()
         assert (result.outcome, result.reason) == (Outcome.ROTATED, Reason.INTERRUPTED)
-        assert result.removed == (stray,)
+        assert result.removed == (orphan,)
 
     def test_between_store_and_commit_is_completed_without_another_key(self, rig: Rig) -> None:
         rig.settled()
@@ -339,7 +339,7 @@ class TestDeliveries:
         made = rig.rotate().current
         rig.deliver = ("ssm:/copies/{user}",)
         result = rig.rotate()
-        assert (result.outcome, result.reason, result.current) == (Outcome.COMPLETED, Reason.BEHIND, made)
+        assert (result.outcome, result.reason, result.current) == (Outcome.COMPLETED, Reason.OUT_OF_DATE, made)
         assert rig.rotate().outcome is Outcome.NOT_DUE
 
     def test_to_one_that_was_behind_give_last_its_whole_grace_again(self, rig: Rig) -> None:
@@ -430,7 +430,7 @@ class TestWhatPeopleDo:
         made = rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]["AccessKeyId"]
         rig.later(days=20)
         result = rig.rotate()
-        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.FOREIGN_KEY)
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
         assert made in result.message
         assert made in rig.ids()
 
@@ -438,7 +438,7 @@ class TestWhatPeopleDo:
         keys = rig.aws.make_user("ci", keys=3, ages=(60 * DAY, 31 * DAY, 16 * DAY))
         rig.fill(keys[-1])
         result = rig.rotate()
-        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.FOREIGN_KEY)
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
         assert len(rig.ids()) == 3
 
     def test_a_person_may_retire_a_key_by_name(self, rig: Rig) -> None:
@@ -456,7 +456,7 @@ class TestWhatPeopleDo:
         iam.delete_user(UserName="ci")
         rig.aws.make_user("ci", keys=1)
         result = rig.rotate()
-        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.USER_REMADE)
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.USER_RECREATED)
 
     def test_a_stored_key_switched_off_by_hand_is_replaced_at_once(self, rig: Rig) -> None:
         rig.aws.make_user("ci", keys=0)
@@ -504,7 +504,7 @@ class TestTime:
         assert rig.ids() == [current.access_key_id, result.current]
 
     def test_a_window_of_seconds_is_a_whole_cycle(self, rig: Rig) -> None:
-        rig.policy = Policy(window=timedelta(seconds=20), settle=timedelta(0), verification=POLICY.verification)
+        rig.policy = RotationPolicy(window=timedelta(seconds=20), settle=timedelta(0), verification=POLICY.verification)
         rig.aws.make_user("ci", keys=0)
         assert rig.rotate().outcome is Outcome.ROTATED
         rig.later(seconds=12)

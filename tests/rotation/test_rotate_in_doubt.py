@@ -52,11 +52,11 @@ class TestADeletionThatIamDoesNotKnowOf:
         rig.policy = replace(rig.policy, verification=IN_VAIN)
         failed = rig.rotate()
         assert failed.reason is Reason.NOT_VERIFIED
-        (stray,) = rig.ids()
-        assert f"IAM does not know {stray} yet" in failed.message
+        (orphan,) = rig.ids()
+        assert f"IAM does not know {orphan} yet" in failed.message
         rig.aws.weather.clear()
         result = rig.rotate()
-        assert (result.outcome, result.removed) == (Outcome.ROTATED, (stray,))
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (orphan,))
 
 
 class TestAListThatLags:
@@ -71,7 +71,7 @@ class TestAListThatLags:
 
     def test_is_waited_for_by_plan_and_status_says_so(self, rig: Rig) -> None:
         from twokey.reports.status import status
-        from twokey.rotation.rotate import foresee
+        from twokey.rotation.rotate import preview
 
         rig.settled()
         rig.policy = replace(POLICY, settle=timedelta(seconds=2))
@@ -79,27 +79,27 @@ class TestAListThatLags:
         rig.rotate()
         user, world = rig.world()
         entry = status(user, rig.policy, world)
-        assert (entry.next, entry.wrong) == ("rotated just now: IAM's list may lag", [])
-        foreseen = foresee(user, rig.policy, world)
+        assert (entry.next, entry.problems) == ("rotated just now: IAM's list may lag", [])
+        foreseen = preview(user, rig.policy, world)
         result, decision = foreseen.result, foreseen.plan
         assert (result.outcome, decision.actions if decision else None) == (Outcome.NOT_DUE, ())
 
 
 class TestALateDelivery:
     @pytest.mark.parametrize(
-        ("step", "by_hand"),
+        ("step", "existing_key"),
         [("note", True), ("deliver", True), ("commit", True), ("deliver", False), ("commit", False)],
     )
     @pytest.mark.parametrize("days", [1, 2])
     def test_whose_commit_is_lost_still_gives_last_its_whole_grace(
-        self, rig: Rig, step: str, days: int, tmp_path: Path, *, by_hand: bool
+        self, rig: Rig, step: str, days: int, tmp_path: Path, *, existing_key: bool
     ) -> None:
         rig.settled()
-        rig.policy = replace(POLICY, grace_asked=timedelta(days=14))
+        rig.policy = replace(POLICY, requested_grace=timedelta(days=14))
         copy = f"file:{tmp_path}/{{user}}.json"
-        rig.deliver = () if by_hand else (copy,)
+        rig.deliver = () if existing_key else (copy,)
         first = rig.rotate()
-        if by_hand:
+        if existing_key:
             _copy_by_hand(rig, tmp_path / "ci.json")
         rig.deliver = ()
         rig.later(days=15)
@@ -109,7 +109,7 @@ class TestALateDelivery:
         assert rig.killed_at(step, "begin" if step == "commit" else "done")
         rig.later(days=3)
         again = rig.rotate()
-        assert (again.outcome, again.reason) == (Outcome.COMPLETED, Reason.BEHIND)
+        assert (again.outcome, again.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert first.current in rig.ids()
         rig.later(days=13)
         assert rig.rotate().reason is Reason.GRACE

@@ -126,11 +126,11 @@ def in_doubt(stage: Stage) -> Given:
 
 
 ADOPTIONS = (
-    Adoption("adopted", Reason.BY_HAND, from_destination, "from a destination"),
-    Adoption("adopted", Reason.BY_HAND, from_stdin, "from standard input"),
-    Adoption("adopted", Reason.BY_HAND, from_place, "from a place"),
+    Adoption("adopted", Reason.EXISTING_KEY, from_destination, "from a destination"),
+    Adoption("adopted", Reason.EXISTING_KEY, from_stdin, "from standard input"),
+    Adoption("adopted", Reason.EXISTING_KEY, from_place, "from a place"),
     Adoption("nothing", Reason.MANAGED, managed),
-    Adoption("refused", Reason.PLACES_DIFFER, differing),
+    Adoption("refused", Reason.DESTINATIONS_DIFFER, differing),
     Adoption("refused", Reason.NOT_LISTED, unlisted),
     Adoption("refused", Reason.INACTIVE, inactive),
     Adoption("refused", Reason.UNVERIFIED, mixed_up),

@@ -156,7 +156,7 @@ def current_inactive(stage: Stage) -> tuple[str, ...]:
     return PATH
 
 
-def retire_asked(stage: Stage) -> tuple[str, ...]:
+def retire_requested(stage: Stage) -> tuple[str, ...]:
     options = rotated()(stage)
     return (*options, "--retire", stage.rig.ids()[0])
 
@@ -179,7 +179,7 @@ def in_use(stage: Stage) -> tuple[str, ...]:
     return PATH
 
 
-def foreign(stage: Stage) -> tuple[str, ...]:
+def unmanaged(stage: Stage) -> tuple[str, ...]:
     old, _ = stage.rig.aws.make_user("ci", path="/machine-users/", keys=2, ages=(40 * DAY, 16 * DAY))
     stage.rig.fill(old)
     return PATH
@@ -208,7 +208,7 @@ def own_key(stage: Stage) -> tuple[str, ...]:
     return PATH
 
 
-def user_remade(stage: Stage) -> tuple[str, ...]:
+def user_recreated(stage: Stage) -> tuple[str, ...]:
     stage.rig.aws.make_user("ci", path="/machine-users/", keys=0)
     made = stage.rig.rotate().current
     iam = stage.rig.aws.client("iam")
@@ -217,7 +217,7 @@ def user_remade(stage: Stage) -> tuple[str, ...]:
     return keys(1)(stage)
 
 
-def still_there(stage: Stage) -> tuple[str, ...]:
+def still_listed(stage: Stage) -> tuple[str, ...]:
     """A key of which the journal says that it was deleted is there."""
     stage.rig.aws.make_user("ci", path="/machine-users/", keys=0)
     stage.rig.rotate()
@@ -307,25 +307,25 @@ CASES = (
     Case("rotated", Reason.INTERRUPTED, killed("create")),
     Case("rotated", Reason.DUE, struck("iam:CreateAccessKey", "throttle", times=2), "after throttling"),
     Case("completed", Reason.INTERRUPTED, killed("store")),
-    Case("completed", Reason.BEHIND, rotated("--to", SSM)),
-    Case("completed", Reason.DELIVERY_ASKED, rotated("--to", SSM), command="deliver"),
+    Case("completed", Reason.OUT_OF_DATE, rotated("--to", SSM)),
+    Case("completed", Reason.DELIVERY_REQUESTED, rotated("--to", SSM), command="deliver"),
     Case("not_due", Reason.HELD, delivered, command="deliver"),
     Case("failed", Reason.DELIVERY_FAILED, not_delivered, "asked for", command="deliver"),
-    Case("retired", Reason.RETIRE_ASKED, retire_asked),
-    Case("retired", Reason.STILL_THERE, still_there),
+    Case("retired", Reason.RETIRE_REQUESTED, retire_requested),
+    Case("retired", Reason.STILL_LISTED, still_listed),
     Case("retired", Reason.SOAK, settled("--soak", "1d")),
     Case("not_due", Reason.NOT_DUE, rotated()),
     Case("not_due", Reason.SOAKING, soaking),
     Case("refused", Reason.GRACE, rotated("--force")),
     Case("refused", Reason.IN_USE, in_use),
     Case("refused", Reason.LAST_HELD, last_held),
-    Case("refused", Reason.FOREIGN_KEY, foreign),
+    Case("refused", Reason.UNMANAGED_KEY, unmanaged),
     Case("refused", Reason.CANNOT_ATTRIBUTE, keys(2)),
     Case("refused", Reason.ROLLED_BACK, rolled_back),
     Case("refused", Reason.RETIRE_HELD, retire_held),
     Case("refused", Reason.RETIRE_UNKNOWN, settled("--retire", "AKIAAAAAAAAAAAAAAAAA")),
     Case("refused", Reason.OWN_KEY, own_key),
-    Case("refused", Reason.USER_REMADE, user_remade),
+    Case("refused", Reason.USER_RECREATED, user_recreated),
     Case(
         "refused",
         Reason.UNREADABLE,

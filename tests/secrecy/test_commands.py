@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 
-DELIVERIES = (Reason.DELIVERY_ASKED, Reason.HELD)
+DELIVERIES = (Reason.DELIVERY_REQUESTED, Reason.HELD)
 
 
 @pytest.fixture

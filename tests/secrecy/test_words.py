@@ -105,7 +105,7 @@ class TestAProxysPage:
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
         with Proxy(rig.aws.endpoint_url, "CreateAccessKey", lambda _: (403, "text/html", "<p>Blocked</p>")) as proxy:
             rotate(proxy)
-        assert len(rig.ids()) == 1, "the stray of the first run was removed, that of the second is there"
+        assert len(rig.ids()) == 1, "the orphan of the first run was removed, that of the second is there"
         monkeypatch.setenv("AWS_ENDPOINT_URL", rig.aws.endpoint_url)
         assert rig.rotate(run="undisturbed").outcome == "rotated"
         assert len(rig.ids()) == 1

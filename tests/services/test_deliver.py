@@ -112,7 +112,7 @@ class TestASecretThatWasPutBackByHand:
         company.run("rotate", "--force")
         company.gitlab.put("projects/acme/app-1", "AWS_ACCESS_KEY_ID", old[0] or "")
         company.gitlab.put("projects/acme/app-1", "AWS_SECRET_ACCESS_KEY", old[1] or "")
-        assert f"{GITLAB[0]}: behind, holds {first}" in company.run("status").out
+        assert f"{GITLAB[0]}: out of date, holds {first}" in company.run("status").out
         company.forget()
         assert company.run("deliver").code == 0
         assert company.writes() == {"gitlab": 2}

@@ -68,7 +68,10 @@ class TestARunThatIsKilled:
         company.settle()
         company.killed(company.github, "PUT", "/site-2/", nth=2)
         status = company.run("status")
-        assert f"{GITHUB[1]}: behind, a delivery was not finished: id and secret may not belong together" in status.out
+        assert (
+            f"{GITHUB[1]}: out of date, a delivery was not finished: id and secret may not belong together"
+            in status.out
+        )
         assert (
             "An earlier run was interrupted, or could not deliver everywhere; the next run finishes its work."
             in status.out

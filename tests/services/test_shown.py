@@ -35,7 +35,7 @@ def mixed(company: Company) -> Company:
 WORDS = {
     STORE.format(user="ci"): "held",
     GITLAB[0]: "held",
-    GITLAB[1]: "behind",
+    GITLAB[1]: "out_of_date",
     GITHUB[0]: "held",
     NEVER_GIVEN: "cannot_tell",
     REWRITTEN: "cannot_tell",
@@ -60,14 +60,14 @@ class TestStatus:
         (entry,) = ran.document["users"]
         assert (ran.code, places(entry)) == (0, WORDS)
         held = {key["role"]: key["held_by"] for key in entry["keys"]}
-        assert held == {"LAST": [GITLAB[1]], "CURRENT": [STORE.format(user="ci"), GITLAB[0]]}
+        assert held == {"last": [GITLAB[1]], "current": [STORE.format(user="ci"), GITLAB[0]]}
 
     def test_tells_of_each_place_in_lines(self, mixed: Company) -> None:
         last, current = keys(mixed)
         ran = mixed.run("status")
         for said in (
             f"{GITLAB[0]}: held, {current} since ",
-            f"{GITLAB[1]}: behind, holds {last}",
+            f"{GITLAB[1]}: out of date, holds {last}",
             f"{GITHUB[0]}: held, given {current} at ",
             f"{NEVER_GIVEN}: cannot tell, it was never given a key, and does not show what it holds",
             f"{REWRITTEN}: cannot tell, somebody else has written there since it was given {current} at ",
@@ -83,19 +83,19 @@ class TestStatus:
 
 
 class TestPlan:
-    BEHIND = (GITLAB[1], NEVER_GIVEN, REWRITTEN, WEBHOOK[0])
+    OUT_OF_DATE = (GITLAB[1], NEVER_GIVEN, REWRITTEN, WEBHOOK[0])
 
     def test_tells_of_each_place_and_what_will_be_done_in_json(self, mixed: Company) -> None:
         ran = mixed.run("plan", "--json")
         (entry,) = ran.document["results"]
-        assert (ran.code, entry["outcome"], entry["reason"]) == (0, "completed", "behind")
+        assert (ran.code, entry["outcome"], entry["reason"]) == (0, "completed", "out_of_date")
         assert places(entry) == WORDS
-        assert f"deliver to {', '.join(self.BEHIND)}" in entry["actions"]
+        assert f"deliver to {', '.join(self.OUT_OF_DATE)}" in entry["actions"]
 
     def test_tells_in_lines_what_does_not_hold_current(self, mixed: Company) -> None:
         ran = mixed.run("plan")
         shown = [line for line in ran.out.splitlines() if line.startswith("  ci: ")]
-        for place, line in zip((*self.BEHIND, VAULT[0]), shown, strict=False):
+        for place, line in zip((*self.OUT_OF_DATE, VAULT[0]), shown, strict=False):
             assert line.startswith(f"  ci: {place}: ")
         assert mixed.run("plan", "--detailed-exitcode").code == 4
 

@@ -107,10 +107,10 @@ def test_a_run_killed_after_the_creation_is_made_good_by_the_next(store: Store) 
         process.communicate()
     aws.weather.remove(rule)
     aws.weather.release()
-    (stray,) = set(store.company.rig.ids()) - {first}
+    (orphan,) = set(store.company.rig.ids()) - {first}
     assert store.read().access_key_id == first
     result = store.rotate()
-    assert (result["outcome"], result["reason"], result["removed"]) == ("rotated", "interrupted", [stray])
+    assert (result["outcome"], result["reason"], result["removed"]) == ("rotated", "interrupted", [orphan])
     assert store.read().access_key_id == result["current"]
     assert store.company.rig.ids() == [first, result["current"]]
 

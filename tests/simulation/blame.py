@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulation.world import Key, World
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
 
 TICK = timedelta(seconds=1)
 
 
-def blaming(policy: Policy) -> Callable[[World, str, str], None]:
+def blaming(policy: RotationPolicy) -> Callable[[World, str, str], None]:
     """Return the judge of each of twokey's effects."""
 
     def judge(world: World, what: str, key_id: str) -> None:
@@ -40,9 +40,9 @@ def _creation(world: Peopled, key_id: str) -> None:
     others = [key for key in world.keys if key != key_id and key not in world.unseen]
     if len(others) >= 2:
         raise Violation(f"I5: a key is created although {len(others)} exist")
-    strays = [key.id for key in world.keys.values() if world.stray(key)]
-    if len(strays) > 1:
-        raise Violation(f"I6: {strays} are strays at a time")
+    orphans = [key.id for key in world.keys.values() if world.orphan(key)]
+    if len(orphans) > 1:
+        raise Violation(f"I6: {orphans} are orphans at a time")
 
 
 def _delivery(world: Peopled, what: str, key_id: str) -> None:
@@ -50,7 +50,7 @@ def _delivery(world: Peopled, what: str, key_id: str) -> None:
         raise Violation(f"I1: {what} with {key_id}, which does not work")
 
 
-def _removal(world: Peopled, policy: Policy, what: str, key_id: str) -> None:
+def _removal(world: Peopled, policy: RotationPolicy, what: str, key_id: str) -> None:
     key = world.keys.get(key_id)
     if key is None:
         return
@@ -73,7 +73,7 @@ def _removal(world: Peopled, policy: Policy, what: str, key_id: str) -> None:
     _soak(world, policy, what, key)
 
 
-def _in_use(world: Peopled, policy: Policy, what: str, key: Key) -> None:
+def _in_use(world: Peopled, policy: RotationPolicy, what: str, key: Key) -> None:
     until = world.held_until.get(key.id)
     if until is not None and world.now < until + policy.grace:
         raise Violation(f"I2: {what} hits {key.id} {until + policy.grace - world.now} before its grace is over")
@@ -82,10 +82,10 @@ def _in_use(world: Peopled, policy: Policy, what: str, key: Key) -> None:
         raise Violation(f"I2: {what} hits {key.id}, which a job used {world.now - key.last_used} ago")
 
 
-def _soak(world: Peopled, policy: Policy, what: str, key: Key) -> None:
+def _soak(world: Peopled, policy: RotationPolicy, what: str, key: Key) -> None:
     if what != "about to delete" or not policy.soak or key.id in world.woken:
         return
-    if world.stray(key) or key.id in world.withdrawn:
+    if world.orphan(key) or key.id in world.withdrawn:
         return
     since = key.inactive_since
     if key.active or since is None or world.now - since < policy.soak - TICK:
@@ -102,7 +102,7 @@ def _journal(world: Peopled) -> None:
 def at_any_time(world: Peopled) -> None:
     """Judge what must be true between any two steps, whoever made them."""
     for name, held in world.places.items():
-        mine = world.protected(name) and name not in world.by_hand
+        mine = world.protected(name) and name not in world.existing_key
         if world.torn(name):
             if world.journal and name not in Journal.decode(world.journal).delivering and mine:
                 raise Violation(f"torn window: {name} holds a mixed pair, and the journal does not say that it may")
@@ -135,5 +135,5 @@ def clean(world: Peopled) -> str:
     bound = journal.lease is not None and world.now < journal.lease.until
     if journal.intent or bound or journal.current not in ("", store):
         return f"the journal is not clean: {world.journal}"
-    strays = [key.id for key in world.keys.values() if world.stray(key)]
-    return f"{strays} are strays" if strays else ""
+    orphans = [key.id for key in world.keys.values() if world.orphan(key)]
+    return f"{orphans} are orphans" if orphans else ""

@@ -10,7 +10,7 @@ from simulation.world import Key
 from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 QUOTA = 2
 
@@ -28,7 +28,7 @@ def create_key(world: Peopled) -> str:
     if len(world.keys) >= QUOTA:
         return ""
     key_id = f"H{len(world.known)}"
-    world.keys[key_id] = Key(key_id, world.now.replace(microsecond=0), foreign=True)
+    world.keys[key_id] = Key(key_id, world.now.replace(microsecond=0), unmanaged=True)
     world.known.append(key_id)
     world.secrets.append(key_id)
     return key_id
@@ -64,15 +64,15 @@ def write(world: Peopled, name: str, key_id: str) -> None:
         world.secrets_at[name] = key_id
     if name in world.stamps:
         world.stamps[name] += 1
-    world.by_hand.add(name)
+    world.existing_key.add(name)
     world.credential_revision += name == "store"
 
 
 def _withdraw(world: Peopled, key_id: str) -> None:
     """Take a key out of the store.
 
-    DEFECT "published stray": where a run was interrupted between store and commit, nothing tells afterwards that its
-    key was published, so it is removed as a stray, whoever has read it, and wherever else it was delivered.
+    DEFECT "published orphan": where a run was interrupted between store and commit, nothing tells afterwards that its
+    key was published, so it is removed as an orphan, whoever has read it, and wherever else it was delivered.
     """
     intent = Journal.decode(world.journal).intent if world.journal else None
     if key_id in world.made_by_twokey and intent and key_id not in intent.known:
@@ -89,7 +89,7 @@ def forget_journal(world: Peopled) -> None:
     world.withdrawn.clear()
     world.given_up.clear()
     world.held_until.clear()
-    world.by_hand |= {name for name in world.places if name not in world.destinations or world.torn(name)}
+    world.existing_key |= {name for name in world.places if name not in world.destinations or world.torn(name)}
     world.spoilt |= {job.key_id for job in world.jobs if job.key_id not in world.places.values()}
 
 
@@ -122,10 +122,10 @@ def remove_destination(world: Peopled, name: str) -> None:
     world.destinations = tuple(one for one in world.destinations if one != name)
 
 
-def start_job(world: Peopled, name: str, policy: Policy) -> None:
+def start_job(world: Peopled, name: str, policy: RotationPolicy) -> None:
     """A job reads a place. What a person put there is that person's promise."""
     key_id = world.places[name]
-    if world.works(key_id) and world.protected(name) and name not in world.by_hand:
+    if world.works(key_id) and world.protected(name) and name not in world.existing_key:
         world.jobs.append(Job(name, key_id, world.now + policy.grace))
 
 

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulation.world import World
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 
 class Violation(Exception):
     """An invariant does not hold."""
 
 
-def judging(policy: Policy, start: World) -> Callable[[World, str, str], None]:
+def judging(policy: RotationPolicy, start: World) -> Callable[[World, str, str], None]:
     """Return the judge for one initial state. What was broken in it already is not held against a run."""
     broken = {(name, held) for name, held in start.places.items() if held and not _works(start, held)}
 
@@ -56,19 +56,19 @@ def _create(world: World, key_id: str) -> None:
     others = [key for key in world.keys if key != key_id]
     if len(others) >= 2:
         raise Violation(f"I5: a key is created although {len(others)} exist")
-    strays = [key for key in world.keys.values() if not key.foreign and not key.ever_held and key.id.startswith("N")]
-    if len(strays) > 1:
-        raise Violation(f"I6: {len(strays)} strays at a time")
+    orphans = [key for key in world.keys.values() if not key.unmanaged and not key.ever_held and key.id.startswith("N")]
+    if len(orphans) > 1:
+        raise Violation(f"I6: {len(orphans)} orphans at a time")
 
 
-def _removal(world: World, policy: Policy, what: str, key_id: str) -> None:
+def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> None:
     key = world.keys.get(key_id)
     if key is None:
         return
     if key_id in world.places.values() or key_id in world.secrets_at.values():
         raise Violation(f"I3: {what} hits {key_id}, which is held")
-    if key.foreign:
-        raise Violation(f"I7: {what} hits the foreign key {key_id}")
+    if key.unmanaged:
+        raise Violation(f"I7: {what} hits the unmanaged key {key_id}")
     until = world.held_until.get(key_id)
     if until is not None and world.now < until + policy.grace:
         raise Violation(f"I2: {what} hits {key_id} {until + policy.grace - world.now} before its grace is over")
@@ -85,9 +85,9 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
         return
     # A destination that nobody can ask was given CURRENT just now: LAST has its grace again, and all else is done.
     if outcome == "refused" and reason != "grace":
-        if any(key.foreign for key in world.keys.values()) or not _ours(world):
+        if any(key.unmanaged for key in world.keys.values()) or not _ours(world):
             return
-        raise Violation(f"I4: refused, and nothing foreign is there: {world.show()}")
+        raise Violation(f"I4: refused, and nothing unmanaged is there: {world.show()}")
     if outcome == "failed":
         raise Violation("I4: an undisturbed run failed")
     journal = Journal.decode(world.journal) if world.journal else Journal()
@@ -96,9 +96,9 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
     held = {*world.places.values(), *world.secrets_at.values()}
     if len(held) != 1 or not _works(world, next(iter(held))):
         raise Violation(f"I4: not all places hold one working key: {world.places}")
-    strays = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
-    if strays:
-        raise Violation(f"I4: {strays} are left over")
+    orphans = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
+    if orphans:
+        raise Violation(f"I4: {orphans} are left over")
 
 
 def without_the_deleted(world: World, outcome: str) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simulation.world import USER, Change, World, copy_of
 from twokey.core.errors import AccessDenied
 from twokey.core.journal import Journal
-from twokey.planning.plan import Asked
+from twokey.planning.plan import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 A_WHILE = timedelta(minutes=5)
 """How long a person takes for anything. Longer than the minute in which a key made by hand cannot be told from a
-stray (docs/explanation/proof.md, "What is not proved")."""
+orphan (docs/explanation/proof.md, "What is not proved")."""
 RIGHTS = (
     *("create", "delete", "deactivate", "journal", "fence", "store", "deliver"),
     *("list keys", "last use", "read store", "read places"),
@@ -46,7 +46,7 @@ class Job:
 class Peopled(World):
     """A world in which people interfere.
 
-    by_hand: places whose value a person wrote last.
+    existing_key: places whose value a person wrote last.
     unseen: places and keys that a person touched while the present run was under way.
     secrets: the keys that people can write into a place.
     attributable: the keys that twokey has evidence for; evident: those that the present run can have evidence for.
@@ -62,7 +62,7 @@ class Peopled(World):
     destinations: tuple[str, ...] = ()
     known: list[str] = field(default_factory=list)
     secrets: list[str] = field(default_factory=list)
-    by_hand: set[str] = field(default_factory=set)
+    existing_key: set[str] = field(default_factory=set)
     unseen: set[str] = field(default_factory=set)
     attributable: set[str] = field(default_factory=set)
     evident: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class Peopled(World):
     midway: dict[int, Callable[[], None]] = field(default_factory=dict)
     denied: frozenset[str] = frozenset()
     denied_from: int = 0
-    asked: Asked = field(default_factory=Asked)
+    asked: Overrides = field(default_factory=Overrides)
     jobs: list[Job] = field(default_factory=list)
     runs: int = 0
 
@@ -117,7 +117,7 @@ class Peopled(World):
         for name, key_id in self.places.items():
             if key_id in self.keys:
                 self.keys[key_id].ever_held = True
-            if key_id and name not in self.by_hand and self.protected(name) and not self.torn(name):
+            if key_id and name not in self.existing_key and self.protected(name) and not self.torn(name):
                 self.held_until[key_id] = self.now
 
     def _book(self, what: str, key_id: str, before: dict[str, str]) -> None:
@@ -146,9 +146,9 @@ class Peopled(World):
 
     def _written_over(self, name: str, old: str) -> None:
         """A delivery over a value that twokey could see counts for the grace, whoever had put it there."""
-        if old and name in self.by_hand and self.telling.get(name, True):
+        if old and name in self.existing_key and self.telling.get(name, True):
             self.held_until[old] = self.now
-        self.by_hand.discard(name)
+        self.existing_key.discard(name)
 
     def _out_of_use(self, what: str, key_id: str) -> None:
         if what == "deactivate":
@@ -163,8 +163,8 @@ class Peopled(World):
         self.attributable |= self.evident & {journal.current, journal.last}
         self.withdrawn -= {journal.current, journal.last}
         if journal.lease is None and journal.current == self.places["store"]:
-            agreeing = {name for name in self.by_hand if self.places[name] == journal.current}
-            self.by_hand -= {name for name in agreeing if name == "store" or name in self.destinations}
+            agreeing = {name for name in self.existing_key if self.places[name] == journal.current}
+            self.existing_key -= {name for name in agreeing if name == "store" or name in self.destinations}
 
     def protected(self, name: str) -> bool:
         """Say whether twokey must know what this place holds.
@@ -179,8 +179,8 @@ class Peopled(World):
             return True
         given = Journal.decode(self.journal).delivered if self.journal else {}
         if name in self.destinations:
-            return name not in self.by_hand or name not in given or self._shows(name, given[name].stamp)
-        return name not in self.by_hand and name in given and given[name].key == self.places[name]
+            return name not in self.existing_key or name not in given or self._shows(name, given[name].stamp)
+        return name not in self.existing_key and name in given and given[name].key == self.places[name]
 
     def _shows(self, name: str, stamp: str) -> bool:
         """Say whether a place shows what a person put there, or at least that somebody has written since our stamp.
@@ -193,7 +193,7 @@ class Peopled(World):
         """Name the places that hold a key as twokey must know."""
         return [name for name, held in self.places.items() if held == key_id and self.protected(name)]
 
-    def stray(self, key: Key) -> bool:
+    def orphan(self, key: Key) -> bool:
         """Say whether nobody but twokey ever had this key, as far as twokey can know."""
         return key.id in self.made_by_twokey and not key.ever_held
 
@@ -218,9 +218,9 @@ def peopled(world: World, **fields: Any) -> Peopled:
         destinations=tuple(name for name in world.places if name != "store"),
         known=[*world.keys, STRANGER],
         secrets=[*(key.id for key in world.keys.values() if key.works), STRANGER],
-        attributable={key.id for key in world.keys.values() if not key.foreign},
+        attributable={key.id for key in world.keys.values() if not key.unmanaged},
         made_by_twokey={key_id for key_id in world.keys if key_id.startswith("N")},
-        by_hand={name for name in world.places if name != "store" or not world.journal},
+        existing_key={name for name in world.places if name != "store" or not world.journal},
         spoilt={held for held in world.places.values() if held not in world.keys},
     )
 
@@ -228,7 +228,7 @@ def peopled(world: World, **fields: Any) -> Peopled:
 def another(world: Peopled) -> Peopled:
     """Return a world in the same state that can go its own way."""
     sets = (
-        "by_hand",
+        "existing_key",
         "unseen",
         "attributable",
         "evident",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from simulation.world import Key
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Found(Exception):
         self.world = world
 
 
-def one_run(world: World, policy: Policy, run: str) -> Result | None:
+def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
     """Run twokey once as a process of its own; None where it was killed."""
     store = Place(world, run, "store")
     others = tuple(Place(world, run, name) for name in world.places if name != "store")
@@ -111,12 +111,12 @@ def state_of(world: World) -> Hashable:
 
 
 def _state_of(key: Key) -> Hashable:
-    return key.id, key.created, key.active, key.works, key.foreign, key.ever_held, key.inactive_since, key.last_used
+    return key.id, key.created, key.active, key.works, key.unmanaged, key.ever_held, key.inactive_since, key.last_used
 
 
 def _until_done(
     world: World,
-    policy: Policy,
+    policy: RotationPolicy,
     first: int,
     milestones: list[Milestone] | None,
     known: Known,

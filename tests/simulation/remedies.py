@@ -15,20 +15,20 @@ from simulation import hands
 from simulation.blame import clean
 from simulation.judge import Violation
 from simulation.running import run_twokey
-from twokey.planning.plan import Asked
+from twokey.planning.plan import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from simulation.people import Peopled
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
 
 MOST_RUNS = 12
 """Runs, each with what the one before it said, after which everything must be well."""
 NAMED = re.compile(r"--retire ([A-Z]\d+)")
 KEY = re.compile(r"\b[A-Z]\d+\b")
-NOTHING = Asked()
+NOTHING = Overrides()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ MANNERS = (
 )
 
 
-def becomes_well(world: Peopled, policy: Policy, manner: Manner) -> None:
+def becomes_well(world: Peopled, policy: RotationPolicy, manner: Manner) -> None:
     """Follow the remedies until all is well, then twice more after a period; raises ``Violation`` where it never is."""
     world.denied, world.skew = frozenset(), timedelta(0)
     Person(world, policy, manner).until_well()
@@ -59,7 +59,7 @@ def becomes_well(world: Peopled, policy: Policy, manner: Manner) -> None:
 class Person:
     """Somebody who runs twokey and reads what it says."""
 
-    def __init__(self, world: Peopled, policy: Policy, manner: Manner) -> None:
+    def __init__(self, world: Peopled, policy: RotationPolicy, manner: Manner) -> None:
         self._world = world
         self._policy = policy
         self._manner = manner
@@ -101,21 +101,21 @@ class Person:
     def _story(self) -> str:
         return f"a person who {self._manner.name}:{''.join(self._said)}"
 
-    def _next(self, result: Result) -> Asked:
+    def _next(self, result: Result) -> Overrides:
         """Do what a result says, and return the options of the next run."""
         if result.outcome == "not_due":
             self._in_vain = self._asked.retire
         asked = REMEDIES.get(result.reason, Person._plainly)(self, result.message)
         if asked == NOTHING:
             return NOTHING
-        # DEFECT "named in vain": rolled_back and foreign_key may each name a key and refuse without it; only both in
+        # DEFECT "named in vain": rolled_back and unmanaged_key may each name a key and refuse without it; only both in
         # one run help, and neither says so.
         return replace(asked, retire=asked.retire | self._asked.retire)
 
-    def _plainly(self, _message: str) -> Asked:
+    def _plainly(self, _message: str) -> Overrides:
         return NOTHING
 
-    def _rolled_back(self, message: str) -> Asked:
+    def _rolled_back(self, message: str) -> Overrides:
         """Answer "If K may go, … --retire K. Otherwise put K back into the store.".
 
         DEFECT "named in vain": where K is gone, ``--retire K`` is accepted and not written down, so the next plain run
@@ -129,11 +129,11 @@ class Person:
             return NOTHING
         return _retire(key_id)
 
-    def _foreign_key(self, message: str) -> Asked:
+    def _foreign_key(self, message: str) -> Overrides:
         """Answer "when it may go, … --retire K"."""
         return _retire(*NAMED.findall(message))
 
-    def _cannot_attribute(self, message: str) -> Asked:
+    def _cannot_attribute(self, message: str) -> Overrides:
         """Answer "Put the one in use into the store (…), or name the one that may go"."""
         ids = [key_id for key_id in dict.fromkeys(KEY.findall(message)) if key_id in self._world.keys]
         if self._manner.puts_back:
@@ -142,21 +142,21 @@ class Person:
         free = [key_id for key_id in ids if key_id not in self._world.places.values()]
         return _retire((free or ids)[0])
 
-    def _in_flight(self, _message: str) -> Asked:
+    def _in_flight(self, _message: str) -> Overrides:
         """Answer ``grace`` and ``in_use``: wait until the jobs are done, or accept that they fail."""
         if not self._manner.waits:
-            return Asked(ignore_last_use=True)
+            return Overrides(ignore_last_use=True)
         hands.pass_time(self._world, max(self._policy.grace, self._policy.idle))
         return NOTHING
 
-    def _soak(self, _message: str) -> Asked:
+    def _soak(self, _message: str) -> Overrides:
         hands.pass_time(self._world, self._policy.soak)
         return NOTHING
 
-    def _last_held(self, message: str) -> Asked:
+    def _last_held(self, message: str) -> Overrides:
         """Do "Bring a working CURRENT into the store, or empty that destination" (docs/reference/reasons.md)."""
         if "--ignore-last-use" in message:
-            return Asked(ignore_last_use=True)
+            return Overrides(ignore_last_use=True)
         current = self._world.keys.get(self._world.places["store"])
         if current is not None and not current.active:
             hands.switch(self._world, current.id)
@@ -164,7 +164,7 @@ class Person:
             self._bring(message, "")
         return self._asked
 
-    def _retire_held(self, message: str) -> Asked:
+    def _retire_held(self, message: str) -> Overrides:
         """Do "Bring a working key there first" (docs/how-to/when-it-refuses.md)."""
         store = self._world.places["store"]
         self._bring(message, store if self._world.works(store) else "")
@@ -173,8 +173,8 @@ class Person:
     def _bring(self, message: str, key_id: str) -> None:
         """Write a key into the destinations that a message names.
 
-        DEFECT "write-only and foreign": nobody can show twokey what a destination holds that cannot tell and was never
-        given anything. Leaving it out of the run is the only way, and nothing says so.
+        DEFECT "write-only and unmanaged": nobody can show twokey what a destination holds that cannot tell and was
+        never given anything. Leaving it out of the run is the only way, and nothing says so.
         """
         for name in self._world.destinations:
             if name in message and self._world.telling.get(name, True):
@@ -182,20 +182,20 @@ class Person:
             elif name in message:
                 self._leaves_out |= {name}
 
-    def _user_remade(self, _message: str) -> Asked:
+    def _user_remade(self, _message: str) -> Overrides:
         """Do "remove the old credential and its journal from this one for good"."""
         hands.write(self._world, "store", "")
         hands.forget_journal(self._world)
         return NOTHING
 
 
-def _retire(*key_ids: str) -> Asked:
-    return Asked(retire=frozenset(key_ids), all_theirs=True)
+def _retire(*key_ids: str) -> Overrides:
+    return Overrides(retire=frozenset(key_ids), all_theirs=True)
 
 
-REMEDIES: dict[str, Callable[[Person, str], Asked]] = {
+REMEDIES: dict[str, Callable[[Person, str], Overrides]] = {
     "rolled_back": Person._rolled_back,
-    "foreign_key": Person._foreign_key,
+    "unmanaged_key": Person._foreign_key,
     "cannot_attribute": Person._cannot_attribute,
     "grace": Person._in_flight,
     "in_use": Person._in_flight,
@@ -203,6 +203,6 @@ REMEDIES: dict[str, Callable[[Person, str], Asked]] = {
     "soaking": Person._soak,
     "last_held": Person._last_held,
     "retire_held": Person._retire_held,
-    "user_remade": Person._user_remade,
+    "user_recreated": Person._user_remade,
 }
 """What a person does next, by the reason; where none is here, they run again without options."""

@@ -22,7 +22,7 @@ from simulation.states import PIPELINES, STATES, initial
 from simulation.world import Change, Killed, World, copy_of
 
 if TYPE_CHECKING:
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 PAUSES = (0.0, 0.0, 0.0, 1.0, 40.0, 200.0)
 """Seconds that pass while another runner goes on; the last is longer than a lease."""
@@ -102,7 +102,7 @@ def schedule(name: str, places: int, runners: int, seed: int) -> None:
             raise Found(violation, world) from None
 
 
-def _run_all(world: Shared, policy: Policy, names: list[str]) -> list[Violation]:
+def _run_all(world: Shared, policy: RotationPolicy, names: list[str]) -> list[Violation]:
     trouble: list[Violation] = []
     baton = world.baton
     assert baton
@@ -128,7 +128,7 @@ def _run_all(world: Shared, policy: Policy, names: list[str]) -> list[Violation]
     return trouble
 
 
-def _undisturbed(world: World, policy: Policy) -> None:
+def _undisturbed(world: World, policy: RotationPolicy) -> None:
     for number in range(4):
         world.now += timedelta(minutes=5)
         result = one_run(world, policy, f"last {number}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from simulation.play import virtual_leases
 from simulation.world import USER, Clock, Iam, Killed, Place, Sts
 from twokey.core.journal import Journal
-from twokey.planning.plan import Asked
+from twokey.planning.plan import Overrides
 from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from simulation.people import Peopled
     from twokey.core.model import AccessKey, Holding, LastUse, MachineUser, Record
     from twokey.core.secret import Credential
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
 
 
@@ -70,10 +70,10 @@ class _Place(Place):
         return super().credential()
 
 
-def run_twokey(world: Peopled, policy: Policy, asked: Asked | None = None) -> Result | None:
+def run_twokey(world: Peopled, policy: RotationPolicy, asked: Overrides | None = None) -> Result | None:
     """Run twokey once, as a process of its own; None where it was killed."""
     world.runs += 1
-    world.asked = asked or Asked()
+    world.asked = asked or Overrides()
     world.evident = world.evident if _is_open(world) else set()
     run = f"run {world.runs}"
     edge: Any = _Iam(world, run)
@@ -91,7 +91,7 @@ def run_twokey(world: Peopled, policy: Policy, asked: Asked | None = None) -> Re
     except Killed:
         return None
     finally:
-        world.asked, world.faults, world.midway = Asked(), {}, {}
+        world.asked, world.faults, world.midway = Overrides(), {}, {}
         world.unseen.clear()
 
 
@@ -108,7 +108,7 @@ def evidence(world: Peopled) -> set[str]:
     others = [
         key
         for key in world.keys.values()
-        if key is not held and not world.stray(key) and key.id not in world.asked.retire | going
+        if key is not held and not world.orphan(key) and key.id not in world.asked.retire | going
     ]
     published = [key for key in others if key.id not in world.withdrawn]
     alone = {found[0].id for found in (others, published) if len(found) == 1}

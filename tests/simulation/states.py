@@ -9,7 +9,7 @@ import msgspec
 
 from simulation.world import START, Key, World
 from twokey.core.journal import Delivery, Intent, Journal
-from twokey.planning.policy import Policy, Verification
+from twokey.planning.policy import RotationPolicy, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 DAY = timedelta(days=1)
 VERIFICATION = Verification(successes=2, interval=timedelta(seconds=1), timeout=timedelta(seconds=30))
-PLAIN = Policy(verification=VERIFICATION)
-SOAK = Policy(verification=VERIFICATION, soak=2 * DAY)
+PLAIN = RotationPolicy(verification=VERIFICATION)
+SOAK = RotationPolicy(verification=VERIFICATION, soak=2 * DAY)
 
 
 def ago(days: float) -> datetime:
@@ -31,7 +31,7 @@ def _world(*keys: Key, store: str = "", journal: Journal | None = None) -> World
         keys={key.id: key for key in keys}, places={"store": store}, journal=journal.encode() if journal else ""
     )
     for key in keys:
-        key.ever_held = not key.foreign and key.id in (store, journal.last if journal else "")
+        key.ever_held = not key.unmanaged and key.id in (store, journal.last if journal else "")
     return world
 
 
@@ -55,7 +55,7 @@ def _other_version() -> World:
     return world
 
 
-STATES: dict[str, tuple[Callable[[], World], Policy]] = {
+STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "no key": (_world, PLAIN),
     "one key, stored": (lambda: _world(Key("K1", ago(20)), store="K1"), PLAIN),
     "one key, empty store": (lambda: _world(Key("K1", ago(200))), PLAIN),
@@ -63,17 +63,17 @@ STATES: dict[str, tuple[Callable[[], World], Policy]] = {
     "two keys": (_settled, PLAIN),
     "two keys, no journal": (lambda: _world(Key("K1", ago(40)), Key("K2", ago(16)), store="K2"), PLAIN),
     "two keys, store holds the older": (
-        lambda: _world(Key("K1", ago(40)), Key("K2", ago(16), foreign=True), store="K1"),
+        lambda: _world(Key("K1", ago(40)), Key("K2", ago(16), unmanaged=True), store="K1"),
         PLAIN,
     ),
     "two keys, empty store": (
-        lambda: _world(Key("K1", ago(40), foreign=True), Key("K2", ago(16), foreign=True)),
+        lambda: _world(Key("K1", ago(40), unmanaged=True), Key("K2", ago(16), unmanaged=True)),
         PLAIN,
     ),
     "a key made by hand": (
         lambda: _world(
             Key("K2", ago(16)),
-            Key("K9", ago(3), foreign=True),
+            Key("K9", ago(3), unmanaged=True),
             store="K2",
             journal=Journal(epoch=3, user="AIDACI", current="K2", committed=ago(16)),
         ),
@@ -82,11 +82,11 @@ STATES: dict[str, tuple[Callable[[], World], Policy]] = {
     "LAST inactive": (lambda: _settled(active=False), PLAIN),
     "three keys": (
         lambda: _world(
-            Key("K1", ago(60), foreign=True), Key("K2", ago(31), foreign=True), Key("K3", ago(16)), store="K3"
+            Key("K1", ago(60), unmanaged=True), Key("K2", ago(31), unmanaged=True), Key("K3", ago(16)), store="K3"
         ),
         PLAIN,
     ),
-    "interrupted, with a stray": (_interrupted, PLAIN),
+    "interrupted, with an orphan": (_interrupted, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),
 }
@@ -98,17 +98,17 @@ def _pipelines() -> World:
     return _settled()
 
 
-def _pipelines_behind() -> World:
-    """Nothing is due, and each is behind in another way."""
+def _pipelines_out_of_date() -> World:
+    """Nothing is due, and each is out of date in another way."""
     journal = Journal(epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(1))
     world = _world(Key("K1", ago(16)), Key("K2", ago(1)), store="K2", journal=journal)
     world.held_until["K1"] = ago(1)
     return world
 
 
-PIPELINES: dict[str, tuple[Callable[[], World], Policy]] = {
+PIPELINES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "pipelines": (_pipelines, PLAIN),
-    "pipelines that are behind": (_pipelines_behind, PLAIN),
+    "pipelines that are out of date": (_pipelines_out_of_date, PLAIN),
     "pipelines of a new user": (lambda: _world(Key("K1", ago(200))), PLAIN),
 }
 """The same, with destinations of four kinds: see ``_furnish``."""
@@ -134,7 +134,7 @@ def _furnish(world: World, number: int) -> None:
     world.journal = msgspec.structs.replace(journal, delivered=given).encode() if world.journal else ""
 
 
-def _fall_behind(world: World) -> None:
+def _fall_out_of_date(world: World) -> None:
     """Tear the first pair, as a crash does; let people put LAST back into the third and the fourth place."""
     journal = Journal.decode(world.journal)
     given = {**journal.delivered, "p1": Delivery("K1", ago(16), "1"), "p2": Delivery("K1", ago(16))}
@@ -151,7 +151,7 @@ BLIND = ", in haste on a store without conditions"
 """The same, and the store knows no conditional write."""
 
 
-def initial(name: str, places: int) -> tuple[World, Policy]:
+def initial(name: str, places: int) -> tuple[World, RotationPolicy]:
     """Return a state with that many destinations: the store, one that tells what it holds, one that does not.
 
     Or the store and pipelines, which takes more of them.
@@ -160,8 +160,8 @@ def initial(name: str, places: int) -> tuple[World, Policy]:
         make, policy = PIPELINES[name]
         world = make()
         _furnish(world, places - 1)
-        if "behind" in name:
-            _fall_behind(world)
+        if "out of date" in name:
+            _fall_out_of_date(world)
         world.note_holders()
         return world, policy
     make, policy = STATES[name.removesuffix(BLIND).removesuffix(HASTE)]

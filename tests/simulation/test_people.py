@@ -20,8 +20,8 @@ from simulation.remedies import MANNERS, becomes_well
 from simulation.running import run_twokey
 from simulation.states import PLAIN, SOAK, STATES, VERIFICATION, initial
 from simulation.world import FAULTS
-from twokey.planning.plan import Asked
-from twokey.planning.policy import Policy
+from twokey.planning.plan import Overrides
+from twokey.planning.policy import RotationPolicy
 
 MORE = int(os.environ.get("PEOPLE", "0"))
 PEOPLE = settings(
@@ -36,8 +36,10 @@ DAY = timedelta(days=1)
 POLICIES = {
     "plain": PLAIN,
     "soak": SOAK,
-    "enforced": Policy(verification=VERIFICATION, enforce_window=True),
-    "short grace": Policy(verification=VERIFICATION, grace_asked=2 * DAY, idle_asked=timedelta(hours=6)),
+    "enforced": RotationPolicy(verification=VERIFICATION, enforce_window=True),
+    "short grace": RotationPolicy(
+        verification=VERIFICATION, requested_grace=2 * DAY, requested_idle=timedelta(hours=6)
+    ),
 }
 BEGINNINGS = [name for name in STATES if name not in ("journal of another version", "three keys")]
 """Without the one that only another twokey can mend, and the one that AWS's quota of two does not allow."""
@@ -53,7 +55,7 @@ class People(RuleBasedStateMachine):
     """twokey, and people."""
 
     world: Peopled
-    policy: Policy
+    policy: RotationPolicy
     sound = False
     """No invariant was broken so far."""
 
@@ -92,7 +94,7 @@ class People(RuleBasedStateMachine):
         if retire:
             asked = {"retire": frozenset({retire}), "all_theirs": True}
         self.sound = False
-        result = run_twokey(self.world, self.policy, Asked(**asked))
+        result = run_twokey(self.world, self.policy, Overrides(**asked))
         note(f"   {result.outcome} ({result.reason}): {result.message}" if result else "   killed")
         note(f"   {self.world.show()}")
         if before:

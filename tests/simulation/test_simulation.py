@@ -42,7 +42,7 @@ def test_no_single_fault_in_haste_breaks_an_invariant(name: str, weather: str) -
 
 
 @pytest.mark.parametrize(
-    "name", ["two keys", "one key, empty store", "interrupted, with a stray", "two keys, with soak"]
+    "name", ["two keys", "one key, empty store", "interrupted, with an orphan", "two keys, with soak"]
 )
 def test_no_two_faults_break_an_invariant(name: str) -> None:
     proof = enumerate_state(name, 2, depth=2)
@@ -196,7 +196,7 @@ def _no_intent(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_attribution(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(assessment, "_stray", lambda *_: None)
+    patch.setattr(assessment, "_orphan", lambda *_: None)
 
 
 def _doubtful_write_undone(patch: pytest.MonkeyPatch) -> None:
@@ -223,12 +223,12 @@ def _creation_repeated(patch: pytest.MonkeyPatch) -> None:
 
 
 def _oldest_removed(patch: pytest.MonkeyPatch) -> None:
-    def sort(*given: Any) -> Any:
-        case = assessment.sort(*given)
+    def oldest_is_last(*given: Any) -> Any:
+        case = assessment.assess(*given)
         oldest = min(case.seen.keys, key=lambda key: key.created, default=None)
-        return replace(case, last=oldest, foreign=(), stray=None)
+        return replace(case, last=oldest, unmanaged=(), orphan=None)
 
-    patch.setattr(decision, "sort", sort)
+    patch.setattr(decision, "assess", oldest_is_last)
     patch.setattr(decision, "barred", lambda _case, _last: None)
     patch.setattr(between_rotations, "barred", lambda _case, _last: None)
 
@@ -245,7 +245,7 @@ def _torn_pair_not_noted(patch: pytest.MonkeyPatch) -> None:
 
 def _torn_pair_forgotten(patch: pytest.MonkeyPatch) -> None:
     """As if an open delivery did not matter to the next run."""
-    patch.setattr(assessment.Case, "behind", lambda case, name: case.holds(name) != case.held)
+    patch.setattr(assessment.Assessment, "out_of_date", lambda case, name: case.holds(name) != case.held)
     patch.setattr(assessment, "holds", _holds_by_the_journal(assessment.holds))
 
 
@@ -295,7 +295,7 @@ BROKEN = {
     "LAST is removed while something may hold it": _never_barred,
     "a key is published unverified": _unverified,
     "no intent is written": _no_intent,
-    "a stray is not attributed": _no_attribution,
+    "an orphan is not attributed": _no_attribution,
     "a key is removed after a doubtful write": _doubtful_write_undone,
     "the creation is repeated after a lost answer": _creation_repeated,
     "the oldest key is removed": _oldest_removed,

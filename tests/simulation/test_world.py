@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from simulation.world import USER, Clock, Iam, Place, Sts, World
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Failed, NotFound, Rejected, ServiceError
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Failed, NotFound, ServiceError, ServiceRejected
 from twokey.core.journal import Intent, Journal
 from twokey.core.model import Held, NotHeld
 from twokey.core.secret import Credential
@@ -143,7 +143,7 @@ class TestKeys:
 
     def test_are_two_at_most(self, edge: Edge) -> None:
         both = {edge.iam.create_key(edge.user)[0].id for _ in range(2)}
-        with pytest.raises(Rejected, match="LimitExceeded"):
+        with pytest.raises(ServiceRejected, match="LimitExceeded"):
             edge.iam.create_key(edge.user)
         assert edge.listed().keys() == both
 
@@ -216,7 +216,7 @@ class TestARequestThatFails:
     def test_refused_leaves_a_key_in_use(self, edge: Edge, what: str) -> None:
         key, _ = edge.iam.create_key(edge.user)
         edge.fail(what, "refused")
-        with pytest.raises(Rejected):
+        with pytest.raises(ServiceRejected):
             getattr(edge.iam, f"{what}_key")(edge.user, key.id)
         edge.mend()
         assert edge.listed() == {key.id: True}

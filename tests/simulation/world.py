@@ -13,7 +13,15 @@ from typing import Any, Literal, TypeVar
 
 from twokey.core import waiting
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Conflict, NotFound, Rejected, ServiceError
+from twokey.core.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    Conflict,
+    NotFound,
+    ServiceError,
+    ServiceRejected,
+)
 from twokey.core.journal import Journal
 from twokey.core.model import AccessKey, CannotTell, Held, Holding, LastUse, MachineUser, NotHeld, Record
 from twokey.core.secret import Credential
@@ -51,7 +59,7 @@ class Key:
     created: datetime
     active: bool = True
     works: bool = True
-    foreign: bool = False
+    unmanaged: bool = False
     ever_held: bool = False
     inactive_since: datetime | None = None
     last_used: datetime | None = None
@@ -139,7 +147,7 @@ class World:
         if fault in ("expired", "gone"):
             self.reach(_place_of(what))
         if fault == "refused":
-            raise Rejected(f"{what}: refused")
+            raise ServiceRejected(f"{what}: refused")
         if fault in ("lost", "late"):
             raise Ambiguous(f"{what}: no answer")
 
@@ -258,7 +266,7 @@ class Iam:
         # The number of keys is what the quota sees; the judge says whether it was right to ask.
         if len(world.keys) >= 2:
             world.judge(world, "create", key_id)
-            raise Rejected("LimitExceeded")
+            raise ServiceRejected("LimitExceeded")
         world.made += 1
 
         def change(world: World) -> None:
@@ -376,7 +384,7 @@ class Place:
         try:
             journal = Journal.decode(text) if text else Journal()
         except ValueError as error:
-            raise Rejected(str(error)) from None
+            raise ServiceRejected(str(error)) from None
         return Record(holding, journal, Revision(self._world.journal_revision, self._world.credential_revision))
 
     def credential(self) -> Credential | None:

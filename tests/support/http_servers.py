@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from twokey.aws.clock import ServiceClock
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 from twokey.testing.contract import Hurried
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,8 +29,8 @@ HOST = "127.0.0.1"
 NAME = "service.test"
 """A name that only the proxy of the tests can resolve."""
 TOKEN = "token-of-the-tests"
-READ = Ask("GET", "/value", "read the value", effect=False)
-WRITE = Ask("PUT", "/value", "write the value", body={"value": 1})
+READ = Request("GET", "/value", "read the value", mutates=False)
+WRITE = Request("PUT", "/value", "write the value", body={"value": 1})
 
 
 class Service(FakeService):
@@ -42,17 +42,17 @@ class Service(FakeService):
         self.tokens: list[str] = []
         self.written = 0
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         self.tokens.append(request.headers.get("Authorization", ""))
         if self.tokens[-1] != f"Bearer {self.token}":
             raise Refusal(401, {"message": "Who are you?"})
 
     @route("GET", r"/value|/moved/value")
-    def read(self, request: Request) -> Reply:
+    def read(self, request: ReceivedRequest) -> Reply:
         return Reply(200, {"value": self.written})
 
     @route("PUT", r"/value|/moved/value")
-    def write(self, request: Request) -> Reply:
+    def write(self, request: ReceivedRequest) -> Reply:
         self.written += 1
         return Reply(200, {})
 

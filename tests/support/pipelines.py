@@ -15,7 +15,7 @@ from simulation.states import ago
 from simulation.world import USER, Clock, Iam, Key, Killed, Place, Sts, World, copy_of
 from twokey.core.journal import Delivery, Journal
 from twokey.planning.decision import plan
-from twokey.planning.policy import Policy, Verification
+from twokey.planning.policy import RotationPolicy, Verification
 from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
     from twokey.rotation.results import Result
 
-POLICY = Policy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
+POLICY = RotationPolicy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
 TEN = tuple(f"ci:{number}" for number in range(10))
 
 

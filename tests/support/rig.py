@@ -18,8 +18,8 @@ from twokey.aws.iam import Iam
 from twokey.aws.sts import Sts
 from twokey.destinations import registry
 from twokey.emulator import Emulator, KeyPair
-from twokey.planning.plan import Asked
-from twokey.planning.policy import Policy, Verification
+from twokey.planning.plan import Overrides
+from twokey.planning.policy import RotationPolicy, Verification
 from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
 
@@ -37,7 +37,7 @@ QUICK = Verification(successes=2, interval=timedelta(seconds=0.01), timeout=time
 """A key works at once here, however busy the machine is."""
 IN_VAIN = replace(QUICK, timeout=timedelta(seconds=2))
 """Where a key is to be proved that never works."""
-POLICY = Policy(settle=timedelta(0), verification=QUICK)
+POLICY = RotationPolicy(settle=timedelta(0), verification=QUICK)
 
 
 class Killed(BaseException):
@@ -101,7 +101,7 @@ class Rig:
     def rotate(self, user: str = "ci", run: str = "run", *, wait: bool = True, **asked: Any) -> Result:
         """Run a rotation in this process."""
         machine_user, world = self.world(user, run, wait=wait)
-        return rotate.rotate(machine_user, self.policy, world, Asked(**asked))
+        return rotate.rotate(machine_user, self.policy, world, Overrides(**asked))
 
     def killed_at(self, step: str, phase: str, user: str = "ci", run: str = "killed", **asked: Any) -> bool:
         """Run a rotation that dies at a step; return whether it got there. A dead process gives nothing back."""

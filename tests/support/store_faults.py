@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from twokey.aws.clients import Clients
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Rejected, Throttled, Unreachable
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected, Throttled, Unreachable
 from twokey.core.journal import Journal
 from twokey.core.model import Held
 from twokey.core.secret import Credential
@@ -160,7 +160,7 @@ class AwsContract(StoreContract):
         credential = fresh_credential()
         message = f"Value '{credential.reveal()}' at 'value' failed to satisfy constraint"
         aws.weather.add(Rule("*:Put*", effect="error_before", status=400, code="ValidationException", message=message))
-        with pytest.raises(Rejected, match="refused \\(ValidationException\\)") as raised:
+        with pytest.raises(ServiceRejected, match="refused \\(ValidationException\\)") as raised:
             first.put(credential, first.load().revision)
         assert_silent(raised.value, credential)
 

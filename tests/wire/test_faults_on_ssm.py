@@ -21,7 +21,7 @@ WRITES = {0: 4, 1: 4, 2: 5}
 """How many times a rotation writes a parameter, by the number of keys that it finds."""
 
 
-LATE = ("rolled_back", "foreign_key")
+LATE = ("rolled_back", "unmanaged_key")
 """Why a person is asked where the lease is written once more, late, and the journal is as it was before: all was done
 by then, or a key was created and not yet stored. Which of the two depends on how fast the run is."""
 

@@ -12,7 +12,7 @@ over. ``decide`` asks, in order:
    Two keys in two places refuse, and so does a place that would tell and could not be read.
 4. A place, or a credential, that a person points at (``--from``, ``--stdin``) stands in for 3.
 5. The other key is LAST where a rotation would call it LAST, or where a destination shows that it holds it. Any other
-   is foreign, and the user is refused.
+   is unmanaged, and the user is refused.
 
 Nothing here creates, deletes or deactivates a key.
 """
@@ -25,17 +25,17 @@ from typing import TYPE_CHECKING
 from twokey.adoption.messages import listing, replacing, telling, unknown, ways
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Ending, Reason
-from twokey.planning.assessment import sort
-from twokey.planning.decision import own_key, rolled_back, unreadable, user_remade
-from twokey.planning.plan import Asked
+from twokey.planning.assessment import assess
+from twokey.planning.decision import own_key, rolled_back, unreadable, user_recreated
+from twokey.planning.plan import Overrides
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from twokey.core.model import AccessKey, Holding, Observation
-    from twokey.planning.assessment import Case
-    from twokey.planning.policy import Policy
+    from twokey.planning.assessment import Assessment
+    from twokey.planning.policy import RotationPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,75 +76,79 @@ def _essence(one: Decision) -> tuple[object, ...]:
 
 
 def decide(
-    seen: Observation, policy: Policy, now: datetime, givers: frozenset[str], offer: Offer | None = None
+    seen: Observation, policy: RotationPolicy, now: datetime, givers: frozenset[str], offer: Offer | None = None
 ) -> Decision:
     """Decide how a user is taken over. ``givers`` names the destinations that can give the credential they hold."""
-    case = sort(seen, policy, now, Asked())
-    for rule in (unreadable, own_key, user_remade):
-        verdict = rule(case)
+    assessment = assess(seen, policy, now, Overrides())
+    for rule in (unreadable, own_key, user_recreated):
+        verdict = rule(assessment)
         if verdict is not None:
             return _refuse(verdict.reason, verdict.message)
-    return _at_rest(case, offer) or _take_over(case, givers, offer)
+    return _at_rest(assessment, offer) or _take_over(assessment, givers, offer)
 
 
-def _at_rest(case: Case, offer: Offer | None) -> Decision | None:
+def _at_rest(assessment: Assessment, offer: Offer | None) -> Decision | None:
     """Say that nothing is to be taken over: the user is managed, or has no key."""
-    said = case.journal.current
-    if case.journal.intent:
+    said = assessment.journal.current
+    if assessment.journal.intent:
         return _nothing(
             Reason.INTERRUPTED, "twokey manages this user: an interrupted rotation is finished by the next `rotate`."
         )
-    if said and said == case.held:
+    if said and said == assessment.held:
         other = _offered(offer)
-        left = f" {other} was not taken from {offer.place}." if offer and other not in ("", case.held) else ""
+        left = f" {other} was not taken from {offer.place}." if offer and other not in ("", assessment.held) else ""
         return _nothing(Reason.MANAGED, f"twokey manages this user already: CURRENT is {said}.{left}", said)
-    contradiction = rolled_back(case)
+    contradiction = rolled_back(assessment)
     if contradiction:
         return _refuse(contradiction.reason, contradiction.message)
-    held = [holding for holding in case.seen.destinations.values() if not isinstance(holding, NotHeld)]
-    if not (case.seen.keys or case.held or held or offer):
+    held = [holding for holding in assessment.seen.destinations.values() if not isinstance(holding, NotHeld)]
+    if not (assessment.seen.keys or assessment.held or held or offer):
         return _nothing(Reason.NO_KEY, "The user has no key, so there is nothing to take over: `rotate` creates one.")
     return None
 
 
-def _take_over(case: Case, givers: frozenset[str], offer: Offer | None) -> Decision:
-    found = _in_store(case, offer) or _offered_key(case, offer) or _in_destinations(case, givers)
+def _take_over(assessment: Assessment, givers: frozenset[str], offer: Offer | None) -> Decision:
+    found = _in_store(assessment, offer) or _offered_key(assessment, offer) or _in_destinations(assessment, givers)
     if isinstance(found, Decision):
         return found
     current, source = found
-    said = case.journal.current
+    said = assessment.journal.current
     if said and said != current.id:
         return _refuse(
             Reason.ROLLED_BACK,
-            f"{case.seen.store} is empty, its journal says that CURRENT was {said}, and {source} holds {current.id}. "
-            f"Put {said} back (--from, --stdin), or name the key that may go: twokey rotate {case.seen.user.name} "
+            f"{assessment.seen.store} is empty, its journal says that CURRENT was {said}, and {source} holds "
+            f"{current.id}. "
+            f"Put {said} back (--from, --stdin), or name the key that may go: twokey rotate "
+            f"{assessment.seen.user.name} "
             "--retire KEY_ID.",
         )
-    return _roles(case, current, source)
+    return _roles(assessment, current, source)
 
 
-def _in_store(case: Case, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
+def _in_store(assessment: Assessment, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
     """Find CURRENT in the store; None where the store has none, or a dead one and a person offers another."""
     other = _offered(offer)
-    if not case.held or (case.current is None and other):
+    if not assessment.held or (assessment.current is None and other):
         return None
-    if case.current is None:
+    if assessment.current is None:
         return _refuse(
             Reason.NOT_LISTED,
-            f"{case.seen.store} holds {case.held}, which is no key of this user. {ways(case)}",
+            f"{assessment.seen.store} holds {assessment.held}, which is no key of this user. {ways(assessment)}",
         )
-    if offer and other not in ("", case.held):
+    if offer and other not in ("", assessment.held):
         return _refuse(
-            Reason.PLACES_DIFFER,
-            f"{case.seen.store} holds {case.held}, and {offer.place} holds {other}. What the store holds is read by "
-            f"jobs, and is not replaced. If {case.held} is the one in use, run again without --from and --stdin; if "
+            Reason.DESTINATIONS_DIFFER,
+            f"{assessment.seen.store} holds {assessment.held}, and {offer.place} holds {other}. What the store holds "
+            "is read by "
+            f"jobs, and is not replaced. If {assessment.held} is the one in use, run again without --from and "
+            "--stdin; if "
             f"{other} is, put it into the store yourself, or name the one that may go: twokey rotate "
-            f"{case.seen.user.name} --retire KEY_ID.",
+            f"{assessment.seen.user.name} --retire KEY_ID.",
         )
-    return _usable(case, case.current, case.seen.store)
+    return _usable(assessment, assessment.current, assessment.seen.store)
 
 
-def _offered_key(case: Case, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
+def _offered_key(assessment: Assessment, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
     """Find the key that a person points at."""
     if offer is None:
         return None
@@ -152,119 +156,122 @@ def _offered_key(case: Case, offer: Offer | None) -> tuple[AccessKey, str] | Dec
         case CannotTell(why):
             return _refuse(Reason.UNREADABLE, f"{offer.place} cannot be read: {why}")
         case NotHeld():
-            return _refuse(Reason.CANNOT_ATTRIBUTE, f"{offer.place} holds no key. {ways(case)}")
-    return _listed(case, offer.holding.key_id, offer.place)
+            return _refuse(Reason.CANNOT_ATTRIBUTE, f"{offer.place} holds no key. {ways(assessment)}")
+    return _listed(assessment, offer.holding.key_id, offer.place)
 
 
-def _in_destinations(case: Case, givers: frozenset[str]) -> tuple[AccessKey, str] | Decision:
+def _in_destinations(assessment: Assessment, givers: frozenset[str]) -> tuple[AccessKey, str] | Decision:
     """Find the one key in use by what the destinations show."""
-    if case.unread:
-        places = " ".join(f"{name} cannot be read: {why}" for name, why in case.unread.items())
+    if assessment.unread:
+        places = " ".join(f"{name} cannot be read: {why}" for name, why in assessment.unread.items())
         return _refuse(Reason.UNREADABLE, f"{places} The key in use may be held there.")
-    shown = {name: one.key_id for name, one in case.seen.destinations.items() if isinstance(one, Held)}
-    active = {name: key_id for name, key_id in shown.items() if _is_active(case.seen.key(key_id))}
+    shown = {name: one.key_id for name, one in assessment.seen.destinations.items() if isinstance(one, Held)}
+    active = {name: key_id for name, key_id in shown.items() if _is_active(assessment.seen.key(key_id))}
     if len(set(active.values())) > 1:
         return _refuse(
-            Reason.PLACES_DIFFER,
-            f"{case.seen.store} is empty, and {listing(active)}. Nobody can tell which should be CURRENT. {ways(case)}",
+            Reason.DESTINATIONS_DIFFER,
+            f"{assessment.seen.store} is empty, and {listing(active)}. Nobody can tell which should be CURRENT. "
+            f"{ways(assessment)}",
         )
     for name, key_id in active.items():
         if name in givers:
-            return _listed(case, key_id, name)
+            return _listed(assessment, key_id, name)
     if active:
         name, key_id = next(iter(active.items()))
         return _refuse(
-            Reason.CANNOT_ATTRIBUTE, f"{name} holds {key_id}, but cannot give it back with its secret. {ways(case)}"
+            Reason.CANNOT_ATTRIBUTE,
+            f"{name} holds {key_id}, but cannot give it back with its secret. {ways(assessment)}",
         )
     for name, key_id in shown.items():
-        return _listed(case, key_id, name)
+        return _listed(assessment, key_id, name)
     return _refuse(
         Reason.CANNOT_ATTRIBUTE,
-        f"{case.seen.store} is empty, and no place that can be read holds a key of this user, which has "
-        f"{'; '.join(case.used(key) for key in case.seen.keys) or 'none'}. {ways(case)}",
+        f"{assessment.seen.store} is empty, and no place that can be read holds a key of this user, which has "
+        f"{'; '.join(assessment.used(key) for key in assessment.seen.keys) or 'none'}. {ways(assessment)}",
     )
 
 
-def _listed(case: Case, key_id: str, place: str) -> tuple[AccessKey, str] | Decision:
-    key = case.seen.key(key_id)
+def _listed(assessment: Assessment, key_id: str, place: str) -> tuple[AccessKey, str] | Decision:
+    key = assessment.seen.key(key_id)
     if key is None:
         return _refuse(
             Reason.NOT_LISTED,
             f"{place} holds {key_id}, which is no key of this user (IAM lists one that was made a moment ago some "
-            f"seconds late). {ways(case)}",
+            f"seconds late). {ways(assessment)}",
         )
-    return _usable(case, key, place)
+    return _usable(assessment, key, place)
 
 
-def _usable(case: Case, key: AccessKey, place: str) -> tuple[AccessKey, str] | Decision:
+def _usable(assessment: Assessment, key: AccessKey, place: str) -> tuple[AccessKey, str] | Decision:
     if key.active:
         return key, place
     return _refuse(
         Reason.INACTIVE,
         f"{place} holds {key.id}, which is Inactive: jobs that read it fail already. If it should work, switch it on, "
-        f"and run again: aws iam update-access-key --user-name {case.seen.user.name} --access-key-id {key.id} "
-        "--status Active. If it should not, " + replacing(case),
+        f"and run again: aws iam update-access-key --user-name {assessment.seen.user.name} --access-key-id {key.id} "
+        "--status Active. If it should not, " + replacing(assessment),
     )
 
 
-def _roles(case: Case, current: AccessKey, source: str) -> Decision:
-    """Give the other keys their roles, as a rotation would with this key in the store; refuse where one is foreign."""
-    record = replace(case.seen.record, holding=Held(current.id))
-    then = sort(replace(case.seen, record=record), case.policy, case.now, case.asked)
+def _roles(assessment: Assessment, current: AccessKey, source: str) -> Decision:
+    """Give the other keys their roles, as a rotation would with this key in the store; refuse if one is unmanaged."""
+    record = replace(assessment.seen.record, holding=Held(current.id))
+    then = assess(replace(assessment.seen, record=record), assessment.policy, assessment.now, assessment.asked)
     last = then.last or _shown_elsewhere(then)
-    foreign = [key for key in then.foreign if key != last]
-    if foreign:
-        return _foreign(case, current, source, foreign)
+    unmanaged = [key for key in then.unmanaged if key != last]
+    if unmanaged:
+        return _foreign(assessment, current, source, unmanaged)
     kept = {current.id, last.id if last else ""}
     delivered = {
         name: one.key_id
-        for name, one in case.seen.destinations.items()
-        if isinstance(one, Held) and one.key_id in kept and not _noted(case, name, one.key_id)
+        for name, one in assessment.seen.destinations.items()
+        if isinstance(one, Held) and one.key_id in kept and not _noted(assessment, name, one.key_id)
     }
-    put = case.held != current.id
+    put = assessment.held != current.id
     return Decision(
         Ending.ADOPTED,
-        Reason.BY_HAND,
+        Reason.EXISTING_KEY,
         telling(then, current, last, source, put=put),
         current.id,
         last.id if last else "",
         source,
         put,
         delivered,
-        _since(case, current, last),
-        unknown(case, current, last),
+        _since(assessment, current, last),
+        unknown(assessment, current, last),
     )
 
 
-def _since(case: Case, current: AccessKey, last: AccessKey | None) -> datetime | None:
+def _since(assessment: Assessment, current: AccessKey, last: AccessKey | None) -> datetime | None:
     """Say when CURRENT began to be CURRENT, for grace and period.
 
     Nobody knows since when jobs read it. With LAST there, the safe moment is the latest one, now: LAST then keeps
     working for its whole grace. Without LAST there is no grace to keep, and the next rotation is due by CURRENT's age.
     """
-    if case.journal.current == current.id:
-        return case.journal.committed or current.created
+    if assessment.journal.current == current.id:
+        return assessment.journal.committed or current.created
     return None if last else current.created
 
 
-def _shown_elsewhere(case: Case) -> AccessKey | None:
-    """Return the one foreign key that a destination shows: it is known who reads it, so it may be LAST."""
-    shown = [key for key in case.foreign if Held(key.id) in case.seen.destinations.values()]
-    return shown[0] if len(shown) == 1 and case.last is None else None
+def _shown_elsewhere(assessment: Assessment) -> AccessKey | None:
+    """Return the one unmanaged key that a destination shows: it is known who reads it, so it may be LAST."""
+    shown = [key for key in assessment.unmanaged if Held(key.id) in assessment.seen.destinations.values()]
+    return shown[0] if len(shown) == 1 and assessment.last is None else None
 
 
-def _foreign(case: Case, current: AccessKey, source: str, foreign: list[AccessKey]) -> Decision:
-    user = case.seen.user.name
+def _foreign(assessment: Assessment, current: AccessKey, source: str, unmanaged: list[AccessKey]) -> Decision:
+    user = assessment.seen.user.name
     return _refuse(
-        Reason.FOREIGN_KEY,
-        f"{source} holds {current.id}, and nothing that can be read holds {'; '.join(map(case.used, foreign))}, which "
-        f"is newer. Find out who uses it. If nobody does: twokey rotate {user} --retire {foreign[0].id}. If a place "
+        Reason.UNMANAGED_KEY,
+        f"{source} holds {current.id}, and nothing that can be read holds "
+        f"{'; '.join(map(assessment.used, unmanaged))}, which "
+        f"is newer. Find out who uses it. If nobody does: twokey rotate {user} --retire {unmanaged[0].id}. If a place "
         "holds it, name that place with --to.",
     )
 
 
-def _noted(case: Case, name: str, key_id: str) -> bool:
-    given = case.journal.delivered.get(name)
+def _noted(assessment: Assessment, name: str, key_id: str) -> bool:
+    given = assessment.journal.delivered.get(name)
     return given is not None and given.key == key_id
 
 

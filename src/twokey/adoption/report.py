@@ -8,9 +8,9 @@ from twokey.adoption.decision import Decision
 from twokey.core.errors import ExitCode
 from twokey.core.model import CannotTell, Held, LastUse
 from twokey.core.reasons import Ending
-from twokey.planning.assessment import sort
-from twokey.planning.plan import Asked
-from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
+from twokey.planning.assessment import assess
+from twokey.planning.plan import Overrides
+from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry, KeyEntry
 from twokey.reports.status import role
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from twokey.adoption.takeover import Taken
     from twokey.core.model import AccessKey, Holding, Observation
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.reports.documents import Role
     from twokey.rotation.results import Result
 
@@ -32,9 +32,11 @@ def document(entries: Sequence[AdoptEntry], *, performed: bool) -> AdoptDocument
     return AdoptDocument(performed, list(entries), counts)
 
 
-def entry_of(taken: Taken, policy: Policy) -> AdoptEntry:
+def entry_of(taken: Taken, policy: RotationPolicy) -> AdoptEntry:
     """Return one user's entry."""
-    keys, places = ([], []) if taken.seen is None else (_keys(taken, taken.seen, policy), _places(taken, taken.seen))
+    keys, holdings = (
+        ([], []) if taken.seen is None else (_keys(taken, taken.seen, policy), _holding_entries(taken, taken.seen))
+    )
     decision = taken.decision
     return AdoptEntry(
         account=taken.user.account,
@@ -47,7 +49,7 @@ def entry_of(taken: Taken, policy: Policy) -> AdoptEntry:
         current=decision.current or None,
         last=decision.last or None,
         keys=keys,
-        places=places,
+        destinations=holdings,
         actions=actions(taken),
         unknown=list(decision.unknown),
     )
@@ -91,12 +93,12 @@ def actions(taken: Taken) -> list[str]:
     return [*said, f"write the journal: {', '.join(journal)}"]
 
 
-def _keys(taken: Taken, seen: Observation, policy: Policy) -> list[KeyEntry]:
+def _keys(taken: Taken, seen: Observation, policy: RotationPolicy) -> list[KeyEntry]:
     now = taken.at
     return [_key(taken, seen, key, policy, now) for key in sorted(seen.keys, key=lambda key: key.created) if now]
 
 
-def _key(taken: Taken, seen: Observation, key: AccessKey, policy: Policy, now: datetime) -> KeyEntry:
+def _key(taken: Taken, seen: Observation, key: AccessKey, policy: RotationPolicy, now: datetime) -> KeyEntry:
     use = seen.last_used.get(key.id, LastUse(None))
     return KeyEntry(
         id=key.id,
@@ -111,26 +113,26 @@ def _key(taken: Taken, seen: Observation, key: AccessKey, policy: Policy, now: d
     )
 
 
-def _role(taken: Taken, seen: Observation, key: AccessKey, policy: Policy, now: datetime) -> Role:
+def _role(taken: Taken, seen: Observation, key: AccessKey, policy: RotationPolicy, now: datetime) -> Role:
     if key.id == taken.decision.last:
-        return "LAST"
+        return "last"
     if key.id == taken.decision.current:
-        return "CURRENT"
-    case = sort(seen, policy, now, Asked())
-    return role(case, key) if case.current else "unknown"
+        return "current"
+    assessment = assess(seen, policy, now, Overrides())
+    return role(assessment, key) if assessment.current else "unknown"
 
 
-def _places(taken: Taken, seen: Observation) -> list[HoldsEntry]:
-    return [_place(name, holding) for name, holding in _holdings(taken, seen)]
+def _holding_entries(taken: Taken, seen: Observation) -> list[HoldingEntry]:
+    return [_holding_entry(name, holding) for name, holding in _holdings(taken, seen)]
 
 
-def _place(name: str, holding: Holding) -> HoldsEntry:
+def _holding_entry(name: str, holding: Holding) -> HoldingEntry:
     match holding:
         case Held(key_id):
-            return HoldsEntry(name, "key", key_id, None)
+            return HoldingEntry(name, "key", key_id, None)
         case CannotTell(why):
-            return HoldsEntry(name, "cannot_tell", None, why)
-    return HoldsEntry(name, "empty", None, None)
+            return HoldingEntry(name, "cannot_tell", None, why)
+    return HoldingEntry(name, "empty", None, None)
 
 
 def _holdings(taken: Taken, seen: Observation) -> list[tuple[str, Holding]]:

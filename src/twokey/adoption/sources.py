@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
 
 
-class Giver(Protocol):
+class CredentialSource(Protocol):
     """A place that can give the credential that it holds."""
 
     @property
@@ -32,7 +32,7 @@ class Giver(Protocol):
         ...
 
 
-class HandedOver:
+class SuppliedCredential:
     """A credential that a person hands over on standard input."""
 
     name = "standard input"
@@ -49,20 +49,20 @@ class HandedOver:
         return self._credential
 
 
-def giver(place: object) -> Giver | None:
+def credential_source(place: object) -> CredentialSource | None:
     """Return the place if it can give the credential that it holds."""
-    return cast("Giver", place) if callable(getattr(place, "credential", None)) else None
+    return cast("CredentialSource", place) if callable(getattr(place, "credential", None)) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Where a credential may be taken from: destinations by name, and the place that a person points at."""
 
-    destinations: Mapping[str, Giver] = field(default_factory=dict)
-    chosen: Giver | None = None
+    destinations: Mapping[str, CredentialSource] = field(default_factory=dict)
+    chosen: CredentialSource | None = None
 
     @classmethod
-    def among(cls, destinations: Iterable[Destination], chosen: Giver | None = None) -> Sources:
+    def among(cls, destinations: Iterable[Destination], chosen: CredentialSource | None = None) -> Sources:
         """Find them among the destinations."""
-        found = {place.name: one for place in destinations if (one := giver(place))}
+        found = {place.name: one for place in destinations if (one := credential_source(place))}
         return cls(found, chosen)

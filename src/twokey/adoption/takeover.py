@@ -24,27 +24,27 @@ import msgspec
 
 from twokey.adoption.decision import Decision, Offer, decide
 from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
-from twokey.core.events import Teller
+from twokey.core.events import Reporter
 from twokey.core.journal import Delivery
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Ending, Reason
 from twokey.rotation import lease as leases
 from twokey.rotation import preflight, results, rotate
-from twokey.rotation.leased_journal import Ledger, blocked, held_by
-from twokey.rotation.observe import Moved, observe, with_last_use
-from twokey.rotation.results import Done
+from twokey.rotation.leased_journal import LeasedJournal, blocked, held_by
+from twokey.rotation.observe import ObservationChanged, observe, with_last_use
+from twokey.rotation.results import Effects
 from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from twokey.adoption.sources import Giver, Sources
+    from twokey.adoption.sources import CredentialSource, Sources
     from twokey.core.journal import Journal
     from twokey.core.model import MachineUser, Observation
     from twokey.core.reasons import Outcome
     from twokey.core.secret import Credential
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.world import World
 
 ATTEMPTS = 5
@@ -68,12 +68,12 @@ class Taken:
     at: datetime | None = None
 
 
-def preview(user: MachineUser, policy: Policy, world: World, sources: Sources) -> Taken:
+def preview(user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> Taken:
     """Say what ``take_over`` would do now; write nothing, and read no secret but to learn which key it is of."""
     return _Takeover(user, policy, world, sources).end(perform=False)
 
 
-def take_over(user: MachineUser, policy: Policy, world: World, sources: Sources) -> Taken:
+def take_over(user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> Taken:
     """Take a user over. Never raises a ``TwokeyError``: every end is told."""
     return _Takeover(user, policy, world, sources).end(perform=True)
 
@@ -83,13 +83,13 @@ class _Moved(Conflict):
 
 
 class _Takeover:
-    def __init__(self, user: MachineUser, policy: Policy, world: World, sources: Sources) -> None:
+    def __init__(self, user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> None:
         self._user = user
         self._policy = policy
         self._world = world
         self._sources = sources
-        self._teller = Teller(user.name, world.clock, world.listener)
-        self._done = Done()
+        self._teller = Reporter(user.name, world.clock, world.listener)
+        self._done = Effects()
         self._seen: Observation | None = None
         self._offer: Offer | None = None
 
@@ -123,7 +123,7 @@ class _Takeover:
         seen, _ = rotate.look(self._user, self._policy, self._world)
         try:
             seen = with_last_use(seen, self._world.iam, [key.id for key in seen.keys if key.id not in seen.last_used])
-        except Moved:
+        except ObservationChanged:
             raise _Moved("A key went away while it was read.") from None
         self._seen, self._offer = seen, self._offered()
         return seen, self._decide(seen)
@@ -153,7 +153,9 @@ class _Takeover:
         self._prove(credential, decision)
         try:
             with self._teller.effect("lease"):
-                ledger = Ledger.take(self._world.store, self._world.clock, self._world.run, self._user.id, seen.record)
+                ledger = LeasedJournal.take(
+                    self._world.store, self._world.clock, self._world.run, self._user.id, seen.record
+                )
         except (Conflict, LeaseHeld):
             raise _Moved("Another run was at work.") from None
         try:
@@ -162,7 +164,7 @@ class _Takeover:
             _give_back(ledger)
             raise
 
-    def _under_lease(self, ledger: Ledger, decision: Decision, credential: Credential) -> None:
+    def _under_lease(self, ledger: LeasedJournal, decision: Decision, credential: Credential) -> None:
         known = self._seen.last_used if self._seen else {}
         world = self._world
         seen = observe(
@@ -184,7 +186,9 @@ class _Takeover:
             self._put(ledger, decision, credential, delivered)
         self._commit(ledger, decision, delivered)
 
-    def _put(self, ledger: Ledger, decision: Decision, credential: Credential, delivered: dict[str, Delivery]) -> None:
+    def _put(
+        self, ledger: LeasedJournal, decision: Decision, credential: Credential, delivered: dict[str, Delivery]
+    ) -> None:
         self._prove(credential, decision, ledger.guard)
         if decision.delivered:
             with self._teller.effect("note", decision.current):
@@ -210,7 +214,7 @@ class _Takeover:
         preflight.room_for(store, to_be)
         preflight.store_writable(store)
 
-    def _commit(self, ledger: Ledger, decision: Decision, delivered: dict[str, Delivery]) -> None:
+    def _commit(self, ledger: LeasedJournal, decision: Decision, delivered: dict[str, Delivery]) -> None:
         with self._teller.effect("commit", decision.current):
             ledger.release(
                 current=decision.current,
@@ -230,7 +234,7 @@ class _Takeover:
             raise _Moved(f"{place.name} no longer holds {decision.current}.")
         return credential
 
-    def _place(self, name: str) -> Giver:
+    def _place(self, name: str) -> CredentialSource:
         chosen = self._sources.chosen
         if chosen is not None and chosen.name == name:
             return chosen
@@ -268,7 +272,7 @@ def _why(error: NotVerified) -> str:
     return error.message.partition(": ")[2].replace("does not know the key yet", "does not accept it")
 
 
-def _give_back(ledger: Ledger) -> None:
+def _give_back(ledger: LeasedJournal) -> None:
     """Let the next run begin at once. If that fails, the lease ends by itself."""
     with contextlib.suppress(TwokeyError):
         ledger.release()

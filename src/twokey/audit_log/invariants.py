@@ -49,9 +49,9 @@ def _creation(begin: Begin, state: UserState) -> Iterator[Broken]:
         yield "I6", f"a key is created behind an intent that does not know {_names(state.live - set(intent.known))}"
     if state.doubtful_creation:
         yield "I6", "a key is created although an earlier creation may have made one that nobody has looked for"
-    strays = {key for key in state.live if key in state.created and key not in state.ever_held}
-    if strays:
-        yield "I6", f"a key is created although there is a stray: {_names(strays)}"
+    orphans = {key for key in state.live if key in state.created and key not in state.ever_held}
+    if orphans:
+        yield "I6", f"a key is created although there is an orphan: {_names(orphans)}"
 
 
 def _publication(begin: Begin, state: UserState, rules: Rules) -> Iterator[Broken]:
@@ -98,12 +98,12 @@ def _removal(begin: Begin, state: UserState, rules: Rules) -> Iterator[Broken]:
         yield "I3", f"{does}, which {_names(holders)} holds or may hold"
     if unpublished:
         if state.created.get(key) != begin.run and state.fenced_by != begin.run:
-            yield "I6", f"{does}, a stray of another run that was not fenced off"
+            yield "I6", f"{does}, an orphan of another run that was not fenced off"
         return
     retiring = state.journal.retiring.get(key)
     named = key in rules.retire or (retiring is not None and retiring.named)
     if not named and not state.is_last(key, rules.store):
-        yield "I7", f"{does}, which is neither LAST nor a stray: a foreign key"
+        yield "I7", f"{does}, which is neither LAST nor an orphan: an unmanaged key"
     if not named and not rules.ignore_last_use:
         yield from _too_early(begin, state, rules, does)
     if begin.effect == "delete" and rules.soak:

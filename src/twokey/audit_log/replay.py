@@ -153,5 +153,5 @@ def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Broken]:
     if record.outcome in SETTLED and part.rules is not None:
         wrong = state.at_release.get(record.run, "the lease was never given back")
         # A delivery that a person asked for may be meant for some places only, and leaves an open intent open.
-        if wrong and (record.reason is not Reason.DELIVERY_ASKED or record.run not in state.at_release):
+        if wrong and (record.reason is not Reason.DELIVERY_REQUESTED or record.run not in state.at_release):
             yield "I4", f"it ends as {record.outcome}, but {wrong}"

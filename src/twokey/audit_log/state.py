@@ -79,7 +79,7 @@ class UserState:
         return self.journal.lease is not None and self.journal.lease.run == run
 
     def unpublished(self, key: str) -> bool:
-        """Say whether a rotation made this key and no job can have read it: a stray, or a key just made."""
+        """Say whether a rotation made this key and no job can have read it: an orphan, or a key just made."""
         if key in self.created:
             return key not in self.ever_held
         intent, listed = self.journal.intent, self.keys.get(key)
@@ -238,8 +238,8 @@ class UserState:
             return f"{', '.join(may_be_torn)} may hold a torn pair"
         if current not in self.live:
             return f"CURRENT ({current}) does not exist"
-        strays = sorted(key for key in self.live if key in self.created and key not in self.ever_held)
-        return f"{', '.join(strays)} is a stray" if strays else ""
+        orphans = sorted(key for key in self.live if key in self.created and key not in self.ever_held)
+        return f"{', '.join(orphans)} is an orphan" if orphans else ""
 
     def _held(self, key: str, at: datetime) -> None:
         self.ever_held.add(key)

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from twokey.audit_log.log import AuditLog
     from twokey.core.model import MachineUser
     from twokey.core.ports import Clock
-    from twokey.planning.plan import Asked
-    from twokey.planning.policy import Policy
+    from twokey.planning.plan import Overrides
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
@@ -40,7 +40,7 @@ class Trail:
         self._lock = threading.Lock()
         self._told = False
 
-    def watch(self, user: MachineUser, policy: Policy, asked: Asked, world: World) -> World:
+    def watch(self, user: MachineUser, policy: RotationPolicy, asked: Overrides, world: World) -> World:
         """Return a world in which all that changes for this user is written down before and after."""
         self._own_key = world.own_key
         recorder = Recorder(self, self._run, user, world.clock, _rules(self._run, user, policy, asked, world))
@@ -86,7 +86,7 @@ class Trail:
         return self._log.append(record, durable=durable)
 
 
-def _rules(run: str, user: MachineUser, policy: Policy, asked: Asked, world: World) -> records.Rules:
+def _rules(run: str, user: MachineUser, policy: RotationPolicy, asked: Overrides, world: World) -> records.Rules:
     proof = policy.verification
     return records.Rules(
         at=world.clock.now(),

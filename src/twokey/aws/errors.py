@@ -20,7 +20,7 @@ from botocore.parsers import ResponseParserError
 from twokey.aws import origin
 from twokey.aws.credentials import NO_CREDENTIALS, about_credentials, none_usable
 from twokey.aws.denials import denied
-from twokey.core.errors import Ambiguous, NotFound, Rejected, ServiceError, Throttled, TwokeyError, Unreachable
+from twokey.core.errors import Ambiguous, NotFound, ServiceError, ServiceRejected, Throttled, TwokeyError, Unreachable
 from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
@@ -133,8 +133,8 @@ def unusable(error: Exception, what: str) -> ServiceError:
     return _unsent(error, asked) or _misconfigured(asked.first_line(error), asked)
 
 
-def _misconfigured(said: str, asked: _Call) -> Rejected:
-    return Rejected(
+def _misconfigured(said: str, asked: _Call) -> ServiceRejected:
+    return ServiceRejected(
         f"{asked.action}: {said}",
         state="The request was not sent.",
         remedy="Check the AWS configuration: AWS_CONFIG_FILE, AWS_PROFILE, the region, proxies and AWS_ENDPOINT_URL.",
@@ -146,7 +146,7 @@ def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
     if isinstance(error, NO_CREDENTIALS):
         return none_usable(error, asked.first_line(error))
     if isinstance(error, boto.NoRegionError):
-        return Rejected(
+        return ServiceRejected(
             "No AWS region is set.",
             state="The request was not sent.",
             remedy="Set AWS_DEFAULT_REGION, or a region in the profile.",
@@ -156,7 +156,7 @@ def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
     if isinstance(error, _WRONG_CONFIGURATION):
         return _misconfigured(asked.first_line(error), asked)
     if isinstance(error, boto.ParamValidationError):
-        return Rejected(f"{asked.name}: {asked.quoted(str(error))}", state="The request was not sent.")
+        return ServiceRejected(f"{asked.name}: {asked.quoted(str(error))}", state="The request was not sent.")
     return None
 
 
@@ -188,7 +188,7 @@ def _from_answer(error: boto.ClientError, asked: _Call) -> ServiceError:
     if status >= 500 or status < 400 or status == TIMED_OUT:
         return asked.unclear(f"AWS answered {status} {code}.")
     said = asked.quoted(message) or "refused"
-    return Rejected(f"{asked.name}: {said} ({code}).", state="AWS refused it: it had no effect.")
+    return ServiceRejected(f"{asked.name}: {said} ({code}).", state="AWS refused it: it had no effect.")
 
 
 def _about_the_call(code: str, message: str, status: int, asked: _Call) -> ServiceError | None:

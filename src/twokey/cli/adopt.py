@@ -12,7 +12,7 @@ from twokey.cli.signals import terminable
 from twokey.core.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
-    from twokey.adoption.sources import Giver
+    from twokey.adoption.sources import CredentialSource
     from twokey.config.settings import Settings
     from twokey.core.secret import Credential
     from twokey.fleet.roster import Job
@@ -46,13 +46,13 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
     credential = _read_standard_input() if handed else None
 
     from twokey.adoption import report, takeover
-    from twokey.adoption.sources import HandedOver, Sources
+    from twokey.adoption.sources import Sources, SuppliedCredential
     from twokey.cli import progress, terminal
     from twokey.fleet import pool
     from twokey.fleet.auditing import auditing
     from twokey.fleet.roster import too_many
     from twokey.fleet.runtime import Session
-    from twokey.planning.plan import Asked
+    from twokey.planning.plan import Overrides
     from twokey.rotation.results import Result
 
     session = Session(wanted)
@@ -63,10 +63,10 @@ def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **giv
 
         def work(job: Job) -> AdoptEntry:
             world = session.world(job, own_key, listener)
-            chosen = HandedOver(credential) if credential else _opened(source, job, session) if source else None
+            chosen = SuppliedCredential(credential) if credential else _opened(source, job, session) if source else None
             sources = Sources.among(world.destinations, chosen)
             if yes:
-                taken = takeover.take_over(job.user, job.policy, audit.watch(job, Asked(), world), sources)
+                taken = takeover.take_over(job.user, job.policy, audit.watch(job, Overrides(), world), sources)
             else:
                 taken = takeover.preview(job.user, job.policy, world, sources)
             return report.entry_of(taken, job.policy)
@@ -128,14 +128,14 @@ def _check_source(wanted: Settings, source: str) -> None:
         raise UsageError(f"--from: {source!r} is the store itself.", remedy="Leave --from out.")
 
 
-def _opened(source: str, job: Job, session: Session) -> Giver:
+def _opened(source: str, job: Job, session: Session) -> CredentialSource:
     """Open the place that ``--from`` names; raises ``UsageError`` where it cannot give back what it holds."""
-    from twokey.adoption.sources import giver
+    from twokey.adoption.sources import credential_source
     from twokey.destinations import registry
 
     user = job.user
     url = registry.fill(source, user=user.name, path=user.path, account=user.account)
-    found = giver(registry.open_destination(url, session.services))
+    found = credential_source(registry.open_destination(url, session.services))
     if found is None:
         raise UsageError(f"--from: {url} cannot give back the credential that it holds.", remedy="Use --stdin.")
     return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from twokey.cli import status_view, terminal
 
 if TYPE_CHECKING:
-    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldsEntry, KeyEntry
+    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry, KeyEntry
 
 WORDS = {"adopted": "taken over", "nothing": "nothing to take over", "refused": "refused", "failed": "failed"}
 PREVIEW = {**WORDS, "adopted": "can be taken over", "refused": "will be refused"}
@@ -36,7 +36,7 @@ def line(entry: AdoptEntry, *, performed: bool) -> str:
 def _lines(document: AdoptDocument) -> None:
     for entry in document.results:
         terminal.say(line(entry, performed=document.performed))
-        facts = [_key(key) for key in entry.keys] + [f"{one.place} {_holds(one)}" for one in entry.places]
+        facts = [_key(key) for key in entry.keys] + [f"{one.destination} {_holds(one)}" for one in entry.destinations]
         facts += [f"unknown: {one}" for one in entry.unknown]
         if not document.performed:
             facts += [f"will {action}" for action in entry.actions]
@@ -47,10 +47,11 @@ def _lines(document: AdoptDocument) -> None:
 def _key(key: KeyEntry) -> str:
     held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
     state = "Active" if key.active else "Inactive"
-    return f"{key.role} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {status_view.use(key)}{held}"
+    age, use = terminal.age(key.age_seconds), status_view.use(key)
+    return f"{terminal.role_name(key.role)} {key.id}, {state}, age {age}, {use}{held}"
 
 
-def _holds(place: HoldsEntry) -> str:
+def _holds(place: HoldingEntry) -> str:
     match place.holds:
         case "key":
             return f"holds {place.key}"
@@ -70,8 +71,8 @@ def _tables(document: AdoptDocument) -> None:
         terminal.draw(title)
         if entry.keys:
             terminal.draw(_keys_table(entry))
-        if entry.places:
-            terminal.draw(_places_table(entry))
+        if entry.destinations:
+            terminal.draw(_destinations_table(entry))
         rows = [entry.message, *(f"unknown: {one}" for one in entry.unknown)]
         if not document.performed:
             rows += [f"→ {action}" for action in entry.actions]
@@ -87,18 +88,25 @@ def _keys_table(entry: AdoptEntry) -> object:
         table.add_column(heading, overflow="fold", no_wrap=heading in ("key", "role"))
     for key in entry.keys:
         state, holders = "Active" if key.active else "Inactive", "\n".join(key.held_by) or terminal.NOTHING
-        row = (key.id, key.role, state, terminal.age(key.age_seconds), status_view.use(key), holders)
+        row = (
+            key.id,
+            terminal.role_name(key.role),
+            state,
+            terminal.age(key.age_seconds),
+            status_view.use(key),
+            holders,
+        )
         table.add_row(*(Text(cell) for cell in row))
     return table
 
 
-def _places_table(entry: AdoptEntry) -> object:
+def _destinations_table(entry: AdoptEntry) -> object:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("place", "what it holds"):
+    for heading in ("destination", "what it holds"):
         table.add_column(heading, overflow="fold")
-    for place in entry.places:
-        table.add_row(Text(place.place), Text(_holds(place)))
+    for place in entry.destinations:
+        table.add_row(Text(place.destination), Text(_holds(place)))
     return table

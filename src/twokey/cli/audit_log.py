@@ -23,8 +23,8 @@ RULES: dict[AuditRule, str] = {
     "I3": "I3: no key that a place holds is taken out of use",
     "I4": "I4: a rotation ends with all places holding CURRENT",
     "I5": "I5: a key is created only where fewer than two exist",
-    "I6": "I6: one stray at most, and it can be attributed",
-    "I7": "I7: a foreign key is never touched",
+    "I6": "I6: one orphan at most, and it can be attributed",
+    "I7": "I7: an unmanaged key is never touched",
     "I8": "I8: with soak, a key is Inactive that long before it is deleted",
 }
 

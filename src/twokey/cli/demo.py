@@ -149,14 +149,14 @@ class Demo:
             process.wait()
         self._aws.weather.remove(rule)
         self._aws.weather.release()
-        stray = next(key_id for key_id in self._ids("ci-new") if key_id != held)
-        terminal.say(f"    IAM lists {held} and {stray}. The secret of the second one died with the process.")
+        orphan = next(key_id for key_id in self._ids("ci-new") if key_id != held)
+        terminal.say(f"    IAM lists {held} and {orphan}. The secret of the second one died with the process.")
         terminal.say(f"    Tools that delete the oldest key would now delete {held}, which every job uses.")
         self._twokey("rotate", "ci-new")
         ids = self._ids("ci-new")
-        self._check(stray not in ids and held in ids, f"the stray {stray} is gone, {held} still works as LAST")
+        self._check(orphan not in ids and held in ids, f"the orphan {orphan} is gone, {held} still works as LAST")
         self._check(
-            self._held("ci-new") not in (held, stray), f"the secret holds a working key: {self._held('ci-new')}"
+            self._held("ci-new") not in (held, orphan), f"the secret holds a working key: {self._held('ci-new')}"
         )
 
     def _slow_job(self, job: Job) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from twokey.config.settings import Settings
     from twokey.fleet.roster import Roster
-    from twokey.planning.plan import Asked
+    from twokey.planning.plan import Overrides
 
 DEFAULT_CONFIG = "twokey.yaml"
 
@@ -139,18 +139,18 @@ def _settings(flags: Flags, *, may_pick: bool) -> Settings:
     )
 
 
-def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Asked:
+def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Overrides:
     """Return what was asked for beyond what is due; raises ``UsageError`` for what is no key id."""
     import re
 
-    from twokey.planning.plan import Asked
+    from twokey.planning.plan import Overrides
 
     for key_id in retire:
         if not re.fullmatch(r"[A-Z0-9]{16,128}", key_id):
             raise UsageError(f"--retire: {key_id!r} is not an access key id.", remedy="It begins with AKIA.")
-    return Asked(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
+    return Overrides(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
 
 
-def of_one_user(wishes: Asked, roster: Roster) -> Asked:
+def of_one_user(wishes: Overrides, roster: Roster) -> Overrides:
     """Hold ``--retire`` against the keys of the one user that is selected; with several, each key has one owner."""
     return replace(wishes, all_theirs=len(roster.jobs) == 1)

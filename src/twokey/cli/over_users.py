@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from twokey.core.events import Event
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.runtime import Session
-    from twokey.planning.plan import Asked
+    from twokey.planning.plan import Overrides
     from twokey.rotation.results import Result
     from twokey.rotation.rotate import Decide
 
@@ -30,7 +30,7 @@ ACTING = (
 def act(
     flags: Flags,
     wanted: Settings,
-    wishes: Asked,
+    wishes: Overrides,
     *,
     wait: bool,
     verbose: bool,

@@ -12,7 +12,7 @@ from twokey.cli.signals import terminable
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import Foreseen
+    from twokey.rotation.rotate import Preview
 
 
 @click.command("plan")
@@ -39,10 +39,10 @@ def command(
     own_key = session.clients.own_key()
     roster = session.check(session.roster(wanted, flags.users))
     wishes = of_one_user(wishes, roster)
-    found: dict[str, Foreseen] = {}
+    found: dict[str, Preview] = {}
 
     def work(job: Job) -> Result:
-        foreseen = rotate.foresee(job.user, job.policy, session.world(job, own_key, ignore), wishes)
+        foreseen = rotate.preview(job.user, job.policy, session.world(job, own_key, ignore), wishes)
         found[job.user.name] = foreseen
         return foreseen.result
 
@@ -56,7 +56,7 @@ def command(
             except pool.Interrupted as error:
                 results, interrupted = error.results, error
     results = [*results, *roster.failed]
-    plans = [found.get(result.user.name, rotate.Foreseen(result)) for result in results]
+    plans = [found.get(result.user.name, rotate.Preview(result)) for result in results]
     steps = [[str(action) for action in one.plan.actions] if one.plan else [] for one in plans]
     document = documents.plan_document(zip(results, steps, (one.places for one in plans), strict=True))
     # Of the store, which comes first, the message speaks.

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twokey.core.errors import ExitCode
-    from twokey.reports.documents import PlaceEntry
+    from twokey.reports.documents import DestinationStateEntry
     from twokey.rotation.results import Result
 
 from typing import TYPE_CHECKING
@@ -102,7 +102,7 @@ COLOURS = {
 def show_results(
     results: Sequence[Result],
     actions: Sequence[Sequence[str]] | None = None,
-    places: Sequence[Sequence[PlaceEntry]] | None = None,
+    places: Sequence[Sequence[DestinationStateEntry]] | None = None,
 ) -> None:
     """Print how the run ended for each user; with ``actions``, what would be done; with ``places``, what they hold."""
     held = [
@@ -129,7 +129,7 @@ def report(
     as_json: bool,
     quiet: bool,
     actions: Sequence[Sequence[str]] | None = None,
-    places: Sequence[Sequence[PlaceEntry]] | None = None,
+    places: Sequence[Sequence[DestinationStateEntry]] | None = None,
 ) -> ExitCode:
     """Print how a run ended, or what is planned with ``actions``, as was asked for; return its exit code."""
     from twokey.reports import documents
@@ -173,7 +173,7 @@ def line(result: Result, *, planned: bool = False) -> str:
     return f"{result.user.name}: {ended}{why}. {result.message}{f' [{said}]' if said else ''}"
 
 
-def place_line(place: PlaceEntry) -> str:
+def place_line(place: DestinationStateEntry) -> str:
     """Return what a place holds as a line for a log."""
     said = f", {place.message}" if place.message else ""
     return f"{place.destination}: {place.outcome.replace('_', ' ')}{said}"

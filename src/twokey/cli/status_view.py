@@ -10,7 +10,7 @@ from twokey.cli import results_view, terminal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twokey.reports.documents import PlaceEntry, StatusEntry
+    from twokey.reports.documents import DestinationStateEntry, StatusEntry
 
 
 def show_status(entries: Sequence[StatusEntry]) -> None:
@@ -24,12 +24,13 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
             held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
             state = "Active" if key.active else "Inactive"
             terminal.say(
-                f"  {entry.user}: {key.role} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {use(key)}{held}"
+                f"  {entry.user}: {terminal.role_name(key.role)} {key.id}, {state}, age "
+                f"{terminal.age(key.age_seconds)}, {use(key)}{held}"
             )
         for place in _beside_the_store(entry):
             terminal.say(f"  {entry.user}: {results_view.place_line(place)}")
-        for problem in entry.wrong:
-            terminal.say(f"  {entry.user}: wrong: {problem}")
+        for problem in entry.problems:
+            terminal.say(f"  {entry.user}: problem: {problem}")
 
 
 def _status_table(entries: Sequence[StatusEntry]) -> None:
@@ -44,7 +45,7 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
     for entry in entries:
         first = (entry.user, entry.next)
         for key in entry.keys:
-            role = key.role if key.active else f"{key.role} (Inactive)"
+            role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
             row = (
                 first[0],
                 key.id,
@@ -69,7 +70,7 @@ def _status_table(entries: Sequence[StatusEntry]) -> None:
     console.print(table)
     _places_table(entries, console)
     for entry in entries:
-        for problem in entry.wrong:
+        for problem in entry.problems:
             console.print(Text(f"{entry.user}: {problem}", style="yellow"))
 
 
@@ -91,7 +92,7 @@ def _places_table(entries: Sequence[StatusEntry], console: Any) -> None:
         console.print(table)
 
 
-def _beside_the_store(entry: StatusEntry) -> list[PlaceEntry]:
+def _beside_the_store(entry: StatusEntry) -> list[DestinationStateEntry]:
     return [place for place in entry.destinations if place.destination != entry.store]
 
 

@@ -83,6 +83,11 @@ def show_interrupted() -> None:
     tell("Interrupted. What was done stands, no key in use was lost; run the same command again to go on.")
 
 
+def role_name(role: str) -> str:
+    """Return a key's role as people read it: CURRENT and LAST, and the others in lowercase."""
+    return role.upper() if role in ("current", "last") else role
+
+
 def age(seconds: int) -> str:
     """Return a number of seconds as every output shows it."""
     from datetime import timedelta

@@ -20,7 +20,7 @@ from twokey.config.schema import (
 from twokey.config.settings import Naming, Selection, Settings, select, together
 from twokey.core import durations
 from twokey.core.errors import UsageError
-from twokey.planning.policy import Policy, Verification
+from twokey.planning.policy import RotationPolicy, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ Given = dict[str, Any]
 """Rules that are given, by their keys: durations as such, those of ``verify`` as ``verify.successes``."""
 
 
-_ASKED = {"grace": "grace_asked", "idle": "idle_asked"}
+_ASKED = {"grace": "requested_grace", "idle": "requested_idle"}
 
 
 def load(file: Path) -> Settings:
@@ -144,11 +144,11 @@ def _given(rules: Rules, called: Naming) -> Given:
     }
 
 
-def _policy(defaults: Given, own: Given) -> Policy:
+def _policy(defaults: Given, own: Given) -> RotationPolicy:
     """Make the policy; raises ``UsageError`` where its parts do not fit together."""
     given = {**defaults, **own}
     verify = {key.removeprefix("verify."): given.pop(key) for key in list(given) if key.startswith("verify.")}
     if "regions" in verify:
         verify["regions"] = tuple(verify["regions"])
     asked = {_ASKED.get(key, key): value for key, value in given.items()}
-    return Policy(**asked, verification=Verification(**verify))
+    return RotationPolicy(**asked, verification=Verification(**verify))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.destinations.connections import Configured
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 _PATH = re.compile(r"/|/[!-\x7f]{1,510}/")
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
@@ -32,7 +32,7 @@ class Selection:
     """Patterns (``fnmatch.fnmatchcase``) of users to leave alone."""
     store: str
     deliver: tuple[str, ...]
-    policy: Policy
+    policy: RotationPolicy
 
     @property
     def one_user(self) -> bool:
@@ -96,7 +96,7 @@ def select(
     exclude: Sequence[str],
     store: str,
     deliver: Sequence[str],
-    policy: Policy,
+    policy: RotationPolicy,
     called: Naming,
 ) -> Selection:
     """Check what one entry says, and return it; raises ``UsageError`` that begins with ``called(key)``."""

@@ -5,7 +5,7 @@ record: readable, and the keeper of the journal. The engine knows nothing of a p
 
 Every method may raise the errors of ``twokey.core.errors`` and no others:
 
-* ``AccessDenied``, ``BadCredentials``, ``NotFound``, ``Throttled``, ``Rejected``, ``Unreachable``: nothing was
+* ``AccessDenied``, ``BadCredentials``, ``NotFound``, ``Throttled``, ``ServiceRejected``, ``Unreachable``: nothing was
   written;
 * ``Conflict``: a conditional write lost, nothing of ours was written;
 * ``Ambiguous``: a write may or may not have taken place. The caller never deletes a key after that.
@@ -86,7 +86,7 @@ class Store(Destination, Protocol):
         ...
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``Rejected`` where a journal of this length could not be written."""
+        """Raise ``ServiceRejected`` where a journal of this length could not be written."""
         ...
 
     def save_journal(self, journal: Journal, revision: object) -> object:
@@ -107,7 +107,7 @@ class Store(Destination, Protocol):
     def fence(self, revision: object) -> object:
         """Make every ``put`` that another run prepared at an older revision fail from now on.
 
-        Called before a stray is removed: the run that made it may be paused, not dead, and its ``put`` must
+        Called before an orphan is removed: the run that made it may be paused, not dead, and its ``put`` must
         not come afterwards. Returns the revision that follows. A store without conditional writes does
         nothing here; there the lease's time is the only fence, as its documentation says.
         """

@@ -16,7 +16,7 @@ TwokeyError                 1   anything below; also what nobody foresaw
         ├── BadCredentials      twokey's own credentials: none, expired, unknown
         ├── NotFound            the user, secret or parameter is not there
         ├── Throttled           proves that nothing happened
-        ├── Rejected            another answer that proves that nothing happened
+        ├── ServiceRejected            another answer that proves that nothing happened
         ├── Unreachable         no connection: nothing was sent
         └── Ambiguous           no clear answer: nobody can tell whether an effect took place, or what a read would say
 
@@ -141,7 +141,7 @@ class Throttled(ServiceError):
     """The service asked to slow down; the request had no effect."""
 
 
-class Rejected(ServiceError):
+class ServiceRejected(ServiceError):
     """The service refused the request; it had no effect."""
 
 

@@ -35,7 +35,7 @@ def ignore(_event: Event) -> None:
     """Listen to nothing."""
 
 
-class Teller:
+class Reporter:
     """Tells a listener what happens to one user."""
 
     def __init__(self, user: str, clock: Clock, listener: Listener) -> None:

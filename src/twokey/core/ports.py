@@ -48,7 +48,7 @@ class Iam(Protocol):
         ...
 
     def create_key(self, user: str, just_before: Callable[[], None] = ...) -> tuple[AccessKey, Credential]:
-        """Create a key with exactly one request. ``Throttled`` and ``Rejected`` prove that none was made.
+        """Create a key with exactly one request. ``Throttled`` and ``ServiceRejected`` prove that none was made.
 
         ``just_before`` is called each time before the request is sent, after all waiting for its turn (it is sent
         again only after a throttling answer). It may raise: then nothing is sent, and the error comes out as it is.

@@ -26,12 +26,12 @@ class Reason(StrEnum):
     KEY_GONE = "key_gone", "The store holds a key that IAM no longer lists: jobs fail already."
     CURRENT_INACTIVE = "current_inactive", "The store holds a key that is Inactive: jobs fail already."
     INTERRUPTED = "interrupted", "An earlier run was interrupted; this one finishes its work."
-    BEHIND = "behind", "A destination does not hold CURRENT."
-    RETIRE_ASKED = "retire_asked", "A person said that this key may go."
-    STILL_THERE = "still_there", "A key that was deleted before is still listed; it is deleted again."
-    DELIVERY_ASKED = "delivery_asked", "A person asked for this delivery."
+    OUT_OF_DATE = "out_of_date", "A destination does not hold CURRENT."
+    RETIRE_REQUESTED = "retire_requested", "A person said that this key may go."
+    STILL_LISTED = "still_listed", "A key that was deleted before is still listed; it is deleted again."
+    DELIVERY_REQUESTED = "delivery_requested", "A person asked for this delivery."
     SOAK = "soak", "A key is made Inactive for the soak before it is deleted."
-    BY_HAND = "by_hand", "The user was managed by hand until now; the journal takes over."
+    EXISTING_KEY = "existing_key", "The user was managed by hand until now; the journal takes over."
 
     # why nothing is done
     NOT_DUE = "not_due", "CURRENT is younger than one period."
@@ -43,9 +43,12 @@ class Reason(StrEnum):
     GRACE = "grace", "LAST may still be in use by jobs in flight: its grace is not over."
     IN_USE = "in_use", "LAST was used lately: somebody still depends on it."
     LAST_HELD = "last_held", "A destination holds LAST, and there is no working CURRENT to replace it."
-    FOREIGN_KEY = "foreign_key", "There is a key that twokey did not make and the journal does not name."
+    UNMANAGED_KEY = "unmanaged_key", "There is a key that twokey did not make and the journal does not name."
     CANNOT_ATTRIBUTE = "cannot_attribute", "Nobody can tell which key is in use."
-    PLACES_DIFFER = "places_differ", "Two places hold different keys, and nobody can tell which should be CURRENT."
+    DESTINATIONS_DIFFER = (
+        "destinations_differ",
+        "Two places hold different keys, and nobody can tell which should be CURRENT.",
+    )
     NOT_LISTED = "not_listed", "The key that was found is no key of this user."
     INACTIVE = "inactive", "The key that was found is Inactive."
     UNVERIFIED = "unverified", "The credential that was found does not authenticate as this user."
@@ -53,7 +56,7 @@ class Reason(StrEnum):
     RETIRE_HELD = "retire_held", "The key to retire is held by a destination."
     RETIRE_UNKNOWN = "retire_unknown", "The key to retire is not among the user's keys."
     OWN_KEY = "own_key", "twokey itself is running with a key of this user."
-    USER_REMADE = "user_remade", "The user was deleted and made again since the journal was written."
+    USER_RECREATED = "user_recreated", "The user was deleted and made again since the journal was written."
     UNREADABLE = "unreadable", "Something that the decision rests on cannot be read."
     PREFLIGHT = "preflight", "A write that the rotation needs would fail."
     CLOCK_SKEW = "clock_skew", "This machine's clock and AWS's clock are apart."

@@ -48,7 +48,7 @@ class Configured:
 
 
 @dataclass(frozen=True, slots=True)
-class Outside:
+class ConnectionContext:
     """What a service's module needs to make a connection: its name, time, a way to read secrets.
 
     ``sign_identity`` returns a signed question who twokey's own AWS identity is, for a service that asks AWS itself.
@@ -75,7 +75,7 @@ class Connections:
     _made: dict[str, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def open(self, address: Address, module: Any, outside: Callable[[str, str], Outside]) -> Any:
+    def open(self, address: Address, module: Any, outside: Callable[[str, str], ConnectionContext]) -> Any:
         """Return the connection that an address goes through, made by its module's ``connect(settings, outside)``.
 
         Without ``connection=`` in the URL it is the one named like the service; where twokey.yaml has none of that
@@ -105,7 +105,7 @@ class Connections:
         return Configured(module.KIND, from_environment(module), "")
 
 
-def _connect(said: Configured, module: Any, outside: Outside) -> Any:
+def _connect(said: Configured, module: Any, outside: ConnectionContext) -> Any:
     """Make a connection; what is wrong with it is said with the place where twokey.yaml names it."""
     try:
         return module.connect(said.settings, outside)

@@ -27,7 +27,7 @@ from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import address as addresses
 from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
-from twokey.destinations.connections import Connections, Outside
+from twokey.destinations.connections import ConnectionContext, Connections
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -94,8 +94,8 @@ class Services:
         """Return the connection that a destination goes through; raises ``UsageError`` where nothing says how."""
         return self.connections.open(address, module(address.scheme), self._outside)
 
-    def _outside(self, name: str, at: str) -> Outside:
-        return Outside(name, at, self.clients.clock, self.read_secret, self._sign_identity)
+    def _outside(self, name: str, at: str) -> ConnectionContext:
+        return ConnectionContext(name, at, self.clients.clock, self.read_secret, self._sign_identity)
 
     def _sign_identity(self, server_id: str) -> dict[str, str]:
         from twokey.aws.signed_identity import signed_question

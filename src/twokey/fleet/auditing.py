@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twokey.audit_log.trail import Trail
     from twokey.fleet.roster import Job
     from twokey.fleet.runtime import Session
-    from twokey.planning.plan import Asked
+    from twokey.planning.plan import Overrides
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
@@ -27,7 +27,7 @@ class Auditing:
     def __init__(self, trail: Trail | None) -> None:
         self._trail = trail
 
-    def watch(self, job: Job, wishes: Asked, world: World) -> World:
+    def watch(self, job: Job, wishes: Overrides, world: World) -> World:
         """Return the world of one user's rotation with its effects written down."""
         return self._trail.watch(job.user, job.policy, wishes, world) if self._trail else world
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from twokey.aws.iam import Iam
     from twokey.config.settings import Selection
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Job:
     """
 
     user: MachineUser
-    policy: Policy
+    policy: RotationPolicy
     store: str
     deliver: tuple[str, ...]
     chosen: tuple[str, ...] | None = None

@@ -20,7 +20,7 @@ from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect, pause
 from twokey.http import retry_after, transport
 from twokey.http.errors import Verdicts
-from twokey.http.messages import Answer, Ask, body_of, words_of
+from twokey.http.messages import Request, Response, body_of, words_of
 from twokey.http.rate_limits import Limit, Pace
 
 if TYPE_CHECKING:
@@ -71,8 +71,8 @@ class Http:
         renew: Callable[[], bool] = lambda: False,
         limits: tuple[Limit, ...] = (),
         ca: str | None = None,
-        explain: Callable[[Ask, Answer], Failed | None] = lambda _ask, _answer: None,
-        refuses_token: Callable[[Answer], bool] = lambda _answer: False,
+        explain: Callable[[Request, Response], Failed | None] = lambda _ask, _answer: None,
+        refuses_token: Callable[[Response], bool] = lambda _answer: False,
         own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "one that is valid",  # noqa: S107  words for a person
         patience: float = PATIENCE,
@@ -104,7 +104,7 @@ class Http:
         self._renewals = 0
         self.pace = Pace(clock, limits)
 
-    def send(self, ask: Ask) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request and return the service's answer, whatever its status, unless it is none of the service's.
 
         Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``told`` where it was asked to prove
@@ -114,34 +114,34 @@ class Http:
         open_attempt: Ambiguous | None = None
         renewed, unanswered, put_off = False, 0, 0
         while True:
-            self.pace.wait(write=ask.effect)
+            self.pace.wait(write=request.mutates)
             renewals = self._renewals
-            if ask.effect:
+            if request.mutates:
                 before_effect()
-            answer, failure = self._once(ask)
-            if answer is None:
+            response, failure = self._once(request)
+            if response is None:
                 assert failure is not None
                 unanswered += 1
-                if isinstance(failure, Ambiguous) and ask.effect:
+                if isinstance(failure, Ambiguous) and request.mutates:
                     open_attempt = failure
-                if not _repeatable(ask, failure) or unanswered >= ATTEMPTS:
+                if not _repeatable(request, failure) or unanswered >= ATTEMPTS:
                     raise open_attempt or failure
                 self._rest(failure, give_up, unanswered)
                 continue
-            wait = retry_after.asked(answer.status, answer.headers, self._clock.now())
+            wait = retry_after.asked(response.status, response.headers, self._clock.now())
             if wait is not None:
                 put_off += 1
                 wait = max(wait, min(LONGEST_DOUBT, SHORTEST_DOUBT * 2**put_off))
                 if self._clock.monotonic() + wait > give_up:
-                    raise open_attempt or self.verdicts.throttled(ask, wait)
+                    raise open_attempt or self.verdicts.throttled(request, wait)
                 self.pace.hold(wait)
-            elif self._token_refused(answer) and not renewed and self._renewed_since(renewals):
+            elif self._token_refused(response) and not renewed and self._renewed_since(renewals):
                 renewed = True
-            elif open_attempt is not None and not answer.good:
+            elif open_attempt is not None and not response.good:
                 raise open_attempt
             else:
-                self._mind(answer)
-                return answer
+                self._mind(response)
+                return response
 
     def _rest(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
         """Wait before a request is sent again, as long as an overloaded server asks; raises where that is too long."""
@@ -158,43 +158,43 @@ class Http:
                 self._renewals += 1
             return self._renewals != renewals
 
-    def ask(self, ask: Ask) -> Answer:
+    def request(self, request: Request) -> Response:
         """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
-        answer = self.send(ask)
-        if answer.good:
-            return answer
-        raise self.verdicts.told(ask, answer)
+        response = self.send(request)
+        if response.good:
+            return response
+        raise self.verdicts.told(request, response)
 
-    def find(self, ask: Ask) -> Answer | None:
+    def find(self, request: Request) -> Response | None:
         """Send a request that reads; None where what it asks for is not there."""
-        answer = self.send(ask)
-        if answer.status == 404 and self.verdicts.explain(ask, answer) is None:
+        response = self.send(request)
+        if response.status == 404 and self.verdicts.explain(request, response) is None:
             return None
-        if answer.good:
-            return answer
-        raise self.verdicts.told(ask, answer)
+        if response.good:
+            return response
+        raise self.verdicts.told(request, response)
 
-    def read(self, ask: Ask, shape: type[Shape]) -> Shape:
+    def read(self, request: Request, shape: type[Shape]) -> Shape:
         """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""
-        answer = self.ask(ask)
+        response = self.request(request)
         try:
-            return msgspec.json.decode(answer.body.encode(), type=shape)
+            return msgspec.json.decode(response.body.encode(), type=shape)
         except (msgspec.DecodeError, UnicodeError):
-            raise self.verdicts.unclear(ask, "its answer is not what it is documented to be.") from None
+            raise self.verdicts.unclear(request, "its answer is not what it is documented to be.") from None
 
-    def _once(self, ask: Ask) -> tuple[Answer | None, ServiceError | None]:
+    def _once(self, request: Request) -> tuple[Response | None, ServiceError | None]:
         try:
-            return self._answer(ask), None
+            return self._answer(request), None
         except ServiceError as error:
             return None, error
         except (broken.HTTPError, OSError) as error:
-            return None, self.verdicts.failure(ask, error)
+            return None, self.verdicts.failure(request, error)
 
-    def _answer(self, ask: Ask) -> Answer:
-        url, method = f"{self.url}{ask.path}", ask.method
-        body, headers = body_of(ask)
+    def _answer(self, request: Request) -> Response:
+        url, method = f"{self.url}{request.path}", request.method
+        body, headers = body_of(request)
         for _ in range(MOST_REDIRECTS + 1):
-            sent = self._sent({**headers, **ask.headers, **ask.sign()})
+            sent = self._sent({**headers, **request.headers, **request.sign()})
             found = self._opened().request(
                 method,
                 url,
@@ -211,50 +211,52 @@ class Http:
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
-                return self._own(ask, found.status, found.headers, data, sent)
-            url = self._followed(ask, url, found.status, found.headers.get("Location", ""))
-        raise self.verdicts.rejected(ask, "it redirects in a circle.")
+                return self._own(request, found.status, found.headers, data, sent)
+            url = self._followed(request, url, found.status, found.headers.get("Location", ""))
+        raise self.verdicts.rejected(request, "it redirects in a circle.")
 
     def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return all headers; the token among them does not show itself in a traceback."""
         found = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}
         return {name: Hidden(value) for name, value in found.items()}
 
-    def _followed(self, ask: Ask, url: str, status: int, location: str) -> str:
+    def _followed(self, request: Request, url: str, status: int, location: str) -> str:
         try:
             target = urljoin(url, location)
             here, there = urlsplit(url), urlsplit(target)
             same = transport.host_of(here) == transport.host_of(there) == transport.connected_to(target)
         except ValueError:
             raise self.verdicts.rejected(
-                ask, "it redirects to what is no address.", "Check the connection's url."
+                request, "it redirects to what is no address.", "Check the connection's url."
             ) from None
         if not same:
             shown = f"{there.scheme}://{there.hostname}"
             raise self.verdicts.rejected(
-                ask, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
+                request, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
             )
-        if not ask.follow or (ask.effect and status not in {307, 308}):
-            raise self.verdicts.rejected(ask, "it has moved.", f"Name the place as it is called now ({there.path}).")
+        if not request.follow or (request.mutates and status not in {307, 308}):
+            raise self.verdicts.rejected(
+                request, "it has moved.", f"Name the place as it is called now ({there.path})."
+            )
         return target
 
     def _own(
-        self, ask: Ask, status: int, headers: Mapping[str, str], data: memoryview, sent: Mapping[str, str]
-    ) -> Answer:
+        self, request: Request, status: int, headers: Mapping[str, str], data: memoryview, sent: Mapping[str, str]
+    ) -> Response:
         """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
         html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
         body = Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace"))
-        answer = Answer(status, headers, body, words_of(sent))
-        if html and self.verdicts.refuses_token(answer):
-            return answer
+        response = Response(status, headers, body, words_of(sent))
+        if html and self.verdicts.refuses_token(response):
+            return response
         alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
         if status in _TRANSIENT or alien:
             what = "a page that is not the service's" if alien else "an error of its own"
-            unclear = self.verdicts.unclear(ask, f"it answered {status} with {what}.")
+            unclear = self.verdicts.unclear(request, f"it answered {status} with {what}.")
             raise _Overloaded.of(unclear, retry_after.retry_after(headers, self._clock.now()))
         if len(data) > LONGEST_ANSWER:
-            raise self.verdicts.unclear(ask, "its answer has no end.")
-        return answer
+            raise self.verdicts.unclear(request, "its answer has no end.")
+        return response
 
     def _opened(self) -> urllib3.PoolManager:
         with self._lock:
@@ -262,16 +264,16 @@ class Http:
                 self._pool = transport.pool(self.url, self._ca, CONCURRENT, self._tls)
             return self._pool
 
-    def _mind(self, answer: Answer) -> None:
+    def _mind(self, response: Response) -> None:
         """Heed a budget that is used up before the service has to refuse."""
-        wait = retry_after.used_up(answer.headers, self._clock.now())
-        if wait is not None and answer.good:
+        wait = retry_after.used_up(response.headers, self._clock.now())
+        if wait is not None and response.good:
             self.pace.hold(min(wait, self._patience))
 
-    def _token_refused(self, answer: Answer) -> bool:
-        return answer.status == 401 or self.verdicts.refuses_token(answer)
+    def _token_refused(self, response: Response) -> bool:
+        return response.status == 401 or self.verdicts.refuses_token(response)
 
 
-def _repeatable(ask: Ask, failure: ServiceError) -> bool:
+def _repeatable(request: Request, failure: ServiceError) -> bool:
     """Say whether a request may be sent again: it was not sent, or doing it twice does no harm."""
-    return isinstance(failure, Unreachable) or (isinstance(failure, Ambiguous) and ask.again)
+    return isinstance(failure, Unreachable) or (isinstance(failure, Ambiguous) and request.idempotent)

@@ -13,8 +13,8 @@ from twokey.core.errors import (
     BadCredentials,
     Failed,
     NotFound,
-    Rejected,
     ServiceError,
+    ServiceRejected,
     Throttled,
     Unreachable,
 )
@@ -23,7 +23,7 @@ from twokey.http import connection_failures
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.http.messages import Answer, Ask
+    from twokey.http.messages import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,82 +37,90 @@ class Verdicts:
     called: str
     url: str
     token: str
-    explain: Callable[[Ask, Answer], Failed | None]
-    refuses_token: Callable[[Answer], bool]
+    explain: Callable[[Request, Response], Failed | None]
+    refuses_token: Callable[[Response], bool]
 
-    def told(self, ask: Ask, answer: Answer) -> Failed:
+    def told(self, request: Request, response: Response) -> Failed:
         """Translate an error of the service."""
-        own = self.explain(ask, answer)
+        own = self.explain(request, response)
         if own is not None:
             return own
-        said = "" if ask.secret else answer.quotable()
+        said = "" if request.secret else response.quotable()
         quoted = f" {self.called} says: {said}" if said else ""
-        state = "Nothing was written there." if ask.effect else ""
-        match 401 if self.refuses_token(answer) else answer.status:
+        state = "Nothing was written there." if request.mutates else ""
+        match 401 if self.refuses_token(response) else response.status:
             case 401:
                 message = f"{self.called} does not accept the token.{quoted}"
                 error: Failed = BadCredentials(message, state=state, remedy=f"Give it {self.token}.")
             case 403:
-                needed = f"The token needs {ask.right}." if ask.right else "Give the token that right."
-                error = AccessDenied(ask.about, self.called, remedy=f"{needed}{quoted}")
+                needed = (
+                    f"The token needs {request.permission}." if request.permission else "Give the token that right."
+                )
+                error = AccessDenied(request.description, self.called, remedy=f"{needed}{quoted}")
             case 404:
-                also = f", and that the token has {ask.right}" if ask.right else ""
-                message = f"{self.called} cannot {ask.about}: it is not there, or the token may not see it."
+                also = f", and that the token has {request.permission}" if request.permission else ""
+                message = f"{self.called} cannot {request.description}: it is not there, or the token may not see it."
                 error = NotFound(message, state=state, remedy=f"Check the name{also}.{quoted}")
             case 409 | 412:
-                message = f"{self.called} cannot {ask.about}: somebody else changed it at the same time.{quoted}"
-                error = Rejected(message, state=state, remedy="Run again.")
+                message = (
+                    f"{self.called} cannot {request.description}: somebody else changed it at the same time.{quoted}"
+                )
+                error = ServiceRejected(message, state=state, remedy="Run again.")
             case status if 400 <= status < 500:
-                error = Rejected(f"{self.called} refused to {ask.about} ({status}).{quoted}", state=state)
+                error = ServiceRejected(
+                    f"{self.called} refused to {request.description} ({status}).{quoted}", state=state
+                )
             case status:
-                error = self.unclear(ask, f"it answered {status}.{quoted}")
+                error = self.unclear(request, f"it answered {status}.{quoted}")
         return error
 
-    def failure(self, ask: Ask, error: Exception) -> ServiceError:
+    def failure(self, request: Request, error: Exception) -> ServiceError:
         """Translate what urllib3 raises."""
         reason = connection_failures.reason_of(error)
         match connection_failures.proof_of(error):
             case "unreachable":
-                return self.unreachable(ask, reason)
+                return self.unreachable(request, reason)
             case "proxy":
-                return self.unreachable(ask, f"the proxy does not let it through ({reason})")
+                return self.unreachable(request, f"the proxy does not let it through ({reason})")
             case "untrusted":
-                return self.untrusted(ask, reason)
+                return self.untrusted(request, reason)
         if connection_failures.is_of_tls(error):
-            return self.unclear(ask, f"TLS failed ({reason}); a proxy that looks into it may be in the way.")
+            return self.unclear(request, f"TLS failed ({reason}); a proxy that looks into it may be in the way.")
         broke = f"the connection broke before the answer was there ({reason})"
-        return self.unclear(ask, f"{'no answer came in time' if _late(error) else broke}.")
+        return self.unclear(request, f"{'no answer came in time' if _late(error) else broke}.")
 
-    def unclear(self, ask: Ask, why: str) -> Ambiguous:
+    def unclear(self, request: Request, why: str) -> Ambiguous:
         """Return the error for an answer that is missing or proves nothing."""
-        state = "It may have taken effect." if ask.effect else "This call changes nothing."
-        return Ambiguous(f"{self.called} was asked to {ask.about}: {why}", state=state, remedy="Run again.")
+        state = "It may have taken effect." if request.mutates else "This call changes nothing."
+        return Ambiguous(f"{self.called} was asked to {request.description}: {why}", state=state, remedy="Run again.")
 
-    def unreachable(self, ask: Ask, why: str) -> Unreachable:
+    def unreachable(self, request: Request, why: str) -> Unreachable:
         """Return the error for a request that could not be sent."""
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be reached to {ask.about}: {why}.",
+            f"{self.called} ({self.url}) cannot be reached to {request.description}: {why}.",
             state="Nothing was sent.",
             remedy="Check the network, HTTPS_PROXY and NO_PROXY, and the connection's url.",
         )
 
-    def untrusted(self, ask: Ask, reason: str) -> Unreachable:
+    def untrusted(self, request: Request, reason: str) -> Unreachable:
         """Return the error for a server whose certificate is not trusted."""
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be trusted to {ask.about}: TLS failed ({reason}).",
+            f"{self.called} ({self.url}) cannot be trusted to {request.description}: TLS failed ({reason}).",
             state="Nothing was sent.",
             remedy="If its certificate is signed by a CA of your own, name the CA's file: `ca` in the connection, or "
             "SSL_CERT_FILE.",
         )
 
-    def rejected(self, ask: Ask, why: str, remedy: str = "") -> Rejected:
+    def rejected(self, request: Request, why: str, remedy: str = "") -> ServiceRejected:
         """Return the error for an answer that means no, whatever its status."""
-        return Rejected(f"{self.called} cannot {ask.about}: {why}", state="Nothing was written there.", remedy=remedy)
+        return ServiceRejected(
+            f"{self.called} cannot {request.description}: {why}", state="Nothing was written there.", remedy=remedy
+        )
 
-    def throttled(self, ask: Ask, wait: float) -> Throttled:
+    def throttled(self, request: Request, wait: float) -> Throttled:
         """Return the error for a wait that is too long."""
         return Throttled(
-            f"{self.called} cannot {ask.about} now: its rate limit is used up for {wait:.0f} s.",
+            f"{self.called} cannot {request.description} now: its rate limit is used up for {wait:.0f} s.",
             state="Nothing was written there.",
             remedy="Run again after that: what was delivered stays.",
         )

@@ -25,7 +25,7 @@ _SAYING = ("message", "error_message", "error_description", "error", "errors", "
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """An answer of the service itself. ``body`` may hold a secret: it does not show itself.
 
     ``sent`` are the words of the request's headers, the token among them.
@@ -48,7 +48,7 @@ class Answer:
         except (msgspec.DecodeError, UnicodeError):
             return None
 
-    def said(self) -> str:
+    def error_message(self) -> str:
         """Return what the service says about an error, as one sentence on one line, of bounded length."""
         found = self.json()
         text = ""
@@ -65,48 +65,49 @@ class Answer:
         return f"{text}." if text and text[-1].isalnum() else text
 
     def quotable(self) -> str:
-        """Return what ``said`` does, or nothing where the service repeats a part of what it was sent: the token."""
-        said = self.said()
+        """Return ``error_message``, or nothing where the service repeats a part of what it was sent: the token."""
+        said = self.error_message()
         parts = {word[at : at + PART] for word in self.sent for at in range(len(word) - PART + 1)}
         return "" if any(said[at : at + PART] in parts for at in range(len(said))) else said
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """One request. ``about`` is what a person calls it: ``write the secret X of acme/site``.
+class Request:
+    """One request. ``description`` names it in messages: ``write the secret X of acme/site``.
 
-    ``effect``: it may change something. ``again``: sending it twice does no harm. ``secret``: it, or its answer, holds
-    one, so nothing of what the service says about it is quoted. ``right`` is what a token needs for it: ``the scope
-    repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it is a secret.
+    ``mutates``: it may change something. ``idempotent``: sending it twice does no harm. ``secret``: it, or its
+    response, holds one, so nothing that the service says about it is quoted. ``permission`` is what a token needs for
+    it: ``the scope repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it
+    is a secret.
     ``sign`` makes headers each time anew that it is sent, such as a signature over the time. ``follow``: a redirect
     may be followed, on the same host.
     """
 
     method: str
     path: str
-    about: str
+    description: str
     body: Any = None
     form: Mapping[str, str] | None = None
     raw: bytes | memoryview | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
-    effect: bool = True
-    again: bool = True
+    mutates: bool = True
+    idempotent: bool = True
     secret: bool = False
-    right: str = ""
+    permission: str = ""
     sign: Callable[[], Mapping[str, str]] = dict
     follow: bool = True
 
 
-def body_of(ask: Ask) -> tuple[memoryview | None, dict[str, str]]:
+def body_of(request: Request) -> tuple[memoryview | None, dict[str, str]]:
     """Return what is sent, as what does not show itself in a traceback, and the headers that belong to it."""
-    if ask.raw is not None:
-        return memoryview(ask.raw), {}
-    if ask.form is not None:
+    if request.raw is not None:
+        return memoryview(request.raw), {}
+    if request.form is not None:
         from urllib.parse import urlencode
 
-        return memoryview(urlencode(ask.form).encode()), {"Content-Type": "application/x-www-form-urlencoded"}
-    if ask.body is not None:
-        return memoryview(json.dumps(ask.body).encode()), {"Content-Type": "application/json"}
+        return memoryview(urlencode(request.form).encode()), {"Content-Type": "application/x-www-form-urlencoded"}
+    if request.body is not None:
+        return memoryview(json.dumps(request.body).encode()), {"Content-Type": "application/json"}
     return None, {}
 
 

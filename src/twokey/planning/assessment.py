@@ -1,6 +1,6 @@
-"""Every listed key sorted into its role: CURRENT, LAST, a stray of ours, foreign, or one that may go.
+"""Every listed key sorted into its role: CURRENT, LAST, an orphan of ours, unmanaged, or one that may go.
 
-Besides LAST and a stray, a key may go if a person names it now (``retire``), or if that was decided before
+Besides LAST and an orphan, a key may go if a person names it now (``retire``), or if that was decided before
 (``outgoing``): a person named it, and it is Inactive for its soak; or it was deleted, and it is still listed when no
 list can lag any more.
 """
@@ -15,12 +15,12 @@ from twokey.core import durations
 from twokey.core.journal import stamp_of
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Outcome, Reason
-from twokey.planning.plan import Action, Asked, Plan
+from twokey.planning.plan import Action, Overrides, Plan
 
 if TYPE_CHECKING:
     from twokey.core.journal import Delivery, Journal
     from twokey.core.model import AccessKey, Observation
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 CREATION_WINDOW = timedelta(seconds=60)
 """A key made by an intent of ours is created within this time after the intent was written."""
@@ -29,18 +29,18 @@ TICK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Assessment:
     """An observation with every listed key sorted into its role."""
 
     seen: Observation
-    policy: Policy
+    policy: RotationPolicy
     now: datetime
-    asked: Asked
+    asked: Overrides
     held: str
     current: AccessKey | None
     last: AccessKey | None
-    stray: AccessKey | None
-    foreign: tuple[AccessKey, ...]
+    orphan: AccessKey | None
+    unmanaged: tuple[AccessKey, ...]
     retire: tuple[AccessKey, ...]
     outgoing: tuple[AccessKey, ...] = ()
     reason: Reason = field(default=Reason.DUE)
@@ -61,7 +61,7 @@ class Case:
 
     @property
     def going(self) -> tuple[AccessKey, ...]:
-        """Return the keys that may go besides LAST and a stray."""
+        """Return the keys that may go besides LAST and an orphan."""
         return (*self.retire, *(key for key in self.outgoing if not self.holders(key.id)))
 
     @property
@@ -80,7 +80,7 @@ class Case:
         """Say which key a destination holds: its own word first, else what it was last given, else ``?``."""
         return holds(self.seen, name)
 
-    def behind(self, name: str) -> bool:
+    def out_of_date(self, name: str) -> bool:
         """Say whether a destination does not surely hold CURRENT, by what it says or by what the journal says.
 
         One that holds CURRENT although the journal says otherwise was given it by a run that was interrupted, or by a
@@ -141,7 +141,7 @@ class Case:
         return f"{key.id} ({_status(key)}, last used {ago} ago for {use.service} in {use.region})"
 
 
-def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case:
+def assess(seen: Observation, policy: RotationPolicy, now: datetime, asked: Overrides) -> Assessment:
     """Sort the listed keys into roles."""
     journal = seen.record.journal
     held = seen.record.holding.key_id if isinstance(seen.record.holding, Held) else ""
@@ -151,12 +151,12 @@ def sort(seen: Observation, policy: Policy, now: datetime, asked: Asked) -> Case
     rest = tuple(key for key in listed if key != current and key not in retire)
     outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
     others = tuple(key for key in rest if key not in outgoing)
-    stray = _stray(others, journal, _published(seen))
-    others = tuple(key for key in others if key != stray)
+    orphan = _orphan(others, journal, _published(seen))
+    others = tuple(key for key in others if key != orphan)
     last = _last(others, current, journal, held)
-    foreign = tuple(key for key in others if key != last)
+    unmanaged = tuple(key for key in others if key != last)
     seen = replace(seen, keys=listed)
-    return Case(seen, policy, now, asked, held, current, last, stray, foreign, retire, outgoing)
+    return Assessment(seen, policy, now, asked, held, current, last, orphan, unmanaged, retire, outgoing)
 
 
 def holds(seen: Observation, name: str) -> str:
@@ -179,7 +179,7 @@ def written_since(given: Delivery, holding: CannotTell) -> bool:
     return bool(given.stamp and holding.stamp) and given.stamp not in (holding.stamp, stamp_of(holding.stamp))
 
 
-def lags(key_id: str, journal: Journal, policy: Policy, now: datetime) -> bool:
+def lags(key_id: str, journal: Journal, policy: RotationPolicy, now: datetime) -> bool:
     """Say whether the list shows a key that was deleted so lately that it only lags."""
     removed = journal.removed.get(key_id)
     return removed is not None and now < removed + policy.settle
@@ -197,7 +197,7 @@ def _published(seen: Observation) -> set[str]:
     return given | {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
 
 
-def _stray(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
+def _orphan(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
     """Find the one key that our open intent explains and nobody can have. Two candidates explain nothing."""
     intent = journal.intent
     if intent is None:

@@ -11,108 +11,116 @@ from twokey.planning.removal import barred, soak
 
 if TYPE_CHECKING:
     from twokey.core.model import AccessKey
-    from twokey.planning.assessment import Case
+    from twokey.planning.assessment import Assessment
 
 
-def at_rest(case: Case) -> Plan | None:
+def at_rest(assessment: Assessment) -> Plan | None:
     """Do what there is to do while no rotation is due, or while a destination still holds LAST."""
-    reason = why_due(case)
-    behind = tuple(name for name in case.seen.destinations if case.behind(name))
-    instead_of = case.last.id if case.last and may_be_read(case, case.last) else ""
-    if reason is not None and not instead_of and set(case.outgoing) <= set(case.going):
+    reason = why_due(assessment)
+    out_of_date = tuple(name for name in assessment.seen.destinations if assessment.out_of_date(name))
+    instead_of = assessment.last.id if assessment.last and may_be_read(assessment, assessment.last) else ""
+    if reason is not None and not instead_of and set(assessment.outgoing) <= set(assessment.going):
         return None
-    if behind and case.current and case.current.active:
-        return case.conclude(
+    if out_of_date and assessment.current and assessment.current.active:
+        return assessment.conclude(
             Outcome.COMPLETED,
-            Reason.BEHIND,
-            f"{', '.join(behind)} {_did_not_hold(case, behind)} {case.held}. Grace counts from this delivery.",
-            Resume(case.held),
-            Deliver(behind, instead_of),
-            Commit(case.last.id if case.last else "", renew=False),
+            Reason.OUT_OF_DATE,
+            f"{', '.join(out_of_date)} {_did_not_hold(assessment, out_of_date)} {assessment.held}. Grace counts from "
+            "this "
+            "delivery.",
+            Resume(assessment.held),
+            Deliver(out_of_date, instead_of),
+            Commit(assessment.last.id if assessment.last else "", renew=False),
         )
     if reason is not None:
         return None
-    return _retiring(case) or _agreeing(case) or _early_soak(case) or _resting(case)
+    return _retiring(assessment) or _agreeing(assessment) or _early_soak(assessment) or _resting(assessment)
 
 
-def why_due(case: Case) -> Reason | None:
+def why_due(assessment: Assessment) -> Reason | None:
     """Say why a rotation is due, or None where none is."""
-    due = case.next_due
-    if case.current and not case.current.active:
+    due = assessment.next_due
+    if assessment.current and not assessment.current.active:
         return Reason.CURRENT_INACTIVE
-    if case.journal.intent:
+    if assessment.journal.intent:
         return Reason.INTERRUPTED
-    if due and case.now >= due:
+    if due and assessment.now >= due:
         return Reason.DUE
-    return Reason.FORCED if case.asked.force else None
+    return Reason.FORCED if assessment.asked.force else None
 
 
-def may_be_read(case: Case, last: AccessKey) -> bool:
+def may_be_read(assessment: Assessment, last: AccessKey) -> bool:
     """Say whether a destination of this run holds LAST, or held it until nobody knows when."""
-    given = case.journal.delivered
-    return bool(case.holders(last.id)) or any(
-        name in given and given[name].key == last.id for name in case.seen.destinations
+    given = assessment.journal.delivered
+    return bool(assessment.holders(last.id)) or any(
+        name in given and given[name].key == last.id for name in assessment.seen.destinations
     )
 
 
-def _did_not_hold(case: Case, behind: tuple[str, ...]) -> str:
-    by_journal = all(case.holds(name) == case.held for name in behind)
+def _did_not_hold(assessment: Assessment, out_of_date: tuple[str, ...]) -> str:
+    by_journal = all(assessment.holds(name) == assessment.held for name in out_of_date)
     return "did not, as far as the journal knows, hold" if by_journal else "did not hold"
 
 
-def _retiring(case: Case) -> Plan | None:
+def _retiring(assessment: Assessment) -> Plan | None:
     """Retire what a person named, or what was to go before, although no rotation is due."""
-    if not case.going or case.unread:
+    if not assessment.going or assessment.unread:
         return None
-    waiting = soak(case, *case.going)
+    waiting = soak(assessment, *assessment.going)
     if waiting:
         return waiting
-    return case.conclude(
+    return assessment.conclude(
         Outcome.RETIRED,
-        Reason.RETIRE_ASKED if any(_named(case, key) for key in case.going) else Reason.STILL_THERE,
-        " ".join(why_it_goes(case, key) for key in case.going),
-        *(Delete(key.id) for key in case.going),
-        Commit(case.last.id if case.last else "", renew=False),
+        Reason.RETIRE_REQUESTED if any(_named(assessment, key) for key in assessment.going) else Reason.STILL_LISTED,
+        " ".join(why_it_goes(assessment, key) for key in assessment.going),
+        *(Delete(key.id) for key in assessment.going),
+        Commit(assessment.last.id if assessment.last else "", renew=False),
     )
 
 
-def _agreeing(case: Case) -> Plan | None:
+def _agreeing(assessment: Assessment) -> Plan | None:
     """Take the store's word where the journal names a CURRENT that is gone, and a person says that it may be."""
-    said = case.journal.current
-    if said in ("", case.held):
+    said = assessment.journal.current
+    if said in ("", assessment.held):
         return None
-    return case.conclude(
+    return assessment.conclude(
         Outcome.RETIRED,
-        Reason.RETIRE_ASKED,
-        f"{said} is gone. CURRENT is {case.held}, as {case.seen.store} says, and the journal says so from now on.",
-        Commit(case.last.id if case.last else "", renew=False),
+        Reason.RETIRE_REQUESTED,
+        f"{said} is gone. CURRENT is {assessment.held}, as {assessment.seen.store} says, and the journal says so "
+        "from now on.",
+        Commit(assessment.last.id if assessment.last else "", renew=False),
     )
 
 
-def _named(case: Case, key: AccessKey) -> bool:
-    return key in case.retire or key.id in case.journal.retiring
+def _named(assessment: Assessment, key: AccessKey) -> bool:
+    return key in assessment.retire or key.id in assessment.journal.retiring
 
 
-def why_it_goes(case: Case, key: AccessKey) -> str:
-    """Say why a key besides LAST and a stray is removed."""
-    if _named(case, key):
+def why_it_goes(assessment: Assessment, key: AccessKey) -> str:
+    """Say why a key besides LAST and an orphan is removed."""
+    if _named(assessment, key):
         return f"{key.id} goes because you said that it may."
     return f"{key.id} was deleted before and is still there; it is deleted again."
 
 
-def _early_soak(case: Case) -> Plan | None:
+def _early_soak(assessment: Assessment) -> Plan | None:
     """Begin the soak so early that the rotation is not late, if LAST may go by then."""
-    if not case.policy.soak or case.last is None or not case.last.active or case.next_due is None:
+    if (
+        not assessment.policy.soak
+        or assessment.last is None
+        or not assessment.last.active
+        or assessment.next_due is None
+    ):
         return None
-    if case.unread or case.now < max(case.grace_over, case.next_due - case.policy.soak):
+    if assessment.unread or assessment.now < max(assessment.grace_over, assessment.next_due - assessment.policy.soak):
         return None
-    bar = barred(case, case.last)
+    bar = barred(assessment, assessment.last)
     if bar is not None:
         return bar if bar.needs else None
-    return soak(case, case.last)
+    return soak(assessment, assessment.last)
 
 
-def _resting(case: Case) -> Plan:
-    due = case.next_due
-    said = f"A rotation is due in {durations.show(due - case.now)}." if due else ""
-    return case.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, said)
+def _resting(assessment: Assessment) -> Plan:
+    due = assessment.next_due
+    said = f"A rotation is due in {durations.show(due - assessment.now)}." if due else ""
+    return assessment.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, said)

@@ -11,61 +11,65 @@ from twokey.planning.assessment import written_since
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from twokey.planning.assessment import Case
+    from twokey.planning.assessment import Assessment
 
-Word = Literal["held", "behind", "empty", "cannot_tell", "unreachable"]
+State = Literal["held", "out_of_date", "empty", "cannot_tell", "unreachable"]
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class DestinationState:
     """What a place holds: CURRENT (``held``), not surely CURRENT (``behind``), nothing (``empty``).
 
     ``cannot_tell``: nobody knows, for it does not show it. ``unreachable``: it could not be read this time.
     """
 
     place: str
-    word: Word
+    word: State
     message: str = ""
 
 
-def standings(case: Case) -> tuple[Standing, ...]:
+def destination_states(assessment: Assessment) -> tuple[DestinationState, ...]:
     """Return what the store holds, then each destination."""
-    return (_store(case), *(_destination(case, name) for name in case.seen.destinations))
+    return (_store(assessment), *(_destination(assessment, name) for name in assessment.seen.destinations))
 
 
-def _store(case: Case) -> Standing:
-    name, holding = case.seen.store, case.seen.record.holding
+def _store(assessment: Assessment) -> DestinationState:
+    name, holding = assessment.seen.store, assessment.seen.record.holding
     if isinstance(holding, Held):
-        since = case.journal.committed if case.journal.current == case.held else None
-        return Standing(name, "held", _since(case.held, since))
+        since = assessment.journal.committed if assessment.journal.current == assessment.held else None
+        return DestinationState(name, "held", _since(assessment.held, since))
     if isinstance(holding, NotHeld):
-        return Standing(name, "empty")
-    return Standing(name, "unreachable" if holding.failed else "cannot_tell", holding.why)
+        return DestinationState(name, "empty")
+    return DestinationState(name, "unreachable" if holding.failed else "cannot_tell", holding.why)
 
 
-def _destination(case: Case, name: str) -> Standing:
-    holding, given = case.seen.destinations[name], case.journal.delivered.get(name)
+def _destination(assessment: Assessment, name: str) -> DestinationState:
+    holding, given = assessment.seen.destinations[name], assessment.journal.delivered.get(name)
     if isinstance(holding, CannotTell) and holding.failed:
-        return Standing(name, "unreachable", holding.why)
-    if name in case.journal.delivering:
-        return Standing(name, "behind", "a delivery was not finished: id and secret may not belong together")
+        return DestinationState(name, "unreachable", holding.why)
+    if name in assessment.journal.delivering:
+        return DestinationState(
+            name, "out_of_date", "a delivery was not finished: id and secret may not belong together"
+        )
     if isinstance(holding, CannotTell):
-        return _silent(case, name, holding)
+        return _silent(assessment, name, holding)
     if isinstance(holding, NotHeld):
-        return Standing(name, "empty")
-    if holding.key_id != case.held:
-        return Standing(name, "behind", f"holds {holding.key_id}")
-    return Standing(name, "held", _since(case.held, given.at if given and given.key == case.held else None))
+        return DestinationState(name, "empty")
+    if holding.key_id != assessment.held:
+        return DestinationState(name, "out_of_date", f"holds {holding.key_id}")
+    return DestinationState(
+        name, "held", _since(assessment.held, given.at if given and given.key == assessment.held else None)
+    )
 
 
-def _silent(case: Case, name: str, holding: CannotTell) -> Standing:
-    given = case.journal.delivered.get(name)
+def _silent(assessment: Assessment, name: str, holding: CannotTell) -> DestinationState:
+    given = assessment.journal.delivered.get(name)
     if given is None:
-        return Standing(name, "cannot_tell", "it was never given a key, and does not show what it holds")
+        return DestinationState(name, "cannot_tell", "it was never given a key, and does not show what it holds")
     said = f"given {given.key} at {_time(given.at)}"
     if written_since(given, holding):
-        return Standing(name, "cannot_tell", f"somebody else has written there since it was {said}")
-    return Standing(name, "held" if given.key == case.held else "behind", said)
+        return DestinationState(name, "cannot_tell", f"somebody else has written there since it was {said}")
+    return DestinationState(name, "held" if given.key == assessment.held else "out_of_date", said)
 
 
 def _since(key_id: str, moment: datetime | None) -> str:

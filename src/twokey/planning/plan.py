@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveStray:
+class RemoveOrphan:
     """Delete the key that an interrupted run created and nothing holds."""
 
     key_id: str
 
     def __str__(self) -> str:
-        return f"remove the stray {self.key_id}"
+        return f"remove the orphan {self.key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,18 +91,18 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True)
-class NoteDeliveries:
+class RecordDeliveries:
     """Write into the journal what was delivered. Every key keeps its role, and what is open stays open."""
 
     def __str__(self) -> str:
         return "note the deliveries"
 
 
-Action = RemoveStray | Deactivate | Delete | Create | Resume | Deliver | Commit | NoteDeliveries
+Action = RemoveOrphan | Deactivate | Delete | Create | Resume | Deliver | Commit | RecordDeliveries
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Overrides:
     """What a person asked for beyond what is due.
 
     ``retire`` names keys; with ``all_theirs`` every one of them must be this user's.

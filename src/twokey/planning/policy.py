@@ -40,15 +40,15 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class RotationPolicy:
     """The rules for one machine user. All that is derived from the window is a property.
 
     Raises ``UsageError`` where the parts do not fit together.
     """
 
     window: timedelta = 30 * DAY
-    grace_asked: timedelta | None = None
-    idle_asked: timedelta | None = None
+    requested_grace: timedelta | None = None
+    requested_idle: timedelta | None = None
     soak: timedelta = ZERO
     enforce_window: bool = False
     rotate_self: bool = False
@@ -93,9 +93,9 @@ class Policy:
 
         A soak takes its time from the default, so that the rotation after it is not late.
         """
-        return self.period - self.slack - self.soak if self.grace_asked is None else self.grace_asked
+        return self.period - self.slack - self.soak if self.requested_grace is None else self.requested_grace
 
     @property
     def idle(self) -> timedelta:
         """How long LAST must have gone unused before it may be removed."""
-        return self.period / 15 if self.idle_asked is None else self.idle_asked
+        return self.period / 15 if self.requested_idle is None else self.requested_idle

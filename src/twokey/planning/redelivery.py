@@ -16,65 +16,74 @@ from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
-from twokey.planning.assessment import sort
+from twokey.planning.assessment import assess
 from twokey.planning.between_rotations import may_be_read
-from twokey.planning.decision import rolled_back, unfinished, unreadable, unsettled, user_remade
-from twokey.planning.plan import Asked, Deliver, NoteDeliveries, Resume
+from twokey.planning.decision import rolled_back, unfinished, unreadable, unsettled, user_recreated
+from twokey.planning.plan import Deliver, Overrides, RecordDeliveries, Resume
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
     from twokey.core.model import Observation
-    from twokey.planning.assessment import Case
+    from twokey.planning.assessment import Assessment
     from twokey.planning.plan import Plan
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 
 def deliver_plan(
     seen: Observation,
-    policy: Policy,
+    policy: RotationPolicy,
     now: datetime,
-    asked: Asked | None = None,
+    asked: Overrides | None = None,
     *,
     chosen: Collection[str] | None = None,
 ) -> Plan:
     """Decide what is to be delivered. ``chosen`` names the destinations that are meant; None means all."""
-    case = sort(seen, policy, now, asked or Asked())
+    assessment = assess(seen, policy, now, asked or Overrides())
     places = tuple(name for name in seen.destinations if chosen is None or name in chosen)
-    for rule in (unreadable, user_remade, unsettled):
-        verdict = rule(case)
+    for rule in (unreadable, user_recreated, unsettled):
+        verdict = rule(assessment)
         if verdict is not None:
             return verdict
     silent = tuple(name for name in places if isinstance(seen.destinations[name], CannotTell))
-    return unfinished(case, silent) or rolled_back(case) or _without_current(case) or _delivery(case, places, silent)
+    return (
+        unfinished(assessment, silent)
+        or rolled_back(assessment)
+        or _without_current(assessment)
+        or _delivery(assessment, places, silent)
+    )
 
 
-def _without_current(case: Case) -> Plan | None:
+def _without_current(assessment: Assessment) -> Plan | None:
     """Refuse to spread what does not work."""
     remedy = "There is nothing to deliver. See what twokey plan says of this user."
-    if case.current is None and case.held:
-        said = f"{case.seen.store} holds {case.held}, which IAM no longer lists: jobs fail already. {remedy}"
-        return case.refuse(Reason.KEY_GONE, said)
-    if case.current is None:
-        return case.refuse(Reason.STORE_EMPTY, f"{case.seen.store} holds no key. {remedy}")
-    if not case.current.active:
-        said = f"{case.held}, which {case.seen.store} holds, is Inactive: jobs fail already. {remedy}"
-        return case.refuse(Reason.CURRENT_INACTIVE, said)
+    if assessment.current is None and assessment.held:
+        said = (
+            f"{assessment.seen.store} holds {assessment.held}, which IAM no longer lists: jobs fail already. {remedy}"
+        )
+        return assessment.refuse(Reason.KEY_GONE, said)
+    if assessment.current is None:
+        return assessment.refuse(Reason.STORE_EMPTY, f"{assessment.seen.store} holds no key. {remedy}")
+    if not assessment.current.active:
+        said = f"{assessment.held}, which {assessment.seen.store} holds, is Inactive: jobs fail already. {remedy}"
+        return assessment.refuse(Reason.CURRENT_INACTIVE, said)
     return None
 
 
-def _delivery(case: Case, places: tuple[str, ...], silent: tuple[str, ...]) -> Plan:
-    names = tuple(name for name in places if name in silent or case.behind(name))
+def _delivery(assessment: Assessment, places: tuple[str, ...], silent: tuple[str, ...]) -> Plan:
+    names = tuple(name for name in places if name in silent or assessment.out_of_date(name))
     if not names:
-        said = f"{', '.join(places)}: {case.held} is there already." if places else "No destination is configured."
-        return case.conclude(Outcome.NOT_DUE, Reason.HELD, said)
-    instead_of = case.last.id if case.last and may_be_read(case, case.last) else ""
-    return case.conclude(
+        said = (
+            f"{', '.join(places)}: {assessment.held} is there already." if places else "No destination is configured."
+        )
+        return assessment.conclude(Outcome.NOT_DUE, Reason.HELD, said)
+    instead_of = assessment.last.id if assessment.last and may_be_read(assessment, assessment.last) else ""
+    return assessment.conclude(
         Outcome.COMPLETED,
-        Reason.DELIVERY_ASKED,
-        f"{case.held} is delivered to {', '.join(names)}.",
-        Resume(case.held),
+        Reason.DELIVERY_REQUESTED,
+        f"{assessment.held} is delivered to {', '.join(names)}.",
+        Resume(assessment.held),
         Deliver(names, instead_of),
-        NoteDeliveries(),
+        RecordDeliveries(),
     )

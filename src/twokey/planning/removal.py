@@ -12,75 +12,79 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twokey.core.model import AccessKey
-    from twokey.planning.assessment import Case
+    from twokey.planning.assessment import Assessment
 
 
-def barred(case: Case, last: AccessKey) -> Plan | None:
+def barred(assessment: Assessment, last: AccessKey) -> Plan | None:
     """Say why LAST may not be removed now, or None where it may."""
-    if last.id == case.seen.own_key:
-        return case.refuse(Reason.OWN_KEY, f"twokey itself runs with {last.id}, which is LAST. Run it with CURRENT.")
-    holders = case.holders(last.id)
+    if last.id == assessment.seen.own_key:
+        return assessment.refuse(
+            Reason.OWN_KEY, f"twokey itself runs with {last.id}, which is LAST. Run it with CURRENT."
+        )
+    holders = assessment.holders(last.id)
     if holders:
-        return case.refuse(
+        return assessment.refuse(
             Reason.LAST_HELD,
             f"LAST ({last.id}) is, or may be, held by {', '.join(holders)}, and there is no working CURRENT to "
             "deliver there.",
         )
-    if case.asked.ignore_last_use:
+    if assessment.asked.ignore_last_use:
         return None
-    given_last = [name for name, given in case.journal.delivered.items() if given.key == last.id]
+    given_last = [name for name, given in assessment.journal.delivered.items() if given.key == last.id]
     if given_last:
-        left_out = [name for name in given_last if name not in case.seen.destinations]
+        left_out = [name for name in given_last if name not in assessment.seen.destinations]
         why = f" ({', '.join(left_out)} is not among this run's destinations)" if left_out else ""
-        return case.refuse(
+        return assessment.refuse(
             Reason.LAST_HELD,
             f"LAST ({last.id}) is what {', '.join(given_last)} was last given, as far as the journal knows{why}. "
             "Deliver CURRENT there, or accept that whatever still reads it there fails: --ignore-last-use.",
         )
-    if case.now < case.grace_over:
-        return case.refuse(
+    if assessment.now < assessment.grace_over:
+        return assessment.refuse(
             Reason.GRACE,
             f"Jobs in flight may still use LAST ({last.id}): its grace ends in "
-            f"{durations.show(case.grace_over - case.now)}. Wait, or accept that they fail: --ignore-last-use.",
+            f"{durations.show(assessment.grace_over - assessment.now)}. Wait, or accept that they fail: "
+            "--ignore-last-use.",
         )
-    return case.need(last) or _in_use(case, last)
+    return assessment.need(last) or _in_use(assessment, last)
 
 
-def _in_use(case: Case, last: AccessKey) -> Plan | None:
-    at = case.seen.last_used[last.id].at
-    if at is None or case.now - at >= case.policy.idle:
+def _in_use(assessment: Assessment, last: AccessKey) -> Plan | None:
+    at = assessment.seen.last_used[last.id].at
+    if at is None or assessment.now - at >= assessment.policy.idle:
         return None
-    if case.policy.enforce_window and case.now - last.created >= case.policy.window:
+    if assessment.policy.enforce_window and assessment.now - last.created >= assessment.policy.window:
         return None
-    return case.refuse(
+    return assessment.refuse(
         Reason.IN_USE,
-        f"LAST is still in use: {case.used(last)}, and it must rest for {durations.show(case.policy.idle)}. Find the "
+        f"LAST is still in use: {assessment.used(last)}, and it must rest for "
+        f"{durations.show(assessment.policy.idle)}. Find the "
         "job that does not read the store again, or accept that it fails: --ignore-last-use.",
     )
 
 
-def soak(case: Case, *keys: AccessKey) -> Plan | None:
+def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
     """Make these keys Inactive, or wait for the end of each one's soak, before they are deleted."""
-    length = case.policy.soak
+    length = assessment.policy.soak
     if not length:
         return None
-    retiring = case.journal.retiring
+    retiring = assessment.journal.retiring
     todo = [key for key in keys if key.active or key.id not in retiring]
     if todo:
-        return case.conclude(
+        return assessment.conclude(
             Outcome.RETIRED,
             Reason.SOAK,
             f"{_names(todo)} made Inactive for {durations.show(length)} before deletion. If a job fails now, switch "
             f"{'it' if len(todo) == 1 else 'the one that it needs'} on again: aws iam update-access-key "
-            f"--user-name {case.seen.user.name} --access-key-id {todo[0].id} --status Active",
-            *(Deactivate(key.id, named=key in case.retire) for key in todo),
+            f"--user-name {assessment.seen.user.name} --access-key-id {todo[0].id} --status Active",
+            *(Deactivate(key.id, named=key in assessment.retire) for key in todo),
         )
-    over = max((retiring[key.id].at + length for key in keys), default=case.now)
-    if case.now < over:
-        return case.conclude(
+    over = max((retiring[key.id].at + length for key in keys), default=assessment.now)
+    if assessment.now < over:
+        return assessment.conclude(
             Outcome.NOT_DUE,
             Reason.SOAKING,
-            f"{_names(keys)} Inactive; the soak ends in {durations.show(over - case.now)}.",
+            f"{_names(keys)} Inactive; the soak ends in {durations.show(over - assessment.now)}.",
         )
     return None
 

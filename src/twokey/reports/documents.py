@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from twokey.core.reasons import Ending, Outcome, Reason
-from twokey.planning.destination_states import Word
+from twokey.planning.destination_states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from twokey.planning.destination_states import Standing
+    from twokey.planning.destination_states import DestinationState
     from twokey.rotation.results import Result
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-Role = Literal["CURRENT", "LAST", "stray", "foreign", "unknown", "removed"]
+Role = Literal["current", "last", "orphaned", "unmanaged", "unknown", "removed"]
 AuditRule = Literal["chain", "head", "order", "lease", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
@@ -30,11 +30,11 @@ class DestinationEntry(msgspec.Struct, omit_defaults=True):
     message: str | None = None
 
 
-class PlaceEntry(msgspec.Struct, omit_defaults=True):
+class DestinationStateEntry(msgspec.Struct, omit_defaults=True):
     """What one destination holds: CURRENT, not surely CURRENT, nothing; or why nobody knows."""
 
     destination: str
-    outcome: Word
+    outcome: State
     message: str | None = None
 
 
@@ -69,7 +69,7 @@ class ResultsDocument(msgspec.Struct):
 class PlanEntry(OutcomeEntry):
     """What would be done for one machine user; ``outcome`` is what the run would end as."""
 
-    destinations: list[PlaceEntry]
+    destinations: list[DestinationStateEntry]
     actions: list[str]
 
 
@@ -102,10 +102,10 @@ class StatusEntry(msgspec.Struct):
     path: str
     store: str
     keys: list[KeyEntry]
-    destinations: list[PlaceEntry]
+    destinations: list[DestinationStateEntry]
     next_due: Moment | None
     next: str
-    wrong: list[str]
+    problems: list[str]
     readable: bool = True
 
 
@@ -115,10 +115,10 @@ class StatusDocument(msgspec.Struct):
     users: list[StatusEntry]
 
 
-class HoldsEntry(msgspec.Struct):
-    """Which key one place holds: an id, or none because it is empty or because nobody can tell."""
+class HoldingEntry(msgspec.Struct):
+    """Which key one destination holds: an id, or none because it is empty or because it does not tell."""
 
-    place: str
+    destination: str
     holds: Literal["key", "empty", "cannot_tell"]
     key: str | None
     message: str | None
@@ -137,7 +137,7 @@ class AdoptEntry(msgspec.Struct):
     current: str | None
     last: str | None
     keys: list[KeyEntry]
-    places: list[HoldsEntry]
+    destinations: list[HoldingEntry]
     actions: list[str]
     unknown: list[str]
 
@@ -205,10 +205,10 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
     return ResultsDocument(entries, summary(entry.outcome for entry in entries))
 
 
-def plan_document(results: Iterable[tuple[Result, list[str], Sequence[Standing]]]) -> PlanDocument:
+def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:
     """Return the document of a plan: results that would be, the actions for each, and what its places hold now."""
     entries = [
-        PlanEntry(**_outcome(result), destinations=place_entries(standings), actions=actions)
+        PlanEntry(**_outcome(result), destinations=state_entries(standings), actions=actions)
         for result, actions, standings in results
     ]
     return PlanDocument(entries, summary(entry.outcome for entry in entries))
@@ -227,9 +227,9 @@ def whole_seconds(moment: datetime | None) -> datetime | None:
     return moment.replace(microsecond=0) if moment else None
 
 
-def place_entries(standings: Iterable[Standing]) -> list[PlaceEntry]:
+def state_entries(standings: Iterable[DestinationState]) -> list[DestinationStateEntry]:
     """Return the entries of what places hold."""
-    return [PlaceEntry(one.place, one.word, one.message or None) for one in standings]
+    return [DestinationStateEntry(one.place, one.word, one.message or None) for one in standings]
 
 
 def _entry(result: Result) -> ResultEntry:

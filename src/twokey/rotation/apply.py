@@ -13,10 +13,10 @@ import msgspec
 from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
 from twokey.core.journal import Intent, Retiring
 from twokey.core.model import CannotTell, Held
-from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, NoteDeliveries, RemoveStray, Resume
+from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, RecordDeliveries, RemoveOrphan, Resume
 from twokey.rotation import preflight
 from twokey.rotation.delivery import Deliveries
-from twokey.rotation.results import Delivered
+from twokey.rotation.results import DeliveryResult
 from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     from threading import Event
 
     from twokey.core.destination import Destination, Store
-    from twokey.core.events import Teller
+    from twokey.core.events import Reporter
     from twokey.core.journal import Journal
     from twokey.core.model import Observation
     from twokey.core.ports import Clock, Iam, Sts
     from twokey.core.secret import Credential
     from twokey.planning.plan import Action
-    from twokey.planning.policy import Policy
-    from twokey.rotation.leased_journal import Ledger
-    from twokey.rotation.results import Done
+    from twokey.planning.policy import RotationPolicy
+    from twokey.rotation.leased_journal import LeasedJournal
+    from twokey.rotation.results import Effects
 
 FRESH = 40.0
 """Seconds after which an intent is too old for a creation: the request takes up to 15 s, and what is created within
@@ -58,16 +58,16 @@ class Apply:
     def __init__(
         self,
         seen: Observation,
-        policy: Policy,
-        ledger: Ledger,
+        policy: RotationPolicy,
+        ledger: LeasedJournal,
         *,
         iam: Iam,
         sts: Sts,
         clock: Clock,
         store: Store,
         destinations: Sequence[Destination],
-        teller: Teller,
-        done: Done,
+        teller: Reporter,
+        done: Effects,
         stop: Event,
     ) -> None:
         self._seen = seen
@@ -124,9 +124,9 @@ class Apply:
     def perform(self, action: Action) -> None:
         """Perform one action."""
         match action:
-            case RemoveStray(key_id):
+            case RemoveOrphan(key_id):
                 self._ledger.fence()
-                self._delete(key_id, "remove stray")
+                self._delete(key_id, "remove orphan")
             case Deactivate(key_id, named):
                 self._deactivate(key_id, named=named)
             case Delete(key_id):
@@ -139,7 +139,7 @@ class Apply:
                 self._deliver(names, instead_of)
             case Commit(last, renew):
                 self._commit(last, renew=renew)
-            case NoteDeliveries():
+            case RecordDeliveries():
                 self._deliveries.conclude()
 
     def _delete(self, key_id: str, step: str) -> None:
@@ -184,7 +184,7 @@ class Apply:
         except Conflict as error:
             self._disown(key_id, error)
             raise
-        self.done.delivered.append(Delivered(self._store.name, "delivered"))
+        self.done.delivered.append(DeliveryResult(self._store.name, "delivered"))
 
     def _publish(self, credential: Credential) -> None:
         try:
@@ -288,7 +288,7 @@ class Apply:
             raise Conflict(f"{self._store.name} no longer holds {key_id}.", state="Nothing was changed by this run.")
         self._verify(credential)
         self._credential = credential
-        self.done.delivered.append(Delivered(self._store.name, "held"))
+        self.done.delivered.append(DeliveryResult(self._store.name, "held"))
 
     def _verify(self, credential: Credential) -> None:
         with self._teller.effect("verify", credential.access_key_id):

@@ -32,20 +32,20 @@ from twokey.core.errors import (
 from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
 from twokey.core.model import CannotTell
 from twokey.planning.assessment import written_since
-from twokey.rotation.results import Delivered
+from twokey.rotation.results import DeliveryResult
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from threading import Event
 
     from twokey.core.destination import Destination
-    from twokey.core.events import Teller
+    from twokey.core.events import Reporter
     from twokey.core.journal import Journal
     from twokey.core.model import Observation
     from twokey.core.ports import Clock
     from twokey.core.secret import Credential
-    from twokey.rotation.leased_journal import Ledger
-    from twokey.rotation.results import Done
+    from twokey.rotation.leased_journal import LeasedJournal
+    from twokey.rotation.results import Effects
 
 FLUSH = 30.0
 """Seconds after which, at the latest, a delivery stands in the journal while the run goes on."""
@@ -62,12 +62,12 @@ class Deliveries:
     def __init__(
         self,
         seen: Observation,
-        ledger: Ledger,
+        ledger: LeasedJournal,
         *,
         clock: Clock,
         places: Mapping[str, Destination],
-        teller: Teller,
-        done: Done,
+        teller: Reporter,
+        done: Effects,
         stop: Event,
     ) -> None:
         self._seen = seen
@@ -107,7 +107,7 @@ class Deliveries:
         self._note(names, instead_of, credential.access_key_id)
         for name in names:
             if self._stopped:
-                self._done.delivered.append(Delivered(name, "failed", NOT_BEGUN))
+                self._done.delivered.append(DeliveryResult(name, "failed", NOT_BEGUN))
             else:
                 self._keep()
                 self._deliver_to(self._places[name], credential)
@@ -150,14 +150,14 @@ class Deliveries:
             self._failed(place, unforeseen(place.name, error))
             return
         self._delivered_to(place.name, Delivery(credential.access_key_id, self._from_now(), stamp_of(receipt.stamp)))
-        self._done.delivered.append(Delivered(place.name, "delivered" if receipt.written else "held"))
+        self._done.delivered.append(DeliveryResult(place.name, "delivered" if receipt.written else "held"))
         self._end_the_run()
 
     def _failed(self, place: Destination, error: TwokeyError) -> None:
         self._end_the_run()
         if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
             self._untouched(place.name)
-        self._done.delivered.append(Delivered(place.name, "failed", str(error)))
+        self._done.delivered.append(DeliveryResult(place.name, "failed", str(error)))
 
     def _untouched(self, name: str) -> None:
         """Note that nothing was written there, so that this run has torn no pair; an earlier one may have."""

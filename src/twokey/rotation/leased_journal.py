@@ -26,7 +26,7 @@ PUT_LIMIT = 2 * WRITE_LIMIT
 """The same for writing the credential, which begins with a look."""
 
 
-class Ledger:
+class LeasedJournal:
     """One user's journal for the length of a run.
 
     Made by ``take``. All its writes raise ``Conflict`` where the lease was lost.
@@ -44,7 +44,7 @@ class Ledger:
         self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
 
     @classmethod
-    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record) -> Ledger:
+    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record) -> LeasedJournal:
         """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale."""
         before, now = clock.monotonic(), clock.now()
         held = record.journal.lease

@@ -60,15 +60,15 @@ def observe(
     )
 
 
-class Moved(Exception):
+class ObservationChanged(Exception):
     """A key went away between two reads: look again."""
 
 
 def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
     """Add when these keys were last used.
 
-    Raises ``Refused`` (unreadable) where IAM does not tell, ``Moved`` where that is because a key, or the user, has
-    been deleted meanwhile, and ``BadCredentials`` as they are.
+    Raises ``Refused`` (unreadable) where IAM does not tell, ``ObservationChanged`` where that is because a key, or the
+    user, has been deleted meanwhile, and ``BadCredentials`` as they are.
     """
     try:
         found = {key_id: iam.last_use(key_id) for key_id in key_ids}
@@ -76,7 +76,7 @@ def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observ
         raise
     except ServiceError as error:
         if _gone(seen, iam):
-            raise Moved from None
+            raise ObservationChanged from None
         raise unreadable(error) from None
     return replace(seen, last_used={**seen.last_used, **found})
 

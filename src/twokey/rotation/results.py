@@ -13,7 +13,7 @@ from twokey.core.errors import (
     LeaseHeld,
     NotVerified,
     Refused,
-    Rejected,
+    ServiceRejected,
     Stopped,
     TwokeyError,
 )
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
     from twokey.core.journal import Journal
     from twokey.core.model import MachineUser, Observation
-    from twokey.planning.assessment import Case
+    from twokey.planning.assessment import Assessment
     from twokey.planning.plan import Plan
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
 
 
 @dataclass(slots=True)
-class Delivered:
+class DeliveryResult:
     """How one destination ended: ``delivered``, ``held`` (had it already) or ``failed``, with a message."""
 
     destination: str
@@ -42,7 +42,7 @@ class Delivered:
 
 
 @dataclass(slots=True)
-class Done:
+class Effects:
     """What has been done so far; kept up to date, so that a failure can still be reported truly.
 
     ``removing`` names the key whose deletion was begun last.
@@ -51,7 +51,7 @@ class Done:
     created: str = ""
     removed: list[str] = field(default_factory=list)
     removing: str = ""
-    delivered: list[Delivered] = field(default_factory=list)
+    delivered: list[DeliveryResult] = field(default_factory=list)
     effects: int = 0
 
 
@@ -67,11 +67,11 @@ class Result:
     last: str = ""
     removed: tuple[str, ...] = ()
     next_due: datetime | None = None
-    destinations: tuple[Delivered, ...] = ()
+    destinations: tuple[DeliveryResult, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def rested(seen: Observation, decision: Plan) -> Result:
+def unchanged(seen: Observation, decision: Plan) -> Result:
     """Return the result of a run that changed nothing."""
     return Result(
         seen.user,
@@ -86,7 +86,7 @@ def rested(seen: Observation, decision: Plan) -> Result:
     )
 
 
-def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, journal: Journal) -> Result:
+def performed(seen: Observation, decision: Plan, policy: RotationPolicy, done: Effects, journal: Journal) -> Result:
     """Return the result of a run that performed all that it planned."""
     current = done.created or decision.current
     since = journal.committed if journal.current == current else None
@@ -106,33 +106,33 @@ def performed(seen: Observation, decision: Plan, policy: Policy, done: Done, jou
     )
 
 
-def failed(user: MachineUser, error: TwokeyError, done: Done, case: Case | None = None) -> Result:
+def failed(user: MachineUser, error: TwokeyError, done: Effects, assessment: Assessment | None = None) -> Result:
     """Return the result of a run that an error ended. It tells what was done, and what was seen before."""
     outcome, reason = _meaning(error, done)
     result = Result(user, outcome, reason, str(error), removed=tuple(done.removed), destinations=tuple(done.delivered))
-    if case is None:
+    if assessment is None:
         return result
-    before = case.current.id if case.current else ""
+    before = assessment.current.id if assessment.current else ""
     stored = bool(done.created and done.delivered)
-    last = case.last.id if case.last else ""
+    last = assessment.last.id if assessment.last else ""
     resumed = bool(done.delivered) and not done.created
     return replace(
         result,
-        destinations=_places(case.seen, done, before) if resumed else tuple(done.delivered),
+        destinations=_places(assessment.seen, done, before) if resumed else tuple(done.delivered),
         current=done.created if stored else before,
         last=before if stored else "" if last in (*done.removed, done.removing) else last,
-        next_due=None if stored else case.next_due,
+        next_due=None if stored else assessment.next_due,
     )
 
 
-def _meaning(error: TwokeyError, done: Done) -> tuple[Outcome, Reason]:
+def _meaning(error: TwokeyError, done: Effects) -> tuple[Outcome, Reason]:
     if done.effects == 0:
         match error:
             case Refused(reason=reason):
                 return Outcome.REFUSED, reason
             case LeaseHeld():
                 return Outcome.REFUSED, Reason.LEASE_HELD
-            case AccessDenied() | Rejected():
+            case AccessDenied() | ServiceRejected():
                 return Outcome.REFUSED, Reason.PREFLIGHT
     return Outcome.FAILED, _why_failed(error)
 
@@ -147,15 +147,15 @@ def _why_failed(error: TwokeyError) -> Reason:
     return next((reason for kind, reason in kinds.items() if isinstance(error, kind)), Reason.ERROR)
 
 
-def standing(seen: Observation, current: str) -> tuple[Delivered, ...]:
+def standing(seen: Observation, current: str) -> tuple[DeliveryResult, ...]:
     """Name the store and the destinations that hold CURRENT already, as far as anybody can tell."""
     store = (seen.store,) if seen.record.holding == Held(current) else ()
     is_open = seen.record.journal.delivering
     holders = (name for name in seen.destinations if name not in is_open and holds(seen, name) == current)
-    return tuple(Delivered(name, "held") for name in (*store, *holders))
+    return tuple(DeliveryResult(name, "held") for name in (*store, *holders))
 
 
-def _places(seen: Observation, done: Done, current: str) -> tuple[Delivered, ...]:
+def _places(seen: Observation, done: Effects, current: str) -> tuple[DeliveryResult, ...]:
     """Name the places in their order: how each ended that was touched, and those that held CURRENT already."""
     found = {one.destination: one for one in (*standing(seen, current), *done.delivered)}
     return tuple(found[name] for name in (seen.store, *seen.destinations) if name in found)
@@ -169,7 +169,7 @@ def warnings(seen: Observation) -> tuple[str, ...]:
     )
 
 
-def _unread(seen: Observation, decision: Plan, done: Done | None = None) -> tuple[str, ...]:
+def _unread(seen: Observation, decision: Plan, done: Effects | None = None) -> tuple[str, ...]:
     """Say which destinations could not be read, so that somebody mends that before a rotation is due.
 
     Those that a refusal names for it are told already, and what was delivered to is told with its outcome.

@@ -19,17 +19,17 @@ from typing import TYPE_CHECKING
 
 from twokey.core import durations
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
-from twokey.core.events import Teller
+from twokey.core.events import Reporter
 from twokey.core.reasons import Reason
-from twokey.planning.assessment import sort
+from twokey.planning.assessment import assess
 from twokey.planning.decision import plan
-from twokey.planning.destination_states import standings
-from twokey.planning.plan import Asked
+from twokey.planning.destination_states import destination_states
+from twokey.planning.plan import Overrides
 from twokey.rotation import results
 from twokey.rotation.apply import Apply
-from twokey.rotation.leased_journal import Ledger, blocked, held_by
-from twokey.rotation.observe import Moved, observe, with_last_use
-from twokey.rotation.results import Done
+from twokey.rotation.leased_journal import LeasedJournal, blocked, held_by
+from twokey.rotation.observe import ObservationChanged, observe, with_last_use
+from twokey.rotation.results import Effects
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
     from twokey.core.model import MachineUser, Observation
     from twokey.core.ports import Clock
-    from twokey.planning.destination_states import Standing
+    from twokey.planning.destination_states import DestinationState
     from twokey.planning.plan import Plan
-    from twokey.planning.policy import Policy
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
-    Decide = Callable[[Observation, Policy, datetime, Asked | None], Plan]
+    Decide = Callable[[Observation, RotationPolicy, datetime, Overrides | None], Plan]
     """Makes a plan of what was observed, without touching anything."""
 
 MOST_SKEW = timedelta(seconds=60)
@@ -61,13 +61,13 @@ _RACE = "Other runs keep writing this user's journal."
 
 
 def rotate(
-    user: MachineUser, policy: Policy, world: World, asked: Asked | None = None, decide: Decide = plan
+    user: MachineUser, policy: RotationPolicy, world: World, asked: Overrides | None = None, decide: Decide = plan
 ) -> Result:
     """Rotate one user if a rotation is due. Never raises a ``TwokeyError``: every end is a result.
 
     ``decide`` makes the plan; every other step is the same for whatever is decided.
     """
-    done, seen = Done(), None
+    done, seen = Effects(), None
     patience = world.clock.monotonic() + LONGEST_WAIT
     try:
         while True:
@@ -77,7 +77,7 @@ def rotate(
             elif decision.settles:
                 _settle(seen, decision.settles, world)
             elif not decision.actions:
-                return results.rested(seen, decision)
+                return results.unchanged(seen, decision)
             else:
                 try:
                     return _under_lease(seen, policy, world, asked, done, decide)
@@ -86,22 +86,22 @@ def rotate(
                         raise
                     _rest(world, 0.2)
     except TwokeyError as error:
-        case = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
+        assessment = assess(seen, policy, world.clock.now(), asked or Overrides()) if seen else None
         if not (done.effects or error.state or isinstance(error, (Ambiguous, Conflict))):
             error.state = "Nothing was changed."
-        return results.failed(user, error, done, case)
+        return results.failed(user, error, done, assessment)
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class Preview:
     """What a run would end as, with what plan, and what each place holds now; no plan where an error comes between."""
 
     result: Result
     plan: Plan | None = None
-    places: tuple[Standing, ...] = ()
+    places: tuple[DestinationState, ...] = ()
 
 
-def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None = None) -> Foreseen:
+def preview(user: MachineUser, policy: RotationPolicy, world: World, asked: Overrides | None = None) -> Preview:
     """Say what ``rotate`` would do now; change nothing. Waits only for the list to settle."""
     seen = None
     try:
@@ -111,18 +111,18 @@ def foresee(user: MachineUser, policy: Policy, world: World, asked: Asked | None
             if lease and _busy(seen, world):
                 raise held_by(lease)
             if not decision.settles:
-                case = sort(seen, policy, world.clock.now(), asked or Asked())
+                assessment = assess(seen, policy, world.clock.now(), asked or Overrides())
                 # What could not be read is told with each place.
-                result = replace(results.rested(seen, decision), warnings=results.warnings(seen))
-                return Foreseen(result, decision, standings(case))
+                result = replace(results.unchanged(seen, decision), warnings=results.warnings(seen))
+                return Preview(result, decision, destination_states(assessment))
             _settle(seen, decision.settles, world)
     except TwokeyError as error:
-        found = sort(seen, policy, world.clock.now(), asked or Asked()) if seen else None
-        return Foreseen(results.failed(user, error, Done(), found), places=standings(found) if found else ())
+        found = assess(seen, policy, world.clock.now(), asked or Overrides()) if seen else None
+        return Preview(results.failed(user, error, Effects(), found), places=destination_states(found) if found else ())
 
 
 def look(
-    user: MachineUser, policy: Policy, world: World, asked: Asked | None = None, decide: Decide = plan
+    user: MachineUser, policy: RotationPolicy, world: World, asked: Overrides | None = None, decide: Decide = plan
 ) -> tuple[Observation, Plan]:
     """Observe and plan. Writes nothing; raises the errors of ``observe``, and ``Refused`` for a wrong clock.
 
@@ -132,14 +132,14 @@ def look(
         seen = observe(user, world.iam, world.store, world.destinations, world.own_key, meanwhile=lambda: _go_on(world))
         try:
             return _decide(seen, policy, world, asked, decide)
-        except Moved:
+        except ObservationChanged:
             world.clock.sleep(0.2)
     said = "The keys of this user change faster than they can be read."
     raise Refused(Reason.UNREADABLE, said, state="Nothing was changed.", remedy="Run again.")
 
 
 def _decide(
-    seen: Observation, policy: Policy, world: World, asked: Asked | None, decide: Decide
+    seen: Observation, policy: RotationPolicy, world: World, asked: Overrides | None, decide: Decide
 ) -> tuple[Observation, Plan]:
     _check_clock(world.clock)
     while True:
@@ -174,7 +174,7 @@ def _await_lease(seen: Observation, world: World, patience: float) -> None:
 
     Only the journal is read meanwhile: whoever waits must not cost the other run its share of IAM's request rate.
     """
-    teller = Teller(seen.user.name, world.clock, world.listener)
+    teller = Reporter(seen.user.name, world.clock, world.listener)
     record, pause = seen.record, SHORTEST_PAUSE
     while (lease := record.journal.lease) and blocked(world.store, record.journal, world.run, world.clock.now()):
         if not world.wait or world.clock.monotonic() > patience:
@@ -192,7 +192,7 @@ def _await_lease(seen: Observation, world: World, patience: float) -> None:
 def _settle(seen: Observation, until: datetime, world: World) -> None:
     left = (until - world.clock.now()).total_seconds()
     if left > WORTH_TELLING:
-        Teller(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
+        Reporter(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
     _rest(world, left)
 
 
@@ -211,19 +211,19 @@ def _go_on(world: World) -> None:
 
 
 def _under_lease(
-    seen: Observation, policy: Policy, world: World, asked: Asked | None, done: Done, decide: Decide
+    seen: Observation, policy: RotationPolicy, world: World, asked: Overrides | None, done: Effects, decide: Decide
 ) -> Result:
-    teller = Teller(seen.user.name, world.clock, world.listener)
+    teller = Reporter(seen.user.name, world.clock, world.listener)
     try:
         with teller.effect("lease"):
-            ledger = Ledger.take(world.store, world.clock, world.run, seen.user.id, seen.record)
+            ledger = LeasedJournal.take(world.store, world.clock, world.run, seen.user.id, seen.record)
     except (Conflict, LeaseHeld):
         raise _LostTheRace(_RACE, state="Nothing was changed.") from None
     try:
         seen, decision = _look_again(seen, policy, world, asked, ledger, decide)
         if not decision.actions:
             ledger.release()
-            return results.rested(seen, decision)
+            return results.unchanged(seen, decision)
         hands = Apply(
             seen,
             policy,
@@ -247,7 +247,7 @@ def _under_lease(
     return results.performed(seen, decision, policy, done, ledger.journal)
 
 
-def _give_back(ledger: Ledger) -> None:
+def _give_back(ledger: LeasedJournal) -> None:
     """Let the next run begin at once. If that fails, the lease ends by itself."""
     try:
         ledger.release()
@@ -256,7 +256,12 @@ def _give_back(ledger: Ledger) -> None:
 
 
 def _look_again(
-    seen: Observation, policy: Policy, world: World, asked: Asked | None, ledger: Ledger, decide: Decide
+    seen: Observation,
+    policy: RotationPolicy,
+    world: World,
+    asked: Overrides | None,
+    ledger: LeasedJournal,
+    decide: Decide,
 ) -> tuple[Observation, Plan]:
     """Observe and plan under the lease. What was last used a moment ago need not be asked again.
 
@@ -279,7 +284,7 @@ def _look_again(
     )
     try:
         seen, decision = _decide(replace(seen, last_used=known), policy, world, asked, decide)
-    except Moved:
+    except ObservationChanged:
         raise _LostTheRace(_RACE, state="Nothing was changed.") from None
     if decision.settles:
         raise _LostTheRace(_RACE, state="Nothing was changed.")

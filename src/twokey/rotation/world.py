@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from twokey.core.destination import Destination, Store
     from twokey.core.model import Observation
     from twokey.core.ports import Clock, Iam, Sts
-    from twokey.planning.plan import Asked, Plan
-    from twokey.planning.policy import Policy
+    from twokey.planning.plan import Overrides, Plan
+    from twokey.planning.policy import RotationPolicy
 
-    Decide = Callable[[Observation, Policy, datetime, Asked | None], Plan]
+    Decide = Callable[[Observation, RotationPolicy, datetime, Overrides | None], Plan]
     """Makes a plan of what was observed, without touching anything."""
 
 

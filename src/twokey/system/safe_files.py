@@ -14,7 +14,7 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from twokey.core.errors import Ambiguous, Rejected
+from twokey.core.errors import Ambiguous, ServiceRejected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ class Directory:
     """An open directory that is safe to keep secrets in. Use it in a ``with`` block."""
 
     def __init__(self, path: Path) -> None:
-        """Open the directory; raises ``FileNotFoundError`` where it is missing and ``Rejected`` where it is unsafe."""
+        """Open the directory; raises ``FileNotFoundError`` if it is missing, ``ServiceRejected`` if unsafe."""
         self._path = path
         with refusing(path, missing=FileNotFoundError):
             self._fd = _open_directory(path)
@@ -84,7 +84,7 @@ class Directory:
         deadline = clock.monotonic() + LOCK_PATIENCE
         while not self._try_lock():
             if clock.monotonic() > deadline:
-                raise Rejected(
+                raise ServiceRejected(
                     f"Another process has been writing in {self._path} for over {LOCK_PATIENCE:.0f} s.",
                     state="Nothing was changed.",
                     remedy="See whether a twokey hangs there, end it, and run again.",
@@ -104,7 +104,7 @@ class Directory:
             return True
 
     def read(self, name: str) -> Content | None:
-        """Return a file's content, None where there is none; raises ``Rejected`` for what is not our own file."""
+        """Return a file's content, or None; raises ``ServiceRejected`` for what is not our own file."""
         with refusing(self._path / name):
             try:
                 fd = os.open(name, _READ, dir_fd=self._fd)
@@ -119,13 +119,15 @@ class Directory:
         path = self._path / name
         self._refuse_not_ours(path, state)
         if state.st_size > LARGEST:
-            raise Rejected(f"{path} is larger than any credential.", state="Nothing was changed.")
+            raise ServiceRejected(f"{path} is larger than any credential.", state="Nothing was changed.")
 
     def _refuse_not_ours(self, path: Path, state: os.stat_result) -> None:
         if not stat.S_ISREG(state.st_mode):
-            raise Rejected(f"{path} is not a regular file.", state="Nothing was changed.", remedy="Name another file.")
+            raise ServiceRejected(
+                f"{path} is not a regular file.", state="Nothing was changed.", remedy="Name another file."
+            )
         if state.st_uid != os.geteuid():
-            raise Rejected(
+            raise ServiceRejected(
                 f"{path} belongs to another user (id {state.st_uid}).",
                 state="Nothing was changed.",
                 remedy="Run twokey as that user, or name a file of your own.",
@@ -134,7 +136,7 @@ class Directory:
     def open_to_append(self, name: str) -> int:
         """Open a file for reading and appending, made private if it is missing; return its descriptor.
 
-        Raises ``Rejected`` for what is not our own file, and for one that others may write.
+        Raises ``ServiceRejected`` for what is not our own file, and for one that others may write.
         """
         path = self._path / name
         with refusing(path):
@@ -150,7 +152,7 @@ class Directory:
 
     def _refuse_shared(self, path: Path, state: os.stat_result) -> None:
         if state.st_mode & 0o022:
-            raise Rejected(
+            raise ServiceRejected(
                 f"Others may write {path}.",
                 state="Nothing was changed.",
                 remedy=f"Take that right away: chmod go-w {path}.",
@@ -209,13 +211,13 @@ class Directory:
 
 @contextlib.contextmanager
 def refusing(path: Path, *, missing: type[BaseException] | None = None) -> Iterator[None]:
-    """Turn an operating system's error about ``path`` into ``Rejected`` with what to do about it."""
+    """Turn an operating system's error about ``path`` into ``ServiceRejected`` with what to do about it."""
     try:
         yield
     except OSError as error:
         if missing is not None and isinstance(error, missing):
             raise
-        raise Rejected(
+        raise ServiceRejected(
             f"{path}: {error.strerror or type(error).__name__}.",
             state="Its content is as it was before.",
             remedy=_REMEDIES.get(error.errno or 0, ""),
@@ -263,10 +265,10 @@ def _open_directory(path: Path) -> int:
 
 
 def refuse_unsafe_directory(path: Path, state: os.stat_result) -> None:
-    """Raise ``Rejected`` for a directory whose files somebody else could exchange."""
+    """Raise ``ServiceRejected`` for a directory whose files somebody else could exchange."""
     refuse_foreign_owner(path, state.st_uid, "is a directory that")
     if state.st_mode & stat.S_IWOTH and not state.st_mode & stat.S_ISVTX:
-        raise Rejected(
+        raise ServiceRejected(
             f"Everybody may exchange the files in {path}.",
             state="Nothing was changed.",
             remedy=f"Take that right away (chmod o-w {path}), or name another directory.",
@@ -274,9 +276,9 @@ def refuse_unsafe_directory(path: Path, state: os.stat_result) -> None:
 
 
 def refuse_foreign_owner(path: Path, owner: int, what: str) -> None:
-    """Raise ``Rejected`` unless it belongs to root or this user. ``what`` says what it is: ``is a directory that``."""
+    """Raise ``ServiceRejected`` unless root or this user owns it. ``what`` says what it is: ``is a directory that``."""
     if owner not in {0, os.geteuid()}:
-        raise Rejected(
+        raise ServiceRejected(
             f"{path} {what} belongs to another user (id {owner}), who could exchange the files in it.",
             state="Nothing was changed.",
             remedy="Run twokey as that user, or name a directory of your own.",

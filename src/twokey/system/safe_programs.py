@@ -10,7 +10,7 @@ import os
 import stat
 from pathlib import Path
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.system.safe_files import refuse_foreign_owner, refuse_unsafe_directory, refusing
 
 MOST_LINKS = 40
@@ -19,23 +19,25 @@ _SHARED = stat.S_IWGRP | stat.S_IWOTH
 
 
 def refuse_unsafe_program(path: Path) -> None:
-    """Raise ``Rejected`` unless ``path`` is a program that this user may run and no other user may change."""
+    """Raise ``ServiceRejected`` unless ``path`` is a program that this user may run and no other user may change."""
     try:
         with refusing(path, missing=FileNotFoundError):
             file, state = _followed(path)
     except FileNotFoundError:
-        raise Rejected(f"{path} is not there.", state="It was not run.", remedy="Name a program that is.") from None
+        raise ServiceRejected(
+            f"{path} is not there.", state="It was not run.", remedy="Name a program that is."
+        ) from None
     if not stat.S_ISREG(state.st_mode):
-        raise Rejected(f"{file} is not a regular file.", state="It was not run.", remedy="Name a program.")
+        raise ServiceRejected(f"{file} is not a regular file.", state="It was not run.", remedy="Name a program.")
     refuse_foreign_owner(file, state.st_uid, "is a program that")
     if state.st_mode & _SHARED:
-        raise Rejected(
+        raise ServiceRejected(
             f"Others may write {file}, and it would be given a secret.",
             state="It was not run.",
             remedy=f"Take that right away: chmod go-w {file}.",
         )
     if not os.access(file, os.X_OK):
-        raise Rejected(f"{file} cannot be run.", state="It was not run.", remedy=f"Allow it: chmod u+x {file}.")
+        raise ServiceRejected(f"{file} cannot be run.", state="It was not run.", remedy=f"Allow it: chmod u+x {file}.")
 
 
 def _followed(path: Path) -> tuple[Path, os.stat_result]:
@@ -49,7 +51,7 @@ def _followed(path: Path) -> tuple[Path, os.stat_result]:
             refuse_foreign_owner(step, state.st_uid, "is a symbolic link that")
             links += 1
             if links > MOST_LINKS:
-                raise Rejected(f"{path} leads through too many links.", state="It was not run.")
+                raise ServiceRejected(f"{path} leads through too many links.", state="It was not run.")
             target = step.readlink()
             here = Path("/") if target.is_absolute() else here
             left = [part for part in target.parts if part != "/"] + left
@@ -57,7 +59,7 @@ def _followed(path: Path) -> tuple[Path, os.stat_result]:
             here = here.parent if step.name == ".." else step
             refuse_unsafe_directory(here, here.stat())
         elif left:
-            raise Rejected(f"{step} is no directory.", state="It was not run.", remedy="Name another program.")
+            raise ServiceRejected(f"{step} is no directory.", state="It was not run.", remedy="Name another program.")
         else:
             return step, state
     return here, here.stat()

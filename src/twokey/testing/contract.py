@@ -23,8 +23,8 @@ from twokey.core.errors import (
     Ambiguous,
     BadCredentials,
     NotFound,
-    Rejected,
     ServiceError,
+    ServiceRejected,
     Throttled,
     TwokeyError,
     Unreachable,
@@ -35,7 +35,7 @@ from twokey.core.secret import Credential
 from twokey.destinations import registry
 from twokey.destinations.connections import Configured, Connections
 from twokey.destinations.registry import Services
-from twokey.testing.server import Fault, Reply, Request
+from twokey.testing.server import Fault, ReceivedRequest, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,11 +268,11 @@ class EveryDestinationContract:
         assert again.stamp != receipt.stamp
 
     def test_a_key_that_a_person_wrote_is_never_taken_for_another(self, destination: Destination, place: Seen) -> None:
-        by_hand = fresh_credential()
+        existing_key = fresh_credential()
         destination.deliver(fresh_credential())
-        place.plant(by_hand)
+        place.plant(existing_key)
         holding = destination.held()
-        assert isinstance(holding, CannotTell) or holding == Held(by_hand.access_key_id)
+        assert isinstance(holding, CannotTell) or holding == Held(existing_key.access_key_id)
 
 
 class DestinationContract(EveryDestinationContract):
@@ -384,7 +384,7 @@ class DestinationContract(EveryDestinationContract):
         destination.deliver(older)
         handle, before = place.fake.handle, place.written()
 
-        def refusing(request: Request) -> Reply:
+        def refusing(request: ReceivedRequest) -> Reply:
             if place.written() != before and request.method == "GET":
                 return Reply(403, {"message": "Forbidden"})
             return handle(request)
@@ -438,13 +438,13 @@ class DestinationContract(EveryDestinationContract):
     ) -> None:
         place.remove()
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
-            assert isinstance(outcome(act), NotFound | AccessDenied | Rejected)
+            assert isinstance(outcome(act), NotFound | AccessDenied | ServiceRejected)
 
     def test_a_redirect_to_another_host_is_refused(self, destination: Destination, place: Place) -> None:
         """A token never follows."""
         place.fake.add(Fault("*", "", "redirect", times=None, location="https://elsewhere.invalid/x"))
         error = outcome(destination.held)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "elsewhere.invalid" in error.message
 
     def test_a_service_that_cannot_be_reached_says_that_nothing_was_sent(self, place: Place, hurried: Hurried) -> None:

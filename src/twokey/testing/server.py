@@ -74,7 +74,7 @@ class Fault:
 
 
 @dataclass(frozen=True)
-class Request:
+class ReceivedRequest:
     """A request as a fake sees it. ``path`` is unquoted, ``raw_path`` as it was sent."""
 
     method: str
@@ -140,7 +140,7 @@ class FakeService:
         self.lock = threading.RLock()
         self.tls: ssl.SSLContext | None = None
         self.port = 0
-        self._limits: list[tuple[Callable[[Request], bool], int, float, deque[float]]] = []
+        self._limits: list[tuple[Callable[[ReceivedRequest], bool], int, float, deque[float]]] = []
         self._server: _Server | None = None
         self._ticks = 0
         self._routes = [
@@ -183,7 +183,7 @@ class FakeService:
         with self.lock:
             return sum(fnmatch.fnmatchcase(verb, method) and part in path for verb, path in self.requests)
 
-    def limit(self, counts: Callable[[Request], bool], requests: int, seconds: float) -> None:
+    def limit(self, counts: Callable[[ReceivedRequest], bool], requests: int, seconds: float) -> None:
         """Answer 429 to more than so many requests in so many seconds, of those that count."""
         self._limits.append((counts, requests, seconds, deque()))
 
@@ -197,14 +197,14 @@ class FakeService:
         number = self.tick()
         return f"2026-11-{1 + number // 86400:02d}T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z"
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Raise ``Refusal`` (401, 403) for a request that may not do this. By default everybody may do everything."""
 
     def too_many(self, seconds: float) -> Reply:
         """Return the answer to a request over the limit."""
         return Reply(429, {"message": "Too many requests"}, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: ReceivedRequest) -> Reply:
         """Answer one request."""
         try:
             over = self._over_limit(request)
@@ -221,7 +221,7 @@ class FakeService:
         except Refusal as refusal:
             return refusal.reply
 
-    def _over_limit(self, request: Request) -> float | None:
+    def _over_limit(self, request: ReceivedRequest) -> float | None:
         """Return the seconds to wait where a limit is reached; count the request where none is."""
         now = self.monotonic()
         counting = [one for one in self._limits if one[0](request)]
@@ -255,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         headers = {name.title(): value for name, value in self.headers.items()}
-        request = Request(self.command, unquote(parts.path), parts.path, query, headers, data)
+        request = ReceivedRequest(self.command, unquote(parts.path), parts.path, query, headers, data)
         fault = fake.strike(self.command, self.path)
         if fault is None:
             self._send(self._handled(fake, request))
@@ -264,7 +264,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._strike(fault, Reply())
 
-    def _handled(self, fake: FakeService, request: Request) -> Reply:
+    def _handled(self, fake: FakeService, request: ReceivedRequest) -> Reply:
         with fake.lock:
             return fake.handle(request)
 

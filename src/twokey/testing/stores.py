@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from twokey.core.errors import Conflict, Rejected
+from twokey.core.errors import Conflict, ServiceRejected
 from twokey.core.journal import Delivery, Intent, Journal, Lease
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential
@@ -213,7 +213,7 @@ class StoreContract:
         for holding in (first.load().holding, first.held()):
             assert isinstance(holding, CannotTell)
             assert SECRET not in repr(holding)
-        with pytest.raises(Rejected) as raised:
+        with pytest.raises(ServiceRejected) as raised:
             first.credential()
         assert_silent(raised.value, Credential("", SECRET))
 
@@ -221,7 +221,7 @@ class StoreContract:
     @pytest.mark.usefixtures("held_key")
     def test_a_journal_that_cannot_be_read_is_refused(self, first: Store, place: StorePlace, text: str) -> None:
         place.plant_journal(text)
-        with pytest.raises(Rejected, match="journal") as raised:
+        with pytest.raises(ServiceRejected, match="journal") as raised:
             first.load()
         assert_silent(raised.value, Credential("", SECRET))
 
@@ -263,11 +263,11 @@ class StoreContract:
     @pytest.mark.usefixtures("held_key")
     def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, place: StorePlace) -> None:
         seen = first.load().revision
-        by_hand = fresh_credential()
-        place.plant_text(json.dumps(pair(by_hand)))
+        existing_key = fresh_credential()
+        place.plant_text(json.dumps(pair(existing_key)))
         with pytest.raises(Conflict):
             first.put(fresh_credential(), seen)
-        assert json.loads(place.text() or "") == pair(by_hand)
+        assert json.loads(place.text() or "") == pair(existing_key)
 
     def test_a_fence_keeps_credential_and_journal(self, first: Store, held_key: Credential) -> None:
         revision = first.save_journal(FULL, first.load().revision)

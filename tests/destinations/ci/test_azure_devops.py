@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, UsageError
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -198,7 +198,7 @@ class TestAGroupFromAKeyVault:
         destination = place.open()
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert "key vault" in error.message
         assert place.fake.count("PUT") == 0
 

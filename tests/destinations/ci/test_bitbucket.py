@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, TwokeyError
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, TwokeyError
 from twokey.core.model import CannotTell, Held
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -160,7 +160,7 @@ class TestSecuredValues:
         fake.add(Fault("POST", "/variables", "refuse", status=409, body={"type": "error"}))
         credential = fresh_credential()
         error = failed(lambda: opened(fake, "bitbucket:acme/site").deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "at the same time" in error.message
         assert_silent(error, credential)
 

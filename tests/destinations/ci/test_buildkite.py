@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, NotFound, ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -20,7 +20,7 @@ from twokey.testing.contract import (
     services_of,
 )
 from twokey.testing.fakes.buildkite import LONGEST, Buildkite
-from twokey.testing.server import Fault, Reply, Request
+from twokey.testing.server import Fault, ReceivedRequest, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,7 +108,7 @@ class TestAPair:
             destination.pace.wait(write=True)
         handle = fake.handle
 
-        def timed(request: Request) -> Reply:
+        def timed(request: ReceivedRequest) -> Reply:
             if request.path.endswith("/value"):
                 moments.append(hurried.slept)
             return handle(request)
@@ -164,7 +164,7 @@ class TestDescriptions:
         older = fresh_credential()
         destination.deliver(older)
         fake.add(Fault("PUT", "/secrets/", "refuse", nth=2, status=422, body={"message": "Validation failed"}))
-        assert isinstance(outcome(lambda: destination.deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: destination.deliver(fresh_credential())), ServiceRejected)
         assert Secrets(fake).read() == pair(older)
 
     def test_the_two_values_are_written_back_to_back(self, fake: Buildkite) -> None:
@@ -224,7 +224,7 @@ class TestValues:
         credential = fresh_credential()
         template = "$SecretAccessKey-" + "x" * (length - len(credential.reveal()) - 1)
         error = outcome(lambda: opened(fake, f"?format=template&template={template}&name=X").deliver(credential))
-        assert isinstance(error, Rejected) == (length == LONGEST)
+        assert isinstance(error, ServiceRejected) == (length == LONGEST)
         assert fake.count("P*") == (0 if length == LONGEST else 1)
 
     def test_secrets_on_later_pages_are_found(self, fake: Buildkite) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -163,7 +163,7 @@ class TestRoom:
     def test_a_full_context_is_known_before_anything_is_created(self, fake: CircleCI) -> None:
         self.fill(fake, MOST - 1)
         error = outcome(opened(named(fake)).preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "AWS_SECRET_ACCESS_KEY" in error.message
         assert "100" in error.message
 
@@ -178,14 +178,14 @@ class TestRoom:
         self.fill(fake, MOST)
         credential = fresh_credential()
         error = outcome(lambda: opened(named(fake)).deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert_silent(error, credential)
 
     def test_a_value_that_is_too_long_is_refused_before_it_is_sent(self, fake: CircleCI) -> None:
         place = named(fake)
         place.url += "?format=template&template=$SecretAccessKey-" + "x" * 32 * 1024
         error = outcome(lambda: opened(place).deliver(fresh_credential()))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert fake.count("PUT") == 0
 
 

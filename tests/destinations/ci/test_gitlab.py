@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, TwokeyError, UsageError
+from twokey.core.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    NotFound,
+    ServiceRejected,
+    TwokeyError,
+    UsageError,
+)
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -282,7 +290,7 @@ class TestWhatIsThere:
         destination = opened(fake, f"gitlab:acme/site{url}")
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             error = failed(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert f"of type {kind}" in error.message
         assert fake.count("P*") == 0
 
@@ -291,7 +299,7 @@ class TestWhatIsThere:
         destination = opened(fake, "gitlab:acme/site?type=file")
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             error = failed(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert "is masked" in error.message
         assert fake.count("P*") == 0
 
@@ -300,7 +308,7 @@ class TestWhatIsThere:
         url = "gitlab:acme/site?format=template&name=TEXT&template=$AccessKeyId $SecretAccessKey"
         credential = fresh_credential()
         error = failed(lambda: opened(fake, url).deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "is masked" in error.message
         assert_silent(error, credential)
 
@@ -326,7 +334,7 @@ class TestRefusals:
         assert "moved to acme/web/site" in failed(destination.preflight).message
         assert destination.held() == Held(credential.access_key_id)
         error = failed(lambda: destination.deliver(fresh_credential()))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "moved" in error.message
 
     def test_a_project_that_is_gone_is_not_an_empty_one(self, fake: GitLab) -> None:
@@ -380,14 +388,14 @@ class TestRefusals:
         body = {"message": {"key": [f"({ID}) has already been taken"]}}
         fake.add(Fault("POST", "/variables", "refuse", status=400, body=body))
         error = failed(lambda: opened(fake, "gitlab:acme/site").deliver(fresh_credential()))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "somebody else made it" in error.message
 
     def test_a_value_that_is_too_long_is_never_sent(self, fake: GitLab) -> None:
         url = f"gitlab:acme/site?type=file&format=template&template={'x' * 9_990}$SecretAccessKey"
         credential = fresh_credential()
         error = failed(lambda: opened(fake, url).deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "10000 characters" in error.message
         assert fake.count("P*") == 0
         assert_silent(error, credential)

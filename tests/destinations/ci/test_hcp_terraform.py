@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, NotFound, ServiceRejected
 from twokey.core.model import CannotTell, Held
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -190,7 +190,7 @@ class TestAVariable:
     def test_longer_than_the_service_takes_is_refused_before_it_is_sent(self, workspace: Vars) -> None:
         long = "x" * (256 * 1024)
         url = f"{workspace.url}?format=template&template=$AccessKeyId-{long}"
-        assert isinstance(outcome(lambda: workspace.open(url).deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: workspace.open(url).deliver(fresh_credential())), ServiceRejected)
         assert workspace.fake.count(*workspace.writes) == 0
 
 
@@ -212,7 +212,7 @@ class TestASet:
     def test_whose_name_two_have_is_refused_with_both_ids(self, by_name: Vars) -> None:
         other = by_name.fake.add_set("acme", "aws keys")
         error = outcome(by_name.open().preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert other in error.remedy
         assert by_name.owner.partition("/")[2] in error.remedy
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, UsageError
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -148,7 +148,7 @@ class TestACredentialThatIsMade:
     def test_at_the_same_time_by_somebody_else_is_a_refusal(self, place: OneCredential) -> None:
         place.fake.add(Fault("POST", "createCredentials", "refuse", status=409))
         error = outcome(lambda: place.open().deliver(fresh_credential()))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "somebody else" in error.message
 
 
@@ -187,7 +187,7 @@ class TestACredentialThatIsThere:
         assert isinstance(destination.held(), CannotTell)
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert "AWSCredentialsImpl" in error.message
         assert place.fake.count("POST") == 0
 
@@ -198,7 +198,7 @@ class TestACredentialThatIsThere:
         place.plant(fresh_credential(), "<other>of somebody</other>")
         destination = place.open()
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
-            assert isinstance(outcome(act), Rejected)
+            assert isinstance(outcome(act), ServiceRejected)
         assert place.fake.count("POST") == 0
 
     def test_whose_update_lost_a_race_is_in_doubt_although_jenkins_says_nothing(self, place: OneCredential) -> None:
@@ -234,7 +234,7 @@ class TestADocument:
         place.fake.add(Fault("GET", "config.xml", "refuse", times=None, status=200, body=text))
         destination = place.open()
         for act in (destination.held, destination.preflight, lambda: destination.deliver(fresh_credential())):
-            assert isinstance(outcome(act), Rejected)
+            assert isinstance(outcome(act), ServiceRejected)
         assert place.fake.count("POST") == 0
 
     @pytest.mark.parametrize("effect", ["lost_answer", "html", "error_after"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, Rejected, Throttled
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, Throttled
 from twokey.core.model import CannotTell, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -167,7 +167,7 @@ class TestCreating:
     def test_a_variable_that_somebody_made_meanwhile_is_not_overwritten(self, fake: Travis) -> None:
         fake.add(Fault("GET", "/env_vars", "refuse", status=200, body={"@type": "env_vars", "env_vars": []}))
         fake.add_variable("github/acme/site", NAMES[0], "by-hand")
-        assert isinstance(outcome(lambda: opened(fake).deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: opened(fake).deliver(fresh_credential())), ServiceRejected)
         assert fake.value("github/acme/site", NAMES[0], "any") == "by-hand"
 
 
@@ -245,7 +245,7 @@ class TestRefusals:
     def test_a_repository_that_has_moved_says_where_to(self, fake: Travis) -> None:
         fake.migrated = True
         error = outcome(lambda: opened(fake).deliver(fresh_credential()))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "travis-ci.com" in error.message
 
     def test_many_deliveries_do_not_get_the_token_shut_out(self, fake: Travis) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import assignments
@@ -57,7 +57,7 @@ def test_the_two_lines_change_or_are_added_and_all_else_stays(before: str, after
     "text", ["A='open\n", 'ID=1\nA="open\n', "ID='\n", "A=it's\n", "A=1\\\nB=2\n", "echo 'x\n", "x \\\n"]
 )
 def test_a_line_that_goes_on_for_some_readers_only_is_refused(text: str) -> None:
-    with pytest.raises(Rejected, match="has a quote that is not closed, or ends with a backslash"):
+    with pytest.raises(ServiceRejected, match="has a quote that is not closed, or ends with a backslash"):
         edited(text)
 
 

@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from support.local_variables import watched
-from twokey.core.errors import Rejected, UsageError
+from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
@@ -103,7 +103,7 @@ class TestEveryFormat:
     @pytest.mark.parametrize("broken", ["%s", '{"SecretAccessKey": "%s"}', "AWS_SECRET_ACCESS_KEY=%s"])
     def test_keeps_what_it_cannot_read_out_of_errors(self, name: str, broken: str) -> None:
         text = Hidden(broken % SECRET)
-        with pytest.raises(Rejected, match="holds no credential that twokey can read") as raised:
+        with pytest.raises(ServiceRejected, match="holds no credential that twokey can read") as raised:
             form(name).credential_of_text(text, "the place")
         assert_silent(raised.value, KEY)
         assert SECRET not in repr(form(name).holding_text(text))
@@ -141,7 +141,7 @@ class TestEveryReversibleFormat:
         try:
             subject = form(name, extra_other=value)
             text = subject.text(Credential(KEY.access_key_id, secret))
-        except (UsageError, Rejected):
+        except (UsageError, ServiceRejected):
             return
         assert subject.credential_of_text(text, "here") == Credential(KEY.access_key_id, secret)
 
@@ -184,7 +184,7 @@ class TestJson:
     @pytest.mark.parametrize("text", ["{}", "[]", '"x"', '{"AccessKeyId": "A"}', '{"AccessKeyId": 1}', "{", ""])
     def test_cannot_tell_what_is_no_pair(self, text: str) -> None:
         assert isinstance(form("json").holding_text(text), CannotTell)
-        with pytest.raises(Rejected, match="holds no credential that twokey can read"):
+        with pytest.raises(ServiceRejected, match="holds no credential that twokey can read"):
             form("json").credential_of_text(text, "the place")
 
 
@@ -207,7 +207,7 @@ class TestEnv:
     @pytest.mark.parametrize("value", ["it's", "a\\b", "${HOME}", "a\nb", "a\x00b", "a\rb"])
     def test_refuses_what_its_readers_would_read_differently(self, value: str) -> None:
         assert "that sh and dotenv libraries would both read back" in refusal("env", extra_OTHER=value)
-        with pytest.raises(Rejected, match="read differently") as raised:
+        with pytest.raises(ServiceRejected, match="read differently") as raised:
             form("env").text(Credential("AKIAX", SECRET + value))
         assert_silent(raised.value, KEY)
 
@@ -271,7 +271,7 @@ class TestSesSmtp:
     def test_tells_the_key_by_the_user_name_and_cannot_read_the_secret_back(self) -> None:
         values = form("ses-smtp").values(KEY)
         assert form("ses-smtp").holding(values) == Held(KEY.access_key_id)
-        with pytest.raises(Rejected, match="ses-smtp cannot be read back") as raised:
+        with pytest.raises(ServiceRejected, match="ses-smtp cannot be read back") as raised:
             form("ses-smtp").credential(values, "the place")
         assert_silent(raised.value, KEY, Credential("", values["SMTP_PASSWORD"]))
 
@@ -298,7 +298,7 @@ class TestTemplate:
     def test_cannot_be_read_back(self) -> None:
         subject = form("template")
         assert isinstance(subject.holding(subject.values(KEY)), CannotTell)
-        with pytest.raises(Rejected, match="cannot be read back"):
+        with pytest.raises(ServiceRejected, match="cannot be read back"):
             subject.credential_of_text(subject.text(KEY), "the place")
 
     @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import json_members
 from twokey.testing.stores import outcome
@@ -63,7 +63,7 @@ def test_the_value_changes_or_the_member_is_added(before: str, name: str, after:
 )
 def test_what_readers_could_take_differently_is_refused(text: str, name: str, said: str) -> None:
     for act in (lambda: edited(text, name), lambda: json_members.value(Hidden(text), name)):
-        with pytest.raises(Rejected, match=said):
+        with pytest.raises(ServiceRejected, match=said):
             act()
 
 
@@ -75,7 +75,7 @@ def test_a_name_that_is_there_twice_elsewhere_is_nobodys_business() -> None:
 def test_what_is_nested_deeper_than_python_reads_is_refused(depth: int) -> None:
     deep = '{"a": {"b": ' + "[" * depth + "]" * depth + "}}"
     error = outcome(lambda: edited(deep, "a.c"))
-    assert error is None or isinstance(error, Rejected)
+    assert error is None or isinstance(error, ServiceRejected)
 
 
 VALUES = st.recursive(

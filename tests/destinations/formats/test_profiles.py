@@ -11,7 +11,7 @@ from botocore.exceptions import ConfigParseError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.profiles import Profile
@@ -108,7 +108,7 @@ class TestWriting:
         ],
     )
     def test_refuses_what_sdks_read_differently(self, text: str, said: str) -> None:
-        with pytest.raises(Rejected, match=said):
+        with pytest.raises(ServiceRejected, match=said):
             edited(text)
         assert said in found(text).why
 
@@ -183,7 +183,7 @@ def test_botocore_reads_the_new_pair_and_all_else_as_before(
     before = parsed(folder / "before", text)
     try:
         after_text = edited(text)
-    except Rejected:
+    except ServiceRejected:
         return
     assert found(after_text) == KEY
     assert edited(after_text) == after_text

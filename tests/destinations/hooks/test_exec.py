@@ -22,7 +22,7 @@ from docs import pages
 from support.canaries import leaks
 from support.local_variables import watched
 from twokey.aws.clients import Clients
-from twokey.core.errors import Ambiguous, Rejected, ServiceError, UsageError
+from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential
 from twokey.destinations import registry
@@ -137,7 +137,9 @@ class TestAProgramThatKnowsEveryAction(EveryDestinationContract):
 
     def test_it_can_refuse_before_anything_is_created(self, folder: Folder) -> None:
         program = folder.program("echo 'the vault is sealed' >&2; exit 3", SH, actions="preflight")
-        with pytest.raises(Rejected, match=r"refused to prove that a delivery would succeed.*the vault is sealed"):
+        with pytest.raises(
+            ServiceRejected, match=r"refused to prove that a delivery would succeed.*the vault is sealed"
+        ):
             program.preflight()
 
 
@@ -200,8 +202,8 @@ class TestWhatAProgramGets:
         }
 
     def test_no_secret_with_a_question(self, folder: Folder) -> None:
-        for action, ask in (("held", "held"), ("preflight", "preflight")):
-            getattr(folder.program(TELLS, actions="held,preflight"), ask)()
+        for action, request in (("held", "held"), ("preflight", "preflight")):
+            getattr(folder.program(TELLS, actions="held,preflight"), request)()
             told = folder.read("told.json")
             assert told["said"] == {"version": 1, "action": action, "destination": told["said"]["destination"]}
             assert told["environment"]["TWOKEY_ACTION"] == action
@@ -256,7 +258,7 @@ class TestWhatAProgramGets:
 class TestExitStatus:
     def test_three_proves_that_nothing_was_written(self, folder: Folder) -> None:
         error = failure(folder.program("echo 'no such vault' >&2; exit 3", SH), fresh_credential())
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "no such vault" in error.message
         assert "Nothing was written" in error.state
 
@@ -275,8 +277,8 @@ class TestExitStatus:
 
     def test_a_question_that_fails_changes_nothing(self, folder: Folder) -> None:
         program = folder.program("exit 1", SH, actions="held,preflight")
-        for ask in (program.held, program.preflight):
-            error = outcome(ask)
+        for request in (program.held, program.preflight):
+            error = outcome(request)
             assert isinstance(error, Ambiguous)
             assert "changes nothing" in error.state
 
@@ -285,8 +287,8 @@ class TestExitStatus:
 
 
 class TestAnswers:
-    def answering(self, folder: Folder, answer: str, **options: str) -> Destination:
-        return folder.program(f"cat <<'__END__'\n{answer}\n__END__", SH, **options)
+    def answering(self, folder: Folder, response: str, **options: str) -> Destination:
+        return folder.program(f"cat <<'__END__'\n{response}\n__END__", SH, **options)
 
     @pytest.mark.parametrize(
         ("answer", "holding"),
@@ -296,14 +298,14 @@ class TestAnswers:
             ('{"key_id": "AKIAIOSFODNN7EXAMPLE", "more": [1]}', Held("AKIAIOSFODNN7EXAMPLE")),
         ],
     )
-    def test_say_which_key_is_there(self, folder: Folder, answer: str, holding: object) -> None:
-        assert self.answering(folder, answer, actions="held").held() == holding
+    def test_say_which_key_is_there(self, folder: Folder, response: str, holding: object) -> None:
+        assert self.answering(folder, response, actions="held").held() == holding
 
     @pytest.mark.parametrize("answer", ["{}", "", '{"stamp": "v7"}'])
-    def test_may_leave_it_open(self, folder: Folder, answer: str) -> None:
-        holding = self.answering(folder, answer, actions="held").held()
+    def test_may_leave_it_open(self, folder: Folder, response: str) -> None:
+        holding = self.answering(folder, response, actions="held").held()
         assert isinstance(holding, CannotTell)
-        assert holding.stamp == ("v7" if "v7" in answer else "")
+        assert holding.stamp == ("v7" if "v7" in response else "")
 
     @pytest.mark.parametrize(
         "answer",
@@ -321,8 +323,8 @@ class TestAnswers:
             '{} {"key_id": null}',
         ],
     )
-    def test_that_are_none_are_never_taken_for_an_empty_place(self, folder: Folder, answer: str) -> None:
-        error = outcome(self.answering(folder, answer, actions="held").held)
+    def test_that_are_none_are_never_taken_for_an_empty_place(self, folder: Folder, response: str) -> None:
+        error = outcome(self.answering(folder, response, actions="held").held)
         assert isinstance(error, Ambiguous)
         assert "cannot be read" in error.message
 
@@ -334,8 +336,8 @@ class TestAnswers:
         assert isinstance(failure(self.answering(folder, "done!"), fresh_credential()), Ambiguous)
 
     @pytest.mark.parametrize("answer", ['{"key_id": "AKIAIOSFODNN7EXAMPLE"}', '{"key_id": null}'])
-    def test_that_name_another_key_leave_it_in_doubt(self, folder: Folder, answer: str) -> None:
-        assert "is there now" in failure(self.answering(folder, answer), fresh_credential()).message
+    def test_that_name_another_key_leave_it_in_doubt(self, folder: Folder, response: str) -> None:
+        assert "is there now" in failure(self.answering(folder, response), fresh_credential()).message
 
     def test_a_stamp_is_the_one_that_shows_later(self, folder: Folder) -> None:
         program = self.answering(folder, '{"stamp": "2026-11-21T07:40:25Z"}', actions="held")
@@ -526,7 +528,7 @@ class TestAProgramThatOthersCouldChange:
     def refused(self, program: Destination, folder: Folder) -> str:
         """Return why the program is not run, which is the same before every action."""
         said = {str(outcome(act)) for act in (program.preflight, lambda: program.deliver(fresh_credential()))}
-        assert isinstance(outcome(program.preflight), Rejected)
+        assert isinstance(outcome(program.preflight), ServiceRejected)
         assert not (folder.path / "ran").exists()
         assert len(said) == 1
         return said.pop()
@@ -593,19 +595,19 @@ class TestAProgramThatCannotRun:
         path = folder.path / "deliver"
         make(path)
         error = outcome(opened(f"exec:{path}").preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert said in str(error)
 
     @pytest.mark.parametrize("text", ["echo no interpreter is named", "#!/no/such/interpreter\n"])
     def test_was_not_run(self, folder: Folder, text: str) -> None:
         error = failure(folder.program("", text), fresh_credential())
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "cannot be started" in error.message
         assert "not run" in error.state
 
     def test_through_a_file_that_is_no_directory(self, folder: Folder) -> None:
         folder.program("", SH)
-        assert isinstance(outcome(opened(f"exec:{folder.path}/deliver/more").preflight), Rejected)
+        assert isinstance(outcome(opened(f"exec:{folder.path}/deliver/more").preflight), ServiceRejected)
 
 
 class TestInARotation:
@@ -685,7 +687,7 @@ class TestTheProgramOnThePage:
 
     def test_refuses_in_time(self, folder: Folder, destination: Destination) -> None:
         (folder.path / "sealed").touch()
-        assert isinstance(outcome(destination.preflight), Rejected)
+        assert isinstance(outcome(destination.preflight), ServiceRejected)
 
     def test_leaves_a_failure_in_doubt(self, folder: Folder, destination: Destination) -> None:
         (folder.path / "vault.json").write_text("no JSON")

@@ -11,7 +11,7 @@ import pytest
 
 from docs import pages
 from support.local_variables import watched
-from twokey.core.errors import Ambiguous, BadCredentials, Rejected, UsageError
+from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected, UsageError
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations import registry
@@ -27,7 +27,7 @@ from twokey.testing.contract import (
     services_of,
 )
 from twokey.testing.fakes.webhook import Webhook
-from twokey.testing.server import Fault, Reply, Request
+from twokey.testing.server import Fault, ReceivedRequest, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,9 +44,9 @@ class Recording(Webhook):
 
     def __init__(self) -> None:
         super().__init__()
-        self.came: list[Request] = []
+        self.came: list[ReceivedRequest] = []
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: ReceivedRequest) -> Reply:
         self.came.append(request)
         return super().handle(request)
 
@@ -272,15 +272,15 @@ class TestARepeat:
         credential = fresh_credential()
         opened(Receiver(fake)).deliver(credential)
         (recorded,) = (one for one in fake.came if one.method == "POST")
-        answer = fake.handle(recorded)
-        assert (answer.status, answer.body["written"]) == (200, False)
+        response = fake.handle(recorded)
+        assert (response.status, response.body["written"]) == (200, False)
         assert fake.read(PATH) == pair(credential)
 
     def test_that_is_old_or_altered_is_refused(self, fake: Recording) -> None:
         opened(Receiver(fake)).deliver(fresh_credential())
         (recorded,) = (one for one in fake.came if one.method == "POST")
         body = recorded.data.replace(b"deliver", b"Deliver")
-        altered = Request(recorded.method, PATH, PATH, {}, recorded.headers, body)
+        altered = ReceivedRequest(recorded.method, PATH, PATH, {}, recorded.headers, body)
         assert fake.handle(altered).status == 401
         fake._now = lambda: time.time() + 301
         assert fake.handle(recorded).status == 401
@@ -299,7 +299,7 @@ class TestRedirects:
     @pytest.mark.parametrize("location", ["/elsewhere", "https://elsewhere.invalid/"])
     def test_are_refused(self, fake: Recording, status: int, location: str) -> None:
         class Moving(Webhook):
-            def handle(self, request: Request) -> Reply:
+            def handle(self, request: ReceivedRequest) -> Reply:
                 return Reply(status, None, {"Location": location})
 
         with Moving() as moving:
@@ -307,7 +307,7 @@ class TestRedirects:
             destination = opened(place)
             for act in (destination.held, lambda: destination.deliver(fresh_credential())):
                 error = outcome(act)
-                assert isinstance(error, Rejected)
+                assert isinstance(error, ServiceRejected)
                 assert "redirect" in error.message or "moved" in error.message
             assert moving.count("*", "elsewhere") == 0
 
@@ -316,7 +316,7 @@ class TestAnswers:
     @pytest.mark.parametrize("body", [b"ok", b"[]", b'{"key_id": ""}', {"key_id": "AKIAIOSFODNN7EXAMPLE"}, b"\xff"])
     def test_that_are_none_leave_a_delivery_in_doubt(self, fake: Recording, body: Any) -> None:
         class Odd(Webhook):
-            def handle(self, request: Request) -> Reply:
+            def handle(self, request: ReceivedRequest) -> Reply:
                 return Reply(200, body)
 
         with Odd() as odd:
@@ -326,7 +326,7 @@ class TestAnswers:
 
     def test_that_cannot_be_read_are_never_an_empty_place(self, fake: Recording) -> None:
         class Odd(Webhook):
-            def handle(self, request: Request) -> Reply:
+            def handle(self, request: ReceivedRequest) -> Reply:
                 return Reply(200, b"nothing here")
 
         with Odd() as odd:

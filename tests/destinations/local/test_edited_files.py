@@ -18,7 +18,7 @@ from botocore.configloader import raw_config_parse
 
 from support.local_variables import watched
 from twokey.aws.clients import Clients
-from twokey.core.errors import Ambiguous, Rejected, UsageError
+from twokey.core.errors import Ambiguous, ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.local import edited_files
 from twokey.destinations.registry import STORES, Services, open_destination, open_store, parse
@@ -316,7 +316,7 @@ class TestAnotherToolThatWritesMeanwhile:
     ) -> None:
         self.when_synced(monkeypatch, lambda: file.write_text(file.read_text() + "\n"), times=99)
         credential = fresh_credential()
-        with pytest.raises(Rejected, match="changed by another program each time") as raised:
+        with pytest.raises(ServiceRejected, match="changed by another program each time") as raised:
             destination.deliver(credential)
         assert_silent(raised.value, credential)
         assert credential.access_key_id not in file.read_text()
@@ -365,7 +365,7 @@ class TestTraps:
         path.parent.mkdir()
         path.symlink_to(target)
         for act in (destination.held, *refusals(destination)):
-            with pytest.raises(Rejected, match="symbolic link"):
+            with pytest.raises(ServiceRejected, match="symbolic link"):
                 act()
         assert target.read_text() == kind.neighbours
 
@@ -373,14 +373,14 @@ class TestTraps:
     def test_a_file_of_another_user_is_refused(self, destination: Destination, file: Path, kind: Any) -> None:
         os.chown(file, STRANGER, -1)
         for act in (destination.held, *refusals(destination)):
-            with pytest.raises(Rejected, match="another user"):
+            with pytest.raises(ServiceRejected, match="another user"):
                 act()
         assert file.read_text() == kind.neighbours
 
     def test_a_directory_that_everybody_may_write_in_is_refused(self, destination: Destination, file: Path) -> None:
         file.parent.chmod(0o777)
         for act in (destination.held, *refusals(destination)):
-            with pytest.raises(Rejected, match="Everybody"):
+            with pytest.raises(ServiceRejected, match="Everybody"):
                 act()
 
     def test_a_full_disk_leaves_the_file_as_it_was(
@@ -391,7 +391,7 @@ class TestTraps:
 
         monkeypatch.setattr(os, "write", full)
         credential = fresh_credential()
-        with pytest.raises(Rejected, match="No space left") as raised:
+        with pytest.raises(ServiceRejected, match="No space left") as raised:
             destination.deliver(credential)
         assert_silent(raised.value, credential)
         assert file.read_text() == kind.neighbours
@@ -418,7 +418,7 @@ class TestTraps:
         file.write_bytes(data)
         assert isinstance(destination.held(), CannotTell)
         for act in refusals(destination):
-            with pytest.raises(Rejected, match=r"byte order mark|no text in UTF-8"):
+            with pytest.raises(ServiceRejected, match=r"byte order mark|no text in UTF-8"):
                 act()
         assert file.read_bytes() == data
 
@@ -429,7 +429,7 @@ class TestTraps:
         file.write_text(broken)
         assert not isinstance(destination.held(), Held)
         for act in refusals(destination):
-            with pytest.raises(Rejected) as raised:
+            with pytest.raises(ServiceRejected) as raised:
                 act()
             assert raised.value.remedy
             assert NEIGHBOUR not in str(raised.value)
@@ -441,7 +441,7 @@ class TestTraps:
         path.parent.mkdir()
         path.write_bytes(b"SECRET=\r")
         for act in refusals(destination):
-            with pytest.raises(Rejected, match="so that all its readers would find the key"):
+            with pytest.raises(ServiceRejected, match="so that all its readers would find the key"):
                 act()
         assert path.read_bytes() == b"SECRET=\r"
 
@@ -469,7 +469,7 @@ class TestSecrets:
         file.write_text(kind.broken.replace("{user}", "ci"))
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert_silent(error, credential)
         assert NEIGHBOUR not in repr(vars(error)) + repr(destination.held())
 

@@ -18,7 +18,7 @@ import pytest
 
 from support.local_destinations import Local
 from twokey.aws.clients import Clients
-from twokey.core.errors import Ambiguous, Conflict, Rejected
+from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import Held, NotHeld
 from twokey.destinations.registry import Services, open_store
@@ -163,7 +163,7 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(
     for act in acts:
         with monkeypatch.context() as patch:
             patch.setattr(os, when, fail)
-            with pytest.raises(Rejected) as raised:
+            with pytest.raises(ServiceRejected) as raised:
                 act()
         assert str(place.path.parent) in raised.value.message
         assert raised.value.remedy or code == errno.EIO
@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_halfway_is_told_and_does_no_harm(store: Store, plac
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (20, limits[1]))
-        with pytest.raises(Rejected, match="ulimit"):
+        with pytest.raises(ServiceRejected, match="ulimit"):
             store.deliver(fresh_credential())
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -226,11 +226,11 @@ def test_preflight_finds_a_full_and_a_closed_directory(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda *_, **__: False)
-        with pytest.raises(Rejected, match="right to write"):
+        with pytest.raises(ServiceRejected, match="right to write"):
             store.preflight()
     full = os.statvfs_result((4096, 4096, 100, 0, 0, 100, 50, 50, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda _: full)
-    with pytest.raises(Rejected, match="full"):
+    with pytest.raises(ServiceRejected, match="full"):
         store.preflight()
 
 
@@ -246,7 +246,7 @@ def test_a_writer_waits_for_another_one_and_not_for_ever(tmp_path: Path, place: 
     fd = os.open(place.path.parent, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
-        with pytest.raises(Rejected, match="Another process"):
+        with pytest.raises(ServiceRejected, match="Another process"):
             store.deliver(fresh_credential())
         assert slept
     finally:

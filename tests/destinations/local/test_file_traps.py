@@ -11,7 +11,7 @@ import pytest
 
 from support.local_destinations import Local
 from twokey.aws.clients import Clients
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.destinations.registry import Services, open_store
 from twokey.testing.stores import FULL, fresh_credential, pair
 
@@ -50,10 +50,10 @@ def test_a_symbolic_link_in_place_of_a_file_is_not_followed(
     getattr(place, which).symlink_to(target)
     acts: list[Callable[[], object]] = [store.load, store.preflight, lambda: store.save_journal(FULL, seen)]
     for act in acts:
-        with pytest.raises(Rejected, match="symbolic link"):
+        with pytest.raises(ServiceRejected, match="symbolic link"):
             act()
     if which == "path":
-        with pytest.raises(Rejected, match="symbolic link"):
+        with pytest.raises(ServiceRejected, match="symbolic link"):
             store.deliver(fresh_credential())
     assert target.read_text() == '{"twokey-journal": {}}'
 
@@ -85,7 +85,7 @@ def test_a_link_laid_in_the_last_moment_is_not_followed(
         return real(path, flags, mode, dir_fd=dir_fd)
 
     monkeypatch.setattr(os, "open", lay_first)
-    with pytest.raises(Rejected):
+    with pytest.raises(ServiceRejected):
         store.deliver(fresh_credential())
     assert target.read_text() == ""
     assert not place.path.exists()
@@ -101,7 +101,7 @@ def test_what_a_killed_run_left_is_removed(store: Store, place: Local) -> None:
 def test_a_directory_that_everybody_may_write_in_is_refused(store: Store, place: Local) -> None:
     place.path.parent.chmod(0o777)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(Rejected, match="Everybody"):
+        with pytest.raises(ServiceRejected, match="Everybody"):
             act()
     assert not place.path.exists()
 
@@ -115,7 +115,7 @@ def test_nothing_is_created_below_a_directory_that_everybody_may_write_in(tmp_pa
     tmp_path.chmod(0o777)
     store = open_store(f"file:{tmp_path}/new/ci.json", services)
     for act in (store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(Rejected, match="Everybody"):
+        with pytest.raises(ServiceRejected, match="Everybody"):
             act()
     assert not (tmp_path / "new").exists()
 
@@ -123,7 +123,7 @@ def test_nothing_is_created_below_a_directory_that_everybody_may_write_in(tmp_pa
 @needs_root
 def test_a_directory_of_another_user_is_refused(store: Store, place: Local) -> None:
     os.chown(place.path.parent, STRANGER, -1)
-    with pytest.raises(Rejected, match="another user"):
+    with pytest.raises(ServiceRejected, match="another user"):
         store.deliver(fresh_credential())
 
 
@@ -134,9 +134,9 @@ def test_a_file_of_another_user_is_refused(store: Store, place: Local, which: st
     trap.write_text("theirs")
     os.chown(trap, STRANGER, -1)
     for act in (store.load, store.preflight):
-        with pytest.raises(Rejected, match="another user"):
+        with pytest.raises(ServiceRejected, match="another user"):
             act()
-    with pytest.raises(Rejected, match="another user"):
+    with pytest.raises(ServiceRejected, match="another user"):
         store.deliver(fresh_credential()) if which == "path" else store.save_journal(FULL, store.load().revision)
     assert trap.read_text() == "theirs"
 
@@ -149,7 +149,7 @@ def test_a_link_to_a_directory_is_followed_only_if_it_is_ours(tmp_path: Path, se
     store = open_store(f"file:{link}/ci.json", services)
     assert store.deliver(fresh_credential()).written
     os.chown(link, STRANGER, -1, follow_symlinks=False)
-    with pytest.raises(Rejected, match="symbolic link that belongs to another user"):
+    with pytest.raises(ServiceRejected, match="symbolic link that belongs to another user"):
         store.deliver(fresh_credential())
 
 
@@ -157,7 +157,7 @@ def test_a_link_to_a_directory_is_followed_only_if_it_is_ours(tmp_path: Path, se
 def test_what_is_no_regular_file_is_refused_and_does_not_block(store: Store, place: Local, make: Any) -> None:
     make(place.path)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(Rejected, match=r"regular file|directory"):
+        with pytest.raises(ServiceRejected, match=r"regular file|directory"):
             act()
 
 
@@ -165,18 +165,18 @@ def test_a_parent_that_is_a_file_is_refused(tmp_path: Path, services: Services) 
     (tmp_path / "file").write_text("")
     store = open_store(f"file:{tmp_path}/file/ci.json", services)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(Rejected, match="no directory"):
+        with pytest.raises(ServiceRejected, match="no directory"):
             act()
 
 
 def test_a_link_that_leads_nowhere_is_no_parent(tmp_path: Path, services: Services) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     store = open_store(f"file:{tmp_path}/link/ci.json", services)
-    with pytest.raises(Rejected, match="no directory"):
+    with pytest.raises(ServiceRejected, match="no directory"):
         store.deliver(fresh_credential())
 
 
 def test_a_file_too_large_to_be_ours_is_refused(store: Store, place: Local) -> None:
     place.path.write_bytes(b" " * ((1 << 20) + 1))
-    with pytest.raises(Rejected, match="larger"):
+    with pytest.raises(ServiceRejected, match="larger"):
         store.load()

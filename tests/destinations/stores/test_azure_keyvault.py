@@ -13,7 +13,7 @@ from twokey.core.errors import (
     BadCredentials,
     Conflict,
     NotFound,
-    Rejected,
+    ServiceRejected,
     Unreachable,
     UsageError,
 )
@@ -190,7 +190,7 @@ class TestDeleted:
         credential = fresh_credential()
         for act in (store.preflight, lambda: store.deliver(credential)):
             error = outcome(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert "was deleted" in error.message
             assert "az keyvault secret recover" in error.remedy
             assert_silent(error, credential)
@@ -198,7 +198,7 @@ class TestDeleted:
     def test_a_journal_that_was_deleted_is_told_before_anything_is_written(self, fake: KeyVault, store: Store) -> None:
         fake.deleted.add(JOURNAL)
         error = outcome(lambda: store.save_journal(FULL, store.load().revision))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert f"{JOURNAL}: it was deleted" in error.message
 
     def test_a_token_that_may_not_look_for_deleted_ones_still_passes(self, fake: KeyVault, store: Store) -> None:
@@ -213,7 +213,7 @@ def test_a_disabled_secret_is_unknown_and_never_overwritten(fake: KeyVault, stor
     assert "disabled" in holding.why
     for act in (store.preflight, lambda: store.deliver(fresh_credential())):
         error = outcome(act)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "disabled" in error.message
     assert fake.text(NAME) == "x"
 
@@ -230,7 +230,7 @@ class TestRefusals:
     def test_a_firewall_is_not_taken_for_a_missing_right(self, fake: KeyVault, store: Store, code: str) -> None:
         fake.forbidden = code
         error = outcome(store.preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "this machine in" in error.message or "public network" in error.message
 
     def test_a_token_of_another_tenant_is_told(self, fake: KeyVault, store: Store) -> None:
@@ -257,7 +257,7 @@ def test_a_journal_that_is_too_long_for_a_value_is_refused_before_it_is_written(
     error = outcome(
         lambda: store.room_for(Journal(delivered={**fits, **{f"x{url}": one for url, one in fits.items()}}))
     )
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert str(LONGEST_JOURNAL) in error.message
 
 

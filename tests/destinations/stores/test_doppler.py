@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Conflict, Rejected, UsageError
+from twokey.core.errors import AccessDenied, Conflict, ServiceRejected, UsageError
 from twokey.core.journal import Delivery, Journal
 from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
@@ -174,13 +174,13 @@ class TestReferences:
         fake.put(CONFIG, SECRET, "${MAIN_SECRET}")
         for act in (store.preflight, lambda: store.deliver(fresh_credential())):
             error = outcome(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert SECRET in error.message
         assert fake.configs[CONFIG][SECRET]["raw"] == "${MAIN_SECRET}"
 
     def test_a_value_that_would_become_a_reference_is_refused(self, fake: Doppler, services: Services) -> None:
         place = open_destination(f"{URL}?extra.NEXT=$%7BOTHER%7D", services)
-        assert isinstance(outcome(lambda: place.deliver(fresh_credential())), Rejected)
+        assert isinstance(outcome(lambda: place.deliver(fresh_credential())), ServiceRejected)
         assert fake.count("POST") == 0
 
     def test_a_journal_with_a_template_in_it_is_no_reference(self, fake: Doppler, store: Store) -> None:
@@ -206,15 +206,15 @@ def test_a_put_prepared_before_another_run_wrote_its_journal_is_refused(store: S
 def test_a_write_that_comes_between_look_and_write_is_refused_by_doppler_itself(
     store: Store, fake: Doppler, what: str
 ) -> None:
-    older, by_hand = fresh_credential(), fresh_credential()
+    older, existing_key = fresh_credential(), fresh_credential()
     revision = store.put(older, store.save_journal(FULL, store.load().revision))
     place = Secrets(fake)
-    fake.before_write.append(lambda: place.plant_journal("{}") if what == "journal" else place.plant(by_hand))
+    fake.before_write.append(lambda: place.plant_journal("{}") if what == "journal" else place.plant(existing_key))
     credential = fresh_credential()
     error = outcome(lambda: store.put(credential, revision))
     assert isinstance(error, Conflict)
-    assert_silent(error, credential, older, by_hand)
-    expected = older if what == "journal" else by_hand
+    assert_silent(error, credential, older, existing_key)
+    expected = older if what == "journal" else existing_key
     assert (place.read() or {})["AccessKeyId"] == expected.access_key_id
 
 
@@ -222,7 +222,7 @@ def test_a_write_that_comes_between_look_and_write_is_refused_by_doppler_itself(
 def test_a_refusal_while_nobody_wrote_is_no_conflict(store: Store, fake: Doppler, status: int) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     fake.add(Fault("POST", "", "refuse", times=None, status=status, body={"messages": ["No."], "success": False}))
-    assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Rejected)
+    assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), ServiceRejected)
 
 
 def test_a_token_that_may_only_read_is_told_what_it_needs(store: Store, fake: Doppler) -> None:
@@ -237,20 +237,20 @@ def test_what_doppler_says_of_a_read_is_not_quoted(store: Store, fake: Doppler) 
     credential = fresh_credential()
     fake.add(Fault("GET", "", "refuse", times=None, status=422, body={"messages": [str(credential.reveal())]}))
     error = outcome(store.load)
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert_silent(error, credential)
 
 
 def test_an_answer_without_secrets_is_not_an_empty_config(store: Store, fake: Doppler) -> None:
     fake.add(Fault("GET", "", "refuse", times=None, status=200, body={"success": True}))
-    assert isinstance(outcome(store.load), Rejected)
+    assert isinstance(outcome(store.load), ServiceRejected)
 
 
 def test_a_journal_that_programs_could_not_be_given_is_refused(store: Store) -> None:
     long = Journal(
         delivered={f"file:{number:05d}": Delivery(key="AKIAEXAMPLE000000001", at=AT) for number in range(700)}
     )
-    assert isinstance(outcome(lambda: store.room_for(long)), Rejected)
+    assert isinstance(outcome(lambda: store.room_for(long)), ServiceRejected)
 
 
 def test_a_name_may_hold_the_user_in_capitals() -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceRejected
 from twokey.core.journal import Delivery, Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_destination, open_store
@@ -166,12 +166,12 @@ class TestLatest:
 
     def test_a_person_who_writes_between_look_and_claim_is_not_overwritten(self, fake: Google, store: Store) -> None:
         revision = store.save_journal(FULL, store.load().revision)
-        by_hand = fresh_credential()
-        store.put(by_hand, revision)
+        existing_key = fresh_credential()
+        store.put(existing_key, revision)
         seen = store.load().revision
-        fake.before_patch.append(lambda: Secret(fake).plant(by_hand))
+        fake.before_patch.append(lambda: Secret(fake).plant(existing_key))
         assert isinstance(outcome(lambda: store.put(fresh_credential(), seen)), Conflict)
-        assert Secret(fake).read() == pair(by_hand)
+        assert Secret(fake).read() == pair(existing_key)
 
     def test_a_version_that_latest_does_not_show_yet_is_found_by_its_number(self, fake: Google, store: Store) -> None:
         older, newer = fresh_credential(), fresh_credential()
@@ -188,9 +188,9 @@ class TestLatest:
         for _ in range(3):
             store.deliver(fresh_credential())
         fake.secrets.clear()
-        by_hand = fresh_credential()
-        Secret(fake).plant(by_hand)
-        assert store.held() == Held(by_hand.access_key_id)
+        existing_key = fresh_credential()
+        Secret(fake).plant(existing_key)
+        assert store.held() == Held(existing_key.access_key_id)
 
     def test_a_mere_destination_needs_no_right_to_change_the_secret_itself(self, fake: Google, store: Store) -> None:
         fake.put(PLACE, "{}")
@@ -213,17 +213,17 @@ class TestAlias:
 
     @pytest.mark.parametrize("what", ["journal", "alias"])
     def test_a_write_just_before_the_alias_moves_is_seen(self, fake: Google, aliased: Store, what: str) -> None:
-        older, by_hand = fresh_credential(), fresh_credential()
+        older, existing_key = fresh_credential(), fresh_credential()
         revision = aliased.put(older, aliased.save_journal(FULL, aliased.load().revision))
         place = Secret(fake, BY_ALIAS)
 
         def write() -> None:
-            place.plant_journal("{}") if what == "journal" else place.plant(by_hand)
+            place.plant_journal("{}") if what == "journal" else place.plant(existing_key)
             fake.annotate(PLACE, {})
 
         fake.before_patch.append(write)
         assert isinstance(outcome(lambda: aliased.put(fresh_credential(), revision)), Conflict)
-        assert place.read() == pair(older if what == "journal" else by_hand)
+        assert place.read() == pair(older if what == "journal" else existing_key)
 
     def test_other_aliases_stay(self, fake: Google, aliased: Store) -> None:
         fake.put(PLACE, "{}")
@@ -258,7 +258,7 @@ def test_a_secret_that_never_rests_is_given_up(fake: Google, store: Store) -> No
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     fake.before_patch += [lambda: fake.annotate(PLACE, {"seen": str(fake.tick())})] * 100
     error = outcome(lambda: store.save_journal(Journal(epoch=2), revision))
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert "etag does not match" in error.message
     assert store.load().journal == Journal(epoch=1)
 
@@ -280,7 +280,7 @@ def test_a_version_that_readers_cannot_read_is_unknown_and_can_be_replaced(
     holding = store.held()
     assert isinstance(holding, CannotTell)
     assert state.lower() in holding.why
-    assert isinstance(outcome(store.credential), Rejected)
+    assert isinstance(outcome(store.credential), ServiceRejected)
     credential = fresh_credential()
     store.deliver(credential)
     assert Secret(fake).read() == pair(credential)
@@ -327,7 +327,7 @@ class TestRefusals:
     ) -> None:
         fake.enabled = False
         error = outcome(store.preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "gcloud services enable" in error.remedy
 
     def test_a_token_with_too_narrow_a_scope_is_told(self, fake: Google, store: Store) -> None:
@@ -357,7 +357,7 @@ class TestRefusals:
         body = {"error": {"code": 400, "message": f"Bad {credential.reveal()}", "status": "INVALID_ARGUMENT"}}
         fake.add(Fault("POST", ":addVersion", "refuse", times=None, status=400, body=body))
         error = outcome(lambda: store.deliver(credential))
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert_silent(error, credential)
 
 
@@ -368,7 +368,7 @@ def test_a_journal_that_is_too_long_for_an_annotation_is_refused_before_it_is_wr
     error = outcome(
         lambda: store.room_for(Journal(delivered={**fits, **{f"x{url}": one for url, one in fits.items()}}))
     )
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert str(LONGEST_JOURNAL) in error.message
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected, UsageError
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceRejected, UsageError
 from twokey.core.journal import Delivery, Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
@@ -179,10 +179,10 @@ def test_a_put_prepared_before_another_run_wrote_its_journal_is_refused(store: S
 
 def test_a_write_that_comes_between_look_and_patch_is_seen(store: Store, fake: Kubernetes) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    by_hand = fresh_credential()
-    fake.before_patch.append(lambda: fake.apply(PLACE, as_data(by_hand)))
+    existing_key = fresh_credential()
+    fake.before_patch.append(lambda: fake.apply(PLACE, as_data(existing_key)))
     assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Conflict)
-    assert fake.data(PLACE) == as_data(by_hand)
+    assert fake.data(PLACE) == as_data(existing_key)
 
 
 @pytest.mark.parametrize("answered", [True, False])
@@ -191,12 +191,12 @@ def test_a_pair_that_readers_may_have_seen_for_a_moment_is_in_doubt_and_no_confl
 ) -> None:
     """A conflict says that nobody has seen the new key, and then it is deleted."""
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    by_hand = fresh_credential()
+    existing_key = fresh_credential()
     if not answered:
         fake.add(Fault("PATCH", "", "lost_answer"))
-    fake.after_patch.append(lambda: fake.apply(PLACE, as_data(by_hand)))
+    fake.after_patch.append(lambda: fake.apply(PLACE, as_data(existing_key)))
     error = outcome(lambda: store.put(fresh_credential(), revision))
-    assert fake.data(PLACE) == as_data(by_hand)
+    assert fake.data(PLACE) == as_data(existing_key)
     assert isinstance(error, Ambiguous)
 
 
@@ -220,7 +220,7 @@ def test_a_secret_that_never_rests_is_given_up(store: Store, fake: Kubernetes) -
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     fake.before_patch += [lambda: fake.annotate(PLACE, {"reflector": str(fake.tick())})] * 100
     error = outcome(lambda: store.put(fresh_credential(), revision))
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert "all the time" in error.message
     assert fake.data(PLACE) == {}
 
@@ -254,7 +254,7 @@ def test_a_secret_that_is_not_for_this_is_refused_and_says_why(
         lambda: store.save_journal(Journal(epoch=1), store.load().revision),
     ):
         error = outcome(act)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert said in error.message
         assert error.remedy
     assert fake.data(PLACE) == as_data(older)
@@ -264,7 +264,7 @@ def test_a_secret_that_is_being_deleted_is_refused(fake: Kubernetes, store: Stor
     fake.apply(PLACE, {})
     fake.secrets[PLACE]["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     error = outcome(store.preflight)
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert "being deleted" in error.message
 
 
@@ -305,13 +305,13 @@ class TestPreflight:
     def test_names_a_namespace_that_is_being_deleted(self, fake: Kubernetes, store: Store) -> None:
         fake.terminating.add("apps")
         error = outcome(store.preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "namespace is being deleted" in error.message
 
     def test_names_a_quota_that_is_used_up(self, fake: Kubernetes, store: Store) -> None:
         fake.quota = 0
         error = outcome(store.preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "quota" in error.message
 
     @pytest.mark.parametrize("there", [True, False])
@@ -320,7 +320,7 @@ class TestPreflight:
             fake.apply(PLACE, {})
         fake.policy = "Secrets need the label team"
         error = outcome(store.preflight)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "Secrets need the label team" in error.message
 
     def test_does_not_mind_who_changes_deletes_or_replaces_the_secret_meanwhile(
@@ -345,7 +345,7 @@ def test_a_policy_that_refuses_a_delivery_is_not_quoted(fake: Kubernetes, store:
     credential = fresh_credential()
     fake.policy = f"no {credential.reveal()} here"
     error = outcome(lambda: store.deliver(credential))
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert "admission policy" in error.message
     assert_silent(error, credential)
 
@@ -382,7 +382,7 @@ def test_a_journal_that_is_too_long_for_an_annotation_is_refused_before_it_is_wr
     long = {**fits, **{f"x{name}": one for name, one in fits.items()}}
     long = {**long, **{f"y{name}": one for name, one in long.items()}}
     error = outcome(lambda: store.room_for(Journal(delivered=long)))
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert str(LONGEST_JOURNAL) in error.message
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from twokey.testing.fakes.kubernetes import Kubernetes
 from twokey.testing.fakes.kubernetes_apply import managers
-from twokey.testing.server import Reply, Request
+from twokey.testing.server import ReceivedRequest, Reply
 
 PLACE = "apps/ci"
 SECRETS = "/api/v1/namespaces/apps/secrets"
@@ -27,7 +27,7 @@ def send(fake: Kubernetes, method: str, said: Any, kind: str = APPLY, name: str 
     path = SECRETS if method == "POST" else f"{SECRETS}/{name}"
     headers = {"Authorization": "Bearer sa-token", "Content-Type": kind}
     data = said if isinstance(said, bytes) else json.dumps(said).encode()
-    return fake.handle(Request(method, path, path, query, headers, data))
+    return fake.handle(ReceivedRequest(method, path, path, query, headers, data))
 
 
 def secret(data: dict[str, str] | None = None, **metadata: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from twokey.core.destination import Store
     from twokey.destinations.registry import Services
-    from twokey.testing.server import Reply, Request
+    from twokey.testing.server import ReceivedRequest, Reply
 
 
 class Listening(Kubernetes):
@@ -33,7 +33,7 @@ class Listening(Kubernetes):
         super().__init__()
         self.applies: list[dict[str, Any]] = []
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: ReceivedRequest) -> Reply:
         if request.method == "PATCH":
             self.applies.append({"manager": request.query["fieldManager"], **request.json()})
         return super().handle(request)
@@ -140,9 +140,9 @@ def test_a_gitops_tool_that_applies_the_same_key_gets_a_conflict(fake: Kubernete
     for _ in range(2):
         credential = fresh_credential()
         store.deliver(credential)
-    answer = fake.server_side(PLACE, "gitops", {"AWS_ACCESS_KEY_ID": "from the repository", "REGION": "x"})
-    assert answer.status == 409
-    assert answer.body["message"].startswith('Apply failed with 1 conflict: conflict with "twokey-credential-')
+    response = fake.server_side(PLACE, "gitops", {"AWS_ACCESS_KEY_ID": "from the repository", "REGION": "x"})
+    assert response.status == 409
+    assert response.body["message"].startswith('Apply failed with 1 conflict: conflict with "twokey-credential-')
     assert fake.data(PLACE) == as_data(credential)
 
 

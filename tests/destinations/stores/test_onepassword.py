@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected, UsageError
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceRejected, UsageError
 from twokey.core.journal import Delivery, Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
@@ -257,7 +257,7 @@ def test_a_vault_that_never_rests_is_given_up(store: Store, fake: OnePassword) -
     store.deliver(fresh_credential())
     fake.add(Fault("PUT", "", "refuse", times=None, status=409))
     error = outcome(lambda: store.deliver(fresh_credential()))
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert "all the time" in error.message
 
 
@@ -295,7 +295,7 @@ class TestNames:
             fake.add_item("ci", [])
         for act in (store.preflight, store.load, lambda: store.deliver(fresh_credential())):
             error = outcome(act)
-            assert isinstance(error, Rejected)
+            assert isinstance(error, ServiceRejected)
             assert "2 items 'ci'" in error.message
 
     def test_an_archived_item_does_not_count(self, store: Store, fake: OnePassword) -> None:
@@ -306,7 +306,7 @@ class TestNames:
     def test_two_vaults_of_one_name_are_refused(self, store: Store, fake: OnePassword) -> None:
         fake.add_vault("ops")
         error = outcome(store.load)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert "2 vaults" in error.message
 
     def test_a_vault_that_the_token_may_not_see_is_not_an_empty_store(self, store: Store, fake: OnePassword) -> None:
@@ -319,7 +319,7 @@ class TestNames:
     def test_two_fields_of_one_name_are_refused(self, store: Store, fake: OnePassword) -> None:
         fake.add_item("ci", [{"id": number, "type": "STRING", "label": ID, "value": "x"} for number in "ab"])
         error = outcome(store.held)
-        assert isinstance(error, Rejected)
+        assert isinstance(error, ServiceRejected)
         assert f"2 fields {ID}" in error.message
 
     def test_spaces_may_stand_in_names(self, services: Services, fake: OnePassword) -> None:
@@ -362,11 +362,11 @@ def test_an_answer_of_another_service_is_not_an_empty_store(store: Store, fake: 
     store.deliver(fresh_credential())
     again = open_store(URL, services_of(Item(fake), Hurried()))
     fake.add(Fault("GET", path, "refuse", times=None, status=200, body={"status": "ok"}))
-    assert isinstance(outcome(again.load), Rejected)
+    assert isinstance(outcome(again.load), ServiceRejected)
 
 
 def test_a_journal_that_is_too_long_is_refused(store: Store) -> None:
     long = Journal(
         delivered={f"file:{number:05d}": Delivery(key="AKIAEXAMPLE000000001", at=AT) for number in range(700)}
     )
-    assert isinstance(outcome(lambda: store.room_for(long)), Rejected)
+    assert isinstance(outcome(lambda: store.room_for(long)), ServiceRejected)

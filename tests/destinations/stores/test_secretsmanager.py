@@ -9,7 +9,7 @@ import pytest
 
 from support.store_faults import AwsContract, denied, documented_policy, user_with, whole_cycle
 from twokey.aws.clients import signing_as
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import Services, open_destination, open_store
@@ -63,8 +63,8 @@ class Secret:
         ]
 
     def _value(self, version: str) -> Any:
-        answer = self.client.get_secret_value(SecretId=self.name, VersionId=version)
-        return answer.get("SecretString"), answer.get("SecretBinary")
+        response = self.client.get_secret_value(SecretId=self.name, VersionId=version)
+        return response.get("SecretString"), response.get("SecretBinary")
 
 
 class TestSecretsManager(ConditionalContract, AwsContract):
@@ -181,13 +181,13 @@ def test_a_paused_run_s_move_fails_after_the_fence_although_its_version_was_ther
     aws: Emulator, store: Store, place: Secret
 ) -> None:
     """The paused run had put its pending version already; only the move was still to come."""
-    older, stray = fresh_credential(), fresh_credential()
+    older, orphan = fresh_credential(), fresh_credential()
     revision = store.put(older, store.save_journal(Journal(epoch=1), store.load().revision))
     assert isinstance(revision, Revision)
     place.client.put_secret_value(
         SecretId=place.name,
-        ClientRequestToken=version_of(stray.access_key_id),
-        SecretString=json.dumps(pair(stray)),
+        ClientRequestToken=version_of(orphan.access_key_id),
+        SecretString=json.dumps(pair(orphan)),
         VersionStages=["AWSPENDING"],
     )
     store.fence(store.load().revision)
@@ -195,7 +195,7 @@ def test_a_paused_run_s_move_fails_after_the_fence_although_its_version_was_ther
         place.client.update_secret_version_stage(
             SecretId=place.name,
             VersionStage="AWSCURRENT",
-            MoveToVersionId=version_of(stray.access_key_id),
+            MoveToVersionId=version_of(orphan.access_key_id),
             RemoveFromVersionId=revision.current,
         )
     assert json.loads(place.text() or "") == pair(older)
@@ -253,7 +253,7 @@ def test_a_lost_journal_is_found_out_at_the_next_save(services: Services, store:
 def test_a_binary_value_is_unknown(store: Store, place: Secret) -> None:
     place.client.create_secret(Name=place.name, SecretBinary=b"\x00\x01")
     assert isinstance(store.load().holding, CannotTell)
-    with pytest.raises(Rejected, match="binary"):
+    with pytest.raises(ServiceRejected, match="binary"):
         store.fence(store.load().revision)
 
 
@@ -272,7 +272,7 @@ def test_a_secret_marked_for_deletion_says_how_to_take_it_back(store: Store, pla
         lambda: store.save_journal(FULL, Revision(exists=False)),
     ]
     for act in acts:
-        with pytest.raises(Rejected, match="restore-secret"):
+        with pytest.raises(ServiceRejected, match="restore-secret"):
             act()
 
 
@@ -285,7 +285,7 @@ def test_a_secret_that_aws_rotates_itself_is_refused_before_anything_is_written(
     secret = secretsmanager_backends[aws.account_id][aws.region].secrets[place.name]
     monkeypatch.setattr(secret, "rotation_requested", True)
     monkeypatch.setattr(secret, "rotation_enabled", True)
-    with pytest.raises(Rejected, match="rotates"):
+    with pytest.raises(ServiceRejected, match="rotates"):
         store.preflight()
 
 
@@ -343,7 +343,7 @@ def test_a_value_under_the_version_of_a_key_that_is_not_its_pair_is_refused(stor
         SecretString="{}",
         VersionStages=[JOURNAL_PENDING],
     )
-    with pytest.raises(Rejected, match="ResourceExistsException"):
+    with pytest.raises(ServiceRejected, match="ResourceExistsException"):
         store.deliver(credential)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from support.store_faults import AwsContract, denied, documented_policy, user_with, whole_cycle
 from twokey.aws.clients import signing_as
-from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Delivery, Journal
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, Rule
@@ -209,7 +209,7 @@ def test_a_read_back_that_shows_another_value_is_ambiguous(
 def test_a_parameter_that_is_not_encrypted_is_refused(store: Store, place: Parameter) -> None:
     place.client.put_parameter(Name=place.name, Value="{}", Type="String")
     for act in (store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(Rejected, match="unencrypted"):
+        with pytest.raises(ServiceRejected, match="unencrypted"):
             act()
     assert place.text() == "{}"
 
@@ -218,7 +218,7 @@ def test_a_journal_too_large_for_a_parameter_is_refused_before_it_is_sent(aws: E
     many = {f"github:acme/site-{number}": Delivery(key="AKIAEXAMPLE000000001", at=AT) for number in range(60)}
     revision = store.load().revision
     aws.clear_requests()
-    with pytest.raises(Rejected, match="fewer destinations"):
+    with pytest.raises(ServiceRejected, match="fewer destinations"):
         store.save_journal(Journal(delivered=many), revision)
     assert calls(aws) == []
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from twokey.core.errors import Rejected, UsageError
+from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.formats.forms import FORMATS, form_of_text
@@ -71,7 +71,7 @@ class TestAStore:
         credential = fresh_credential()
         store.put(credential, store.save_journal(Journal(current=credential.access_key_id), store.load().revision))
         assert isinstance(other.load().holding, CannotTell)
-        with pytest.raises(Rejected) as raised:
+        with pytest.raises(ServiceRejected) as raised:
             other.credential()
         assert_silent(raised.value, credential)
 

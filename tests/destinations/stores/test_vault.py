@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, Rejected, UsageError
+from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import NotHeld
 from twokey.destinations.registry import open_destination, open_store
@@ -171,9 +171,9 @@ def test_an_empty_mount_of_version_1_is_not_an_empty_store(fake: Vault, options:
     """It answers like an empty one of version 2, and would take each write without looking at its condition."""
     fake.options = options
     error = outcome(open_store(URL, services_of(Secret(fake), Hurried())).load)
-    assert isinstance(error, Rejected)
+    assert isinstance(error, ServiceRejected)
     assert "not in a KV version 2 mount" in error.message
-    assert isinstance(outcome(open_destination(URL, services_of(Secret(fake), Hurried())).held), Rejected)
+    assert isinstance(outcome(open_destination(URL, services_of(Secret(fake), Hurried())).held), ServiceRejected)
     assert fake.entries == {}
 
 
@@ -209,11 +209,11 @@ def test_the_custom_metadata_names_the_key_and_no_secret(fake: Vault) -> None:
 def test_what_a_person_wrote_between_two_writes_of_the_journal_is_not_written_over(fake: Vault) -> None:
     store = open_store(URL, services_of(Secret(fake), Hurried()))
     revision = store.put(fresh_credential(), store.save_journal(Journal(epoch=1), store.load().revision))
-    by_hand = fresh_credential()
-    Secret(fake).plant(by_hand)
+    existing_key = fresh_credential()
+    Secret(fake).plant(existing_key)
     with pytest.raises(Conflict):
         store.save_journal(Journal(epoch=2), revision)
-    assert fake.data(PATH) == pair(by_hand)
+    assert fake.data(PATH) == pair(existing_key)
 
 
 def test_what_a_person_writes_while_the_journal_is_written_is_noticed(fake: Vault) -> None:

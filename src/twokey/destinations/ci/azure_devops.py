@@ -23,14 +23,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import Ambiguous, Failed, NotFound, Rejected
+from twokey.core.errors import Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Receipt
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "azure-devops"
@@ -89,7 +89,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: Outside) -> AzureDevOps:
+def connect(settings: Settings, outside: ConnectionContext) -> AzureDevOps:
     """Return the connection that all destinations of one Azure DevOps share."""
     return AzureDevOps(settings, outside)
 
@@ -102,7 +102,7 @@ def open_place(address: Address, services: Services) -> Group:
 class AzureDevOps:
     """One Azure DevOps, as one token sees it. Its limits count load, not requests: it says when to wait."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.http = Http(
             "Azure DevOps",
@@ -126,7 +126,7 @@ class AzureDevOps:
             return self._alone[organisation.lower(), group]
 
 
-class Group(Variables):
+class Group(NamedValues):
     """Variables of one group."""
 
     atomic_write = True
@@ -194,17 +194,17 @@ class Group(Variables):
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
         path = f"/{_quoted(self._organisation)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
         # Never sent twice as it is: it would undo what somebody else wrote in between.
-        ask = self._ask("PUT", path, f"write {self._called}", {**body, "variables": variables})
-        self._written = str((self._azure.http.ask(ask).json() or {}).get("modifiedOn", ""))
+        request = self._ask("PUT", path, f"write {self._called}", {**body, "variables": variables})
+        self._written = str((self._azure.http.request(request).json() or {}).get("modifiedOn", ""))
 
     def _read(self) -> dict[str, Any]:
         """Read the group. Only one by id names the projects that share it."""
         path = f"{self._base}/{self._found_id()}?{VERSION}"
-        group = self._azure.http.ask(self._ask("GET", path, f"read {self._called}")).json()
+        group = self._azure.http.request(self._ask("GET", path, f"read {self._called}")).json()
         if not isinstance(group, dict) or "id" not in group:
             raise self._missing()
         if group.get("type") == _FROM_KEY_VAULT:
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self._called} takes its values from an Azure key vault: they cannot be written here.",
                 state="Nothing was written there.",
                 remedy="Deliver to a group of its own, or to the vault.",
@@ -215,7 +215,9 @@ class Group(Variables):
         """Return the group's id; looked for once."""
         if not self._id:
             path = f"{self._base}?groupName={_quoted(self._group)}&{VERSION}"
-            listed = (self._azure.http.ask(self._ask("GET", path, f"find {self._called}")).json() or {}).get("value")
+            listed = (self._azure.http.request(self._ask("GET", path, f"find {self._called}")).json() or {}).get(
+                "value"
+            )
             ids = {str(one["name"]): str(one["id"]) for one in listed or []}
             found = ids.get(_as_there(self._group, ids))
             if found is None:
@@ -238,10 +240,12 @@ class Group(Variables):
             remedy=f"Make the group (it cannot be made here), or give the token {RIGHT}.",
         )
 
-    def _ask(self, method: str, path: str, about: str, body: Any = None) -> Ask:
+    def _ask(self, method: str, path: str, about: str, body: Any = None) -> Request:
         """Return a request. Other people's open variables may be secrets, too."""
         effect = body is not None
-        return Ask(method, path, about, body=body, effect=effect, again=not effect, secret=True, right=RIGHT)
+        return Request(
+            method, path, about, body=body, mutates=effect, idempotent=not effect, secret=True, permission=RIGHT
+        )
 
 
 def _authorisation(token: Hidden) -> str:

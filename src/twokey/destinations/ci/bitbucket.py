@@ -24,18 +24,18 @@ import msgspec
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "bitbucket"
@@ -71,7 +71,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=forms.ENVIRONMENT)
 
 
-def connect(settings: Settings, outside: Outside) -> Http:
+def connect(settings: Settings, outside: ConnectionContext) -> Http:
     """Return the connection that all destinations of Bitbucket share."""
     secret = outside.secret(settings.token)
 
@@ -105,7 +105,7 @@ class Found(Shown):
     secured: bool = True
 
 
-class PipelinesVariables(Variables):
+class PipelinesVariables(NamedValues):
     """Pipelines variables of one workspace, repository or deployment environment."""
 
     confirms = "nothing"
@@ -148,7 +148,7 @@ class PipelinesVariables(Variables):
             # A write that leaves `secured` out would change it.
             body = {"key": name, "value": value, "secured": before.secured}
             path = f"{self._variables()}/{quote(before.id, safe='')}"
-            self._http.ask(self._ask("PUT", path, f"write the variable {name} of {self._place}", body=body))
+            self._http.request(self._ask("PUT", path, f"write the variable {name} of {self._place}", body=body))
 
     def _create(self, name: str, value: Hidden) -> Found | None:
         """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
@@ -157,7 +157,7 @@ class PipelinesVariables(Variables):
         """
         body = {"key": name, "value": value, "secured": name in self.form.names[:2]}
         try:
-            self._http.ask(
+            self._http.request(
                 self._ask("POST", self._variables(), f"make the variable {name} of {self._place}", body=body)
             )
         except Ambiguous:
@@ -192,12 +192,12 @@ class PipelinesVariables(Variables):
         found: dict[str, dict[str, Any]] = {}
         sure = True
         for page in range(1, MOST_PAGES):
-            ask = self._ask("GET", f"{path}?pagelen={_PAGE}&page={page}", about)
+            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={page}", about)
             # A page that nobody announced may be missing.
-            answer = self._http.ask(ask) if sure else self._http.find(ask)
-            if answer is None:
+            response = self._http.request(request) if sure else self._http.find(request)
+            if response is None:
                 break
-            said = answer.json()
+            said = response.json()
             fresh = {str(one["uuid"]): one for one in said["values"] if one["uuid"] not in found}
             found |= fresh
             sure = "next" in said or len(found) < int(said.get("size", 0))
@@ -206,15 +206,15 @@ class PipelinesVariables(Variables):
                 break
         return list(found.values())
 
-    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Ask:
-        return Ask(method, path, about, body=body, effect=method != "GET", secret=True, right=self._right)
+    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
+        return Request(method, path, about, body=body, mutates=method != "GET", secret=True, permission=self._right)
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
+def _explain(request: Request, response: Response) -> Failed | None:
     """Name the scopes that Bitbucket says are missing. Nothing else of what it says is quoted: a value may be in it."""
-    if answer.status != 403:
+    if response.status != 403:
         return None
-    said = answer.json()
+    said = response.json()
     error = said.get("error") if isinstance(said, dict) else None
     detail = error.get("detail") if isinstance(error, dict) else None
     required = detail.get("required") if isinstance(detail, dict) else None
@@ -222,7 +222,9 @@ def _explain(ask: Ask, answer: Answer) -> Failed | None:
     if not scopes:
         return None
     return AccessDenied(
-        ask.about, "Bitbucket", remedy=f"The token lacks the scope {' or '.join(scopes)}; it needs {ask.right}."
+        request.description,
+        "Bitbucket",
+        remedy=f"The token lacks the scope {' or '.join(scopes)}; it needs {request.permission}.",
     )
 
 

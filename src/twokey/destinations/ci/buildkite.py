@@ -19,13 +19,13 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.core.errors import AccessDenied, Ambiguous, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, ServiceRejected
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "buildkite"
@@ -77,7 +77,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: Outside) -> Buildkite:
+def connect(settings: Settings, outside: ConnectionContext) -> Buildkite:
     """Return the connection that all clusters share."""
     return Buildkite(settings, outside)
 
@@ -101,7 +101,7 @@ class _Token(msgspec.Struct):
 class Buildkite:
     """Buildkite, as one user's token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.http = Http(
             "Buildkite",
@@ -120,13 +120,13 @@ class Buildkite:
         """Say whether the token has the scope to write secrets; asked for once in a run."""
         with self._lock:
             if self._scopes is None:
-                ask = Ask("GET", "/v2/access-token", "see the scopes of the token", effect=False)
-                found = self.http.read(ask, _Token).scopes
+                request = Request("GET", "/v2/access-token", "see the scopes of the token", mutates=False)
+                found = self.http.read(request, _Token).scopes
                 self._scopes = [WRITE] if found is None else found
             return WRITE in self._scopes
 
 
-class Secrets(Variables):
+class Secrets(NamedValues):
     """Secrets of one cluster."""
 
     confirms = "timestamp"
@@ -160,8 +160,8 @@ class Secrets(Variables):
         found: list[_Secret] = []
         for page in range(1, _MOST_PAGES):
             path = f"{self._base}?per_page={_PAGE}&page={page}"
-            ask = Ask("GET", path, f"list the secrets of {self._place}", effect=False, right=_RIGHT)
-            listed = self._http.read(ask, list[_Secret])
+            request = Request("GET", path, f"list the secrets of {self._place}", mutates=False, permission=_RIGHT)
+            listed = self._http.read(request, list[_Secret])
             found += listed
             if len(listed) < _PAGE:
                 break
@@ -170,7 +170,7 @@ class Secrets(Variables):
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         for name, value in values.items():
             if len(value.encode()) >= LONGEST:
-                raise Rejected(f"{name} would have {LONGEST} bytes or more, which no Buildkite secret may have.")
+                raise ServiceRejected(f"{name} would have {LONGEST} bytes or more, which no Buildkite secret may have.")
         for name in values:
             if name in before:
                 self._describe(name, before[name], note)
@@ -180,7 +180,7 @@ class Secrets(Variables):
         text = _NOTE.sub(note, before.note) if before.note else note
         if text != before.note:
             about = f"describe the secret {name} of {self._place}"
-            self._http.ask(self._asking("PUT", f"/{quote(before.id, safe='')}", about, {"description": text}))
+            self._http.request(self._asking("PUT", f"/{quote(before.id, safe='')}", about, {"description": text}))
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         if before is not None:
@@ -189,7 +189,7 @@ class Secrets(Variables):
         about = f"create the secret {name} of {self._place}"
         body = {"key": name, "value": value, "description": note}
         try:
-            self._http.ask(self._asking("POST", "", about, body, again=False, secret=True))
+            self._http.request(self._asking("POST", "", about, body, again=False, secret=True))
         except Ambiguous:
             made = self._look().get(name)
             if made is None:
@@ -199,12 +199,14 @@ class Secrets(Variables):
     def _replace(self, name: str, identity: str, value: Hidden) -> None:
         about = f"write the secret {name} of {self._place}"
         path = f"/{quote(identity, safe='')}/value"
-        self._http.ask(self._asking("PUT", path, about, {"value": value}, secret=True))
+        self._http.request(self._asking("PUT", path, about, {"value": value}, secret=True))
 
     def _asking(
         self, method: str, path: str, about: str, body: dict[str, Any], *, again: bool = True, secret: bool = False
-    ) -> Ask:
-        return Ask(method, f"{self._base}{path}", about, body=body, again=again, secret=secret, right=_RIGHT)
+    ) -> Request:
+        return Request(
+            method, f"{self._base}{path}", about, body=body, idempotent=again, secret=secret, permission=_RIGHT
+        )
 
 
 __all__ = ["KIND", "Settings", "check", "connect", "open_place"]

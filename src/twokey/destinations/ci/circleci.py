@@ -21,20 +21,20 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.core.errors import NotFound, Rejected
+from twokey.core.errors import NotFound, ServiceRejected
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "circleci"
@@ -78,12 +78,12 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: Outside) -> CircleCI:
+def connect(settings: Settings, outside: ConnectionContext) -> CircleCI:
     """Return the connection that all contexts and projects share."""
     return CircleCI(settings, outside)
 
 
-def open_place(address: Address, services: Services) -> Variables:
+def open_place(address: Address, services: Services) -> NamedValues:
     """Return the variables of a context or of a project."""
     circleci = services.connection(address)
     return Context(address, circleci) if address.scheme == CONTEXTS else Project(address, circleci)
@@ -126,7 +126,7 @@ class _Page(msgspec.Struct, Generic[Item]):
 class CircleCI:
     """One CircleCI, as one person's token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.http = Http(
             "CircleCI",
@@ -145,7 +145,7 @@ class CircleCI:
         found: list[Item] = []
         url = path
         for _ in range(_MOST_PAGES):
-            got = self.http.read(Ask("GET", url, about, effect=False, right=right), page)
+            got = self.http.read(Request("GET", url, about, mutates=False, permission=right), page)
             found += got.items
             if not got.next_page_token:
                 break
@@ -170,7 +170,7 @@ class CircleCI:
         return found
 
 
-class Context(Variables):
+class Context(NamedValues):
     """Variables of a context."""
 
     confirms = "last4"
@@ -186,7 +186,7 @@ class Context(Variables):
         there = {one.variable for one in self._listed()}
         missing = [name for name in self.form.names if name not in there]
         if len(there) + len(missing) > MOST:
-            raise Rejected(
+            raise ServiceRejected(
                 f"The context {self._place} has no room for {', '.join(missing)}: CircleCI takes {MOST} variables.",
                 state="Nothing was written there.",
                 remedy="Delete variables that nothing uses, or use another context.",
@@ -201,10 +201,14 @@ class Context(Variables):
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
         if len(value) > LONGEST:
-            raise Rejected(f"{name} would have more than {LONGEST} characters, which no variable of a context may.")
+            raise ServiceRejected(
+                f"{name} would have more than {LONGEST} characters, which no variable of a context may."
+            )
         about = f"write {name} of the context {self._place}"
         path = f"{self._path()}/{name}"
-        self._circleci.http.ask(Ask("PUT", path, about, body={"value": value}, secret=True, right=_CONTEXT_RIGHT))
+        self._circleci.http.request(
+            Request("PUT", path, about, body={"value": value}, secret=True, permission=_CONTEXT_RIGHT)
+        )
 
     def _listed(self) -> list[_Kept]:
         about = f"list the variables of the context {self._place}"
@@ -218,7 +222,7 @@ class Context(Variables):
         return f"/api/v2/context/{quote(found, safe='')}/environment-variable"
 
 
-class Project(Variables):
+class Project(NamedValues):
     """Variables of a project."""
 
     confirms = "last4"
@@ -253,7 +257,9 @@ class Project(Variables):
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
         about = f"write {name} of the project {self._place}"
         body = {"name": name, "value": value}
-        self._circleci.http.ask(Ask("POST", self._path, about, body=body, secret=True, right=_PROJECT_RIGHT))
+        self._circleci.http.request(
+            Request("POST", self._path, about, body=body, secret=True, permission=_PROJECT_RIGHT)
+        )
 
 
 def _tail(masked: str) -> str:

@@ -20,13 +20,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import Failed, NotFound, Rejected
+from twokey.core.errors import Failed, NotFound, ServiceRejected
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "github"
@@ -81,7 +81,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: Outside) -> GitHub:
+def connect(settings: Settings, outside: ConnectionContext) -> GitHub:
     """Return the connection that all destinations of one GitHub share."""
     return GitHub(settings, outside)
 
@@ -94,7 +94,7 @@ def open_place(address: Address, services: Services) -> Secrets:
 class GitHub:
     """One GitHub, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.http = Http(
             "GitHub",
@@ -119,8 +119,10 @@ class GitHub:
         with self._lock:
             if prefix in self._keys:
                 return self._keys[prefix]
-        ask = Ask("GET", f"{prefix}/public-key", "read the public key for secrets", effect=False, right=right)
-        found = self.http.ask(ask).json()
+        request = Request(
+            "GET", f"{prefix}/public-key", "read the public key for secrets", mutates=False, permission=right
+        )
+        found = self.http.request(request).json()
         with self._lock:
             self._keys[prefix] = (str(found["key_id"]), base64.b64decode(found["key"]))
             return self._keys[prefix]
@@ -131,7 +133,7 @@ class GitHub:
             self._keys.pop(prefix, None)
 
 
-class Secrets(Variables):
+class Secrets(NamedValues):
     """Secrets of one repository, environment or organisation."""
 
     confirms = "timestamp"
@@ -156,7 +158,7 @@ class Secrets(Variables):
     def preflight(self) -> None:
         """Raise where the repository is missing or archived, or the token may not even see its secrets."""
         if not self._organisation:
-            found = self._http.ask(self._ask("GET", self._base, f"see {self._place}", effect=False)).json()
+            found = self._http.request(self._ask("GET", self._base, f"see {self._place}", effect=False)).json()
             if found.get("archived"):
                 raise _archived(self._place)
         self._github.public_key(self._prefix, self._right)
@@ -168,14 +170,16 @@ class Secrets(Variables):
                 name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
                 for name in self.form.names
             }
-            found = {name: answer.json() for name, ask in asked.items() if (answer := self._http.find(ask))}
+            found = {name: response.json() for name, request in asked.items() if (response := self._http.find(request))}
             if not found:
                 # 404 is also the answer where there is no such organisation, or the token may not see it.
                 about = f"see the secrets of {self._place}"
-                self._http.ask(self._ask("GET", f"{self._prefix}/public-key", about, effect=False))
+                self._http.request(self._ask("GET", f"{self._prefix}/public-key", about, effect=False))
             return {name: Shown(stamp=str(one["updated_at"])) for name, one in found.items()}
-        ask = self._ask("GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._place}", effect=False)
-        listed = {str(one["name"]): one for one in self._http.ask(ask).json()["secrets"]}
+        request = self._ask(
+            "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._place}", effect=False
+        )
+        listed = {str(one["name"]): one for one in self._http.request(request).json()["secrets"]}
         # GitHub keeps names in capitals.
         return {
             name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
@@ -187,17 +191,17 @@ class Secrets(Variables):
         """Check the sizes; ask for the key to seal with, and who may see an organisation's secrets."""
         for name, value in values.items():
             if len(value.encode()) > LONGEST:
-                raise Rejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
+                raise ServiceRejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
         self._github.public_key(self._prefix, self._right)
         self._seen_by = {name: self._visibility(name, before.get(name)) for name in values}
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
         key_id, key = self._github.public_key(self._prefix, self._right)
         body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
-        ask = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._place}", body=body)
+        request = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._place}", body=body)
         try:
-            self._http.ask(ask)
-        except Rejected:
+            self._http.request(request)
+        except ServiceRejected:
             self._github.forget_key(self._prefix)
             raise
 
@@ -209,8 +213,8 @@ class Secrets(Variables):
             visibility = self._options.get("visibility", VISIBILITIES[0])
             chosen = self._options.get("repositories", "").split(",") if visibility == "selected" else []
             return {"visibility": visibility, **_selected([self._repository(one.strip()) for one in chosen])}
-        ask = self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
-        visibility = self._http.ask(ask).json()["visibility"]
+        request = self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
+        visibility = self._http.request(request).json()["visibility"]
         return {"visibility": visibility, **_selected(self._repositories(name) if visibility == "selected" else [])}
 
     def _repositories(self, name: str) -> list[int]:
@@ -218,7 +222,7 @@ class Secrets(Variables):
         found: list[int] = []
         for page in range(1, 1000):
             path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={page}"
-            listed = self._http.ask(self._ask("GET", path, f"list who sees {name}", effect=False)).json()[
+            listed = self._http.request(self._ask("GET", path, f"list who sees {name}", effect=False)).json()[
                 "repositories"
             ]
             found += [int(one["id"]) for one in listed]
@@ -228,10 +232,10 @@ class Secrets(Variables):
 
     def _repository(self, name: str) -> int:
         path = f"/repos/{self._place}/{name}"
-        return int(self._http.ask(self._ask("GET", path, f"see {self._place}/{name}", effect=False)).json()["id"])
+        return int(self._http.request(self._ask("GET", path, f"see {self._place}/{name}", effect=False)).json()["id"])
 
-    def _ask(self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True) -> Ask:
-        return Ask(method, path, about, body=body, effect=effect, right=self._right)
+    def _ask(self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True) -> Request:
+        return Request(method, path, about, body=body, mutates=effect, permission=self._right)
 
 
 def _sealed(value: Hidden, key: bytes) -> str:
@@ -254,21 +258,21 @@ def _right(kind: str, *, organisation: bool, environment: bool) -> str:
     return f"the scope repo (classic), or the repository permission {name}: write (fine-grained, GitHub App)"
 
 
-def _archived(place: str) -> Rejected:
-    return Rejected(
+def _archived(place: str) -> ServiceRejected:
+    return ServiceRejected(
         f"{place} is archived: GitHub takes no secrets for it.",
         state="Nothing was written there.",
         remedy="Unarchive it, or take it out of the destinations.",
     )
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
-    said = answer.said()
-    if answer.status == 403 and "archived" in said:
-        return _archived(ask.path.removeprefix("/repos/").partition("/actions")[0])
-    if answer.status == 403 and "SAML" in said:
+def _explain(request: Request, response: Response) -> Failed | None:
+    said = response.error_message()
+    if response.status == 403 and "archived" in said:
+        return _archived(request.path.removeprefix("/repos/").partition("/actions")[0])
+    if response.status == 403 and "SAML" in said:
         return NotFound(
-            f"GitHub cannot {ask.about}: the token is not authorised for the organisation's single sign-on.",
+            f"GitHub cannot {request.description}: the token is not authorised for the organisation's single sign-on.",
             remedy="Authorise the token for it (GitHub, Settings, Tokens, Configure SSO).",
         )
     return None

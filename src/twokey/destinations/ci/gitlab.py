@@ -21,22 +21,22 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
-from twokey.destinations.ci.named_values import Shown, Variables, is_note
+from twokey.destinations.ci.named_values import NamedValues, Shown, is_note
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "gitlab"
@@ -103,7 +103,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default=default, names=FILE if credentials_file else forms.ENVIRONMENT)
 
 
-def connect(settings: Settings, outside: Outside) -> GitLab:
+def connect(settings: Settings, outside: ConnectionContext) -> GitLab:
     """Return the connection that all destinations of one GitLab share."""
     return GitLab(settings, outside)
 
@@ -116,7 +116,7 @@ def open_place(address: Address, services: Services) -> CiVariables:
 class GitLab:
     """One GitLab, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.http = Http(
             "GitLab",
@@ -132,15 +132,17 @@ class GitLab:
         self._scopes: list[str] | None = None
         self._lock = threading.Lock()
 
-    def refuse_reader(self, ask: Ask) -> None:
+    def refuse_reader(self, request: Request) -> None:
         """Raise ``AccessDenied`` where the token says of itself that it only reads; asked once in a run."""
         with self._lock:
             if self._scopes is None:
                 path = "/personal_access_tokens/self"
-                found = self.http.send(Ask("GET", path, "see what the token may do", effect=False)).json()
+                found = self.http.send(Request("GET", path, "see what the token may do", mutates=False)).json()
                 self._scopes = list(found.get("scopes") or []) if isinstance(found, dict) else []
             if "read_api" in self._scopes and "api" not in self._scopes:
-                raise AccessDenied(ask.about, "GitLab", remedy=f"The token needs {ask.right}; it has read_api.")
+                raise AccessDenied(
+                    request.description, "GitLab", remedy=f"The token needs {request.permission}; it has read_api."
+                )
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +153,7 @@ class Found(Shown):
     masked: bool = False
 
 
-class CiVariables(Variables):
+class CiVariables(NamedValues):
     """CI/CD variables of one project or group, in one environment scope."""
 
     def __init__(self, address: Address, gitlab: GitLab) -> None:
@@ -173,7 +175,7 @@ class CiVariables(Variables):
     def preflight(self) -> None:
         """Raise where the place is missing, archived or renamed, or what is there cannot take the value."""
         path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
-        found = self._http.ask(self._ask("GET", path, f"see {self._place}")).json()
+        found = self._http.request(self._ask("GET", path, f"see {self._place}")).json()
         if found.get("archived"):
             raise _refused(f"{self._place} is archived: GitLab takes no variables for it.", "Unarchive it.")
         path = str(found.get("path_with_namespace") or found.get("full_path") or self._place)
@@ -188,10 +190,10 @@ class CiVariables(Variables):
         return {name: one for name, one in found.items() if one is not None}
 
     def _see(self, name: str) -> Found | None:
-        answer = self._http.find(self._ask("GET", self._path(name), f"see the variable {name} of {self._place}"))
-        if answer is None:
+        response = self._http.find(self._ask("GET", self._path(name), f"see the variable {name} of {self._place}"))
+        if response is None:
             return None
-        one = answer.json()
+        one = response.json()
         return Found(
             value=None if one["value"] is None or one.get("hidden") else Hidden(one["value"]),
             note=one.get("description") or "",
@@ -214,7 +216,7 @@ class CiVariables(Variables):
         if before is not None:
             described = {"description": note} if is_note(before.note) else {}
             about = f"write the variable {name} of {self._place}"
-            self._http.ask(self._ask("PUT", self._path(name), about, body={"value": value, **described}))
+            self._http.request(self._ask("PUT", self._path(name), about, body={"value": value, **described}))
 
     def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
         """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
@@ -225,7 +227,7 @@ class CiVariables(Variables):
         body = {"key": name, "value": value, "description": note, **settings}
         about = f"make the variable {name} of {self._place}"
         try:
-            made = self._http.ask(self._ask("POST", f"{self._base}/variables", about, body=body)).json()
+            made = self._http.request(self._ask("POST", f"{self._base}/variables", about, body=body)).json()
         except Ambiguous:
             there = self._see(name)
             if there is None:
@@ -275,9 +277,9 @@ class CiVariables(Variables):
         scope = quote(self._scope, safe="")
         return f"{self._base}/variables/{name}?{quote('filter[environment_scope]', safe='')}={scope}"
 
-    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Ask:
+    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
         secret, effect = "/variables" in path, method != "GET"
-        return Ask(method, path, about, body=body, effect=effect, secret=secret, right=self._right)
+        return Request(method, path, about, body=body, mutates=effect, secret=secret, permission=self._right)
 
 
 def _api(url: str) -> str:
@@ -291,35 +293,37 @@ def _maskable(value: str, *, raw: bool) -> bool:
     return bool((_MASKED_AND_RAW if raw else _MASKED).fullmatch(value))
 
 
-def _refused(message: str, remedy: str = "") -> Rejected:
-    return Rejected(message, state="Nothing was written there.", remedy=remedy)
+def _refused(message: str, remedy: str = "") -> ServiceRejected:
+    return ServiceRejected(message, state="Nothing was written there.", remedy=remedy)
 
 
-def _not_maskable(what: str) -> Rejected:
+def _not_maskable(what: str) -> ServiceRejected:
     message = f"{what} is masked, and GitLab masks one line without spaces only, of eight characters or more."
     return _refused(message, "Unmask the variable in GitLab, or use another format.")
 
 
-def _moved(before: str, now: str = "elsewhere") -> Rejected:
+def _moved(before: str, now: str = "elsewhere") -> ServiceRejected:
     message = f"{before} has moved to {now}: GitLab takes no variables by its old name."
     return _refused(message, "Name it as it is called now.")
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
+def _explain(request: Request, response: Response) -> Failed | None:
     """Translate GitLab's errors. Of what it says nothing is quoted: a value may be in it."""
-    said = answer.said()
-    if answer.status == 404 and "Variable Not Found" not in said:
-        message = f"GitLab cannot {ask.about}: the project or group is not there, or the token may not see it."
-        return NotFound(message, remedy=f"Check the name, and that the token has {ask.right}.")
-    if answer.status == 405 and "moved" in said:
+    said = response.error_message()
+    if response.status == 404 and "Variable Not Found" not in said:
+        message = (
+            f"GitLab cannot {request.description}: the project or group is not there, or the token may not see it."
+        )
+        return NotFound(message, remedy=f"Check the name, and that the token has {request.permission}.")
+    if response.status == 405 and "moved" in said:
         return _moved("The project")
-    if answer.status == 400 and "already been taken" in said:
-        return _refused(f"GitLab cannot {ask.about}: somebody else made it at the same time.", "Run again.")
-    if answer.status == 400 and '"value": ["is invalid"]' in said:
-        return _not_maskable(f"GitLab cannot {ask.about}: it")
-    if answer.status == 400 and _TOO_MANY.search(said):
+    if response.status == 400 and "already been taken" in said:
+        return _refused(f"GitLab cannot {request.description}: somebody else made it at the same time.", "Run again.")
+    if response.status == 400 and '"value": ["is invalid"]' in said:
+        return _not_maskable(f"GitLab cannot {request.description}: it")
+    if response.status == 400 and _TOO_MANY.search(said):
         remedy = "Delete variables that nobody uses, or have the instance's limit raised."
-        return _refused(f"GitLab cannot {ask.about}: there are as many variables as it allows.", remedy)
+        return _refused(f"GitLab cannot {request.description}: there are as many variables as it allows.", remedy)
     return None
 
 

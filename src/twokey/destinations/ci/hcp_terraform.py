@@ -20,21 +20,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Rejected
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables, beside
+from twokey.destinations.ci.named_values import NamedValues, Shown, beside
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "hcp-terraform"
@@ -76,7 +76,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: Outside) -> Http:
+def connect(settings: Settings, outside: ConnectionContext) -> Http:
     """Return the connection that all destinations of one HCP Terraform share."""
     secret = outside.secret(settings.token)
     return Http(
@@ -97,7 +97,7 @@ def open_place(address: Address, services: Services) -> Vars:
     return kind(address, services.connection(address))
 
 
-class Vars(Variables):
+class Vars(NamedValues):
     """Environment variables that have one owner."""
 
     confirms = "timestamp"
@@ -134,7 +134,7 @@ class Vars(Variables):
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         if len(value.encode()) > LONGEST:
-            raise Rejected(f"{name} would have more than {LONGEST} bytes, which no variable may have.")
+            raise ServiceRejected(f"{name} would have more than {LONGEST} bytes, which no variable may have.")
         if before is not None:
             self._update(name, value, note, before)
             return
@@ -146,13 +146,13 @@ class Vars(Variables):
     def _create(self, name: str, value: Hidden, note: str) -> None:
         said = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
         # Twice would be an error that says nothing of the first.
-        self._http.ask(self._writing("POST", self._vars(), name, {"type": "vars", "attributes": said}, again=False))
+        self._http.request(self._writing("POST", self._vars(), name, {"type": "vars", "attributes": said}, again=False))
 
     def _update(self, name: str, value: Hidden, note: str, there: Shown) -> None:
         """Write the value. What is left out stays: whether it is sensitive, and what people wrote beside it."""
         said = {"value": value, "description": beside(note, there.note)}
         data = {"type": "vars", "id": there.id, "attributes": said}
-        self._http.ask(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
+        self._http.request(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
 
     def _settle(self, unclear: Ambiguous, name: str, value: Hidden, note: str) -> None:
         """Look whether a variable was made, and write it once more if so: that may be done twice."""
@@ -183,16 +183,25 @@ class Vars(Variables):
 
     def _document(self, path: str, about: str) -> dict[str, Any]:
         """Return what is read there. Variables that are not sensitive show their values, which may be secrets."""
-        found = self._http.ask(Ask("GET", path, about, effect=False, secret=True, right=self.right)).json()
+        found = self._http.request(
+            Request("GET", path, about, mutates=False, secret=True, permission=self.right)
+        ).json()
         if not isinstance(found, dict):
-            raise Rejected(f"HCP Terraform was asked to {about}: its answer is no JSON document.")
+            raise ServiceRejected(f"HCP Terraform was asked to {about}: its answer is no JSON document.")
         return found
 
-    def _writing(self, method: str, path: str, name: str, data: Any, *, again: bool = True) -> Ask:
+    def _writing(self, method: str, path: str, name: str, data: Any, *, again: bool = True) -> Request:
         about = f"write the variable {name} of {self._called}"
         headers = {"Content-Type": MEDIA}
-        return Ask(
-            method, path, about, body={"data": data}, headers=headers, again=again, secret=True, right=self.right
+        return Request(
+            method,
+            path,
+            about,
+            body={"data": data},
+            headers=headers,
+            idempotent=again,
+            secret=True,
+            permission=self.right,
         )
 
 
@@ -245,7 +254,7 @@ class SetVars(Vars):
         if not ids:
             raise self._missing()
         if len(ids) > 1:
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self._organisation} has {len(ids)} variable sets of the name {self._owner}.",
                 state="Nothing was written there.",
                 remedy=f"Write the id of the one that is meant: {' or '.join(ids)}.",

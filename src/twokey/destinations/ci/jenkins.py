@@ -25,20 +25,20 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, Rejected, ServiceError
+from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, ServiceError, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import beside, note_of, unconfirmed
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "jenkins"
@@ -92,7 +92,7 @@ def check(address: Address) -> None:
     address.one_of("kind", tuple(KINDS))
 
 
-def connect(settings: Settings, outside: Outside) -> Http:
+def connect(settings: Settings, outside: ConnectionContext) -> Http:
     """Return the connection that all destinations of one Jenkins share. With an API token it needs no crumb."""
     secret = outside.secret(settings.token)
     return Http(
@@ -172,9 +172,9 @@ class JenkinsCredential:
         for name, text in (("scope", "GLOBAL"), ("id", self._id), ("description", "")):
             ET.SubElement(new, name).text = text
         self._fill(new, credential)
-        ask = self._writing(f"{self._domain}/createCredentials", new, again=False)
+        request = self._writing(f"{self._domain}/createCredentials", new, again=False)
         try:
-            self._http.ask(ask)
+            self._http.request(request)
         except Ambiguous as unclear:
             try:
                 arrived = self._is(credential)
@@ -185,7 +185,7 @@ class JenkinsCredential:
 
     def _update(self, there: ET.Element, credential: Credential) -> None:
         self._fill(there, credential)
-        self._http.ask(self._writing(self._config, there))
+        self._http.request(self._writing(self._config, there))
 
     def _fill(self, element: ET.Element, credential: Credential) -> None:
         self._changed(element, credential.access_key_id, credential.reveal())
@@ -193,7 +193,7 @@ class JenkinsCredential:
         description.text = beside(note_of(credential), description.text or "")
 
     def _changed(self, element: ET.Element, key_id: str, secret: str) -> None:
-        """Put a pair into a document. Raises ``Rejected`` where something else would be lost with that."""
+        """Put a pair into a document. Raises ``ServiceRejected`` where something else would be lost with that."""
         if element.tag != self._kind.element:
             raise self._rejected(
                 f"it is a {element.tag}, not a {self._kind.element}", "Name another id, or say `kind=`."
@@ -212,17 +212,17 @@ class JenkinsCredential:
     def _read(self) -> ET.Element | None:
         """Return the credential without its secret; None where the domain, which may be seen, has none of this id."""
         path = f"{self._domain}/api/json?tree=credentials%5Bid%5D"
-        listed = self._http.ask(self._reading(path, f"list the credentials beside {self._id}")).json()
+        listed = self._http.request(self._reading(path, f"list the credentials beside {self._id}")).json()
         if not isinstance(listed, dict) or not isinstance(listed.get("credentials"), list):
             raise self._rejected("the list of credentials is none", "Check the connection's url.")
         if self._id not in {one.get("id") for one in listed["credentials"]}:
             return None
-        return self._parsed(self._http.ask(self._reading(self._config, f"read {self._called}")))
+        return self._parsed(self._http.request(self._reading(self._config, f"read {self._called}")))
 
-    def _parsed(self, answer: Answer) -> ET.Element:
+    def _parsed(self, response: Response) -> ET.Element:
         """Take a document apart. One with a document type, and so with entities, is none of Jenkins'."""
         # Jenkins may declare XML 1.1, which expat does not know.
-        text = _DECLARATION.sub("", answer.body, count=1)
+        text = _DECLARATION.sub("", response.body, count=1)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise self._rejected("its document declares entities", "Look who answers in the place of Jenkins.")
         try:
@@ -230,21 +230,23 @@ class JenkinsCredential:
         except ET.ParseError:
             raise self._rejected("its document is no XML", "Look at it in Jenkins.") from None
 
-    def _reading(self, path: str, about: str) -> Ask:
-        return Ask("GET", path, about, effect=False, right=RIGHT)
+    def _reading(self, path: str, about: str) -> Request:
+        return Request("GET", path, about, mutates=False, permission=RIGHT)
 
-    def _writing(self, path: str, document: ET.Element, *, again: bool = True) -> Ask:
+    def _writing(self, path: str, document: ET.Element, *, again: bool = True) -> Request:
         # In ASCII, so that no character depends on what Jenkins takes for the encoding.
         raw = memoryview(ET.tostring(document, "us-ascii"))
         about = f"write {self._called}"
-        return Ask("POST", path, about, raw=raw, headers=_XML, again=again, secret=True, right=RIGHT)
+        return Request("POST", path, about, raw=raw, headers=_XML, idempotent=again, secret=True, permission=RIGHT)
 
     @property
     def _config(self) -> str:
         return f"{self._domain}/credential/{quote(self._id, safe='')}/config.xml"
 
-    def _rejected(self, why: str, remedy: str) -> Rejected:
-        return Rejected(f"{self._called} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy)
+    def _rejected(self, why: str, remedy: str) -> ServiceRejected:
+        return ServiceRejected(
+            f"{self._called} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy
+        )
 
 
 def _part(element: ET.Element, name: str) -> ET.Element:
@@ -258,19 +260,19 @@ def _own_page(headers: Mapping[str, str], data: bytes) -> bool:
     return realm or any(name in headers for name in _OWN_HEADERS) or any(text in data for text in _OWN_TEXT)
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
-    if answer.status != 403:
+def _explain(request: Request, response: Response) -> Failed | None:
+    if response.status != 403:
         return None
-    if "No valid crumb" in answer.body:
+    if "No valid crumb" in response.body:
         return BadCredentials(
-            f"Jenkins cannot {ask.about}: it asks for a crumb, as it does of those who come with a password.",
+            f"Jenkins cannot {request.description}: it asks for a crumb, as it does of those who come with a password.",
             state="Nothing was written there.",
             remedy="Give the connection an API token of the user (Jenkins, user, Security, API Token).",
         )
-    permission = answer.headers.get("X-Required-Permission")
+    permission = response.headers.get("X-Required-Permission")
     if permission:
-        who = answer.headers.get("X-You-Are-Authenticated-As", "the user")
-        return AccessDenied(ask.about, "Jenkins", remedy=f"Give {who} the permission {permission} there.")
+        who = response.headers.get("X-You-Are-Authenticated-As", "the user")
+        return AccessDenied(request.description, "Jenkins", remedy=f"Give {who} the permission {permission} there.")
     return None
 
 

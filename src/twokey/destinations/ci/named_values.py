@@ -44,7 +44,7 @@ class Shown:
     id: str = ""
 
 
-class Variables(ABC):
+class NamedValues(ABC):
     """A destination of named values."""
 
     atomic_write = False
@@ -196,4 +196,4 @@ def _may_be(shown: Shown, value: Hidden) -> bool:
     return not shown.tail or value.endswith(shown.tail)
 
 
-__all__ = ["CannotTell", "Held", "Shown", "Variables", "beside", "is_note", "note_of", "unconfirmed"]
+__all__ = ["CannotTell", "Held", "NamedValues", "Shown", "beside", "is_note", "note_of", "unconfirmed"]

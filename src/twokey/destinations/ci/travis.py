@@ -25,21 +25,21 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.core.errors import AccessDenied, Ambiguous, Failed, Rejected, Throttled
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, ServiceRejected, Throttled
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import Shown, Variables
+from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import forms
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "travis"
@@ -77,7 +77,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=forms.ENVIRONMENT)
 
 
-def connect(settings: Settings, outside: Outside) -> Travis:
+def connect(settings: Settings, outside: ConnectionContext) -> Travis:
     """Return the connection that all repositories share."""
     return Travis(settings, outside)
 
@@ -107,7 +107,7 @@ class _Repository(msgspec.Struct):
 class Travis:
     """One Travis CI, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.http = Http(
             "Travis CI",
@@ -130,7 +130,7 @@ class Travis:
             return self._documents[repository.lower()]
 
 
-class Repository(Variables):
+class Repository(NamedValues):
     """Variables of a repository, for one branch or for all."""
 
     def __init__(self, address: Address, travis: Travis) -> None:
@@ -147,7 +147,7 @@ class Repository(Variables):
     def preflight(self) -> None:
         """Raise where the repository is missing, or the token may not write what a delivery would write."""
         about = f"see {self._place}"
-        repository = self._http.read(Ask("GET", self._base, about, effect=False, right=_RIGHT), _Repository)
+        repository = self._http.read(Request("GET", self._base, about, mutates=False, permission=_RIGHT), _Repository)
         there = self._listed()
         for name in self.form.names:
             may = there[name].permissions.get("write", True) if name in there else None
@@ -163,10 +163,10 @@ class Repository(Variables):
         """Return those of the branch in question. Of two with the same name, jobs see the last."""
         about = f"list the variables of {self._place}"
         # The answer holds the values of public variables.
-        ask = Ask("GET", f"{self._base}/env_vars", about, effect=False, secret=True, right=_RIGHT)
+        request = Request("GET", f"{self._base}/env_vars", about, mutates=False, secret=True, permission=_RIGHT)
         return {
             one.name: one
-            for one in self._http.read(ask, _Variables).env_vars
+            for one in self._http.read(request, _Variables).env_vars
             if one.name in self.form.names and (one.branch or "") == self._branch
         }
 
@@ -182,7 +182,7 @@ class Repository(Variables):
         """Make a variable once: a second one of the same name would be refused, or stand beside it."""
         body = {"env_var.name": name, **said, **({"env_var.branch": self._branch} if self._branch else {})}
         try:
-            self._http.ask(self._writing("POST", "env_vars", name, body, again=False))
+            self._http.request(self._writing("POST", "env_vars", name, body, again=False))
         except Ambiguous:
             made = self._listed().get(name)
             if made is None:
@@ -190,32 +190,35 @@ class Repository(Variables):
             self._replace(name, str(made.id), said)
 
     def _replace(self, name: str, identity: str, said: dict[str, Any]) -> None:
-        self._http.ask(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, said))
+        self._http.request(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, said))
 
-    def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, again: bool = True) -> Ask:
+    def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, again: bool = True) -> Request:
         about = f"write {name} of {self._place}"
-        return Ask(method, f"{self._base}/{path}", about, body=body, again=again, secret=True, right=_RIGHT)
+        return Request(
+            method, f"{self._base}/{path}", about, body=body, idempotent=again, secret=True, permission=_RIGHT
+        )
 
 
-def _refuses_token(answer: Answer) -> bool:
+def _refuses_token(response: Response) -> bool:
     """Know the refusal of a token: 403, as an error of API v3 or as two bare words that claim to be a page."""
-    found = answer.json()
+    found = response.json()
     if isinstance(found, dict):
-        return answer.status == 403 and found.get("error_type") in _NO_TOKEN
-    return answer.status == 403 and answer.body.strip() == "access denied"
+        return response.status == 403 and found.get("error_type") in _NO_TOKEN
+    return response.status == 403 and response.body.strip() == "access denied"
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
-    found = answer.json()
+def _explain(request: Request, response: Response) -> Failed | None:
+    found = response.json()
     if isinstance(found, dict) and found.get("error_type") == "repo_migrated":
-        return Rejected(
-            f"Travis CI cannot {ask.about}: the repository has moved to travis-ci.com.",
+        return ServiceRejected(
+            f"Travis CI cannot {request.description}: the repository has moved to travis-ci.com.",
             state="Nothing was written there.",
             remedy=f"Take the connection's url away, or make it {PUBLIC}.",
         )
-    if answer.status == 403 and answer.body.strip() == "Forbidden":
+    if response.status == 403 and response.body.strip() == "Forbidden":
         return Throttled(
-            f"Travis CI cannot {ask.about}: it shuts this token or address out, after too many writes for an hour.",
+            f"Travis CI cannot {request.description}: it shuts this token or address out, after too many writes for "
+            "an hour.",
             state="Nothing was written there.",
             remedy="Run again after that: what was delivered stays.",
         )

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 
@@ -99,12 +99,12 @@ def values(lines: Sequence[Statement], names: Iterable[str]) -> dict[str, Hidden
 def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
     """Return the text with these values, and all else as it was; what is not assigned yet is added at the end.
 
-    Raises ``Rejected`` where readers would not agree on where a line ends.
+    Raises ``ServiceRejected`` where readers would not agree on where a line ends.
     """
     lines = statements(text)
     for number, line in enumerate(lines, start=1):
         if line.loose:
-            raise Rejected(
+            raise ServiceRejected(
                 f"Assignment or line {number} of the file{f' ({line.name})' if line.name else ''} has a quote that is "
                 "not closed, or ends with a backslash.",
                 state="Nothing was written.",
@@ -130,12 +130,12 @@ def writable(value: str) -> bool:
 def quoted(name: str, value: Hidden) -> Hidden:
     """Return a value as it is to be written: bare where that is safe, else between single quotes.
 
-    Raises ``Rejected`` for one that ``sh`` and python-dotenv would not both read back. No access key is such a value.
+    Raises ``ServiceRejected`` for one that ``sh`` and python-dotenv would not both read back; no access key is.
     """
     if _SAFE.fullmatch(value):
         return value
     if not writable(value):
-        raise Rejected(
+        raise ServiceRejected(
             f"The value of {name} holds a quote, a backslash, ${{ or a control character, which sh and dotenv "
             "libraries read differently.",
             state="Nothing was written.",

@@ -31,7 +31,7 @@ class Body(Protocol):
     """A way of writing a credential as one text."""
 
     def write(self, credential: Credential) -> Hidden:
-        """Return the text. Raises ``Rejected`` for a credential that cannot be written so."""
+        """Return the text. Raises ``ServiceRejected`` for a credential that cannot be written so."""
         ...
 
     def read(self, text: Text) -> Found:

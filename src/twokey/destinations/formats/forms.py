@@ -19,7 +19,7 @@ import string
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Rejected, UsageError
+from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import nearest
@@ -88,11 +88,11 @@ class Form:
         return _holding(self._found_in(text))
 
     def credential(self, values: Mapping[str, str | None], place: str) -> Credential | None:
-        """Read the credential from named values; None where there is none. Raises ``Rejected`` if it cannot be."""
+        """Read the credential from named values, or None; raises ``ServiceRejected`` where they make none."""
         return self._credential(self._found(values), place)
 
     def credential_of_text(self, text: Text | None, place: str) -> Credential | None:
-        """Read the credential from a text; None where there is none. Raises ``Rejected`` if it cannot be."""
+        """Read the credential from a text; None where there is none. Raises ``ServiceRejected`` if it cannot be."""
         return self._credential(self._found_in(text), place)
 
     @property
@@ -113,7 +113,7 @@ class Form:
         if isinstance(found, Credential) and self.reversible:
             return found
         why = found.why if isinstance(found, CannotTell) else f"{self.name} cannot be read back"
-        raise Rejected(f"{place} holds no credential that twokey can read: {why}.")
+        raise ServiceRejected(f"{place} holds no credential that twokey can read: {why}.")
 
     def version(self, key_id: str) -> str:
         """Return a text that is the same as long as this format writes the same of a key: for the JSON pair, its id."""
@@ -164,7 +164,7 @@ def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
 def handed_over(text: Text, place: str) -> Credential | None:
     """Read a pair that a person hands over, also as the AWS CLI's ``create-access-key`` prints it, in ``AccessKey``.
 
-    None where there is no pair. Raises ``Rejected`` for what cannot be read.
+    None where there is no pair. Raises ``ServiceRejected`` for what cannot be read.
     """
     printed = (json_object(text) or {}).get("AccessKey")
     form = form_of({}, default="json", names=MEMBERS)

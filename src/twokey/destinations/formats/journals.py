@@ -11,7 +11,7 @@ import secrets
 
 import msgspec
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.secret import Hidden
 
@@ -28,7 +28,7 @@ def encode_journal(journal: Journal, *, marked: bool = False) -> str:
 
 
 def decode_journal(text: Text | None, place: str) -> Journal:
-    """Read a journal's text; raises ``Rejected`` for anything that this twokey does not understand."""
+    """Read a journal's text; raises ``ServiceRejected`` for anything that this twokey does not understand."""
     found = json_object(text)
     if found is None or _JOURNAL not in found:
         why = "it is no journal of twokey"
@@ -37,7 +37,7 @@ def decode_journal(text: Text | None, place: str) -> Journal:
             return Journal.decode(bytes(found[_JOURNAL]))
         except ValueError as error:
             why = str(error)
-    raise Rejected(
+    raise ServiceRejected(
         f"The journal of {place} cannot be read: {why}.",
         state="Nothing was changed.",
         remedy="If a newer twokey wrote it, use that one. Otherwise remove it, and see what `twokey plan` says then.",

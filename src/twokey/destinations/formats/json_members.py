@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.formats.journals import json_object
 
@@ -39,14 +39,14 @@ class Missing:
 
 
 def value(text: Hidden, name: str) -> Hidden | None:
-    """Return a member's text; None where there is none, or null. Raises ``Rejected`` for what cannot be told."""
+    """Return a member's text; None where there is none, or null. Raises ``ServiceRejected`` for what cannot be told."""
     text = _object(text)
     found = _find(text, name)
     return None if isinstance(found, Missing) else _value(text, found)
 
 
 def with_value(text: Hidden, name: str, wanted: Hidden) -> Hidden:
-    """Return the text with another value of a member, and all else as it was. Raises ``Rejected`` if it cannot be."""
+    """Return the text with another value of a member, and the rest unchanged; raises ``ServiceRejected``."""
     text = _object(text)
     found = _find(text, name)
     if isinstance(found, Missing):
@@ -61,7 +61,7 @@ def _object(text: Hidden) -> Hidden:
     if not text.strip():
         return Hidden("{}\n")
     if json_object(text) is None:
-        raise Rejected(
+        raise ServiceRejected(
             "The file is not a JSON object.", state="Nothing was written.", remedy="See what a JSON parser says of it."
         )
     return text
@@ -90,7 +90,7 @@ def _find(text: Hidden, name: str) -> Member | Missing:
 
 
 def _named(text: Hidden, brace: int, name: str) -> tuple[tuple[Member, ...], Member | None]:
-    """Return an object's members, and the one of that name; raises ``Rejected`` where there are more."""
+    """Return an object's members, and the one of that name; raises ``ServiceRejected`` where there are more."""
     members = _members(text, brace)
     same = [member for member in members if member.name == name]
     if len(same) > 1:
@@ -141,8 +141,8 @@ def _after_space(text: Hidden, at: int) -> int:
     return found.end() if found else at
 
 
-def _wrong(what: str) -> Rejected:
-    return Rejected(
+def _wrong(what: str) -> ServiceRejected:
+    return ServiceRejected(
         f"The JSON object cannot be changed: {what}.",
         state="Nothing was written.",
         remedy="Put that right in the file, and run again.",

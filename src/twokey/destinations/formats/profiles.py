@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Rejected
+from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.found import both
@@ -94,10 +94,10 @@ class Profile:
     def with_pair(self, credential: Credential, extras: Iterable[tuple[str, str]] = ()) -> Hidden:
         """Return the file's text with this pair in the profile, and all else as it was, but without a session token.
 
-        Raises ``Rejected`` where readers would not agree on the result.
+        Raises ``ServiceRejected`` where readers would not agree on the result.
         """
         if self.trouble:
-            raise Rejected(
+            raise ServiceRejected(
                 f"The profile {self.name} cannot be changed: {self.trouble}, and AWS SDKs read that differently.",
                 state="Nothing was written.",
                 remedy="Put that right in the file, and run again.",
@@ -106,7 +106,7 @@ class Profile:
         wanted |= {name: Hidden(value) for name, value in extras}
         for name, value in wanted.items():
             if not writable(value):
-                raise Rejected(
+                raise ServiceRejected(
                     f"The value of {name} holds what a credentials file cannot: a control character, a space at "
                     "an end, or the beginning of a comment.",
                     state="Nothing was written.",

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.errors import Ambiguous, Rejected, ServiceError
+from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected
 from twokey.destinations.address import without_fields
 from twokey.destinations.hooks import child
 from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
@@ -109,24 +109,24 @@ class Program(Told):
                 self._seconds,
             )
         except OSError as error:
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self._path} cannot be started: {error.strerror or type(error).__name__}.",
                 state="It was not run.",
                 remedy="A script begins with #! and the path of its interpreter.",
             ) from None
         if ended.status == 0:
-            answer = answer_in(ended.out)
-            if answer is None:
+            response = answer_in(ended.out)
+            if response is None:
                 raise self._unclear(
                     action, f"its answer, on standard output, cannot be read.{self._said(ended, credential)}"
                 )
-            return answer
+            return response
         raise self._failure(action, ended, credential)
 
     def _failure(self, action: Action, ended: child.Ended, credential: Credential | None) -> ServiceError:
         said = self._said(ended, credential)
         if ended.status == NOTHING_WRITTEN:
-            return Rejected(
+            return ServiceRejected(
                 f"{self._path} refused to {_ABOUT[action]}.{said}",
                 state="Nothing was written there, it says." if action == "deliver" else "",
                 remedy="Mend what it says, and run again.",

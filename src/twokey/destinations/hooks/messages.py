@@ -109,21 +109,21 @@ class Told(ABC):
         """Ask which key is there, where the other side knows that question."""
         if not self._tells:
             return CannotTell(f"{self._called} is not asked which key it holds (actions=held).")
-        answer = self._ask("held")
-        if answer.key_id is UNSET:
-            return CannotTell(f"{self._called} does not say which key it holds.", stamp=answer.stamp)
-        return Held(answer.key_id) if answer.key_id else NotHeld()
+        response = self._ask("held")
+        if response.key_id is UNSET:
+            return CannotTell(f"{self._called} does not say which key it holds.", stamp=response.stamp)
+        return Held(response.key_id) if response.key_id else NotHeld()
 
     def deliver(self, credential: Credential) -> Receipt:
         """Hand the credential over. Where the answer says nothing, ask which key is there now."""
-        answer = self._ask("deliver", credential)
-        if answer.key_id not in (UNSET, credential.access_key_id):
-            raise self._in_doubt(f"says that {answer.key_id or 'no key'} is there now")
+        response = self._ask("deliver", credential)
+        if response.key_id not in (UNSET, credential.access_key_id):
+            raise self._in_doubt(f"says that {response.key_id or 'no key'} is there now")
         # Without ``held`` no stamp is ever seen again, and one that is not seen would look like another.
-        stamp = (answer.stamp or self._shown_after(credential)) if self._tells else ""
+        stamp = (response.stamp or self._shown_after(credential)) if self._tells else ""
         if gives_away(stamp, [credential.reveal()], part=PART_OF_A_STAMP):
             raise self._in_doubt("answers with a stamp that could be the secret, which no journal may hold")
-        return Receipt(credential.access_key_id, written=answer.written, stamp=stamp)
+        return Receipt(credential.access_key_id, written=response.written, stamp=stamp)
 
     def _shown_after(self, credential: Credential) -> str:
         try:

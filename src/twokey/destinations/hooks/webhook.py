@@ -28,13 +28,13 @@ from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of,
 from twokey.destinations.sources import Source
 from twokey.http import transport
 from twokey.http.client import Http
-from twokey.http.messages import Answer as HttpAnswer
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
+from twokey.http.messages import Response as HttpAnswer
 
 if TYPE_CHECKING:
     from twokey.core.secret import Credential, Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "webhook"
@@ -65,7 +65,7 @@ def check(address: Address) -> None:
         raise address.wrong("write it like https://host.example/path.", "Percent-encode what a URL cannot hold.")
 
 
-def connect(settings: Settings, outside: Outside) -> Webhooks:
+def connect(settings: Settings, outside: ConnectionContext) -> Webhooks:
     """Return the connection that all receivers with this secret share."""
     return Webhooks(settings, outside)
 
@@ -94,7 +94,7 @@ def _key(secret: Hidden) -> memoryview:
 class Webhooks:
     """All receivers that know one secret, each host with a connection of its own."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         self._settings = settings
         self._clock = outside.clock
         self._secret = outside.secret(settings.secret, "secret")
@@ -137,16 +137,18 @@ class Webhooks:
             ) from None
         return {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signed}
 
-    def _explain(self, ask: Ask, answer: HttpAnswer) -> Failed | None:
-        state = "Nothing was written there." if ask.effect else ""
-        if answer.status == 401:
+    def _explain(self, request: Request, response: HttpAnswer) -> Failed | None:
+        state = "Nothing was written there." if request.mutates else ""
+        if response.status == 401:
             return BadCredentials(
                 "The receiver does not accept the signature.",
                 state=state,
                 remedy=f"Both sides need the same secret (here: {self._secret}) and the same time.",
             )
-        if answer.status == 403:
-            return AccessDenied(ask.about, "the receiver", remedy="Allow it there: the signature is not what it minds.")
+        if response.status == 403:
+            return AccessDenied(
+                request.description, "the receiver", remedy="Allow it there: the signature is not what it minds."
+            )
         return None
 
 
@@ -171,16 +173,18 @@ class Receiver(Told):
             self._webhooks.signed(self._id(), memoryview(b""))
 
     def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
-        ask = self._delivery(credential) if action == "deliver" and credential else self._question()
-        answer = answer_in(self._http.ask(ask).body)
-        if answer is None:
+        request = self._delivery(credential) if action == "deliver" and credential else self._question()
+        response = answer_in(self._http.request(request).body)
+        if response is None:
             state = "It may have taken effect." if credential else "This call changes nothing."
-            raise Ambiguous(f"{self._called} was asked to {ask.about}: its answer cannot be read.", state=state)
-        return answer
+            raise Ambiguous(
+                f"{self._called} was asked to {request.description}: its answer cannot be read.", state=state
+            )
+        return response
 
-    def _delivery(self, credential: Credential) -> Ask:
+    def _delivery(self, credential: Credential) -> Request:
         body, message_id = message("deliver", self.name, credential), self._id(credential.access_key_id)
-        return Ask(
+        return Request(
             "POST",
             self._path,
             f"take the credential {credential.access_key_id}",
@@ -191,12 +195,12 @@ class Receiver(Told):
             follow=False,
         )
 
-    def _question(self) -> Ask:
-        return Ask(
+    def _question(self) -> Request:
+        return Request(
             "GET",
             self._path,
             "say which key it holds",
-            effect=False,
+            mutates=False,
             secret=True,
             sign=lambda: self._webhooks.signed(self._id(), memoryview(b"")),
             follow=False,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Rejected
+from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.found import plain_text
@@ -50,11 +50,11 @@ class EditedFile(ABC):
 
     @abstractmethod
     def _holding(self, text: Hidden) -> Holding:
-        """Say which key a file's text holds in our part of it. May raise ``Rejected`` where it cannot be found."""
+        """Say which key a file's text holds in our part of it; raises ``ServiceRejected`` where that is unclear."""
 
     @abstractmethod
     def _edited(self, text: Hidden, credential: Credential) -> Hidden:
-        """Return the text with this credential in our part of it; raises ``Rejected`` where it cannot be put there.
+        """Return the text with this credential in our part of it; raises ``ServiceRejected`` where there is no room.
 
         The text is the same where it holds the credential already. It is empty for a file that is not there.
         """
@@ -66,7 +66,7 @@ class EditedFile(ABC):
             return NotHeld()
         try:
             holding = self._holding(self._text(content))
-        except Rejected as error:
+        except ServiceRejected as error:
             holding = CannotTell(error.message)
         return replace(holding, stamp=content.stamp) if isinstance(holding, CannotTell) else holding
 
@@ -76,14 +76,14 @@ class EditedFile(ABC):
         try:
             directory = Directory(self._path.parent)
         except FileNotFoundError:
-            raise Rejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+            raise ServiceRejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
         with directory, directory.locked(self._clock):
             for _ in range(ATTEMPTS):
                 try:
                     return self._deliver(directory, credential)
                 except _Changed:
                     continue
-        raise Rejected(
+        raise ServiceRejected(
             f"{self._path} was changed by another program each time it was to be written.",
             state="This run wrote nothing to it.",
             remedy="End what writes it so often, or let it wait, and run again.",
@@ -113,9 +113,9 @@ class EditedFile(ABC):
         return Receipt(credential.access_key_id, written=True, stamp=self._confirm(directory, credential))
 
     def _check_edited(self, text: Hidden, credential: Credential) -> None:
-        """Raise ``Rejected`` where readers would not find the key in what is to be written."""
+        """Raise ``ServiceRejected`` where readers would not find the key in what is to be written."""
         if not self._holds(text, credential):
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self._path} cannot be changed so that all its readers would find the key.",
                 state="Nothing was written.",
                 remedy="Look at what is there for this user: it is written in a way that is read differently.",
@@ -145,14 +145,14 @@ class EditedFile(ABC):
         if content is None:
             return Hidden()
         if bytes(content.data[: len(codecs.BOM_UTF8)]) == codecs.BOM_UTF8:
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self._path} begins with a byte order mark, which most of its readers take for a part of the text.",
                 state="Nothing was changed.",
                 remedy="Save it as UTF-8 without one.",
             )
         text = plain_text(content.data)
         if text is None:
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self._path} is no text in UTF-8.", state="Nothing was changed.", remedy="Save it as such."
             )
         return text

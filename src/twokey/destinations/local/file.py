@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Conflict, Rejected
+from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Holding, Record
 from twokey.destinations.formats.forms import form_of_text, refuse_store
@@ -143,7 +143,7 @@ class File:
         try:
             directory = Directory(self._path.parent)
         except FileNotFoundError:
-            raise Rejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+            raise ServiceRejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
         with directory, directory.locked(self._clock):
             yield directory
 

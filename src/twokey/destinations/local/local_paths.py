@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Rejected, UsageError
+from twokey.core.errors import ServiceRejected, UsageError
 from twokey.system.safe_files import Directory, existing_above, refusing
 
 if TYPE_CHECKING:
@@ -54,4 +54,4 @@ def check_writable(path: Path, *names: str) -> None:
             raise PermissionError(errno.EACCES, "no right to write there")
         space = os.statvfs(parent)
     if not space.f_bavail or (space.f_files and not space.f_favail):
-        raise Rejected(f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Make room on it.")
+        raise ServiceRejected(f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Make room on it.")

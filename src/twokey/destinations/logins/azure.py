@@ -13,20 +13,20 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from twokey.core.errors import BadCredentials, Failed, Rejected, UsageError
+from twokey.core.errors import BadCredentials, Failed, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
 from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.sources import Secret
 
 KIND = "azure-keyvault"
@@ -63,7 +63,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     identity: Annotated[str, msgspec.Meta(description="The metadata service's URL; by default the usual one.")] = ""
 
 
-def connect(settings: Settings, outside: Outside) -> Azure:
+def connect(settings: Settings, outside: ConnectionContext) -> Azure:
     """Return the connection; nothing is called. Raises ``UsageError`` where something is missing."""
     return Azure(settings, outside)
 
@@ -71,7 +71,7 @@ def connect(settings: Settings, outside: Outside) -> Azure:
 class Azure:
     """All vaults, as one identity sees them."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         self.clock = outside.clock
         self._url = settings.url or PUBLIC
         self._ca = settings.ca or None
@@ -97,7 +97,7 @@ class Azure:
                 )
             return self._vaults[name]
 
-    def _bearer_of(self, settings: Settings, outside: Outside) -> tuple[Bearer, str]:
+    def _bearer_of(self, settings: Settings, outside: ConnectionContext) -> tuple[Bearer, str]:
         if settings.token is not None:
             secret = outside.secret(settings.token)
             return secret, f"a valid access token (in {secret})"
@@ -134,7 +134,7 @@ class Azure:
             if named == "client_assertion":
                 form["client_assertion_type"] = _ASSERTION
             path = f"/{settings.tenant}/oauth2/v2.0/token"
-            return granted(http, Ask("POST", path, "give a token", form=form, effect=False, secret=True), source)
+            return granted(http, Request("POST", path, "give a token", form=form, mutates=False, secret=True), source)
 
         return log_in
 
@@ -152,14 +152,14 @@ class Azure:
         parts = urlsplit(url)
         http = Http("The metadata service", f"{parts.scheme}://{parts.netloc}", self.clock, patience=_PATIENCE)
         where = f"{parts.path}?{urlencode(asked)}"
-        ask = Ask("GET", where, "give a token", headers=headers, effect=False, secret=True)
-        return lambda: granted(http, ask, "that the machine has this identity, or name another login")
+        request = Request("GET", where, "give a token", headers=headers, mutates=False, secret=True)
+        return lambda: granted(http, request, "that the machine has this identity, or name another login")
 
 
-def codes_of(answer: Answer) -> set[str]:
+def codes_of(response: Response) -> set[str]:
     """Return an error's code and the finer one within it, such as SecretDisabled."""
-    found = answer.json()
-    error = found.get("error") if isinstance(found, dict) and not answer.good else None
+    found = response.json()
+    error = found.get("error") if isinstance(found, dict) and not response.good else None
     codes: set[str] = set()
     while isinstance(error, dict):
         codes.add(str(error.get("code", "")))
@@ -180,12 +180,12 @@ _REFUSALS = {
 }
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
+def _explain(request: Request, response: Response) -> Failed | None:
     """Tell apart what Key Vault answers with the same status."""
-    state = "Nothing was written there." if ask.effect else ""
-    for code in sorted(codes_of(answer) & _REFUSALS.keys()):
-        return refusal(ask.about, code, state)
-    if answer.status == 401 and "AKV10032" in answer.said():
+    state = "Nothing was written there." if request.mutates else ""
+    for code in sorted(codes_of(response) & _REFUSALS.keys()):
+        return refusal(request.description, code, state)
+    if response.status == 401 and "AKV10032" in response.error_message():
         return BadCredentials(
             "Key Vault does not accept the token: it is of another tenant than the vault.",
             state=state,
@@ -194,10 +194,10 @@ def _explain(ask: Ask, answer: Answer) -> Failed | None:
     return None
 
 
-def refusal(about: str, code: str, state: str) -> Rejected:
+def refusal(about: str, code: str, state: str) -> ServiceRejected:
     """Return the error for one of Key Vault's own codes."""
     why, remedy = _REFUSALS[code]
-    return Rejected(f"Key Vault cannot {about}: {why}.", state=state, remedy=remedy)
+    return ServiceRejected(f"Key Vault cannot {about}: {why}.", state=state, remedy=remedy)
 
 
 def _audience(url: str) -> str:

@@ -15,19 +15,19 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from twokey.core.errors import AccessDenied, BadCredentials, Failed, Rejected, UsageError
+from twokey.core.errors import AccessDenied, BadCredentials, Failed, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
 from twokey.destinations.sources import LONGEST_SECRET, Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
 
 KIND = "gcp"
 ENVIRONMENT = {
@@ -53,7 +53,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the usual one.")] = ""
 
 
-def connect(settings: Settings, outside: Outside) -> Google:
+def connect(settings: Settings, outside: ConnectionContext) -> Google:
     """Return the connection; nothing is called. Raises ``UsageError`` for a file that cannot be used."""
     return Google(settings, outside)
 
@@ -61,7 +61,7 @@ def connect(settings: Settings, outside: Outside) -> Google:
 class Google:
     """Secret Manager, as one identity sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         self.clock = outside.clock
         self._ca = settings.ca or None
         bearer, source = self._bearer(settings, outside)
@@ -78,7 +78,7 @@ class Google:
             patience=_PATIENCE,
         )
 
-    def _bearer(self, settings: Settings, outside: Outside) -> tuple[Bearer, str]:
+    def _bearer(self, settings: Settings, outside: ConnectionContext) -> tuple[Bearer, str]:
         if settings.token is not None:
             secret = outside.secret(settings.token)
             return secret, f"a valid access token (in {secret})"
@@ -86,16 +86,16 @@ class Google:
             log_in = self._file(Path(settings.credentials))
             return Tokens(self.clock, log_in), f"a valid credentials file ({settings.credentials})"
         http = self._login("The metadata server", settings.metadata or METADATA)
-        ask = Ask(
+        request = Request(
             "GET",
             "/computeMetadata/v1/instance/service-accounts/default/token",
             "give a token",
             headers={"Metadata-Flavor": "Google"},
-            effect=False,
+            mutates=False,
             secret=True,
         )
         source = "the machine's service account, or name a token or a credentials file under connections: gcp:"
-        return Tokens(self.clock, lambda: granted(http, ask, source)), "a service account to the machine"
+        return Tokens(self.clock, lambda: granted(http, request, source)), "a service account to the machine"
 
     def _login(self, called: str, url: str) -> Http:
         return Http(called, url, self.clock, ca=self._ca, patience=_PATIENCE)
@@ -156,17 +156,17 @@ class Google:
 
     def _impersonate(self, url: str, federated: Granted, path: Path) -> Granted:
         http, where = self._at("Google's IAM", url)
-        ask = Ask(
+        request = Request(
             "POST",
             where,
             "give a service account's token",
             body={"scope": [SCOPE], "lifetime": f"{_HOUR}s"},
             headers={"Authorization": Hidden(f"Bearer {federated.token}")},
-            effect=False,
+            mutates=False,
             secret=True,
         )
         source = f"the service account in {path}: the pool's identity needs roles/iam.workloadIdentityUser on it"
-        return Granted(granted(http, ask, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
+        return Granted(granted(http, request, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
 
     def _subject(self, source: Any, path: Path) -> Hidden:
         """Return the other provider's token, from a file or a URL."""
@@ -177,8 +177,8 @@ class Google:
         else:
             http, where = self._at("The provider of the subject token", str(source["url"]))
             headers = {str(name): Hidden(value) for name, value in (source.get("headers") or {}).items()}
-            ask = Ask("GET", where, "give a token", headers=headers, effect=False, secret=True)
-            text = http.ask(ask).body
+            request = Request("GET", where, "give a token", headers=headers, mutates=False, secret=True)
+            text = http.request(request).body
         layout = source.get("format") or {}
         if layout.get("type") != "json":
             return Hidden(text.strip())
@@ -187,7 +187,7 @@ class Google:
 
     def _exchange(self, url: str, form: Mapping[str, str], source: str) -> Granted:
         http, where = self._at("Google's token endpoint", url)
-        return granted(http, Ask("POST", where, "give a token", form=form, effect=False, secret=True), source)
+        return granted(http, Request("POST", where, "give a token", form=form, mutates=False, secret=True), source)
 
     def _at(self, called: str, url: str) -> tuple[Http, str]:
         parts = urlsplit(url)
@@ -195,26 +195,26 @@ class Google:
         return self._login(called, f"{parts.scheme}://{parts.netloc}"), where
 
 
-def _explain(ask: Ask, answer: Answer) -> Failed | None:
+def _explain(request: Request, response: Response) -> Failed | None:
     """Tell apart what Google answers as 403: the reasons are in the error's details (AIP-193)."""
-    reasons = reasons_of(answer)
-    state = "Nothing was written there." if ask.effect else ""
+    reasons = reasons_of(response)
+    state = "Nothing was written there." if request.mutates else ""
     if "SERVICE_DISABLED" in reasons:
-        return Rejected(
-            f"Google Secret Manager cannot {ask.about}: its API is not enabled in the project.",
+        return ServiceRejected(
+            f"Google Secret Manager cannot {request.description}: its API is not enabled in the project.",
             state=state,
             remedy="Enable it: gcloud services enable secretmanager.googleapis.com.",
         )
     if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons:
-        return AccessDenied(ask.about, "Google Secret Manager", remedy=f"The token needs the scope {SCOPE}.")
+        return AccessDenied(request.description, "Google Secret Manager", remedy=f"The token needs the scope {SCOPE}.")
     return None
 
 
-def reasons_of(answer: Answer) -> set[str]:
+def reasons_of(response: Response) -> set[str]:
     """Return an error's status, such as FAILED_PRECONDITION, and the reasons in its details."""
-    found = answer.json()
+    found = response.json()
     error = found.get("error") if isinstance(found, dict) else None
-    if answer.good or not isinstance(error, dict):
+    if response.good or not isinstance(error, dict):
         return set()
     details = [one for one in error.get("details") or [] if isinstance(one, dict)]
     return {str(one["reason"]) for one in details if "reason" in one} | {str(error.get("status", ""))}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
-from twokey.core.errors import BadCredentials, Failed, NotFound, Rejected, UsageError
+from twokey.core.errors import BadCredentials, Failed, NotFound, ServiceRejected, UsageError
 from twokey.destinations import connections
 from twokey.destinations.logins.kubeconfig import Access, Kubeconfig
 from twokey.destinations.sources import Source
@@ -21,8 +21,8 @@ from twokey.http.transport import Tls
 from twokey.system import environment
 
 if TYPE_CHECKING:
-    from twokey.destinations.connections import Outside
-    from twokey.http.messages import Answer, Ask
+    from twokey.destinations.connections import ConnectionContext
+    from twokey.http.messages import Request, Response
 
 KIND = "kubernetes"
 ENVIRONMENT = {"kubeconfig": ("KUBECONFIG",)}
@@ -43,7 +43,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
         return f"{super().server} {self.kubeconfig} {self.context}"
 
 
-def connect(settings: Settings, outside: Outside) -> Cluster:
+def connect(settings: Settings, outside: ConnectionContext) -> Cluster:
     """Return the connection to a cluster; nothing is called. Raises ``UsageError`` where nothing says how."""
     return Cluster(settings, outside)
 
@@ -51,7 +51,7 @@ def connect(settings: Settings, outside: Outside) -> Cluster:
 class Cluster:
     """One cluster, as one identity sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         access = _access(settings, outside)
         token = access.token
         self.clock = outside.clock
@@ -69,22 +69,24 @@ class Cluster:
             patience=_PATIENCE,
         )
 
-    def _explain(self, ask: Ask, answer: Answer) -> Failed | None:
+    def _explain(self, request: Request, response: Response) -> Failed | None:
         """Tell apart what Kubernetes answers with the same status; its words are quoted where no secret is near."""
-        said, state = answer.said(), "Nothing was written there." if ask.effect else ""
-        if answer.status == 401:
+        said, state = response.error_message(), "Nothing was written there." if request.mutates else ""
+        if response.status == 401:
             return BadCredentials(
                 "Kubernetes does not know who twokey is.", state=state, remedy=f"Give it {self._who}, and not expired."
             )
-        if answer.status == 404 and missing(answer) == "namespaces":
+        if response.status == 404 and missing(response) == "namespaces":
             return NotFound(
-                f"Kubernetes cannot {ask.about}: its namespace is not there.", state=state, remedy="Check the name."
+                f"Kubernetes cannot {request.description}: its namespace is not there.",
+                state=state,
+                remedy="Check the name.",
             )
-        if answer.status == 403:
+        if response.status == 403:
             for sign, why in _REFUSALS:
                 if sign in said:
-                    quoted = "" if ask.secret else f" Kubernetes says: {answer.quotable()}"
-                    return Rejected(f"Kubernetes cannot {ask.about}: {why}.{quoted}", state=state)
+                    quoted = "" if request.secret else f" Kubernetes says: {response.quotable()}"
+                    return ServiceRejected(f"Kubernetes cannot {request.description}: {why}.{quoted}", state=state)
         return None
 
 
@@ -96,15 +98,15 @@ _REFUSALS = (
 """What stands in a 403 that is not about rights, though Kubernetes answers all of them as Forbidden."""
 
 
-def missing(answer: Answer) -> str:
+def missing(response: Response) -> str:
     """Return the kind of what a status object says is not there (``secrets``); empty for any other 404."""
-    found: Any = answer.json()
+    found: Any = response.json()
     if not isinstance(found, dict) or found.get("reason") != "NotFound":
         return ""
     return str((found.get("details") or {}).get("kind", ""))
 
 
-def _access(settings: Settings, outside: Outside) -> Access:
+def _access(settings: Settings, outside: ConnectionContext) -> Access:
     called = outside.at or "The connection kubernetes"
     if bool(settings.url) != (settings.token is not None):
         raise UsageError(f"{called}: `url` and `token` go together.")
@@ -126,7 +128,7 @@ def _access(settings: Settings, outside: Outside) -> Access:
     )
 
 
-def _of_the_pod(outside: Outside) -> Access:
+def _of_the_pod(outside: ConnectionContext) -> Access:
     host = environment.variable("KUBERNETES_SERVICE_HOST")
     port = environment.variable("KUBERNETES_SERVICE_PORT") or "443"
     secret = outside.secret(Source(file=str(SERVICE_ACCOUNT / "token")))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from twokey.core.ports import Clock
     from twokey.http.client import Http
-    from twokey.http.messages import Answer, Ask
+    from twokey.http.messages import Request, Response
 
 EARLY = 60.0
 """Seconds before its end at which a token is got anew."""
@@ -83,27 +83,27 @@ class Tokens:
         self._token, self._until = granted.token, began + max(granted.lasts - EARLY, 0.0)
 
 
-def granted(http: Http, ask: Ask, source: str, *, token: str = "access_token") -> Granted:  # noqa: S107  a member
+def granted(http: Http, request: Request, source: str, *, token: str = "access_token") -> Granted:  # noqa: S107  a member
     """Send a login and return what it grants; raises ``BadCredentials`` where it is refused.
 
     ``source`` is what a person calls the credentials of this login, ``token`` the answer's member with the token.
     """
-    answer = http.send(ask)
-    found = _granted(answer, token)
+    response = http.send(request)
+    found = _granted(response, token)
     if found is not None:
         return found
-    if answer.status in _REFUSED:
+    if response.status in _REFUSED:
         raise BadCredentials(
-            f"{http.called} gives no token{_why(answer.json())}.",
+            f"{http.called} gives no token{_why(response.json())}.",
             state="Nothing was written with it.",
             remedy=f"Check {source}.",
         )
-    raise http.verdicts.told(ask, answer)
+    raise http.verdicts.told(request, response)
 
 
-def _granted(answer: Answer, member: str) -> Granted | None:
-    found = answer.json()
-    if not answer.good or not isinstance(found, dict) or not found.get(member):
+def _granted(response: Response, member: str) -> Granted | None:
+    found = response.json()
+    if not response.good or not isinstance(found, dict) or not found.get(member):
         return None
     return Granted(Hidden(found[member]), _seconds(found.get("expires_in")))
 

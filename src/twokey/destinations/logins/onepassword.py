@@ -12,16 +12,16 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.core.errors import Failed, NotFound, Rejected
+from twokey.core.errors import Failed, NotFound, ServiceRejected
 from twokey.destinations import connections
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
 
 KIND = "onepassword"
 ENVIRONMENT = {"url": ("OP_CONNECT_HOST",), "token": ("OP_CONNECT_TOKEN",)}
@@ -38,7 +38,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     token: Source
 
 
-def connect(settings: Settings, outside: Outside) -> Connect:
+def connect(settings: Settings, outside: ConnectionContext) -> Connect:
     """Return the connection that all items behind one server share."""
     return Connect(settings, outside)
 
@@ -46,7 +46,7 @@ def connect(settings: Settings, outside: Outside) -> Connect:
 class Connect:
     """One Connect server, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.clock = outside.clock
         self._http = Http(
@@ -63,14 +63,14 @@ class Connect:
         self._lock = threading.Lock()
 
     def item(self, vault: str, item: str) -> dict[str, Any] | None:
-        """Return a whole item; None where the vault has none of that title. Raises ``Rejected`` where it has two."""
+        """Return a whole item, or None; raises ``ServiceRejected`` where the vault has two of that title."""
         items = f"{self._of(vault)}/items"
         if _ID.fullmatch(item):
             return self._whole(f"{items}/{item}", item, vault)
         found = self._listed(items, "title", item, f"list the items {item} of the vault {vault}", vault)
         there = [one for one in found if one.get("state") not in _GONE]
         if len(there) > 1:
-            raise Rejected(
+            raise ServiceRejected(
                 f"The vault {vault} has {len(there)} items {item!r}: nobody can tell which one is meant.",
                 state="Nothing was written there.",
                 remedy="Delete or rename all but one, or name one by its id.",
@@ -79,22 +79,24 @@ class Connect:
             return None
         return self._whole(f"{items}/{there[0]['id']}", item, vault)
 
-    def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], place: str) -> Answer:
+    def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], place: str) -> Response:
         """Write an item whole and return the answer. It is sent once: who repeats it must look first."""
         return self._http.send(self._write("PUT", f"{self._of(vault)}/items/{item_id}", item, vault, place))
 
-    def add_item(self, vault: str, item: Mapping[str, Any], place: str) -> Answer:
+    def add_item(self, vault: str, item: Mapping[str, Any], place: str) -> Response:
         """Make an item and return the answer. It is sent once: a second one would make a second item."""
         path = self._of(vault)
         whole = {**item, "vault": {"id": path.rpartition("/")[2]}}
         return self._http.send(self._write("POST", f"{path}/items", whole, vault, place))
 
-    def told_of_write(self, answer: Answer, vault: str, place: str) -> Failed:
+    def told_of_write(self, response: Response, vault: str, place: str) -> Failed:
         """Translate the answer to a write that was refused."""
-        return self._http.verdicts.told(self._write("PUT", "", {}, vault, place), answer)
+        return self._http.verdicts.told(self._write("PUT", "", {}, vault, place), response)
 
-    def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, place: str) -> Ask:
-        return Ask(method, path, f"write {place}", body=dict(body), secret=True, again=False, right=_right(vault))
+    def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, place: str) -> Request:
+        return Request(
+            method, path, f"write {place}", body=dict(body), secret=True, idempotent=False, permission=_right(vault)
+        )
 
     def _of(self, vault: str) -> str:
         """Return the path of a vault; its id is asked for once in a run."""
@@ -114,20 +116,22 @@ class Connect:
     def _listed(self, path: str, attribute: str, name: str, about: str, vault: str) -> list[dict[str, Any]]:
         """Return what has exactly this name; the filter may be less exact."""
         where = quote(f'{attribute} eq "{name}"', safe="")
-        ask = Ask("GET", f"{path}?filter={where}", about, effect=False, right=_right(vault))
-        listed = self._http.ask(ask).json()
+        request = Request("GET", f"{path}?filter={where}", about, mutates=False, permission=_right(vault))
+        listed = self._http.request(request).json()
         if not isinstance(listed, list):
-            raise Rejected(
+            raise ServiceRejected(
                 f"1Password Connect gave no list when asked to {about}.", remedy="Check the connection's url."
             )
         return [one for one in listed if one.get(attribute) == name]
 
     def _whole(self, path: str, item: str, vault: str) -> dict[str, Any]:
         """Return one item with its fields; their values are secrets."""
-        ask = Ask("GET", path, f"read the item {item}", effect=False, secret=True, right=_right(vault))
-        found = self._http.ask(ask).json()
+        request = Request("GET", path, f"read the item {item}", mutates=False, secret=True, permission=_right(vault))
+        found = self._http.request(request).json()
         if not isinstance(found, dict) or "id" not in found:
-            raise Rejected(f"1Password Connect gave no item when asked to {ask.about}.", remedy="Check the url.")
+            raise ServiceRejected(
+                f"1Password Connect gave no item when asked to {request.description}.", remedy="Check the url."
+            )
         return found
 
 
@@ -137,7 +141,7 @@ def _right(vault: str) -> str:
 
 def _no_one_vault(vault: str, found: int) -> Failed:
     if found:
-        return Rejected(f"1Password has {found} vaults {vault!r}.", remedy="Name one by its id.")
+        return ServiceRejected(f"1Password has {found} vaults {vault!r}.", remedy="Name one by its id.")
     return NotFound(
         f"1Password Connect shows no vault {vault!r}: it is not there, or the token may not see it.",
         remedy=f"Check the name, and that the token has {_right(vault)}.",

@@ -17,12 +17,12 @@ from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
-from twokey.http.messages import Answer, Ask
+from twokey.http.messages import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.sources import Secret
 
 KIND = "vault"
@@ -85,7 +85,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
         return f"{super().server} {self.namespace}"
 
 
-def connect(settings: Settings, outside: Outside) -> Vault:
+def connect(settings: Settings, outside: ConnectionContext) -> Vault:
     """Return the connection; nothing is called before the first request. Raises ``UsageError``."""
     return Vault(settings, outside)
 
@@ -93,7 +93,7 @@ def connect(settings: Settings, outside: Outside) -> Vault:
 class Vault:
     """One Vault, as one identity sees it. Logs in when it has to, and again once a token is refused."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         given = [name for name in _METHODS if getattr(settings, name) is not None]
         if len(given) != 1:
             called = outside.at or "The connection vault"
@@ -113,28 +113,28 @@ class Vault:
             patience=120,
         )
 
-    def ask(self, ask: Ask) -> Answer:
+    def request(self, request: Request) -> Response:
         """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
-        answer = self.send(ask)
-        if not answer.good:
-            raise self.http.verdicts.told(ask, answer)
-        return answer
+        response = self.send(request)
+        if not response.good:
+            raise self.http.verdicts.told(request, response)
+        return response
 
-    def send(self, ask: Ask) -> Answer:
+    def send(self, request: Request) -> Response:
         """Send a request with a token. Raises ``BadCredentials`` where the token itself is refused."""
-        answer = self.http.send(self._with_token(ask))
-        if answer.status != 403 or self._is_good():
-            return answer
+        response = self.http.send(self._with_token(request))
+        if response.status != 403 or self._is_good():
+            return response
         with self._lock:
             self._token = None
-        answer = self.http.send(self._with_token(ask))
-        if answer.status == 403 and not self._is_good():
+        response = self.http.send(self._with_token(request))
+        if response.status == 403 and not self._is_good():
             raise BadCredentials(
                 "Vault does not accept the token: it is unknown or has expired.",
-                state="Nothing was written there." if ask.effect else "",
+                state="Nothing was written there." if request.mutates else "",
                 remedy=f"Give it {self._source}.",
             )
-        return answer
+        return response
 
     def lacking(self, path: str, capabilities: list[str]) -> AccessDenied:
         """Return the error for capabilities that the token does not have."""
@@ -146,16 +146,16 @@ class Vault:
 
     def _is_good(self) -> bool:
         """Say whether the token itself is accepted: Vault answers 403 for a bad token and for a missing right."""
-        ask = Ask("GET", "/v1/auth/token/lookup-self", "look the token up", effect=False, secret=True)
-        return self.http.send(self._with_token(ask)).good
+        request = Request("GET", "/v1/auth/token/lookup-self", "look the token up", mutates=False, secret=True)
+        return self.http.send(self._with_token(request)).good
 
-    def _with_token(self, ask: Ask) -> Ask:
+    def _with_token(self, request: Request) -> Request:
         with self._lock:
             if self._token is None:
                 self._token = self._get_token()
-            return replace(ask, headers={**ask.headers, "X-Vault-Token": self._token})
+            return replace(request, headers={**request.headers, "X-Vault-Token": self._token})
 
-    def _method(self, settings: Settings, outside: Outside) -> tuple[Callable[[], Hidden], str]:
+    def _method(self, settings: Settings, outside: ConnectionContext) -> tuple[Callable[[], Hidden], str]:
         if settings.token is not None:
             return _read_again(outside.secret(settings.token)), f"a valid token (in {settings.token})"
         if settings.approle is not None:
@@ -179,17 +179,19 @@ class Vault:
         )
 
     def _login(self, mount: str, body: dict[str, str]) -> Hidden:
-        ask = Ask("POST", f"/v1/auth/{mount}/login", f"log in at {mount}", body=body, effect=False, secret=True)
-        answer = self.http.send(ask)
-        if answer.status in {400, 403}:
+        request = Request(
+            "POST", f"/v1/auth/{mount}/login", f"log in at {mount}", body=body, mutates=False, secret=True
+        )
+        response = self.http.send(request)
+        if response.status in {400, 403}:
             raise BadCredentials(
-                f"Vault refuses the login at auth/{mount} ({answer.status}).",
+                f"Vault refuses the login at auth/{mount} ({response.status}).",
                 state="Nothing was written there.",
                 remedy=f"Give it {self._source}, and check the role.",
             )
-        if not answer.good:
-            raise self.http.verdicts.told(ask, answer)
-        return Hidden(answer.json()["auth"]["client_token"])
+        if not response.good:
+            raise self.http.verdicts.told(request, response)
+        return Hidden(response.json()["auth"]["client_token"])
 
 
 def _read_again(secret: Secret) -> Callable[[], Hidden]:

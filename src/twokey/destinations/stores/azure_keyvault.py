@@ -21,8 +21,8 @@ from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.azure import ENVIRONMENT, KIND, Azure, Settings, codes_of, connect, refusal
-from twokey.destinations.stores.service_store import Kept, KeptStore
-from twokey.http.messages import Ask
+from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,16 +99,16 @@ class _Entry:
 
     def read(self) -> _Version:
         """Read the current version. Only Key Vault's own word that there is none counts."""
-        ask = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._called}", effect=False)
-        answer = self._http.send(ask)
-        codes = codes_of(answer)
-        if answer.status == 404 and "SecretNotFound" in codes:
+        request = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._called}", effect=False)
+        response = self._http.send(request)
+        codes = codes_of(response)
+        if response.status == 404 and "SecretNotFound" in codes:
             return _Version()
-        if answer.status == 403 and _DISABLED in codes:
+        if response.status == 403 and _DISABLED in codes:
             return _Version(_DISABLED)
-        found = answer.json()
-        if not answer.good or not isinstance(found, dict) or "id" not in found:
-            raise self._http.verdicts.told(ask, answer)
+        found = response.json()
+        if not response.good or not isinstance(found, dict) or "id" not in found:
+            raise self._http.verdicts.told(request, response)
         version = str(found["id"]).rpartition("/")[2]
         return _Version(version, Hidden(found.get("value", "")), found.get("contentType", ""), found.get("tags") or {})
 
@@ -122,22 +122,26 @@ class _Entry:
             tags[TAG] = note
         body = {"value": Hidden(value), "contentType": before.content or content, "tags": tags}
         # Sent twice, the first one could still take place after whatever follows the second.
-        self._http.ask(replace(self._ask("PUT", f"/secrets/{self._name}?{VERSION}", about), body=body, again=False))
+        self._http.request(
+            replace(self._ask("PUT", f"/secrets/{self._name}?{VERSION}", about), body=body, idempotent=False)
+        )
 
     def refuse_unwritable(self, found: _Version) -> None:
-        """Raise ``Rejected`` for a secret that is disabled, or deleted with its name kept."""
+        """Raise ``ServiceRejected`` for a secret that is disabled, or deleted with its name kept."""
         if found.id == _DISABLED:
             raise refusal(f"write {self._called}", _DISABLED, "")
         if not found.id:
-            ask = self._ask("GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._called}", effect=False)
-            if self._http.send(ask).good:
+            request = self._ask(
+                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._called}", effect=False
+            )
+            if self._http.send(request).good:
                 raise refusal(f"write {self._called}", "ObjectIsDeletedButRecoverable", "")
 
-    def _ask(self, method: str, path: str, about: str, *, effect: bool = True) -> Ask:
-        return Ask(method, path, about, effect=effect, secret=True, right=self._right)
+    def _ask(self, method: str, path: str, about: str, *, effect: bool = True) -> Request:
+        return Request(method, path, about, mutates=effect, secret=True, permission=self._right)
 
 
-class KeyVaultSecret(KeptStore):
+class KeyVaultSecret(ServiceStore):
     """A secret of a vault."""
 
     conditional = False

@@ -20,23 +20,23 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from twokey.core.errors import AccessDenied, Rejected
+from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.formats import forms
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.sources import Source
-from twokey.destinations.stores.service_store import Kept, KeptStore
+from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.client import Http
-from twokey.http.messages import Ask
+from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import Outside
+    from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.registry import Services
 
 KIND = "doppler"
@@ -89,7 +89,7 @@ def check(address: Address) -> None:
     _form(address)
 
 
-def connect(settings: Settings, outside: Outside) -> Doppler:
+def connect(settings: Settings, outside: ConnectionContext) -> Doppler:
     """Return the connection that all configs of one token share."""
     return Doppler(settings, outside)
 
@@ -106,7 +106,7 @@ def _form(address: Address) -> forms.Form:
 class Doppler:
     """Doppler, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: Outside) -> None:
+    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
         secret = outside.secret(settings.token)
         self.clock = outside.clock
         self.http = Http(
@@ -122,7 +122,7 @@ class Doppler:
         )
 
 
-class DopplerSecrets(KeptStore):
+class DopplerSecrets(ServiceStore):
     """Secrets of one config."""
 
     longest_journal = LONGEST_JOURNAL
@@ -142,12 +142,14 @@ class DopplerSecrets(KeptStore):
     def _find(self) -> dict[str, _Secret]:
         """Return those of the secrets that exist; Doppler leaves out the others."""
         where = {"project": self._project, "config": self._config, "secrets": ",".join(self._names)}
-        ask = Ask("GET", f"{_SECRETS}?{urlencode(where)}", self._about("read"), effect=False, secret=True)
-        ask = replace(ask, right=self._right)
-        answer = self._http.ask(ask)
-        listed = (answer.json() or {}).get("secrets")
+        request = Request("GET", f"{_SECRETS}?{urlencode(where)}", self._about("read"), mutates=False, secret=True)
+        request = replace(request, permission=self._right)
+        response = self._http.request(request)
+        listed = (response.json() or {}).get("secrets")
         if not isinstance(listed, dict):
-            raise Rejected(f"Doppler gave no secrets when asked to {ask.about}.", remedy="Check the connection's url.")
+            raise ServiceRejected(
+                f"Doppler gave no secrets when asked to {request.description}.", remedy="Check the connection's url."
+            )
         found = {name: self._shown(name, listed[name]) for name in self._names if name in listed}
         return {name: secret for name, secret in found.items() if secret is not None}
 
@@ -174,7 +176,9 @@ class DopplerSecrets(KeptStore):
         # A note would be the same in all configs of the project: no place for the key of one of them.
         for name, value in values.items():
             if _REFERENCE in value:
-                raise Rejected(f"{name} would hold ${{…}}, which Doppler takes for a reference to another secret.")
+                raise ServiceRejected(
+                    f"{name} would hold ${{…}}, which Doppler takes for a reference to another secret."
+                )
         self._write(values, seen)
 
     def _write_journal(self, text: str, seen: object) -> None:
@@ -192,12 +196,12 @@ class DopplerSecrets(KeptStore):
         self._refuse_references(found)
         changes = [self._change(name, values.get(name), found.get(name)) for name in self._names]
         body = {"project": self._project, "config": self._config, "change_requests": [one for one in changes if one]}
-        ask = Ask("POST", _SECRETS, self._about("write"), body=body, secret=True, right=self._right)
-        answer = self._http.send(ask)
-        if answer.status in _REFUSALS and self._revision(self._find()) != seen:
+        request = Request("POST", _SECRETS, self._about("write"), body=body, secret=True, permission=self._right)
+        response = self._http.send(request)
+        if response.status in _REFUSALS and self._revision(self._find()) != seen:
             raise self._conflict()
-        if not answer.good:
-            raise self._http.verdicts.told(ask, answer)
+        if not response.good:
+            raise self._http.verdicts.told(request, response)
 
     def _change(self, name: str, value: str | None, found: _Secret | None) -> dict[str, Any] | None:
         """Return the change of one secret; None leaves it, and makes its value a condition only."""
@@ -211,7 +215,7 @@ class DopplerSecrets(KeptStore):
     def _refuse_references(self, found: Mapping[str, _Secret]) -> None:
         referring = [name for name in self.form.names if name in found and _REFERENCE in found[name].raw]
         if referring:
-            raise Rejected(
+            raise ServiceRejected(
                 f"In {self._project}/{self._config}, {' and '.join(referring)} refers to another secret.",
                 state="Nothing was written there.",
                 remedy="Name the config that it refers to, or delete the reference.",

@@ -28,8 +28,8 @@ from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.google import ENVIRONMENT, KIND, Google, Settings, connect, reasons_of
-from twokey.destinations.stores.service_store import Kept, KeptStore
-from twokey.http.messages import Ask
+from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_at(address, default="json", names=forms.MEMBERS, own=("connection", "alias"), only=forms.ONE_TEXT)
 
 
-class GoogleSecret(KeptStore):
+class GoogleSecret(ServiceStore):
     """A secret of a project."""
 
     longest_journal = LONGEST_JOURNAL
@@ -107,8 +107,8 @@ class GoogleSecret(KeptStore):
             return
         also = ["secretmanager.secrets.update"] if self._alias or seen.journal else []
         wanted = ["secretmanager.secrets.get", "secretmanager.versions.access", "secretmanager.versions.add", *also]
-        ask = self._ask("POST", f"{self._path}:testIamPermissions", "say what it allows", effect=False)
-        found = self._http.ask(replace(ask, body={"permissions": wanted})).json() or {}
+        request = self._ask("POST", f"{self._path}:testIamPermissions", "say what it allows", effect=False)
+        found = self._http.request(replace(request, body={"permissions": wanted})).json() or {}
         lacks = [one for one in wanted if one not in found.get("permissions", ())]
         if lacks:
             raise AccessDenied(" and ".join(lacks), self._place, remedy="Grant a role with it on the secret.")
@@ -145,13 +145,13 @@ class GoogleSecret(KeptStore):
 
     def _find(self) -> dict[str, Any] | None:
         """Return the secret, or None. Only Google's own word that there is none counts."""
-        ask = self._ask("GET", self._path, f"read {self._place}", effect=False)
-        answer = self._http.send(ask)
-        if answer.status == 404 and "NOT_FOUND" in reasons_of(answer):
+        request = self._ask("GET", self._path, f"read {self._place}", effect=False)
+        response = self._http.send(request)
+        if response.status == 404 and "NOT_FOUND" in reasons_of(response):
             return None
-        found = answer.json()
-        if not answer.good or not isinstance(found, dict) or "etag" not in found:
-            raise self._http.verdicts.told(ask, answer)
+        found = response.json()
+        if not response.good or not isinstance(found, dict) or "etag" not in found:
+            raise self._http.verdicts.told(request, response)
         return found
 
     def _version(self, secret: dict[str, Any]) -> tuple[int, str, Hidden]:
@@ -173,17 +173,19 @@ class GoogleSecret(KeptStore):
 
     def _access(self, which: str) -> tuple[int, str, Hidden]:
         where = f"{self._path}/versions/{which}"
-        ask = self._ask("GET", f"{where}:access", f"read {self._place}", effect=False, secret=True)
-        answer = self._http.send(ask)
-        if answer.status == 404 and "NOT_FOUND" in reasons_of(answer):
+        request = self._ask("GET", f"{where}:access", f"read {self._place}", effect=False, secret=True)
+        response = self._http.send(request)
+        if response.status == 404 and "NOT_FOUND" in reasons_of(response):
             return 0, "", Hidden()
-        if answer.status == 400 and "FAILED_PRECONDITION" in reasons_of(answer):
+        if response.status == 400 and "FAILED_PRECONDITION" in reasons_of(response):
             look = self._ask("GET", where, f"look at the version of {self._place}", effect=False)
-            told = self._http.ask(replace(look, right="the permission secretmanager.versions.get")).json() or {}
+            told = (
+                self._http.request(replace(look, permission="the permission secretmanager.versions.get")).json() or {}
+            )
             return self._number_in(told), str(told.get("state", "UNKNOWN")), Hidden()
-        if not answer.good:
-            raise self._http.verdicts.told(ask, answer)
-        found = answer.json() or {}
+        if not response.good:
+            raise self._http.verdicts.told(request, response)
+        found = response.json() or {}
         number = self._number_in(found)
         data = Hidden((found.get("payload") or {}).get("data", ""))
         return number, "ENABLED", Hidden(base64.b64decode(data).decode(errors="replace"))
@@ -222,27 +224,27 @@ class GoogleSecret(KeptStore):
         return secret
 
     def _add(self, text: Hidden) -> int:
-        ask = self._ask("POST", f"{self._path}:addVersion", f"write {self._place}", secret=True, again=False)
+        request = self._ask("POST", f"{self._path}:addVersion", f"write {self._place}", secret=True, again=False)
         payload = {"payload": {"data": Hidden(base64.b64encode(text.encode()).decode())}}
-        self._known = self._number_in(self._http.ask(replace(ask, body=payload)).json() or {})
+        self._known = self._number_in(self._http.request(replace(request, body=payload)).json() or {})
         return self._known
 
     def _patch(self, seen: object, notes: dict[str, str], aliases: Mapping[str, str] | None = None) -> None:
         """Change annotations and aliases of the secret if it is as it was seen; make it where there is none."""
         for attempt in range(1, ATTEMPTS + 1):
             secret = self._now(seen)
-            ask = self._creation(notes) if secret is None else self._change(secret, notes, aliases or {})
-            answer = self._http.send(ask)
-            if answer.good:
+            request = self._creation(notes) if secret is None else self._change(secret, notes, aliases or {})
+            response = self._http.send(request)
+            if response.good:
                 return
-            if attempt == ATTEMPTS or not reasons_of(answer) & {"FAILED_PRECONDITION", "ALREADY_EXISTS"}:
-                raise self._http.verdicts.told(ask, answer)
+            if attempt == ATTEMPTS or not reasons_of(response) & {"FAILED_PRECONDITION", "ALREADY_EXISTS"}:
+                raise self._http.verdicts.told(request, response)
 
-    def _creation(self, notes: dict[str, str]) -> Ask:
-        ask = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._place}")
-        return replace(ask, body={"replication": {"automatic": {}}, "annotations": notes})
+    def _creation(self, notes: dict[str, str]) -> Request:
+        request = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._place}")
+        return replace(request, body={"replication": {"automatic": {}}, "annotations": notes})
 
-    def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Ask:
+    def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Request:
         """Return the request; what others keep in the secret stays. Sent twice, it is refused the second time."""
         own = {NOTE: self._note} if self._note else {}
         if self._known and not self._alias:
@@ -255,11 +257,11 @@ class GoogleSecret(KeptStore):
 
     def _ask(
         self, method: str, path: str, about: str, *, effect: bool = True, secret: bool = False, again: bool = True
-    ) -> Ask:
+    ) -> Request:
         right = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
         if method == "PATCH" or "secretId=" in path:
             right = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
-        return Ask(method, path, about, effect=effect, secret=secret, again=again, right=right)
+        return Request(method, path, about, mutates=effect, secret=secret, idempotent=again, permission=right)
 
     def _own(self, revision: object) -> None:
         _own(revision)

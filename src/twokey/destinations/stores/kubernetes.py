@@ -34,12 +34,12 @@ import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from twokey.core.errors import AccessDenied, Rejected
+from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.kubernetes import ENVIRONMENT, KIND, Cluster, Settings, connect, missing
-from twokey.destinations.stores.service_store import Kept, KeptStore
-from twokey.http.messages import Ask
+from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -104,7 +104,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-class KubernetesSecret(KeptStore):
+class KubernetesSecret(ServiceStore):
     """A Secret of a namespace."""
 
     longest_journal = LONGEST_JOURNAL
@@ -124,11 +124,11 @@ class KubernetesSecret(KeptStore):
         lacks = [verb for verb in needed if not self._may(verb)]
         if lacks:
             raise AccessDenied(" and ".join(lacks), self._place, remedy=self._role)
-        ask = self._change(found, _fence("preflight"), dry=True)
-        answer = self._http.send(ask)
+        request = self._change(found, _fence("preflight"), dry=True)
+        response = self._http.send(request)
         # A cluster may have webhooks that cannot be tried; then the verbs are all that can be known.
-        if not answer.good and "does not support dry run" not in answer.said():
-            raise self._http.verdicts.told(ask, answer)
+        if not response.good and "does not support dry run" not in response.error_message():
+            raise self._http.verdicts.told(request, response)
 
     def _may(self, verb: str) -> bool:
         """Ask whether a verb is allowed; where even asking is not, the dry run is left to tell."""
@@ -140,20 +140,25 @@ class KubernetesSecret(KeptStore):
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": about},
         }
-        answer = self._http.send(Ask("POST", _REVIEWS, "say what it allows", body=body, effect=False))
-        return not answer.good or bool(((answer.json() or {}).get("status") or {}).get("allowed"))
+        response = self._http.send(Request("POST", _REVIEWS, "say what it allows", body=body, mutates=False))
+        return not response.good or bool(((response.json() or {}).get("status") or {}).get("allowed"))
 
     def _find(self) -> dict[str, Any] | None:
         """Return the Secret, or None. Only Kubernetes' own word that there is none counts."""
-        ask = Ask(
-            "GET", f"{self._all}/{self._secret}", f"read {self._place}", effect=False, secret=True, right=self._right
+        request = Request(
+            "GET",
+            f"{self._all}/{self._secret}",
+            f"read {self._place}",
+            mutates=False,
+            secret=True,
+            permission=self._right,
         )
-        answer = self._http.send(ask)
-        if answer.status == 404 and missing(answer) == "secrets":
+        response = self._http.send(request)
+        if response.status == 404 and missing(response) == "secrets":
             return None
-        found = answer.json()
-        if not answer.good or not isinstance(found, dict) or found.get("kind") != "Secret":
-            raise self._http.verdicts.told(ask, answer)
+        found = response.json()
+        if not response.good or not isinstance(found, dict) or found.get("kind") != "Secret":
+            raise self._http.verdicts.told(request, response)
         return found
 
     def _read(self) -> Kept:
@@ -179,19 +184,19 @@ class KubernetesSecret(KeptStore):
             if self._revision(found) != seen:
                 raise self._conflict()
             self._refuse_unsuitable(found)
-            ask = self._change(found, applied)
-            answer = self._http.send(ask)
-            if answer.good:
+            request = self._change(found, applied)
+            response = self._http.send(request)
+            if response.good:
                 return
-            if answer.status != 409:
-                raise self._http.verdicts.told(ask, answer)
-        raise Rejected(
+            if response.status != 409:
+                raise self._http.verdicts.told(request, response)
+        raise ServiceRejected(
             f"{self._place} was changed by others all the time, {ATTEMPTS} times in a row.",
             state="Nothing was written there.",
             remedy="See in its managedFields who writes so often.",
         )
 
-    def _change(self, found: dict[str, Any] | None, applied: Applied, *, dry: bool = False) -> Ask:
+    def _change(self, found: dict[str, Any] | None, applied: Applied, *, dry: bool = False) -> Request:
         """Return the request that makes the Secret or applies to it. An apply sent twice is refused the second time."""
         query = f"?{'dryRun=All&' if dry else ''}fieldManager={applied.manager}"
         metadata = {"name": self._secret, "annotations": dict(applied.annotations)}
@@ -199,15 +204,15 @@ class KubernetesSecret(KeptStore):
         if applied.data:
             body["data"] = dict(applied.data)
         if found is None:
-            ask = Ask("POST", f"{self._all}{query}", "", body={**body, "type": "Opaque"})
+            request = Request("POST", f"{self._all}{query}", "", body={**body, "type": "Opaque"})
         else:
             # A dry run is about rights and rules; which object it finds does not matter to it.
             if not dry:
                 metadata |= {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
             apply = {"Content-Type": "application/apply-patch+yaml"}
-            ask = Ask("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
+            request = Request("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
         about = f"{'try to ' if dry else ''}write {self._place}"
-        return replace(ask, about=about, effect=not dry, secret=bool(applied.data), right=self._right)
+        return replace(request, description=about, mutates=not dry, secret=bool(applied.data), permission=self._right)
 
     def _refuse_unsuitable(self, found: dict[str, Any] | None) -> None:
         if found is None:
@@ -221,7 +226,7 @@ class KubernetesSecret(KeptStore):
         elif found["metadata"].get("deletionTimestamp"):
             why, remedy = "is being deleted", "Wait until it is gone, or name another one."
         if why:
-            raise Rejected(f"{self._place} {why}.", state="Nothing was written there.", remedy=remedy)
+            raise ServiceRejected(f"{self._place} {why}.", state="Nothing was written there.", remedy=remedy)
 
     def _revision(self, found: dict[str, Any] | None) -> Revision:
         if found is None:

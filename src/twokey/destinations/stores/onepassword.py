@@ -16,12 +16,12 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from twokey.core.errors import Ambiguous, Conflict, Rejected, ServiceError
+from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.onepassword import ENVIRONMENT, KIND, Connect, Settings, connect
-from twokey.destinations.stores.service_store import Kept, KeptStore
+from twokey.destinations.stores.service_store import Kept, ServiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +71,7 @@ def _form(address: Address) -> forms.Form:
     return forms.form_of(address.options, default="pair", names=NAMES)
 
 
-class OnePasswordItem(KeptStore):
+class OnePasswordItem(ServiceStore):
     """An item of a vault."""
 
     conditional = False
@@ -89,11 +89,11 @@ class OnePasswordItem(KeptStore):
         self._find()
 
     def _find(self) -> dict[str, Any] | None:
-        """Return the whole item, or None; raises ``Rejected`` where two things have a name that must be one's own."""
+        """Return the whole item, or None; raises ``ServiceRejected`` where two things share a name."""
         item = self._server.item(self._vault, self._item)
         for name in (*self.form.names, self._journal):
             if item is not None and len(_fields(item, name)) > 1:
-                raise Rejected(
+                raise ServiceRejected(
                     f"{self._place} has {len(_fields(item, name))} fields {name}: nobody can tell which one is meant.",
                     state="Nothing was written there.",
                     remedy="Rename or delete all but one.",
@@ -146,7 +146,7 @@ class OnePasswordItem(KeptStore):
                 if doubt is not None:
                     break  # what is there now may be our own write: reading back tells
                 raise
-        raise doubt or Rejected(
+        raise doubt or ServiceRejected(
             f"{self._place} was changed by others all the time.",
             state="Nothing was written there.",
             remedy="Run again.",
@@ -160,12 +160,12 @@ class OnePasswordItem(KeptStore):
         if give_up is not None and self.clock.monotonic() > give_up:
             return False
         if item is None:
-            answer = self._server.add_item(self._vault, self._with(self._made(), values), self._place)
+            response = self._server.add_item(self._vault, self._with(self._made(), values), self._place)
         else:
-            answer = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._place)
-        if not answer.good and answer.status not in {409, 412}:
-            raise self._server.told_of_write(answer, self._vault, self._place)
-        return answer.good
+            response = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._place)
+        if not response.good and response.status not in {409, 412}:
+            raise self._server.told_of_write(response, self._vault, self._place)
+        return response.good
 
     def _made(self) -> dict[str, Any]:
         return {"title": self._item, "category": "API_CREDENTIAL", "fields": []}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import AccessDenied, Conflict, NotFound, Rejected, UsageError
+from twokey.core.errors import AccessDenied, Conflict, NotFound, ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
@@ -144,10 +144,10 @@ class SecretsManager:
         return version_of(self._form.version(key_id))
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``Rejected`` where the journal is longer than a secret's value may be."""
+        """Raise ``ServiceRejected`` where the journal is longer than a secret's value may be."""
         length = len(encode_journal(journal).encode())
         if length > LIMIT:
-            raise Rejected(
+            raise ServiceRejected(
                 f"The journal for {self.name} would have {length} bytes; a secret's value holds {LIMIT}.",
                 remedy="Deliver to fewer destinations.",
             )
@@ -186,7 +186,7 @@ class SecretsManager:
             return replace(seen, exists=True, current=version)
         text = self._versions.value(seen.current)
         if text is None:
-            raise Rejected(f"{self.name} holds a binary value, which twokey does not write.")
+            raise ServiceRejected(f"{self.name} holds a binary value, which twokey does not write.")
         self._versions.add(version, text, PENDING)
         self._versions.move(CURRENT, to=version, source=seen.current)
         return replace(seen, current=version)
@@ -217,7 +217,7 @@ class SecretsManager:
         if not labels.exists:
             self._refuse_to_create_by_arn()
         if labels.rotates:
-            raise Rejected(
+            raise ServiceRejected(
                 f"Secrets Manager rotates the secret {self._versions.secret_id} itself.",
                 state="Nothing was changed.",
                 remedy="Two rotators undo each other's work: end its rotation (cancel-rotate-secret), or name another.",

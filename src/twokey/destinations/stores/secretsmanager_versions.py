@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
-from twokey.core.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError
+from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,19 +48,19 @@ class Versions:
         self.secret_id = secret_id
 
     def labels(self) -> Labels:
-        """Read the labels (secretsmanager:DescribeSecret); raises ``Rejected`` for a secret that is being deleted."""
+        """Read the labels (secretsmanager:DescribeSecret); raises ``ServiceRejected`` for a secret under deletion."""
         try:
-            answer = self._send("DescribeSecret", effect=False, SecretId=self.secret_id)
+            response = self._send("DescribeSecret", effect=False, SecretId=self.secret_id)
         except NotFound:
             return Labels(exists=False)
-        if "DeletedDate" in answer:
+        if "DeletedDate" in response:
             raise self._being_deleted()
-        return Labels(rotates=bool(answer.get("RotationEnabled")), stages=answer.get("VersionIdsToStages", {}))
+        return Labels(rotates=bool(response.get("RotationEnabled")), stages=response.get("VersionIdsToStages", {}))
 
     def value(self, version: str) -> str | None:
         """Read a version's text (secretsmanager:GetSecretValue), always by its id; None where it is binary."""
-        answer = self._send("GetSecretValue", effect=False, SecretId=self.secret_id, VersionId=version)
-        text: str | None = answer.get("SecretString")
+        response = self._send("GetSecretValue", effect=False, SecretId=self.secret_id, VersionId=version)
+        text: str | None = response.get("SecretString")
         return text
 
     def text(self) -> str | None:
@@ -72,7 +72,7 @@ class Versions:
         """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it is there."""
         try:
             self._send("CreateSecret", Name=self.secret_id, ClientRequestToken=version, SecretString=text)
-        except (Rejected, Ambiguous) as error:
+        except (ServiceRejected, Ambiguous) as error:
             if not self._has(version, error):
                 raise error from None
 
@@ -80,7 +80,7 @@ class Versions:
         labels = self._labels_after(error)
         if version in labels.stages:
             return True
-        if labels.exists and isinstance(error, Rejected):
+        if labels.exists and isinstance(error, ServiceRejected):
             raise Conflict(f"The secret {self.secret_id} was created by somebody else in the meantime.") from None
         return False
 
@@ -90,7 +90,7 @@ class Versions:
         AWS adds AWSCURRENT to the first version of an empty secret, whatever labels were asked for.
         """
         try:
-            answer = self._send(
+            response = self._send(
                 "PutSecretValue",
                 SecretId=self.secret_id,
                 ClientRequestToken=version,
@@ -102,7 +102,7 @@ class Versions:
             if version not in labels.stages:
                 raise error from None
             return labels.stages[version]
-        stages: list[str] = answer["VersionStages"]
+        stages: list[str] = response["VersionStages"]
         return stages
 
     def move(self, label: str, *, to: str, source: str | None) -> None:
@@ -116,7 +116,7 @@ class Versions:
             parameters["RemoveFromVersionId"] = source
         try:
             self._send("UpdateSecretVersionStage", effect=True, **parameters)
-        except (Rejected, NotFound, Ambiguous) as error:
+        except (ServiceRejected, NotFound, Ambiguous) as error:
             now = self._labels_after(error).holder(label)
             if now == to:
                 return
@@ -162,7 +162,7 @@ class Versions:
                 SecretString="{}",
                 VersionStages=[JOURNAL_PENDING],
             )
-        except Rejected as error:
+        except ServiceRejected as error:
             if "ResourceExistsException" not in error.message:
                 raise
 
@@ -178,7 +178,7 @@ class Versions:
     def _send(self, operation: str, *, effect: bool = True, **parameters: Any) -> Any:
         try:
             return self._sender.send(operation, self.secret_id, effect=effect, **parameters)
-        except Rejected as error:
+        except ServiceRejected as error:
             # The words that would tell are not always there. It is the one request that such a secret still answers.
             if "InvalidRequestException" in error.message and operation != "DescribeSecret":
                 self._labels_after(error)
@@ -186,16 +186,16 @@ class Versions:
                 raise self._full(error) from None
             raise
 
-    def _full(self, error: Rejected) -> Rejected:
-        return Rejected(
+    def _full(self, error: ServiceRejected) -> ServiceRejected:
+        return ServiceRejected(
             f"The secret {self.secret_id} takes no more versions: {error.message}",
             state="Nothing was written to it.",
             remedy="AWS keeps each version for a day. End what writes so often (a run that fails on a tight schedule "
             "writes two each time), or wait until versions are a day old.",
         )
 
-    def _being_deleted(self) -> Rejected:
-        return Rejected(
+    def _being_deleted(self) -> ServiceRejected:
+        return ServiceRejected(
             f"The secret {self.secret_id} is marked for deletion.",
             state="It can be neither read nor written, and nothing was changed.",
             remedy=f"Take it back: aws secretsmanager restore-secret --secret-id {self.secret_id}",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Conflict, Rejected, ServiceError
+from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.destinations.formats.journals import decode_journal, encode_journal
@@ -40,7 +40,7 @@ class Kept:
     revision: object
 
 
-class KeptStore(ABC):
+class ServiceStore(ABC):
     """A store whose service has one place for named values and one for the journal."""
 
     conditional = True
@@ -91,11 +91,11 @@ class KeptStore(ABC):
         kept = self._read()
         holding = self._holding(kept)
         if isinstance(holding, CannotTell):
-            raise Rejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
+            raise ServiceRejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
         return self.form.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``Rejected`` where the journal is longer than the service allows."""
+        """Raise ``ServiceRejected`` where the journal is longer than the service allows."""
         self._check_length(encode_journal(journal, marked=True))
 
     def save_journal(self, journal: Journal, revision: object) -> object:
@@ -148,7 +148,7 @@ class KeptStore(ABC):
         try:
             self.put(credential, kept.revision)
         except Conflict as error:
-            raise Rejected(error.message, state=error.state, remedy=error.remedy) from None
+            raise ServiceRejected(error.message, state=error.state, remedy=error.remedy) from None
         return Receipt(credential.access_key_id, written=True)
 
     def _written(
@@ -196,7 +196,7 @@ class KeptStore(ABC):
     def _check_length(self, text: str) -> None:
         length = len(text.encode())
         if self.longest_journal and length > self.longest_journal:
-            raise Rejected(
+            raise ServiceRejected(
                 f"The journal for {self.name} would have {length} bytes, and {self.longest_journal} is the limit.",
                 remedy="Deliver to fewer destinations, or use a store without that limit.",
             )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Conflict, NotFound, Rejected, ServiceError, UsageError
+from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
@@ -119,10 +119,10 @@ class ParameterStore:
         return Record(holding, journal, Revision(_version(written), _version(credential), text))
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``Rejected`` where the journal is longer than a standard parameter may be."""
+        """Raise ``ServiceRejected`` where the journal is longer than a standard parameter may be."""
         length = len(encode_journal(journal).encode())
         if length > LIMIT:
-            raise Rejected(
+            raise ServiceRejected(
                 f"The journal for {self.name} would have {length} bytes; a standard parameter holds {LIMIT}.",
                 remedy="Deliver to fewer destinations, or use a store without that limit, such as secretsmanager:.",
             )
@@ -168,7 +168,7 @@ class ParameterStore:
                 Type="SecureString",
                 Overwrite=False,
             )
-        except Rejected as error:
+        except ServiceRejected as error:
             if "ParameterAlreadyExists" not in error.message:
                 raise
 
@@ -193,7 +193,7 @@ class ParameterStore:
 
     def _refuse_plain(self, found: Any) -> None:
         if found["Type"] != "SecureString":
-            raise Rejected(
+            raise ServiceRejected(
                 f"{self.name} is a {found['Type']}, which everybody who may read it sees unencrypted.",
                 state="Nothing was changed.",
                 remedy="Delete it, or name another parameter: twokey makes a SecureString.",
@@ -212,16 +212,16 @@ class ParameterStore:
     def _write(self, name: str, text: str, expected: int | None, **about: Any) -> int:
         """Write the version that follows ``expected``, and return its number."""
         try:
-            answer = self._send("PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **about)
-        except (Rejected, Ambiguous) as error:
+            response = self._send("PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **about)
+        except (ServiceRejected, Ambiguous) as error:
             found = self._look_again(name, error)
             if found is None or found["Value"] != text or found["Version"] == expected:
-                if isinstance(error, Rejected) and _version(found) != expected:
+                if isinstance(error, ServiceRejected) and _version(found) != expected:
                     raise self._conflict("Nothing was changed by this run.") from None
                 raise error from None
             version = int(found["Version"])
         else:
-            version = int(answer["Version"])
+            version = int(response["Version"])
         self._check_overtaken(name, text, expected or 0, version, about)
         return version
 
@@ -273,8 +273,8 @@ class ParameterStore:
 
     def _both(self, *, decrypt: bool) -> tuple[Any, Any]:
         names = [self._parameter, self._journal]
-        answer = self._send("GetParameters", self._parameter, effect=False, Names=names, WithDecryption=decrypt)
-        found = {parameter["Name"]: parameter for parameter in answer["Parameters"]}
+        response = self._send("GetParameters", self._parameter, effect=False, Names=names, WithDecryption=decrypt)
+        found = {parameter["Name"]: parameter for parameter in response["Parameters"]}
         return found.get(self._parameter), found.get(self._journal)
 
     def _get(self, name: str, *, decrypt: bool = True) -> Any:

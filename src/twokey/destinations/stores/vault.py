@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import Conflict, NotFound, Rejected, ServiceError, UsageError
+from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import forms
 from twokey.destinations.logins.vault import ENVIRONMENT, KIND, Settings, Vault, connect
-from twokey.destinations.stores.service_store import Kept, KeptStore
-from twokey.http.messages import Ask
+from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,34 +107,34 @@ class _Entry:
 
     def read(self) -> _Version:
         """Read the latest version. Vault answers 404, with the version's number, for one that is deleted."""
-        ask = self._ask("GET", self._data, f"read {self.path}", effect=False)
-        answer = self._vault.send(ask)
-        if answer.status == 404:
-            told = answer.json() or {}
+        request = self._ask("GET", self._data, f"read {self.path}", effect=False)
+        response = self._vault.send(request)
+        if response.status == 404:
+            told = response.json() or {}
             if told.get("errors"):
-                raise self._vault.http.verdicts.told(ask, answer)
+                raise self._vault.http.verdicts.told(request, response)
             metadata = (told.get("data") or {}).get("metadata") or {}
             return _Version(int(metadata.get("version", 0)), None)
-        if not answer.good:
-            raise self._vault.http.verdicts.told(ask, answer)
-        found = (answer.json() or {}).get("data") or {}
+        if not response.good:
+            raise self._vault.http.verdicts.told(request, response)
+        found = (response.json() or {}).get("data") or {}
         if "metadata" not in found:
             raise self._other_version()
         return _Version(int(found["metadata"]["version"]), found["data"])
 
     def check_version(self) -> None:
-        """Raise ``Rejected`` where Vault says that the mount is of another kind or version.
+        """Raise ``ServiceRejected`` where Vault says that the mount is of another kind or version.
 
         A mount of version 1 answers like an empty one of version 2, and takes writes without their condition. A token
         that is not told goes on: reading back what was written shows it.
         """
-        answer = self._vault.send(Ask("GET", self._about, "say what the mount is", effect=False))
-        found = (answer.json() or {}).get("data") if answer.good else None
+        response = self._vault.send(Request("GET", self._about, "say what the mount is", mutates=False))
+        found = (response.json() or {}).get("data") if response.good else None
         if isinstance(found, dict) and (found.get("options") or {}).get("version") != "2":
             raise self._other_version()
 
-    def _other_version(self) -> Rejected:
-        return Rejected(
+    def _other_version(self) -> ServiceRejected:
+        return ServiceRejected(
             f"{self.path} is not in a KV version 2 mount.",
             state="Nothing was changed.",
             remedy="Name a KV version 2 mount, or upgrade this one: vault kv enable-versioning.",
@@ -142,23 +142,25 @@ class _Entry:
 
     def write(self, data: Mapping[str, str], cas: int) -> None:
         """Write a version that follows ``cas``; raises ``Conflict`` where another one does already."""
-        ask = self._ask("POST", self._data, f"write {self.path}", body={"data": dict(data), "options": {"cas": cas}})
-        answer = self._vault.send(ask)
-        if answer.status == 400 and "check-and-set" in answer.body:
+        request = self._ask(
+            "POST", self._data, f"write {self.path}", body={"data": dict(data), "options": {"cas": cas}}
+        )
+        response = self._vault.send(request)
+        if response.status == 400 and "check-and-set" in response.body:
             raise Conflict(
                 f"Somebody else wrote to {self.path} in the meantime.",
                 state="Nothing was changed by this run.",
                 remedy="Run again.",
             )
-        if not answer.good:
-            raise self._vault.http.verdicts.told(ask, answer)
+        if not response.good:
+            raise self._vault.http.verdicts.told(request, response)
 
     def describe(self, note: str) -> None:
         """Put the access key's id into the custom metadata, for people. Where that fails, leave it.
 
         The credential was written before that: an error would say that it was not.
         """
-        ask = self._ask(
+        request = self._ask(
             "PATCH",
             self._metadata,
             f"describe {self.path}",
@@ -166,16 +168,18 @@ class _Entry:
             headers={"Content-Type": "application/merge-patch+json"},
         )
         with suppress(ServiceError):
-            self._vault.send(ask)
+            self._vault.send(request)
 
     def _ask(
         self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True, headers: Any = None
-    ) -> Ask:
+    ) -> Request:
         # Writing with the same cas twice writes once: the second one is refused.
-        return Ask(method, path, about, body=body, effect=effect, secret=True, right=self._right, headers=headers or {})
+        return Request(
+            method, path, about, body=body, mutates=effect, secret=True, permission=self._right, headers=headers or {}
+        )
 
 
-class VaultSecret(KeptStore):
+class VaultSecret(ServiceStore):
     """A secret of a KV version 2 mount."""
 
     def __init__(self, name: str, form: forms.Form, vault: Vault, mount: str, path: str) -> None:
@@ -188,14 +192,14 @@ class VaultSecret(KeptStore):
 
     def preflight(self) -> None:
         """Ask Vault what the token may do with both secrets; nothing is written."""
-        ask = Ask(
+        request = Request(
             "POST",
             "/v1/sys/capabilities-self",
             "say what the token may do",
             body={"paths": list(self._paths)},
-            effect=False,
+            mutates=False,
         )
-        found = self._vault.ask(ask).json() or {}
+        found = self._vault.request(request).json() or {}
         able = found.get("data") or found
         for path in self._paths:
             may = set(able.get(path, ()))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,7 +66,7 @@ class AzureDevOps(FakeService):
             self.groups[group]["variables"].setdefault(name, {"isSecret": True})["value"] = value
         self.groups[group]["modifiedOn"] = self.stamp()
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, the API's version and the project."""
         basic = f"Basic {base64.b64encode(f':{self.token}'.encode()).decode()}"
         if request.headers.get("Authorization") not in {basic, f"Bearer {self.bearer}"}:
@@ -77,7 +77,7 @@ class AzureDevOps(FakeService):
             raise Refusal(400, _error(said, "VssVersionNotSpecifiedException"))
 
     @route("GET", _GROUPS)
-    def list_groups(self, request: Request, organisation: str, project: str) -> Reply:
+    def list_groups(self, request: ReceivedRequest, organisation: str, project: str) -> Reply:
         """Answer ``Get Variable Groups``: without the projects that share each."""
         name = request.query.get("groupName", "*").lower()
         there = self._of(organisation, project)
@@ -86,13 +86,13 @@ class AzureDevOps(FakeService):
         return Reply(200, {"count": len(listed), "value": listed})
 
     @route("GET", _GROUPS + r"/(\d+)")
-    def see_group(self, _request: Request, organisation: str, project: str, number: str) -> Reply:
+    def see_group(self, _request: ReceivedRequest, organisation: str, project: str, number: str) -> Reply:
         """Answer ``Get``."""
         found = [one for one in self._of(organisation, project) if one["id"] == int(number)]
         return Reply(200, _shown(found[0]) if found else b"null", {"Content-Type": "application/json"})
 
     @route("PUT", r"/([^/]+)/_apis/distributedtask/variablegroups/(\d+)")
-    def update_group(self, request: Request, _organisation: str, number: str) -> Reply:
+    def update_group(self, request: ReceivedRequest, _organisation: str, number: str) -> Reply:
         """Answer ``Update``: the group is what this says."""
         group, said = self.groups.get(int(number)), request.json() or {}
         if group is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +47,7 @@ class KeyVault(FakeService):
         versions = self.secrets.get(name.lower())
         return str(versions[-1]["value"]) if versions else None
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, the network and the rights; logins need none."""
         if "secrets/" not in request.path:
             return
@@ -61,7 +61,7 @@ class KeyVault(FakeService):
             raise _refusal(400, "The api-version is missing or not known.")
 
     @route("GET", r"/secrets/([^/]+)")
-    def get(self, _request: Request, name: str) -> Reply:
+    def get(self, _request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Get Secret``."""
         versions = self.secrets.get(name.lower())
         if not versions or name.lower() in self.deleted:
@@ -71,7 +71,7 @@ class KeyVault(FakeService):
         return Reply(200, self._shown(name))
 
     @route("PUT", r"/secrets/([^/]+)")
-    def set(self, request: Request, name: str) -> Reply:
+    def set(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Set Secret``."""
         if not re.fullmatch(r"[0-9a-zA-Z-]{1,127}", name):
             raise _refusal(400, f"The request URI contains an invalid name: {name}")
@@ -89,14 +89,14 @@ class KeyVault(FakeService):
         return Reply(200, self._shown(name))
 
     @route("GET", r"/deletedsecrets/([^/]+)")
-    def get_deleted(self, _request: Request, name: str) -> Reply:
+    def get_deleted(self, _request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Get Deleted Secret``."""
         if name.lower() not in self.deleted:
             raise _refusal(404, f"Deleted Secret not found: {name}")
         return Reply(200, {"recoveryId": f"{self.url}/deletedsecrets/{name}", "deletedDate": 1795262400})
 
     @route("POST", r"/([^/]+)/oauth2/v2.0/token")
-    def log_in(self, request: Request, tenant: str) -> Reply:
+    def log_in(self, request: ReceivedRequest, tenant: str) -> Reply:
         """Answer the client credentials flow of Entra."""
         form = request.form()
         if (tenant, form.get("scope")) != (TENANT, f"{AUDIENCE}/.default"):
@@ -113,16 +113,16 @@ class KeyVault(FakeService):
         return self._granted()
 
     @route("GET", r"/metadata/identity/oauth2/token")
-    def metadata(self, request: Request) -> Reply:
+    def metadata(self, request: ReceivedRequest) -> Reply:
         """Answer as the Instance Metadata Service does."""
         return self._identity(request, request.headers.get("Metadata") == "true", "2018-02-01")
 
     @route("GET", r"/msi/token")
-    def app_service(self, request: Request) -> Reply:
+    def app_service(self, request: ReceivedRequest) -> Reply:
         """Answer as App Service, Functions and Container Apps do."""
         return self._identity(request, request.headers.get("X-Identity-Header") == "h-of-the-app", "2019-08-01")
 
-    def _identity(self, request: Request, allowed: bool, version: str) -> Reply:
+    def _identity(self, request: ReceivedRequest, allowed: bool, version: str) -> Reply:
         asked = request.query.get("api-version"), request.query.get("resource")
         if not allowed or asked != (version, AUDIENCE):
             raise Refusal(400, {"error": "invalid_request", "error_description": "Required metadata header missing"})

@@ -11,7 +11,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Bitbucket(FakeService):
         else:
             found.update(value=value, secured=secured)
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token and its scopes."""
         basic = f"Basic {base64.b64encode(f'{self.email}:{self.token}'.encode()).decode()}"
         if request.headers.get("Authorization") != (basic if self.email else f"Bearer {self.token}"):
@@ -83,7 +83,7 @@ class Bitbucket(FakeService):
             raise Refusal(403, _error("Your credentials lack one or more required privilege scopes.", detail))
 
     @route("GET", _REPOSITORY + "/environments")
-    def list_environments(self, request: Request, name: str) -> Reply:
+    def list_environments(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``List environments``: ten on a page, whatever was asked for."""
         self._place(name)
         page = int(request.query.get("page", 1))
@@ -94,34 +94,34 @@ class Bitbucket(FakeService):
 
     @route("GET", _OF_REPOSITORY)
     @route("GET", _OF_WORKSPACE)
-    def list_variables(self, request: Request, name: str) -> Reply:
+    def list_variables(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``List variables for a repository`` and ``List variables for a workspace``."""
         return self._page(request, self._place(name))
 
     @route("GET", _OF_ENVIRONMENT)
-    def list_of_environment(self, request: Request, name: str, environment: str) -> Reply:
+    def list_of_environment(self, request: ReceivedRequest, name: str, environment: str) -> Reply:
         """Answer ``List variables for an environment``."""
         return self._page(request, self._place(name, environment))
 
     @route("POST", _OF_REPOSITORY)
     @route("POST", _OF_WORKSPACE)
-    def make_variable(self, request: Request, name: str) -> Reply:
+    def make_variable(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Create a variable for a repository`` and ``Create a variable for a workspace``."""
         return self._make(request, self._place(name))
 
     @route("POST", _OF_ENVIRONMENT)
-    def make_of_environment(self, request: Request, name: str, environment: str) -> Reply:
+    def make_of_environment(self, request: ReceivedRequest, name: str, environment: str) -> Reply:
         """Answer ``Create a variable for an environment``."""
         return self._make(request, self._place(name, environment))
 
     @route("PUT", _OF_REPOSITORY + r"/([^/]+)")
     @route("PUT", _OF_WORKSPACE + r"/([^/]+)")
-    def write_variable(self, request: Request, name: str, variable: str) -> Reply:
+    def write_variable(self, request: ReceivedRequest, name: str, variable: str) -> Reply:
         """Answer ``Update a variable for a repository`` and ``Update variable for a workspace``."""
         return self._write(request, self._place(name), variable)
 
     @route("PUT", _OF_ENVIRONMENT + r"/([^/]+)")
-    def write_of_environment(self, request: Request, name: str, environment: str, variable: str) -> Reply:
+    def write_of_environment(self, request: ReceivedRequest, name: str, environment: str, variable: str) -> Reply:
         """Answer ``Update a variable for an environment``."""
         return self._write(request, self._place(name, environment), variable)
 
@@ -131,14 +131,14 @@ class Bitbucket(FakeService):
             raise Refusal(404, _error(f"{'Workspace' if '/' not in place else 'Repository'} {place} not found"))
         return self.places[place]
 
-    def _page(self, request: Request, variables: list[dict[str, Any]]) -> Reply:
+    def _page(self, request: ReceivedRequest, variables: list[dict[str, Any]]) -> Reply:
         size, page = int(request.query.get("pagelen", 10)), int(request.query.get("page", 1))
         size = min(size, self.most_on_a_page)
         values = [_shown(one) for one in variables[size * (page - 1) : size * page]]
         following = {"next": f"{self.url}{request.path}?page={page + 1}"} if size * page < len(variables) else {}
         return Reply(200, {"page": page, "pagelen": size, "size": len(variables), "values": values, **following})
 
-    def _make(self, request: Request, variables: list[dict[str, Any]]) -> Reply:
+    def _make(self, request: ReceivedRequest, variables: list[dict[str, Any]]) -> Reply:
         said = request.json() or {}
         _validate(said)
         if any(one["key"] == said["key"] for one in variables):
@@ -148,7 +148,7 @@ class Bitbucket(FakeService):
         variables.append(made)
         return Reply(201, _shown(made))
 
-    def _write(self, request: Request, variables: list[dict[str, Any]], variable: str) -> Reply:
+    def _write(self, request: ReceivedRequest, variables: list[dict[str, Any]], variable: str) -> Reply:
         said = request.json() or {}
         _validate(said)
         found = next((one for one in variables if one["uuid"] == variable), None)

@@ -10,7 +10,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Buildkite(FakeService):
         organisation = {"RateLimit-Remaining": "80", "RateLimit-Reset": "1"}
         return Reply(429, {"message": said, "scope": "rest_user"}, {**organisation, **user})
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, its scopes, and whether its user maintains the cluster."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise Refusal(401, {"message": "Authentication required. Please supply a valid API Access Token"})
@@ -73,19 +73,19 @@ class Buildkite(FakeService):
             raise Refusal(403, {"message": "Forbidden"})
 
     @route("GET", "/v2/access-token")
-    def see_token(self, _request: Request) -> Reply:
+    def see_token(self, _request: ReceivedRequest) -> Reply:
         """Answer ``Get the current token``."""
         return Reply(200, {"uuid": str(uuid.UUID(int=1)), "scopes": self.scopes})
 
     @route("GET", _SECRETS)
-    def list_secrets(self, request: Request, organisation: str, cluster: str) -> Reply:
+    def list_secrets(self, request: ReceivedRequest, organisation: str, cluster: str) -> Reply:
         """Answer ``List secrets``, in pages."""
         found = self._secrets(organisation, cluster)
         size, page = min(int(request.query.get("per_page", 30)), 100), int(request.query.get("page", 1))
         return Reply(200, [_shown(one) for one in found[size * (page - 1) : size * page]])
 
     @route("POST", _SECRETS)
-    def create(self, request: Request, organisation: str, cluster: str) -> Reply:
+    def create(self, request: ReceivedRequest, organisation: str, cluster: str) -> Reply:
         """Answer ``Create a secret``."""
         there = self._secrets(organisation, cluster)
         said = request.json() or {}
@@ -98,7 +98,7 @@ class Buildkite(FakeService):
         return Reply(201, _shown(there[-1]))
 
     @route("PUT", _SECRETS + "/([^/]+)")
-    def describe(self, request: Request, organisation: str, cluster: str, identity: str) -> Reply:
+    def describe(self, request: ReceivedRequest, organisation: str, cluster: str, identity: str) -> Reply:
         """Answer ``Update a secret's description and access policy``."""
         found = self._secret(organisation, cluster, identity)
         said = request.json() or {}
@@ -111,7 +111,7 @@ class Buildkite(FakeService):
         return Reply(200, _shown(found))
 
     @route("PUT", _SECRETS + "/([^/]+)/value")
-    def write(self, request: Request, organisation: str, cluster: str, identity: str) -> Reply:
+    def write(self, request: ReceivedRequest, organisation: str, cluster: str, identity: str) -> Reply:
         """Answer ``Update a secret's value``."""
         found = self._secret(organisation, cluster, identity)
         found["value"] = _value(request.json() or {})

@@ -10,7 +10,7 @@ import re
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class CircleCI(FakeService):
         there = self.contexts[place]["variables"] if place in self.contexts else self.projects.get(place, {})
         return there[name]["value"] if name in there else None
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, and that a viewer only looks."""
         if request.headers.get("Circle-Token") != self.token:
             raise Refusal(401, {"message": "You must log in first."})
@@ -63,7 +63,7 @@ class CircleCI(FakeService):
         return Reply(429, {"message": "Too many requests"}, headers)
 
     @route("GET", r"/api/v2/context")
-    def list_contexts(self, request: Request) -> Reply:
+    def list_contexts(self, request: ReceivedRequest) -> Reply:
         """Answer ``List contexts``."""
         owner = request.query.get("owner-slug")
         found = [
@@ -76,7 +76,7 @@ class CircleCI(FakeService):
         return self._page(request, found)
 
     @route("GET", _CONTEXT + "/environment-variable")
-    def list_context(self, request: Request, context: str) -> Reply:
+    def list_context(self, request: ReceivedRequest, context: str) -> Reply:
         """Answer ``List environment variables`` of a context."""
         listed = [
             {
@@ -91,7 +91,7 @@ class CircleCI(FakeService):
         return self._page(request, listed)
 
     @route("PUT", _CONTEXT + "/environment-variable/([^/]+)")
-    def write_context(self, request: Request, context: str, name: str) -> Reply:
+    def write_context(self, request: ReceivedRequest, context: str, name: str) -> Reply:
         """Answer ``Add or update an environment variable`` of a context."""
         there = self._variables(context)
         value = _value(request)
@@ -107,12 +107,12 @@ class CircleCI(FakeService):
         return Reply(200, {**shown, "truncated_value": value[-4:]})
 
     @route("GET", _PROJECT + "/envvar")
-    def list_project(self, request: Request, project: str) -> Reply:
+    def list_project(self, request: ReceivedRequest, project: str) -> Reply:
         """Answer ``List all environment variables`` of a project."""
         return self._page(request, [_masked(name, one) for name, one in self._project(project).items()])
 
     @route("POST", _PROJECT + "/envvar")
-    def write_project(self, request: Request, project: str) -> Reply:
+    def write_project(self, request: ReceivedRequest, project: str) -> Reply:
         """Answer ``Create an environment variable`` of a project, which replaces one of that name."""
         there = self._project(project)
         value = _value(request)
@@ -121,7 +121,7 @@ class CircleCI(FakeService):
         there[name] = {"value": value, "created": there[name]["created"] if name in there else self.stamp()}
         return Reply(201, _masked(name, there[name]))
 
-    def _page(self, request: Request, found: list[Any]) -> Reply:
+    def _page(self, request: ReceivedRequest, found: list[Any]) -> Reply:
         start = int(request.query.get("page-token") or 0)
         end = start + self.page_size
         return Reply(200, {"items": found[start:end], "next_page_token": str(end) if end < len(found) else None})
@@ -142,7 +142,7 @@ class CircleCI(FakeService):
             raise Refusal(400, {"message": "Environment variable name is invalid."})
 
 
-def _value(request: Request) -> str:
+def _value(request: ReceivedRequest) -> str:
     value = (request.json() or {}).get("value")
     if not isinstance(value, str):
         raise Refusal(400, {"message": "value: missing or not a string"})

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class Doppler(FakeService):
         found = self.configs.get(config, {}).get(name)
         return self._computed(config, found["raw"]) if found else None
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, and whether it may write."""
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             raise _refusal(401, "Invalid Auth token")
@@ -55,7 +55,7 @@ class Doppler(FakeService):
         return Reply(429, body, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
     @route("GET", _SECRETS)
-    def list(self, request: Request) -> Reply:
+    def list(self, request: ReceivedRequest) -> Reply:
         """Answer ``List`` of secrets; names that are not there are left out."""
         config = self._config(request.query)
         wanted = request.query.get("secrets")
@@ -64,7 +64,7 @@ class Doppler(FakeService):
         return Reply(200, {"secrets": shown, "success": True})
 
     @route("POST", _SECRETS)
-    def update(self, request: Request) -> Reply:
+    def update(self, request: ReceivedRequest) -> Reply:
         """Answer ``Update`` of secrets: all change requests, or none."""
         said = request.json() or {}
         config = self._config(said)

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ class Google(FakeService):
         secret["annotations"] = {**secret["annotations"], **notes}
         secret["etag"] = self._etag()
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, the project and the API; logins need none."""
         if not request.path.startswith("/v1/projects/") or "serviceAccounts" in request.path:
             return
@@ -87,7 +87,7 @@ class Google(FakeService):
         return Reply(429, body, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
     @route("POST", r"/token|/v1/token")
-    def log_in(self, request: Request) -> Reply:
+    def log_in(self, request: ReceivedRequest) -> Reply:
         """Answer a grant."""
         form = request.form()
         accepts = self.logins.get(form.get("grant_type", ""))
@@ -96,7 +96,7 @@ class Google(FakeService):
         return self._granted()
 
     @route("GET", r"/computeMetadata/v1/instance/service-accounts/default/token")
-    def metadata(self, request: Request) -> Reply:
+    def metadata(self, request: ReceivedRequest) -> Reply:
         """Answer as the metadata server does."""
         if request.headers.get("Metadata-Flavor") != "Google":
             raise Refusal(403, b"Missing required header: Metadata-Flavor")
@@ -105,7 +105,7 @@ class Google(FakeService):
         return self._granted()
 
     @route("POST", r"/v1/projects/-/serviceAccounts/([^/]+):generateAccessToken")
-    def impersonate(self, request: Request, account: str) -> Reply:
+    def impersonate(self, request: ReceivedRequest, account: str) -> Reply:
         """Answer ``generateAccessToken``."""
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             raise _refusal(401, "Request had invalid authentication credentials.")
@@ -115,20 +115,20 @@ class Google(FakeService):
         return Reply(200, {"accessToken": token, "expireTime": "2026-11-21T13:00:00Z"})
 
     @route("GET", r"/subject")
-    def subject(self, request: Request) -> Reply:
+    def subject(self, request: ReceivedRequest) -> Reply:
         """Answer as a platform that gives its jobs tokens."""
         if request.headers.get("Authorization") != "bearer of-the-job" or "audience" not in request.query:
             raise Refusal(401)
         return Reply(200, {"value": "ey.subject"})
 
     @route("GET", _SECRET)
-    def get(self, _request: Request, project: str, name: str) -> Reply:
+    def get(self, _request: ReceivedRequest, project: str, name: str) -> Reply:
         """Answer ``projects.secrets.get``."""
         self._may("secrets.get")
         return Reply(200, self._shown(f"{project}/{name}"))
 
     @route("POST", _SECRETS)
-    def create(self, request: Request, project: str) -> Reply:
+    def create(self, request: ReceivedRequest, project: str) -> Reply:
         """Answer ``projects.secrets.create``."""
         self._may("secrets.create")
         said, name = request.json() or {}, request.query.get("secretId", "")
@@ -142,7 +142,7 @@ class Google(FakeService):
         return Reply(200, self._shown(place))
 
     @route("PATCH", _SECRET)
-    def patch(self, request: Request, project: str, name: str) -> Reply:
+    def patch(self, request: ReceivedRequest, project: str, name: str) -> Reply:
         """Answer ``projects.secrets.patch``: whole fields, named by ``updateMask``, on condition of ``etag``."""
         self._may("secrets.update")
         if self.before_patch:
@@ -161,7 +161,7 @@ class Google(FakeService):
         return Reply(200, self._shown(f"{project}/{name}"))
 
     @route("POST", _SECRET + r":addVersion")
-    def add_version(self, request: Request, project: str, name: str) -> Reply:
+    def add_version(self, request: ReceivedRequest, project: str, name: str) -> Reply:
         """Answer ``projects.secrets.addVersion``."""
         self._may("versions.add")
         secret = self._secret(f"{project}/{name}")
@@ -172,7 +172,7 @@ class Google(FakeService):
         return Reply(200, self._version(f"{project}/{name}", len(secret["versions"])))
 
     @route("POST", _SECRET + r":testIamPermissions")
-    def permissions(self, request: Request, project: str, name: str) -> Reply:
+    def permissions(self, request: ReceivedRequest, project: str, name: str) -> Reply:
         """Answer ``testIamPermissions``: nothing at all for what is not there."""
         asked = (request.json() or {}).get("permissions", [])
         there = f"{project}/{name}" in self.secrets
@@ -180,14 +180,14 @@ class Google(FakeService):
         return Reply(200, {"permissions": held} if there and held else {})
 
     @route("GET", _SECRET + r"/versions/([^/:]+)")
-    def look(self, _request: Request, project: str, name: str, version: str) -> Reply:
+    def look(self, _request: ReceivedRequest, project: str, name: str, version: str) -> Reply:
         """Answer ``projects.secrets.versions.get``."""
         self._may("versions.get")
         place = f"{project}/{name}"
         return Reply(200, self._version(place, self._found(place, version)))
 
     @route("GET", _SECRET + r"/versions/([^/:]+):access")
-    def access(self, _request: Request, project: str, name: str, version: str) -> Reply:
+    def access(self, _request: ReceivedRequest, project: str, name: str, version: str) -> Reply:
         """Answer ``projects.secrets.versions.access``."""
         self._may("versions.access")
         place = f"{project}/{name}"

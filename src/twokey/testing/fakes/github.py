@@ -13,7 +13,7 @@ from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
 from twokey.testing.fakes.github_bodies import error, refusal, repository
-from twokey.testing.server import FakeService, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ class GitHub(FakeService):
         said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
         return Reply(403, error(403, said), {"Retry-After": f"{max(seconds, 1):.0f}"})
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token; without the scope, a private repository does not exist."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise refusal(401, "Bad credentials")
@@ -80,22 +80,22 @@ class GitHub(FakeService):
             raise refusal(404, "Not Found")
 
     @route("GET", _REPOSITORY)
-    def see_repository(self, _request: Request, name: str) -> Reply:
+    def see_repository(self, _request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Get a repository``."""
         return Reply(200, repository(self._repository(name)))
 
     @route("GET", _REPOSITORY + _SET + "/public-key")
-    def repository_key(self, _request: Request, name: str, kind: str) -> Reply:
+    def repository_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``Get a repository public key``."""
         return self._public_key(self._place(name, kind))
 
     @route("GET", _ORGANISATION + _SET + "/public-key")
-    def organisation_key(self, _request: Request, name: str, kind: str) -> Reply:
+    def organisation_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``Get an organization public key``."""
         return self._public_key(f"{name}/{kind}")
 
     @route("GET", _REPOSITORY + _SET)
-    def list_repository(self, request: Request, name: str, kind: str) -> Reply:
+    def list_repository(self, request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``List repository secrets``."""
         found = list(self.secrets.get(self._place(name, kind), {}).values())
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
@@ -103,12 +103,12 @@ class GitHub(FakeService):
         return Reply(200, {"total_count": len(found), "secrets": listed})
 
     @route("GET", _REPOSITORY + _SET + r"/(\w+)")
-    def see_repository_secret(self, _request: Request, name: str, kind: str, secret: str) -> Reply:
+    def see_repository_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Get a repository secret``."""
         return Reply(200, _shown(self._secret(self._place(name, kind), secret)))
 
     @route("PUT", _REPOSITORY + _SET + r"/(\w+)")
-    def write_repository_secret(self, request: Request, name: str, kind: str, secret: str) -> Reply:
+    def write_repository_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Create or update a repository secret``."""
         place = self._place(name, kind)
         if self.repositories[name]["archived"]:
@@ -116,13 +116,13 @@ class GitHub(FakeService):
         return self._write(request, place, secret, MOST["environment" if "/" in kind else "repository"])
 
     @route("GET", _ORGANISATION + _SET + r"/(\w+)")
-    def see_organisation_secret(self, _request: Request, name: str, kind: str, secret: str) -> Reply:
+    def see_organisation_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Get an organization secret``."""
         found = self._secret(f"{name}/{kind}", secret)
         return Reply(200, {**_shown(found), "visibility": found["visibility"]})
 
     @route("GET", _ORGANISATION + _SET + r"/(\w+)/repositories")
-    def who_sees(self, request: Request, name: str, kind: str, secret: str) -> Reply:
+    def who_sees(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``List selected repositories for an organization secret``."""
         chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
@@ -131,7 +131,7 @@ class GitHub(FakeService):
         return Reply(200, {"total_count": len(chosen), "repositories": listed})
 
     @route("PUT", _ORGANISATION + _SET + r"/(\w+)")
-    def write_organisation_secret(self, request: Request, name: str, kind: str, secret: str) -> Reply:
+    def write_organisation_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Create or update an organization secret``: visibility and repositories are what this says."""
         said = request.json() or {}
         if said.get("visibility") not in {"all", "private", "selected"}:
@@ -141,7 +141,7 @@ class GitHub(FakeService):
         self.secrets[f"{name}/{kind}"][secret.upper()].update(about)
         return reply
 
-    def _write(self, request: Request, place: str, name: str, most: int) -> Reply:
+    def _write(self, request: ReceivedRequest, place: str, name: str, most: int) -> Reply:
         said = request.json() or {}
         if name.upper().startswith("GITHUB_") or name[0].isdigit():
             raise refusal(422, "Secret names must not start with GITHUB_ or a number.")

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,7 @@ class GitLab(FakeService):
         before = self.variables[place].get((key, scope), {**default, "key": key, "environment_scope": scope})
         self.variables[place][key, scope] = {**before, "value": value, **settings}
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token and its scopes; what it may not see does not exist."""
         if request.headers.get("Private-Token") != self.token:
             raise Refusal(401, {"message": "401 Unauthorized"})
@@ -83,23 +83,23 @@ class GitLab(FakeService):
             raise Refusal(403, body)
 
     @route("GET", _API + "/personal_access_tokens/self")
-    def see_token(self, _request: Request) -> Reply:
+    def see_token(self, _request: ReceivedRequest) -> Reply:
         """Answer ``Get details on a personal access token``, with the token itself."""
         return Reply(200, {"id": 1, "name": "twokey", "scopes": self.scopes, "active": True, "revoked": False})
 
     @route("GET", _PLACE)
-    def see_place(self, request: Request, kind: str, path: str) -> Reply:
+    def see_place(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Get a single project`` and ``Get a single group``."""
         return Reply(200, self._place(request, kind, path)[1])
 
     @route("GET", _PLACE + r"/variables/(\w+)")
-    def see_variable(self, request: Request, kind: str, path: str, key: str) -> Reply:
+    def see_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Get a single variable``."""
         place = self._managed(request, kind, path)
         return Reply(200, _shown(self._found(request, kind, place, key)))
 
     @route("POST", _PLACE + "/variables")
-    def make_variable(self, request: Request, kind: str, path: str) -> Reply:
+    def make_variable(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Create a variable``."""
         place, said = self._managed(request, kind, path), request.json() or {}
         missing = [f"{name} is missing" for name in ("key", "value") if name not in said]
@@ -124,7 +124,7 @@ class GitLab(FakeService):
         return Reply(201, _shown(made))
 
     @route("PUT", _PLACE + r"/variables/(\w+)")
-    def write_variable(self, request: Request, kind: str, path: str, key: str) -> Reply:
+    def write_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Update a variable``: what the request leaves out stays as it is."""
         place = self._managed(request, kind, path)
         before = self._found(request, kind, place, key)
@@ -137,7 +137,7 @@ class GitLab(FakeService):
         self.variables[place][key, after["environment_scope"]] = after
         return Reply(200, _shown(after))
 
-    def _place(self, request: Request, kind: str, path: str) -> tuple[str, dict[str, Any]]:
+    def _place(self, request: ReceivedRequest, kind: str, path: str) -> tuple[str, dict[str, Any]]:
         place = f"{kind}/{path}"
         if place in self.moved:
             if request.method != "GET":
@@ -150,14 +150,14 @@ class GitLab(FakeService):
             raise Refusal(404, {"message": f"404 {kind.title()[:-1]} Not Found"})
         return place, self.places[place]
 
-    def _managed(self, request: Request, kind: str, path: str) -> str:
+    def _managed(self, request: ReceivedRequest, kind: str, path: str) -> str:
         """Return a place whose variables the token may manage: an archived project's, nobody may."""
         place, about = self._place(request, kind, path)
         if not self.manages or about["archived"]:
             raise Refusal(403, {"message": "403 Forbidden"})
         return place
 
-    def _found(self, request: Request, kind: str, place: str, key: str) -> dict[str, Any]:
+    def _found(self, request: ReceivedRequest, kind: str, place: str, key: str) -> dict[str, Any]:
         scope = request.query.get(_FILTER)
         found = [
             one for (name, of), one in self.variables[place].items() if name == key and (scope is None or of == scope)

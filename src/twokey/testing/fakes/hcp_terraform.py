@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class HcpTerraform(FakeService):
         said = {"detail": "You have exceeded the API's rate limit.", "status": 429, "title": "Too many requests"}
         return Reply(429, {"errors": [said]}, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, and what kind of document is sent."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise Refusal(401, {"errors": [{"status": "401", "title": "unauthorized"}]})
@@ -68,7 +68,7 @@ class HcpTerraform(FakeService):
             raise Refusal(415, {"errors": [{"status": "415", "title": "unsupported media type"}]})
 
     @route("GET", _ORGANISATION + r"/workspaces/([^/]+)")
-    def see_workspace(self, _request: Request, organisation: str, name: str) -> Reply:
+    def see_workspace(self, _request: ReceivedRequest, organisation: str, name: str) -> Reply:
         """Answer ``Show workspace``."""
         for path, one in self.owners.items():
             if path.startswith("workspaces/") and (one["organisation"], one["name"]) == (organisation, name):
@@ -76,7 +76,7 @@ class HcpTerraform(FakeService):
         raise Refusal(404, self.not_found)
 
     @route("GET", _ORGANISATION + r"/varsets")
-    def list_sets(self, request: Request, organisation: str) -> Reply:
+    def list_sets(self, request: ReceivedRequest, organisation: str) -> Reply:
         """Answer ``List variable set``: those whose name holds what is asked for."""
         wanted = request.query.get("q", "").lower()
         found = [
@@ -87,17 +87,17 @@ class HcpTerraform(FakeService):
         return self._page(request, found)
 
     @route("GET", r"/api/v2/varsets/([^/]+)")
-    def see_set(self, _request: Request, number: str) -> Reply:
+    def see_set(self, _request: ReceivedRequest, number: str) -> Reply:
         """Answer ``Show variable set``."""
         return Reply(200, {"data": self._shown(self._owner(f"varsets/{number}"))}, {"Content-Type": MEDIA})
 
     @route("GET", _VARS)
-    def list_variables(self, request: Request, owner: str) -> Reply:
+    def list_variables(self, request: ReceivedRequest, owner: str) -> Reply:
         """Answer ``List variables``."""
         return self._page(request, [_variable(one) for one in self._of(owner)])
 
     @route("POST", _VARS)
-    def create_variable(self, request: Request, owner: str) -> Reply:
+    def create_variable(self, request: ReceivedRequest, owner: str) -> Reply:
         """Answer ``Create a variable``: one of this key and category only."""
         said = self._said(request)
         there = self._of(owner)
@@ -110,7 +110,7 @@ class HcpTerraform(FakeService):
         return Reply(201, {"data": _variable(there[-1])}, {"Content-Type": MEDIA})
 
     @route("PATCH", _VARS + r"/([^/]+)")
-    def update_variable(self, request: Request, owner: str, number: str) -> Reply:
+    def update_variable(self, request: ReceivedRequest, owner: str, number: str) -> Reply:
         """Answer ``Update variables``: what is left out stays."""
         found = next((one for one in self._of(owner) if one["id"] == number), None)
         if found is None or not self.may_write:
@@ -118,7 +118,7 @@ class HcpTerraform(FakeService):
         found.update(self._said(request), **{"version-id": f"v{self.tick()}"})
         return Reply(200, {"data": _variable(found)}, {"Content-Type": MEDIA})
 
-    def _said(self, request: Request) -> dict[str, Any]:
+    def _said(self, request: ReceivedRequest) -> dict[str, Any]:
         if not self.may_write:
             raise Refusal(404, self.not_found)
         data = (request.json() or {}).get("data") or {}
@@ -139,7 +139,7 @@ class HcpTerraform(FakeService):
     def _of(self, owner: str) -> list[dict[str, Any]]:
         return self.variables[self._owner(owner.removesuffix("/relationships"))]
 
-    def _page(self, request: Request, found: list[dict[str, Any]]) -> Reply:
+    def _page(self, request: ReceivedRequest, found: list[dict[str, Any]]) -> Reply:
         size, page = int(request.query.get("page[size]", 20)), int(request.query.get("page[number]", 1))
         size = min(size, 100)
         more = page + 1 if len(found) > size * page else None

@@ -10,7 +10,7 @@ import base64
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,14 +49,14 @@ class Jenkins(FakeService):
         element = ET.fromstring(xml)  # noqa: S314  written by a test
         self.domains[domain][element.findtext("id") or ""] = element
 
-    def handle(self, request: Request) -> Reply:
+    def handle(self, request: ReceivedRequest) -> Reply:
         """Answer one request; errors without a body get a page."""
         reply = super().handle(request)
         if reply.status == 404 and reply.body is self.not_found:
             return Reply(404, self.not_found, _PAGE)
         return reply
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check who it is. Those who come with a password need a crumb to change anything."""
         said = request.headers.get("Authorization", "")
         if said == _basic(self.password) and request.method == "POST":
@@ -66,14 +66,14 @@ class Jenkins(FakeService):
             raise Refusal(401, b"<html><body><h2>HTTP ERROR 401 Unauthorized</h2></body></html>", {**_PAGE, **realm})
 
     @route("GET", _DOMAIN + r"/api/json")
-    def list_credentials(self, _request: Request, folder: str, store: str, domain: str) -> Reply:
+    def list_credentials(self, _request: ReceivedRequest, folder: str, store: str, domain: str) -> Reply:
         """Answer a listing of the ids in a domain."""
         found = self._domain(folder, store, domain)
         kind = "com.cloudbees.plugins.credentials.CredentialsStoreAction$DomainWrapper"
         return Reply(200, {"_class": kind, "credentials": [{"id": one} for one in found]}, {"X-Jenkins": "2.516.3"})
 
     @route("GET", _DOMAIN + r"/credential/([^/]+)/config\.xml")
-    def see_credential(self, _request: Request, folder: str, store: str, domain: str, name: str) -> Reply:
+    def see_credential(self, _request: ReceivedRequest, folder: str, store: str, domain: str, name: str) -> Reply:
         """Answer ``GET config.xml``: secrets are redacted."""
         found = self._credential(folder, store, domain, name)
         shown = ET.fromstring(ET.tostring(found))  # noqa: S314  a copy
@@ -86,7 +86,7 @@ class Jenkins(FakeService):
         return Reply(200, text.encode(), {"Content-Type": "application/xml"})
 
     @route("POST", _DOMAIN + r"/createCredentials")
-    def create(self, request: Request, folder: str, store: str, domain: str) -> Reply:
+    def create(self, request: ReceivedRequest, folder: str, store: str, domain: str) -> Reply:
         """Answer ``createCredentials``: 409 for an id that is there."""
         there = self._domain(folder, store, domain)
         self._permitted("Create")
@@ -98,7 +98,7 @@ class Jenkins(FakeService):
         return Reply(200)
 
     @route("POST", _DOMAIN + r"/credential/([^/]+)/config\.xml")
-    def update(self, request: Request, folder: str, store: str, domain: str, name: str) -> Reply:
+    def update(self, request: ReceivedRequest, folder: str, store: str, domain: str, name: str) -> Reply:
         """Answer ``POST config.xml``: the credential is what this says, and its id must be the same."""
         self._credential(folder, store, domain, name)
         self._permitted("Update")
@@ -109,7 +109,7 @@ class Jenkins(FakeService):
             self._domain(folder, store, domain)[name] = said
         return Reply(200)
 
-    def _parsed(self, request: Request) -> ET.Element:
+    def _parsed(self, request: ReceivedRequest) -> ET.Element:
         """Read a document as XStream does: an unknown class or a broken text is an error of the server."""
         if not request.headers.get("Content-Type", "").startswith(("application/xml", "text/xml")):
             raise Refusal(400, _page("Nothing is submitted"), _PAGE)

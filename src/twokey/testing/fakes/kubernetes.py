@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from twokey.testing.fakes.kubernetes_apply import ApplyConflict, applied, updated
 from twokey.testing.fakes.kubernetes_bodies import check_same, invalid, manifest, refusal
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,13 +89,13 @@ class Kubernetes(FakeService):
         said = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": _encoded(data)}
         query = {"fieldManager": manager, "force": str(force).lower()}
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
-        request = Request("PATCH", path, path, query, {"Content-Type": _APPLY}, json.dumps(said).encode())
+        request = ReceivedRequest("PATCH", path, path, query, {"Content-Type": _APPLY}, json.dumps(said).encode())
         try:
             return self._apply(request, namespace, name)
         except Refusal as refused:
             return refused.reply
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check who asks, then whether the verb is allowed."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not self.certificates and token not in self.tokens:
@@ -107,7 +107,7 @@ class Kubernetes(FakeService):
             raise refusal(403, "selfsubjectaccessreviews.authorization.k8s.io is forbidden")
 
     @route("POST", r"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
-    def review(self, request: Request) -> Reply:
+    def review(self, request: ReceivedRequest) -> Reply:
         """Answer a SelfSubjectAccessReview."""
         said = request.json() or {}
         about = said["spec"]["resourceAttributes"]
@@ -116,12 +116,12 @@ class Kubernetes(FakeService):
         return Reply(201, {**said, "status": {"allowed": about["verb"] not in self.denied}})
 
     @route("GET", _SECRETS + r"/([^/]+)")
-    def read(self, _request: Request, namespace: str, name: str) -> Reply:
+    def read(self, _request: ReceivedRequest, namespace: str, name: str) -> Reply:
         """Read a Secret. One in a namespace that is not there is answered like any that is not there."""
         return Reply(200, self._found(namespace, name))
 
     @route("POST", _SECRETS)
-    def create(self, request: Request, namespace: str) -> Reply:
+    def create(self, request: ReceivedRequest, namespace: str) -> Reply:
         """Create a Secret."""
         said = request.json() or {}
         name = said["metadata"]["name"]
@@ -136,7 +136,7 @@ class Kubernetes(FakeService):
         return self._admit(request, f"{namespace}/{name}", wanted, 201)
 
     @route("PATCH", _SECRETS + r"/([^/]+)")
-    def patch(self, request: Request, namespace: str, name: str) -> Reply:
+    def patch(self, request: ReceivedRequest, namespace: str, name: str) -> Reply:
         """Apply a part of a Secret, on condition of its ``resourceVersion`` and ``uid`` where they are given."""
         if request.headers.get("Content-Type") != _APPLY:
             said = "the body of the request was in an unknown format - accepted media types include:"
@@ -148,7 +148,7 @@ class Kubernetes(FakeService):
             self.after_patch.pop(0)()
         return reply
 
-    def _apply(self, request: Request, namespace: str, name: str) -> Reply:
+    def _apply(self, request: ReceivedRequest, namespace: str, name: str) -> Reply:
         manager = request.query.get("fieldManager", "")
         if not 0 < len(manager) <= LONGEST_MANAGER:
             why = f"Too long: may not be more than {LONGEST_MANAGER} bytes" if manager else _NO_MANAGER
@@ -188,7 +188,7 @@ class Kubernetes(FakeService):
         if sum(place.startswith(f"{namespace}/") for place in self.secrets) >= self.quota:
             raise refusal(403, f'secrets "{name}" is forbidden: exceeded quota: secrets, limited: secrets={self.quota}')
 
-    def _admit(self, request: Request, place: str, wanted: dict[str, Any], status: int) -> Reply:
+    def _admit(self, request: ReceivedRequest, place: str, wanted: dict[str, Any], status: int) -> Reply:
         if request.query.get("dryRun") and not self.tries:
             raise refusal(400, 'admission webhook "policy.example" does not support dry run')
         if self.policy:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.testing.server import Refusal
 
 if TYPE_CHECKING:
-    from twokey.testing.server import Request
+    from twokey.testing.server import ReceivedRequest
 
 _NO_YAML = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u[dD][89a-fA-F]|/)")
 """Escapes of JSON that Kubernetes' YAML parser does not know: halves of surrogate pairs, and a slash."""
@@ -27,7 +27,7 @@ _REASONS = {
 }
 
 
-def manifest(request: Request, name: str) -> dict[str, Any]:
+def manifest(request: ReceivedRequest, name: str) -> dict[str, Any]:
     """Return the body of an apply; refuses what can be none of this Secret."""
     said = request.json()
     if not isinstance(said, dict) or _NO_YAML.search(request.data.decode()):

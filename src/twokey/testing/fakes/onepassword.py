@@ -9,7 +9,7 @@ import copy
 import re
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,7 +59,7 @@ class OnePassword(FakeService):
         """Return the first item with this title."""
         return next((item for item in self.items.values() if item["title"] == title), None)
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, and whether it may write."""
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             raise _refusal(401, "Invalid token signature")
@@ -67,14 +67,14 @@ class OnePassword(FakeService):
             raise _refusal(403, f"token does not have write access to vault {self.vault}")
 
     @route("GET", r"/v1/vaults")
-    def list_vaults(self, request: Request) -> Reply:
+    def list_vaults(self, request: ReceivedRequest) -> Reply:
         """Answer ``Get all Vaults``; the filter does not tell capitals apart."""
         wanted = _wanted(request, "name")
         found = [{"id": key, "name": name} for key, name in self.vaults.items() if name.lower() == wanted]
         return Reply(200, found)
 
     @route("GET", rf"/v1/vaults/{_ID}/items")
-    def list_items(self, request: Request, vault: str) -> Reply:
+    def list_items(self, request: ReceivedRequest, vault: str) -> Reply:
         """Answer ``Get all items``: without their fields."""
         self._see(vault)
         wanted = _wanted(request, "title")
@@ -82,7 +82,7 @@ class OnePassword(FakeService):
         return Reply(200, [{key: value for key, value in item.items() if key != "fields"} for item in found])
 
     @route("GET", rf"/v1/vaults/{_ID}/items/{_ID}")
-    def read(self, _request: Request, vault: str, item: str) -> Reply:
+    def read(self, _request: ReceivedRequest, vault: str, item: str) -> Reply:
         """Answer ``Get the details of an Item``; an empty field has no value."""
         found = copy.deepcopy(self._found(vault, item))
         for one in found["fields"]:
@@ -91,14 +91,14 @@ class OnePassword(FakeService):
         return Reply(200, found)
 
     @route("POST", rf"/v1/vaults/{_ID}/items")
-    def create(self, request: Request, vault: str) -> Reply:
+    def create(self, request: ReceivedRequest, vault: str) -> Reply:
         """Answer ``Create a new Item``: another one of the same title, if need be."""
         self._see(vault)
         said = self._valid(request, vault)
         return Reply(200, self._keep({**said, "id": self._new_id("i")}, 1))
 
     @route("PUT", rf"/v1/vaults/{_ID}/items/{_ID}")
-    def replace(self, request: Request, vault: str, item: str) -> Reply:
+    def replace(self, request: ReceivedRequest, vault: str, item: str) -> Reply:
         """Answer ``Update an Item``: what the request leaves out is gone."""
         if self.before_write:
             self.before_write.pop(0)()
@@ -108,7 +108,7 @@ class OnePassword(FakeService):
             raise _refusal(400, "The item id in the body is not the one in the path")
         return Reply(200, self._keep({**said, "id": item}, found["version"] + 1))
 
-    def _valid(self, request: Request, vault: str) -> dict[str, Any]:
+    def _valid(self, request: ReceivedRequest, vault: str) -> dict[str, Any]:
         said: dict[str, Any] = request.json() or {}
         if said.get("vault", {}).get("id") != vault:
             raise _refusal(400, "The vault in the body is not the one in the path")
@@ -140,7 +140,7 @@ class OnePassword(FakeService):
         return f"{kind}{self.tick():025d}"
 
 
-def _wanted(request: Request, attribute: str) -> str:
+def _wanted(request: ReceivedRequest, attribute: str) -> str:
     match = _FILTER.fullmatch(request.query.get("filter", ""))
     if not match or match[1] != attribute:
         raise _refusal(400, "Invalid filter")

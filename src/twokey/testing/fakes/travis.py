@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +60,7 @@ class Travis(FakeService):
         """Answer as Rack::Attack does."""
         return Reply(429, b"Retry later\n", {"Retry-After": f"{max(seconds, 1):.0f}", "Content-Type": "text/plain"})
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, the version and the ban."""
         given = request.headers.get("Authorization")
         if given is not None and given != f"token {self.token}":
@@ -73,18 +73,18 @@ class Travis(FakeService):
             raise _error(403, "login_required", "login required")
 
     @route("GET", _REPOSITORY)
-    def see(self, _request: Request, repository: str) -> Reply:
+    def see(self, _request: ReceivedRequest, repository: str) -> Reply:
         """Answer ``find`` of a repository."""
         self._variables(repository)
         return Reply(200, {"@type": "repository", "@permissions": {"create_env_var": self.may["create_env_var"]}})
 
     @route("GET", _REPOSITORY + "/env_vars")
-    def list_variables(self, _request: Request, repository: str) -> Reply:
+    def list_variables(self, _request: ReceivedRequest, repository: str) -> Reply:
         """Answer ``for_repository`` of environment variables."""
         return Reply(200, {"@type": "env_vars", "env_vars": [self._shown(one) for one in self._variables(repository)]})
 
     @route("POST", _REPOSITORY + "/env_vars")
-    def create(self, request: Request, repository: str) -> Reply:
+    def create(self, request: ReceivedRequest, repository: str) -> Reply:
         """Answer ``create``: a name may be there once for each branch."""
         there = self._variables(repository)
         if not self.may["create_env_var"]:
@@ -101,7 +101,7 @@ class Travis(FakeService):
         return Reply(201, self._shown(there[-1]))
 
     @route("PATCH", _REPOSITORY + "/env_var/([^/]+)")
-    def update(self, request: Request, repository: str, identity: str) -> Reply:
+    def update(self, request: ReceivedRequest, repository: str, identity: str) -> Reply:
         """Answer ``update``: what is not given stays."""
         there = self._variables(repository)
         found = next((one for one in there if one["id"] == identity), None)
@@ -114,7 +114,7 @@ class Travis(FakeService):
         found.update({key.removeprefix("env_var."): value for key, value in said.items() if key.startswith("env_var.")})
         return Reply(200, self._shown(found))
 
-    def _ban(self, request: Request) -> bool:
+    def _ban(self, request: ReceivedRequest) -> bool:
         now = self.monotonic()
         if request.method == "POST":
             self._posts.append(now)

@@ -9,7 +9,7 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ class Vault(FakeService):
         versions = self.entries.get(path, [])
         return versions[-1] if versions else None
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the token, then whether the policy denies the path."""
         if request.path.endswith("/login"):
             return
@@ -54,7 +54,7 @@ class Vault(FakeService):
             raise Refusal(403, _DENIED)
 
     @route("POST", r"/v1/auth/([^/]+)/login")
-    def login(self, request: Request, mount: str) -> Reply:
+    def login(self, request: ReceivedRequest, mount: str) -> Reply:
         """Answer a login of any method."""
         accepts = self.logins.get(mount)
         if accepts is None or not accepts(request.json() or {}):
@@ -76,12 +76,12 @@ class Vault(FakeService):
         return Reply(200, self._envelope(None, auth))
 
     @route("GET", r"/v1/auth/token/lookup-self")
-    def lookup(self, _request: Request) -> Reply:
+    def lookup(self, _request: ReceivedRequest) -> Reply:
         """Answer ``Lookup a token (self)``."""
         return Reply(200, self._envelope({"policies": ["default", "twokey"], "type": "service", "ttl": 3600}))
 
     @route("POST", r"/v1/sys/capabilities-self")
-    def capabilities(self, request: Request) -> Reply:
+    def capabilities(self, request: ReceivedRequest) -> Reply:
         """Answer ``Query token capabilities``."""
         able = {
             path: ["read"] if any(part in path for part in self.denied) else ["create", "read", "update"]
@@ -92,14 +92,14 @@ class Vault(FakeService):
         return Reply(200, {**self._envelope(able), **able})
 
     @route("GET", r"/v1/sys/internal/ui/mounts/secret")
-    def about(self, _request: Request) -> Reply:
+    def about(self, _request: ReceivedRequest) -> Reply:
         """Answer what the CLI asks before it reads: what the mount is. Only who may use it is told."""
         if not self.mounted or self.hidden:
             raise Refusal(403, {"errors": ["preflight capability check returned 403, please ensure client's policies"]})
         return Reply(200, self._envelope({"type": "kv", "path": "secret/", "options": self.options}))
 
     @route("GET", r"/v1/secret/data/(.+)")
-    def read(self, _request: Request, path: str) -> Reply:
+    def read(self, _request: ReceivedRequest, path: str) -> Reply:
         """Answer ``Read secret version``."""
         self._mount()
         versions = self.entries.get(path, [])
@@ -109,7 +109,7 @@ class Vault(FakeService):
         return Reply(200 if versions[-1] is not None else 404, self._envelope(found))
 
     @route("POST", r"/v1/secret/data/(.+)")
-    def write(self, request: Request, path: str) -> Reply:
+    def write(self, request: ReceivedRequest, path: str) -> Reply:
         """Answer ``Create/update secret``."""
         self._mount()
         said = request.json() or {}
@@ -123,7 +123,7 @@ class Vault(FakeService):
         return Reply(200, self._envelope(self._version(path)))
 
     @route("PATCH", r"/v1/secret/metadata/(.+)")
-    def describe(self, request: Request, path: str) -> Reply:
+    def describe(self, request: ReceivedRequest, path: str) -> Reply:
         """Answer ``Patch metadata``."""
         self.metadata.setdefault(path, {}).update((request.json() or {})["custom_metadata"])
         return Reply(204)

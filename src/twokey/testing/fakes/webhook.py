@@ -11,7 +11,7 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from twokey.testing.server import FakeService, Refusal, Reply, Request, route
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ class Webhook(FakeService):
         self._held[path] = pair
         self._stamps[path] = str(self.tick())
 
-    def authorise(self, request: Request) -> None:
+    def authorise(self, request: ReceivedRequest) -> None:
         """Check the signature over id, time and body, and that the time is about now."""
         headers = request.headers
         message_id, timestamp = headers.get("Webhook-Id", ""), headers.get("Webhook-Timestamp", "")
@@ -66,14 +66,14 @@ class Webhook(FakeService):
             raise Refusal(401, {"message": "Bad signature"})
 
     @route("GET", r"(/.*)")
-    def held(self, _request: Request, path: str) -> Reply:
+    def held(self, _request: ReceivedRequest, path: str) -> Reply:
         """Say which key a place holds."""
         self._refuse_gone(path)
         pair = self._held.get(path)
         return Reply(200, {"key_id": pair and pair["AccessKeyId"], "stamp": self._stamps.get(path, "")})
 
     @route("POST", r"(/.*)")
-    def deliver(self, request: Request, path: str) -> Reply:
+    def deliver(self, request: ReceivedRequest, path: str) -> Reply:
         """Take a credential."""
         self._refuse_gone(path)
         pair = _pair(request.json())
