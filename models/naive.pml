@@ -1,12 +1,12 @@
 /* The naive rotation: "if there are two keys, delete the older one; create a new one; store it."
  *
- *   -DVERIFY            a key is proved before it is stored
- *   -DSPACED            a rotation begins only when grace has passed since the beginning of the last one
+ *   -DVERIFY            a key is verified before it is stored
+ *   -DSPACED            a rotation begins only when grace has passed since the beginning of the previous one
  *   -DASK_THE_STORE     the key that the store does not hold is deleted, whatever its age
- *   -DFAULTLESS         nothing fails: no crash, no lost answer, no refusal
- *   -DONLY=I3           one invariant alone is judged
+ *   -DFAULTLESS         nothing fails: no crash, no lost response, no refusal
+ *   -DONLY=I3           only one invariant is judged
  *
- * docs/explanation/why-not-delete-the-oldest.md tells what comes of it. The words are those of rotation.pml.
+ * docs/explanation/why-not-delete-the-oldest.md shows the consequences. The words are those of rotation.pml.
  */
 #ifndef ONLY
 #define ONLY 0
@@ -18,9 +18,9 @@
 #define FAULT true
 #endif
 #ifdef VERIFY
-#define PROVED (new & works)
+#define VERIFIED (new & works)
 #else
-#define PROVED true
+#define VERIFIED true
 #endif
 #ifdef SPACED
 #define MAY_BEGIN (since_start == GRACE)
@@ -47,10 +47,10 @@ mtype = { I1, I2, I3 };
 key older = A, newer = B;        /* what IAM has */
 keys works = 3;
 key in_store = B, in_pipeline = B;
-key next = C;                     /* up to F: four rotations show what there is to see */
+key next = C;                     /* up to F: four rotations are enough */
 key job;
 byte job_left;
-byte since_start = GRACE;        /* ticks since the latest rotation began, counted no further than grace */
+byte since_start = GRACE;        /* ticks since the latest rotation began, counted up to grace */
 
 #define LETTER(one) ((one) -> '@' + (one > 0) + (one > 1) + (one > 2) + (one > 4) + (one > 8) + (one > 16) : '-')
 #define SHOW printf(" | %c%c | %c | %c | %c\n", LETTER(older), LETTER(newer), LETTER(in_store), LETTER(in_pipeline), \
@@ -92,13 +92,13 @@ end_between_runs:
         create_key(new);
         if
         :: printf("create | run 1 | creates %c", LETTER(new)); SHOW
-        :: FAULT -> printf("create | run 1 | creates %c; the answer is lost", LETTER(new)); SHOW; goto ended
+        :: FAULT -> printf("create | run 1 | creates %c; the response is lost", LETTER(new)); SHOW; goto ended
         fi
     }
     atomic {
         if
         :: FAULT -> printf("store | run 1 | is killed"); SHOW; goto ended
-        :: PROVED -> in_store = new; printf("store | run 1 | stores %c", LETTER(new)); SHOW; must(I1, in_store & works)
+        :: VERIFIED -> in_store = new; printf("store | run 1 | stores %c", LETTER(new)); SHOW; must(I1, in_store & works)
         fi
     }
     atomic {
@@ -123,7 +123,7 @@ end_world:
     :: atomic { job == NONE -> job = in_store; job_left = GRACE;
         printf("- | a job | reads %c from the store", LETTER(job)); SHOW }
     :: atomic { works != (older | newer) -> works = older | newer;
-        printf("- | AWS | knows every key everywhere"); SHOW }
+        printf("- | AWS | propagates every key"); SHOW }
     od
 }
 

@@ -1,14 +1,16 @@
-/* The rotation of one machine user, step by step as src/twokey/rotate.py, plan.py and apply.py do it.
+/* The rotation of one machine user, step by step as rotation/rotate.py, planning/decision.py and rotation/apply.py in
+ * src/twokey perform it.
  *
- * Spin plays every order of events: one or two runs of twokey, each of which may be killed at any step or stand still
- * there for as long as it likes; answers that refuse or are lost; keys that AWS knows late; jobs that read a
- * destination at any time; a person who makes keys by hand. Neither rotations nor faults are counted: they may go on
- * for ever. The id of a key that nothing mentions any more is used again, so that the states are finite all the same.
+ * Spin explores every order of events: one or two runs of twokey, each of which may be killed or paused at any step for
+ * any length of time; requests that are refused and responses that are lost; keys that propagate late; jobs that read a
+ * destination at any time; an operator who creates keys outside twokey. Neither rotations nor faults are counted: both
+ * may go on forever. The ID of a key that nothing mentions any more is used again, so the states are finite all the
+ * same.
  *
- *   -DRUNS=2         two runs at once; the lease of one may end at any time, and the other takes over
+ *   -DRUNS=2         two runs at once; the lease of either may end at any time, and the other takes over
  *   -DGRACE=2        grace, in ticks
- *   -DHAND           a person makes and removes keys by hand
- *   -DWITHOUT_rule   leaves out one rule; they stand together below
+ *   -DOPERATOR       an operator creates and removes keys outside twokey
+ *   -DWITHOUT_rule   leaves out one rule; the rules are listed together below
  *
  * docs/explanation/model.md says how to run this, and shows what happens without each rule.
  */
@@ -33,9 +35,9 @@ mtype = { I1, I2, I3, I4, I5, I6, I7 };
 
 /* IAM. */
 keys exists;
-keys works;                      /* AWS knows them everywhere: they authenticate, and lists show them */
-keys dated;                      /* their CreateDate lies right after an intent */
-keys by_hand;
+keys works;                      /* they have propagated: they authenticate, and lists show them */
+keys dated;                      /* their CreateDate is right after an intent */
+keys unmanaged;                  /* created outside twokey */
 
 /* What jobs read: the store, and a second destination. */
 key in_store;
@@ -43,9 +45,9 @@ key in_pipeline;
 
 /* The journal, beside the credential in the store. */
 typedef Journal {
-    byte lease;                  /* the run that took it last; 0 when it was given back */
+    byte lease;                  /* the run that took it last; 0 once it is released */
     bool intent;                 /* it is open */
-    key known;                   /* to the intent; what the same run removed just before is left out */
+    key known;                   /* to the intent; what the same run has just removed is left out */
     key current;
     key last;
     byte grace                   /* ticks until the grace of LAST is over */
@@ -56,21 +58,21 @@ Journal journal;
 typedef Run {
     keys listed;
     keys dated;                  /* of those: see above */
-    bool store_seen;             /* nobody else has written the store since this run read it */
-    key stray;                   /* to be removed */
+    bool store_seen;             /* no other run has written to the store since this run read it */
+    key orphan;                  /* to be removed */
     key last;                    /* to be removed */
     key former;                  /* CURRENT before this rotation */
-    key new                      /* created by this run, or taken from the store to finish its delivery */
+    key new                      /* created by this run, or read from the store to finish its delivery */
 }
 Run runs[RUNS + 1];              /* the first is number 1 */
 #define MY runs[me]
 
-/* All the rest. */
+/* Everything else. */
 byte sending;                    /* the run that has just written its intent and is about to create, or 0 */
 key job;                         /* what a job uses */
 byte job_left;                   /* for how many ticks it still needs it */
 byte running;                    /* runs under way */
-byte calm;                       /* no faults any more: one undisturbed run follows, then nothing */
+byte calm;                       /* the faults have ended: one undisturbed run follows, then nothing */
 #define NOT_YET 0
 #define BEGUN 1
 #define OVER 2
@@ -104,19 +106,19 @@ inline judge_delivery() {
 inline judge_removal(one) {
     must(I2, job != one);
     must(I3, !(one & HELD));
-    must(I7, !(one & by_hand))
+    must(I7, !(one & unmanaged))
 }
 
 inline judge_creation() {
     if
-    :: FEWER_THAN_TWO(exists & ~by_hand)
-    :: else -> TELL("create | run %d | asks for a third key"); must(I5, false)
+    :: FEWER_THAN_TWO(exists & ~unmanaged)
+    :: else -> TELL("create | run %d | requests a third key"); must(I5, false)
     fi
 }
 
 inline judge_the_end() {
     if
-    :: exists & by_hand          /* it may have refused, naming that key */
+    :: exists & unmanaged          /* it may have refused, naming that key */
     :: else ->
         must(I4, in_store == in_pipeline && in_store == journal.current && !journal.intent);
         must(I6, (exists & ~(journal.current | journal.last)) == NONE)
@@ -125,23 +127,23 @@ inline judge_the_end() {
 
 /* ------------------------------------------------------------------------------------------------------ the rules */
 
-/* An interrupted rotation whose key is in the store is finished, and no other key is created. */
+/* An interrupted rotation whose key is in the store is finished; no other key is created. */
 #ifdef WITHOUT_finish
 #define FINISHES false
 #else
 #define FINISHES (journal.intent && in_store != journal.known)
 #endif
 
-/* LAST is what the journal names and nothing holds; it is not just any key that the store does not hold. */
+/* LAST is the key that the journal names and nothing holds, not just any key that the store does not hold. */
 #ifdef WITHOUT_held
 #define UNFINISHED false
 #define ROLLED_BACK false
-#define BEHIND false
+#define OUT_OF_DATE false
 #define IS_LAST(one) (one)
 #else
 #define UNFINISHED FINISHES
 #define ROLLED_BACK (in_store != journal.current)
-#define BEHIND (in_store != in_pipeline)
+#define OUT_OF_DATE (in_store != in_pipeline)
 #define IS_LAST(one) (one && one == journal.last)
 #endif
 
@@ -161,18 +163,18 @@ inline judge_the_end() {
 #define AT_COMMIT journal.grace = GRACE
 #endif
 
-/* The known key is written down before another is created. */
+/* The known key is recorded before another one is created. */
 #ifdef WITHOUT_intent
 #define INTEND skip
 #else
 #define INTEND journal.intent = true; journal.known = MY.former
 #endif
 
-/* A key is created right after the intent or not at all. */
+/* A key is created right after its intent or not at all. */
 #ifdef WITHOUT_fresh_intent
-#define MAY_STAND_STILL (sending != 0)
+#define MAY_PAUSE (sending != 0)
 #else
-#define MAY_STAND_STILL false
+#define MAY_PAUSE false
 #endif
 
 /* CreateAccessKey is sent once. */
@@ -189,18 +191,18 @@ inline judge_the_end() {
 #define SETTLED (!journal.intent || exists == works)
 #endif
 
-/* A stray is unknown to the intent, held by nothing, and created right after the intent. */
+/* An orphaned key is unknown to the intent, held by nothing, and created right after the intent. */
 #ifdef WITHOUT_attribution
-#define IS_STRAY(one) (journal.intent && (one & ~(journal.known | HELD)))
+#define IS_ORPHAN(one) (journal.intent && (one & ~(journal.known | HELD)))
 #else
-#define IS_STRAY(one) (journal.intent && (one & ~(journal.known | HELD) & MY.dated))
+#define IS_ORPHAN(one) (journal.intent && (one & ~(journal.known | HELD) & MY.dated))
 #endif
 
-/* A key is proved before anybody gets it. */
+/* A key is verified before it is published. */
 #ifdef WITHOUT_verify
-#define PROVED true
+#define VERIFIED true
 #else
-#define PROVED (MY.new & works)
+#define VERIFIED (MY.new & works)
 #endif
 
 /* The store gets the key before any other destination: there the secret is safe. */
@@ -221,22 +223,22 @@ inline judge_the_end() {
 #define AFTER_A_DOUBTFUL_WRITE ended
 #endif
 
-/* The journal is written under the own lease only. */
+/* A run writes the journal under its own lease only. */
 #ifdef WITHOUT_journal_fence
 #define LEASE_IS_MINE true
 #else
 #define LEASE_IS_MINE (journal.lease == me)
 #endif
 
-/* The store is written only if nobody else has written it since it was read. */
+/* A run writes to the store only if no other run has written since it was read. */
 #ifdef WITHOUT_store_condition
 #define MAY_STORE true
 #else
 #define MAY_STORE MY.store_seen
 #endif
 
-/* Before a stray is removed, a write to the store makes what another run has prepared fail. */
-#ifdef WITHOUT_stray_fence
+/* Before an orphaned key is removed, a write to the store makes any write that another run has prepared fail. */
+#ifdef WITHOUT_orphan_fence
 #define FENCES false
 #else
 #define FENCES true
@@ -253,13 +255,13 @@ inline judge_the_end() {
 
 #define DELETE_KEY(text, one) d_step { \
         exists = exists & ~one; works = works & ~one; TELL_KEY(text, one); judge_removal(one); \
-        dated = dated & ~one; by_hand = by_hand & ~one }
+        dated = dated & ~one; unmanaged = unmanaged & ~one }
 
-#define OF(run) (run.listed | run.stray | run.last | run.former | run.new)
+#define OF(run) (run.listed | run.orphan | run.last | run.former | run.new)
 #define MENTIONED (exists | in_store | in_pipeline | journal.known | journal.current | journal.last | job | \
     OF(runs[1]) | OF(runs[RUNS]))
 
-/* The lowest bit that nothing mentions. One is always left: nothing goes unseen for want of ids. */
+/* The lowest bit that nothing mentions. One is always left, so no state is missed for lack of IDs. */
 inline unused_id(one) {
     assert(MENTIONED != ALL);
     one = ~MENTIONED & (MENTIONED + 1)
@@ -275,7 +277,7 @@ inline close_intent() {
 
 inline remember_nothing() {
     MY.listed = NONE; MY.dated = NONE; MY.store_seen = false;
-    MY.stray = NONE; MY.last = NONE; MY.former = NONE; MY.new = NONE
+    MY.orphan = NONE; MY.last = NONE; MY.former = NONE; MY.new = NONE
 }
 
 /* --------------------------------------------------------------------------------------------------------- a run */
@@ -283,10 +285,10 @@ inline remember_nothing() {
 proctype Rotate(byte me) {
 
 look:
-    /* Nothing is asked of it: a run may begin at any time, whether one is due or not. */
+    /* Nothing is modeled here: a run may begin at any time, whether a rotation is due or not. */
 
 lease:
-    /* It was given back, or its holder is dead or has slept it away; but not within seconds of writing the intent. */
+    /* It was released, or its holder is dead or paused beyond its end; but not within seconds of writing the intent. */
 end_between_runs:
     atomic {
         (FAULT || calm == BEGUN && me == 1) && sending == 0;
@@ -304,7 +306,7 @@ observe:
     atomic {
         if
         :: FAULT -> TELL("observe | run %d | is killed"); goto ended
-        :: !LEASE_IS_MINE -> TELL("observe | run %d | finds the lease taken over"); goto ended
+        :: !LEASE_IS_MINE -> TELL("observe | run %d | finds that another run has the lease"); goto ended
         :: LEASE_IS_MINE -> MY.store_seen = true; MY.listed = MY.listed & ~in_store
         fi;
         if
@@ -316,19 +318,19 @@ observe:
         :: else
         fi;
         if
-        :: FEWER_THAN_TWO(MY.listed) && IS_STRAY(MY.listed) -> MY.stray = MY.listed
+        :: FEWER_THAN_TWO(MY.listed) && IS_ORPHAN(MY.listed) -> MY.orphan = MY.listed
         :: else ->
             if
             :: IS_LAST(MY.listed) -> MY.last = MY.listed
             :: MY.listed && !IS_LAST(MY.listed) ->
-                TELL_KEY("observe | run %d | refuses: nobody can attribute %c", MY.listed);
-                must(I6, (MY.listed & by_hand) || !(MY.listed & exists));
+                TELL_KEY("observe | run %d | refuses: %c cannot be attributed", MY.listed);
+                must(I6, (MY.listed & unmanaged) || !(MY.listed & exists));
                 goto ended
             :: else
             fi
         fi;
         if
-        :: BEHIND -> MY.former = MY.last; MY.last = NONE; MY.new = in_store; goto recover
+        :: OUT_OF_DATE -> MY.former = MY.last; MY.last = NONE; MY.new = in_store; goto recover
         :: else
         fi;
         if
@@ -339,26 +341,26 @@ observe:
     }
 
 preflight:
-    /* Changes nothing. A run that ends here leaves what one leaves that is killed before it makes room. */
+    /* Changes nothing. A run that ends here leaves the same state as one that is killed before it makes room. */
 
 make_room:
     if
-    :: MY.stray && FENCES ->
+    :: MY.orphan && FENCES ->
         atomic {
             if
             :: FAULT -> TELL("make room | run %d | is killed"); goto ended
-            :: !MY.store_seen -> TELL("make room | run %d | finds the store written"); goto ended
+            :: !MY.store_seen -> TELL("make room | run %d | finds that the store has changed"); goto ended
             :: MY.store_seen -> write_store(); TELL("make room | run %d | fences the store")
             fi
         }
     :: else
     fi;
     if
-    :: MY.stray ->
+    :: MY.orphan ->
         atomic {
             if
             :: FAULT -> TELL("make room | run %d | is killed"); goto ended
-            :: true -> DELETE_KEY("make room | run %d | removes the stray %c", MY.stray); MY.stray = NONE
+            :: true -> DELETE_KEY("make room | run %d | removes the orphaned key %c", MY.orphan); MY.orphan = NONE
             fi
         }
     :: MY.last ->
@@ -375,7 +377,7 @@ intent:
     atomic {
         if
         :: FAULT -> TELL("intent | run %d | is killed"); goto ended
-        :: !LEASE_IS_MINE -> TELL("intent | run %d | finds the lease taken over"); goto ended
+        :: !LEASE_IS_MINE -> TELL("intent | run %d | finds that another run has the lease"); goto ended
         :: LEASE_IS_MINE -> INTEND; AT_INTENT; sending = me; TELL("intent | run %d | writes the intent")
         fi
     }
@@ -394,7 +396,7 @@ create:
             if :: sending == me -> dated = dated | MY.new; sending = 0 :: else fi;
             if
             :: TELL_KEY("create | run %d | creates %c", MY.new)
-            :: FAULT -> TELL_KEY("create | run %d | creates %c; the answer is lost", MY.new);
+            :: FAULT -> TELL_KEY("create | run %d | creates %c; the response is lost", MY.new);
                 goto AFTER_A_LOST_CREATION
             fi
         fi
@@ -404,9 +406,9 @@ verify:
     atomic {
         if
         :: FAULT -> TELL("verify | run %d | is killed"); goto ended
-        :: PROVED -> goto AFTER_VERIFY
-        :: !PROVED && (FAULT || !(MY.new & exists)) ->
-            TELL_KEY("verify | run %d | cannot prove %c in time", MY.new);
+        :: VERIFIED -> goto AFTER_VERIFY
+        :: !VERIFIED && (FAULT || !(MY.new & exists)) ->
+            TELL_KEY("verify | run %d | cannot verify %c in time", MY.new);
             goto undo
         fi
     }
@@ -415,13 +417,13 @@ store:
     atomic {
         if
         :: FAULT -> TELL("store | run %d | is killed"); goto ended
-        :: FAULT -> TELL_KEY("store | run %d | is refused to store %c", MY.new); goto undo
-        :: !MAY_STORE -> TELL("store | run %d | finds the store written"); goto ended
+        :: FAULT -> TELL_KEY("store | run %d | cannot store %c: the store refuses it", MY.new); goto undo
+        :: !MAY_STORE -> TELL("store | run %d | finds that the store has changed"); goto ended
         :: MAY_STORE ->
             in_store = MY.new; write_store();
             if
             :: TELL_KEY("store | run %d | stores %c", MY.new); judge_delivery(); goto AFTER_STORE
-            :: FAULT -> TELL_KEY("store | run %d | stores %c; the answer is lost", MY.new); judge_delivery();
+            :: FAULT -> TELL_KEY("store | run %d | stores %c; the response is lost", MY.new); judge_delivery();
                 goto AFTER_A_DOUBTFUL_WRITE
             fi
         fi
@@ -432,7 +434,7 @@ recover:
         MY.listed = NONE; MY.dated = NONE;
         if
         :: FAULT -> TELL("recover | run %d | is killed"); goto ended
-        :: MY.new & works -> TELL_KEY("recover | run %d | takes %c from the store", MY.new)
+        :: MY.new & works -> TELL_KEY("recover | run %d | reads %c from the store", MY.new)
         fi
     }
 
@@ -440,12 +442,12 @@ deliver:
     atomic {
         if
         :: FAULT -> TELL("deliver | run %d | is killed"); goto ended
-        :: !LEASE_LASTS -> TELL("deliver | run %d | finds the lease taken over"); goto ended
+        :: !LEASE_LASTS -> TELL("deliver | run %d | finds that another run has the lease"); goto ended
         :: LEASE_LASTS ->
             in_pipeline = MY.new;
             if
             :: TELL_KEY("deliver | run %d | delivers %c", MY.new); judge_delivery(); goto AFTER_DELIVER
-            :: FAULT -> TELL_KEY("deliver | run %d | delivers %c; the answer is lost", MY.new); judge_delivery();
+            :: FAULT -> TELL_KEY("deliver | run %d | delivers %c; the response is lost", MY.new); judge_delivery();
                 goto ended
             fi
         fi
@@ -455,7 +457,7 @@ commit:
     atomic {
         if
         :: FAULT -> TELL("commit | run %d | is killed"); goto ended
-        :: !LEASE_IS_MINE -> TELL("commit | run %d | finds the lease taken over"); goto ended
+        :: !LEASE_IS_MINE -> TELL("commit | run %d | finds that another run has the lease"); goto ended
         :: LEASE_IS_MINE ->
             journal.current = MY.new; journal.last = MY.former; close_intent(); AT_COMMIT;
             TELL_KEY("commit | run %d | commits %c", MY.new);
@@ -464,23 +466,23 @@ commit:
     }
 
 undo:
-    /* Remove the key that nobody has seen, then close the intent. */
+    /* Remove the key that was not published, then close the intent. */
     atomic {
         if
         :: FAULT -> TELL("undo | run %d | is killed"); goto ended
-        :: true -> DELETE_KEY("undo | run %d | removes %c again", MY.new)
+        :: true -> DELETE_KEY("undo | run %d | removes %c", MY.new)
         fi
     }
     atomic {
         if
         :: FAULT -> TELL("undo | run %d | is killed")
-        :: !LEASE_IS_MINE -> TELL("undo | run %d | finds the lease taken over")
+        :: !LEASE_IS_MINE -> TELL("undo | run %d | finds that another run has the lease")
         :: LEASE_IS_MINE -> close_intent(); TELL("undo | run %d | closes the intent")
         fi
     }
 
 ended:
-    /* Well, refused, failed or killed: the journal is all that is left. A dead run's lease is as good as none. */
+    /* Done, refused, failed or killed: only the journal is left. A dead run's lease holds nothing up. */
     atomic {
         running--;
         d_step {
@@ -493,7 +495,7 @@ ended:
     goto look
 }
 
-/* --------------------------------------------------------------------------------------------------- all the rest */
+/* ------------------------------------------------------------------------------------------------ everything else */
 
 proctype World() {
     key made;
@@ -508,19 +510,19 @@ end_world:
         printf("- | a job | reads %c from the store", LETTER(job)); SHOW }
     :: atomic { calm == NOT_YET && job == NONE && in_pipeline != in_store -> job = in_pipeline; job_left = GRACE;
         printf("- | a job | reads %c from the pipeline", LETTER(job)); SHOW }
-    :: atomic { works != exists -> works = exists; printf("- | AWS | knows every key everywhere"); SHOW }
-    :: atomic { MAY_STAND_STILL -> printf("- | run %d | stands still", sending); SHOW; sending = 0 }
-#ifdef HAND
+    :: atomic { works != exists -> works = exists; printf("- | AWS | propagates every key"); SHOW }
+    :: atomic { MAY_PAUSE -> printf("- | run %d | is paused", sending); SHOW; sending = 0 }
+#ifdef OPERATOR
     :: atomic { calm == NOT_YET && sending == 0 && FEWER_THAN_TWO(exists) ->
-        unused_id(made); exists = exists | made; by_hand = by_hand | made;
-        printf("- | a person | makes %c by hand", LETTER(made)); SHOW; made = NONE }
-    :: atomic { calm == NOT_YET && (exists & by_hand) ->
-        exists = exists & ~by_hand; works = works & ~by_hand; by_hand = NONE;
-        printf("- | a person | removes what was made by hand"); SHOW }
+        unused_id(made); exists = exists | made; unmanaged = unmanaged | made;
+        printf("- | the operator | creates %c outside twokey", LETTER(made)); SHOW; made = NONE }
+    :: atomic { calm == NOT_YET && (exists & unmanaged) ->
+        exists = exists & ~unmanaged; works = works & ~unmanaged; unmanaged = NONE;
+        printf("- | the operator | removes the unmanaged key"); SHOW }
 #endif
     :: atomic { calm == NOT_YET && running == 0 ->
         calm = BEGUN; journal.grace = 0; job = NONE; job_left = 0;
-        printf("- | time | no faults any more; every grace is over"); SHOW }
+        printf("- | time | the faults end; every grace is over"); SHOW }
     od
 }
 

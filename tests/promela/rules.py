@@ -7,18 +7,20 @@ from dataclasses import dataclass
 INVARIANTS = {
     "I1": "Every destination's key exists and works.",
     "I2": "A job's key works until the job's grace is over.",
-    "I3": "Nothing that a destination holds is removed.",
-    "I4": "One undisturbed run leaves one working key everywhere and a clean journal, or refuses over an unmanaged "
-    "key.",
-    "I5": "A key is created only where fewer than two exist.",
-    "I6": "The next run removes an orphan.",
+    "I3": "A key that a destination holds is never removed.",
+    "I4": (
+        "One undisturbed run leaves one working key everywhere and a clean journal, "
+        "or refuses and names an unmanaged key."
+    ),
+    "I5": "A key is created only while fewer than two exist.",
+    "I6": "The next run removes an orphaned key.",
     "I7": "An unmanaged key is never touched.",
 }
 PROTOCOL = {
     "one run at a time": (),
-    "one run at a time, and a person": ("HAND",),
+    "one run at a time, and an operator": ("OPERATOR",),
     "two runs at once": ("RUNS=2", "GRACE=1"),
-    "two runs at once, and a person": ("RUNS=2", "GRACE=1", "HAND"),
+    "two runs at once, and an operator": ("RUNS=2", "GRACE=1", "OPERATOR"),
 }
 """The configurations in which the protocol holds, each with its ``-D`` options."""
 
@@ -42,13 +44,13 @@ RULES = {
     "fresh_intent": Rule("I6", _ALONE),
     "single_attempt": Rule("I5", _ALONE),
     "settle": Rule("I5", _ALONE),
-    "attribution": Rule("I7", (*_ALONE, "HAND")),
+    "attribution": Rule("I7", (*_ALONE, "OPERATOR")),
     "verify": Rule("I1", _ALONE),
     "store_first": Rule("I3", _ALONE),
     "doubt": Rule("I3", _ALONE),
     "journal_fence": Rule("I5", _TWO),
     "store_condition": Rule("I3", _TWO),
-    "stray_fence": Rule("I3", _TWO),
+    "orphan_fence": Rule("I3", _TWO),
     "lease_at_delivery": Rule("I3", _TWO),
 }
 """Each rule by the name that the model leaves it out by: ``-DWITHOUT_name``."""
@@ -56,14 +58,14 @@ RULES = {
 
 @dataclass(frozen=True, slots=True)
 class Naive:
-    """A variant of the naive rotation, by the heading under which its page tells it."""
+    """A variant of the naive rotation, by the heading under which its page describes it."""
 
     broken: str
     options: tuple[str, ...]
 
 
 NAIVE = {
-    "One lost answer": Naive("I3", ("VERIFY", "ONLY=I3")),
+    "One lost response": Naive("I3", ("VERIFY", "ONLY=I3")),
     "No fault at all, run twice": Naive("I2", ("VERIFY", "FAULTLESS")),
     "Spaced by grace, but from the wrong moment": Naive("I2", ("VERIFY", "FAULTLESS", "SPACED")),
     "Stored before it works": Naive("I1", ("FAULTLESS",)),

@@ -66,15 +66,15 @@ def test_no_order_of_events_breaks_an_invariant(name: str) -> None:
 @needs_spin
 def test_every_step_of_the_model_is_taken() -> None:
     """Nothing holds for want of events: what is never reached is a broken rule, or what only one leads to."""
-    verdict = holding("two runs at once, and a person")
+    verdict = holding("two runs at once, and an operator")
     lines = MODEL.splitlines()
     assert verdict.unreached
     surprising = [
         (line, text)
         for line, text in verdict.unreached
         if text != "-end-"
-        and not re.search(r"broken \| %e|:: else -> printf|refuses: the journal|asks for a third key", lines[line - 1])
-        and not re.search(r":: OUT_OF_DATE|MAY_STAND_STILL", lines[line - 1])
+        and not re.search(r"broken \| %e|:: else -> printf|refuses: the journal|requests a third key", lines[line - 1])
+        and not re.search(r":: OUT_OF_DATE|MAY_PAUSE", lines[line - 1])
     ]
     assert surprising == []
 
