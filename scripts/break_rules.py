@@ -52,7 +52,11 @@ RULES = (
         (*PLAN, *SIMULATION),
     ),
     Rule(
-        "grace: LAST stays until it is over", "planning/removal.py", "if case.now < case.grace_over:", "if False:", PLAN
+        "grace: LAST stays until it is over",
+        "planning/removal.py",
+        "if assessment.now < assessment.grace_over:",
+        "if False:",
+        PLAN,
     ),
     Rule(
         "grace counts from the commit, not from the creation",
@@ -78,14 +82,14 @@ RULES = (
     Rule(
         "attribution: that nobody holds a key does not make it an orphan",
         "planning/assessment.py",
-        "        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)\n",
+        "        and any(at - 2 * timestamps.RESOLUTION <= key.created <= at + CREATION_WINDOW for at in attempts)\n",
         "",
         PLAN,
     ),
     Rule(
         "waiting: a list is not believed while an intent is young",
         "planning/decision.py",
-        "moments = [case.journal.intent.at] if case.journal.intent else []",
+        "moments = [assessment.journal.intent.at] if assessment.journal.intent else []",
         "moments = []",
         (*PLAN, *ENGINE),
     ),
@@ -141,8 +145,8 @@ RULES = (
     Rule(
         "grace counts from the commit, not from the start of the run",
         "rotation/apply.py",
-        "committed = self._from_now() if renew else",
-        "committed = (journal.intent.at if journal.intent else self._clock.now()) if renew else",
+        "            timestamps.not_before_now(self._clock)\n            if renew\n",
+        "            (journal.intent.at if journal.intent else self._clock.now())\n            if renew\n",
         (*ENGINE, *SIMULATION),
     ),
     Rule(

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.adoption.decision import Decision, Offer, decide
+from twokey.core import timestamps
 from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.core.events import Reporter
 from twokey.core.journal import Delivery
@@ -180,7 +181,10 @@ class _Takeover:
         decision, before = self._decide(seen), decision
         if not decision.does_as(before) or self._fetch(decision) != credential:
             raise _Moved("What was seen before the lease has changed.")
-        delivered = {name: Delivery(key_id, self._from_now()) for name, key_id in decision.delivered.items()}
+        delivered = {
+            name: Delivery(key_id, timestamps.not_before_now(self._world.clock))
+            for name, key_id in decision.delivered.items()
+        }
         delivered = ledger.journal.delivered | delivered
         if decision.put:
             self._put(ledger, decision, credential, delivered)
@@ -219,7 +223,7 @@ class _Takeover:
             ledger.release(
                 current=decision.current,
                 last=decision.last,
-                committed=decision.committed or self._from_now(),
+                committed=decision.committed or timestamps.not_before_now(self._world.clock),
                 delivered=delivered,
             )
         if self._seen:
@@ -261,10 +265,6 @@ class _Takeover:
                 remedy=f"Find the secret that belongs to it, or name the key that may go: twokey rotate "
                 f"{self._user.name} --retire KEY_ID.",
             ) from None
-
-    def _from_now(self) -> datetime:
-        """Return a moment that is surely not before the present one: the services' time lags by up to a second."""
-        return self._world.clock.now() + timedelta(seconds=1)
 
 
 def _why(error: NotVerified) -> str:

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from twokey.core import durations
+from twokey.core import durations, timestamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +97,7 @@ def age(seconds: int) -> str:
 
 def when(moment: Any) -> str:
     """Return a moment as every output shows it."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else NOTHING
+    return timestamps.utc(moment) if moment else NOTHING
 
 
 def headline(text: str) -> None:

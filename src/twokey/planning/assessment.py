@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core import durations
+from twokey.core import durations, timestamps
 from twokey.core.journal import stamp_of
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Outcome, Reason
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 CREATION_WINDOW = timedelta(seconds=60)
 """A key made by an intent of ours is created within this time after the intent was written."""
-TICK = timedelta(seconds=1)
-"""The resolution of IAM's ``CreateDate``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +206,7 @@ def _orphan(others: tuple[AccessKey, ...], journal: Journal, published: set[str]
         for key in others
         if key.id not in intent.known
         and key.id not in published
-        and any(at - 2 * TICK <= key.created <= at + CREATION_WINDOW for at in attempts)
+        and any(at - 2 * timestamps.RESOLUTION <= key.created <= at + CREATION_WINDOW for at in attempts)
     ]
     return made[0] if len(made) == 1 else None
 

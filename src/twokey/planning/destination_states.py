@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from twokey.core import timestamps
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.planning.assessment import written_since
 
@@ -66,15 +67,11 @@ def _silent(assessment: Assessment, name: str, holding: CannotTell) -> Destinati
     given = assessment.journal.delivered.get(name)
     if given is None:
         return DestinationState(name, "cannot_tell", "it was never given a key, and does not show what it holds")
-    said = f"given {given.key} at {_time(given.at)}"
+    said = f"given {given.key} at {timestamps.utc(given.at)}"
     if written_since(given, holding):
         return DestinationState(name, "cannot_tell", f"somebody else has written there since it was {said}")
     return DestinationState(name, "held" if given.key == assessment.held else "out_of_date", said)
 
 
 def _since(key_id: str, moment: datetime | None) -> str:
-    return f"{key_id} since {_time(moment)}" if moment else key_id
-
-
-def _time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{key_id} since {timestamps.utc(moment)}" if moment else key_id

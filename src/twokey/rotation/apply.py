@@ -5,11 +5,11 @@ How long a torn pair can last, in a place that takes two writes: see ``twokey.ro
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey.core import timestamps
 from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
 from twokey.core.journal import Intent, Retiring
 from twokey.core.model import CannotTell, Held
@@ -165,7 +165,7 @@ class Apply:
         return False
 
     def _note_removed(self, key_id: str) -> None:
-        self._removed[key_id] = self._from_now()
+        self._removed[key_id] = timestamps.not_before_now(self._clock)
         self._removed = dict(sorted(self._removed.items(), key=lambda one: one[1])[-REMEMBERED:])
 
     def _deactivate(self, key_id: str, *, named: bool) -> None:
@@ -173,7 +173,9 @@ class Apply:
         with self._teller.effect("deactivate", key_id):
             self.done.effects += 1
             self._iam.deactivate_key(self._user.name, key_id)
-        self._ledger.write(retiring={**self._ledger.journal.retiring, key_id: Retiring(self._from_now(), named)})
+        self._ledger.write(
+            retiring={**self._ledger.journal.retiring, key_id: Retiring(timestamps.not_before_now(self._clock), named)}
+        )
 
     def _create(self, known: tuple[str, ...]) -> None:
         key_id = self._send_create(known)
@@ -302,7 +304,13 @@ class Apply:
     def _commit(self, last: str, *, renew: bool) -> None:
         journal = self._ledger.journal
         current = self._credential.access_key_id if self._credential else self._ledger.held
-        committed = self._from_now() if renew else journal.committed if journal.current == current else None
+        committed = (
+            timestamps.not_before_now(self._clock)
+            if renew
+            else journal.committed
+            if journal.current == current
+            else None
+        )
         given_so_far = self._deliveries.delivered
         with self._teller.effect("commit", current):
             self._ledger.release(
@@ -319,10 +327,3 @@ class Apply:
     def _is_soaking(self, key_id: str) -> bool:
         key = self._seen.key(key_id)
         return key is not None and not key.active and key_id not in self._removed
-
-    def _from_now(self) -> datetime:
-        """Return a moment that is surely not before the present one: grace counts from it.
-
-        ``now()`` lags by up to the one-second resolution of the services' ``Date``.
-        """
-        return self._clock.now() + timedelta(seconds=1)

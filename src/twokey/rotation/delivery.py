@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.core import waiting
+from twokey.core import timestamps, waiting
 from twokey.core.errors import (
     Ambiguous,
     DeliveryFailed,
@@ -127,7 +127,7 @@ class Deliveries:
         unknown = [name for name in names if instead_of and name not in self.delivered]
         torn = [name for name in self._torn_in_between(names) if name not in self._open]
         if unknown or torn:
-            self.delivered |= {name: Delivery(instead_of, self._from_now()) for name in unknown}
+            self.delivered |= {name: Delivery(instead_of, timestamps.not_before_now(self._clock)) for name in unknown}
             self._open |= dict.fromkeys(torn)
             with self._teller.effect("note", instead_of or key_id):
                 self._ledger.write(**self._book())
@@ -149,7 +149,10 @@ class Deliveries:
         except Exception as error:  # noqa: BLE001  one place's failure, whatever it is, stops no other
             self._failed(place, unforeseen(place.name, error))
             return
-        self._delivered_to(place.name, Delivery(credential.access_key_id, self._from_now(), stamp_of(receipt.stamp)))
+        self._delivered_to(
+            place.name,
+            Delivery(credential.access_key_id, timestamps.not_before_now(self._clock), stamp_of(receipt.stamp)),
+        )
         self._done.delivered.append(DeliveryResult(place.name, "delivered" if receipt.written else "held"))
         self._end_the_run()
 
@@ -206,7 +209,7 @@ class Deliveries:
         if left > WORTH_TELLING and until - self._told > WORTH_TELLING:
             self._told = until
             moment = self._clock.now() + timedelta(seconds=left)
-            self._teller.note("limit", detail=moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+            self._teller.note("limit", detail=timestamps.utc(moment))
 
     def _still_ours(self) -> None:
         """Let nothing be written once the lease is over, be it the second value of a pair.
@@ -253,7 +256,3 @@ class Deliveries:
             state=WORKS,
             remedy=f"Mend it and run again: {RESUMED}",
         )
-
-    def _from_now(self) -> Any:
-        """Return a moment that is surely not before the present one: ``now()`` lags by up to a second."""
-        return self._clock.now() + timedelta(seconds=1)

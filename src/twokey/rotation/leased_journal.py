@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from twokey.core import timestamps
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld
 from twokey.core.model import Held, Record
 from twokey.rotation import lease as leases
@@ -150,9 +151,8 @@ def blocked(store: Store, journal: Journal, run: str, now: datetime) -> bool:
 
 def held_by(lease: Lease) -> LeaseHeld:
     """Return the error that says who is rotating this user."""
-    until = lease.until.isoformat(timespec="seconds").replace("+00:00", "Z")
     return LeaseHeld(
-        f"Another run is rotating this user until {until} at the latest "
+        f"Another run is rotating this user until {timestamps.utc(lease.until)} at the latest "
         f"(process {lease.process} on {lease.host.split(maxsplit=1)[0]}).",
         state="Nothing was changed by this run.",
         remedy="Run again later, or without --no-wait to wait for it.",

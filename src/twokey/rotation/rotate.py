@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core import durations
+from twokey.core import durations, timestamps
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld, Refused, ServiceError, Stopped, TwokeyError
 from twokey.core.events import Reporter
 from twokey.core.reasons import Reason
@@ -179,7 +179,7 @@ def _await_lease(seen: Observation, world: World, patience: float) -> None:
     while (lease := record.journal.lease) and blocked(world.store, record.journal, world.run, world.clock.now()):
         if not world.wait or world.clock.monotonic() > patience:
             raise held_by(lease)
-        teller.note("wait", detail=_clock_time(lease.until))
+        teller.note("wait", detail=timestamps.utc(lease.until))
         left = (lease.until - world.clock.now()).total_seconds()
         _rest(world, min(pause, max(left, SHORTEST_PAUSE)))
         pause = min(1.5 * pause, LONGEST_PAUSE)
@@ -192,7 +192,7 @@ def _await_lease(seen: Observation, world: World, patience: float) -> None:
 def _settle(seen: Observation, until: datetime, world: World) -> None:
     left = (until - world.clock.now()).total_seconds()
     if left > WORTH_TELLING:
-        Reporter(seen.user.name, world.clock, world.listener).note("settle", detail=_clock_time(until))
+        Reporter(seen.user.name, world.clock, world.listener).note("settle", detail=timestamps.utc(until))
     _rest(world, left)
 
 
@@ -289,7 +289,3 @@ def _look_again(
     if decision.settles:
         raise _LostTheRace(_RACE, state="Nothing was changed.")
     return seen, decision
-
-
-def _clock_time(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

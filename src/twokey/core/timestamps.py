@@ -1,0 +1,27 @@
+"""Moments as every output shows them, and the one rounding that the protocol needs."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from twokey.core.ports import Clock
+
+RESOLUTION = timedelta(seconds=1)
+"""Of HTTP's ``Date`` header (RFC 9110, section 5.6.7) and of IAM's ``CreateDate``."""
+
+
+def utc(moment: datetime) -> str:
+    """Return a moment in UTC as ISO 8601 with whole seconds: ``2026-12-05T01:00:00Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def not_before_now(clock: Clock) -> datetime:
+    """Return a moment that is surely not before the present one: grace counts from it.
+
+    ``Clock.now`` is never later than the services' time, and earlier by up to the resolution of their ``Date``.
+    """
+    return clock.now() + RESOLUTION
