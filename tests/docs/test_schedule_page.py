@@ -1,0 +1,348 @@
+"""The examples of the page about schedules are complete and correct, as far as the tools at hand can tell."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+import yaml
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
+
+from docs import consoles, pages
+from twokey import config
+from twokey.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGE = pages.DOCS / "how-to" / "schedule.md"
+SCHEMAS = pages.ROOT / ".apis" / "python" / "kubernetes_validate" / "kubernetes-json-schema"
+SHELL = pages.blocks(PAGE, "sh")
+UNITS = {block.splitlines()[0].rpartition("/")[2]: block for block in pages.blocks(PAGE, "ini")}
+DAY = 86_400
+
+
+def needs(tool: str) -> pytest.MarkDecorator:
+    """Skip where a program is not installed."""
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")
+
+
+def named(kind: str, name: str) -> str:
+    """Return the block whose first or second line is a comment with this file name."""
+    (found,) = (
+        block for block in pages.blocks(PAGE, kind) if re.search(rf"^# \S*{re.escape(name)}\b", block, re.MULTILINE)
+    )
+    return found
+
+
+def duration(text: str) -> timedelta:
+    """Read a duration as the page writes it."""
+    units = {"d": "days", "h": "hours", "m": "minutes"}
+    return timedelta(**{units[unit]: int(number) for number, unit in re.findall(r"(\d+)([dhm])", text)})
+
+
+# The interval
+
+
+def test_intervals() -> None:
+    """Each row follows from the window, and the better interval leaves room for a run that is missed."""
+    rows = pages.tables(PAGE)["Choose the interval"]
+    assert len(rows) == 4
+    for window, due, most, better in rows:
+        period = duration(window) / 2
+        assert duration(due) == period - period / 24
+        assert duration(most) == period / 24
+        hours = int(re.findall(r"every (\d+) hour", better)[0])
+        assert timedelta(hours=1) <= timedelta(hours=hours) <= period / 48
+
+
+def test_every_example_runs_as_often_as_the_page_advises() -> None:
+    """Every six hours, for the window of 30 days that all examples have."""
+    assert cron_schedule(cron_line()[0]) == 6
+    assert cron_schedule(manifests()["CronJob"]["spec"]["schedule"]) == 6
+    assert "OnCalendar=*-*-* 00/6:17:00 UTC" in UNITS["twokey.timer"]
+    assert "interval pattern `17 */6 * * *`" in PAGE.read_text(encoding="utf-8")
+
+
+def cron_schedule(fields: str) -> int:
+    """Return every how many hours a schedule runs; it must be one of the simple ones."""
+    minute, hours, *rest = fields.split()
+    assert 0 < int(minute) < 60
+    assert rest == ["*", "*", "*"]
+    return int(hours.removeprefix("*/"))
+
+
+# Shell and cron
+
+
+@pytest.mark.parametrize("block", SHELL)
+def test_shell(block: str) -> None:
+    """Each block is one that a POSIX shell can read."""
+    subprocess.run(["sh", "-n"], input=block, text=True, check=True)
+
+
+def cron_line() -> tuple[str, str, str]:
+    """Return the schedule, the user and the command of the one line that is not a comment or a variable."""
+    (block,) = pages.blocks(PAGE, "cron")
+    (line,) = (line for line in block.splitlines() if line and not re.match(r"#|\w+=", line))
+    fields = line.split(maxsplit=6)
+    return " ".join(fields[:5]), fields[5], fields[6]
+
+
+def test_cron() -> None:
+    """A line of /etc/cron.d has a user, and no percent sign, which cron reads as a line end."""
+    _, user, command = cron_line()
+    assert user == "twokey"
+    assert "%" not in command
+    assert "2>" not in command, "what is on standard error is mailed"
+    subprocess.run(["sh", "-n"], input=command, text=True, check=True)
+
+
+@needs("jq")
+@pytest.mark.timeout(90)
+def test_the_script(tmp_path: Path) -> None:
+    """One line for each user, the sentences on stderr, and twokey's own exit code."""
+    file = tmp_path / "twokey.yaml"
+    script = named("sh", "twokey-scheduled")
+    script = script.replace("/opt/twokey/bin", str(consoles.BIN)).replace("/etc/twokey/twokey.yaml", str(file))
+    with Emulator() as aws:
+        aws.make_user("ci", keys=1)
+        aws.make_user("site", keys=2)
+
+        def run(text: str) -> subprocess.CompletedProcess[str]:
+            file.write_text(text, encoding="utf-8")
+            environment = {"LC_ALL": "C.UTF-8", **aws.environment()}
+            return subprocess.run(
+                ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+
+        done = run(example())
+        assert done.returncode == 3
+        ended = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [(entry["user"], entry["outcome"]) for entry in ended] == [("ci", "rotated"), ("site", "refused")]
+        assert "site: refused (cannot_attribute)" in done.stderr
+        assert "ci" not in done.stderr
+        aws.client("iam").delete_access_key(UserName="site", AccessKeyId=aws.keys("site")[0][0])
+        done = run(example())
+        assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 2, "")
+        done = run("version: 1\n")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr
+
+
+def example() -> str:
+    """Return the configuration of the page."""
+    (text,) = (block for block in pages.blocks(PAGE, "yaml") if block.startswith("# twokey.yaml"))
+    return text
+
+
+# Alerts
+
+
+def test_the_codes_are_those_of_the_reference() -> None:
+    """Each code but that of plan, in its order."""
+    alerts = [row[0] for row in pages.tables(PAGE)["Alert on the exit code"]]
+    codes = [row[0] for row in pages.tables(pages.DOCS / "reference" / "exit-codes.md")["Exit codes"]]
+    assert alerts == [*codes[:4], "other", "no run"]
+
+
+@needs("jq")
+def test_the_filter_for_status() -> None:
+    """It names who needs attention, and nobody else."""
+    (block,) = (text for text in SHELL if "twokey status" in text)
+    (query,) = re.findall(r"jq -r '(.+?)'$", block, re.DOTALL | re.MULTILINE)
+    good = {"readable": True, "problems": [], "next_due": "2999-01-01T00:00:00Z", "next": "due in 14d"}
+    users = [
+        {"user": "good", **good},
+        {"user": "new", **good, "next_due": None},
+        {"user": "unreadable", **good, "readable": False},
+        {"user": "refused", **good, "problems": ["LAST is still in use"]},
+        {"user": "late", **good, "next_due": "2020-01-01T00:00:00Z", "next": "due now (due)"},
+    ]
+    printed = subprocess.run(
+        ["jq", "-r", query], input=json.dumps({"users": users}), capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.partition(":")[0] for line in printed.splitlines()] == ["unreadable", "refused", "late"]
+    assert "late: due now (due)" in printed
+
+
+# systemd
+
+
+def test_the_units_belong_together() -> None:
+    assert set(UNITS) == {"twokey.timer", "twokey.service", "twokey-failed.service"}
+    assert "OnFailure=twokey-failed.service" in UNITS["twokey.service"]
+    assert "systemctl enable --now twokey.timer" in "".join(SHELL)
+
+
+@needs("systemd-analyze")
+def test_systemd_takes_the_units(tmp_path: Path) -> None:
+    """``systemd-analyze verify`` has nothing to say; the programs are those of this machine."""
+    for name, unit in UNITS.items():
+        here = unit.replace("/opt/twokey/bin/twokey", str(consoles.BIN / "twokey"))
+        here = here.replace("/usr/bin/logger", str(shutil.which("true")))
+        (tmp_path / name).write_text(here, encoding="utf-8")
+    files = [tmp_path / name for name in UNITS]
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", *map(str, files)],
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "SYSTEMD_UNIT_PATH": f"{tmp_path}:"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    said = [line for line in (done.stdout + done.stderr).splitlines() if "twokey" in line]
+    assert (done.returncode, said) == (0, []), done.stderr
+
+
+@needs("systemd-analyze")
+def test_systemd_takes_the_calendar() -> None:
+    (when,) = re.findall(r"^OnCalendar=(.+)$", UNITS["twokey.timer"], re.MULTILINE)
+    printed = subprocess.run(
+        ["systemd-analyze", "calendar", "--iterations=5", when], capture_output=True, text=True, check=True
+    ).stdout
+    hours = {found[1] for found in re.finditer(r"(?:Next elapse|Iter\. #\d|\(in UTC\)): .*?(\d\d):17:00 UTC", printed)}
+    assert hours == {"00", "06", "12", "18"}
+
+
+# The container image
+
+
+@pytest.mark.parametrize("block", pages.blocks(PAGE, "dockerfile"))
+def test_image(block: str) -> None:
+    """What is copied is there; what runs is no root, and gets signals itself."""
+    lines = [line.split(maxsplit=1) for line in block.splitlines() if line]
+    assert {instruction for instruction, _ in lines} <= {
+        "FROM",
+        "WORKDIR",
+        "COPY",
+        "RUN",
+        "ENV",
+        "USER",
+        "ENTRYPOINT",
+        "CMD",
+    }
+    bases = {rest.split()[0] for instruction, rest in lines if instruction == "FROM"}
+    assert bases == {"python:3.13-slim"}
+    sources = [
+        source
+        for instruction, rest in lines
+        if instruction == "COPY" and "--from" not in rest
+        for source in rest.split()[:-1]
+    ]
+    assert sources
+    for source in sources:
+        assert source.startswith("dist/") or (pages.ROOT / source).exists(), source
+    for instruction, rest in lines:
+        if instruction == "RUN":
+            subprocess.run(["sh", "-n"], input=rest, text=True, check=True)
+        if instruction in {"ENTRYPOINT", "CMD"}:
+            assert json.loads(rest), "the exec form: a shell would not pass on SIGTERM"
+        if instruction == "USER":
+            assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", rest)
+
+
+def test_the_whole_image_runs_twokey_as_nobody_special() -> None:
+    whole = pages.blocks(PAGE, "dockerfile")[0]
+    assert "\nUSER 65532:65532\n" in whole
+    assert 'ENTRYPOINT ["twokey"]' in whole
+
+
+# Kubernetes
+
+
+def manifests() -> dict[str, Any]:
+    """Return the objects of the manifest, by their kind."""
+    return {one["kind"]: one for one in yaml.safe_load_all(named("yaml", "twokey-cronjob.yaml"))}
+
+
+@pytest.mark.skipif(not SCHEMAS.is_dir(), reason="Kubernetes' schemas are not installed (make apis)")
+@pytest.mark.parametrize(
+    ("kind", "schema"),
+    [
+        ("Namespace", "namespace-v1"),
+        ("ServiceAccount", "serviceaccount-v1"),
+        ("ConfigMap", "configmap-v1"),
+        ("CronJob", "cronjob-batch-v1"),
+    ],
+)
+def test_kubernetes_takes_the_objects(kind: str, schema: str) -> None:
+    """Kubernetes' own description of its objects, nothing unknown allowed."""
+    (definitions,) = SCHEMAS.glob("*-local-strict/_definitions.json")
+    common = json.loads(definitions.read_text(encoding="utf-8"))
+    registry: Registry[Any] = Registry().with_resource("_definitions.json", DRAFT7.create_resource(common))
+    described = json.loads(definitions.with_name(f"{schema}.json").read_text(encoding="utf-8"))
+    jsonschema.Draft7Validator(described, registry=registry).validate(manifests()[kind])
+
+
+def test_the_manifest_fits_together(tmp_path: Path) -> None:
+    objects = manifests()
+    assert set(objects) == {"Namespace", "ServiceAccount", "ConfigMap", "CronJob"}
+    (tmp_path / "twokey.yaml").write_text(objects["ConfigMap"]["data"]["twokey.yaml"], encoding="utf-8")
+    assert config.load(tmp_path / "twokey.yaml").selections
+    job = objects["CronJob"]["spec"]["jobTemplate"]["spec"]
+    pod = job["template"]["spec"]
+    (container,) = pod["containers"]
+    assert pod["serviceAccountName"] == objects["ServiceAccount"]["metadata"]["name"]
+    assert {one["metadata"].get("namespace", "twokey") for one in objects.values()} == {"twokey"}
+    assert pod["volumes"][0]["configMap"]["name"] == objects["ConfigMap"]["metadata"]["name"]
+    assert container["args"][-1] == f"{container['volumeMounts'][0]['mountPath']}/twokey.yaml"
+    assert job["podFailurePolicy"]["rules"][0]["onExitCodes"]["containerName"] == container["name"]
+
+
+def test_the_pod_may_do_little() -> None:
+    spec = manifests()["CronJob"]["spec"]
+    pod = spec["jobTemplate"]["spec"]["template"]["spec"]
+    container = pod["containers"][0]["securityContext"]
+    assert spec["concurrencyPolicy"] == "Forbid"
+    assert (pod["restartPolicy"], pod["automountServiceAccountToken"]) == ("Never", False)
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert container["readOnlyRootFilesystem"] is True
+    assert container["allowPrivilegeEscalation"] is False
+    assert container["capabilities"] == {"drop": ["ALL"]}
+    assert pod["terminationGracePeriodSeconds"] >= 180, "as long as a lease"
+
+
+# GitLab
+
+
+def test_gitlab() -> None:
+    """The job runs in schedules only, one at a time, with a token instead of a key."""
+    job = yaml.safe_load(named("yaml", ".gitlab-ci.yml"))["rotate"]
+    assert job["rules"] == [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}]
+    assert job["resource_group"]
+    assert job["retry"] == {"max": 1, "exit_codes": [1]}
+    assert not [name for name in job["variables"] if "ACCESS_KEY" in name]
+    assert all(isinstance(line, str) for line in job["script"])
+    subprocess.run(["sh", "-n"], input="\n".join(job["script"]), text=True, check=True)
+    assert job["id_tokens"]["AWS_ID_TOKEN"]["aud"] == "sts.amazonaws.com"
+
+
+def test_the_token_is_written_for_its_owner_only(tmp_path: Path) -> None:
+    job = yaml.safe_load(named("yaml", ".gitlab-ci.yml"))["rotate"]
+    file = tmp_path / "token"
+    variables = {"AWS_ID_TOKEN": "to%ken", "AWS_WEB_IDENTITY_TOKEN_FILE": str(file)}
+    subprocess.run(["sh", "-ec", job["script"][0]], env=variables, check=True)
+    assert file.read_text(encoding="utf-8") == "to%ken"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+# Trust
+
+
+@pytest.mark.parametrize("text", pages.blocks(PAGE, "json"))
+def test_trust_policies_name_one_subject(text: str) -> None:
+    """Audience and subject are compared as a whole: with a wildcard, others could take the role."""
+    (statement,) = json.loads(text)["Statement"]
+    assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
+    provider = statement["Principal"]["Federated"].partition(":oidc-provider/")[2]
+    assert set(statement["Condition"]) == {"StringEquals"}
+    asked = statement["Condition"]["StringEquals"]
+    assert set(asked) == {f"{provider}:aud", f"{provider}:sub"}
+    assert not [value for value in asked.values() if "*" in value]

@@ -1,0 +1,196 @@
+"""The page about Terraform does what it says, with Terraform itself on the emulator, where both are installed.
+
+No package brings Terraform or its AWS provider. A machine that has them needs the provider in a filesystem mirror (a
+folder as ``terraform providers mirror`` makes it), because a test downloads nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from docs import consoles, pages
+from twokey.emulator import Emulator, KeyPair
+
+PAGE = pages.DOCS / "how-to" / "terraform.md"
+OTHER_POLICY = pages.DOCS / "how-to" / "github-actions-schedule.md"
+FILES = {block.split()[1]: block for block in pages.blocks(PAGE, "hcl")}
+STORE = ("--path", "/machine-users/", "--store", "secretsmanager:machine-users/{user}")
+
+
+@cache
+def mirror() -> Path | None:
+    """Return the folder that holds the AWS provider, from where such mirrors usually are."""
+    shared = [Path(folder, "terraform", "plugins") for folder in ("/usr/share", "/usr/local/share")]
+    folders = [Path.home() / ".terraform.d" / "plugins", *shared, *Path("/opt").glob("*/")]
+    return next((folder for folder in folders if any(folder.glob("*/hashicorp/aws/*"))), None)
+
+
+needs_terraform = pytest.mark.skipif(
+    shutil.which("terraform") is None or mirror() is None,
+    reason="Terraform, or a mirror of its AWS provider, is not installed",
+)
+
+
+class Terraform:
+    """Terraform in a folder, on an emulator."""
+
+    def __init__(self, folder: Path, aws: Emulator) -> None:
+        self._folder = folder
+        path = f"{consoles.BIN}{os.pathsep}{os.environ['PATH']}"
+        own = {"HOME": str(folder), "PATH": path, "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1"}
+        self._environment = {"LC_ALL": "C.UTF-8", "CHECKPOINT_DISABLE": "1", **own, **aws.environment()}
+
+    def files(self, *names: str) -> None:
+        """Have these files of the page in the folder, and no others."""
+        for old in self._folder.glob("*.tf"):
+            old.unlink()
+        for name in names:
+            (self._folder / name).write_text(FILES[name], encoding="utf-8")
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run Terraform; return all that it prints."""
+        return self.shell(" ".join(f"'{part}'" for part in ("terraform", *arguments)), code)
+
+    def shell(self, block: str, code: int = 0) -> str:
+        """Run commands as they stand on the page; return all that they print."""
+        done = subprocess.run(
+            ["sh", "-c", block],
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout
+        return re.sub(r"\x1b\[\d*m", "", done.stdout)
+
+    def init(self) -> None:
+        """Get ready, without a network."""
+        self.run("init", "-input=false", f"-plugin-dir={mirror()}")
+
+
+def block(part: str) -> str:
+    """Return the shell block that has this part."""
+    (found,) = (text for text in pages.blocks(PAGE, "sh") if part in text)
+    return found
+
+
+def test_the_files_are_there() -> None:
+    """Each block names its file, and its braces match."""
+    assert list(FILES) == ["main.tf", "twokey.tf", "keys.tf", "removed.tf", "ignore.tf", "as_ci.tf"]
+    assert len(FILES) == len(pages.blocks(PAGE, "hcl"))
+    for name, text in FILES.items():
+        assert text.startswith(f"# {name}\n")
+        plain = re.sub(r'"[^"\n]*"', "", text)
+        assert plain.count("{") == plain.count("}"), name
+
+
+def test_what_is_removed_is_what_was_made() -> None:
+    """The addresses are the same in the blocks, in the command for older versions, and in the check."""
+    made = re.findall(r'^resource "(\w+)" "(\w+)"', FILES["keys.tf"], re.MULTILINE)
+    assert re.findall(r"from = (\w+)\.(\w+)", FILES["removed.tf"]) == made
+    assert block("state rm").split()[3:] == [f"{kind}.{name}" for kind, name in made]
+    assert all(kind in block("state list") for kind, _ in made)
+
+
+def test_the_policy_is_the_same_everywhere() -> None:
+    """It allows what the other page's policy allows, but for the creation of secrets, which Terraform does."""
+    listed = re.findall(r'"((?:iam|secretsmanager):\w+)"', FILES["twokey.tf"])
+    (policy,) = pages.blocks(OTHER_POLICY, "json")
+    allowed = [action for statement in json.loads(policy)["Statement"] for action in statement["Action"]]
+    assert sorted([*listed, "secretsmanager:CreateSecret"]) == sorted(allowed)
+
+
+@needs_terraform
+@pytest.mark.timeout(300)
+def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
+    """The page from top to bottom: keys by Terraform, then without, adopted, rotated; no change is left to apply."""
+    with Emulator() as aws:
+        terraform = Terraform(tmp_path, aws)
+        terraform.files("main.tf", "twokey.tf", "keys.tf")
+        terraform.init()
+        terraform.run("fmt", "-check")
+        terraform.run("apply", "-auto-approve", "-input=false")
+        before = pair(aws, "ci"), pair(aws, "deploy")
+        assert all(aws.authenticates(one) for one in before)
+        terraform.shell(block("state rm").replace("state rm", "state rm -dry-run"))
+
+        terraform.files("main.tf", "twokey.tf")
+        assert "4 to destroy" in terraform.run("plan", "-input=false"), "what the page warns of"
+
+        terraform.files("main.tf", "twokey.tf", "removed.tf")
+        printed = terraform.shell(f"set -e\n{block('forget.tfplan')}")
+        assert printed.count("will no longer be managed by Terraform, but will not be destroyed") == 4
+        assert "0 to destroy" in printed
+        assert "not done" not in terraform.shell(f"{block('state list')}\ntrue")
+        assert "SecretAccessKey" not in (tmp_path / "terraform.tfstate").read_text(encoding="utf-8")
+        assert (pair(aws, "ci"), pair(aws, "deploy")) == before
+        assert all(aws.authenticates(one) for one in before)
+
+        terraform.files("main.tf", "twokey.tf")
+        (configuration,) = pages.blocks(PAGE, "yaml")
+        (tmp_path / "twokey.yaml").write_text(configuration, encoding="utf-8")
+        printed = terraform.shell(f"set -e\n{block('twokey adopt')}")
+        assert "2 taken over" in printed
+        assert "No changes." in printed
+        terraform.shell(block("--force"))
+        assert all(aws.authenticates(one) for one in before), "they are LAST now"
+        time.sleep(4)
+        terraform.shell(f"twokey rotate {' '.join(map(repr, STORE))} --window 4s")
+        assert not any(aws.authenticates(one) for one in before)
+        assert aws.authenticates(pair(aws, "ci"))
+        terraform.run("plan", "-input=false", "-detailed-exitcode")
+
+        terraform.run("apply", "-auto-approve", "-input=false", '-var=machine_users=["ci", "deploy", "fresh"]')
+        assert "fresh: rotated (no_key)" in terraform.shell("twokey rotate")
+        assert aws.authenticates(pair(aws, "fresh"))
+        suffices(aws, tmp_path)
+
+
+@needs_terraform
+@pytest.mark.timeout(120)
+def test_the_other_files_are_valid(tmp_path: Path) -> None:
+    """Terraform and its provider know all that stands there."""
+    with Emulator() as aws:
+        terraform = Terraform(tmp_path, aws)
+        terraform.files("main.tf", "as_ci.tf", "ignore.tf")
+        terraform.init()
+        terraform.run("fmt", "-check")
+        terraform.run("validate")
+
+
+def suffices(aws: Emulator, folder: Path) -> None:
+    """Rotate and look with the role's policy alone."""
+    policy = aws.client("iam").get_role_policy(RoleName="twokey", PolicyName="twokey")["PolicyDocument"]
+    text = json.dumps(policy).replace("role/twokey", "user/rotator")
+    key = aws.make_user("rotator", path="/", keys=1)[0]
+    aws.client("iam").put_user_policy(UserName="rotator", PolicyName="twokey", PolicyDocument=text)
+    aws.clear_requests()
+    for command in (("rotate", "--force", "--ignore-last-use"), ("status",)):
+        subprocess.run(
+            [sys.executable, "-m", "twokey", *command, *STORE],
+            cwd=folder,
+            env={**os.environ, **aws.environment(key)},
+            check=True,
+            timeout=60,
+        )
+    assert not [request for request in aws.requests if "AccessDenied" in (request.error_code or "")]
+
+
+def pair(aws: Emulator, user: str) -> KeyPair:
+    """Read a user's secret as a job does."""
+    value = json.loads(aws.client("secretsmanager").get_secret_value(SecretId=f"machine-users/{user}")["SecretString"])
+    return KeyPair(value["AccessKeyId"], value["SecretAccessKey"])
