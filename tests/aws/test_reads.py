@@ -45,7 +45,7 @@ def restless() -> Clients:
     return Clients("run", clock=ServiceClock(sleep=lambda _: None))
 
 
-@pytest.mark.parametrize("effect", ["lost_answer", "error_before", "truncated"])
+@pytest.mark.parametrize("effect", ["lost_response", "error_before", "truncated"])
 @pytest.mark.parametrize("read", READS)
 def test_a_read_without_a_clear_answer_says_that_it_changed_nothing(rig: Rig, read: str, effect: str) -> None:
     rig.settled()

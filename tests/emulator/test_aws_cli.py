@@ -82,6 +82,6 @@ def test_it_keeps_a_secret_and_a_parameter(cli: Callable[..., Any]) -> None:
 
 def test_it_meets_the_weather(aws: Emulator, cli: Callable[..., Any]) -> None:
     aws.make_user("ci", keys=0)
-    aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer"))
+    aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response"))
     assert "Connection was closed" in cli("iam", "create-access-key", "--user-name", "ci")
     assert len(aws.keys("ci")) == 1

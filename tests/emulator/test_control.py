@@ -101,7 +101,7 @@ def test_held_requests_can_be_awaited_and_released(aws: Emulator, control: Calla
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "word"),
     [
-        ("GET", "nonsense", {}, 404, "no such path"),
+        ("GET", "nonsense", {}, 404, "unknown path"),
         ("PUT", "weather", {"rain": 1}, 400, "rain"),
         ("POST", "rules", {"operation": "*", "effect": "rain"}, 400, "rain"),
         ("POST", "rules", {"operation": "*", "hits": 3}, 400, "hits"),

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 CREATE = "iam:CreateAccessKey"
 
 
-def test_a_lost_answer_leaves_the_effect(aws: Emulator, one_try: Any) -> None:
+def test_a_lost_response_leaves_the_effect(aws: Emulator, one_try: Any) -> None:
     aws.make_user("ci", keys=0)
-    rule = aws.weather.add(Rule(CREATE, effect="lost_answer"))
+    rule = aws.weather.add(Rule(CREATE, effect="lost_response"))
     with pytest.raises(ConnectionClosedError):
         one_try(aws, "iam").create_access_key(UserName="ci")
     assert len(aws.keys("ci")) == 1
     assert rule.hits == 1
-    assert (aws.requests[-1].status, aws.requests[-1].effect) == (200, "lost_answer")
+    assert (aws.requests[-1].status, aws.requests[-1].effect) == (200, "lost_response")
 
 
 def test_an_ordinary_client_repeats_a_lost_create_and_leaves_two_keys(aws: Emulator) -> None:
     aws.make_user("ci", keys=0)
-    aws.weather.add(Rule(CREATE, effect="lost_answer"))
+    aws.weather.add(Rule(CREATE, effect="lost_response"))
     aws.client("iam").create_access_key(UserName="ci")
     assert len(aws.keys("ci")) == 2
     assert aws.count(CREATE) == 2
@@ -159,7 +159,7 @@ def test_a_rule_by_chance_is_the_same_for_the_same_seed() -> None:
 
 
 def test_an_effect_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="no effect is called 'rain'"):
+    with pytest.raises(ValueError, match="unknown effect 'rain'"):
         Rule("*", effect="rain")
 
 

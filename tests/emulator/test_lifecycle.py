@@ -27,7 +27,7 @@ def test_without_moto_the_error_says_what_to_install() -> None:
         "try:\n    Emulator().start()\nexcept EmulatorError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'twokey[emulator]'" in done.stdout
+    assert "pip install '.[emulator]'" in done.stdout
 
 
 def test_only_one_runs_at_a_time_in_a_process(aws: Emulator) -> None:
@@ -167,5 +167,5 @@ def test_what_moto_does_not_have_is_said_to_be_missing(aws: Emulator) -> None:
 
     with pytest.raises(ClientError) as caught:
         aws.client("iam").get_service_last_accessed_details(JobId="0" * 36)
-    assert caught.value.response["Error"]["Code"] == "NotImitated"
+    assert caught.value.response["Error"]["Code"] == "NotImplemented"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501

@@ -209,4 +209,4 @@ def test_web_identities_are_plainly_refused(aws: Emulator, refused: Callable[...
         RoleSessionName="run",
         WebIdentityToken="t.t.t.t",
     )
-    assert (error.code, error.status) == ("NotImitated", 501)
+    assert (error.code, error.status) == ("NotImplemented", 501)

@@ -340,7 +340,7 @@ CASES = (
     Case("failed", Reason.LEASE_LOST, lease_lost),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", status=403, code="AccessDenied"), "creation denied"),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", status=409, code="LimitExceeded"), "limit exceeded"),
-    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "lost_answer"), "creation in doubt"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "lost_response"), "creation in doubt"),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "truncated"), "creation cut off"),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "html"), "creation answered by a proxy"),
     Case("failed", Reason.ERROR, struck(WRITE, status=500, nth=3, times=None), "store in doubt"),

@@ -107,7 +107,7 @@ def broken_program(company: Company) -> None:
 
 
 def created_in_doubt(company: Company) -> None:
-    company.rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer"))
+    company.rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response"))
 
 
 def _tokens(company: Company) -> list[str]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from support.rig import Rig
 
-FAULTS = ("lost_answer", "reset", "error_before", "error_after", "delay", "throttle", "truncated", "html")
+FAULTS = ("lost_response", "reset", "error_before", "error_after", "delay", "throttle", "truncated", "html")
 WRITES = {0: 4, 1: 4, 2: 5}
 """How many times a rotation writes a parameter, by the number of keys that it finds."""
 

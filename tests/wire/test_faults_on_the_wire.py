@@ -35,7 +35,7 @@ MUTATING = {
     ),
 }
 FAULTS = (
-    "lost_answer",
+    "lost_response",
     "reset",
     "error_before",
     "error_after",
@@ -110,6 +110,6 @@ def test_no_retry_setting_of_a_profile_sends_the_creation_twice(
         file.write(f"[default]\nretry_mode = {setting}\nmax_attempts = 7\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", config)
     _user(rig, 2)
-    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer", times=None))
+    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response", times=None))
     assert rig.rotate().outcome == "failed"
     assert rig.aws.count("iam:CreateAccessKey") == 1

@@ -25,7 +25,7 @@ IN_THE_ENVIRONMENT = [
 @pytest.mark.parametrize("settings", IN_THE_ENVIRONMENT, ids=lambda settings: " ".join(settings.values()))
 def test_in_the_environment(rig: Rig, tmp_path: Path, settings: dict[str, str]) -> None:
     town = found(rig, tmp_path)
-    rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer", times=None))
+    rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response", times=None))
     assert town.outcome(town.begin("rotate", "--json", **settings))[0] == "failed"
     assert rig.aws.count("iam:CreateAccessKey") == 1
     town.check_safe()
@@ -34,7 +34,7 @@ def test_in_the_environment(rig: Rig, tmp_path: Path, settings: dict[str, str]) 
     town.check_in_order()
 
 
-@pytest.mark.parametrize("effect", ["lost_answer", "error_after", "error_before", "reset", "truncated"])
+@pytest.mark.parametrize("effect", ["lost_response", "error_after", "error_before", "reset", "truncated"])
 @pytest.mark.parametrize("mode", MODES)
 def test_in_a_profile(rig: Rig, tmp_path: Path, mode: str, effect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     profiles = tmp_path / "profiles"
