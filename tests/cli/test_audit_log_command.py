@@ -60,7 +60,7 @@ class TestVerify:
         assert twokey("audit-log", "verify", str(log)).code == 0
         ran = twokey("audit-log", "verify", str(log), "--expect-head", head)
         assert ran.code == 1
-        assert f"No line has the noted hash {head}" in ran.out
+        assert f"No line has the expected hash {head}" in ran.out
 
     def test_takes_a_noted_hash_although_the_log_has_grown(self, rig: Rig, log: Path) -> None:
         head = verify(log).head
