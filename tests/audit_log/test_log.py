@@ -62,7 +62,7 @@ class TestAnAuditLog:
     def test_that_others_may_write_is_refused(self, tmp_path: Path) -> None:
         AuditLog.open(tmp_path / "log").close()
         (tmp_path / "log").chmod(0o620)
-        assert "Others may write" in refusal(tmp_path / "log")
+        assert "Other users may write" in refusal(tmp_path / "log")
 
     def test_is_not_reached_through_a_link(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(tmp_path / "log")
@@ -77,7 +77,7 @@ class TestAnAuditLog:
         assert (tmp_path / "notes").read_text() == content
 
     def test_is_no_directory_and_lies_in_one_that_exists(self, tmp_path: Path) -> None:
-        assert "There is a directory of that name" in refusal(tmp_path)
+        assert "A directory has that name" in refusal(tmp_path)
         assert "Its directory does not exist" in refusal(tmp_path / "missing" / "log")
 
     def test_whose_last_line_was_changed_is_not_continued(self, tmp_path: Path) -> None:
