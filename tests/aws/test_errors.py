@@ -91,13 +91,13 @@ MESSAGES = {
     "AWS rejected it: it had no effect": aws_error("LimitExceeded", "Cannot exceed quota", 409),
     "Unable to parse config file: config": boto.ConfigParseError(path="config"),
     "Unknown parameter in input": boto.ParamValidationError(report="Unknown parameter in input"),
-    "Change the service control policy: it denies the action explicitly": answer(
+    "Change the service control policy: it denies the action explicitly": aws_error(
         "AccessDenied", f"{NOT_ALLOWED}with an explicit deny in a service control policy", 403
     ),
-    "Also allow iam:CreateAccessKey in the permissions boundary": answer(
+    "Also allow iam:CreateAccessKey in the permissions boundary": aws_error(
         "AccessDenied", f"{NOT_ALLOWED}because no permissions boundary allows the iam:CreateAccessKey action", 403
     ),
-    "Allow iam:CreateAccessKey on it for the principal": answer(
+    "Allow iam:CreateAccessKey on it for the principal": aws_error(
         "AccessDenied", f"{NOT_ALLOWED}because no identity-based policy allows the iam:CreateAccessKey action", 403
     ),
 }

@@ -136,7 +136,7 @@ def simulate(
         pacer.wait()
         admitted, at = bucket.take(), time.monotonic()
         (run.passed if admitted else run.refused).append(at)
-        # AWS refuses sooner than it answers.
+        # AWS throttles faster than it serves.
         time.sleep(latency if admitted else latency / 4)
         (pacer.let_through if admitted else pacer.throttled)()
         return admitted

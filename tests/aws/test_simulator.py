@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def result(decision: str, more: Any = None, *, single: str = "", lacks: Any = (), beside: bool = True) -> Any:
-    """An evaluation of one action on one resource, as AWS gives it; what it lacks is listed for the resource or for all."""
+    """An evaluation of an action on a resource, as AWS returns it, and what it lacks, for the resource or for all."""
     one = {"EvalResourceDecision": single or decision, "MissingContextValues": [*lacks] if beside else []}
     return {
         "EvalDecision": decision,

@@ -43,12 +43,12 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_how_to_reach_it_and_ends_quietly_when_asked(number: signal.Signals) -> None:
+def test_it_prints_how_to_reach_it_and_ends_quietly_on_a_signal(number: signal.Signals) -> None:
     with running("--port", "0", "--json", "--machine-users", "2") as process:
         shown = json.loads(first_line(process))
         assert shown["machine_users"] == ["machine-user-1", "machine-user-2"]
-        with urllib.request.urlopen(shown["control_url"] + "requests") as answer:
-            assert json.load(answer)["count"] == 0
+        with urllib.request.urlopen(shown["control_url"] + "requests") as response:
+            assert json.load(response)["count"] == 0
         process.send_signal(number)
         _, complaints = process.communicate(timeout=10)
         assert (process.returncode, complaints) == (0, "")

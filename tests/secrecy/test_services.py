@@ -35,7 +35,7 @@ if os.path.exists({broken!r}):
 def company(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canaries: Canaries, commands: Commands
 ) -> Iterator[Company]:
-    """A company whose every token is a canary, and a program of its own beside its twenty pipelines."""
+    """A company in which every token is a canary, with a program of its own besides its twenty pipelines."""
     from twokey.aws.clock import ServiceClock
 
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ def expired(company: Company) -> None:
     company.webhook.secret = f"whsec_{'YW5vdGhlcg' * 4}"
 
 
-def answered_by_a_proxy(company: Company) -> None:
+def with_a_page_of_a_proxy(company: Company) -> None:
     for service in company.services:
         service.add(Fault("P*", "", "html", times=None, status=502))
 
@@ -86,7 +86,7 @@ def sent_elsewhere(company: Company) -> None:
 
 
 def repeated(company: Company) -> None:
-    """Let every service repeat its own token, and the key that is there, in what it says of an error."""
+    """Let every service repeat its own token, and the stored key, in its error messages."""
     stored = company.rig.stored()
     assert stored
     for service, token in zip(company.services, _tokens(company), strict=True):
@@ -126,9 +126,9 @@ FAILURES: dict[str, Callable[[Company], None]] = {
     "denied and deleted": denied,
     "away": away,
     "expired tokens": expired,
-    "a proxy's page": answered_by_a_proxy,
-    "answers that are cut": cut_off,
-    "answers that are lost": lost,
+    "a proxy's page": with_a_page_of_a_proxy,
+    "responses that are cut off": cut_off,
+    "responses that are lost": lost,
     "redirects": sent_elsewhere,
     "services that repeat what they were given": repeated,
     "services that repeat a token that they do not know": repeated_as_unknown,
