@@ -141,19 +141,19 @@ def test_a_long_message_is_cut_and_none_is_quoted_about_a_request_with_a_secret(
 
 
 def test_a_refused_signature_does_not_show_the_request_with_its_session_token() -> None:
-    said = (
+    message = (
         "The request signature we calculated does not match the signature you provided.\n\n"
         "The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:FwoGZXIvYXdzE'"
     )
-    error = translate(aws_error("SignatureDoesNotMatch", said, 403), action="iam:ListUsers", resource="/")
+    error = translate(aws_error("SignatureDoesNotMatch", message, 403), action="iam:ListUsers", resource="/")
     assert "AWS rejected the signature (SignatureDoesNotMatch)" in str(error)
     assert "FwoGZXIvYXdzE" not in str(error)
 
 
 def test_a_denial_is_parsed_even_with_long_names() -> None:
     user = f"arn:aws:iam::123456789012:user/{'a' * 500}"
-    said = f"User: {user} is not authorized to perform: iam:CreateAccessKey on resource: user ci because no policy"
-    error = translate(aws_error("AccessDenied", said, 403), action="iam:Other", resource="other")
+    message = f"User: {user} is not authorized to perform: iam:CreateAccessKey on resource: user ci because no policy"
+    error = translate(aws_error("AccessDenied", message, 403), action="iam:Other", resource="other")
     assert isinstance(error, AccessDenied)
     assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
 

@@ -178,8 +178,8 @@ def test_a_roles_boundary_limits_it(aws: Emulator, refused: Callable[..., Any]) 
     ]["Arn"]
     document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
     iam.put_role_policy(RoleName="r", PolicyName="all", PolicyDocument=document)
-    given = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="rr")["Credentials"]
-    session = KeyPair(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    credentials = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="rr")["Credentials"]
+    session = KeyPair(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
     assert aws.client("iam", session).list_users()["Users"]
     error = refused(aws.client("iam", session).create_user, UserName="x")
     assert error.message.endswith("because no permissions boundary allows the iam:CreateUser action")

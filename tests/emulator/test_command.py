@@ -65,10 +65,10 @@ def test_a_shell_can_read_what_it_prints() -> None:
         found = dict(re.findall(r"^(AWS_\w+)=(.*)$", done.stdout, re.MULTILINE))
         assert found["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
         who = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
-        asked = subprocess.run(
+        identity = subprocess.run(
             [sys.executable, "-c", who], env={**os.environ, **found}, capture_output=True, text=True, check=True
         )
-        assert asked.stdout.strip().endswith(":user/admin/administrator")
+        assert identity.stdout.strip().endswith(":user/admin/administrator")
 
 
 def test_a_port_that_is_taken_is_one_sentence_and_exit_1(aws: Emulator) -> None:

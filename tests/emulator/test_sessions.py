@@ -53,9 +53,9 @@ def test_a_session_has_an_identity_of_its_own(aws: Emulator) -> None:
 @pytest.mark.parametrize("token", [None, "another"])
 def test_a_session_without_its_token_is_refused(aws: Emulator, refused: Callable[..., Any], token: str | None) -> None:
     session = assume(aws, make_role(aws, trusting(aws.account_id)))
-    wrong = KeyPair(session.access_key_id, session.secret_access_key, token)
-    assert refused(aws.client("sts", wrong).get_caller_identity).code == "InvalidClientTokenId"
-    assert not aws.authenticates(wrong)
+    invalid = KeyPair(session.access_key_id, session.secret_access_key, token)
+    assert refused(aws.client("sts", invalid).get_caller_identity).code == "InvalidClientTokenId"
+    assert not aws.authenticates(invalid)
 
 
 @pytest.mark.parametrize(

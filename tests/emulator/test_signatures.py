@@ -70,8 +70,8 @@ def test_an_unknown_key_is_refused(
 def test_a_wrong_secret_is_refused(
     aws: Emulator, refused: Callable[..., Any], service: str, code: str, status: int
 ) -> None:
-    wrong = KeyPair(aws.admin.access_key_id, UNKNOWN.secret_access_key)
-    error = refused(lambda: ask(aws, service, wrong))
+    invalid = KeyPair(aws.admin.access_key_id, UNKNOWN.secret_access_key)
+    error = refused(lambda: ask(aws, service, invalid))
     assert (error.code, error.status) == (code, status)
 
 

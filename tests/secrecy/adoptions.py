@@ -74,8 +74,8 @@ def from_stdin(stage: Stage) -> Invocation:
     return Invocation(("--stdin",), text(_keys(stage)[1], printed=True))
 
 
-def from_place(stage: Stage) -> Invocation:
-    other = stage.folder / "by-hand.json"
+def from_file(stage: Stage) -> Invocation:
+    other = stage.folder / "existing.json"
     other.write_text(text(_keys(stage)[1]))
     return Invocation(("--from", f"file:{other}"))
 
@@ -128,7 +128,7 @@ def in_doubt(stage: Stage) -> Invocation:
 ADOPTIONS = (
     Adoption("adopted", Reason.EXISTING_KEY, from_destination, "from a destination"),
     Adoption("adopted", Reason.EXISTING_KEY, from_stdin, "from standard input"),
-    Adoption("adopted", Reason.EXISTING_KEY, from_place, "from a place"),
+    Adoption("adopted", Reason.EXISTING_KEY, from_file, "from a file"),
     Adoption("nothing", Reason.MANAGED, managed),
     Adoption("refused", Reason.DESTINATIONS_DIFFER, differing),
     Adoption("refused", Reason.NOT_LISTED, unlisted),

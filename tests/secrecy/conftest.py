@@ -60,12 +60,12 @@ def _loggers() -> list[logging.Logger]:
 
 
 class _Listener(logging.Handler):
-    def __init__(self, said: list[str]) -> None:
+    def __init__(self, logged: list[str]) -> None:
         super().__init__(logging.DEBUG)
-        self._said = said
+        self._logged = logged
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._said.append(f"{self.format(record)}\n{vars(record)}\n")
+        self._logged.append(f"{self.format(record)}\n{vars(record)}\n")
 
 
 class Commands:

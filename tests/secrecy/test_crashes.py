@@ -118,18 +118,18 @@ class TestTheVariablesOfEveryFunction:
     def test_show_no_secret_at_any_line_of_the_drop_in(self, rig: Rig, canaries: Canaries, tmp_path: Path) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         clients = rig.clients()
-        said: list[str] = []
+        messages: list[str] = []
         for output in (
-            OutFile(tmp_path / "out.json", StandardOutput(StringIO()), said.append),
+            OutFile(tmp_path / "out.json", StandardOutput(StringIO()), messages.append),
             StandardOutput(StringIO()),
         ):
             with Variables(canaries) as variables:
                 job = drop_in.prepare(clients, "/machine-users/", 1)
-                assert drop_in.perform(job, output, say=said.append, mask=lambda _: None, stop=threading.Event())
+                assert drop_in.perform(job, output, say=messages.append, mask=lambda _: None, stop=threading.Event())
             output.discard()
             assert variables.leaks() == set()
         assert len(variables.lines) > 100
-        assert leaks("".join(said), canaries.secrets) == []
+        assert leaks("".join(messages), canaries.secrets) == []
 
     def test_would_be_found(self, canaries: Canaries) -> None:
         source = "def f(credential):\n    text = credential.reveal() + ''\n    return text\n"

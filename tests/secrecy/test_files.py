@@ -178,9 +178,11 @@ class TestALinkLaidWhileTheRunIsUnderWay:
         with pytest.raises(UsageError, match="symbolic link of somebody else's"):
             OutFile(link / "out.json", StandardOutput(StringIO()), print)
         os.chown(real, 12345, -1)
-        said: list[str] = []
-        OutFile(real / "out.json", StandardOutput(StringIO()), said.append).discard()
-        assert said == [f"{real} belongs to somebody else (uid 12345), who may replace the file with the credentials."]
+        messages: list[str] = []
+        OutFile(real / "out.json", StandardOutput(StringIO()), messages.append).discard()
+        assert messages == [
+            f"{real} belongs to somebody else (uid 12345), who may replace the file with the credentials."
+        ]
 
 
 def _with_last_resort(output: OutFile, stdout: StringIO) -> OutFile:

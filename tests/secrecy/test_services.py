@@ -25,9 +25,9 @@ import os, sys
 with open({notes!r}, "a") as notes:
     print(sys.argv, dict(os.environ), file=notes)
     notes.write(open("/proc/self/cmdline").read())
-said = sys.stdin.read()
+data = sys.stdin.read()
 if os.path.exists({broken!r}):
-    sys.exit(f"the vault is closed; I was told {{said}}")
+    sys.exit(f"the vault is closed; the input was {{data}}")
 """
 
 
@@ -90,8 +90,8 @@ def repeated(company: Company) -> None:
     stored = company.rig.stored()
     assert stored
     for service, token in zip(company.services, _tokens(company), strict=True):
-        said = f"no: {token}, {stored.secret_access_key}"
-        body: dict[str, Any] = {"message": said, "errors": [said], "error": said}
+        message = f"no: {token}, {stored.secret_access_key}"
+        body: dict[str, Any] = {"message": message, "errors": [message], "error": message}
         service.add(Fault("P*", "", "refuse", times=None, status=422, body=body))
 
 
@@ -130,9 +130,9 @@ FAILURES: dict[str, Callable[[Company], None]] = {
     "responses that are cut off": cut_off,
     "responses that are lost": lost,
     "redirects": sent_elsewhere,
-    "services that repeat what they were given": repeated,
+    "services that repeat their input": repeated,
     "services that repeat a token that they do not know": repeated_as_unknown,
-    "a program that repeats what it was given": broken_program,
+    "a program that repeats its input": broken_program,
     "a creation in doubt": created_in_doubt,
 }
 
