@@ -160,7 +160,7 @@ class AwsContract(StoreContract):
         credential = fresh_credential()
         message = f"Value '{credential.reveal()}' at 'value' failed to satisfy constraint"
         aws.weather.add(Rule("*:Put*", effect="error_before", status=400, code="ValidationException", message=message))
-        with pytest.raises(ServiceRejected, match="refused \\(ValidationException\\)") as raised:
+        with pytest.raises(ServiceRejected, match="rejected \\(ValidationException\\)") as raised:
             first.put(credential, first.load().revision)
         assert_silent(raised.value, credential)
 
