@@ -1,7 +1,7 @@
-"""What one more account costs: 1,000 accounts observed through one set of clients, against one account 1,000 times.
+"""The cost of an additional account: 1,000 accounts observed through one set of clients, or one account 1,000 times.
 
-Each measurement is a process of its own (``observing.py``), so that memory which an earlier one left behind counts
-for nobody. The naive way, clients of its own for each account, is measured for 20 accounts.
+Each measurement is a process of its own (``observing.py``), so that it starts with fresh memory. The naive way,
+separate clients for each account, is measured for 20 accounts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.children import MeasurementFailed
 from benchmarks.cloud import Cloud
 from benchmarks.figures import Figure, at_least, at_most, per, ratio_of_medians
-from benchmarks.origin import HOUSE
+from benchmarks.origin import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 ACCOUNTS = 1000
 NAIVE = 20
 USER = "administrator"
-"""The user that the emulator makes in each account; observing it reads its keys and its (empty) store."""
+"""The user that the emulator creates in each account; observing it reads its keys and its (empty) store."""
 
 
 def run(runs: int) -> list[Figure]:
-    """Measure one account, many, and the naive way, in turn; then what Python itself allocates per account."""
+    """Measure one account, many, and the naive way, alternately; then what Python itself allocates for each account."""
     with Cloud() as cloud:
         keys = [{"account": account, **cloud.credentials(account)} for account in _accounts(ACCOUNTS)]
         one, many, naive = [], [], []
@@ -45,15 +45,15 @@ def _figures(
     naive: Sequence[dict[str, float]],
     traced: dict[str, float],
 ) -> list[Figure]:
-    mine, alone = [_cpu(run) for run in many], [_cpu(run) for run in one]
+    ours, alone = [_cpu(run) for run in many], [_cpu(run) for run in one]
     theirs = [_cpu(run) for run in naive]
     own_clients = median(per(_grown(run), int(run["count"])) for run in naive)
     with_one, with_all = [run["rss_first"] for run in many], [run["rss_last"] for run in many]
     return [
         Figure(
             f"CPU per account, {ACCOUNTS:,} accounts",
-            ratio_of_medians(mine, alone),
-            f"one account {ACCOUNTS:,} times: {median(alone) * 1000:.2f} ms each; here {median(mine) * 1000:.2f} ms",
+            ratio_of_medians(ours, alone),
+            f"one account {ACCOUNTS:,} times: {median(alone) * 1000:.2f} ms each; here {median(ours) * 1000:.2f} ms",
             at_most(1.2),
         ),
         Figure(
@@ -66,7 +66,7 @@ def _figures(
         _memory_figure("as Python counts it", traced["traced"], own_clients),
         Figure(
             "CPU per account, if each had its own clients",
-            ratio_of_medians(theirs, mine),
+            ratio_of_medians(theirs, ours),
             f"shared clients; {NAIVE} accounts take {median(theirs) * 1000:.0f} ms each, "
             f"{ACCOUNTS:,} would take {median(theirs) * ACCOUNTS:.0f} s and {own_clients * ACCOUNTS / 1e9:.1f} GB",
             at_least(10),
@@ -74,9 +74,9 @@ def _figures(
     ]
 
 
-def _memory_figure(how: str, grown: float, own_clients: float) -> Figure:
+def _memory_figure(measure: str, grown: float, own_clients: float) -> Figure:
     return Figure(
-        f"memory of {ACCOUNTS:,} more accounts, {how}",
+        f"memory of {ACCOUNTS:,} more accounts, {measure}",
         grown / own_clients,
         f"one account with its own clients: {own_clients / 1e6:.1f} MB; here {grown / 1e6:.2f} MB",
         at_most(0.5),
@@ -91,17 +91,17 @@ def _grown(run: dict[str, float]) -> float:
     return run["rss_last"] - run["rss_first"]
 
 
-def _observe(cloud: Cloud, how: str, keys: Sequence[dict[str, str]]) -> dict[str, float]:
-    """Run the observer on these accounts; it gets the keys on stdin."""
-    asked = json.dumps({"how": how, "user": USER, "accounts": keys})
+def _observe(cloud: Cloud, mode: str, keys: Sequence[dict[str, str]]) -> dict[str, float]:
+    """Run the observer on these accounts; it reads the keys from stdin."""
+    order = json.dumps({"mode": mode, "user": USER, "accounts": keys})
     command = [sys.executable, "-m", "benchmarks.observing"]
     child = subprocess.run(
-        command, input=asked, capture_output=True, text=True, env=cloud.environment, cwd=HOUSE, check=False
+        command, input=order, capture_output=True, text=True, env=cloud.environment, cwd=ROOT, check=False
     )
     if child.returncode != 0:
-        raise MeasurementFailed(f"observing accounts ended with {child.returncode}: {child.stderr.strip()[-600:]}")
-    told: Any = json.loads(child.stdout)
-    return dict(told)
+        raise MeasurementFailed(f"benchmarks.observing ended with {child.returncode}: {child.stderr.strip()[-600:]}")
+    measured: Any = json.loads(child.stdout)
+    return dict(measured)
 
 
 def _accounts(count: int) -> list[str]:

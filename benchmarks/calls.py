@@ -1,7 +1,7 @@
-"""How many requests to IAM a run makes: for each user that is due, for each that is not, and for all of them once.
+"""The number of requests to IAM in a run: for each user that is due, for each that is not, and once for all users.
 
-IAM's request rate per account is the physical limit of every rotation, so these counts are the price of one.
-The users have what a user in service has: two keys, a store in Secrets Manager, a journal, LAST with its grace over.
+IAM's request rate for each account is the physical limit of every rotation, so these counts are its cost. The users are
+in the usual state: two keys, a store in Secrets Manager, a journal, and LAST with its grace over.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 USERS = 10
 WINDOW = "12s"
-"""So short that a user with a journal is due again after six seconds: the emulator's clock must stay right."""
+"""So short that a user with a journal is due again after six seconds, without moving the emulator's clock."""
 UNTIL_DUE = 8.0
-"""Its period, and two seconds because the clock of twokey lags behind the services' for safety."""
+"""Its period, and two seconds because twokey's clock is never ahead of the services'."""
 SHARED = ("iam:ListUsers", "iam:GetUser", "iam:SimulatePrincipalPolicy")
-"""Finding the users, and the proof that a key may be created: once for a path, or for a user who is named."""
+"""Finding the users, and checking that a key may be created: once for a path, or for a named user."""
 
 
 def run(_runs: int) -> list[Figure]:
-    """Count by path and by name. Nothing is timed, so one run tells all."""
+    """Count by path and by name. Nothing is timed, so one run is sufficient."""
     by_path = ["--path", PATH]
     by_name = names(1)
     return [*_count(f"by path, {USERS} users", by_path, USERS), *_count("one user by name", by_name, 1)]
 
 
-def _count(how: str, chosen: Sequence[str], users: int) -> list[Figure]:
+def _count(selection: str, chosen: Sequence[str], users: int) -> list[Figure]:
     with Cloud() as cloud:
         store = fill_secrets(cloud, cloud.make_users(names(users)))
         rotate = partial(_rotate, cloud, [*chosen, "--store", store])
@@ -43,19 +43,23 @@ def _count(how: str, chosen: Sequence[str], users: int) -> list[Figure]:
         time.sleep(UNTIL_DUE)
         due = rotate("--window", WINDOW, rotated=users)
         not_due = rotate(rotated=0)
-    return _figures(how, users, due, not_due)
+    return _figures(selection, users, due, not_due)
 
 
-def _figures(how: str, users: int, due: Counter[str], not_due: Counter[str]) -> list[Figure]:
+def _figures(selection: str, users: int, due: Counter[str], not_due: Counter[str]) -> list[Figure]:
     return [
-        Figure(f"IAM requests per due user, {how}", per(_own(due), users), _listed(due, shared=False), at_most(5)),
         Figure(
-            f"IAM requests per user not due, {how}",
+            f"IAM requests per due user, {selection}", per(_own(due), users), _listed(due, shared=False), at_most(5)
+        ),
+        Figure(
+            f"IAM requests per user not due, {selection}",
             per(_own(not_due), users),
             _listed(not_due, shared=False),
             at_most(1),
         ),
-        Figure(f"other IAM requests of a run, {how}", due.total() - _own(due), _listed(due, shared=True), at_most(2)),
+        Figure(
+            f"other IAM requests of a run, {selection}", due.total() - _own(due), _listed(due, shared=True), at_most(2)
+        ),
     ]
 
 
@@ -70,8 +74,8 @@ def _listed(counted: Counter[str], *, shared: bool) -> str:
 
 def _rotate(cloud: Cloud, fixed: Sequence[str], *more: str, rotated: int) -> Counter[str]:
     """Run `twokey rotate` and return its requests to IAM by name."""
-    cloud.forget_requests()
-    said = measure([script("twokey"), "rotate", "--json", *fixed, *more], cloud.environment).output
-    if json.loads(said)["summary"]["rotated"] != rotated:
-        raise MeasurementFailed(f"Not {rotated} users were rotated: {json.loads(said)['summary']}")
+    cloud.clear_requests()
+    output = measure([script("twokey"), "rotate", "--json", *fixed, *more], cloud.environment).output
+    if json.loads(output)["summary"]["rotated"] != rotated:
+        raise MeasurementFailed(f"Expected {rotated} rotated users: {json.loads(output)['summary']}")
     return Counter(request.name for request in cloud.requests("iam"))

@@ -1,4 +1,4 @@
-"""Programs that are run and measured as processes of their own: wall time, and CPU time as the kernel counts it."""
+"""Runs programs as processes of their own and measures them: wall time, and CPU time as the kernel counts it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SCRIPTS = Path(sys.executable).parent
 
 
 class MeasurementFailed(Exception):
-    """A program that was to be measured did not do what it should: its figure would mean nothing."""
+    """A program did not do what it should, so its figure would mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one run of a program took, what it wrote to stdout, and its requests, where somebody counted them."""
+    """The cost of one run of a program, its stdout, and its number of requests if they were counted."""
 
     wall: float
     cpu: float
@@ -37,12 +37,12 @@ def script(name: str) -> str:
     """Return the path of a command that is installed beside this interpreter."""
     found = shutil.which(name, path=str(SCRIPTS))
     if found is None:
-        raise MeasurementFailed(f"The command {name} is not installed beside {Path(sys.executable).name}.")
+        raise MeasurementFailed(f"The command {name} is not installed in the environment of this Python.")
     return found
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment without anything that leads an AWS SDK somewhere, and ``extra``."""
+    """Return this environment without its AWS variables, and with ``extra``."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     return {**kept, **(extra or {})}
 
@@ -54,25 +54,25 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment or clean_environment(), cwd=cwd
         )
-        # wait4 tells the usage of this child alone; RUSAGE_CHILDREN would add up all of them.
+        # wait4 returns the usage of this child alone; RUSAGE_CHILDREN is the sum of all children.
         _, status, usage = os.wait4(child.pid, 0)
         wall = time.perf_counter() - start
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         err.seek(0)
-        output, complaints = out.read().decode(), err.read().decode()
+        output, errors = out.read().decode(), err.read().decode()
     if child.returncode != 0:
-        said = (complaints or output).strip()[-600:]
-        raise MeasurementFailed(f"{Path(command[0]).name} ended with exit code {child.returncode}: {said}")
+        message = (errors or output).strip()[-600:]
+        raise MeasurementFailed(f"{Path(command[0]).name} ended with exit code {child.returncode}: {message}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, output)
 
 
-def alternate(runs: int, *contenders: Callable[[], Cost]) -> list[list[Cost]]:
-    """Let the contenders run in turn, ``runs`` times each; return the costs of each."""
-    costs: list[list[Cost]] = [[] for _ in contenders]
+def alternate(runs: int, *programs: Callable[[], Cost]) -> list[list[Cost]]:
+    """Run the programs alternately, ``runs`` times each; return the costs of each."""
+    costs: list[list[Cost]] = [[] for _ in programs]
     for _ in range(runs):
-        for mine, contender in zip(costs, contenders, strict=True):
-            mine.append(contender())
+        for own, program in zip(costs, programs, strict=True):
+            own.append(program())
     return costs
 
 
@@ -87,7 +87,7 @@ def cpus(costs: Sequence[Cost]) -> list[float]:
 
 
 def medians(costs: Sequence[Cost]) -> str:
-    """Write the median wall and CPU times, as the other side of a comparison."""
+    """Return the median wall and CPU times as text, for what a figure is compared with."""
     return f"{_seconds(walls(costs))} wall, {_seconds(cpus(costs))} CPU"
 
 

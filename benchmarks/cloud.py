@@ -1,4 +1,4 @@
-"""An emulated AWS in a process of its own, so that its CPU time is nobody else's; driven by its control endpoint."""
+"""An emulated AWS in a process of its own, so that its CPU time is separate; used through its control endpoint."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ IN_MANY_REQUESTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """One request that the emulator saw."""
+class RecordedRequest:
+    """One request that the emulator recorded."""
 
     name: str
     time: datetime
@@ -35,13 +35,13 @@ class Cloud:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._about: dict[str, Any] = {}
+        self._description: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
-        """Start it; one page holds 1,000 users, because the tool of origin reads one page only."""
+        """Start it; one page holds 1,000 users, because the original tool reads one page only."""
         command = [script("twokey"), "emulator", "--port", "0", "--page-size", str(IN_MANY_REQUESTS), "--json"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, env=clean_environment())
-        self._about = json.loads(_first_line(self._process))
+        self._description = json.loads(_first_line(self._process))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,48 +54,48 @@ class Cloud:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the environment of a program that works on this AWS."""
-        return clean_environment(self._about["environment"])
+        """Return the environment of a program that uses this AWS."""
+        return clean_environment(self._description["environment"])
 
     @property
     def aws_variables(self) -> dict[str, str]:
-        """Return the variables alone that lead an SDK here."""
-        variables: dict[str, str] = self._about["environment"]
+        """Return only the variables that point an SDK at it."""
+        variables: dict[str, str] = self._description["environment"]
         return variables
 
     def make_users(self, names: Sequence[str]) -> dict[str, dict[str, str]]:
-        """Make users with two old keys each; return the newer key of each, as a store holds it.
+        """Create users with two old keys each; return the newer key of each, as a store holds it.
 
         Without a journal such a user is due: the newer key is older than the period.
         """
-        return {name: _pair(self._ask("POST", "users", {"name": name, "path": PATH})["keys"][-1]) for name in names}
+        return {name: _pair(self._request("POST", "users", {"name": name, "path": PATH})["keys"][-1]) for name in names}
 
     def credentials(self, account: str) -> dict[str, str]:
-        """Return an administrator's key in another account, which is made at need."""
-        found: dict[str, str] = self._ask("POST", "credentials", {"account": account})
-        return found
+        """Return an administrator's key in another account, which is created on demand."""
+        pair: dict[str, str] = self._request("POST", "credentials", {"account": account})
+        return pair
 
     def weather(self, **weather: object) -> None:
-        """Set latency, throttling and the like; what is not named is fine."""
-        self._ask("PUT", "weather", weather)
+        """Set latency, throttling and other faults; those without a value are reset."""
+        self._request("PUT", "weather", weather)
 
-    def forget_requests(self) -> None:
-        """Begin to count anew."""
-        self._ask("DELETE", "requests")
+    def clear_requests(self) -> None:
+        """Start counting again from zero."""
+        self._request("DELETE", "requests")
 
-    def requests(self, service: str = "") -> list[Seen]:
-        """Return the requests since the start or the last ``forget_requests``, of one service or of all."""
-        found = self._ask("GET", "requests")["requests"]
-        return [_seen(request) for request in found if not service or request["service"] == service]
+    def requests(self, service: str = "") -> list[RecordedRequest]:
+        """Return the requests since the start or the last ``clear_requests``, of one service or of all."""
+        recorded = self._request("GET", "requests")["requests"]
+        return [_recorded(request) for request in recorded if not service or request["service"] == service]
 
-    def _ask(self, method: str, what: str, body: object = None) -> Any:
+    def _request(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        with urlopen(Request(self._about["control_url"] + what, data, method=method), timeout=60) as answer:
-            return json.loads(answer.read())
+        with urlopen(Request(self._description["control_url"] + path, data, method=method), timeout=60) as response:
+            return json.loads(response.read())
 
 
 def names(count: int) -> list[str]:
-    """Return names for so many users."""
+    """Return names for this number of users."""
     return [f"machine-{number:03d}" for number in range(count)]
 
 
@@ -120,13 +120,13 @@ def fill_secrets(cloud: Cloud, held: dict[str, dict[str, str]]) -> str:
 def _client(cloud: Cloud, service: str) -> Any:
     import botocore.session
 
-    given = cloud.aws_variables
+    variables = cloud.aws_variables
     return botocore.session.Session().create_client(
         service,
-        region_name=given["AWS_REGION"],
-        endpoint_url=given["AWS_ENDPOINT_URL"],
-        aws_access_key_id=given["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=given["AWS_SECRET_ACCESS_KEY"],
+        region_name=variables["AWS_REGION"],
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
     )
 
 
@@ -134,8 +134,8 @@ def _pair(key: dict[str, str]) -> dict[str, str]:
     return {"AccessKeyId": key["access_key_id"], "SecretAccessKey": key["secret_access_key"]}
 
 
-def _seen(request: dict[str, Any]) -> Seen:
-    return Seen(
+def _recorded(request: dict[str, Any]) -> RecordedRequest:
+    return RecordedRequest(
         name=f"{request['service']}:{request['operation']}",
         time=datetime.fromisoformat(request["time"]),
         status=request["status"],

@@ -1,4 +1,4 @@
-"""A figure, its goal, and the table and JSON that show them. Arithmetic only: nothing is measured here."""
+"""A figure, its goal, and the table and JSON that show them. Arithmetic only; other modules measure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEADINGS = ("benchmark", "figure", "value", "compared with", "goal", "met")
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be: at most ``limit``, or at least."""
+    """The goal of a figure: at most ``limit``, or at least."""
 
     limit: float
     at_least: bool = False
@@ -27,13 +27,13 @@ class Goal:
         return value >= self.limit if self.at_least else value <= self.limit
 
     def __str__(self) -> str:
-        """Write the goal for the table."""
+        """Return the goal as the table shows it."""
         return f"{'at least' if self.at_least else 'at most'} {number(self.limit)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured figure. ``value`` is None where it could not be measured: ``against`` then says why."""
+    """One measured figure. ``value`` is None if it could not be measured; ``against`` then says why."""
 
     name: str
     value: float | None
@@ -42,7 +42,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Say whether the goal is met; None where there is no goal. What was not measured does not meet it."""
+        """Say whether the goal is met; None without a goal. A figure that was not measured does not meet its goal."""
         if self.goal is None:
             return None
         return self.value is not None and self.goal.met_by(self.value)
@@ -59,7 +59,7 @@ def at_least(limit: float) -> Goal:
 
 
 def ratio_of_medians(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return how many times theirs ours is; raises ``ValueError`` where there is nothing to divide by."""
+    """Return our median divided by theirs; raises ``ValueError`` if theirs is zero."""
     base = median(theirs)
     if base <= 0:
         raise ValueError("the measured base is zero: nothing can be compared with it")
@@ -67,30 +67,30 @@ def ratio_of_medians(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 
 def per(total: float, parts: int) -> float:
-    """Return a total's share per part; raises ``ValueError`` for no parts."""
+    """Return a total divided by the number of parts; raises ``ValueError`` for zero parts."""
     if parts < 1:
         raise ValueError("there is nothing to divide the total by")
     return total / parts
 
 
 def share_of_rate(let_through: int, burst: int, seconds: float, rate: float) -> float:
-    """Return which part of ``rate`` was used after the burst: 1 is all that a token bucket could have given."""
+    """Return the share of ``rate`` that was used after the burst: 1 is the maximum of a token bucket."""
     if seconds <= 0:
         raise ValueError("no time has passed")
     return (let_through - burst) / seconds / rate
 
 
 def number(value: float) -> str:
-    """Write a number with as many digits as mean something: ``1.07``, ``0.934``, ``24.6``, ``180``."""
+    """Return a number with its significant digits: ``1.07``, ``0.934``, ``24.6``, ``180``."""
     if value == int(value):
         return f"{int(value):,}"
     size = abs(value)
-    places = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    return f"{value:,.{places}f}"
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:,.{digits}f}"
 
 
 def table(groups: Sequence[tuple[str, Sequence[Figure]]]) -> str:
-    """Return one table of all figures, a benchmark after the other."""
+    """Return one table of all figures, benchmark by benchmark."""
     rows: list[tuple[str, ...]] = [HEADINGS]
     for name, figures in groups:
         rows += [(name if index == 0 else "", *_cells(figure)) for index, figure in enumerate(figures)]
@@ -101,13 +101,13 @@ def table(groups: Sequence[tuple[str, Sequence[Figure]]]) -> str:
 
 
 def document(groups: Sequence[tuple[str, Sequence[Figure]]]) -> str:
-    """Return all figures as one JSON object, with the machine that they come from."""
+    """Return all figures as one JSON object, with the machine on which they were measured."""
     shown = [{"benchmark": name, **asdict(figure), "met": figure.met} for name, figures in groups for figure in figures]
     return json.dumps({"machine": machine(), "figures": shown}, indent=2)
 
 
 def machine() -> dict[str, str | int]:
-    """Say what the figures were measured on."""
+    """Return the machine on which the figures were measured."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return {"cores": cores, "python": platform.python_version(), "system": platform.system()}
 

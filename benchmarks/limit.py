@@ -1,7 +1,7 @@
-"""How much of IAM's request rate `twokey rotate` uses while AWS throttles, and that no user fails because of it.
+"""The share of IAM's request rate that `twokey rotate` uses while AWS throttles; no user may fail because of it.
 
-A token bucket cannot give more than its burst and then ``rate`` requests a second. What twokey got of that is the
-figure: 1 would be a client that knows the rate beforehand and never leaves a token unused.
+A token bucket provides its burst, and then ``rate`` requests per second. The figure is the share that twokey used: 1
+would be a client that knows the rate in advance and leaves no token unused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from benchmarks.figures import Figure, at_least, at_most, share_of_rate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.cloud import Seen
+    from benchmarks.cloud import RecordedRequest
     from benchmarks.figures import Goal
 
 USERS = 60
@@ -27,7 +27,7 @@ BURST = 40
 MANY = 64
 LATENCY = 0.04
 PROPAGATION = 5.0
-"""Seconds until a new key works; 3 to 15 are reported of AWS. While it is waited for, other users are rotated."""
+"""Seconds until a new key works; 3 to 15 are reported for AWS. Meanwhile, other users are rotated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +41,28 @@ class Outcome:
 
     @property
     def share(self) -> float:
-        """Return which part of the rate was used after the burst."""
+        """Return the share of the rate that was used after the burst."""
         return share_of_rate(self.let_through, BURST, self.seconds, RATE)
 
 
 def run(runs: int) -> list[Figure]:
     """Rotate all users, with the default options first; a user that fails ends the benchmark."""
     at_once = [_rotate(0.0) for _ in range(runs)]
-    # Waiting for keys to work leaves IAM idle, unless enough users are under way: no matter of the pace, so no goal.
-    late, late_and_many = [_rotate(PROPAGATION)], [_rotate(PROPAGATION, "--concurrency", str(MANY))]
+    # While keys propagate, IAM is idle unless enough users are in progress. The pace has no influence, so no goal.
+    slow, slow_and_many = [_rotate(PROPAGATION)], [_rotate(PROPAGATION, "--concurrency", str(MANY))]
     weather = f"keys work after {PROPAGATION:g} s"
     return [
         _share("share of IAM's rate", at_once, at_least(0.9)),
         _repeated("throttled requests", at_once),
-        _share(f"share of IAM's rate, {weather}", late),
-        _share(f"the same with --concurrency {MANY}", late_and_many),
+        _share(f"share of IAM's rate, {weather}", slow),
+        _share(f"the same with --concurrency {MANY}", slow_and_many),
     ]
 
 
-def outcome(requests: Sequence[Seen], wall: float) -> Outcome:
+def outcome(requests: Sequence[RecordedRequest], wall: float) -> Outcome:
     """Count a run's requests to IAM."""
     if len(requests) < 2:
-        raise MeasurementFailed("There were no requests to IAM.")
+        raise MeasurementFailed("Expected requests to IAM, and there were none.")
     times = [request.time for request in requests]
     throttled = sum(request.throttled for request in requests)
     return Outcome(len(requests) - throttled, throttled, (max(times) - min(times)).total_seconds(), wall)
@@ -75,7 +75,7 @@ def _share(name: str, outcomes: Sequence[Outcome], goal: Goal | None = None) -> 
 
 
 def _repeated(name: str, outcomes: Sequence[Outcome]) -> Figure:
-    """What was refused is repeated later: that costs nobody anything but a request."""
+    """The figure for throttled requests, which are sent again later and cost one request each."""
     share = median(one.throttled / one.let_through for one in outcomes)
     return Figure(
         name, share, f"those let through: {outcomes[0].throttled} and {outcomes[0].let_through}", at_most(0.5)
@@ -85,11 +85,11 @@ def _repeated(name: str, outcomes: Sequence[Outcome]) -> Figure:
 def _rotate(propagation: float, *options: str) -> Outcome:
     with Cloud() as cloud:
         store = fill_secrets(cloud, cloud.make_users(names(USERS)))
-        cloud.forget_requests()
+        cloud.clear_requests()
         cloud.weather(latency=LATENCY, propagation=propagation, throttle={"iam": {"rate": RATE, "burst": BURST}})
         command = [script("twokey"), "rotate", "--json", "--path", PATH, "--store", store, *options]
         cost = measure(command, cloud.environment)
         requests = cloud.requests("iam")
     if json.loads(cost.output)["summary"]["rotated"] != USERS:
-        raise MeasurementFailed(f"Not {USERS} users were rotated: {json.loads(cost.output)['summary']}")
+        raise MeasurementFailed(f"Expected {USERS} rotated users: {json.loads(cost.output)['summary']}")
     return outcome(requests, cost.wall)

@@ -1,6 +1,6 @@
-"""Observes one machine user in each of many accounts, and tells what that cost: the process that ``accounts`` runs.
+"""Observes one machine user in each of many accounts, and prints the cost: the process that ``accounts`` runs.
 
-It reads ``{"how": …, "user": …, "accounts": [{"account", "access_key_id", "secret_access_key"}]}`` from stdin. The
+It reads ``{"mode": …, "user": …, "accounts": [{"account", "access_key_id", "secret_access_key"}]}`` from stdin. The
 first account is observed before anything is measured, so that the clients exist and the modules are imported.
 """
 
@@ -28,13 +28,13 @@ STORE = "secretsmanager:machine-users/{user}"
 
 
 def main() -> None:
-    """Measure what stdin asks for, and print it as JSON."""
-    asked: dict[str, Any] = json.load(sys.stdin)
-    look = _naive(asked["user"]) if asked["how"] == "naive" else _shared(asked["user"])
-    first, *rest = asked["accounts"]
+    """Measure what stdin requests, and print it as JSON."""
+    order: dict[str, Any] = json.load(sys.stdin)
+    look = _naive(order["user"]) if order["mode"] == "naive" else _shared(order["user"])
+    first, *rest = order["accounts"]
     look(first)
-    told = _traced(look, rest) if asked["how"] == "traced" else _measured(look, rest)
-    sys.stdout.write(json.dumps(told))
+    measured = _traced(look, rest) if order["mode"] == "traced" else _measured(look, rest)
+    sys.stdout.write(json.dumps(measured))
 
 
 def _measured(look: Callable[[dict[str, str]], None], accounts: Sequence[dict[str, str]]) -> dict[str, float]:
@@ -50,7 +50,7 @@ def _measured(look: Callable[[dict[str, str]], None], accounts: Sequence[dict[st
 
 
 def _traced(look: Callable[[dict[str, str]], None], accounts: Sequence[dict[str, str]]) -> dict[str, float]:
-    """Say how much more Python holds afterwards; a few accounts first, for what is cached once."""
+    """Return how much more memory Python uses afterwards. A few accounts come first, for what is cached once."""
     tracemalloc.start()
     for account in accounts[:10]:
         look(account)
@@ -63,7 +63,7 @@ def _traced(look: Callable[[dict[str, str]], None], accounts: Sequence[dict[str,
 
 
 def _shared(user: str) -> Callable[[dict[str, str]], None]:
-    """As twokey does it: one set of clients, the signer chosen for each account. The pace is learned per account."""
+    """The way of twokey: one set of clients; the signer is selected for each account, and its pace is learned."""
     clients = Clients("benchmark")
     edges: list[Iam] = []
 
@@ -76,7 +76,7 @@ def _shared(user: str) -> Callable[[dict[str, str]], None]:
 
 
 def _naive(user: str) -> Callable[[dict[str, str]], None]:
-    """As it is often done: a session and clients for each account, kept for the whole run."""
+    """The naive way: a session and clients for each account, kept for the whole run."""
     kept: list[Clients] = []
 
     def look(account: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
-"""The tool of origin, iam-credential-rotation 0.2.2 from PyPI, in an environment of its own.
+"""The original tool, iam-credential-rotation 0.2.2 from PyPI, in an environment of its own.
 
-It refuses more than 20 users, by a constant, and sees only the first page of users, which holds 100. A wrapper raises
-the constant and asks for a larger page; it changes nothing else.
+It refuses more than 20 users, by a constant, and reads only the first page of users, which holds 100. A wrapper raises
+the constant and requests a larger page; it changes nothing else.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from benchmarks.children import MeasurementFailed, clean_environment
 
-HOUSE = Path(__file__).resolve().parents[1]
-REQUIREMENTS = HOUSE / "requirements" / "origin.txt"
-PLACE = HOUSE / "build" / "benchmarks" / "origin"
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / "requirements" / "origin.txt"
+ENVIRONMENT = ROOT / "build" / "benchmarks" / "origin"
 WRAPPER = """\
 import boto3
 import utils
@@ -31,8 +31,8 @@ cli(prog_name="iam-credential-rotation")
 
 
 def command() -> list[str]:
-    """Return the command that runs it, installing it at need; raises ``MeasurementFailed`` where that fails."""
-    wrapper, locked = PLACE / "unlimited.py", PLACE / "installed.txt"
+    """Return the command that runs it, and install it on demand; raises ``MeasurementFailed`` if that fails."""
+    wrapper, locked = ENVIRONMENT / "unlimited.py", ENVIRONMENT / "installed.txt"
     if not locked.exists() or locked.read_bytes() != REQUIREMENTS.read_bytes():
         _install()
         locked.write_bytes(REQUIREMENTS.read_bytes())
@@ -41,23 +41,23 @@ def command() -> list[str]:
 
 
 def _install() -> None:
-    shutil.rmtree(PLACE, ignore_errors=True)
-    _do("making its environment", [sys.executable, "-m", "venv", str(PLACE)])
+    shutil.rmtree(ENVIRONMENT, ignore_errors=True)
+    _run("creating its environment", [sys.executable, "-m", "venv", str(ENVIRONMENT)])
     arguments = ["install", "--quiet", "--require-hashes", "--requirement", str(REQUIREMENTS)]
-    _do("installing it", [str(_python()), "-m", "pip", "--disable-pip-version-check", *arguments])
-    # Both tools start from compiled modules then, whoever runs first.
-    _do("compiling it", [str(_python()), "-m", "compileall", "-q", str(PLACE / "lib")])
+    _run("installing it", [str(_python()), "-m", "pip", "--disable-pip-version-check", *arguments])
+    # So that both tools start from compiled modules.
+    _run("compiling it", [str(_python()), "-m", "compileall", "-q", str(ENVIRONMENT / "lib")])
 
 
 def _python() -> Path:
-    return PLACE / "bin" / "python"
+    return ENVIRONMENT / "bin" / "python"
 
 
-def _do(what: str, arguments: list[str]) -> None:
+def _run(step: str, arguments: list[str]) -> None:
     try:
         subprocess.run(arguments, check=True, capture_output=True, text=True, env=clean_environment(), timeout=600)
     except subprocess.CalledProcessError as error:
-        said = (error.stderr or error.stdout).strip().splitlines() or [str(error)]
-        raise MeasurementFailed(f"{what} failed: {said[-1]}") from None
+        lines = (error.stderr or error.stdout).strip().splitlines() or [str(error)]
+        raise MeasurementFailed(f"{step} failed: {lines[-1]}") from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise MeasurementFailed(f"{what} failed: {error}") from None
+        raise MeasurementFailed(f"{step} failed: {error}") from None

@@ -1,8 +1,8 @@
-"""How long 300 pipelines take against the time that GitHub's documented limits allow, and how long a pair is torn.
+"""The time for 300 pipelines against the time that GitHub's documented limits allow, and how long a pair is torn.
 
-GitHub counts by the minute and by the hour, so the pauses pass at once here: the engine, the store, the sealed boxes
-and every request are real, and the fake counts its limits on the same clock, pauses included. The limit's own time is
-that of a client which knows the limits beforehand and sends each write at the first moment that they allow.
+GitHub counts by the minute and by the hour, so the pauses are simulated: the engine, the store, the sealed boxes and
+every request are real, and the fake counts its limits on the same clock, including the pauses. The allowed time is that
+of a client which knows the limits in advance and sends each write at the first moment that they allow.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Delivered:
 
 def run(runs: int) -> list[Figure]:
     """Rotate one user with all its pipelines; a pipeline that fails ends the benchmark."""
-    found = [_rotate() for _ in range(runs)]
-    middle = sorted(found, key=lambda one: one.seconds)[len(found) // 2]
+    rotations = [_rotate() for _ in range(runs)]
+    middle = sorted(rotations, key=lambda one: one.seconds)[len(rotations) // 2]
     allowed = limit_time(PIPELINES * WRITES)
     torn = sorted(middle.torn)
     return [
@@ -63,7 +63,7 @@ def run(runs: int) -> list[Figure]:
 
 
 def limit_time(writes: int, limits: Sequence[tuple[int, float]] = (MINUTE, HOUR)) -> float:
-    """Return the seconds from the first to the last of so many writes, each at the first moment that is allowed."""
+    """Return the seconds from the first to the last of these writes, each at the first moment that is allowed."""
     windows = [(requests, seconds, deque[float](maxlen=requests)) for requests, seconds in limits]
     now = 0.0
     for _ in range(writes):
@@ -80,8 +80,8 @@ def _rotate() -> Delivered:
     from twokey.testing.contract import Hurried
     from twokey.testing.fakes.github import GitHub
 
-    class Watched(GitHub):
-        """Notes when each write took effect, on the clock that counts the pauses."""
+    class TimedGitHub(GitHub):
+        """Records when each write took effect, on the clock that includes the pauses."""
 
         def _write(self, *arguments: Any) -> Any:
             reply = super()._write(*arguments)
@@ -90,7 +90,7 @@ def _rotate() -> Delivered:
 
     hurried = Hurried()
     wrote: list[float] = []
-    with Watched(hurried.monotonic) as github, Emulator() as aws, _environment(aws, github.token):
+    with TimedGitHub(hurried.monotonic) as github, Emulator() as aws, _environment(aws, github.token):
         github.documented_limits()
         for number in range(PIPELINES):
             github.add_repository(f"acme/site-{number}")
@@ -122,9 +122,13 @@ def _rotated(hurried: Any, url: str) -> Result:
     settings = Settings(token=Source(env="BENCHMARK_TOKEN"), url=url)
     services = registry.Services(clients, Connections({"github": Configured("github", settings, "")}))
     iam = Iam(clients)
-    places = [registry.open_destination(f"github:acme/site-{number}", services) for number in range(PIPELINES)]
+    destinations = [registry.open_destination(f"github:acme/site-{number}", services) for number in range(PIPELINES)]
     world = World(
-        iam=iam, sts=Sts(clients), clock=clients.clock, store=registry.open_store(STORE, services), destinations=places
+        iam=iam,
+        sts=Sts(clients),
+        clock=clients.clock,
+        store=registry.open_store(STORE, services),
+        destinations=destinations,
     )
     return rotate(iam.user(USER), RotationPolicy(), world)
 

@@ -1,4 +1,4 @@
-"""How long `twokey --help` and `twokey --version` take, against an empty click program on the same interpreter."""
+"""The time of `twokey --help` and `twokey --version`, against an empty click program on the same interpreter."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def main(name):
 main()
 """
 TIMES = 10
-"""A start takes milliseconds: many of them make one figure."""
+"""A start takes milliseconds, so one figure needs many."""
 
 
 def run(runs: int) -> list[Figure]:
@@ -37,9 +37,9 @@ def _compare(option: str, empty: Path, runs: int) -> list[Figure]:
     ours = partial(measure, [script("twokey"), option])
     theirs = partial(measure, [sys.executable, str(empty), option])
     alternate(2, ours, theirs)  # the first starts read the files from disk
-    mine, other = alternate(runs, ours, theirs)
-    against = f"an empty click program: {medians(other)}"
+    our_costs, their_costs = alternate(runs, ours, theirs)
+    against = f"an empty click program: {medians(their_costs)}"
     return [
-        Figure(f"twokey {option}, wall", ratio_of_medians(walls(mine), walls(other)), against, at_most(1.5)),
-        Figure(f"twokey {option}, CPU", ratio_of_medians(cpus(mine), cpus(other)), against, at_most(1.5)),
+        Figure(f"twokey {option}, wall", ratio_of_medians(walls(our_costs), walls(their_costs)), against, at_most(1.5)),
+        Figure(f"twokey {option}, CPU", ratio_of_medians(cpus(our_costs), cpus(their_costs)), against, at_most(1.5)),
     ]

@@ -27,5 +27,5 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 def log(life: bytes, tmp_path: Path) -> Log:
-    """Return a log in which nothing is wrong yet."""
+    """Return a log without violations."""
     return Log(tmp_path / "audit.log", life.splitlines(keepends=True))

@@ -1,4 +1,4 @@
-"""A log that can be doctored, with an editor or by somebody who knows the format."""
+"""A log that can be doctored, with an editor or with knowledge of the format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Log:
 
     @property
     def records(self) -> list[Any]:
-        """What the lines say."""
+        """The records of the lines."""
         return [records.unseal(line[:-1])[0] for line in self.lines]
 
     @property
@@ -37,14 +37,14 @@ class Log:
 
     def find(self, run: str, kind: type, nth: int = 0, **fields: Any) -> int:
         """Return the number of a line: the nth of its kind in a run, with these fields."""
-        found = [
+        numbers = [
             number
             for number, one in enumerate(self.records, 1)
             if isinstance(one, kind)
             and getattr(one, "run", "") == run
             and all(getattr(one, name) == value for name, value in fields.items())
         ]
-        return found[nth]
+        return numbers[nth]
 
     def of_run(self, run: str) -> list[int]:
         """Return the numbers of a run's lines."""
@@ -55,11 +55,11 @@ class Log:
         assert before.encode() in self.lines[number - 1]
         self.lines[number - 1] = self.lines[number - 1].replace(before.encode(), after.encode())
 
-    def forge(self, found: list[Any]) -> None:
-        """Write these records with a chain that is computed anew; references to lines go along with their lines."""
-        moved = {one.seq: number for number, one in enumerate(found, 1) if one.seq}
+    def forge(self, forged: list[Any]) -> None:
+        """Write these records with a recomputed chain; references to lines follow their lines."""
+        moved = {one.seq: number for number, one in enumerate(forged, 1) if one.seq}
         self.lines, head = [], records.NO_HASH
-        for number, one in enumerate(found, 1):
+        for number, one in enumerate(forged, 1):
             record = replace(one, of=moved.get(one.of, one.of)) if isinstance(one, Done | Failed) else one
             line, head = records.seal(record, number, head)
             self.lines.append(line)
@@ -70,12 +70,12 @@ class Log:
         return verify(self.file, heads)
 
 
-def found(report: Report) -> tuple[int, str]:
+def first_finding(report: Report) -> tuple[int, str]:
     """Return the first finding's line and rule."""
     assert report.findings, "nothing was found"
     return report.findings[0].line, report.findings[0].rule
 
 
 def common(record: OfUser) -> dict[str, Any]:
-    """Return what an invented line has in common with another."""
+    """Return the members that an invented line shares with another."""
     return {"at": record.at, "run": record.run, "account": record.account, "user": record.user}

@@ -1,4 +1,4 @@
-"""A machine user's life on the strict emulator, written into an audit log: all that can happen to it."""
+"""The life of a machine user on the strict emulator, with an audit log: everything that can happen to it."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class LoggedRig(Rig):
         super().__init__(aws)
         self.file = file
 
-    def rotate(self, user: str = "ci", run: str = "run", *, wait: bool = True, **asked: Any) -> Result:
-        """Run a rotation, and write it down."""
+    def rotate(self, user: str = "ci", run: str = "run", *, wait: bool = True, **overrides: Any) -> Result:
+        """Run a rotation with an audit log."""
         log = AuditLog.open(self.file)
         try:
             machine_user, world = self.world(user, run, wait=wait)
-            wishes = Overrides(**asked)
+            wishes = Overrides(**overrides)
             trail = Trail(log, run, world.clock)
             result = rotate.rotate(
                 machine_user, self.policy, trail.watch(machine_user, self.policy, wishes, world), wishes
@@ -53,9 +53,9 @@ def live(rig: LoggedRig) -> dict[str, str]:
     rig.deliver = ("ssm:/machine-users/{user}",)
     ended: dict[str, str] = {}
 
-    def go(run: str, days: float = 15, **asked: Any) -> None:
+    def go(run: str, days: float = 15, **overrides: Any) -> None:
         rig.later(days=days)
-        result = rig.rotate(run=run, **asked)
+        result = rig.rotate(run=run, **overrides)
         ended[run] = f"{result.outcome} ({result.reason})"
 
     go("first")
@@ -100,7 +100,7 @@ def _killed(rig: LoggedRig, run: str, step: str, phase: str) -> None:
 
 
 def shifted(records: list[Any], by: timedelta, which: Callable[[Any], bool]) -> list[Any]:
-    """Return the records, those that are meant at another time."""
+    """Return the records, with the time of the selected ones moved."""
     import msgspec
 
     return [msgspec.structs.replace(one, at=one.at + by) if which(one) else one for one in records]

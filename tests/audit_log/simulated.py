@@ -1,4 +1,4 @@
-"""The simulation's histories with an audit log beside them: what the log tells must be what took place."""
+"""The histories of the simulation with an audit log, which must record exactly what took place."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Mortal:
-    """A log as one run writes it: a dead process writes nothing any more. Nobody waits for the disk."""
+    """A log as one run writes it: a dead process writes nothing any more. No write waits for the disk."""
 
     def __init__(self, log: AuditLog, world: World, run: str) -> None:
         self._log = log

@@ -1,7 +1,7 @@
-"""Doctored logs: a line that was removed, changed or invented is found, and the right one is named.
+"""Doctored logs: a line that was removed, changed or invented is found, and the correct line is named.
 
-The first group does it with an editor. The second knows the format and computes the whole chain anew; there the
-protocol, or a hash that was noted elsewhere, has to tell.
+The first group does it with an editor. The second knows the format and recomputes the whole chain; there only the
+protocol, or a hash that was recorded elsewhere, can reveal it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from audit_log.doctor import FORGED, Log, common, found, replace
+from audit_log.doctor import FORGED, Log, common, first_finding, replace
 from twokey.audit_log import records
 from twokey.audit_log.records import Begin, Done, Ended, Failed, Observed, Proved, Rules
 from twokey.core.reasons import Outcome
@@ -28,103 +28,103 @@ class TestWithoutKnowingTheChain:
 
     def test_the_first_line_is_removed(self, log: Log) -> None:
         del log.lines[0]
-        assert found(log.verified()) == (1, "chain")
+        assert first_finding(log.verified()) == (1, "chain")
 
     @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
     def test_a_line_in_the_middle_is_removed(self, log: Log, share: float) -> None:
         number = int(len(log.lines) * share)
         del log.lines[number - 1]
         report = log.verified()
-        assert found(report) == (number, "chain")
+        assert first_finding(report) == (number, "chain")
         assert "1 line is missing" in report.findings[0].message
 
-    def test_the_last_lines_are_removed_and_a_noted_hash_finds_it(self, log: Log) -> None:
+    def test_the_last_lines_are_removed_and_an_expected_hash_finds_it(self, log: Log) -> None:
         head = log.head
         del log.lines[-7:]
         assert log.verified().good, "a chain alone cannot find this"
-        assert found(log.verified(head)) == (len(log.lines), "head")
+        assert first_finding(log.verified(head)) == (len(log.lines), "head")
 
     def test_two_lines_are_swapped(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         log.lines[number - 1], log.lines[number] = log.lines[number], log.lines[number - 1]
-        assert found(log.verified()) == (number, "chain")
+        assert first_finding(log.verified()) == (number, "chain")
 
     def test_a_line_is_there_twice(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         log.lines.insert(number, log.lines[number - 1])
-        assert found(log.verified()) == (number + 1, "chain")
+        assert first_finding(log.verified()) == (number + 1, "chain")
 
     def test_a_time_is_changed(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         at = log.records[number - 1].at
         log.text(number, f"{at:%Y-%m-%dT%H}", f"{at - timedelta(days=1):%Y-%m-%dT%H}")
-        assert found(log.verified()) == (number, "chain")
+        assert first_finding(log.verified()) == (number, "chain")
 
     def test_a_key_id_is_changed(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         log.text(number, log.records[number - 1].key, FORGED)
-        assert found(log.verified()) == (number, "chain")
+        assert first_finding(log.verified()) == (number, "chain")
 
     def test_an_outcome_is_changed(self, log: Log) -> None:
         number = log.find("refused", Ended)
         log.text(number, '"refused"', '"rotated"')
-        assert found(log.verified()) == (number, "chain")
+        assert first_finding(log.verified()) == (number, "chain")
 
     def test_a_hash_is_changed(self, log: Log) -> None:
         number = log.find("third", Ended)
         digest = records.unseal(log.lines[number - 1][:-1])[1]
         log.text(number, digest, digest[::-1])
-        assert found(log.verified()) == (number, "chain")
+        assert first_finding(log.verified()) == (number, "chain")
 
-    def test_a_hash_is_computed_anew_for_one_line_only(self, log: Log) -> None:
+    def test_a_hash_is_recomputed_for_one_line_only(self, log: Log) -> None:
         number = log.find("third", Ended)
         record = log.records[number - 1]
         log.lines[number - 1] = records.seal(replace(record, last=""), record.seq, record.prev)[0]
-        assert found(log.verified()) == (number + 1, "chain")
+        assert first_finding(log.verified()) == (number + 1, "chain")
 
     def test_the_beginning_of_one_log_and_the_end_of_another(self, log: Log, tmp_path: Path) -> None:
         other = Log(tmp_path / "other", list(log.lines))
         other.forge([replace(one, file="0" * 32) if isinstance(one, records.Opened) else one for one in log.records])
         log.lines[100:] = other.lines[100:]
-        assert found(log.verified()) == (101, "chain")
+        assert first_finding(log.verified()) == (101, "chain")
 
-    def test_one_log_behind_the_other(self, log: Log) -> None:
+    def test_one_log_after_the_other(self, log: Log) -> None:
         number = len(log.lines)
         log.lines += log.lines
-        assert found(log.verified()) == (number + 1, "chain")
+        assert first_finding(log.verified()) == (number + 1, "chain")
 
     def test_it_is_cut_off_within_a_line(self, log: Log) -> None:
         log.lines[-1] = log.lines[-1][:40]
-        assert found(log.verified()) == (len(log.lines), "chain")
+        assert first_finding(log.verified()) == (len(log.lines), "chain")
 
     def test_something_is_written_before_a_line(self, log: Log) -> None:
         number = log.find("third", Ended)
         log.lines[number - 1] = b"nothing happened here " + log.lines[number - 1]
-        assert found(log.verified()) == (number, "chain")
+        assert first_finding(log.verified()) == (number, "chain")
 
-    def test_an_empty_line_is_put_in(self, log: Log) -> None:
+    def test_an_empty_line_is_inserted(self, log: Log) -> None:
         log.lines.insert(50, b"\n")
-        assert found(log.verified()) == (51, "chain")
+        assert first_finding(log.verified()) == (51, "chain")
 
     def test_the_file_is_emptied(self, log: Log) -> None:
         log.lines = []
-        assert found(log.verified()) == (0, "chain")
+        assert first_finding(log.verified()) == (0, "chain")
 
     def test_a_member_is_added_and_the_line_sealed_again(self, log: Log) -> None:
-        """The last line's hash binds nothing behind it: what twokey never writes is found all the same."""
+        """The hash of the last line protects nothing after it; what twokey never writes is found nevertheless."""
         body = log.lines[-1].rpartition(b',"hash"')[0] + b',"note":"all is well"}'
         log.lines[-1] = body[:-1] + b',"hash":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
-        assert found(log.verified()) == (len(log.lines), "chain")
+        assert first_finding(log.verified()) == (len(log.lines), "chain")
 
     def test_a_member_is_named_twice_and_the_line_sealed_again(self, log: Log) -> None:
         """One reader takes the first of two, another the last."""
         body = log.lines[-1].rpartition(b',"hash"')[0].replace(b'"seq"', b'"run":"another","seq"', 1) + b"}"
         log.lines[-1] = body[:-1] + b',"hash":"' + hashlib.sha256(body).hexdigest().encode() + b'"}\n'
-        assert found(log.verified()) == (len(log.lines), "chain")
+        assert first_finding(log.verified()) == (len(log.lines), "chain")
 
 
-class TestWithTheChainComputedAnew:
-    def test_the_forger_does_not_betray_himself(self, log: Log) -> None:
+class TestWithARecomputedChain:
+    def test_recomputing_alone_is_not_found(self, log: Log) -> None:
         log.forge(log.records)
         assert log.verified().findings == ()
 
@@ -141,7 +141,7 @@ class TestWithTheChainComputedAnew:
                 *all_of[number - 1 :],
             ]
         )
-        assert found(log.verified()) == (number, "I3")
+        assert first_finding(log.verified()) == (number, "I3")
 
     def test_a_creation_is_invented_where_two_keys_exist(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
@@ -155,7 +155,7 @@ class TestWithTheChainComputedAnew:
                 *all_of[number - 1 :],
             ]
         )
-        assert found(log.verified()) == (number, "I5")
+        assert first_finding(log.verified()) == (number, "I5")
 
     def test_a_second_creation_is_invented(self, log: Log) -> None:
         number = log.find("third", Proved)
@@ -163,27 +163,27 @@ class TestWithTheChainComputedAnew:
         made = Done(**common(proof), of=number, key=FORGED, created=proof.at)
         forged = [Begin(**common(proof), effect="create"), made]
         log.forge([*log.records[: number - 1], *forged, *log.records[number - 1 :]])
-        assert found(log.verified())[0] == number
+        assert first_finding(log.verified())[0] == number
 
     def test_a_deletion_is_moved_to_before_the_end_of_grace(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         first = min(log.of_run("third"))
         log.forge(
             [
-                replace(one, at=one.at - timedelta(days=10)) if place >= first else one
-                for place, one in enumerate(log.records, 1)
+                replace(one, at=one.at - timedelta(days=10)) if number_of >= first else one
+                for number_of, one in enumerate(log.records, 1)
             ]
         )
         report = log.verified()
-        assert found(report) == (number, "I2")
+        assert first_finding(report) == (number, "I2")
         assert "before its grace is over" in report.findings[0].message
 
-    def test_the_word_of_a_person_who_accepted_that_jobs_fail_is_removed(self, log: Log) -> None:
+    def test_the_option_that_accepted_failing_jobs_is_removed(self, log: Log) -> None:
         number = log.find("in-a-hurry", Begin, effect="delete")
         log.forge([replace(o, ignore_last_use=False) if isinstance(o, Rules) else o for o in log.records])
-        assert found(log.verified()) == (number, "I2")
+        assert first_finding(log.verified()) == (number, "I2")
 
-    def test_a_stray_is_removed_that_no_intent_explains(self, log: Log) -> None:
+    def test_an_orphan_is_removed_that_no_intent_explains(self, log: Log) -> None:
         number = log.find("repair-orphan", Begin, effect="delete")
         first = log.find("killed-after-create", Begin, effect="create")
         kept = []
@@ -196,96 +196,96 @@ class TestWithTheChainComputedAnew:
                 changed = replace(one, journal=replace(journal, intent=None)) if journal else one
             kept.append(changed)
         log.forge(kept)
-        assert found(log.verified()) == (number - 2, "I7")
+        assert first_finding(log.verified()) == (number - 2, "I7")
 
-    def test_a_stray_is_removed_without_the_fence(self, log: Log) -> None:
+    def test_an_orphan_is_removed_without_the_fence(self, log: Log) -> None:
         number = log.find("repair-orphan", Begin, effect="fence")
         log.forge([one for one in log.records if one.seq not in (number, number + 1)])
-        assert found(log.verified()) == (number, "I6")
+        assert first_finding(log.verified()) == (number, "I6")
 
     def test_a_key_is_published_unproved(self, log: Log) -> None:
         number = log.find("third", Proved)
         log.forge([one for one in log.records if one.seq != number])
         report = log.verified()
-        assert found(report) == (number, "I1")
+        assert first_finding(report) == (number, "I1")
         assert "was not proved" in report.findings[0].message
 
     def test_a_key_is_published_after_too_few_proofs(self, log: Log) -> None:
         number = log.find("third", Proved)
         log.forge([replace(one, in_a_row=1) if one.seq == number else one for one in log.records])
-        assert found(log.verified()) == (number + 1, "I1")
+        assert first_finding(log.verified()) == (number + 1, "I1")
 
     def test_another_key_is_delivered_than_the_store_holds(self, log: Log) -> None:
         number = log.find("third", Begin, effect="deliver")
         old = log.records[log.find("second", Ended) - 1].current
         log.forge([replace(one, key=old) if one.seq == number else one for one in log.records])
-        assert found(log.verified()) == (number, "I1")
+        assert first_finding(log.verified()) == (number, "I1")
 
     def test_a_soak_is_cut_short(self, log: Log) -> None:
         number = log.find("soaked", Begin, effect="delete")
         first = min(log.of_run("soaked"))
         log.forge(
             [
-                replace(one, at=one.at - timedelta(days=2)) if place >= first else one
-                for place, one in enumerate(log.records, 1)
+                replace(one, at=one.at - timedelta(days=2)) if number_of >= first else one
+                for number_of, one in enumerate(log.records, 1)
             ]
         )
         assert (number, "I8") in [(one.line, one.rule) for one in log.verified().findings]
-        assert found(log.verified()) == (number, "I8")
+        assert first_finding(log.verified()) == (number, "I8")
 
     def test_a_soak_is_skipped(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         rules = log.find("third", Rules)
         log.forge([replace(one, soak=86_400.0) if one.seq == rules else one for one in log.records])
-        assert found(log.verified()) == (number, "I8")
+        assert first_finding(log.verified()) == (number, "I8")
 
-    def test_a_foreign_key_is_removed_without_a_persons_word(self, log: Log) -> None:
+    def test_an_unmanaged_key_is_removed_that_no_option_names(self, log: Log) -> None:
         number = log.find("retired", Begin, effect="delete")
         log.forge([replace(one, retire=()) if isinstance(one, Rules) else one for one in log.records])
-        assert found(log.verified()) == (number, "I7")
+        assert first_finding(log.verified()) == (number, "I7")
 
-    def test_a_whole_run_is_removed_and_a_noted_hash_finds_it(self, log: Log) -> None:
+    def test_a_whole_run_is_removed_and_an_expected_hash_finds_it(self, log: Log) -> None:
         head = log.head
         log.forge([one for one in log.records if getattr(one, "run", "") != "third"])
         report = log.verified()
         assert report.good, "it may have run on another machine"
         assert report.elsewhere == (log.find("killed-after-create", Begin),)
-        assert found(log.verified(head)) == (len(log.lines), "head")
+        assert first_finding(log.verified(head)) == (len(log.lines), "head")
 
     def test_a_delivery_is_removed(self, log: Log) -> None:
         number = log.find("third", Begin, effect="deliver")
         log.forge([one for one in log.records if one.seq not in (number, number + 1)])
         report = log.verified()
-        assert found(report) == (number, "order")
+        assert first_finding(report) == (number, "order")
         assert "I4" in {one.rule for one in report.findings}
 
     def test_a_deletion_is_removed(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         log.forge([one for one in log.records if one.seq not in (number, number + 1)])
-        assert found(log.verified()) == (number, "order")
+        assert first_finding(log.verified()) == (number, "order")
 
     def test_an_end_is_removed(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create")
         log.forge([one for one in log.records if one.seq != number + 1])
-        assert found(log.verified()) == (number + 1, "order")
+        assert first_finding(log.verified()) == (number + 1, "order")
 
     def test_a_beginning_is_removed(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         log.forge([one for one in log.records if one.seq != number])
-        assert found(log.verified()) == (number, "order")
+        assert first_finding(log.verified()) == (number, "order")
 
     def test_a_failure_becomes_a_success(self, log: Log) -> None:
         number = log.find("not-delivered", Ended)
         log.forge([replace(one, outcome=Outcome.ROTATED) if one.seq == number else one for one in log.records])
-        assert found(log.verified()) == (number, "I4")
+        assert first_finding(log.verified()) == (number, "I4")
 
-    def test_an_effect_is_invented_behind_the_end_of_its_run(self, log: Log) -> None:
+    def test_an_effect_is_invented_after_the_end_of_its_run(self, log: Log) -> None:
         number = log.find("third", Ended)
         end = log.records[number - 1]
         forged = Begin(**common(end), effect="deactivate", key=end.last)
         log.forge([*log.records[:number], forged, *log.records[number:]])
         report = log.verified()
-        assert found(report) == (number + 1, "order")
+        assert first_finding(report) == (number + 1, "order")
         assert "lease" in {one.rule for one in report.findings}
 
     def test_a_run_is_invented_without_a_lease(self, log: Log) -> None:
@@ -295,17 +295,17 @@ class TestWithTheChainComputedAnew:
         run = replace(log.records[1], run="invented", at=at)
         delete = Begin(**{**common(rules), "at": at}, effect="delete", key=end.last)
         log.forge([*log.records, run, rules, delete])
-        assert found(log.verified()) == (len(log.lines), "lease")
+        assert first_finding(log.verified()) == (len(log.lines), "lease")
 
     def test_a_line_is_dated_back(self, log: Log) -> None:
         number = log.find("retired", Observed)
         log.forge([replace(one, at=one.at - timedelta(hours=1)) if one.seq == number else one for one in log.records])
-        assert found(log.verified()) == (number, "order")
+        assert first_finding(log.verified()) == (number, "order")
 
-    def test_the_place_of_another_user_is_given_the_key(self, log: Log) -> None:
+    def test_a_destination_of_another_user_gets_the_key(self, log: Log) -> None:
         number = log.find("third", Begin, effect="deliver")
-        log.forge([replace(one, place="ssm:/elsewhere") if one.seq == number else one for one in log.records])
-        assert found(log.verified()) == (number, "I1")
+        log.forge([replace(one, destination="ssm:/elsewhere") if one.seq == number else one for one in log.records])
+        assert first_finding(log.verified()) == (number, "I1")
 
     def test_the_lease_is_another_runs(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
@@ -313,7 +313,7 @@ class TestWithTheChainComputedAnew:
         for one in log.records:
             journal = getattr(one, "journal", None)
             if getattr(one, "run", "") == "third" and one.seq < number and journal and journal.lease:
-                stolen = replace(journal, lease=replace(journal.lease, run="somebody"))
+                stolen = replace(journal, lease=replace(journal.lease, run="another-run"))
                 kept.append(replace(one, journal=stolen))
             else:
                 kept.append(one)
@@ -325,7 +325,7 @@ def test_there_are_more_than_fifteen() -> None:
     """The promise of the page is about these."""
     doctored: list[Callable[..., None]] = [
         test
-        for group in (TestWithoutKnowingTheChain, TestWithTheChainComputedAnew)
+        for group in (TestWithoutKnowingTheChain, TestWithARecomputedChain)
         for name, test in vars(group).items()
         if name.startswith("test_")
     ]

@@ -1,4 +1,4 @@
-"""Real rotations, whatever happens to them, leave a log in which nothing is wrong, and no secret."""
+"""Real rotations, with every kind of fault, leave a log without violations and without secrets."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ PATH = ("--path", "/machine-users/", "--store", STORE)
 
 
 def lines(file: Path) -> list[Any]:
-    """Return the records of a log that is whole."""
-    found = list(links(file))
-    assert all(isinstance(one, Link) and not one.finding for one in found)
-    return [one.record for one in found if isinstance(one, Link)]
+    """Return the records of a complete log."""
+    of_file = list(links(file))
+    assert all(isinstance(one, Link) and not one.finding for one in of_file)
+    return [one.record for one in of_file if isinstance(one, Link)]
 
 
 class TestAWholeLife:
@@ -75,16 +75,16 @@ class TestAWholeLife:
         assert secrets
         assert not [secret for secret in secrets if secret in rig.file.read_text()]
 
-    def test_is_told_by_effects_that_took_place_and_no_others(self, rig: Rig, tmp_path: Path) -> None:
-        """Every change that AWS was asked for has its line, and every line its change."""
+    def test_has_exactly_the_effects_that_took_place(self, rig: Rig, tmp_path: Path) -> None:
+        """Every change that was sent to AWS has its line, and every line its change."""
         rig.settled()
         file = tmp_path / "audit.log"
         rig.aws.clear_requests()
         assert twokey("rotate", *PATH, "--audit-log", str(file)).code == 0
         effects = [one.effect for one in lines(file) if isinstance(one, records.Begin)]
         assert effects == ["journal", "delete", "journal", "create", "store", "journal"]
-        asked = [r.operation for r in rig.aws.requests]
-        assert asked.count("DeleteAccessKey") == asked.count("CreateAccessKey") == 1
+        sent = [r.operation for r in rig.aws.requests]
+        assert sent.count("DeleteAccessKey") == sent.count("CreateAccessKey") == 1
 
     def test_names_the_run_as_cloudtrail_does(self, rig: Rig, tmp_path: Path) -> None:
         rig.settled()
@@ -134,7 +134,7 @@ class TestTheCommand:
         rig.aws.clear_requests()
         ran = twokey("rotate", *PATH, "--audit-log", str(tmp_path / "missing" / "audit.log"))
         assert ran.code == 2
-        assert "There is no such directory" in ran.err
+        assert "Its directory does not exist" in ran.err
         assert "Nothing was called" in ran.err
         assert rig.aws.requests == []
 
@@ -148,7 +148,7 @@ class TestTheCommand:
 
 
 def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before anything of the outside world changes, all that was written is synchronised."""
+    """Before any effect takes place, everything that was written is synchronised."""
     file = tmp_path / "audit.log"
     synchronised = [0]
     real = os.fdatasync
@@ -176,8 +176,8 @@ def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: py
         destinations=(Place(world, "run", "second"),),
     )
     with virtual_leases(world):
-        watched = Trail(log, "run", Clock(world)).watch(USER, policy, Overrides(), outside)
-        assert rotate.rotate(USER, policy, watched).outcome == "rotated"
+        recorded = Trail(log, "run", Clock(world)).watch(USER, policy, Overrides(), outside)
+        assert rotate.rotate(USER, policy, recorded).outcome == "rotated"
     assert seen == ["lease", "delete", "journal", "create", "store", "deliver to second", "journal"]
 
 
@@ -204,19 +204,19 @@ class TestADiskThatIsFull:
         )
         assert done.returncode == 1, done.stderr
         assert "The audit log" in done.stdout
-        assert "nothing was begun after it" in done.stdout
-        told = [one.effect for one in _readable(file) if isinstance(one, records.Begin)]
-        assert [r.operation for r in rig.aws.requests].count("DeleteAccessKey") == told.count("delete")
-        assert [r.operation for r in rig.aws.requests].count("CreateAccessKey") == told.count("create")
+        assert "no further change was begun" in done.stdout
+        effects = [one.effect for one in _readable(file) if isinstance(one, records.Begin)]
+        assert [r.operation for r in rig.aws.requests].count("DeleteAccessKey") == effects.count("delete")
+        assert [r.operation for r in rig.aws.requests].count("CreateAccessKey") == effects.count("create")
         stored = rig.stored()
         assert stored
         assert rig.aws.authenticates(stored)
         assert current.access_key_id in rig.ids()
 
-    def test_is_mended_by_the_next_run_which_says_so(self, rig: Rig, tmp_path: Path) -> None:
+    def test_leaves_an_incomplete_line_that_the_next_run_records(self, rig: Rig, tmp_path: Path) -> None:
         self.test_ends_the_run_before_the_next_effect(rig, tmp_path, 3000)
         file = tmp_path / "audit.log"
-        assert verify(file).findings[0].message.startswith(f"line {verify(file).lines} is torn")
+        assert verify(file).findings[0].message.startswith(f"line {verify(file).lines} is incomplete")
         assert twokey("rotate", *PATH, "--audit-log", str(file)).code == 0
         report = verify(file)
         assert (report.findings, report.torn) == ((), 1)

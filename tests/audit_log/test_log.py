@@ -1,4 +1,4 @@
-"""The file itself: private, appended to by many at once, and never written on when it cannot be trusted."""
+"""The file itself: private, appended to by many at once, and not written to when it is damaged."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _write(file: Path, name: str) -> None:
 
 
 def refusal(file: Path) -> str:
-    """Open a log that cannot be opened; return what is said."""
+    """Open a log that cannot be opened; return the message."""
     with pytest.raises(UsageError) as refused:
         AuditLog.open(file)
     return str(refused.value)
@@ -54,7 +54,7 @@ class TestAnAuditLog:
             os.umask(before)
         assert stat.S_IMODE((tmp_path / "log").stat().st_mode) == 0o600
 
-    def test_may_be_read_by_others_if_that_was_given_to_them(self, tmp_path: Path) -> None:
+    def test_may_be_readable_by_others(self, tmp_path: Path) -> None:
         AuditLog.open(tmp_path / "log").close()
         (tmp_path / "log").chmod(0o640)
         AuditLog.open(tmp_path / "log").close()
@@ -62,7 +62,7 @@ class TestAnAuditLog:
     def test_that_others_may_write_is_refused(self, tmp_path: Path) -> None:
         AuditLog.open(tmp_path / "log").close()
         (tmp_path / "log").chmod(0o620)
-        assert "Others may write" in refusal(tmp_path / "log")
+        assert "Other users may write" in refusal(tmp_path / "log")
 
     def test_is_not_reached_through_a_link(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(tmp_path / "log")
@@ -77,16 +77,16 @@ class TestAnAuditLog:
         assert (tmp_path / "notes").read_text() == content
 
     def test_is_no_directory_and_lies_in_one_that_exists(self, tmp_path: Path) -> None:
-        assert "There is a directory of that name" in refusal(tmp_path)
-        assert "There is no such directory" in refusal(tmp_path / "missing" / "log")
+        assert "A directory has that name" in refusal(tmp_path)
+        assert "Its directory does not exist" in refusal(tmp_path / "missing" / "log")
 
     def test_whose_last_line_was_changed_is_not_continued(self, tmp_path: Path) -> None:
         file = tmp_path / "log"
         _write(file, "one")
         file.write_bytes(file.read_bytes().replace(b"one 99", b"two 99"))
-        said = refusal(file)
-        assert "it was changed" in said
-        assert "twokey audit-log verify" in said
+        message = refusal(file)
+        assert "it was changed" in message
+        assert "twokey audit-log verify" in message
 
     def test_takes_the_lines_of_threads_and_processes_into_one_chain(self, tmp_path: Path) -> None:
         file = tmp_path / "log"
@@ -123,7 +123,7 @@ class TestAnAuditLog:
         log = AuditLog.open(tmp_path / "log")
         log.append(began("one"))
         os.truncate(tmp_path / "log", 10)
-        with pytest.raises(AuditLogFailed, match="cut lines off"):
+        with pytest.raises(AuditLogFailed, match="truncated"):
             log.append(began("two"))
         assert (tmp_path / "log").stat().st_size == 10
 
@@ -151,13 +151,13 @@ class TestAnAuditLog:
                 log.append(began("one"))
             assert time.monotonic() - start < 2
 
-    def test_failure_is_caught_by_nobody_who_would_go_on(self) -> None:
+    def test_failure_is_not_an_ordinary_failure_of_one_user(self) -> None:
         assert not issubclass(AuditLogFailed, Failed)
 
 
 class TestATornLine:
     @pytest.mark.parametrize("left", [b"{", b'{"what":"begin","seq":3', b"\x00" * 100, b'{"what":"torn"'])
-    def test_is_gone_on_behind_and_said(self, tmp_path: Path, left: bytes) -> None:
+    def test_is_followed_by_a_record_of_it(self, tmp_path: Path, left: bytes) -> None:
         file = tmp_path / "log"
         _write(file, "one")
         with file.open("ab") as stream:
@@ -166,13 +166,13 @@ class TestATornLine:
         _write(file, "two")
         report = verify(file)
         assert (report.findings, report.torn) == ((), 1)
-        found = list(links(file))[LINES + 1]
-        assert isinstance(found, Link)
-        assert found.record.seq == LINES + 2
-        assert isinstance(found.record, records.Torn)
-        assert found.record.bytes == len(left)
+        link = list(links(file))[LINES + 1]
+        assert isinstance(link, Link)
+        assert link.record.seq == LINES + 2
+        assert isinstance(link.record, records.Torn)
+        assert link.record.bytes == len(left)
 
-    def test_is_torn_again_while_it_is_mended(self, tmp_path: Path) -> None:
+    def test_may_be_followed_by_an_incomplete_record(self, tmp_path: Path) -> None:
         file = tmp_path / "log"
         _write(file, "one")
         with file.open("ab") as stream:
@@ -192,12 +192,12 @@ class TestATornLine:
         _write(file, "two")
         file.write_bytes(file.read_bytes().replace(b'{"what":"beg{', b'{"what":"end{'))
         assert verify(file).findings[0] == Finding(
-            LINES + 2, "chain", f"line {LINES + 2}: the part that is torn was changed."
+            LINES + 2, "chain", f"line {LINES + 2}: its incomplete part was changed."
         )
 
 
 def test_a_line_is_on_the_disk_before_append_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is durable is synchronised; what is not waits for the end."""
+    """Durable lines are synchronised at once, the others at the end."""
     synchronised: list[int] = []
     real = os.fdatasync
 

@@ -1,4 +1,4 @@
-"""Each single rule of the checker, broken by a log whose chain is computed anew, is found by its own words."""
+"""Each rule of the checker, violated by a log with a recomputed chain, is reported with its own message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def said(log: Log, line: int) -> str:
+def message_at(log: Log, line: int) -> str:
     """Verify the log; return all that is found in this line, which must be the first in which anything is."""
     report = log.verified()
     assert report.findings
@@ -30,7 +30,7 @@ class TestACreation:
     def test_needs_a_look_at_the_keys_under_the_lease(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create")
         changed(log, "third", Observed, lambda one: replace(one, keys=None))
-        assert "did not list the keys under its lease" in said(log, number)
+        assert "did not list the keys under its lease" in message_at(log, number)
 
     def test_needs_an_intent(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create")
@@ -40,7 +40,7 @@ class TestACreation:
             Begin,
             lambda one: replace(one, journal=replace(one.journal, intent=None)) if one.journal else one,
         )
-        assert "without an intent of its own" in said(log, number)
+        assert "without an intent of the run" in message_at(log, number)
 
     def test_needs_an_intent_that_knows_the_other_keys(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create")
@@ -52,16 +52,16 @@ class TestACreation:
             return replace(one, journal=replace(journal, intent=replace(journal.intent, known=())))
 
         changed(log, "third", Begin, forget)
-        assert "behind an intent that does not know" in said(log, number)
+        assert "after an intent that does not name" in message_at(log, number)
 
     def test_needs_certainty_about_the_one_before(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create")
         create = log.records[number - 1]
-        lost = [create, Failed(**common(create), of=number, error="Ambiguous", doubt=True)]
+        lost = [create, Failed(**common(create), of=number, error="Ambiguous", ambiguous=True)]
         log.forge(
             [*log.records[: number - 1], *lost, *(replace(one, seq=0) for one in log.records[number - 1 : number])]
         )
-        assert "may have made one that nobody has looked for" in said(log, number + 2)
+        assert "may have created one, and the keys were not listed since" in message_at(log, number + 2)
 
     def test_needs_the_stray_to_be_gone(self, log: Log) -> None:
         number = log.find("repair-orphan", Begin, effect="delete")
@@ -70,12 +70,12 @@ class TestACreation:
             [replace(o, journal=replace(o.journal, removed={})) if getattr(o, "journal", None) else o for o in kept]
         )
         create = log.find("repair-orphan", Begin, effect="create")
-        assert "although there is an orphan" in said(log, create)
+        assert "although an orphaned key exists" in message_at(log, create)
 
     def test_makes_a_key(self, log: Log) -> None:
         number = log.find("third", Begin, effect="create") + 1
         log.forge([replace(one, key="") if one.seq == number else one for one in log.records])
-        assert "a creation made no key" in said(log, number)
+        assert "a creation returned no key" in message_at(log, number)
 
 
 class TestAPublication:
@@ -83,7 +83,7 @@ class TestAPublication:
         number = log.find("third", Begin, effect="store")
         changed(log, "third", Proved, lambda one: replace(one, key=FORGED))
         log.forge([replace(one, key=FORGED) if one.seq == number else one for one in log.records])
-        assert "which does not exist" in said(log, number)
+        assert "which does not exist" in message_at(log, number)
 
     def test_is_of_a_key_that_is_active(self, log: Log) -> None:
         number = log.find("repair-stored", Begin, effect="deliver")
@@ -93,13 +93,13 @@ class TestAPublication:
             return replace(one, keys=tuple(replace(key, active=False) for key in keys)) if keys else one
 
         changed(log, "repair-stored", Observed, off)
-        assert "which is Inactive" in said(log, number)
+        assert "which is Inactive" in message_at(log, number)
 
     def test_is_of_the_key_that_the_store_holds(self, log: Log) -> None:
         number = log.find("third", Begin, effect="deliver")
         old = log.records[log.find("second", Ended) - 1].current
         log.forge([replace(one, key=old) if one.seq == number else one for one in log.records])
-        assert "which the store does not hold" in said(log, number)
+        assert "which the store does not hold" in message_at(log, number)
 
 
 class TestAJournal:
@@ -107,112 +107,112 @@ class TestAJournal:
         number = log.find("third", Begin, effect="delete")
         gone = log.records[number - 1].key
         log.forge([one for one in log.records if one.seq not in (number, number + 1)])
-        assert f"the journal says that {gone} was deleted, and no line does" in said(log, number)
+        assert f"the journal says that {gone} was deleted, but no line of the log does" in message_at(log, number)
 
     def test_names_no_delivery_that_no_line_tells(self, log: Log) -> None:
         number = log.find("third", Begin, effect="deliver")
         log.forge([one for one in log.records if one.seq not in (number, number + 1)])
-        assert "the journal says that ssm:/machine-users/ci was given" in said(log, number)
+        assert "the journal says that ssm:/machine-users/ci got" in message_at(log, number)
 
 
 class TestARun:
     def test_begins_once(self, log: Log) -> None:
         number = log.find("third", Began)
         log.forge([*log.records[:number], log.records[number - 1], *log.records[number:]])
-        assert "begins a second time" in said(log, number + 1)
+        assert "begins a second time" in message_at(log, number + 1)
 
     def test_begins_before_it_does_anything(self, log: Log) -> None:
         number = log.find("third", Began)
         log.forge([one for one in log.records if one.seq != number])
-        assert "was never begun" in said(log, number)
+        assert "was never begun" in message_at(log, number)
 
     def test_tells_its_rules_once(self, log: Log) -> None:
         number = log.find("third", Rules)
         log.forge([*log.records[:number], log.records[number - 1], *log.records[number:]])
-        assert "the rules of this run are told a second time" in said(log, number + 1)
+        assert "the settings of this run appear a second time" in message_at(log, number + 1)
 
     def test_tells_its_rules_before_its_first_effect(self, log: Log) -> None:
         number = log.find("third", Rules)
         log.forge([one for one in log.records if one.seq != number])
         first = log.find("third", Begin)
-        assert "before the rules of the run are told" in said(log, first)
+        assert "before the settings of the run appear" in message_at(log, first)
 
     def test_ends_as_something_only_where_something_was_done(self, log: Log) -> None:
         number = log.find("third", Ended)
         log.forge([replace(one, user="another") if one.seq == number else one for one in log.records])
-        assert "and nothing was done" in said(log, number)
+        assert "but it began no effect" in message_at(log, number)
 
     def test_takes_a_lease_in_its_own_name(self, log: Log) -> None:
         number = log.find("third", Begin)
-        lease = replace(log.records[number - 1].journal.lease, run="somebody")
+        lease = replace(log.records[number - 1].journal.lease, run="another-run")
         log.forge(
             [
                 replace(one, journal=replace(one.journal, lease=lease)) if one.seq == number else one
                 for one in log.records
             ]
         )
-        assert "journal took place without the lease" in said(log, number + 1)
+        assert "journal took place without the lease" in message_at(log, number + 1)
 
     def test_does_nothing_when_its_lease_is_over(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
         log.forge([replace(one, at=one.at + timedelta(minutes=4)) if one.seq >= number else one for one in log.records])
-        assert "begins without the lease" in said(log, number)
+        assert "begins without the lease" in message_at(log, number)
 
 
 class TestAnEnd:
     def test_in_peace_leaves_no_delivery_open(self, log: Log) -> None:
         number = log.find("third", Ended)
-        (place,) = log.records[log.find("third", Rules) - 1].destinations
+        (destination,) = log.records[log.find("third", Rules) - 1].destinations
 
         def open_again(one: Any) -> Any:
-            return replace(one, journal=replace(one.journal, delivering=(place,))) if one.journal else one
+            return replace(one, journal=replace(one.journal, delivering=(destination,))) if one.journal else one
 
         changed(log, "third", Begin, open_again)
-        assert f"it ends as rotated, but {place} may hold a torn pair" in said(log, number)
+        assert f"it ends as rotated, but {destination} may hold a torn pair" in message_at(log, number)
 
 
 class TestAFile:
     def test_that_ends_within_a_line_is_torn(self, log: Log) -> None:
         log.lines[-1] = log.lines[-1][:40]
-        assert "is torn" in said(log, len(log.lines))
+        assert "is incomplete" in message_at(log, len(log.lines))
 
     def test_tears_nothing_where_nothing_is_torn(self, log: Log) -> None:
         torn = Torn(at=log.records[49].at, bytes=0, sha256=records.digest_of(b""))
         log.forge([*log.records[:50], torn, *log.records[50:]])
-        assert "do not belong together" in said(log, 51)
+        assert "does not match the record of it" in message_at(log, 51)
 
     def test_does_not_repeat_a_line(self, log: Log) -> None:
         log.lines.insert(50, log.lines[30])
-        assert "it was written as line 31" in said(log, 51)
+        assert "it was written as line 31" in message_at(log, 51)
 
     def test_begins_with_the_line_that_opens_it(self, log: Log) -> None:
         log.forge(log.records[1:])
-        assert "begins with one line that opens it" in said(log, 1)
+        assert "has exactly one line `opened`" in message_at(log, 1)
 
     def test_is_opened_once(self, log: Log) -> None:
         log.forge([*log.records[:50], log.records[0], *log.records[50:]])
-        assert "begins with one line that opens it" in said(log, 51)
+        assert "has exactly one line `opened`" in message_at(log, 51)
 
     def test_of_a_later_format_is_not_judged(self, log: Log) -> None:
         log.forge([replace(one, format=2) if isinstance(one, Opened) else one for one in log.records])
-        assert "knows format 1, not 2" in said(log, 1)
+        assert "reads format 1; the file has format 2" in message_at(log, 1)
 
 
 def test_a_late_end_does_not_turn_back_what_another_run_did(log: Log) -> None:
-    """A run that is told to have released its lease only after another one took it accuses nobody."""
+    """A run whose release of the lease is reported after another run took it is no violation."""
     number = log.find("third", Ended) - 1
     assert isinstance(log.records[number - 1], Done)
     late = [one for one in log.records if one.seq in (number, number + 1)]
     first = log.find("killed-after-create", Begin) + 1
     rest = [one for one in log.records if one.seq not in (number, number + 1)]
-    place = next(index for index, one in enumerate(rest) if one.seq == first) + 1
-    log.forge([*rest[:place], *late, *rest[place:]])
+    position = next(index for index, one in enumerate(rest) if one.seq == first) + 1
+    log.forge([*rest[:position], *late, *rest[position:]])
     findings = [one for one in log.verified().findings if "earlier than a line before it" not in one.message]
     assert findings == []
 
 
-class TestAJournalThatIsBegunAnew:
-    """The store's secret was deleted for good and made again, or the user has another store: nobody is accused."""
+class TestANewJournal:
+    """The store's secret was deleted and created again, or the user has another store: no violation."""
 
     def test_in_the_same_store(self, log: Log) -> None:
         first = min(log.of_run("third"))
@@ -236,13 +236,12 @@ class TestAJournalThatIsBegunAnew:
             journal, changes = getattr(one, "journal", None), {}
             if journal:
                 changes["journal"] = replace(journal, epoch=journal.epoch - gap)
-            for field in ("place", "store"):
+            for field in ("destination", "store"):
                 if getattr(one, field, "").startswith("secretsmanager:"):
                     changes[field] = "ssm:/new"
             if getattr(one, "holds", None):
                 changes["holds"] = {
-                    "ssm:/new" if place.startswith("secretsmanager:") else place: key
-                    for place, key in one.holds.items()
+                    "ssm:/new" if name.startswith("secretsmanager:") else name: key for name, key in one.holds.items()
                 }
             return replace(one, **changes)
 

@@ -1,6 +1,6 @@
-"""The checker against the simulation: every fault at every effect leaves a log in which nothing is wrong.
+"""The checker against the simulation: every fault at every effect leaves a log without violations.
 
-And where a rule of the engine is broken, the log convicts it. The checker shares no code with the engine.
+And if a rule of the engine is broken, the log reveals it. The checker shares no code with the engine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SEEN = {rule: broken for rule, broken in BROKEN.items() if rule != "the creation
 
 
 def logged_play(file: Path, name: str, places: int, faults: dict[int, str]) -> tuple[World | None, Report]:
-    """Play a history with a log beside it; return the world, None where an invariant broke, and what the log says."""
+    """Play a history with a log; return the world, None if an invariant was violated, and the report on the log."""
     file.unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch, logged(file, patch):
         try:
@@ -106,4 +106,4 @@ def test_a_broken_rule_shows_in_the_log(rule: str, tmp_path: Path, monkeypatch: 
                 _, report = logged_play(tmp_path / "log", name, places, faults)
                 if any(one.rule.startswith("I") for one in report.findings):
                     return
-    pytest.fail("the log convicts nobody although the rule is broken")
+    pytest.fail("the log reveals nothing although the rule is broken")

@@ -48,7 +48,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def server(certificate: Path, patch: pytest.MonkeyPatch, host: str = HOST) -> Iterator[list[bytes]]:
-    """Serve TLS, one request for each connection; collect the requests, and answer none as TLS wants it."""
+    """Serve TLS, one request for each connection; collect the requests, and respond to none in valid TLS."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     received: list[bytes] = []
@@ -76,7 +76,7 @@ def server(certificate: Path, patch: pytest.MonkeyPatch, host: str = HOST) -> It
 
 
 def reach(url: str, patch: pytest.MonkeyPatch) -> None:
-    """Make this the address of AWS."""
+    """Point AWS_ENDPOINT_URL at it."""
     patch.setenv("AWS_ENDPOINT_URL", url)
     patch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     patch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
@@ -84,7 +84,7 @@ def reach(url: str, patch: pytest.MonkeyPatch) -> None:
 
 
 def nonsense(connection: ssl.SSLSocket) -> None:
-    """Answer with bytes that are no TLS record."""
+    """Respond with bytes that are not a TLS record."""
     with socket.socket(fileno=connection.detach()) as raw:
         raw.sendall(b"This is no TLS record at all.")
 

@@ -1,4 +1,4 @@
-"""What AWS answers, or does not, in words; and never with a secret in them."""
+"""Responses of AWS, or their absence, as messages that never contain a secret."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 
-def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
+def aws_error(code: str, message: str = "", status: int = 400) -> boto.ClientError:
     return boto.ClientError(
         {"Error": {"Code": code, "Message": message}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
         "Op",
@@ -41,28 +41,28 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (answer("Throttling"), Throttled),
-        (answer("ThrottlingException"), Throttled),
-        (answer("LimitExceeded", status=409), ServiceRejected),
-        (answer("NoSuchEntity", status=404), NotFound),
-        (answer("ResourceNotFoundException"), NotFound),
-        (answer("AccessDenied", status=403), AccessDenied),
-        (answer("ExpiredToken", status=403), BadCredentials),
-        (answer("InvalidClientTokenId", status=403), BadCredentials),
-        (answer("SignatureDoesNotMatch", status=403), BadCredentials),
-        (answer("ServiceFailure", status=500), Ambiguous),
-        (answer("502", status=502), Ambiguous),
-        (answer("403", "You are not authorized to do this.", status=403), Ambiguous),
-        (answer("", status=404), Ambiguous),
-        (answer("RequestTimeout", status=408), Ambiguous),
-        (answer("RequestExpired"), BadCredentials),
-        (answer("MissingAuthenticationToken", status=403), BadCredentials),
+        (aws_error("Throttling"), Throttled),
+        (aws_error("ThrottlingException"), Throttled),
+        (aws_error("LimitExceeded", status=409), ServiceRejected),
+        (aws_error("NoSuchEntity", status=404), NotFound),
+        (aws_error("ResourceNotFoundException"), NotFound),
+        (aws_error("AccessDenied", status=403), AccessDenied),
+        (aws_error("ExpiredToken", status=403), BadCredentials),
+        (aws_error("InvalidClientTokenId", status=403), BadCredentials),
+        (aws_error("SignatureDoesNotMatch", status=403), BadCredentials),
+        (aws_error("ServiceFailure", status=500), Ambiguous),
+        (aws_error("502", status=502), Ambiguous),
+        (aws_error("403", "You are not authorized to do this.", status=403), Ambiguous),
+        (aws_error("", status=404), Ambiguous),
+        (aws_error("RequestTimeout", status=408), Ambiguous),
+        (aws_error("RequestExpired"), BadCredentials),
+        (aws_error("MissingAuthenticationToken", status=403), BadCredentials),
         (boto.ConfigParseError(path="config"), ServiceRejected),
         (boto.EndpointProviderError(msg="x"), ServiceRejected),
         (boto.ParamValidationError(report="x"), ServiceRejected),
         (boto.LoginRefreshRequired(), BadCredentials),
         (boto.SSLError(endpoint_url="https://x", error=OSError("bad record")), Ambiguous),
-        (answer("ServiceUnavailable", status=503), Ambiguous),
+        (aws_error("ServiceUnavailable", status=503), Ambiguous),
         (boto.EndpointConnectionError(endpoint_url="http://x"), Unreachable),
         (boto.ConnectTimeoutError(endpoint_url="http://x"), Unreachable),
         (boto.ReadTimeoutError(endpoint_url="http://x"), Ambiguous),
@@ -74,39 +74,39 @@ def answer(code: str, message: str = "", status: int = 400) -> boto.ClientError:
         (RuntimeError("x"), Ambiguous),
     ],
 )
-def test_each_answer_says_whether_the_effect_took_place(error: Exception, kind: type[ServiceError]) -> None:
+def test_each_error_says_whether_the_effect_took_place(error: Exception, kind: type[ServiceError]) -> None:
     assert type(translate(error, action="iam:CreateAccessKey", resource="ci")) is kind
 
 
 NOT_ALLOWED = "User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateAccessKey on resource: user ci "
-SAID = {
-    "no answer came in time": boto.ReadTimeoutError(endpoint_url="https://x"),
+MESSAGES = {
+    "no response arrived in time": boto.ReadTimeoutError(endpoint_url="https://x"),
     "the connection broke": boto.ConnectionClosedError(endpoint_url="https://x"),
-    "cut off, or is not AWS's": ResponseParserError("x"),
+    "cut off, or is not from AWS": ResponseParserError("x"),
     "TLS failed": boto.SSLError(endpoint_url="https://x", error=OSError("x")),
-    "Check this machine's clock": answer("RequestExpired", "Request has expired."),
-    "removed the Authorization header": answer("MissingAuthenticationToken", "Missing Authentication Token", 403),
-    "enabled the region": answer("InvalidClientTokenId", "The security token included is invalid.", 403),
-    "share its rate of requests": answer("Throttling", "Rate exceeded"),
-    "AWS refused it: it had no effect": answer("LimitExceeded", "Cannot exceed quota", 409),
+    "Check this machine's clock": aws_error("RequestExpired", "Request has expired."),
+    "removed the Authorization header": aws_error("MissingAuthenticationToken", "Missing Authentication Token", 403),
+    "enabled the region": aws_error("InvalidClientTokenId", "The security token included is invalid.", 403),
+    "share its request rate": aws_error("Throttling", "Rate exceeded"),
+    "AWS rejected it: it had no effect": aws_error("LimitExceeded", "Cannot exceed quota", 409),
     "Unable to parse config file: config": boto.ConfigParseError(path="config"),
     "Unknown parameter in input": boto.ParamValidationError(report="Unknown parameter in input"),
-    "the service control policy denies it explicitly": answer(
+    "Change the service control policy: it denies the action explicitly": aws_error(
         "AccessDenied", f"{NOT_ALLOWED}with an explicit deny in a service control policy", 403
     ),
-    "Allow iam:CreateAccessKey in the permissions boundary as well": answer(
+    "Also allow iam:CreateAccessKey in the permissions boundary": aws_error(
         "AccessDenied", f"{NOT_ALLOWED}because no permissions boundary allows the iam:CreateAccessKey action", 403
     ),
-    "Allow iam:CreateAccessKey on it for the principal": answer(
+    "Allow iam:CreateAccessKey on it for the principal": aws_error(
         "AccessDenied", f"{NOT_ALLOWED}because no identity-based policy allows the iam:CreateAccessKey action", 403
     ),
 }
 
 
-@pytest.mark.parametrize("words", SAID)
-def test_what_is_said_points_to_what_is_wrong(words: str) -> None:
-    said = str(translate(SAID[words], action="iam:CreateAccessKey", resource="ci"))
-    assert words.lower() in said.lower()
+@pytest.mark.parametrize("words", MESSAGES)
+def test_the_message_points_at_the_problem(words: str) -> None:
+    message = str(translate(MESSAGES[words], action="iam:CreateAccessKey", resource="ci"))
+    assert words.lower() in message.lower()
 
 
 def test_a_configuration_that_cannot_be_read_leaves_no_call_in_doubt(
@@ -125,40 +125,40 @@ def test_a_denial_names_the_permission_and_the_resource_that_aws_names() -> None
         "User: arn:aws:iam::1:user/x is not authorized to perform: iam:CreateAccessKey on resource: user ci "
         "because no identity-based policy allows the iam:CreateAccessKey action"
     )
-    error = translate(answer("AccessDenied", message, 403), action="iam:Other", resource="other")
+    error = translate(aws_error("AccessDenied", message, 403), action="iam:Other", resource="other")
     assert isinstance(error, AccessDenied)
     assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
     assert "Allow iam:CreateAccessKey" in str(error)
 
 
 def test_a_long_message_is_cut_and_none_is_quoted_about_a_request_with_a_secret() -> None:
-    long = translate(answer("ValidationException", "x" * 2000), action="ssm:PutParameter", resource="/x")
+    long = translate(aws_error("ValidationException", "x" * 2000), action="ssm:PutParameter", resource="/x")
     assert len(str(long)) < LONGEST_QUOTE + 100
     secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
-    error = translate(answer("ValidationException", secret), action="ssm:PutParameter", resource="/x", quote=False)
+    error = translate(aws_error("ValidationException", secret), action="ssm:PutParameter", resource="/x", quote=False)
     assert secret[:5] not in str(error)
     assert "ValidationException" in str(error)
 
 
 def test_a_refused_signature_does_not_show_the_request_with_its_session_token() -> None:
-    said = (
+    message = (
         "The request signature we calculated does not match the signature you provided.\n\n"
         "The Canonical String for this request should have been\n'POST\n/\n\nx-amz-security-token:FwoGZXIvYXdzE'"
     )
-    error = translate(answer("SignatureDoesNotMatch", said, 403), action="iam:ListUsers", resource="/")
-    assert "AWS refuses the signature (SignatureDoesNotMatch)" in str(error)
+    error = translate(aws_error("SignatureDoesNotMatch", message, 403), action="iam:ListUsers", resource="/")
+    assert "AWS rejected the signature (SignatureDoesNotMatch)" in str(error)
     assert "FwoGZXIvYXdzE" not in str(error)
 
 
-def test_a_denial_is_understood_however_long_the_names_in_it_are() -> None:
+def test_a_denial_is_parsed_even_with_long_names() -> None:
     user = f"arn:aws:iam::123456789012:user/{'a' * 500}"
-    said = f"User: {user} is not authorized to perform: iam:CreateAccessKey on resource: user ci because no policy"
-    error = translate(answer("AccessDenied", said, 403), action="iam:Other", resource="other")
+    message = f"User: {user} is not authorized to perform: iam:CreateAccessKey on resource: user ci because no policy"
+    error = translate(aws_error("AccessDenied", message, 403), action="iam:Other", resource="other")
     assert isinstance(error, AccessDenied)
     assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
 
 
-def test_a_broken_answer_that_quotes_a_secret_shows_nothing_of_it() -> None:
+def test_a_broken_response_that_quotes_a_secret_shows_nothing_of_it() -> None:
     secret = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
 
     def send() -> None:
@@ -171,7 +171,7 @@ def test_a_broken_answer_that_quotes_a_secret_shows_nothing_of_it() -> None:
     assert secret not in "".join(traceback.format_exception(caught.value)) + str(caught.value)
 
 
-def test_a_creation_whose_answer_is_cut_off_is_in_doubt_and_the_next_run_mends_it(rig: Rig) -> None:
+def test_a_creation_whose_response_is_cut_off_is_in_doubt_and_the_next_run_fixes_it(rig: Rig) -> None:
     _, current = rig.settled()
     rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="truncated"))
     first = rig.rotate()

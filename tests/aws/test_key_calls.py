@@ -1,4 +1,4 @@
-"""The calls that change access keys, against the strict emulator: what their answers prove."""
+"""The calls that change access keys, against the strict emulator: what their responses prove."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class TestADeletion:
         assert Iam(rig.clients()).delete_key("ci", last.access_key_id) is False
         assert last.access_key_id in rig.ids()
 
-    def test_says_the_same_of_a_key_that_is_gone_and_of_a_user_that_is_gone(self, rig: Rig) -> None:
+    def test_says_the_same_of_a_deleted_key_and_of_a_deleted_user(self, rig: Rig) -> None:
         last, _ = rig.settled()
         iam = Iam(rig.clients())
         iam.delete_key("ci", last.access_key_id)
@@ -122,38 +122,38 @@ def restless(meanwhile: Callable[[], None] = lambda: None) -> Clients:
 
 @pytest.mark.parametrize("change", CHANGES)
 class TestAChangeThatIsRepeated:
-    @pytest.mark.parametrize("effect", ["lost_answer", "error_after", "truncated", "html"])
-    def test_is_done_where_only_the_answer_was_lost(self, rig: Rig, change: str, effect: str) -> None:
+    @pytest.mark.parametrize("effect", ["lost_response", "error_after", "truncated", "html"])
+    def test_is_done_where_only_the_response_was_lost(self, rig: Rig, change: str, effect: str) -> None:
         last, current = rig.settled()
         rig.aws.weather.add(Rule(change, effect=effect))
         CHANGES[change](Iam(restless()), last.access_key_id)
         assert not rig.aws.authenticates(last)
         assert rig.aws.authenticates(current)
 
-    def test_is_done_where_the_key_is_gone_after_a_lost_answer(self, rig: Rig, change: str) -> None:
+    def test_is_done_where_the_key_was_deleted_after_a_lost_response(self, rig: Rig, change: str) -> None:
         last, _ = rig.settled()
         rig.aws.weather.add(Rule(change, effect="reset"))
         rig.aws.weather.add(refusal(change, "NoSuchEntity", nth=2))
         assert not CHANGES[change](Iam(restless()), last.access_key_id)
 
     @pytest.mark.parametrize("code", [code for code in REFUSED if code != "NoSuchEntity"])
-    def test_is_in_doubt_where_a_refusal_follows_a_lost_answer(self, rig: Rig, change: str, code: str) -> None:
+    def test_is_in_doubt_where_a_refusal_follows_a_lost_response(self, rig: Rig, change: str, code: str) -> None:
         last, _ = rig.settled()
-        rig.aws.weather.add(Rule(change, effect="lost_answer"))
+        rig.aws.weather.add(Rule(change, effect="lost_response"))
         rig.aws.weather.add(refusal(change, code, nth=2))
         with pytest.raises(Ambiguous, match="may have taken effect"):
             CHANGES[change](Iam(restless()), last.access_key_id)
         assert not rig.aws.authenticates(last)
 
-    def test_is_in_doubt_where_no_connection_can_be_made_after_a_lost_answer(self, rig: Rig, change: str) -> None:
+    def test_is_in_doubt_where_no_connection_can_be_made_after_a_lost_response(self, rig: Rig, change: str) -> None:
         last, _ = rig.settled()
-        rig.aws.weather.add(Rule(change, effect="lost_answer"))
+        rig.aws.weather.add(Rule(change, effect="lost_response"))
         iam = Iam(restless(rig.aws.stop))
         with pytest.raises(Ambiguous, match="may have taken effect"):
             CHANGES[change](iam, last.access_key_id)
 
     @pytest.mark.parametrize("code", [code for code in REFUSED if code != "NoSuchEntity"])
-    def test_is_in_no_doubt_where_the_first_answer_is_a_refusal(self, rig: Rig, change: str, code: str) -> None:
+    def test_is_in_no_doubt_where_the_first_response_is_a_refusal(self, rig: Rig, change: str, code: str) -> None:
         last, _ = rig.settled()
         rig.aws.weather.add(refusal(change, code))
         with pytest.raises(ServiceError) as caught:

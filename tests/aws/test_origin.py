@@ -1,4 +1,4 @@
-"""Answers that are not AWS's, to every call that twokey makes: they prove nothing, and are not taken for its word."""
+"""Responses that are not from AWS, to every call of twokey: they prove nothing, and do not count as AWS's."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ PAGES = {
     "a page that is well-formed XML": f"<html><head><title>Sign in</title></head><body>{LONG}</body></html>",
     "a page of HTML": f"<!DOCTYPE html>\n<html lang=en><meta charset=utf-8><title>Sign in</title><p>{LONG}<br>",
     "a page after a comment": f"\ufeff<!-- portal -->\n<!doctype HTML><html><p>{LONG}",
-    "XML of somebody else": f"<portal><message>{LONG}</message></portal>",
+    "XML of another service": f"<portal><message>{LONG}</message></portal>",
     "text": LONG,
     "nothing": "",
-    "JSON of somebody else": f'{{"message": "{LONG}", "error": "login"}}',
+    "JSON of another service": f'{{"message": "{LONG}", "error": "login"}}',
     "an empty JSON object": "{}",
     "null": "null",
     "a JSON list": "[1]",
@@ -46,10 +46,10 @@ READS: dict[str, Callable[[Clients], Any]] = {
     "ListAccessKeys": lambda clients: Iam(clients).keys("ci"),
     "GetAccessKeyLastUsed": lambda clients: Iam(clients).last_use(KEY),
     "GetCallerIdentity": lambda clients: Sts(clients).identity_of(CREDENTIAL),
-    "DescribeSecret": lambda clients: secrets(clients, "DescribeSecret", effect=False),
-    "GetSecretValue": lambda clients: secrets(clients, "GetSecretValue", effect=False),
-    "GetParameters": lambda clients: Sender(clients, "ssm").send("GetParameters", "/x", effect=False, Names=["/x"]),
-    "GetParameter": lambda clients: Sender(clients, "ssm").send("GetParameter", "/x", effect=False, Name="/x"),
+    "DescribeSecret": lambda clients: secrets(clients, "DescribeSecret", mutates=False),
+    "GetSecretValue": lambda clients: secrets(clients, "GetSecretValue", mutates=False),
+    "GetParameters": lambda clients: Sender(clients, "ssm").send("GetParameters", "/x", mutates=False, Names=["/x"]),
+    "GetParameter": lambda clients: Sender(clients, "ssm").send("GetParameter", "/x", mutates=False, Name="/x"),
 }
 WRITES: dict[str, Callable[[Clients], Any]] = {
     "CreateAccessKey": lambda clients: Iam(clients).create_key("ci"),
@@ -68,11 +68,11 @@ def secrets(clients: Clients, operation: str, **parameters: Any) -> Any:
 
 @contextmanager
 def proxy() -> Iterator[Any]:
-    """Run something that answers every request in AWS's place; its ``status``, ``page`` and ``date`` can be set."""
+    """Run a server that responds to every request instead of AWS, with ``status``, ``page`` and ``date`` as set."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # one packet for each answer: the client would wait for the second one
+        wbufsize = -1  # one packet for each response: the client would wait for the second one
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -114,32 +114,30 @@ def clients(portal: Any, monkeypatch: pytest.MonkeyPatch) -> Clients:
 
 
 @pytest.mark.parametrize("operation", [*READS, *WRITES])
-def test_no_page_and_no_status_is_taken_for_the_word_of_aws(operation: str, portal: Any, clients: Clients) -> None:
+def test_no_page_and_no_status_counts_as_a_response_of_aws(operation: str, portal: Any, clients: Clients) -> None:
     for status in STATUSES:
         for name, page in PAGES.items():
             portal.status, portal.page, portal.hits = status, page, 0
             with pytest.raises(Ambiguous) as caught:
                 {**READS, **WRITES}[operation](clients)
-            said = str(caught.value)
-            assert ("It may have taken effect" in said) == (operation in WRITES), (status, name)
-            assert "The proxy says" not in said, (status, name)
-            assert len(said) < 400, (status, name)
+            message = str(caught.value)
+            assert ("It may have taken effect" in message) == (operation in WRITES), (status, name)
+            assert "The proxy says" not in message, (status, name)
+            assert len(message) < 400, (status, name)
             assert caught.value.remedy, (status, name)
             if operation == "CreateAccessKey":
                 assert portal.hits == 1, (status, name)
 
 
-def test_the_sentence_names_the_status_and_the_likely_culprit(portal: Any, clients: Clients) -> None:
+def test_the_message_names_the_status_and_the_likely_cause(portal: Any, clients: Clients) -> None:
     for operation in ("ListAccessKeys", "GetSecretValue"):
         portal.status, portal.page = 403, PAGES["a page of HTML"]
-        with pytest.raises(
-            Ambiguous, match=r"answered 403 with something that is not AWS's \(a proxy's .*proxy settings"
-        ):
+        with pytest.raises(Ambiguous, match=r"the response with status 403 is not from AWS; .*proxy settings"):
             READS[operation](clients)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_clock_believes_no_date_but_that_of_aws(page: str, portal: Any, clients: Clients) -> None:
+def test_the_clock_uses_dates_of_aws_only(page: str, portal: Any, clients: Clients) -> None:
     before = clients.clock.now()
     portal.page, portal.date = PAGES[page], "Fri, 01 Jan 2100 00:00:00 GMT"
     for status in (200, 403, 503):
@@ -157,7 +155,7 @@ def test_a_page_is_no_reason_to_doubt_that_a_key_may_be_created(portal: Any, cli
 
 
 def test_a_rotation_behind_a_sign_in_page_claims_nothing(rig: Rig) -> None:
-    """The page is well-formed XML with status 200: to botocore the successful answer to DeleteAccessKey."""
+    """The page is well-formed XML with status 200: to botocore the successful response to DeleteAccessKey."""
     last, current = rig.settled()
     rig.aws.weather.add(Rule("iam:DeleteAccessKey", effect="html", status=200, times=None))
     result = rig.rotate()

@@ -1,4 +1,4 @@
-"""The pace at which IAM is asked, against a simulated token bucket, in virtual time."""
+"""The pace of requests to IAM, against a simulated token bucket, in virtual time."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class VirtualTime:
         with self._lock:
             heapq.heappush(self._sleepers, (self._now + max(0.0, seconds), next(self._order), woken))
             self._rest()
-        assert woken.wait(60), "nobody wakes this thread: a deadlock"
+        assert woken.wait(60), "this thread is never woken: a deadlock"
 
     def run(self, work: Callable[[], None], workers: int) -> None:
         """Run ``work`` in so many threads to its end."""
@@ -136,7 +136,7 @@ def simulate(
         pacer.wait()
         admitted, at = bucket.take(), time.monotonic()
         (run.passed if admitted else run.refused).append(at)
-        # AWS refuses sooner than it answers.
+        # AWS throttles faster than it serves.
         time.sleep(latency if admitted else latency / 4)
         (pacer.let_through if admitted else pacer.throttled)()
         return admitted
@@ -187,8 +187,8 @@ def test_obeys_a_limit_that_was_lowered(before: int, after: int) -> None:
 
 
 @pytest.mark.parametrize(("rate", "workers"), [(5, 16), (20, 64), (5, 64), (1, 16)])
-def test_lets_nobody_wait_for_ever(rate: int, workers: int) -> None:
-    """Who waits is served in turn: no longer than the queue is, and the queue is no longer than the workers are."""
+def test_lets_no_request_wait_forever(rate: int, workers: int) -> None:
+    """Requests are sent in turn: the wait is limited by the queue, and the queue by the number of workers."""
     run = simulate(rate=rate, burst=2 * rate, workers=workers, requests=2 * rate + 40 * rate)
 
     assert max(run.took) <= 1.2 * workers / rate + 2
@@ -201,7 +201,7 @@ def test_holds_nothing_back_before_the_first_throttling() -> None:
     assert not run.refused
 
 
-def test_goes_on_at_the_least_rate_where_nothing_passes_for_a_while() -> None:
+def test_continues_at_the_minimum_rate_where_nothing_passes_for_a_while() -> None:
     run = simulate(rate=0, burst=5, workers=4, requests=20, changes=[(60.0, 20.0)])
 
     assert len(run.passed) == 20
@@ -209,7 +209,7 @@ def test_goes_on_at_the_least_rate_where_nothing_passes_for_a_while() -> None:
     assert max(run.passed) < 75
 
 
-def test_tells_the_rate_that_it_has_learned() -> None:
+def test_returns_the_rate_that_it_has_learned() -> None:
     time = VirtualTime()
     pacer = Pacer(time)
     assert pacer.rate is None

@@ -1,4 +1,4 @@
-"""Reads that are not answered, or not clearly: they changed nothing, and say so."""
+"""Reads without a response, or with an ambiguous one: they changed nothing, and say so."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def restless() -> Clients:
     return Clients("run", clock=ServiceClock(sleep=lambda _: None))
 
 
-@pytest.mark.parametrize("effect", ["lost_answer", "error_before", "truncated"])
+@pytest.mark.parametrize("effect", ["lost_response", "error_before", "truncated"])
 @pytest.mark.parametrize("read", READS)
-def test_a_read_without_a_clear_answer_says_that_it_changed_nothing(rig: Rig, read: str, effect: str) -> None:
+def test_a_read_with_an_ambiguous_response_says_that_it_changed_nothing(rig: Rig, read: str, effect: str) -> None:
     rig.settled()
     rig.aws.client("ssm").put_parameter(Name="/ci", Value="{}", Type="String")
     rig.aws.weather.add(Rule(read, effect=effect, times=None))
@@ -58,7 +58,7 @@ def test_a_read_without_a_clear_answer_says_that_it_changed_nothing(rig: Rig, re
     assert "Run again" in caught.value.remedy
 
 
-def test_who_twokey_is_may_stay_unclear_and_nothing_was_changed(rig: Rig) -> None:
+def test_an_ambiguous_response_about_twokeys_own_identity_changed_nothing(rig: Rig) -> None:
     rig.aws.weather.add(Rule("sts:GetCallerIdentity", effect="truncated", times=None))
     with pytest.raises(Ambiguous) as caught:
         Sts(rig.clients()).caller()
@@ -66,7 +66,7 @@ def test_who_twokey_is_may_stay_unclear_and_nothing_was_changed(rig: Rig) -> Non
 
 
 @pytest.mark.parametrize("write", ["iam:DeleteAccessKey", "iam:UpdateAccessKey", "iam:CreateAccessKey"])
-def test_a_change_without_a_clear_answer_says_that_it_may_have_taken_effect(rig: Rig, write: str) -> None:
+def test_a_change_with_an_ambiguous_response_says_that_it_may_have_taken_effect(rig: Rig, write: str) -> None:
     key = rig.aws.make_user("ci", keys=1)[0].access_key_id
     rig.aws.weather.add(Rule(write, effect="error_before", times=None))
     iam = Iam(restless())

@@ -1,4 +1,4 @@
-"""What twokey makes of the policy simulator's answers."""
+"""How twokey uses the results of the policy simulator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def result(decision: str, more: Any = None, *, single: str = "", lacks: Any = (), beside: bool = True) -> Any:
-    """An evaluation of one action on one resource, as AWS gives it; what it lacks is beside the resource or above."""
+    """An evaluation of an action on a resource, as AWS returns it, and what it lacks, for the resource or for all."""
     one = {"EvalResourceDecision": single or decision, "MissingContextValues": [*lacks] if beside else []}
     return {
         "EvalDecision": decision,
@@ -31,7 +31,7 @@ BOUNDARY = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary"
 
 
 @pytest.mark.parametrize(
-    ("results", "said"),
+    ("results", "expected"),
     [
         ([result("allowed")], True),
         ([result("implicitDeny")], False),
@@ -54,8 +54,8 @@ BOUNDARY = {"PermissionsBoundaryDecisionDetail": {"AllowedByPermissionsBoundary"
         ([], None),
     ],
 )
-def test_a_deny_is_believed_where_it_rests_on_the_policies_alone(results: list[Any], said: bool | None) -> None:
-    assert verdict(results) is said
+def test_a_deny_counts_where_it_rests_on_the_policies_alone(results: list[Any], expected: bool | None) -> None:
+    assert verdict(results) is expected
 
 
 ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}

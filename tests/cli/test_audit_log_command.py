@@ -60,7 +60,7 @@ class TestVerify:
         assert twokey("audit-log", "verify", str(log)).code == 0
         ran = twokey("audit-log", "verify", str(log), "--expect-head", head)
         assert ran.code == 1
-        assert f"No line has the noted hash {head}" in ran.out
+        assert f"No line has the expected hash {head}" in ran.out
 
     def test_takes_a_noted_hash_although_the_log_has_grown(self, rig: Rig, log: Path) -> None:
         head = verify(log).head
@@ -78,13 +78,13 @@ class TestVerify:
         for name in ("missing", "."):
             ran = twokey("audit-log", "verify", str(tmp_path / name))
             assert ran.code == 2
-            assert "it cannot be read" in ran.err
+            assert "cannot be read" in ran.err
 
     def test_of_a_file_that_is_no_log_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "notes").write_bytes(b"a list of things to buy\n" * 3 + bytes(range(256)))
         ran = twokey("audit-log", "verify", str(tmp_path / "notes"))
         assert ran.code == 1
-        assert "line 1: it is no line of an audit log" in ran.out
+        assert "line 1: it is not a line of an audit log" in ran.out
 
     def test_needs_no_aws_and_imports_nothing_of_it(self, log: Path) -> None:
         code = (

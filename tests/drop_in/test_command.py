@@ -164,7 +164,7 @@ def test_a_failure_of_one_user_costs_the_others_nothing(aws: Emulator, tmp_path:
     assert "was deleted; any other key is untouched." in answer.err
 
 
-@pytest.mark.parametrize("effect", ["lost_answer", "error_after", "truncated"])
+@pytest.mark.parametrize("effect", ["lost_response", "error_after", "truncated"])
 def test_a_creation_whose_answer_is_lost_is_sent_once_and_said(aws: Emulator, tmp_path: Path, effect: str) -> None:
     make(aws, "a", "b", keys=1)
     aws.weather.add(Rule("iam:CreateAccessKey", effect=effect, target="a"))

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def aws() -> Iterator[Emulator]:
-    """An emulator in fine weather."""
+    """An emulator without faults or delays."""
     with Emulator() as emulator:
         yield emulator
 
 
 class Refusal(Exception):
-    """Never raised: holds what a client saw of an error."""
+    """Never raised: contains what a client saw of an error."""
 
     def __init__(self, error: ClientError) -> None:
-        """Take botocore's error apart."""
+        """Parse botocore's error."""
         super().__init__(str(error))
         self.code: str = error.response["Error"]["Code"]
         self.message: str = error.response["Error"]["Message"]
@@ -37,7 +37,7 @@ class Refusal(Exception):
 
 @pytest.fixture
 def refused() -> Callable[..., Refusal]:
-    """Call something and hand back the error that the service answers with."""
+    """Call an operation and return the error of the service."""
 
     def call(operation: Callable[..., Any], **parameters: Any) -> Refusal:
         with pytest.raises(ClientError) as caught:
@@ -49,7 +49,7 @@ def refused() -> Callable[..., Refusal]:
 
 @pytest.fixture
 def one_try() -> Callable[..., Any]:
-    """Make clients that never repeat a request, so that each effect of the weather shows once."""
+    """Make clients without retries, so that each fault applies once."""
 
     def client(aws: Emulator, service: str, key: KeyPair | None = None, **config: Any) -> Any:
         pair = key or aws.admin

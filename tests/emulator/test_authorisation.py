@@ -1,4 +1,4 @@
-"""Policies decide what a caller may do, and a refusal says why in AWS's words."""
+"""Policies decide what a caller may do, and a denial gives AWS's reason."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_awss_own_managed_policies_can_be_attached(aws: Emulator, ci: KeyPair, r
     assert "explicit deny" in refused(mine.create_access_key, UserName="ci").message
 
 
-def test_the_source_ip_can_be_demanded(aws: Emulator, ci: KeyPair, refused: Callable[..., Any]) -> None:
+def test_the_source_ip_can_be_required(aws: Emulator, ci: KeyPair, refused: Callable[..., Any]) -> None:
     grant(
         aws,
         {"Effect": "Allow", "Action": "*", "Resource": "*"},
@@ -121,7 +121,7 @@ def test_the_source_ip_can_be_demanded(aws: Emulator, ci: KeyPair, refused: Call
         iam.meta.events.unregister("before-sign.iam.*", from_there, unique_id="ip")
 
 
-def test_a_secret_is_meant_by_name_by_arn_or_with_its_suffix_open(
+def test_a_secret_is_named_by_name_by_arn_or_by_partial_arn(
     aws: Emulator, ci: KeyPair, refused: Callable[..., Any]
 ) -> None:
     admin, mine = aws.client("secretsmanager"), aws.client("secretsmanager", ci)
@@ -135,9 +135,7 @@ def test_a_secret_is_meant_by_name_by_arn_or_with_its_suffix_open(
     assert refused(mine.get_secret_value, SecretId="missing").code == "AccessDeniedException"
 
 
-def test_a_parameter_is_meant_by_its_name_without_version(
-    aws: Emulator, ci: KeyPair, refused: Callable[..., Any]
-) -> None:
+def test_a_parameter_is_named_without_its_version(aws: Emulator, ci: KeyPair, refused: Callable[..., Any]) -> None:
     admin, mine = aws.client("ssm"), aws.client("ssm", ci)
     for name in ("/machine-users/ci", "/machine-users/other"):
         admin.put_parameter(Name=name, Value="x", Type="SecureString")
@@ -158,7 +156,7 @@ def test_an_s3_permission_may_be_limited_to_a_prefix(aws: Emulator, ci: KeyPair,
     assert refused(mine.list_objects_v2, Bucket="bucket").code == "AccessDenied"
 
 
-def test_a_condition_that_is_not_imitated_never_allows_and_always_denies(
+def test_an_unsupported_condition_operator_never_allows_and_always_denies(
     aws: Emulator, ci: KeyPair, refused: Callable[..., Any]
 ) -> None:
     odd = {"Condition": {"BinaryEquals": {"x": "eA=="}}, "Action": "iam:ListUsers", "Resource": "*"}
@@ -180,8 +178,8 @@ def test_a_roles_boundary_limits_it(aws: Emulator, refused: Callable[..., Any]) 
     ]["Arn"]
     document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
     iam.put_role_policy(RoleName="r", PolicyName="all", PolicyDocument=document)
-    given = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="rr")["Credentials"]
-    session = KeyPair(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    credentials = aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="rr")["Credentials"]
+    session = KeyPair(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
     assert aws.client("iam", session).list_users()["Users"]
     error = refused(aws.client("iam", session).create_user, UserName="x")
     assert error.message.endswith("because no permissions boundary allows the iam:CreateUser action")

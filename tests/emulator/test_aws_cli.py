@@ -1,4 +1,4 @@
-"""The AWS CLI, a client that nobody here wrote, sees the same AWS."""
+"""The AWS CLI, an independent client, sees the same AWS."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_it_reads_pages_and_sees_the_quota(aws: Emulator, cli: Callable[..., Any
     assert "LimitExceeded" in cli("iam", "create-access-key", "--user-name", "u0")
 
 
-def test_it_is_told_what_it_may_not(aws: Emulator, cli: Callable[..., Any]) -> None:
+def test_it_gets_denials(aws: Emulator, cli: Callable[..., Any]) -> None:
     key = aws.make_user("ci")[0]
     assert "AccessDenied" in cli("iam", "list-users", key=key)
     assert "AccessDeniedException" in cli("secretsmanager", "list-secrets", key=key)
@@ -80,8 +80,8 @@ def test_it_keeps_a_secret_and_a_parameter(cli: Callable[..., Any]) -> None:
     assert cli("ssm", "get-parameter", "--name", "/p", "--with-decryption")["Parameter"]["Value"] == "x"
 
 
-def test_it_meets_the_weather(aws: Emulator, cli: Callable[..., Any]) -> None:
+def test_it_gets_faults(aws: Emulator, cli: Callable[..., Any]) -> None:
     aws.make_user("ci", keys=0)
-    aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer"))
+    aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response"))
     assert "Connection was closed" in cli("iam", "create-access-key", "--user-name", "ci")
     assert len(aws.keys("ci")) == 1

@@ -43,12 +43,12 @@ def first_line(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_prints_how_to_reach_it_and_ends_quietly_when_asked(number: signal.Signals) -> None:
+def test_it_prints_how_to_reach_it_and_ends_quietly_on_a_signal(number: signal.Signals) -> None:
     with running("--port", "0", "--json", "--machine-users", "2") as process:
         shown = json.loads(first_line(process))
         assert shown["machine_users"] == ["machine-user-1", "machine-user-2"]
-        with urllib.request.urlopen(shown["control_url"] + "requests") as answer:
-            assert json.load(answer)["count"] == 0
+        with urllib.request.urlopen(shown["control_url"] + "requests") as response:
+            assert json.load(response)["count"] == 0
         process.send_signal(number)
         _, complaints = process.communicate(timeout=10)
         assert (process.returncode, complaints) == (0, "")
@@ -65,10 +65,10 @@ def test_a_shell_can_read_what_it_prints() -> None:
         found = dict(re.findall(r"^(AWS_\w+)=(.*)$", done.stdout, re.MULTILINE))
         assert found["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
         who = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
-        asked = subprocess.run(
+        identity = subprocess.run(
             [sys.executable, "-c", who], env={**os.environ, **found}, capture_output=True, text=True, check=True
         )
-        assert asked.stdout.strip().endswith(":user/admin/administrator")
+        assert identity.stdout.strip().endswith(":user/admin/administrator")
 
 
 def test_a_port_that_is_taken_is_one_sentence_and_exit_1(aws: Emulator) -> None:

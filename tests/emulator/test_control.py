@@ -25,8 +25,8 @@ def control(aws: Emulator) -> Callable[..., Any]:
         data = json.dumps(body).encode() if body else None
         request = urllib.request.Request(f"{aws.endpoint_url}/_twokey/{path}", data, method=method)
         try:
-            with urllib.request.urlopen(request) as answer:
-                return json.load(answer)
+            with urllib.request.urlopen(request) as response:
+                return json.load(response)
         except HTTPError as error:
             with error:
                 return {"status": error.code, **json.load(error)}
@@ -34,7 +34,7 @@ def control(aws: Emulator) -> Callable[..., Any]:
     return ask
 
 
-def test_requests_can_be_read_and_forgotten(aws: Emulator, control: Callable[..., Any]) -> None:
+def test_requests_can_be_read_and_cleared(aws: Emulator, control: Callable[..., Any]) -> None:
     aws.client("iam").list_users()
     found = control("GET", "requests")
     assert found["count"] == 1
@@ -69,7 +69,7 @@ def test_time_can_be_advanced(aws: Emulator, control: Callable[..., Any]) -> Non
     assert control("GET", "clock")["now"][:13] == aws.now().isoformat()[:13]
 
 
-def test_users_can_be_made_and_their_keys_looked_at(aws: Emulator, control: Callable[..., Any]) -> None:
+def test_users_can_be_created_and_their_keys_read(aws: Emulator, control: Callable[..., Any]) -> None:
     made = control("POST", "users", name="ci", keys=2)["keys"]
     assert aws.client("sts", KeyPair(**made[0])).get_caller_identity()["Arn"].endswith("/ci")
     rows = control("POST", "keys", user="ci")["keys"]
@@ -80,7 +80,7 @@ def test_users_can_be_made_and_their_keys_looked_at(aws: Emulator, control: Call
     assert control("POST", "authenticates", **made[0]) == {"authenticates": True}
 
 
-def test_the_administrators_make_believe_key_is_handed_out(aws: Emulator, control: Callable[..., Any]) -> None:
+def test_the_administrators_key_can_be_read(aws: Emulator, control: Callable[..., Any]) -> None:
     assert control("GET", "credentials")["secret_access_key"] == aws.admin.secret_access_key
     theirs = control("POST", "credentials", account="210987654321")
     assert aws.client("sts", KeyPair(**theirs)).get_caller_identity()["Account"] == "210987654321"
@@ -101,7 +101,7 @@ def test_held_requests_can_be_awaited_and_released(aws: Emulator, control: Calla
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "word"),
     [
-        ("GET", "nonsense", {}, 404, "no such path"),
+        ("GET", "nonsense", {}, 404, "unknown path"),
         ("PUT", "weather", {"rain": 1}, 400, "rain"),
         ("POST", "rules", {"operation": "*", "effect": "rain"}, 400, "rain"),
         ("POST", "rules", {"operation": "*", "hits": 3}, 400, "hits"),
@@ -112,9 +112,9 @@ def test_held_requests_can_be_awaited_and_released(aws: Emulator, control: Calla
 def test_mistakes_are_explained(
     control: Callable[..., Any], method: str, path: str, body: dict[str, Any], status: int, word: str
 ) -> None:
-    answer = control(method, path, **body)
-    assert answer["status"] == status
-    assert word in answer["error"]
+    response = control(method, path, **body)
+    assert response["status"] == status
+    assert word in response["error"]
 
 
 def test_the_control_endpoint_is_not_recorded(aws: Emulator, control: Callable[..., Any]) -> None:

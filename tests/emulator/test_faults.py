@@ -1,4 +1,4 @@
-"""Faults: what happens to single requests between a client and AWS, when it was asked for."""
+"""Faults in single requests between a client and AWS."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 CREATE = "iam:CreateAccessKey"
 
 
-def test_a_lost_answer_leaves_the_effect(aws: Emulator, one_try: Any) -> None:
+def test_a_lost_response_leaves_the_effect(aws: Emulator, one_try: Any) -> None:
     aws.make_user("ci", keys=0)
-    rule = aws.weather.add(Rule(CREATE, effect="lost_answer"))
+    rule = aws.weather.add(Rule(CREATE, effect="lost_response"))
     with pytest.raises(ConnectionClosedError):
         one_try(aws, "iam").create_access_key(UserName="ci")
     assert len(aws.keys("ci")) == 1
     assert rule.hits == 1
-    assert (aws.requests[-1].status, aws.requests[-1].effect) == (200, "lost_answer")
+    assert (aws.requests[-1].status, aws.requests[-1].effect) == (200, "lost_response")
 
 
 def test_an_ordinary_client_repeats_a_lost_create_and_leaves_two_keys(aws: Emulator) -> None:
     aws.make_user("ci", keys=0)
-    aws.weather.add(Rule(CREATE, effect="lost_answer"))
+    aws.weather.add(Rule(CREATE, effect="lost_response"))
     aws.client("iam").create_access_key(UserName="ci")
     assert len(aws.keys("ci")) == 2
     assert aws.count(CREATE) == 2
@@ -58,7 +58,7 @@ def test_an_error_comes_before_or_after_the_effect(
     assert aws.requests[-1].error_code == "ServiceUnavailable"
 
 
-def test_a_truncated_answer_has_its_effect_and_botocore_quotes_what_came(aws: Emulator, one_try: Any) -> None:
+def test_a_truncated_response_has_its_effect_and_botocore_quotes_it(aws: Emulator, one_try: Any) -> None:
     aws.make_user("ci", keys=0)
     aws.weather.add(Rule(CREATE, effect="truncated"))
     with pytest.raises(ResponseParserError, match="<SecretAccessKey>"):
@@ -67,7 +67,7 @@ def test_a_truncated_answer_has_its_effect_and_botocore_quotes_what_came(aws: Em
 
 
 @pytest.mark.parametrize("status", [502, 503])
-def test_a_proxys_page_is_no_answer_of_aws(aws: Emulator, one_try: Any, status: int) -> None:
+def test_a_proxys_page_is_not_a_response_of_aws(aws: Emulator, one_try: Any, status: int) -> None:
     aws.make_user("ci", keys=0)
     aws.weather.add(Rule("iam:*", effect="html", status=status, times=None))
     with pytest.raises((BotoCoreError, ClientError)):
@@ -93,7 +93,7 @@ def test_a_held_request_waits_until_it_is_released(aws: Emulator, one_try: Any, 
 
 
 @pytest.mark.parametrize(("effect", "keys"), [("hold_before", 0), ("hold_after", 1)])
-def test_a_held_request_whose_client_went_away_is_over(aws: Emulator, one_try: Any, effect: str, keys: int) -> None:
+def test_a_held_request_ends_when_its_client_disconnects(aws: Emulator, one_try: Any, effect: str, keys: int) -> None:
     aws.make_user("ci", keys=0)
     aws.weather.add(Rule(CREATE, effect=effect))
     with pytest.raises(ReadTimeoutError):
@@ -120,7 +120,7 @@ def test_a_delay_and_a_latency_take_their_time(aws: Emulator) -> None:
     assert time.monotonic() - start >= 0.1
 
 
-def test_a_rule_hits_the_nth_request_and_as_many_as_it_says(aws: Emulator, one_try: Any) -> None:
+def test_a_rule_applies_to_the_nth_request_and_so_many_times(aws: Emulator, one_try: Any) -> None:
     rule = aws.weather.add(Rule("sts:Get*", nth=2, times=2, effect="error_before", status=500, code="X"))
     sts = one_try(aws, "sts")
     outcomes = []
@@ -159,11 +159,11 @@ def test_a_rule_by_chance_is_the_same_for_the_same_seed() -> None:
 
 
 def test_an_effect_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="no effect is called 'rain'"):
+    with pytest.raises(ValueError, match="unknown effect 'rain'"):
         Rule("*", effect="rain")
 
 
-def test_a_removed_rule_hits_nothing(aws: Emulator) -> None:
+def test_a_removed_rule_applies_to_nothing(aws: Emulator) -> None:
     rule = aws.weather.add(Rule("*", effect="reset", times=None))
     aws.weather.remove(rule)
     aws.client("iam").list_users()

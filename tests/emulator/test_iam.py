@@ -44,8 +44,8 @@ def test_a_user_deleted_between_two_pages_hides_no_other(aws: Emulator) -> None:
 def test_a_list_without_max_items_has_a_hundred(aws: Emulator) -> None:
     for number in range(101):
         aws.make_user(f"u{number:03}", path="/m/", keys=0)
-    answer = aws.client("iam").list_users(PathPrefix="/m/")
-    assert (len(answer["Users"]), answer["IsTruncated"]) == (100, True)
+    response = aws.client("iam").list_users(PathPrefix="/m/")
+    assert (len(response["Users"]), response["IsTruncated"]) == (100, True)
 
 
 def test_a_path_prefix_starts_with_a_slash(aws: Emulator, refused: Callable[..., Any]) -> None:
@@ -71,7 +71,7 @@ def test_keys_come_in_pages_too() -> None:
         ("list_groups_for_user", "Groups"),
     ],
 )
-def test_the_lists_that_moto_answers_come_in_pages(lists: str, result: str) -> None:
+def test_the_lists_of_moto_come_in_pages(lists: str, result: str) -> None:
     with Emulator(page_size=2) as aws:
         aws.make_user("ci", keys=0)
         iam = aws.client("iam")
@@ -118,7 +118,7 @@ def test_an_unknown_user_is_no_such_entity(aws: Emulator, refused: Callable[...,
     assert error.message == "The user with name nobody cannot be found."
 
 
-def test_without_a_user_name_the_caller_is_meant(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_without_a_user_name_the_caller_is_the_user(aws: Emulator, refused: Callable[..., Any]) -> None:
     key, second = aws.make_user("ci")
     other = aws.make_user("other")[0]
     allow_everything(aws, "ci")
@@ -153,7 +153,7 @@ def test_a_user_with_anything_left_cannot_be_deleted(aws: Emulator, refused: Cal
     assert refused(iam.get_user, UserName="ci").code == "NoSuchEntity"
 
 
-def test_a_user_made_again_has_another_id(aws: Emulator) -> None:
+def test_a_recreated_user_has_another_id(aws: Emulator) -> None:
     iam = aws.client("iam")
     first = iam.create_user(UserName="ci", Path="/machine-users/")["User"]
     iam.delete_user(UserName="ci")
@@ -193,22 +193,22 @@ def test_last_use_names_the_service_and_the_region(aws: Emulator) -> None:
     allow_everything(aws, "ci")
     aws.client("secretsmanager", key, region="us-west-2").list_secrets()
     iam = aws.client("iam")
-    answer = iam.get_access_key_last_used(AccessKeyId=key.access_key_id)
-    used = answer["AccessKeyLastUsed"]
-    assert (answer["UserName"], used["ServiceName"], used["Region"]) == ("ci", "secretsmanager", "us-west-2")
+    response = iam.get_access_key_last_used(AccessKeyId=key.access_key_id)
+    used = response["AccessKeyLastUsed"]
+    assert (response["UserName"], used["ServiceName"], used["Region"]) == ("ci", "secretsmanager", "us-west-2")
     assert abs((used["LastUsedDate"].astimezone(UTC) - aws.now()).total_seconds()) < 3
     never = iam.get_access_key_last_used(AccessKeyId=unused.access_key_id)["AccessKeyLastUsed"]
     assert (never["ServiceName"], never["Region"], "LastUsedDate" in never) == ("N/A", "N/A", False)
 
 
-def test_a_refused_signature_is_no_use(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_a_rejected_signature_is_not_a_use(aws: Emulator, refused: Callable[..., Any]) -> None:
     key = aws.make_user("ci")[0]
     refused(aws.client("sts", KeyPair(key.access_key_id, "wrong")).get_caller_identity)
     used = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)["AccessKeyLastUsed"]
     assert "LastUsedDate" not in used
 
 
-def test_the_last_use_of_a_key_that_is_gone_is_access_denied(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_the_last_use_of_a_deleted_key_is_access_denied(aws: Emulator, refused: Callable[..., Any]) -> None:
     key = aws.make_user("ci")[0]
     iam = aws.client("iam")
     iam.delete_access_key(UserName="ci", AccessKeyId=key.access_key_id)

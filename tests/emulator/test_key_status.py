@@ -41,7 +41,7 @@ def test_a_deleted_key_is_refused(aws: Emulator, refused: Callable[..., Any]) ->
     assert aws.client("sts", other).get_caller_identity()["Arn"].endswith(":user/machine-users/ci")
 
 
-def test_a_new_key_works_at_once_in_fine_weather(aws: Emulator) -> None:
+def test_a_new_key_works_at_once_without_faults(aws: Emulator) -> None:
     from twokey.emulator import KeyPair
 
     aws.make_user("ci", keys=1)

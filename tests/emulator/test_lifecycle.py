@@ -1,4 +1,4 @@
-"""Starting and stopping: one at a time, clean every time, quick, and clear about what is missing."""
+"""Starting and stopping: one at a time, empty every time, quick, with clear errors about what is missing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_without_moto_the_error_says_what_to_install() -> None:
         "try:\n    Emulator().start()\nexcept EmulatorError as error:\n    print(error)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "pip install 'twokey[emulator]'" in done.stdout
+    assert "pip install '.[emulator]'" in done.stdout
 
 
 def test_only_one_runs_at_a_time_in_a_process(aws: Emulator) -> None:
@@ -36,7 +36,7 @@ def test_only_one_runs_at_a_time_in_a_process(aws: Emulator) -> None:
     assert aws.client("iam").list_users()["Users"]
 
 
-def test_starting_again_forgets_everything() -> None:
+def test_a_start_discards_all_earlier_state() -> None:
     with Emulator() as aws:
         aws.make_user("ci")
         aws.client("secretsmanager").create_secret(Name="s", SecretString="x")
@@ -87,7 +87,7 @@ def test_one_that_is_not_running_says_so() -> None:
     aws.stop()
 
 
-def test_moto_gets_its_own_clock_back() -> None:
+def test_motos_own_clock_is_restored() -> None:
     from datetime import UTC, datetime
 
     with Emulator() as aws:
@@ -97,7 +97,7 @@ def test_moto_gets_its_own_clock_back() -> None:
     assert abs((utils.utcnow() - datetime.now(UTC).replace(tzinfo=None)).total_seconds()) < 1
 
 
-def test_the_environment_leads_here_and_nowhere_else(aws: Emulator) -> None:
+def test_the_environment_points_only_at_the_emulator(aws: Emulator) -> None:
     key = aws.make_user("ci")[0]
     environment = aws.environment(key)
     assert environment["AWS_ENDPOINT_URL"] == aws.endpoint_url
@@ -107,7 +107,7 @@ def test_the_environment_leads_here_and_nowhere_else(aws: Emulator) -> None:
     assert set(aws.environment()) == set(environment)
 
 
-def test_plain_boto3_finds_its_way_by_the_environment(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_boto3_uses_the_environment(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     boto3 = importlib.import_module("boto3")
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
@@ -123,7 +123,7 @@ def test_any_region_works(aws: Emulator) -> None:
         assert client.get_secret_value(SecretId="s")["SecretString"] == region
 
 
-def test_many_clients_at_once_are_all_answered(aws: Emulator) -> None:
+def test_many_clients_at_once_all_get_responses(aws: Emulator) -> None:
     for number in range(8):
         aws.make_user(f"u{number}", keys=0)
     failures: list[Any] = []
@@ -147,7 +147,7 @@ def test_many_clients_at_once_are_all_answered(aws: Emulator) -> None:
     assert len({key for number in range(8) for key, _, _ in aws.keys(f"u{number}")}) == 16
 
 
-def test_it_answers_at_least_three_hundred_lists_a_second(aws: Emulator) -> None:
+def test_it_serves_at_least_three_hundred_lists_a_second(aws: Emulator) -> None:
     aws.make_user("ci")
     client = aws.client("iam")
     client.list_access_keys(UserName="ci")
@@ -162,10 +162,10 @@ def _seconds_for_a_hundred(client: Any) -> float:
     return time.process_time() - start
 
 
-def test_what_moto_does_not_have_is_said_to_be_missing(aws: Emulator) -> None:
+def test_what_moto_lacks_is_not_implemented(aws: Emulator) -> None:
     from botocore.exceptions import ClientError
 
     with pytest.raises(ClientError) as caught:
         aws.client("iam").get_service_last_accessed_details(JobId="0" * 36)
-    assert caught.value.response["Error"]["Code"] == "NotImitated"
+    assert caught.value.response["Error"]["Code"] == "NotImplemented"
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twokey.emulator import Emulator
 
 
-def test_requests_are_recorded_in_order_with_what_they_were_about(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_requests_are_recorded_in_order_with_their_targets(aws: Emulator, refused: Callable[..., Any]) -> None:
     aws.make_user("ci", keys=0)
     aws.client("iam").create_access_key(UserName="ci")
     refused(aws.client("secretsmanager").get_secret_value, SecretId="machine-users/ci")
@@ -47,7 +47,7 @@ def test_a_key_pairs_secret_stays_out_of_its_repr(aws: Emulator) -> None:
     assert aws.admin.secret_access_key not in str(aws.admin)
 
 
-def test_requests_can_be_counted_by_pattern_and_forgotten(aws: Emulator) -> None:
+def test_requests_can_be_counted_by_pattern_and_cleared(aws: Emulator) -> None:
     iam = aws.client("iam")
     iam.list_users()
     iam.list_roles()
@@ -59,19 +59,19 @@ def test_requests_can_be_counted_by_pattern_and_forgotten(aws: Emulator) -> None
     assert aws.requests[0].number == 4
 
 
-def test_looking_inside_is_not_recorded(aws: Emulator) -> None:
+def test_reading_the_state_is_not_recorded(aws: Emulator) -> None:
     key = aws.make_user("ci")[0]
     aws.authenticates(key)
     aws.keys("ci")
     assert aws.requests == []
 
 
-def test_every_answer_carries_the_emulators_date(aws: Emulator, refused: Callable[..., Any]) -> None:
-    answers = []
+def test_every_response_has_the_emulators_date(aws: Emulator, refused: Callable[..., Any]) -> None:
+    responses = []
     for service, operation in (("iam", "list_users"), ("s3", "list_buckets"), ("ssm", "describe_parameters")):
-        answers.append(getattr(aws.client(service), operation)())
+        responses.append(getattr(aws.client(service), operation)())
         aws.advance(86400)
-    dates = [parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) for answer in answers]
+    dates = [parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"]) for response in responses]
     today = datetime.now(UTC)
     for days, date in enumerate(dates):
         assert abs(date - today - timedelta(days=days)) < timedelta(seconds=5)
@@ -95,14 +95,14 @@ def test_time_does_not_go_back(aws: Emulator) -> None:
 def test_a_skew_moves_the_date_and_all_that_aws_dates(aws: Emulator) -> None:
     aws.make_user("ci", keys=0)
     aws.weather.skew = 120
-    answer = aws.client("iam").create_access_key(UserName="ci")
-    date = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+    response = aws.client("iam").create_access_key(UserName="ci")
+    date = parsedate_to_datetime(response["ResponseMetadata"]["HTTPHeaders"]["date"])
     ahead = timedelta(seconds=120)
     assert abs(date - datetime.now(UTC) - ahead) < timedelta(seconds=3)
-    assert abs(answer["AccessKey"]["CreateDate"] - datetime.now(UTC) - ahead) < timedelta(seconds=3)
+    assert abs(response["AccessKey"]["CreateDate"] - datetime.now(UTC) - ahead) < timedelta(seconds=3)
 
 
-def test_made_users_have_keys_of_the_ages_asked_for(aws: Emulator) -> None:
+def test_users_have_keys_of_the_requested_ages(aws: Emulator) -> None:
     made = aws.make_user("ci", keys=3, ages=(100, 40 * 86400))
     rows = aws.keys("ci")
     assert [row[0] for row in rows] == [key.access_key_id for key in made]
@@ -116,9 +116,9 @@ def test_a_key_can_be_aged_and_given_a_last_use(aws: Emulator) -> None:
     aws.age_key(key.access_key_id, 100 * 86400)
     assert (aws.now() - aws.keys("ci")[0][2]).days == 100
     aws.set_last_used(key.access_key_id, 3600, service="s3", region="us-west-2")
-    answer = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)["AccessKeyLastUsed"]
-    assert (answer["ServiceName"], answer["Region"]) == ("s3", "us-west-2")
-    assert 3598 < (aws.now() - answer["LastUsedDate"]).total_seconds() < 3605
+    response = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)["AccessKeyLastUsed"]
+    assert (response["ServiceName"], response["Region"]) == ("s3", "us-west-2")
+    assert 3598 < (aws.now() - response["LastUsedDate"]).total_seconds() < 3605
     aws.set_last_used(key.access_key_id, None)
-    answer = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)["AccessKeyLastUsed"]
-    assert "LastUsedDate" not in answer
+    response = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)["AccessKeyLastUsed"]
+    assert "LastUsedDate" not in response

@@ -40,8 +40,8 @@ def test_awspending_becomes_awscurrent_and_plain_reads_see_it(secrets: Any) -> N
         SecretId=NAME, VersionStage="AWSCURRENT", MoveToVersionId=V2, RemoveFromVersionId=V1
     )
     for how in ({}, {"VersionStage": "AWSCURRENT"}, {"VersionId": V2}):
-        answer = secrets.get_secret_value(SecretId=NAME, **how)
-        assert (answer["SecretString"], answer["VersionId"]) == ("two", V2)
+        response = secrets.get_secret_value(SecretId=NAME, **how)
+        assert (response["SecretString"], response["VersionId"]) == ("two", V2)
     assert labels(secrets) == {V2: {"AWSPENDING", "AWSCURRENT"}, V1: {"AWSPREVIOUS"}}
 
 
@@ -140,11 +140,11 @@ def test_a_secret_can_be_empty(aws: Emulator, refused: Callable[..., Any]) -> No
     assert labels(client) == {}
 
 
-def test_the_first_version_is_awscurrent_whatever_labels_it_is_given(aws: Emulator) -> None:
+def test_the_first_version_is_awscurrent_whatever_labels_the_request_names(aws: Emulator) -> None:
     client = aws.client("secretsmanager")
     client.create_secret(Name=NAME)
-    answer = put(client, V1, "AWSPENDING")
-    assert set(answer["VersionStages"]) == {"AWSPENDING", "AWSCURRENT"}
+    response = put(client, V1, "AWSPENDING")
+    assert set(response["VersionStages"]) == {"AWSPENDING", "AWSCURRENT"}
     put(client, V2, "AWSPENDING")
     assert labels(client) == {V1: {"AWSCURRENT"}, V2: {"AWSPENDING"}}
 
@@ -198,7 +198,7 @@ def test_a_value_has_at_most_64_kib(secrets: Any, refused: Callable[..., Any]) -
     assert refused(put, client=secrets, version=V3, value="x" * 65537).code == "ValidationException"
 
 
-def test_a_refusal_by_kms_can_be_made_up(aws: Emulator, secrets: Any, refused: Callable[..., Any]) -> None:
+def test_a_denial_by_kms_can_be_simulated(aws: Emulator, secrets: Any, refused: Callable[..., Any]) -> None:
     from twokey.emulator import Rule
 
     text = "Access to KMS is not allowed"
@@ -236,7 +236,7 @@ def test_lists_of_secrets_come_in_pages() -> None:
         assert [len(page["SecretList"]) for page in pages] == [2, 1]
 
 
-def test_another_accounts_secret_is_closed(aws: Emulator, secrets: Any, refused: Callable[..., Any]) -> None:
+def test_access_to_another_accounts_secret_is_denied(aws: Emulator, secrets: Any, refused: Callable[..., Any]) -> None:
     arn = secrets.describe_secret(SecretId=NAME)["ARN"]
     theirs = aws.client("secretsmanager", aws.admin_of("210987654321"))
     error = refused(theirs.get_secret_value, SecretId=arn)

@@ -1,4 +1,4 @@
-"""Temporary credentials: who gets them, what they may do, when they end."""
+"""Temporary credentials: who gets them, what they allow, when they expire."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def trusting(principal: str, **extra: Any) -> str:
     return policy({"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole", **extra})
 
 
-def pair(answer: Any) -> KeyPair:
-    given = answer["Credentials"]
-    return KeyPair(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+def pair(response: Any) -> KeyPair:
+    credentials = response["Credentials"]
+    return KeyPair(credentials["AccessKeyId"], credentials["SecretAccessKey"], credentials["SessionToken"])
 
 
 def make_role(aws: Emulator, trust: str, name: str = "rotator", key: KeyPair | None = None, **extra: Any) -> str:
@@ -42,7 +42,7 @@ def assume(aws: Emulator, arn: str, key: KeyPair | None = None, **extra: Any) ->
     return pair(aws.client("sts", key).assume_role(RoleArn=arn, RoleSessionName="run-1", **extra))
 
 
-def test_a_session_is_somebody_of_its_own(aws: Emulator) -> None:
+def test_a_session_has_an_identity_of_its_own(aws: Emulator) -> None:
     session = assume(aws, make_role(aws, trusting(aws.account_id)))
     who = aws.client("sts", session).get_caller_identity()
     assert who["Arn"] == f"arn:aws:sts::{aws.account_id}:assumed-role/rotator/run-1"
@@ -53,9 +53,9 @@ def test_a_session_is_somebody_of_its_own(aws: Emulator) -> None:
 @pytest.mark.parametrize("token", [None, "another"])
 def test_a_session_without_its_token_is_refused(aws: Emulator, refused: Callable[..., Any], token: str | None) -> None:
     session = assume(aws, make_role(aws, trusting(aws.account_id)))
-    wrong = KeyPair(session.access_key_id, session.secret_access_key, token)
-    assert refused(aws.client("sts", wrong).get_caller_identity).code == "InvalidClientTokenId"
-    assert not aws.authenticates(wrong)
+    invalid = KeyPair(session.access_key_id, session.secret_access_key, token)
+    assert refused(aws.client("sts", invalid).get_caller_identity).code == "InvalidClientTokenId"
+    assert not aws.authenticates(invalid)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_session_ends_at_its_expiry(
     assert (error.code, error.status) == (code, status)
 
 
-def test_a_session_outlives_the_key_that_asked_for_it(aws: Emulator) -> None:
+def test_a_session_outlives_the_key_that_requested_it(aws: Emulator) -> None:
     key, _ = aws.make_user("ci")
     aws.client("iam").put_user_policy(UserName="ci", PolicyName="all", PolicyDocument=policy(ALLOW_ALL))
     session = assume(aws, make_role(aws, trusting(aws.account_id)), key)
@@ -144,7 +144,7 @@ def test_another_account_needs_the_trust_and_its_own_permission(aws: Emulator, r
     assert refused(lambda: assume(aws, closed)).code == "AccessDenied"
 
 
-def test_an_external_id_must_be_the_agreed_one(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_an_external_id_must_match(aws: Emulator, refused: Callable[..., Any]) -> None:
     agreed = {"Condition": {"StringEquals": {"sts:ExternalId": "agreed"}}}
     arn = make_role(aws, trusting(aws.account_id, **agreed))
     assert refused(lambda: assume(aws, arn)).code == "AccessDenied"
@@ -181,7 +181,9 @@ def test_a_session_policy_narrows_what_the_role_may_do(aws: Emulator, refused: C
     assert "because no session policy allows the iam:ListRoles action" in refused(iam.list_roles).message
 
 
-def test_get_session_token_gives_the_users_own_rights_without_iam(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_get_session_token_gives_the_users_own_permissions_without_iam(
+    aws: Emulator, refused: Callable[..., Any]
+) -> None:
     key, _ = aws.make_user("ci")
     aws.client("iam").put_user_policy(UserName="ci", PolicyName="all", PolicyDocument=policy(ALLOW_ALL))
     session = pair(aws.client("sts", key).get_session_token(DurationSeconds=900))
@@ -195,18 +197,18 @@ def test_get_session_token_gives_the_users_own_rights_without_iam(aws: Emulator,
 
 def test_a_federated_user_may_do_what_the_user_and_the_policy_allow(aws: Emulator, refused: Callable[..., Any]) -> None:
     narrow = policy({"Effect": "Allow", "Action": "secretsmanager:ListSecrets", "Resource": "*"})
-    answer = aws.client("sts").get_federation_token(Name="guest", Policy=narrow)
-    assert answer["FederatedUser"]["Arn"].endswith(":federated-user/guest")
-    session = pair(answer)
+    response = aws.client("sts").get_federation_token(Name="guest", Policy=narrow)
+    assert response["FederatedUser"]["Arn"].endswith(":federated-user/guest")
+    session = pair(response)
     assert aws.client("secretsmanager", session).list_secrets()["SecretList"] == []
     assert refused(aws.client("ssm", session).describe_parameters).code == "AccessDeniedException"
 
 
-def test_web_identities_are_plainly_refused(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_web_identities_are_not_implemented(aws: Emulator, refused: Callable[..., Any]) -> None:
     error = refused(
         aws.client("sts").assume_role_with_web_identity,
         RoleArn=f"arn:aws:iam::{aws.account_id}:role/x",
         RoleSessionName="run",
         WebIdentityToken="t.t.t.t",
     )
-    assert (error.code, error.status) == ("NotImitated", 501)
+    assert (error.code, error.status) == ("NotImplemented", 501)

@@ -1,4 +1,4 @@
-"""Signatures are checked, and every protocol has its own words for a wrong one."""
+"""Signatures are checked, and every protocol has its own error for a wrong one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def ask(aws: Emulator, service: str, key: KeyPair | None = None) -> Any:
 
 
 @pytest.mark.parametrize("service", sorted(QUESTIONS))
-def test_a_rightly_signed_request_is_answered(aws: Emulator, service: str) -> None:
+def test_a_correctly_signed_request_is_accepted(aws: Emulator, service: str) -> None:
     assert ask(aws, service)["ResponseMetadata"]["HTTPStatusCode"] == 200
 
 
@@ -70,8 +70,8 @@ def test_an_unknown_key_is_refused(
 def test_a_wrong_secret_is_refused(
     aws: Emulator, refused: Callable[..., Any], service: str, code: str, status: int
 ) -> None:
-    wrong = KeyPair(aws.admin.access_key_id, UNKNOWN.secret_access_key)
-    error = refused(lambda: ask(aws, service, wrong))
+    invalid = KeyPair(aws.admin.access_key_id, UNKNOWN.secret_access_key)
+    error = refused(lambda: ask(aws, service, invalid))
     assert (error.code, error.status) == (code, status)
 
 
@@ -99,18 +99,18 @@ def test_advancing_the_emulators_time_leaves_signatures_valid(aws: Emulator) -> 
     assert ask(aws, "iam")["Users"]
 
 
-def test_an_unsigned_request_is_told_so(aws: Emulator) -> None:
+def test_an_unsigned_request_gets_the_error_for_it(aws: Emulator) -> None:
     body = b"Action=ListUsers&Version=2010-05-08"
     request = urllib.request.Request(aws.endpoint_url, body)
     with pytest.raises(HTTPError) as caught:
         urllib.request.urlopen(request)
-    with caught.value as answer:
-        assert answer.code == 403
-        assert b"<Code>MissingAuthenticationToken</Code>" in answer.read()
+    with caught.value as response:
+        assert response.code == 403
+        assert b"<Code>MissingAuthenticationToken</Code>" in response.read()
 
 
 @pytest.mark.parametrize("service", ["iam", "s3"])
-def test_a_body_changed_on_its_way_is_refused(aws: Emulator, service: str) -> None:
+def test_a_body_changed_in_transit_is_rejected(aws: Emulator, service: str) -> None:
     """S3's requests declare the body's hash in a signed header; the others' signatures are over the body."""
     from botocore.auth import S3SigV4Auth, SigV4Auth
     from botocore.awsrequest import AWSRequest
@@ -127,8 +127,8 @@ def test_a_body_changed_on_its_way_is_refused(aws: Emulator, service: str) -> No
     changed = urllib.request.Request(url, other, dict(signed.headers.items()), method=method)
     with pytest.raises(HTTPError) as caught:
         urllib.request.urlopen(changed)
-    with caught.value as answer:
-        assert b"SignatureDoesNotMatch" in answer.read()
+    with caught.value as response:
+        assert b"SignatureDoesNotMatch" in response.read()
 
 
 def test_a_presigned_url_is_accepted_until_it_expires(aws: Emulator) -> None:
@@ -136,8 +136,8 @@ def test_a_presigned_url_is_accepted_until_it_expires(aws: Emulator) -> None:
     s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={"LocationConstraint": aws.region})
     s3.put_object(Bucket="bucket", Key="a b/ü?", Body=b"hello")
     url = s3.generate_presigned_url("get_object", {"Bucket": "bucket", "Key": "a b/ü?"}, ExpiresIn=60)
-    with urllib.request.urlopen(url) as answer:
-        assert answer.read() == b"hello"
+    with urllib.request.urlopen(url) as response:
+        assert response.read() == b"hello"
     aws.weather.skew = 70
     with pytest.raises(HTTPError) as caught:
         urllib.request.urlopen(url)

@@ -48,7 +48,7 @@ def test_some_labels_are_invalid(ssm: Any, label: str) -> None:
     assert ssm.label_parameter_version(Name=NAME, Labels=[label])["InvalidLabels"] == [label]
 
 
-def test_a_parameter_that_is_not_there_is_not_found_however_often_one_asks(
+def test_a_parameter_that_is_not_there_is_not_found_however_often_it_is_requested(
     ssm: Any, refused: Callable[..., Any]
 ) -> None:
     for operation in (ssm.get_parameter, ssm.delete_parameter, ssm.get_parameter):

@@ -1,4 +1,4 @@
-"""Weather: keys and lists that settle late, and accounts that ask too much."""
+"""Weather: keys and lists that propagate late, and accounts that exceed their request rate."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_the_same_seed_flickers_the_same_way() -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "deactivated"])
-def test_a_key_taken_away_works_a_little_longer(aws: Emulator, refused: Callable[..., Any], how: str) -> None:
+def test_a_removed_key_works_a_little_longer(aws: Emulator, refused: Callable[..., Any], how: str) -> None:
     key = aws.make_user("ci", keys=1)[0]
     aws.weather.deletion_lag = 4
     iam = aws.client("iam")
@@ -115,7 +115,7 @@ def test_lists_show_new_and_deleted_keys_late(aws: Emulator) -> None:
     assert listed(aws) == [new.access_key_id]
 
 
-def test_the_quota_counts_the_truth_although_the_list_lags(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_the_quota_counts_the_actual_keys_although_the_list_lags(aws: Emulator, refused: Callable[..., Any]) -> None:
     aws.make_user("ci", keys=1)
     aws.weather.list_lag = 10
     create(aws)
@@ -129,15 +129,15 @@ def test_the_last_use_can_lag(aws: Emulator) -> None:
     aws.client("sts", key).get_caller_identity()
 
     def last_use() -> Any:
-        answer = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)
-        return answer["AccessKeyLastUsed"].get("LastUsedDate")
+        response = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)
+        return response["AccessKeyLastUsed"].get("LastUsedDate")
 
     assert last_use() is None
     aws.advance(60)
     assert last_use() is not None
 
 
-def test_clearing_the_weather_settles_everything(aws: Emulator) -> None:
+def test_clearing_the_weather_propagates_everything(aws: Emulator) -> None:
     aws.make_user("ci", keys=1)
     aws.weather.propagation = 5
     aws.weather.list_lag = 5

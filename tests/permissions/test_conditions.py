@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twokey.permissions.conditions import NotImitatedError, holds
+from twokey.permissions.conditions import UnsupportedOperatorError, holds
 
 CONTEXT = {
     "aws:username": ("ci",),
@@ -68,5 +68,5 @@ def test_all_conditions_of_a_statement_must_hold() -> None:
 
 
 def test_an_unknown_operator_is_said_to_be_unknown() -> None:
-    with pytest.raises(NotImitatedError, match="BinaryEquals"):
+    with pytest.raises(UnsupportedOperatorError, match="BinaryEquals"):
         holds({"BinaryEquals": {"x": "y"}}, {"x": ("y",)})

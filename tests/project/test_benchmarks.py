@@ -15,14 +15,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import __main__ as benchmarks
 from benchmarks import calls, children, figures, limit, origin
-from benchmarks.cloud import Seen
+from benchmarks.cloud import RecordedRequest
 from benchmarks.figures import Figure, at_least, at_most
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 
 
-def seen(seconds: float, *, throttled: bool = False) -> Seen:
-    return Seen("iam:ListAccessKeys", START + timedelta(seconds=seconds), 400 if throttled else 200, throttled)
+def seen(seconds: float, *, throttled: bool = False) -> RecordedRequest:
+    return RecordedRequest(
+        "iam:ListAccessKeys", START + timedelta(seconds=seconds), 400 if throttled else 200, throttled
+    )
 
 
 def test_a_ratio_compares_medians_so_that_one_slow_run_changes_nothing() -> None:

@@ -194,7 +194,7 @@ class TestAKilledRun:
 
 
 class TestALostAnswer:
-    @pytest.mark.parametrize("effect", ["lost_answer", "reset", "error_before", "error_after"])
+    @pytest.mark.parametrize("effect", ["lost_response", "reset", "error_before", "error_after"])
     def test_of_the_creation_costs_nobody_a_key(self, rig: Rig, effect: str) -> None:
         _, current = rig.settled()
         rig.aws.weather.add(Rule("iam:CreateAccessKey", effect=effect))
@@ -215,7 +215,7 @@ class TestALostAnswer:
         for name, value in variable.items():
             monkeypatch.setenv(name, value)
         rig.settled()
-        rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer", times=None))
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response", times=None))
         rig.rotate()
         assert rig.aws.count("iam:CreateAccessKey") == 1
 
@@ -232,7 +232,7 @@ class TestALostAnswer:
     @pytest.mark.parametrize("nth", [1, 2, 3])
     def test_of_what_may_be_repeated_is_not_even_noticed(self, rig: Rig, operation: str, nth: int) -> None:
         rig.settled()
-        rig.aws.weather.add(Rule(operation, nth=nth, effect="lost_answer"))
+        rig.aws.weather.add(Rule(operation, nth=nth, effect="lost_response"))
         assert rig.rotate().outcome is Outcome.ROTATED
 
     def test_and_throttling_of_the_creation_is_tried_again_because_nothing_was_made(self, rig: Rig) -> None:

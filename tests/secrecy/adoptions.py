@@ -1,4 +1,4 @@
-"""Every way in which a takeover can end, set up on the emulator: at least one case for each reason of its own."""
+"""Every way in which a takeover can end, set up on the emulator: at least one case for each of its reasons."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE = "copies/{user}.json"
 
 
 @dataclass(frozen=True)
-class Given:
+class Invocation:
     """The options of a case, and what is piped in."""
 
     options: tuple[str, ...] = ()
@@ -29,11 +29,11 @@ class Given:
 
 @dataclass(frozen=True)
 class Adoption:
-    """``prepare`` sets the stage for the user ``ci`` and says what the command is given."""
+    """``prepare`` prepares the stage for the user ``ci`` and returns the invocation of the command."""
 
     outcome: str
     reason: Reason
-    prepare: Callable[[Stage], Given]
+    prepare: Callable[[Stage], Invocation]
     name: str = ""
 
     def __str__(self) -> str:
@@ -47,7 +47,7 @@ def text(pair: KeyPair, *, printed: bool = False) -> str:
 
 
 def configured(stage: Stage) -> tuple[str, ...]:
-    """Write a configuration file with a store and a file as destination; return the options that lead to it."""
+    """Write a configuration file with a store and a file as destination; return the options that name it."""
     file = stage.folder / "twokey.yaml"
     (stage.folder / "copies").mkdir(exist_ok=True)
     entry = f"users: [ci]\n    store: {STORE}\n    deliver: ['file:{stage.folder}/{FILE}']"
@@ -65,70 +65,70 @@ def _copied(stage: Stage, pair: KeyPair) -> None:
     copy.chmod(0o600)
 
 
-def from_destination(stage: Stage) -> Given:
+def from_destination(stage: Stage) -> Invocation:
     _copied(stage, _keys(stage)[1])
-    return Given()
+    return Invocation()
 
 
-def from_stdin(stage: Stage) -> Given:
-    return Given(("--stdin",), text(_keys(stage)[1], printed=True))
+def from_stdin(stage: Stage) -> Invocation:
+    return Invocation(("--stdin",), text(_keys(stage)[1], printed=True))
 
 
-def from_place(stage: Stage) -> Given:
-    other = stage.folder / "by-hand.json"
+def from_file(stage: Stage) -> Invocation:
+    other = stage.folder / "existing.json"
     other.write_text(text(_keys(stage)[1]))
-    return Given(("--from", f"file:{other}"))
+    return Invocation(("--from", f"file:{other}"))
 
 
-def managed(stage: Stage) -> Given:
+def managed(stage: Stage) -> Invocation:
     _keys(stage, 0)
     stage.rig.rotate()
-    return Given()
+    return Invocation()
 
 
-def differing(stage: Stage) -> Given:
+def differing(stage: Stage) -> Invocation:
     older, newer = _keys(stage)
     stage.rig.fill(newer)
-    return Given(("--stdin",), text(older))
+    return Invocation(("--stdin",), text(older))
 
 
-def unlisted(stage: Stage) -> Given:
+def unlisted(stage: Stage) -> Invocation:
     _keys(stage)
     (other,) = stage.rig.aws.make_user("other", keys=1)
-    return Given(("--stdin",), text(other))
+    return Invocation(("--stdin",), text(other))
 
 
-def inactive(stage: Stage) -> Given:
+def inactive(stage: Stage) -> Invocation:
     _, newer = _keys(stage)
     iam = stage.rig.aws.client("iam")
     iam.update_access_key(UserName="ci", AccessKeyId=newer.access_key_id, Status="Inactive")
-    return Given(("--stdin",), text(newer))
+    return Invocation(("--stdin",), text(newer))
 
 
-def mixed_up(stage: Stage) -> Given:
+def mixed_up(stage: Stage) -> Invocation:
     """The id of one key with the secret of the other."""
     older, newer = _keys(stage)
-    return Given(("--stdin",), text(KeyPair(newer.access_key_id, older.secret_access_key)))
+    return Invocation(("--stdin",), text(KeyPair(newer.access_key_id, older.secret_access_key)))
 
 
-def swapped(stage: Stage) -> Given:
-    """The secret stands where the id belongs."""
+def swapped(stage: Stage) -> Invocation:
+    """The secret is in the position of the id."""
     newer = _keys(stage)[1]
     _copied(stage, KeyPair(newer.secret_access_key, newer.access_key_id))
-    return Given()
+    return Invocation()
 
 
-def in_doubt(stage: Stage) -> Given:
+def in_doubt(stage: Stage) -> Invocation:
     from_destination(stage)
     stage.rig.fill(KeyPair("AKIAGONEGONEGONEGONE", "-"))
     stage.rig.aws.weather.add(Rule(WRITE, effect="error_before", status=500, nth=3, times=None))
-    return Given(("--stdin",), (stage.folder / "copies" / "ci.json").read_text())
+    return Invocation(("--stdin",), (stage.folder / "copies" / "ci.json").read_text())
 
 
 ADOPTIONS = (
     Adoption("adopted", Reason.EXISTING_KEY, from_destination, "from a destination"),
     Adoption("adopted", Reason.EXISTING_KEY, from_stdin, "from standard input"),
-    Adoption("adopted", Reason.EXISTING_KEY, from_place, "from a place"),
+    Adoption("adopted", Reason.EXISTING_KEY, from_file, "from a file"),
     Adoption("nothing", Reason.MANAGED, managed),
     Adoption("refused", Reason.DESTINATIONS_DIFFER, differing),
     Adoption("refused", Reason.NOT_LISTED, unlisted),

@@ -1,4 +1,4 @@
-"""Every emulator issues canaries here, and every logger speaks at DEBUG."""
+"""Every emulator issues canaries here, and every logger logs at DEBUG."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def canaries(monkeypatch: pytest.MonkeyPatch) -> Canaries:
-    """Secrets that are recognised, in every emulator of the test."""
+    """Recognizable secrets, in every emulator of the test."""
     issued = Canaries()
     issued.issue(monkeypatch)
     return issued
@@ -29,15 +29,15 @@ def canaries(monkeypatch: pytest.MonkeyPatch) -> Canaries:
 
 @pytest.fixture(autouse=True)
 def _models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading botocore's service models is most of what a command costs."""
+    """Read botocore's service models once: reading them is most of the cost of a command."""
     monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
 
 
 @pytest.fixture
 def log() -> Iterator[list[str]]:
-    """All that any logger says, at DEBUG, with everything that its record holds."""
-    said: list[str] = []
-    handler = _Listener(said)
+    """Everything that any logger logs at DEBUG, with all members of its records."""
+    logged: list[str] = []
+    handler = _Listener(logged)
     root = logging.getLogger()
     before = {logger: logger.level for logger in (root, *_loggers())}
     disabled = root.manager.disable
@@ -46,7 +46,7 @@ def log() -> Iterator[list[str]]:
         logger.setLevel(logging.DEBUG)
     root.addHandler(handler)
     try:
-        yield said
+        yield logged
     finally:
         root.removeHandler(handler)
         for logger in (root, *_loggers()):
@@ -60,16 +60,16 @@ def _loggers() -> list[logging.Logger]:
 
 
 class _Listener(logging.Handler):
-    def __init__(self, said: list[str]) -> None:
+    def __init__(self, logged: list[str]) -> None:
         super().__init__(logging.DEBUG)
-        self._said = said
+        self._logged = logged
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._said.append(f"{self.format(record)}\n{vars(record)}\n")
+        self._logged.append(f"{self.format(record)}\n{vars(record)}\n")
 
 
 class Commands:
-    """Runs commands in this process and keeps all that they show: output, log lines, events."""
+    """Runs commands in this process and collects everything that they show: output, log lines, events."""
 
     def __init__(self, canaries: Canaries, log: list[str]) -> None:
         self._canaries = canaries
@@ -77,7 +77,7 @@ class Commands:
         self.shown = ""
 
     def run(self, *arguments: str, terminal: bool = False, command: Any = cli) -> Ran:
-        """Run ``twokey``, or another command, as a shell would; as if a person looked with ``terminal``."""
+        """Run ``twokey``, or another command, as a shell would, with ``terminal`` in a terminal."""
         out, err = (_Terminal() if terminal else StringIO() for _ in range(2))
         logging.disable(logging.NOTSET)
         with redirect_stdout(out), redirect_stderr(err):
@@ -85,7 +85,7 @@ class Commands:
         ran = Ran(code, out.getvalue(), err.getvalue())
         self.shown += f"{ran.out}\n{ran.err}\n{''.join(self._log)}\n"
         self._log.clear()
-        logging.disable()  # what the stage's own clients say is no command's
+        logging.disable()  # the log of the stage's own clients is not a command's
         return ran
 
     def assert_silent(self) -> None:
@@ -102,7 +102,7 @@ class _Terminal(StringIO):
 
 @pytest.fixture
 def commands(canaries: Canaries, log: list[str], monkeypatch: pytest.MonkeyPatch) -> Commands:
-    """The commands, watched."""
+    """Runs commands and collects what they show."""
     monkeypatch.setenv("COLUMNS", "300")
     monkeypatch.setenv("TERM", "xterm")
     for name in ("CI", "GITHUB_ACTIONS", "NO_COLOR"):

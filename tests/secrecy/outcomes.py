@@ -28,9 +28,9 @@ STORE = "secretsmanager:machine-users/{user}"
 PATH = ("--path", "machine-users", "--store", STORE)
 SSM = "ssm:/copies/{user}"
 QUICK = "verify: {successes: 2, interval: 0s, timeout: 30s}"
-"""A key works at once here, however busy the machine is."""
+"""Keys work at once here; the timeout is for a busy machine."""
 IN_VAIN = QUICK.replace("30s", "1s")
-"""Where a key is to be proved that never works."""
+"""For a key that never works."""
 WRITE = "secretsmanager:PutSecretValue"
 JOURNAL = "TWOKEY_JOURNAL"
 
@@ -44,7 +44,7 @@ def _policy(statement: dict[str, Any]) -> str:
 
 @dataclass
 class Stage:
-    """What a case may use to prepare itself."""
+    """What a case may use for its preparation."""
 
     rig: Rig
     folder: Path
@@ -52,20 +52,20 @@ class Stage:
     verify: str = QUICK
 
     def filed(self, options: tuple[str, ...]) -> tuple[str, ...]:
-        """Put into a configuration file what the options say, so that a run proves a key in no time."""
+        """Move the options into a configuration file with a quick verification."""
         if options[: len(PATH)] != PATH:
             return options
         rest = list(options[len(PATH) :])
-        given: dict[str, tuple[str, ...]] = {"--to": (), "--soak": ()}
-        for name in given:
+        values: dict[str, tuple[str, ...]] = {"--to": (), "--soak": ()}
+        for name in values:
             if name in rest:
                 at = rest.index(name)
-                given[name] = (rest[at + 1],)
+                values[name] = (rest[at + 1],)
                 del rest[at : at + 2]
-        return (*self.configured(*(f"soak: {length}" for length in given["--soak"]), deliver=given["--to"]), *rest)
+        return (*self.configured(*(f"soak: {length}" for length in values["--soak"]), deliver=values["--to"]), *rest)
 
     def configured(self, *lines: str, deliver: tuple[str, ...] = (), store: str = STORE) -> tuple[str, ...]:
-        """Write a configuration file; return the options that lead to it."""
+        """Write a configuration file; return the options that name it."""
         file = self.folder / "twokey.yaml"
         entry = f"machine_users:\n  - path: /machine-users/\n    store: {store}\n    deliver: {json.dumps(deliver)}\n"
         file.write_text("\n".join(["version: 1", "settle: 0s", self.verify, *lines, entry]))
@@ -74,7 +74,7 @@ class Stage:
     def struck(
         self, operation: str, effect: str = "error_before", *, deliver: tuple[str, ...] = (), **rule: Any
     ) -> tuple[str, ...]:
-        """Make a user that is due, and weather."""
+        """Create a user that is due, and a fault."""
         self.rig.settled()
         self.rig.aws.weather.add(Rule(operation, effect=effect, **rule))
         return self.configured(deliver=deliver)
@@ -85,9 +85,9 @@ class Stage:
         iam = self.rig.aws.client("iam")
         role = iam.create_role(RoleName="rotator", AssumeRolePolicyDocument=_policy(trust))["Role"]
         iam.put_role_policy(RoleName="rotator", PolicyName="all", PolicyDocument=_policy(EVERYTHING))
-        given = self.rig.aws.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="run")["Credentials"]
-        self.act_as(KeyPair(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"]))
-        return str(given["SessionToken"])
+        session = self.rig.aws.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="run")["Credentials"]
+        self.act_as(KeyPair(session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]))
+        return str(session["SessionToken"])
 
     def act_as(self, pair: KeyPair) -> None:
         """Let twokey run with this key."""
@@ -97,7 +97,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Case:
-    """``prepare`` sets the stage and returns the options of the command."""
+    """``prepare`` prepares the stage and returns the options of the command."""
 
     outcome: str
     reason: Reason
@@ -218,7 +218,7 @@ def user_recreated(stage: Stage) -> tuple[str, ...]:
 
 
 def still_listed(stage: Stage) -> tuple[str, ...]:
-    """A key of which the journal says that it was deleted is there."""
+    """A key exists that was deleted according to the journal."""
     stage.rig.aws.make_user("ci", path="/machine-users/", keys=0)
     stage.rig.rotate()
     made = stage.rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]["AccessKeyId"]
@@ -243,7 +243,7 @@ def lease_held(stage: Stage) -> tuple[str, ...]:
 
 
 def lease_lost(stage: Stage) -> tuple[str, ...]:
-    """Somebody writes the journal while a key is being created."""
+    """Another program writes the journal while a key is being created."""
     options = stage.struck("iam:CreateAccessKey", "hold_after")
 
     def overtake() -> None:
@@ -340,11 +340,11 @@ CASES = (
     Case("failed", Reason.LEASE_LOST, lease_lost),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", status=403, code="AccessDenied"), "creation denied"),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", status=409, code="LimitExceeded"), "limit exceeded"),
-    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "lost_answer"), "creation in doubt"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "lost_response"), "creation in doubt"),
     Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "truncated"), "creation cut off"),
-    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "html"), "creation answered by a proxy"),
+    Case("failed", Reason.ERROR, struck("iam:CreateAccessKey", "html"), "creation with the response of a proxy"),
     Case("failed", Reason.ERROR, struck(WRITE, status=500, nth=3, times=None), "store in doubt"),
-    Case("failed", Reason.ERROR, struck(WRITE, "html", nth=3, times=None), "store answered by a proxy"),
+    Case("failed", Reason.ERROR, struck(WRITE, "html", nth=3, times=None), "store with the response of a proxy"),
     Case(
         "failed",
         Reason.ERROR,
@@ -358,4 +358,4 @@ BROKEN = (
     Case("exit 1", Reason.ERROR, lambda _: PATH, "nobody"),
     Case("exit 2", Reason.ERROR, lambda _: ("--path", "x"), "no store"),
 )
-"""What ends the command itself."""
+"""Errors that end the command itself."""

@@ -104,7 +104,7 @@ class Tree:
         return Ended(process.returncode, out, err)
 
     def notes(self, kind: str) -> list[str]:
-        """Return what was noted, by its kind."""
+        """Return the notes, by kind."""
         file = self.top / "notes"
         lines = file.read_text("utf-8").splitlines() if file.exists() else []
         return [line.partition(" ")[2] for line in lines if line.startswith(f"{kind} ")]

@@ -1,4 +1,4 @@
-"""A proxy between twokey and AWS that repeats in its own pages what passes through it: request, answer and headers."""
+"""A proxy between twokey and AWS that repeats requests, responses and headers in its own pages."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request and AWS's answer to it."""
+    """A request and AWS's response to it."""
 
     operation: str
     request: bytes
     headers: dict[str, str]
-    answer: bytes
+    response: bytes
 
     def quoted(self) -> str:
-        """Return all of it, in the forms in which pages and messages quote."""
-        whole = self.request + b"\n" + self.answer + b"\n" + json.dumps(self.headers).encode()
+        """Return all of it, in the encodings in which pages and messages quote."""
+        whole = self.request + b"\n" + self.response + b"\n" + json.dumps(self.headers).encode()
         text = whole.decode("latin-1")
         return "\n".join(
             (
@@ -44,10 +44,10 @@ class Exchange:
 
 @dataclass
 class Proxy:
-    """Passes everything on; the answer of ``operation`` is replaced by what ``say`` makes of the exchange.
+    """Passes everything on, but replaces the response to ``operation`` by the result of ``say`` for the exchange.
 
-    Of the operations that write to a store those are meant that write a credential.
-    ``say`` returns status, content type and body. With ``before``, AWS never sees the request.
+    Of the operations that write to a store, only those that write a credential are replaced.
+    ``say`` returns status, content type and body. With ``before``, the request does not reach AWS.
     """
 
     target: str
@@ -77,7 +77,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The URL on which it listens."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def _pass(self, handler: BaseHTTPRequestHandler) -> None:
@@ -88,22 +88,22 @@ class Proxy:
         wanted = operation == self.operation and (
             b"SecretAccessKey" in body or not operation.startswith(("Put", "CreateS"))
         )
-        status, kind, answer = (0, "", b"") if wanted and self.before else self._ask(handler.path, body, headers)
+        status, kind, response = (0, "", b"") if wanted and self.before else self._ask(handler.path, body, headers)
         if wanted:
             self.hits += 1
-            status, kind, text = self.say(Exchange(operation, body, headers, answer))
-            answer = text.encode()
+            status, kind, text = self.say(Exchange(operation, body, headers, response))
+            response = text.encode()
         handler.send_response(status)
-        for name, value in (("Content-Type", kind), ("Content-Length", str(len(answer))), ("Connection", "close")):
+        for name, value in (("Content-Type", kind), ("Content-Length", str(len(response))), ("Connection", "close")):
             handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(answer)
+        handler.wfile.write(response)
 
     def _ask(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         request = urllib.request.Request(self.target + path, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
-                return answer.status, answer.headers["Content-Type"], answer.read()
+            with urllib.request.urlopen(request, timeout=20) as response:
+                return response.status, response.headers["Content-Type"], response.read()
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.headers["Content-Type"], error.read()

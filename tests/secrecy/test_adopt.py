@@ -1,4 +1,4 @@
-"""``twokey adopt`` is handed secrets, and shows none: not in output, log, journal or audit log, nor in a crash."""
+"""``twokey adopt`` reads secrets and shows none: not in output, log, journal or audit log, nor in a crash."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from secrecy.adoptions import ADOPTIONS, Adoption, Given, configured
+from secrecy.adoptions import ADOPTIONS, Adoption, Invocation, configured
 from secrecy.outcomes import Stage
 from secrecy.test_crashes import Variables
 from support.canaries import Canaries, leaks
@@ -46,18 +46,18 @@ class TestNoSecretIsShown:
     @pytest.mark.parametrize("case", ADOPTIONS, ids=str)
     def test_before_while_and_after(self, stage: Stage, commands: Commands, canaries: Canaries, case: Adoption) -> None:
         options = configured(stage)
-        given = case.prepare(stage)
-        user = ("ci", *options, *given.options)
+        invocation = case.prepare(stage)
+        user = ("ci", *options, *invocation.options)
         for look in (("--json",), ()):
-            pipe(stage, given.stdin)
+            pipe(stage, invocation.stdin)
             commands.run("adopt", *user, *look, terminal=not look)
         trail = stage.folder / "audit.jsonl"
-        pipe(stage, given.stdin)
+        pipe(stage, invocation.stdin)
         ran = commands.run("adopt", *user, "--yes", "-v", "--json", "--audit-log", str(trail))
         (result,) = ran.document["results"]
         assert (result["outcome"], result["reason"]) == (case.outcome, case.reason), result["message"]
         stage.rig.aws.weather.clear()
-        pipe(stage, given.stdin)
+        pipe(stage, invocation.stdin)
         commands.run("adopt", *user, "--yes")
         commands.run("status", *options)
         written = trail.read_text(encoding="utf-8") if trail.exists() else ""
@@ -78,10 +78,10 @@ class TestNoSecretIsShown:
         self, stage: Stage, commands: Commands, canaries: Canaries, case: Adoption
     ) -> None:
         options = configured(stage)
-        given: Given = case.prepare(stage)
-        pipe(stage, given.stdin)
+        invocation: Invocation = case.prepare(stage)
+        pipe(stage, invocation.stdin)
         with Variables(canaries) as variables:
-            ran = commands.run("adopt", "ci", *options, *given.options, "--yes")
+            ran = commands.run("adopt", "ci", *options, *invocation.options, "--yes")
         assert ran.code == 0, ran.out + ran.err
         assert variables.leaks() == set()
         assert leaks(ran.out + ran.err, canaries.secrets) == []

@@ -26,7 +26,7 @@ def stage(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 def looks(options: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the options that ``status`` takes too."""
+    """Return the options that ``status`` also takes."""
     kept = list(options)
     for name, values in {"--retire": 1, "--max-users": 1, "--force": 0, "--ignore-last-use": 0, "--no-wait": 0}.items():
         while name in kept:
@@ -55,7 +55,7 @@ class TestNoSecretIsShown:
         commands.shown += trail.read_text(encoding="utf-8") if trail.exists() else ""
         commands.assert_silent()
 
-    def test_is_asked_for_every_reason_there_is(self) -> None:
+    def test_covers_every_reason(self) -> None:
         # A run is stopped by a signal: that is tested with a real process.
         assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED}
 

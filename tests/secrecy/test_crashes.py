@@ -1,4 +1,4 @@
-"""A crash at any point, shown by whatever people install to show crashes: no secret is among the local variables."""
+"""A crash at any point, shown by common tools for tracebacks: no secret is among the local variables."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ if TYPE_CHECKING:
     from secrecy.conftest import Commands
 
 SOURCE = str(Path(twokey.__file__).parent)
+OF_THE_EMULATOR = (f"{SOURCE}/emulator/", f"{SOURCE}/aws/sigv4.py", f"{SOURCE}/aws/isolated.py")
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:FOLDER/{user}.json")
 
 
 class Variables:
     """Looks at the local variables of twokey's functions at every line, as a crash there would show them.
 
-    What happens inside ``answers.call`` is left out: nothing that is raised there keeps its variables, as the tests
-    below prove. The emulator is no part of what handles people's secrets.
+    Calls inside ``errors.call`` are left out: nothing that is raised there keeps its variables, as the tests below
+    prove. The emulator, with its signature check and clients in ``aws``, does not handle real secrets.
     """
 
     def __init__(self, canaries: Canaries) -> None:
@@ -58,7 +59,7 @@ class Variables:
 
     def _enter(self, frame: FrameType, event: str, argument: object) -> Any:
         file = frame.f_code.co_filename
-        if not file.startswith(SOURCE) or file.startswith(f"{SOURCE}/emulator") or _is_sending(frame):
+        if not file.startswith(SOURCE) or file.startswith(OF_THE_EMULATOR) or _is_sending(frame):
             return None
         self._look(frame, event, argument)
         return self._look
@@ -85,7 +86,7 @@ def _is_sending(frame: FrameType | None) -> bool:
 def _shown(value: object) -> str:
     try:
         return repr(value)
-    except AttributeError:  # an object that is still being made
+    except AttributeError:  # an object that is still being created
         return ""
 
 
@@ -117,18 +118,18 @@ class TestTheVariablesOfEveryFunction:
     def test_show_no_secret_at_any_line_of_the_drop_in(self, rig: Rig, canaries: Canaries, tmp_path: Path) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         clients = rig.clients()
-        said: list[str] = []
+        messages: list[str] = []
         for output in (
-            OutFile(tmp_path / "out.json", StandardOutput(StringIO()), said.append),
+            OutFile(tmp_path / "out.json", StandardOutput(StringIO()), messages.append),
             StandardOutput(StringIO()),
         ):
             with Variables(canaries) as variables:
                 job = drop_in.prepare(clients, "/machine-users/", 1)
-                assert drop_in.perform(job, output, say=said.append, mask=lambda _: None, stop=threading.Event())
+                assert drop_in.perform(job, output, say=messages.append, mask=lambda _: None, stop=threading.Event())
             output.discard()
             assert variables.leaks() == set()
         assert len(variables.lines) > 100
-        assert leaks("".join(said), canaries.secrets) == []
+        assert leaks("".join(messages), canaries.secrets) == []
 
     def test_would_be_found(self, canaries: Canaries) -> None:
         source = "def f(credential):\n    text = credential.reveal() + ''\n    return text\n"
@@ -140,7 +141,7 @@ class TestTheVariablesOfEveryFunction:
 
 
 def _rendered(error: BaseException) -> Iterator[tuple[str, str]]:
-    """Show an error as people's tools do, with all local variables, and once more by hand, to the last object."""
+    """Show an error as common tools do, with all local variables, and all objects that it refers to."""
     error = error.with_traceback(_from_the_engine_on(error))
     yield "traceback", "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     for longest in (10_000, 20):
@@ -161,7 +162,7 @@ def _rendered(error: BaseException) -> Iterator[tuple[str, str]]:
     logger.addHandler(logging.StreamHandler(stream))
     logger.error("crashed", exc_info=error)
     yield "logging", stream.getvalue()
-    yield "by hand", "\n".join(_everything(error))
+    yield "all objects", "\n".join(_everything(error))
 
 
 def _from_the_engine_on(error: BaseException) -> Any:
@@ -207,7 +208,7 @@ class TestACrash:
     def test_inside_the_sdk_shows_no_secret(
         self, rig: Rig, canaries: Canaries, operation: str, kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """There the variables hold requests and answers as they are; what is raised there must lose them."""
+        """There the variables hold requests and responses as they are; a raised error must not keep them."""
         parse = botocore.parsers.ResponseParser.parse
         _, current = rig.settled()
         rig.aws.clear_requests()
@@ -234,7 +235,7 @@ class TestACrash:
         for how, shown in _rendered(_without_its_words(crash.value)):
             assert leaks(shown, canaries.secrets) == [], how
 
-    def test_with_a_secret_in_its_text_is_told_by_its_kind_alone(
+    def test_with_a_secret_in_its_text_shows_its_type_only(
         self, rig: Rig, canaries: Canaries, commands: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def defect(credential: Credential, *_: object) -> None:
@@ -247,7 +248,7 @@ class TestACrash:
         assert "A defect in twokey (LookupError)" in ran.out
         commands.assert_silent()
 
-    def test_of_the_command_itself_is_told_by_its_kind_alone(
+    def test_of_the_command_itself_shows_its_type_only(
         self, rig: Rig, commands: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from twokey.fleet.runtime import Session
@@ -263,7 +264,7 @@ class TestACrash:
 
 
 def _without_its_words(error: BaseException) -> BaseException:
-    """An interruption keeps its words; the planted one quotes a secret in them, which no real one does."""
+    """An interruption keeps its message; the planted one quotes a secret, which no real one does."""
     if not isinstance(error, TwokeyError):
         error.args = ()
     return error

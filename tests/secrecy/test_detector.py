@@ -1,4 +1,4 @@
-"""The detector finds what it is meant to find: without that, no test that finds nothing means anything."""
+"""The detector finds what it is meant to find: otherwise, a test that finds nothing proves nothing."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestASecret:
         assert leaks(SECRET, {SECRET})[0].startswith("exact: ")
         assert leaks(SECRET.encode().hex(), {SECRET})[0].startswith("hex: ")
 
-    def test_of_somebody_else_is_not_found(self) -> None:
+    def test_of_another_origin_is_not_found(self) -> None:
         other = Canaries()
         other.take()
         assert not leaks(SECRET, {other.take()})

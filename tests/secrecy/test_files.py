@@ -1,8 +1,8 @@
-"""Every file that is written: mode 0600 under any umask, and never through a trap that somebody has laid.
+"""Every file that is written: mode 0600 under any umask, and never through a trap of another user.
 
 ``tests/destinations/local/test_file_traps.py`` has the traps for ``file:`` (links in place of the file, its journal,
-and what is written beside them; directories and files of others; FIFOs; directories that everybody may write in), and
-``tests/drop_in/test_output.py`` those for the drop-in's FILE. Here is what they do not play.
+and what is written beside them; directories and files of other users; FIFOs; directories that every user may write),
+and ``tests/drop_in/test_output.py`` those for the drop-in's FILE. This file has all other traps.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class TestTheUmask:
         assert modes(tmp_path) == {"out.json": "0o600"}
 
     @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077], ids=oct)
-    def test_does_not_open_the_file_that_takes_what_nobody_read(
+    def test_does_not_open_the_file_that_takes_what_no_reader_took(
         self, canaries: Canaries, tmp_path: Path, umask: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -103,7 +103,7 @@ class TestTheUmask:
 
 
 class TestAHardLink:
-    def test_to_a_store_keeps_what_it_had_and_is_given_no_new_secret(
+    def test_to_a_store_keeps_what_it_had_and_gets_no_new_secret(
         self, rig: Rig, canaries: Canaries, tmp_path: Path
     ) -> None:
         folder = tmp_path / "places"
@@ -120,7 +120,7 @@ class TestAHardLink:
         assert all(leaks(spy.read_bytes(), canaries.secrets) == [] for spy in planted.values())
         assert leaks((folder / "ci.json").read_bytes(), canaries.secrets)
 
-    def test_to_the_drop_ins_file_is_given_no_secret(self, canaries: Canaries, tmp_path: Path) -> None:
+    def test_to_the_drop_ins_file_gets_no_secret(self, canaries: Canaries, tmp_path: Path) -> None:
         spy, file = tmp_path / "spy", tmp_path / "out.json"
         spy.write_text("before")
         os.link(spy, file)
@@ -146,7 +146,7 @@ class TestALinkLaidWhileTheRunIsUnderWay:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
     def test_in_place_of_the_file_beside_it_gets_no_secret(self, canaries: Canaries, tmp_path: Path) -> None:
-        """Whoever may write in the directory can take the file away; what is written still goes to our own."""
+        """A user who may write in the directory can remove the file; the output still goes to the original file."""
         target = tmp_path / "target"
         output = OutFile(tmp_path / "out.json", StandardOutput(StringIO()), print)
         (beside,) = tmp_path.iterdir()
@@ -162,7 +162,7 @@ class TestALinkLaidWhileTheRunIsUnderWay:
         assert not target.exists()
         assert leaks(stdout.getvalue(), canaries.secrets), "no secret is lost"
 
-    def test_in_place_of_the_directory_of_a_store_is_refused_where_it_is_a_strangers(
+    def test_in_place_of_the_directory_of_a_store_is_refused_if_it_belongs_to_another_user(
         self, rig: Rig, canaries: Canaries, tmp_path: Path
     ) -> None:
         if os.geteuid() != 0:
@@ -178,9 +178,11 @@ class TestALinkLaidWhileTheRunIsUnderWay:
         with pytest.raises(UsageError, match="symbolic link of somebody else's"):
             OutFile(link / "out.json", StandardOutput(StringIO()), print)
         os.chown(real, 12345, -1)
-        said: list[str] = []
-        OutFile(real / "out.json", StandardOutput(StringIO()), said.append).discard()
-        assert said == [f"{real} belongs to somebody else (uid 12345), who may replace the file with the credentials."]
+        messages: list[str] = []
+        OutFile(real / "out.json", StandardOutput(StringIO()), messages.append).discard()
+        assert messages == [
+            f"{real} belongs to somebody else (uid 12345), who may replace the file with the credentials."
+        ]
 
 
 def _with_last_resort(output: OutFile, stdout: StringIO) -> OutFile:

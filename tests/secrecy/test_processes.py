@@ -100,7 +100,7 @@ class TestARun:
     def test_that_aborts_leaves_no_core_and_shows_no_secret(
         self, tree: Tree, canaries: Canaries, program: tuple[str, ...]
     ) -> None:
-        """The limit is lifted for whoever starts it; the process itself sets it back."""
+        """The parent process raises the limit; the process itself lowers it again."""
         before = resource.getrlimit(resource.RLIMIT_CORE)
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
@@ -152,7 +152,7 @@ def _dumps_core() -> bool:
 
 DEFECTS = {
     "in the engine": """
-        from twokey import apply
+        from twokey.rotation import apply
         def _defect(credential, *_):
             text = str(credential.reveal())
             raise LookupError(text)
@@ -160,7 +160,7 @@ DEFECTS = {
     """,
     "in a thread": """
         import threading
-        from twokey import apply
+        from twokey.rotation import apply
         _verify = apply.verify
         def _defect(credential, *rest):
             def crash(text):
@@ -172,39 +172,39 @@ DEFECTS = {
         apply.verify = _defect
     """,
     "where errors are shown": """
-        from twokey import fleet
-        from twokey.cli import render
+        from twokey.fleet import pool
+        from twokey.cli import terminal
         def _defect(*arguments):
             text = os.environ["AWS_SECRET_ACCESS_KEY"]
             raise LookupError(text)
-        fleet.run = _defect
-        _show, _calls = render.show_defect, []
+        pool.run = _defect
+        _show, _calls = terminal.show_defect, []
         def _broken(error):
             _calls.append(error)
             if len(_calls) == 1:
                 raise RuntimeError("the error page is broken") from error
             _show(error)
-        render.show_defect = _broken
+        terminal.show_defect = _broken
     """,
-    "at an interruption while an interruption is told": """
-        from twokey import fleet
-        from twokey.cli import render
+    "at an interruption while an interruption is shown": """
+        from twokey.fleet import pool
+        from twokey.cli import terminal
         def _interrupted(*arguments):
             text = os.environ["AWS_SECRET_ACCESS_KEY"]
             raise KeyboardInterrupt(text)
-        fleet.run = _interrupted
-        _show, _calls = render.show_interrupted, []
+        pool.run = _interrupted
+        _show, _calls = terminal.show_interrupted, []
         def _again():
             _calls.append(1)
             if len(_calls) == 1:
                 raise KeyboardInterrupt
             _show()
-        render.show_interrupted = _again
+        terminal.show_interrupted = _again
     """,
 }
 
 
-ENDS = {"in a thread": 0, "at an interruption while an interruption is told": -signal.SIGINT}
+ENDS = {"in a thread": 0, "at an interruption while an interruption is shown": -signal.SIGINT}
 
 
 class TestADefect:
@@ -220,7 +220,7 @@ class TestADefect:
         assert "Traceback" not in ended.err
         assert leaks(ended.out + ended.err, canaries.secrets) == []
 
-    def test_of_the_drop_in_shows_no_secret_either_and_hands_over_what_was_made(
+    def test_of_the_drop_in_shows_no_secret_either_and_prints_what_was_created(
         self, tree: Tree, canaries: Canaries
     ) -> None:
         tree.site = (
@@ -239,11 +239,11 @@ class TestADefect:
         assert leaks(ended.out + ended.err, canaries.secrets) == []
 
     def test_shows_no_secret_where_nothing_can_be_shown(self, tree: Tree, canaries: Canaries) -> None:
-        """Python prints an error with its text where its handler of errors fails."""
+        """Python prints an error with its text if the handler of errors fails."""
         broken = """
             def _broken(error):
                 raise RuntimeError(str(error))
-            render.show_defect = _broken
+            terminal.show_defect = _broken
         """
         tree.site = (CURIOUS, DEFECTS["where errors are shown"], broken)
         ended = tree.run("rotate")
@@ -256,7 +256,7 @@ class TestADefect:
             CURIOUS,
             DEFECTS["where errors are shown"],
             """
-            from twokey.cli import main, safeguards
+            from twokey.cli import main
             main.raise_safeguards = lambda _show: None
         """,
         )
@@ -313,8 +313,8 @@ class TestTheDropIn:
 
 
 class TestTheEmulatorAsAServer:
-    def test_prints_the_key_that_leads_to_it_and_no_other(self, tree: Tree) -> None:
-        """Its credentials are make-believe; those of its machine users stay out of sight all the same."""
+    def test_prints_its_administrators_key_and_no_other(self, tree: Tree) -> None:
+        """Its credentials are valid nowhere else; those of its machine users are not shown nevertheless."""
         tree.site = (ISSUED,)
         with tree.start("emulator", "--port", "0", "--machine-users", "2", "--json") as process:
             assert process.stdout

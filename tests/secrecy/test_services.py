@@ -25,9 +25,9 @@ import os, sys
 with open({notes!r}, "a") as notes:
     print(sys.argv, dict(os.environ), file=notes)
     notes.write(open("/proc/self/cmdline").read())
-said = sys.stdin.read()
+data = sys.stdin.read()
 if os.path.exists({broken!r}):
-    sys.exit(f"the vault is closed; I was told {{said}}")
+    sys.exit(f"the vault is closed; the input was {{data}}")
 """
 
 
@@ -35,7 +35,7 @@ if os.path.exists({broken!r}):
 def company(
     rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, canaries: Canaries, commands: Commands
 ) -> Iterator[Company]:
-    """A company whose every token is a canary, and a program of its own beside its twenty pipelines."""
+    """A company in which every token is a canary, with a program of its own besides its twenty pipelines."""
     from twokey.aws.clock import ServiceClock
 
     monkeypatch.chdir(tmp_path)
@@ -65,7 +65,7 @@ def expired(company: Company) -> None:
     company.webhook.secret = f"whsec_{'YW5vdGhlcg' * 4}"
 
 
-def answered_by_a_proxy(company: Company) -> None:
+def with_a_page_of_a_proxy(company: Company) -> None:
     for service in company.services:
         service.add(Fault("P*", "", "html", times=None, status=502))
 
@@ -86,12 +86,12 @@ def sent_elsewhere(company: Company) -> None:
 
 
 def repeated(company: Company) -> None:
-    """Let every service repeat its own token, and the key that is there, in what it says of an error."""
+    """Let every service repeat its own token, and the stored key, in its error messages."""
     stored = company.rig.stored()
     assert stored
     for service, token in zip(company.services, _tokens(company), strict=True):
-        said = f"no: {token}, {stored.secret_access_key}"
-        body: dict[str, Any] = {"message": said, "errors": [said], "error": said}
+        message = f"no: {token}, {stored.secret_access_key}"
+        body: dict[str, Any] = {"message": message, "errors": [message], "error": message}
         service.add(Fault("P*", "", "refuse", times=None, status=422, body=body))
 
 
@@ -107,7 +107,7 @@ def broken_program(company: Company) -> None:
 
 
 def created_in_doubt(company: Company) -> None:
-    company.rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer"))
+    company.rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response"))
 
 
 def _tokens(company: Company) -> list[str]:
@@ -126,13 +126,13 @@ FAILURES: dict[str, Callable[[Company], None]] = {
     "denied and deleted": denied,
     "away": away,
     "expired tokens": expired,
-    "a proxy's page": answered_by_a_proxy,
-    "answers that are cut": cut_off,
-    "answers that are lost": lost,
+    "a proxy's page": with_a_page_of_a_proxy,
+    "responses that are cut off": cut_off,
+    "responses that are lost": lost,
     "redirects": sent_elsewhere,
-    "services that repeat what they were given": repeated,
+    "services that repeat their input": repeated,
     "services that repeat a token that they do not know": repeated_as_unknown,
-    "a program that repeats what it was given": broken_program,
+    "a program that repeats its input": broken_program,
     "a creation in doubt": created_in_doubt,
 }
 

@@ -1,4 +1,4 @@
-"""What others say about our requests is not repeated where it may hold a secret: services, proxies, helpers."""
+"""Messages of services, proxies and helper programs about requests are not repeated if they may contain a secret."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STORES = {
     "CreateAccessKey": (SECRETS,),
     "ListUsers": (SECRETS,),
 }
-"""The store, and the destinations besides, with which each operation is sent."""
+"""The store and the other destinations with which each operation is sent."""
 PAGES: dict[str, Callable[[Exchange], str]] = {
     "HTML": lambda seen: f"<html><body><h1>Blocked</h1><pre>{seen.quoted()}</pre></body></html>",
     "XHTML": lambda seen: f"<html><body><pre>{html.escape(seen.quoted())}</pre></body></html>",
@@ -62,7 +62,7 @@ def _few_repetitions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def rotate(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: Commands) -> Callable[[Proxy], Ran]:
-    """Rotate through a proxy, twice: an interrupted rotation is gone on with through it as well."""
+    """Rotate through a proxy, twice: an interrupted rotation also continues through it."""
 
     def run(proxy: Proxy) -> Ran:
         store, *deliver = STORES[proxy.operation]
@@ -76,7 +76,7 @@ def rotate(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, commands: 
 
 
 def _make(rig: Rig, operation: str) -> None:
-    """Make a user that is due; where the operation reads, with something in the store."""
+    """Create a user that is due; if the operation reads, with a key in the store."""
     rig.store_url = STORES[operation][0]
     if rig.store_url == SECRETS:
         rig.settled()
@@ -89,7 +89,7 @@ class TestAProxysPage:
         ("status", "page"), [(200, "HTML"), (403, "HTML"), (403, "XHTML"), (403, "text"), (502, "HTML")]
     )
     @pytest.mark.parametrize("operation", [name for name in STORES if name != "ListUsers"])
-    def test_that_quotes_request_and_answer_is_not_repeated(
+    def test_that_quotes_request_and_response_is_not_repeated(
         self, rig: Rig, commands: Commands, rotate: Callable[[Proxy], Ran], operation: str, status: int, page: str
     ) -> None:
         _make(rig, operation)
@@ -98,10 +98,10 @@ class TestAProxysPage:
         assert proxy.hits
         commands.assert_silent()
 
-    def test_in_place_of_the_answer_to_a_creation_does_not_count_as_a_refusal(
+    def test_in_place_of_the_response_to_a_creation_does_not_count_as_a_refusal(
         self, rig: Rig, rotate: Callable[[Proxy], Ran], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """A scanner of answers may block the new key's secret after AWS has made the key."""
+        """A scanner of responses may block the secret of the new key after AWS created the key."""
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
         with Proxy(rig.aws.endpoint_url, "CreateAccessKey", lambda _: (403, "text/html", "<p>Blocked</p>")) as proxy:
             rotate(proxy)
@@ -116,7 +116,7 @@ class TestAnErrorOfAws:
         ("operation", "code"),
         [*(("PutSecretValue", code) for code in CODES), ("CreateSecret", CODES[0]), ("PutParameter", CODES[0])],
     )
-    def test_that_repeats_the_secret_is_told_by_its_code(
+    def test_that_repeats_the_secret_shows_its_code_only(
         self, rig: Rig, commands: Commands, rotate: Callable[[Proxy], Ran], operation: str, code: str
     ) -> None:
         _make(rig, operation)
@@ -142,7 +142,7 @@ class TestAnErrorOfAws:
         rotate: Callable[[Proxy], Ran],
         operation: str,
     ) -> None:
-        """AWS's words hold the canonical request, its header x-amz-security-token among the lines."""
+        """AWS's message contains the canonical request, including its header x-amz-security-token."""
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
         token = Stage(rig, tmp_path, monkeypatch).act_in_a_session()
 
@@ -228,7 +228,7 @@ class TestWhatIsConfigured:
             "version: 1\nmachine_users: {{secret: {}\n",
         ],
     )
-    def test_a_secret_that_strayed_into_the_configuration_is_not_quoted(
+    def test_a_misplaced_secret_in_the_configuration_is_not_quoted(
         self, commands: Commands, canaries: Canaries, tmp_path: Path, text: str
     ) -> None:
         file = tmp_path / "twokey.yaml"

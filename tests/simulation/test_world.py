@@ -109,7 +109,7 @@ class OnTheEmulator(Edge):
             denied = Rule(self.OPERATIONS[what], effect="error_before", status=400, code="ValidationError", times=None)
             self.rig.aws.weather.add(denied)
         else:
-            self.rig.aws.weather.add(Rule(self.OPERATIONS[what], effect="lost_answer", times=None))
+            self.rig.aws.weather.add(Rule(self.OPERATIONS[what], effect="lost_response", times=None))
 
     def mend(self) -> None:
         self.rig.aws.weather.clear()

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Store
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference" / "destinations"
-ONCE = ["lost_answer", "reset", "error_before", "error_after", "throttle", "truncated", "html"]
+ONCE = ["lost_response", "reset", "error_before", "error_after", "throttle", "truncated", "html"]
 
 
 class AwsContract(StoreContract):
@@ -79,7 +79,7 @@ class AwsContract(StoreContract):
     def test_answers_that_are_all_lost_are_resolved_by_reading_back(
         self, aws: Emulator, first: Store, second: Store, place: StorePlace, put_call: str
     ) -> None:
-        aws.weather.add(Rule(put_call, times=None, effect="lost_answer"))
+        aws.weather.add(Rule(put_call, times=None, effect="lost_response"))
         credential = fresh_credential()
         revision = first.put(credential, first.save_journal(FULL, first.load().revision))
         assert second.load().revision == revision
@@ -113,11 +113,11 @@ class AwsContract(StoreContract):
         assert json.loads(place.text() or "") == pair(held_key)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_refusal_after_a_lost_answer_is_no_proof(self, aws: Emulator, first: Store, place: StorePlace) -> None:
+    def test_a_refusal_after_a_lost_response_is_no_proof(self, aws: Emulator, first: Store, place: StorePlace) -> None:
         """The first attempt takes effect, its answer is lost, the second one is denied: the effect is there."""
         revision = first.load().revision
         credential = fresh_credential()
-        aws.weather.add(Rule(self.final_write, effect="lost_answer"))
+        aws.weather.add(Rule(self.final_write, effect="lost_response"))
         aws.weather.add(
             Rule(self.final_write, nth=2, effect="error_before", status=400, code="AccessDeniedException", message="No")
         )
@@ -160,7 +160,7 @@ class AwsContract(StoreContract):
         credential = fresh_credential()
         message = f"Value '{credential.reveal()}' at 'value' failed to satisfy constraint"
         aws.weather.add(Rule("*:Put*", effect="error_before", status=400, code="ValidationException", message=message))
-        with pytest.raises(ServiceRejected, match="refused \\(ValidationException\\)") as raised:
+        with pytest.raises(ServiceRejected, match="rejected \\(ValidationException\\)") as raised:
             first.put(credential, first.load().revision)
         assert_silent(raised.value, credential)
 
@@ -175,7 +175,7 @@ class AwsContract(StoreContract):
             cut_off.put(fresh_credential(), revision)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_conflict_after_a_lost_answer_is_not_taken_for_a_success(
+    def test_a_conflict_after_a_lost_response_is_not_taken_for_a_success(
         self, aws: Emulator, first: Store, second: Store, place: StorePlace
     ) -> None:
         winner, loser = fresh_credential(), fresh_credential()

@@ -1,4 +1,4 @@
-"""twokey as real processes against one emulator, and what must be true of the world whatever becomes of them."""
+"""twokey as real processes against one emulator, and what must be true afterwards in every case."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
 SHORT_LEASE = """
 from datetime import timedelta
-from twokey import apply, lease
+from twokey.rotation import apply, lease
 from twokey.cli.main import main
 lease.LENGTH, lease.MARGIN, apply.SEND_LIMIT = timedelta(seconds=3), 0.5, 0.5
 main()
 """
-"""The real command, but for a lease that a test can wait for."""
+"""The real command, except for a lease that is short enough for a test."""
 
 
 @dataclass
-class Town:
+class Workspace:
     """A machine user, its store, and the folder that runs of twokey are started in."""
 
     rig: Rig
@@ -42,10 +42,10 @@ class Town:
     """Keys that jobs have read and may use until their grace is over."""
 
     def begin(self, *arguments: str, program: str = "", **environment: str) -> subprocess.Popen[str]:
-        """Start ``twokey`` with these arguments; or another program, in Python, that does nearly the same."""
-        what = ["-c", program] if program else ["-m", "twokey"]
+        """Start ``twokey`` with these arguments, or a Python program that does nearly the same."""
+        command = ["-c", program] if program else ["-m", "twokey"]
         return subprocess.Popen(
-            [sys.executable, *what, *arguments],
+            [sys.executable, *command, *arguments],
             cwd=self.folder,
             env={**os.environ, **environment},
             stdout=subprocess.PIPE,
@@ -61,7 +61,7 @@ class Town:
         return result["outcome"], result["reason"]
 
     def check_safe(self) -> None:
-        """What the store holds works, whatever jobs have read works, and there are two keys at most."""
+        """The key in the store and the keys that jobs have read work, and there are at most two keys."""
         stored = self.rig.stored()
         assert stored is None or self.rig.aws.authenticates(stored)
         assert all(self.rig.aws.authenticates(key) for key in self.in_use)
@@ -78,7 +78,7 @@ class Town:
 
 
 def end_lease(rig: Rig) -> None:
-    """Let the lease of a dead run be over, without moving the emulator's clock."""
+    """End the lease of a dead run, without moving the emulator's clock."""
     _, world = rig.world()
     record = world.store.load()
     lease = record.journal.lease
@@ -87,24 +87,24 @@ def end_lease(rig: Rig) -> None:
     world.store.save_journal(msgspec.structs.replace(record.journal, lease=over), record.revision)
 
 
-def found(rig: Rig, folder: Path, store: str = STORES[0], keys: int = 2) -> Town:
-    """Make a user that is due for a rotation, and a twokey.yaml that keeps its key in ``store``."""
+def prepare(rig: Rig, folder: Path, store: str = STORES[0], keys: int = 2) -> Workspace:
+    """Create a user that is due for a rotation, and a twokey.yaml that stores its key in ``store``."""
     url = store.replace("{folder}", str(folder))
     rules = "version: 1\nsettle: 0s\nverify: {successes: 2, interval: 0s}\n"
     (folder / "twokey.yaml").write_text(f"{rules}machine_users:\n  - {{path: /machine-users/, store: '{url}'}}\n")
     rig.store_url = url
-    town = Town(rig, folder, url)
+    workspace = Workspace(rig, folder, url)
     made = rig.aws.make_user("ci", keys=min(keys, 1), ages=(31 * DAY,))
     if keys == 2:
         rig.rotate()
         (current,) = (key for key in (rig.stored(),) if key)
-        # A key found in no store becomes LAST; what was made is CURRENT, and old enough for the next rotation.
+        # A key in no store becomes LAST; the created key is CURRENT, and old enough for the next rotation.
         _retire(rig, made[0].access_key_id)
-        town.in_use.append(current)
+        workspace.in_use.append(current)
     else:
-        town.in_use += made
+        workspace.in_use += made
     rig.aws.clear_requests()
-    return town
+    return workspace
 
 
 def _retire(rig: Rig, last: str) -> None:
@@ -118,8 +118,8 @@ def _retire(rig: Rig, last: str) -> None:
     world.store.save_journal(journal, record.revision)
 
 
-def steps(town: Town, environment: Mapping[str, str] | None = None) -> list[str]:
+def steps(workspace: Workspace, environment: Mapping[str, str] | None = None) -> list[str]:
     """Rotate once in a process of its own and return the names of its requests, in order."""
-    process = town.begin("rotate", "--json", **(environment or {}))
-    assert town.outcome(process)[0] == "rotated"
-    return [f"{request.service}:{request.operation}" for request in town.rig.aws.requests]
+    process = workspace.begin("rotate", "--json", **(environment or {}))
+    assert workspace.outcome(process)[0] == "rotated"
+    return [f"{request.service}:{request.operation}" for request in workspace.rig.aws.requests]

@@ -1,6 +1,6 @@
-"""Every mutating request of a rotation, gone wrong in every way that a network and a service know; then a run again.
+"""Every mutating request of a rotation, with every fault of a network and a service; then another run.
 
-Real botocore against the strict emulator: what the simulation proves in memory must be true of the bytes too.
+Real botocore against the strict emulator: what the simulation proves in memory must also be true of the bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MUTATING = {
     ),
 }
 FAULTS = (
-    "lost_answer",
+    "lost_response",
     "reset",
     "error_before",
     "error_after",
@@ -57,7 +57,7 @@ CASES = [
 
 
 def _user(rig: Rig, keys: int) -> list[KeyPair]:
-    """Make a user that is due, with the newest of its keys in the store; return the keys that jobs may use."""
+    """Create a user that is due, with the newest of its keys in the store; return the keys that jobs may use."""
     if keys == 2:
         return [rig.settled()[1]]
     made = rig.aws.make_user("ci", path="/machine-users/", keys=keys, ages=(16 * DAY,)[:keys])
@@ -68,19 +68,19 @@ def _user(rig: Rig, keys: int) -> list[KeyPair]:
 
 def _rule(operation: str, nth: int, fault: str) -> Rule:
     if fault in ("portal", "proxy"):
-        # To botocore the one is a success of what answers without content, the other an error answer of the service.
+        # For botocore, the one is a successful response without content, the other an error of the service.
         return Rule(operation, nth=nth, effect="html", status=200 if fault == "portal" else 403)
     return Rule(operation, nth=nth, effect=fault if fault != "time-out" else "delay", seconds=0.6)
 
 
 @pytest.mark.parametrize(("keys", "operation", "nth", "fault"), CASES)
-def test_costs_nobody_a_key_and_the_next_run_ends_it(
+def test_breaks_no_key_and_the_next_run_finishes(
     rig: Rig, keys: int, operation: str, nth: int, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_use = _user(rig, keys)
     rule = _rule(operation, nth, fault)
     if fault == "time-out":
-        # The request takes effect after its client has given up: what the wait before a list is believed is for.
+        # The request takes effect after its client stopped waiting: the reason for the wait before a list is trusted.
         monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)
         rig.policy = replace(rig.policy, settle=timedelta(seconds=2))
     rig.aws.weather.add(rule)
@@ -110,6 +110,6 @@ def test_no_retry_setting_of_a_profile_sends_the_creation_twice(
         file.write(f"[default]\nretry_mode = {setting}\nmax_attempts = 7\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", config)
     _user(rig, 2)
-    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer", times=None))
+    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response", times=None))
     assert rig.rotate().outcome == "failed"
     assert rig.aws.count("iam:CreateAccessKey") == 1

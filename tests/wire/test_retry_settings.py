@@ -1,4 +1,4 @@
-"""A key is created by one request, whatever a user sets in the environment or in a profile."""
+"""A key is created by one request, whatever the environment or a profile sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.emulator import Rule
-from wire.processes import found
+from wire.processes import prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,24 +24,24 @@ IN_THE_ENVIRONMENT = [
 
 @pytest.mark.parametrize("settings", IN_THE_ENVIRONMENT, ids=lambda settings: " ".join(settings.values()))
 def test_in_the_environment(rig: Rig, tmp_path: Path, settings: dict[str, str]) -> None:
-    town = found(rig, tmp_path)
-    rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_answer", times=None))
-    assert town.outcome(town.begin("rotate", "--json", **settings))[0] == "failed"
+    workspace = prepare(rig, tmp_path)
+    rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="lost_response", times=None))
+    assert workspace.outcome(workspace.begin("rotate", "--json", **settings))[0] == "failed"
     assert rig.aws.count("iam:CreateAccessKey") == 1
-    town.check_safe()
+    workspace.check_safe()
     rig.aws.weather.remove(rule)
     assert rig.rotate().outcome == "rotated"
-    town.check_in_order()
+    workspace.check_in_order()
 
 
-@pytest.mark.parametrize("effect", ["lost_answer", "error_after", "error_before", "reset", "truncated"])
+@pytest.mark.parametrize("effect", ["lost_response", "error_after", "error_before", "reset", "truncated"])
 @pytest.mark.parametrize("mode", MODES)
 def test_in_a_profile(rig: Rig, tmp_path: Path, mode: str, effect: str, monkeypatch: pytest.MonkeyPatch) -> None:
     profiles = tmp_path / "profiles"
     profiles.write_text(
         f"[profile eager]\nretry_mode = {mode}\nmax_attempts = 9\ndefaults_mode = auto\nregion = {rig.aws.region}\n"
     )
-    town = found(rig, tmp_path)
+    workspace = prepare(rig, tmp_path)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(profiles))
     monkeypatch.setenv("AWS_PROFILE", "eager")
     keys = tmp_path / "keys"
@@ -57,4 +57,4 @@ def test_in_a_profile(rig: Rig, tmp_path: Path, mode: str, effect: str, monkeypa
     assert rig.aws.count("iam:CreateAccessKey") == 1
     rig.aws.weather.remove(rule)
     assert rig.rotate().outcome == "rotated"
-    town.check_in_order()
+    workspace.check_in_order()

@@ -1,1 +1,1 @@
-"""The audit log: what was done to the outside world, line by line, chained by hashes, and replayed by a checker."""
+"""The audit log: every effect of twokey, line by line, chained by hashes, and a checker that replays it."""

@@ -1,4 +1,4 @@
-"""Reads an audit log line by line and holds each against the chain: numbers, hashes, torn ends."""
+"""Reads an audit log line by line and checks each line against the chain: numbers, hashes, incomplete lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong with a line. ``rule`` is ``chain``, ``order``, ``head`` or one of ``I1`` to ``I8``."""
+    """A violation in a line, and the rule that it violates."""
 
     line: int
     rule: AuditRule
@@ -33,7 +33,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A line that is whole in itself; ``finding`` says what is wrong with its place in the chain, if anything is."""
+    """A complete line; ``finding`` is the violation of the chain, if it does not follow the line before it."""
 
     line: int
     record: records.Record
@@ -42,17 +42,17 @@ class Link:
 
 
 def links(path: Path) -> Iterator[Link | Finding]:
-    """Return each line as a link, or what is wrong with it; raises ``UsageError`` where the file cannot be read.
+    """Return each line as a link, or the finding if it is damaged; raises ``UsageError`` if the file cannot be read.
 
-    What is found at a line does not end the reading: the next line is held against what this one should have been.
+    A damaged line does not end the reading: the next line is checked against what this one should have been.
     """
     seq, head = 0, records.NO_HASH
     for number, line in _lines(path):
-        found = _link(number, line, seq, head)
-        yield found
+        link = _link(number, line, seq, head)
+        yield link
         seq += 1
-        if isinstance(found, Link):
-            seq, head = found.record.seq, found.hash
+        if isinstance(link, Link):
+            seq, head = link.record.seq, link.hash
         else:
             head = ""
 
@@ -62,8 +62,8 @@ def _link(number: int, line: bytes, seq: int, head: str) -> Link | Finding:
         return Finding(
             number,
             "chain",
-            f"line {number} is torn: it has no end. A crash leaves such a line, and the next run says so behind it; "
-            "cutting the file off leaves one too.",
+            f"line {number} is incomplete. A crash leaves such a line, and the next run then adds a record of it; "
+            "truncating the file also leaves one.",
         )
     torn, sealed = records.split(line[:-1])
     try:
@@ -71,49 +71,55 @@ def _link(number: int, line: bytes, seq: int, head: str) -> Link | Finding:
     except records.Damaged as damage:
         return Finding(number, "chain", f"line {number}: {damage}.")
     if isinstance(record, records.Torn) != bool(torn):
-        return Finding(number, "chain", f"line {number}: what is torn and the record of it do not belong together.")
+        return Finding(number, "chain", f"line {number}: its incomplete part does not match the record of it.")
     if isinstance(record, records.Torn) and (record.bytes, record.sha256) != (len(torn), records.digest_of(torn)):
-        return Finding(number, "chain", f"line {number}: the part that is torn was changed.")
-    return Link(number, record, digest, _misplaced(number, record, seq, head))
+        return Finding(number, "chain", f"line {number}: its incomplete part was changed.")
+    return Link(number, record, digest, _out_of_chain(number, record, seq, head))
 
 
-def _misplaced(number: int, record: records.Record, seq: int, head: str) -> Finding | None:
-    """Say why a line does not follow the one before it. An empty ``head`` means that one cannot be trusted."""
+def _out_of_chain(number: int, record: records.Record, seq: int, head: str) -> Finding | None:
+    """Return why a line does not follow the one before it. An empty ``head`` means that that line is damaged."""
     if record.seq != seq + 1:
-        which = f"between lines {number - 1} and {number}" if number > 1 else "before line 1"
+        position = f"between lines {number - 1} and {number}" if number > 1 else "before line 1"
         if record.seq > seq + 1:
             missing = record.seq - seq - 1
-            said = "1 line is" if missing == 1 else f"{missing} lines are"
-            return Finding(number, "chain", f"line {number}: {said} missing {which}.")
-        return Finding(number, "chain", f"line {number}: it was written as line {record.seq}: moved, or put in again.")
+            lines = "1 line is" if missing == 1 else f"{missing} lines are"
+            return Finding(number, "chain", f"line {number}: {lines} missing {position}.")
+        return Finding(
+            number, "chain", f"line {number}: it was written as line {record.seq}, and was moved or inserted."
+        )
     if head and record.prev != head:
-        return Finding(number, "chain", f"line {number}: it was written behind another line than the one before it.")
+        return Finding(number, "chain", f"line {number}: it was written after a different line than the one before it.")
     if isinstance(record, records.Opened) != (number == 1):
-        return Finding(number, "chain", f"line {number}: a log begins with one line that opens it, and has no other.")
+        return Finding(number, "chain", f"line {number}: a log has exactly one line `opened`, its first.")
     if isinstance(record, records.Opened) and record.format != records.FORMAT:
-        return Finding(number, "chain", f"line 1: this twokey knows format {records.FORMAT}, not {record.format}.")
+        return Finding(
+            number,
+            "chain",
+            f"line 1: this version of twokey reads format {records.FORMAT}; the file has format {record.format}.",
+        )
     return None
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Return the lines that are there now, with their numbers from one; later ones are left for the next time."""
+    """Return the lines that the file has now, numbered from 1. Lines that are appended meanwhile are not read."""
     try:
         with path.open("rb") as file:
-            left = _size(file)
+            remaining = _size(file)
             number = 0
-            while left > 0:
+            while remaining > 0:
                 number += 1
-                line = file.readline(min(left, 2 * LONGEST))
+                line = file.readline(min(remaining, 2 * LONGEST))
                 if not line:
                     return
-                left -= len(line)
+                remaining -= len(line)
                 yield number, line
     except OSError as error:
-        raise UsageError(f"{path}: it cannot be read: {error.strerror}.") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
 
 
 def _size(file: BinaryIO) -> int:
-    """Return the file's size between two lines of whoever writes it; without patience for a writer that hangs."""
+    """Return the file's size while no writer is within a line; wait only ``PATIENCE`` seconds for a writer."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         try:
@@ -122,7 +128,7 @@ def _size(file: BinaryIO) -> int:
             time.sleep(0.01)
             continue
         except OSError:
-            break  # some file systems know no locks
+            break  # some file systems have no locks
         size = os.fstat(file.fileno()).st_size
         fcntl.flock(file, fcntl.LOCK_UN)
         return size

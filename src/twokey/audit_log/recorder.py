@@ -1,4 +1,4 @@
-"""Writes one user's lines of one run: each effect before and after it, and what was read as soon as it matters."""
+"""Writes the lines of one user in one run: each effect before and after it, and before it what the run has read."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Read:
-    """What was read since the last line."""
+    """What the run has read since its previous line."""
 
     keys: tuple[records.ListedKey, ...] | None = None
     holds: dict[str, str | None] = field(default_factory=dict)
@@ -31,20 +31,20 @@ class _Read:
     last_used: dict[str, datetime | None] = field(default_factory=dict)
 
     @property
-    def anything(self) -> bool:
+    def not_empty(self) -> bool:
         return self.keys is not None or bool(self.holds) or self.journal is not None or bool(self.last_used)
 
 
 @dataclass(slots=True)
-class _Asked:
-    """How often STS was asked who a key is, and how many right answers came in a row."""
+class _Proof:
+    """How many times STS was asked which user a key belongs to, and the correct responses in a row at the end."""
 
-    asked: int = 0
+    requests: int = 0
     in_a_row: int = 0
 
 
 class _Common(TypedDict):
-    """What every line about a user has."""
+    """The members that every line about a user has."""
 
     at: datetime
     run: str
@@ -53,15 +53,15 @@ class _Common(TypedDict):
 
 
 class Lines(Protocol):
-    """What takes the lines of one run."""
+    """Writes the lines of one run."""
 
     def write(self, record: records.Record, *, durable: bool = False) -> int:
-        """Append a line, to the disk if ``durable``; return its number."""
+        """Append a line, with ``durable`` flushed to disk; return its number."""
         ...
 
 
 class Recorder:
-    """Writes one user's lines. The rules and what was read are written when an effect makes them matter."""
+    """Writes the lines of one user. The settings and what was read are written before the next effect."""
 
     def __init__(self, lines: Lines, run: str, user: MachineUser, clock: Clock, rules: records.Rules) -> None:
         self._lines = lines
@@ -69,52 +69,53 @@ class Recorder:
         self._user = user
         self._clock = clock
         self._rules: records.Rules | None = rules
-        self._proofs: dict[str, _Asked] = {}
+        self._proofs: dict[str, _Proof] = {}
         self._epoch = -1
         self.read = _Read()
 
-    def saw(self, place: str, holding: Holding) -> None:
-        """Note what a place says that it holds."""
-        self.read.holds[place] = (
+    def held(self, destination: str, holding: Holding) -> None:
+        """Record what a destination says that it holds."""
+        self.read.holds[destination] = (
             holding.key_id if isinstance(holding, Held) else "" if isinstance(holding, NotHeld) else None
         )
 
-    def takes(self, journal: Journal) -> None:
-        """Forget what was read before the lease: another run may have changed it since. Last uses do not go back."""
+    def writes_journal(self, journal: Journal) -> None:
+        """With a new lease, discard what was read before it: another run may have changed it. Last uses only grow."""
         if journal.lease is not None and journal.epoch != self._epoch:
             self._epoch = journal.epoch
             self.read = _Read(last_used=self.read.last_used)
 
-    def asked(self, key_id: str, identity: tuple[str, str] | None) -> None:
-        """Note an answer of STS."""
-        proof = self._proofs.setdefault(key_id, _Asked())
-        proof.asked += 1
+    def proved(self, key_id: str, identity: tuple[str, str] | None) -> None:
+        """Record a response of STS."""
+        proof = self._proofs.setdefault(key_id, _Proof())
+        proof.requests += 1
         proof.in_a_row = proof.in_a_row + 1 if identity == (self._user.account, self._user.arn) else 0
 
     @contextmanager
     def effect(
-        self, effect: records.Effect, key: str = "", place: str = "", journal: Journal | None = None
-    ) -> Iterator[Made]:
-        """Write that an effect begins, to the disk; and how it ended."""
+        self, effect: records.Effect, key: str = "", destination: str = "", journal: Journal | None = None
+    ) -> Iterator[Created]:
+        """Write that an effect begins, flushed to disk, and afterwards how it ended."""
         self._introduce()
-        begun = self._write(
-            records.Begin(**self._common(), effect=effect, key=key, place=place, journal=journal), durable=True
+        begin = self._write(
+            records.Begin(**self._common(), effect=effect, key=key, destination=destination, journal=journal),
+            durable=True,
         )
-        made = Made()
+        created = Created()
         try:
-            yield made
+            yield created
         except Exception as error:
-            # What is no error of ours is unforeseen: nobody knows what it means for the effect.
-            doubt = isinstance(error, Ambiguous) or not isinstance(error, TwokeyError)
-            self._write(records.Failed(**self._common(), of=begun, error=type(error).__name__, doubt=doubt))
+            # An error that is not twokey's own proves nothing about the effect.
+            ambiguous = isinstance(error, Ambiguous) or not isinstance(error, TwokeyError)
+            self._write(records.Failed(**self._common(), of=begin, error=type(error).__name__, ambiguous=ambiguous))
             raise
-        self._write(records.Done(**self._common(), of=begun, key=made.key, created=made.created))
+        self._write(records.Done(**self._common(), of=begin, key=created.key, created=created.at))
 
     def _introduce(self) -> None:
         if self._rules is not None:
             self._write(msgspec.structs.replace(self._rules, at=self._clock.now()))
             self._rules = None
-        if self.read.anything:
+        if self.read.not_empty:
             read, self.read = self.read, _Read()
             self._write(
                 records.Observed(
@@ -127,7 +128,7 @@ class Recorder:
             )
         proofs, self._proofs = self._proofs, {}
         for key_id, proof in proofs.items():
-            self._write(records.Proved(**self._common(), key=key_id, asked=proof.asked, in_a_row=proof.in_a_row))
+            self._write(records.Proved(**self._common(), key=key_id, requests=proof.requests, in_a_row=proof.in_a_row))
 
     def _common(self) -> _Common:
         return {
@@ -142,8 +143,8 @@ class Recorder:
 
 
 @dataclass(slots=True)
-class Made:
-    """Which key an effect made."""
+class Created:
+    """The key that an effect created."""
 
     key: str = ""
-    created: datetime | None = None
+    at: datetime | None = None

@@ -1,4 +1,4 @@
-"""IAM, STS, store and destinations as the engine knows them, with all that passes through them written down."""
+"""IAM, STS, store and destinations as the engine uses them; everything that passes through is recorded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RecordingIam:
-    """IAM for one user, with its effects written down."""
+    """IAM for one user; records its effects."""
 
     def __init__(self, iam: Iam, recorder: Recorder) -> None:
         self._iam = iam
@@ -38,10 +38,10 @@ class RecordingIam:
         return self._iam.may_create(user)
 
     def create_key(self, user: str, just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
-        just_before()  # an effect that is not to begin leaves no line
-        with self._recorder.effect("create") as made:
+        just_before()  # an effect that must not begin gets no line
+        with self._recorder.effect("create") as created:
             key, credential = self._iam.create_key(user, just_before)
-            made.key, made.created = key.id, key.created
+            created.key, created.at = key.id, key.created
         return key, credential
 
     def deactivate_key(self, user: str, key_id: str) -> None:
@@ -54,7 +54,7 @@ class RecordingIam:
 
 
 class RecordingSts:
-    """STS, with the proofs of keys written down."""
+    """STS; records the proofs of keys."""
 
     def __init__(self, sts: Sts, recorder: Recorder) -> None:
         self._sts = sts
@@ -65,35 +65,35 @@ class RecordingSts:
         try:
             identity = self._sts.identity_of(credential, region)
         finally:
-            self._recorder.asked(credential.access_key_id, identity)
+            self._recorder.proved(credential.access_key_id, identity)
         return identity
 
 
 class RecordingDestination:
-    """A destination, with what it holds and its deliveries written down."""
+    """A destination; records what it holds and its deliveries."""
 
-    def __init__(self, place: Destination, recorder: Recorder) -> None:
-        self._place = place
+    def __init__(self, destination: Destination, recorder: Recorder) -> None:
+        self._destination = destination
         self._recorder = recorder
-        self.name = place.name
-        self.traits = place.traits
+        self.name = destination.name
+        self.traits = destination.traits
 
     def held(self) -> Holding:
-        self._recorder.read.holds[self.name] = None  # what cannot be read, nobody can tell
-        holding = self._place.held()
-        self._recorder.saw(self.name, holding)
+        self._recorder.read.holds[self.name] = None  # unknown if reading fails
+        holding = self._destination.held()
+        self._recorder.held(self.name, holding)
         return holding
 
     def deliver(self, credential: Credential) -> Receipt:
         with self._recorder.effect("deliver", credential.access_key_id, self.name):
-            return self._place.deliver(credential)
+            return self._destination.deliver(credential)
 
     def preflight(self) -> None:
-        self._place.preflight()
+        self._destination.preflight()
 
 
 class RecordingStore(RecordingDestination):
-    """A store, with its writes written down."""
+    """A store; records its writes."""
 
     def __init__(self, store: Store, recorder: Recorder) -> None:
         super().__init__(store, recorder)
@@ -101,7 +101,7 @@ class RecordingStore(RecordingDestination):
 
     def load(self) -> Record:
         record = self._store.load()
-        self._recorder.saw(self.name, record.holding)
+        self._recorder.held(self.name, record.holding)
         self._recorder.read.journal = record.journal
         return record
 
@@ -112,8 +112,8 @@ class RecordingStore(RecordingDestination):
         self._store.room_for(journal)
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        self._recorder.takes(journal)
-        with self._recorder.effect("journal", place=self.name, journal=journal):
+        self._recorder.writes_journal(journal)
+        with self._recorder.effect("journal", destination=self.name, journal=journal):
             return self._store.save_journal(journal, revision)
 
     def put(self, credential: Credential, revision: object) -> object:
@@ -121,5 +121,5 @@ class RecordingStore(RecordingDestination):
             return self._store.put(credential, revision)
 
     def fence(self, revision: object) -> object:
-        with self._recorder.effect("fence", place=self.name):
+        with self._recorder.effect("fence", destination=self.name):
             return self._store.fence(revision)

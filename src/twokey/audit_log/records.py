@@ -1,11 +1,11 @@
-"""The lines of an audit log, and the chain that holds them together. Ids and times only, never a secret.
+"""The lines of an audit log, and the hash chain that connects them. Ids and times only, never a secret.
 
-A line is one JSON object. Its last member is ``hash``: SHA-256 of all that stands before it, the comma left out and the
-brace closed. The member ``prev`` is the hash of the line before, so a line cannot be changed, removed, moved or put in
-without changing every line that follows.
+A line is one JSON object. Its last member is ``hash``: the SHA-256 of the line without ``,"hash":"…"``, including the
+closing brace. The member ``prev`` is the hash of the previous line, so a line cannot be changed, removed, moved or
+inserted without changing every line that follows.
 
-A crash may leave a line that was written in part. It has no newline, so it is told from all others; the next writer
-goes on behind it in the same line, with a record that says how much of it is torn, and what that hashes to.
+A crash may leave an incomplete line. It has no newline, which distinguishes it from all others. The next writer
+continues in the same line, with a record that says how many bytes are incomplete, and their hash.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="what", forbid_unknown_fields=True):
-    """What every line has: its number, the services' time (this machine's where nothing answered yet), the chain."""
+    """The members of every line: its number, the services' time (at first, this machine's), the chain."""
 
     seq: int = 0
     at: Moment
@@ -38,7 +38,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_fi
 
 
 class Opened(Line, frozen=True, kw_only=True, tag="opened"):
-    """The first line of a file. ``file`` is drawn at random: no line of another file fits behind it."""
+    """The first line of a file. ``file`` is random, so that no line of another file fits into the chain."""
 
     format: int
     file: str
@@ -46,14 +46,14 @@ class Opened(Line, frozen=True, kw_only=True, tag="opened"):
 
 
 class Torn(Line, frozen=True, kw_only=True, tag="torn"):
-    """A writer died within a line. That many bytes before this record, in the same line, are what it left."""
+    """A crash left an incomplete line: ``bytes`` bytes before this record, in the same line."""
 
     bytes: int
     sha256: Hash
 
 
 class Began(Line, frozen=True, kw_only=True, tag="run"):
-    """A run is about to change something. Its id stands in the user agent of all its requests to AWS.
+    """A run is about to make its first change. Its id is part of the user agent of all its requests to AWS.
 
     ``own_key`` is the id of the access key that twokey itself runs with.
     """
@@ -74,7 +74,7 @@ class OfUser(Line, frozen=True, kw_only=True):
 
 
 class Rules(OfUser, frozen=True, kw_only=True, tag="user"):
-    """What holds for this user in this run: places, rules (in seconds), and what a person asked for besides."""
+    """The settings for this user in this run: store, destinations, durations in seconds, and the operator's options."""
 
     user_id: str
     arn: str
@@ -84,7 +84,7 @@ class Rules(OfUser, frozen=True, kw_only=True, tag="user"):
     soak: float
     idle: float
     proofs: int
-    """How many answers in a row prove a created key, all regions together."""
+    """How many correct responses in a row prove a created key, in all regions together."""
     force: bool = False
     ignore_last_use: bool = False
     retire: tuple[str, ...] = ()
@@ -99,9 +99,9 @@ class ListedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Observed(OfUser, frozen=True, kw_only=True, tag="observed"):
-    """What was read since the line before of this user; what was not read is left out.
+    """What the run has read since its previous line about this user; what it did not read is omitted.
 
-    ``holds``: each place's key id, empty where it holds none, null where it cannot tell.
+    ``holds``: for each destination, the id of the key that it holds, empty for none, null if it cannot tell.
     """
 
     keys: tuple[ListedKey, ...] | None = None
@@ -111,24 +111,24 @@ class Observed(OfUser, frozen=True, kw_only=True, tag="observed"):
 
 
 class Proved(OfUser, frozen=True, kw_only=True, tag="proved"):
-    """STS was asked who a key is: so many times, and at the end so many right answers in a row."""
+    """STS was asked ``requests`` times which user a key belongs to; the last ``in_a_row`` responses were correct."""
 
     key: str
-    asked: int
+    requests: int
     in_a_row: int
 
 
 class Begin(OfUser, frozen=True, kw_only=True, tag="begin"):
-    """An effect is about to take place. This line is on the disk before the effect is sent."""
+    """An effect is about to take place. This line is on disk before the effect is sent."""
 
     effect: Effect
     key: str = ""
-    place: str = ""
+    destination: str = ""
     journal: Journal | None = None
 
 
 class Done(OfUser, frozen=True, kw_only=True, tag="done"):
-    """The effect that began in line ``of`` took place. ``key`` and ``created`` tell which key a creation made."""
+    """The effect that began in line ``of`` took place. ``key`` and ``created`` describe the key of a creation."""
 
     of: int
     key: str = ""
@@ -136,11 +136,11 @@ class Done(OfUser, frozen=True, kw_only=True, tag="done"):
 
 
 class Failed(OfUser, frozen=True, kw_only=True, tag="failed"):
-    """The effect that began in line ``of`` failed. With ``doubt`` nobody can tell whether it took place."""
+    """The effect that began in line ``of`` failed. With ``ambiguous`` it may have taken place nevertheless."""
 
     of: int
     error: str
-    doubt: bool = False
+    ambiguous: bool = False
 
 
 class Ended(OfUser, frozen=True, kw_only=True, tag="ended"):
@@ -161,51 +161,51 @@ _decoder = msgspec.json.Decoder(Record)
 
 
 class Damaged(ValueError):
-    """These bytes are no line of an audit log, or not the line that was written; says why."""
+    """These bytes are not a line of an audit log, or not the line that was written; the message says why."""
 
 
 def seal(record: Record, seq: int, prev: str) -> tuple[bytes, str]:
-    """Return the line that carries a record at this place of the chain, its newline included, and its hash."""
+    """Return the line with a record at this position of the chain, including its newline, and its hash."""
     body = _encoder.encode(msgspec.structs.replace(record, seq=seq, prev=prev))
     digest = hashlib.sha256(body).hexdigest()
     return body[:-1] + _SEAL + digest.encode() + b'"}\n', digest
 
 
 def unseal(line: bytes) -> tuple[Record, str]:
-    """Return a line's record and hash; raises ``Damaged`` where the line is not what was sealed.
+    """Return the record and hash of a line; raises ``Damaged`` if the line is not the one that was sealed.
 
-    The line comes without its newline, and without what is torn before it.
+    The line is passed without its newline, and without an incomplete part before it.
     """
     body, mark, end = line.rpartition(_SEAL)
     if not mark or len(end) != 66 or not end.endswith(b'"}'):
-        raise Damaged("it is no line of an audit log: it does not end with its hash")
+        raise Damaged("it is not a line of an audit log: expected its hash at the end")
     body, digest = body + b"}", end[:64].decode("ascii", "replace")
     if hashlib.sha256(body).hexdigest() != digest:
-        raise Damaged("it was changed: its hash is another")
+        raise Damaged("it was changed: its hash does not match")
     try:
         record: Record = _decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Damaged(f"it is no line that twokey writes: {error}") from None
+        raise Damaged(f"it is not a line that twokey writes: {error}") from None
     if _encoder.encode(record) != body:
-        raise Damaged("it is no line that twokey writes: the same content is written otherwise")
+        raise Damaged("it is not a line that twokey writes: twokey spells the same content differently")
     return record, digest
 
 
 def split(line: bytes) -> tuple[bytes, bytes]:
-    """Return what is torn at the beginning of a line, and the record behind it."""
+    """Return the incomplete part at the beginning of a line, and the record after it."""
     at = line.rfind(TORN)
     return (line[:at], line[at:]) if at > 0 else (b"", line)
 
 
 def digest_of(torn: bytes) -> str:
-    """Return the hash that a record of a torn line carries."""
+    """Return the hash of an incomplete part, as the record after it contains it."""
     return hashlib.sha256(torn).hexdigest()
 
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a line."""
-    found = msgspec.json.schema(Record)
-    for definition in found["$defs"].values():
+    document = msgspec.json.schema(Record)
+    for definition in document["$defs"].values():
         properties = definition.get("properties", {})
         if "prev" in properties:
             properties["hash"] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
@@ -215,5 +215,5 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A line of twokey's audit log",
-        **found,
+        **document,
     }

@@ -1,4 +1,4 @@
-"""Plays an audit log through a model of the world, line by line, and says which line the protocol does not allow."""
+"""Replays an audit log in a model of keys, destinations and journal, and reports violations of the protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.audit_log.chain import Finding
-from twokey.audit_log.invariants import broken
+from twokey.audit_log.invariants import violations
 from twokey.audit_log.records import Began, Begin, Done, Ended, Failed, Observed, OfUser, Opened, Proved, Rules, Torn
 from twokey.audit_log.state import Open, UserState
 from twokey.core.reasons import Outcome, Reason
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from twokey.audit_log.invariants import Broken
+    from twokey.audit_log.invariants import Violation
     from twokey.audit_log.records import AboutUser, Record
 
 BACK = timedelta(seconds=60)
-"""How much earlier than a line before it a line may claim to be: all runs go by the services' clock."""
+"""How much earlier than a previous line a line may be dated: all runs use the services' clock."""
 CONDITIONAL = ("journal", "store", "fence")
-"""Writes that fail by themselves where the lease was lost meanwhile; the others must not even begin."""
+"""Writes that fail by themselves if the lease was lost meanwhile; other effects must not begin without it."""
 SETTLED = (Outcome.ROTATED, Outcome.COMPLETED)
 
 
@@ -32,30 +32,30 @@ class Part:
 
     rules: Rules | None = None
     open: list[Open] = field(default_factory=list)
-    """The effects under way. Within a delivery, which may wait long for its service, the journal may be written."""
+    """The effects in progress. While a delivery waits for its service, the journal may be written."""
     ended: bool = False
 
 
 @dataclass(slots=True)
 class Replay:
-    """The state of the replay, and what was counted on the way."""
+    """The state of the replay, and its counts."""
 
     runs: set[str] = field(default_factory=set)
     effects: int = 0
     torn: int = 0
     elsewhere: list[int] = field(default_factory=list)
-    """The lines in which a lease is taken after leases that this log does not have."""
+    """The lines before which runs held leases that this log does not contain."""
     latest: datetime | None = None
     _users: dict[tuple[str, str], UserState] = field(default_factory=dict)
     _parts: dict[tuple[str, str, str], Part] = field(default_factory=dict)
 
     @property
     def interrupted(self) -> list[int]:
-        """The lines of effects that have no end: a crash, or a run that is still under way."""
+        """The lines of effects without a result: a crash, or a run that is still in progress."""
         return sorted(one.line for part in self._parts.values() for one in part.open)
 
     def play(self, line: int, record: Record) -> Iterator[Finding]:
-        """Move on by one line; say what is wrong with it."""
+        """Replay one line; return its violations."""
         if isinstance(record, OfUser):
             for rule, message in self._of_user(line, record):
                 yield Finding(line, rule, f"line {line} ({record.user}): {message}.")
@@ -68,26 +68,26 @@ class Replay:
         else:
             assert isinstance(record, Opened)
 
-    def _of_user(self, line: int, record: AboutUser) -> Iterator[Broken]:
+    def _of_user(self, line: int, record: AboutUser) -> Iterator[Violation]:
         if record.run not in self.runs:
             yield "order", f"the run {record.run} was never begun"
         if self.latest is not None and self.latest - record.at > BACK:
-            yield "order", f"it is of {record.at:%Y-%m-%dT%H:%M:%SZ}, earlier than a line before it"
+            yield "order", f"it is dated {record.at:%Y-%m-%dT%H:%M:%SZ}, earlier than a line before it"
         self.latest = max(record.at, self.latest or record.at)
         part = self._parts.setdefault((record.run, record.account, record.user), Part())
         state = self._users.setdefault((record.account, record.user), UserState())
         if part.ended:
             yield "order", "the run had ended for this user"
         if part.open and not isinstance(record, Done | Failed) and not _within(record, part):
-            yield "order", f"the effect that began in line {part.open[-1].line} has no end, but its run goes on"
+            yield "order", f"the effect that began in line {part.open[-1].line} has no result, but its run continues"
             part.open.clear()
         yield from self._step(line, record, part, state)
 
-    def _step(self, line: int, record: AboutUser, part: Part, state: UserState) -> Iterator[Broken]:
+    def _step(self, line: int, record: AboutUser, part: Part, state: UserState) -> Iterator[Violation]:
         match record:
             case Rules():
                 if part.rules is not None:
-                    yield "order", "the rules of this run are told a second time"
+                    yield "order", "the settings of this run appear a second time"
                 part.rules = record
                 state.rules(record)
             case Observed():
@@ -102,56 +102,56 @@ class Replay:
                 part.ended = True
                 yield from _ended(record, part, state)
 
-    def _begin(self, line: int, begin: Begin, part: Part, state: UserState) -> Iterator[Broken]:
+    def _begin(self, line: int, begin: Begin, part: Part, state: UserState) -> Iterator[Violation]:
         self.effects += 1
         if part.rules is None:
-            yield "order", "an effect begins before the rules of the run are told"
+            yield "order", "an effect begins before the settings of the run appear"
             return
         leased = _leased(begin, state)
         if state.missed(begin):
             self.elsewhere.append(line)
         own = begin.effect == "delete" and state.created.get(begin.key) == begin.run and state.unpublished(begin.key)
-        # A run may take its own key back after it lost its lease: nobody has seen it.
+        # A run may delete its own key after it lost its lease: no job can have read it.
         if begin.effect not in CONDITIONAL and not leased and not own:
             yield "lease", f"{begin.effect} {begin.key}".rstrip() + " begins without the lease"
-        yield from broken(begin, state, part.rules)
+        yield from violations(begin, state, part.rules)
         state.begins(begin)
         part.open.append(Open(line, begin, leased, state.journal.epoch))
 
 
 def _within(record: AboutUser, part: Part) -> bool:
-    """Say whether this is a write of the journal while a delivery waits."""
+    """Return whether this is a write of the journal while a delivery waits."""
     is_journal = isinstance(record, Begin) and record.effect == "journal"
     return is_journal and [one.begin.effect for one in part.open] == ["deliver"]
 
 
 def _leased(begin: Begin, state: UserState) -> bool:
-    """Say whether the run may begin this effect: it has the lease, or takes it."""
+    """Return whether the run may begin this effect: it holds the lease, or takes it."""
     lease = state.journal.lease
     return state.takes(begin) or (lease is not None and lease.run == begin.run and begin.at <= lease.until)
 
 
-def _end(record: Done | Failed, part: Part, state: UserState) -> Iterator[Broken]:
-    begun = part.open[-1] if part.open else None
-    if begun is None or begun.line != record.of or part.rules is None:
-        yield "order", f"it ends an effect of line {record.of}, and none is open that began there"
+def _end(record: Done | Failed, part: Part, state: UserState) -> Iterator[Violation]:
+    opened = part.open[-1] if part.open else None
+    if opened is None or opened.line != record.of or part.rules is None:
+        yield "order", f"it is the result of line {record.of}, in which no open effect began"
         return
     part.open.pop()
     if isinstance(record, Failed):
-        state.failed(begun.begin, record)
+        state.failed(opened.begin, record)
         return
-    if not begun.leased and begun.begin.effect in CONDITIONAL:
-        yield "lease", f"{begun.begin.effect} took place without the lease"
-    if begun.begin.effect == "create" and not record.key:
-        yield "order", "a creation made no key"
-    state.done(begun, record, part.rules)
+    if not opened.leased and opened.begin.effect in CONDITIONAL:
+        yield "lease", f"{opened.begin.effect} took place without the lease"
+    if opened.begin.effect == "create" and not record.key:
+        yield "order", "a creation returned no key"
+    state.done(opened, record, part.rules)
 
 
-def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Broken]:
+def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Violation]:
     if part.rules is None and record.outcome not in (Outcome.REFUSED, Outcome.FAILED):
-        yield "order", f"it ends as {record.outcome}, and nothing was done"
+        yield "order", f"it ends as {record.outcome}, but it began no effect"
     if record.outcome in SETTLED and part.rules is not None:
-        wrong = state.at_release.get(record.run, "the lease was never given back")
-        # A delivery that a person asked for may be meant for some places only, and leaves an open intent open.
-        if wrong and (record.reason is not Reason.DELIVERY_REQUESTED or record.run not in state.at_release):
-            yield "I4", f"it ends as {record.outcome}, but {wrong}"
+        problem = state.at_release.get(record.run, "the lease was never released")
+        # A delivery that the operator requested may be limited to some destinations, and leaves an open intent open.
+        if problem and (record.reason is not Reason.DELIVERY_REQUESTED or record.run not in state.at_release):
+            yield "I4", f"it ends as {record.outcome}, but {problem}"

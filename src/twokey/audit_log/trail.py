@@ -1,8 +1,8 @@
-"""Puts every effect of a run into the audit log, where it passes: between the engine and the world.
+"""Records every effect of a run in the audit log, between the engine and the services.
 
-The engine is handed a world whose IAM, STS, store and destinations note what goes through them. So the log tells what
-was really asked of the services, not what the engine says that it did, and a defect in the engine shows in it. A run in
-which nothing is due writes nothing.
+The engine gets a world whose IAM, STS, store and destinations record what passes through them. So the log contains what
+was sent to the services, not what the engine reports, and a defect of the engine appears in it. A run in which nothing
+is due writes nothing.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Trail:
-    """One run's part of an audit log. Its methods may be called by any thread, and raise ``AuditLogFailed``."""
+    """The part of one run in an audit log. Any thread may call its methods; they raise ``AuditLogFailed``."""
 
     def __init__(self, log: AuditLog, run: str, clock: Clock) -> None:
         self._log = log
@@ -38,22 +38,22 @@ class Trail:
         self._clock = clock
         self._own_key = ""
         self._lock = threading.Lock()
-        self._told = False
+        self._introduced = False
 
-    def watch(self, user: MachineUser, policy: RotationPolicy, asked: Overrides, world: World) -> World:
-        """Return a world in which all that changes for this user is written down before and after."""
+    def watch(self, user: MachineUser, policy: RotationPolicy, overrides: Overrides, world: World) -> World:
+        """Return a world in which every change for this user is recorded before and after."""
         self._own_key = world.own_key
-        recorder = Recorder(self, self._run, user, world.clock, _rules(self._run, user, policy, asked, world))
+        recorder = Recorder(self, self._run, user, world.clock, _rules(self._run, user, policy, overrides, world))
         return replace(
             world,
             iam=RecordingIam(world.iam, recorder),
             sts=RecordingSts(world.sts, recorder),
             store=RecordingStore(world.store, recorder),
-            destinations=tuple(RecordingDestination(place, recorder) for place in world.destinations),
+            destinations=tuple(RecordingDestination(one, recorder) for one in world.destinations),
         )
 
     def ended(self, result: Result) -> None:
-        """Write down how the run ended for a user; where nothing was due there is nothing to say."""
+        """Record how the run ended for a user; not recorded if nothing was due."""
         if result.outcome is not Outcome.NOT_DUE:
             self.write(
                 records.Ended(
@@ -69,9 +69,9 @@ class Trail:
             )
 
     def write(self, record: records.Record, *, durable: bool = False) -> int:
-        """Add a line, after the one that introduces the run; return its number."""
+        """Append a line, after the one that introduces the run; return its number."""
         with self._lock:
-            if not self._told:
+            if not self._introduced:
                 self._log.append(
                     records.Began(
                         at=self._clock.now(),
@@ -82,11 +82,11 @@ class Trail:
                         own_key=self._own_key,
                     )
                 )
-                self._told = True
+                self._introduced = True
         return self._log.append(record, durable=durable)
 
 
-def _rules(run: str, user: MachineUser, policy: RotationPolicy, asked: Overrides, world: World) -> records.Rules:
+def _rules(run: str, user: MachineUser, policy: RotationPolicy, overrides: Overrides, world: World) -> records.Rules:
     proof = policy.verification
     return records.Rules(
         at=world.clock.now(),
@@ -96,12 +96,12 @@ def _rules(run: str, user: MachineUser, policy: RotationPolicy, asked: Overrides
         user_id=user.id,
         arn=user.arn,
         store=world.store.name,
-        destinations=tuple(place.name for place in world.destinations),
+        destinations=tuple(one.name for one in world.destinations),
         grace=policy.grace.total_seconds(),
         soak=policy.soak.total_seconds(),
         idle=policy.idle.total_seconds(),
         proofs=proof.successes * max(1, len(proof.regions)),
-        force=asked.force,
-        ignore_last_use=asked.ignore_last_use,
-        retire=tuple(sorted(asked.retire)),
+        force=overrides.force,
+        ignore_last_use=overrides.ignore_last_use,
+        retire=tuple(sorted(overrides.retire)),
     )

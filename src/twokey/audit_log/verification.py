@@ -1,4 +1,4 @@
-"""``verify``: is this audit log whole, and did what it tells keep to the protocol?"""
+"""``verify``: checks that an audit log is complete, and that what it records follows the protocol."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MOST = 100
-"""Findings that are kept; a file that was rewritten has as many as it has lines."""
+"""The maximum number of findings; a rewritten file has one for each line."""
 
 
 @dataclass(slots=True)
 class Report:
-    """What a log holds, and what is wrong with it. ``head`` is the hash of its last line: note it elsewhere."""
+    """The contents of a log, and its findings. ``head`` is the hash of its last line: record it elsewhere."""
 
     lines: int = 0
     runs: int = 0
@@ -34,45 +34,45 @@ class Report:
 
     @property
     def good(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether there are no findings."""
         return not self.findings
 
 
 def verify(path: Path, heads: Collection[str] = ()) -> Report:
-    """Hold a log against its chain, the protocol, and hashes of lines that were noted elsewhere.
+    """Check a log against its chain, the protocol, and hashes of lines that were recorded elsewhere.
 
-    The replay ends at the first line that is not in its place: what follows is no evidence. Raises ``UsageError``
-    where the file cannot be read.
+    The replay ends at the first line that does not fit the chain: what follows is no evidence. Raises ``UsageError``
+    if the file cannot be read.
     """
     report, replay = Report(), Replay()
     findings: list[Finding] = []
-    missing, whole = set(heads), True
+    missing, intact = set(heads), True
     for link in links(path):
         report.lines += 1
         if isinstance(link, Finding):
             findings.append(link)
-            whole = False
+            intact = False
             continue
         missing.discard(link.hash)
         report.head, report.last = link.hash, link.record.at
         report.first = report.first or link.record.at
         if link.finding:
             findings.append(link.finding)
-            whole = False
-        if whole:
+            intact = False
+        if intact:
             findings += replay.play(link.line, link.record)
-    findings += [_cut(report.lines, head) for head in sorted(missing)]
+    findings += [_missing_head(report.lines, head) for head in sorted(missing)]
     if not report.lines:
-        findings.append(Finding(0, "chain", "The file is empty: every audit log has a first line."))
+        findings.append(Finding(0, "chain", "The file is empty: expected the line `opened`."))
     report.runs, report.effects, report.torn = len(replay.runs), replay.effects, replay.torn
     report.elsewhere = tuple(replay.elsewhere)
     report.interrupted, report.findings = tuple(replay.interrupted), tuple(findings[:MOST])
     return report
 
 
-def _cut(lines: int, head: str) -> Finding:
+def _missing_head(lines: int, head: str) -> Finding:
     return Finding(
         lines,
         "head",
-        f"No line has the noted hash {head}: lines were cut off behind line {lines}, or the log was written anew.",
+        f"No line has the expected hash {head}: lines after line {lines} were cut off, or the log was rewritten.",
     )

@@ -1,1 +1,1 @@
-"""The only place that knows botocore."""
+"""The only package that imports botocore."""

@@ -1,7 +1,7 @@
 """One botocore client per service and region for the whole process, whatever the number of accounts and keys.
 
-A client costs about 180 ms and 11 MB. Whose credentials sign a request is therefore chosen per request: a context
-variable says whose, and a handler of botocore's ``choose-signer`` event hands them to the signer.
+A client costs about 180 ms and 11 MB. So the credentials that sign a request are selected for each request: a context
+variable contains them, and a handler of botocore's ``choose-signer`` event passes them to the signer.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ CONNECT_TIMEOUT = 5
 READ_TIMEOUT = 10
 ATTEMPTS = 4
 CALL_LIMIT = ATTEMPTS * (CONNECT_TIMEOUT + READ_TIMEOUT) + 15
-"""Seconds that one call can take at the very most, repetitions and their pauses included."""
+"""The maximum duration of one call in seconds, including retries and their pauses."""
 
 
 class Clients:
-    """The AWS clients of one run, and the clock that their answers tell.
+    """The AWS clients of one run, and the clock that follows their responses.
 
     ``run`` is the run's id; it goes into the user agent, and so into CloudTrail.
     """
@@ -45,13 +45,13 @@ class Clients:
         self._clients: dict[tuple[str, str | None, bool], Any] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
-        # DEBUG logs of botocore carry request and response bodies, secrets among them. No setting of a logger, made
-        # before or after, turns on what is disabled.
+        # DEBUG logs of botocore contain request and response bodies, and so secrets. No setting of a logger, made
+        # before or after, enables what is disabled here.
         logging.disable(logging.DEBUG)
 
     @property
     def session(self) -> botocore.session.Session:
-        """Return the botocore session; it looks for credentials, region and endpoints where the SDKs look."""
+        """Return the botocore session, which gets credentials, region and endpoints where the AWS SDKs get them."""
         if self._session is None:
             import botocore.session
 
@@ -59,38 +59,39 @@ class Clients:
         return self._session
 
     def own_key(self) -> str:
-        """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` for none."""
+        """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` if there is none."""
+        from twokey.aws.credentials import CREDENTIAL_SOURCES
         from twokey.aws.errors import translate
 
         try:
             credentials = self.session.get_credentials()
-        except Exception as error:  # noqa: BLE001  botocore raises many kinds here, all of them about credentials
-            raise translate(error, action="Getting AWS credentials", resource="", effect=False) from None
+        except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about credentials
+            raise translate(error, action="Getting AWS credentials", resource="", mutates=False) from None
         if credentials is None:
             raise BadCredentials(
                 "No AWS credentials were found.",
                 state="Nothing was called.",
-                remedy="Give them where the AWS SDKs look: AWS_PROFILE, the environment, or a role.",
+                remedy=CREDENTIAL_SOURCES,
             )
         return str(credentials.get_frozen_credentials().access_key)
 
     def client(self, service: str, region: str | None = None, *, once: bool = False) -> Any:
         """Return the client for a service and region. With ``once`` it sends each request exactly one time.
 
-        ``total_max_attempts`` is what botocore obeys whatever AWS_MAX_ATTEMPTS and the profile say.
+        ``total_max_attempts`` takes precedence over AWS_MAX_ATTEMPTS and the profile.
         """
         key = (service, region, once)
         with self._lock:
             if key not in self._clients:
                 try:
-                    self._clients[key] = self._make(service, region, once=once)
-                except Exception as error:  # noqa: BLE001  of many kinds, and all before anything is sent
-                    from twokey.aws.errors import unusable
+                    self._clients[key] = self._create(service, region, once=once)
+                except Exception as error:  # noqa: BLE001  botocore raises many kinds, all before it sends
+                    from twokey.aws.errors import before_sending
 
-                    raise unusable(error, f"Making a client for {service}") from None
+                    raise before_sending(error, f"Creating a client for {service}") from None
             return self._clients[key]
 
-    def _make(self, service: str, region: str | None, *, once: bool) -> botocore.client.BaseClient:
+    def _create(self, service: str, region: str | None, *, once: bool) -> botocore.client.BaseClient:
         from botocore.config import Config
 
         client = self.session.create_client(
@@ -106,14 +107,14 @@ class Clients:
         )
         client.meta.events.register("choose-signer", _choose_credentials)
         client.meta.events.register("before-parse", origin.refuse_page)
-        client.meta.events.register("response-received", self._note_date)
+        client.meta.events.register("response-received", self._record_date)
         return client
 
-    def _note_date(
+    def _record_date(
         self, response_dict: dict[str, Any] | None = None, parsed_response: dict[str, Any] | None = None, **_: object
     ) -> None:
         if response_dict and parsed_response and origin.is_from_aws(parsed_response):
-            self.clock.saw(response_dict["headers"].get("date"))
+            self.clock.record_date(response_dict["headers"].get("date"))
 
 
 @contextmanager
@@ -121,11 +122,11 @@ def signing_as(key_id: str, secret: str, token: str | None = None) -> Iterator[N
     """Sign every request of this thread with these credentials while the block runs."""
     from botocore.credentials import Credentials
 
-    mark = _signer.set(Credentials(key_id, secret, token))
+    previous = _signer.set(Credentials(key_id, secret, token))
     try:
         yield
     finally:
-        _signer.reset(mark)
+        _signer.reset(previous)
 
 
 def _choose_credentials(context: dict[str, Any], **_: object) -> None:

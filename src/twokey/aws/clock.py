@@ -1,8 +1,8 @@
-"""Time as AWS tells it, in the ``Date`` header of every answer.
+"""The time of AWS, from the ``Date`` header of every response.
 
-A header has a resolution of one second and takes a moment to arrive, so what is known is a lower bound. Several
-answers sharpen it: the latest of the lower bounds is the best. ``now()`` is therefore never ahead of AWS, which is
-the safe side for every question of the form "is it old enough?".
+A header has a resolution of one second and takes a moment to arrive, so it is a lower bound. The latest lower bound of
+several responses is the best one. ``now()`` is therefore never ahead of AWS, which is the safe side for every check of
+whether something is old enough.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 def since_boot() -> float:
-    """Return seconds on a clock that never jumps and that goes on while the machine sleeps.
+    """Return seconds on a clock that never jumps and that continues while the machine sleeps.
 
-    A lease runs out during a suspension too. ``time.monotonic`` stands still then on Linux (clock_gettime(2)).
+    A lease also expires during a suspension. On Linux, ``time.monotonic`` stops then (clock_gettime(2)).
     """
     boottime = getattr(time, "CLOCK_BOOTTIME", None)
     return time.monotonic() if boottime is None else time.clock_gettime(boottime)
 
 
 class ServiceClock:
-    """The services' clock, carried forward between answers by a clock that never jumps."""
+    """The services' clock, advanced between responses by a clock that never jumps."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class ServiceClock:
         self._offset: float | None = None
         self._lock = threading.Lock()
 
-    def saw(self, date: str | None) -> None:
-        """Take note of an answer's ``Date`` header; anything unreadable is passed over."""
+    def record_date(self, date: str | None) -> None:
+        """Record the ``Date`` header of a response; an invalid one is ignored."""
         if not date:
             return
         try:
@@ -51,12 +51,12 @@ class ServiceClock:
             return
         offset = seconds - self._monotonic()
         with self._lock:
-            # An answer that is over a minute off means that the services' time itself was moved: believe it.
+            # A response more than a minute earlier means that the services' time itself was moved: use it.
             if self._offset is None or offset > self._offset or self._offset - offset > 60:
                 self._offset = offset
 
     def now(self) -> datetime:
-        """Return the services' time; before the first answer, this machine's."""
+        """Return the services' time; before the first response, this machine's."""
         with self._lock:
             offset = self._offset
         return datetime.fromtimestamp(self._wall() if offset is None else self._monotonic() + offset, UTC)

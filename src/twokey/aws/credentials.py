@@ -1,4 +1,4 @@
-"""What is wrong with the credentials that twokey runs with, by AWS's error codes and botocore's errors."""
+"""Errors about the credentials that twokey runs with, from AWS's error codes and botocore's errors."""
 
 from __future__ import annotations
 
@@ -22,33 +22,35 @@ NO_CREDENTIALS = (
     boto.UnknownCredentialError,
     boto.ProfileNotFound,
 )
-"""What botocore raises where it finds no credentials, or cannot get them."""
+"""What botocore raises if it has no credentials, or cannot get them."""
+CREDENTIAL_SOURCES = "Provide credentials where the AWS SDKs look for them: AWS_PROFILE, the environment, or a role."
+"""What to do if there are no credentials."""
 
 
-def none_usable(error: Exception, said: str) -> BadCredentials:
-    """Return the error for credentials that cannot be had; ``said`` is what may be quoted of the error.
+def no_credentials(error: Exception, message: str) -> BadCredentials:
+    """Return the error for credentials that are missing; ``message`` is what may be quoted of botocore's error.
 
-    Of a program of the user's nothing is quoted: what it wrote to its stderr may be anything.
+    Nothing is quoted from a program of the user: its stderr may contain a secret.
     """
     custom = isinstance(error, boto.CredentialRetrievalError) and error.kwargs.get("provider") == "custom-process"
-    why = "the credential_process of the profile failed; run it by hand to see why." if custom else said
+    reason = "the credential_process of the profile failed; run it in a shell to see why." if custom else message
     return BadCredentials(
-        f"No usable AWS credentials: {why}",
+        f"No usable AWS credentials: {reason}",
         state="The request was not sent.",
-        remedy="Give them where the AWS SDKs look: AWS_PROFILE, the environment, or a role.",
+        remedy=CREDENTIAL_SOURCES,
     )
 
 
-def _about_time(message: str) -> str:
-    """Quote AWS about a signature only where it speaks of time: else it repeats the request, session token included.
+def _time_message(message: str) -> str:
+    """Quote AWS's message about a signature only if it is about time: others repeat the request and session token.
 
     Source: "Troubleshoot Signature Version 4 signing for AWS API requests" (IAM User Guide).
     """
     return f": {message.rstrip('.')}" if message.startswith(("Signature expired", "Signature not yet")) else ""
 
 
-def about_credentials(code: str, message: str) -> BadCredentials | None:
-    """Return the error for AWS's code and message where it is about the credentials; None otherwise."""
+def credentials_rejected(code: str, message: str) -> BadCredentials | None:
+    """Return the error for an error code of AWS that is about the credentials; None for any other code."""
     if code in _EXPIRED:
         return BadCredentials(
             f"The AWS credentials have expired ({code}).", remedy="Renew the session (sign in again), then run again."
@@ -56,17 +58,17 @@ def about_credentials(code: str, message: str) -> BadCredentials | None:
     if code in _UNKNOWN_KEY:
         return BadCredentials(
             f"AWS does not know the credentials ({code}).",
-            remedy="They may be deleted, Inactive, too fresh, or of another partition, or the account has not "
-            "enabled the region. Check AWS_PROFILE and the region.",
+            remedy="Check AWS_PROFILE and the region. The key may be deleted, Inactive, not propagated yet, or from "
+            "another partition, or the account has not enabled the region.",
         )
     if code in _NO_SIGNATURE:
         return BadCredentials(
-            f"AWS finds no whole signature in the request ({code}): {message}",
-            remedy="A proxy may have removed the Authorization header. Check the proxy settings and AWS_ENDPOINT_URL.",
+            f"AWS received the request without a complete signature ({code}): {message}",
+            remedy="Check the proxy settings and AWS_ENDPOINT_URL: a proxy may have removed the Authorization header.",
         )
     if code in _WRONG_SIGNATURE:
         return BadCredentials(
-            f"AWS refuses the signature ({code}){_about_time(message)}.",
-            remedy="Check this machine's clock (it must be right to 5 minutes) and the secret key.",
+            f"AWS rejected the signature ({code}){_time_message(message)}.",
+            remedy="Check this machine's clock (it may differ by up to 5 minutes) and the secret access key.",
         )
     return None

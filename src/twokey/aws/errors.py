@@ -1,10 +1,10 @@
-"""What botocore raises, translated into what the operator needs to know: did it happen, and what to do.
+"""Translates what botocore raises into what the operator needs: what happened, whether it took effect, what to do.
 
-The one question that matters after a failed write is whether it took place. An error answer of AWS with a 4xx
-status proves that it did not; no connection proves it too; everything else proves nothing.
+The question that matters after a failed write is whether it took effect. An error response of AWS with a 4xx status
+proves that it did not, and so does a connection that was never made. Everything else proves nothing.
 
-An answer may hold a secret, and an error may quote one. What leaves this module shows none: secrets in answers are
-``Hidden``, and of an error only what cannot hold one is kept.
+A response may contain a secret, and an error may quote one. Nothing that leaves this module shows a secret: secrets in
+responses are ``Hidden``, and of an error only the parts remain that cannot contain one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from twokey.aws import origin
-from twokey.aws.credentials import NO_CREDENTIALS, about_credentials, none_usable
+from twokey.aws.credentials import NO_CREDENTIALS, credentials_rejected, no_credentials
 from twokey.aws.denials import denied
 from twokey.core.errors import Ambiguous, NotFound, ServiceError, ServiceRejected, Throttled, TwokeyError, Unreachable
 from twokey.core.secret import Hidden
@@ -52,99 +52,102 @@ _WRONG_CONFIGURATION = (
     boto.InvalidRegionError,
     boto.UnknownServiceError,
 )
-"""What botocore finds out before it sends anything."""
+"""What botocore detects before it sends anything."""
 _BROKEN = {
-    boto.ReadTimeoutError: "no answer came in time.",
-    boto.ConnectionClosedError: "the connection broke before the answer was there.",
-    boto.ResponseStreamingError: "the connection broke in the middle of the answer.",
-    boto.SSLError: "TLS failed; a proxy that looks into it may be in the way.",
-    ResponseParserError: "the answer cannot be read; it was cut off, or is not AWS's.",
-    KeyError: "the answer cannot be read; it was cut off, or is not AWS's.",
+    boto.ReadTimeoutError: "no response arrived in time.",
+    boto.ConnectionClosedError: "the connection broke before the response arrived.",
+    boto.ResponseStreamingError: "the connection broke within the response.",
+    boto.SSLError: "TLS failed; a proxy may intercept the connection.",
+    ResponseParserError: "the response is not valid: it was cut off, or is not from AWS.",
+    KeyError: "the response is not valid: it was cut off, or is not from AWS.",
 }
 TIMED_OUT = 408
-"""The HTTP status for a request that did not arrive whole in time (RFC 9110): whose fault it was, nobody can tell."""
+"""The HTTP status for a request that did not arrive completely in time (RFC 9110); it proves nothing."""
 _SECRETS = {"SecretAccessKey", "SecretString", "SecretBinary", "SessionToken", "Value"}
-"""The members of answers that are, or may hold, a secret."""
+"""The members of responses that are, or may contain, a secret."""
 _USER_INFO = re.compile(r"(?<=//)[^/@\s]+@|[^\s/@:]+:[^\s/@]+@")
 LONGEST_QUOTE = 300
-"""Characters of what a service said that a message may repeat."""
+"""The maximum number of characters of a service's message that is quoted."""
+RUN_AGAIN = "Run again: the next run checks whether it did, and continues."
+"""The remedy for a change that may have taken effect."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
-    """What was asked for: an IAM action on a resource, whether it can change anything, whether AWS may be quoted."""
+class _Request:
+    """A request: an IAM action on a resource, whether it can change anything, whether AWS may be quoted about it."""
 
     action: str
     resource: str
-    effect: bool
+    mutates: bool
     quote: bool = True
 
     @property
     def name(self) -> str:
         return f"{self.action} on {self.resource}" if self.resource else self.action
 
-    def unclear(self, said: str, first: str = "") -> Ambiguous:
-        """Return the error for an answer that is missing or proves nothing; ``first`` is what to do first."""
+    def ambiguous(self, problem: str, first_step: str = "") -> Ambiguous:
+        """Return the error for a response that is missing or proves nothing; the remedy begins with ``first_step``."""
         state, remedy = "This call changes nothing.", "Run again."
-        if self.effect:
-            state, remedy = "It may have taken effect.", "Run again: the next run finds out and goes on."
-        return Ambiguous(f"{self.name}: {said}", state=state, remedy=f"{first} {remedy}".strip())
+        if self.mutates:
+            state, remedy = "It may have taken effect.", RUN_AGAIN
+        return Ambiguous(f"{self.name}: {problem}", state=state, remedy=f"{first_step} {remedy}".strip())
 
     def not_from_aws(self, status: int) -> Ambiguous:
-        return self.unclear(
-            f"answered {status} with something that is not AWS's (a proxy's or a sign-in page?).",
+        return self.ambiguous(
+            f"the response with status {status} is not from AWS; it may be a page of a proxy or a sign-in page.",
             "Check the network, proxy settings and AWS_ENDPOINT_URL.",
         )
 
-    def quoted(self, said: str) -> str:
-        """Return the first paragraph of what was said on one line, of bounded length, without the passwords of URLs.
+    def quoted(self, message: str) -> str:
+        """Return the first paragraph of a message on one line, of limited length, without passwords in URLs.
 
-        Nothing is quoted of what was said about a request that holds a secret: it may repeat the secret, in part or in
-        another form.
+        Nothing is quoted about a request that contains a secret: the message may repeat it, in part or encoded.
         """
         if not self.quote:
             return ""
-        said = _USER_INFO.sub("", " ".join(said.strip().split("\n\n")[0].split()))
-        return said if len(said) <= LONGEST_QUOTE else f"{said[: LONGEST_QUOTE - 1]}…"
+        text = _USER_INFO.sub("", " ".join(message.strip().split("\n\n")[0].split()))
+        return text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 1]}…"
 
     def first_line(self, error: Exception) -> str:
         return self.quoted((str(error).strip().splitlines() or [type(error).__name__])[0])
 
 
-def translate(error: Exception, *, action: str, resource: str, effect: bool = True, quote: bool = True) -> ServiceError:
+def translate(
+    error: Exception, *, action: str, resource: str, mutates: bool = True, quote: bool = True
+) -> ServiceError:
     """Return what ``error`` means for the call of ``action`` (such as ``iam:CreateAccessKey``) on ``resource``.
 
-    ``effect`` is false for a call that only reads: however unclear its answer is, it changed nothing. Without
-    ``quote``, the service's own words are left out.
+    ``mutates`` is false for a call that only reads: it changed nothing, whatever its response was. Without ``quote``,
+    the service's own message is left out.
     """
-    asked = _Call(action, resource, effect, quote)
+    request = _Request(action, resource, mutates, quote)
     if isinstance(error, boto.ClientError):
-        return _from_answer(error, asked)
+        return _from_response(error, request)
     if isinstance(error, origin.NotFromAws):
-        return asked.not_from_aws(error.status)
-    # Not in the error's own words: they may quote the answer.
-    said = next((words for kind, words in _BROKEN.items() if isinstance(error, kind)), "")
-    return _unsent(error, asked) or asked.unclear(said or f"no clear answer ({type(error).__name__}).")
+        return request.not_from_aws(error.status)
+    # Not the error's own message: it may quote the response.
+    problem = next((message for kind, message in _BROKEN.items() if isinstance(error, kind)), "")
+    return _unsent(error, request) or request.ambiguous(problem or f"unexpected error ({type(error).__name__}).")
 
 
-def unusable(error: Exception, what: str) -> ServiceError:
-    """Return what an error means that kept ``what`` (such as a client) from being made, so that nothing was sent."""
-    asked = _Call(what, "", effect=False)
-    return _unsent(error, asked) or _misconfigured(asked.first_line(error), asked)
+def before_sending(error: Exception, action: str) -> ServiceError:
+    """Return what an error means that ended ``action`` (such as creating a client) before anything was sent."""
+    request = _Request(action, "", mutates=False)
+    return _unsent(error, request) or _misconfigured(request.first_line(error), request)
 
 
-def _misconfigured(said: str, asked: _Call) -> ServiceRejected:
+def _misconfigured(message: str, request: _Request) -> ServiceRejected:
     return ServiceRejected(
-        f"{asked.action}: {said}",
+        f"{request.action}: {message}",
         state="The request was not sent.",
         remedy="Check the AWS configuration: AWS_CONFIG_FILE, AWS_PROFILE, the region, proxies and AWS_ENDPOINT_URL.",
     )
 
 
-def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
-    """Return what an error means that proves that the request was not sent; None for any other."""
+def _unsent(error: Exception, request: _Request) -> ServiceError | None:
+    """Return what an error means that proves that the request was not sent; None for any other error."""
     if isinstance(error, NO_CREDENTIALS):
-        return none_usable(error, asked.first_line(error))
+        return no_credentials(error, request.first_line(error))
     if isinstance(error, boto.NoRegionError):
         return ServiceRejected(
             "No AWS region is set.",
@@ -152,121 +155,120 @@ def _unsent(error: Exception, asked: _Call) -> ServiceError | None:
             remedy="Set AWS_DEFAULT_REGION, or a region in the profile.",
         )
     if isinstance(error, _NOTHING_SENT) or _wrong_certificate(error):
-        return _unreachable(error, asked)
+        return _unreachable(error, request)
     if isinstance(error, _WRONG_CONFIGURATION):
-        return _misconfigured(asked.first_line(error), asked)
+        return _misconfigured(request.first_line(error), request)
     if isinstance(error, boto.ParamValidationError):
-        return ServiceRejected(f"{asked.name}: {asked.quoted(str(error))}", state="The request was not sent.")
+        return ServiceRejected(f"{request.name}: {request.quoted(str(error))}", state="The request was not sent.")
     return None
 
 
-def _unreachable(error: Exception, asked: _Call) -> Unreachable:
+def _unreachable(error: Exception, request: _Request) -> Unreachable:
     remedy = "Check the network, proxy settings and AWS_ENDPOINT_URL, then run again."
     if isinstance(error, boto.SSLError):
-        remedy = "Where a proxy looks into TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL."
-    said = f"{asked.action}: no connection: {asked.first_line(error)}"
-    return Unreachable(said, state="The request was not sent.", remedy=remedy)
+        remedy = "If a proxy intercepts TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL."
+    message = f"{request.action}: no connection: {request.first_line(error)}"
+    return Unreachable(message, state="The request was not sent.", remedy=remedy)
 
 
 def _wrong_certificate(error: Exception) -> bool:
-    """Say whether TLS failed over the other side's certificate: that ends the handshake, before anything is sent.
+    """Return whether the server's certificate was rejected, which ends the handshake before anything is sent.
 
-    Any other error of TLS may also befall the answer. Python and urllib3 each have an error of this name.
+    Other TLS errors may also occur in the response. Python and urllib3 each have an error of this name.
     """
     inner = error.kwargs.get("error") if isinstance(error, boto.SSLError) else None
     causes = (inner, *getattr(inner, "args", ()))
     return any(isinstance(one, ssl.CertificateError) or type(one).__name__ == "CertificateError" for one in causes)
 
 
-def _from_answer(error: boto.ClientError, asked: _Call) -> ServiceError:
+def _from_response(error: boto.ClientError, request: _Request) -> ServiceError:
     code, message, status = _parts(error)
     if not origin.is_error_code(code):
-        return asked.not_from_aws(status)
-    proof = about_credentials(code, asked.quoted(message)) or _about_the_call(code, message, status, asked)
+        return request.not_from_aws(status)
+    proof = credentials_rejected(code, request.quoted(message)) or _by_code(code, message, status, request)
     if proof:
         return proof
     if status >= 500 or status < 400 or status == TIMED_OUT:
-        return asked.unclear(f"AWS answered {status} {code}.")
-    said = asked.quoted(message) or "refused"
-    return ServiceRejected(f"{asked.name}: {said} ({code}).", state="AWS refused it: it had no effect.")
+        return request.ambiguous(f"AWS returned {status} {code}.")
+    reason = request.quoted(message) or "rejected"
+    return ServiceRejected(f"{request.name}: {reason} ({code}).", state="AWS rejected it: it had no effect.")
 
 
-def _about_the_call(code: str, message: str, status: int, asked: _Call) -> ServiceError | None:
+def _by_code(code: str, message: str, status: int, request: _Request) -> ServiceError | None:
     if code in _THROTTLED:
         return Throttled(
-            f"{asked.name}: AWS asks to slow down ({code}), and did so until twokey gave up.",
+            f"{request.name}: AWS throttled the request ({code}) until twokey stopped retrying.",
             state="It had no effect.",
-            remedy="Run again later: all programs of the account share its rate of requests.",
+            remedy="Run again later: all programs of the account share its request rate.",
         )
     if code in _DENIED or (status == 403 and "not authorized" in message):
-        return denied(asked.action, asked.resource or "*", message, asked.quoted)
+        return denied(request.action, request.resource or "*", message, request.quoted)
     if code in _ABSENT:
-        return NotFound(f"{asked.name}: {asked.quoted(message) or 'it is not there.'}")
+        return NotFound(f"{request.name}: {request.quoted(message) or 'it does not exist.'}")
     return None
 
 
-def call(action: str, resource: str, send: Callable[[], Any], *, effect: bool = True, quote: bool = True) -> Any:
-    """Send, and translate whatever botocore raises; ``action`` is an IAM action such as ``ssm:PutParameter``.
+def call(action: str, resource: str, send: Callable[[], Any], *, mutates: bool = True, quote: bool = True) -> Any:
+    """Send, and translate every error; ``action`` is an IAM action such as ``ssm:PutParameter``.
 
-    Return the answer, with its secrets ``Hidden``. ``effect`` says whether the call can change anything; an unclear
-    answer to one that cannot says so. For ``quote`` see ``translate``.
+    Return the response, with its secrets ``Hidden``. For ``mutates`` and ``quote`` see ``translate``.
 
-    Not all of it derives from botocore's base class (an answer that cannot be parsed does not): whatever is unknown
-    proves nothing, and is ``Ambiguous``. What is raised here carries no trace of botocore's own error: that one may
-    quote an answer's body, with a secret in it, and so may the variables of botocore's functions. Interruptions keep
-    their kind only.
+    Not every error derives from botocore's base class; one about a response that cannot be parsed does not. An unknown
+    error proves nothing, and becomes ``Ambiguous``. The raised error has no reference to botocore's own error, which
+    may quote the body of a response with a secret in it, as may the variables of botocore's functions. An interruption
+    keeps its type only.
     """
     failure: BaseException
     try:
-        answer = _hide(send())
-        origin.check(action, answer)
+        response = _hide(send())
+        origin.check(action, response)
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  see above
-        failure = translate(error, action=action, resource=resource, effect=effect, quote=quote)
+        failure = translate(error, action=action, resource=resource, mutates=mutates, quote=quote)
     except BaseException as error:  # noqa: BLE001  see above
         failure = error.with_traceback(None)
         failure.__context__ = failure.__cause__ = None
     else:
-        return answer
+        return response
     raise failure
 
 
-def _hide(answer: Any) -> Any:
-    """Make every secret in an answer ``Hidden``, wherever it is."""
-    if isinstance(answer, list):
-        for item in answer:
+def _hide(value: Any) -> Any:
+    """Make every secret in a response ``Hidden``, at any depth."""
+    if isinstance(value, list):
+        for item in value:
             _hide(item)
-    elif isinstance(answer, dict):
-        for name, value in answer.items():
-            if name in _SECRETS and isinstance(value, str):
-                answer[name] = Hidden(value)
+    elif isinstance(value, dict):
+        for name, item in value.items():
+            if name in _SECRETS and isinstance(item, str):
+                value[name] = Hidden(item)
             else:
-                _hide(value)
-    return answer
+                _hide(item)
+    return value
 
 
-def in_doubt(failure: ServiceError) -> Ambiguous:
-    """Return what the last answer to a repeated change means where the answer to an earlier attempt was lost.
+def after_lost_response(failure: ServiceError) -> Ambiguous:
+    """Return what the failure of a retry means if the response to an earlier attempt of the change was lost.
 
-    It speaks of the last attempt alone: the earlier one may have taken effect.
+    The failure is about the last attempt only: an earlier one may have taken effect.
     """
     if isinstance(failure, Ambiguous):
         return failure
     return Ambiguous(
-        f"An answer was lost, and repeating the request did not help: {failure.message}",
+        f"A response was lost, and sending the request again did not help: {failure.message}",
         state="It may have taken effect.",
-        remedy=f"{failure.remedy} Run again: the next run finds out and goes on.".strip(),
+        remedy=f"{failure.remedy} {RUN_AGAIN}".strip(),
     )
 
 
 def code_of(error: Exception) -> str:
-    """Return AWS's error code, or the empty string where there was no error answer."""
+    """Return AWS's error code, or an empty text if there was no error response."""
     return _parts(error)[0] if isinstance(error, boto.ClientError) else ""
 
 
 def _parts(error: boto.ClientError) -> tuple[str, str, int]:
-    answer: Any = error.response
-    body = answer.get("Error", {})
-    status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    response: Any = error.response
+    body = response.get("Error", {})
+    status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     return str(body.get("Code", "")), str(body.get("Message", "")), status

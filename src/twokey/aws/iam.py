@@ -1,4 +1,4 @@
-"""IAM as the engine needs it: every page read, creation sent exactly once, throttling waited out.
+"""IAM as the engine needs it: reads every page, sends a creation exactly once, retries after throttling.
 
 Permissions: each method names the IAM action it calls; ``PERMISSIONS`` lists them all.
 """
@@ -9,7 +9,7 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
-from twokey.aws.errors import call, in_doubt
+from twokey.aws.errors import after_lost_response, call
 from twokey.aws.pace import Pacer
 from twokey.aws.simulator import verdict
 from twokey.core.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
@@ -31,19 +31,19 @@ PERMISSIONS = {
 _READS = frozenset((*PERMISSIONS["look"], *PERMISSIONS["preflight (optional)"]))
 
 PATIENCE = 120.0
-"""Seconds for which a request that may be repeated is repeated while AWS throttles it."""
+"""Seconds for which a request is sent again while AWS throttles it."""
 CREATE_PATIENCE = 20.0
-"""The same for CreateAccessKey: the intent in the journal speaks for a short time only."""
+"""The same for CreateAccessKey: an intent in the journal explains a key for a short time only."""
 PAUSES = (0.4, 0.8, 1.6)
-"""Seconds between the attempts of a request that may be repeated and goes unanswered: one more than pauses."""
+"""Seconds between the attempts of a request that gets no response; there is one attempt more than pauses."""
 
 
 def _nothing() -> None:
-    """Do nothing: what happens before a request unless its caller wants more."""
+    """Do nothing: the default action before a request."""
 
 
-class _GoneMeanwhile(NotFound):
-    """The answer to a change was lost, and its repetition found nothing to change."""
+class _AlreadyDone(NotFound):
+    """The response to a change was lost, and its retry found nothing to change."""
 
 
 class Iam:
@@ -54,7 +54,7 @@ class Iam:
         self._clock = clients.clock
         self._pacer = Pacer(clients.clock)
         self._may_create: dict[str, bool | None] = {}
-        self._asking = threading.Lock()
+        self._simulating = threading.Lock()
 
     def users(self, path: str) -> Iterator[MachineUser]:
         """List the users below a path prefix, every page (iam:ListUsers)."""
@@ -71,41 +71,41 @@ class Iam:
         return tuple(_access_key(key) for page in pages for key in page["AccessKeyMetadata"])
 
     def last_use(self, key_id: str) -> LastUse:
-        """Say when a key was last used (iam:GetAccessKeyLastUsed): it lags, by an undocumented time."""
-        answer = self._repeat("get_access_key_last_used", "iam:GetAccessKeyLastUsed", key_id, AccessKeyId=key_id)
-        used = answer.get("AccessKeyLastUsed", {})
+        """Return when a key was last used (iam:GetAccessKeyLastUsed), which lags by an undocumented time."""
+        response = self._repeat("get_access_key_last_used", "iam:GetAccessKeyLastUsed", key_id, AccessKeyId=key_id)
+        used = response.get("AccessKeyLastUsed", {})
         at: datetime | None = used.get("LastUsedDate")
         return LastUse(at, used.get("ServiceName", ""), used.get("Region", "")) if at else LastUse(None)
 
     def create_key(self, user: str, just_before: Callable[[], None] = _nothing) -> tuple[AccessKey, Credential]:
         """Create a key (iam:CreateAccessKey).
 
-        The call is not idempotent and has no client token, so it is sent once and never repeated, but for
-        throttling, which proves that nothing was made. ``just_before`` is called before each time that it is sent,
-        after the wait for its turn; what it raises stops the creation, and comes out as it is.
+        The call is not idempotent and has no client token, so it is sent once. It is sent again only after throttling,
+        which proves that nothing was created. ``just_before`` is called immediately before each attempt, after the wait
+        for the pace; an error that it raises ends the creation, and is passed on unchanged.
         """
-        answer = self._patiently(
+        response = self._patiently(
             lambda: self._once("create_access_key", "iam:CreateAccessKey", user, UserName=user),
             CREATE_PATIENCE,
             just_before,
         )
-        key = answer["AccessKey"]
+        key = response["AccessKey"]
         return _access_key(key), Credential(key["AccessKeyId"], key["SecretAccessKey"])
 
     def deactivate_key(self, user: str, key_id: str) -> None:
-        """Make a key Inactive (iam:UpdateAccessKey); one that goes away meanwhile is fine."""
-        wanted = {"UserName": user, "AccessKeyId": key_id, "Status": "Inactive"}
+        """Make a key Inactive (iam:UpdateAccessKey); a key that was deleted meanwhile is no error."""
+        parameters = {"UserName": user, "AccessKeyId": key_id, "Status": "Inactive"}
         try:
-            self._repeat("update_access_key", "iam:UpdateAccessKey", user, **wanted)
-        except _GoneMeanwhile:
+            self._repeat("update_access_key", "iam:UpdateAccessKey", user, **parameters)
+        except _AlreadyDone:
             return
 
     def delete_key(self, user: str, key_id: str) -> bool:
-        """Delete a key (iam:DeleteAccessKey); return False where IAM says that there is no such key.
+        """Delete a key (iam:DeleteAccessKey); return False if IAM says that the key does not exist.
 
-        NoSuchEntity does not prove that the key is gone: IAM is eventually consistent (IAM User Guide, "Troubleshoot
-        IAM"), so one of its servers may not know a key yet that was made a moment ago. It may also mean that the
-        user is gone. And it follows where an earlier attempt deleted the key and its answer was lost.
+        NoSuchEntity does not prove that the key is deleted: IAM is eventually consistent ("Troubleshoot IAM", IAM User
+        Guide), so one of its servers may not know a new key yet. It may also mean that the user is deleted, or that an
+        earlier attempt deleted the key and its response was lost.
         """
         try:
             self._repeat("delete_access_key", "iam:DeleteAccessKey", user, UserName=user, AccessKeyId=key_id)
@@ -114,27 +114,27 @@ class Iam:
         return True
 
     def may_create(self, user: MachineUser) -> bool | None:
-        """Say whether this principal may create a key for the user; None where nobody can tell.
+        """Return whether this principal may create a key for the user; None if that cannot be determined.
 
-        Asks IAM's policy simulator (iam:SimulatePrincipalPolicy), once for each path in a run. It needs a right
-        that a rotator may well lack, and it does not know all that IAM knows (``simulator.verdict``): an allow is a
-        good sign, a deny that rests on the policies alone is believed, no answer is no obstacle.
+        Uses IAM's policy simulator (iam:SimulatePrincipalPolicy), once for each path in a run. It needs a permission
+        that the rotator may lack, and it does not know everything that IAM knows (``simulator.verdict``). So an allow
+        is a hint, a deny counts only if it rests on the policies alone, and without a result the run continues.
         """
-        with self._asking:
+        with self._simulating:
             if user.path not in self._may_create:
                 self._may_create[user.path] = self._simulate(user)
-            # A deny may be meant for the first user only; it is not believed of another unasked.
-            answer = self._may_create[user.path]
-            if answer is False:
+            # A deny may apply to the first user only, so the next user is simulated again.
+            allowed = self._may_create[user.path]
+            if allowed is False:
                 del self._may_create[user.path]
-            return answer
+            return allowed
 
     def _simulate(self, user: MachineUser) -> bool | None:
         try:
             source = self._principal()
             if source is None:
                 return None
-            answer = self._once(
+            response = self._once(
                 "simulate_principal_policy",
                 "iam:SimulatePrincipalPolicy",
                 source,
@@ -142,13 +142,13 @@ class Iam:
                 ActionNames=["iam:CreateAccessKey"],
                 ResourceArns=[user.arn],
             )
-            return verdict(answer["EvaluationResults"])
+            return verdict(response["EvaluationResults"])
         except (ServiceError, KeyError):
             return None
 
     def _principal(self) -> str | None:
         sts = self._clients.client("sts")
-        arn: str = call("sts:GetCallerIdentity", "", sts.get_caller_identity, effect=False)["Arn"]
+        arn: str = call("sts:GetCallerIdentity", "", sts.get_caller_identity, mutates=False)["Arn"]
         if ":assumed-role/" in arn:
             name = arn.split("/")[1]
             role: str = self._once("get_role", "iam:GetRole", name, RoleName=name)["Role"]["Arn"]
@@ -164,35 +164,35 @@ class Iam:
             parameters["Marker"] = page["Marker"]
 
     def _repeat(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
-        """Send a request whose repetition does no harm, until it is answered.
+        """Send an idempotent request, again until there is a response.
 
-        Of a change, every error but ``Ambiguous`` proves that no attempt had an effect; but for ``NotFound``, which
-        is IAM's word about the present, and ``_GoneMeanwhile`` after an answer was lost.
+        For a change, every error except ``Ambiguous`` proves that no attempt took effect. The exceptions are
+        ``NotFound``, which describes the present state, and ``_AlreadyDone``, after a response was lost.
         """
-        effect, doubtful = action not in _READS, False
+        mutates, ambiguous = action not in _READS, False
         for pause in (*PAUSES, None):
             try:
                 return self._patiently(lambda: self._once(operation, action, resource, **parameters), PATIENCE)
             except ServiceError as error:
                 failure = error
-            doubtful = effect and (doubtful or isinstance(failure, Ambiguous))
+            ambiguous = mutates and (ambiguous or isinstance(failure, Ambiguous))
             if pause is None or not isinstance(failure, (Ambiguous, Unreachable)):
                 break
-            # Spread apart what would otherwise come back at the same moment.
+            # Random, so that concurrent requests do not return at the same moment.
             self._clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
-        if doubtful and isinstance(failure, NotFound):
-            raise _GoneMeanwhile(failure.message)
-        raise in_doubt(failure) if doubtful else failure
+        if ambiguous and isinstance(failure, NotFound):
+            raise _AlreadyDone(failure.message)
+        raise after_lost_response(failure) if ambiguous else failure
 
     def _patiently(self, send: Callable[[], Any], patience: float, just_before: Callable[[], None] = _nothing) -> Any:
-        """Send at the learned pace, and again after each throttling answer, for ``patience`` seconds."""
+        """Send at the learned pace, and again after each throttled attempt, for ``patience`` seconds."""
         start = self._clock.monotonic()
         while True:
             self._pacer.wait()
-            # Outside the try: what the caller raises is no answer of IAM's.
+            # Outside the try: what the caller raises is not a response of IAM.
             just_before()
             try:
-                answer = send()
+                response = send()
             except Throttled:
                 self._pacer.throttled()
                 if self._clock.monotonic() - start > patience:
@@ -204,13 +204,13 @@ class Iam:
                 raise
             else:
                 self._pacer.let_through()
-                return answer
+                return response
 
     def _once(self, operation: str, action: str, resource: str, **parameters: object) -> Any:
         def send() -> Any:
             return getattr(self._clients.client("iam", once=True), operation)(**parameters)
 
-        return call(action, resource, send, effect=action not in _READS)
+        return call(action, resource, send, mutates=action not in _READS)
 
 
 def _machine_user(user: Any) -> MachineUser:

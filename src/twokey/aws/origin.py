@@ -1,7 +1,7 @@
-"""Is it AWS that answered? A proxy's or a sign-in page proves nothing, whatever its HTTP status says.
+"""Checks whether a response is from AWS. The page of a proxy or a sign-in page proves nothing, whatever its status.
 
-botocore does not ask: a page that happens to be well-formed XML, with status 200, is to it the successful answer to
-DeleteAccessKey, and a 403 of a proxy looks like an answer of the service.
+botocore does not check this: for it, a well-formed XML page with status 200 is the successful response to
+DeleteAccessKey, and a 403 of a proxy is an error of the service.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ _PAGE = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+)?html\b", re.IGNORECASE | re.DOTALL
 )
 _QUERY = ("iam:", "sts:")
-"""The services whose answers have a request id in the document whatever else is in it (Smithy, "AWS query protocol")"""
+"""The services whose responses always contain a request id in the document ("AWS query protocol", Smithy)."""
 
 
 class NotFromAws(Exception):
-    """Something between here and AWS answered in its place, with this HTTP status."""
+    """A response that is not from AWS, with this HTTP status; a proxy may have sent it."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"HTTP {status}, and not from AWS")
@@ -30,25 +30,25 @@ def refuse_page(response_dict: dict[str, Any], **_: object) -> None:
         raise NotFromAws(response_dict["status_code"])
 
 
-def check(action: str, answer: Any) -> None:
-    """Raise ``NotFromAws`` for a successful answer without what every answer of AWS to ``action`` has.
+def check(action: str, response: Any) -> None:
+    """Raise ``NotFromAws`` for a successful response without what every response of AWS to ``action`` contains.
 
-    That is a request id in IAM's and STS's; in the others', which have it in a header that a proxy may remove,
-    anything that the service's model knows: of what is no JSON botocore makes an empty answer.
+    For IAM and STS, that is a request id. Other services have it in a header that a proxy may remove; for them, it is
+    any member of the service's model, because botocore parses text that is not JSON as an empty response.
     """
-    metadata = answer["ResponseMetadata"]
-    if metadata.get("RequestId") if action.startswith(_QUERY) else answer.keys() - {"ResponseMetadata"}:
+    metadata = response["ResponseMetadata"]
+    if metadata.get("RequestId") if action.startswith(_QUERY) else response.keys() - {"ResponseMetadata"}:
         return
     raise NotFromAws(metadata["HTTPStatusCode"])
 
 
-def is_from_aws(answer: Any) -> bool:
-    """Say whether an answer, good or bad, can be AWS's, and its ``Date`` be believed."""
-    if answer["ResponseMetadata"]["HTTPStatusCode"] >= 300:
-        return is_error_code(str(answer.get("Error", {}).get("Code", "")))
-    return bool(answer["ResponseMetadata"].get("RequestId") or answer.keys() - {"ResponseMetadata"})
+def is_from_aws(response: Any) -> bool:
+    """Return whether a response, successful or not, can be from AWS, so that its ``Date`` can be trusted."""
+    if response["ResponseMetadata"]["HTTPStatusCode"] >= 300:
+        return is_error_code(str(response.get("Error", {}).get("Code", "")))
+    return bool(response["ResponseMetadata"].get("RequestId") or response.keys() - {"ResponseMetadata"})
 
 
 def is_error_code(code: str) -> bool:
-    """Say whether an error answer's code is AWS's. Where there is none, botocore takes the HTTP status for it."""
+    """Return whether the code of an error response is AWS's. Without one, botocore uses the HTTP status as the code."""
     return bool(code) and not code.isdigit()

@@ -1,8 +1,8 @@
-"""Requests whose effect is known afterwards: it took place, it did not, or nobody can tell.
+"""Sends requests so that their effect is known afterwards: it took place, it did not, or it is ambiguous.
 
-botocore's own repetitions forget what an earlier attempt may have done: after a lost answer a repeated request
-can be throttled, refused or denied, and that error would seem to prove that nothing happened. Here each attempt
-is one request, and what the first ones left open is remembered.
+botocore's own retries do not consider what an earlier attempt may have done: after a lost response, the retry may be
+throttled, rejected or denied, and that error would appear to prove that nothing happened. Here each attempt is one
+request, and the result takes all attempts into account.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from botocore import xform_name
 
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
-from twokey.aws.errors import call, in_doubt
+from twokey.aws.errors import after_lost_response, call
 from twokey.core.errors import Ambiguous, ServiceError, Throttled, Unreachable
 from twokey.core.secret import Hidden
 
@@ -21,53 +21,53 @@ if TYPE_CHECKING:
     from twokey.aws.clients import Clients
 
 PATIENCE = CALL_LIMIT - CONNECT_TIMEOUT - READ_TIMEOUT
-"""Seconds after which a request is not sent again, so that all of it ends within ``CALL_LIMIT``."""
+"""Seconds after which a request is not sent again, so that all attempts end within ``CALL_LIMIT``."""
 LONGEST_PAUSE = 5.0
 
 
 class Sender:
-    """Sends requests to one service in one region, again where that does no harm: each must be repeatable."""
+    """Sends requests to one service in one region, with retries. Every request must be idempotent."""
 
     def __init__(self, clients: Clients, service: str, region: str | None = None) -> None:
         self._clients = clients
         self._service = service
         self._region = region
 
-    def send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
-        """Send ``operation`` (such as ``PutParameter``) about ``resource`` and return the answer.
+    def send(self, operation: str, resource: str, *, mutates: bool = True, **parameters: Any) -> Any:
+        """Send ``operation`` (such as ``PutParameter``) for ``resource`` and return the response.
 
-        Raises the errors of ``twokey.core.errors``. Where ``effect`` is true, every error but ``Ambiguous`` proves that
-        no attempt had an effect. Where it is false, the request changes nothing, and ``Ambiguous`` says so.
-        AWS's words about a request that holds a secret (``Hidden``) are left out: they may repeat it, in part or in
-        another form.
+        Raises the errors of ``twokey.core.errors``. If ``mutates`` is true, every error except ``Ambiguous`` proves
+        that no attempt took effect. If it is false, the request changes nothing, and ``Ambiguous`` says so.
+        AWS's message about a request that contains a secret (``Hidden``) is left out: it may repeat the secret, in part
+        or encoded.
         """
         clock = self._clients.clock
         deadline = clock.monotonic() + PATIENCE
-        doubtful = False
+        ambiguous = False
         unanswered = 0
         pause = 0.1
         while True:
-            answer, failure = self._once(operation, resource, parameters, effect=effect)
+            response, failure = self._once(operation, resource, parameters, mutates=mutates)
             if failure is None:
-                return answer
-            doubtful = effect and (doubtful or isinstance(failure, Ambiguous))
+                return response
+            ambiguous = mutates and (ambiguous or isinstance(failure, Ambiguous))
             unanswered += isinstance(failure, (Ambiguous, Unreachable))
-            again = isinstance(failure, (Ambiguous, Unreachable, Throttled)) and unanswered < ATTEMPTS
-            if not again or clock.monotonic() + pause > deadline:
-                raise in_doubt(failure) if doubtful else failure
-            # Spread apart what would otherwise come back at the same moment.
+            retry = isinstance(failure, (Ambiguous, Unreachable, Throttled)) and unanswered < ATTEMPTS
+            if not retry or clock.monotonic() + pause > deadline:
+                raise after_lost_response(failure) if ambiguous else failure
+            # Random, so that concurrent requests do not return at the same moment.
             clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _once(
-        self, operation: str, resource: str, parameters: dict[str, Any], *, effect: bool
+        self, operation: str, resource: str, parameters: dict[str, Any], *, mutates: bool
     ) -> tuple[Any, ServiceError | None]:
-        def ask() -> Any:
+        def send() -> Any:
             client = self._clients.client(self._service, self._region, once=True)
             return getattr(client, xform_name(operation))(**parameters)
 
         quote = not any(isinstance(value, Hidden) for value in parameters.values())
         try:
-            return call(f"{self._service}:{operation}", resource, ask, effect=effect, quote=quote), None
+            return call(f"{self._service}:{operation}", resource, send, mutates=mutates, quote=quote), None
         except ServiceError as error:
             return None, error

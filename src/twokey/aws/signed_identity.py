@@ -1,7 +1,7 @@
-"""A signed question "who am I?" for others to ask in our name: how Vault's AWS auth method knows a caller.
+"""A signed GetCallerIdentity request, by which Vault's AWS auth method identifies a caller.
 
-Vault sends it to STS itself. It holds a signature that is good for minutes, and no secret key ("AWS auth method (API)",
-Vault's documentation: Login, IAM).
+Vault itself sends it to STS. It contains a signature that is valid for minutes, and no secret key ("AWS auth method
+(API)", Vault's documentation: Login, IAM).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from twokey.aws.credentials import CREDENTIAL_SOURCES
 from twokey.core.errors import BadCredentials
 
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ _URL = "https://sts.amazonaws.com/"
 _BODY = "Action=GetCallerIdentity&Version=2011-06-15"
 
 
-def signed_question(clients: Clients, server_id: str = "") -> dict[str, str]:
-    """Return a signed GetCallerIdentity, as the fields of a login. Raises ``BadCredentials`` where there is no key."""
+def signed_identity_request(clients: Clients, server_id: str = "") -> dict[str, str]:
+    """Return the fields of a login with a signed GetCallerIdentity request; raises ``BadCredentials`` without a key."""
     credentials = clients.session.get_credentials()
     if credentials is None:
         raise BadCredentials(
-            "There are no AWS credentials to log in to Vault with.", remedy="Set AWS_PROFILE, or run where a role is."
+            "No AWS credentials were found for the login to Vault.",
+            state="Nothing was sent.",
+            remedy=CREDENTIAL_SOURCES,
         )
     headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
     if server_id:

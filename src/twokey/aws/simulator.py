@@ -1,8 +1,8 @@
-"""What IAM's policy simulator says, and how far it can be believed ("SimulatePrincipalPolicy", IAM API Reference).
+"""Evaluates results of IAM's policy simulator, which are a hint only ("SimulatePrincipalPolicy", IAM API Reference).
 
-The simulator knows the policies, not the request: where it asks from, with which MFA, by which endpoint. A condition on
-what it was not told makes it deny what IAM allows, an explicit deny by a negated operator included. It names what it
-lacked, beside the single resource where resources were asked about.
+The simulator knows the policies, but not the request: its source address, MFA or endpoint. A condition on a missing
+context value makes it deny what IAM allows, even explicitly, with a negated operator. It names the missing values; if
+the request names resources, for each resource.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ _DENIED = ("implicitDeny", "explicitDeny")
 
 
 def verdict(results: Sequence[Any]) -> bool | None:
-    """Say whether all that was asked about is allowed; None where nobody can tell.
+    """Return whether everything in the request is allowed; None if the results do not determine that.
 
-    A deny of a permissions boundary is believed like one of the principal's own policies: what such a policy lacks is
-    named. A deny of a service control policy is not: nothing says that what it lacks is named as well, and a deny
-    that is believed wrongly stops all rotations, while one that is not believed costs no more than LAST, whose time
-    was over.
+    A deny by a permissions boundary counts like one by the principal's own policies: the simulator names the context
+    values that they lack. A deny by a service control policy does not count: AWS does not document that its missing
+    values are named as well. A deny that counts wrongly stops all rotations; one that is ignored wrongly costs only
+    LAST, whose grace is over.
     """
     decisions = {decision for result in results for decision in _decisions(result)}
-    if any(_lacking(result) or not _organization_allows(result) for result in results):
+    if any(_lacks_context(result) or not _organization_allows(result) for result in results):
         return None
     if decisions == {"allowed"}:
         return True
@@ -32,12 +32,12 @@ def verdict(results: Sequence[Any]) -> bool | None:
 
 
 def _decisions(result: Any) -> list[str]:
-    """Return the decision on each resource, or the one on all where there are no single ones."""
-    single = [one["EvalResourceDecision"] for one in result.get("ResourceSpecificResults", ())]
-    return single or [result["EvalDecision"]]
+    """Return the decision on each resource, or the overall decision if there are none."""
+    by_resource = [one["EvalResourceDecision"] for one in result.get("ResourceSpecificResults", ())]
+    return by_resource or [result["EvalDecision"]]
 
 
-def _lacking(result: Any) -> bool:
+def _lacks_context(result: Any) -> bool:
     parts = (result, *result.get("ResourceSpecificResults", ()))
     return any(part.get("MissingContextValues") for part in parts)
 

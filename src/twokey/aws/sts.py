@@ -1,4 +1,4 @@
-"""STS as the engine needs it: who does a credential authenticate as?"""
+"""STS as the engine needs it: the identity that a credential authenticates as."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 
 
 class Sts:
-    """The STS calls. GetCallerIdentity needs no permission, and no deny can stop it: it proves the key alone."""
+    """The STS calls. GetCallerIdentity needs no permission, and no policy can deny it: it proves the key alone."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
 
     def caller(self) -> tuple[str, str]:
         """Return account and ARN of twokey itself; raises ``BadCredentials`` and the other service errors."""
-        answer = call(
+        response = call(
             "sts:GetCallerIdentity",
             "",
             lambda: self._clients.client("sts").get_caller_identity(),
-            effect=False,
+            mutates=False,
         )
-        return answer["Account"], answer["Arn"]
+        return response["Account"], response["Arn"]
 
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
-        """Return account and ARN that the credential authenticates as, or None where it does not (yet).
+        """Return account and ARN that the credential authenticates as, or None if it does not authenticate (yet).
 
-        A key that has not reached a region yet is answered with InvalidClientTokenId there. Each question is one
-        request: the caller asks again anyway.
+        A region that a key has not reached yet responds with InvalidClientTokenId. There are no retries, because the
+        caller repeats the call anyway.
         """
 
-        def ask() -> Any:
+        def send() -> Any:
             client = self._clients.client("sts", region, once=True)
             with signing_as(credential.access_key_id, credential.reveal()):
                 return client.get_caller_identity()
 
         try:
-            answer = call("sts:GetCallerIdentity", credential.access_key_id, ask, effect=False)
+            response = call("sts:GetCallerIdentity", credential.access_key_id, send, mutates=False)
         except BadCredentials:
             return None
-        return answer["Account"], answer["Arn"]
+        return response["Account"], response["Arn"]

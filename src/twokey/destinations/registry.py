@@ -98,9 +98,9 @@ class Services:
         return ConnectionContext(name, at, self.clients.clock, self.read_secret, self._sign_identity)
 
     def _sign_identity(self, server_id: str) -> dict[str, str]:
-        from twokey.aws.signed_identity import signed_question
+        from twokey.aws.signed_identity import signed_identity_request
 
-        return signed_question(self.clients, server_id)
+        return signed_identity_request(self.clients, server_id)
 
     def read_secret(self, url: str) -> Hidden:
         """Read the text that another secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``.

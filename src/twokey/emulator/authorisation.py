@@ -1,14 +1,14 @@
-"""What the sender may do: identity policies, session policies and boundaries, with AWS's sentences."""
+"""Decides what the sender may do: identity policies, session policies and boundaries, with AWS's messages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.emulator import refusals
+from twokey.emulator import errors
 from twokey.emulator.context import context_of
 from twokey.emulator.identity import layers_of
 from twokey.emulator.resources import action_of, needs_no_permission, resource_of
-from twokey.permissions.evaluate import Decision, judge
+from twokey.permissions.evaluate import Decision, evaluate
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def authorise(world: World, call: Call, caller: Caller) -> None:
     """Raise ServiceError unless the caller may do what the request says.
 
-    AssumeRole is left to STS: whether the caller needs a permission of its own depends on the role's trust policy.
+    AssumeRole is decided in `services.sts`: whether the caller needs a permission depends on the role's trust policy.
     """
     if needs_no_permission(call) or call.name == "sts:AssumeRole":
         return
     action, resource = action_of(call), resource_of(call, caller, world.keyring)
     context = context_of(call, caller, world.clock)
-    verdict = judge(layers_of(caller), action, resource.arns, context)
+    verdict = evaluate(layers_of(caller), action, resource.arns, context)
     if verdict.decision is not Decision.ALLOWED:
-        sentence = f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource.shown}"
-        raise refusals.denied(call, f"{sentence} {verdict.because(action)}")
+        message = f"User: {caller.arn} is not authorized to perform: {action} on resource: {resource.label}"
+        raise errors.denied(call, f"{message} {verdict.because(action)}")

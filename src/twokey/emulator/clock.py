@@ -1,4 +1,4 @@
-"""The emulator's time: it can be moved forward, and it can disagree with the runner's clock."""
+"""The emulator's time, which can be moved forward and can differ from the machine's clock."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from email.utils import format_datetime
 
 
 class Clock:
-    """Real time plus what was advanced plus a skew, all in seconds."""
+    """Real time, plus the seconds by which it was advanced, plus a skew in seconds."""
 
     def __init__(self) -> None:
-        """Start at the real time."""
+        """Start at real time."""
         self.advanced = 0.0
         self.skew = 0.0
 
     def seconds(self) -> float:
-        """Seconds since 1970 as the emulated AWS sees them."""
+        """Seconds since 1970, by the emulator's time."""
         return time.time() + self.advanced + self.skew
 
     def now(self) -> datetime:
@@ -24,15 +24,15 @@ class Clock:
         return datetime.fromtimestamp(self.seconds(), UTC)
 
     def signing_time(self) -> datetime:
-        """The time that signatures are compared with: clients sign with the real clock, so only skew counts."""
+        """The time that signatures are checked against: clients sign with the real clock, so only the skew is added."""
         return datetime.fromtimestamp(time.time() + self.skew, UTC)
 
     def advance(self, seconds: float) -> None:
-        """Move the emulator's time; negative seconds are refused, because AWS's time never goes back."""
+        """Move the emulator's time forward. Negative seconds raise ValueError, because AWS's time never goes back."""
         if seconds < 0:
-            raise ValueError("time only moves forward: give a number of seconds that is not negative")
+            raise ValueError("time only moves forward: expected a number of seconds that is not negative")
         self.advanced += seconds
 
     def http_date(self) -> str:
-        """The `Date` header, in the form that RFC 9110 section 5.6.7 prefers."""
+        """The `Date` header, in the preferred format of RFC 9110, section 5.6.7."""
         return format_datetime(self.now().replace(microsecond=0), usegmt=True)

@@ -1,10 +1,10 @@
-"""The facts about a request that policies' conditions can ask for ("AWS global condition context keys")."""
+"""The request context that the conditions of policies use ("AWS global condition context keys", IAM User Guide)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.emulator.answers import timestamp
+from twokey.emulator.responses import timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def context_of(call: Call, caller: Caller, clock: Clock) -> dict[str, Sequence[str]]:
-    """The condition keys of a request, by lower-case name; what is not known is absent.
+    """The condition keys of a request, by lowercase name; keys without a value are absent.
 
-    `aws:SecureTransport` is true although the emulator speaks plain HTTP: against AWS it would be.
+    `aws:SecureTransport` is true although the emulator uses plain HTTP, because clients of AWS use TLS.
     """
     now = clock.now()
     facts: dict[str, str | None] = {

@@ -1,6 +1,6 @@
-"""The control endpoint: what the Python API can do, as JSON over HTTP for tests in other languages.
+"""The control endpoint: the functions of the Python API as JSON over HTTP, for tests in other languages.
 
-It is reached under `/_twokey/` on the emulator's own port, which only ever listens on the loopback address.
+Its path is `/_twokey/` on the emulator's own port, which listens on the loopback address only.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import json
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.answers import Answer, timestamp
 from twokey.emulator.front import Delivery
+from twokey.emulator.responses import Response, timestamp
 from twokey.emulator.values import EmulatorError, KeyPair
 from twokey.emulator.weather import Rule
 
@@ -26,10 +26,10 @@ _NUMBERS = ("propagation", "flicker", "deletion_lag", "list_lag", "last_used_lag
 
 
 class Control:
-    """Answers requests to the control endpoint and passes all others on."""
+    """Handles requests to the control endpoint and passes all others on."""
 
     def __init__(self, emulator: Inside, onward: Callable[[Incoming, Callable[[], bool]], Delivery]) -> None:
-        """Control that emulator; `onward` answers what is not for the control endpoint."""
+        """Control that emulator; `onward` handles every other request."""
         self._emulator = emulator
         self._onward = onward
         self._routes: dict[str, Callable[[Mapping[str, Any]], Any]] = {
@@ -52,84 +52,84 @@ class Control:
             "POST credentials": self._credentials,
         }
 
-    def handle(self, incoming: Incoming, gone: Callable[[], bool]) -> Delivery:
-        """Answer a request to the server."""
+    def handle(self, incoming: Incoming, disconnected: Callable[[], bool]) -> Delivery:
+        """Handle a request to the server."""
         if not incoming.target.startswith(PREFIX):
-            return self._onward(incoming, gone)
+            return self._onward(incoming, disconnected)
         route = self._routes.get(f"{incoming.method} {incoming.target.removeprefix(PREFIX).partition('?')[0]}")
         if route is None:
-            return _json(404, {"error": "no such path; there are: " + ", ".join(sorted(self._routes))})
+            return _json(404, {"error": "unknown path; expected one of: " + ", ".join(sorted(self._routes))})
         try:
-            asked = json.loads(incoming.body or b"{}")
-            return _json(200, route(asked) or {})
+            body = json.loads(incoming.body or b"{}")
+            return _json(200, route(body) or {})
         except (EmulatorError, TimeoutError, ValueError, KeyError, TypeError, AttributeError) as error:
             return _json(400, {"error": str(error) or type(error).__name__})
 
-    def _requests(self, asked: Mapping[str, Any]) -> Any:  # noqa: ARG002 - one signature for all routes
-        shown = [{**asdict(request), "time": request.time.isoformat()} for request in self._emulator.requests]
-        return {"requests": shown, "count": len(shown)}
+    def _requests(self, body: Mapping[str, Any]) -> Any:  # noqa: ARG002 - one signature for all routes
+        recorded = [{**asdict(request), "time": request.time.isoformat()} for request in self._emulator.requests]
+        return {"requests": recorded, "count": len(recorded)}
 
-    def _set_weather(self, asked: Mapping[str, Any]) -> Any:
-        """Everything not named goes back to fine, as PUT means to replace."""
+    def _set_weather(self, body: Mapping[str, Any]) -> Any:
+        """Replace the weather: fields that the body omits are reset."""
         weather = self._emulator.weather
-        unknown = set(asked) - {*_NUMBERS, "region_lag", "throttle", "rules"}
+        unknown = set(body) - {*_NUMBERS, "region_lag", "throttle", "rules"}
         if unknown:
-            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-        rules = [_rule(rule) for rule in asked.get("rules", ())]
+            raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
+        rules = [_rule(rule) for rule in body.get("rules", ())]
         weather.clear()
         for name in _NUMBERS:
-            setattr(weather, name, float(asked.get(name, 0)))
-        weather.region_lag = {region: float(lag) for region, lag in asked.get("region_lag", {}).items()}
-        for service, limit in asked.get("throttle", {}).items():
+            setattr(weather, name, float(body.get(name, 0)))
+        weather.region_lag = {region: float(lag) for region, lag in body.get("region_lag", {}).items()}
+        for service, limit in body.get("throttle", {}).items():
             weather.throttle(service, rate=float(limit["rate"]), burst=float(limit.get("burst", limit["rate"])))
         for rule in rules:
             weather.add(rule)
         return weather.to_dict()
 
-    def _add_rule(self, asked: Mapping[str, Any]) -> Any:
-        return vars(self._emulator.weather.add(_rule(asked)))
+    def _add_rule(self, body: Mapping[str, Any]) -> Any:
+        return vars(self._emulator.weather.add(_rule(body)))
 
-    def _wait_until_held(self, asked: Mapping[str, Any]) -> None:
-        self._emulator.weather.wait_until_held(float(asked.get("timeout", 5)), int(asked.get("count", 1)))
+    def _wait_until_held(self, body: Mapping[str, Any]) -> None:
+        self._emulator.weather.wait_until_held(float(body.get("timeout", 5)), int(body.get("count", 1)))
 
-    def _advance(self, asked: Mapping[str, Any]) -> Any:
-        self._emulator.advance(float(asked["advance"]))
+    def _advance(self, body: Mapping[str, Any]) -> Any:
+        self._emulator.advance(float(body["advance"]))
         return {"now": self._emulator.now().isoformat()}
 
-    def _make_user(self, asked: Mapping[str, Any]) -> Any:
-        return {"keys": [_shown(pair) for pair in self._emulator.make_user(**asked)]}
+    def _make_user(self, body: Mapping[str, Any]) -> Any:
+        return {"keys": [_pair_fields(pair) for pair in self._emulator.make_user(**body)]}
 
-    def _keys(self, asked: Mapping[str, Any]) -> Any:
-        found = self._emulator.keys(str(asked["user"]), asked.get("account"))
+    def _keys(self, body: Mapping[str, Any]) -> Any:
+        rows = self._emulator.keys(str(body["user"]), body.get("account"))
         names = ("access_key_id", "status", "created")
-        return {"keys": [dict(zip(names, (*row[:2], timestamp(row[2])), strict=True)) for row in found]}
+        return {"keys": [dict(zip(names, (*row[:2], timestamp(row[2])), strict=True)) for row in rows]}
 
-    def _age_key(self, asked: Mapping[str, Any]) -> None:
-        self._emulator.age_key(str(asked["access_key_id"]), float(asked["seconds"]))
+    def _age_key(self, body: Mapping[str, Any]) -> None:
+        self._emulator.age_key(str(body["access_key_id"]), float(body["seconds"]))
 
-    def _set_last_used(self, asked: Mapping[str, Any]) -> None:
-        given = {key: value for key, value in asked.items() if key != "access_key_id"}
-        self._emulator.set_last_used(str(asked["access_key_id"]), **given)
+    def _set_last_used(self, body: Mapping[str, Any]) -> None:
+        options = {key: value for key, value in body.items() if key != "access_key_id"}
+        self._emulator.set_last_used(str(body["access_key_id"]), **options)
 
-    def _authenticates(self, asked: Mapping[str, Any]) -> Any:
-        return {"authenticates": self._emulator.authenticates(KeyPair(**asked))}
+    def _authenticates(self, body: Mapping[str, Any]) -> Any:
+        return {"authenticates": self._emulator.authenticates(KeyPair(**body))}
 
-    def _credentials(self, asked: Mapping[str, Any]) -> Any:
-        """The administrator's key, secret included: it opens nothing but this emulator."""
-        return _shown(self._emulator.admin_of(str(asked.get("account", self._emulator.account_id))))
+    def _credentials(self, body: Mapping[str, Any]) -> Any:
+        """The administrator's key with its secret, which is valid for this emulator only."""
+        return _pair_fields(self._emulator.admin_of(str(body.get("account", self._emulator.account_id))))
 
 
-def _rule(asked: Mapping[str, Any]) -> Rule:
-    unknown = set(asked) - _RULE_FIELDS
+def _rule(body: Mapping[str, Any]) -> Rule:
+    unknown = set(body) - _RULE_FIELDS
     if unknown:
-        raise ValueError(f"unknown: {', '.join(sorted(unknown))}; a rule has {', '.join(sorted(_RULE_FIELDS))}")
-    return Rule(**asked)
+        raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}; a rule has {', '.join(sorted(_RULE_FIELDS))}")
+    return Rule(**body)
 
 
-def _shown(pair: KeyPair) -> dict[str, str]:
+def _pair_fields(pair: KeyPair) -> dict[str, str]:
     return {"access_key_id": pair.access_key_id, "secret_access_key": pair.secret_access_key}
 
 
-def _json(status: int, shown: object) -> Delivery:
+def _json(status: int, document: object) -> Delivery:
     headers = (("Content-Type", "application/json"),)
-    return Delivery(Answer(status, headers, json.dumps(shown).encode()))
+    return Delivery(Response(status, headers, json.dumps(document).encode()))

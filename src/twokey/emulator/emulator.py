@@ -1,10 +1,9 @@
-"""The emulator as Python code uses it: start, look inside, set the weather."""
+"""The emulator's Python API: start and stop, clients, environment."""
 
 from __future__ import annotations
 
 import os
 import threading
-from functools import cache
 from typing import Any, Self
 
 from twokey.emulator import moto_side
@@ -21,14 +20,14 @@ _one_at_a_time = threading.Lock()
 
 
 class Emulator(Inside):
-    """An AWS on this machine, strict about keys, sessions and permissions.
+    """An AWS emulator on this machine, strict about keys, sessions and permissions.
 
-    One at a time per process, since moto's state belongs to the process; starting one forgets what was there.
-    `port=0` takes a free one; `page_size` caps the pages of lists; `seed` makes weather and ids repeatable.
+    One at a time per process, because moto's state belongs to the process. A start discards all earlier state.
+    `port=0` selects a free port; `page_size` limits the pages of lists; `seed` makes weather and ids repeatable.
     """
 
     def __init__(self, port: int = 0, page_size: int = 1000, seed: int = 0, region: str = "eu-central-1") -> None:
-        """Prepare; nothing is imported or opened before `start`."""
+        """Prepare; `start` imports moto and opens the port."""
         super().__init__(seed, region)
         self._port = port
         self._seed = seed
@@ -36,7 +35,7 @@ class Emulator(Inside):
         self._running_server: Server | None = None
 
     def start(self) -> Self:
-        """Start serving; EmulatorError if another runs in this process, the port is taken, or moto is missing."""
+        """Start serving; EmulatorError if another runs in this process, the port is in use, or moto is missing."""
         if not _one_at_a_time.acquire(blocking=False):
             raise EmulatorError("An emulator is already running in this process: moto's state allows one at a time.")
         try:
@@ -59,7 +58,7 @@ class Emulator(Inside):
         return world, Server(self._port, control.handle, self._clock.http_date)
 
     def stop(self) -> None:
-        """Stop serving; held requests are let go. Stopping twice is fine."""
+        """Stop serving, and release held requests. A second call does nothing."""
         server = self._running_server
         if server is None:
             return
@@ -90,11 +89,11 @@ class Emulator(Inside):
 
     @property
     def endpoint_url(self) -> str:
-        """What AWS_ENDPOINT_URL must be."""
+        """The value for AWS_ENDPOINT_URL."""
         return f"http://{HOST}:{self.port}"
 
     def environment(self, key: KeyPair | None = None) -> dict[str, str]:
-        """The variables that lead an AWS SDK or the AWS CLI here, as `key` (default: the administrator)."""
+        """The variables that point an AWS SDK or the AWS CLI at it, as `key` (default: the administrator)."""
         pair = key or self.admin
         token = {"AWS_SESSION_TOKEN": pair.session_token} if pair.session_token else {}
         return {
@@ -111,32 +110,14 @@ class Emulator(Inside):
 
     def client(self, service: str, key: KeyPair | None = None, region: str | None = None) -> Any:
         """An ordinary botocore client that signs as `key` (default: the administrator)."""
+        from twokey.aws.isolated import make_client
+
         pair = key or self.admin
-        session = _botocore_session()
-        return session.create_client(
+        return make_client(
             service,
-            region_name=region or self.region,
             endpoint_url=self.endpoint_url,
-            aws_access_key_id=pair.access_key_id,
-            aws_secret_access_key=pair.secret_access_key,
-            aws_session_token=pair.session_token,
+            region=region or self.region,
+            key_id=pair.access_key_id,
+            secret=pair.secret_access_key,
+            token=pair.session_token,
         )
-
-
-@cache
-def _models() -> Any:
-    """botocore's service models, read once for all clients: reading them is most of what a client costs."""
-    import botocore.loaders
-
-    return botocore.loaders.create_loader()
-
-
-def _botocore_session() -> Any:
-    """A session that looks at nothing of the user's own configuration."""
-    import botocore.session
-
-    session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    session.register_component("data_loader", _models())
-    for variable in ("config_file", "credentials_file"):
-        session.set_config_variable(variable, os.devnull)
-    return session

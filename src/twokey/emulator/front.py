@@ -1,4 +1,4 @@
-"""The way of a request: read, record, weather, authenticate, authorise, answer, weather again."""
+"""The path of a request: read, record, weather, authenticate, authorise, perform, weather again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from twokey.emulator import refusals, wire
-from twokey.emulator.answers import Answer, ServiceError, error_answer, html_answer
+from twokey.emulator import errors, wire
 from twokey.emulator.authentication import authenticate
 from twokey.emulator.authorisation import authorise
-from twokey.emulator.corrections import ask_moto, check_imitated
+from twokey.emulator.corrections import check_implemented, forward_to_moto
 from twokey.emulator.resources import target_of
+from twokey.emulator.responses import Response, ServiceError, error_response, html_response
 from twokey.emulator.services import operations
 
 if TYPE_CHECKING:
@@ -25,32 +25,32 @@ if TYPE_CHECKING:
 
 
 class Ending(Enum):
-    """How an answer reaches the client."""
+    """How a response reaches the client."""
 
     WHOLE = "whole"
     TRUNCATED = "truncated"
-    LOST = "lost"  # the connection closes without an answer
+    LOST = "lost"  # the connection closes without a response
     RESET = "reset"  # the connection is reset
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """An answer, if there is one, and how it goes out."""
+    """A response, if there is one, and how it reaches the client."""
 
-    answer: Answer | None
+    response: Response | None
     ending: Ending = Ending.WHOLE
 
 
 class Front:
-    """Answers requests for one World and records them."""
+    """Handles the requests to one World and records them."""
 
     def __init__(self, world: World, record: Record) -> None:
         """Use that state and that record."""
         self._world = world
         self._record = record
 
-    def handle(self, incoming: Incoming, gone: Callable[[], bool]) -> Delivery:
-        """Answer a request; `gone` says whether its client has left meanwhile."""
+    def handle(self, incoming: Incoming, disconnected: Callable[[], bool]) -> Delivery:
+        """Handle a request; `disconnected` says whether its client has disconnected."""
         call = wire.read(incoming)
         target = target_of(call)
         account = self._account(call)
@@ -66,16 +66,16 @@ class Front:
             }
         )
         if self._world.weather.admits(account, call.service):
-            rules = self._world.weather.striking(call.name, target)
+            rules = self._world.weather.matching(call.name, target)
             effects = [rule.effect for rule in rules]
-            delivery = self._through_weather(call, rules, gone)
+            delivery = self._through_weather(call, rules, disconnected)
         else:
-            delivery, effects = Delivery(error_answer(call, refusals.throttled(call))), ["throttle"]
-        answer = delivery.answer
+            delivery, effects = Delivery(error_response(call, errors.throttled(call))), ["throttle"]
+        response = delivery.response
         self._record.close(
             number,
-            status=answer.status if answer else 0,
-            error_code=answer.error_code if answer else None,
+            status=response.status if response else 0,
+            error_code=response.error_code if response else None,
             effect=",".join(effects),
         )
         return delivery
@@ -89,57 +89,57 @@ class Front:
         entry = self._world.keyring.find(call.scope.access_key_id)
         return entry.account if entry is not None else None
 
-    def _through_weather(self, call: Call, rules: list[Rule], gone: Callable[[], bool]) -> Delivery:
+    def _through_weather(self, call: Call, rules: list[Rule], disconnected: Callable[[], bool]) -> Delivery:
         if self._world.weather.latency:
             time.sleep(self._world.weather.latency)
         for rule in rules:
-            early = self._before(call, rule, gone)
+            early = self._before(call, rule, disconnected)
             if early is not None:
                 return early
-        delivery = Delivery(self.answer(call))
+        delivery = Delivery(self.respond(call))
         for rule in rules:
-            delivery = self._after(call, rule, delivery, gone)
+            delivery = self._after(call, rule, delivery, disconnected)
         return delivery
 
-    def _before(self, call: Call, rule: Rule, gone: Callable[[], bool]) -> Delivery | None:
-        """What a rule does ahead of the effect; a Delivery ends the request without any effect."""
+    def _before(self, call: Call, rule: Rule, disconnected: Callable[[], bool]) -> Delivery | None:
+        """Apply a rule before the request is performed. A Delivery ends the request without any effect."""
         if rule.effect == "delay":
             time.sleep(rule.seconds)
         elif rule.effect == "hold_before":
-            self._world.weather.hold(gone)
-            return Delivery(None, Ending.LOST) if gone() else None
+            self._world.weather.hold(disconnected)
+            return Delivery(None, Ending.LOST) if disconnected() else None
         elif rule.effect == "reset":
             return Delivery(None, Ending.RESET)
         elif rule.effect == "html":
-            return Delivery(html_answer(rule.status))
+            return Delivery(html_response(rule.status))
         elif rule.effect == "throttle":
-            return Delivery(error_answer(call, refusals.throttled(call)))
+            return Delivery(error_response(call, errors.throttled(call)))
         elif rule.effect == "error_before":
-            return Delivery(error_answer(call, ServiceError(rule.code, rule.message, rule.status)))
+            return Delivery(error_response(call, ServiceError(rule.code, rule.message, rule.status)))
         return None
 
-    def _after(self, call: Call, rule: Rule, delivery: Delivery, gone: Callable[[], bool]) -> Delivery:
-        """What a rule does to the answer of a request that had its effect."""
+    def _after(self, call: Call, rule: Rule, delivery: Delivery, disconnected: Callable[[], bool]) -> Delivery:
+        """Apply a rule to the response of a request that was performed."""
         if rule.effect == "hold_after":
-            self._world.weather.hold(gone)
-        elif rule.effect == "lost_answer":
-            return Delivery(delivery.answer, Ending.LOST)
+            self._world.weather.hold(disconnected)
+        elif rule.effect == "lost_response":
+            return Delivery(delivery.response, Ending.LOST)
         elif rule.effect == "truncated":
-            return Delivery(delivery.answer, Ending.TRUNCATED)
+            return Delivery(delivery.response, Ending.TRUNCATED)
         elif rule.effect == "error_after":
-            return Delivery(error_answer(call, ServiceError(rule.code, rule.message, rule.status)))
+            return Delivery(error_response(call, ServiceError(rule.code, rule.message, rule.status)))
         return delivery
 
-    def answer(self, call: Call) -> Answer:
-        """What AWS says to the request in fine weather."""
+    def respond(self, call: Call) -> Response:
+        """AWS's response to the request, without any fault."""
         with self._world.lock:
             try:
-                check_imitated(call)
+                check_implemented(call)
                 caller = authenticate(self._world, call)
                 authorise(self._world, call, caller)
                 own = operations().get(call.name)
-                return own(self._world, call, caller) if own else ask_moto(self._world, call, caller)
+                return own(self._world, call, caller) if own else forward_to_moto(self._world, call, caller)
             except ServiceError as error:
-                return error_answer(call, error)
-            except Exception as error:  # noqa: BLE001 - a bug in moto must reach the client as AWS's 500
-                return error_answer(call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500))
+                return error_response(call, error)
+            except Exception as error:  # noqa: BLE001 - an error in moto must reach the client as AWS's 500
+                return error_response(call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500))

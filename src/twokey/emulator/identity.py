@@ -1,4 +1,4 @@
-"""Who calls: users, roles' sessions and users' sessions, with the policies that apply to each."""
+"""Callers: users, sessions of roles and sessions of users, with the policies that apply to each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Session:
     secret_access_key: str = field(repr=False)
     token: str = field(repr=False)
     account: str
-    principal: Any  # moto's role, or the user that asked
+    principal: Any  # moto's role, or the user that requested the session
     name: str
     issued: datetime
     expires: datetime
@@ -43,7 +43,7 @@ class Caller:
 
     @property
     def principal_arn(self) -> str:
-        """The `aws:PrincipalArn`: for a role's session that of the role."""
+        """The `aws:PrincipalArn`: for a session of a role, the ARN of the role."""
         if self.session is not None and self.session.kind == "role":
             return str(self.session.principal.arn)
         return self.arn
@@ -67,10 +67,10 @@ def session_caller(session: Session) -> Caller:
 
 
 class Sessions:
-    """The temporary credentials that STS handed out; they outlive the key that asked for them."""
+    """The temporary credentials that STS issued. They outlive the key that requested them."""
 
     def __init__(self) -> None:
-        """Start without any."""
+        """Start empty."""
         self._sessions: dict[str, Session] = {}
 
     def find(self, access_key_id: str) -> Session | None:
@@ -88,7 +88,7 @@ class Sessions:
         expires: datetime,
         policies: tuple[str, ...] | None,
     ) -> Session:
-        """Make new temporary credentials; their id carries the account's number as AWS's ids do."""
+        """Create temporary credentials. Their id encodes the number of the account, as AWS's ids do."""
         from moto.iam.utils import generate_access_key_id_from_account_id
 
         key_id = generate_access_key_id_from_account_id(account, prefix="ASIA", total_length=20)
@@ -141,7 +141,7 @@ def default_document(policy: Any) -> str:
 
 
 def managed_document(account: str, arn: str) -> str:
-    """The text of a managed policy of an account; empty, which allows nothing, if there is none."""
+    """The text of a managed policy of an account; empty, which allows nothing, if the policy does not exist."""
     from moto.iam.models import iam_backends
 
     policy = iam_backends[account]["aws"].managed_policies.get(arn)
@@ -149,6 +149,6 @@ def managed_document(account: str, arn: str) -> str:
 
 
 def boundary_of(account: str, entity: Any) -> tuple[str, ...] | None:
-    """The permissions boundary of a role (moto keeps none for users)."""
+    """The permissions boundary of a role (moto stores none for users)."""
     arn = getattr(entity, "permissions_boundary_arn", None)
     return (managed_document(account, arn),) if arn else None

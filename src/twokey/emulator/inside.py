@@ -1,4 +1,4 @@
-"""What tests look at and change inside a running emulator: users, keys, time, the requests that were made."""
+"""The state of a running emulator that tests read and change: users, keys, time, recorded requests."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Actio
 
 
 class Inside:
-    """The inside of an emulator, for the Python API and the control endpoint alike.
+    """The state of an emulator, for the Python API and the control endpoint.
 
-    All that reads or changes AWS's state raises ``EmulatorError`` while the emulator does not run.
+    Everything that reads or changes the emulated AWS raises ``EmulatorError`` while the emulator does not run.
     """
 
     account_id = "123456789012"
 
     def __init__(self, seed: int, region: str) -> None:
-        """Prepare; nothing is imported before the emulator starts."""
+        """Prepare; moto is imported when the emulator starts."""
         self.region = region
         self._clock = Clock()
         self._record = Record()
@@ -48,11 +48,11 @@ class Inside:
 
     @property
     def admin(self) -> KeyPair:
-        """The key of a user who may do everything in the default account."""
+        """The key of a user with all permissions in the default account."""
         return self.admin_of(self.account_id)
 
     def admin_of(self, account_id: str) -> KeyPair:
-        """The key of a user who may do everything in that account; user and account are made at need."""
+        """The key of a user with all permissions in that account. User and account are created on demand."""
         if account_id not in self._admins:
             name = "administrator"
             pair = self.make_user(name, path="/admin/", keys=1, ages=(400 * _DAY,), account=account_id)[0]
@@ -62,7 +62,7 @@ class Inside:
 
     @property
     def key_quota(self) -> int:
-        """How many access keys CreateAccessKey allows a user: 2 in AWS; raise it to test with more."""
+        """The number of access keys that CreateAccessKey allows for each user: 2, as in AWS."""
         return self._world.key_quota
 
     @key_quota.setter
@@ -77,26 +77,26 @@ class Inside:
         ages: Sequence[float] = (40 * _DAY, 16 * _DAY),
         account: str | None = None,
     ) -> list[KeyPair]:
-        """Make a user with `keys` settled keys, oldest first, whatever the quota says.
+        """Create a user and return its keys, oldest first. They have propagated. The quota does not apply.
 
-        `ages` (seconds before now) set the keys' CreateDate; keys beyond the ages given are new.
+        `ages` (seconds before now) set the CreateDate of the keys; keys without an age are new.
         """
         from moto.iam.models import iam_backends
 
         from twokey.emulator.services.iam_keys import make_key
-        from twokey.emulator.services.iam_users import give_unique_id
+        from twokey.emulator.services.iam_users import set_unique_id
 
         where = account or self.account_id
         padded = sorted((*ages[:keys], *[0.0] * (keys - len(ages))), reverse=True)
         with self._world.lock:
             backend = iam_backends[where]["aws"]
             if name in backend.users:
-                raise EmulatorError(f"There is a user called {name} in account {where} already.")
+                raise EmulatorError(f"The user {name} exists already in account {where}: choose another name.")
             user = backend.create_user("us-east-1", name, path, None)
-            give_unique_id(user)
+            set_unique_id(user)
             dates = [self.now() - timedelta(seconds=age) for age in padded]
-            made = [make_key(self._world, where, user, created=date, settled_at=ALWAYS) for date in dates]
-        return [KeyPair(entry.id, entry.secret) for entry in made]
+            entries = [make_key(self._world, where, user, created=date, propagated_at=ALWAYS) for date in dates]
+        return [KeyPair(entry.id, entry.secret) for entry in entries]
 
     def _user(self, name: str, account: str | None = None) -> Any:
         from moto.iam.models import iam_backends
@@ -104,26 +104,26 @@ class Inside:
         where = account or self.account_id
         user = iam_backends[where]["aws"].users.get(name)
         if user is None:
-            raise EmulatorError(f"There is no user called {name} in account {where}.")
+            raise EmulatorError(f"The user {name} does not exist in account {where}: create it with make_user.")
         return user
 
     def _key(self, key_id: str) -> Key:
         entry = self._world.keyring.find(key_id)
         if entry is None or entry.deleted:
-            raise EmulatorError(f"There is no access key {key_id}.")
+            raise EmulatorError(f"The access key {key_id} does not exist, or was deleted.")
         return entry
 
     def keys(self, user: str, account: str | None = None) -> list[tuple[str, str, datetime]]:
-        """The truth about a user's keys, whatever the weather shows: id, status and creation, oldest first."""
+        """The actual keys of a user, independent of the weather: id, status and creation date, oldest first."""
         with self._world.lock:
             entries = self._world.keyring.of_user(self._user(user, account))
-            found = [(e.id, str(e.key.status), e.key.create_date.replace(tzinfo=UTC)) for e in entries]
-        return sorted(found, key=lambda row: (row[2], row[0]))
+            rows = [(e.id, str(e.key.status), e.key.create_date.replace(tzinfo=UTC)) for e in entries]
+        return sorted(rows, key=lambda row: (row[2], row[0]))
 
     def set_last_used(
         self, key_id: str, seconds_ago: float | None, service: str = "s3", region: str | None = None
     ) -> None:
-        """Make GetAccessKeyLastUsed say that a key was used so long ago; None: never."""
+        """Set the last use that GetAccessKeyLastUsed reports; None: never used."""
         with self._world.lock:
             entry = self._key(key_id)
             entry.uses.clear()
@@ -133,12 +133,12 @@ class Inside:
                 entry.uses.append(LastUse(at, service, region or self.region))
 
     def age_key(self, key_id: str, seconds: float) -> None:
-        """Make a key `seconds` old: its CreateDate becomes that long before now, and it has settled."""
+        """Set the age of a key: its CreateDate becomes `seconds` before now, and it has propagated."""
         with self._world.lock:
             self._world.keyring.age(self._key(key_id), self.now() - timedelta(seconds=seconds))
 
     def authenticates(self, key: KeyPair) -> bool:
-        """Whether a request signed with the key would be accepted now; it is not recorded and is no use of the key."""
+        """Whether a request signed with the key would be accepted now. Not recorded, and not a use of the key."""
         with self._world.lock:
             session = self._world.sessions.find(key.access_key_id)
             if session is not None:
@@ -148,7 +148,7 @@ class Inside:
             return entry is not None and entry.secret == key.secret_access_key and self._world.keyring.works(entry)
 
     def advance(self, seconds: float) -> None:
-        """Move the emulator's time forward; signatures are still compared with the real time."""
+        """Move the emulator's time forward. Signatures are still checked against the real time."""
         self._clock.advance(seconds)
 
     def now(self) -> datetime:
@@ -165,5 +165,5 @@ class Inside:
         return self._record.count(pattern)
 
     def clear_requests(self) -> None:
-        """Forget the recorded requests."""
+        """Clear the recorded requests."""
         self._record.clear()

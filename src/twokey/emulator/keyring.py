@@ -1,7 +1,7 @@
-"""Which access keys work right now: moto's IAM holds the truth, this adds the time that the truth takes to spread.
+"""Which access keys work now: moto's IAM holds the actual state, and the keyring adds the propagation delays.
 
-Every creation, deactivation, activation and deletion is remembered with its time.
-The weather's delays are applied when a key is looked at, so a change of the weather takes effect at once.
+Every creation, deactivation, activation and deletion is recorded with its time.
+The delays of the weather are applied whenever a key is read, so a change of the weather takes effect at once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Change:
 
 @dataclass
 class LastUse:
-    """When, for what and where a key was used last."""
+    """When a key was last used, for which service and in which region."""
 
     at: float
     service: str
@@ -40,7 +40,7 @@ class LastUse:
 
 @dataclass
 class Key:
-    """An access key with its history. `key` and `user` are moto's objects and hold the truth."""
+    """An access key with its history. `key` and `user` are moto's objects, which hold the actual state."""
 
     account: str
     user: Any
@@ -61,28 +61,28 @@ class Key:
 
     @property
     def deleted(self) -> bool:
-        """Whether the key is gone, in truth."""
+        """Whether the key is actually deleted."""
         return bool(self.changes) and self.changes[-1].status == "Deleted"
 
 
 class Keyring:
-    """All keys of all accounts, the deleted ones included."""
+    """All keys of all accounts, including deleted ones."""
 
     def __init__(self, clock: Clock, weather: Weather, seed: int) -> None:
-        """Start empty; `seed` decides how unsettled keys flicker."""
+        """Start empty; `seed` determines which attempts fail while a key flickers."""
         self._clock = clock
         self._weather = weather
         self._seed = seed
         self._keys: dict[str, Key] = {}
 
     def add(self, account: str, user: Any, key: Any, *, at: float) -> Key:
-        """Note a key that was just made; `at=ALWAYS` makes one that has long settled."""
+        """Record a key that was created; with `at=ALWAYS` it has propagated."""
         entry = Key(account, user, key, [Change(at, "Active")])
         self._keys[entry.id] = entry
         return entry
 
     def find(self, key_id: str) -> Key | None:
-        """The key, deleted ones included; also one that moto made by itself (CloudFormation does)."""
+        """The key, even if it was deleted; also a key that moto created by itself (CloudFormation does)."""
         entry = self._keys.get(key_id)
         return entry if entry is not None else self._adopt(key_id)
 
@@ -98,20 +98,20 @@ class Keyring:
         return None
 
     def changed(self, entry: Key, status: str) -> None:
-        """Note that a key became Active, Inactive or Deleted just now."""
+        """Record that a key became Active, Inactive or Deleted now."""
         entry.changes.append(Change(self._clock.seconds(), status))
 
     def of_user(self, user: Any) -> list[Key]:
-        """Every key that exists, in truth, oldest first."""
+        """Every key that actually exists, oldest first."""
         return [entry for key in user.access_keys if (entry := self.find(key.access_key_id)) is not None]
 
     def listed(self, user: Any) -> list[Key]:
-        """The keys that ListAccessKeys shows now: new ones appear and deleted ones vanish `list_lag` s late."""
+        """The keys that ListAccessKeys shows now: creations and deletions appear after `list_lag` seconds."""
         horizon = self._clock.seconds() - self._weather.list_lag
-        mine = (entry for entry in self._keys.values() if entry.user is user)
-        gone = [entry for entry in mine if entry.deleted and entry.changes[-1].at > horizon]
+        of_user = (entry for entry in self._keys.values() if entry.user is user)
+        still_shown = [entry for entry in of_user if entry.deleted and entry.changes[-1].at > horizon]
         present = [entry for entry in self.of_user(user) if _start(entry) <= horizon]
-        return sorted([*gone, *present], key=lambda entry: (entry.key.create_date, entry.id))
+        return sorted([*still_shown, *present], key=lambda entry: (entry.key.create_date, entry.id))
 
     def works(self, entry: Key, region: str = "") -> bool:
         """Whether a request signed with the key is accepted now, in that region."""
@@ -130,7 +130,7 @@ class Keyring:
         return self._weather.propagation + self._weather.region_lag.get(region, 0.0)
 
     def _flickers(self, entry: Key, now: float, region: str) -> bool:
-        """For as long again as it took to propagate, a key fails with the weather's probability."""
+        """Whether this attempt fails: after propagation, for the same time again, by the probability of the weather."""
         latest = entry.changes[-1]
         if not self._weather.flicker or latest.status != "Active":
             return False
@@ -141,24 +141,24 @@ class Keyring:
         return chance.random() < self._weather.flicker
 
     def used(self, entry: Key, service: str, region: str) -> None:
-        """Note a use; one entry a second is enough, since that is the resolution that IAM shows."""
+        """Record a use. One entry for each second is enough: IAM shows no finer resolution."""
         now = self._clock.seconds()
         if entry.uses and int(entry.uses[-1].at) == int(now):
             entry.uses.pop()
         entry.uses.append(LastUse(now, service, region))
 
     def visible_use(self, entry: Key) -> LastUse | None:
-        """The latest use that GetAccessKeyLastUsed shows: it is `last_used_lag` seconds behind."""
+        """The latest use that GetAccessKeyLastUsed shows, which is at least `last_used_lag` seconds old."""
         horizon = self._clock.seconds() - self._weather.last_used_lag
         return next((use for use in reversed(entry.uses) if use.at <= horizon), None)
 
     def age(self, entry: Key, created: datetime) -> None:
-        """Give a key another CreateDate, and let it have settled."""
+        """Set the CreateDate of a key, and treat the key as propagated."""
         entry.key.create_date = created.replace(microsecond=0, tzinfo=None)
         entry.changes = [Change(ALWAYS, "Active"), *entry.changes[1:]]
 
     def all(self) -> Iterable[Key]:
-        """Every key ever seen."""
+        """Every key that was ever recorded."""
         return list(self._keys.values())
 
 

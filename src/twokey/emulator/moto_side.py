@@ -1,6 +1,6 @@
-"""Everything that touches moto: starting it clean, putting it on the emulator's clock, and asking it.
+"""The connection to moto: starts it empty, sets it to the emulator's clock, and forwards requests to it.
 
-moto's own authentication stays off; the emulator has decided before moto sees a request.
+moto's own authentication stays off: the emulator has authenticated and authorised every request that moto gets.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
-from twokey.emulator.answers import Answer
+from twokey.emulator.responses import Response
 from twokey.emulator.values import EmulatorError
 
 if TYPE_CHECKING:
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from twokey.emulator.clock import Clock
     from twokey.emulator.wire import Call
 
-# Services that are not named here load at their first request: moto.ssm alone takes 0.4 s.
+# Other services are loaded at their first request: moto.ssm alone takes 0.4 s.
 _NEEDED = ("flask_cors", "moto.iam.models", "moto.moto_server.werkzeug_app", "moto.secretsmanager.models")
 _current: list[Clock] = []
 _originals: list[Any] = []
 
 
 def load() -> None:
-    """Import moto; EmulatorError with what to install if it is missing."""
+    """Import moto. Raises EmulatorError, which says what to install, if it is missing."""
     if os.environ.get("MOTO_ACCOUNT_ID"):
-        raise EmulatorError("MOTO_ACCOUNT_ID is set, which would put every request into one account: unset it.")
+        raise EmulatorError("MOTO_ACCOUNT_ID is set, and moto would use one account for every request: unset it.")
     try:
         with warnings.catch_warnings(), _without_profile():
             warnings.simplefilter("ignore")
@@ -46,13 +46,14 @@ def load() -> None:
             AccountSpecificBackend.get_session()
     except ImportError as error:
         raise EmulatorError(
-            f"The emulator needs moto and flask ({error}). Install them with: pip install 'twokey[emulator]'"
+            f"The emulator needs moto and flask ({error}). Install twokey with the extra `emulator`: "
+            "from a checkout, pip install '.[emulator]'"
         ) from error
 
 
 @contextlib.contextmanager
 def _without_profile() -> Iterator[None]:
-    """moto makes a boto3 session of its own, which must not stumble over the user's AWS_PROFILE."""
+    """Remove AWS_PROFILE meanwhile: moto makes a boto3 session, which fails for a profile that does not exist."""
     kept = {name: os.environ.pop(name) for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if name in os.environ}
     try:
         yield
@@ -61,7 +62,7 @@ def _without_profile() -> Iterator[None]:
 
 
 def start(clock: Clock, seed: int) -> None:
-    """Empty all of moto's backends and put moto on the emulator's clock."""
+    """Reset all backends of moto, and set moto to the emulator's clock."""
     from moto import settings
     from moto.core.base_backend import BackendDict
     from moto.moto_api._internal import mock_random
@@ -75,11 +76,11 @@ def start(clock: Clock, seed: int) -> None:
     secretsmanager.time = SimpleNamespace(time=clock.seconds)
     if not _originals:
         _originals.append(iam.mark_account_as_visited)
-    iam.mark_account_as_visited = lambda **_: None  # the keyring keeps the last use
+    iam.mark_account_as_visited = lambda **_: None  # the keyring records last uses
 
 
 def stop() -> None:
-    """Give moto its own clock back and forget everything."""
+    """Restore moto's own clock, and reset all its backends."""
     from moto.core.base_backend import BackendDict
 
     BackendDict.reset()
@@ -94,7 +95,7 @@ def _models() -> tuple[Any, Any]:
 
 
 def _utcnow() -> datetime:
-    """What moto's modules call for the time: naive, in UTC."""
+    """The time as moto's modules expect it: naive, in UTC."""
     now = _current[0].now() if _current else datetime.now(UTC)
     return now.replace(tzinfo=None)
 
@@ -112,16 +113,16 @@ def _install_clock() -> None:
 
 
 class Moto:
-    """moto's WSGI application, asked in process."""
+    """moto's WSGI application, in this process."""
 
     def __init__(self) -> None:
-        """Make the application; each service's part of it is made at its first request."""
+        """Create the application; it loads each service at its first request."""
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         self._app = DomainDispatcherApplication(create_backend_app)
 
-    def ask(self, call: Call, account: str, body: bytes | None = None) -> Answer:
-        """Let moto do what the request says, in that account; `body` replaces the request's own."""
+    def forward(self, call: Call, account: str, body: bytes | None = None) -> Response:
+        """Let moto perform the request in that account; `body` replaces the request's own."""
         from werkzeug.test import run_wsgi_app
 
         environ = _environ(call, account, call.incoming.body if body is None else body)
@@ -130,11 +131,11 @@ class Moto:
                 warnings.simplefilter("ignore")
                 chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
         except NotImplementedError as error:
-            return Answer(501, (("Content-Type", "text/plain"),), str(error).encode(), "NotImplemented")
+            return Response(501, (("Content-Type", "text/plain"),), str(error).encode(), "NotImplemented")
         own = _OWN_HEADERS - {"content-length"} if call.incoming.method == "HEAD" else _OWN_HEADERS
         kept = tuple((k, v) for k, v in headers if k.lower() not in own)
         content = b"".join(chunks)
-        return Answer(int(status.split(" ", 1)[0]), kept, content)
+        return Response(int(status.split(" ", 1)[0]), kept, content)
 
 
 _OWN_HEADERS = frozenset({"date", "content-length", "connection", "access-control-allow-origin", "server"})

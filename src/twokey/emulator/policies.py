@@ -1,4 +1,4 @@
-"""AWS's own managed policies, loaded when one is first attached: the whole list is large and slow to read."""
+"""AWS managed policies, loaded when one is first attached: the whole list is large and slow to read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _QUARANTINE_V4 = "AWSCompromisedKeyQuarantineV4"
 
 
 def ensure_managed_policy(account: str, arn: str) -> None:
-    """Make one of AWS's managed policies known to an account; an ARN that is none of AWS's is left alone."""
+    """Add an AWS managed policy to an account; any other ARN is ignored."""
     from moto.iam.models import AWSManagedPolicy, iam_backends
 
     backend = iam_backends[account]["aws"]
@@ -25,7 +25,7 @@ def ensure_managed_policy(account: str, arn: str) -> None:
 
 @cache
 def _known() -> dict[str, Any]:
-    """moto's copy of AWS's list. V4 of the quarantine policy is newer than the copy and denies what V3 does."""
+    """moto's copy of AWS's list, with V4 of the quarantine policy, which is newer and denies what V3 denies."""
     from moto.iam.aws_managed_policies import aws_managed_policies_data
 
     known: dict[str, Any] = json.loads(aws_managed_policies_data)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """Requests in the order in which they arrived; safe to read while others are being answered."""
+    """Requests in order of arrival. Threads may read them while other requests are handled."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -22,14 +22,14 @@ class Record:
         self._next = 1
 
     def open(self, fields: Mapping[str, Any]) -> int:
-        """Note that a request arrived; its number is handed back."""
+        """Record that a request arrived; return its number."""
         with self._lock:
             number, self._next = self._next, self._next + 1
             self._requests[number] = Request(number=number, status=0, error_code=None, effect="", **fields)
             return number
 
     def close(self, number: int, *, status: int, error_code: str | None, effect: str) -> None:
-        """Note how it ended; forgotten requests stay forgotten."""
+        """Record how it ended; a request that was cleared stays cleared."""
         with self._lock:
             request = self._requests.get(number)
             if request is not None:
@@ -46,6 +46,6 @@ class Record:
         return sum(fnmatch.fnmatchcase(request.name, pattern) for request in self.all())
 
     def clear(self) -> None:
-        """Forget everything; numbers go on."""
+        """Remove all requests; the numbers continue."""
         with self._lock:
             self._requests.clear()

@@ -1,7 +1,7 @@
-"""Which resource a request is about, as policies and error messages name it.
+"""The resource of a request, as policies and error messages name it.
 
 The ARNs follow the "Service Authorization Reference" for IAM, STS, Secrets Manager, Systems Manager and S3.
-Every other service's requests are about `*`.
+Requests to every other service have the resource `*`.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _TARGETS = {
 
 @dataclass(frozen=True)
 class Resource:
-    """`arns` must all be allowed; `shown` is how AWS names them in an error."""
+    """All `arns` must be allowed; `label` is how AWS names them in an error."""
 
     arns: tuple[str, ...]
-    shown: str
+    label: str
 
 
 def action_of(call: Call) -> str:
@@ -53,7 +53,7 @@ def action_of(call: Call) -> str:
 
 
 def needs_no_permission(call: Call) -> bool:
-    """GetCallerIdentity and GetSessionToken work even under an explicit deny (their API references say so)."""
+    """Whether the operation works even under an explicit deny, according to its API reference."""
     return call.name in _FREE
 
 
@@ -106,7 +106,7 @@ _LISTED = {"ListUsers": "user", "ListRoles": "role", "ListGroups": "group", "Lis
 
 
 def _iam_entity(call: Call, caller: Caller, start: str) -> Resource | None:
-    """The user, role or group that the operation is about; for some operations that is the caller."""
+    """The user, role or group that the operation acts on; for some operations that is the caller."""
     from moto.iam.models import iam_backends
 
     backend = iam_backends[caller.account]["aws"]

@@ -1,4 +1,4 @@
-"""A small threaded HTTP/1.1 server on the loopback address that can also misbehave as networks do."""
+"""A small threaded HTTP/1.1 server on the loopback address that can also fail as networks do."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from twokey.emulator.wire import Incoming
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from twokey.emulator.answers import Answer
+    from twokey.emulator.responses import Response
 
     Handler = Callable[[Incoming, Callable[[], bool]], Delivery]
 
@@ -29,7 +29,7 @@ HOST = "127.0.0.1"
 
 
 class Server(ThreadingMixIn, TCPServer):
-    """Listens as soon as it is made; `stop` cuts every connection that is left."""
+    """Listens as soon as it is created; `stop` ends every open connection."""
 
     daemon_threads = True
     block_on_close = False
@@ -50,11 +50,11 @@ class Server(ThreadingMixIn, TCPServer):
 
     @property
     def port(self) -> int:
-        """The port that is listened on."""
+        """The port that it listens on."""
         return int(self.server_address[1])
 
     def start(self) -> None:
-        """Answer from now on, in threads of its own."""
+        """Serve from now on, one thread for each connection."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -63,25 +63,25 @@ class Server(ThreadingMixIn, TCPServer):
         self._thread.join()
         self.server_close()
         with self._lock:
-            left = list(self._open)
-        for connection in left:
+            remaining = list(self._open)
+        for connection in remaining:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Remember the connection until it is closed."""
+        """Track the connection until it is closed."""
         with self._lock:
             self._open.add(request)
         super().process_request(request, client_address)
 
     def shutdown_request(self, request: Any) -> None:
-        """Close a connection and forget it."""
+        """Close a connection and stop tracking it."""
         with self._lock:
             self._open.discard(request)
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class names them
-        """Clients that went away are normal here; anything else is shown."""
+        """Ignore clients that disconnected; print every other error."""
         if not isinstance(sys.exception(), (OSError, ValueError)):
             traceback.print_exc()
 
@@ -102,12 +102,12 @@ class _Connection(BaseHTTPRequestHandler):
         incoming = Incoming(
             self.command, self.path, headers, tuple(self.headers.items()), body, str(self.client_address[0])
         )
-        self._send(self.server.handler(incoming, self._gone))
+        self._send(self.server.handler(incoming, self._disconnected))
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = do_PATCH = do_OPTIONS = _serve  # noqa: N815 - the base's names
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class names it
-        """Say nothing: the record of requests is better."""
+        """Print nothing: the emulator records requests."""
 
     def _body(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
@@ -123,7 +123,7 @@ class _Connection(BaseHTTPRequestHandler):
             pass  # trailers
         return b"".join(parts)
 
-    def _gone(self) -> bool:
+    def _disconnected(self) -> bool:
         try:
             readable, _, _ = select.select([self.connection], [], [], 0)
             return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
@@ -131,23 +131,23 @@ class _Connection(BaseHTTPRequestHandler):
             return True
 
     def _send(self, delivery: Delivery) -> None:
-        if delivery.ending is Ending.WHOLE and delivery.answer is not None:
-            self.wfile.write(self._bytes(delivery.answer))
+        if delivery.ending is Ending.WHOLE and delivery.response is not None:
+            self.wfile.write(self._bytes(delivery.response))
             return
         self.close_connection = True
         if delivery.ending is Ending.RESET:
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
-        elif delivery.ending is Ending.TRUNCATED and delivery.answer is not None:
-            whole = self._bytes(delivery.answer)
-            self.wfile.write(whole[: len(whole) - max(1, len(delivery.answer.body) // 8)])
+        elif delivery.ending is Ending.TRUNCATED and delivery.response is not None:
+            whole = self._bytes(delivery.response)
+            self.wfile.write(whole[: len(whole) - max(1, len(delivery.response.body) // 8)])
 
-    def _bytes(self, answer: Answer) -> bytes:
-        own = {"Content-Length": str(len(answer.body)), "x-amzn-RequestId": str(uuid.uuid4())}
-        present = {name.lower() for name, _ in answer.headers}
+    def _bytes(self, response: Response) -> bytes:
+        own = {"Content-Length": str(len(response.body)), "x-amzn-RequestId": str(uuid.uuid4())}
+        present = {name.lower() for name, _ in response.headers}
         missing = [(name, value) for name, value in own.items() if name.lower() not in present]
-        headers = [*answer.headers, ("Date", self.server.date()), *missing]
-        reason = self.responses.get(answer.status, ("Unknown", ""))[0]
-        lines = [f"HTTP/1.1 {answer.status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
+        headers = [*response.headers, ("Date", self.server.date()), *missing]
+        reason = self.responses.get(response.status, ("Unknown", ""))[0]
+        lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
         start = "\r\n".join(lines).encode("latin-1", "replace")
-        return start if self.command == "HEAD" else start + answer.body
+        return start if self.command == "HEAD" else start + response.body

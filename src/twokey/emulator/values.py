@@ -1,4 +1,4 @@
-"""The small values that the emulator hands to whoever uses it."""
+"""The values of the emulator's Python API."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 class EmulatorError(Failed):
-    """The emulator cannot do what was asked; the message says what to do about it."""
+    """The emulator cannot do what was requested; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class KeyPair:
-    """An access key of the emulator: make-believe, yet its secret stays out of `repr` like a real one."""
+    """An access key of the emulator; its `repr` does not show the secret."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -26,11 +26,11 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Request:
-    """What the emulator remembers of one request: never a body, never a secret.
+    """What the emulator records of one request: never a body, never a secret.
 
     `time` is the emulator's; `target` is the user, secret, parameter or role that the request names;
     `status` is 0 where the connection was cut before the request had any effect;
-    `effect` names the weather that hit the request, or is empty.
+    `effect` names the effects of the rules that applied to the request, or `throttle`; empty for none.
     """
 
     number: int

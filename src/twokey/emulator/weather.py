@@ -1,4 +1,4 @@
-"""Everything that goes wrong on the way to AWS and inside it, repeatable by seed."""
+"""Faults and delays, between the client and AWS and inside AWS, repeatable by seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 EFFECTS = frozenset(
     {
-        "lost_answer",
+        "lost_response",
         "reset",
         "error_before",
         "error_after",
@@ -33,12 +33,12 @@ EFFECTS = frozenset(
 
 @dataclass
 class Rule:
-    """One thing that happens to some requests.
+    """A fault or delay that applies to some requests.
 
-    `operation` is a pattern such as `iam:CreateAccessKey`, `iam:*` or `*`; `target` one of the user or secret named.
-    The rule hits from the `nth` matching request on, `times` times (None: for ever);
-    with `probability` each of those requests is hit by chance.
-    `status`, `code` and `message` are those of the error effects, `status` is that of `html`,
+    `operation` is a pattern such as `iam:CreateAccessKey`, `iam:*` or `*`; `target` one for the named user or secret.
+    The rule applies from the `nth` matching request on, `times` times (None: without end);
+    with `probability` it applies to each of those requests by chance.
+    `status`, `code` and `message` belong to the error effects, `status` also to `html`;
     `seconds` is the length of `delay`.
     """
 
@@ -46,7 +46,7 @@ class Rule:
     nth: int = 1
     times: int | None = 1
     probability: float | None = None
-    effect: str = "lost_answer"
+    effect: str = "lost_response"
     status: int = 500
     code: str = "InternalFailure"
     message: str = "The request processing has failed because of an unknown error, exception or failure."
@@ -56,12 +56,12 @@ class Rule:
     seen: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
-        """Refuse an effect that does not exist, instead of a rule that never does anything."""
+        """Raise ValueError for an unknown effect: the rule would never apply."""
         if self.effect not in EFFECTS:
-            raise ValueError(f"no effect is called {self.effect!r}; there are {', '.join(sorted(EFFECTS))}")
+            raise ValueError(f"unknown effect {self.effect!r}; expected one of {', '.join(sorted(EFFECTS))}")
 
-    def strikes(self, name: str, target: str | None, chance: Callable[[], float]) -> bool:
-        """Count a request and say whether the rule hits it."""
+    def matches(self, name: str, target: str | None, chance: Callable[[], float]) -> bool:
+        """Count a matching request, and say whether the rule applies to it."""
         if not fnmatch.fnmatchcase(name, self.operation) or not fnmatch.fnmatchcase(target or "", self.target):
             return False
         self.seen += 1
@@ -75,7 +75,7 @@ class Rule:
 
 @dataclass
 class Bucket:
-    """A token bucket: `rate` requests a second, `burst` at once."""
+    """A token bucket: `rate` requests per second, `burst` at once."""
 
     rate: float
     burst: float
@@ -95,19 +95,19 @@ class Bucket:
 
 
 class Weather:
-    """What can be set while the emulator runs, and changed any time; times are seconds of the emulator's clock.
+    """The faults and delays, which may change at any time; times are in seconds of the emulator's clock.
 
     `propagation`: a new or reactivated key does not authenticate yet.
-    `region_lag`: how much longer that takes in single regions.
-    `flicker`: for as long again as the propagation took, a key fails with this probability.
+    `region_lag`: additional propagation in single regions.
+    `flicker`: after propagation, for the same time again, each use of a key fails with this probability.
     `deletion_lag`: a deleted or deactivated key still authenticates.
-    `list_lag`: ListAccessKeys shows creations and deletions late.
-    `last_used_lag`: GetAccessKeyLastUsed does not show younger uses.
+    `list_lag`: ListAccessKeys shows creations and deletions after this delay.
+    `last_used_lag`: GetAccessKeyLastUsed does not show more recent uses.
     `latency`: added to every request, in real seconds.
     """
 
     def __init__(self, clock: Clock, seed: int) -> None:
-        """Start with fine weather."""
+        """Start without faults or delays."""
         self._clock = clock
         self._seed = seed
         self._lock = threading.Lock()
@@ -139,36 +139,36 @@ class Weather:
         self._clock.skew = seconds
 
     def clear(self) -> None:
-        """Back to fine weather; held requests go on, and what was advanced stays advanced."""
+        """Remove all faults, delays and skew. Held requests continue; the time stays advanced."""
         with self._lock:
             self._reset()
         self._clock.skew = 0.0
         self.release()
 
     def add(self, rule: Rule) -> Rule:
-        """Add a rule and hand it back: its `hits` can be read later."""
+        """Add a rule and return it: its `hits` can be read later."""
         with self._lock:
             self.rules.append(rule)
         return rule
 
     def remove(self, rule: Rule) -> None:
-        """Take a rule out again; one that is not there any more is fine."""
+        """Remove a rule, if it is there."""
         with self._lock:
             self.rules = [other for other in self.rules if other is not rule]
 
     def throttle(self, service: str, rate: float, burst: float | None = None) -> None:
-        """Limit a service (a pattern is fine) to `rate` requests a second per account, `burst` at once."""
+        """Limit a service (or a pattern) to `rate` requests per second and account, `burst` at once."""
         with self._lock:
             self._limits[service] = Bucket(rate, rate if burst is None else burst)
             self._buckets.clear()
 
     @property
     def limits(self) -> dict[str, dict[str, float]]:
-        """The rates set with `throttle`, for showing."""
+        """The limits that `throttle` set."""
         return {name: {"rate": limit.rate, "burst": limit.burst} for name, limit in self._limits.items()}
 
     def admits(self, account: str | None, service: str) -> bool:
-        """Take a token of that account and service; False means that the request is throttled."""
+        """Take a token of that account and service; False if there is none and the request is throttled."""
         with self._lock:
             limit = next((b for name, b in self._limits.items() if fnmatch.fnmatchcase(service, name)), None)
             if limit is None or account is None:
@@ -176,32 +176,32 @@ class Weather:
             bucket = self._buckets.setdefault((account, service), Bucket(limit.rate, limit.burst))
             return bucket.take(self._clock.seconds())
 
-    def striking(self, name: str, target: str | None) -> list[Rule]:
-        """The rules that hit this request, in the order they were added."""
+    def matching(self, name: str, target: str | None) -> list[Rule]:
+        """The rules that apply to this request, in the order in which they were added."""
         with self._lock:
-            return [rule for rule in self.rules if rule.strikes(name, target, self._random.random)]
+            return [rule for rule in self.rules if rule.matches(name, target, self._random.random)]
 
-    def hold(self, gone: Callable[[], bool]) -> None:
-        """Keep the calling request until `release`, or until its client has gone."""
+    def hold(self, disconnected: Callable[[], bool]) -> None:
+        """Hold the calling request until `release`, or until its client has disconnected."""
         with self._gate:
             generation = self._generation
             self._held += 1
             self._gate.notify_all()
             try:
-                while self._generation == generation and not gone():
+                while self._generation == generation and not disconnected():
                     self._gate.wait(0.02)
             finally:
                 self._held -= 1
                 self._gate.notify_all()
 
     def release(self) -> None:
-        """Let every request go on that is being held now."""
+        """Let every held request continue."""
         with self._gate:
             self._generation += 1
             self._gate.notify_all()
 
     def wait_until_held(self, timeout: float = 5.0, count: int = 1) -> None:
-        """Return as soon as `count` requests are being held; TimeoutError after `timeout` real seconds."""
+        """Return as soon as `count` requests are held. Raises TimeoutError after `timeout` real seconds."""
         deadline = time.monotonic() + timeout
         with self._gate:
             for _ in itertools.count():
@@ -211,7 +211,7 @@ class Weather:
                     raise TimeoutError(f"{self._held} of {count} requests are held after {timeout:g} s")
 
     def to_dict(self) -> dict[str, Any]:
-        """Everything that is set, as the control endpoint shows it."""
+        """All settings, as the control endpoint returns them."""
         return {
             "propagation": self.propagation,
             "region_lag": dict(self.region_lag),

@@ -1,4 +1,4 @@
-"""Reads an HTTP request the way AWS does: who signed it, for which service, asking for what."""
+"""Reads an HTTP request as AWS does: who signed it, for which service, which operation and parameters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Dialect(Enum):
-    """The protocols of AWS services, as far as they answer differently."""
+    """The protocols of AWS services, as far as their responses differ."""
 
     QUERY = "query"
     EC2 = "ec2"
@@ -26,7 +26,7 @@ class Dialect(Enum):
 
 @dataclass(frozen=True)
 class Incoming:
-    """An HTTP request as it arrived. `headers` has lower-case names; `target` is the raw path and query."""
+    """An HTTP request as it arrived. `headers` has lowercase names; `target` is the raw path and query."""
 
     method: str
     target: str
@@ -38,7 +38,7 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Scope:
-    """What a SigV4 signature says of itself ("Signature Version 4 for API requests", IAM User Guide)."""
+    """The fields of a SigV4 signature ("Signature Version 4 for API requests", IAM User Guide)."""
 
     access_key_id: str
     date: str
@@ -53,7 +53,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Call:
-    """A request understood: `params` is the JSON object, or the flat form fields of the query protocol."""
+    """A parsed request: `params` is the JSON object, or the flat form fields of the query protocol."""
 
     incoming: Incoming
     scope: Scope | None
@@ -70,12 +70,12 @@ class Call:
 
     def members(self, name: str) -> list[str]:
         """The values of a list parameter of the query protocol (`ActionNames.member.1` and so on)."""
-        found = ((key, value) for key, value in self.params.items() if key.startswith(f"{name}.member."))
-        return [value for _, value in sorted(found, key=lambda pair: int(pair[0].rsplit(".", 1)[1]))]
+        members = ((key, value) for key, value in self.params.items() if key.startswith(f"{name}.member."))
+        return [value for _, value in sorted(members, key=lambda pair: int(pair[0].rsplit(".", 1)[1]))]
 
     @property
     def source_ip(self) -> str:
-        """Where the request comes from; tests say otherwise with a header."""
+        """The address of the client; tests override it with a header."""
         return self.incoming.headers.get("x-emulator-source-ip", self.incoming.client_ip)
 
 
@@ -89,12 +89,12 @@ _BY_TARGET = {"secretsmanager": "secretsmanager", "AmazonSSM": "ssm", "TrentServ
 
 
 def read(incoming: Incoming) -> Call:
-    """Understand a request; one that is not signed still gets the most likely service."""
+    """Parse a request; the service of one that is not signed is the most likely one."""
     scope = _header_scope(incoming) or _query_scope(incoming)
     form = _form(incoming)
     service = scope.service if scope else _guess_service(incoming, form)
     dialect = _dialect(incoming, service, form)
-    params, operation = _question(incoming, dialect, form, service)
+    params, operation = _params_and_operation(incoming, dialect, form, service)
     return Call(
         incoming=incoming,
         scope=scope,
@@ -164,7 +164,7 @@ def _dialect(incoming: Incoming, service: str, form: Mapping[str, str]) -> Diale
     return Dialect.REST_XML if service in _REST_XML else Dialect.REST_JSON
 
 
-def _question(
+def _params_and_operation(
     incoming: Incoming, dialect: Dialect, form: Mapping[str, str], service: str
 ) -> tuple[Mapping[str, Any], str]:
     if dialect in (Dialect.QUERY, Dialect.EC2):
@@ -176,18 +176,19 @@ def _question(
 
 def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body or b"{}")
+        document = json.loads(body or b"{}")
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return document if isinstance(document, dict) else {}
 
 
 def _rest_operation(incoming: Incoming, service: str) -> str:
-    """The operation's name for services that say it by method and path, from moto's router; empty if unknown."""
-    from botocore.exceptions import UnknownServiceError
+    """The operation of a service that encodes it in method and path, by moto's router; empty if unknown."""
     from moto.core.request import Request as MotoRequest
     from moto.core.routing import get_service_router
     from werkzeug.exceptions import NotFound
+
+    from twokey.aws.isolated import UnknownServiceError
 
     url = f"http://{incoming.headers.get('host', 'localhost')}{incoming.target}"
     request = MotoRequest.from_primitives(incoming.method, url, dict(incoming.headers), b"")

@@ -1,4 +1,4 @@
-"""The state of one emulated AWS, shared by everything that answers requests."""
+"""The state of one emulated AWS, shared by everything that handles requests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class World:
     """Clock, keys, sessions, weather and moto; `lock` is held while a request reads or changes them.
 
-    `page_size` is the most that one page of a list holds, whatever was asked for;
-    `key_quota` is how many access keys CreateAccessKey allows a user.
+    `page_size` is the maximum size of one page of a list, whatever the request asks for;
+    `key_quota` is the number of access keys that CreateAccessKey allows for each user.
     """
 
     clock: Clock

@@ -1,1 +1,1 @@
-"""IAM policy documents: how they are evaluated."""
+"""IAM policy documents, and how AWS evaluates them."""

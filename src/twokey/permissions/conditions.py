@@ -1,4 +1,8 @@
-"""The conditions of policy statements ("IAM JSON policy elements: Condition operators", IAM User Guide)."""
+"""The conditions of policy statements.
+
+Sources: "IAM JSON policy elements: Condition operators", "Multivalued context keys" and "IAM policy elements: Variables
+and tags" in the IAM User Guide. Pure: a condition is evaluated against the context that the caller provides.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-class NotImitatedError(Exception):
-    """A condition that this emulator cannot evaluate."""
+class UnsupportedOperatorError(Exception):
+    """A condition operator that this evaluator does not support; the message names it."""
 
 
 def holds(condition: Mapping[str, Mapping[str, Any]], context: Mapping[str, Sequence[str]]) -> bool:
-    """Whether every operator and every key of a Condition block holds; NotImitatedError for unknown operators."""
+    """Whether every operator and every key of a Condition block holds. The keys of the context are lowercase.
+
+    Raises UnsupportedOperatorError.
+    """
     results = [
         _key_holds(operator, key, values, context)
         for operator, keys in condition.items()
@@ -46,7 +53,7 @@ def _plain(value: object) -> object:
 
 
 def as_list(value: object) -> list[Any]:
-    """Policies write one element bare and several as a list."""
+    """The value as a list: policies state a single element without one."""
     return list(value) if isinstance(value, list) else [value]
 
 
@@ -54,7 +61,7 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 
 
 def substitute(text: str, context: Mapping[str, Sequence[str]]) -> str:
-    """Fill in policy variables; one without a value never matches anything, as in AWS."""
+    """Replace policy variables by their values. A variable without a value matches nothing, as in AWS."""
 
     def fill(match: re.Match[str]) -> str:
         name, _, default = match[1].partition(",")
@@ -73,17 +80,17 @@ def _glob(pattern: str, flags: int) -> re.Pattern[str]:
 
 
 def like(value: str, pattern: str) -> bool:
-    """Match with `*` and `?`, and nothing else special."""
+    """Match a pattern with the wildcards `*` and `?`."""
     return pattern == "*" or _glob(pattern, 0).fullmatch(value) is not None
 
 
 def like_any_case(value: str, pattern: str) -> bool:
-    """The same without regard to case: actions are compared so."""
+    """The same, case-insensitive, as for actions."""
     return pattern == "*" or _glob(pattern, re.IGNORECASE).fullmatch(value) is not None
 
 
 def _arn_like(value: str, pattern: str) -> bool:
-    """Each of an ARN's six parts is matched by itself."""
+    """Match each of the six parts of an ARN separately."""
     values, patterns = value.split(":", 5), pattern.split(":", 5)
     return len(values) == len(patterns) and all(map(like, values, patterns))
 
@@ -146,5 +153,5 @@ def _operator(base: str) -> tuple[Callable[[str, str], bool], bool]:
     negated = base in _NEGATED
     test = _TESTS.get(_NEGATED.get(base, base))
     if test is None:
-        raise NotImitatedError(base)
+        raise UnsupportedOperatorError(base)
     return test, negated

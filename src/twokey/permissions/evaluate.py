@@ -1,6 +1,7 @@
-"""A small evaluator of IAM policies ("Policy evaluation logic", IAM User Guide).
+"""Evaluates IAM policies ("Policy evaluation logic", IAM User Guide).
 
-A statement with a condition that is not imitated never allows and always denies: the emulator errs on the strict side.
+Pure: documents, action, resources and context decide. A statement with an unsupported condition operator never allows
+and always denies, so the result is never more permissive than IAM's.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from twokey.permissions.conditions import NotImitatedError, as_list, holds, like, like_any_case, substitute
+from twokey.permissions.conditions import UnsupportedOperatorError, as_list, holds, like, like_any_case, substitute
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
 class Decision(Enum):
-    """The three outcomes, by the names that SimulatePrincipalPolicy gives them."""
+    """The three outcomes, with their names in SimulatePrincipalPolicy (IAM API Reference)."""
 
     ALLOWED = "allowed"
     EXPLICIT_DENY = "explicitDeny"
@@ -27,14 +28,14 @@ class Decision(Enum):
 
 @dataclass(frozen=True)
 class Layers:
-    """The policies that apply to a caller: every layer that is there (not None) must allow, none may deny."""
+    """The policies that apply to a caller: every layer that is not None must allow, and none may deny."""
 
     identity: tuple[str, ...]
     session: tuple[str, ...] | None = None
     boundary: tuple[str, ...] | None = None
 
     def named(self) -> list[tuple[str, tuple[str, ...]]]:
-        """The layers that are there, with AWS's names for them."""
+        """The layers that apply, with AWS's names for them ("Policy types", IAM User Guide)."""
         layers = [
             ("identity-based policy", self.identity),
             ("session policy", self.session),
@@ -51,15 +52,15 @@ class Verdict:
     layer: str = ""
 
     def because(self, action: str) -> str:
-        """The last part of AWS's message ("Access denied error message", IAM User Guide)."""
+        """The end of AWS's message ("Troubleshoot access denied error messages", IAM User Guide)."""
         if self.decision is Decision.EXPLICIT_DENY:
             article = "an" if self.layer.startswith("i") else "a"
             return f"with an explicit deny in {article} {self.layer}"
         return f"because no {self.layer} allows the {action} action"
 
 
-def judge(layers: Layers, action: str, resources: Sequence[str], context: Mapping[str, Sequence[str]]) -> Verdict:
-    """Decide on an action on all of these resources."""
+def evaluate(layers: Layers, action: str, resources: Sequence[str], context: Mapping[str, Sequence[str]]) -> Verdict:
+    """Decide on an action on all of these resources, by all layers."""
     missing: str | None = None
     for layer, documents in layers.named():
         for resource in resources:
@@ -72,14 +73,14 @@ def judge(layers: Layers, action: str, resources: Sequence[str], context: Mappin
 
 
 def decide(documents: Sequence[str], action: str, resource: str, context: Mapping[str, Sequence[str]]) -> Decision:
-    """Decide by the statements of one layer."""
+    """Decide on one resource, by the documents of one layer: an explicit deny overrides every allow."""
     allowed = False
     for document in documents:
         for statement in statements(document):
             if not _covers(statement, action, resource, context):
                 continue
             deny = statement.get("Effect") == "Deny"
-            if not condition_met(statement, context, unknown=deny):
+            if not condition_met(statement, context, unsupported=deny):
                 continue
             if deny:
                 return Decision.EXPLICIT_DENY
@@ -89,27 +90,27 @@ def decide(documents: Sequence[str], action: str, resource: str, context: Mappin
 
 @lru_cache(maxsize=1024)
 def statements(document: str) -> tuple[Mapping[str, Any], ...]:
-    """The statements of a policy document; none if it cannot be read."""
+    """The statements of a policy document; none for an invalid document."""
     try:
-        found = json.loads(document).get("Statement", [])
+        elements = json.loads(document).get("Statement", [])
     except (ValueError, AttributeError):
         return ()
-    return tuple(statement for statement in as_list(found) if isinstance(statement, dict))
+    return tuple(statement for statement in as_list(elements) if isinstance(statement, dict))
 
 
 def covers_action(statement: Mapping[str, Any], action: str) -> bool:
-    """Whether a statement speaks of the action."""
+    """Whether a statement applies to the action, by its Action or NotAction element."""
     if "NotAction" in statement:
         return not any(like_any_case(action, pattern) for pattern in as_list(statement["NotAction"]))
     return any(like_any_case(action, pattern) for pattern in as_list(statement.get("Action", [])))
 
 
-def condition_met(statement: Mapping[str, Any], context: Mapping[str, Sequence[str]], *, unknown: bool) -> bool:
-    """Whether the statement's conditions hold; `unknown` is the answer where they are not imitated."""
+def condition_met(statement: Mapping[str, Any], context: Mapping[str, Sequence[str]], *, unsupported: bool) -> bool:
+    """Whether the conditions of the statement hold; `unsupported` is the result for an unsupported operator."""
     try:
         return holds(statement.get("Condition", {}), context)
-    except NotImitatedError:
-        return unknown
+    except UnsupportedOperatorError:
+        return unsupported
 
 
 def _covers(statement: Mapping[str, Any], action: str, resource: str, context: Mapping[str, Sequence[str]]) -> bool:

@@ -1,4 +1,4 @@
-"""The only reader of environment variables beside ``twokey.config`` and what the AWS SDK reads itself."""
+"""The only reader of environment variables besides ``twokey.config`` and the AWS SDK."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def variable(name: str) -> str:
-    """Return a variable's value; the empty text where it is not set. It may be a secret."""
+    """Return a variable's value, empty if it is not set. It may be a secret."""
     return os.environ.get(name, "")
 
 
 def chosen(names: Iterable[str], more: Mapping[str, str]) -> dict[str, Hidden]:
-    """Return those of the variables that are set, and some more: the environment of another program."""
+    """Return the environment of another program: those of the named variables that are set, and ``more``."""
     passed = {name: Hidden(os.environ[name]) for name in names if name in os.environ}
     return passed | {name: Hidden(value) for name, value in more.items()}
 
@@ -32,19 +32,19 @@ def first_set(names: Iterable[str]) -> str | None:
 
 
 def for_program(added: dict[str, str]) -> dict[str, str]:
-    """Return the environment that a program gets: this one's own, and what is added to it. No secret is added."""
+    """Return the environment of a program: this process's own, and ``added``, which contains no secret."""
     return {**os.environ, **added}
 
 
 def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
-    """Return the URL of the proxy by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (in either case), or None."""
-    found = getproxies_environment()
-    proxy = found.get(scheme) or found.get("all")
-    if not proxy or proxy_bypass_environment(f"{host}:{port}" if port else host, found):
+    """Return the proxy's URL by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (case-insensitive), or None."""
+    proxies = getproxies_environment()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or proxy_bypass_environment(f"{host}:{port}" if port else host, proxies):
         return None
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def on_github_actions() -> bool:
-    """Whether this runs in a GitHub Actions job, which masks in its log what it is told to mask."""
+    """Return whether this runs in a GitHub Actions job, whose log can mask secrets."""
     return os.environ.get("GITHUB_ACTIONS") == "true"

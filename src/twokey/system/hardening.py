@@ -1,6 +1,6 @@
-"""What keeps secrets in this process, set before anything else: no core dump, no look inside, no traceback.
+"""Keeps secrets in this process, before anything else runs: no core dump, no inspection, no traceback.
 
-All of it costs under 3 ms. Where a system lacks one of them, the others still hold.
+The cost is under 3 ms. If a system lacks one of these safeguards, the others still apply.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _SET_DUMPABLE = 4
 
 
 def raise_safeguards(show: Callable[[BaseException], None]) -> None:
-    """Set all of them for the rest of this process; its children get the limit only.
+    """Set all safeguards for the rest of this process. Its children inherit the limit only.
 
-    ``show`` reports an exception that nothing caught, without anything that could be a secret.
+    ``show`` reports an uncaught exception, without anything that could be a secret.
     """
     _write_no_core()
     _forbid_inspection()
@@ -28,16 +28,16 @@ def raise_safeguards(show: Callable[[BaseException], None]) -> None:
 
 
 def _write_no_core() -> None:
-    with contextlib.suppress(ImportError, OSError, ValueError):  # no such module on Windows
+    with contextlib.suppress(ImportError, OSError, ValueError):  # Windows lacks the module
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def _forbid_inspection() -> None:
-    """Close this process to others of the same user, and to core dumps that are piped into a program.
+    """Prevent inspection by other processes of the same user, and core dumps that are piped into a program.
 
-    RLIMIT_CORE does not stop those (core(5), "Piping core dumps to a program"). Linux only.
+    RLIMIT_CORE does not prevent the latter (core(5), "Piping core dumps to a program"). Linux only.
     """
     if sys.platform == "linux":
         with contextlib.suppress(ImportError, OSError, AttributeError):
@@ -47,10 +47,10 @@ def _forbid_inspection() -> None:
 
 
 def _show_no_traceback(show: Callable[[BaseException], None]) -> None:
-    """Replace every handler of uncaught exceptions: some print each local variable."""
+    """Replace every handler of uncaught exceptions, because some print all local variables."""
 
     def report(error: BaseException | None) -> None:
-        # Of an error raised in here Python would print the first one, with its text.
+        # If this raised an error, Python would also print the first one, with its text.
         with contextlib.suppress(Exception):
             if error is not None and not isinstance(error, SystemExit):
                 show(error)

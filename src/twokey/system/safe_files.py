@@ -1,7 +1,7 @@
-"""Files that hold secrets: private from their first moment, replaced as a whole, never reached through a trap.
+"""Files with secrets: private from their creation, replaced atomically, never opened through a symbolic link.
 
-All work in a directory goes through one descriptor of it, so that nobody can exchange the directory between
-two steps. Writers hold a lock on that descriptor, which every writer on this host respects.
+All operations in a directory use one descriptor of it, so that no other user can replace the directory between two
+steps. Writers hold a lock on that descriptor, which every writer on this host respects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ PRIVATE = 0o600
 PRIVATE_DIRECTORY = 0o700
 LARGEST = 1 << 20
 LOCK_PATIENCE = 10.0
-"""Seconds to wait for another writer, who needs milliseconds."""
+"""Seconds to wait for another writer, which needs milliseconds."""
 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -35,24 +35,24 @@ _APPEND = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
 _REMEDIES = {
-    errno.ENOSPC: "The disk is full: make room on it.",
-    errno.EDQUOT: "The disk quota is used up: make room.",
-    errno.EACCES: "Give the user that runs twokey the right to write there.",
-    errno.EPERM: "Give the user that runs twokey the right to write there.",
-    errno.EROFS: "The file system is read-only: name another place.",
-    errno.ENOTDIR: "A part of the path is no directory: name another place.",
-    errno.EISDIR: "There is a directory of that name: name another file.",
-    errno.ELOOP: "It is a symbolic link, and twokey follows none: name the file itself.",
+    errno.ENOSPC: "The disk is full: free some space.",
+    errno.EDQUOT: "The disk quota is used up: free some space, or raise the quota.",
+    errno.EACCES: "Allow the user that runs twokey to write there.",
+    errno.EPERM: "Allow the user that runs twokey to write there.",
+    errno.EROFS: "The file system is read-only: name a path on another one.",
+    errno.ENOTDIR: "A part of the path is not a directory: name another path.",
+    errno.EISDIR: "A directory has that name: name another file.",
+    errno.ELOOP: "It is a symbolic link, which twokey does not follow: name the file itself.",
     errno.ENAMETOOLONG: "Name a shorter path.",
-    errno.EFBIG: "The largest file size allowed here (ulimit -f) is too small: raise it.",
+    errno.EFBIG: "The maximum file size (ulimit -f) is too small: raise it.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """A file's bytes, and whether others than its owner may touch it. The ``repr`` of a view shows no content.
+    """A file's bytes, and whether users other than its owner may access it. The ``repr`` of a view shows no content.
 
-    ``mode`` are its rights, ``stamp`` is another one after every write.
+    ``mode`` are its permissions; ``stamp`` changes with every write.
     """
 
     data: memoryview
@@ -62,10 +62,10 @@ class Content:
 
 
 class Directory:
-    """An open directory that is safe to keep secrets in. Use it in a ``with`` block."""
+    """An open directory that is safe for files with secrets. Use it in a ``with`` block."""
 
     def __init__(self, path: Path) -> None:
-        """Open the directory; raises ``FileNotFoundError`` if it is missing, ``ServiceRejected`` if unsafe."""
+        """Open the directory; raises ``FileNotFoundError`` if it is missing, ``ServiceRejected`` if it is unsafe."""
         self._path = path
         with refusing(path, missing=FileNotFoundError):
             self._fd = _open_directory(path)
@@ -80,14 +80,14 @@ class Directory:
 
     @contextlib.contextmanager
     def locked(self, clock: Clock) -> Iterator[None]:
-        """Hold the lock that every writer here takes; it ends with the block, or with the process."""
+        """Hold the lock of all writers in the directory; it ends with the block, or with the process."""
         deadline = clock.monotonic() + LOCK_PATIENCE
         while not self._try_lock():
             if clock.monotonic() > deadline:
                 raise ServiceRejected(
-                    f"Another process has been writing in {self._path} for over {LOCK_PATIENCE:.0f} s.",
+                    f"Another process has locked {self._path} for over {LOCK_PATIENCE:.0f} s.",
                     state="Nothing was changed.",
-                    remedy="See whether a twokey hangs there, end it, and run again.",
+                    remedy="End the twokey process that hangs on this host, and run again.",
                 )
             clock.sleep(0.01)
         try:
@@ -104,7 +104,7 @@ class Directory:
             return True
 
     def read(self, name: str) -> Content | None:
-        """Return a file's content, or None; raises ``ServiceRejected`` for what is not our own file."""
+        """Return a file's content, or None; raises ``ServiceRejected`` for a file that is not this user's own."""
         with refusing(self._path / name):
             try:
                 fd = os.open(name, _READ, dir_fd=self._fd)
@@ -112,16 +112,18 @@ class Directory:
                 return None
             with open(fd, "rb") as file:  # noqa: PTH123  opened by descriptor
                 state = os.fstat(fd)
-                self._refuse_foreign(name, state)
+                self._refuse_unsuitable(name, state)
                 return _content(memoryview(file.read(LARGEST)), state)
 
-    def _refuse_foreign(self, name: str, state: os.stat_result) -> None:
+    def _refuse_unsuitable(self, name: str, state: os.stat_result) -> None:
         path = self._path / name
-        self._refuse_not_ours(path, state)
+        self._refuse_not_own(path, state)
         if state.st_size > LARGEST:
-            raise ServiceRejected(f"{path} is larger than any credential.", state="Nothing was changed.")
+            raise ServiceRejected(
+                f"{path} is larger than {LARGEST} bytes.", state="Nothing was changed.", remedy="Name another file."
+            )
 
-    def _refuse_not_ours(self, path: Path, state: os.stat_result) -> None:
+    def _refuse_not_own(self, path: Path, state: os.stat_result) -> None:
         if not stat.S_ISREG(state.st_mode):
             raise ServiceRejected(
                 f"{path} is not a regular file.", state="Nothing was changed.", remedy="Name another file."
@@ -130,20 +132,20 @@ class Directory:
             raise ServiceRejected(
                 f"{path} belongs to another user (id {state.st_uid}).",
                 state="Nothing was changed.",
-                remedy="Run twokey as that user, or name a file of your own.",
+                remedy="Run twokey as that user, or name a file that belongs to you.",
             )
 
     def open_to_append(self, name: str) -> int:
-        """Open a file for reading and appending, made private if it is missing; return its descriptor.
+        """Open a file for reading and appending, created private if it is missing; return its descriptor.
 
-        Raises ``ServiceRejected`` for what is not our own file, and for one that others may write.
+        Raises ``ServiceRejected`` for a file that is not this user's own, and for one that other users may write.
         """
         path = self._path / name
         with refusing(path):
             fd = self._create_or_open(name)
         try:
             state = os.fstat(fd)
-            self._refuse_not_ours(path, state)
+            self._refuse_not_own(path, state)
             self._refuse_shared(path, state)
         except BaseException:
             os.close(fd)
@@ -153,9 +155,9 @@ class Directory:
     def _refuse_shared(self, path: Path, state: os.stat_result) -> None:
         if state.st_mode & 0o022:
             raise ServiceRejected(
-                f"Others may write {path}.",
+                f"Other users may write {path}.",
                 state="Nothing was changed.",
-                remedy=f"Take that right away: chmod go-w {path}.",
+                remedy=f"Remove that permission: chmod go-w {path}.",
             )
 
     def _create_or_open(self, name: str) -> int:
@@ -170,15 +172,15 @@ class Directory:
     def replace(
         self, name: str, data: memoryview, *, mode: int = PRIVATE, before: Callable[[], None] = lambda: None
     ) -> None:
-        """Put a file in place as a whole: readers see the old content or the new one. Hold the lock.
+        """Replace a file atomically: readers see the old content or the new one. The caller holds the lock.
 
-        Until the new file has its name, an error leaves the old one as it was, and nothing beside it. So does one
-        that ``before`` raises, which is called just before that.
+        ``before`` is called immediately before the replacement. An error until then, or in ``before``, leaves the old
+        file unchanged, and no other file.
         """
         beside = f".{name}.twokey-new"
         with refusing(self._path / name):
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(beside, dir_fd=self._fd)  # of a run that was killed: writers are alone here
+                os.unlink(beside, dir_fd=self._fd)  # left by a run that was killed: the lock excludes other writers
             try:
                 self._write_new(beside, data, mode & PRIVATE)
                 before()
@@ -192,7 +194,7 @@ class Directory:
     def _write_new(self, name: str, data: memoryview, mode: int) -> None:
         fd = os.open(name, _CREATE, PRIVATE, dir_fd=self._fd)
         try:
-            os.fchmod(fd, mode)  # a umask may have taken the owner's own rights
+            os.fchmod(fd, mode)  # a umask may have removed the owner's own permissions
             while data:
                 data = data[os.write(fd, data) :]
             os.fsync(fd)
@@ -203,15 +205,15 @@ class Directory:
         try:
             os.fsync(self._fd)
         except OSError as error:
-            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some file systems know no such thing
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # some file systems do not support it
                 raise Ambiguous(
-                    f"{self._path / name} was written, and may be lost if this machine stops now: {error.strerror}."
+                    f"{self._path / name} was written, but may be lost if this machine stops now: {error.strerror}."
                 ) from None
 
 
 @contextlib.contextmanager
 def refusing(path: Path, *, missing: type[BaseException] | None = None) -> Iterator[None]:
-    """Turn an operating system's error about ``path`` into ``ServiceRejected`` with what to do about it."""
+    """Translate an operating system's error about ``path`` into ``ServiceRejected`` with a remedy."""
     try:
         yield
     except OSError as error:
@@ -219,7 +221,7 @@ def refusing(path: Path, *, missing: type[BaseException] | None = None) -> Itera
             raise
         raise ServiceRejected(
             f"{path}: {error.strerror or type(error).__name__}.",
-            state="Its content is as it was before.",
+            state="Its content is unchanged.",
             remedy=_REMEDIES.get(error.errno or 0, ""),
         ) from None
 
@@ -230,7 +232,7 @@ def _content(data: memoryview, state: os.stat_result) -> Content:
 
 
 def make_directory(path: Path) -> None:
-    """Create a directory and those above it that are missing, private, below one that is there and safe."""
+    """Create a private directory and its missing parents, below an existing directory that is safe."""
     with refusing(path):
         if path.exists() or path.is_symlink():
             return
@@ -254,7 +256,7 @@ def _open_directory(path: Path) -> int:
     except OSError as error:
         if error.errno not in {errno.ELOOP, errno.ENOTDIR} or not path.is_symlink():
             raise
-        refuse_foreign_owner(path, path.lstat().st_uid, "is a symbolic link that")
+        refuse_other_owner(path, path.lstat().st_uid, "is a symbolic link that")
         fd = os.open(path, _DIRECTORY)
     try:
         refuse_unsafe_directory(path, os.fstat(fd))
@@ -265,21 +267,21 @@ def _open_directory(path: Path) -> int:
 
 
 def refuse_unsafe_directory(path: Path, state: os.stat_result) -> None:
-    """Raise ``ServiceRejected`` for a directory whose files somebody else could exchange."""
-    refuse_foreign_owner(path, state.st_uid, "is a directory that")
+    """Raise ``ServiceRejected`` for a directory in which another user could replace files."""
+    refuse_other_owner(path, state.st_uid, "is a directory that")
     if state.st_mode & stat.S_IWOTH and not state.st_mode & stat.S_ISVTX:
         raise ServiceRejected(
-            f"Everybody may exchange the files in {path}.",
+            f"Every user may replace the files in {path}.",
             state="Nothing was changed.",
-            remedy=f"Take that right away (chmod o-w {path}), or name another directory.",
+            remedy=f"Remove that permission (chmod o-w {path}), or name another directory.",
         )
 
 
-def refuse_foreign_owner(path: Path, owner: int, what: str) -> None:
-    """Raise ``ServiceRejected`` unless root or this user owns it. ``what`` says what it is: ``is a directory that``."""
+def refuse_other_owner(path: Path, owner: int, kind: str) -> None:
+    """Raise ``ServiceRejected`` unless root or this user owns it. ``kind`` is text such as ``is a directory that``."""
     if owner not in {0, os.geteuid()}:
         raise ServiceRejected(
-            f"{path} {what} belongs to another user (id {owner}), who could exchange the files in it.",
+            f"{path} {kind} belongs to another user (id {owner}), who could replace the files in it.",
             state="Nothing was changed.",
-            remedy="Run twokey as that user, or name a directory of your own.",
+            remedy="Run twokey as that user, or name a directory that belongs to you.",
         )

@@ -1,7 +1,7 @@
-"""Programs that are given a secret: nobody but root and this user may be able to exchange them.
+"""Checks programs that get a secret: only root and this user may be able to replace them.
 
-As sshd does for the files it trusts (sshd_config(5), StrictModes): every directory and every link on the way counts,
-not only the file at its end.
+As for the files that sshd trusts (sshd_config(5), StrictModes), every directory and every link on the path is checked,
+not only the file itself.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import stat
 from pathlib import Path
 
 from twokey.core.errors import ServiceRejected
-from twokey.system.safe_files import refuse_foreign_owner, refuse_unsafe_directory, refusing
+from twokey.system.safe_files import refuse_other_owner, refuse_unsafe_directory, refusing
 
 MOST_LINKS = 40
-"""Links on the way to a file (Linux: path_resolution(7))."""
+"""The maximum number of links on a path, as on Linux (path_resolution(7))."""
 _SHARED = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -22,44 +22,50 @@ def refuse_unsafe_program(path: Path) -> None:
     """Raise ``ServiceRejected`` unless ``path`` is a program that this user may run and no other user may change."""
     try:
         with refusing(path, missing=FileNotFoundError):
-            file, state = _followed(path)
+            file, state = _resolved(path)
     except FileNotFoundError:
         raise ServiceRejected(
-            f"{path} is not there.", state="It was not run.", remedy="Name a program that is."
+            f"{path} does not exist.", state="It was not run.", remedy="Name a program that exists."
         ) from None
     if not stat.S_ISREG(state.st_mode):
         raise ServiceRejected(f"{file} is not a regular file.", state="It was not run.", remedy="Name a program.")
-    refuse_foreign_owner(file, state.st_uid, "is a program that")
+    refuse_other_owner(file, state.st_uid, "is a program that")
     if state.st_mode & _SHARED:
         raise ServiceRejected(
-            f"Others may write {file}, and it would be given a secret.",
+            f"Other users may write {file}, which would get a secret.",
             state="It was not run.",
-            remedy=f"Take that right away: chmod go-w {file}.",
+            remedy=f"Remove that permission: chmod go-w {file}.",
         )
     if not os.access(file, os.X_OK):
-        raise ServiceRejected(f"{file} cannot be run.", state="It was not run.", remedy=f"Allow it: chmod u+x {file}.")
+        raise ServiceRejected(f"{file} is not executable.", state="It was not run.", remedy=f"Run: chmod u+x {file}.")
 
 
-def _followed(path: Path) -> tuple[Path, os.stat_result]:
-    """Follow the path as the kernel does, refusing every step that others could change; return its end."""
-    here, left, links = Path("/"), list(path.parts[1:]), 0
+def _resolved(path: Path) -> tuple[Path, os.stat_result]:
+    """Resolve the path as the kernel does, and refuse every step that other users could change; return the file."""
+    here, remaining, links = Path("/"), list(path.parts[1:]), 0
     refuse_unsafe_directory(here, here.stat())
-    while left:
-        step = here / left.pop(0)
+    while remaining:
+        step = here / remaining.pop(0)
         state = step.lstat()
         if stat.S_ISLNK(state.st_mode):
-            refuse_foreign_owner(step, state.st_uid, "is a symbolic link that")
+            refuse_other_owner(step, state.st_uid, "is a symbolic link that")
             links += 1
             if links > MOST_LINKS:
-                raise ServiceRejected(f"{path} leads through too many links.", state="It was not run.")
+                raise ServiceRejected(
+                    f"{path} has too many links (more than {MOST_LINKS}).",
+                    state="It was not run.",
+                    remedy="Name the program itself.",
+                )
             target = step.readlink()
             here = Path("/") if target.is_absolute() else here
-            left = [part for part in target.parts if part != "/"] + left
+            remaining = [part for part in target.parts if part != "/"] + remaining
         elif step.name == ".." or stat.S_ISDIR(state.st_mode):
             here = here.parent if step.name == ".." else step
             refuse_unsafe_directory(here, here.stat())
-        elif left:
-            raise ServiceRejected(f"{step} is no directory.", state="It was not run.", remedy="Name another program.")
+        elif remaining:
+            raise ServiceRejected(
+                f"{step} is not a directory.", state="It was not run.", remedy="Name another program."
+            )
         else:
             return step, state
     return here, here.stat()

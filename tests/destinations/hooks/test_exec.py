@@ -553,7 +553,7 @@ class TestAProgramThatOthersCouldChange:
         inner.mkdir(parents=True)
         program = Folder(inner).program(self.RUNS, SH)
         (folder.path / open_to_all).chmod(0o777)
-        assert "Everybody may exchange the files in" in self.refused(program, Folder(inner))
+        assert "Every user may replace the files in" in self.refused(program, Folder(inner))
 
     def test_by_a_directory_that_a_link_leads_to(self, folder: Folder) -> None:
         shared = folder.path / "shared"
@@ -561,7 +561,7 @@ class TestAProgramThatOthersCouldChange:
         program = Folder(shared).program(self.RUNS, SH)
         shared.chmod(0o777)
         (folder.path / "link").symlink_to("shared/../shared/deliver")
-        assert "Everybody may exchange" in self.refused(opened(f"exec:{folder.path}/link"), Folder(shared))
+        assert "Every user may replace" in self.refused(opened(f"exec:{folder.path}/link"), Folder(shared))
         shared.chmod(0o755)
         opened(f"exec:{folder.path}/link").deliver(fresh_credential())
         assert program.name
@@ -584,7 +584,7 @@ class TestAProgramThatCannotRun:
     @pytest.mark.parametrize(
         ("make", "said"),
         [
-            (lambda _path: None, "is not there. It was not run."),
+            (lambda _path: None, "does not exist. It was not run."),
             (lambda path: path.mkdir(), "not a regular file"),
             (lambda path: path.symlink_to(path), "too many links"),
             (os.mkfifo, "not a regular file"),

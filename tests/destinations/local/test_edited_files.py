@@ -380,7 +380,7 @@ class TestTraps:
     def test_a_directory_that_everybody_may_write_in_is_refused(self, destination: Destination, file: Path) -> None:
         file.parent.chmod(0o777)
         for act in (destination.held, *refusals(destination)):
-            with pytest.raises(ServiceRejected, match="Everybody"):
+            with pytest.raises(ServiceRejected, match="Every user"):
                 act()
 
     def test_a_full_disk_leaves_the_file_as_it_was(

@@ -101,7 +101,7 @@ def test_what_a_killed_run_left_is_removed(store: Store, place: Local) -> None:
 def test_a_directory_that_everybody_may_write_in_is_refused(store: Store, place: Local) -> None:
     place.path.parent.chmod(0o777)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(ServiceRejected, match="Everybody"):
+        with pytest.raises(ServiceRejected, match="Every user"):
             act()
     assert not place.path.exists()
 
@@ -115,7 +115,7 @@ def test_nothing_is_created_below_a_directory_that_everybody_may_write_in(tmp_pa
     tmp_path.chmod(0o777)
     store = open_store(f"file:{tmp_path}/new/ci.json", services)
     for act in (store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(ServiceRejected, match="Everybody"):
+        with pytest.raises(ServiceRejected, match="Every user"):
             act()
     assert not (tmp_path / "new").exists()
 
@@ -165,7 +165,7 @@ def test_a_parent_that_is_a_file_is_refused(tmp_path: Path, services: Services) 
     (tmp_path / "file").write_text("")
     store = open_store(f"file:{tmp_path}/file/ci.json", services)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
-        with pytest.raises(ServiceRejected, match="no directory"):
+        with pytest.raises(ServiceRejected, match="not a directory"):
             act()
 
 

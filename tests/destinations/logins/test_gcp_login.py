@@ -236,7 +236,7 @@ class TestRefusals:
         monkeypatch.setitem(sys.modules, "cryptography", None)
         error = outcome(lambda: reached.with_file(service_account(fake)))
         assert isinstance(error, UsageError)
-        assert "twokey[gcp]" in error.remedy
+        assert "with the extra `gcp`" in error.remedy
         assert outcome(reached.with_file(user(fake)).held) is None
 
 

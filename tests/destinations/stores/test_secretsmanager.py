@@ -85,7 +85,7 @@ class TestSecretsManager(ConditionalContract, AwsContract):
     def test_answers_that_are_all_lost_while_creating_are_resolved(
         self, aws: Emulator, first: Store, second: Store
     ) -> None:
-        aws.weather.add(Rule("secretsmanager:CreateSecret", times=None, effect="lost_answer"))
+        aws.weather.add(Rule("secretsmanager:CreateSecret", times=None, effect="lost_response"))
         revision = first.save_journal(FULL, first.load().revision)
         assert second.load().revision == revision
 
@@ -356,9 +356,9 @@ def test_a_read_back_that_shows_another_version_is_ambiguous(
         store.put(fresh_credential(), revision)
 
 
-def test_what_cannot_be_looked_up_after_a_lost_answer_stays_ambiguous(aws: Emulator, store: Store) -> None:
+def test_what_cannot_be_looked_up_after_a_lost_response_stays_ambiguous(aws: Emulator, store: Store) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
-    aws.weather.add(Rule("secretsmanager:UpdateSecretVersionStage", times=None, effect="lost_answer"))
+    aws.weather.add(Rule("secretsmanager:UpdateSecretVersionStage", times=None, effect="lost_response"))
     aws.weather.add(denied("secretsmanager:DescribeSecret"))
     with pytest.raises(Ambiguous):
         store.put(fresh_credential(), revision)

@@ -223,9 +223,9 @@ def test_a_journal_too_large_for_a_parameter_is_refused_before_it_is_sent(aws: E
     assert calls(aws) == []
 
 
-def test_what_cannot_be_looked_up_after_a_lost_answer_stays_ambiguous(aws: Emulator, store: Store) -> None:
+def test_what_cannot_be_looked_up_after_a_lost_response_stays_ambiguous(aws: Emulator, store: Store) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
-    aws.weather.add(Rule("ssm:PutParameter", times=None, effect="lost_answer"))
+    aws.weather.add(Rule("ssm:PutParameter", times=None, effect="lost_response"))
     aws.weather.add(denied("ssm:GetParameter"))
     assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Ambiguous)
 

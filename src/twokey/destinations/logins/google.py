@@ -263,7 +263,8 @@ def _require_cryptography() -> None:
     except ImportError:
         raise UsageError(
             "A service account's key needs RSA, which is not installed.",
-            remedy="Install twokey[gcp], or use workload identity federation or a token.",
+            remedy="Install twokey with the extra `gcp`: from a checkout, pip install '.[gcp]'. "
+            "Or use workload identity federation, or a token.",
         ) from None
 
 

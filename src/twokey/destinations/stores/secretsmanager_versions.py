@@ -177,7 +177,7 @@ class Versions:
 
     def _send(self, operation: str, *, effect: bool = True, **parameters: Any) -> Any:
         try:
-            return self._sender.send(operation, self.secret_id, effect=effect, **parameters)
+            return self._sender.send(operation, self.secret_id, mutates=effect, **parameters)
         except ServiceRejected as error:
             # The words that would tell are not always there. It is the one request that such a secret still answers.
             if "InvalidRequestException" in error.message and operation != "DescribeSecret":

@@ -284,7 +284,7 @@ class ParameterStore:
             return None
 
     def _send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
-        return self._sender.send(operation, resource, effect=effect, **parameters)
+        return self._sender.send(operation, resource, mutates=effect, **parameters)
 
     def _conflict(self, state: str) -> Conflict:
         return Conflict(f"Somebody else wrote to {self.name} in the meantime.", state=state, remedy="Run again.")

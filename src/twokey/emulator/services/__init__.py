@@ -1,4 +1,4 @@
-"""The operations that the emulator answers itself, because moto answers them unlike AWS; all others go to moto."""
+"""The operations that the emulator implements, because moto's differ from AWS's; moto performs all others."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from twokey.emulator.answers import Answer
     from twokey.emulator.identity import Caller
+    from twokey.emulator.responses import Response
     from twokey.emulator.wire import Call
     from twokey.emulator.world import World
 
-    Operation = Callable[[World, Call, Caller], Answer]
+    Operation = Callable[[World, Call, Caller], Response]
 
 
 @cache
@@ -22,4 +22,4 @@ def operations() -> Mapping[str, Operation]:
     from twokey.emulator.services import iam_keys, iam_users, secrets_manager, simulation, ssm, sts
 
     modules = (iam_users, iam_keys, simulation, sts, secrets_manager, ssm)
-    return {name: answer for module in modules for name, answer in module.OPERATIONS.items()}
+    return {name: operation for module in modules for name, operation in module.OPERATIONS.items()}

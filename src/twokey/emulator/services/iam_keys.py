@@ -1,11 +1,11 @@
-"""IAM access keys: two per user, dates to the second, pages, and acting on the caller where no user is named."""
+"""IAM access keys: two for each user, dates to the second, pages; the caller is the default user."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from twokey.emulator.answers import Answer, ServiceError, query_answer
+from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of, user_of
 from twokey.emulator.services.paging import page
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
     from twokey.emulator.world import World
 
 
-def make_key(world: World, account: str, user: Any, *, created: datetime, settled_at: float) -> Key:
-    """Make a key for a user, whatever the quota; `created` loses its fraction, as in IAM.
+def make_key(world: World, account: str, user: Any, *, created: datetime, propagated_at: float) -> Key:
+    """Create a key for a user, regardless of the quota; `created` loses its fraction, as in IAM.
 
-    moto's backend is asked through the user, since its own function counts to two by itself.
+    The user's own function creates it, because the one of moto's backend enforces a quota of two.
     """
     key = user.create_access_key(prefix="AKIA")
     key.create_date = created.astimezone(UTC).replace(microsecond=0, tzinfo=None)
     backend_of(account).access_keys[key.access_key_id] = key
-    return world.keyring.add(account, user, key, at=settled_at)
+    return world.keyring.add(account, user, key, at=propagated_at)
 
 
-def create_access_key(world: World, call: Call, caller: Caller) -> Answer:
+def create_access_key(world: World, call: Call, caller: Caller) -> Response:
     """CreateAccessKey, with the quota of keys per user."""
     user = user_of(call, caller)
     if len(user.access_keys) >= world.key_quota:
         message = f"Cannot exceed quota for AccessKeysPerUser: {world.key_quota}"
         raise ServiceError("LimitExceeded", message, 409)
     now = world.clock.now()
-    entry = make_key(world, caller.account, user, created=now, settled_at=world.clock.seconds())
-    shown = {**_metadata(entry, entry.key.status), "SecretAccessKey": entry.secret}
-    return query_answer(call, {"AccessKey": shown})
+    entry = make_key(world, caller.account, user, created=now, propagated_at=world.clock.seconds())
+    key = {**_metadata(entry, entry.key.status), "SecretAccessKey": entry.secret}
+    return query_response(call, {"AccessKey": key})
 
 
 def _metadata(entry: Key, status: str) -> dict[str, Any]:
@@ -50,13 +50,13 @@ def _metadata(entry: Key, status: str) -> dict[str, Any]:
     }
 
 
-def list_access_keys(world: World, call: Call, caller: Caller) -> Answer:
-    """ListAccessKeys, oldest first, late by the weather's `list_lag`."""
+def list_access_keys(world: World, call: Call, caller: Caller) -> Response:
+    """ListAccessKeys, oldest first, delayed by the weather's `list_lag`."""
     user = user_of(call, caller)
     items = [(f"{entry.key.create_date:%Y%m%d%H%M%S}{entry.id}", entry) for entry in world.keyring.listed(user)]
-    chosen, about = page(world, call, items)
-    shown = [_metadata(entry, entry.key.status) for entry in chosen]
-    return query_answer(call, {"UserName": user.name, "AccessKeyMetadata": shown, **about})
+    chosen, paging = page(world, call, items)
+    keys = [_metadata(entry, entry.key.status) for entry in chosen]
+    return query_response(call, {"UserName": user.name, "AccessKeyMetadata": keys, **paging})
 
 
 def _key_of(world: World, call: Call, user: Any) -> Key:
@@ -67,7 +67,7 @@ def _key_of(world: World, call: Call, user: Any) -> Key:
     raise ServiceError("NoSuchEntity", f"The Access Key with id {key_id} cannot be found.", 404)
 
 
-def update_access_key(world: World, call: Call, caller: Caller) -> Answer:
+def update_access_key(world: World, call: Call, caller: Caller) -> Response:
     """UpdateAccessKey: Active or Inactive."""
     entry = _key_of(world, call, user_of(call, caller))
     status = call.params.get("Status", "")
@@ -80,21 +80,21 @@ def update_access_key(world: World, call: Call, caller: Caller) -> Answer:
     if entry.key.status != status:
         entry.key.status = status
         world.keyring.changed(entry, status)
-    return query_answer(call)
+    return query_response(call)
 
 
-def delete_access_key(world: World, call: Call, caller: Caller) -> Answer:
+def delete_access_key(world: World, call: Call, caller: Caller) -> Response:
     """DeleteAccessKey."""
     entry = _key_of(world, call, user_of(call, caller))
     backend_of(caller.account).delete_access_key_by_name(entry.id)
     world.keyring.changed(entry, "Deleted")
-    return query_answer(call)
+    return query_response(call)
 
 
-def get_access_key_last_used(world: World, call: Call, caller: Caller) -> Answer:
-    """GetAccessKeyLastUsed: a key that is not there is AccessDenied, and a key never used has no date.
+def get_access_key_last_used(world: World, call: Call, caller: Caller) -> Response:
+    """GetAccessKeyLastUsed: AccessDenied for a key that does not exist; no date for a key that was never used.
 
-    The API reference names no error of its own; that a missing key is AccessDenied is what users report.
+    The API reference names no error of its own. Users report AccessDenied for a missing key.
     """
     key_id = call.params.get("AccessKeyId", "")
     entry = world.keyring.find(key_id)
@@ -103,12 +103,12 @@ def get_access_key_last_used(world: World, call: Call, caller: Caller) -> Answer
         message = f"User: {caller.arn} is not authorized to perform: {action} on resource: access key {key_id}"
         raise ServiceError("AccessDenied", message, 403)
     use = world.keyring.visible_use(entry)
-    shown = {
+    last_used = {
         "LastUsedDate": datetime.fromtimestamp(use.at, UTC) if use else None,
         "ServiceName": use.service if use else "N/A",
         "Region": use.region if use else "N/A",
     }
-    return query_answer(call, {"UserName": entry.user.name, "AccessKeyLastUsed": shown})
+    return query_response(call, {"UserName": entry.user.name, "AccessKeyLastUsed": last_used})
 
 
 OPERATIONS = {

@@ -1,11 +1,11 @@
-"""IAM users: lists in pages, and deletion that refuses while anything is attached."""
+"""IAM users: lists in pages, and deletion that fails while anything is attached."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.answers import Answer, ServiceError, query_answer
+from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.paging import page
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def user_of(call: Call, caller: Caller) -> Any:
 
 
 def describe(user: Any) -> dict[str, Any]:
-    """A user as IAM shows it in lists."""
+    """A user, as lists of IAM show it."""
     return {
         "Path": user.path,
         "UserName": user.name,
@@ -49,7 +49,7 @@ def describe(user: Any) -> dict[str, Any]:
     }
 
 
-def list_users(world: World, call: Call, caller: Caller) -> Answer:
+def list_users(world: World, call: Call, caller: Caller) -> Response:
     """ListUsers, by name."""
     prefix = call.params.get("PathPrefix", "/")
     if not _PREFIX.fullmatch(prefix):
@@ -60,44 +60,44 @@ def list_users(world: World, call: Call, caller: Caller) -> Answer:
         )
     users = backend_of(caller.account).users
     items = [(name, users[name]) for name in sorted(users) if users[name].path.startswith(prefix)]
-    chosen, about = page(world, call, items)
-    return query_answer(call, {"Users": [describe(user) for user in chosen], **about})
+    chosen, paging = page(world, call, items)
+    return query_response(call, {"Users": [describe(user) for user in chosen], **paging})
 
 
-def get_user(world: World, call: Call, caller: Caller) -> Answer:  # noqa: ARG001 - one signature for all operations
+def get_user(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature for all operations
     """GetUser, with tags."""
     user = user_of(call, caller)
-    return query_answer(call, {"User": {**describe(user), "Tags": user.tags or None}})
+    return query_response(call, {"User": {**describe(user), "Tags": user.tags or None}})
 
 
-def create_user(world: World, call: Call, caller: Caller) -> Answer:
-    """CreateUser, with an id that looks like IAM's."""
+def create_user(world: World, call: Call, caller: Caller) -> Response:
+    """CreateUser, with an id in IAM's format."""
     name = call.params.get("UserName")
     users = backend_of(caller.account).users
     if name in users:
         raise ServiceError("EntityAlreadyExists", f"User with name {name} already exists.", 409)
-    answer = world.moto.ask(call, caller.account)
+    response = world.moto.forward(call, caller.account)
     if name not in users:
-        return answer
-    give_unique_id(users[name])
-    return query_answer(call, {"User": {**describe(users[name]), "Tags": users[name].tags or None}})
+        return response
+    set_unique_id(users[name])
+    return query_response(call, {"User": {**describe(users[name]), "Tags": users[name].tags or None}})
 
 
-def give_unique_id(user: Any) -> None:
-    """Replace moto's id by one of IAM's form ("IAM identifiers", IAM User Guide); every user ever made has its own."""
+def set_unique_id(user: Any) -> None:
+    """Replace moto's id by one in IAM's format ("IAM identifiers", IAM User Guide), unique even after deletion."""
     user.id = "AIDA" + str(user.id).upper()[:17]
 
 
-def delete_user(world: World, call: Call, caller: Caller) -> Answer:
-    """DeleteUser: refused while the user has keys, policies or groups, which moto does not check."""
+def delete_user(world: World, call: Call, caller: Caller) -> Response:
+    """DeleteUser: fails while the user has keys, policies or groups, which moto does not check."""
     user = user_of(call, caller)
-    for what, is_there in _OBSTACLES.items():
-        if is_there(user):
-            raise ServiceError("DeleteConflict", f"Cannot delete entity, must {what} first.", 409)
-    return world.moto.ask(call, caller.account)
+    for action, is_needed in _BEFORE_DELETION.items():
+        if is_needed(user):
+            raise ServiceError("DeleteConflict", f"Cannot delete entity, must {action} first.", 409)
+    return world.moto.forward(call, caller.account)
 
 
-_OBSTACLES: dict[str, Callable[[Any], bool]] = {
+_BEFORE_DELETION: dict[str, Callable[[Any], bool]] = {
     "delete access keys": lambda user: bool(user.access_keys),
     "delete login profile": lambda user: user.password is not None,
     "detach all policies": lambda user: bool(user.managed_policies),
@@ -106,16 +106,16 @@ _OBSTACLES: dict[str, Callable[[Any], bool]] = {
 }
 
 
-def update_user(world: World, call: Call, caller: Caller) -> Answer:
-    """UpdateUser: a renamed user keeps its keys, whose names moto forgets to change."""
+def update_user(world: World, call: Call, caller: Caller) -> Response:
+    """UpdateUser: a renamed user keeps its keys, in which moto does not change the name."""
     user = user_of(call, caller)
     name = call.params.get("NewUserName")
     if name is not None and name != user.name and name in backend_of(caller.account).users:
         raise ServiceError("EntityAlreadyExists", f"User with name {name} already exists.", 409)
-    answer = world.moto.ask(call, caller.account)
+    response = world.moto.forward(call, caller.account)
     for key in user.access_keys:
         key.user_name = user.name
-    return answer
+    return response
 
 
 OPERATIONS = {

@@ -1,11 +1,11 @@
-"""Pages of lists in the query protocol: MaxItems, Marker, IsTruncated."""
+"""Pages of lists: MaxItems, Marker and IsTruncated of the query protocol, MaxResults and NextToken of the JSON one."""
 
 from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.answers import ServiceError
+from twokey.emulator.responses import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,18 +17,29 @@ _DEFAULT = 100
 
 
 def page(world: World, call: Call, items: Sequence[tuple[str, Any]]) -> tuple[list[Any], dict[str, Any]]:
-    """The items of the page that was asked for, and what an answer says of it.
+    """The items of the requested page, and the fields of the response that describe the page (query protocol).
 
-    `items` are pairs of a sort key and the thing itself, in order; the marker names the last key of a page,
-    so that something deleted between two pages makes nothing else disappear.
+    `items` are pairs of a sort key and an item, in order. The marker names the last key of a page, so an item that
+    is deleted between two pages makes no other item disappear.
     """
-    size = min(_max_items(call), world.page_size)
-    after = _read(call.params.get("Marker"))
-    rest = [(key, item) for key, item in items if after is None or key > after]
-    chosen = rest[:size]
-    truncated = len(rest) > size
-    marker = _write(chosen[-1][0]) if truncated else None
-    return [item for _, item in chosen], {"IsTruncated": truncated, "Marker": marker}
+    chosen, marker = _cut(items, min(_max_items(call), world.page_size), call.params.get("Marker"))
+    return chosen, {"IsTruncated": marker is not None, "Marker": marker}
+
+
+def json_page(world: World, call: Call, items: Sequence[Any], default: int) -> tuple[list[Any], dict[str, Any]]:
+    """The same for the JSON protocol; `default` is the page size of the operation."""
+    size = min(int(call.params.get("MaxResults", default)), world.page_size)
+    numbered = [(f"{number:08d}", item) for number, item in enumerate(items)]
+    chosen, token = _cut(numbered, size, call.params.get("NextToken"))
+    return chosen, {} if token is None else {"NextToken": token}
+
+
+def _cut(items: Sequence[tuple[str, Any]], size: int, marker: str | None) -> tuple[list[Any], str | None]:
+    """The next `size` items after the marker, and the marker of the page after them."""
+    after = _read(marker)
+    remaining = [(key, item) for key, item in items if after is None or key > after]
+    chosen = remaining[:size]
+    return [item for _, item in chosen], _write(chosen[-1][0]) if len(remaining) > size else None
 
 
 def _max_items(call: Call) -> int:

@@ -1,6 +1,6 @@
-"""Secrets Manager: versions and their staging labels, as the compare-and-swap of a rotation needs them.
+"""Secrets Manager: versions and their staging labels, with the compare-and-swap that a rotation needs.
 
-moto keeps the secrets; this decides which version has which label ("Secrets Manager API reference").
+moto stores the secrets; this module decides which version has which label ("Secrets Manager API reference").
 """
 
 from __future__ import annotations
@@ -8,32 +8,33 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator import refusals
-from twokey.emulator.answers import Answer, ServiceError, json_answer
+from twokey.emulator import errors
+from twokey.emulator.responses import Response, ServiceError, json_response
+from twokey.emulator.services.paging import json_page
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller
     from twokey.emulator.wire import Call
     from twokey.emulator.world import World
 
-_GONE = "You can't perform this operation on the secret because it was marked for deletion."
+_MARKED_FOR_DELETION = "You can't perform this operation on the secret because it was marked for deletion."
 _LIMIT = 65536  # bytes
 CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
 
 
 def secret_of(call: Call, caller: Caller, *, deleted_too: bool = False) -> Any:
-    """The secret that an operation names, by name, ARN or partial ARN; another account's is closed to everybody."""
+    """The secret that an operation names, by name, ARN or partial ARN; access to another account's is denied."""
     from moto.secretsmanager.models import secretsmanager_backends
 
     name = str(call.params.get("SecretId", ""))
     if name.startswith("arn:") and f":{caller.account}:secret:" not in name:
         start = f"User: {caller.arn} is not authorized to perform: {call.name} on resource: {name}"
-        raise refusals.denied(call, f"{start} because no resource-based policy allows the {call.name} action")
+        raise errors.denied(call, f"{start} because no resource-based policy allows the {call.name} action")
     secret = secretsmanager_backends[caller.account][call.region].secrets.get(name)
     if secret is None:
         raise ServiceError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     if secret.is_deleted() and not deleted_too:
-        raise ServiceError("InvalidRequestException", _GONE)
+        raise ServiceError("InvalidRequestException", _MARKED_FOR_DELETION)
     return secret
 
 
@@ -65,31 +66,31 @@ def move(secret: Any, label: str, to: str | None) -> None:
             stages(secret.versions[to]).remove(PREVIOUS)
 
 
-def get_secret_value(world: World, call: Call, caller: Caller) -> Answer:  # noqa: ARG001 - one signature for all
+def get_secret_value(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature for all
     """GetSecretValue, by version, by label, or AWSCURRENT."""
     secret = secret_of(call, caller)
     wanted, label = call.params.get("VersionId"), call.params.get("VersionStage")
-    found = wanted if wanted is not None else holder(secret, label or CURRENT)
-    version = secret.versions.get(found)
+    version_id = wanted if wanted is not None else holder(secret, label or CURRENT)
+    version = secret.versions.get(version_id)
     if version is None or not ({"secret_string", "secret_binary"} & version.keys()):
-        what = f"VersionId: {wanted}" if wanted is not None else f"staging label: {label or CURRENT}"
-        message = f"Secrets Manager can't find the specified secret value for {what}"
+        version_name = f"VersionId: {wanted}" if wanted is not None else f"staging label: {label or CURRENT}"
+        message = f"Secrets Manager can't find the specified secret value for {version_name}"
         raise ServiceError("ResourceNotFoundException", message)
     if wanted is not None and label is not None and label not in stages(version):
         message = "You provided a VersionStage that is not associated to the provided VersionId."
         raise ServiceError("InvalidRequestException", message)
-    shown = {"SecretString": version.get("secret_string"), "SecretBinary": version.get("secret_binary")}
-    value = {key: item for key, item in shown.items() if item is not None}
-    about = {"ARN": secret.arn, "Name": secret.name, "VersionId": found, "CreatedDate": version["createdate"]}
-    return json_answer({**about, **value, "VersionStages": list(stages(version))})
+    values = {"SecretString": version.get("secret_string"), "SecretBinary": version.get("secret_binary")}
+    value = {key: item for key, item in values.items() if item is not None}
+    fields = {"ARN": secret.arn, "Name": secret.name, "VersionId": version_id, "CreatedDate": version["createdate"]}
+    return json_response({**fields, **value, "VersionStages": list(stages(version))})
 
 
-def put_secret_value(world: World, call: Call, caller: Caller) -> Answer:
-    """PutSecretValue: the same token with the same value changes nothing, with another value it is refused."""
+def put_secret_value(world: World, call: Call, caller: Caller) -> Response:
+    """PutSecretValue: the same token with the same value changes nothing; with another value it is an error."""
     secret = secret_of(call, caller)
     version_id = _put(world, call, secret, call.params.get("VersionStages"))
-    about = {"ARN": secret.arn, "Name": secret.name, "VersionId": version_id}
-    return json_answer({**about, "VersionStages": list(stages(secret.versions[version_id]))})
+    fields = {"ARN": secret.arn, "Name": secret.name, "VersionId": version_id}
+    return json_response({**fields, "VersionStages": list(stages(secret.versions[version_id]))})
 
 
 def _put(world: World, call: Call, secret: Any, labels: list[str] | None) -> str:
@@ -146,20 +147,20 @@ def _value(call: Call) -> dict[str, Any]:
     return {"secret_string": string} if string is not None else {"secret_binary": binary}
 
 
-def update_secret(world: World, call: Call, caller: Caller) -> Answer:
+def update_secret(world: World, call: Call, caller: Caller) -> Response:
     """UpdateSecret: description and key, and with a value a new AWSCURRENT version."""
     secret = secret_of(call, caller)
-    about: dict[str, Any] = {"ARN": secret.arn, "Name": secret.name}
+    fields: dict[str, Any] = {"ARN": secret.arn, "Name": secret.name}
     if "SecretString" in call.params or "SecretBinary" in call.params:
-        about["VersionId"] = _put(world, call, secret, None)
+        fields["VersionId"] = _put(world, call, secret, None)
     secret.description = call.params.get("Description", secret.description)
     secret.kms_key_id = call.params.get("KmsKeyId", secret.kms_key_id)
     secret.last_changed_date = int(world.clock.seconds())
-    return json_answer(about)
+    return json_response(fields)
 
 
-def update_secret_version_stage(world: World, call: Call, caller: Caller) -> Answer:
-    """UpdateSecretVersionStage: a label that a version has moves only if that version is named."""
+def update_secret_version_stage(world: World, call: Call, caller: Caller) -> Response:
+    """UpdateSecretVersionStage: a label moves only if the request names the version that has it."""
     secret = secret_of(call, caller)
     label = str(call.params.get("VersionStage", ""))
     source, to = call.params.get("RemoveFromVersionId"), call.params.get("MoveToVersionId")
@@ -170,7 +171,7 @@ def update_secret_version_stage(world: World, call: Call, caller: Caller) -> Ans
     _check_move(label, has, source, to)
     move(secret, label, to)
     secret.last_changed_date = int(world.clock.seconds())
-    return json_answer({"ARN": secret.arn, "Name": secret.name})
+    return json_response({"ARN": secret.arn, "Name": secret.name})
 
 
 def _no_version(version_id: str) -> str:
@@ -195,17 +196,17 @@ def _check_move(label: str, has: str | None, source: str | None, to: str | None)
         raise ServiceError("InvalidParameterException", message)
 
 
-def describe_secret(world: World, call: Call, caller: Caller) -> Answer:  # noqa: ARG001 - one signature for all
-    """DescribeSecret, which shows only versions that have a label; it works on a secret marked as deleted too."""
+def describe_secret(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature for all
+    """DescribeSecret: shows only versions that have a label; also works on a secret that is marked for deletion."""
     secret = secret_of(call, caller, deleted_too=True)
-    shown = {key: value for key, value in secret.to_dict().items() if value is not None}
-    shown.pop("SecretVersionsToStages", None)
+    description = {key: value for key, value in secret.to_dict().items() if value is not None}
+    description.pop("SecretVersionsToStages", None)
     labelled = {key: list(stages(version)) for key, version in secret.versions.items() if stages(version)}
-    return json_answer({**shown, "VersionIdsToStages": labelled} if labelled else shown)
+    return json_response({**description, "VersionIdsToStages": labelled} if labelled else description)
 
 
-def list_secret_version_ids(world: World, call: Call, caller: Caller) -> Answer:
-    """ListSecretVersionIds, in pages; versions without a label only on demand."""
+def list_secret_version_ids(world: World, call: Call, caller: Caller) -> Response:
+    """ListSecretVersionIds, in pages; versions without a label only on request."""
     secret = secret_of(call, caller, deleted_too=True)
     everything = bool(call.params.get("IncludeDeprecated", False))
     versions = [
@@ -213,10 +214,8 @@ def list_secret_version_ids(world: World, call: Call, caller: Caller) -> Answer:
         for key, version in secret.versions.items()
         if everything or stages(version)
     ]
-    size = min(int(call.params.get("MaxResults", 100)), world.page_size)
-    start = int(call.params.get("NextToken", 0))
-    more = {"NextToken": str(start + size)} if start + size < len(versions) else {}
-    return json_answer({"ARN": secret.arn, "Name": secret.name, "Versions": versions[start : start + size], **more})
+    chosen, paging = json_page(world, call, versions, default=100)
+    return json_response({"ARN": secret.arn, "Name": secret.name, "Versions": chosen, **paging})
 
 
 OPERATIONS = {

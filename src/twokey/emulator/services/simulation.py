@@ -1,14 +1,14 @@
-"""iam:SimulatePrincipalPolicy with the emulator's own evaluator (moto answers it with HTTP 500)."""
+"""iam:SimulatePrincipalPolicy, with twokey's own policy evaluator (moto returns HTTP 500)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.answers import Answer, ServiceError, query_answer
 from twokey.emulator.context import caller_context
 from twokey.emulator.identity import Caller, boundary_of, entity_policies, user_policies
+from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of
-from twokey.permissions.evaluate import Layers, covers_action, judge, statements
+from twokey.permissions.evaluate import Layers, covers_action, evaluate, statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from twokey.emulator.world import World
 
 
-def simulate_principal_policy(world: World, call: Call, caller: Caller) -> Answer:  # noqa: ARG001 - one signature
-    """Decide on every action with every resource, as the policies of a user, role or group do."""
+def simulate_principal_policy(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature
+    """SimulatePrincipalPolicy: decide on every action with every resource, by the policies of a user, role or group."""
     subject, layers = _subject(caller.account, str(call.params.get("PolicySourceArn", "")))
-    context = {**(caller_context(subject) if subject else {}), **_given(call)}
+    context = {**(caller_context(subject) if subject else {}), **_context_entries(call)}
     named = call.members("ResourceArns")
     results = [
         _result(layers, action, resource, context, named=bool(named))
         for action in call.members("ActionNames")
         for resource in named or ["*"]
     ]
-    return query_answer(call, {"EvaluationResults": results, "IsTruncated": False})
+    return query_response(call, {"EvaluationResults": results, "IsTruncated": False})
 
 
 def _result(
     layers: Layers, action: str, resource: str, context: Mapping[str, Sequence[str]], *, named: bool
 ) -> dict[str, Any]:
-    """One decision. Where the request named resources, what the context lacks stands beside the single one."""
-    decision = judge(layers, action, (resource,), context).decision.value
+    """One decision. If the request names resources, missing context values are reported for each resource."""
+    decision = evaluate(layers, action, (resource,), context).decision.value
     missing = _missing(layers, action, context)
     single = {
         "EvalResourceName": resource,
@@ -53,8 +53,8 @@ def _result(
 
 
 def _missing(layers: Layers, action: str, context: Mapping[str, Sequence[str]]) -> list[str]:
-    """The condition keys that statements about the action ask for and that the context lacks."""
-    asked = {
+    """The condition keys that statements for the action use and that the context lacks."""
+    keys_used = {
         key
         for _, documents in layers.named()
         for document in documents
@@ -63,7 +63,7 @@ def _missing(layers: Layers, action: str, context: Mapping[str, Sequence[str]]) 
         for keys in statement.get("Condition", {}).values()
         for key in keys
     }
-    return sorted(key for key in asked if key.lower() not in context)
+    return sorted(key for key in keys_used if key.lower() not in context)
 
 
 def _subject(account: str, arn: str) -> tuple[Caller | None, Layers]:
@@ -77,7 +77,7 @@ def _subject(account: str, arn: str) -> tuple[Caller | None, Layers]:
     raise ServiceError("NoSuchEntity", f"The principal {arn} cannot be found.", 404)
 
 
-def _given(call: Call) -> dict[str, Sequence[str]]:
+def _context_entries(call: Call) -> dict[str, Sequence[str]]:
     """The condition keys that the request sets (`ContextEntries.member.N`)."""
     entries: dict[str, Any] = {}
     for name, value in call.params.items():

@@ -1,10 +1,10 @@
-"""Systems Manager Parameter Store: what moto gets wrong."""
+"""Systems Manager Parameter Store: the operations in which moto differs from AWS."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.answers import Answer, ServiceError
+from twokey.emulator.responses import Response, ServiceError
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _STANDARD, _ADVANCED = 4096, 8192  # characters; "Managing parameter tiers", Systems Manager User Guide
 
 
-def put_parameter(world: World, call: Call, caller: Caller) -> Answer:
+def put_parameter(world: World, call: Call, caller: Caller) -> Response:
     """PutParameter, with the size limits of the tiers."""
     advanced = call.params.get("Tier") in ("Advanced", "Intelligent-Tiering")
     limit = _ADVANCED if advanced else _STANDARD
@@ -22,16 +22,16 @@ def put_parameter(world: World, call: Call, caller: Caller) -> Answer:
         tier = "Advanced" if advanced else "Standard"
         message = f"{tier} tier parameters support a maximum parameter value of {limit} characters."
         raise ServiceError("ValidationException", message)
-    return _ask(world, call, caller)
+    return _forward(world, call, caller)
 
 
-def _ask(world: World, call: Call, caller: Caller) -> Answer:
-    """Let moto answer; it leaves an empty entry behind a name that it did not find, over which reads then fall."""
-    answer = world.moto.ask(call, caller.account)
+def _forward(world: World, call: Call, caller: Caller) -> Response:
+    """Forward to moto, and remove the empty entry that it leaves for an unknown name, which would break later reads."""
+    response = world.moto.forward(call, caller.account)
     parameters = _parameters(call, caller)
     for name in [name for name, versions in parameters.items() if not versions]:
         del parameters[name]
-    return answer
+    return response
 
 
 def _parameters(call: Call, caller: Caller) -> Any:
@@ -42,6 +42,6 @@ def _parameters(call: Call, caller: Caller) -> Any:
 
 OPERATIONS = {
     "ssm:PutParameter": put_parameter,
-    "ssm:LabelParameterVersion": _ask,
-    "ssm:UnlabelParameterVersion": _ask,
+    "ssm:LabelParameterVersion": _forward,
+    "ssm:UnlabelParameterVersion": _forward,
 }

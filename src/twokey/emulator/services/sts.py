@@ -1,4 +1,4 @@
-"""STS: who one is, and temporary credentials that are checked and that end."""
+"""STS: the identity of the caller, and temporary credentials that are checked and that expire."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator.answers import Answer, ServiceError, query_answer
 from twokey.emulator.identity import managed_document, session_caller
+from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of
 from twokey.emulator.services.trust import may_assume
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 _ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role(/.*)?/([^/]+)")
 
 
-def get_caller_identity(world: World, call: Call, caller: Caller) -> Answer:  # noqa: ARG001 - one signature for all
+def get_caller_identity(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature for all
     """GetCallerIdentity."""
-    shown = {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
-    return query_answer(call, shown)
+    identity = {"Arn": caller.arn, "UserId": caller.user_id, "Account": caller.account}
+    return query_response(call, identity)
 
 
-def get_access_key_info(world: World, call: Call, caller: Caller) -> Answer:
+def get_access_key_info(world: World, call: Call, caller: Caller) -> Response:
     """GetAccessKeyInfo: the account of any key."""
     key_id = str(call.params.get("AccessKeyId", ""))
     session, entry = world.sessions.find(key_id), world.keyring.find(key_id)
     account = session.account if session else entry.account if entry else caller.account
-    return query_answer(call, {"Account": account})
+    return query_response(call, {"Account": account})
 
 
-def assume_role(world: World, call: Call, caller: Caller) -> Answer:
-    """AssumeRole: the role exists, trusts the caller, and allows sessions of that length."""
+def assume_role(world: World, call: Call, caller: Caller) -> Response:
+    """AssumeRole: requires that the role exists, trusts the caller, and allows sessions of that length."""
     account, role = _role(str(call.params.get("RoleArn", "")))
     name = _session_name(call)
     if role is None or not may_assume(world, call, caller, account, role):
@@ -47,8 +47,8 @@ def assume_role(world: World, call: Call, caller: Caller) -> Answer:
     _check_length(length, int(role.max_session_duration or 3600), chained=chained)
     session = _issue(world, "role", account, role, name, length, _session_policies(call, account))
     user = session_caller(session)
-    shown = {"AssumedRoleId": user.user_id, "Arn": user.arn}
-    return query_answer(call, {"Credentials": _credentials(session), "AssumedRoleUser": shown})
+    assumed = {"AssumedRoleId": user.user_id, "Arn": user.arn}
+    return query_response(call, {"Credentials": _credentials(session), "AssumedRoleUser": assumed})
 
 
 def _role(arn: str) -> tuple[str, Any]:
@@ -99,29 +99,29 @@ def _check_length(length: int, highest: int, *, chained: bool) -> None:
 
 def _session_policies(call: Call, account: str) -> tuple[str, ...] | None:
     arns = [value for key, value in call.params.items() if re.fullmatch(r"PolicyArns\.member\.\d+\.arn", key)]
-    given = [str(call.params["Policy"])] if "Policy" in call.params else []
-    documents = (*given, *(managed_document(account, arn) for arn in arns))
+    inline = [str(call.params["Policy"])] if "Policy" in call.params else []
+    documents = (*inline, *(managed_document(account, arn) for arn in arns))
     return documents or None
 
 
-def get_session_token(world: World, call: Call, caller: Caller) -> Answer:
-    """GetSessionToken: the caller's own rights, for a while."""
+def get_session_token(world: World, call: Call, caller: Caller) -> Response:
+    """GetSessionToken: temporary credentials with the caller's own permissions."""
     _needs_user(call, caller)
     length = _seconds(call, default=43200, highest=129600)
     session = _issue(world, "user", caller.account, caller.user, caller.user.name, length, None)
-    return query_answer(call, {"Credentials": _credentials(session)})
+    return query_response(call, {"Credentials": _credentials(session)})
 
 
-def get_federation_token(world: World, call: Call, caller: Caller) -> Answer:
-    """GetFederationToken: what both the caller and the session policy allow."""
+def get_federation_token(world: World, call: Call, caller: Caller) -> Response:
+    """GetFederationToken: temporary credentials for what both the caller's policies and the session policy allow."""
     _needs_user(call, caller)
     length = _seconds(call, default=43200, highest=129600)
     policies = _session_policies(call, caller.account) or ()
     name = str(call.params.get("Name", ""))
     session = _issue(world, "federated", caller.account, caller.user, name, length, policies)
     user = session_caller(session)
-    shown = {"FederatedUserId": user.user_id, "Arn": user.arn}
-    return query_answer(call, {"Credentials": _credentials(session), "FederatedUser": shown})
+    federated = {"FederatedUserId": user.user_id, "Arn": user.arn}
+    return query_response(call, {"Credentials": _credentials(session), "FederatedUser": federated})
 
 
 def _needs_user(call: Call, caller: Caller) -> None:

@@ -1,4 +1,4 @@
-"""Role trust policies: may this caller assume that role ("AWS JSON policy elements: Principal", IAM User Guide)."""
+"""Role trust policies: who may assume a role ("AWS JSON policy elements: Principal", IAM User Guide)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.emulator.context import context_of
 from twokey.emulator.identity import layers_of
 from twokey.permissions.conditions import as_list
-from twokey.permissions.evaluate import Decision, condition_met, covers_action, judge, statements
+from twokey.permissions.evaluate import Decision, condition_met, covers_action, evaluate, statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,42 +22,42 @@ _ACTION = "sts:AssumeRole"
 def may_assume(world: World, call: Call, caller: Caller, account: str, role: Any) -> bool:
     """Whether the trust policy and the caller's own policies together allow it.
 
-    Within one account a trust policy that names the caller is enough;
-    one that names the account, and any other account's, leaves it to the caller's own policies as well.
+    In the account of the role, a trust policy that names the caller is sufficient. If it names only the account, or if
+    the caller is in another account, the caller's own policies must allow it as well.
     """
     context = context_of(call, caller, world.clock)
-    named = trust(str(role.assume_role_policy_document), caller, context)
-    own = judge(layers_of(caller), _ACTION, (str(role.arn),), context).decision
-    if named is None or own is Decision.EXPLICIT_DENY:
+    by_name = trust(str(role.assume_role_policy_document), caller, context)
+    own = evaluate(layers_of(caller), _ACTION, (str(role.arn),), context).decision
+    if by_name is None or own is Decision.EXPLICIT_DENY:
         return False
-    return own is Decision.ALLOWED or (named and caller.account == account and _unlimited(caller))
+    return own is Decision.ALLOWED or (by_name and caller.account == account and _unlimited(caller))
 
 
 def _unlimited(caller: Caller) -> bool:
-    """Session policies limit even what a trust policy grants."""
+    """Whether no session policy applies: session policies also limit what a trust policy grants."""
     return caller.session is None or caller.session.policies is None
 
 
 def trust(document: str, caller: Caller, context: Mapping[str, Any]) -> bool | None:
-    """True if the policy trusts the caller by name, False if only its account, None if not at all."""
-    found: bool | None = None
+    """True if the policy trusts the caller by name, False if by account only, None if it does not trust the caller."""
+    trusted: bool | None = None
     for statement in statements(document):
         match = _principal(statement.get("Principal"), caller)
         if match is None or not covers_action(statement, _ACTION):
             continue
         deny = statement.get("Effect") == "Deny"
-        if not condition_met(statement, context, unknown=deny):
+        if not condition_met(statement, context, unsupported=deny):
             continue
         if deny:
             return None
-        found = bool(found) or match
-    return found
+        trusted = bool(trusted) or match
+    return trusted
 
 
 def _principal(principal: object, caller: Caller) -> bool | None:
     """How a statement's principal matches: by name (True), by account (False), not (None)."""
     names = as_list(principal.get("AWS", [])) if isinstance(principal, dict) else as_list(principal)
-    given = set(map(str, names))
-    if given & {"*", caller.arn, caller.principal_arn}:
+    principals = set(map(str, names))
+    if principals & {"*", caller.arn, caller.principal_arn}:
         return True
-    return False if given & {caller.account, f"arn:aws:iam::{caller.account}:root"} else None
+    return False if principals & {caller.account, f"arn:aws:iam::{caller.account}:root"} else None

@@ -1,4 +1,4 @@
-"""The errors of authentication and authorisation, which every family of AWS services words differently.
+"""The errors of authentication, authorisation and throttling, which differ between groups of AWS services.
 
 Sources: "Common errors" of the API references of IAM, STS, Secrets Manager and Systems Manager,
 "Error responses" of the S3 API reference, "Error codes for the Amazon EC2 API".
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.emulator.answers import ServiceError
+from twokey.emulator.responses import ServiceError
 from twokey.emulator.wire import Dialect
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def _json_status(call: Call) -> int:
 
 
 def unsigned(call: Call) -> ServiceError:
-    """The request carries no signature that can be read."""
+    """The request has no readable signature."""
     if call.dialect is Dialect.S3:
         return ServiceError("AccessDenied", "Access Denied", 403)
     if _json(call):
@@ -41,7 +41,7 @@ def unsigned(call: Call) -> ServiceError:
 
 
 def unknown_key(call: Call) -> ServiceError:
-    """The key does not exist, is Inactive, is deleted or has not propagated: AWS does not say which."""
+    """The key does not exist, is Inactive, was deleted or has not propagated: AWS does not say which."""
     if call.dialect is Dialect.S3:
         message = "The AWS Access Key Id you provided does not exist in our records."
         return ServiceError("InvalidAccessKeyId", message, 403)
@@ -53,7 +53,7 @@ def unknown_key(call: Call) -> ServiceError:
 
 
 def wrong_signature(call: Call, message: str = _MISMATCH) -> ServiceError:
-    """The secret is not the key's, or the request was changed on its way."""
+    """The secret does not belong to the key, or the request was changed in transit."""
     if call.dialect is Dialect.EC2:
         return ServiceError("AuthFailure", _EC2_INVALID, 401)
     if _json(call):
@@ -62,7 +62,7 @@ def wrong_signature(call: Call, message: str = _MISMATCH) -> ServiceError:
 
 
 def wrong_time(call: Call, message: str) -> ServiceError:
-    """The request was signed too long ago, or for a time to come."""
+    """The request was signed too long ago, or for a time in the future."""
     if call.dialect is Dialect.S3:
         difference = "The difference between the request time and the current time is too large."
         return ServiceError("RequestTimeTooSkewed", difference, 403)
@@ -72,7 +72,7 @@ def wrong_time(call: Call, message: str) -> ServiceError:
 
 
 def expired_session(call: Call) -> ServiceError:
-    """The session of the temporary credentials is over."""
+    """The session of the temporary credentials has expired."""
     if call.dialect is Dialect.S3:
         return ServiceError("ExpiredToken", "The provided token has expired.", 400)
     if call.dialect is Dialect.EC2:
@@ -83,7 +83,7 @@ def expired_session(call: Call) -> ServiceError:
 
 
 def denied(call: Call, message: str) -> ServiceError:
-    """The caller is known, but may not."""
+    """The caller is authenticated, but lacks the permission."""
     if call.dialect is Dialect.EC2:
         return ServiceError(
             "UnauthorizedOperation", "You are not authorized to perform this operation. " + message, 403
@@ -94,7 +94,7 @@ def denied(call: Call, message: str) -> ServiceError:
 
 
 def throttled(call: Call) -> ServiceError:
-    """More requests than the account may send; the request had no effect."""
+    """The account exceeded its request rate; the request had no effect."""
     if call.dialect is Dialect.S3:
         return ServiceError("SlowDown", "Please reduce your request rate.", 503)
     if call.dialect is Dialect.EC2:

@@ -1,4 +1,4 @@
-"""Answers and errors in the form that each AWS protocol has."""
+"""Responses and errors in the format of each AWS protocol."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _NAMESPACES = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """An HTTP answer; the server adds the length and the date."""
+class Response:
+    """An HTTP response, without the headers that the server adds: length, date, request id."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -33,33 +33,33 @@ class Answer:
 
 
 class ServiceError(Exception):
-    """An error that AWS would answer with: its code, its sentence, its HTTP status."""
+    """An error that AWS would return: its code, its message, its HTTP status."""
 
     def __init__(self, code: str, message: str, status: int = 400) -> None:
-        """Take the three things that a client sees."""
+        """Create it from what a client sees."""
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
         self.status = status
 
 
-def query_answer(call: Call, result: Mapping[str, Any] | None = None) -> Answer:
-    """A successful answer of the query protocol (IAM and STS)."""
+def query_response(call: Call, result: Mapping[str, Any] | None = None) -> Response:
+    """A successful response of the query protocol (IAM and STS)."""
     namespace = _NAMESPACES.get(call.service, "")
     inner = f"<{call.operation}Result>{_xml(result)}</{call.operation}Result>" if result is not None else ""
     body = (
         f'<{call.operation}Response xmlns="{namespace}">{inner}'
         f"<ResponseMetadata><RequestId>{uuid.uuid4()}</RequestId></ResponseMetadata></{call.operation}Response>"
     )
-    return Answer(200, (("Content-Type", "text/xml"),), body.encode())
+    return Response(200, (("Content-Type", "text/xml"),), body.encode())
 
 
-def json_answer(result: Mapping[str, Any]) -> Answer:
-    """A successful answer of the JSON protocol."""
-    return Answer(200, (("Content-Type", "application/x-amz-json-1.1"),), json.dumps(result).encode())
+def json_response(result: Mapping[str, Any]) -> Response:
+    """A successful response of the JSON protocol."""
+    return Response(200, (("Content-Type", "application/x-amz-json-1.1"),), json.dumps(result).encode())
 
 
-def error_answer(call: Call, error: ServiceError) -> Answer:
+def error_response(call: Call, error: ServiceError) -> Response:
     """An error in the protocol of the call."""
     if call.dialect in (Dialect.JSON, Dialect.REST_JSON):
         return _json_error(call.dialect, error)
@@ -76,25 +76,25 @@ def error_answer(call: Call, error: ServiceError) -> Answer:
             f"<ErrorResponse{space}><Error><Type>{kind}</Type>{inner}</Error>"
             f"<RequestId>{request}</RequestId></ErrorResponse>"
         )
-    return Answer(error.status, (("Content-Type", "text/xml"),), body.encode(), error.code)
+    return Response(error.status, (("Content-Type", "text/xml"),), body.encode(), error.code)
 
 
-def _json_error(dialect: Dialect, error: ServiceError) -> Answer:
+def _json_error(dialect: Dialect, error: ServiceError) -> Response:
     kind = "application/x-amz-json-1.1" if dialect is Dialect.JSON else "application/json"
     headers = (("Content-Type", kind), ("x-amzn-errortype", error.code))
     body = json.dumps({"__type": error.code, "message": error.message, "Message": error.message})
-    return Answer(error.status, headers, body.encode(), error.code)
+    return Response(error.status, headers, body.encode(), error.code)
 
 
-def html_answer(status: int) -> Answer:
-    """What a proxy in between sends when it cannot reach AWS: no AWS error at all."""
+def html_response(status: int) -> Response:
+    """The HTML page that a proxy returns when it cannot reach AWS; it has no AWS error code."""
     reason = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}.get(status, "Error")
     body = f"<html><head><title>{status} {reason}</title></head><body><h1>{status} {reason}</h1></body></html>"
-    return Answer(status, (("Content-Type", "text/html"),), body.encode(), "html")
+    return Response(status, (("Content-Type", "text/html"),), body.encode(), "html")
 
 
 def timestamp(value: datetime) -> str:
-    """ISO 8601 in UTC to the second, as IAM and STS write it; a naive value is taken as UTC (moto's are)."""
+    """ISO 8601 in UTC to the second, as IAM and STS write it. A naive value is in UTC, as moto's are."""
     aware = value if value.tzinfo else value.replace(tzinfo=UTC)
     return aware.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
