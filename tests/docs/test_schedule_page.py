@@ -16,7 +16,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
 from docs import consoles, pages
-from twokey import config
+from twokey.config.load import load
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -285,7 +285,7 @@ def test_the_manifest_fits_together(tmp_path: Path) -> None:
     objects = manifests()
     assert set(objects) == {"Namespace", "ServiceAccount", "ConfigMap", "CronJob"}
     (tmp_path / "twokey.yaml").write_text(objects["ConfigMap"]["data"]["twokey.yaml"], encoding="utf-8")
-    assert config.load(tmp_path / "twokey.yaml").selections
+    assert load(tmp_path / "twokey.yaml").selections
     job = objects["CronJob"]["spec"]["jobTemplate"]["spec"]
     pod = job["template"]["spec"]
     (container,) = pod["containers"]
