@@ -61,7 +61,7 @@ class TestWithoutYes:
             "  ci: will put it into secretsmanager:machine-users/ci",
         ):
             assert line in ran.out.splitlines()
-        assert ran.err == "1 can be taken over. Nothing was changed; --yes takes over.\n"
+        assert ran.err == "1 can be taken over. Nothing was changed; add --yes to take over.\n"
         assert rig.held() == ""
 
     def test_is_refused_where_some_user_needs_a_person(self, rig: Rig, places: tuple[str, ...], tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ class TestWithoutYes:
         self, rig: Rig, places: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         older, newer = make(rig, tmp_path)
-        monkeypatch.setattr("twokey.cli.terminal.person_looks", lambda _: True)
+        monkeypatch.setattr("twokey.cli.terminal.is_interactive", lambda _: True)
         monkeypatch.setenv("COLUMNS", "200")
         ran = twokey("adopt", "ci", *places)
         for word in ("can be taken over", older.access_key_id, newer.access_key_id, "is empty", "→ put it into"):
@@ -161,7 +161,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("arguments", "hint"),
         [
-            (("ci", "--stdin", "--from", "ssm:/a"), "do not go together"),
+            (("ci", "--stdin", "--from", "ssm:/a"), "exclude each other"),
             (("--path", "/m/", "--stdin"), "exactly one user"),
             (("ci", "cd", "--stdin"), "exactly one user"),
             (("ci", "--from", "sms:/a"), "--from"),

@@ -86,7 +86,7 @@ class TestRotate:
             "failed": 0,
         }
 
-    def test_prints_plain_lines_where_no_person_looks(self, rig: Rig) -> None:
+    def test_prints_plain_lines_where_no_is_interactive(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
         ran = twokey("rotate", *PATH)
         assert ran.out.startswith("ci: rotated (no_key). ")

@@ -112,7 +112,7 @@ class TestWithAConfiguration:
     def test_refuses_a_new_place_that_two_users_would_write(self, users: Rig) -> None:
         ran = twokey("deliver", "--to", "ssm:/shared")
         assert ran.code == 2
-        assert "would write the same place: ssm:/shared" in ran.err
+        assert "would write to the same destination: ssm:/shared" in ran.err
         assert changes(users) == []
 
     def test_refuses_a_url_that_is_none_before_anything_is_called(self, users: Rig) -> None:
@@ -175,7 +175,7 @@ class TestWithOptions:
         Path("twokey.yaml").unlink()
         ran = twokey("deliver", "build", *STORE)
         assert ran.code == 2
-        assert "Nothing says where to deliver to." in ran.err
+        assert "No destination is configured." in ran.err
         assert users.aws.requests == []
 
     @pytest.mark.parametrize("option", ["--force", "--ignore-last-use", "--retire"])

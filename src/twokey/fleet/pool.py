@@ -1,4 +1,4 @@
-"""Many users at a time; one failure stops nobody else."""
+"""Many users at a time; a failure of one user stops no other."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def run(
 ) -> list[T | Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
 
-    A job that was not begun, or whose work raised, has a ``Result`` of ours in its place.
+    For a job that did not begin, or whose work raised, the list holds a failed ``Result``.
 
-    An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way end; then ``Interrupted``
-    is raised, with the results of all.
+    An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way finish; then
+    ``Interrupted`` is raised, with the results of all.
     """
     stop = stop or Event()
     with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
@@ -45,7 +45,7 @@ def run(
 
 
 class Interrupted(KeyboardInterrupt):
-    """A person or a scheduler ended the run; ``results`` says what became of every user."""
+    """The operator or a scheduler ended the run; ``results`` has an entry for every user that was submitted."""
 
     def __init__(self, results: list[Any], signal: str) -> None:
         super().__init__(signal)
@@ -60,8 +60,8 @@ def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result]
         result = work(job)
     except TwokeyError as error:
         result = Result(job.user, Outcome.FAILED, Reason.ERROR, str(error))
-    except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops nobody else
-        # The text of an unforeseen exception may hold anything, a secret even: only its kind is told.
+    except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops no other user
+        # The text of an unforeseen exception may hold anything, even a secret: only its type is shown.
         result = Result(
             job.user,
             Outcome.FAILED,

@@ -88,10 +88,10 @@ class TestStatus:
 
     def test_tells_of_each_destination_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "200")
-        with mock.patch.object(terminal, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("status").out
         rows = [line.split() for line in shown.splitlines()]
-        assert ["ssm:/two/build", "out_of_date", "holds", keys["last"]] in rows
+        assert ["ssm:/two/build", "out", "of", "date", "holds", keys["last"]] in rows
         assert ["ssm:/three/build", "empty", "-"] in rows
 
     def test_tells_of_a_delivery_that_was_not_finished(self, keys: dict[str, str], rig: Rig) -> None:
@@ -124,7 +124,7 @@ class TestPlan:
 
     def test_tells_it_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "300")
-        with mock.patch.object(terminal, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("plan").out
         assert f"ssm:/two/build: out of date, holds {keys['last']}" in shown
 
@@ -133,7 +133,7 @@ class TestPlan:
         self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, columns: int
     ) -> None:
         monkeypatch.setenv("COLUMNS", str(columns))
-        with mock.patch.object(terminal, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("plan").out
         lines = shown.splitlines()
         assert lines[0].startswith("build: will be completed (out_of_date). ")
