@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli.help import Command
 from twokey.cli.options import (
     MAX_USERS,
     SELECTION,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from twokey.rotation.rotate import Decide
 
 
-@click.command("deliver")
+@click.command("deliver", cls=Command)
 @options(SELECTION, (MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(*, no_wait: bool, verbose: bool, **parameters: Any) -> int:
     """Deliver CURRENT to its destinations; no key is created or removed.

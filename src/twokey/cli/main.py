@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from twokey import __version__
+from twokey.cli.help import Group
 from twokey.core.errors import ExitCode, TwokeyError
 from twokey.system.hardening import raise_safeguards
 
@@ -27,7 +28,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The commands by name, imported on first use."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
@@ -69,7 +70,6 @@ class Commands(click.Group):
     message="%(prog)s %(version)s",
     help="Print the version and exit.",
 )
-@click.help_option("-h", "--help", help="Print this help and exit.")
 def cli() -> None:
     """Rotate the access keys of AWS IAM machine users without breaking the jobs that use them.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli.help import Command
 from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
 from twokey.cli.over_users import over_users
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from twokey.rotation.rotate import Preview
 
 
-@click.command("plan")
+@click.command("plan", cls=Command)
 @options(SELECTION, OVERRIDES)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 4 if changes are planned.")
 def command(

@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
+from twokey.cli.help import Command
 from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
 
 
-@click.command("rotate")
+@click.command("rotate", cls=Command)
 @options(SELECTION, OVERRIDES, (VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, verbose: bool, **parameters: Any

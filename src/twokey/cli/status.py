@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli.help import Command
 from twokey.cli.options import SELECTION, Flags, options, settings_of
 from twokey.cli.over_users import over_users
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from twokey.rotation.results import Result
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @options(SELECTION)
 def command(**parameters: Any) -> int:
     """Show every key with its role, age and holders, the state of each destination, what is due, and problems.

@@ -57,7 +57,9 @@ def add_row(to: Table, *cells: str) -> None:
 
 
 def tell(text: str) -> None:
-    """Print something that is not a result on stderr."""
+    """Print something that is not a result on stderr, if there is one."""
+    if sys.stderr is None:
+        return
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
