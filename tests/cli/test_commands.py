@@ -232,7 +232,7 @@ class TestStatus:
     def test_says_what_is_wrong(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         ran = twokey("status", *PATH)
-        assert "ci: stopped: a person should look" in ran.out
+        assert "ci: stopped: the operator must act" in ran.out
         assert "Nobody can tell which is in use" in ran.out
 
     def test_shows_a_user_that_was_left_in_the_middle(self, rig: Rig) -> None:
