@@ -145,8 +145,8 @@ def test_a_link_a_directory_and_an_absent_place_are_refused(tmp_path: Path) -> N
 
     for name, why in [
         ("link", "symbolic link"),
-        ("folder", "no regular file"),
-        ("pipe", "no regular file"),
+        ("folder", "expected a regular file"),
+        ("pipe", "expected a regular file"),
         ("absent/out", "no such directory"),
         ("target/out", "it cannot be looked at: Not a directory"),
     ]:
@@ -165,7 +165,7 @@ def test_a_file_of_somebody_else_and_a_read_only_one_are_refused(
         with pytest.raises(UsageError, match="it is read-only"):
             out_file(file)
     monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
-    with pytest.raises(UsageError, match="it belongs to somebody else"):
+    with pytest.raises(UsageError, match="it belongs to another user"):
         out_file(file)
 
 
@@ -174,7 +174,7 @@ def test_a_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkstemp", denied)
-    with pytest.raises(UsageError, match="no file can be made in it: Permission denied"):
+    with pytest.raises(UsageError, match="no file can be created in it: Permission denied"):
         out_file(tmp_path / "out.json")
 
 
@@ -184,4 +184,6 @@ def test_a_folder_that_everybody_may_write_to_is_said(tmp_path: Path) -> None:
 
     out_file(tmp_path / "out.json", said)[0].discard()
 
-    assert said == [f"everybody on this machine may write to {tmp_path}, and so replace the file with the credentials."]
+    assert said == [
+        f"every user of this machine may write to {tmp_path}, and so replace the file with the credentials."
+    ]

@@ -166,7 +166,7 @@ class Demo:
         self._wait_until_due("ci-two")
         done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
         self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
-        self._check(job.failures == 0, f"the job goes on ({job.calls} calls, none failed)")
+        self._check(job.failures == 0, f"the job continues ({job.calls} calls, none failed)")
 
     def _last_run(self, job: Job) -> None:
         terminal.headline("The job has ended; its key has been unused for long enough")
