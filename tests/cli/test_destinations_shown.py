@@ -29,7 +29,7 @@ STORE = "secretsmanager:machine-users/build"
 
 @pytest.fixture
 def keys(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A user rotated twice: the first place holds CURRENT, one LAST, one nothing, and one cannot be read."""
+    """A user rotated twice: the first destination holds CURRENT, one LAST, one nothing, and one cannot be read."""
     monkeypatch.chdir(tmp_path)
     rig.aws.make_user("build", keys=0)
     Path("twokey.yaml").write_text(CONFIG)
@@ -53,9 +53,9 @@ def keys(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     return {"current": current, "last": last}
 
 
-def words(places: list[dict[str, Any]]) -> dict[str, str]:
-    """Return each place's word."""
-    return {place["destination"]: place["outcome"] for place in places}
+def words(destinations: list[dict[str, Any]]) -> dict[str, str]:
+    """Return each destination's word."""
+    return {destination["destination"]: destination["outcome"] for destination in destinations}
 
 
 EXPECTED = {
@@ -68,12 +68,12 @@ EXPECTED = {
 
 
 class TestStatus:
-    def test_tells_of_each_place_in_json(self, keys: dict[str, str]) -> None:
+    def test_tells_of_each_destination_in_json(self, keys: dict[str, str]) -> None:
         ran = twokey("status", "--json")
         (entry,) = ran.document["users"]
         assert ran.code == 0
         assert words(entry["destinations"]) == EXPECTED
-        messages = {place["destination"]: place.get("message", "") for place in entry["destinations"]}
+        messages = {destination["destination"]: destination.get("message", "") for destination in entry["destinations"]}
         assert re.fullmatch(rf"{keys['current']} since \S+Z", messages["ssm:/one/build"])
         assert messages["ssm:/two/build"] == f"holds {keys['last']}"
         assert messages["secretsmanager:four/build"].startswith("Access denied: secretsmanager:")
@@ -107,7 +107,7 @@ class TestStatus:
 
 
 class TestPlan:
-    def test_tells_of_each_place_in_json(self, keys: dict[str, str]) -> None:
+    def test_tells_of_each_destination_in_json(self, keys: dict[str, str]) -> None:
         (entry,) = twokey("plan", "--json").document["results"]
         assert words(entry["destinations"]) == EXPECTED
         assert entry["actions"][1] == "deliver to ssm:/two/build, ssm:/three/build"

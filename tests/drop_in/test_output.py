@@ -137,7 +137,7 @@ def test_a_full_disk_is_said_while_the_run_can_still_stop(tmp_path: Path, monkey
         output.keep(RESULTS)
 
 
-def test_a_link_a_directory_and_an_absent_place_are_refused(tmp_path: Path) -> None:
+def test_a_link_a_directory_and_an_absent_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("", "utf-8")
     (tmp_path / "link").symlink_to("target")
     (tmp_path / "folder").mkdir()
@@ -147,8 +147,8 @@ def test_a_link_a_directory_and_an_absent_place_are_refused(tmp_path: Path) -> N
         ("link", "symbolic link"),
         ("folder", "expected a regular file"),
         ("pipe", "expected a regular file"),
-        ("absent/out", "no such directory"),
-        ("target/out", "it cannot be looked at: Not a directory"),
+        ("absent/out", "the directory does not exist"),
+        ("target/out", "it cannot be examined: Not a directory"),
     ]:
         with pytest.raises(UsageError, match=f"^-o: .* cannot be used: .*{why}"):
             out_file(tmp_path / name)
