@@ -22,7 +22,7 @@ STORE = "secretsmanager:machine-users/{user}"
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> tuple[str, ...]:
+def destinations(tmp_path: Path) -> tuple[str, ...]:
     """The store, and a file as destination."""
     (tmp_path / "copies").mkdir()
     return ("--store", STORE, "--to", f"file:{tmp_path}/copies/{{user}}.json")
@@ -44,11 +44,11 @@ def make(rig: Rig, tmp_path: Path, name: str = "ci") -> list[KeyPair]:
 
 
 class TestWithoutYes:
-    def test_shows_keys_places_what_would_be_done_and_what_is_unknown(
-        self, rig: Rig, places: tuple[str, ...], tmp_path: Path
+    def test_shows_keys_destinations_what_would_be_done_and_what_is_unknown(
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
     ) -> None:
         older, newer = make(rig, tmp_path)
-        ran = twokey("adopt", "ci", *places)
+        ran = twokey("adopt", "ci", *destinations)
         copy = f"file:{tmp_path}/copies/ci.json"
         assert ran.code == 0
         assert ran.out.splitlines()[0].startswith("ci: can be taken over (existing_key). ")
@@ -61,36 +61,38 @@ class TestWithoutYes:
             "  ci: will put it into secretsmanager:machine-users/ci",
         ):
             assert line in ran.out.splitlines()
-        assert ran.err == "1 can be taken over. Nothing was changed; --yes takes over.\n"
+        assert ran.err == "1 can be taken over. Nothing was changed; add --yes to take over.\n"
         assert rig.held() == ""
 
-    def test_is_refused_where_some_user_needs_a_person(self, rig: Rig, places: tuple[str, ...], tmp_path: Path) -> None:
+    def test_is_refused_where_some_user_needs_a_person(
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
+    ) -> None:
         make(rig, tmp_path)
         rig.aws.make_user("doubtful", path="/machine-users/")
-        ran = twokey("adopt", "--path", "/machine-users/", *places, "--json")
+        ran = twokey("adopt", "--path", "/machine-users/", *destinations, "--json")
         assert ran.code == 3
         assert ran.outcomes == {"ci": "adopted", "doubtful": "refused"}
         assert ran.document["performed"] is False
         assert ran.document["summary"] == {"adopted": 1, "nothing": 0, "refused": 1, "failed": 0}
 
     def test_tells_a_person_at_a_terminal_the_same(
-        self, rig: Rig, places: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         older, newer = make(rig, tmp_path)
-        monkeypatch.setattr("twokey.cli.terminal.person_looks", lambda _: True)
+        monkeypatch.setattr("twokey.cli.terminal.is_interactive", lambda _: True)
         monkeypatch.setenv("COLUMNS", "200")
-        ran = twokey("adopt", "ci", *places)
+        ran = twokey("adopt", "ci", *destinations)
         for word in ("can be taken over", older.access_key_id, newer.access_key_id, "is empty", "→ put it into"):
             assert word in ran.out
 
 
 class TestWithYes:
     def test_takes_over_whom_it_can_and_refuses_the_others(
-        self, rig: Rig, places: tuple[str, ...], tmp_path: Path
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
     ) -> None:
         _, newer = make(rig, tmp_path)
         rig.aws.make_user("doubtful", path="/machine-users/")
-        ran = twokey("adopt", "--path", "/machine-users/", *places, "--yes")
+        ran = twokey("adopt", "--path", "/machine-users/", *destinations, "--yes")
         assert ran.code == 3
         assert "ci: taken over (existing_key)." in ran.out
         assert f"  ci: secretsmanager:machine-users/ci holds {newer.access_key_id}" in ran.out.splitlines()
@@ -99,39 +101,41 @@ class TestWithYes:
         assert rig.held("doubtful") == ""
 
     def test_done_again_says_that_there_is_nothing_to_do(
-        self, rig: Rig, places: tuple[str, ...], tmp_path: Path
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
     ) -> None:
         make(rig, tmp_path)
-        assert twokey("adopt", "ci", *places, "--yes").code == 0
-        ran = twokey("adopt", "ci", *places, "--yes")
+        assert twokey("adopt", "ci", *destinations, "--yes").code == 0
+        ran = twokey("adopt", "ci", *destinations, "--yes")
         assert ran.code == 0
         assert "nothing to take over (managed)" in ran.out
 
-    def test_prints_only_what_is_wrong_if_quiet(self, rig: Rig, places: tuple[str, ...], tmp_path: Path) -> None:
+    def test_prints_only_what_is_wrong_if_quiet(self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path) -> None:
         make(rig, tmp_path)
         rig.aws.make_user("doubtful", path="/machine-users/")
-        ran = twokey("adopt", "ci", "doubtful", *places, "--yes", "--quiet")
+        ran = twokey("adopt", "ci", "doubtful", *destinations, "--yes", "--quiet")
         assert (ran.code, ran.out) == (3, "")
         assert ran.err.startswith("doubtful: refused (cannot_attribute).")
 
-    def test_fails_for_a_user_that_is_not_there(self, rig: Rig, places: tuple[str, ...]) -> None:
-        ran = twokey("adopt", "nobody", *places, "--yes", "--json")
+    def test_fails_for_a_user_that_is_not_there(self, rig: Rig, destinations: tuple[str, ...]) -> None:
+        ran = twokey("adopt", "nobody", *destinations, "--yes", "--json")
         assert (ran.code, ran.outcomes) == (1, {"nobody": "failed"})
 
-    def test_refuses_more_users_than_it_may_touch(self, rig: Rig, places: tuple[str, ...], tmp_path: Path) -> None:
+    def test_refuses_more_users_than_it_may_touch(
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
+    ) -> None:
         make(rig, tmp_path)
         rig.aws.make_user("doubtful", path="/machine-users/")
-        ran = twokey("adopt", "--path", "/machine-users/", *places, "--yes", "--max-users", "1")
+        ran = twokey("adopt", "--path", "/machine-users/", *destinations, "--yes", "--max-users", "1")
         assert ran.code == 3
         assert rig.held() == ""
 
     def test_writes_an_audit_log_in_which_nothing_is_wrong(
-        self, rig: Rig, places: tuple[str, ...], tmp_path: Path
+        self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
     ) -> None:
         make(rig, tmp_path)
         log = str(tmp_path / "audit.log")
-        assert twokey("adopt", "ci", *places, "--yes", "--audit-log", log).code == 0
-        assert twokey("rotate", "ci", *places, "--audit-log", log).code == 0
+        assert twokey("adopt", "ci", *destinations, "--yes", "--audit-log", log).code == 0
+        assert twokey("rotate", "ci", *destinations, "--audit-log", log).code == 0
         ran = twokey("audit-log", "verify", log, "--json")
         assert ran.document["findings"] == []
         assert ran.document["effects"] >= 4
@@ -161,7 +165,7 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("arguments", "hint"),
         [
-            (("ci", "--stdin", "--from", "ssm:/a"), "do not go together"),
+            (("ci", "--stdin", "--from", "ssm:/a"), "exclude each other"),
             (("--path", "/m/", "--stdin"), "exactly one user"),
             (("ci", "cd", "--stdin"), "exactly one user"),
             (("ci", "--from", "sms:/a"), "--from"),

@@ -34,7 +34,7 @@ class TestVerify:
         report = verify(log)
         assert ran.code == 0
         assert f"lines: {report.lines}, runs: 1, effects: 6" in ran.out
-        assert f"nothing is wrong. The last line has the hash {report.head}." in ran.out
+        assert f"the log is valid. The last line has the hash {report.head}." in ran.out
 
     def test_names_the_line_that_is_wrong_and_the_rule(self, log: Path) -> None:
         lines = log.read_bytes().splitlines(keepends=True)
@@ -42,7 +42,7 @@ class TestVerify:
         ran = twokey("audit-log", "verify", str(log))
         assert ran.code == 1
         assert "line 6: 1 line is missing between lines 5 and 6. [the chain of lines]" in ran.out
-        assert "nothing is wrong" not in ran.out
+        assert "is valid" not in ran.out
 
     def test_prints_one_json_object(self, log: Path) -> None:
         lines = log.read_bytes().splitlines(keepends=True)
@@ -72,7 +72,7 @@ class TestVerify:
     def test_refuses_what_is_no_hash(self, log: Path, arguments: tuple[str, ...]) -> None:
         ran = twokey("audit-log", "verify", str(log), *arguments)
         assert ran.code == 2
-        assert "is not the hash of a line" in ran.err
+        assert "expected the hash of a line" in ran.err
 
     def test_of_a_file_that_cannot_be_read_is_a_usage_error(self, tmp_path: Path) -> None:
         for name in ("missing", "."):

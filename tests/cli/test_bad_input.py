@@ -35,7 +35,7 @@ USAGE = {
     "an unknown field in a template": (("rotate", "ci", "--store", "ssm:/{usr}"), "{user}"),
     "a store without {user} for several users": (("rotate", "--path", "/m/", "--store", "ssm:/one"), "{user}"),
     "two users that would write the same store": (("rotate", "a", "b", "--store", "ssm:/one"), "{user}"),
-    "one place named twice": (("rotate", "a", "--store", "ssm:/one", "--to", "ssm:/one"), "ssm:/one"),
+    "one destination named twice": (("rotate", "a", "--store", "ssm:/one", "--to", "ssm:/one"), "ssm:/one"),
     "a path that is no IAM path": (("rotate", "--path", "/machine users/", "--store", STORE), "machine users"),
     "a user name that is none": (("rotate", "a b", "--store", STORE), "a b"),
     "a key id that is none": (("rotate", *PATH, "--retire", "my-key"), "my-key"),
@@ -236,7 +236,7 @@ class TestFiles:
         assert rig.ids() == []
         assert not (tmp_path / "elsewhere").exists()
 
-    def test_a_place_that_cannot_be_written(self, rig: Rig) -> None:
+    def test_a_destination_that_cannot_be_written(self, rig: Rig) -> None:
         rig.aws.make_user("ci", keys=0)
         ran = twokey("rotate", "ci", "--store", "file:/proc/{user}.json")
         assert ran.code == 3

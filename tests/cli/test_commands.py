@@ -86,7 +86,7 @@ class TestRotate:
             "failed": 0,
         }
 
-    def test_prints_plain_lines_where_no_person_looks(self, rig: Rig) -> None:
+    def test_prints_plain_lines_where_no_is_interactive(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
         ran = twokey("rotate", *PATH)
         assert ran.out.startswith("ci: rotated (no_key). ")
@@ -232,7 +232,7 @@ class TestStatus:
     def test_says_what_is_wrong(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         ran = twokey("status", *PATH)
-        assert "ci: stopped: a person should look" in ran.out
+        assert "ci: stopped: the operator must act" in ran.out
         assert "Nobody can tell which is in use" in ran.out
 
     def test_shows_a_user_that_was_left_in_the_middle(self, rig: Rig) -> None:
@@ -313,6 +313,28 @@ class TestARealProcess:
         assert process.returncode == code, err
         assert "Interrupted. What was done stands" in err
         assert [result["reason"] for result in json.loads(out)["results"]] == ["stopped", "stopped"]
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_status_interrupted_shows_the_user_under_way_and_says_what_became_of_the_others(
+        self, rig: Rig, number: signal.Signals, code: int, tmp_path: Path
+    ) -> None:
+        rig.settled()
+        rig.settled("next")
+        rig.aws.weather.add(Rule("iam:ListAccessKeys", effect="delay", seconds=1.0))
+        with _process("status", *PATH, "--json", "--concurrency", "1", cwd=tmp_path) as process:
+            deadline = time.monotonic() + 20
+            while not rig.aws.count("iam:ListAccessKeys") and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(number)
+            out, err = process.communicate(timeout=30)
+        assert process.returncode == code, err
+        assert err.startswith("Ending: no further user is begun")
+        assert "Interrupted. What was done stands" in err
+        assert "Traceback" not in err
+        shown, stopped = json.loads(out)["users"]
+        assert (shown["user"], len(shown["keys"]), shown["readable"]) == ("ci", 2, True)
+        assert (stopped["user"], stopped["keys"], stopped["readable"]) == ("next", [], False)
+        assert "stopped" in stopped["problems"][0]
 
     def test_whose_reader_goes_away_says_nothing_unseemly(self, rig: Rig, tmp_path: Path) -> None:
         rig.settled()

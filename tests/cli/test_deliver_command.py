@@ -103,16 +103,16 @@ class TestWithAConfiguration:
         assert "site: completed (delivery_requested)." in ran.out
         assert parameter(users, "/nightly/site") == users.held("site")
 
-    def test_never_writes_one_users_key_into_anothers_place(self, users: Rig) -> None:
+    def test_never_writes_one_users_key_into_anothers_destination(self, users: Rig) -> None:
         ran = twokey("deliver", "site", "--to", "ssm:/build")
         assert ran.code == 1
         assert "None of the selected users delivers to ssm:/build." in ran.err
         assert parameter(users, "/build") == users.held("build")
 
-    def test_refuses_a_new_place_that_two_users_would_write(self, users: Rig) -> None:
+    def test_refuses_a_new_destination_that_two_users_would_write(self, users: Rig) -> None:
         ran = twokey("deliver", "--to", "ssm:/shared")
         assert ran.code == 2
-        assert "would write the same place: ssm:/shared" in ran.err
+        assert "would write to the same destination: ssm:/shared" in ran.err
         assert changes(users) == []
 
     def test_refuses_a_url_that_is_none_before_anything_is_called(self, users: Rig) -> None:
@@ -155,7 +155,7 @@ class TestWithAConfiguration:
         ended = json.loads(Path("audit.log").read_text().splitlines()[-1])
         assert (ended["what"], ended["outcome"], ended["reason"]) == ("ended", "completed", "delivery_requested")
 
-    def test_to_some_places_only_is_in_order_too(self, users: Rig) -> None:
+    def test_to_some_destinations_only_is_in_order_too(self, users: Rig) -> None:
         for name in ("/build", "/ci/build"):
             delete(users, name)
         assert twokey("deliver", "build", "--to", "ssm:/build", "--audit-log", "audit.log").code == 0
@@ -163,7 +163,7 @@ class TestWithAConfiguration:
 
 
 class TestWithOptions:
-    def test_delivers_to_the_places_that_are_named(self, users: Rig) -> None:
+    def test_delivers_to_the_destinations_that_are_named(self, users: Rig) -> None:
         Path("twokey.yaml").unlink()
         ran = twokey("deliver", "build", *STORE, "--to", "ssm:/a/{user}", "--to", "ssm:/b/{user}", "-v")
         assert ran.code == 0
@@ -175,7 +175,7 @@ class TestWithOptions:
         Path("twokey.yaml").unlink()
         ran = twokey("deliver", "build", *STORE)
         assert ran.code == 2
-        assert "Nothing says where to deliver to." in ran.err
+        assert "No destination is configured." in ran.err
         assert users.aws.requests == []
 
     @pytest.mark.parametrize("option", ["--force", "--ignore-last-use", "--retire"])

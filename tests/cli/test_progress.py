@@ -8,6 +8,7 @@ import pytest
 
 from twokey.cli.progress import OFTEN, Progress, Steps
 from twokey.core.events import Event, Phase
+from twokey.core.model import UserKey
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -39,6 +40,6 @@ class TestManyDeliveries:
 def test_a_long_wait_for_a_service_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
     steps = Steps(verbose=False, quiet=False)
     for _ in range(3):
-        steps(Event(NOW, "ci", "limit", "note", "", "2026-11-21T13:00:00Z"))
+        steps.show(UserKey("123456789012", "ci"), "ci", Event(NOW, "ci", "limit", "note", "", "2026-11-21T13:00:00Z"))
     said = "ci: a service's rate limit is used up; waiting for it, until 2026-11-21T13:00:00Z"
     assert capsys.readouterr().err.splitlines() == [said]

@@ -67,8 +67,8 @@ def test_a_fleet_is_rotated_into_one_file_at_the_same_time(fleet: Rig, tmp_path:
 def test_two_users_in_one_profile_are_refused_before_anything_is_changed(fleet: Rig, tmp_path: Path) -> None:
     path = tmp_path / "keys"
     before = {user: fleet.ids(user) for user in USERS}
-    places = ("--store", STORE, "--to", f"credentials-file:{path}?profile={{account}}")
-    ran = twokey("rotate", "--path", "machine-users", *places, "--force")
+    destinations = ("--store", STORE, "--to", f"credentials-file:{path}?profile={{account}}")
+    ran = twokey("rotate", "--path", "machine-users", *destinations, "--force")
     assert ran.code == 2
     assert "{user}" in ran.err
     assert not path.exists()

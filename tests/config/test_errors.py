@@ -34,18 +34,21 @@ def refusal(text: str | bytes) -> str:
     return str(refused.value)
 
 
+VERSION = "twokey.yaml line 1: `version`: expected the number 1, the version of the format that this twokey reads, got "
+
+
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "twokey.yaml: the file is empty. It begins"),
+        ("", "twokey.yaml: the file is empty. Begin it"),
         ("# nothing\n", "twokey.yaml: the file is empty."),
-        ("- a", "twokey.yaml line 1: the file is no mapping"),
-        ("just words", "twokey.yaml line 1: the file is no mapping"),
+        ("- a", "twokey.yaml line 1: expected a mapping of keys to values."),
+        ("just words", "twokey.yaml line 1: expected a mapping of keys to values."),
         ("window: 30d", "twokey.yaml line 1: `version` is missing. Write `version: 1`"),
-        ("version: 2", "twokey.yaml line 1: `version`: 2 is not known"),
-        ("version: true", "twokey.yaml line 1: `version`: true is not known"),
-        ("version: '1'", "twokey.yaml line 1: `version`: 1 is not known"),
-        ("version: [1]", "twokey.yaml line 1: `version`: this is not known"),
+        ("version: 2", VERSION + "2."),
+        ("version: true", VERSION + "true."),
+        ("version: '1'", VERSION + "'1'."),
+        ("version: [1]", VERSION + "another value."),
         ("version: 1", "twokey.yaml line 1: the file has no `machine_users`, which is required."),
         ("version: 1\nmachine_users: []", "twokey.yaml line 2: `machine_users` is an empty list."),
         ("version: 1\nmachine_users: 3", "twokey.yaml line 2: `machine_users` must be a list, not a whole number."),
@@ -80,9 +83,12 @@ def test_what_is_missing_at_the_top_is_said(text: str, sentence: str) -> None:
         ("verify: {successes: 0}", "`successes` must be at least 1."),
         ("verify: {interval: often}", "`verify.interval`: 'often' is not a duration."),
         ("verify: 3", "`verify` must be a mapping, not a whole number."),
-        ("version: 1", "`version` is given twice; the first is on line 1."),
-        ("? [a]\n: b", "a key must be one word."),
-        ("window: 2026-13-45", "`2026-13-45` is no timestamp. Put the value in quotes."),
+        ("version: 1", "`version` occurs twice; the first is on line 1."),
+        ("? [a]\n: b", "expected a key that is one word."),
+        (
+            "window: 2026-13-45",
+            "YAML reads `2026-13-45` as a timestamp, and it is not a valid one. Put the value in quotes.",
+        ),
         (
             "window: !!python/object/apply:os.system [ls]",
             "the YAML tag `tag:yaml.org,2002:python/object/apply:os.system`",
@@ -90,8 +96,8 @@ def test_what_is_missing_at_the_top_is_said(text: str, sentence: str) -> None:
         ("window: !secret a", "the YAML tag `!secret` is not supported."),
         ("window: !!binary aGk=", "the YAML tag `tag:yaml.org,2002:binary` is not supported."),
         ("window: @a", "a value cannot begin with `@`. Put the value in quotes."),
-        ("window: a: b", "this is not YAML: mapping values are not allowed in this context."),
-        ("window: 'never closed\nmax_users: 1", "this is not YAML: while scanning a quoted scalar"),
+        ("window: a: b", "expected YAML: mapping values are not allowed in this context."),
+        ("window: 'never closed\nmax_users: 1", "expected YAML: while scanning a quoted scalar"),
         ("window: *old", "`*` begins a YAML alias. Quote a pattern that begins with it"),
         ("window: a\x00b", "the control character U+0000 is not allowed."),
         ("verify:\n\tsuccesses: 1", ""),
@@ -101,7 +107,7 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
     said = refusal(f"version: 1\n{ENTRY}{line}\n")
 
     if "\t" in line:
-        assert said == "twokey.yaml line 6: there is a tab. Indent with spaces."
+        assert said == "twokey.yaml line 6: a tab cannot indent. Indent with spaces."
     else:
         assert said.startswith(f"twokey.yaml line 5: {sentence}")
 
@@ -111,11 +117,11 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
     [
         (f"stor: {STORE}", 3, "unknown key `stor`; did you mean `store`?"),
         ("path: a", 3, "this entry of `machine_users` has no `store`, which is required."),
-        (f"store: {STORE}", 3, "this entry selects no user. Give it `path` or `users`."),
+        (f"store: {STORE}", 3, "this entry selects no user. Add `path` or `users` to it."),
         (f"path: ''\n    store: {STORE}", 3, "`path`: the IAM path is empty."),
-        (f"path: a b\n    store: {STORE}", 3, "`path`: 'a b' is no IAM path."),
-        (f"path: café\n    store: {STORE}", 3, "`path`: 'café' is no IAM path."),
-        (f"path: {'x' * 511}\n    store: {STORE}", 3, "an IAM path has at most 512 characters, this one has 513."),
+        (f"path: a b\n    store: {STORE}", 3, "`path`: expected an IAM path, got 'a b'."),
+        (f"path: café\n    store: {STORE}", 3, "`path`: expected an IAM path, got 'café'."),
+        (f"path: {'x' * 511}\n    store: {STORE}", 3, "expected at most 512 characters for an IAM path, got 513."),
         (f"users: ci\n    store: {STORE}", 3, "`users` must be a list, not text."),
         (f"users: []\n    store: {STORE}", 3, "`users` is an empty list."),
         (
@@ -130,24 +136,32 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
         ),
         (f"users: [2026-01-01]\n    store: {STORE}", 3, "`users`: YAML reads 2026-01-01 as a date"),
         (f"users: [~]\n    store: {STORE}", 3, "`users` has no value."),
-        (f"users:\n      - ci\n      - a b\n    store: {STORE}", 5, "`users`: 'a b' is no IAM user name."),
-        (f"users: [{'x' * 65}]\n    store: {STORE}", 3, "`users`: 'xxx"),
+        (f"users:\n      - ci\n      - a b\n    store: {STORE}", 5, "`users`: expected an IAM user name, got 'a b'."),
+        (f"users: [{'x' * 65}]\n    store: {STORE}", 3, "`users`: expected an IAM user name, got 'xxx"),
         (
             f"users:\n      - ci\n      - CI\n    store: {STORE}",
             5,
             "`users`: the user `CI` is named a second time; the first is twokey.yaml line 4",
         ),
-        (f"users: [ci]\n    except: ['c*']\n    store: {STORE}", 3, "`users`: `ci` is named, and left out by `c*`."),
+        (
+            f"users: [ci]\n    except: ['c*']\n    store: {STORE}",
+            3,
+            "`users`: `ci` is named here and excluded by `c*`.",
+        ),
         (
             "path: a\n    store: secretsmanager:x",
             4,
-            "`store`: `secretsmanager:x` is one place, but several users may be meant",
+            "`store`: `secretsmanager:x` is one destination, but the entry may select several users",
         ),
-        ("users: [a, b]\n    store: secretsmanager:x", 4, "`store`: `secretsmanager:x` is one place, but several"),
+        (
+            "users: [a, b]\n    store: secretsmanager:x",
+            4,
+            "`store`: `secretsmanager:x` is one destination, but the entry may select several",
+        ),
         (
             f"users: [a, b]\n    store: {STORE}\n    deliver:\n      - ssm:/a/{{user}}\n      - ssm:/b",
             7,
-            "`deliver`: `ssm:/b` is one place",
+            "`deliver`: `ssm:/b` is one destination",
         ),
         (
             f"path: a\n    store: {STORE}\n    deliver: ['{STORE}']",

@@ -153,12 +153,12 @@ def test_flags_and_file_become_the_same_values() -> None:
 
 
 def test_a_missing_file_is_said_with_the_way_on() -> None:
-    with pytest.raises(UsageError, match=r"^absent.yaml: there is no such file\. .*--config.*--path and --store"):
+    with pytest.raises(UsageError, match=r"^absent.yaml: the file does not exist\. .*--config.*--path and --store"):
         load_file(Path("absent.yaml"))
 
 
 def test_a_directory_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="this is a directory"):
+    with pytest.raises(UsageError, match="expected a file, got a directory"):
         load_file(tmp_path)
 
 
@@ -167,17 +167,17 @@ def test_a_file_that_may_not_be_read_is_said(monkeypatch: pytest.MonkeyPatch) ->
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "open", denied)
-    with pytest.raises(UsageError, match=r"^twokey.yaml: it cannot be read: Permission denied\.$"):
+    with pytest.raises(UsageError, match=r"^twokey.yaml cannot be read: Permission denied\.$"):
         load_file(Path("twokey.yaml"))
 
 
 def test_text_in_another_encoding_is_said_with_its_line() -> None:
-    assert refusal("version: 1\n# café".encode("latin-1")).startswith("twokey.yaml line 2: this is not UTF-8.")
-    assert refusal("version: 1".encode("utf-16")).startswith("twokey.yaml line 1: this is not UTF-8.")
+    assert refusal("version: 1\n# café".encode("latin-1")).startswith("twokey.yaml line 2: expected UTF-8.")
+    assert refusal("version: 1".encode("utf-16")).startswith("twokey.yaml line 1: expected UTF-8.")
 
 
 def test_more_than_one_document_is_refused() -> None:
-    assert "more than one YAML document" in refusal(f"version: 1\n{ENTRY}---\nversion: 1\n")
+    assert "expected one YAML document, found several" in refusal(f"version: 1\n{ENTRY}---\nversion: 1\n")
 
 
 def test_a_huge_file_is_refused() -> None:
@@ -192,30 +192,30 @@ def test_depth_is_refused_before_it_overflows_anything(opening: str) -> None:
 def test_aliases_that_double_with_each_level_are_not_followed() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 19)]
 
-    assert "aliases expand to too much" in refusal("version: 1\n" + "\n".join(lines))
+    assert "aliases here expand to too many values" in refusal("version: 1\n" + "\n".join(lines))
 
 
 def test_an_alias_to_itself_is_not_followed() -> None:
-    assert "aliases expand to too much, or to themselves" in refusal("version: 1\nmachine_users: &a [*a]\n")
+    assert "aliases here expand to too many values, or to themselves" in refusal("version: 1\nmachine_users: &a [*a]\n")
 
 
 def test_without_the_c_parser_the_same_is_read_and_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("twokey.config.yaml_lines._LOADER", yaml.SafeLoader)
 
     assert len(load(EXAMPLE).selections) == 2
-    assert refusal("version: 1\nwindow: a: b").startswith("twokey.yaml line 2: this is not YAML")
-    assert refusal("version: 1\nverify:\n\tsuccesses: 1").startswith("twokey.yaml line 3: there is a tab")
+    assert refusal("version: 1\nwindow: a: b").startswith("twokey.yaml line 2: expected YAML")
+    assert refusal("version: 1\nverify:\n\tsuccesses: 1").startswith("twokey.yaml line 3: a tab cannot indent")
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"store": STORE}, "Nothing selects a machine user. Give --path"),
-        ({"store": None, "path": "a"}, "No store is named"),
-        ({"store": STORE, "path": "a b"}, "--path: 'a b' is no IAM path."),
-        ({"store": STORE, "users": ["a b"]}, "USER: 'a b' is no IAM user name."),
+        ({"store": STORE}, "No machine user is selected. Add --path"),
+        ({"store": None, "path": "a"}, "No store is set"),
+        ({"store": STORE, "path": "a b"}, "--path: expected an IAM path, got 'a b'."),
+        ({"store": STORE, "users": ["a b"]}, "USER: expected an IAM user name, got 'a b'."),
         ({"store": "x", "path": "a"}, "--store: "),
-        ({"store": "ssm:/x", "path": "a"}, "--store: `ssm:/x` is one place"),
+        ({"store": "ssm:/x", "path": "a"}, "--store: `ssm:/x` is one destination"),
         ({"store": STORE, "path": "a", "window": "30"}, "--window: '30' is not a duration."),
         ({"store": STORE, "path": "a", "grace": "16d"}, "grace: 16d is longer than the period less its slack"),
         ({"store": STORE, "path": "a", "max_users": 0}, "--max-users must be at least 1."),

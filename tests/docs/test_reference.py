@@ -23,7 +23,18 @@ REFERENCE = pages.DOCS / "reference"
 SHARED = "Options of rotate, deliver, plan, status and adopt"
 DROP_IN = "iam-credential-rotation"
 WORDS = (
-    *("access key", "machine user", "CURRENT", "LAST", "orphan", "unmanaged key", "window", "period", "grace", "slack"),
+    *(
+        "access key",
+        "machine user",
+        "CURRENT",
+        "LAST",
+        "orphaned key",
+        "unmanaged key",
+        "window",
+        "period",
+        "grace",
+        "slack",
+    ),
     *("idle", "soak", "store", "destination", "deliver", "verify", "retire", "revoke", "observe", "plan", "apply"),
     "reason",
 )
@@ -34,11 +45,11 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "An entry of destinations": documents.DestinationEntry,
     "twokey status --json": documents.StatusDocument,
     "An entry of users": documents.StatusEntry,
-    "An entry of places": documents.DestinationStateEntry,
+    "The state of a destination": documents.DestinationStateEntry,
     "An entry of keys": documents.KeyEntry,
     "twokey adopt --json": documents.AdoptDocument,
     "An adopted user": documents.AdoptEntry,
-    "A place and what it holds": documents.HoldingEntry,
+    "A destination and what it holds": documents.HoldingEntry,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,
 }

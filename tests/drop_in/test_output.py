@@ -137,7 +137,7 @@ def test_a_full_disk_is_said_while_the_run_can_still_stop(tmp_path: Path, monkey
         output.keep(RESULTS)
 
 
-def test_a_link_a_directory_and_an_absent_place_are_refused(tmp_path: Path) -> None:
+def test_a_link_a_directory_and_an_absent_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("", "utf-8")
     (tmp_path / "link").symlink_to("target")
     (tmp_path / "folder").mkdir()
@@ -145,10 +145,10 @@ def test_a_link_a_directory_and_an_absent_place_are_refused(tmp_path: Path) -> N
 
     for name, why in [
         ("link", "symbolic link"),
-        ("folder", "no regular file"),
-        ("pipe", "no regular file"),
-        ("absent/out", "no such directory"),
-        ("target/out", "it cannot be looked at: Not a directory"),
+        ("folder", "expected a regular file"),
+        ("pipe", "expected a regular file"),
+        ("absent/out", "the directory does not exist"),
+        ("target/out", "it cannot be examined: Not a directory"),
     ]:
         with pytest.raises(UsageError, match=f"^-o: .* cannot be used: .*{why}"):
             out_file(tmp_path / name)
@@ -165,7 +165,7 @@ def test_a_file_of_somebody_else_and_a_read_only_one_are_refused(
         with pytest.raises(UsageError, match="it is read-only"):
             out_file(file)
     monkeypatch.setattr(os, "geteuid", lambda: file.stat().st_uid + 1)
-    with pytest.raises(UsageError, match="it belongs to somebody else"):
+    with pytest.raises(UsageError, match="it belongs to another user"):
         out_file(file)
 
 
@@ -174,7 +174,7 @@ def test_a_folder_that_takes_no_file_is_refused(tmp_path: Path, monkeypatch: pyt
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("tempfile.mkstemp", denied)
-    with pytest.raises(UsageError, match="no file can be made in it: Permission denied"):
+    with pytest.raises(UsageError, match="no file can be created in it: Permission denied"):
         out_file(tmp_path / "out.json")
 
 
@@ -184,4 +184,6 @@ def test_a_folder_that_everybody_may_write_to_is_said(tmp_path: Path) -> None:
 
     out_file(tmp_path / "out.json", said)[0].discard()
 
-    assert said == [f"everybody on this machine may write to {tmp_path}, and so replace the file with the credentials."]
+    assert said == [
+        f"every user of this machine may write to {tmp_path}, and so replace the file with the credentials."
+    ]

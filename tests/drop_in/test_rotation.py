@@ -75,13 +75,13 @@ def test_a_key_created_after_now_is_not_of_negative_age() -> None:
 
 def test_late_use_of_the_key_that_goes_is_warned_of() -> None:
     assert decided(OLD, NEW, last_use=LastUse(NOW - timedelta(hours=3), "s3")).warnings == (
-        "AKIAOLD of ci, which is removed, was used 3h ago (s3): somebody may still depend on it.",
+        "AKIAOLD of ci, which is removed, was used 3h ago (s3): a job may still depend on it.",
     )
 
 
 def test_the_removal_of_a_newer_inactive_key_is_said() -> None:
     assert decided(OLD, OFF_NEW).warnings == (
-        "AKIANEW of ci is removed although it is the newer key: it is Inactive, the older works.",
+        "AKIANEW of ci is removed although it is the newer key: it is Inactive, and the older one works.",
     )
 
 
@@ -99,7 +99,7 @@ def test_keys_of_the_same_second_keep_iams_order_and_are_said() -> None:
 def test_a_third_key_is_refused_by_name() -> None:
     refusal = decided(OLD, NEW, FRESH).refusal
 
-    assert refusal.startswith("ci: it has 3 keys (AKIAOLD, AKIANEW, AKIANEW), and AWS allows two. Nothing was changed")
+    assert refusal.startswith("ci: expected at most two keys, found 3 (AKIAOLD, AKIANEW, AKIANEW). Nothing was changed")
 
 
 def test_the_key_of_the_run_itself_is_refused() -> None:
@@ -247,7 +247,7 @@ def test_what_nobody_foresaw_keeps_no_other_user_from_theirs() -> None:
     run.run([CI, machine_user("cd")])
 
     assert list(run.made) == ["cd"]
-    assert said[0].startswith("Error: ci: something unforeseen came between (KeyError). Look at its keys before")
+    assert said[0].startswith("Error: ci: an unforeseen error occurred (KeyError). List its keys before")
 
 
 def test_a_refused_creation_says_what_is_left() -> None:
@@ -282,5 +282,5 @@ def test_a_run_whose_results_cannot_be_written_down_stops_and_hands_over() -> No
     run.run([CI, machine_user("cd")])
 
     assert list(run.made) == ["ci"]
-    assert said[0] == "Error: No room. The run stops here, and hands over what it has made."
+    assert said[0] == "Error: No room. The run stops here, and outputs the credentials that it has created."
     assert said[1] == "Error: The run was stopped; nothing was changed for cd."

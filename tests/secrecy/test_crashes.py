@@ -251,12 +251,12 @@ class TestACrash:
     def test_of_the_command_itself_shows_its_type_only(
         self, rig: Rig, commands: Commands, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from twokey.fleet.runtime import Session
+        from twokey.fleet.runtime import Runtime
 
         def defect(*_: object) -> None:
             raise LookupError(rig.aws.admin.secret_access_key)
 
-        monkeypatch.setattr(Session, "__init__", defect)
+        monkeypatch.setattr(Runtime, "__init__", defect)
         ran = commands.run("rotate", "--path", "machine-users", "--store", rig.store_url)
         assert ran.code == 1
         assert "Error: a defect in twokey (LookupError)" in ran.err

@@ -1,4 +1,4 @@
-"""Mistakes in ``connections:`` and places: exit 2, one sentence that says which, and nothing is called."""
+"""Mistakes in ``connections:`` and destinations: exit 2, one sentence that says which, and nothing is called."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ TOKEN = "ghp_R4nd0mR4nd0mR4nd0mR4nd0mR4nd0mR4nd0"
 COMMANDS = ("rotate", "deliver", "plan", "status")
 
 
-def deliver(*places: Any, store: str = STORE, **connections: Any) -> dict[str, Any]:
-    return {"deliver": list(places), "store": store, "connections": connections}
+def deliver(*destinations: Any, store: str = STORE, **connections: Any) -> dict[str, Any]:
+    return {"deliver": list(destinations), "store": store, "connections": connections}
 
 
 MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
@@ -30,15 +30,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("`github`", "no file nowhere.token"),
     ),
     "a token from nowhere": (deliver(GITHUB[0], github={"token": {}}), ("exactly one of `env`, `file` and `from`",)),
-    "a token from two places": (
+    "a token from two sources": (
         deliver(GITHUB[0], github={"token": {"env": "ACME_GITHUB", "file": "gitlab.token"}}),
         ("exactly one of `env`, `file` and `from`",),
     ),
-    "a token from a place that keeps none": (
+    "a token from a source that keeps none": (
         deliver(GITHUB[0], github={"token": {"from": "gitlab:acme/site"}}),
         ("`github`", "'gitlab:acme/site': no secret can be read from there"),
     ),
-    "a token from a place of each user's": (
+    "a token from a source of each user's": (
         deliver(GITHUB[0], github={"token": {"from": "ssm:/tokens/{user}"}}),
         ("'ssm:/tokens/{user}': a secret is read for all users",),
     ),
@@ -75,7 +75,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "an option without a value": (deliver(f"{GITHUB[0]}?environment="), ("environment",)),
     "a value that an option has not": (deliver(f"{GITHUB[0]}?set=action"), ("set", "actions")),
     "a name that the service takes for its own": (deliver(f"{GITHUB[0]}?id=GITHUB_ID"), ("GITHUB_ID",)),
-    "a place without to": (deliver({"environment": "production"}), ("`to`",)),
+    "a destination without to": (deliver({"environment": "production"}), ("`to`",)),
     "a store that cannot be read back": (deliver(store="github:acme/site-{user}"), ("cannot be a store", "vault")),
     "a store whose format cannot be read back": (
         deliver(store="secretsmanager:smtp/{user}?format=ses-smtp&region=eu-west-1"),

@@ -73,7 +73,7 @@ class TestARunThatIsKilled:
             in status.out
         )
         assert (
-            "An earlier run was interrupted, or could not deliver everywhere; the next run finishes its work."
+            "An earlier run was interrupted, or could not deliver to every destination; the next run finishes its work."
             in status.out
         )
         plan = company.run("plan")

@@ -63,7 +63,7 @@ OVERWRITING = {
         entry("ci-site", f"{GITHUB[0]}?id=A&secret=B"),
         entry("ci-app", f"{GITHUB[0]}?id=C&secret=B"),
     ),
-    "the same place, by options in another order": (
+    "the same destination, by options in another order": (
         entry("ci-site", f"{GITLAB[0]}?scope=production&id=A"),
         entry("ci-app", f"{GITLAB[0]}?id=A&scope=production"),
     ),
@@ -75,11 +75,11 @@ OVERWRITING = {
         entry("ci-site", "secretsmanager:machine-users/ci-app"),
         entry("ci-app"),
     ),
-    "a place and what goes without saying of it": (
+    "a destination and what goes without saying of it": (
         entry("ci-site", f"{GITHUB[0]}?set=actions"),
         entry("ci-app", GITHUB[0]),
     ),
-    "a place and how its variables are to look once they are made": (
+    "a destination and how its variables are to look once they are made": (
         entry("ci-site", f"{GITLAB[0]}?masked=true"),
         entry("ci-app", f"{GITLAB[0]}?protected=true&scope=*"),
     ),
@@ -88,7 +88,7 @@ OVERWRITING = {
         entry("ci-site", "webhook:/hooks/1"),
         entry("ci-app", "webhook:/hooks/1?actions=held"),
     ),
-    "the same place through two connections": (
+    "the same destination through two connections": (
         entry("ci-site", GITHUB[0]),
         entry("ci-app", f"{GITHUB[0]}?connection=again"),
     ),

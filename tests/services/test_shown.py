@@ -16,7 +16,7 @@ NEVER_GIVEN, REWRITTEN = CIRCLECI[0], CIRCLECI[1]
 
 @pytest.fixture
 def mixed(company: Company) -> Company:
-    """One place of every word that there is, after two rotations."""
+    """One destination of every word that there is, after two rotations."""
     company.settle(GITLAB[0], GITLAB[1], GITHUB[0], REWRITTEN, VAULT[0])
     old = company.read(GITLAB[1])
     assert company.run("rotate", "--force").code == 0
@@ -44,8 +44,8 @@ WORDS = {
 }
 
 
-def places(entry: dict[str, Any]) -> dict[str, str]:
-    return {place["destination"]: place["outcome"] for place in entry["destinations"]}
+def destinations(entry: dict[str, Any]) -> dict[str, str]:
+    return {destination["destination"]: destination["outcome"] for destination in entry["destinations"]}
 
 
 def keys(company: Company) -> tuple[str, str]:
@@ -55,14 +55,14 @@ def keys(company: Company) -> tuple[str, str]:
 
 
 class TestStatus:
-    def test_tells_of_each_place_in_json(self, mixed: Company) -> None:
+    def test_tells_of_each_destination_in_json(self, mixed: Company) -> None:
         ran = mixed.run("status", "--json")
         (entry,) = ran.document["users"]
-        assert (ran.code, places(entry)) == (0, WORDS)
+        assert (ran.code, destinations(entry)) == (0, WORDS)
         held = {key["role"]: key["held_by"] for key in entry["keys"]}
         assert held == {"last": [GITLAB[1]], "current": [STORE.format(user="ci"), GITLAB[0]]}
 
-    def test_tells_of_each_place_in_lines(self, mixed: Company) -> None:
+    def test_tells_of_each_destination_in_lines(self, mixed: Company) -> None:
         last, current = keys(mixed)
         ran = mixed.run("status")
         for said in (
@@ -85,18 +85,18 @@ class TestStatus:
 class TestPlan:
     OUT_OF_DATE = (GITLAB[1], NEVER_GIVEN, REWRITTEN, WEBHOOK[0])
 
-    def test_tells_of_each_place_and_what_will_be_done_in_json(self, mixed: Company) -> None:
+    def test_tells_of_each_destination_and_what_will_be_done_in_json(self, mixed: Company) -> None:
         ran = mixed.run("plan", "--json")
         (entry,) = ran.document["results"]
         assert (ran.code, entry["outcome"], entry["reason"]) == (0, "completed", "out_of_date")
-        assert places(entry) == WORDS
+        assert destinations(entry) == WORDS
         assert f"deliver to {', '.join(self.OUT_OF_DATE)}" in entry["actions"]
 
     def test_tells_in_lines_what_does_not_hold_current(self, mixed: Company) -> None:
         ran = mixed.run("plan")
         shown = [line for line in ran.out.splitlines() if line.startswith("  ci: ")]
-        for place, line in zip((*self.OUT_OF_DATE, VAULT[0]), shown, strict=False):
-            assert line.startswith(f"  ci: {place}: ")
+        for destination, line in zip((*self.OUT_OF_DATE, VAULT[0]), shown, strict=False):
+            assert line.startswith(f"  ci: {destination}: ")
         assert mixed.run("plan", "--detailed-exitcode").code == 4
 
     def test_is_what_rotate_then_does(self, mixed: Company) -> None:
@@ -108,7 +108,9 @@ class TestPlan:
         assert mixed.run("rotate", "--json").outcomes == {"ci": "not_due"}
         assert mixed.writes() == {}
 
-    def test_is_refused_while_a_place_that_would_tell_cannot_be_read_and_a_key_has_to_go(self, mixed: Company) -> None:
+    def test_is_refused_while_a_destination_that_would_tell_cannot_be_read_and_a_key_has_to_go(
+        self, mixed: Company
+    ) -> None:
         last, current = keys(mixed)
         mixed.run("rotate")
         ran = mixed.run("rotate", "--force", "--ignore-last-use", "--json")

@@ -1,4 +1,4 @@
-"""``twokey adopt``: show what users managed by hand have, and take them over."""
+"""``twokey adopt``: show users that were managed outside twokey, and take them over."""
 
 from __future__ import annotations
 
@@ -7,137 +7,134 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import MOST, SELECTION, Flags, options, settings
-from twokey.cli.signals import terminable
+from twokey.cli.help import Command
+from twokey.cli.options import MAX_USERS, SELECTION, Flags, options, settings_of
+from twokey.cli.over_users import AUDIT_LOG, VERBOSE, over_users
 from twokey.core.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from twokey.adoption.sources import CredentialSource
     from twokey.config.settings import Settings
+    from twokey.core.events import Listener
     from twokey.core.secret import Credential
+    from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
-    from twokey.fleet.runtime import Session
+    from twokey.fleet.run import Run
     from twokey.reports.documents import AdoptEntry
     from twokey.rotation.results import Result
 
 LONGEST = 65_536
 """Bytes that are read of standard input: as many as a secret in Secrets Manager can have."""
 
-SHAPE = "It is a JSON object with AccessKeyId and SecretAccessKey, as aws iam create-access-key prints it too."
+SHAPE = "Pipe in a JSON object with AccessKeyId and SecretAccessKey; aws iam create-access-key also prints one."
 
 
-@click.command("adopt")
-@options(SELECTION, (MOST,))
-@click.option("--yes", is_flag=True, help="Take over; without it nothing is changed.")
-@click.option("--from", "source", metavar="URL", help="A place to take the credential from.")
-@click.option("--stdin", "handed", is_flag=True, help="Read one user's credential from standard input, as JSON.")
-@click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr.")
-@click.option("--audit-log", metavar="FILE", help="Write each change, before and after, into this file.")
-def command(*, yes: bool, source: str | None, handed: bool, verbose: bool, **given: Any) -> int:
-    """Show what users managed by hand have, and take them over without guessing.
+@click.command("adopt", cls=Command)
+@options(SELECTION, (MAX_USERS,))
+@click.option("--yes", is_flag=True, help="Take the users over; without it, nothing is changed.")
+@click.option("--from", "source", metavar="URL", help="Read the credential from this URL.")
+@click.option("--stdin", is_flag=True, help="Read one user's credential from standard input, as JSON.")
+@options((VERBOSE, AUDIT_LOG))
+def command(*, yes: bool, source: str | None, stdin: bool, verbose: bool, **parameters: Any) -> int:
+    """Show users that were managed outside twokey, and take them over.
 
-    Without --yes nothing is changed: each user's keys and places are shown, what would be done, and what is unknown.
-    Taking over puts the credential in use into the store, if it is not there, and writes the journal. No key is
-    created, deactivated or deleted.
+    Without --yes, nothing is changed: adopt shows each user's keys and destinations, what it would do, and what is
+    unknown. With --yes, it puts the credential in use into the store, if the store is empty, and writes the journal.
+    It refuses users for whom it would have to guess. No key is created, deactivated or deleted.
     """
-    flags = Flags(**given)
-    wanted = settings(flags)
-    _check(flags, wanted, source, handed=handed)
-    credential = _read_standard_input() if handed else None
+    flags = Flags(**parameters)
+    settings = settings_of(flags)
+    _check(flags, settings, source, stdin=stdin)
+    credential = _read_standard_input() if stdin else None
 
+    from twokey.cli import progress
+
+    def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], AdoptEntry]:
+        return _takeover(run, audit, source, credential, perform=yes)
+
+    def report(results: Sequence[AdoptEntry | Result]) -> int:
+        return _report(results, flags, performed=yes)
+
+    steps = progress.Steps(verbose=verbose, quiet=flags.quiet)
+    return over_users(flags, settings, work, report, audit_log=settings.audit_log if yes else None, steps=steps)
+
+
+def _takeover(
+    run: Run, audit: Auditing, source: str | None, credential: Credential | None, *, perform: bool
+) -> Callable[[Job, Listener], AdoptEntry]:
     from twokey.adoption import report, takeover
     from twokey.adoption.sources import Sources, SuppliedCredential
-    from twokey.cli import progress, terminal
-    from twokey.fleet import pool
-    from twokey.fleet.auditing import auditing
-    from twokey.fleet.roster import too_many
-    from twokey.fleet.runtime import Session
     from twokey.planning.plan import Overrides
-    from twokey.rotation.results import Result
 
-    session = Session(wanted)
-    listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
-    with auditing(wanted.audit_log if yes else None, session, terminal.announcer(quiet=flags.quiet)) as audit:
-        own_key = session.clients.own_key()
-        roster = session.check(session.roster(wanted, flags.users))
-
-        def work(job: Job) -> AdoptEntry:
-            world = session.world(job, own_key, listener)
-            chosen = SuppliedCredential(credential) if credential else _opened(source, job, session) if source else None
-            sources = Sources.among(world.destinations, chosen)
-            if yes:
-                taken = takeover.take_over(job.user, job.policy, audit.watch(job, Overrides(), world), sources)
-            else:
-                taken = takeover.preview(job.user, job.policy, world, sources)
-            return report.entry_of(taken, job.policy)
-
-        interrupted: KeyboardInterrupt | None = None
-        found: list[AdoptEntry | Result]
-        if len(roster.jobs) > wanted.max_users:
-            found = [*too_many(roster.jobs, wanted.max_users)]
+    def one(job: Job, listener: Listener) -> AdoptEntry:
+        world = run.world(job, listener)
+        chosen = SuppliedCredential(credential) if credential else _opened(source, job, run) if source else None
+        sources = Sources.among(world.destinations, chosen)
+        if perform:
+            taken = takeover.take_over(job.user, job.policy, audit.watch(job, Overrides(), world), sources)
         else:
-            with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
-                try:
-                    found = pool.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
-                except pool.Interrupted as error:
-                    found, interrupted = error.results, error
-    found = [*found, *roster.failed]
-    entries = [report.failed_entry(one) if isinstance(one, Result) else one for one in found]
-    _report(entries, flags, performed=yes)
-    if interrupted:
-        raise interrupted
-    return report.exit_code(entries)
+            taken = takeover.preview(job.user, job.policy, world, sources)
+        return report.entry_of(taken, job.policy)
+
+    return one
 
 
-def _report(entries: list[AdoptEntry], flags: Flags, *, performed: bool) -> None:
+def _report(results: Sequence[AdoptEntry | Result], flags: Flags, *, performed: bool) -> int:
     from twokey.adoption import report
     from twokey.cli import adopt_view, terminal
     from twokey.reports import documents
+    from twokey.rotation.results import Result
 
+    entries = [report.failed_entry(one) if isinstance(one, Result) else one for one in results]
     document = report.document(entries, performed=performed)
     if flags.as_json:
         terminal.say(documents.encode(document))
-    elif not flags.quiet:
-        adopt_view.show(document)
     else:
-        for entry in entries:
-            if entry.outcome in ("failed", "refused"):
-                terminal.tell(adopt_view.line(entry, performed=performed))
+        adopt_view.show(document, quiet=flags.quiet)
+    return report.exit_code(entries)
 
 
-def _check(flags: Flags, wanted: Settings, source: str | None, *, handed: bool) -> None:
-    """Raise ``UsageError`` for what can be known to be wrong before anything is called."""
-    if handed and source:
-        raise UsageError("--stdin and --from do not go together.", remedy="Give the one that has the credential.")
-    if handed and len(set(flags.users)) != 1:
+def _check(flags: Flags, settings: Settings, source: str | None, *, stdin: bool) -> None:
+    """Raise ``UsageError`` for errors that show before anything is called."""
+    if stdin and source:
         raise UsageError(
-            "--stdin goes with exactly one user.", remedy="Name it: twokey adopt USER --stdin … < pair.json"
+            "--stdin and --from exclude each other.", remedy="Keep the one that supplies the credential in use."
+        )
+    if stdin and len(set(flags.users)) != 1:
+        raise UsageError(
+            "--stdin needs exactly one user.", remedy="Name the user: twokey adopt USER --stdin … < pair.json"
         )
     if source is not None:
-        _check_source(wanted, source)
+        _check_source(settings, source)
 
 
-def _check_source(wanted: Settings, source: str) -> None:
+def _check_source(settings: Settings, source: str) -> None:
     from twokey.destinations import registry
 
     try:
         registry.parse(source)
     except UsageError as error:
         raise UsageError(f"--from: {error.message}", state=error.state, remedy=error.remedy) from None
-    if source in {selection.store for selection in wanted.selections}:
-        raise UsageError(f"--from: {source!r} is the store itself.", remedy="Leave --from out.")
+    if source in {selection.store for selection in settings.selections}:
+        raise UsageError(
+            f"--from: {source!r} is the store itself.", remedy="Omit --from: adopt reads the store in any case."
+        )
 
 
-def _opened(source: str, job: Job, session: Session) -> CredentialSource:
-    """Open the place that ``--from`` names; raises ``UsageError`` where it cannot give back what it holds."""
+def _opened(source: str, job: Job, run: Run) -> CredentialSource:
+    """Open the URL that ``--from`` names; raises ``UsageError`` where the credential cannot be read from it."""
     from twokey.adoption.sources import credential_source
     from twokey.destinations import registry
+    from twokey.fleet.runtime import fill
 
-    user = job.user
-    url = registry.fill(source, user=user.name, path=user.path, account=user.account)
-    found = credential_source(registry.open_destination(url, session.services))
+    url = fill(source, job.user)
+    found = credential_source(registry.open_destination(url, run.runtime.services))
     if found is None:
-        raise UsageError(f"--from: {url} cannot give back the credential that it holds.", remedy="Use --stdin.")
+        raise UsageError(
+            f"--from: the credential cannot be read from {url}.", remedy="Pipe the credential in with --stdin."
+        )
     return found
 
 

@@ -1,4 +1,4 @@
-"""What ``twokey adopt`` shows: keys and places of each user, what is done, what is unknown."""
+"""What ``twokey adopt`` shows: keys and destinations of each user, what is done, what is unknown."""
 
 from __future__ import annotations
 
@@ -6,67 +6,74 @@ import sys
 from typing import TYPE_CHECKING
 
 from twokey.cli import status_view, terminal
+from twokey.core.model import UserKey
+from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
-    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry, KeyEntry
+    from collections.abc import Sequence
 
-WORDS = {"adopted": "taken over", "nothing": "nothing to take over", "refused": "refused", "failed": "failed"}
-PREVIEW = {**WORDS, "adopted": "can be taken over", "refused": "will be refused"}
+    from rich.table import Table
+
+    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry
+
+OUTCOMES = {"adopted": "taken over", "nothing": "nothing to take over", "refused": "refused", "failed": "failed"}
+PREVIEW = {**OUTCOMES, "adopted": "can be taken over", "refused": "will be refused"}
 COLOURS = {"adopted": "green", "nothing": "dim", "refused": "yellow", "failed": "bold red"}
 
 
-def show(document: AdoptDocument) -> None:
-    """Print each user, and on stderr how many ended how."""
-    if terminal.person_looks(sys.stdout):
-        _tables(document)
+def show(document: AdoptDocument, *, quiet: bool) -> None:
+    """Print each user, and on stderr how many ended how; if ``quiet``, only users that failed or were refused."""
+    keys = [UserKey(entry.account, entry.user) for entry in document.results]
+    names = [*map(Names(keys), keys)]
+    if quiet:
+        for entry, name in zip(document.results, names, strict=True):
+            if entry.outcome in ("failed", "refused"):
+                terminal.tell(_line(entry, name, performed=document.performed))
+        return
+    if terminal.is_interactive(sys.stdout):
+        _tables(document, names)
     else:
-        _lines(document)
-    words = WORDS if document.performed else PREVIEW
-    counts = [f"{count} {words[ending]}" for ending, count in document.summary.items() if count]
+        _lines(document, names)
+    words = OUTCOMES if document.performed else PREVIEW
+    counts = [f"{count} {words[outcome]}" for outcome, count in document.summary.items() if count]
     todo = document.summary["adopted"] and not document.performed
-    terminal.tell(f"{', '.join(counts)}.{' Nothing was changed; --yes takes over.' if todo else ''}")
+    terminal.tell(f"{', '.join(counts)}.{' Nothing was changed; add --yes to take over.' if todo else ''}")
 
 
-def line(entry: AdoptEntry, *, performed: bool) -> str:
+def _line(entry: AdoptEntry, name: str, *, performed: bool) -> str:
     """Return how it ended for one user, as a line for a log."""
-    outcome = (WORDS if performed else PREVIEW)[entry.outcome]
-    return f"{entry.user}: {outcome} ({entry.reason}). {entry.message}"
+    outcome = (OUTCOMES if performed else PREVIEW)[entry.outcome]
+    return f"{name}: {outcome} ({entry.reason}). {entry.message}"
 
 
-def _lines(document: AdoptDocument) -> None:
-    for entry in document.results:
-        terminal.say(line(entry, performed=document.performed))
-        facts = [_key(key) for key in entry.keys] + [f"{one.destination} {_holds(one)}" for one in entry.destinations]
+def _lines(document: AdoptDocument, names: Sequence[str]) -> None:
+    for entry, name in zip(document.results, names, strict=True):
+        terminal.say(_line(entry, name, performed=document.performed))
+        facts = [status_view.key_line(key) for key in entry.keys]
+        facts += [f"{one.destination} {_holds(one)}" for one in entry.destinations]
         facts += [f"unknown: {one}" for one in entry.unknown]
         if not document.performed:
             facts += [f"will {action}" for action in entry.actions]
         for fact in facts:
-            terminal.say(f"  {entry.user}: {fact}")
+            terminal.say(f"  {name}: {fact}")
 
 
-def _key(key: KeyEntry) -> str:
-    held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
-    state = "Active" if key.active else "Inactive"
-    age, use = terminal.age(key.age_seconds), status_view.use(key)
-    return f"{terminal.role_name(key.role)} {key.id}, {state}, age {age}, {use}{held}"
-
-
-def _holds(place: HoldingEntry) -> str:
-    match place.holds:
+def _holds(entry: HoldingEntry) -> str:
+    match entry.holds:
         case "key":
-            return f"holds {place.key}"
+            return f"holds {entry.key}"
         case "empty":
             return "is empty"
         case _:
-            return f"cannot tell what it holds: {place.message}"
+            return f"cannot tell what it holds: {entry.message}"
 
 
-def _tables(document: AdoptDocument) -> None:
+def _tables(document: AdoptDocument, names: Sequence[str]) -> None:
     from rich.text import Text
 
-    words = WORDS if document.performed else PREVIEW
-    for entry in document.results:
-        title = Text(f"{entry.user}: ", style="bold")
+    words = OUTCOMES if document.performed else PREVIEW
+    for entry, name in zip(document.results, names, strict=True):
+        title = Text(f"{name}: ", style="bold")
         title.append(words[entry.outcome], style=COLOURS[entry.outcome])
         terminal.draw(title)
         if entry.keys:
@@ -79,34 +86,17 @@ def _tables(document: AdoptDocument) -> None:
         terminal.draw(Text("\n".join(rows) + "\n"))
 
 
-def _keys_table(entry: AdoptEntry) -> object:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("key", "role", "status", "age", "last use", "held by"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("key", "role"))
+def _keys_table(entry: AdoptEntry) -> Table:
+    table = terminal.table(("key", "role", "status", "age", "last use", "held by"), whole=("key", "role"))
     for key in entry.keys:
         state, holders = "Active" if key.active else "Inactive", "\n".join(key.held_by) or terminal.NOTHING
-        row = (
-            key.id,
-            terminal.role_name(key.role),
-            state,
-            terminal.age(key.age_seconds),
-            status_view.use(key),
-            holders,
-        )
-        table.add_row(*(Text(cell) for cell in row))
+        role, age, use = terminal.role_name(key.role), terminal.age(key.age_seconds), status_view.use(key)
+        terminal.add_row(table, key.id, role, state, age, use, holders)
     return table
 
 
-def _destinations_table(entry: AdoptEntry) -> object:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("destination", "what it holds"):
-        table.add_column(heading, overflow="fold")
-    for place in entry.destinations:
-        table.add_row(Text(place.destination), Text(_holds(place)))
+def _destinations_table(entry: AdoptEntry) -> Table:
+    table = terminal.table(("destination", "what it holds"))
+    for one in entry.destinations:
+        terminal.add_row(table, one.destination, _holds(one))
     return table

@@ -1,4 +1,4 @@
-"""``twokey audit-log``: what can be done with a file that ``rotate --audit-log`` wrote."""
+"""``twokey audit-log``: verify a file that ``--audit-log`` wrote."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twokey.cli.help import Group
 from twokey.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -15,40 +16,46 @@ if TYPE_CHECKING:
 
 RULES: dict[AuditRule, str] = {
     "chain": "the chain of lines",
-    "head": "a hash that was noted elsewhere",
+    "head": "a hash that was recorded elsewhere",
     "order": "the order of lines",
     "lease": "effects take place under the lease only",
-    "I1": "I1: a place is given a key only after it was proved",
+    "I1": "I1: a key is delivered only after it was proved",
     "I2": "I2: a key works until its grace is over",
-    "I3": "I3: no key that a place holds is taken out of use",
-    "I4": "I4: a rotation ends with all places holding CURRENT",
+    "I3": "I3: no key that a destination holds is taken out of use",
+    "I4": "I4: a rotation ends with all destinations holding CURRENT",
     "I5": "I5: a key is created only where fewer than two exist",
-    "I6": "I6: one orphan at most, and it can be attributed",
+    "I6": "I6: at most one orphaned key, and it can be attributed",
     "I7": "I7: an unmanaged key is never touched",
     "I8": "I8: with soak, a key is Inactive that long before it is deleted",
 }
 
 
-@click.group("audit-log", no_args_is_help=True)
+@click.group("audit-log", cls=Group, no_args_is_help=True)
 def command() -> None:
-    """Check a file that --audit-log wrote."""
+    """Verify a file that --audit-log wrote."""
 
 
 @command.command("verify")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
-    "--expect-head", "heads", metavar="HASH", multiple=True, help="A hash noted elsewhere that must be in it."
+    "--expect-head",
+    "heads",
+    metavar="HASH",
+    multiple=True,
+    help="A hash recorded elsewhere that a line must have; may be repeated.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def verify_command(file: Path, heads: tuple[str, ...], *, as_json: bool) -> int:
-    """Find a line that was removed, changed or invented.
+    """Detect lines that were removed, changed or forged.
 
-    Holds each line against the chain of hashes, and plays the log through a checker of the protocol. Lines that were
-    cut off the end are found with --expect-head only. Exit codes: 0 nothing is wrong, 1 something is, 2 usage.
+    Checks the chain of hashes, and replays the log against the rules of the protocol. Lines that were cut off the end
+    are detected only with --expect-head. Exit codes: 0 valid, 1 not valid, 2 usage error or unreadable file.
     """
     for head in heads:
         if not re.fullmatch(r"[0-9a-f]{64}", head):
-            raise UsageError(f"--expect-head: {head!r} is not the hash of a line.", remedy="It has 64 hex digits.")
+            raise UsageError(
+                f"--expect-head: expected the hash of a line, got {head!r}.", remedy="Copy all of its 64 hex digits."
+            )
 
     from twokey.audit_log.verification import verify
     from twokey.cli import terminal
@@ -89,14 +96,14 @@ def _show(document: AuditLogDocument) -> None:
         say(f"{document.file}: the effect that begins in line {line} has no end: its run was interrupted, or still is.")
     for line in document.elsewhere:
         say(
-            f"{document.file}: before line {line} runs had the lease that are not in this log: on another machine, "
+            f"{document.file}: before line {line}, runs that are not in this log held the lease: on another machine, "
             "without a log, or removed from it."
         )
     if document.torn:
         torn = f"{document.torn} lines were" if document.torn > 1 else "1 line was"
-        say(f"{document.file}: {torn} torn by a crash; the next run noted it.")
+        say(f"{document.file}: {torn} torn by a crash; the next run recorded that.")
     if document.good:
-        say(f"{document.file}: nothing is wrong. The last line has the hash {document.head}.")
-        tell("Note the hash elsewhere: with --expect-head it finds lines that are cut off or written anew.")
+        say(f"{document.file}: the log is valid. The last line has the hash {document.head}.")
+        tell("Record the hash elsewhere: with --expect-head, it detects lines that are cut off or rewritten.")
     else:
-        tell("This log cannot be trusted from the first line named on. What was noted elsewhere can.")
+        tell("Do not trust this log from the first line named on. Hashes that were recorded elsewhere stay valid.")

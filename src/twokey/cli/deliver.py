@@ -1,4 +1,4 @@
-"""``twokey deliver``: bring CURRENT to its destinations, once more where it is there already."""
+"""``twokey deliver``: deliver CURRENT to its destinations, again where it is there already."""
 
 from __future__ import annotations
 
@@ -7,46 +7,54 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import MOST, SELECTION, Flags, asked, options, picks, settings
-from twokey.cli.over_users import ACTING, act
+from twokey.cli.help import Command
+from twokey.cli.options import (
+    MAX_USERS,
+    SELECTION,
+    Flags,
+    options,
+    overrides,
+    selected_destinations,
+    settings_of,
+)
+from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from twokey.fleet.roster import Job
+    from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.runtime import Runtime
     from twokey.rotation.rotate import Decide
 
 
-@click.command("deliver")
-@options(SELECTION, (MOST,), ACTING)
-def command(*, no_wait: bool, verbose: bool, **given: Any) -> int:
-    """Bring CURRENT to its destinations; no key is created or removed.
+@click.command("deliver", cls=Command)
+@options(SELECTION, (MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
+def command(*, no_wait: bool, verbose: bool, **parameters: Any) -> int:
+    """Deliver CURRENT to its destinations; no key is created or removed.
 
-    For a pipeline that is new, a token that was repaired, a secret that was rolled back. Destinations that show
-    CURRENT are left alone; those that cannot tell what they hold are written again. With twokey.yaml, --to picks among
-    its destinations, or adds one.
+    Use it for a new pipeline, after a token was repaired, or after a secret was rolled back. Destinations that show
+    CURRENT stay as they are; those that cannot tell what they hold are written again. With twokey.yaml, --to selects
+    among its destinations, or adds one.
     """
-    flags = Flags(**given)
-    wanted = settings(flags, may_pick=True)
-    urls = picks(flags)
-    if not urls and not any(selection.deliver for selection in wanted.selections):
+    flags = Flags(**parameters)
+    settings = settings_of(flags, to_selects=True)
+    urls = selected_destinations(flags)
+    if not urls and not any(selection.deliver for selection in settings.selections):
         raise UsageError(
-            "Nothing says where to deliver to.",
-            remedy="Give --to, such as --to ssm:/machine-users/{user}, or deliver: in twokey.yaml.",
+            "No destination is configured.",
+            remedy="Add --to, such as --to ssm:/machine-users/{user}, or deliver: in twokey.yaml.",
         )
-    nothing = asked(force=False, ignore_last_use=False, retire=())
-    return act(
-        flags,
-        wanted,
-        nothing,
-        wait=not no_wait,
-        verbose=verbose,
-        also=urls,
-        narrow=lambda session, roster: session.pick(wanted, roster, urls),
-        decide=_decide,
-    )
+
+    def select(runtime: Runtime) -> Roster:
+        from twokey.fleet.roster import select_destinations
+        from twokey.fleet.runtime import fill
+
+        return select_destinations(runtime.roster(settings, flags.users, urls), settings.selections, urls, fill)
+
+    requested = overrides(force=False, ignore_last_use=False, retire=())
+    return act(flags, settings, requested, wait=not no_wait, verbose=verbose, select=select, decide=_decide)
 
 
 def _decide(job: Job) -> Decide:
     from twokey.planning.redelivery import deliver_plan
 
-    return partial(deliver_plan, chosen=job.chosen)
+    return partial(deliver_plan, chosen=job.targets)

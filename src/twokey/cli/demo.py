@@ -1,4 +1,4 @@
-"""``twokey demo``: the whole cycle on the embedded emulator, with the real commands as processes of their own."""
+"""``twokey demo``: a whole cycle on the built-in emulator, with the real commands as processes of their own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twokey.cli import terminal
+from twokey.cli.help import Command
 from twokey.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -33,12 +34,12 @@ machine_users:
 DAY = 86_400
 
 
-@click.command("demo")
+@click.command("demo", cls=Command)
 def command() -> int:
-    """See the whole cycle on an AWS of its own; nothing to set up.
+    """Watch a whole cycle on a built-in AWS emulator; no setup.
 
-    Takes about 15 seconds, needs no AWS account and no network, and leaves nothing behind. Every command that is
-    shown runs for real, as a process of its own.
+    Takes about 15 seconds, needs no AWS account and no network, and leaves nothing behind. Every command shown is
+    executed, as a process of its own.
     """
     from twokey.emulator import Emulator
 
@@ -68,7 +69,7 @@ class Job:
             self.calls += 1
             try:
                 self._client.get_caller_identity()
-            except Exception:  # noqa: BLE001  whatever goes wrong, the job would have failed
+            except Exception:  # noqa: BLE001  whatever the error is, the job would have failed
                 self.failures += 1
 
     def end(self) -> None:
@@ -78,7 +79,7 @@ class Job:
 
 
 class Demo:
-    """The story, told in order. Every statement is checked against the emulator before it is printed."""
+    """The steps of the demo, in order. Every statement is checked against the emulator before it is printed."""
 
     def __init__(self, aws: Emulator, folder: Path) -> None:
         self._aws = aws
@@ -88,8 +89,8 @@ class Demo:
         self._secrets = aws.client("secretsmanager")
 
     def play(self) -> int:
-        """Tell the story; return the exit code: failed if a single statement did not hold."""
-        self._set_the_stage()
+        """Run all steps; return the exit code: failed if a single statement did not hold."""
+        self._set_up()
         job = Job(self._aws, "ci-two")
         try:
             self._first_run(job)
@@ -101,16 +102,16 @@ class Demo:
         self._last_run(job)
         return self._sum_up(job)
 
-    def _set_the_stage(self) -> None:
+    def _set_up(self) -> None:
         self._aws.make_user("ci-new", path="/machine-users/", keys=0)
         self._aws.make_user("ci-one", path="/machine-users/", keys=1, ages=(200 * DAY,))
         keys = self._aws.make_user("ci-two", path="/machine-users/", keys=2, ages=(31 * DAY, 16 * DAY))
         self._fill("ci-two", keys[-1])
         (self._folder / "twokey.yaml").write_text(CONFIG, encoding="utf-8")
-        terminal.headline("An AWS of our own, three machine users, one configuration")
+        terminal.headline("A built-in AWS emulator, three machine users, one configuration")
         terminal.say(f"  A strict AWS emulator listens on {self._aws.endpoint_url}. In it:")
         terminal.say("    ci-new  has no key at all")
-        terminal.say("    ci-one  has one key, made by hand 200 days ago, in no store")
+        terminal.say("    ci-one  has one key, created outside twokey 200 days ago, in no store")
         terminal.say("    ci-two  has two keys; the secret machine-users/ci-two holds the newer one")
         terminal.say("  twokey.yaml:")
         terminal.block(CONFIG)
@@ -165,7 +166,7 @@ class Demo:
         self._wait_until_due("ci-two")
         done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
         self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
-        self._check(job.failures == 0, f"the job goes on ({job.calls} calls, none failed)")
+        self._check(job.failures == 0, f"the job continues ({job.calls} calls, none failed)")
 
     def _last_run(self, job: Job) -> None:
         terminal.headline("The job has ended; its key has been unused for long enough")

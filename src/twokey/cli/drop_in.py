@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import click
 
 from twokey import __version__, drop_in
+from twokey.cli import terminal
+from twokey.cli.help import Command
 from twokey.cli.main import run
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Hidden
@@ -29,28 +31,31 @@ if TYPE_CHECKING:
 NAME = "iam-credential-rotation"
 
 
-@click.command(name=NAME, no_args_is_help=True)
-@click.version_option(__version__, prog_name=NAME, message="%(prog)s, version %(version)s (twokey)")
-@click.option("-o", "--outfile", metavar="FILE", help="Write the credentials to FILE (mode 0600), not to stdout.")
+@click.command(name=NAME, cls=Command, no_args_is_help=True)
+@click.version_option(
+    __version__, prog_name=NAME, message="%(prog)s, version %(version)s (twokey)", help="Print the version and exit."
+)
+@click.option("-o", "--outfile", metavar="FILE", help="Write the credentials to FILE (mode 0600) instead of stdout.")
 @click.option(
     "--max-users",
     type=click.IntRange(min=1),
+    metavar="N",
     default=drop_in.MAX_USERS,
     show_default=True,
-    help="Refuse, before any change, to touch more users.",
+    help="Refuse, before any change, if more users than this are selected.",
 )
 @click.argument("path")
 def command(path: str, outfile: str | None, max_users: int) -> None:
-    """Give every IAM user below PATH a new access key, and print the new keys as JSON.
+    """Create a new access key for every IAM user below PATH, and print the new keys as JSON.
 
-    Of two keys the older one is deleted first, so the key before the new one keeps working until the next run.
-    Store the output at once: each secret is shown only this one time.
+    If a user has two keys, the older one is deleted first, so the key before the new one keeps working until the next
+    run. Store the output at once: each secret is shown only once.
     """
     signals = Signals()
     try:
         done = _run(drop_in.prefix(path), outfile, max_users, signals)
     except TwokeyError as error:
-        _say(f"Error: {error}")
+        _tell(f"Error: {error}")
         sys.exit(signals.exit_code or error.exit_code)
     sys.exit(signals.exit_code or (0 if done else 1))
 
@@ -69,7 +74,7 @@ def _run(path: str, outfile: str | None, max_users: int, signals: Signals) -> bo
         clients = Clients(f"{NAME}-{uuid.uuid4().hex[:8]}")
         job = drop_in.prepare(clients, path, max_users)
         signals.held = True
-        return drop_in.perform(job, output, say=_say, mask=_mask, stop=signals.stop)
+        return drop_in.perform(job, output, say=_tell, mask=_mask, stop=signals.stop)
     finally:
         output.discard()
 
@@ -80,34 +85,34 @@ def _output(outfile: str | None) -> Output:
 
 
 class Signals:
-    """Ends the process at a signal; once ``held`` is set, between two steps: a secret is handed over first."""
+    """Ends the process at a signal; once ``held`` is set, between two steps: every secret is output first."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.held = False
         self.exit_code = 0
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._note)
+            signal.signal(number, self._end)
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
+    def _end(self, number: int, _frame: FrameType | None) -> None:
         self.exit_code = 128 + number
         self.stop.set()
         if not self.held:
             raise SystemExit(self.exit_code)
 
 
-def _say(message: str) -> None:
-    # A broken stderr must not keep the credentials from being handed over.
-    with contextlib.suppress(OSError):
-        click.echo(message, err=True)
+def _tell(message: str) -> None:
+    # A broken stderr must not keep the credentials from being printed.
+    with contextlib.suppress(OSError, ValueError):
+        terminal.tell(message)
 
 
 def _warn(message: str) -> None:
-    _say(f"Warning: {message}")
+    _tell(f"Warning: {message}")
 
 
 def _mask(credential: Credential) -> None:
-    """Tell GitHub Actions what to hide in its log; other systems mask what they were given, and this is new."""
+    """Tell GitHub Actions what to hide in its log; other systems mask only known values, and these are new."""
     if environment.on_github_actions():
-        _say(f"::add-mask::{credential.access_key_id}")
-        _say(Hidden(f"::add-mask::{credential.reveal()}"))
+        _tell(f"::add-mask::{credential.access_key_id}")
+        _tell(Hidden(f"::add-mask::{credential.reveal()}"))

@@ -1,4 +1,4 @@
-"""`twokey emulator`: the emulator as a server, to try one's own configuration on."""
+"""``twokey emulator``: the emulator as a server, to test a configuration."""
 
 from __future__ import annotations
 
@@ -10,23 +10,55 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli import terminal
+from twokey.cli.help import Command
+
 if TYPE_CHECKING:
     from types import FrameType
 
     from twokey.emulator import Emulator
 
 
-@click.command(name="emulator")
-@click.option("--port", type=click.IntRange(0, 65535), default=5005, show_default=True, help="0 takes a free one.")
+@click.command(name="emulator", cls=Command)
 @click.option(
-    "--machine-users", type=click.IntRange(0, 1000), default=0, metavar="N", help="Make N users to play with."
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=5005,
+    show_default=True,
+    help="The port; 0 selects a free one.",
 )
-@click.option("--path", default="/machine-users/", show_default=True, help="The IAM path of those users.")
-@click.option("--region", default="eu-central-1", show_default=True, help="The region that the printed lines name.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Repeats the same ids and the same weather.")
-@click.option("--page-size", type=click.IntRange(1, 1000), default=1000, show_default=True, help="Caps pages of lists.")
 @click.option(
-    "--propagation", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="New keys work this late."
+    "--machine-users", type=click.IntRange(0, 1000), default=0, metavar="N", help="Create N users with two keys each."
+)
+@click.option(
+    "--path", metavar="PATH", default="/machine-users/", show_default=True, help="The IAM path of those users."
+)
+@click.option(
+    "--region", metavar="REGION", default="eu-central-1", show_default=True, help="The region in the printed lines."
+)
+@click.option(
+    "--seed",
+    type=int,
+    metavar="N",
+    default=0,
+    show_default=True,
+    help="The same seed repeats the same ids and weather.",
+)
+@click.option(
+    "--page-size",
+    type=click.IntRange(1, 1000),
+    metavar="N",
+    default=1000,
+    show_default=True,
+    help="The most entries on one page of a list.",
+)
+@click.option(
+    "--propagation",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="SECONDS",
+    help="How long a new key is rejected before it works.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines for a shell.")
 def command(
@@ -40,14 +72,14 @@ def command(
     propagation: float,
     as_json: bool,
 ) -> None:
-    """Run an AWS on this machine that is strict about keys, until Ctrl-C or SIGTERM.
+    """Run an AWS emulator that is strict about keys, until Ctrl-C or SIGTERM.
 
-    It prints the lines that lead any AWS SDK, the AWS CLI and twokey to it. All its credentials are make-believe.
+    Prints the lines that point any AWS SDK, the AWS CLI and twokey at it. Its credentials work for no other AWS.
     """
     from twokey.emulator import Emulator, EmulatorError
 
     aws = Emulator(port=port, page_size=page_size, seed=seed, region=region)
-    ended = _when_asked_to_end()
+    ended = _end_event()
     try:
         aws.start()
     except EmulatorError as error:
@@ -57,14 +89,14 @@ def command(
         names = [f"machine-user-{number}" for number in range(1, machine_users + 1)]
         for name in names:
             aws.make_user(name, path=path)
-        _say(aws, names, as_json=as_json)
+        _show(aws, names, as_json=as_json)
         ended.wait()
     finally:
         aws.stop()
 
 
-def _when_asked_to_end() -> threading.Event:
-    """An event that SIGINT and SIGTERM set, so that both end the program with exit code 0."""
+def _end_event() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set, so that both end the program with exit code 0."""
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -75,7 +107,7 @@ def _when_asked_to_end() -> threading.Event:
     return ended
 
 
-def _say(aws: Emulator, names: list[str], *, as_json: bool) -> None:
+def _show(aws: Emulator, names: list[str], *, as_json: bool) -> None:
     environment = aws.environment()
     if as_json:
         shown: dict[str, Any] = {
@@ -86,15 +118,15 @@ def _say(aws: Emulator, names: list[str], *, as_json: bool) -> None:
             "environment": environment,
             "machine_users": names,
         }
-        click.echo(json.dumps(shown))
+        terminal.say(json.dumps(shown))
     else:
-        click.echo("\n".join(_lines(aws, environment, names)))
+        terminal.say("\n".join(_lines(aws, environment, names)))
 
 
 def _lines(aws: Emulator, environment: dict[str, str], names: list[str]) -> list[str]:
-    """Lines that a shell can read: what is for people only stands behind a #."""
+    """Return lines that a shell can read; everything else is a comment."""
     return [
-        f"# An AWS on this machine (account {aws.account_id}); its credentials are make-believe. Ctrl-C ends it.",
+        f"# An AWS emulator (account {aws.account_id}); its credentials work for no other AWS. Ctrl-C ends it.",
         *(f"# machine user: {name}" for name in names),
         f"# weather, time and the record of requests: {aws.endpoint_url}/_twokey/",
         "# In another terminal:",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from twokey import __version__
+from twokey.cli.help import Group
 from twokey.core.errors import ExitCode, TwokeyError
 from twokey.system.hardening import raise_safeguards
 
@@ -16,22 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 COMMANDS = {
-    "rotate": "Rotate what is due; safe to run as often as you like.",
-    "deliver": "Bring CURRENT to its destinations; no key is created or removed.",
-    "plan": "Say what rotate would do, and why; change nothing.",
-    "status": "Show every key: its age, who holds it, what is due, what is wrong.",
-    "adopt": "Show what users managed by hand have, and take them over without guessing.",
-    "demo": "See the whole cycle on an AWS of its own; nothing to set up.",
-    "audit-log": "Check a file that --audit-log wrote.",
-    "emulator": "Run that AWS as a server, to try your own configuration on.",
+    "rotate": "Rotate the keys that are due; safe to run as often as you like.",
+    "deliver": "Deliver CURRENT to its destinations; no key is created or removed.",
+    "plan": "Show what rotate would do, and why; change nothing (dry run).",
+    "status": "Show every key: its role, age and holders; what is due; problems.",
+    "adopt": "Show users that were managed outside twokey, and take them over.",
+    "demo": "Watch a whole cycle on a built-in AWS emulator; no setup.",
+    "audit-log": "Verify a file that --audit-log wrote.",
+    "emulator": "Run the AWS emulator as a server, to test your own configuration.",
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The commands by name, imported on first use."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
-        """Name them in the order in which a newcomer meets them."""
+        """Name them in the order in which a new user needs them."""
         return list(COMMANDS)
 
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -60,13 +61,23 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=True)
-@click.version_option(__version__, "-V", "--version", prog_name="twokey", message="%(prog)s %(version)s")
+@click.group(cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(
+    __version__,
+    "-V",
+    "--version",
+    prog_name="twokey",
+    message="%(prog)s %(version)s",
+    help="Print the version and exit.",
+)
 def cli() -> None:
-    """Rotate the access keys of AWS IAM machine users so that nobody who depends on them notices.
+    """Rotate the access keys of AWS IAM machine users without breaking the jobs that use them.
 
-    Credentials and region come from where the AWS SDKs look. Exit codes: 0 done or nothing due, 1 something failed,
-    2 usage or configuration, 3 refused: a person should look.
+    Each user has two keys: CURRENT, which the store holds, and LAST (AWS: previous), which jobs in flight may still
+    use.
+
+    Credentials and region come from where the AWS SDKs look. Exit codes: 0 done or nothing due, 1 failed, 2 usage or
+    configuration error, 3 refused: the operator must act.
     """
 
 
@@ -88,7 +99,7 @@ def _show_uncaught(error: BaseException) -> None:
 
 
 def guarded(command: Callable[..., object]) -> int:
-    """Run a click command; the one place where an error becomes words and an exit code."""
+    """Run a click command; the only function that turns an error into text and an exit code."""
     try:
         code = command(standalone_mode=False)
     except click.ClickException as error:
@@ -106,7 +117,7 @@ def guarded(command: Callable[..., object]) -> int:
         # click turns the interruption into its own Abort, and keeps it as the cause.
         return 143 if "SIGTERM" in (str(error), str(error.__cause__)) else 130
     except BrokenPipeError:
-        # The reader went away; what was done stands. Keep Python from complaining when it closes stdout.
+        # The reader closed the pipe; what was done stands. Keep Python from complaining when it closes stdout.
         sys.stderr.close()
         return int(ExitCode.FAILED)
     except Exception as error:  # noqa: BLE001  whatever it is, it must not show what it holds

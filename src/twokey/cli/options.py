@@ -1,4 +1,4 @@
-"""What every command shares: the options, the configuration they make, and the AWS edge of one run."""
+"""What every command shares: the options, and the settings that they or the configuration file make."""
 
 from __future__ import annotations
 
@@ -14,35 +14,51 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.config.settings import Settings
-    from twokey.fleet.roster import Roster
     from twokey.planning.plan import Overrides
 
 DEFAULT_CONFIG = "twokey.yaml"
 
 SELECTION = (
     click.argument("users", nargs=-1, metavar="[USER ...]"),
-    click.option("--path", metavar="PATH", help="Every user below this IAM path, such as /machine-users/."),
-    click.option("--store", metavar="URL", help="Where CURRENT is kept, such as secretsmanager:machine-users/{user}."),
-    click.option("--to", "deliver", metavar="URL", multiple=True, help="Another destination; may be repeated."),
-    click.option("--window", metavar="TIME", help="The longest that a key may live.  [default: 30d]"),
+    click.option("--path", metavar="PATH", help="Select every user below this IAM path, such as /machine-users/."),
+    click.option(
+        "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
+    ),
+    click.option(
+        "--to", "deliver", metavar="URL", multiple=True, help="Another destination to deliver to; may be repeated."
+    ),
+    click.option("--window", metavar="TIME", help="The longest time that a key may live.  [default: 30d]"),
     click.option(
         "--grace",
         metavar="TIME",
-        help="How long LAST keeps working.  [default: the period less its slack and the soak]",
+        help="How long LAST is guaranteed to work.  [default: the period minus its slack and the soak]",
     ),
-    click.option("--idle", metavar="TIME", help="How long LAST must be unused.  [default: 1/15 of the period]"),
-    click.option("--soak", metavar="TIME", help="Make LAST Inactive this long before it is deleted.  [default: 0s]"),
-    click.option("--config", metavar="FILE", help=f"The configuration.  [default: {DEFAULT_CONFIG} here]"),
-    click.option("--concurrency", type=click.IntRange(1, 64), metavar="N", help="Users at a time.  [default: 32]"),
+    click.option(
+        "--idle",
+        metavar="TIME",
+        help="How long LAST must be unused before it is removed.  [default: 1/15 of the period]",
+    ),
+    click.option("--soak", metavar="TIME", help="How long LAST is Inactive before it is deleted.  [default: 0s]"),
+    click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]"),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 64),
+        metavar="N",
+        help="The number of users to process at a time.  [default: 32]",
+    ),
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
-    click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors (and the JSON object)."),
+    click.option("--quiet", "-q", is_flag=True, help="Print only errors (and the JSON object)."),
 )
-MOST = click.option("--max-users", type=click.IntRange(1), metavar="N", help="Refuse to touch more.  [default: 100]")
-ASKED = (
-    MOST,
-    click.option("--force", is_flag=True, help="Rotate although nothing is due; overrides nothing else."),
-    click.option("--ignore-last-use", is_flag=True, help="Accept that jobs in flight fail: skip grace and last use."),
-    click.option("--retire", metavar="KEY_ID", multiple=True, help="You say that this key may be removed."),
+MAX_USERS = click.option(
+    "--max-users", type=click.IntRange(1), metavar="N", help="Refuse to change more users than this.  [default: 100]"
+)
+OVERRIDES = (
+    MAX_USERS,
+    click.option("--force", is_flag=True, help="Rotate even if no rotation is due; overrides nothing else."),
+    click.option("--ignore-last-use", is_flag=True, help="Accept that jobs in flight fail: ignore grace and last use."),
+    click.option(
+        "--retire", metavar="KEY_ID", multiple=True, help="Confirm that this key may be removed; may be repeated."
+    ),
 )
 
 
@@ -77,17 +93,17 @@ class Flags:
     audit_log: str | None = None
 
 
-def settings(flags: Flags, *, may_pick: bool = False) -> Settings:
-    """Return what the flags or the configuration file ask for; raises ``UsageError``.
+def settings_of(flags: Flags, *, to_selects: bool = False) -> Settings:
+    """Return the settings that the flags or the configuration file make; raises ``UsageError``.
 
-    With ``may_pick`` --to goes with a file: see ``picks``.
+    With ``to_selects``, --to may be combined with a file: see ``selected_destinations``.
     """
-    found = _settings(flags, may_pick=may_pick)
+    found = _settings(flags, to_selects=to_selects)
     return replace(found, audit_log=Path(flags.audit_log)) if flags.audit_log is not None else found
 
 
-def picks(flags: Flags) -> tuple[str, ...]:
-    """Return the URLs that pick among the destinations of the file; none without one. Raises ``UsageError``."""
+def selected_destinations(flags: Flags) -> tuple[str, ...]:
+    """Return the URLs that select among the destinations of the file; none without one. Raises ``UsageError``."""
     from twokey.destinations import registry
 
     if not _from_file(flags):
@@ -101,7 +117,7 @@ def _from_file(flags: Flags) -> bool:
     return flags.config is not None or (flags.store is None and Path(DEFAULT_CONFIG).exists())
 
 
-def _settings(flags: Flags, *, may_pick: bool) -> Settings:
+def _settings(flags: Flags, *, to_selects: bool) -> Settings:
     from twokey.config.load import from_flags
     from twokey.config.load import load as load_file
     from twokey.config.schema import CONCURRENCY, MAX_USERS
@@ -120,17 +136,7 @@ def _settings(flags: Flags, *, may_pick: bool) -> Settings:
             concurrency=flags.concurrency or CONCURRENCY,
         )
     file = flags.config or DEFAULT_CONFIG
-    given = ("path", "store", "deliver", "window", "grace", "idle", "soak")
-    alien = [
-        f"--{'to' if name == 'deliver' else name}"
-        for name in given
-        if getattr(flags, name) and not (may_pick and name == "deliver")
-    ]
-    if alien:
-        raise UsageError(
-            f"{alien[0]} does not go with a configuration file ({file}).",
-            remedy="Change it there, or give --store and the rest without the file.",
-        )
+    _refuse_flags_of_the_file(flags, file, to_selects=to_selects)
     loaded = load_file(Path(file))
     return replace(
         loaded,
@@ -139,18 +145,25 @@ def _settings(flags: Flags, *, may_pick: bool) -> Settings:
     )
 
 
-def asked(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Overrides:
-    """Return what was asked for beyond what is due; raises ``UsageError`` for what is no key id."""
+def _refuse_flags_of_the_file(flags: Flags, file: str, *, to_selects: bool) -> None:
+    for name in ("path", "store", "deliver", "window", "grace", "idle", "soak"):
+        if getattr(flags, name) and not (to_selects and name == "deliver"):
+            raise UsageError(
+                f"--{'to' if name == 'deliver' else name} cannot be combined with a configuration file ({file}).",
+                remedy="Set it in the file, or use --store and the other options without the file.",
+            )
+
+
+def overrides(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Overrides:
+    """Return what the operator requests beyond what is due; raises ``UsageError`` for a malformed key id."""
     import re
 
     from twokey.planning.plan import Overrides
 
     for key_id in retire:
         if not re.fullmatch(r"[A-Z0-9]{16,128}", key_id):
-            raise UsageError(f"--retire: {key_id!r} is not an access key id.", remedy="It begins with AKIA.")
+            raise UsageError(
+                f"--retire: expected an access key id, got {key_id!r}.",
+                remedy="Copy the id from twokey status; it begins with AKIA.",
+            )
     return Overrides(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
-
-
-def of_one_user(wishes: Overrides, roster: Roster) -> Overrides:
-    """Hold ``--retire`` against the keys of the one user that is selected; with several, each key has one owner."""
-    return replace(wishes, all_theirs=len(roster.jobs) == 1)

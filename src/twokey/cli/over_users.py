@@ -1,90 +1,111 @@
-"""What the commands that change something share: from the selected users to the report."""
+"""What the commands over machine users share: the run at the terminal, from the selected users to the report."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from twokey.cli.options import Flags
+    from twokey.cli.progress import Observer, Steps
     from twokey.config.settings import Settings
-    from twokey.core.events import Event
+    from twokey.core.events import Listener
+    from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job, Roster
-    from twokey.fleet.runtime import Session
+    from twokey.fleet.run import Run
+    from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Overrides
     from twokey.rotation.results import Result
     from twokey.rotation.rotate import Decide
 
-ACTING = (
-    click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr."),
-    click.option("--audit-log", metavar="FILE", help="Write each change, before and after, into this file."),
-    click.option(
-        "--no-wait", is_flag=True, help="Refuse, instead of waiting, where another run is at work on the user."
-    ),
+T = TypeVar("T")
+
+VERBOSE = click.option("--verbose", "-v", is_flag=True, help="Print each step on stderr.")
+AUDIT_LOG = click.option("--audit-log", metavar="FILE", help="Record each change in this file, before and after it.")
+NO_WAIT = click.option(
+    "--no-wait", is_flag=True, help="Refuse a user that another run is working on, instead of waiting for that run."
 )
+
+
+def over_users(
+    flags: Flags,
+    settings: Settings,
+    work: Callable[[Run, Auditing], Callable[[Job, Listener], T]],
+    report: Callable[[Sequence[T | Result]], int],
+    *,
+    select: Callable[[Runtime], Roster] | None = None,
+    audit_log: Path | None = None,
+    steps: Steps | None = None,
+    deliveries: bool = False,
+    limited: bool = True,
+) -> int:
+    """Do a command's work for every selected user, report all results, and return the exit code.
+
+    ``work`` returns what is done for each user of the run; ``steps`` prints its events, and with ``deliveries`` they
+    are counted. ``select`` finds the users otherwise than by name. An interruption is raised after the report.
+    """
+    from twokey.cli import progress, terminal
+    from twokey.cli.signals import terminable
+    from twokey.fleet.auditing import auditing
+    from twokey.fleet.run import Run
+    from twokey.fleet.runtime import Runtime
+
+    @contextmanager
+    def observe(jobs: Sequence[Job]) -> Iterator[Observer]:
+        count = sum(len(job.deliver) for job in jobs) if deliveries else 0
+        bar = progress.Progress(len(jobs), quiet=flags.quiet, deliveries=count)
+        with bar, terminable():
+            yield progress.Observer(bar, steps, jobs)
+
+    runtime = Runtime(settings)
+    with auditing(audit_log, runtime, terminal.announcer(quiet=flags.quiet)) as audit:
+        run = Run.over(runtime, settings, select or (lambda runtime: runtime.roster(settings, flags.users)))
+        ended = run.each(work(run, audit), observe, limited=limited)
+        code = report(ended.results)
+    if ended.interrupted:
+        raise ended.interrupted
+    return code
 
 
 def act(
     flags: Flags,
-    wanted: Settings,
-    wishes: Overrides,
+    settings: Settings,
+    requested: Overrides,
     *,
     wait: bool,
     verbose: bool,
-    also: tuple[str, ...] = (),
-    narrow: Callable[[Session, Roster], Roster] = lambda _session, roster: roster,
+    select: Callable[[Runtime], Roster] | None = None,
     decide: Callable[[Job], Decide] | None = None,
 ) -> int:
     """Observe, plan and apply for every selected user; print how it ended and return the exit code.
 
-    ``also`` are URLs besides those of the configuration. ``narrow`` leaves out users or destinations; ``decide`` says
-    how each user's plan is made, as ``rotate`` does by default.
+    ``decide`` returns how each user's plan is made; without it, as ``rotate`` does.
     """
-    from twokey.cli import progress, results_view, terminal
-    from twokey.cli.options import of_one_user
-    from twokey.cli.signals import terminable
-    from twokey.fleet import pool
-    from twokey.fleet.auditing import auditing
-    from twokey.fleet.roster import too_many
-    from twokey.fleet.runtime import Session
+    from twokey.cli import progress, results_view
     from twokey.planning import decision
     from twokey.reports import documents
     from twokey.rotation import rotate
 
-    session = Session(wanted)
-    listener = progress.Steps(verbose=verbose, quiet=flags.quiet)
-    with auditing(wanted.audit_log, session, terminal.announcer(quiet=flags.quiet)) as audit:
-        own_key = session.clients.own_key()
-        roster = session.check(narrow(session, session.roster(wanted, flags.users, also)))
-        wishes = of_one_user(wishes, roster)
+    def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:
+        overrides = run.overrides(requested)
 
-        def work(job: Job) -> Result:
-            world = audit.watch(job, wishes, session.world(job, own_key, hear, wait=wait))
-            made = decide(job) if decide else decision.plan
-            return audit.ended(rotate.rotate(job.user, job.policy, world, wishes, made))
+        def one(job: Job, listener: Listener) -> Result:
+            world = audit.watch(job, overrides, run.world(job, listener, wait=wait))
+            how = decide(job) if decide else decision.plan
+            return audit.ended(rotate.rotate(job.user, job.policy, world, overrides, how))
 
-        interrupted: KeyboardInterrupt | None = None
-        deliveries = sum(len(job.deliver) for job in roster.jobs)
-        bar = progress.Progress(len(roster.jobs), quiet=flags.quiet, deliveries=deliveries)
+        return one
 
-        def hear(event: Event) -> None:
-            listener(event)
-            bar.heard(event)
-
-        if len(roster.jobs) > wanted.max_users:
-            results = too_many(roster.jobs, wanted.max_users)
-        else:
-            with bar, terminable():
-                try:
-                    results = pool.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
-                except pool.Interrupted as error:
-                    results, interrupted = error.results, error
-        results = [*results, *roster.failed]
+    def report(results: Sequence[Result]) -> int:
         document = documents.results_document(results)
-        code = results_view.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
-        if interrupted:
-            raise interrupted
-        return code
+        return results_view.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
+
+    steps = progress.Steps(verbose=verbose, quiet=flags.quiet)
+    return over_users(
+        flags, settings, work, report, select=select, audit_log=settings.audit_log, steps=steps, deliveries=True
+    )

@@ -1,4 +1,4 @@
-"""``twokey plan``: the same decisions as ``rotate``, nothing changed."""
+"""``twokey plan``: the same decisions as ``rotate``, nothing changed (a dry run)."""
 
 from __future__ import annotations
 
@@ -6,64 +6,60 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import ASKED, SELECTION, Flags, asked, of_one_user, options, settings
-from twokey.cli.signals import terminable
+from twokey.cli.help import Command
+from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
+from twokey.cli.over_users import over_users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twokey.core.events import Listener
+    from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
+    from twokey.fleet.run import Run
     from twokey.rotation.results import Result
     from twokey.rotation.rotate import Preview
 
 
-@click.command("plan")
-@options(SELECTION, ASKED)
-@click.option("--detailed-exitcode", is_flag=True, help="Exit with 4 where changes are planned.")
+@click.command("plan", cls=Command)
+@options(SELECTION, OVERRIDES)
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 4 if changes are planned.")
 def command(
-    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], detailed_exitcode: bool, **given: Any
+    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], detailed_exitcode: bool, **parameters: Any
 ) -> int:
-    """Say what rotate would do, and why; change nothing."""
-    flags = Flags(**given)
-    wishes = asked(force=force, ignore_last_use=ignore_last_use, retire=retire)
-    wanted = settings(flags)
+    """Show what rotate would do, and why; change nothing (dry run)."""
+    flags = Flags(**parameters)
+    requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
+    settings = settings_of(flags)
 
-    from twokey.cli import progress, results_view
+    from twokey.rotation.rotate import Preview, preview
+
+    def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
+        held_against = run.overrides(requested)
+
+        def one(job: Job, _listener: Listener) -> Preview:
+            return preview(job.user, job.policy, run.world(job), held_against)
+
+        return one
+
+    def report(results: Sequence[Preview | Result]) -> int:
+        previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
+        return _report(previews, flags, detailed_exitcode=detailed_exitcode)
+
+    return over_users(flags, settings, work, report)
+
+
+def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: bool) -> int:
+    from twokey.cli import results_view
     from twokey.core.errors import ExitCode
-    from twokey.core.events import ignore
-    from twokey.fleet import pool
-    from twokey.fleet.roster import too_many
-    from twokey.fleet.runtime import Session
     from twokey.reports import documents
-    from twokey.rotation import rotate
 
-    session = Session(wanted)
-    own_key = session.clients.own_key()
-    roster = session.check(session.roster(wanted, flags.users))
-    wishes = of_one_user(wishes, roster)
-    found: dict[str, Preview] = {}
-
-    def work(job: Job) -> Result:
-        foreseen = rotate.preview(job.user, job.policy, session.world(job, own_key, ignore), wishes)
-        found[job.user.name] = foreseen
-        return foreseen.result
-
-    interrupted: KeyboardInterrupt | None = None
-    if len(roster.jobs) > wanted.max_users:
-        results = too_many(roster.jobs, wanted.max_users)
-    else:
-        with progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar, terminable():
-            try:
-                results = pool.run(roster.jobs, work, wanted.concurrency, bar.step, session.stop)
-            except pool.Interrupted as error:
-                results, interrupted = error.results, error
-    results = [*results, *roster.failed]
-    plans = [found.get(result.user.name, rotate.Preview(result)) for result in results]
-    steps = [[str(action) for action in one.plan.actions] if one.plan else [] for one in plans]
-    document = documents.plan_document(zip(results, steps, (one.places for one in plans), strict=True))
-    # Of the store, which comes first, the message speaks.
-    places = [[place for place in entry.destinations[1:] if place.outcome != "held"] for entry in document.results]
+    results = [one.result for one in previews]
+    actions = [[str(action) for action in one.plan.actions] if one.plan else [] for one in previews]
+    document = documents.plan_document(zip(results, actions, (one.places for one in previews), strict=True))
+    # The message speaks of the store, which comes first.
+    states = [[state for state in entry.destinations[1:] if state.outcome != "held"] for entry in document.results]
     code = results_view.report(
-        results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=steps, places=places
+        results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet, actions=actions, states=states
     )
-    if interrupted:
-        raise interrupted
-    return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(steps) else code
+    return ExitCode.PLANNED if detailed_exitcode and code == ExitCode.DONE and any(actions) else code

@@ -1,4 +1,4 @@
-"""``twokey rotate``: rotate what is due."""
+"""``twokey rotate``: rotate the keys that are due."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from typing import Any
 
 import click
 
-from twokey.cli.options import ASKED, SELECTION, Flags, asked, options, settings
-from twokey.cli.over_users import ACTING, act
+from twokey.cli.help import Command
+from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
+from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
 
 
-@click.command("rotate")
-@options(SELECTION, ASKED, ACTING)
+@click.command("rotate", cls=Command)
+@options(SELECTION, OVERRIDES, (VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
-    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, verbose: bool, **given: Any
+    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, verbose: bool, **parameters: Any
 ) -> int:
-    """Rotate what is due; safe to run as often as you like.
+    """Rotate the keys that are due; safe to run as often as you like.
 
-    A rotation removes LAST, creates a key, proves that it works, writes it to the store and delivers it everywhere.
-    Without --store, twokey.yaml says which users there are and where their keys are kept.
+    A rotation removes LAST, creates a key, proves that it works, writes it to the store and delivers it to all
+    destinations. CURRENT becomes LAST. Without --store, twokey.yaml defines the users and their stores.
     """
-    flags = Flags(**given)
-    wishes = asked(force=force, ignore_last_use=ignore_last_use, retire=retire)
-    return act(flags, settings(flags), wishes, wait=not no_wait, verbose=verbose)
+    flags = Flags(**parameters)
+    requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
+    return act(flags, settings_of(flags), requested, wait=not no_wait, verbose=verbose)

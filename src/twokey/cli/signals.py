@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: a run ends in order."""
+"""Ctrl-C and SIGTERM end a run in order."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C: begin nothing more, end what is under way; a second signal ends at once."""
+    """Treat SIGTERM like Ctrl-C: begin nothing more, finish what is under way; a second signal ends at once."""
 
     from twokey.cli.terminal import show_ending
 

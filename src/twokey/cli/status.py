@@ -1,4 +1,4 @@
-"""``twokey status``: every key, who holds it, what is due when, what is wrong."""
+"""``twokey status``: every key with its role, age and holders; what is due; problems."""
 
 from __future__ import annotations
 
@@ -6,45 +6,49 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.options import SELECTION, Flags, options, settings
-from twokey.cli.signals import terminable
+from twokey.cli.help import Command
+from twokey.cli.options import SELECTION, Flags, options, settings_of
+from twokey.cli.over_users import over_users
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twokey.core.events import Listener
+    from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
+    from twokey.fleet.run import Run
     from twokey.reports.documents import StatusEntry
+    from twokey.rotation.results import Result
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @options(SELECTION)
-def command(**given: Any) -> int:
-    """Show every key: its age, who holds it, what is due, what is wrong. Writes nothing."""
-    flags = Flags(**given)
-    wanted = settings(flags)
+def command(**parameters: Any) -> int:
+    """Show every key with its role, age and holders, the state of each destination, what is due, and problems.
 
-    from concurrent.futures import ThreadPoolExecutor
+    Writes nothing.
+    """
+    flags = Flags(**parameters)
 
-    from twokey.cli import progress, status_view, terminal
+    from twokey.reports.status import status
+
+    def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], StatusEntry]:
+        return lambda job, _listener: status(job.user, job.policy, run.world(job))
+
+    def report(results: Sequence[StatusEntry | Result]) -> int:
+        return _report(results, flags)
+
+    return over_users(flags, settings_of(flags), work, report, limited=False)
+
+
+def _report(results: Sequence[StatusEntry | Result], flags: Flags) -> int:
+    from twokey.cli import status_view, terminal
     from twokey.core.errors import ExitCode
-    from twokey.core.events import ignore
-    from twokey.fleet.runtime import Session
-    from twokey.reports import documents, status
+    from twokey.reports import documents
+    from twokey.reports.status import unknown
+    from twokey.rotation.results import Result
 
-    session = Session(wanted)
-    own_key = session.clients.own_key()
-    roster = session.check(session.roster(wanted, flags.users))
-
-    def work(job: Job) -> StatusEntry:
-        entry = status.status(job.user, job.policy, session.world(job, own_key, ignore))
-        bar.step(entry)
-        return entry
-
-    with (
-        progress.Progress(len(roster.jobs), quiet=flags.quiet) as bar,
-        terminable(),
-        ThreadPoolExecutor(max_workers=wanted.concurrency) as pool,
-    ):
-        entries = list(pool.map(work, roster.jobs))
-    entries += [status.unknown(result) for result in roster.failed]
+    entries = [unknown(one) if isinstance(one, Result) else one for one in results]
     if flags.as_json:
         terminal.say(documents.encode(documents.StatusDocument(entries)))
     elif not flags.quiet:

@@ -1,108 +1,98 @@
-"""What ``twokey status`` shows: keys, holders, what is due, what is wrong."""
+"""What ``twokey status`` shows: keys and their holders, what is due, problems."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twokey.cli import results_view, terminal
+from twokey.core.model import UserKey
+from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from twokey.reports.documents import DestinationStateEntry, StatusEntry
+    from rich.table import Table
+
+    from twokey.reports.documents import DestinationStateEntry, KeyEntry, StatusEntry
 
 
 def show_status(entries: Sequence[StatusEntry]) -> None:
-    """Print each user's keys, who holds what, what is due, what is wrong."""
-    if terminal.person_looks(sys.stdout):
-        _status_table(entries)
+    """Print each user's keys and their holders, what is due, and problems."""
+    keys = [UserKey(entry.account, entry.user) for entry in entries]
+    names = [*map(Names(keys), keys)]
+    if terminal.is_interactive(sys.stdout):
+        _tables(entries, names)
         return
-    for entry in entries:
-        terminal.say(f"{entry.user}: {entry.next}")
+    for entry, name in zip(entries, names, strict=True):
+        terminal.say(f"{name}: {entry.next}")
         for key in entry.keys:
-            held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
-            state = "Active" if key.active else "Inactive"
-            terminal.say(
-                f"  {entry.user}: {terminal.role_name(key.role)} {key.id}, {state}, age "
-                f"{terminal.age(key.age_seconds)}, {use(key)}{held}"
-            )
-        for place in _beside_the_store(entry):
-            terminal.say(f"  {entry.user}: {results_view.place_line(place)}")
+            terminal.say(f"  {name}: {key_line(key)}")
+        for state in _beside_the_store(entry):
+            terminal.say(f"  {name}: {results_view.state_line(state)}")
         for problem in entry.problems:
-            terminal.say(f"  {entry.user}: problem: {problem}")
+            terminal.say(f"  {name}: problem: {problem}")
 
 
-def _status_table(entries: Sequence[StatusEntry]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("user", "key", "role", "age", "last use", "held by", "next"):
-        table.add_column(heading, overflow="fold", no_wrap=heading in ("key", "role"))
-    for entry in entries:
-        first = (entry.user, entry.next)
-        for key in entry.keys:
-            role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
-            row = (
-                first[0],
-                key.id,
-                role,
-                terminal.age(key.age_seconds),
-                _used_ago(key),
-                "\n".join(key.held_by) or terminal.NOTHING,
-                first[1],
-            )
-            table.add_row(*(Text(cell) for cell in row))
-            first = ("", "")
-        if not entry.keys:
-            table.add_row(
-                Text(entry.user),
-                terminal.NOTHING,
-                terminal.NOTHING,
-                terminal.NOTHING,
-                terminal.NOTHING,
-                terminal.NOTHING,
-                Text(entry.next),
-            )
-    console.print(table)
-    _places_table(entries, console)
-    for entry in entries:
-        for problem in entry.problems:
-            console.print(Text(f"{entry.user}: {problem}", style="yellow"))
+def key_line(key: KeyEntry) -> str:
+    """Return a key as a line for a log."""
+    held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
+    state = "Active" if key.active else "Inactive"
+    return f"{terminal.role_name(key.role)} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {use(key)}{held}"
 
 
-def _places_table(entries: Sequence[StatusEntry], console: Any) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("user", "destination", "state", "what it holds"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "state")
-    for entry in entries:
-        user = entry.user
-        for place in _beside_the_store(entry):
-            state = Text(place.outcome.replace("_", " "), style="" if place.outcome == "held" else "yellow")
-            table.add_row(Text(user), Text(place.destination), state, Text(place.message or terminal.NOTHING))
-            user = ""
-    if table.row_count:
-        console.print()
-        console.print(table)
-
-
-def _beside_the_store(entry: StatusEntry) -> list[DestinationStateEntry]:
-    return [place for place in entry.destinations if place.destination != entry.store]
-
-
-def use(key: Any) -> str:
+def use(key: KeyEntry) -> str:
+    """Return when a key was last used, and for what."""
     if key.last_used is None:
         return "never used"
     return f"used {terminal.when(key.last_used)} for {key.last_used_service}"
 
 
-def _used_ago(key: Any) -> str:
+def _tables(entries: Sequence[StatusEntry], names: Sequence[str]) -> None:
+    from rich.text import Text
+
+    terminal.draw(_keys_table(entries, names))
+    states = _states_table(entries, names)
+    if states.row_count:
+        terminal.say()
+        terminal.draw(states)
+    for entry, name in zip(entries, names, strict=True):
+        for problem in entry.problems:
+            terminal.draw(Text(f"{name}: {problem}", style="yellow"))
+
+
+def _keys_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
+    table = terminal.table(("user", "key", "role", "age", "last use", "held by", "next"), whole=("key", "role"))
+    for entry, name in zip(entries, names, strict=True):
+        first, last = name, entry.next
+        for key in entry.keys:
+            role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
+            holders = "\n".join(key.held_by) or terminal.NOTHING
+            terminal.add_row(table, first, key.id, role, terminal.age(key.age_seconds), _used_ago(key), holders, last)
+            first, last = "", ""
+        if not entry.keys:
+            terminal.add_row(table, name, *[terminal.NOTHING] * 5, entry.next)
+    return table
+
+
+def _states_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
+    from rich.text import Text
+
+    table = terminal.table(("user", "destination", "state", "what it holds"), whole=("state",))
+    for entry, name in zip(entries, names, strict=True):
+        first = name
+        for state in _beside_the_store(entry):
+            word = Text(state.outcome.replace("_", " "), style="" if state.outcome == "held" else "yellow")
+            table.add_row(Text(first), Text(state.destination), word, Text(state.message or terminal.NOTHING))
+            first = ""
+    return table
+
+
+def _beside_the_store(entry: StatusEntry) -> list[DestinationStateEntry]:
+    return [state for state in entry.destinations if state.destination != entry.store]
+
+
+def _used_ago(key: KeyEntry) -> str:
     if key.last_used is None:
         return "never"
     ago = key.age_seconds - (key.last_used - key.created).total_seconds()

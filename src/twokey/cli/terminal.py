@@ -1,4 +1,4 @@
-"""The only module that prints. Results go to stdout, everything else to stderr; a table only when a person looks."""
+"""The only module that prints. Results go to stdout, everything else to stderr; tables only at a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Any
 from twokey.core import durations, timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
+    from typing import TextIO
+
+    from rich.table import Table
 
     from twokey.core.errors import TwokeyError
 
@@ -22,31 +25,57 @@ def say(text: str = "") -> None:
     sys.stdout.write(text + "\n")
 
 
-def draw(table: Any) -> None:
-    """Print a table on stdout, for a person who looks."""
+def draw(shown: Any) -> None:
+    """Print a table, or a styled text, on stdout at a terminal."""
     from rich.console import Console
 
-    Console().print(table)
+    Console().print(shown)
+
+
+def width() -> int:
+    """Return the columns of the terminal."""
+    from rich.console import Console
+
+    return Console().width
+
+
+def table(headings: Sequence[str], *, whole: Collection[str] = ()) -> Table:
+    """Return an empty table; the columns in ``whole`` are never wrapped."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        made.add_column(heading, overflow="fold", no_wrap=heading in whole)
+    return made
+
+
+def add_row(to: Table, *cells: str) -> None:
+    """Add a row to a table; the cells are plain text, whatever they hold."""
+    from rich.text import Text
+
+    to.add_row(*map(Text, cells))
 
 
 def tell(text: str) -> None:
-    """Print something for people on stderr."""
+    """Print something that is not a result on stderr, if there is one."""
+    if sys.stderr is None:
+        return
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
 
 
 def announcer(*, quiet: bool) -> Callable[[str], None]:
-    """Return what tells the operator something on stderr, or nothing where that is not wanted."""
+    """Return what prints a line on stderr, or, with ``quiet``, prints nothing."""
     return (lambda _text: None) if quiet else tell
 
 
-def person_looks(stream: Any) -> bool:
-    """Say whether a stream is a terminal that a person looks at, and not a CI system's log."""
+def is_interactive(stream: TextIO) -> bool:
+    """Return whether a stream is a terminal, and not a CI system's log."""
     return bool(stream.isatty()) and os.environ.get("TERM") != "dumb" and not os.environ.get("CI")
 
 
 def show_error(error: TwokeyError) -> None:
-    """Print what happened, what state things are in, and what to do."""
+    """Print what happened, what the state is now, and what to do."""
     tell(f"Error: {error.message}")
     for part in (error.state, error.remedy):
         if part:
@@ -65,13 +94,13 @@ def show_defect(error: BaseException) -> None:
 
 def show_ending() -> None:
     """Print that a signal arrived, from its handler: past the buffer, which the interrupted code may be writing to."""
-    said = "Ending: no further user is begun, and those under way are finished. A second signal ends at once.\n"
+    text = "Ending: no further user is begun, and those under way are finished. A second signal ends at once.\n"
     with contextlib.suppress(OSError, ValueError):
-        os.write(sys.stderr.fileno(), said.encode())
+        os.write(sys.stderr.fileno(), text.encode())
 
 
 def show_uncaught(error: BaseException) -> None:
-    """Print what an exception means that nothing caught."""
+    """Print what an uncaught exception means."""
     if isinstance(error, KeyboardInterrupt):
         show_interrupted()
     else:
@@ -84,7 +113,7 @@ def show_interrupted() -> None:
 
 
 def role_name(role: str) -> str:
-    """Return a key's role as people read it: CURRENT and LAST, and the others in lowercase."""
+    """Return a key's role as text shows it: CURRENT and LAST, and the others in lowercase."""
     return role.upper() if role in ("current", "last") else role
 
 
@@ -101,13 +130,13 @@ def when(moment: Any) -> str:
 
 
 def headline(text: str) -> None:
-    """Print the title of a part of a story."""
+    """Print the title of a section."""
     say()
     say(_styled(text, "\x1b[1m"))
 
 
 def typed(text: str) -> None:
-    """Print a command as a person would type it."""
+    """Print a command as the operator would type it."""
     say("  " + _styled(f"$ {text}", "\x1b[36m"))
 
 
@@ -124,5 +153,5 @@ def fact(text: str, *, holds: bool) -> None:
 
 
 def _styled(text: str, code: str) -> str:
-    coloured = person_looks(sys.stdout) and not os.environ.get("NO_COLOR")
+    coloured = is_interactive(sys.stdout) and not os.environ.get("NO_COLOR")
     return f"{code}{text}\x1b[0m" if coloured else text

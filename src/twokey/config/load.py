@@ -1,4 +1,4 @@
-"""Configuration from twokey.yaml, or from the flags of the command line, as the same frozen values."""
+"""The settings from twokey.yaml, or from the flags of the command line, as the same frozen values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from twokey.config.schema import (
     Rules,
     decode,
 )
-from twokey.config.settings import Naming, Selection, Settings, select, together
+from twokey.config.settings import Label, Selection, Settings, select, together
 from twokey.core import durations
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy, Verification
@@ -34,26 +34,26 @@ COMMAND_LINE = "the command line"
 _FLAGS = {"users": "USER", "deliver": "--to", "exclude": "--except"}
 
 
-Given = dict[str, Any]
-"""Rules that are given, by their keys: durations as such, those of ``verify`` as ``verify.successes``."""
+RuleValues = dict[str, Any]
+"""Rules that are set, by their keys: durations as such, those of ``verify`` as ``verify.successes``."""
 
 
-_ASKED = {"grace": "requested_grace", "idle": "requested_idle"}
+_REQUESTED = {"grace": "requested_grace", "idle": "requested_idle"}
 
 
 def load(file: Path) -> Settings:
-    """Read twokey.yaml; raises ``UsageError`` with file, line and what is wrong."""
-    said = yaml_lines.read(file)
-    form = decode(said)
-    defaults = _given(form, _named(said, ()))
+    """Read twokey.yaml; raises ``UsageError`` with file, line and problem."""
+    document = yaml_lines.read(file)
+    form = decode(document)
+    defaults = _rules(form, _label(document, ()))
     entries = []
     for index, entry in enumerate(form.machine_users):
         place: Place = ("machine_users", index)
-        called = _named(said, place)
-        entries.append((_selection(entry, defaults, called, said.at(place)), called))
+        label = _label(document, place)
+        entries.append((_selection(entry, defaults, label, document.at(place)), label))
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
-    reached = targets.connections(said, form.connections or {})
-    return Settings(together(entries), form.max_users, form.concurrency, said.name, audit_log, reached)
+    connections = targets.connections(document, form.connections or {})
+    return Settings(together(entries), form.max_users, form.concurrency, document.name, audit_log, connections)
 
 
 def from_flags(
@@ -71,17 +71,17 @@ def from_flags(
     max_users: int = MAX_USERS,
     concurrency: int = CONCURRENCY,
 ) -> Settings:
-    """Return what the flags ask for; durations come as they were typed. Raises ``UsageError`` that names the flag."""
+    """Return the settings of the flags; durations are as typed. Raises ``UsageError`` that names the flag."""
     if path is None and not users:
-        raise UsageError("Nothing selects a machine user.", remedy="Give --path, user names, or a configuration file.")
+        raise UsageError("No machine user is selected.", remedy="Add --path, user names, or a configuration file.")
     if store is None:
         raise UsageError(
-            "No store is named: twokey must know which key is in use before it touches one.",
-            remedy="Give --store, such as --store secretsmanager:machine-users/{user}.",
+            "No store is set: twokey must know which key is in use before it changes anything.",
+            remedy="Add --store, such as --store secretsmanager:machine-users/{user}.",
         )
     _check_numbers(max_users, concurrency)
-    given = {"window": window, "grace": grace, "idle": idle, "soak": soak, "settle": settle}
-    rules = {key: durations.parse(text, _flag(key)) for key, text in given.items() if text is not None}
+    texts = {"window": window, "grace": grace, "idle": idle, "soak": soak, "settle": settle}
+    rules = {key: durations.parse(text, _flag(key)) for key, text in texts.items() if text is not None}
     selection = select(
         path=path,
         users=users,
@@ -89,7 +89,7 @@ def from_flags(
         store=store,
         deliver=deliver,
         policy=_policy({}, rules),
-        called=_flag,
+        label=_flag,
     )
     return Settings(together([(selection, _flag)]), max_users, concurrency, COMMAND_LINE)
 
@@ -105,18 +105,18 @@ def _flag(key: str, item: int | None = None) -> str:  # noqa: ARG001  the comman
     return _FLAGS.get(key, f"--{key}")
 
 
-def _named(said: Document, place: Place) -> Naming:
+def _label(document: Document, place: Place) -> Label:
     def name(key: str, item: int | None = None) -> str:
         inner = (*place, *key.split("."))
-        return f"{said.at(inner if item is None else (*inner, item))}: `{key}`"
+        return f"{document.at(inner if item is None else (*inner, item))}: `{key}`"
 
     return name
 
 
-def _selection(entry: Entry, defaults: Given, called: Naming, at: str) -> Selection:
+def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str) -> Selection:
     if entry.path is msgspec.UNSET and entry.users is msgspec.UNSET:
-        raise UsageError(f"{at}: this entry selects no user.", remedy="Give it `path` or `users`.")
-    own = _given(entry, called)
+        raise UsageError(f"{at}: this entry selects no user.", remedy="Add `path` or `users` to it.")
+    own = _rules(entry, label)
     try:
         policy = _policy(defaults, own)
     except UsageError as error:
@@ -125,30 +125,30 @@ def _selection(entry: Entry, defaults: Given, called: Naming, at: str) -> Select
         path=None if entry.path is msgspec.UNSET else entry.path,
         users=entry.users or (),
         exclude=entry.exclude or (),
-        store=targets.url_of(entry.store, called("store")),
-        deliver=[targets.url_of(one, called("deliver", index)) for index, one in enumerate(entry.deliver or ())],
+        store=targets.url_of(entry.store, label("store")),
+        deliver=[targets.url_of(one, label("deliver", index)) for index, one in enumerate(entry.deliver or ())],
         policy=policy,
-        called=called,
+        label=label,
     )
 
 
-def _given(rules: Rules, called: Naming) -> Given:
-    """Return the rules that are there, those of ``verify`` under names of their own, durations read."""
+def _rules(rules: Rules, label: Label) -> RuleValues:
+    """Return the rules that are set, durations parsed, those of ``verify`` under their dotted names."""
     found = {key: getattr(rules, key) for key in Rules.__struct_fields__ if key != "verify"}
     if rules.verify is not msgspec.UNSET:
         found |= {f"verify.{key}": value for key, value in msgspec.structs.asdict(rules.verify).items()}
     return {
-        key: durations.parse(value, called(key)) if key.rpartition(".")[2] in DURATIONS else value
+        key: durations.parse(value, label(key)) if key.rpartition(".")[2] in DURATIONS else value
         for key, value in found.items()
         if value is not msgspec.UNSET
     }
 
 
-def _policy(defaults: Given, own: Given) -> RotationPolicy:
-    """Make the policy; raises ``UsageError`` where its parts do not fit together."""
-    given = {**defaults, **own}
-    verify = {key.removeprefix("verify."): given.pop(key) for key in list(given) if key.startswith("verify.")}
+def _policy(defaults: RuleValues, own: RuleValues) -> RotationPolicy:
+    """Return the policy; raises ``UsageError`` where its parts do not fit together."""
+    values = {**defaults, **own}
+    verify = {key.removeprefix("verify."): values.pop(key) for key in list(values) if key.startswith("verify.")}
     if "regions" in verify:
         verify["regions"] = tuple(verify["regions"])
-    asked = {_ASKED.get(key, key): value for key, value in given.items()}
-    return RotationPolicy(**asked, verification=Verification(**verify))
+    requested = {_REQUESTED.get(key, key): value for key, value in values.items()}
+    return RotationPolicy(**requested, verification=Verification(**verify))

@@ -23,7 +23,7 @@ _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 _NEVER = "twokey.yaml never holds a secret"
 _INSTEAD = (
     "Write where it comes from: {{{key}: {{env: NAME}}}}, {{{key}: {{file: PATH}}}} or {{{key}: {{from: URL}}}}. "
-    "Whoever could read the file has seen this one: replace it."
+    "Replace this one: everyone with access to the file can read it."
 )
 
 
@@ -49,7 +49,7 @@ def url_of(target: str | Mapping[str, Any], called: str) -> str:
 
 
 def connections(said: Document, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
-    """Return the connections by name; raises ``UsageError`` with line and key for what is wrong with one."""
+    """Return the connections by name; raises ``UsageError`` with line and key for a problem with one."""
     kinds = registry.kinds() if given else {}
     return {name: _connection(said, name, dict(settings), kinds) for name, settings in given.items()}
 
@@ -59,7 +59,7 @@ def _connection(said: Document, name: str, settings: dict[str, Any], kinds: Mapp
     kind = settings.pop("kind", name)
     if not isinstance(kind, str) or kind not in kinds:
         hint = nearest(str(kind), kinds)
-        remedy = "Name a connection like its service, or say which it is: kind: github."
+        remedy = "Give the connection the name of its service, or set the service: kind: github."
         raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
     struct = registry.module(kinds[kind]).Settings
     _refuse_literals(said, place, settings, struct)
@@ -86,7 +86,7 @@ def _refuse_literals(said: Document, place: Place, settings: Mapping[str, Any], 
 
 
 def _wrong(said: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
-    """Say in people's words what msgspec found in a connection."""
+    """Return msgspec's error about a connection in plain words."""
     found = _AT.match(message)
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
     named = re.search(r"field `(.+)`$", what)

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from twokey.core.journal import Journal
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class UserKey:
+    """Identifies a machine user in a run over several accounts: a name is unique in one account only."""
+
+    account: str
+    name: str
+
+    def __str__(self) -> str:
+        """Return both, or the name where the account is not known."""
+        return f"{self.account}/{self.name}" if self.account else self.name
+
+
 @dataclass(frozen=True, slots=True)
 class MachineUser:
     """An IAM user that a program uses. ``id`` is IAM's unique id: a user made again has another one."""
@@ -22,6 +34,11 @@ class MachineUser:
     id: str
     account: str
     arn: str
+
+    @property
+    def key(self) -> UserKey:
+        """What identifies the user in a run over several accounts."""
+        return UserKey(self.account, self.name)
 
 
 @dataclass(frozen=True, slots=True)

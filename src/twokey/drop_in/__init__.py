@@ -1,7 +1,7 @@
-"""The logic of the command ``iam-credential-rotation``, which stands in for the tool of that name.
+"""The logic of the command ``iam-credential-rotation``, a drop-in replacement for the tool of that name.
 
-decide (pure: which key goes, what to warn of) -> rotate (effects, one user after the other) -> prove -> hand over.
-A secret that was created is handed over whatever happens in between.
+decide (pure: which key is removed, what to warn of) -> rotate (effects, one user after the other) -> prove -> output.
+A secret that was created is output whatever happens in between.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ if TYPE_CHECKING:
     from twokey.drop_in.output import Output
 
 MAX_USERS = 20
-"""The origin tool's limit."""
+"""The original tool's limit."""
 
 
 def prefix(path: str) -> str:
-    """Return the IAM path prefix that PATH means; raises ``UsageError``, also for the whole account."""
+    """Return the IAM path prefix of PATH; raises ``UsageError``, also for the whole account."""
     found = path_prefix(path, "PATH")
     if found == "/":
-        raise UsageError(f"PATH: {path!r} means every user of the account.", remedy="Name the machine users' path.")
+        raise UsageError(
+            f"PATH: {path!r} selects every user of the account.", remedy="Use the path of the machine users."
+        )
     return found
 
 
@@ -68,20 +70,20 @@ def perform(
     mask: Callable[[Credential], None],
     stop: threading.Event,
 ) -> bool:
-    """Rotate the job's users and hand the credentials to ``output``; return whether all went well.
+    """Rotate the job's users and write the credentials to ``output``; return whether all succeeded.
 
-    Raises nothing that a service or an output does: each failure is said. ``stop`` ends the run between two steps.
+    Each failure of a service or an output is a message, not an exception. ``stop`` ends the run between two steps.
     """
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
 
     rotation = Rotation(Iam(job.clients), Sts(job.clients), job.clients.clock, job.own_key, output, say, mask, stop)
-    handed_over = False
+    complete = False
     try:
         rotation.run(job.users)
     finally:
-        handed_over = _hand_over(rotation, output)
-    return handed_over and not rotation.failed
+        complete = _finish(rotation, output)
+    return complete and not rotation.failed
 
 
 def _own_key(clients: Clients) -> str:
@@ -95,8 +97,8 @@ def _own_key(clients: Clients) -> str:
     return own_key
 
 
-def _hand_over(rotation: Rotation, output: Output) -> bool:
-    """Finish the output. Where nothing was made there is nothing to show, and a file keeps what it held."""
+def _finish(rotation: Rotation, output: Output) -> bool:
+    """Finish the output. Where no key was created, nothing is shown, and a file keeps its content."""
     if not rotation.made:
         return True
     try:

@@ -1,7 +1,7 @@
-"""Which key of a user goes before a new one is made, and what a person should hear about it. No I/O, no clock.
+"""Which key of a user is removed before a new one is created, and what to warn of. No I/O, no clock.
 
-The drop-in has no store to compare with, so age decides here, as in the tool that it stands in for: the older of
-two keys goes. ``twokey rotate`` decides by evidence instead.
+The drop-in has no store to compare with, so age decides here, as in the original tool: the older of two keys is
+removed. ``twokey rotate`` decides by evidence instead.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from twokey.core.model import AccessKey, LastUse
 
-LATELY = timedelta(days=1)
-"""1/15 of 15 days: the time for which ``twokey rotate`` wants LAST unused when keys live for 30 days."""
+RECENTLY = timedelta(days=1)
+"""1/15 of 15 days: how long LAST must be unused for ``twokey rotate`` when keys live for 30 days."""
 MOST_KEYS = 2
 
 
@@ -35,8 +35,8 @@ class Decision:
 def to_remove(keys: Sequence[AccessKey]) -> AccessKey | None:
     """Return the key that makes room for a new one, or None where there is room.
 
-    That is the older of two, unless exactly one is Inactive: nobody can be using that one, so it goes whatever
-    its age. The origin tool deletes the older one even when it is the only one that works.
+    That is the older of two, unless exactly one is Inactive: no job can be using that one, so it is removed whatever
+    its age. The original tool deletes the older one even when it is the only one that works.
     """
     if len(keys) < MOST_KEYS:
         return None
@@ -55,7 +55,7 @@ def decide(
         )
     if len(keys) > MOST_KEYS:
         return Decision(
-            refusal=f"{user}: it has {len(keys)} keys ({_named(keys)}), and AWS allows two. Nothing was changed for "
+            refusal=f"{user}: expected at most two keys, found {len(keys)} ({_ids(keys)}). Nothing was changed for "
             "it. Delete all but the one in use and the one before it, then run again."
         )
     remove = to_remove(keys)
@@ -66,7 +66,7 @@ def _warnings(
     user: str, by_age: list[AccessKey], remove: AccessKey | None, last_use: LastUse | None, now: datetime
 ) -> list[str]:
     found = []
-    if by_age and now - by_age[-1].created < LATELY:
+    if by_age and now - by_age[-1].created < RECENTLY:
         which = "newer" if remove else "only"
         age = durations.show(max(now - by_age[-1].created, timedelta(0)))
         found.append(f"the {which} key of {user} ({by_age[-1].id}) is {age} old: was the last run's output lost?")
@@ -75,19 +75,21 @@ def _warnings(
     if by_age[0].created == by_age[-1].created:
         found.append(f"both keys of {user} were created in the same second; {remove.id} is taken for the older one.")
     elif remove is by_age[-1]:
-        found.append(f"{remove.id} of {user} is removed although it is the newer key: it is Inactive, the older works.")
-    if last_use and last_use.at and now - last_use.at < LATELY:
+        found.append(
+            f"{remove.id} of {user} is removed although it is the newer key: it is Inactive, and the older one works."
+        )
+    if last_use and last_use.at and now - last_use.at < RECENTLY:
         found.append(
             f"{remove.id} of {user}, which is removed, was used {durations.show(max(now - last_use.at, timedelta(0)))} "
-            f"ago ({last_use.service or 'service unknown'}): somebody may still depend on it."
+            f"ago ({last_use.service or 'service unknown'}): a job may still depend on it."
         )
     return found
 
 
 def _by_age(keys: Sequence[AccessKey]) -> list[AccessKey]:
-    # Stable: among keys of the same second the order in which IAM lists them stays, as in the origin tool.
+    # Stable: among keys of the same second the order in which IAM lists them stays, as in the original tool.
     return sorted(keys, key=lambda key: key.created)
 
 
-def _named(keys: Sequence[AccessKey]) -> str:
+def _ids(keys: Sequence[AccessKey]) -> str:
     return ", ".join(key.id for key in keys)

@@ -1,7 +1,7 @@
-"""Where the new credentials go: standard output, or a file that was made sure of before anything changed.
+"""Where the new credentials go: standard output, or a file that is checked before anything changes.
 
-A secret exists exactly once. So each is written down as soon as it is known where there is a file, and when the
-place that was asked for fails in the end, another one is found, and said.
+A secret exists exactly once. With a file, each secret is therefore written as soon as it is known, and when the
+requested output fails in the end, the secrets go to another one, which the error names.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PREFIX = ".iam-credential-rotation-"
 
 
 def as_json(results: Results) -> Hidden:
-    """Return the credentials in the origin tool's shape: an object by user name, indent 2, no newline at its end."""
+    """Return the credentials in the original tool's format: an object by user name, indent 2, no final newline."""
     pairs = {
         user: {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
         for user, credential in results.items()
@@ -39,14 +39,14 @@ def as_json(results: Results) -> Hidden:
 
 
 class Output(Protocol):
-    """A place for the credentials of one run."""
+    """An output for the credentials of one run."""
 
     def keep(self, results: Results) -> None:
-        """Write down what there is so far. Raises ``Failed`` where that is not possible any more."""
+        """Save the credentials so far. Raises ``Failed`` where that is no longer possible."""
         ...
 
     def finish(self, results: Results) -> None:
-        """Make the results visible; raises ``Failed`` where they ended up in another place than was asked for."""
+        """Make the results visible; raises ``Failed`` where they went to another output than the requested one."""
         ...
 
     def discard(self) -> None:
@@ -55,7 +55,7 @@ class Output(Protocol):
 
 
 class StandardOutput:
-    """Prints once, at the end. If nobody takes it, a file that only its owner can read does."""
+    """Prints once, at the end. Where that fails, writes a file that only its owner can read."""
 
     def __init__(self, stream: TextIO | None) -> None:
         """Take the stream; raises ``UsageError`` where it is closed."""
@@ -67,7 +67,7 @@ class StandardOutput:
         """Nothing can be taken back from standard output, so nothing is printed before the end."""
 
     def finish(self, results: Results) -> None:
-        """Print the credentials; raises ``Failed`` that names the file where they had to go instead."""
+        """Print the credentials; raises ``Failed`` that names the file that they were written to instead."""
         try:
             self._stream.write(as_json(results) + "\n")
             self._stream.flush()
@@ -100,7 +100,7 @@ def _rescued(results: Results, reason: str) -> Failed:
         return Failed(
             f"Neither standard output nor a temporary file could be written: {reason}; {error.strerror}.",
             state=f"The secrets of these new keys are lost: {keys}.",
-            remedy="Delete these keys before you run again: the next run would take them for those in use.",
+            remedy="Delete these keys before you run again: the next run would assume that they are in use.",
         )
     return Failed(
         f"Standard output could not be written: {reason}.",
@@ -112,29 +112,31 @@ def _rescued(results: Results, reason: str) -> Failed:
 class OutFile:
     """A file, 0600, that appears whole at the end. Until then its former content stays.
 
-    What is written lies in a hidden file beside it, which exists before anything changes: a place that cannot be
-    written is found out in time, and a run that is killed leaves its secrets there.
+    The credentials are written to a hidden file beside it, which exists before anything changes: a directory that
+    cannot be written is detected in time, and a run that is killed leaves its secrets there.
     """
 
     def __init__(self, path: Path, last_resort: Output, say: Callable[[str], None]) -> None:
-        """Make sure of the file; raises ``UsageError``, with nothing changed, where it cannot be written."""
+        """Create the hidden file; raises ``UsageError``, with nothing changed, where it cannot be written."""
         self._path = path
         self._last_resort = last_resort
         _check(path)
         _check_parent(path.parent, say)
         try:
             self._descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=path.parent)
-            os.fchmod(self._descriptor, stat.S_IRUSR | stat.S_IWUSR)  # a umask may have taken the owner's own rights
+            os.fchmod(
+                self._descriptor, stat.S_IRUSR | stat.S_IWUSR
+            )  # a umask may have removed the owner's own permissions
         except OSError as error:
-            raise _unusable(path.parent, f"no file can be made in it: {error.strerror}") from None
+            raise _unusable(path.parent, f"no file can be created in it: {error.strerror}") from None
         self._temporary: Path | None = Path(name)
 
     def keep(self, results: Results) -> None:
-        """Write the credentials so far beside the file and see them to the disk."""
+        """Write the credentials so far to the hidden file, and on to the disk."""
         try:
             self._write(results)
         except OSError as error:
-            raise Failed(f"{self._temporary}: {error.strerror}.", remedy="Make room on that disk.") from None
+            raise Failed(f"{self._temporary}: {error.strerror}.", remedy="Free space on that disk.") from None
 
     def finish(self, results: Results) -> None:
         """Put the file in place; print the credentials where that fails, and raise ``Failed`` that says so."""
@@ -170,12 +172,12 @@ class OutFile:
         os.fsync(self._descriptor)
 
     def _check_ours(self) -> None:
-        """Raise ``OSError`` where somebody who may write in the directory exchanged the file before it was renamed."""
+        """Raise ``OSError`` where another user of the directory replaced the file before it was renamed."""
         if not os.path.samestat(self._path.lstat(), os.fstat(self._descriptor)):
-            raise OSError(errno.ESTALE, "somebody exchanged it")
+            raise OSError(errno.ESTALE, "another program replaced it")
 
     def _settle(self) -> None:
-        """See the rename to the disk; some file systems cannot, and the content is safe already."""
+        """Write the rename to the disk; some file systems cannot, and the content is safe already."""
         with contextlib.suppress(OSError):
             directory = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -190,28 +192,28 @@ def _check(path: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise _unusable(path, f"it cannot be looked at: {error.strerror}") from None
+        raise _unusable(path, f"it cannot be examined: {error.strerror}") from None
     if stat.S_ISLNK(found.st_mode):
-        raise _unusable(path, "it is a symbolic link, and whoever made it would choose where the secrets go")
+        raise _unusable(path, "it is a symbolic link, and its owner would decide where the secrets go")
     if not stat.S_ISREG(found.st_mode):
-        raise _unusable(path, "it is no regular file")
+        raise _unusable(path, "expected a regular file")
     if found.st_uid != os.geteuid():
-        raise _unusable(path, f"it belongs to somebody else (uid {found.st_uid})")
+        raise _unusable(path, f"it belongs to another user (uid {found.st_uid})")
     if not os.access(path, os.W_OK):
         raise _unusable(path, "it is read-only")
 
 
 def _check_parent(parent: Path, say: Callable[[str], None]) -> None:
     if not parent.is_dir():
-        raise _unusable(parent, "there is no such directory")
+        raise _unusable(parent, "the directory does not exist")
     ours = {0, os.geteuid()}
     if parent.is_symlink() and parent.lstat().st_uid not in ours:
-        raise _unusable(parent, "it is a symbolic link of somebody else's, who chooses where it leads")
+        raise _unusable(parent, "it is a symbolic link that belongs to another user, who decides what it points at")
     found = parent.stat()
     if found.st_uid not in ours:
-        say(f"{parent} belongs to somebody else (uid {found.st_uid}), who may replace the file with the credentials.")
+        say(f"{parent} belongs to another user (uid {found.st_uid}), who may replace the file with the credentials.")
     if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
-        say(f"everybody on this machine may write to {parent}, and so replace the file with the credentials.")
+        say(f"every user of this machine may write to {parent}, and so replace the file with the credentials.")
 
 
 def _unusable(path: Path, why: str) -> UsageError:

@@ -1,7 +1,7 @@
-"""The effects of the drop-in: for each user make room, create a key once, write it down, prove it.
+"""The effects of the drop-in: for each user make room, create a key once, save it, prove it.
 
-Keys are deleted and created for one user after the other, as the origin tool does it. All users are looked at
-beforehand, and each new key is proved while the next users have their turn.
+Keys are deleted and created for one user after the other, as the original tool does it. All users are read
+beforehand, and each new key is proved while the next users are processed.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ INTERVAL = 0.5
 TIMEOUT = 60.0
 """Seconds after which a new key counts as not working; 3 to 15 s are reported (aws-vault#170, aws-sdk-js#559)."""
 WORKERS = 32
-"""How many users are looked at, and how many new keys are proved, at a time."""
+"""How many users are read, and how many new keys are proved, at a time."""
 
 
 def selected(iam: Iam, path: str, max_users: int) -> list[MachineUser]:
@@ -49,9 +49,9 @@ def selected(iam: Iam, path: str, max_users: int) -> list[MachineUser]:
 
 @dataclass
 class Rotation:
-    """One run: what it needs, what it has made, and whether all went well.
+    """One run: what it needs, what it has created, and whether all succeeded.
 
-    ``say`` tells a person, ``mask`` hides a new credential from a CI system's log, ``stop`` ends the run early.
+    ``say`` prints a message, ``mask`` hides a new credential from a CI system's log, ``stop`` ends the run early.
     """
 
     iam: Iam
@@ -65,13 +65,13 @@ class Rotation:
     made: dict[str, Credential] = field(default_factory=dict)
     failed: bool = False
     _denied: str = ""
-    _blind: bool = False
+    _use_unknown: bool = False
     _once: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, users: Sequence[MachineUser]) -> None:
-        """Rotate the users one after the other; a failure of one is said and does not keep the others from theirs.
+        """Rotate the users one after the other; a failure of one is printed and does not stop the others.
 
-        A key that cannot be proved is said, and handed over all the same.
+        A key that cannot be proved is reported, and still output.
         """
         with ThreadPoolExecutor(WORKERS) as pool:
             looks = [pool.submit(self._look, user) for user in users]
@@ -98,7 +98,7 @@ class Rotation:
             self._fail(f"{user.name}: {error.message} Nothing was changed for it.{_remedy(error)}")
         except TwokeyError as error:
             self._fail(f"{user.name}: {error}")
-        except Exception as error:  # noqa: BLE001  the credentials made so far must be handed over whatever happens
+        except Exception as error:  # noqa: BLE001  the credentials created so far must be output whatever happens
             self._fail(f"{user.name}: {_unforeseen(error)}")
 
     def _look(self, user: MachineUser) -> Look:
@@ -119,27 +119,27 @@ class Rotation:
         self._create(user, decision.remove)
 
     def _last_use(self, key: AccessKey | None) -> LastUse | None:
-        """Ask when the key was last used. The origin tool needs no right to ask that, so no answer is no obstacle."""
-        if key is None or self._blind:
+        """Read when the key was last used. The original tool does not, so a denial is only a warning."""
+        if key is None or self._use_unknown:
             return None
         try:
             return self.iam.last_use(key.id)
         except ServiceError as error:
             with self._once:
-                if not self._blind:
-                    self._blind = True
-                    self.say(f"Warning: nobody can tell whether the keys that are removed were used lately. {error}")
+                if not self._use_unknown:
+                    self._use_unknown = True
+                    self.say(f"Warning: it is unknown whether the keys that are removed were used recently. {error}")
             return None
 
     def _may_create(self, user: MachineUser) -> bool:
-        """Find out before a key is deleted whether another may be created; a success before is proof enough."""
+        """Check before a key is deleted whether another may be created; an earlier success proves it."""
         if self._denied:
             self._fail(f"{user.name}: nothing was changed for it, since {self._denied}.")
             return False
         if not self.made and self.iam.may_create(user) is False:
             self._fail(
-                f"{user.name}: IAM's policies do not let this principal create a key for it (iam:CreateAccessKey). "
-                "Nothing was changed for it. Allow that, then run again."
+                f"{user.name}: IAM's policies do not let this principal create a key for it. "
+                "Nothing was changed for it. Allow iam:CreateAccessKey, then run again."
             )
             return False
         return True
@@ -149,7 +149,7 @@ class Rotation:
             self.iam.delete_key(user.name, key.id)
         except Ambiguous as error:
             raise Failed(
-                f"nobody can tell whether its key {key.id} was deleted: {error.message}",
+                f"it is unknown whether its key {key.id} was deleted: {error.message}",
                 state="No key was created; its other key is untouched.",
                 remedy="Run again.",
             ) from None
@@ -163,8 +163,8 @@ class Rotation:
                 f"a key may have been created whose secret is lost: {error.message}",
                 state=f"{before}any other key is untouched.",
                 remedy=f"Look with `aws iam list-access-keys --user-name {user.name}`, and delete a key that was "
-                f"created at {self.clock.now():%H:%M} UTC, before you run again: the next run would take it for "
-                "the one in use.",
+                f"created at {self.clock.now():%H:%M} UTC, before you run again: the next run would assume "
+                "that it is in use.",
             ) from None
         except TwokeyError as error:
             if isinstance(error, AccessDenied):
@@ -183,21 +183,21 @@ class Rotation:
         try:
             self.output.keep(self.made)
         except Failed as error:
-            self._fail(f"{error} The run stops here, and hands over what it has made.")
+            self._fail(f"{error} The run stops here, and outputs the credentials that it has created.")
             self.stop.set()
 
     def _doubt(self, user: MachineUser, credential: Credential) -> str:
-        """Return what keeps a key from being proved, or nothing."""
-        about = f"{user.name}: the new key {credential.access_key_id}"
+        """Return why a key could not be proved, or nothing."""
+        subject = f"{user.name}: the new key {credential.access_key_id}"
         end = self.clock.monotonic() + TIMEOUT
         row = 0
         while row < SUCCESSES:
             who = self._identity(credential)
             if who is not None and who != (user.account, user.arn):
-                return f"{about} authenticates as {who[1]} instead of {user.arn}. It is in the output; do not use it."
+                return f"{subject} authenticates as {who[1]} instead of {user.arn}. It is in the output; do not use it."
             row = row + 1 if who else 0
             if row < SUCCESSES and (self.clock.monotonic() >= end or self.stop.wait(INTERVAL)):
-                return f"{about} was not proved to work. It is in the output; try it before you rely on it."
+                return f"{subject} was not proved to work. It is in the output; try it before you rely on it."
         return ""
 
     def _identity(self, credential: Credential) -> tuple[str, str] | None:
@@ -217,6 +217,6 @@ def _remedy(error: ServiceError) -> str:
 
 def _unforeseen(error: Exception) -> str:
     return (
-        f"something unforeseen came between ({type(error).__name__}). Look at its keys before you run again: "
+        f"an unforeseen error occurred ({type(error).__name__}). List its keys before you run again: "
         "one may have been created whose secret is lost."
     )

@@ -1,4 +1,4 @@
-"""The audit log of a command, where one is wanted. Without one, nothing of it is imported."""
+"""The audit log of a run, where one is requested. Without one, nothing of it is imported."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
     from twokey.audit_log.trail import Trail
     from twokey.fleet.roster import Job
-    from twokey.fleet.runtime import Session
+    from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Overrides
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
 
 class Auditing:
-    """Writes a run down, or does nothing where no log is wanted."""
+    """Records a run, or does nothing where no log is requested."""
 
     def __init__(self, trail: Trail | None) -> None:
         self._trail = trail
 
-    def watch(self, job: Job, wishes: Overrides, world: World) -> World:
-        """Return the world of one user's rotation with its effects written down."""
-        return self._trail.watch(job.user, job.policy, wishes, world) if self._trail else world
+    def watch(self, job: Job, overrides: Overrides, world: World) -> World:
+        """Return the world of one user's rotation, with its effects recorded."""
+        return self._trail.watch(job.user, job.policy, overrides, world) if self._trail else world
 
     def ended(self, result: Result) -> Result:
-        """Write down how it ended for one user. Where that fails, so does the run for this user."""
+        """Record how the run ended for one user. Where that fails, so does the run for this user."""
         if self._trail is None:
             return result
         try:
@@ -45,7 +45,7 @@ class Auditing:
 
 
 @contextmanager
-def auditing(file: Path | None, session: Session, announce: Callable[[str], None]) -> Iterator[Auditing]:
+def auditing(file: Path | None, runtime: Runtime, announce: Callable[[str], None]) -> Iterator[Auditing]:
     """Open the log before anything is called, and close it. Where lines were written, ``announce`` the log's head.
 
     Raises ``UsageError`` where the file cannot be written.
@@ -58,7 +58,7 @@ def auditing(file: Path | None, session: Session, announce: Callable[[str], None
 
     log = AuditLog.open(file)
     try:
-        yield Auditing(Trail(log, session.run, session.clients.clock))
+        yield Auditing(Trail(log, runtime.run, runtime.clients.clock))
     except BaseException:
         log.abandon()
         raise

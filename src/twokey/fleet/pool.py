@@ -1,9 +1,9 @@
-"""Many users at a time; one failure stops nobody else."""
+"""Many users at a time; a failure of one user stops no other."""
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Event
+from concurrent.futures import ThreadPoolExecutor
+from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twokey.core.errors import Stopped, TwokeyError
@@ -28,24 +28,60 @@ def run(
 ) -> list[T | Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
 
-    A job that was not begun, or whose work raised, has a ``Result`` of ours in its place.
+    For a job that did not begin, or whose work raised, the list holds a failed ``Result``.
 
-    An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way end; then ``Interrupted``
-    is raised, with the results of all.
+    An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way finish; then
+    ``Interrupted`` is raised, with the results of all.
     """
     stop = stop or Event()
+    results: list[T | Result] = [_stopped(job) for job in jobs]
+    interrupted: Interrupted | None = None
+
+    under_way = _UnderWay()
+
+    def one(index: int) -> None:
+        with under_way:
+            results[index] = _guarded(work, jobs[index], progress, stop)
+
     with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
-        futures: list[Future[T | Result]] = []
         try:
-            futures += [pool.submit(_guarded, work, job, progress, stop) for job in jobs]
-            return [future.result() for future in futures]
+            futures = [pool.submit(one, index) for index in range(len(jobs))]
+            for future in futures:
+                future.result()
         except KeyboardInterrupt as error:
             stop.set()
-            raise Interrupted([future.result() for future in futures], str(error)) from None
+            interrupted = Interrupted(results, str(error))
+    if interrupted:
+        # An interruption while a thread is being started keeps the pool from knowing of that thread.
+        under_way.wait()
+        raise interrupted
+    return results
+
+
+class _UnderWay:
+    """Counts the users that are being worked on."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._changed = Condition()
+
+    def __enter__(self) -> None:
+        with self._changed:
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Return when there is none any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._count)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A person or a scheduler ended the run; ``results`` says what became of every user."""
+    """The operator or a scheduler ended the run; ``results`` has an entry for every user."""
 
     def __init__(self, results: list[Any], signal: str) -> None:
         super().__init__(signal)
@@ -54,14 +90,14 @@ class Interrupted(KeyboardInterrupt):
 
 def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None], stop: Event) -> T | Result:
     if stop.is_set():
-        return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))
+        return _stopped(job)
     result: T | Result
     try:
         result = work(job)
     except TwokeyError as error:
         result = Result(job.user, Outcome.FAILED, Reason.ERROR, str(error))
-    except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops nobody else
-        # The text of an unforeseen exception may hold anything, a secret even: only its kind is told.
+    except Exception as error:  # noqa: BLE001  one user's failure, whatever it is, stops no other user
+        # The text of an unforeseen exception may hold anything, even a secret: only its type is shown.
         result = Result(
             job.user,
             Outcome.FAILED,
@@ -70,3 +106,7 @@ def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result]
         )
     progress(result)
     return result
+
+
+def _stopped(job: Job) -> Result:
+    return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))

@@ -1,4 +1,4 @@
-"""Many machine users in one run: who is meant, how many at a time, and that one failure stops nobody else."""
+"""The users of a run: who is selected, where each credential goes, and that no two users overwrite each other."""
 
 from __future__ import annotations
 
@@ -7,38 +7,52 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Failed, NotFound, UsageError
-from twokey.core.model import MachineUser
+from twokey.core.model import MachineUser, UserKey
 from twokey.core.reasons import Outcome, Reason
+from twokey.fleet.names import Names
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from twokey.aws.iam import Iam
     from twokey.config.settings import Selection
     from twokey.planning.policy import RotationPolicy
+
+    Targets = Sequence[tuple[str, frozenset[str]]]
+    """The destinations of one user: the name of each, and identifiers of what it writes to."""
+
+UNCHANGED = "Nothing was changed."
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One user, its rules, and the URLs of its store and destinations.
 
-    ``chosen``: those of its destinations that a delivery is meant for; None means all.
+    ``targets``: those of its destinations that a delivery is meant for; None means all.
     """
 
     user: MachineUser
     policy: RotationPolicy
     store: str
     deliver: tuple[str, ...]
-    chosen: tuple[str, ...] | None = None
+    targets: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """Who was selected, and the results of those who could not even be found."""
+    """The selected users, and the results of those that were not found."""
 
     jobs: tuple[Job, ...]
     failed: tuple[Result, ...] = ()
+
+    @classmethod
+    def of_accounts(cls, rosters: Iterable[Roster]) -> Roster:
+        """Return the users of several accounts as one roster; raises ``UsageError`` if a user is in it twice."""
+        parts = list(rosters)
+        jobs = tuple(job for part in parts for job in part.jobs)
+        check_distinct(jobs)
+        return cls(jobs, tuple(result for part in parts for result in part.failed))
 
 
 def select(
@@ -49,53 +63,53 @@ def select(
 ) -> Roster:
     """Find the users that the selections mean; with ``names``, only those of them.
 
-    Raises ``UsageError`` where one user is selected twice, and ``Failed`` where nobody is selected at all.
+    Raises ``UsageError`` where one user is selected twice, and ``Failed`` where no user is selected at all.
     """
     jobs: list[Job] = []
     named = _by_name([*names, *(name for selection in selections for name in selection.users)], iam)
-    asked = [name for name in named if name in names] if names else list(named)
-    missing = [_no_such_user(name) for name in asked if named[name] is None]
+    requested = [name for name in named if name in names] if names else list(named)
+    missing = [_no_such_user(name) for name in requested if named[name] is None]
     for selection in selections:
         for user in _members(selection, names, named, iam):
             try:
-                places = (fill(selection.store, user), *(fill(url, user) for url in selection.deliver))
-            except UsageError as error:  # this user's name does not fit the service: that stops nobody else
+                store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
+            except UsageError as error:  # this user's name does not fit the service: that stops no other user
                 missing.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
             else:
-                jobs.append(Job(user, selection.policy, places[0], places[1:]))
+                jobs.append(Job(user, selection.policy, store, tuple(deliver)))
     missing += _not_selected(names, jobs, missing)
     if not jobs and not missing:
         raise Failed(
             "No machine user is selected.",
-            state="Nothing was changed.",
+            state=UNCHANGED,
             remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
         )
     check_distinct(jobs)
     return Roster(tuple(jobs), tuple(missing))
 
 
-def pick(
+def select_destinations(
     roster: Roster, selections: Sequence[Selection], urls: Sequence[str], fill: Callable[[str, MachineUser], str]
 ) -> Roster:
-    """Choose these destinations of each user; one that the configuration gives to nobody is added to every user's.
+    """Select these destinations of each user; one that the configuration gives to no user is added to every user's.
 
-    Users that have none of them are left out. Raises ``UsageError`` where two users would write the same place, and
-    ``Failed`` where nobody is left.
+    Users that have none of them are left out. Raises ``UsageError`` where two users would write the same, and
+    ``Failed`` where no user is left.
     """
     if not urls:
         return roster
-    taken = {place for job in roster.jobs for place in (job.store, *job.deliver)}
-    taken |= {place for selection in selections for place in (selection.store, *selection.deliver)}
+    configured = {url for job in roster.jobs for url in (job.store, *job.deliver)}
+    configured |= {url for selection in selections for url in (selection.store, *selection.deliver)}
     jobs = []
     for job in roster.jobs:
-        meant = dict.fromkeys(fill(url, job.user) for url in urls)
-        chosen = tuple(place for place in meant if place in job.deliver or place not in taken)
-        if chosen:
-            jobs.append(replace(job, deliver=tuple(dict.fromkeys((*job.deliver, *chosen))), chosen=chosen))
+        filled = dict.fromkeys(fill(url, job.user) for url in urls)
+        targets = tuple(url for url in filled if url in job.deliver or url not in configured)
+        if targets:
+            jobs.append(replace(job, deliver=tuple(dict.fromkeys((*job.deliver, *targets))), targets=targets))
     if not jobs and not roster.failed:
         raise Failed(
             f"None of the selected users delivers to {', '.join(urls)}.",
-            state="Nothing was changed.",
+            state=UNCHANGED,
             remedy="Check the URL against twokey.yaml, and the names of the users.",
         )
     check_distinct(jobs)
@@ -105,13 +119,11 @@ def pick(
 def _members(
     selection: Selection, names: Sequence[str], named: dict[str, MachineUser | None], iam: Iam
 ) -> Iterator[MachineUser]:
-    wanted = list(names or selection.users)
+    meant = list(names or selection.users)
     if names and selection.users:
-        wanted = [name for name in names if name in selection.users]
+        meant = [name for name in names if name in selection.users]
     found = (
-        (named[name] for name in dict.fromkeys(wanted))
-        if names or selection.users
-        else iam.users(selection.path or "/")
+        (named[name] for name in dict.fromkeys(meant)) if names or selection.users else iam.users(selection.path or "/")
     )
     for user in found:
         if user and user.path.startswith(selection.path or "/") and not _excluded(user, selection):
@@ -159,40 +171,48 @@ def _no_such_user(name: str) -> Result:
 
 def check_distinct(jobs: Sequence[Job]) -> None:
     """Raise ``UsageError`` if a user is selected twice."""
-    users: dict[str, Job] = {}
+    named = Names(job.user.key for job in jobs)
+    users: dict[UserKey, Job] = {}
     for job in jobs:
-        if job.user.name in users:
+        key = job.user.key
+        if key in users:
             raise UsageError(
-                f"The user {job.user.name} is selected twice: for {users[job.user.name].store} and for {job.store}.",
-                state="Nothing was changed.",
+                f"The user {named(key)} is selected twice: for {users[key].store} and for {job.store}.",
+                state=UNCHANGED,
                 remedy="Take it out of one of the entries (except: names users to leave out).",
             )
-        users[job.user.name] = job
+        users[key] = job
 
 
-def check_apart(places: Mapping[str, Sequence[tuple[str, frozenset[str]]]]) -> None:
-    """Raise ``UsageError`` if two users, or one twice, would write the same: each one's places and their slots."""
-    seen: dict[str, tuple[str, str]] = {}
-    for user, theirs in places.items():
-        for place, slots in theirs:
-            for slot in slots:
-                if slot in seen:
-                    other, first = seen[slot]
-                    who = f"{other} and {user}" if other != user else f"{user}, twice,"
-                    also = f" (as {first})" if first != place else ""
-                    raise UsageError(
-                        f"{who} would write the same place: {place}{also}.",
-                        state="Nothing was changed.",
-                        remedy="Put {user} into its URL, or, where it holds variables, give each user's values names "
-                        "of their own: id={USER}_ID.",
-                    )
-                seen[slot] = (user, place)
+def check_apart(users: Mapping[UserKey, Targets]) -> None:
+    """Raise ``UsageError`` if two users, or two destinations of one user, would write the same."""
+    named = Names(users)
+    writers: dict[str, tuple[UserKey, str]] = {}
+    for key, targets in users.items():
+        for name, written in targets:
+            for one in written:
+                if one in writers:
+                    raise _overlap(writers[one], (key, name), named)
+                writers[one] = (key, name)
+
+
+def _overlap(first: tuple[UserKey, str], second: tuple[UserKey, str], named: Names) -> UsageError:
+    (other, also), (user, destination) = first, second
+    who = f"{named(user)}, twice," if other == user else f"{named(other)} and {named(user)}"
+    same = f" (as {also})" if also != destination else ""
+    fields = "{account} and {user}" if other.account != user.account else "{user}"
+    return UsageError(
+        f"{who} would write to the same destination: {destination}{same}.",
+        state=UNCHANGED,
+        remedy=f"Put {fields} into its URL, or, where it holds variables, give each user separate variable names: "
+        "id={USER}_ID.",
+    )
 
 
 def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
-    """Refuse every job: more are selected than may be touched in one run."""
+    """Refuse every job: more users are selected than one run may change."""
     message = (
-        f"{len(jobs)} users are selected, one run may touch {most}. Nothing was changed; if all are meant: "
-        f"--max-users {len(jobs)}."
+        f"{len(jobs)} users are selected; one run may change at most {most}. Nothing was changed. To change all of "
+        f"them, add --max-users {len(jobs)}."
     )
     return [Result(job.user, Outcome.REFUSED, Reason.TOO_MANY_USERS, message) for job in jobs]

@@ -1,4 +1,4 @@
-"""The composition of one run: AWS, the services of the destinations, and the world of each user."""
+"""The composition root: AWS, the services of the destinations, and the world of each user's rotation."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ if TYPE_CHECKING:
     from twokey.core.destination import Destination
     from twokey.core.events import Listener
     from twokey.core.model import MachineUser
-    from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.roster import Job, Roster, Targets
     from twokey.rotation.world import World
 
 
-def _fill(url: str, user: MachineUser) -> str:
+def fill(url: str, user: MachineUser) -> str:
+    """Fill a URL's fields in for one user; raises ``UsageError`` where a name does not fit the service."""
     from twokey.destinations import registry
 
     return registry.fill(url, user=user.name, path=user.path, account=user.account)
 
 
-class Session:
-    """The edge of one run: AWS, and the services of the destinations. Making it calls nothing."""
+class Runtime:
+    """The edge of one run: AWS, and the services of the destinations. Creating it calls nothing.
+
+    ``stop``, once set, ends all waiting.
+    """
 
     def __init__(self, settings: Settings | None = None) -> None:
         from twokey.aws.clients import Clients
@@ -44,7 +48,7 @@ class Session:
     def roster(self, settings: Settings, names: tuple[str, ...], also: tuple[str, ...] = ()) -> Roster:
         """Find the selected users. ``also`` are URLs that are delivered to besides those of the configuration.
 
-        Raises ``UsageError``, before anything is called, where nothing says how to reach one of their places.
+        Raises ``UsageError``, before anything is called, where the settings of a connection are missing.
         """
         from twokey.destinations import registry
         from twokey.fleet.roster import select
@@ -52,7 +56,7 @@ class Session:
         self._reach(settings, names)
         for url in also:
             registry.reach(url, self.services)
-        return select(settings.selections, names, self.iam, _fill)
+        return select(settings.selections, names, self.iam, fill)
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.destinations import registry
@@ -63,28 +67,22 @@ class Session:
                 for url in (selection.store, *selection.deliver):
                     registry.reach(url, self.services)
 
-    def pick(self, settings: Settings, roster: Roster, urls: tuple[str, ...]) -> Roster:
-        """Choose these destinations of the users; see ``fleet.pick``."""
-        from twokey.fleet.roster import pick
-
-        return pick(roster, settings.selections, urls, _fill)
-
     def check(self, roster: Roster) -> Roster:
-        """Open every place of every user and compare what they write to; return the users again.
+        """Open every destination of every user and compare what they write to; return the users unchanged.
 
-        Raises ``UsageError`` where two would overwrite each other, or nothing says how to reach a place.
+        Raises ``UsageError`` where two would overwrite each other, or the settings of a connection are missing.
         """
         from twokey.fleet.roster import check_apart
 
-        check_apart({job.user.name: self._places(job) for job in roster.jobs})
+        check_apart({job.user.key: self._targets(job) for job in roster.jobs})
         return roster
 
-    def _places(self, job: Job) -> list[tuple[str, frozenset[str]]]:
+    def _targets(self, job: Job) -> Targets:
         from twokey.destinations import registry
 
-        places: list[Destination] = [registry.open_store(job.store, self.services)]
-        places += [registry.open_destination(url, self.services) for url in job.deliver]
-        return [(place.name, registry.slots(place, self.services)) for place in places]
+        opened: list[Destination] = [registry.open_store(job.store, self.services)]
+        opened += [registry.open_destination(url, self.services) for url in job.deliver]
+        return [(one.name, registry.slots(one, self.services)) for one in opened]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""

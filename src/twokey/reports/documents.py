@@ -31,7 +31,7 @@ class DestinationEntry(msgspec.Struct, omit_defaults=True):
 
 
 class DestinationStateEntry(msgspec.Struct, omit_defaults=True):
-    """What one destination holds: CURRENT, not surely CURRENT, nothing; or why nobody knows."""
+    """What one destination holds: CURRENT, another key, nothing; or why that is unknown."""
 
     destination: str
     outcome: State
@@ -81,7 +81,7 @@ class PlanDocument(msgspec.Struct):
 
 
 class KeyEntry(msgspec.Struct):
-    """An access key as ``status`` sees it."""
+    """An access key of a machine user."""
 
     id: str
     role: Role
@@ -95,7 +95,7 @@ class KeyEntry(msgspec.Struct):
 
 
 class StatusEntry(msgspec.Struct):
-    """One machine user: its keys, who holds what, what is due when, what is wrong."""
+    """One machine user: its keys and their holders, what is due, and problems."""
 
     account: str
     user: str
@@ -116,7 +116,7 @@ class StatusDocument(msgspec.Struct):
 
 
 class HoldingEntry(msgspec.Struct):
-    """Which key one destination holds: an id, or none because it is empty or because it does not tell."""
+    """Which key one destination holds: an id, or none because it is empty or does not show it."""
 
     destination: str
     holds: Literal["key", "empty", "cannot_tell"]
@@ -151,7 +151,7 @@ class AdoptDocument(msgspec.Struct):
 
 
 class FindingEntry(msgspec.Struct):
-    """What is wrong with one line of an audit log."""
+    """A problem with one line of an audit log."""
 
     line: int
     rule: AuditRule
@@ -186,7 +186,7 @@ DOCUMENTS: dict[str, type] = {
 
 
 def encode(document: object) -> str:
-    """Return a document as JSON text for people and programs alike."""
+    """Return a document as indented JSON text."""
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode()
 
 
@@ -206,16 +206,16 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
 
 
 def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:
-    """Return the document of a plan: results that would be, the actions for each, and what its places hold now."""
+    """Return the document of a plan: the expected results, the actions, and the state of each destination now."""
     entries = [
-        PlanEntry(**_outcome(result), destinations=state_entries(standings), actions=actions)
-        for result, actions, standings in results
+        PlanEntry(**_outcome(result), destinations=state_entries(states), actions=actions)
+        for result, actions, states in results
     ]
     return PlanDocument(entries, summary(entry.outcome for entry in entries))
 
 
 def summary(outcomes: Iterable[str]) -> dict[str, int]:
-    """Count the outcomes; every outcome is there, zero too."""
+    """Count the outcomes; an outcome that did not occur counts 0."""
     counts = dict.fromkeys(OUTCOMES, 0)
     for outcome in outcomes:
         counts[outcome] += 1
@@ -227,14 +227,14 @@ def whole_seconds(moment: datetime | None) -> datetime | None:
     return moment.replace(microsecond=0) if moment else None
 
 
-def state_entries(standings: Iterable[DestinationState]) -> list[DestinationStateEntry]:
-    """Return the entries of what places hold."""
-    return [DestinationStateEntry(one.place, one.word, one.message or None) for one in standings]
+def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEntry]:
+    """Return the entries of what destinations hold."""
+    return [DestinationStateEntry(one.place, one.word, one.message or None) for one in states]
 
 
 def _entry(result: Result) -> ResultEntry:
-    places = [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
-    return ResultEntry(**_outcome(result), destinations=places)
+    destinations = [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
+    return ResultEntry(**_outcome(result), destinations=destinations)
 
 
 def _outcome(result: Result) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What one machine user looks like now: every key with its role, age, last use and holders, and what is wrong."""
+"""The state of one machine user now: every key with its role, age, last use and holders, and problems."""
 
 from __future__ import annotations
 
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
 
 
 def status(user: MachineUser, policy: RotationPolicy, world: World) -> StatusEntry:
-    """Read all that can be known of one user; what cannot be read is among its ``problems``."""
+    """Read the state of one user; what cannot be read is among its ``problems``."""
     try:
         seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
-        there = [key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, world.clock.now())]
-        seen = with_last_use(seen, world.iam, there)
+        listed = [key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, world.clock.now())]
+        seen = with_last_use(seen, world.iam, listed)
     except ObservationChanged:
-        return _empty(user, world.store.name, "A key went away while it was read: it is being rotated. Look again.")
+        return _empty(
+            user,
+            world.store.name,
+            "A key was deleted while it was read: another run is rotating this user. Run status again.",
+        )
     except TwokeyError as error:
         return _empty(user, world.store.name, str(error))
     now = world.clock.now()
@@ -63,7 +67,7 @@ def _empty(user: MachineUser, store: str, problem: str) -> StatusEntry:
     )
 
 
-def _places(seen: Observation) -> list[tuple[str, Holding]]:
+def _holdings(seen: Observation) -> list[tuple[str, Holding]]:
     return [(seen.store, seen.record.holding), *seen.destinations.items()]
 
 
@@ -78,12 +82,12 @@ def _key(assessment: Assessment, key: AccessKey) -> KeyEntry:
         last_used=use.at,
         last_used_service=use.service or None,
         last_used_region=use.region or None,
-        held_by=[name for name, holding in _places(assessment.seen) if holding == Held(key.id)],
+        held_by=[name for name, holding in _holdings(assessment.seen) if holding == Held(key.id)],
     )
 
 
 def role(assessment: Assessment, key: AccessKey) -> Role:
-    """Return the word for what this key is."""
+    """Return the role of a key."""
     if key in assessment.outgoing or key.id in assessment.journal.removed:
         return "removed"
     if key == assessment.current:
@@ -105,7 +109,7 @@ def _next(decision: Plan, assessment: Assessment, world: World) -> str:
             f"due now ({Reason.INTERRUPTED})" if assessment.journal.intent else "rotated just now: IAM's list may lag"
         )
     if decision.outcome is Outcome.REFUSED:
-        return "stopped: a person should look"
+        return "stopped: the operator must act"
     if decision.reason is Reason.SOAKING:
         return "soaking: a key is Inactive and will be deleted"
     if decision.outcome is Outcome.NOT_DUE and decision.next_due:
@@ -121,6 +125,6 @@ def _problems(decision: Plan, assessment: Assessment, world: World) -> list[str]
         problems.append(decision.message)
     if assessment.journal.intent:
         problems.append(
-            "An earlier run was interrupted, or could not deliver everywhere; the next run finishes its work."
+            "An earlier run was interrupted, or could not deliver to every destination; the next run finishes its work."
         )
     return problems

@@ -29,7 +29,7 @@ STORE = "secretsmanager:machine-users/build"
 
 @pytest.fixture
 def keys(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """A user rotated twice: the first place holds CURRENT, one LAST, one nothing, and one cannot be read."""
+    """A user rotated twice: the first destination holds CURRENT, one LAST, one nothing, and one cannot be read."""
     monkeypatch.chdir(tmp_path)
     rig.aws.make_user("build", keys=0)
     Path("twokey.yaml").write_text(CONFIG)
@@ -53,9 +53,9 @@ def keys(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str,
     return {"current": current, "last": last}
 
 
-def words(places: list[dict[str, Any]]) -> dict[str, str]:
-    """Return each place's word."""
-    return {place["destination"]: place["outcome"] for place in places}
+def words(destinations: list[dict[str, Any]]) -> dict[str, str]:
+    """Return each destination's word."""
+    return {destination["destination"]: destination["outcome"] for destination in destinations}
 
 
 EXPECTED = {
@@ -68,12 +68,12 @@ EXPECTED = {
 
 
 class TestStatus:
-    def test_tells_of_each_place_in_json(self, keys: dict[str, str]) -> None:
+    def test_tells_of_each_destination_in_json(self, keys: dict[str, str]) -> None:
         ran = twokey("status", "--json")
         (entry,) = ran.document["users"]
         assert ran.code == 0
         assert words(entry["destinations"]) == EXPECTED
-        messages = {place["destination"]: place.get("message", "") for place in entry["destinations"]}
+        messages = {destination["destination"]: destination.get("message", "") for destination in entry["destinations"]}
         assert re.fullmatch(rf"{keys['current']} since \S+Z", messages["ssm:/one/build"])
         assert messages["ssm:/two/build"] == f"holds {keys['last']}"
         assert messages["secretsmanager:four/build"].startswith("Access denied: secretsmanager:")
@@ -88,10 +88,10 @@ class TestStatus:
 
     def test_tells_of_each_destination_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "200")
-        with mock.patch.object(terminal, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("status").out
         rows = [line.split() for line in shown.splitlines()]
-        assert ["ssm:/two/build", "out_of_date", "holds", keys["last"]] in rows
+        assert ["ssm:/two/build", "out", "of", "date", "holds", keys["last"]] in rows
         assert ["ssm:/three/build", "empty", "-"] in rows
 
     def test_tells_of_a_delivery_that_was_not_finished(self, keys: dict[str, str], rig: Rig) -> None:
@@ -107,7 +107,7 @@ class TestStatus:
 
 
 class TestPlan:
-    def test_tells_of_each_place_in_json(self, keys: dict[str, str]) -> None:
+    def test_tells_of_each_destination_in_json(self, keys: dict[str, str]) -> None:
         (entry,) = twokey("plan", "--json").document["results"]
         assert words(entry["destinations"]) == EXPECTED
         assert entry["actions"][1] == "deliver to ssm:/two/build, ssm:/three/build"
@@ -124,7 +124,7 @@ class TestPlan:
 
     def test_tells_it_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "300")
-        with mock.patch.object(terminal, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("plan").out
         assert f"ssm:/two/build: out of date, holds {keys['last']}" in shown
 
@@ -133,7 +133,7 @@ class TestPlan:
         self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, columns: int
     ) -> None:
         monkeypatch.setenv("COLUMNS", str(columns))
-        with mock.patch.object(terminal, "person_looks", return_value=True):
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("plan").out
         lines = shown.splitlines()
         assert lines[0].startswith("build: will be completed (out_of_date). ")

@@ -1,0 +1,34 @@
+"""The help of every command, as it is read in 80 columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from support.commands import twokey
+from twokey.cli.main import COMMANDS
+
+PATHS = [(), *((name,) for name in COMMANDS), ("audit-log", "verify")]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+class TestHelp:
+    def test_fits_and_breaks_nothing_at_a_hyphen(self, path: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
+        ran = twokey(*path, "--help")
+        assert ran.code == 0
+        lines = ran.out.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert not [line for line in lines if line.endswith("-")]
+        assert ran.out.isascii()
+        assert any(line.endswith("Print this help and exit.") for line in lines)
+
+
+def test_says_once_what_a_dry_run_is_and_what_aws_calls_last() -> None:
+    ran = twokey("--help")
+    assert ran.out.count("(dry run)") == 1
+    assert " ".join(ran.out.split()).count("LAST (AWS: previous)") == 1
+
+
+def test_the_summary_of_a_command_begins_its_own_help() -> None:
+    for name in ("rotate", "deliver", "plan", "adopt", "demo", "audit-log"):
+        assert COMMANDS[name] in " ".join(twokey(name, "--help").out.split())

@@ -1,0 +1,128 @@
+"""The loop over users, which every command shares: order, failures, the limit, an interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from fleet.test_roster import ONE, OTHER, job
+from twokey.config.settings import Settings
+from twokey.core.errors import Refused
+from twokey.core.events import Event
+from twokey.core.model import MachineUser, UserKey
+from twokey.core.reasons import Outcome, Reason
+from twokey.fleet import pool
+from twokey.fleet.roster import Roster
+from twokey.fleet.run import Run
+from twokey.rotation.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from twokey.core.events import Listener
+    from twokey.fleet.roster import Job
+
+MISSING = Result(MachineUser("nobody", "", "", "", ""), Outcome.FAILED, Reason.ERROR, "There is no IAM user nobody.")
+
+
+class Seen:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[UserKey, str]] = []
+        self.count = 0
+        self.jobs: list[UserKey] = []
+
+    @contextmanager
+    def __call__(self, jobs: Sequence[Job]) -> Iterator[Seen]:
+        self.jobs = [one.user.key for one in jobs]
+        yield self
+
+    def heard(self, user: MachineUser, event: Event) -> None:
+        self.events.append((user.key, event.step))
+
+    def ended(self, _result: object) -> None:
+        self.count += 1
+
+
+class Stoppable:
+    """What the loop needs of a runtime."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+
+
+def run_of(*jobs: Job, failed: tuple[Result, ...] = (), max_users: int = 100, concurrency: int = 8) -> Run:
+    settings = Settings((), max_users, concurrency, "test")
+    return Run(cast("Any", Stoppable()), settings, Roster(jobs, failed), "")
+
+
+def test_results_and_events_belong_to_their_users() -> None:
+    seen = Seen()
+
+    def work(one: Job, listener: Listener) -> str:
+        listener(Event(cast("Any", None), one.user.name, f"create in {one.user.account}", "done"))
+        return one.user.account
+
+    ended = run_of(job(ONE), job(OTHER), failed=(MISSING,)).each(work, seen)
+    assert ended.results == (ONE.account, OTHER.account, MISSING)
+    assert sorted(seen.events) == [(key, f"create in {key.account}") for key in (ONE, OTHER)]
+    assert (seen.jobs, seen.count, ended.interrupted) == ([ONE, OTHER], 2, None)
+
+
+@pytest.mark.parametrize("error", [Refused(Reason.UNREADABLE, "It cannot be read."), LookupError("a secret")])
+def test_a_failure_is_that_users_and_stops_no_other(error: Exception) -> None:
+    def work(one: Job, _listener: Listener) -> str:
+        if one.user.key == OTHER:
+            raise error
+        return "done"
+
+    first, second = run_of(job(ONE), job(OTHER)).each(work, Seen()).results
+    assert first == "done"
+    assert isinstance(second, Result)
+    assert (second.user.key, second.outcome) == (OTHER, Outcome.FAILED)
+    assert "a secret" not in second.message
+
+
+def test_more_users_than_the_limit_are_refused_before_any_work() -> None:
+    def work(one: Job, _listener: Listener) -> str:
+        raise AssertionError(one)
+
+    seen = Seen()
+    ended = run_of(job(ONE), job(OTHER), failed=(MISSING,), max_users=1).each(work, seen)
+    reasons = [(one.user.key, one.reason) for one in ended.results if isinstance(one, Result)]
+    assert reasons == [(ONE, Reason.TOO_MANY_USERS), (OTHER, Reason.TOO_MANY_USERS), (MISSING.user.key, Reason.ERROR)]
+    assert seen.jobs == []
+    unlimited = run_of(job(ONE), job(OTHER), max_users=1).each(lambda *_: "done", seen, limited=False)
+    assert unlimited.results == ("done", "done")
+
+
+def test_an_interruption_lets_the_user_under_way_finish_and_begins_no_other() -> None:
+    run = run_of(job(ONE), job(OTHER), concurrency=1)
+
+    def work(one: Job, _listener: Listener) -> UserKey:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert run.runtime.stop.wait(20)
+        return one.user.key
+
+    ended = run.each(work, Seen())
+    first, second = ended.results
+    assert first == ONE
+    assert isinstance(second, Result)
+    assert (second.user.key, second.reason) == (OTHER, Reason.STOPPED)
+    assert isinstance(ended.interrupted, pool.Interrupted)
+
+
+def test_the_loop_knows_nothing_of_the_terminal() -> None:
+    folder = Path(pool.__file__).parent
+    for module in folder.glob("*.py"):
+        text = module.read_text(encoding="utf-8")
+        assert "import click" not in text
+        assert "rich" not in text
+        assert "twokey.cli" not in text
