@@ -13,7 +13,7 @@ from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job
-    from twokey.rotation.rotate import Decide
+    from twokey.rotation.look import Decide
 
 
 @click.command("deliver")

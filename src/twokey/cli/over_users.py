@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.runtime import Session
     from twokey.planning.plan import Overrides
+    from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import Decide
 
 ACTING = (
     click.option("--verbose", "-v", is_flag=True, help="Tell each step on stderr."),

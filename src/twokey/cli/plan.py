@@ -11,8 +11,8 @@ from twokey.cli.signals import terminable
 
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job
+    from twokey.rotation.preview import Preview
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import Preview
 
 
 @click.command("plan")
@@ -33,7 +33,7 @@ def command(
     from twokey.fleet.roster import too_many
     from twokey.fleet.runtime import Session
     from twokey.reports import documents
-    from twokey.rotation import rotate
+    from twokey.rotation import preview
 
     session = Session(wanted)
     own_key = session.clients.own_key()
@@ -42,7 +42,7 @@ def command(
     found: dict[str, Preview] = {}
 
     def work(job: Job) -> Result:
-        foreseen = rotate.preview(job.user, job.policy, session.world(job, own_key, ignore), wishes)
+        foreseen = preview.preview(job.user, job.policy, session.world(job, own_key, ignore), wishes)
         found[job.user.name] = foreseen
         return foreseen.result
 
@@ -56,9 +56,9 @@ def command(
             except pool.Interrupted as error:
                 results, interrupted = error.results, error
     results = [*results, *roster.failed]
-    plans = [found.get(result.user.name, rotate.Preview(result)) for result in results]
+    plans = [found.get(result.user.name, preview.Preview(result)) for result in results]
     steps = [[str(action) for action in one.plan.actions] if one.plan else [] for one in plans]
-    document = documents.plan_document(zip(results, steps, (one.places for one in plans), strict=True))
+    document = documents.plan_document(zip(results, steps, (one.destinations for one in plans), strict=True))
     # Of the store, which comes first, the message speaks.
     places = [[place for place in entry.destinations[1:] if place.outcome != "held"] for entry in document.results]
     code = results_view.report(

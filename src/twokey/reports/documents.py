@@ -229,7 +229,7 @@ def whole_seconds(moment: datetime | None) -> datetime | None:
 
 def state_entries(standings: Iterable[DestinationState]) -> list[DestinationStateEntry]:
     """Return the entries of what places hold."""
-    return [DestinationStateEntry(one.place, one.word, one.message or None) for one in standings]
+    return [DestinationStateEntry(one.destination, one.state, one.message or None) for one in standings]
 
 
 def _entry(result: Result) -> ResultEntry:
