@@ -21,6 +21,7 @@ only_mutate=
     src/twokey/planning/decision.py
     src/twokey/planning/policy.py
     src/twokey/planning/between_rotations.py
+    src/twokey/planning/retirement.py
 
 [tool:pytest]
 pythonpath = tests src
@@ -31,7 +32,7 @@ EQUIVALENT = HERE / "scripts" / "equivalent_mutants.txt"
 
 
 def main() -> int:
-    """Run mutmut; the exit code is 1 where a mutant survived that is not explained."""
+    """Run mutmut; the exit code is 1 if a mutant survived that is not explained."""
     explained = dict(
         line.split(maxsplit=1) for line in EQUIVALENT.read_text(encoding="utf-8").splitlines() if line.strip()
     )

@@ -1,4 +1,4 @@
-"""How a user managed by hand is taken over: what is shown decides, and nothing is guessed."""
+"""How a user managed outside twokey is taken over: evidence decides, and nothing is guessed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.builders import NOW, STORE, ago, journal, key, seen
+from support.builders import NOW, STORE, ago, journal, key, observation_of
 from twokey.adoption.decision import Decision, Offer, decide
 from twokey.core.journal import Delivery, Intent
 from twokey.core.model import CannotTell, Held, NotHeld
@@ -24,10 +24,12 @@ UNREAD = CannotTell("Access denied.", failed=True)
 
 
 def decided(*keys: AccessKey, offer: Holding | None = None, **fields: Any) -> Decision:
-    """Decide; every destination but those that say nothing can give what it holds."""
-    places = fields.get("destinations", {})
-    givers = frozenset(name for name, one in places.items() if not isinstance(one, CannotTell))
-    return decide(seen(*keys, **fields), RotationPolicy(), NOW, givers, Offer("the place", offer) if offer else None)
+    """Decide; every destination but those that cannot tell provides its credential."""
+    destinations = fields.get("destinations", {})
+    sources = frozenset(name for name, one in destinations.items() if not isinstance(one, CannotTell))
+    return decide(
+        observation_of(*keys, **fields), RotationPolicy(), NOW, sources, Offer("the source", offer) if offer else None
+    )
 
 
 class TestAStoreThatHoldsAKey:
@@ -60,13 +62,13 @@ class TestAStoreThatHoldsAKey:
         assert decided(key(OLD, days=40), held=GONE).reason is Reason.NOT_LISTED
         assert decided(*TWO_KEYS, holding=CannotTell("no JSON object")).reason is Reason.UNREADABLE
 
-    def test_is_never_overwritten_by_what_a_person_offers_while_it_is_listed(self) -> None:
+    def test_is_never_overwritten_by_what_the_operator_offers_while_it_is_listed(self) -> None:
         found = decided(*TWO_KEYS, held=OLD, offer=Held(NEW))
         assert (found.ending, found.reason) == (Ending.REFUSED, Reason.DESTINATIONS_DIFFER)
         assert OLD in found.message
         assert NEW in found.message
 
-    def test_gives_way_to_what_a_person_offers_where_its_key_is_gone(self) -> None:
+    def test_gives_way_to_what_the_operator_offers_where_its_key_is_gone(self) -> None:
         found = decided(*TWO_KEYS, held=GONE, offer=Held(NEW))
         assert (found.ending, found.current, found.put) == (Ending.ADOPTED, NEW, True)
 
@@ -78,7 +80,7 @@ class TestAnEmptyStore:
         assert found.source == ONE
         assert dict(found.delivered) == {ONE: NEW, OTHER: NEW}
 
-    def test_is_refused_where_two_places_hold_different_keys(self) -> None:
+    def test_is_refused_where_two_destinations_hold_different_keys(self) -> None:
         found = decided(*TWO_KEYS, destinations={ONE: Held(NEW), OTHER: Held(OLD)})
         assert found.reason is Reason.DESTINATIONS_DIFFER
         for name in (ONE, OTHER, NEW, OLD, "--from", "--stdin", "--retire"):
@@ -86,7 +88,7 @@ class TestAnEmptyStore:
 
     def test_is_settled_by_the_place_that_a_person_points_at(self) -> None:
         found = decided(*TWO_KEYS, destinations={ONE: Held(NEW), OTHER: Held(OLD)}, offer=Held(NEW))
-        assert (found.current, found.last, found.source) == (NEW, OLD, "the place")
+        assert (found.current, found.last, found.source) == (NEW, OLD, "the source")
         assert dict(found.delivered) == {ONE: NEW, OTHER: OLD}
 
     def test_is_refused_while_a_place_that_would_tell_cannot_be_read(self) -> None:
@@ -95,13 +97,13 @@ class TestAnEmptyStore:
         assert OTHER in found.message
 
     def test_is_refused_where_nothing_shows_the_key_in_use(self) -> None:
-        for places in ({}, {ONE: NotHeld()}, {ONE: SILENT}):
-            found = decided(*TWO_KEYS, destinations=places)
+        for destinations in ({}, {ONE: NotHeld()}, {ONE: SILENT}):
+            found = decided(*TWO_KEYS, destinations=destinations)
             assert found.reason is Reason.CANNOT_ATTRIBUTE
             assert "--retire KEY_ID" in found.message
 
-    def test_is_refused_where_the_key_in_use_cannot_be_given_back(self) -> None:
-        found = decide(seen(*TWO_KEYS, destinations={ONE: Held(NEW)}), RotationPolicy(), NOW, frozenset())
+    def test_is_refused_where_the_key_in_use_is_not_shown(self) -> None:
+        found = decide(observation_of(*TWO_KEYS, destinations={ONE: Held(NEW)}), RotationPolicy(), NOW, frozenset())
         assert found.reason is Reason.CANNOT_ATTRIBUTE
         assert "--stdin" in found.message
 
@@ -114,7 +116,7 @@ class TestAnEmptyStore:
             (Held(OLD), Reason.UNMANAGED_KEY),
         ],
     )
-    def test_is_refused_where_what_a_person_offers_proves_nothing(self, offer: Holding, reason: Reason) -> None:
+    def test_is_refused_where_what_the_operator_offers_proves_nothing(self, offer: Holding, reason: Reason) -> None:
         assert decided(*TWO_KEYS, offer=offer).reason is reason
 
     def test_is_not_given_an_inactive_key(self) -> None:
@@ -126,18 +128,18 @@ class TestAnEmptyStore:
         found = decided(destinations={ONE: NotHeld()})
         assert (found.ending, found.reason) == (Ending.NOTHING, Reason.NO_KEY)
 
-    def test_that_was_emptied_is_given_back_only_the_current_of_its_journal(self) -> None:
-        said = journal(current=NEW, last=OLD, committed=ago(days=3))
-        back = decided(*TWO_KEYS, said=said, destinations={ONE: Held(NEW)})
+    def test_that_was_emptied_gets_back_only_the_current_of_its_journal(self) -> None:
+        recorded = journal(current=NEW, last=OLD, committed=ago(days=3))
+        back = decided(*TWO_KEYS, journal=recorded, destinations={ONE: Held(NEW)})
         assert (back.ending, back.last, back.committed) == (Ending.ADOPTED, OLD, ago(days=3))
-        other = decided(*TWO_KEYS, said=said, destinations={ONE: Held(OLD)})
+        other = decided(*TWO_KEYS, journal=recorded, destinations={ONE: Held(OLD)})
         assert (other.ending, other.reason) == (Ending.REFUSED, Reason.ROLLED_BACK)
 
 
 class TestCommitted:
     """When CURRENT began to be CURRENT, as the journal will say. Grace counts from it."""
 
-    def test_is_the_takeover_where_there_is_last_because_nobody_knows_since_when_it_was_not_read(self) -> None:
+    def test_is_the_takeover_where_there_is_last_because_since_when_it_was_not_read_is_unknown(self) -> None:
         assert decided(*TWO_KEYS, held=NEW).committed is None
         assert decided(*TWO_KEYS, offer=Held(NEW)).committed is None
 
@@ -148,36 +150,43 @@ class TestCommitted:
 
 class TestAManagedUser:
     def test_has_nothing_to_take_over(self) -> None:
-        found = decided(*TWO_KEYS, held=NEW, said=journal(current=NEW, last=OLD))
+        found = decided(*TWO_KEYS, held=NEW, journal=journal(current=NEW, last=OLD))
         assert (found.ending, found.reason, found.current) == (Ending.NOTHING, Reason.MANAGED, NEW)
 
-    def test_is_told_that_what_a_person_offers_was_not_taken(self) -> None:
-        found = decided(*TWO_KEYS, held=NEW, said=journal(current=NEW, last=OLD), offer=Held(OLD))
+    def test_says_that_what_the_operator_offers_was_not_taken(self) -> None:
+        found = decided(*TWO_KEYS, held=NEW, journal=journal(current=NEW, last=OLD), offer=Held(OLD))
         assert found.ending is Ending.NOTHING
-        assert f"{OLD} was not taken from the place" in found.message
+        assert f"{OLD} was not taken from the source" in found.message
 
     def test_in_the_middle_of_a_rotation_is_left_to_rotate(self) -> None:
-        found = decided(*TWO_KEYS, held=NEW, said=journal(intent=Intent((OLD,), ago(minutes=5))))
+        found = decided(*TWO_KEYS, held=NEW, journal=journal(intent=Intent((OLD,), ago(minutes=5))))
         assert (found.ending, found.reason) == (Ending.NOTHING, Reason.INTERRUPTED)
 
     def test_whose_store_was_written_by_hand_is_refused_as_a_rotation_would_be(self) -> None:
-        assert decided(*TWO_KEYS, held=OLD, said=journal(current=NEW, last=OLD)).reason is Reason.ROLLED_BACK
+        assert decided(*TWO_KEYS, held=OLD, journal=journal(current=NEW, last=OLD)).reason is Reason.ROLLED_BACK
 
     def test_that_was_made_again_or_that_twokey_runs_with_is_refused(self) -> None:
-        assert decided(*TWO_KEYS, held=NEW, said=journal(user="AIDAOTHER")).reason is Reason.USER_RECREATED
+        assert decided(*TWO_KEYS, held=NEW, journal=journal(user="AIDAOTHER")).reason is Reason.USER_RECREATED
         assert decided(*TWO_KEYS, held=NEW, own_key=NEW).reason is Reason.OWN_KEY
 
 
 class TestWhatIsUnknown:
-    def test_names_places_that_cannot_tell_and_keys_that_nobody_is_known_to_use(self) -> None:
+    def test_names_destinations_that_cannot_tell_and_keys_that_no_job_is_known_to_use(self) -> None:
         found = decided(*TWO_KEYS, held=NEW, destinations={ONE: SILENT, OTHER: Held(GONE)})
-        said = " ".join(found.unknown)
-        for word in (ONE, "it keeps that to itself", OTHER, GONE, f"who uses {OLD}", f"since when jobs read {NEW}"):
-            assert word in said
+        recorded = " ".join(found.unknown)
+        for word in (
+            ONE,
+            "it keeps that to itself",
+            OTHER,
+            GONE,
+            f"which jobs use {OLD}",
+            f"since when jobs read {NEW}",
+        ):
+            assert word in recorded
 
     def test_is_nothing_where_everything_shows(self) -> None:
         assert decided(key(NEW, days=16), held=NEW, destinations={ONE: Held(NEW)}).unknown == ()
 
     def test_leaves_out_a_place_of_which_the_journal_knows(self) -> None:
-        said = journal(delivered={ONE: Delivery(NEW, ago(days=1))})
-        assert decided(key(NEW, days=16), held=NEW, said=said, destinations={ONE: SILENT}).unknown == ()
+        recorded = journal(delivered={ONE: Delivery(NEW, ago(days=1))})
+        assert decided(key(NEW, days=16), held=NEW, journal=recorded, destinations={ONE: SILENT}).unknown == ()

@@ -1,4 +1,4 @@
-"""Users managed by hand are taken over, against the strict emulator and real stores, whatever interrupts it."""
+"""Users managed outside twokey are taken over, against the strict emulator and real stores, whatever interrupts it."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from twokey.adoption.takeover import Taken
+    from twokey.adoption.takeover import TakeoverResult
 
-STEPS = ("verify", "lease", "preflight", "note", "store", "commit")
+STEPS = ("verify", "lease", "preflight", "record", "store", "commit")
 
 
 def write(file: Path, pair: KeyPair) -> None:
-    """Write a credential as a person would."""
+    """Write a credential as the operator would."""
     file.parent.mkdir(exist_ok=True)
     file.write_text(json.dumps({"AccessKeyId": pair.access_key_id, "SecretAccessKey": pair.secret_access_key}))
     file.chmod(0o600)
 
 
-def handed(pair: KeyPair) -> SuppliedCredential:
-    """Return a credential as a person hands it over."""
+def supplied(pair: KeyPair) -> SuppliedCredential:
+    """Return a credential as the operator supplies it."""
     return SuppliedCredential(Credential(pair.access_key_id, pair.secret_access_key))
 
 
-def adopt(rig: Rig, *, perform: bool = True, chosen: Any = None, run: str = "run") -> Taken:
+def adopt(rig: Rig, *, perform: bool = True, chosen: Any = None, run: str = "run") -> TakeoverResult:
     """Take the user over in this process, or only say what would be done."""
     user, world = rig.world(run=run)
     sources = Sources.among(world.destinations, chosen)
@@ -44,7 +44,7 @@ def adopt(rig: Rig, *, perform: bool = True, chosen: Any = None, run: str = "run
 
 
 def killed(rig: Rig, step: str, phase: str, chosen: Any = None) -> bool:
-    """Run a takeover that dies at a step; say whether it got there. A dead process gives nothing back."""
+    """Run a takeover that dies at a step; say whether it got there. A dead process releases nothing."""
     rig.kill_at = (step, phase)
     try:
         with mock.patch.object(takeover, "_give_back"), dead_processes_release_their_lease():
@@ -89,13 +89,13 @@ class TestATakeover:
     ) -> None:
         rig.store_url = STORES[store](tmp_path)
         write(copies / "ci.json", pairs[1])
-        taken = adopt(rig)
+        result = adopt(rig)
         journal = rig.record().journal
-        assert taken.ending is Ending.ADOPTED
+        assert result.ending is Ending.ADOPTED
         assert rig.stored() == pairs[1]
         assert (journal.current, journal.last) == (pairs[1].access_key_id, pairs[0].access_key_id)
         assert [given.key for given in journal.delivered.values()] == [pairs[1].access_key_id]
-        assert journal.user == taken.user.id
+        assert journal.user == result.user.id
         assert (journal.lease, journal.intent) == (None, None)
 
     def test_of_a_store_that_holds_the_key_writes_the_journal_and_nothing_else(
@@ -109,13 +109,13 @@ class TestATakeover:
         assert rig.record().journal.current == pairs[1].access_key_id
 
     def test_takes_what_a_person_hands_over(self, rig: Rig, pairs: list[KeyPair]) -> None:
-        assert adopt(rig, chosen=handed(pairs[1])).ending is Ending.ADOPTED
+        assert adopt(rig, chosen=supplied(pairs[1])).ending is Ending.ADOPTED
         assert rig.stored() == pairs[1]
 
     def test_done_again_finds_nothing_to_do_and_writes_nothing(self, rig: Rig, pairs: list[KeyPair]) -> None:
-        adopt(rig, chosen=handed(pairs[1]))
+        adopt(rig, chosen=supplied(pairs[1]))
         rig.aws.clear_requests()
-        assert adopt(rig, chosen=handed(pairs[1])).ending is Ending.NOTHING
+        assert adopt(rig, chosen=supplied(pairs[1])).ending is Ending.NOTHING
         assert writes(rig) == []
 
     def test_touches_no_key(self, rig: Rig, copies: Path, pairs: list[KeyPair]) -> None:
@@ -135,20 +135,20 @@ class TestATakeover:
         rig.aws.weather.add(
             Rule("sts:GetCallerIdentity", effect="error_before", status=403, code="InvalidClientTokenId", times=3)
         )
-        assert adopt(rig, chosen=handed(pair)).ending is Ending.ADOPTED
+        assert adopt(rig, chosen=supplied(pair)).ending is Ending.ADOPTED
 
 
 class TestAPreview:
     def test_decides_the_same_and_writes_nothing(self, rig: Rig, copies: Path, pairs: list[KeyPair]) -> None:
         write(copies / "ci.json", pairs[1])
         rig.aws.clear_requests()
-        said = adopt(rig, perform=False)
+        previewed = adopt(rig, perform=False)
         assert writes(rig) == []
-        assert said.decision.does_as(adopt(rig).decision)
+        assert previewed.decision.does_as(adopt(rig).decision)
 
 
 class TestGrace:
-    """Nobody knows since when jobs read CURRENT, so LAST gets its whole grace from the takeover."""
+    """Since when jobs read CURRENT is unknown, so LAST gets its whole grace from the takeover."""
 
     def test_of_last_is_not_shortened_by_the_age_of_current(self, rig: Rig, pairs: list[KeyPair]) -> None:
         rig.fill(pairs[1])
@@ -173,9 +173,9 @@ class TestGrace:
         assert rig.rotate(force=True).reason is Reason.GRACE
         assert rig.aws.authenticates(pairs[1])
 
-    def test_keeps_nobody_from_rotating_a_single_old_key_at_once(self, rig: Rig) -> None:
+    def test_does_not_delay_the_rotation_of_a_single_old_key_at_once(self, rig: Rig) -> None:
         (only,) = rig.aws.make_user("ci", keys=1, ages=(100 * DAY,))
-        adopt(rig, chosen=handed(only))
+        adopt(rig, chosen=supplied(only))
         result = rig.rotate()
         assert (result.outcome, result.reason, result.last) == (Outcome.ROTATED, Reason.DUE, only.access_key_id)
         assert rig.aws.authenticates(only)
@@ -186,11 +186,11 @@ class TestARefusal:
         self, rig: Rig, pairs: list[KeyPair]
     ) -> None:
         rig.aws.clear_requests()
-        taken = adopt(rig, chosen=handed(KeyPair(pairs[1].access_key_id, "x" * 40)))
-        assert (taken.ending, taken.decision.reason) == (Ending.REFUSED, Reason.UNVERIFIED)
+        result = adopt(rig, chosen=supplied(KeyPair(pairs[1].access_key_id, "x" * 40)))
+        assert (result.ending, result.decision.reason) == (Ending.REFUSED, Reason.UNVERIFIED)
         assert writes(rig) == []
-        assert "created" not in taken.decision.message
-        assert "x" * 40 not in taken.decision.message
+        assert "created" not in result.decision.message
+        assert "x" * 40 not in result.decision.message
 
     def test_of_a_store_that_holds_a_wrong_secret_writes_no_journal(self, rig: Rig, pairs: list[KeyPair]) -> None:
         rig.fill(KeyPair(pairs[1].access_key_id, "x" * 40))
@@ -199,9 +199,9 @@ class TestARefusal:
 
     def test_of_another_users_credential_names_what_it_is(self, rig: Rig, pairs: list[KeyPair]) -> None:
         (other,) = rig.aws.make_user("other", keys=1)
-        taken = adopt(rig, chosen=handed(other))
-        assert taken.decision.reason is Reason.NOT_LISTED
-        assert other.access_key_id in taken.decision.message
+        result = adopt(rig, chosen=supplied(other))
+        assert result.decision.reason is Reason.NOT_LISTED
+        assert other.access_key_id in result.decision.message
 
     def test_where_the_store_cannot_be_written_says_so_and_leaves_the_user_to_a_rotation(
         self, rig: Rig, copies: Path, pairs: list[KeyPair]
@@ -216,9 +216,9 @@ class TestARefusal:
                 times=None,
             )
         )
-        taken = adopt(rig)
-        assert (taken.ending, taken.decision.reason) == (Ending.REFUSED, Reason.PREFLIGHT)
-        assert "secretsmanager:CreateSecret" in taken.decision.message
+        result = adopt(rig)
+        assert (result.ending, result.decision.reason) == (Ending.REFUSED, Reason.PREFLIGHT)
+        assert "secretsmanager:CreateSecret" in result.decision.message
         rig.aws.weather.clear()
         assert adopt(rig).ending is Ending.ADOPTED
 
@@ -235,8 +235,8 @@ class TestARefusal:
                 times=None,
             )
         )
-        taken = adopt(rig)
-        assert (taken.ending, taken.decision.reason) == (Ending.REFUSED, Reason.PREFLIGHT)
+        result = adopt(rig)
+        assert (result.ending, result.decision.reason) == (Ending.REFUSED, Reason.PREFLIGHT)
         assert not any(event.step == "lease" for event in rig.events)
         assert rig.record().journal.epoch == 0
 
@@ -247,17 +247,17 @@ class TestARefusal:
         user, world = rig.world(run="other")
         LeasedJournal.take(world.store, world.clock, "other", user.id, world.store.load())
         for perform in (False, True):
-            taken = adopt(rig, perform=perform)
-            assert (taken.ending, taken.decision.reason) == (Ending.REFUSED, Reason.LEASE_HELD)
-            assert "--no-wait" not in taken.decision.message
+            result = adopt(rig, perform=perform)
+            assert (result.ending, result.decision.reason) == (Ending.REFUSED, Reason.LEASE_HELD)
+            assert "--no-wait" not in result.decision.message
 
 
 class TestAChangeInBetween:
     def test_of_the_credentials_place_is_looked_at_again(self, rig: Rig, copies: Path, pairs: list[KeyPair]) -> None:
         write(copies / "ci.json", pairs[1])
         rig.at[("lease", "done")] = lambda: write(copies / "ci.json", pairs[0])
-        taken = adopt(rig)
-        assert taken.decision.reason is Reason.UNMANAGED_KEY
+        result = adopt(rig)
+        assert result.decision.reason is Reason.UNMANAGED_KEY
         assert rig.held() == ""
         assert rig.record().journal.lease is None
 
@@ -276,8 +276,8 @@ class TestAChangeInBetween:
         rig.fill(KeyPair("AKIAGONEGONEGONEGONE", "x" * 40))
         write(copies / "ci.json", pairs[1])
         rig.at[("store", "begin")] = lambda: rig.fill(pairs[0])
-        taken = adopt(rig, chosen=handed(pairs[1]))
-        assert taken.ending is Ending.FAILED
+        result = adopt(rig, chosen=supplied(pairs[1]))
+        assert result.ending is Ending.FAILED
         assert rig.stored() == pairs[0]
 
 
@@ -294,8 +294,8 @@ class TestAKilledTakeover:
         if not killed(rig, step, "note" if step == "preflight" else phase):
             pytest.fail("it was not killed")
         assert works(rig, pairs)
-        taken = adopt(rig)
-        assert taken.ending is (Ending.NOTHING if (step, phase) == ("commit", "done") else Ending.ADOPTED)
+        result = adopt(rig)
+        assert result.ending is (Ending.NOTHING if (step, phase) == ("commit", "done") else Ending.ADOPTED)
         assert rig.stored() == pairs[1]
         journal = rig.record().journal
         assert (journal.current, journal.last) == (pairs[1].access_key_id, pairs[0].access_key_id)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from simulation import play, runners
-from simulation.world import USER, Clock, Iam, Killed, Place, Sts, World
+from simulation.world import USER, Clock, Iam, Killed, SimulatedDestination, Sts, World
 from twokey.audit_log.log import AuditLog
 from twokey.audit_log.trail import Trail
 from twokey.planning.plan import Overrides
@@ -45,12 +45,12 @@ def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
 
     def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
         edge: Any = Iam(world, run)
-        others = tuple(Place(world, run, name) for name in world.places if name != "store")
+        others = tuple(SimulatedDestination(world, run, name) for name in world.held if name != "store")
         outside = RotationWorld(
             iam=edge,
             sts=Sts(world),
             clock=Clock(world),
-            store=Place(world, run, "store"),
+            store=SimulatedDestination(world, run, "store"),
             destinations=others,
             run=run,
         )

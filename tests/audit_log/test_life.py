@@ -13,7 +13,7 @@ import pytest
 from audit_log.life import LoggedRig, live
 from simulation.play import virtual_leases
 from simulation.states import initial
-from simulation.world import USER, Clock, Iam, Place, Sts, copy_of
+from simulation.world import USER, Clock, Iam, SimulatedDestination, Sts, copy_of
 from support.commands import twokey
 from twokey.audit_log import records
 from twokey.audit_log.chain import Link, links
@@ -172,8 +172,8 @@ def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: py
         iam=edge,
         sts=Sts(world),
         clock=Clock(world),
-        store=Place(world, "run", "store"),
-        destinations=(Place(world, "run", "second"),),
+        store=SimulatedDestination(world, "run", "store"),
+        destinations=(SimulatedDestination(world, "run", "second"),),
     )
     with virtual_leases(world):
         recorded = Trail(log, "run", Clock(world)).watch(USER, policy, Overrides(), outside)

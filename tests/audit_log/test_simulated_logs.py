@@ -16,7 +16,7 @@ from simulation.play import Found, play
 from simulation.runners import schedule
 from simulation.states import PIPELINES, STATES, initial
 from simulation.test_simulation import BROKEN
-from simulation.world import FAULTS, PLACE_FAULTS, Pointless
+from simulation.world import DESTINATION_FAULTS, FAULTS, Pointless
 from twokey.audit_log.verification import Report, verify
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ SEEN = {rule: broken for rule, broken in BROKEN.items() if rule != "the creation
 """A repetition below IAM's interface is seen by CloudTrail, not by the log: one effect, two requests."""
 
 
-def logged_play(file: Path, name: str, places: int, faults: dict[int, str]) -> tuple[World | None, Report]:
+def logged_play(file: Path, name: str, destinations: int, faults: dict[int, str]) -> tuple[World | None, Report]:
     """Play a history with a log; return the world, None if an invariant was violated, and the report on the log."""
     file.unlink(missing_ok=True)
     with pytest.MonkeyPatch.context() as patch, logged(file, patch):
         try:
-            world = play(name, places, faults)
+            world = play(name, destinations, faults)
         except Found:
             return None, verify(file)
     return world, verify(file)
@@ -42,13 +42,13 @@ def logged_play(file: Path, name: str, places: int, faults: dict[int, str]) -> t
 
 @pytest.mark.parametrize("name", STATES)
 def test_no_fault_makes_the_checker_accuse(name: str, tmp_path: Path) -> None:
-    for places in (1, 3):
-        world, report = logged_play(tmp_path / "log", name, places, {})
+    for destinations in (1, 3):
+        world, report = logged_play(tmp_path / "log", name, destinations, {})
         assert (report.findings, report.elsewhere) == ((), ())
         assert world
         for number in range(world.effects):
             for fault in FAULTS:
-                report = logged_play(tmp_path / "log", name, places, {number: fault})[1]
+                report = logged_play(tmp_path / "log", name, destinations, {number: fault})[1]
                 assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
 
 
@@ -58,7 +58,7 @@ def test_no_fault_among_pipelines_makes_the_checker_accuse(name: str, tmp_path: 
     assert (report.findings, report.elsewhere) == ((), ())
     assert world
     for number in range(world.effects):
-        for fault in PLACE_FAULTS:
+        for fault in DESTINATION_FAULTS:
             try:
                 report = logged_play(tmp_path / "log", name, 5, {number: fault})[1]
             except Pointless:
@@ -69,8 +69,8 @@ def test_no_fault_among_pipelines_makes_the_checker_accuse(name: str, tmp_path: 
 def test_a_journal_that_is_written_while_a_delivery_waits_is_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def waiting(name: str, places: int) -> tuple[World, RotationPolicy]:
-        world, policy = initial(name, places)
+    def waiting(name: str, destinations: int) -> tuple[World, RotationPolicy]:
+        world, policy = initial(name, destinations)
         world.waits = {"second": 200.0, "third": 200.0}
         return world, policy
 
@@ -102,8 +102,8 @@ def test_a_broken_rule_shows_in_the_log(rule: str, tmp_path: Path, monkeypatch: 
     SEEN[rule](monkeypatch)
     for faults in ({}, *({number: fault} for number in range(10) for fault in FAULTS)):
         for name in STATES:
-            for places in (1, 2, 3):
-                _, report = logged_play(tmp_path / "log", name, places, faults)
+            for destinations in (1, 2, 3):
+                _, report = logged_play(tmp_path / "log", name, destinations, faults)
                 if any(one.rule.startswith("I") for one in report.findings):
                     return
     pytest.fail("the log reveals nothing although the rule is broken")

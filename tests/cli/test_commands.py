@@ -72,7 +72,7 @@ class TestRotate:
             "path": "/machine-users/",
             "outcome": "rotated",
             "reason": "due",
-            "message": "CURRENT has served for one period.",
+            "message": "CURRENT has reached the end of its period.",
             "last": current.access_key_id,
             "removed": [last.access_key_id],
             "destinations": [{"destination": "secretsmanager:machine-users/ci", "outcome": "delivered"}],
@@ -233,7 +233,7 @@ class TestStatus:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         ran = twokey("status", *PATH)
         assert "ci: stopped: the operator must act" in ran.out
-        assert "Nobody can tell which is in use" in ran.out
+        assert "twokey cannot determine which is in use" in ran.out
 
     def test_shows_a_user_that_was_left_in_the_middle(self, rig: Rig) -> None:
         rig.settled()

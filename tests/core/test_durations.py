@@ -1,4 +1,4 @@
-"""Durations as people write them."""
+"""Durations as the configuration writes them."""
 
 from __future__ import annotations
 

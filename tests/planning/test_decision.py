@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.builders import NOW, STORE, USER, ago, journal, key, seen
+from support.builders import NOW, STORE, USER, ago, journal, key, observation_of
 from twokey.core.journal import Delivery, Intent, Retiring
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Outcome, Reason
@@ -19,14 +19,14 @@ POLICY = RotationPolicy()  # window 30 d: period 15 d, slack 15 h, grace 14 d 9 
 SETTLED = {"current": "K2", "last": "K1", "committed": ago(days=16)}
 
 
-def decide(observation: Any, policy: RotationPolicy = POLICY, **asked: Any) -> Any:
+def decide(observation: Any, policy: RotationPolicy = POLICY, **overrides: Any) -> Any:
     """Plan at NOW."""
-    return plan(observation, policy, NOW, Overrides(**asked))
+    return plan(observation, policy, NOW, Overrides(**overrides))
 
 
 class TestARotationThatIsDue:
     def test_removes_last_creates_stores_and_commits(self) -> None:
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED)))
+        found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**SETTLED)))
         assert (found.outcome, found.reason) == (Outcome.ROTATED, Reason.DUE)
         assert found.actions == (Delete("K1"), Create(("K1", "K2")), Commit("K2"))
 
@@ -34,60 +34,66 @@ class TestARotationThatIsDue:
         period_less_slack = timedelta(days=15) - timedelta(hours=15)
         just = journal(current="K1", committed=NOW - period_less_slack)
         early = journal(current="K1", committed=NOW - period_less_slack + timedelta(seconds=1))
-        assert decide(seen(key("K1", days=40), held="K1", said=just)).outcome is Outcome.ROTATED
-        assert decide(seen(key("K1", days=40), held="K1", said=early)).outcome is Outcome.NOT_DUE
+        assert decide(observation_of(key("K1", days=40), held="K1", journal=just)).outcome is Outcome.ROTATED
+        assert decide(observation_of(key("K1", days=40), held="K1", journal=early)).outcome is Outcome.NOT_DUE
 
     def test_counts_from_the_creation_where_there_is_no_journal(self) -> None:
-        assert decide(seen(key("K1", days=14.374), held="K1")).outcome is Outcome.NOT_DUE
-        assert decide(seen(key("K1", days=14.376), held="K1")).outcome is Outcome.ROTATED
+        assert decide(observation_of(key("K1", days=14.374), held="K1")).outcome is Outcome.NOT_DUE
+        assert decide(observation_of(key("K1", days=14.376), held="K1")).outcome is Outcome.ROTATED
 
     def test_with_one_key_removes_nothing(self) -> None:
-        found = decide(seen(key("K1", days=20), held="K1"))
+        found = decide(observation_of(key("K1", days=20), held="K1"))
         assert found.actions == (Create(("K1",)), Commit("K1"))
 
     def test_delivers_to_every_destination_before_it_commits(self) -> None:
-        found = decide(seen(key("K1", days=20), held="K1", destinations={"ssm:/a": Held("K1"), "ssm:/b": Held("K1")}))
+        found = decide(
+            observation_of(key("K1", days=20), held="K1", destinations={"ssm:/a": Held("K1"), "ssm:/b": Held("K1")})
+        )
         assert found.actions == (Create(("K1",)), Deliver(("ssm:/a", "ssm:/b")), Commit("K1"))
 
     def test_can_be_forced_and_then_still_obeys_every_other_rule(self) -> None:
         fresh = journal(current="K2", last="K1", committed=ago(days=1))
-        found = decide(seen(key("K1", days=20), key("K2", days=1), held="K2", said=fresh), force=True)
+        found = decide(observation_of(key("K1", days=20), key("K2", days=1), held="K2", journal=fresh), force=True)
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
-        alone = decide(seen(key("K2", days=1), held="K2", said=fresh), force=True)
+        alone = decide(observation_of(key("K2", days=1), held="K2", journal=fresh), force=True)
         assert (alone.outcome, alone.reason) == (Outcome.ROTATED, Reason.FORCED)
 
     def test_is_due_at_once_where_the_stored_key_is_inactive(self) -> None:
-        found = decide(seen(key("K1", days=1, active=False), held="K1"))
+        found = decide(observation_of(key("K1", days=1, active=False), held="K1"))
         assert (found.outcome, found.reason) == (Outcome.ROTATED, Reason.CURRENT_INACTIVE)
 
     def test_follows_the_journal_and_not_the_age(self) -> None:
         """The store may hold the older key for a good reason: its journal says so."""
-        said = journal(current="K1", last="K2", committed=ago(days=16))
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K1", said=said))
+        recorded = journal(current="K1", last="K2", committed=ago(days=16))
+        found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K1", journal=recorded))
         assert found.actions[0] == Delete("K2")
 
 
 class TestWhatKeepsLast:
     def test_its_grace_counted_from_the_commit(self) -> None:
         policy = RotationPolicy(window=timedelta(days=30), requested_grace=timedelta(days=10))
-        said = journal(current="K2", last="K1", committed=ago(days=9))
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), policy, force=True)
+        recorded = journal(current="K2", last="K1", committed=ago(days=9))
+        found = decide(
+            observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=recorded), policy, force=True
+        )
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
         assert "1d" in found.message
 
     def test_its_grace_counted_from_the_latest_delivery(self) -> None:
-        said = journal(**SETTLED, delivered={"ssm:/a": Delivery("K2", ago(days=2))})
+        recorded = journal(**SETTLED, delivered={"ssm:/a": Delivery("K2", ago(days=2))})
         found = decide(
-            seen(key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations={"ssm:/a": Held("K2")})
+            observation_of(
+                key("K1", days=31), key("K2", days=16), held="K2", journal=recorded, destinations={"ssm:/a": Held("K2")}
+            )
         )
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
 
-    def test_a_use_within_idle_whoever_it_was(self) -> None:
-        observation = seen(
+    def test_a_use_within_idle_by_any_job(self) -> None:
+        observation = observation_of(
             key("K1", days=31),
             key("K2", days=16),
             held="K2",
-            said=journal(**SETTLED),
+            journal=journal(**SETTLED),
             last_used={"K1": ago(hours=23)},
         )
         found = decide(observation)
@@ -95,52 +101,64 @@ class TestWhatKeepsLast:
         assert "s3" in found.message
 
     def test_not_a_use_before_that(self) -> None:
-        observation = seen(
-            key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED), last_used={"K1": ago(hours=25)}
+        observation = observation_of(
+            key("K1", days=31),
+            key("K2", days=16),
+            held="K2",
+            journal=journal(**SETTLED),
+            last_used={"K1": ago(hours=25)},
         )
         assert decide(observation).outcome is Outcome.ROTATED
 
-    def test_the_last_use_is_asked_for_before_anything_is_decided(self) -> None:
-        observation = seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED), last_used={})
+    def test_the_last_use_is_requested_before_anything_is_decided(self) -> None:
+        observation = observation_of(
+            key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**SETTLED), last_used={}
+        )
         assert decide(observation).needs == ("K1",)
 
-    def test_no_last_use_is_asked_for_where_nothing_is_due(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1))
-        observation = seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, last_used={})
+    def test_no_last_use_is_requested_where_nothing_is_due(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=1))
+        observation = observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, last_used={})
         found = decide(observation)
         assert (found.outcome, found.needs, found.actions) == (Outcome.NOT_DUE, (), ())
 
     def test_enforce_window_ends_the_veto_when_the_key_is_as_old_as_the_window(self) -> None:
         policy = RotationPolicy(enforce_window=True)
         used = {"K1": ago(hours=1)}
-        old = seen(key("K1", days=30), key("K2", days=16), held="K2", said=journal(**SETTLED), last_used=used)
-        young = seen(key("K1", days=29), key("K2", days=16), held="K2", said=journal(**SETTLED), last_used=used)
+        old = observation_of(
+            key("K1", days=30), key("K2", days=16), held="K2", journal=journal(**SETTLED), last_used=used
+        )
+        young = observation_of(
+            key("K1", days=29), key("K2", days=16), held="K2", journal=journal(**SETTLED), last_used=used
+        )
         assert decide(old, policy).outcome is Outcome.ROTATED
         assert decide(young, policy).reason is Reason.IN_USE
 
     def test_ignore_last_use_overrides_the_veto_and_grace_and_says_so(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1))
-        observation = seen(
-            key("K1", days=16), key("K2", days=1), held="K2", said=said, last_used={"K1": ago(minutes=1)}
+        recorded = journal(current="K2", last="K1", committed=ago(days=1))
+        observation = observation_of(
+            key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, last_used={"K1": ago(minutes=1)}
         )
         found = decide(observation, force=True, ignore_last_use=True)
         assert found.actions[0] == Delete("K1")
-        assert "accept" in found.message
+        assert "--ignore-last-use" in found.message
 
-    @pytest.mark.parametrize("asked", [{}, {"ignore_last_use": True}, {"force": True}])
-    def test_a_destination_that_still_holds_it_whatever_is_asked(self, asked: dict[str, Any]) -> None:
-        observation = seen(
+    @pytest.mark.parametrize("overrides", [{}, {"ignore_last_use": True}, {"force": True}])
+    def test_a_destination_that_still_holds_it_whatever_is_requested(self, overrides: dict[str, Any]) -> None:
+        observation = observation_of(
             key("K1", days=31),
             key("K2", days=16, active=False),
             held="K2",
-            said=journal(**SETTLED),
+            journal=journal(**SETTLED),
             destinations={"ssm:/a": Held("K1")},
         )
-        found = decide(observation, **asked)
+        found = decide(observation, **overrides)
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.LAST_HELD)
 
     def test_twokeys_own_use_of_it(self) -> None:
-        observation = seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED), own_key="K1")
+        observation = observation_of(
+            key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**SETTLED), own_key="K1"
+        )
         assert decide(observation).reason is Reason.OWN_KEY
         assert decide(observation, RotationPolicy(rotate_self=True)).reason is Reason.OWN_KEY
 
@@ -149,75 +167,80 @@ class TestWhereTheJournalSaysNothing:
     """The table of the same name in the design."""
 
     def test_no_key_and_an_empty_store_create(self) -> None:
-        found = decide(seen())
+        found = decide(observation_of())
         assert (found.outcome, found.reason) == (Outcome.ROTATED, Reason.NO_KEY)
         assert found.actions == (Create(()), Commit(""))
 
     def test_one_key_and_an_empty_store_create_and_the_key_becomes_last(self) -> None:
-        found = decide(seen(key("K1", days=200)))
+        found = decide(observation_of(key("K1", days=200)))
         assert (found.reason, found.actions) == (Reason.STORE_EMPTY, (Create(("K1",)), Commit("K1")))
 
     def test_one_key_and_a_stored_key_that_is_gone_create(self) -> None:
-        found = decide(seen(key("K1", days=200), held="K0"))
+        found = decide(observation_of(key("K1", days=200), held="K0"))
         assert (found.reason, found.actions) == (Reason.KEY_GONE, (Create(("K1", "K0")), Commit("K1")))
 
     def test_no_key_and_a_stored_key_that_is_gone_create(self) -> None:
-        found = decide(seen(held="K0"))
+        found = decide(observation_of(held="K0"))
         assert (found.reason, found.actions) == (Reason.KEY_GONE, (Create(("K0",)), Commit("K0")))
 
     def test_two_keys_of_which_the_store_holds_the_newer_make_the_older_last(self) -> None:
-        found = decide(seen(key("K1", days=40), key("K2", days=16), held="K2"))
+        found = decide(observation_of(key("K1", days=40), key("K2", days=16), held="K2"))
         assert (found.last, found.actions[0]) == ("K1", Delete("K1"))
 
     def test_its_grace_counts_from_the_creation_of_the_newer(self) -> None:
-        found = decide(seen(key("K1", days=40), key("K2", days=14), held="K2"), force=True)
+        found = decide(observation_of(key("K1", days=40), key("K2", days=14), held="K2"), force=True)
         assert found.reason is Reason.GRACE
 
     def test_two_keys_of_which_the_store_holds_the_older_refuse_and_name_the_other(self) -> None:
-        found = decide(seen(key("K1", days=40), key("K2", days=16), held="K1"))
+        found = decide(observation_of(key("K1", days=40), key("K2", days=16), held="K1"))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
         assert "K2" in found.message
 
     def test_two_keys_of_the_same_second_refuse_because_age_tells_nothing(self) -> None:
-        found = decide(seen(key("K1", days=16), key("K2", days=16), held="K2"))
+        found = decide(observation_of(key("K1", days=16), key("K2", days=16), held="K2"))
         assert found.reason is Reason.UNMANAGED_KEY
 
     def test_a_third_key_refuses_and_is_named(self) -> None:
         found = decide(
-            seen(key("K1", days=31), key("K2", days=16), key("K9", days=3), held="K2", said=journal(**SETTLED))
+            observation_of(
+                key("K1", days=31), key("K2", days=16), key("K9", days=3), held="K2", journal=journal(**SETTLED)
+            )
         )
         assert found.reason is Reason.UNMANAGED_KEY
         assert "K9" in found.message
         assert "--retire K9" in found.message
 
-    def test_a_foreign_key_refuses_even_while_nothing_is_due(self) -> None:
-        said = journal(current="K2", committed=ago(days=1))
-        assert decide(seen(key("K2", days=1), key("K9", days=3), held="K2", said=said)).reason is Reason.UNMANAGED_KEY
+    def test_an_unmanaged_key_refuses_even_while_nothing_is_due(self) -> None:
+        recorded = journal(current="K2", committed=ago(days=1))
+        assert (
+            decide(observation_of(key("K2", days=1), key("K9", days=3), held="K2", journal=recorded)).reason
+            is Reason.UNMANAGED_KEY
+        )
 
     def test_two_keys_and_an_empty_store_refuse_and_say_what_each_was_used_for(self) -> None:
-        observation = seen(key("K1", days=40), key("K2", days=16), last_used={"K1": ago(days=2), "K2": None})
+        observation = observation_of(key("K1", days=40), key("K2", days=16), last_used={"K1": ago(days=2), "K2": None})
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.CANNOT_ATTRIBUTE)
         assert "last used 2d ago for s3" in found.message
         assert "--retire" in found.message
 
     def test_two_keys_and_an_empty_store_go_on_when_a_person_names_one(self) -> None:
-        found = decide(seen(key("K1", days=40), key("K2", days=16)), retire=frozenset({"K1"}))
+        found = decide(observation_of(key("K1", days=40), key("K2", days=16)), retire=frozenset({"K1"}))
         assert found.actions == (Delete("K1"), Create(("K1", "K2")), Commit("K2"))
 
     def test_a_store_rolled_back_by_hand_refuses_and_names_both(self) -> None:
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K1", said=journal(**SETTLED)))
+        found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K1", journal=journal(**SETTLED)))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.ROLLED_BACK)
         assert "K1" in found.message
         assert "K2" in found.message
 
     def test_a_store_rolled_back_by_hand_goes_on_when_a_person_retires_the_other(self) -> None:
-        observation = seen(key("K1", days=31), key("K2", days=16), held="K1", said=journal(**SETTLED))
+        observation = observation_of(key("K1", days=31), key("K2", days=16), held="K1", journal=journal(**SETTLED))
         found = decide(observation, retire=frozenset({"K2"}))
         assert found.actions == (Delete("K2"), Create(("K1", "K2")), Commit("K1"))
 
     def test_a_store_that_cannot_be_read_refuses(self) -> None:
-        found = decide(seen(key("K1", days=99), holding=CannotTell("it is binary")))
+        found = decide(observation_of(key("K1", days=99), holding=CannotTell("it is binary")))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNREADABLE)
         assert "it is binary" in found.message
 
@@ -226,26 +249,28 @@ class TestAnInterruptedRun:
     INTENT = Intent(("K2",), ago(minutes=5))
 
     def test_with_its_key_unheld_loses_the_stray_and_is_done_again(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             held="K2",
-            said=journal(**{**SETTLED, "intent": self.INTENT}),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}),
         )
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.ROTATED, Reason.INTERRUPTED)
         assert found.actions == (RemoveOrphan("K3"), Create(("K2", "K3")), Commit("K2"))
 
     def test_before_its_key_was_made_is_done_again(self) -> None:
-        found = decide(seen(key("K2", days=16), held="K2", said=journal(**{**SETTLED, "intent": self.INTENT})))
+        found = decide(
+            observation_of(key("K2", days=16), held="K2", journal=journal(**{**SETTLED, "intent": self.INTENT}))
+        )
         assert found.actions == (Create(("K2",)), Commit("K2"))
 
     def test_with_its_key_stored_is_finished_without_another_key(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             held="K3",
-            said=journal(**{**SETTLED, "intent": self.INTENT}),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}),
             destinations={"ssm:/a": Held("K2")},
         )
         found = decide(observation)
@@ -254,51 +279,51 @@ class TestAnInterruptedRun:
 
     @pytest.mark.parametrize("minutes", [7, 3])
     def test_does_not_claim_a_key_that_was_made_at_another_time(self, minutes: int) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K9", created=ago(minutes=minutes)),
             held="K2",
-            said=journal(**{**SETTLED, "intent": self.INTENT}),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}),
         )
         assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_claims_none_of_two_keys_that_could_both_be_its_own(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             key("K4", created=ago(minutes=5)),
             held="K2",
-            said=journal(**{**SETTLED, "intent": self.INTENT}),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}),
         )
         assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_claims_the_key_of_an_earlier_attempt_that_comes_to_light_late(self) -> None:
         intent = Intent(("K2",), ago(minutes=5), (ago(hours=2),))
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(hours=2)),
             held="K2",
-            said=journal(**{**SETTLED, "intent": intent}),
+            journal=journal(**{**SETTLED, "intent": intent}),
         )
         assert decide(observation).actions[0] == RemoveOrphan("K3")
 
     def test_never_claims_a_key_that_a_destination_holds(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             held="K2",
-            said=journal(**{**SETTLED, "intent": self.INTENT}),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}),
             destinations={"ssm:/a": Held("K3")},
         )
         assert decide(observation).reason is Reason.UNMANAGED_KEY
 
     def test_never_claims_a_key_that_a_destination_was_given(self) -> None:
-        given = {"ci:x": Delivery("K3", ago(minutes=4))}
-        observation = seen(
+        delivered = {"ci:x": Delivery("K3", ago(minutes=4))}
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             held="K2",
-            said=journal(**{**SETTLED, "intent": self.INTENT}, delivered=given),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}, delivered=delivered),
             destinations={"ci:x": CannotTell()},
         )
         assert decide(observation).reason is Reason.UNMANAGED_KEY
@@ -306,11 +331,11 @@ class TestAnInterruptedRun:
     def test_with_its_key_stored_is_delivered_only_where_that_is_not_known_to_be_done(self) -> None:
         new, old = Delivery("K3", ago(minutes=4), "v2"), Delivery("K2", ago(days=16), "v1")
         silent = CannotTell(stamp="v2")
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             held="K3",
-            said=journal(
+            journal=journal(
                 **{**SETTLED, "intent": self.INTENT},
                 delivered={"a": new, "b": new, "c": old, "d": old, "f": new, "h": new},
                 delivering=("f",),
@@ -329,24 +354,28 @@ class TestAnInterruptedRun:
         assert decide(observation).actions == (Resume("K3"), Deliver(tuple("cdefgh")), Commit("K2"))
 
     def test_with_its_key_stored_and_delivered_everywhere_is_only_committed(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K3", created=ago(minutes=5)),
             held="K3",
-            said=journal(**{**SETTLED, "intent": self.INTENT}, delivered={"ci:x": Delivery("K3", ago(minutes=4))}),
+            journal=journal(**{**SETTLED, "intent": self.INTENT}, delivered={"ci:x": Delivery("K3", ago(minutes=4))}),
             destinations={"ci:x": CannotTell()},
         )
         assert decide(observation).actions == (Resume("K3"), Commit("K2"))
 
     def test_first_of_all_with_an_empty_store_loses_its_stray(self) -> None:
-        observation = seen(
-            key("K1", days=99), key("K3", created=ago(minutes=5)), said=journal(intent=Intent(("K1",), ago(minutes=5)))
+        observation = observation_of(
+            key("K1", days=99),
+            key("K3", created=ago(minutes=5)),
+            journal=journal(intent=Intent(("K1",), ago(minutes=5))),
         )
         assert decide(observation).actions == (RemoveOrphan("K3"), Create(("K1", "K3")), Commit("K1"))
 
     def test_leaves_out_a_deleted_key_that_the_list_still_shows(self) -> None:
-        said = journal(current="K3", last="K2", committed=ago(days=1), removed={"K1": ago(seconds=5)})
-        found = decide(seen(key("K1", days=31), key("K2", days=16), key("K3", days=1), held="K3", said=said))
+        recorded = journal(current="K3", last="K2", committed=ago(days=1), removed={"K1": ago(seconds=5)})
+        found = decide(
+            observation_of(key("K1", days=31), key("K2", days=16), key("K3", days=1), held="K3", journal=recorded)
+        )
         assert found.outcome is Outcome.NOT_DUE
 
 
@@ -354,59 +383,65 @@ class TestAListThatLags:
     COMMITTED = {"current": "K3", "last": "K2", "committed": ago(seconds=5), "removed": {"K1": ago(seconds=9)}}
 
     def test_is_waited_for_where_it_does_not_show_current_yet(self) -> None:
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K3", said=journal(**self.COMMITTED)))
+        found = decide(
+            observation_of(key("K1", days=31), key("K2", days=16), held="K3", journal=journal(**self.COMMITTED))
+        )
         assert found.settles == ago(seconds=5) + POLICY.settle
         assert found.actions == ()
 
     def test_is_waited_for_while_an_intent_is_young_whatever_else_there_is_to_say(self) -> None:
-        said = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K1", said=said))
+        recorded = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))
+        found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K1", journal=recorded))
         assert found.settles == ago(seconds=5) + POLICY.settle
 
     def test_is_not_waited_for_where_settle_says_so(self) -> None:
         """The services' time, as one process knows it, may lie a second before what another wrote down."""
-        said = journal(**SETTLED, intent=Intent(("K1", "K2"), NOW + timedelta(seconds=1)))
+        recorded = journal(**SETTLED, intent=Intent(("K1", "K2"), NOW + timedelta(seconds=1)))
         found = decide(
-            seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), RotationPolicy(settle=timedelta(0))
+            observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=recorded),
+            RotationPolicy(settle=timedelta(0)),
         )
         assert found.settles is None
 
     def test_is_believed_in_the_end_and_the_lacking_key_stays_known(self) -> None:
-        said = journal(current="K3", last="K2", committed=ago(minutes=2))
-        found = decide(seen(key("K2", days=16), held="K3", said=said))
+        recorded = journal(current="K3", last="K2", committed=ago(minutes=2))
+        found = decide(observation_of(key("K2", days=16), held="K3", journal=recorded))
         assert found.reason is Reason.KEY_GONE
         assert found.actions == (Create(("K2", "K3")), Commit("K2"))
-        assert decide(seen(held="K3", said=said)).actions == (Create(("K3",)), Commit("K3"))
+        assert decide(observation_of(held="K3", journal=recorded)).actions == (Create(("K3",)), Commit("K3"))
 
 
 class TestAKeyThatWasDeletedAndIsStillThere:
-    SAID = {"current": "K3", "last": "K2", "removed": {"K1": ago(minutes=2)}}
+    RECORDED = {"current": "K3", "last": "K2", "removed": {"K1": ago(minutes=2)}}
     KEYS = (key("K1", days=31), key("K2", days=16), key("K3", days=15))
 
     def test_is_deleted_again_although_nothing_is_due(self) -> None:
-        found = decide(seen(*self.KEYS, held="K3", said=journal(**self.SAID, committed=ago(days=1))))
+        found = decide(observation_of(*self.KEYS, held="K3", journal=journal(**self.RECORDED, committed=ago(days=1))))
         assert (found.outcome, found.reason) == (Outcome.RETIRED, Reason.STILL_LISTED)
         assert found.actions == (Delete("K1"), Commit("K2", renew=False))
 
     def test_is_deleted_before_a_rotation(self) -> None:
-        found = decide(seen(*self.KEYS, held="K3", said=journal(**self.SAID, committed=ago(days=15))))
+        found = decide(observation_of(*self.KEYS, held="K3", journal=journal(**self.RECORDED, committed=ago(days=15))))
         assert found.actions == (Delete("K1"), Delete("K2"), Create(("K1", "K2", "K3")), Commit("K3"))
 
     def test_stays_while_something_may_hold_it(self) -> None:
         places = {"ci:x": CannotTell()}
-        said = journal(**self.SAID, committed=ago(days=1))
-        found = decide(seen(*self.KEYS, held="K3", said=said, destinations=places))
+        recorded = journal(**self.RECORDED, committed=ago(days=1))
+        found = decide(observation_of(*self.KEYS, held="K3", journal=recorded, destinations=places))
         assert found.actions == (Resume("K3"), Deliver(("ci:x",), instead_of="K2"), Commit("K2", renew=False))
 
     def test_soaks_once_more_if_it_is_active(self) -> None:
-        said = journal(**self.SAID, committed=ago(days=1))
-        found = decide(seen(*self.KEYS, held="K3", said=said), RotationPolicy(soak=timedelta(days=1)))
+        recorded = journal(**self.RECORDED, committed=ago(days=1))
+        found = decide(observation_of(*self.KEYS, held="K3", journal=recorded), RotationPolicy(soak=timedelta(days=1)))
         assert found.actions == (Deactivate("K1"),)
 
     def test_it_stays_while_a_destination_that_would_tell_cannot_be_read_also_without_current(self) -> None:
-        said = journal(removed={"K1": ago(hours=1)}, delivered={"ssm:/a": Delivery("K0", ago(days=9))})
+        recorded = journal(removed={"K1": ago(hours=1)}, delivered={"ssm:/a": Delivery("K0", ago(days=9))})
         silent = {"ssm:/a": CannotTell("no answer", failed=True)}
-        found = decide(seen(key("K1", days=2), said=said, destinations=silent), RotationPolicy(soak=timedelta(days=2)))
+        found = decide(
+            observation_of(key("K1", days=2), journal=recorded, destinations=silent),
+            RotationPolicy(soak=timedelta(days=2)),
+        )
         assert (found.outcome, found.reason, found.actions) == (Outcome.REFUSED, Reason.UNREADABLE, ())
 
 
@@ -414,11 +449,11 @@ class TestDestinations:
     FRESH = {"current": "K2", "last": "K1", "committed": ago(days=1)}
 
     def test_one_that_is_behind_is_delivered_to_although_nothing_is_due(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K1", days=16),
             key("K2", days=1),
             held="K2",
-            said=journal(**self.FRESH),
+            journal=journal(**self.FRESH),
             destinations={"ssm:/a": Held("K2"), "ssm:/b": Held("K1"), "ssm:/c": NotHeld()},
         )
         found = decide(observation)
@@ -430,23 +465,25 @@ class TestDestinations:
         )
 
     def test_one_that_is_empty_where_there_is_no_last_held_nothing_before(self) -> None:
-        said = journal(current="K2", committed=ago(days=1))
-        found = decide(seen(key("K2", days=1), held="K2", said=said, destinations={"ssm:/a": NotHeld()}))
+        recorded = journal(current="K2", committed=ago(days=1))
+        found = decide(
+            observation_of(key("K2", days=1), held="K2", journal=recorded, destinations={"ssm:/a": NotHeld()})
+        )
         assert found.actions == (Resume("K2"), Deliver(("ssm:/a",)), Commit("", renew=False))
 
     def test_one_that_cannot_tell_is_believed_to_hold_what_it_was_last_given(self) -> None:
-        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))})
-        observation = seen(
-            key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations={"ci:x": CannotTell()}
+        recorded = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1))})
+        observation = observation_of(
+            key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, destinations={"ci:x": CannotTell()}
         )
         assert decide(observation).outcome is Outcome.NOT_DUE
 
     def test_one_that_cannot_tell_and_was_never_given_anything_is_delivered_to(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K1", days=16),
             key("K2", days=1),
             held="K2",
-            said=journal(**self.FRESH),
+            journal=journal(**self.FRESH),
             destinations={"ci:x": CannotTell()},
         )
         assert decide(observation).actions[1] == Deliver(("ci:x",), instead_of="K1")
@@ -457,62 +494,76 @@ class TestDestinations:
     def test_one_that_cannot_tell_is_believed_as_long_as_its_stamp_does_not_speak_against_it(
         self, noted: str, shown: str
     ) -> None:
-        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), noted)})
+        recorded = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), noted)})
         places = {"ci:x": CannotTell("write-only", stamp=shown)}
-        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        found = decide(
+            observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, destinations=places)
+        )
         assert found.outcome is Outcome.NOT_DUE
 
-    def test_one_that_cannot_tell_and_that_somebody_else_wrote_may_hold_any_key(self) -> None:
-        said = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), "v1")})
+    def test_one_that_cannot_tell_and_that_another_program_wrote_may_hold_any_key(self) -> None:
+        recorded = journal(**self.FRESH, delivered={"ci:x": Delivery("K2", ago(days=1), "v1")})
         places = {"ci:x": CannotTell("write-only", stamp="v2")}
-        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        found = decide(
+            observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, destinations=places)
+        )
         assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (Resume("K2"), Deliver(("ci:x",), instead_of="K1"), Commit("K1", renew=False))
 
     @pytest.mark.parametrize("holding", [Held("K2"), CannotTell("write-only", stamp="v1")])
     def test_one_with_an_open_delivery_is_delivered_to_whatever_it_shows(self, holding: Any) -> None:
-        given = {"ci:x": Delivery("K2", ago(days=1), "v1")}
-        said = journal(**self.FRESH, delivered=given, delivering=("ci:x",))
+        delivered = {"ci:x": Delivery("K2", ago(days=1), "v1")}
+        recorded = journal(**self.FRESH, delivered=delivered, delivering=("ci:x",))
         places = {"ci:x": holding, "ci:y": Held("K2")}
-        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said, destinations=places))
+        found = decide(
+            observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, destinations=places)
+        )
         assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions[1].destinations == ("ci:x",)
 
     @pytest.mark.parametrize("delivering", [("ci:x",), ("ci:y",)])
     def test_one_with_an_open_delivery_that_cannot_tell_may_hold_last(self, delivering: tuple[str, ...]) -> None:
-        given = {"ci:x": Delivery("K2", ago(days=15))}
-        said = journal(**SETTLED, delivered=given, delivering=delivering)
+        delivered = {"ci:x": Delivery("K2", ago(days=15))}
+        recorded = journal(**SETTLED, delivered=delivered, delivering=delivering)
         places = {"ci:x": CannotTell("write-only")}
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations=places))
+        found = decide(
+            observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=recorded, destinations=places)
+        )
         assert (Delete("K1") in found.actions) is (delivering == ("ci:y",))
 
     @pytest.mark.parametrize("holding", [Held("K1"), CannotTell("write-only")])
     def test_one_that_may_hold_last_is_delivered_to_instead_of_rotating(self, holding: Any) -> None:
-        observation = seen(
-            key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED), destinations={"ssm:/b": holding}
+        observation = observation_of(
+            key("K1", days=31),
+            key("K2", days=16),
+            held="K2",
+            journal=journal(**SETTLED),
+            destinations={"ssm:/b": holding},
         )
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (Resume("K2"), Deliver(("ssm:/b",), instead_of="K1"), Commit("K1", renew=False))
 
     @pytest.mark.parametrize("committed", [ago(days=1), ago(days=16)])
-    def test_one_that_holds_current_while_the_journal_says_last_held_last_until_nobody_knows_when(
+    def test_one_that_holds_current_while_the_journal_says_last_held_last_until_an_unknown_moment(
         self, committed: Any
     ) -> None:
-        said = journal(current="K2", last="K1", committed=committed, delivered={"ssm:/b": Delivery("K1", ago(days=30))})
-        observation = seen(
-            key("K1", days=31), key("K2", days=16), held="K2", said=said, destinations={"ssm:/b": Held("K2")}
+        recorded = journal(
+            current="K2", last="K1", committed=committed, delivered={"ssm:/b": Delivery("K1", ago(days=30))}
+        )
+        observation = observation_of(
+            key("K1", days=31), key("K2", days=16), held="K2", journal=recorded, destinations={"ssm:/b": Held("K2")}
         )
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.COMPLETED, Reason.OUT_OF_DATE)
         assert found.actions == (Resume("K2"), Deliver(("ssm:/b",), instead_of="K1"), Commit("K1", renew=False))
 
     def test_one_that_is_left_out_of_a_run_keeps_the_key_that_it_was_last_given(self) -> None:
-        said = journal(
+        recorded = journal(
             **SETTLED, delivered={"ci:x": Delivery("K1", ago(days=31)), "ci:y": Delivery("K2", ago(days=16))}
         )
         keys = (key("K1", days=31), key("K2", days=16))
-        observation = seen(*keys, held="K2", said=said, destinations={"ci:y": CannotTell()})
+        observation = observation_of(*keys, held="K2", journal=recorded, destinations={"ci:y": CannotTell()})
         found = decide(observation)
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.LAST_HELD)
         assert "ci:x is not among this run's destinations" in found.message
@@ -525,111 +576,126 @@ class TestSoak:
     def test_takes_its_time_from_the_default_grace_so_that_no_key_outlives_the_window(self) -> None:
         policy = RotationPolicy(soak=timedelta(days=2))
         assert policy.grace == policy.period - policy.slack - timedelta(days=2)
-        said = journal(current="K2", last="K1", committed=ago(days=12.4))
-        found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), policy)
+        recorded = journal(current="K2", last="K1", committed=ago(days=12.4))
+        found = decide(observation_of(key("K1", days=28), key("K2", days=13), held="K2", journal=recorded), policy)
         assert found.actions == (Deactivate("K1"),)
 
     def test_makes_last_inactive_first(self) -> None:
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=journal(**SETTLED)), self.POLICY)
+        found = decide(
+            observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**SETTLED)), self.POLICY
+        )
         assert (found.outcome, found.actions) == (Outcome.RETIRED, (Deactivate("K1"),))
         assert "--status Active" in found.message
 
     def test_begins_early_enough_for_the_rotation_to_be_on_time(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=12.4))
-        found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), self.POLICY)
+        recorded = journal(current="K2", last="K1", committed=ago(days=12.4))
+        found = decide(observation_of(key("K1", days=28), key("K2", days=13), held="K2", journal=recorded), self.POLICY)
         assert found.actions == (Deactivate("K1"),)
 
     def test_begins_at_the_very_moment_from_which_it_ends_in_time(self) -> None:
         policy = RotationPolicy(soak=timedelta(days=2), requested_grace=timedelta(0))
         committed = NOW - (policy.period - policy.slack - policy.soak)
         for early, actions in ((timedelta(0), (Deactivate("K1"),)), (timedelta(seconds=1), ())):
-            said = journal(current="K2", last="K1", committed=committed + early)
-            found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said), policy)
+            recorded = journal(current="K2", last="K1", committed=committed + early)
+            found = decide(observation_of(key("K1", days=28), key("K2", days=13), held="K2", journal=recorded), policy)
             assert found.actions == actions
 
     def test_asks_for_the_last_use_before_it_begins_early(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=12.4))
-        found = decide(seen(key("K1", days=28), key("K2", days=13), held="K2", said=said, last_used={}), self.POLICY)
+        recorded = journal(current="K2", last="K1", committed=ago(days=12.4))
+        found = decide(
+            observation_of(key("K1", days=28), key("K2", days=13), held="K2", journal=recorded, last_used={}),
+            self.POLICY,
+        )
         assert found.needs == ("K1",)
 
     def test_does_not_begin_within_grace_or_while_last_is_used(self) -> None:
         within = journal(current="K2", last="K1", committed=ago(days=9))
         keys = (key("K1", days=28), key("K2", days=13))
-        assert decide(seen(*keys, held="K2", said=within), self.POLICY).outcome is Outcome.NOT_DUE
-        used = seen(
+        assert decide(observation_of(*keys, held="K2", journal=within), self.POLICY).outcome is Outcome.NOT_DUE
+        used = observation_of(
             *keys,
             held="K2",
-            said=journal(current="K2", last="K1", committed=ago(days=12.4)),
+            journal=journal(current="K2", last="K1", committed=ago(days=12.4)),
             last_used={"K1": ago(hours=1)},
         )
         assert decide(used, self.POLICY).outcome is Outcome.NOT_DUE
 
     def test_waits_until_the_soak_is_over(self) -> None:
-        said = journal(**SETTLED, retiring={"K1": Retiring(ago(days=1))})
-        found = decide(seen(key("K1", days=31, active=False), key("K2", days=16), held="K2", said=said), self.POLICY)
+        recorded = journal(**SETTLED, retiring={"K1": Retiring(ago(days=1))})
+        found = decide(
+            observation_of(key("K1", days=31, active=False), key("K2", days=16), held="K2", journal=recorded),
+            self.POLICY,
+        )
         assert (found.outcome, found.reason) == (Outcome.NOT_DUE, Reason.SOAKING)
 
     def test_then_deletes_it_and_rotates(self) -> None:
-        said = journal(**SETTLED, retiring={"K1": Retiring(ago(days=2))})
-        found = decide(seen(key("K1", days=31, active=False), key("K2", days=16), held="K2", said=said), self.POLICY)
+        recorded = journal(**SETTLED, retiring={"K1": Retiring(ago(days=2))})
+        found = decide(
+            observation_of(key("K1", days=31, active=False), key("K2", days=16), held="K2", journal=recorded),
+            self.POLICY,
+        )
         assert found.actions[0] == Delete("K1")
 
     def test_begins_again_when_a_person_switched_the_key_on(self) -> None:
-        said = journal(**SETTLED, retiring={"K1": Retiring(ago(days=2))})
-        found = decide(seen(key("K1", days=31), key("K2", days=16), held="K2", said=said), self.POLICY)
+        recorded = journal(**SETTLED, retiring={"K1": Retiring(ago(days=2))})
+        found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=recorded), self.POLICY)
         assert found.actions == (Deactivate("K1"),)
 
     def test_holds_for_each_of_the_keys_that_a_person_retires(self) -> None:
-        observation = seen(
+        observation = observation_of(
             key("K2", days=16),
             key("K8", days=3, active=False),
             key("K9", days=3),
             held="K2",
-            said=journal(current="K2"),
+            journal=journal(current="K2"),
         )
-        asked = frozenset({"K8", "K9"})
-        found = decide(observation, self.POLICY, retire=asked)
+        overrides = frozenset({"K8", "K9"})
+        found = decide(observation, self.POLICY, retire=overrides)
         assert found.actions == (Deactivate("K8", named=True), Deactivate("K9", named=True))
         soaking = {"K8": Retiring(ago(days=2), named=True), "K9": Retiring(ago(days=1), named=True)}
         both_off = (key("K2", days=16), key("K8", days=3, active=False), key("K9", days=3, active=False))
-        observation = seen(*both_off, held="K2", said=journal(current="K2", retiring=soaking))
-        assert decide(observation, self.POLICY, retire=asked).reason is Reason.SOAKING
+        observation = observation_of(*both_off, held="K2", journal=journal(current="K2", retiring=soaking))
+        assert decide(observation, self.POLICY, retire=overrides).reason is Reason.SOAKING
 
     def test_of_a_key_that_a_person_named_ends_without_another_word(self) -> None:
         keys = (key("K2", days=1), key("K9", days=3, active=False))
         for days, reason in ((1, Reason.SOAKING), (2, Reason.RETIRE_REQUESTED)):
-            said = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=days), named=True)})
-            assert decide(seen(*keys, held="K2", said=said), self.POLICY).reason is reason
+            recorded = journal(
+                current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=days), named=True)}
+            )
+            assert decide(observation_of(*keys, held="K2", journal=recorded), self.POLICY).reason is reason
 
-    def test_of_a_named_key_that_was_switched_on_again_makes_it_foreign_again(self) -> None:
-        said = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=2), named=True)})
-        observation = seen(key("K2", days=1), key("K9", days=3), held="K2", said=said)
+    def test_of_a_named_key_that_was_reactivated_makes_it_unmanaged_again(self) -> None:
+        recorded = journal(current="K2", committed=ago(days=1), retiring={"K9": Retiring(ago(days=2), named=True)})
+        observation = observation_of(key("K2", days=1), key("K9", days=3), held="K2", journal=recorded)
         assert decide(observation, self.POLICY).reason is Reason.UNMANAGED_KEY
 
     def test_holds_for_a_key_that_a_person_retires_too(self) -> None:
-        observation = seen(key("K2", days=16), key("K9", days=3), held="K2", said=journal(current="K2"))
+        observation = observation_of(key("K2", days=16), key("K9", days=3), held="K2", journal=journal(current="K2"))
         found = decide(observation, self.POLICY, retire=frozenset({"K9"}))
         assert found.actions == (Deactivate("K9", named=True),)
 
 
 class TestRetire:
-    def test_removes_a_foreign_key_although_nothing_is_due(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1))
-        observation = seen(key("K1", days=16), key("K2", days=1), key("K9", days=3), held="K2", said=said)
+    def test_removes_an_unmanaged_key_although_nothing_is_due(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=1))
+        observation = observation_of(
+            key("K1", days=16), key("K2", days=1), key("K9", days=3), held="K2", journal=recorded
+        )
         found = decide(observation, retire=frozenset({"K9"}))
         assert (found.outcome, found.actions) == (Outcome.RETIRED, (Delete("K9"), Commit("K1", renew=False)))
 
     @pytest.mark.parametrize(("last", "commit"), [("K0", Commit("K0", renew=False)), ("K7", Commit("", renew=False))])
     def test_of_a_current_that_is_gone_makes_the_journal_agree_with_the_store(self, last: str, commit: Any) -> None:
-        said = journal(current="K2", last=last, committed=ago(days=1))
-        observation = seen(key("K0", days=40), key("K1", days=1), held="K1", said=said)
+        recorded = journal(current="K2", last=last, committed=ago(days=1))
+        observation = observation_of(key("K0", days=40), key("K1", days=1), held="K1", journal=recorded)
         found = decide(observation, retire=frozenset({"K2", *(() if last == "K0" else ("K0",))}))
         assert found.actions[-1] == commit
 
     def test_stands_in_for_grace_and_the_veto(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(hours=1))
-        observation = seen(
-            key("K1", days=16), key("K2", days=1), held="K2", said=said, last_used={"K1": ago(minutes=1)}
+        recorded = journal(current="K2", last="K1", committed=ago(hours=1))
+        observation = observation_of(
+            key("K1", days=16), key("K2", days=1), held="K2", journal=recorded, last_used={"K1": ago(minutes=1)}
         )
         assert decide(observation, retire=frozenset({"K1"})).actions[0] == Delete("K1")
 
@@ -637,45 +703,45 @@ class TestRetire:
         ("held", "destinations"), [("K9", {}), ("K2", {"ssm:/a": Held("K9")}), ("K2", {"ci:x": CannotTell()})]
     )
     def test_is_refused_for_a_key_that_anything_may_hold(self, held: str, destinations: dict[str, Any]) -> None:
-        observation = seen(key("K2", days=16), key("K9", days=3), held=held, destinations=destinations)
+        observation = observation_of(key("K2", days=16), key("K9", days=3), held=held, destinations=destinations)
         found = decide(observation, retire=frozenset({"K9"}))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.RETIRE_HELD)
 
-    def test_of_a_key_that_is_nobodys_is_refused_where_one_user_is_selected(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=16))
-        observation = seen(key("K1", days=31), key("K2", days=16), held="K2", said=said)
+    def test_of_a_key_of_no_user_is_refused_where_one_user_is_selected(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=16))
+        observation = observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=recorded)
         found = decide(observation, retire=frozenset({"K9"}), all_theirs=True)
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.RETIRE_UNKNOWN)
         assert "K1, K2" in found.message
 
     def test_of_a_key_that_an_earlier_run_removed_goes_on(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1), removed={"K9": ago(days=1)})
-        observation = seen(key("K1", days=16), key("K2", days=1), held="K2", said=said)
+        recorded = journal(current="K2", last="K1", committed=ago(days=1), removed={"K9": ago(days=1)})
+        observation = observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded)
         assert decide(observation, retire=frozenset({"K9"}), all_theirs=True).outcome is Outcome.NOT_DUE
 
     def test_of_a_key_that_is_gone_already_changes_nothing_else(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1))
-        observation = seen(key("K1", days=16), key("K2", days=1), held="K2", said=said)
+        recorded = journal(current="K2", last="K1", committed=ago(days=1))
+        observation = observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded)
         assert decide(observation, retire=frozenset({"K9"})).outcome is Outcome.NOT_DUE
 
 
 class TestWhoIsWho:
     def test_refuses_a_user_whose_key_twokey_runs_with(self) -> None:
-        found = decide(seen(key("K1", days=20), held="K1", own_key="K1"))
+        found = decide(observation_of(key("K1", days=20), held="K1", own_key="K1"))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.OWN_KEY)
 
     def test_rotates_it_where_that_is_meant(self) -> None:
-        found = decide(seen(key("K1", days=20), held="K1", own_key="K1"), RotationPolicy(rotate_self=True))
+        found = decide(observation_of(key("K1", days=20), held="K1", own_key="K1"), RotationPolicy(rotate_self=True))
         assert found.outcome is Outcome.ROTATED
 
     def test_refuses_a_user_that_was_deleted_and_made_again(self) -> None:
-        found = decide(seen(key("K1", days=20), held="K1", said=journal(user="AIDAOLD", current="K1")))
+        found = decide(observation_of(key("K1", days=20), held="K1", journal=journal(user="AIDAOLD", current="K1")))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.USER_RECREATED)
         assert USER.id in found.message
 
     def test_names_current_last_and_when_the_next_rotation_is_due(self) -> None:
-        said = journal(current="K2", last="K1", committed=ago(days=1))
-        found = decide(seen(key("K1", days=16), key("K2", days=1), held="K2", said=said))
+        recorded = journal(current="K2", last="K1", committed=ago(days=1))
+        found = decide(observation_of(key("K1", days=16), key("K2", days=1), held="K2", journal=recorded))
         assert (found.current, found.last) == ("K2", "K1")
         assert found.next_due == ago(days=1) + timedelta(days=15) - timedelta(hours=15)
         assert STORE not in found.message

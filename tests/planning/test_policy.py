@@ -93,26 +93,26 @@ def test_a_verification_that_proves_nothing_or_never_ends_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("rules", "said"),
+    ("rules", "message"),
     [
         ({"successes": 0}, "verify.successes: at least one success is needed."),
         ({"interval": -SECOND}, "verify.interval: it cannot be negative."),
     ],
 )
-def test_a_verification_that_proves_nothing_is_refused(rules: dict[str, object], said: str) -> None:
+def test_a_verification_that_proves_nothing_is_refused(rules: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError) as refused:
         Verification(**rules)  # type: ignore[arg-type]
-    assert str(refused.value) == said
+    assert str(refused.value) == message
 
 
 def test_rounds_of_a_verification_may_follow_at_once() -> None:
     assert Verification(interval=timedelta(0)).least == timedelta(0)
 
 
-def test_what_is_too_long_says_how_to_mend_it() -> None:
+def test_what_is_too_long_says_how_to_fix_it() -> None:
     with pytest.raises(UsageError) as soak:
         RotationPolicy(soak=15 * DAY)
     assert soak.value.remedy == "Shorten the soak, or lengthen the window."
     with pytest.raises(UsageError) as grace:
         RotationPolicy(requested_grace=23 * DAY)
-    assert grace.value.remedy == "Shorten the grace, or give a window of at least 48d."
+    assert grace.value.remedy == "Shorten the grace, or set a window of at least 48d."

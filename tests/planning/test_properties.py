@@ -24,7 +24,7 @@ MANY = settings(max_examples=max(settings().max_examples, 1500))
 IDS = ("K1", "K2", "K3", "K4")
 ids = st.sampled_from(IDS)
 moments = st.integers(0, 40 * 86_400).map(lambda seconds: NOW - timedelta(seconds=seconds))
-places = st.sampled_from(("ssm:/a", "ci:x"))
+destination_names = st.sampled_from(("ssm:/a", "ci:x"))
 policies = st.builds(
     RotationPolicy,
     requested_grace=st.sampled_from((None, timedelta(0), timedelta(days=5))),
@@ -43,8 +43,8 @@ journals = st.builds(
     intent=st.none() | st.builds(Intent, known=st.lists(ids, max_size=2, unique=True).map(tuple), at=moments),
     retiring=st.dictionaries(ids, st.builds(Retiring, at=moments, named=st.booleans()), max_size=2),
     removed=st.dictionaries(ids, moments, max_size=2),
-    delivered=st.dictionaries(places, st.builds(Delivery, key=ids, at=moments, stamp=stamps)),
-    delivering=st.lists(places, unique=True).map(tuple),
+    delivered=st.dictionaries(destination_names, st.builds(Delivery, key=ids, at=moments, stamp=stamps)),
+    delivering=st.lists(destination_names, unique=True).map(tuple),
 )
 
 
@@ -58,7 +58,7 @@ def observations(draw: Any) -> Observation:
         keys=keys,
         store=STORE,
         record=Record(draw(holdings), draw(journals)),
-        destinations=draw(st.dictionaries(places, holdings)),
+        destinations=draw(st.dictionaries(destination_names, holdings)),
         last_used={key_id: LastUse(draw(st.none() | moments)) for key_id in IDS},
     )
 
@@ -75,53 +75,59 @@ def was_to_go(key_id: str, journal: Journal) -> bool:
 
 @MANY
 @given(observations(), policies, asks)
-def test_no_plan_removes_what_anything_holds(seen: Observation, policy: RotationPolicy, asked: Overrides) -> None:
-    held = {one.key_id for one in (seen.record.holding, *seen.destinations.values()) if isinstance(one, Held)}
-    assert not removed(plan(seen, policy, NOW, asked)) & held
+def test_no_plan_removes_what_anything_holds(
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
+) -> None:
+    held = {
+        one.key_id for one in (observation.record.holding, *observation.destinations.values()) if isinstance(one, Held)
+    }
+    assert not removed(plan(observation, policy, NOW, overrides)) & held
 
 
 @MANY
 @given(observations(), policies, asks)
 def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
-    seen: Observation, policy: RotationPolicy, asked: Overrides
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
 ) -> None:
-    if any(isinstance(one, CannotTell) and one.failed for one in seen.destinations.values()):
-        assert not removed(plan(seen, policy, NOW, asked))
+    if any(isinstance(one, CannotTell) and one.failed for one in observation.destinations.values()):
+        assert not removed(plan(observation, policy, NOW, overrides))
 
 
 @MANY
 @given(observations(), policies, asks)
-def test_no_plan_removes_anything_but_a_stray_while_nobody_knows_what_a_place_holds(
-    seen: Observation, policy: RotationPolicy, asked: Overrides
+def test_no_plan_removes_anything_but_an_orphan_while_what_a_destination_holds_is_unknown(
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
 ) -> None:
-    journal = seen.record.journal
-    for name, one in seen.destinations.items():
+    journal = observation.record.journal
+    for name, one in observation.destinations.items():
         given = journal.delivered.get(name)
         others_wrote = given is not None and len({given.stamp, getattr(one, "stamp", ""), ""}) == 3
         if isinstance(one, CannotTell) and (given is None or others_wrote or name in journal.delivering):
-            actions = plan(seen, policy, NOW, asked).actions
+            actions = plan(observation, policy, NOW, overrides).actions
             assert not [action for action in actions if isinstance(action, Delete | Deactivate)]
 
 
 @MANY
 @given(observations(), policies, asks)
-def test_no_plan_creates_a_key_where_two_are_left(seen: Observation, policy: RotationPolicy, asked: Overrides) -> None:
-    found = plan(seen, policy, NOW, asked)
+def test_no_plan_creates_a_key_where_two_are_left(
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
+) -> None:
+    found = plan(observation, policy, NOW, overrides)
     if any(isinstance(action, Create) for action in found.actions):
-        there = {key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, NOW)}
+        there = {key.id for key in observation.keys if not lags(key.id, observation.record.journal, policy, NOW)}
         assert len(there - removed(found)) < 2
 
 
 @MANY
 @given(observations(), policies, asks)
-def test_every_removal_has_evidence(seen: Observation, policy: RotationPolicy, asked: Overrides) -> None:
-    """LAST by the journal, an open run or the table, an orphan by the intent, or a word: nothing else goes."""
-    journal = seen.record.journal
-    current = next((key for key in seen.keys if seen.record.holding == Held(key.id)), None)
-    for key_id in removed(plan(seen, policy, NOW, asked)):
-        key = seen.key(key_id)
+def test_every_removal_has_evidence(observation: Observation, policy: RotationPolicy, overrides: Overrides) -> None:
+    """LAST by the journal, an open run or the table, an orphan by the intent, or the operator's word; else it stays."""
+    journal = observation.record.journal
+    current = next((key for key in observation.keys if observation.record.holding == Held(key.id)), None)
+    for key_id in removed(plan(observation, policy, NOW, overrides)):
+        key = observation.key(key_id)
         assert key
-        by_word = key_id in asked.retire
+        by_word = key_id in overrides.retire
         by_journal = key_id == journal.last
         by_intent = (
             journal.intent is not None
@@ -141,18 +147,22 @@ def test_every_removal_has_evidence(seen: Observation, policy: RotationPolicy, a
 @MANY
 @given(observations(), policies, asks)
 def test_last_is_left_alone_within_grace_and_while_in_use(
-    seen: Observation, policy: RotationPolicy, asked: Overrides
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
 ) -> None:
-    journal = seen.record.journal
-    if asked.ignore_last_use or not journal.committed or journal.current != getattr(seen.record.holding, "key_id", ""):
+    journal = observation.record.journal
+    if (
+        overrides.ignore_last_use
+        or not journal.committed
+        or journal.current != getattr(observation.record.holding, "key_id", "")
+    ):
         return
-    gone = removed(plan(seen, policy, NOW, asked)) - asked.retire
+    gone = removed(plan(observation, policy, NOW, overrides)) - overrides.retire
     gone = {key_id for key_id in gone if not was_to_go(key_id, journal)}
     orphans = {key for key in gone if journal.intent and key not in journal.intent.known}
     for key_id in gone - orphans:
         assert journal.committed + policy.grace <= NOW
-        at = seen.last_used[key_id].at
-        key = seen.key(key_id)
+        at = observation.last_used[key_id].at
+        key = observation.key(key_id)
         assert key
         enforced = policy.enforce_window and NOW - key.created >= policy.window
         assert at is None or NOW - at >= policy.idle or enforced
@@ -161,24 +171,24 @@ def test_last_is_left_alone_within_grace_and_while_in_use(
 @MANY
 @given(observations(), policies, asks)
 def test_with_soak_nothing_active_is_deleted_but_strays(
-    seen: Observation, policy: RotationPolicy, asked: Overrides
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
 ) -> None:
     if not policy.soak:
         return
-    for action in plan(seen, policy, NOW, asked).actions:
+    for action in plan(observation, policy, NOW, overrides).actions:
         if isinstance(action, Delete):
-            key = seen.key(action.key_id)
+            key = observation.key(action.key_id)
             assert key
             assert not key.active
-            assert NOW - seen.record.journal.retiring[key.id].at >= policy.soak
+            assert NOW - observation.record.journal.retiring[key.id].at >= policy.soak
 
 
 @MANY
 @given(observations(), policies, asks)
 def test_refusing_and_resting_do_nothing_and_say_why(
-    seen: Observation, policy: RotationPolicy, asked: Overrides
+    observation: Observation, policy: RotationPolicy, overrides: Overrides
 ) -> None:
-    found = plan(seen, policy, NOW, asked)
+    found = plan(observation, policy, NOW, overrides)
     assert found.message
     assert bool(found.actions) == (found.outcome not in (Outcome.REFUSED, Outcome.NOT_DUE))
     assert found.needs == ()

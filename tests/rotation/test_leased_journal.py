@@ -40,10 +40,10 @@ def frozen(rig: Rig, store: str, folder: Path) -> LeasedJournal:
 def test_its_journal_is_refused(rig: Rig, store: str, tmp_path: Path) -> None:
     ledger = frozen(rig, store, tmp_path)
     assert rig.rotate(run="other").outcome is Outcome.ROTATED
-    said = rig.record().journal
+    recorded = rig.record().journal
     with pytest.raises(Conflict):
         ledger.write(last="AKIAIOSFODNN7EXAMPLE")
-    assert rig.record().journal == said
+    assert rig.record().journal == recorded
 
 
 @pytest.mark.parametrize("store", STORES)

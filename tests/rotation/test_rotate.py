@@ -195,7 +195,7 @@ class TestAKilledRun:
 
 class TestALostAnswer:
     @pytest.mark.parametrize("effect", ["lost_response", "reset", "error_before", "error_after"])
-    def test_of_the_creation_costs_nobody_a_key(self, rig: Rig, effect: str) -> None:
+    def test_of_the_creation_costs_no_job_its_key(self, rig: Rig, effect: str) -> None:
         _, current = rig.settled()
         rig.aws.weather.add(Rule("iam:CreateAccessKey", effect=effect))
         first = rig.rotate()

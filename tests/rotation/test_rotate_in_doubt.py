@@ -1,4 +1,4 @@
-"""What one server of AWS says and another does not know yet, and what a run leaves behind that nobody answered."""
+"""What one AWS server says and another does not know yet, and what a run leaves that got no response."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class TestAListThatLags:
 
     def test_is_waited_for_by_plan_and_status_says_so(self, rig: Rig) -> None:
         from twokey.reports.status import status
-        from twokey.rotation.rotate import preview
+        from twokey.rotation.preview import preview
 
         rig.settled()
         rig.policy = replace(POLICY, settle=timedelta(seconds=2))
@@ -87,20 +87,20 @@ class TestAListThatLags:
 
 class TestALateDelivery:
     @pytest.mark.parametrize(
-        ("step", "existing_key"),
-        [("note", True), ("deliver", True), ("commit", True), ("deliver", False), ("commit", False)],
+        ("step", "copied_by_operator"),
+        [("record", True), ("deliver", True), ("commit", True), ("deliver", False), ("commit", False)],
     )
     @pytest.mark.parametrize("days", [1, 2])
     def test_whose_commit_is_lost_still_gives_last_its_whole_grace(
-        self, rig: Rig, step: str, days: int, tmp_path: Path, *, existing_key: bool
+        self, rig: Rig, step: str, days: int, tmp_path: Path, *, copied_by_operator: bool
     ) -> None:
         rig.settled()
         rig.policy = replace(POLICY, requested_grace=timedelta(days=14))
         copy = f"file:{tmp_path}/{{user}}.json"
-        rig.deliver = () if existing_key else (copy,)
+        rig.deliver = () if copied_by_operator else (copy,)
         first = rig.rotate()
-        if existing_key:
-            _copy_by_hand(rig, tmp_path / "ci.json")
+        if copied_by_operator:
+            _copy_as_the_operator(rig, tmp_path / "ci.json")
         rig.deliver = ()
         rig.later(days=15)
         second = rig.rotate()
@@ -222,7 +222,7 @@ class TestACreation:
         rig.at[("verify", "done")] = lambda: rig.sleep_through(200)
         result = rig.rotate()
         assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
-        assert "which this run had created and nobody has seen, was removed again" in result.message
+        assert "which this run created and no reader saw, was deleted again" in result.message
         assert len(rig.ids()) == 1
 
     def test_on_a_store_without_conditions_is_named(self, rig: Rig) -> None:
@@ -231,7 +231,7 @@ class TestACreation:
         rig.at[("verify", "done")] = lambda: rig.sleep_through(200)
         result = rig.rotate()
         (made,) = rig.ids()
-        assert f"{made}, which this run had created, is left to the next run" in result.message
+        assert f"{made}, which this run created, still exists and nothing uses it" in result.message
 
 
 class TestSoaks:
@@ -279,7 +279,7 @@ class TestWaitingForAnotherRun:
 
 
 class _Sleeping:
-    """A clock whose sleep is somebody else's."""
+    """A clock whose sleep the test provides."""
 
     def __init__(self, clock: Any, sleep: Any) -> None:
         self._clock = clock
@@ -292,16 +292,16 @@ class _Sleeping:
 def test_verification_looks_after_the_lease_before_every_round(rig: Rig) -> None:
     looks: list[int] = []
     user = MachineUser("ci", "/", "AIDACI", "123456789012", "arn:aws:iam::123456789012:user/ci")
-    nobody = Credential("AKIAIOSFODNN7EXAMPLE", "no secret")
+    unknown = Credential("AKIAIOSFODNN7EXAMPLE", "no secret")
     _, world = rig.settled() and rig.world()
     rules = Verification(successes=1, interval=timedelta(seconds=0.01), timeout=timedelta(seconds=0.2))
     with pytest.raises(NotVerified):
-        verify(nobody, user, rules, world.sts, world.clock, lambda: looks.append(rig.aws.count("sts:*")))
+        verify(unknown, user, rules, world.sts, world.clock, lambda: looks.append(rig.aws.count("sts:*")))
     assert looks == sorted(set(looks))
     assert len(looks) > 1
 
 
-def _copy_by_hand(rig: Rig, file: Path) -> None:
+def _copy_as_the_operator(rig: Rig, file: Path) -> None:
     stored = rig.stored()
     assert stored
     file.touch(mode=0o600)

@@ -23,7 +23,7 @@ from twokey.aws import errors, sending
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden
 from twokey.drop_in.output import OutFile, StandardOutput
-from twokey.rotation import apply
+from twokey.rotation import creation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -242,7 +242,7 @@ class TestACrash:
             raise LookupError(f"no {credential.reveal()} here")
 
         rig.aws.make_user("ci", path="/machine-users/", keys=0)
-        monkeypatch.setattr(apply, "verify", defect)
+        monkeypatch.setattr(creation, "verify", defect)
         ran = commands.run("rotate", "--path", "machine-users", "--store", rig.store_url, "-v")
         assert ran.code == 1
         assert "A defect in twokey (LookupError)" in ran.out

@@ -88,7 +88,7 @@ class TestAScannersPattern:
     @pytest.mark.parametrize(
         "text",
         [
-            "ci: rotated (due). CURRENT has served for one period. [CURRENT AKIAIOSFODNN7EXAMPLE]",
+            "ci: rotated (due). CURRENT has reached the end of its period. [CURRENT AKIAIOSFODNN7EXAMPLE]",
             '"current": "AKIAIOSFODNN7EXAMPLE", "store": "secretsmanager:machine-users/ci"',
             "arn:aws:iam::123456789012:user/machine-users/ci",
         ],

@@ -89,7 +89,7 @@ class TestASecretThatWasPutBackByHand:
         company.settle()
         put_back(company)
         status = company.run("status")
-        assert f"  ci: {GITHUB[0]}: cannot tell, somebody else has written there since it was given" in status.out
+        assert f"  ci: {GITHUB[0]}: cannot tell, another program has written there since it received" in status.out
         ran = company.run("deliver", "--json")
         assert ran.code == 0
         assert GITHUB[0] in ends(ran, "delivered")
@@ -135,7 +135,7 @@ class TestTo:
         company.settle()
         ran = company.run("deliver", "--to", WEBHOOK[0])
         assert ran.code == 0
-        assert "is there already" in ran.out
+        assert "already holds" in ran.out
         assert company.writes() == {}
 
     def test_writes_again_where_nobody_can_see_what_is_there(self, company: Company) -> None:

@@ -69,8 +69,8 @@ class TestStatus:
             f"{GITLAB[0]}: held, {current} since ",
             f"{GITLAB[1]}: out of date, holds {last}",
             f"{GITHUB[0]}: held, given {current} at ",
-            f"{NEVER_GIVEN}: cannot tell, it was never given a key, and does not show what it holds",
-            f"{REWRITTEN}: cannot tell, somebody else has written there since it was given {current} at ",
+            f"{NEVER_GIVEN}: cannot tell, it has received no key yet, and does not show what it holds",
+            f"{REWRITTEN}: cannot tell, another program has written there since it received {current} at ",
             f"{WEBHOOK[0]}: empty",
             f"{VAULT[0]}: unreachable, Vault ({mixed.vault.url}) cannot be reached to read secret/jobs/1: ",
         ):

@@ -7,29 +7,31 @@ import sys
 
 from simulation.prove import Proof, parse, prove, prove_pipelines, table
 from simulation.runners import race
-from simulation.states import BLIND, HASTE
+from simulation.states import HASTE, UNCONDITIONAL
 from simulation.world import MORE_FAULTS
 
 
 def main() -> int:
     """Run the proof; return 1 if an invariant is broken."""
     parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
-    parser.add_argument("--faults", type=int, default=3, help="at most so many faults in a history")
+    parser.add_argument("--faults", type=int, default=3, help="most faults in a history")
     parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--schedules", type=int, default=20_000, help="schedules of two and three runners")
     parser.add_argument("--repeat", metavar="ID", help="play one history again and print it as a table")
-    asked = parser.parse_args()
-    if asked.repeat:
-        print(table(*parse(asked.repeat)))
+    arguments = parser.parse_args()
+    if arguments.repeat:
+        print(table(*parse(arguments.repeat)))
         return 0
-    broken = _show(prove(asked.faults, asked.workers), f"with up to {asked.faults} faults", asked.workers)
-    broken += _show(
-        prove_pipelines(asked.workers), "of 1, 4 and 20 pipelines with up to 2, 2 and 1 faults", asked.workers
+    broken = _show(
+        prove(arguments.faults, arguments.workers), f"with up to {arguments.faults} faults", arguments.workers
     )
-    for weather in (HASTE, BLIND):
-        proof = prove(asked.faults - 1, asked.workers, weather, MORE_FAULTS)
-        broken += _show(proof, f"with up to {asked.faults - 1} faults{weather}", asked.workers)
-    races = race(asked.schedules, asked.workers)
+    broken += _show(
+        prove_pipelines(arguments.workers), "of 1, 4 and 20 pipelines with up to 2, 2 and 1 faults", arguments.workers
+    )
+    for weather in (HASTE, UNCONDITIONAL):
+        proof = prove(arguments.faults - 1, arguments.workers, weather, MORE_FAULTS)
+        broken += _show(proof, f"with up to {arguments.faults - 1} faults{weather}", arguments.workers)
+    races = race(arguments.schedules, arguments.workers)
     print(
         f"{races.histories:,} schedules of two and three runners: {len(races.violations)} violations, "
         f"{races.seconds:.0f} s."

@@ -19,8 +19,8 @@ class Violation(Exception):
 
 
 def judging(policy: RotationPolicy, start: World) -> Callable[[World, str, str], None]:
-    """Return the judge for one initial state. What was broken in it already is not held against a run."""
-    broken = {(name, held) for name, held in start.places.items() if held and not _works(start, held)}
+    """Return the judge for one initial state. What was broken from the start is not held against a run."""
+    broken = {(name, held) for name, held in start.held.items() if held and not _works(start, held)}
 
     def judge(world: World, what: str, key_id: str) -> None:
         if what == "create":
@@ -28,7 +28,7 @@ def judging(policy: RotationPolicy, start: World) -> Callable[[World, str, str],
         elif what in ("about to delete", "deactivate"):
             _removal(world, policy, what, key_id)
         else:
-            _places(world, broken)
+            _destinations(world, broken)
 
     return judge
 
@@ -38,8 +38,8 @@ def _works(world: World, key_id: str) -> bool:
     return key is not None and key.active and key.works
 
 
-def _places(world: World, broken: set[tuple[str, str]]) -> None:
-    for name, held in world.places.items():
+def _destinations(world: World, broken: set[tuple[str, str]]) -> None:
+    for name, held in world.held.items():
         if world.torn(name):
             _torn(world, name)
         elif held and (name, held) not in broken and not _works(world, held):
@@ -49,7 +49,7 @@ def _places(world: World, broken: set[tuple[str, str]]) -> None:
 def _torn(world: World, name: str) -> None:
     """A pair may be torn between its two writes, and after a crash: as long as the journal says so."""
     if name not in Journal.decode(world.journal).delivering:
-        raise Violation(f"torn window: {name} holds a mixed pair, and the journal does not say that it may")
+        raise Violation(f"torn window: {name} holds a mixed pair, and the journal does not name it as delivering")
 
 
 def _create(world: World, key_id: str) -> None:
@@ -58,14 +58,14 @@ def _create(world: World, key_id: str) -> None:
         raise Violation(f"I5: a key is created although {len(others)} exist")
     orphans = [key for key in world.keys.values() if not key.unmanaged and not key.ever_held and key.id.startswith("N")]
     if len(orphans) > 1:
-        raise Violation(f"I6: {len(orphans)} orphans at a time")
+        raise Violation(f"I6: {len(orphans)} orphans at the same time")
 
 
 def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> None:
     key = world.keys.get(key_id)
     if key is None:
         return
-    if key_id in world.places.values() or key_id in world.secrets_at.values():
+    if key_id in world.held.values() or key_id in world.secrets_at.values():
         raise Violation(f"I3: {what} hits {key_id}, which is held")
     if key.unmanaged:
         raise Violation(f"I7: {what} hits the unmanaged key {key_id}")
@@ -79,36 +79,36 @@ def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> No
 
 
 def at_the_end(world: World, outcome: str, reason: str) -> None:
-    """Judge I4: one undisturbed run was enough, or it refused because of what is not ours."""
+    """Judge I4: one undisturbed run was enough, or it refused because of what is not twokey's."""
     if world.deleted:
         without_the_deleted(world, outcome)
         return
-    # A destination that nobody can ask was given CURRENT just now: LAST has its grace again, and all else is done.
+    # A destination that cannot tell received CURRENT just now: LAST has its grace again, and all else is done.
     if outcome == "refused" and reason != "grace":
         if any(key.unmanaged for key in world.keys.values()) or not _ours(world):
             return
-        raise Violation(f"I4: refused, and nothing unmanaged is there: {world.show()}")
+        raise Violation(f"I4: refused, and there is no unmanaged key: {world.show()}")
     if outcome == "failed":
         raise Violation("I4: an undisturbed run failed")
     journal = Journal.decode(world.journal) if world.journal else Journal()
     if journal.intent or journal.lease or journal.delivering:
         raise Violation(f"I4: the journal is not clean: {world.journal}")
-    held = {*world.places.values(), *world.secrets_at.values()}
+    held = {*world.held.values(), *world.secrets_at.values()}
     if len(held) != 1 or not _works(world, next(iter(held))):
-        raise Violation(f"I4: not all places hold one working key: {world.places}")
+        raise Violation(f"I4: not all destinations hold one working key: {world.held}")
     orphans = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
     if orphans:
         raise Violation(f"I4: {orphans} are left over")
 
 
 def without_the_deleted(world: World, outcome: str) -> None:
-    """Judge what is left where a project is gone for good: the run says so, and everything else is in order.
+    """Judge what is left after a project is gone for good: the run says so, and everything else is in order.
 
-    The former key stays valid: nobody can tell any more what the deleted project held.
+    The previous key stays valid: what the deleted project held can no longer be determined.
     """
-    store = world.places["store"]
-    there = [name for name in world.places if name not in world.deleted]
-    wrong = [name for name in there if world.places[name] != store or world.torn(name)]
+    store = world.held["store"]
+    there = [name for name in world.held if name not in world.deleted]
+    wrong = [name for name in there if world.held[name] != store or world.torn(name)]
     if wrong or not _works(world, store):
         raise Violation(f"I4: {wrong} do not hold a working CURRENT: {world.show()}")
     journal = Journal.decode(world.journal)
@@ -120,11 +120,11 @@ def without_the_deleted(world: World, outcome: str) -> None:
     if lost:
         raise Violation(f"I3: {lost} do not work, which jobs may still have: {world.show()}")
     if outcome not in ("failed", "refused") and any(key_id != store for key_id in served):
-        raise Violation(f"I4: {outcome}, although a deleted project was not given CURRENT")
+        raise Violation(f"I4: {outcome}, although a deleted project did not receive CURRENT")
 
 
 def _ours(world: World) -> bool:
-    """Say whether twokey can know who is who: it has a journal that it can read."""
+    """Say whether twokey can know which key has which role: it has a journal that it can read."""
     try:
         return bool(world.journal) and bool(Journal.decode(world.journal).current)
     except ValueError:

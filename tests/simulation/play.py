@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.judge import Violation, at_the_end, judging
 from simulation.states import initial
-from simulation.world import USER, Clock, Iam, Killed, Place, Sts, World, copy_of
+from simulation.world import USER, Clock, Iam, Killed, SimulatedDestination, Sts, World, copy_of
 from twokey.core.journal import Lease
 from twokey.rotation import lease as leases
 from twokey.rotation import rotate
@@ -43,8 +43,8 @@ class Found(Exception):
 
 def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
     """Run twokey once as a process of its own; None where it was killed."""
-    store = Place(world, run, "store")
-    others = tuple(Place(world, run, name) for name in world.places if name != "store")
+    store = SimulatedDestination(world, run, "store")
+    others = tuple(SimulatedDestination(world, run, name) for name in world.held if name != "store")
     edge: Any = Iam(world, run)
     outside = RotationWorld(iam=edge, sts=Sts(world), clock=Clock(world), store=store, destinations=others, run=run)
     try:
@@ -55,7 +55,7 @@ def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
 
 @dataclass(slots=True)
 class Milestone:
-    """The world between two runs: histories that differ only later can go on from here."""
+    """The world between two runs: histories that differ only later can continue from here."""
 
     run: int
     world: World
@@ -63,7 +63,7 @@ class Milestone:
 
 def play(
     name: str,
-    places: int,
+    destinations: int,
     faults: dict[int, str],
     *,
     recording: bool = False,
@@ -73,10 +73,10 @@ def play(
 ) -> World:
     """Play a history to its end; raises ``Found`` where an invariant is broken on the way or at the end.
 
-    ``begin`` goes on from a milestone of a history with the same faults up to there; ``milestones`` collects them.
-    Where what follows a milestone is ``known``, the history ends there.
+    ``begin`` continues from a milestone of a history with the same faults up to there; ``milestones`` collects them.
+    If what follows a milestone is ``known``, the history ends there.
     """
-    start, policy = initial(name, places)
+    start, policy = initial(name, destinations)
     begin = begin or Milestone(0, start)
     world = copy_of(begin.world, faults=faults, judge=judging(policy, start), recording=recording)
     with virtual_leases(world):
@@ -90,7 +90,7 @@ def play(
 def state_of(world: World) -> Hashable:
     """Return all that what follows depends on, between two runs with nothing under way.
 
-    How a key will be called that is yet to be made changes nothing.
+    The name of a key that is yet to be created changes nothing.
     """
     return (
         world.now,
@@ -99,7 +99,7 @@ def state_of(world: World) -> Hashable:
         world.credential_revision,
         world.calm_runs,
         tuple(_state_of(key) for key in world.keys.values()),
-        tuple(world.places.items()),
+        tuple(world.held.items()),
         tuple(world.secrets_at.items()),
         world.expired_until,
         tuple(sorted(world.deleted)),
@@ -126,9 +126,9 @@ def _until_done(
             milestones.append(Milestone(number, copy_of(world)))
         if known(number, world):
             return
-        before, mended = world.effects, world.now >= world.expired_until
+        before, token_renewed = world.effects, world.now >= world.expired_until
         result = one_run(world, policy, f"run {number + 1}")
-        undisturbed = mended and not any(before <= fault < world.effects for fault in world.faults)
+        undisturbed = token_renewed and not any(before <= fault < world.effects for fault in world.faults)
         world.calm_runs = world.calm_runs + 1 if undisturbed else 0
         if world.hasty and world.calm_runs < 2:
             world.now += AT_ONCE
@@ -147,7 +147,7 @@ def _until_done(
 
 @contextmanager
 def virtual_leases(world: World) -> Iterator[None]:
-    """Let leases name virtual processes: a killed run is dead, and nobody asks the kernel."""
+    """Let leases name virtual processes: a killed run is dead, and the kernel is not asked."""
     real = leases.take, leases.is_dead
 
     def take(run: str, now: datetime) -> Lease:

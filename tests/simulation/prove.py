@@ -1,6 +1,6 @@
 """Every fault at every effect, up to three in a history: enumerated, not sampled.
 
-A history is an initial state, a number of places and the faults at numbered effects. Playing one tells how many
+A history is an initial state, a number of destinations and the faults at numbered effects. Playing one shows how many
 effects it has, and so where the next fault can strike: the enumeration is a tree, walked to the end. What comes depends
 on nothing but the world between two runs, so histories that meet there, in the same state at the same time, with as
 many faults to come, go on as one.
@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulation.play import Found, Milestone, play, state_of
-from simulation.states import BLIND, HASTE, PIPELINES, STATES
-from simulation.world import FAULTS, PLACE_FAULTS, Pointless
+from simulation.states import HASTE, PIPELINES, STATES, UNCONDITIONAL
+from simulation.world import DESTINATION_FAULTS, FAULTS, Pointless
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from simulation.play import Known
     from simulation.world import World
 
-PLACES = {"": (1, 2, 3), HASTE: (1, 3), BLIND: (1, 2)}
-"""How many places are played, the store among them. The second tells what it holds, the third does not."""
+DESTINATIONS = {"": (1, 2, 3), HASTE: (1, 3), UNCONDITIONAL: (1, 2)}
+"""How many destinations are played, including the store. The second tells what it holds, the third does not."""
 Faults = dict[int, str]
 Fault = tuple[int, str]
 
@@ -40,18 +40,18 @@ class Proof:
     """The id of each history that broke an invariant, and which; the shortest first."""
 
 
-def identifier(name: str, places: int, faults: Faults) -> str:
-    """Return the id that repeats a history: ``STATE/PLACES/EFFECT=FAULT,…``."""
-    return f"{name}/{places}/{','.join(f'{number}={fault}' for number, fault in faults.items())}"
+def identifier(name: str, destinations: int, faults: Faults) -> str:
+    """Return the id that repeats a history: ``STATE/DESTINATIONS/EFFECT=FAULT,…``."""
+    return f"{name}/{destinations}/{','.join(f'{number}={fault}' for number, fault in faults.items())}"
 
 
 def parse(text: str) -> tuple[str, int, Faults]:
-    """Read an id; raises ``ValueError`` where it is none."""
-    name, places, faults = text.rsplit("/", 2)
-    if name.removesuffix(BLIND).removesuffix(HASTE) not in {**STATES, **PIPELINES}:
-        raise ValueError(f"no state is called {name!r}; there are: {', '.join((*STATES, *PIPELINES))}")
+    """Read an id; raises ``ValueError`` if it is not one."""
+    name, destinations, faults = text.rsplit("/", 2)
+    if name.removesuffix(UNCONDITIONAL).removesuffix(HASTE) not in {**STATES, **PIPELINES}:
+        raise ValueError(f"unknown state {name!r}; the states are: {', '.join((*STATES, *PIPELINES))}")
     pairs = (part.split("=", 1) for part in faults.split(",") if part)
-    return name, int(places), {int(number): fault for number, fault in pairs}
+    return name, int(destinations), {int(number): fault for number, fault in pairs}
 
 
 @dataclass
@@ -59,24 +59,24 @@ class Tree:
     """The histories of one state, and what was found on the way."""
 
     name: str
-    places: int
+    destinations: int
     depth: int
     kinds: tuple[str, ...]
     proof: Proof = field(default_factory=Proof)
     met: dict[Hashable, int] = field(default_factory=dict)
-    """The worlds between two runs from which all was played, with so many faults to come."""
+    """The worlds between two runs from which all was played, with that many faults to come."""
 
     def play(self, faults: Faults, begin: Milestone | None, milestones: list[Milestone] | None) -> list[Fault]:
         """Play one history; return the faults that can come on top, up to where it meets another one."""
         self.proof.histories += 1
         try:
             known = self._known(faults)
-            world = play(self.name, self.places, faults, begin=begin, milestones=milestones, known=known)
+            world = play(self.name, self.destinations, faults, begin=begin, milestones=milestones, known=known)
         except Pointless:
             self.proof.histories -= 1
             return []
         except Found as found:
-            self.proof.violations.append((identifier(self.name, self.places, faults), str(found)))
+            self.proof.violations.append((identifier(self.name, self.destinations, faults), str(found)))
             return []
         return self._next(world, max(faults, default=-1))
 
@@ -114,13 +114,13 @@ class Tree:
 
 
 def enumerate_state(
-    name: str, places: int, depth: int, first: int = 0, step: int = 1, kinds: tuple[str, ...] = FAULTS
+    name: str, destinations: int, depth: int, first: int = 0, step: int = 1, kinds: tuple[str, ...] = FAULTS
 ) -> Proof:
     """Play every history of one state with up to ``depth`` faults.
 
     ``first`` and ``step`` choose a share of the branches at the root, so that several processes share the work.
     """
-    tree = Tree(name, places, depth, kinds)
+    tree = Tree(name, destinations, depth, kinds)
     milestones: list[Milestone] = []
     faults = tree.play({}, None, milestones)
     if first:
@@ -138,21 +138,26 @@ def _latest(milestones: list[Milestone], number: int) -> Milestone:
 Work = tuple[str, int, int, int, int, tuple[str, ...]]
 SHARES = 4
 PIPELINE_WORK = ((21, 1), (5, 2), (2, 2))
-"""Places, the store among them, and at most how many faults. With five there is one pipeline of each kind."""
+"""Destinations, including the store, and at most how many faults. With five there is one pipeline of each kind."""
 
 
 def prove(depth: int, workers: int, weather: str = "", kinds: tuple[str, ...] = FAULTS) -> Proof:
-    """Enumerate every state with each number of places, on several processes; ``weather`` is a state's suffix."""
+    """Enumerate every state with each number of destinations, on several processes; ``weather`` is a state's suffix."""
     shares = [(share, SHARES, kinds) for share in range(SHARES)]
     return _on(
         workers,
-        [(name + weather, places, depth, *one) for name in STATES for places in PLACES[weather] for one in shares],
+        [
+            (name + weather, destinations, depth, *one)
+            for name in STATES
+            for destinations in DESTINATIONS[weather]
+            for one in shares
+        ],
     )
 
 
 def prove_pipelines(workers: int) -> Proof:
     """Enumerate what can happen to one pipeline and to four, with up to two faults, and to twenty, with one."""
-    shares = [(share, SHARES, PLACE_FAULTS) for share in range(SHARES)]
+    shares = [(share, SHARES, DESTINATION_FAULTS) for share in range(SHARES)]
     return _on(workers, [(name, *work, *one) for name in PIPELINES for work in PIPELINE_WORK for one in shares])
 
 
@@ -172,10 +177,10 @@ def _one(work: Work) -> Proof:
     return enumerate_state(*work)
 
 
-def table(name: str, places: int, faults: Faults) -> str:
+def table(name: str, destinations: int, faults: Faults) -> str:
     """Play a history once more and return it as a table, step by step, with what it breaks."""
     try:
-        world, verdict = play(name, places, faults, recording=True), "no invariant is broken"
+        world, verdict = play(name, destinations, faults, recording=True), "no invariant is broken"
     except Found as found:
         world, verdict = found.world, str(found)
     rows = [f"{'effect':>6}  {'run':<7} {'what':<22} {'fault':<13} state afterwards"]

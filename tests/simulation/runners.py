@@ -1,7 +1,7 @@
-"""Two and three runners at once on one user: at each effect a seeded scheduler says who goes on.
+"""Two and three runners at once on one user: at each effect a seeded scheduler chooses which one continues.
 
-Each runner is a thread, but only one runs at a time: it hands over before every effect. A runner may be left standing
-for longer than its lease lasts, and wake up when another one has taken over.
+Each runner is a thread, but only one runs at a time: it yields before every effect. A runner may be paused for longer
+than its lease lasts, and continue when another one has taken over.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from twokey.planning.policy import RotationPolicy
 
 PAUSES = (0.0, 0.0, 0.0, 1.0, 40.0, 200.0)
-"""Seconds that pass while another runner goes on; the last is longer than a lease."""
+"""Seconds that pass while another runner continues; the last is longer than a lease."""
 
 
 class Baton:
-    """Lets exactly one runner go on, chosen by seed at every effect."""
+    """Lets exactly one runner continue, chosen by seed at every effect."""
 
     def __init__(self, names: list[str], choose: random.Random) -> None:
         self._turns = {name: threading.Semaphore(0) for name in names}
@@ -49,14 +49,14 @@ class Baton:
         self._turns[name].acquire()
 
     def offer(self, name: str) -> None:
-        """Let the scheduler choose who goes on; return when it is this runner's turn again."""
+        """Let the scheduler choose which runner continues; return when it is this one's turn again."""
         chosen = self._choose.choice(self._alive)
         if chosen != name:
             self._turns[chosen].release()
             self.wait(name)
 
     def leave(self, name: str) -> None:
-        """Go; the others share the turns."""
+        """End; the others share the turns."""
         self._alive.remove(name)
         self.pass_on()
 
@@ -69,10 +69,10 @@ class Shared(World):
     choose: random.Random | None = None
 
     def effect(self, run: str, what: str, key_id: str, change: Change) -> None:
-        """Hand over, let time pass perhaps, and act when it is this runner's turn again.
+        """Yield, perhaps let time pass, and act when it is this runner's turn again.
 
-        ``CreateAccessKey`` leaves at once after the lease was looked at: IAM knows no fence, so a process that stands
-        still just between the two for longer than its lease is outside of what is proved.
+        ``CreateAccessKey`` is sent right after the lease was checked: IAM has no fence, so a process that is paused
+        just between the two for longer than its lease is outside of what is proved.
         """
         if self.baton and self.choose and what != "create":
             self.baton.offer(run)
@@ -80,10 +80,10 @@ class Shared(World):
         World.effect(self, run, what, key_id, change)
 
 
-def schedule(name: str, places: int, runners: int, seed: int) -> None:
+def schedule(name: str, destinations: int, runners: int, seed: int) -> None:
     """Play one schedule, then one undisturbed run; raises ``Found`` where an invariant is broken."""
     choose = random.Random(seed)
-    start, policy = initial(name, places)
+    start, policy = initial(name, destinations)
     names = [f"runner {number + 1}" for number in range(runners)]
     faults = {choose.randrange(12): choose.choice(("lost", "killed before", "killed after"))} if seed % 2 else {}
     plain = copy_of(start, faults=faults, judge=judging(policy, start))
@@ -159,11 +159,13 @@ def _share(work: tuple[int, int]) -> Proof:
     proof = Proof()
     names = [*STATES, *PIPELINES]
     for seed in range(work[0], work[0] + work[1]):
-        name, places, runners = names[seed % len(names)], 1 + seed % 3, 2 + (seed // 3) % 2
-        places += 2 if name in PIPELINES else 0
+        name, destinations, runners = names[seed % len(names)], 1 + seed % 3, 2 + (seed // 3) % 2
+        destinations += 2 if name in PIPELINES else 0
         proof.histories += 1
         try:
-            schedule(name, places, runners, seed)
+            schedule(name, destinations, runners, seed)
         except Found as found:
-            proof.violations.append((f"{name}, {places} places, {runners} runners, seed {seed}", str(found)))
+            proof.violations.append(
+                (f"{name}, {destinations} destinations, {runners} runners, seed {seed}", str(found))
+            )
     return proof

@@ -28,7 +28,7 @@ def ago(days: float) -> datetime:
 
 def _world(*keys: Key, store: str = "", journal: Journal | None = None) -> World:
     world = World(
-        keys={key.id: key for key in keys}, places={"store": store}, journal=journal.encode() if journal else ""
+        keys={key.id: key for key in keys}, held={"store": store}, journal=journal.encode() if journal else ""
     )
     for key in keys:
         key.ever_held = not key.unmanaged and key.id in (store, journal.last if journal else "")
@@ -70,7 +70,7 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
         lambda: _world(Key("K1", ago(40), unmanaged=True), Key("K2", ago(16), unmanaged=True)),
         PLAIN,
     ),
-    "a key made by hand": (
+    "an unmanaged key": (
         lambda: _world(
             Key("K2", ago(16)),
             Key("K9", ago(3), unmanaged=True),
@@ -116,12 +116,12 @@ PAIR, SILENT, STAMPED = "pair of two values", "cannot tell", "shows its latest w
 KINDS = ({PAIR, SILENT, STAMPED}, {PAIR, SILENT}, {PAIR}, {SILENT, STAMPED})
 
 
-def _furnish(world: World, number: int) -> None:
+def _add_pipelines(world: World, number: int) -> None:
     """Add that many pipelines, of one kind after the other. Many of them wait for their service's limit."""
-    current = world.places["store"]
+    current = world.held["store"]
     for index in range(number):
         name, kind = f"p{index + 1}", KINDS[index % len(KINDS)]
-        world.places[name] = current
+        world.held[name] = current
         world.telling[name] = SILENT not in kind
         if PAIR in kind:
             world.secrets_at[name] = current
@@ -135,10 +135,10 @@ def _furnish(world: World, number: int) -> None:
 
 
 def _fall_out_of_date(world: World) -> None:
-    """Tear the first pair, as a crash does; let people put LAST back into the third and the fourth place."""
+    """Tear the first pair, as a crash does; put LAST back into the third and the fourth, as an operator does."""
     journal = Journal.decode(world.journal)
     given = {**journal.delivered, "p1": Delivery("K1", ago(16), "1"), "p2": Delivery("K1", ago(16))}
-    world.places |= {name: "K1" for name in ("p2", "p3", "p4") if name in world.places}
+    world.held |= {name: "K1" for name in ("p2", "p3", "p4") if name in world.held}
     world.secrets_at |= {name: "K1" for name in ("p1", "p2", "p3") if name in world.secrets_at}
     if "p4" in world.stamps:
         world.stamps["p4"] += 1
@@ -147,11 +147,11 @@ def _fall_out_of_date(world: World) -> None:
 
 HASTE = ", in haste"
 """Lists lag, and the next run follows at once."""
-BLIND = ", in haste on a store without conditions"
-"""The same, and the store knows no conditional write."""
+UNCONDITIONAL = ", in haste on a store without conditions"
+"""The same, and the store has no conditional write."""
 
 
-def initial(name: str, places: int) -> tuple[World, RotationPolicy]:
+def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
     """Return a state with that many destinations: the store, one that tells what it holds, one that does not.
 
     Or the store and pipelines, which takes more of them.
@@ -159,18 +159,18 @@ def initial(name: str, places: int) -> tuple[World, RotationPolicy]:
     if name in PIPELINES:
         make, policy = PIPELINES[name]
         world = make()
-        _furnish(world, places - 1)
+        _add_pipelines(world, destinations - 1)
         if "out of date" in name:
             _fall_out_of_date(world)
         world.note_holders()
         return world, policy
-    make, policy = STATES[name.removesuffix(BLIND).removesuffix(HASTE)]
+    make, policy = STATES[name.removesuffix(UNCONDITIONAL).removesuffix(HASTE)]
     world = make()
-    world.hasty = name.endswith((HASTE, BLIND))
-    world.conditional = not name.endswith(BLIND)
-    for other in ("second", "third")[: places - 1]:
-        world.places[other] = world.places["store"] if world.places["store"] in world.keys else ""
-    if places == 3:
+    world.hasty = name.endswith((HASTE, UNCONDITIONAL))
+    world.conditional = not name.endswith(UNCONDITIONAL)
+    for other in ("second", "third")[: destinations - 1]:
+        world.held[other] = world.held["store"] if world.held["store"] in world.keys else ""
+    if destinations == 3:
         world.telling["third"] = False
     world.note_holders()
     return world, policy

@@ -12,33 +12,33 @@ import pytest
 
 from simulation import world
 from simulation.play import Found, one_run, play, state_of, virtual_leases
-from simulation.prove import PLACES, enumerate_state, identifier, parse, table
+from simulation.prove import DESTINATIONS, enumerate_state, identifier, parse, table
 from simulation.runners import schedule
-from simulation.states import BLIND, HASTE, PIPELINES, STATES, initial
-from simulation.world import EXPIRED, FAULTS, MORE_FAULTS, PLACE_FAULTS, Iam, Pointless, World
+from simulation.states import HASTE, PIPELINES, STATES, UNCONDITIONAL, initial
+from simulation.world import DESTINATION_FAULTS, EXPIRED, FAULTS, MORE_FAULTS, Iam, Pointless, World
 from twokey.core.errors import Ambiguous
 from twokey.core.journal import Intent
 from twokey.planning import assessment, between_rotations, decision, removal
-from twokey.rotation import apply, delivery
-from twokey.rotation.apply import Apply
+from twokey.rotation import creation, delivery
+from twokey.rotation.creation import Creation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@pytest.mark.parametrize("places", PLACES[""])
+@pytest.mark.parametrize("destinations", DESTINATIONS[""])
 @pytest.mark.parametrize("name", STATES)
-def test_no_single_fault_breaks_an_invariant(name: str, places: int) -> None:
-    proof = enumerate_state(name, places, depth=1)
+def test_no_single_fault_breaks_an_invariant(name: str, destinations: int) -> None:
+    proof = enumerate_state(name, destinations, depth=1)
     assert proof.violations == []
     assert proof.histories >= 1
 
 
-@pytest.mark.parametrize("weather", [HASTE, BLIND])
+@pytest.mark.parametrize("weather", [HASTE, UNCONDITIONAL])
 @pytest.mark.parametrize("name", STATES)
 def test_no_single_fault_in_haste_breaks_an_invariant(name: str, weather: str) -> None:
-    for places in PLACES[""]:
-        assert enumerate_state(name + weather, places, depth=1, kinds=MORE_FAULTS).violations == []
+    for destinations in DESTINATIONS[""]:
+        assert enumerate_state(name + weather, destinations, depth=1, kinds=MORE_FAULTS).violations == []
 
 
 @pytest.mark.parametrize(
@@ -50,17 +50,17 @@ def test_no_two_faults_break_an_invariant(name: str) -> None:
     assert proof.histories > 250
 
 
-@pytest.mark.parametrize("places", [2, 5, 21])
+@pytest.mark.parametrize("destinations", [2, 5, 21])
 @pytest.mark.parametrize("name", PIPELINES)
-def test_no_single_fault_among_pipelines_breaks_an_invariant(name: str, places: int) -> None:
-    proof = enumerate_state(name, places, depth=1, kinds=PLACE_FAULTS)
+def test_no_single_fault_among_pipelines_breaks_an_invariant(name: str, destinations: int) -> None:
+    proof = enumerate_state(name, destinations, depth=1, kinds=DESTINATION_FAULTS)
     assert proof.violations == []
     assert proof.histories > 10
 
 
 def test_no_two_faults_among_pipelines_break_an_invariant() -> None:
     for name in PIPELINES:
-        assert enumerate_state(name, 3, depth=2, kinds=PLACE_FAULTS).violations == []
+        assert enumerate_state(name, 3, depth=2, kinds=DESTINATION_FAULTS).violations == []
 
 
 def test_no_failures_in_the_middle_of_twenty_pipelines_break_an_invariant() -> None:
@@ -70,7 +70,7 @@ def test_no_failures_in_the_middle_of_twenty_pipelines_break_an_invariant() -> N
         choose = random.Random(seed)
         numbers = sorted(choose.sample(range(5, effects), choose.randrange(2, 10)))
         try:
-            play("pipelines", 21, {number: choose.choice(PLACE_FAULTS) for number in numbers})
+            play("pipelines", 21, {number: choose.choice(DESTINATION_FAULTS) for number in numbers})
             played += 1
         except Pointless:
             continue
@@ -78,16 +78,16 @@ def test_no_failures_in_the_middle_of_twenty_pipelines_break_an_invariant() -> N
 
 
 def test_a_pair_is_torn_between_its_two_writes_and_by_a_crash_until_the_next_run() -> None:
-    seen: list[tuple[str, bool]] = []
+    observation: list[tuple[str, bool]] = []
 
     def watch(world: World, what: str, _key: str) -> None:
-        seen.append((what, world.torn("p1")))
+        observation.append((what, world.torn("p1")))
 
     world, policy = initial("pipelines", 2)
     world.judge = watch
     with virtual_leases(world):
         one_run(world, policy, "run")
-    assert [what for what, torn in seen if torn] == ["deliver to p1"]
+    assert [what for what, torn in observation if torn] == ["deliver to p1"]
     killed = play("pipelines", 2, {6: "killed after"}, recording=True)
     torn = [step.run for step in killed.steps if "deliver to p1 " in step.what]
     assert torn == ["run 1", "run 2"]
@@ -109,10 +109,10 @@ def test_a_token_that_expires_midway_fails_every_later_delivery_of_its_kind_unti
         }
         assert "p2: The token has expired." in failed.message
         world.now += EXPIRED
-        mended = one_run(world, policy, "run 2")
-    assert mended
-    assert (mended.outcome, world.made) == ("completed", 1)
-    assert {world.places[name] for name in world.places} == {"N1"}
+        token_renewed = one_run(world, policy, "run 2")
+    assert token_renewed
+    assert (token_renewed.outcome, world.made) == ("completed", 1)
+    assert {world.held[name] for name in world.held} == {"N1"}
 
 
 def test_a_deleted_project_fails_for_good_leaves_both_keys_valid_and_everything_else_with_current() -> None:
@@ -127,12 +127,12 @@ def test_a_deleted_project_fails_for_good_leaves_both_keys_valid_and_everything_
             assert "1 of " in result.message
             assert "p9: p9 is gone." in result.message
             world.now += timedelta(hours=1)
-    assert {name for name in world.places if world.places[name] != "N1"} == {"p9"}
+    assert {name for name in world.held if world.held[name] != "N1"} == {"p9"}
     assert {key.id for key in world.keys.values() if key.active and key.works} == {"K2", "N1"}
 
 
-def _effects(name: str, places: int) -> list[str]:
-    return [step.what for step in play(name, places, {}, recording=True).steps]
+def _effects(name: str, destinations: int) -> list[str]:
+    return [step.what for step in play(name, destinations, {}, recording=True).steps]
 
 
 def test_no_schedule_of_two_or_three_runners_breaks_an_invariant() -> None:
@@ -148,17 +148,17 @@ def test_every_fault_is_played_at_every_effect() -> None:
     assert enumerate_state("two keys", 1, depth=1).histories == 1 + 6 * len(FAULTS) - len(world.still)
 
 
-@pytest.mark.parametrize(("name", "places"), [("two keys", 1), ("one key, empty store", 2), ("pipelines", 3)])
+@pytest.mark.parametrize(("name", "destinations"), [("two keys", 1), ("one key, empty store", 2), ("pipelines", 3)])
 def test_being_killed_before_an_effect_is_left_out_only_where_it_is_being_killed_after_the_one_before(
-    name: str, places: int
+    name: str, destinations: int
 ) -> None:
-    world = play(name, places, {})
+    world = play(name, destinations, {})
     assert 0 not in world.still
     assert len(world.still) >= 3
-    assert _effects(name, places).index("store N1") not in world.still
+    assert _effects(name, destinations).index("store N1") not in world.still
     for number in world.still:
         killed = [
-            play(name, places, {at: kind}, known=_is_over)
+            play(name, destinations, {at: kind}, known=_is_over)
             for at, kind in ((number - 1, "killed after"), (number, "killed before"))
         ]
         assert state_of(killed[0]) == state_of(killed[1])
@@ -178,21 +178,21 @@ def test_a_history_can_be_repeated_by_its_id_and_is_shown_as_a_table() -> None:
 
 
 def _never_barred(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(decision, "barred", lambda _case, _last: None)
-    patch.setattr(between_rotations, "barred", lambda _case, _last: None)
-    patch.setattr(decision, "at_rest", lambda _case: None)
-    patch.setattr(decision, "RULES", tuple(rule for rule in decision.RULES if rule.__name__ != "at_rest"))
+    patch.setattr(decision, "removal_barred", lambda _case, _last: None)
+    patch.setattr(between_rotations, "removal_barred", lambda _case, _last: None)
+    patch.setattr(decision, "not_due", lambda _case: None)
+    patch.setattr(decision, "RULES", tuple(rule for rule in decision.RULES if rule.__name__ != "not_due"))
 
 
 def _unverified(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(apply, "verify", lambda *_: None)
+    patch.setattr(creation, "verify", lambda *_: None)
 
 
 def _no_intent(patch: pytest.MonkeyPatch) -> None:
     def intend(self: Any, known: tuple[str, ...]) -> Any:
-        return Intent(known, self._clock.now()), self._clock.monotonic()
+        return Intent(known, self._world.clock.now()), self._world.clock.monotonic()
 
-    patch.setattr(Apply, "_intend", intend)
+    patch.setattr(Creation, "_intend", intend)
 
 
 def _no_attribution(patch: pytest.MonkeyPatch) -> None:
@@ -202,35 +202,35 @@ def _no_attribution(patch: pytest.MonkeyPatch) -> None:
 def _doubtful_write_undone(patch: pytest.MonkeyPatch) -> None:
     def put(self: Any, credential: Any) -> None:
         try:
-            self._ledger.put(credential)
+            self._leased.put(credential)
         except Ambiguous:
             self._undo(credential.access_key_id)
             raise
 
-    patch.setattr(Apply, "_put", put)
+    patch.setattr(Creation, "_put", put)
 
 
 def _creation_repeated(patch: pytest.MonkeyPatch) -> None:
     once: Callable[..., Any] = Iam.create_key
 
-    def create(self: Any, *asked: Any, **named: Any) -> Any:
+    def create(self: Any, *overrides: Any, **named: Any) -> Any:
         try:
-            return once(self, *asked, **named)
+            return once(self, *overrides, **named)
         except Ambiguous:
-            return once(self, *asked, **named)
+            return once(self, *overrides, **named)
 
     patch.setattr(Iam, "create_key", create)
 
 
 def _oldest_removed(patch: pytest.MonkeyPatch) -> None:
     def oldest_is_last(*given: Any) -> Any:
-        case = assessment.assess(*given)
-        oldest = min(case.seen.keys, key=lambda key: key.created, default=None)
-        return replace(case, last=oldest, unmanaged=(), orphan=None)
+        found = assessment.assess(*given)
+        oldest = min(found.observation.keys, key=lambda key: key.created, default=None)
+        return replace(found, last=oldest, unmanaged=(), orphan=None)
 
     patch.setattr(decision, "assess", oldest_is_last)
-    patch.setattr(decision, "barred", lambda _case, _last: None)
-    patch.setattr(between_rotations, "barred", lambda _case, _last: None)
+    patch.setattr(decision, "removal_barred", lambda _case, _last: None)
+    patch.setattr(between_rotations, "removal_barred", lambda _case, _last: None)
 
 
 def _no_soak(patch: pytest.MonkeyPatch) -> None:
@@ -239,13 +239,13 @@ def _no_soak(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(removal, "soak", lambda _case, *_keys: None)
 
 
-def _torn_pair_not_noted(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(delivery.Deliveries, "_torn_in_between", lambda _self, _names: [])
+def _torn_pair_not_recorded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(delivery.Deliveries, "_torn_between_writes", lambda _self, _names: [])
 
 
 def _torn_pair_forgotten(patch: pytest.MonkeyPatch) -> None:
     """As if an open delivery did not matter to the next run."""
-    patch.setattr(assessment.Assessment, "out_of_date", lambda case, name: case.holds(name) != case.held)
+    patch.setattr(assessment.Assessment, "out_of_date", lambda found, name: found.holds(name) != found.held)
     patch.setattr(assessment, "holds", _holds_by_the_journal(assessment.holds))
 
 
@@ -254,9 +254,9 @@ def _stamps_ignored(patch: pytest.MonkeyPatch) -> None:
 
 
 def _holds_by_the_journal(holds: Any) -> Any:
-    def believe(seen: Any, name: str) -> Any:
-        journal = msgspec.structs.replace(seen.record.journal, delivering=())
-        return holds(replace(seen, record=replace(seen.record, journal=journal)), name)
+    def believe(observation: Any, name: str) -> Any:
+        journal = msgspec.structs.replace(observation.record.journal, delivering=())
+        return holds(replace(observation, record=replace(observation.record, journal=journal)), name)
 
     return believe
 
@@ -264,40 +264,40 @@ def _holds_by_the_journal(holds: Any) -> Any:
 def _failure_stops_the_others(patch: pytest.MonkeyPatch) -> None:
     once = delivery.Deliveries._deliver_to
 
-    def deliver(self: Any, place: Any, credential: Any) -> None:
-        once(self, place, credential)
-        self._stopped = self._done.delivered[-1].outcome == "failed"
+    def deliver(self: Any, destination: Any, credential: Any) -> None:
+        once(self, destination, credential)
+        self._stopped = self._effects.delivered[-1].outcome == "failed"
 
     patch.setattr(delivery.Deliveries, "_deliver_to", deliver)
 
 
-def _failed_place_counts_as_done(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(delivery.Deliveries, "_report", lambda *_: None)
+def _failed_destination_counts_as_done(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(delivery.Deliveries, "_conclude_failed", lambda *_: None)
 
 
 AMONG_PIPELINES = {
-    "places that may be torn are not written down": _torn_pair_not_noted,
+    "destinations that may be torn are not recorded": _torn_pair_not_recorded,
     "an open delivery is forgotten": _torn_pair_forgotten,
-    "stamps are ignored": _stamps_ignored,
+    "the stamp of a destination is ignored": _stamps_ignored,
     "one failure stops all other deliveries": _failure_stops_the_others,
-    "a run with a failed delivery commits": _failed_place_counts_as_done,
+    "a run with a failed delivery commits": _failed_destination_counts_as_done,
 }
 
 
 @pytest.mark.parametrize("rule", AMONG_PIPELINES)
 def test_the_judge_finds_among_pipelines_that(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
     AMONG_PIPELINES[rule](monkeypatch)
-    found = [enumerate_state(name, 5, depth=1, kinds=PLACE_FAULTS).violations for name in PIPELINES]
+    found = [enumerate_state(name, 5, depth=1, kinds=DESTINATION_FAULTS).violations for name in PIPELINES]
     assert any(found), "no violation was found although the rule is broken"
 
 
 BROKEN = {
-    "LAST is removed while something may hold it": _never_barred,
+    "LAST is removed while a destination may hold it": _never_barred,
     "a key is published unverified": _unverified,
     "no intent is written": _no_intent,
-    "an orphan is not attributed": _no_attribution,
-    "a key is removed after a doubtful write": _doubtful_write_undone,
-    "the creation is repeated after a lost answer": _creation_repeated,
+    "an orphaned key is not attributed": _no_attribution,
+    "a key is removed after a store write in doubt": _doubtful_write_undone,
+    "the creation is repeated after a lost response": _creation_repeated,
     "the oldest key is removed": _oldest_removed,
     "the soak is left out": _no_soak,
 }
@@ -308,9 +308,9 @@ def test_the_judge_finds_that(rule: str, monkeypatch: pytest.MonkeyPatch) -> Non
     BROKEN[rule](monkeypatch)
     found = []
     for name in STATES:
-        for places in PLACES[""]:
+        for destinations in DESTINATIONS[""]:
             try:
-                found += enumerate_state(name, places, depth=1).violations
+                found += enumerate_state(name, destinations, depth=1).violations
             except Found as violation:
                 found.append((name, str(violation)))
         if found:
@@ -319,7 +319,7 @@ def test_the_judge_finds_that(rule: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_the_judge_finds_that_an_unconditional_store_loses_to_a_sleeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without compare-and-set a runner that wakes up late publishes a key that another one removed."""
+    """Without compare-and-set a runner that continues late publishes a key that another one removed."""
     monkeypatch.setattr(world, "_same", lambda _now, _seen: None)
     with pytest.raises(Found, match=r"I1|I3|I5"):
         _many_schedules()

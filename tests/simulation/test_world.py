@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from simulation.world import USER, Clock, Iam, Place, Sts, World
+from simulation.world import USER, Clock, Iam, SimulatedDestination, Sts, World
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, Failed, NotFound, ServiceError, ServiceRejected
 from twokey.core.journal import Intent, Journal
 from twokey.core.model import Held, NotHeld
@@ -42,7 +42,7 @@ class Edge(ABC):
         """Let the next ``create``, ``delete``, ``deactivate`` or ``store`` end as ``refused`` or ``lost``."""
 
     @abstractmethod
-    def mend(self) -> None:
+    def heal(self) -> None:
         """Let nothing fail any more."""
 
     @abstractmethod
@@ -67,22 +67,25 @@ class InMemory(Edge):
     """The world of the simulation."""
 
     def __init__(self) -> None:
-        self.world = World(places={"store": "", "other": ""})
+        self.world = World(held={"store": "", "other": ""})
         self.iam, self.sts, self.clock = Iam(self.world, "run"), Sts(self.world), Clock(self.world)
-        self.store, self.other = Place(self.world, "run", "store"), Place(self.world, "run", "other")
+        self.store, self.other = (
+            SimulatedDestination(self.world, "run", "store"),
+            SimulatedDestination(self.world, "run", "other"),
+        )
         self.user, self.identity = USER.name, (USER.account, USER.arn)
 
     def fail(self, what: str, fault: str) -> None:
         self.world.faults = {self.world.effects: fault}
 
-    def mend(self) -> None:
+    def heal(self) -> None:
         self.world.faults = {}
 
     def use(self, key_id: str) -> None:
         self.world.keys[key_id].last_used = self.world.now
 
     def again(self) -> Store:
-        return Place(self.world, "another", "store")
+        return SimulatedDestination(self.world, "another", "store")
 
 
 class OnTheEmulator(Edge):
@@ -111,7 +114,7 @@ class OnTheEmulator(Edge):
         else:
             self.rig.aws.weather.add(Rule(self.OPERATIONS[what], effect="lost_response", times=None))
 
-    def mend(self) -> None:
+    def heal(self) -> None:
         self.rig.aws.weather.clear()
 
     def use(self, key_id: str) -> None:
@@ -163,7 +166,7 @@ class TestKeys:
         assert edge.listed() == {key.id: False}
         assert not edge.works(credential)
 
-    def test_that_nobody_made_cannot_be_switched_off(self, edge: Edge) -> None:
+    def test_that_does_not_exist_cannot_be_made_inactive(self, edge: Edge) -> None:
         with pytest.raises(NotFound):
             edge.iam.deactivate_key(edge.user, "AKIAIOSFODNN7EXAMPLE")
 
@@ -209,7 +212,7 @@ class TestARequestThatFails:
         edge.fail(what, "lost")
         with pytest.raises(Ambiguous):
             getattr(edge.iam, f"{what}_key")(edge.user, key.id)
-        edge.mend()
+        edge.heal()
         assert set(edge.listed().values()) == set(left)
 
     @pytest.mark.parametrize("what", ["delete", "deactivate"])
@@ -218,7 +221,7 @@ class TestARequestThatFails:
         edge.fail(what, "refused")
         with pytest.raises(ServiceRejected):
             getattr(edge.iam, f"{what}_key")(edge.user, key.id)
-        edge.mend()
+        edge.heal()
         assert edge.listed() == {key.id: True}
 
     @pytest.mark.parametrize("fault", ["refused", "lost"])
@@ -227,7 +230,7 @@ class TestARequestThatFails:
         edge.fail("store", fault)
         with pytest.raises(Ambiguous if fault == "lost" else ServiceError):
             edge.store.put(SECOND, revision)
-        edge.mend()
+        edge.heal()
         found = edge.again().load()
         allowed = {FIRST.access_key_id} if fault == "refused" else {FIRST.access_key_id, SECOND.access_key_id}
         assert isinstance(found.holding, Held)
@@ -313,7 +316,7 @@ class TestADestination:
 
 
 class TestTime:
-    def test_passes_while_somebody_sleeps(self, edge: Edge) -> None:
+    def test_passes_while_a_run_sleeps(self, edge: Edge) -> None:
         edge.iam.keys(edge.user)
         now, monotonic = edge.clock.now(), edge.clock.monotonic()
         edge.clock.sleep(0.2)

@@ -1,7 +1,7 @@
-"""An AWS, a store and destinations in memory, with the interface that the engine has to the real ones.
+"""AWS, a store and destinations in memory, with the interfaces that the engine has to the real ones.
 
-Time is virtual. Each change of the world is an *effect*, numbered from zero through a whole history, and each can go
-wrong in one of the ways of ``FAULTS``. A judge looks at the world after every effect.
+Time is virtual. Each change of the world is an *effect*, numbered from zero through a whole history, and each can fail
+in one of the ways of ``FAULTS``. A judge checks the world after every effect.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from twokey.core.secret import Credential
 START = datetime(2026, 6, 1, tzinfo=UTC)
 USER = MachineUser("ci", "/machine-users/", "AIDACI", "123456789012", "arn:aws:iam::123456789012:user/machine-users/ci")
 FAULTS = ("refused", "lost", "killed before", "killed after")
-"""No effect, proved by the answer; the effect without its answer; the process dead before or after the effect."""
+"""No effect, proved by the response; the effect without its response; the process dead before or after the effect."""
 MORE_FAULTS = (*FAULTS, "late", "unknown")
-"""The effect some time after the run has given up on it; IAM's word that there is no such key, while there is."""
-PLACE_FAULTS = (*FAULTS, "expired", "gone")
-"""At a delivery: the token for all places that cannot tell has expired, and is mended some time after this run; the
-project is deleted for good."""
+"""The effect some time after the run has given it up; IAM's response that there is no such key, while there is."""
+DESTINATION_FAULTS = (*FAULTS, "expired", "gone")
+"""At a delivery: the token for all destinations that cannot tell has expired, and is replaced some time after this
+run; the project is deleted for good."""
 EXPIRED = timedelta(minutes=8)
 LATE = timedelta(seconds=20)
 LAG = timedelta(seconds=9)
@@ -48,7 +48,7 @@ class Pointless(BaseException):
 
 
 class Killed(BaseException):
-    """The process of this run is dead: it does nothing any more."""
+    """The process of this run is dead: it has no further effect."""
 
 
 @dataclass(slots=True)
@@ -78,12 +78,13 @@ class Step:
 
 @dataclass(slots=True)
 class World:
-    """The state of everything, and the faults that are to come.
+    """The state of everything, and the faults to come.
 
-    ``hasty``: lists lag, and the next run follows at once. ``late``: what was sent and has not taken place yet.
-    ``secrets_at``: of each place that takes two writes, the key whose secret lies there; ``places`` has its id.
-    ``stamps``: of each place that cannot tell but shows its latest write, how often it was written. ``waits``: the
-    seconds for which a delivery waits for its service's limit. ``deleted``: places that are gone for good.
+    ``hasty``: lists lag, and the next run follows at once. ``late``: what was sent and has not taken effect yet.
+    ``held``: the key that each destination holds. ``secrets_at``: of each destination that takes two writes, the key
+    whose secret it has; ``held`` has its id. ``stamps``: of each destination that cannot tell but shows its latest
+    write, how often it was written. ``waits``: the seconds for which a delivery waits for its service's limit.
+    ``deleted``: destinations that are gone for good.
     ``still``: the effects before which nothing has happened since the one before them in the same run, not even time
     has passed; ``proofs`` counts the keys that came to work, ``mark`` is what the latest effect left.
     """
@@ -92,7 +93,7 @@ class World:
     judge: Callable[[World, str, str], None] = lambda _world, _what, _key: None
     now: datetime = START
     keys: dict[str, Key] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
     telling: dict[str, bool] = field(default_factory=dict)
     secrets_at: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, int] = field(default_factory=dict)
@@ -128,9 +129,9 @@ class World:
             self.still.add(number)
         fault = self.faults.get(number, "")
         if fault == "late" and what == "lease" and not self.conditional:
-            fault = "lost"  # outside of what is proved: nothing keeps others away until it arrives
+            fault = "lost"  # outside of what is proved: nothing keeps other runs away until it arrives
         if fault in ("expired", "gone"):
-            self._let_the_place_fail(what, fault)
+            self._let_the_destination_fail(what, fault)
         elif fault == "late":
             self.late.append((self.now + LATE, what, key_id, change))
         elif fault not in ("refused", "killed before") and not (fault == "unknown" and what == "delete"):
@@ -145,14 +146,14 @@ class World:
 
     def _answer(self, what: str, fault: str) -> None:
         if fault in ("expired", "gone"):
-            self.reach(_place_of(what))
+            self.reach(_destination_of(what))
         if fault == "refused":
             raise ServiceRejected(f"{what}: refused")
         if fault in ("lost", "late"):
-            raise Ambiguous(f"{what}: no answer")
+            raise Ambiguous(f"{what}: no response")
 
-    def _let_the_place_fail(self, what: str, fault: str) -> None:
-        name = _place_of(what)
+    def _let_the_destination_fail(self, what: str, fault: str) -> None:
+        name = _destination_of(what)
         if not name or (fault == "expired" and self.telling.get(name, True)):
             raise Pointless
         if fault == "gone":
@@ -161,7 +162,7 @@ class World:
             self.expired_until = self.now + EXPIRED
 
     def reach(self, name: str) -> None:
-        """Raise where a place's service would refuse whatever is asked: the project is gone, the token has expired."""
+        """Raise if a destination's service would refuse every request: the project is gone, the token has expired."""
         if name in self.deleted:
             raise NotFound(f"{name} is gone.")
         if self.now < self.expired_until and not self.telling.get(name, True):
@@ -174,11 +175,11 @@ class World:
         self.judge(self, what, key_id)
 
     def torn(self, name: str) -> bool:
-        """Say whether a place holds the id of one key and the secret of another."""
-        return self.secrets_at.get(name, self.places[name]) != self.places[name]
+        """Say whether a destination holds the id of one key and the secret of another."""
+        return self.secrets_at.get(name, self.held[name]) != self.held[name]
 
     def arrive(self) -> None:
-        """Let what was sent long ago take place."""
+        """Let what was sent long ago take effect."""
         while self.late and self.late[0][0] <= self.now:
             due, what, key_id, change = self.late.pop(0)
             present, self.now = self.now, due
@@ -201,8 +202,8 @@ class World:
         return [*gone, *(key for key in self.keys.values() if key.created <= since)]
 
     def note_holders(self) -> None:
-        """Remember until when each key was held by any place: jobs may have read it there."""
-        for name, key_id in self.places.items():
+        """Remember until when each key was held by any destination: jobs may have read it there."""
+        for name, key_id in self.held.items():
             if key_id and not self.torn(name):
                 self.held_until[key_id] = self.now
                 if key_id in self.keys:
@@ -211,12 +212,12 @@ class World:
     def show(self) -> str:
         """Return the state in one line."""
         keys = " ".join(f"{key.id}{'' if key.active else '(off)'}" for key in self.keys.values())
-        places = " ".join(f"{name}={key_id or '-'}" for name, key_id in self.places.items())
-        return f"keys {keys or '-'}; {places}; journal {self.journal or '-'}"
+        held = " ".join(f"{name}={key_id or '-'}" for name, key_id in self.held.items())
+        return f"keys {keys or '-'}; {held}; journal {self.journal or '-'}"
 
 
-def _place_of(what: str) -> str:
-    """Return the place that is delivered to; nothing for any other effect."""
+def _destination_of(what: str) -> str:
+    """Return the destination that is delivered to; nothing for any other effect."""
     return what.removeprefix("deliver to ").partition(",")[0] if what.startswith("deliver to ") else ""
 
 
@@ -263,7 +264,7 @@ class Iam:
         world = self._world
         just_before()
         key_id = f"N{world.made + 1}"
-        # The number of keys is what the quota sees; the judge says whether it was right to ask.
+        # The number of keys is what the quota sees; the judge says whether the request was right.
         if len(world.keys) >= 2:
             world.judge(world, "create", key_id)
             raise ServiceRejected("LimitExceeded")
@@ -301,7 +302,7 @@ class Iam:
 
 
 class Sts:
-    """STS: a created key is unknown to the first question and works from then on."""
+    """STS: a created key is unknown to the first request and works from then on."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -325,7 +326,7 @@ class Revision:
     credential: int
 
 
-class Place:
+class SimulatedDestination:
     """A destination; the one named ``store`` keeps the journal besides.
 
     Without conditional writes (``World.conditional``) a write compares when it is sent, like one that looks first.
@@ -346,26 +347,26 @@ class Place:
         self._world.reach(self.name)
         if not self._world.telling.get(self.name, True):
             return CannotTell("write-only", stamp=self._stamp())
-        key_id = self._world.places[self.name]
+        key_id = self._world.held[self.name]
         return Held(key_id) if key_id else NotHeld()
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Write what is not there yet; where nobody can tell, write all. A pair of two values takes two effects."""
+        """Write what is not held yet; if that is unknown, write all. A pair of two values takes two effects."""
         world, name, key_id = self._world, self.name, credential.access_key_id
         waiting.pause(Clock(world), world.waits.get(name, 0))
         world.reach(name)
-        if world.telling.get(name, True) and world.places[name] == key_id and not world.torn(name):
+        if world.telling.get(name, True) and world.held[name] == key_id and not world.torn(name):
             return Receipt(key_id, written=False)
-        self._deliver_half(name, key_id, "places")
+        self._deliver_half(name, key_id, "held")
         if name in world.secrets_at:
             try:
                 self._deliver_half(f"{name}, secret", key_id, "secrets_at")
             except ServiceError as error:
-                # One value is written: that is no clean refusal any more, as the contract of destinations has it.
+                # One value is written: that is no longer a clean refusal, as the contract of destinations requires.
                 raise Ambiguous(error.message) from None
         return Receipt(key_id, written=True, stamp=self._stamp())
 
-    def _deliver_half(self, where: str, key_id: str, values: Literal["places", "secrets_at"]) -> None:
+    def _deliver_half(self, where: str, key_id: str, values: Literal["held", "secrets_at"]) -> None:
         def change(world: World) -> None:
             getattr(world, values)[self.name] = key_id
             if self.name in world.stamps:
@@ -389,7 +390,7 @@ class Place:
 
     def credential(self) -> Credential | None:
         self._world.arrive()
-        key_id = self._world.places[self.name]
+        key_id = self._world.held[self.name]
         return Credential(key_id, "secret") if key_id else None
 
     def room_for(self, _journal: Journal) -> None:
@@ -416,7 +417,7 @@ class Place:
             _same(world.credential_revision, seen.credential)
 
         def change(world: World) -> None:
-            world.places["store"] = key_id
+            world.held["store"] = key_id
             world.credential_revision += 1
 
         self._write("store", key_id, compare, change)
@@ -452,7 +453,7 @@ class Place:
 
 def _same(now: int, seen: int) -> None:
     if now != seen:
-        raise Conflict("somebody else wrote first")
+        raise Conflict("Another run wrote first.")
 
 
 def _own(revision: object) -> Revision:
@@ -461,10 +462,10 @@ def _own(revision: object) -> Revision:
 
 
 def copy_of(world: World, **fields: Any) -> World:
-    """Return a world in the same state that can go its own way."""
+    """Return an independent world in the same state."""
     found = _shallow(world)
     found.keys = {key_id: _shallow(key) for key_id, key in world.keys.items()}
-    found.places, found.telling = dict(world.places), dict(world.telling)
+    found.held, found.telling = dict(world.held), dict(world.telling)
     found.secrets_at, found.stamps = dict(world.secrets_at), dict(world.stamps)
     found.dead, found.held_until = set(world.dead), dict(world.held_until)
     found.deleted, found.still, found.mark = set(world.deleted), set(), None

@@ -33,11 +33,11 @@ def journal(**fields: Any) -> Journal:
     return Journal(**{"epoch": 1, "user": USER.id, **fields})
 
 
-def seen(
+def observation_of(
     *keys: AccessKey,
     held: str | None = None,
     holding: Holding | None = None,
-    said: Journal | None = None,
+    journal: Journal | None = None,
     last_used: Mapping[str, datetime | None] | None = None,
     destinations: Mapping[str, Holding] | None = None,
     own_key: str = "",
@@ -49,7 +49,7 @@ def seen(
         user=USER,
         keys=keys,
         store=STORE,
-        record=Record(holding or (Held(held) if held else NotHeld()), said or Journal(), "r1"),
+        record=Record(holding or (Held(held) if held else NotHeld()), journal or Journal(), "r1"),
         destinations=destinations or {},
         last_used=used,
         own_key=own_key,

@@ -12,7 +12,7 @@ import pytest
 
 from simulation.play import virtual_leases
 from simulation.states import ago
-from simulation.world import USER, Clock, Iam, Key, Killed, Place, Sts, World, copy_of
+from simulation.world import USER, Clock, Iam, Key, Killed, SimulatedDestination, Sts, World, copy_of
 from twokey.core.journal import Delivery, Journal
 from twokey.planning.decision import plan
 from twokey.planning.policy import RotationPolicy, Verification
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Receipt
     from twokey.core.model import Holding
     from twokey.core.secret import Credential
+    from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
 
 POLICY = RotationPolicy(verification=Verification(successes=1, interval=timedelta(seconds=1)))
@@ -34,21 +35,21 @@ TEN = tuple(f"ci:{number}" for number in range(10))
 
 @dataclass
 class Delivering:
-    """A settled user, and places that cannot tell what they hold."""
+    """A settled user, and destinations that cannot tell what they hold."""
 
     world: World
     before: dict[str, Callable[[], None]] = field(default_factory=dict)
-    """What happens in a place right before it is written."""
+    """What happens in a destination right before it is written."""
     looked_at: dict[str, Callable[[], None]] = field(default_factory=dict)
-    """What happens in a place when it is asked what it holds."""
+    """What happens in a destination when it is asked what it holds."""
     stop: Event = field(default_factory=Event)
     reached: list[str] = field(default_factory=list)
-    told: list[events.Event] = field(default_factory=list)
+    events: list[events.Event] = field(default_factory=list)
     runs: int = 0
     latency: float = 0.0
-    """Seconds that a place takes to say what it holds, or whether it could be written."""
+    """Seconds that a destination takes to say what it holds, or whether it could be written."""
 
-    def run(self, decide: rotate.Decide = plan) -> Result | None:
+    def run(self, decide: Decide = plan) -> Result | None:
         """Run twokey as a process of its own; None where it was killed."""
         self.runs += 1
         self.reached.clear()
@@ -58,10 +59,10 @@ class Delivering:
             iam=edge,
             sts=Sts(world),
             clock=Clock(world),
-            store=Place(world, run, "store"),
-            destinations=tuple(Watched(self, run, name) for name in world.places if name != "store"),
+            store=SimulatedDestination(world, run, "store"),
+            destinations=tuple(Watched(self, run, name) for name in world.held if name != "store"),
             run=run,
-            listener=self.told.append,
+            listener=self.events.append,
             stop=self.stop,
         )
         with virtual_leases(world):
@@ -71,7 +72,7 @@ class Delivering:
                 world.dead.add(run)
                 return None
 
-    def rotated(self, decide: rotate.Decide = plan) -> Result:
+    def rotated(self, decide: Decide = plan) -> Result:
         """Run twokey to an end."""
         result = self.run(decide)
         assert result
@@ -79,7 +80,7 @@ class Delivering:
 
     def effects(self) -> list[str]:
         """Play the next run without a fault in a world of its own; return its effects."""
-        test = replace(self, world=copy_of(self.world, recording=True), told=[], reached=[])
+        test = replace(self, world=copy_of(self.world, recording=True), events=[], reached=[])
         test.run()
         return [step.what for step in test.world.steps]
 
@@ -89,12 +90,12 @@ class Delivering:
         return Journal.decode(self.world.journal)
 
     def holding(self, key_id: str) -> list[str]:
-        """Name the places that hold a whole pair of this key."""
-        return [name for name in TEN if self.world.places[name] == key_id and not self.world.torn(name)]
+        """Name the destinations that hold a whole pair of this key."""
+        return [name for name in TEN if self.world.held[name] == key_id and not self.world.torn(name)]
 
 
-class Watched(Place):
-    """A place that tells the test when it is delivered to."""
+class Watched(SimulatedDestination):
+    """A destination that tells the test when it is delivered to."""
 
     def __init__(self, test: Delivering, run: str, name: str) -> None:
         super().__init__(test.world, run, name)
@@ -125,13 +126,13 @@ def raising(error: Exception | BaseException) -> Callable[[], None]:
 
 
 @pytest.fixture
-def given() -> Delivering:
+def pipelines() -> Delivering:
     """A user whose rotation is due, with ten pipelines that hold CURRENT and take two writes each."""
     journal = Journal(epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(16))
-    world = World(keys={"K1": Key("K1", ago(31)), "K2": Key("K2", ago(16))}, places={"store": "K2"})
+    world = World(keys={"K1": Key("K1", ago(31)), "K2": Key("K2", ago(16))}, held={"store": "K2"})
     test = Delivering(world)
     for name in TEN:
-        world.places[name] = world.secrets_at[name] = "K2"
+        world.held[name] = world.secrets_at[name] = "K2"
         world.telling[name] = False
         world.stamps[name] = 1
     world.journal = replace_journal(journal)
@@ -139,6 +140,6 @@ def given() -> Delivering:
 
 
 def replace_journal(journal: Journal) -> str:
-    """Return the journal with every place given CURRENT when it was committed."""
-    given = {name: Delivery("K2", ago(16), "1") for name in TEN}
-    return msgspec.structs.replace(journal, delivered=given).encode()
+    """Return the journal in which every destination received CURRENT when it was committed."""
+    delivered = {name: Delivery("K2", ago(16), "1") for name in TEN}
+    return msgspec.structs.replace(journal, delivered=delivered).encode()

@@ -1,1 +1,1 @@
-"""Taking over users that were managed by hand: the decision, its execution, and what is said about it."""
+"""Taking over users that were managed outside twokey: the decision, its execution, and the report."""

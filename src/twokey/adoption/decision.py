@@ -1,18 +1,19 @@
-"""How a user that was managed by hand is taken over, decided from an observation alone. No I/O, no clock, no boto.
+"""How a user that was managed outside twokey is taken over, decided from an observation alone. No I/O, no clock.
 
 Theory of operation
 -------------------
-Taking over means that the store holds the credential in use, and a journal that says who is who. Which one that is
-must be shown, never guessed: by the store, by a destination that can be read, or by a person who hands the credential
-over. ``decide`` asks, in order:
+Taking over means that the store holds the credential in use, and a journal that says which key has which role. Which
+credential is in use must be shown, never guessed: by the store, by a destination that can be read, or by the operator,
+who supplies the credential. ``decide`` asks, in order:
 
-1. Is the user managed already, or is there no key at all? Then there is nothing to do.
-2. Does the store hold a listed, Active key? That is CURRENT.
-3. The store is empty: does exactly one listed, Active key lie in the destinations that can be read? That is CURRENT.
-   Two keys in two places refuse, and so does a place that would tell and could not be read.
-4. A place, or a credential, that a person points at (``--from``, ``--stdin``) stands in for 3.
-5. The other key is LAST where a rotation would call it LAST, or where a destination shows that it holds it. Any other
-   is unmanaged, and the user is refused.
+1. Does a rotation refuse this user? Then a takeover does, too.
+2. Is the user managed already, or is there no key at all? Then there is nothing to do.
+3. Does the store hold a listed, Active key? That is CURRENT.
+4. The store is empty: do the destinations that can be read hold exactly one listed, Active key? That is CURRENT.
+   Two different keys refuse, and so does a destination that would tell what it holds and could not be read.
+5. A source, or a credential, that the operator names (``--from``, ``--stdin``) replaces 4.
+6. The other key is LAST if a rotation would say so, or if a destination shows that it holds it. Any other is unmanaged,
+   and the user is refused.
 
 Nothing here creates, deletes or deactivates a key.
 """
@@ -20,17 +21,19 @@ Nothing here creates, deletes or deactivates a key.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from twokey.adoption.messages import listing, replacing, telling, unknown, ways
+from twokey.adoption.messages import holdings_message, remedies, remedy_without_credential, roles_message, unknown
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Ending, Reason
 from twokey.planning.assessment import assess
 from twokey.planning.decision import own_key, rolled_back, unreadable, user_recreated
 from twokey.planning.plan import Overrides
+from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from twokey.core.model import AccessKey, Holding, Observation
@@ -40,9 +43,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A credential that a person points at: where it is, and which key it is of."""
+    """A credential that the operator names: its source, and which key it is of."""
 
-    place: str
+    source: str
     holding: Holding
 
 
@@ -50,9 +53,9 @@ class Offer:
 class Decision:
     """What is to be done for one user.
 
-    ``source`` names the place that CURRENT's credential is read from; with ``put`` it is written to the store.
-    ``delivered`` says which key each destination shows, for the journal. ``committed`` is when CURRENT began to be
-    CURRENT; None stands for the moment of taking over. ``unknown`` says what nobody can tell.
+    ``source`` names where CURRENT's credential is read from; with ``put`` it is written to the store. ``delivered``
+    says which key each destination shows, for the journal. ``committed`` is when CURRENT began to be CURRENT; None
+    stands for the moment of the takeover. ``unknown`` lists what cannot be determined.
     """
 
     ending: Ending
@@ -71,167 +74,174 @@ class Decision:
         return _essence(self) == _essence(other)
 
 
-def _essence(one: Decision) -> tuple[object, ...]:
-    return one.ending, one.current, one.last, one.source, one.put, dict(one.delivered)
+def _essence(decision: Decision) -> tuple[object, ...]:
+    roles = decision.ending, decision.current, decision.last
+    return *roles, decision.source, decision.put, dict(decision.delivered)
 
 
 def decide(
-    seen: Observation, policy: RotationPolicy, now: datetime, givers: frozenset[str], offer: Offer | None = None
+    observation: Observation,
+    policy: RotationPolicy,
+    now: datetime,
+    sources: frozenset[str],
+    offer: Offer | None = None,
 ) -> Decision:
-    """Decide how a user is taken over. ``givers`` names the destinations that can give the credential they hold."""
-    assessment = assess(seen, policy, now, Overrides())
-    for rule in (unreadable, own_key, user_recreated):
-        verdict = rule(assessment)
-        if verdict is not None:
-            return _refuse(verdict.reason, verdict.message)
-    return _at_rest(assessment, offer) or _take_over(assessment, givers, offer)
+    """Decide how a user is taken over. ``sources`` names the destinations that can provide their credential."""
+    assessment = assess(observation, policy, now, Overrides())
+    rules: tuple[Callable[[Assessment], Decision | None], ...] = (_refusal, partial(_nothing_to_do, offer=offer))
+    return first_verdict(rules, assessment) or _take_over(assessment, sources, offer)
 
 
-def _at_rest(assessment: Assessment, offer: Offer | None) -> Decision | None:
+def _refusal(assessment: Assessment) -> Decision | None:
+    verdict = first_verdict((unreadable, own_key, user_recreated), assessment)
+    return _refuse(verdict.reason, verdict.message) if verdict else None
+
+
+def _nothing_to_do(assessment: Assessment, offer: Offer | None) -> Decision | None:
     """Say that nothing is to be taken over: the user is managed, or has no key."""
-    said = assessment.journal.current
+    recorded = assessment.journal.current
     if assessment.journal.intent:
         return _nothing(
-            Reason.INTERRUPTED, "twokey manages this user: an interrupted rotation is finished by the next `rotate`."
+            Reason.INTERRUPTED, "twokey manages this user: the next `rotate` finishes an interrupted rotation."
         )
-    if said and said == assessment.held:
+    if recorded and recorded == assessment.held:
         other = _offered(offer)
-        left = f" {other} was not taken from {offer.place}." if offer and other not in ("", assessment.held) else ""
-        return _nothing(Reason.MANAGED, f"twokey manages this user already: CURRENT is {said}.{left}", said)
+        unused = f" {other} was not taken from {offer.source}." if offer and other not in ("", recorded) else ""
+        return _nothing(Reason.MANAGED, f"twokey manages this user already: CURRENT is {recorded}.{unused}", recorded)
     contradiction = rolled_back(assessment)
     if contradiction:
         return _refuse(contradiction.reason, contradiction.message)
-    held = [holding for holding in assessment.seen.destinations.values() if not isinstance(holding, NotHeld)]
-    if not (assessment.seen.keys or assessment.held or held or offer):
+    held = [holding for holding in assessment.observation.destinations.values() if not isinstance(holding, NotHeld)]
+    if not (assessment.observation.keys or assessment.held or held or offer):
         return _nothing(Reason.NO_KEY, "The user has no key, so there is nothing to take over: `rotate` creates one.")
     return None
 
 
-def _take_over(assessment: Assessment, givers: frozenset[str], offer: Offer | None) -> Decision:
-    found = _in_store(assessment, offer) or _offered_key(assessment, offer) or _in_destinations(assessment, givers)
+def _take_over(assessment: Assessment, sources: frozenset[str], offer: Offer | None) -> Decision:
+    found = _in_store(assessment, offer) or _offered_key(assessment, offer) or _in_destinations(assessment, sources)
     if isinstance(found, Decision):
         return found
     current, source = found
-    said = assessment.journal.current
-    if said and said != current.id:
+    recorded = assessment.journal.current
+    if recorded and recorded != current.id:
         return _refuse(
             Reason.ROLLED_BACK,
-            f"{assessment.seen.store} is empty, its journal says that CURRENT was {said}, and {source} holds "
-            f"{current.id}. "
-            f"Put {said} back (--from, --stdin), or name the key that may go: twokey rotate "
-            f"{assessment.seen.user.name} "
-            "--retire KEY_ID.",
+            f"{assessment.observation.store} is empty, its journal names {recorded} as CURRENT, and {source} holds "
+            f"{current.id}. Put {recorded} back into the store (--from, --stdin), or name the key that may be removed: "
+            f"twokey rotate {assessment.observation.user.name} --retire KEY_ID.",
         )
     return _roles(assessment, current, source)
 
 
 def _in_store(assessment: Assessment, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
-    """Find CURRENT in the store; None where the store has none, or a dead one and a person offers another."""
-    other = _offered(offer)
+    """Find CURRENT in the store; None if the store has none, or a deleted one and the operator offers another."""
+    other, store = _offered(offer), assessment.observation.store
     if not assessment.held or (assessment.current is None and other):
         return None
     if assessment.current is None:
         return _refuse(
             Reason.NOT_LISTED,
-            f"{assessment.seen.store} holds {assessment.held}, which is no key of this user. {ways(assessment)}",
+            f"{store} holds {assessment.held}, which IAM does not list for this user. {remedies(assessment)}",
         )
     if offer and other not in ("", assessment.held):
         return _refuse(
             Reason.DESTINATIONS_DIFFER,
-            f"{assessment.seen.store} holds {assessment.held}, and {offer.place} holds {other}. What the store holds "
-            "is read by "
-            f"jobs, and is not replaced. If {assessment.held} is the one in use, run again without --from and "
-            "--stdin; if "
-            f"{other} is, put it into the store yourself, or name the one that may go: twokey rotate "
-            f"{assessment.seen.user.name} --retire KEY_ID.",
+            f"{store} holds {assessment.held}, and {offer.source} holds {other}. Jobs read what the store holds, so "
+            f"twokey does not replace it. If {assessment.held} is the one in use, run again without --from and "
+            f"--stdin. If {other} is, put it into the store yourself, or name the one that may be removed: twokey "
+            f"rotate {assessment.observation.user.name} --retire KEY_ID.",
         )
-    return _usable(assessment, assessment.current, assessment.seen.store)
+    return _usable(assessment, assessment.current, store)
 
 
 def _offered_key(assessment: Assessment, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:
-    """Find the key that a person points at."""
+    """Find the key that the operator names."""
     if offer is None:
         return None
     match offer.holding:
         case CannotTell(why):
-            return _refuse(Reason.UNREADABLE, f"{offer.place} cannot be read: {why}")
+            return _refuse(Reason.UNREADABLE, f"{offer.source} cannot be read: {why}")
         case NotHeld():
-            return _refuse(Reason.CANNOT_ATTRIBUTE, f"{offer.place} holds no key. {ways(assessment)}")
-    return _listed(assessment, offer.holding.key_id, offer.place)
+            return _refuse(Reason.CANNOT_ATTRIBUTE, f"{offer.source} holds no key. {remedies(assessment)}")
+    return _by_id(assessment, offer.holding.key_id, offer.source)
 
 
-def _in_destinations(assessment: Assessment, givers: frozenset[str]) -> tuple[AccessKey, str] | Decision:
+def _in_destinations(assessment: Assessment, sources: frozenset[str]) -> tuple[AccessKey, str] | Decision:
     """Find the one key in use by what the destinations show."""
     if assessment.unread:
-        places = " ".join(f"{name} cannot be read: {why}" for name, why in assessment.unread.items())
-        return _refuse(Reason.UNREADABLE, f"{places} The key in use may be held there.")
-    shown = {name: one.key_id for name, one in assessment.seen.destinations.items() if isinstance(one, Held)}
-    active = {name: key_id for name, key_id in shown.items() if _is_active(assessment.seen.key(key_id))}
+        problems = " ".join(f"{name} cannot be read: {why}" for name, why in assessment.unread.items())
+        return _refuse(Reason.UNREADABLE, f"{problems} The key in use may be held there.")
+    shown = {
+        name: holding.key_id
+        for name, holding in assessment.observation.destinations.items()
+        if isinstance(holding, Held)
+    }
+    active = {name: key_id for name, key_id in shown.items() if _is_active(assessment.observation.key(key_id))}
     if len(set(active.values())) > 1:
         return _refuse(
             Reason.DESTINATIONS_DIFFER,
-            f"{assessment.seen.store} is empty, and {listing(active)}. Nobody can tell which should be CURRENT. "
-            f"{ways(assessment)}",
+            f"{assessment.observation.store} is empty, and {holdings_message(active)}. twokey cannot determine which "
+            f"should be CURRENT. {remedies(assessment)}",
         )
     for name, key_id in active.items():
-        if name in givers:
-            return _listed(assessment, key_id, name)
+        if name in sources:
+            return _by_id(assessment, key_id, name)
     if active:
         name, key_id = next(iter(active.items()))
-        return _refuse(
-            Reason.CANNOT_ATTRIBUTE,
-            f"{name} holds {key_id}, but cannot give it back with its secret. {ways(assessment)}",
-        )
+        message = f"{name} holds {key_id}, but does not show its secret. {remedies(assessment)}"
+        return _refuse(Reason.CANNOT_ATTRIBUTE, message)
     for name, key_id in shown.items():
-        return _listed(assessment, key_id, name)
+        return _by_id(assessment, key_id, name)
     return _refuse(
         Reason.CANNOT_ATTRIBUTE,
-        f"{assessment.seen.store} is empty, and no place that can be read holds a key of this user, which has "
-        f"{'; '.join(assessment.used(key) for key in assessment.seen.keys) or 'none'}. {ways(assessment)}",
+        f"{assessment.observation.store} is empty, and no destination that can be read holds a key of this user, which "
+        f"has {'; '.join(map(assessment.used, assessment.observation.keys)) or 'no key'}. {remedies(assessment)}",
     )
 
 
-def _listed(assessment: Assessment, key_id: str, place: str) -> tuple[AccessKey, str] | Decision:
-    key = assessment.seen.key(key_id)
+def _by_id(assessment: Assessment, key_id: str, source: str) -> tuple[AccessKey, str] | Decision:
+    key = assessment.observation.key(key_id)
     if key is None:
         return _refuse(
             Reason.NOT_LISTED,
-            f"{place} holds {key_id}, which is no key of this user (IAM lists one that was made a moment ago some "
-            f"seconds late). {ways(assessment)}",
+            f"{source} holds {key_id}, which IAM does not list for this user. (IAM lists a new key after some "
+            f"seconds.) {remedies(assessment)}",
         )
-    return _usable(assessment, key, place)
+    return _usable(assessment, key, source)
 
 
-def _usable(assessment: Assessment, key: AccessKey, place: str) -> tuple[AccessKey, str] | Decision:
+def _usable(assessment: Assessment, key: AccessKey, source: str) -> tuple[AccessKey, str] | Decision:
     if key.active:
-        return key, place
+        return key, source
     return _refuse(
         Reason.INACTIVE,
-        f"{place} holds {key.id}, which is Inactive: jobs that read it fail already. If it should work, switch it on, "
-        f"and run again: aws iam update-access-key --user-name {assessment.seen.user.name} --access-key-id {key.id} "
-        "--status Active. If it should not, " + replacing(assessment),
+        f"{source} holds {key.id}, which is Inactive, so jobs that read it already fail. If it should work, reactivate "
+        f"it and run again: aws iam update-access-key --user-name {assessment.observation.user.name} --access-key-id "
+        f"{key.id} --status Active. If it should not, {remedy_without_credential(assessment)}",
     )
 
 
 def _roles(assessment: Assessment, current: AccessKey, source: str) -> Decision:
     """Give the other keys their roles, as a rotation would with this key in the store; refuse if one is unmanaged."""
-    record = replace(assessment.seen.record, holding=Held(current.id))
-    then = assess(replace(assessment.seen, record=record), assessment.policy, assessment.now, assessment.asked)
+    record = replace(assessment.observation.record, holding=Held(current.id))
+    then = assess(
+        replace(assessment.observation, record=record), assessment.policy, assessment.now, assessment.overrides
+    )
     last = then.last or _shown_elsewhere(then)
     unmanaged = [key for key in then.unmanaged if key != last]
     if unmanaged:
-        return _foreign(assessment, current, source, unmanaged)
+        return _refuse_unmanaged(assessment, current, source, unmanaged)
     kept = {current.id, last.id if last else ""}
     delivered = {
-        name: one.key_id
-        for name, one in assessment.seen.destinations.items()
-        if isinstance(one, Held) and one.key_id in kept and not _noted(assessment, name, one.key_id)
+        name: holding.key_id
+        for name, holding in assessment.observation.destinations.items()
+        if isinstance(holding, Held) and holding.key_id in kept and not _is_recorded(assessment, name, holding.key_id)
     }
     put = assessment.held != current.id
     return Decision(
         Ending.ADOPTED,
         Reason.EXISTING_KEY,
-        telling(then, current, last, source, put=put),
+        roles_message(then, current, last, source, put=put),
         current.id,
         last.id if last else "",
         source,
@@ -245,8 +255,8 @@ def _roles(assessment: Assessment, current: AccessKey, source: str) -> Decision:
 def _since(assessment: Assessment, current: AccessKey, last: AccessKey | None) -> datetime | None:
     """Say when CURRENT began to be CURRENT, for grace and period.
 
-    Nobody knows since when jobs read it. With LAST there, the safe moment is the latest one, now: LAST then keeps
-    working for its whole grace. Without LAST there is no grace to keep, and the next rotation is due by CURRENT's age.
+    Since when jobs read it is unknown. With a LAST, the safe moment is the latest one, now: LAST then keeps working for
+    its whole grace. Without LAST there is no grace to keep, and the next rotation is due by CURRENT's age.
     """
     if assessment.journal.current == current.id:
         return assessment.journal.committed or current.created
@@ -254,25 +264,24 @@ def _since(assessment: Assessment, current: AccessKey, last: AccessKey | None) -
 
 
 def _shown_elsewhere(assessment: Assessment) -> AccessKey | None:
-    """Return the one unmanaged key that a destination shows: it is known who reads it, so it may be LAST."""
-    shown = [key for key in assessment.unmanaged if Held(key.id) in assessment.seen.destinations.values()]
+    """Return the one unmanaged key that a destination shows: it is known where jobs read it, so it may be LAST."""
+    shown = [key for key in assessment.unmanaged if Held(key.id) in assessment.observation.destinations.values()]
     return shown[0] if len(shown) == 1 and assessment.last is None else None
 
 
-def _foreign(assessment: Assessment, current: AccessKey, source: str, unmanaged: list[AccessKey]) -> Decision:
-    user = assessment.seen.user.name
+def _refuse_unmanaged(assessment: Assessment, current: AccessKey, source: str, unmanaged: list[AccessKey]) -> Decision:
     return _refuse(
         Reason.UNMANAGED_KEY,
         f"{source} holds {current.id}, and nothing that can be read holds "
-        f"{'; '.join(map(assessment.used, unmanaged))}, which "
-        f"is newer. Find out who uses it. If nobody does: twokey rotate {user} --retire {unmanaged[0].id}. If a place "
-        "holds it, name that place with --to.",
+        f"{'; '.join(map(assessment.used, unmanaged))}, which is newer. Find out what uses it. If nothing does: twokey "
+        f"rotate {assessment.observation.user.name} --retire {unmanaged[0].id}. If a destination holds it, name that "
+        "destination with --to.",
     )
 
 
-def _noted(assessment: Assessment, name: str, key_id: str) -> bool:
-    given = assessment.journal.delivered.get(name)
-    return given is not None and given.key == key_id
+def _is_recorded(assessment: Assessment, name: str, key_id: str) -> bool:
+    delivery = assessment.journal.delivered.get(name)
+    return delivery is not None and delivery.key == key_id
 
 
 def _offered(offer: Offer | None) -> str:

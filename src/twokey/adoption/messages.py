@@ -1,4 +1,4 @@
-"""What is said to a person about taking a user over: who is who, what is unknown, the ways on."""
+"""What a takeover reports: which key has which role, what is unknown, and what the operator can do."""
 
 from __future__ import annotations
 
@@ -13,54 +13,57 @@ if TYPE_CHECKING:
     from twokey.planning.assessment import Assessment
 
 
-def telling(assessment: Assessment, current: AccessKey, last: AccessKey | None, source: str, *, put: bool) -> str:
-    """Say who is CURRENT and who is LAST, and by which evidence."""
-    where = f"taken from {source}" if put else f"which {source} holds"
-    said = f"CURRENT is {current.id}, {where}."
+def roles_message(assessment: Assessment, current: AccessKey, last: AccessKey | None, source: str, *, put: bool) -> str:
+    """Say which key is CURRENT and which is LAST, and by which evidence."""
+    evidence = f"taken from {source}" if put else f"which {source} holds"
+    message = f"CURRENT is {current.id}, {evidence}."
     if last is None:
-        return said
-    holders = [name for name, one in assessment.seen.destinations.items() if one == Held(last.id)]
+        return message
+    holders = [name for name, holding in assessment.observation.destinations.items() if holding == Held(last.id)]
     why = f"which {', '.join(holders)} holds" if holders else "the older one"
     grace = "" if assessment.journal.current == current.id else "; its grace counts from the takeover"
-    return f"{said} LAST is {last.id}, {why}{grace}."
+    return f"{message} LAST is {last.id}, {why}{grace}."
 
 
 def unknown(assessment: Assessment, current: AccessKey, last: AccessKey | None) -> tuple[str, ...]:
-    """Say what nobody can tell although the user is taken over, and what that means."""
-    said = [_not_known(assessment, name, one) for name, one in assessment.seen.destinations.items()]
-    if last and Held(last.id) not in assessment.seen.destinations.values():
-        said.append(f"who uses {last.id}; it stays as long as it is used.")
+    """List what cannot be determined although the user is taken over, and what that means."""
+    destinations = assessment.observation.destinations
+    messages = [_not_known(assessment, name, holding) for name, holding in destinations.items()]
+    if last and Held(last.id) not in destinations.values():
+        messages.append(f"which jobs use {last.id}; it stays as long as it is used.")
     if last and assessment.journal.current != current.id:
-        said.append(f"since when jobs read {current.id}; the journal says since the takeover.")
-    return tuple(filter(None, said))
+        messages.append(f"since when jobs read {current.id}; the journal records since the takeover.")
+    return tuple(filter(None, messages))
 
 
 def _not_known(assessment: Assessment, name: str, holding: Holding) -> str:
-    gets = "the next `rotate` delivers CURRENT there."
+    next_step = "the next `rotate` delivers CURRENT there."
     match holding:
         case CannotTell(why) if not assessment.journal.delivered.get(name):
-            return f"what {name} holds ({why.rstrip('.')}); {gets}"
-        case Held(key_id) if assessment.seen.key(key_id) is None:
-            return f"whose key {key_id} is, which {name} holds: it is none of this user's; {gets}"
+            return f"what {name} holds ({why.rstrip('.')}); {next_step}"
+        case Held(key_id) if assessment.observation.key(key_id) is None:
+            return f"whose key {key_id} is, which {name} holds and IAM does not list for this user; {next_step}"
     return ""
 
 
-def listing(shown: Mapping[str, str]) -> str:
-    """Say what each of these places holds."""
-    return ", ".join(f"{name} holds {key_id}" for name, key_id in shown.items())
+def holdings_message(held: Mapping[str, str]) -> str:
+    """Say what each of these destinations holds."""
+    return ", ".join(f"{name} holds {key_id}" for name, key_id in held.items())
 
 
-def ways(assessment: Assessment) -> str:
-    """Say the two ways on: bring the credential, or have a rotation create one."""
+def remedies(assessment: Assessment) -> str:
+    """Say the two ways to continue: supply the credential, or let a rotation create one."""
     return (
-        "If you have the credential in use, name its place with --from URL, or pipe it in with --stdin. "
-        f"Otherwise {replacing(assessment)}"
+        "If you have the credential in use, name where it is with --from URL, or pipe it in with --stdin. "
+        f"Otherwise, {remedy_without_credential(assessment)}"
     )
 
 
-def replacing(assessment: Assessment) -> str:
-    """Say how a rotation gets on without the credential: by a key that it creates."""
-    user = assessment.seen.user.name
-    if len(assessment.seen.keys) < 2:
-        return f"have a key created and stored: twokey rotate {user}."
-    return f"name the key that may go, and one is created in its place: twokey rotate {user} --retire KEY_ID."
+def remedy_without_credential(assessment: Assessment) -> str:
+    """Say how to continue without the credential: a rotation creates a key."""
+    user = assessment.observation.user.name
+    if len(assessment.observation.keys) < 2:
+        return f"let twokey create and store a key: twokey rotate {user}."
+    return (
+        f"name the key that may be removed, and twokey creates one in its place: twokey rotate {user} --retire KEY_ID."
+    )

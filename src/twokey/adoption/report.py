@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from twokey.adoption.takeover import Taken
+    from twokey.adoption.takeover import TakeoverResult
     from twokey.core.model import AccessKey, Holding, Observation
     from twokey.planning.policy import RotationPolicy
     from twokey.reports.documents import Role
@@ -32,17 +32,19 @@ def document(entries: Sequence[AdoptEntry], *, performed: bool) -> AdoptDocument
     return AdoptDocument(performed, list(entries), counts)
 
 
-def entry_of(taken: Taken, policy: RotationPolicy) -> AdoptEntry:
+def entry_of(takeover: TakeoverResult, policy: RotationPolicy) -> AdoptEntry:
     """Return one user's entry."""
     keys, holdings = (
-        ([], []) if taken.seen is None else (_keys(taken, taken.seen, policy), _holding_entries(taken, taken.seen))
+        ([], [])
+        if takeover.observation is None
+        else (_keys(takeover, takeover.observation, policy), _holding_entries(takeover, takeover.observation))
     )
-    decision = taken.decision
+    decision = takeover.decision
     return AdoptEntry(
-        account=taken.user.account,
-        user=taken.user.name,
-        path=taken.user.path,
-        store=taken.store,
+        account=takeover.user.account,
+        user=takeover.user.name,
+        path=takeover.user.path,
+        store=takeover.store,
         outcome=decision.ending,
         reason=decision.reason,
         message=decision.message,
@@ -50,13 +52,13 @@ def entry_of(taken: Taken, policy: RotationPolicy) -> AdoptEntry:
         last=decision.last or None,
         keys=keys,
         destinations=holdings,
-        actions=actions(taken),
+        actions=actions(takeover),
         unknown=list(decision.unknown),
     )
 
 
 def failed_entry(result: Result) -> AdoptEntry:
-    """Return the entry of a user that was not found, or not begun, or whose work broke off."""
+    """Return the entry of a user that was not found, or not begun, or whose takeover was interrupted."""
     decision = Decision(Ending(result.outcome.value), result.reason, result.message)
     return AdoptEntry(
         result.user.account,
@@ -78,52 +80,60 @@ def exit_code(entries: Iterable[AdoptEntry]) -> ExitCode:
     return ExitCode.REFUSED if Ending.REFUSED in endings else ExitCode.DONE
 
 
-def actions(taken: Taken) -> list[str]:
+def actions(takeover: TakeoverResult) -> list[str]:
     """Say what is done for a user, in order."""
-    decision = taken.decision
+    decision = takeover.decision
     if decision.ending is not Ending.ADOPTED:
         return []
-    said = [f"prove that {decision.current} works, as {decision.source} holds it"]
+    steps = [f"prove that {decision.current} works, as {decision.source} holds it"]
     if decision.put:
-        said.append(f"put it into {taken.store}")
+        steps.append(f"put it into {takeover.store}")
     journal = [f"CURRENT is {decision.current}"]
     if decision.last:
         journal.append(f"LAST is {decision.last}")
     journal += [f"{name} holds {key_id}" for name, key_id in decision.delivered.items()]
-    return [*said, f"write the journal: {', '.join(journal)}"]
+    return [*steps, f"write the journal: {', '.join(journal)}"]
 
 
-def _keys(taken: Taken, seen: Observation, policy: RotationPolicy) -> list[KeyEntry]:
-    now = taken.at
-    return [_key(taken, seen, key, policy, now) for key in sorted(seen.keys, key=lambda key: key.created) if now]
+def _keys(takeover: TakeoverResult, observation: Observation, policy: RotationPolicy) -> list[KeyEntry]:
+    now = takeover.at
+    return [
+        _key(takeover, observation, key, policy, now)
+        for key in sorted(observation.keys, key=lambda key: key.created)
+        if now
+    ]
 
 
-def _key(taken: Taken, seen: Observation, key: AccessKey, policy: RotationPolicy, now: datetime) -> KeyEntry:
-    use = seen.last_used.get(key.id, LastUse(None))
+def _key(
+    takeover: TakeoverResult, observation: Observation, key: AccessKey, policy: RotationPolicy, now: datetime
+) -> KeyEntry:
+    use = observation.last_used.get(key.id, LastUse(None))
     return KeyEntry(
         id=key.id,
-        role=_role(taken, seen, key, policy, now),
+        role=_role(takeover, observation, key, policy, now),
         active=key.active,
         created=key.created,
         age_seconds=int((now - key.created).total_seconds()),
         last_used=use.at,
         last_used_service=use.service or None,
         last_used_region=use.region or None,
-        held_by=[name for name, holding in _holdings(taken, seen) if holding == Held(key.id)],
+        held_by=[name for name, holding in _holdings(takeover, observation) if holding == Held(key.id)],
     )
 
 
-def _role(taken: Taken, seen: Observation, key: AccessKey, policy: RotationPolicy, now: datetime) -> Role:
-    if key.id == taken.decision.last:
+def _role(
+    takeover: TakeoverResult, observation: Observation, key: AccessKey, policy: RotationPolicy, now: datetime
+) -> Role:
+    if key.id == takeover.decision.last:
         return "last"
-    if key.id == taken.decision.current:
+    if key.id == takeover.decision.current:
         return "current"
-    assessment = assess(seen, policy, now, Overrides())
+    assessment = assess(observation, policy, now, Overrides())
     return role(assessment, key) if assessment.current else "unknown"
 
 
-def _holding_entries(taken: Taken, seen: Observation) -> list[HoldingEntry]:
-    return [_holding_entry(name, holding) for name, holding in _holdings(taken, seen)]
+def _holding_entries(takeover: TakeoverResult, observation: Observation) -> list[HoldingEntry]:
+    return [_holding_entry(name, holding) for name, holding in _holdings(takeover, observation)]
 
 
 def _holding_entry(name: str, holding: Holding) -> HoldingEntry:
@@ -135,8 +145,8 @@ def _holding_entry(name: str, holding: Holding) -> HoldingEntry:
     return HoldingEntry(name, "empty", None, None)
 
 
-def _holdings(taken: Taken, seen: Observation) -> list[tuple[str, Holding]]:
-    found = {seen.store: seen.record.holding, **seen.destinations}
-    if taken.offer:
-        found.setdefault(taken.offer.place, taken.offer.holding)
+def _holdings(takeover: TakeoverResult, observation: Observation) -> list[tuple[str, Holding]]:
+    found = {observation.store: observation.record.holding, **observation.destinations}
+    if takeover.offer:
+        found.setdefault(takeover.offer.source, takeover.offer.holding)
     return list(found.items())

@@ -1,4 +1,4 @@
-"""Where a takeover may read a credential from: places that give back what they hold, and what a person hands over."""
+"""Where a takeover may read a credential from: destinations that show it, and what the operator supplies."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 class CredentialSource(Protocol):
-    """A place that can give the credential that it holds."""
+    """Something that can provide the credential that it holds."""
 
     @property
     def name(self) -> str:
-        """What people call it."""
+        """The name that messages show."""
         ...
 
     def held(self) -> Holding:
-        """Say which key is here; may raise the errors of ``twokey.core.errors``."""
+        """Say which key is held; may raise the errors of ``twokey.core.errors``."""
         ...
 
     def credential(self) -> Credential | None:
@@ -33,7 +33,7 @@ class CredentialSource(Protocol):
 
 
 class SuppliedCredential:
-    """A credential that a person hands over on standard input."""
+    """A credential that the operator supplies on standard input."""
 
     name = "standard input"
 
@@ -49,20 +49,20 @@ class SuppliedCredential:
         return self._credential
 
 
-def credential_source(place: object) -> CredentialSource | None:
-    """Return the place if it can give the credential that it holds."""
-    return cast("CredentialSource", place) if callable(getattr(place, "credential", None)) else None
+def credential_source(destination: object) -> CredentialSource | None:
+    """Return the destination if it can provide the credential that it holds."""
+    return cast("CredentialSource", destination) if callable(getattr(destination, "credential", None)) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where a credential may be taken from: destinations by name, and the place that a person points at."""
+    """Where a credential may be read from: destinations by name, and the source that the operator names."""
 
     destinations: Mapping[str, CredentialSource] = field(default_factory=dict)
     chosen: CredentialSource | None = None
 
     @classmethod
     def among(cls, destinations: Iterable[Destination], chosen: CredentialSource | None = None) -> Sources:
-        """Find them among the destinations."""
-        found = {place.name: one for place in destinations if (one := credential_source(place))}
+        """Find the sources among the destinations."""
+        found = {each.name: source for each in destinations if (source := credential_source(each))}
         return cls(found, chosen)

@@ -1,4 +1,4 @@
-"""One user's takeover from hand work, from the first look to the journal. ``decision`` decides, this performs.
+"""One user's takeover, from the first look to the journal. ``decision`` decides, this module performs.
 
     look        observe and decide without a lease; without ``perform``, this is all, and nothing is written
     preflight   prove that the store can be written
@@ -6,9 +6,9 @@
     lease       take the user for this run
     look again  only this decision counts; it must be the same
     prove       again, under the lease, where the store is to be written
-    note        the journal says what the destinations hold: should this run end now, LAST's grace counts from here
+    record      the journal says what the destinations hold: if this run ends now, LAST's grace counts from here
     put         write the credential to the store, conditionally on the lease
-    commit      the journal says who is CURRENT and who is LAST
+    commit      the journal names CURRENT and LAST
 
 Whatever interrupts this, the next run, of ``adopt`` or of ``rotate``, goes on from what it finds.
 """
@@ -30,8 +30,9 @@ from twokey.core.journal import Delivery
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Ending, Reason
 from twokey.rotation import lease as leases
-from twokey.rotation import preflight, results, rotate
+from twokey.rotation import preflight, results
 from twokey.rotation.leased_journal import LeasedJournal, blocked, held_by
+from twokey.rotation.look import Task, look
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
 from twokey.rotation.results import Effects
 from twokey.rotation.verify import verify
@@ -49,37 +50,37 @@ if TYPE_CHECKING:
     from twokey.rotation.world import World
 
 ATTEMPTS = 5
-"""How often a takeover is begun again because something moved."""
+"""How often a takeover is begun again because something changed."""
 YOUNG = timedelta(seconds=60)
-"""A key younger than this may be unknown to some of AWS's servers yet; it is asked after for as long as a created one.
+"""A key younger than this may not be known to all of AWS's servers yet; it is verified as long as a created one.
 
 AWS, "Troubleshoot IAM": changes are not always immediately visible."""
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """How it ended for one user. ``seen`` is None where the user could not be observed."""
+class TakeoverResult:
+    """How a takeover ended for one user. ``observation`` is None if the user could not be observed."""
 
     user: MachineUser
     store: str
     ending: Ending
     decision: Decision
-    seen: Observation | None = None
+    observation: Observation | None = None
     offer: Offer | None = None
     at: datetime | None = None
 
 
-def preview(user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> Taken:
-    """Say what ``take_over`` would do now; write nothing, and read no secret but to learn which key it is of."""
+def preview(user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> TakeoverResult:
+    """Say what ``take_over`` would do now; write nothing, and read a secret only to learn which key it is of."""
     return _Takeover(user, policy, world, sources).end(perform=False)
 
 
-def take_over(user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> Taken:
-    """Take a user over. Never raises a ``TwokeyError``: every end is told."""
+def take_over(user: MachineUser, policy: RotationPolicy, world: World, sources: Sources) -> TakeoverResult:
+    """Take a user over. Never raises a ``TwokeyError``: every end is a result."""
     return _Takeover(user, policy, world, sources).end(perform=True)
 
 
-class _Moved(Conflict):
+class _Changed(Conflict):
     """Something changed between our look and our write: begin again."""
 
 
@@ -89,49 +90,55 @@ class _Takeover:
         self._policy = policy
         self._world = world
         self._sources = sources
-        self._teller = Reporter(user.name, world.clock, world.listener)
-        self._done = Effects()
-        self._seen: Observation | None = None
+        self._reporter = Reporter(user.name, world.clock, world.listener)
+        self._effects = Effects()
+        self._observation: Observation | None = None
         self._offer: Offer | None = None
 
-    def end(self, *, perform: bool) -> Taken:
+    def end(self, *, perform: bool) -> TakeoverResult:
         try:
             decision = self._attempt(perform=perform)
         except TwokeyError as error:
-            decision = _told(results.failed(self._user, error, self._done))
+            decision = _decision_of(results.failed(self._user, error, self._effects))
         at = self._world.clock.now()
-        return Taken(self._user, self._world.store.name, decision.ending, decision, self._seen, self._offer, at)
+        return TakeoverResult(
+            self._user, self._world.store.name, decision.ending, decision, self._observation, self._offer, at
+        )
 
     def _attempt(self, *, perform: bool) -> Decision:
         for _ in range(ATTEMPTS):
-            with contextlib.suppress(_Moved):
-                seen, decision = self._look()
+            with contextlib.suppress(_Changed):
+                observation, decision = self._look()
                 if decision.ending is not Ending.ADOPTED:
                     return decision
-                self._refuse_if_busy(seen.record.journal)
+                self._refuse_if_busy(observation.record.journal)
                 if perform:
-                    self._take(seen, decision)
+                    self._take(observation, decision)
                 return decision
             self._world.clock.sleep(0.2)
         raise Refused(
             Reason.UNREADABLE,
-            "This user changes faster than it can be taken over.",
+            "The keys or the store of this user change faster than they can be read.",
             state="Nothing was changed.",
-            remedy="Run again.",
+            remedy="Find out what else changes them, or run again later.",
         )
 
     def _look(self) -> tuple[Observation, Decision]:
-        seen, _ = rotate.look(self._user, self._policy, self._world)
+        observation, _ = look(Task(self._user, self._policy, self._world))
         try:
-            seen = with_last_use(seen, self._world.iam, [key.id for key in seen.keys if key.id not in seen.last_used])
+            observation = with_last_use(
+                observation,
+                self._world.iam,
+                [key.id for key in observation.keys if key.id not in observation.last_used],
+            )
         except ObservationChanged:
-            raise _Moved("A key went away while it was read.") from None
-        self._seen, self._offer = seen, self._offered()
-        return seen, self._decide(seen)
+            raise _Changed("A key was deleted while it was read.") from None
+        self._observation, self._offer = observation, self._offered()
+        return observation, self._decide(observation)
 
-    def _decide(self, seen: Observation) -> Decision:
-        givers = frozenset(self._sources.destinations)
-        return decide(seen, self._policy, self._world.clock.now(), givers, self._offer)
+    def _decide(self, observation: Observation) -> Decision:
+        sources = frozenset(self._sources.destinations)
+        return decide(observation, self._policy, self._world.clock.now(), sources, self._offer)
 
     def _offered(self) -> Offer | None:
         chosen = self._sources.chosen
@@ -145,61 +152,61 @@ class _Takeover:
     def _refuse_if_busy(self, journal: Journal) -> None:
         if journal.lease and blocked(self._world.store, journal, self._world.run, self._world.clock.now()):
             error = held_by(journal.lease)
-            error.remedy = "Run again later."
+            error.remedy = "Run again when that run has ended."
             raise error
 
-    def _take(self, seen: Observation, decision: Decision) -> None:
-        self._preflight(seen.record.journal, decision)
+    def _take(self, observation: Observation, decision: Decision) -> None:
+        self._preflight(observation.record.journal, decision)
         credential = self._fetch(decision)
         self._prove(credential, decision)
         try:
-            with self._teller.effect("lease"):
-                ledger = LeasedJournal.take(
-                    self._world.store, self._world.clock, self._world.run, self._user.id, seen.record
+            with self._reporter.effect("lease"):
+                leased = LeasedJournal.take(
+                    self._world.store, self._world.clock, self._world.run, self._user.id, observation.record
                 )
         except (Conflict, LeaseHeld):
-            raise _Moved("Another run was at work.") from None
+            raise _Changed("Another run was at work.") from None
         try:
-            self._under_lease(ledger, decision, credential)
+            self._under_lease(leased, decision, credential)
         except BaseException:
-            _give_back(ledger)
+            _give_back(leased)
             raise
 
-    def _under_lease(self, ledger: LeasedJournal, decision: Decision, credential: Credential) -> None:
-        known = self._seen.last_used if self._seen else {}
+    def _under_lease(self, leased: LeasedJournal, decision: Decision, credential: Credential) -> None:
+        known = self._observation.last_used if self._observation else {}
         world = self._world
-        seen = observe(
+        observation = observe(
             self._user,
             world.iam,
             world.store,
             world.destinations,
             world.own_key,
-            load=ledger.reread,
-            meanwhile=ledger.guard,
+            load=leased.reread,
+            meanwhile=leased.guard,
         )
-        seen = replace(seen, last_used=known)
-        decision, before = self._decide(seen), decision
+        observation = replace(observation, last_used=known)
+        decision, before = self._decide(observation), decision
         if not decision.does_as(before) or self._fetch(decision) != credential:
-            raise _Moved("What was seen before the lease has changed.")
+            raise _Changed("What was observed before the lease has changed.")
         delivered = {
             name: Delivery(key_id, timestamps.not_before_now(self._world.clock))
             for name, key_id in decision.delivered.items()
         }
-        delivered = ledger.journal.delivered | delivered
+        delivered = leased.journal.delivered | delivered
         if decision.put:
-            self._put(ledger, decision, credential, delivered)
-        self._commit(ledger, decision, delivered)
+            self._put(leased, decision, credential, delivered)
+        self._commit(leased, decision, delivered)
 
     def _put(
-        self, ledger: LeasedJournal, decision: Decision, credential: Credential, delivered: dict[str, Delivery]
+        self, leased: LeasedJournal, decision: Decision, credential: Credential, delivered: dict[str, Delivery]
     ) -> None:
-        self._prove(credential, decision, ledger.guard)
+        self._prove(credential, decision, leased.guard)
         if decision.delivered:
-            with self._teller.effect("note", decision.current):
-                ledger.write(delivered=delivered)
-        with self._teller.effect("store", decision.current):
-            self._done.effects += 1
-            ledger.put(credential)
+            with self._reporter.effect("record", decision.current):
+                leased.write(delivered=delivered)
+        with self._reporter.effect("store", decision.current):
+            self._effects.count += 1
+            leased.put(credential)
 
     def _preflight(self, journal: Journal, decision: Decision) -> None:
         """Prove that the store can be written; raises ``Refused``. Nothing has been written yet."""
@@ -214,56 +221,56 @@ class _Takeover:
             lease=leases.take(self._world.run, now),
             delivered=journal.delivered | delivered,
         )
-        self._teller.note("preflight")
+        self._reporter.note("preflight")
         preflight.room_for(store, to_be)
         preflight.store_writable(store)
 
-    def _commit(self, ledger: LeasedJournal, decision: Decision, delivered: dict[str, Delivery]) -> None:
-        with self._teller.effect("commit", decision.current):
-            ledger.release(
+    def _commit(self, leased: LeasedJournal, decision: Decision, delivered: dict[str, Delivery]) -> None:
+        with self._reporter.effect("commit", decision.current):
+            leased.release(
                 current=decision.current,
                 last=decision.last,
                 committed=decision.committed or timestamps.not_before_now(self._world.clock),
                 delivered=delivered,
             )
-        if self._seen:
-            record = replace(self._seen.record, holding=Held(decision.current), journal=ledger.journal)
-            self._seen = replace(self._seen, record=record)
+        if self._observation:
+            record = replace(self._observation.record, holding=Held(decision.current), journal=leased.journal)
+            self._observation = replace(self._observation, record=record)
 
     def _fetch(self, decision: Decision) -> Credential:
-        """Read the credential of CURRENT; raises ``_Moved`` where its place no longer holds it."""
-        place = self._place(decision.source)
-        credential = place.credential()
+        """Read the credential of CURRENT; raises ``_Changed`` if its source no longer holds it."""
+        source = self._source_named(decision.source)
+        credential = source.credential()
         if credential is None or credential.access_key_id != decision.current:
-            raise _Moved(f"{place.name} no longer holds {decision.current}.")
+            raise _Changed(f"{source.name} no longer holds {decision.current}.")
         return credential
 
-    def _place(self, name: str) -> CredentialSource:
+    def _source_named(self, name: str) -> CredentialSource:
         chosen = self._sources.chosen
         if chosen is not None and chosen.name == name:
             return chosen
         return self._sources.destinations.get(name) or self._world.store
 
     def _prove(self, credential: Credential, decision: Decision, still_ours: Callable[[], None] = lambda: None) -> None:
-        """Ask STS who the credential is; raises ``Refused`` where it does not authenticate as this user.
+        """Ask STS who the credential is; raises ``Refused`` if it does not authenticate as this user.
 
-        A key that has long been there is known everywhere: one wrong answer condemns it.
+        A key that has existed for a while is known everywhere: one failed attempt is enough.
         """
         rules, world = self._policy.verification, self._world
-        key = self._seen.key(credential.access_key_id) if self._seen else None
+        key = self._observation.key(credential.access_key_id) if self._observation else None
         if key is not None and world.clock.now() - key.created > YOUNG:
             rules = replace(rules, timeout=rules.least + timedelta(seconds=1))
         try:
-            with self._teller.effect("verify", credential.access_key_id):
+            with self._reporter.effect("verify", credential.access_key_id):
                 verify(credential, self._user, rules, world.sts, world.clock, still_ours)
         except NotVerified as error:
             raise Refused(
                 Reason.UNVERIFIED,
                 f"{decision.source} holds {credential.access_key_id}, which did not work with the secret beside it. "
                 f"{_why(error)}",
-                state="The store is as it was.",
-                remedy=f"Find the secret that belongs to it, or name the key that may go: twokey rotate "
-                f"{self._user.name} --retire KEY_ID.",
+                state="The store was not changed.",
+                remedy=f"Find the secret that belongs to it, or name the key that may be removed: twokey "
+                f"rotate {self._user.name} --retire KEY_ID.",
             ) from None
 
 
@@ -272,12 +279,12 @@ def _why(error: NotVerified) -> str:
     return error.message.partition(": ")[2].replace("does not know the key yet", "does not accept it")
 
 
-def _give_back(ledger: LeasedJournal) -> None:
+def _give_back(leased: LeasedJournal) -> None:
     """Let the next run begin at once. If that fails, the lease ends by itself."""
     with contextlib.suppress(TwokeyError):
-        ledger.release()
+        leased.release()
 
 
-def _told(result: results.Result) -> Decision:
+def _decision_of(result: results.Result) -> Decision:
     outcome: Outcome = result.outcome
     return Decision(Ending(outcome.value), result.reason, result.message)

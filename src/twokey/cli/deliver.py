@@ -23,7 +23,7 @@ from twokey.core.errors import UsageError
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.runtime import Runtime
-    from twokey.rotation.rotate import Decide
+    from twokey.rotation.look import Decide
 
 
 @click.command("deliver", cls=Command)

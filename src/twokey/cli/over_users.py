@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Overrides
+    from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import Decide
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
     from twokey.fleet.run import Run
+    from twokey.rotation.preview import Preview
     from twokey.rotation.results import Result
-    from twokey.rotation.rotate import Preview
 
 
 @click.command("plan", cls=Command)
@@ -32,7 +32,7 @@ def command(
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)
 
-    from twokey.rotation.rotate import Preview, preview
+    from twokey.rotation.preview import Preview, preview
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
         held_against = run.overrides(requested)
@@ -56,7 +56,7 @@ def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: boo
 
     results = [one.result for one in previews]
     actions = [[str(action) for action in one.plan.actions] if one.plan else [] for one in previews]
-    document = documents.plan_document(zip(results, actions, (one.places for one in previews), strict=True))
+    document = documents.plan_document(zip(results, actions, (one.destinations for one in previews), strict=True))
     # The message speaks of the store, which comes first.
     states = [[state for state in entry.destinations[1:] if state.outcome != "held"] for entry in document.results]
     code = results_view.report(

@@ -1,4 +1,4 @@
-"""Durations as people write them: ``30d``, ``12h``, ``90s``, ``1d12h``."""
+"""Durations as the configuration and the messages write them: ``30d``, ``12h``, ``90s``, ``1d12h``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def parse(text: str, what: str = "duration") -> timedelta:
 
 
 def show(duration: timedelta) -> str:
-    """Write a duration for a person, in its two largest units: ``14d 9h``, ``45s``."""
+    """Return a duration for a message, in its two largest units: ``14d 9h``, ``45s``."""
     seconds = duration.total_seconds()
     if seconds < 0:
         return f"-{show(-duration)}"

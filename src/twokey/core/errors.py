@@ -1,26 +1,26 @@
 """Everything that can go wrong, and the exit code that it means.
 
-TwokeyError                 1   anything below; also what nobody foresaw
-├── UsageError              2   the command line or twokey.yaml; nothing was called
+TwokeyError                 1   anything below, and any error that is not foreseen
+├── UsageError              2   the command line or twokey.yaml is wrong; nothing was called
 ├── Refused                 3   a rule says no; nothing was changed (carries its Reason)
-├── AuditLogFailed          1   the audit log cannot be written: nothing is begun any more
-└── Failed                  1   an error kept twokey from what was asked
-    ├── Stopped             1   the whole run was told to stop while this user's part waited
-    ├── LeaseHeld           3   another run holds the lease, and ``--no-wait`` was given
-    ├── Conflict            1   a conditional write lost: somebody else wrote first
-    ├── DeliveryFailed      1   a destination could not be given CURRENT; the next run goes on
-    ├── NotVerified         1   the created key did not work in time; it was removed again
-    ├── EmulatorError       1   the emulator cannot do what was asked (defined there)
-    └── ServiceError        1   an answer, or none, of a service
+├── AuditLogFailed          1   the audit log cannot be written: no further effect is begun
+└── Failed                  1   an error kept twokey from what was requested
+    ├── Stopped             1   the whole run was stopped while this user's part waited
+    ├── LeaseHeld           3   another run holds the lease, and ``--no-wait`` is set
+    ├── Conflict            1   a conditional write failed: another run wrote first
+    ├── DeliveryFailed      1   CURRENT could not be delivered to a destination; the next run continues
+    ├── NotVerified         1   the created key did not work in time; it was deleted again
+    ├── EmulatorError       1   the emulator cannot do what was requested (defined there)
+    └── ServiceError        1   a service responded with an error, or not at all
         ├── AccessDenied        which permission on what
         ├── BadCredentials      twokey's own credentials: none, expired, unknown
-        ├── NotFound            the user, secret or parameter is not there
+        ├── NotFound            the user, secret or parameter does not exist
         ├── Throttled           proves that nothing happened
-        ├── ServiceRejected            another answer that proves that nothing happened
+        ├── ServiceRejected     another response that proves that nothing happened
         ├── Unreachable         no connection: nothing was sent
-        └── Ambiguous           no clear answer: nobody can tell whether an effect took place, or what a read would say
+        └── Ambiguous           no clear response: whether an effect took place, or what a read would show, is unknown
 
-An error speaks to a person at 3 a.m.: ``message`` says what happened, ``state`` what is true now,
+An error speaks to the operator at 3 a.m.: ``message`` says what happened, ``state`` what is true now,
 ``remedy`` what to do. Edges translate what libraries raise into these; the core sees nothing else.
 """
 
@@ -44,7 +44,7 @@ class ExitCode(IntEnum):
 
 
 class TwokeyError(Exception):
-    """Base of all: one sentence, and where they help the state of things and what to do."""
+    """Base of all: one sentence and, where they help, the state of things and what to do."""
 
     exit_code = ExitCode.FAILED
 
@@ -75,15 +75,15 @@ class Refused(TwokeyError):
 
 
 class AuditLogFailed(TwokeyError):
-    """The audit log cannot be written. No kind of ``Failed``: nobody may catch it and go on with the next effect."""
+    """The audit log cannot be written. Not a ``Failed``: no code may catch it and go on with the next effect."""
 
 
 class Failed(TwokeyError):
-    """An error kept twokey from what was asked."""
+    """An error kept twokey from what was requested."""
 
 
 class Stopped(Failed):
-    """The run was told to stop before this user's turn, or while it waited."""
+    """The run was stopped before this user's turn, or while it waited."""
 
     def __init__(
         self,
@@ -102,11 +102,11 @@ class LeaseHeld(Failed):
 
 
 class Conflict(Failed):
-    """A conditional write found that somebody else wrote first. This run's lease is lost."""
+    """A conditional write found that another run wrote first. This run's lease is lost."""
 
 
 class DeliveryFailed(Failed):
-    """At least one destination could not be given CURRENT."""
+    """CURRENT could not be delivered to at least one destination."""
 
 
 class NotVerified(Failed):
@@ -114,11 +114,11 @@ class NotVerified(Failed):
 
 
 class ServiceError(Failed):
-    """A service answered with an error, or not at all."""
+    """A service responded with an error, or not at all."""
 
 
 class AccessDenied(ServiceError):
-    """The credentials are good, the permission is missing."""
+    """The credentials are valid, but a permission is missing."""
 
     def __init__(self, action: str, resource: str, *, remedy: str = "") -> None:
         super().__init__(
@@ -134,7 +134,7 @@ class BadCredentials(ServiceError):
 
 
 class NotFound(ServiceError):
-    """What was asked for is not there."""
+    """The requested thing does not exist."""
 
 
 class Throttled(ServiceError):
@@ -150,13 +150,14 @@ class Unreachable(ServiceError):
 
 
 class Ambiguous(ServiceError):
-    """The answer is missing or unclear: an effect may have taken place. ``state`` says where there can be none."""
+    """The response is missing or unclear: an effect may have taken place. ``state`` says so where none can have."""
 
 
-def unforeseen(place: str, error: Exception) -> Ambiguous:
+def unforeseen(name: str, error: Exception) -> Ambiguous:
     """Return what an exception means that no destination may raise. Its text may hold anything, even a secret."""
     return Ambiguous(
-        f"{place}: its service answered what nobody foresaw, or it has a defect ({type(error).__name__}).",
-        state="What was done there is not known.",
-        remedy="Run again; if it stays so, tell whoever maintains this destination.",
+        f"{name}: an unexpected {type(error).__name__} was raised: the response of its service is not understood, or "
+        "this destination's code has a bug.",
+        state="Whether anything was written there is unknown.",
+        remedy="Run again. If it persists, report it to the maintainers of this destination, with this message.",
     )

@@ -1,4 +1,4 @@
-"""What happens to the outside world, told as it happens: one event before and one after each effect, ids only."""
+"""What happens to the outside world, reported as it happens: an event before and after each effect, ids only."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ Listener = Callable[[Event], None]
 
 
 def ignore(_event: Event) -> None:
-    """Listen to nothing."""
+    """Ignore every event."""
 
 
 class Reporter:
-    """Tells a listener what happens to one user."""
+    """Reports to a listener what happens to one user."""
 
     def __init__(self, user: str, clock: Clock, listener: Listener) -> None:
         self._user = user
@@ -44,19 +44,19 @@ class Reporter:
         self._listener = listener
 
     def note(self, step: str, subject: str = "", detail: str = "") -> None:
-        """Tell something that is no effect."""
-        self._tell(step, "note", subject, detail)
+        """Report something that is not an effect."""
+        self._report(step, "note", subject, detail)
 
     @contextmanager
     def effect(self, step: str, subject: str = "") -> Iterator[None]:
-        """Tell that an effect begins, and how it ended."""
-        self._tell(step, "begin", subject)
+        """Report that an effect begins, and how it ended."""
+        self._report(step, "begin", subject)
         try:
             yield
         except BaseException as error:
-            self._tell(step, "failed", subject, type(error).__name__)
+            self._report(step, "failed", subject, type(error).__name__)
             raise
-        self._tell(step, "done", subject)
+        self._report(step, "done", subject)
 
-    def _tell(self, step: str, phase: Phase, subject: str = "", detail: str = "") -> None:
+    def _report(self, step: str, phase: Phase, subject: str = "", detail: str = "") -> None:
         self._listener(Event(self._clock.now(), self._user, step, phase, subject, detail))

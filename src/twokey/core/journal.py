@@ -11,11 +11,11 @@ JOURNAL_VERSION = 1
 
 
 LONGEST_STAMP = 32
-"""Characters of a stamp in the journal: a longer one is a digest there."""
+"""Characters of a stamp in the journal: of a longer one the journal keeps a digest."""
 
 
 class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Who is rotating this user, and until when nobody else may."""
+    """Which run is rotating this user, and until when no other may."""
 
     run: str
     host: str
@@ -25,7 +25,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Written before a key is created: the ids known then. Any other key made soon after is ours.
+    """Written before a key is created: the ids known then. Any other key created soon after is ours.
 
     ``earlier`` keeps the times of attempts that were never closed: their key may still come to light.
     """
@@ -36,7 +36,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a destination was last given, and when. ``stamp`` is what the place showed of that write."""
+    """What a destination last received, and when. ``stamp`` is what the destination showed of that write."""
 
     key: str
     at: datetime
@@ -44,7 +44,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
-    """When a key was made Inactive for the soak, and whether a person named it as one that may go."""
+    """When a key was made Inactive for the soak, and whether the operator named it as one that may be removed."""
 
     at: datetime
     named: bool = False
@@ -53,9 +53,9 @@ class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
 class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the store keeps beside the credential. It never holds a secret.
 
-    ``removed`` says when keys were deleted lately: a list that lags may still show them. ``retiring`` says the same
-    of keys that were made Inactive for the soak. ``delivering`` names the places where a pair of two values may be
-    torn: it is written before the first of them, and the next run delivers there again, whatever they show.
+    ``removed`` records when keys were deleted recently: a list that lags may still show them. ``retiring`` records the
+    same of keys that were made Inactive for the soak. ``delivering`` names the destinations where a pair of two values
+    may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
     """
 
     version: int = JOURNAL_VERSION
@@ -72,23 +72,23 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     delivering: tuple[str, ...] = ()
 
     def encode(self) -> str:
-        """Return the journal as JSON text, one line, as every store keeps it."""
+        """Return the journal as one line of JSON, as every store keeps it."""
         return msgspec.json.encode(self).decode()
 
     @classmethod
     def decode(cls, text: str | bytes) -> Journal:
-        """Read a journal; raises ``ValueError`` with one clear sentence if it is not one of ours."""
+        """Read a journal; raises ``ValueError`` with one clear sentence if it is not twokey's."""
         try:
             journal = msgspec.json.decode(text, type=cls)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"this is no journal of twokey: {error}") from None
+            raise ValueError(f"expected a journal of twokey: {error}") from None
         if journal.version != JOURNAL_VERSION:
             raise ValueError(
-                f"the journal has format {journal.version}, and this twokey knows format {JOURNAL_VERSION} only"
+                f"the journal has version {journal.version}, and this twokey reads version {JOURNAL_VERSION} only"
             )
         return journal
 
 
 def stamp_of(shown: str) -> str:
-    """Return what the journal keeps of a stamp, which is only ever compared: as it is, or a digest of a long one."""
+    """Return what the journal keeps of a stamp, which is only ever compared: the stamp, or a digest of a long one."""
     return shown if len(shown) <= LONGEST_STAMP else hashlib.sha256(shown.encode()).hexdigest()[:LONGEST_STAMP]

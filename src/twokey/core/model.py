@@ -27,7 +27,7 @@ class UserKey:
 
 @dataclass(frozen=True, slots=True)
 class MachineUser:
-    """An IAM user that a program uses. ``id`` is IAM's unique id: a user made again has another one."""
+    """An IAM user that a program uses. ``id`` is IAM's unique id: a user created again has another one."""
 
     name: str
     path: str
@@ -52,7 +52,7 @@ class AccessKey:
 
 @dataclass(frozen=True, slots=True)
 class LastUse:
-    """What ``GetAccessKeyLastUsed`` says: a hint that lags. ``at`` is None for a key never seen used."""
+    """What ``GetAccessKeyLastUsed`` says: a hint that lags. ``at`` is None for a key that was never seen used."""
 
     at: datetime | None
     service: str = ""
@@ -61,23 +61,23 @@ class LastUse:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The place holds the key with this id."""
+    """The destination holds the key with this id."""
 
     key_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class NotHeld:
-    """The place was read and holds no access key: it is empty, or not there yet."""
+    """The destination was read and holds no access key: it is empty, or does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class CannotTell:
-    """The place does not show which key it holds. Unknown is never the same as empty.
+    """The destination does not show which key it holds. Unknown is never the same as empty.
 
-    ``failed``: it would tell, but reading it failed this time. ``stamp``: what the place shows of its latest write
-    (a time, a version, the last four characters). It is never interpreted, only compared: as long as it is what it was
-    right after a delivery, nobody else has written.
+    ``failed``: it would tell, but reading it failed this time. ``stamp``: what it shows of its latest write (a time, a
+    version, the last four characters). It is never interpreted, only compared: as long as it is what it was right after
+    a delivery, no other program has written.
     """
 
     why: str = ""
@@ -90,7 +90,7 @@ Holding = Held | NotHeld | CannotTell
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a store holds. ``revision`` is the store's own word for this very state, for conditional writes."""
+    """What a store holds. ``revision`` is the store's own name for exactly this state, for conditional writes."""
 
     holding: Holding
     journal: Journal
@@ -99,7 +99,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """All that a decision rests on, as it was seen at one moment."""
+    """All that a decision depends on, as it was observed at one moment."""
 
     user: MachineUser
     keys: tuple[AccessKey, ...]

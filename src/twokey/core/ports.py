@@ -1,4 +1,4 @@
-"""What the engine needs of the world: time, IAM, STS. ``twokey.aws`` provides them, tests provide others."""
+"""What the engine needs from outside: time, IAM, STS. ``twokey.aws`` provides them; tests provide others."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Clock(Protocol):
-    """Time as the services tell it; this machine's own clock decides nothing."""
+    """Time as the services report it; this machine's own clock decides nothing."""
 
     def now(self) -> datetime:
         """Return the services' time (UTC), never later than it really is."""
@@ -44,27 +44,27 @@ class Iam(Protocol):
         ...
 
     def may_create(self, user: MachineUser) -> bool | None:
-        """Say whether this principal may create a key for the user; None where nobody can tell."""
+        """Say whether this principal may create a key for the user; None if that is unknown."""
         ...
 
     def create_key(self, user: str, just_before: Callable[[], None] = ...) -> tuple[AccessKey, Credential]:
         """Create a key with exactly one request. ``Throttled`` and ``ServiceRejected`` prove that none was made.
 
         ``just_before`` is called each time before the request is sent, after all waiting for its turn (it is sent
-        again only after a throttling answer). It may raise: then nothing is sent, and the error comes out as it is.
+        again only after a throttling response). It may raise: then nothing is sent, and the error propagates.
         By default it does nothing.
         """
         ...
 
     def deactivate_key(self, user: str, key_id: str) -> None:
-        """Make a key Inactive. Raises ``NotFound`` where IAM does not know it, but not after a lost answer."""
+        """Make a key Inactive. Raises ``NotFound`` if IAM does not know it, but not after a lost response."""
         ...
 
     def delete_key(self, user: str, key_id: str) -> bool:
         """Delete a key. True: this call deleted it. False: IAM says that there is no such key, or no such user.
 
-        False proves that the key is gone only where the key is older than about a minute: until then a server of
-        IAM's may not know it yet. False is also the answer where an attempt's answer was lost and the next attempt
+        False proves that the key is gone only if the key is older than about a minute: until then one of IAM's
+        servers may not know it yet. False is also returned if the response to an attempt was lost and the next attempt
         found no key.
         """
         ...
@@ -74,5 +74,5 @@ class Sts(Protocol):
     """The calls to STS."""
 
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
-        """Return account and ARN that the credential authenticates as, or None where it does not (yet)."""
+        """Return account and ARN that the credential authenticates as, or None if it does not (yet)."""
         ...

@@ -8,8 +8,8 @@ from typing import NoReturn, SupportsIndex
 class Hidden(str):
     """Text that is, or holds, a secret. It is a string like any other, but its ``repr`` does not show it.
 
-    ``repr`` is what tracebacks with local variables, debuggers and most reporters of crashes write down. Some cut long
-    strings first, so a part of it is hidden too.
+    ``repr`` is what tracebacks with local variables, debuggers and most crash reporters show. Some cut long strings
+    first, so a part of it is hidden too.
     """
 
     __slots__ = ()
@@ -31,7 +31,7 @@ class Credential:
         self.__secret = Hidden(secret)
 
     def reveal(self) -> Hidden:
-        """Return the secret, for the one who writes it to a destination or signs with it."""
+        """Return the secret, for the code that writes it to a destination or signs with it."""
         return self.__secret
 
     def __repr__(self) -> str:

@@ -1,8 +1,8 @@
-"""Every listed key sorted into its role: CURRENT, LAST, an orphan of ours, unmanaged, or one that may go.
+"""Every listed key sorted into its role: CURRENT, LAST, an orphan of ours, unmanaged, or one that may be removed.
 
-Besides LAST and an orphan, a key may go if a person names it now (``retire``), or if that was decided before
-(``outgoing``): a person named it, and it is Inactive for its soak; or it was deleted, and it is still listed when no
-list can lag any more.
+Besides LAST and an orphan, a key may be removed if the operator names it now (``retire``), or if its removal was
+decided earlier (``outgoing``): the operator named it, and it is Inactive for its soak; or it was deleted, and it is
+still listed when no list can lag any more.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ CREATION_WINDOW = timedelta(seconds=60)
 class Assessment:
     """An observation with every listed key sorted into its role."""
 
-    seen: Observation
+    observation: Observation
     policy: RotationPolicy
     now: datetime
-    asked: Overrides
+    overrides: Overrides
     held: str
     current: AccessKey | None
     last: AccessKey | None
@@ -46,7 +46,7 @@ class Assessment:
     @property
     def journal(self) -> Journal:
         """The journal as it was read."""
-        return self.seen.record.journal
+        return self.observation.record.journal
 
     @property
     def committed(self) -> datetime | None:
@@ -58,8 +58,8 @@ class Assessment:
         return self.current.created
 
     @property
-    def going(self) -> tuple[AccessKey, ...]:
-        """Return the keys that may go besides LAST and an orphan."""
+    def removable(self) -> tuple[AccessKey, ...]:
+        """The keys that may be removed besides LAST and an orphan."""
         return (*self.retire, *(key for key in self.outgoing if not self.holders(key.id)))
 
     @property
@@ -75,31 +75,31 @@ class Assessment:
         return max(moments) + self.policy.grace if moments else self.now
 
     def holds(self, name: str) -> str:
-        """Say which key a destination holds: its own word first, else what it was last given, else ``?``."""
-        return holds(self.seen, name)
+        """Say which key a destination holds: what it shows, else what it last received, else ``?``."""
+        return holds(self.observation, name)
 
     def out_of_date(self, name: str) -> bool:
-        """Say whether a destination does not surely hold CURRENT, by what it says or by what the journal says.
+        """Say whether a destination does not surely hold CURRENT, by what it shows or by what the journal records.
 
-        One that holds CURRENT although the journal says otherwise was given it by a run that was interrupted, or by a
-        person: since when is unknown, so grace has to count from now. One with an open delivery may hold a torn pair,
-        whatever it shows.
+        One that holds CURRENT although the journal records another key received it from a run that was interrupted, or
+        from the operator: since when is unknown, so grace has to count from now. One with an open delivery may hold a
+        torn pair, whatever it shows.
         """
-        given = self.journal.delivered.get(name)
+        delivery = self.journal.delivered.get(name)
         is_open = name in self.journal.delivering
-        return is_open or self.holds(name) != self.held or (given is not None and given.key != self.held)
+        return is_open or self.holds(name) != self.held or (delivery is not None and delivery.key != self.held)
 
     def holders(self, key_id: str) -> tuple[str, ...]:
-        """Name every place that holds this key, or may hold it."""
-        store = (self.seen.store,) if self.held == key_id else ()
-        return store + tuple(name for name in self.seen.destinations if self.holds(name) in ("?", key_id))
+        """Name the store and every destination that holds this key, or may hold it."""
+        store = (self.observation.store,) if self.held == key_id else ()
+        return store + tuple(name for name in self.observation.destinations if self.holds(name) in ("?", key_id))
 
     @property
     def unread(self) -> dict[str, str]:
-        """Return the destinations that tell what they hold, but could not be read this time, and why."""
+        """The destinations that tell what they hold, but could not be read this time, and why."""
         return {
             name: holding.why
-            for name, holding in self.seen.destinations.items()
+            for name, holding in self.observation.destinations.items()
             if isinstance(holding, CannotTell) and holding.failed
         }
 
@@ -116,99 +116,99 @@ class Assessment:
         )
 
     def refuse(self, reason: Reason, message: str) -> Plan:
-        """Return the decision to do nothing and to call a person."""
+        """Return the decision to do nothing until the operator acts."""
         return self.conclude(Outcome.REFUSED, reason, message)
 
     def need(self, *keys: AccessKey) -> Plan | None:
         """Ask for the last uses that are not known yet."""
-        unknown = tuple(key.id for key in keys if key.id not in self.seen.last_used)
+        unknown = tuple(key.id for key in keys if key.id not in self.observation.last_used)
         if not unknown:
             return None
         return replace(self.refuse(Reason.UNREADABLE, "The last use of a key is not known yet."), needs=unknown)
 
     def retiring(self, key_id: str) -> str:
-        """Return the options that say that this key may go, besides those that were named already."""
-        return " ".join(f"--retire {one}" for one in (*sorted(self.asked.retire - {key_id}), key_id))
+        """Return the options that name this key, and those that were named already."""
+        return " ".join(f"--retire {one}" for one in (*sorted(self.overrides.retire - {key_id}), key_id))
 
     def used(self, key: AccessKey) -> str:
-        """Say when a key was last used, for a person."""
-        use = self.seen.last_used.get(key.id)
+        """Say when a key was last used, as a message shows it."""
+        use = self.observation.last_used.get(key.id)
         if use is None or use.at is None:
             return f"{key.id} ({_status(key)}, never used as far as IAM knows)"
         ago = durations.show(max(self.now - use.at, timedelta(0)))
         return f"{key.id} ({_status(key)}, last used {ago} ago for {use.service} in {use.region})"
 
 
-def assess(seen: Observation, policy: RotationPolicy, now: datetime, asked: Overrides) -> Assessment:
+def assess(observation: Observation, policy: RotationPolicy, now: datetime, overrides: Overrides) -> Assessment:
     """Sort the listed keys into roles."""
-    journal = seen.record.journal
-    held = seen.record.holding.key_id if isinstance(seen.record.holding, Held) else ""
-    listed = tuple(key for key in seen.keys if key.id == held or not lags(key.id, journal, policy, now))
+    journal = observation.record.journal
+    held = observation.record.holding.key_id if isinstance(observation.record.holding, Held) else ""
+    listed = tuple(key for key in observation.keys if key.id == held or not lags(key.id, journal, policy, now))
     current = next((key for key in listed if key.id == held), None)
-    retire = tuple(key for key in listed if key.id in asked.retire)
+    retire = tuple(key for key in listed if key.id in overrides.retire)
     rest = tuple(key for key in listed if key != current and key not in retire)
     outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
     others = tuple(key for key in rest if key not in outgoing)
-    orphan = _orphan(others, journal, _published(seen))
+    orphan = _orphan(others, journal, _published(observation))
     others = tuple(key for key in others if key != orphan)
     last = _last(others, current, journal, held)
     unmanaged = tuple(key for key in others if key != last)
-    seen = replace(seen, keys=listed)
-    return Assessment(seen, policy, now, asked, held, current, last, orphan, unmanaged, retire, outgoing)
+    observation = replace(observation, keys=listed)
+    return Assessment(observation, policy, now, overrides, held, current, last, orphan, unmanaged, retire, outgoing)
 
 
-def holds(seen: Observation, name: str) -> str:
+def holds(observation: Observation, name: str) -> str:
     """Say which key a destination holds.
 
-    Its own word counts first; else what it was last given; else ``?``: where it was never given anything, where a
-    delivery is open, or where what it shows of its latest write tells that somebody else has written since.
+    What it shows counts first; else what it last received; else ``?``: if it never received a key, if a delivery is
+    open, or if what it shows of its latest write proves that another program has written since.
     """
-    holding, journal = seen.destinations[name], seen.record.journal
+    holding, journal = observation.destinations[name], observation.record.journal
     if not isinstance(holding, CannotTell):
         return holding.key_id if isinstance(holding, Held) else ""
-    given = journal.delivered.get(name)
-    if given is None or name in journal.delivering or written_since(given, holding):
+    delivery = journal.delivered.get(name)
+    if delivery is None or name in journal.delivering or written_since(delivery, holding):
         return "?"
-    return given.key
+    return delivery.key
 
 
-def written_since(given: Delivery, holding: CannotTell) -> bool:
-    """Say whether somebody else has written there since a delivery. Without both stamps nobody can tell."""
-    return bool(given.stamp and holding.stamp) and given.stamp not in (holding.stamp, stamp_of(holding.stamp))
+def written_since(delivery: Delivery, holding: CannotTell) -> bool:
+    """Say whether another program has written there since a delivery. Unknown, so False, without both stamps."""
+    return bool(delivery.stamp and holding.stamp) and delivery.stamp not in (holding.stamp, stamp_of(holding.stamp))
 
 
 def lags(key_id: str, journal: Journal, policy: RotationPolicy, now: datetime) -> bool:
-    """Say whether the list shows a key that was deleted so lately that it only lags."""
+    """Say whether the list shows a key that was deleted so recently that the list merely lags."""
     removed = journal.removed.get(key_id)
     return removed is not None and now < removed + policy.settle
 
 
 def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
-    """Say whether the removal of this key was decided before. One that a person switched on again is theirs."""
+    """Say whether the removal of this key was decided earlier. One that the operator reactivated is kept."""
     retiring = journal.retiring.get(key.id)
     return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
 
 
-def _published(seen: Observation) -> set[str]:
-    """Return the keys that destinations hold, or were given: jobs may have them."""
-    given = {delivery.key for delivery in seen.record.journal.delivered.values()}
-    return given | {holding.key_id for holding in seen.destinations.values() if isinstance(holding, Held)}
+def _published(observation: Observation) -> set[str]:
+    """Return the keys that destinations hold, or received: jobs may have them."""
+    received = {delivery.key for delivery in observation.record.journal.delivered.values()}
+    return received | {holding.key_id for holding in observation.destinations.values() if isinstance(holding, Held)}
 
 
 def _orphan(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
-    """Find the one key that our open intent explains and nobody can have. Two candidates explain nothing."""
+    """Find the one key that our open intent explains and no job can have. Two candidates explain nothing."""
     intent = journal.intent
     if intent is None:
         return None
     attempts = (intent.at, *intent.earlier)
-    made = [
+    created = [
         key
         for key in others
         if key.id not in intent.known
         and key.id not in published
         and any(at - 2 * timestamps.RESOLUTION <= key.created <= at + CREATION_WINDOW for at in attempts)
     ]
-    return made[0] if len(made) == 1 else None
+    return created[0] if len(created) == 1 else None
 
 
 def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Journal, held: str) -> AccessKey | None:
@@ -217,7 +217,9 @@ def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Jou
     if current is None:
         return others[0] if len(others) == 1 else None
     if journal.intent and held not in journal.intent.known:
-        return by_id.get(journal.current) or next((by_id[k] for k in journal.intent.known if k in by_id), None)
+        return by_id.get(journal.current) or next(
+            (by_id[known] for known in journal.intent.known if known in by_id), None
+        )
     if journal.current:
         return by_id.get(journal.last)
     older = [key for key in others if key.created < current.created]

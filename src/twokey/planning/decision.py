@@ -4,29 +4,28 @@ Theory of operation
 -------------------
 Roles come from evidence, not from age. A key that the store holds is CURRENT. The key that the journal names as the
 former CURRENT is LAST. A key that appeared right after an intent of ours, and that nothing holds, is our orphan. A key
-whose removal was decided before and that is still there is outgoing. Every other key is unmanaged, and a person decides
-about it.
+whose removal was decided earlier and that still exists is outgoing. Every other key is unmanaged, and the operator
+decides about it.
 
-``plan`` sorts the listed keys into these roles and asks a chain of rules, in order; the first that has something to
-say decides:
+``plan`` sorts the listed keys into these roles and asks a chain of rules, in order. The first that applies decides:
 
 1. ``unreadable``       the store cannot tell what it holds: refuse.
-2. ``own_key``          twokey runs with a key of this user: refuse, unless that is meant.
-3. ``user_recreated``      the journal belongs to a deleted user of the same name: refuse.
-4. ``unsettled``        a key was made a moment ago, and the list may not show it yet: wait.
+2. ``own_key``          twokey runs with a key of this user: refuse, unless that is configured.
+3. ``user_recreated``   the journal belongs to a deleted user of the same name: refuse.
+4. ``unsettled``        a key was created a moment ago, and the list may not show it yet: wait.
 5. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
 6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
-7. ``rolled_back``      the store holds another key than the journal says: refuse.
-8. ``without_current``  no key is both held and listed: create where there is room, refuse where nobody can tell.
-9. ``unmanaged``          there is a key of nobody's: refuse, naming it.
-10. ``at_rest``         nothing is due: deliver what is behind, begin a soak, or do nothing.
-11. ``make_room``       LAST stands in the way and may not go yet: refuse, or wait for the soak.
+7. ``rolled_back``      the store holds another key than the journal names: refuse.
+8. ``without_current``  no key is both held and listed: create one if there is room, refuse if the roles are unclear.
+9. ``unmanaged``        there is a key created outside twokey: refuse, naming it.
+10. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
+11. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
 
 What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
 
-A key is removed only when all of this is true: it is LAST by evidence (or our orphan, or outgoing, or a person named
-it); nothing holds it; its grace is over, counted from the latest moment at which a destination stopped holding it;
-and it has not been used for ``idle``. The last use lags, so it can forbid a removal but never allow one.
+A key is removed only when all of this is true: it is LAST by evidence (or our orphan, or outgoing, or the operator
+named it); nothing holds it; its grace is over, counted from the latest moment at which a destination stopped holding
+it; and it has not been used for ``idle``. The last use lags, so it can forbid a removal but never allow one.
 """
 
 from __future__ import annotations
@@ -38,9 +37,11 @@ from twokey.core import durations
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import Assessment, assess
-from twokey.planning.between_rotations import at_rest, why_due, why_it_goes
+from twokey.planning.between_rotations import not_due, why_due, why_removed
 from twokey.planning.plan import Action, Commit, Create, Delete, Deliver, Overrides, Plan, RemoveOrphan, Resume
-from twokey.planning.removal import barred, soak
+from twokey.planning.removal import NO_WORKING_CURRENT, removal_barred, soak, unread
+from twokey.planning.retirement import retire_held
+from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,54 +51,50 @@ if TYPE_CHECKING:
     from twokey.planning.policy import RotationPolicy
 
 
-def plan(seen: Observation, policy: RotationPolicy, now: datetime, asked: Overrides | None = None) -> Plan:
+def plan(observation: Observation, policy: RotationPolicy, now: datetime, overrides: Overrides | None = None) -> Plan:
     """Decide what is to be done. ``now`` is the services' time, never later than it really is."""
-    assessment = assess(seen, policy, now, asked or Overrides())
-    for rule in RULES:
-        verdict = rule(assessment)
-        if verdict is not None:
-            return verdict
-    return rotation(assessment)
+    assessment = assess(observation, policy, now, overrides or Overrides())
+    return first_verdict(RULES, assessment) or rotation(assessment)
 
 
 def unreadable(assessment: Assessment) -> Plan | None:
     """Refuse while the store does not tell which key it holds: unknown is never empty."""
-    holding = assessment.seen.record.holding
+    holding = assessment.observation.record.holding
     if isinstance(holding, CannotTell):
-        return assessment.refuse(Reason.UNREADABLE, f"{assessment.seen.store} cannot be read: {holding.why}")
+        return assessment.refuse(Reason.UNREADABLE, f"{assessment.observation.store} cannot be read: {holding.why}")
     return None
 
 
 def own_key(assessment: Assessment) -> Plan | None:
-    """Refuse to pull away the branch that twokey sits on."""
+    """Refuse to rotate the key that twokey itself runs with, unless that is configured."""
     if (
         assessment.policy.rotate_self
-        or not assessment.seen.own_key
-        or assessment.seen.key(assessment.seen.own_key) is None
+        or not assessment.observation.own_key
+        or assessment.observation.key(assessment.observation.own_key) is None
     ):
         return None
     return assessment.refuse(
         Reason.OWN_KEY,
-        f"twokey itself runs with {assessment.seen.own_key}, a key of this user. Run it as another principal, "
+        f"twokey itself runs with {assessment.observation.own_key}, a key of this user. Run it as another principal, "
         "or set rotate_self: true for this user in twokey.yaml.",
     )
 
 
 def user_recreated(assessment: Assessment) -> Plan | None:
-    """Refuse where the journal speaks of another user of the same name."""
-    if not assessment.journal.user or assessment.journal.user == assessment.seen.user.id:
+    """Refuse if the journal belongs to another user of the same name."""
+    if not assessment.journal.user or assessment.journal.user == assessment.observation.user.id:
         return None
     return assessment.refuse(
         Reason.USER_RECREATED,
-        f"The journal in {assessment.seen.store} belongs to user id {assessment.journal.user}, but "
-        f"{assessment.seen.user.name} is now "
-        f"{assessment.seen.user.id}: the user was deleted and made again. Give it another store, or remove the old "
-        "credential and its journal from this one for good, and run again.",
+        f"The journal in {assessment.observation.store} belongs to user id {assessment.journal.user}, but "
+        f"{assessment.observation.user.name} is now {assessment.observation.user.id}: the user was deleted and created "
+        "again. Configure another store for this user, or remove the old credential and its journal from this one for "
+        "good. Then run again.",
     )
 
 
 def unsettled(assessment: Assessment) -> Plan | None:
-    """Wait while the list may lag behind a creation: what it does not show yet would be taken for gone."""
+    """Wait while the list may lag behind a creation: twokey would take what it does not show yet for gone."""
     moments = [assessment.journal.intent.at] if assessment.journal.intent else []
     if (
         assessment.held
@@ -114,59 +111,25 @@ def unsettled(assessment: Assessment) -> Plan | None:
     return replace(assessment.refuse(Reason.UNREADABLE, message), settles=settles)
 
 
-def retire_held(assessment: Assessment) -> Plan | None:
-    """Refuse to retire what is in use by evidence."""
-    if assessment.retire and assessment.unread:
-        return _unread(assessment)
-    for key in assessment.retire:
-        if key.id == assessment.seen.own_key:
-            return assessment.refuse(
-                Reason.OWN_KEY, f"twokey itself runs with {key.id}. Run it with another key before this one is retired."
-            )
-        holders = assessment.holders(key.id)
-        if holders:
-            silent = [
-                name for name in holders if name in assessment.seen.destinations and assessment.holds(name) == "?"
-            ]
-            out = f" Nobody knows what {', '.join(silent)} holds: leave it out of this run if it holds another."
-            return assessment.refuse(
-                Reason.RETIRE_HELD,
-                f"{key.id} is, or may be, held by {', '.join(holders)}: jobs use it.{out if silent else ''}",
-            )
-    known = {key.id for key in assessment.retire} | {
-        *assessment.journal.removed,
-        assessment.journal.current,
-        assessment.journal.last,
-    }
-    unknown = sorted(assessment.asked.retire - known) if assessment.asked.all_theirs else []
-    if unknown:
-        return assessment.refuse(
-            Reason.RETIRE_UNKNOWN,
-            f"{', '.join(unknown)} is no key of {assessment.seen.user.name}, which has "
-            f"{', '.join(key.id for key in assessment.seen.keys) or 'none'}. Check the id, or leave --retire out.",
-        )
-    return None
-
-
 def unfinished(assessment: Assessment, also: tuple[str, ...] = ()) -> Plan | None:
     """Finish what an interrupted run began: its key is verified and in the store already.
 
-    It is delivered where that is not known to be done, and to the places that are named in ``also``.
+    It is delivered to the destinations that are not known to have it, and to those that are named in ``also``.
     """
     intent = assessment.journal.intent
     if intent is None or assessment.current is None or not assessment.current.active or assessment.held in intent.known:
         return None
-    given = assessment.journal.delivered
+    delivered = assessment.journal.delivered
     left = tuple(
         name
-        for name in assessment.seen.destinations
-        if assessment.out_of_date(name) or name not in given or name in also
+        for name in assessment.observation.destinations
+        if assessment.out_of_date(name) or name not in delivered or name in also
     )
     deliver = (Deliver(left),) if left else ()
     return assessment.conclude(
         Outcome.COMPLETED,
         Reason.INTERRUPTED,
-        f"An interrupted run stored {assessment.held}; it is delivered and committed now.",
+        f"An interrupted run stored {assessment.held}; this run delivers and commits it.",
         Resume(assessment.held),
         *deliver,
         Commit(assessment.last.id if assessment.last else ""),
@@ -174,109 +137,100 @@ def unfinished(assessment: Assessment, also: tuple[str, ...] = ()) -> Plan | Non
 
 
 def rolled_back(assessment: Assessment) -> Plan | None:
-    """Refuse where the store and its journal contradict each other."""
-    said = assessment.journal.current
+    """Refuse if the store and its journal contradict each other."""
+    recorded = assessment.journal.current
     if (
-        not said
+        not recorded
         or not assessment.held
-        or said == assessment.held
-        or said in {*assessment.asked.retire, *(k.id for k in assessment.outgoing)}
+        or recorded == assessment.held
+        or recorded in {*assessment.overrides.retire, *(key.id for key in assessment.outgoing)}
     ):
         return None
     return assessment.refuse(
         Reason.ROLLED_BACK,
-        f"{assessment.seen.store} holds {assessment.held}, but its journal says that CURRENT is {said}: somebody "
-        "wrote the store "
-        f"by hand. Put {said} back into the store. Only if nothing uses {said} any more, run twokey "
-        f"rotate for this user with {assessment.retiring(said)}.",
+        f"{assessment.observation.store} holds {assessment.held}, but its journal names {recorded} as CURRENT: the "
+        f"operator or another program wrote to the store. Put {recorded} back into the store. Only if no job uses "
+        f"{recorded} any more, run twokey rotate for this user with {assessment.retiring(recorded)}.",
     )
 
 
 def without_current(assessment: Assessment) -> Plan | None:
-    """Decide where no key is both held and listed: jobs have nothing that works."""
+    """Decide if no key is both held and listed: jobs have no working key."""
     if assessment.current is not None:
         return None
-    rest = tuple(key for key in assessment.seen.keys if key not in assessment.going and key != assessment.orphan)
-    if len(rest) < len(assessment.seen.keys) and assessment.unread:
-        return _unread(assessment)
-    waiting = soak(assessment, *assessment.going)
+    rest = tuple(key for key in assessment.observation.keys if key not in (*assessment.removable, assessment.orphan))
+    if len(rest) < len(assessment.observation.keys) and assessment.unread:
+        return unread(assessment)
+    waiting = soak(assessment, *assessment.removable)
     if waiting:
         return waiting
     if len(rest) < 2:
         reason = Reason.KEY_GONE if assessment.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
         return rotation(replace(assessment, reason=reason), message=_starting(assessment, reason, rest))
+    held = f"the deleted key {assessment.held}" if assessment.held else "no key"
     return assessment.need(*rest) or assessment.refuse(
         Reason.CANNOT_ATTRIBUTE,
-        f"{assessment.seen.store} holds {'the deleted key ' + assessment.held if assessment.held else 'no key'}, and "
-        "the user has "
-        f"{len(rest)}: {'; '.join(assessment.used(key) for key in rest)}. Nobody can tell which is in use. Put the "
-        "one in "
-        "use into the store (twokey adopt), or name the one that may go: run twokey rotate for this user with "
+        f"{assessment.observation.store} holds {held}, and the user has {len(rest)}: "
+        f"{'; '.join(assessment.used(key) for key in rest)}. twokey cannot determine which is in use. Put the one in "
+        "use into the store (twokey adopt), or name the one that may be removed: run twokey rotate for this user with "
         "--retire KEY_ID.",
     )
 
 
 def _starting(assessment: Assessment, reason: Reason, rest: tuple[AccessKey, ...]) -> str:
-    said = (
-        f"The store holds {assessment.held}, which IAM no longer lists: jobs fail already."
+    message = (
+        f"The store holds {assessment.held}, which IAM no longer lists, so jobs already fail."
         if assessment.held
         else reason.sentence
     )
-    return f"{said} {rest[0].id} becomes LAST." if rest else said
+    return f"{message} {rest[0].id} becomes LAST." if rest else message
 
 
 def unmanaged(assessment: Assessment) -> Plan | None:
-    """Refuse while there is a key of nobody's; never touch it."""
+    """Refuse while there is a key created outside twokey; never touch it."""
     if not assessment.unmanaged:
         return None
-    one = assessment.unmanaged[0]
-    it = "it" if len(assessment.unmanaged) == 1 else "them"
+    several = len(assessment.unmanaged) > 1
+    keys, them = ("unmanaged keys", "them") if several else ("an unmanaged key", "it")
     return assessment.need(*assessment.unmanaged) or assessment.refuse(
         Reason.UNMANAGED_KEY,
-        f"Not twokey's: {'; '.join(assessment.used(key) for key in assessment.unmanaged)}. {assessment.seen.store} "
-        "holds "
-        f"{assessment.held} and the journal does not name {it}. Find out who uses {it}. If nobody does, run twokey "
-        f"rotate for this user with {assessment.retiring(one.id)}.",
+        f"The user has {keys}: {'; '.join(assessment.used(key) for key in assessment.unmanaged)}. "
+        f"{assessment.observation.store} holds {assessment.held}, and the journal does not name {them}. Find out what "
+        f"uses {them}. If nothing does, run twokey rotate for this user with "
+        f"{assessment.retiring(assessment.unmanaged[0].id)}.",
     )
 
 
 def make_room(assessment: Assessment) -> Plan | None:
-    """Hold up a rotation while LAST stands in its way and may not go."""
+    """Hold up a rotation while LAST is in its way and may not be removed."""
     if assessment.unread:
-        return _unread(assessment)
-    waiting = soak(assessment, *assessment.going)
+        return unread(assessment)
+    waiting = soak(assessment, *assessment.removable)
     if waiting:
         return waiting
     for key in assessment.outgoing:
-        if key not in assessment.going:
-            places = ", ".join(assessment.holders(key.id))
+        if key not in assessment.removable:
             return assessment.refuse(
                 Reason.LAST_HELD,
-                f"{key.id} is to go, but is, or may be, held by {places}, and there is no working CURRENT to deliver "
-                "there.",
+                f"{key.id} is to be removed, but is held, or may be held, by {', '.join(assessment.holders(key.id))}. "
+                f"{NO_WORKING_CURRENT}",
             )
     if assessment.last is None:
         return None
-    return barred(assessment, assessment.last) or soak(assessment, assessment.last)
-
-
-def _unread(assessment: Assessment) -> Plan:
-    """Refuse to remove anything while a place that would tell what it holds cannot be read."""
-    places = " ".join(f"{name} cannot be read: {why}" for name, why in assessment.unread.items())
-    return assessment.refuse(Reason.UNREADABLE, f"{places} What is to be removed may be held there.")
+    return removal_barred(assessment, assessment.last) or soak(assessment, assessment.last)
 
 
 def rotation(assessment: Assessment, message: str = "") -> Plan:
-    """Remove what may go, create, verify, store, deliver, commit."""
+    """Remove what may be removed, create, verify, store, deliver, commit."""
     reason = assessment.reason if assessment.current is None else why_due(assessment) or Reason.RETIRE_REQUESTED
     removals: list[Action] = [RemoveOrphan(assessment.orphan.id)] if assessment.orphan else []
-    removals += [Delete(key.id) for key in assessment.going]
-    # A key that the store holds and the list lacks is probably gone; should it be there all the same, it is known.
-    known = dict.fromkeys([*(key.id for key in assessment.seen.keys), *filter(None, [assessment.held])])
+    removals += [Delete(key.id) for key in assessment.removable]
+    # A key that the store holds and the list lacks is probably gone; if it exists after all, it counts as known.
+    known = dict.fromkeys([*(key.id for key in assessment.observation.keys), *filter(None, [assessment.held])])
     successor_of = assessment.current or assessment.last
     if assessment.current is not None and assessment.last is not None:
         removals.append(Delete(assessment.last.id))
-    deliver = (Deliver(tuple(assessment.seen.destinations)),) if assessment.seen.destinations else ()
+    deliver = (Deliver(tuple(assessment.observation.destinations)),) if assessment.observation.destinations else ()
     return assessment.conclude(
         Outcome.ROTATED,
         reason,
@@ -292,9 +246,9 @@ def _rotating(assessment: Assessment, reason: Reason) -> str:
     parts = [reason.sentence]
     if assessment.orphan:
         parts.append(f"The orphan {assessment.orphan.id} of the interrupted run is removed.")
-    parts += [why_it_goes(assessment, key) for key in assessment.going]
-    if assessment.last and assessment.asked.ignore_last_use:
-        parts.append(f"You accept that jobs which still use {assessment.last.id} fail.")
+    parts += [why_removed(assessment, key) for key in assessment.removable]
+    if assessment.last and assessment.overrides.ignore_last_use:
+        parts.append(f"With --ignore-last-use, jobs that still use {assessment.last.id} fail.")
     return " ".join(parts)
 
 
@@ -308,6 +262,6 @@ RULES: tuple[Callable[[Assessment], Plan | None], ...] = (
     rolled_back,
     without_current,
     unmanaged,
-    at_rest,
+    not_due,
     make_room,
 )

@@ -1,4 +1,4 @@
-"""What the store and each destination hold, in one word and for people: by their own word, or by the journal's."""
+"""What the store and each destination hold, in one word and a message: as they show it, or as the journal records."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ State = Literal["held", "out_of_date", "empty", "cannot_tell", "unreachable"]
 
 @dataclass(frozen=True, slots=True)
 class DestinationState:
-    """What a place holds: CURRENT (``held``), not surely CURRENT (``behind``), nothing (``empty``).
+    """What a destination holds: CURRENT (``held``), not surely CURRENT (``out_of_date``), nothing (``empty``).
 
-    ``cannot_tell``: nobody knows, for it does not show it. ``unreachable``: it could not be read this time.
+    ``cannot_tell``: unknown, for it does not show it. ``unreachable``: it could not be read this time.
     """
 
-    place: str
-    word: State
+    destination: str
+    state: State
     message: str = ""
 
 
 def destination_states(assessment: Assessment) -> tuple[DestinationState, ...]:
     """Return what the store holds, then each destination."""
-    return (_store(assessment), *(_destination(assessment, name) for name in assessment.seen.destinations))
+    return (_store(assessment), *(_destination(assessment, name) for name in assessment.observation.destinations))
 
 
 def _store(assessment: Assessment) -> DestinationState:
-    name, holding = assessment.seen.store, assessment.seen.record.holding
+    name, holding = assessment.observation.store, assessment.observation.record.holding
     if isinstance(holding, Held):
         since = assessment.journal.committed if assessment.journal.current == assessment.held else None
         return DestinationState(name, "held", _since(assessment.held, since))
@@ -45,7 +45,7 @@ def _store(assessment: Assessment) -> DestinationState:
 
 
 def _destination(assessment: Assessment, name: str) -> DestinationState:
-    holding, given = assessment.seen.destinations[name], assessment.journal.delivered.get(name)
+    holding, delivery = assessment.observation.destinations[name], assessment.journal.delivered.get(name)
     if isinstance(holding, CannotTell) and holding.failed:
         return DestinationState(name, "unreachable", holding.why)
     if name in assessment.journal.delivering:
@@ -59,18 +59,18 @@ def _destination(assessment: Assessment, name: str) -> DestinationState:
     if holding.key_id != assessment.held:
         return DestinationState(name, "out_of_date", f"holds {holding.key_id}")
     return DestinationState(
-        name, "held", _since(assessment.held, given.at if given and given.key == assessment.held else None)
+        name, "held", _since(assessment.held, delivery.at if delivery and delivery.key == assessment.held else None)
     )
 
 
 def _silent(assessment: Assessment, name: str, holding: CannotTell) -> DestinationState:
-    given = assessment.journal.delivered.get(name)
-    if given is None:
-        return DestinationState(name, "cannot_tell", "it was never given a key, and does not show what it holds")
-    said = f"given {given.key} at {timestamps.utc(given.at)}"
-    if written_since(given, holding):
-        return DestinationState(name, "cannot_tell", f"somebody else has written there since it was {said}")
-    return DestinationState(name, "held" if given.key == assessment.held else "out_of_date", said)
+    delivery = assessment.journal.delivered.get(name)
+    if delivery is None:
+        return DestinationState(name, "cannot_tell", "it has received no key yet, and does not show what it holds")
+    received = f"received {delivery.key} at {timestamps.utc(delivery.at)}"
+    if written_since(delivery, holding):
+        return DestinationState(name, "cannot_tell", f"another program has written there since it {received}")
+    return DestinationState(name, "held" if delivery.key == assessment.held else "out_of_date", received)
 
 
 def _since(key_id: str, moment: datetime | None) -> str:

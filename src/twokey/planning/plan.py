@@ -23,7 +23,7 @@ class RemoveOrphan:
 
 @dataclass(frozen=True, slots=True)
 class Deactivate:
-    """Make a key Inactive; the soak begins. ``named``: a person said that it may go."""
+    """Make a key Inactive; the soak begins. ``named``: the operator named it as one that may be removed."""
 
     key_id: str
     named: bool = False
@@ -64,9 +64,9 @@ class Resume:
 
 @dataclass(frozen=True, slots=True)
 class Deliver:
-    """Bring CURRENT to these destinations.
+    """Deliver CURRENT to these destinations.
 
-    ``instead_of`` names the key that they may hold until then; the journal is told so before they are written.
+    ``instead_of`` names the key that they may hold until then; the journal records that before they are written.
     """
 
     destinations: tuple[str, ...]
@@ -92,10 +92,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class RecordDeliveries:
-    """Write into the journal what was delivered. Every key keeps its role, and what is open stays open."""
+    """Record in the journal what was delivered. Every key keeps its role, and what is open stays open."""
 
     def __str__(self) -> str:
-        return "note the deliveries"
+        return "record the deliveries"
 
 
 Action = RemoveOrphan | Deactivate | Delete | Create | Resume | Deliver | Commit | RecordDeliveries
@@ -103,7 +103,7 @@ Action = RemoveOrphan | Deactivate | Delete | Create | Resume | Deliver | Commit
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What a person asked for beyond what is due.
+    """What the operator requested beyond what is due.
 
     ``retire`` names keys; with ``all_theirs`` every one of them must be this user's.
     """

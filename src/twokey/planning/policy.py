@@ -22,7 +22,7 @@ class Verification:
     regions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what proves nothing, or what can never succeed."""
+        """Refuse settings that prove nothing, or that can never succeed."""
         if self.successes < 1:
             raise UsageError("verify.successes: at least one success is needed.")
         if self.interval < ZERO:
@@ -41,7 +41,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:
-    """The rules for one machine user. All that is derived from the window is a property.
+    """The rules for one machine user. Everything derived from the window is a property.
 
     Raises ``UsageError`` where the parts do not fit together.
     """
@@ -56,12 +56,12 @@ class RotationPolicy:
     verification: Verification = Verification()
 
     def __post_init__(self) -> None:
-        """Hold the parts against each other."""
+        """Check that the parts fit together."""
         least = 2 * max(self.verification.least, timedelta(seconds=1))
         if self.window < least:
             raise UsageError(
                 f"window: {durations.show(self.window)} is too short.",
-                remedy=f"A created key must be verified in half of it: give at least {durations.show(least)}.",
+                remedy=f"Set it to at least {durations.show(least)}: a created key must be verified within half of it.",
             )
         longest = self.period - self.slack
         if self.soak > longest:
@@ -74,7 +74,7 @@ class RotationPolicy:
             raise UsageError(
                 f"grace: {durations.show(self.grace)} is longer than the period less its slack "
                 f"({durations.show(longest)}): LAST could never make room in time.",
-                remedy=f"Shorten the grace, or give a window of at least {durations.show(self.grace * 48 / 23)}.",
+                remedy=f"Shorten the grace, or set a window of at least {durations.show(self.grace * 48 / 23)}.",
             )
 
     @property

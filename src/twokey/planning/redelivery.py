@@ -1,17 +1,18 @@
-"""What a delivery does that a person asked for, decided from an observation alone. No I/O, no clock.
+"""What a delivery does that the operator requested, decided from an observation alone. No I/O, no clock.
 
-CURRENT is brought to its destinations once more: to a pipeline that is new, where a token was repaired, where somebody
-has put an older secret back. No key is created or removed, and no key changes its role: an intent that is open stays
-open, and so does everything that only a rotation decides. The first of these rules that has something to say decides:
+CURRENT is delivered to its destinations once more: to a pipeline that is new, where a token was renewed, where another
+program has written an older secret. No key is created or removed, and no key changes its role: an intent that is open
+stays open, and so does everything that only a rotation decides. The first of these rules that applies decides:
 
-1. what ``decision`` says of a store that cannot be read, of a user that was made again, of a list that may lag;
+1. what ``decision`` decides for a store that cannot be read, a user that was created again, a list that may lag;
 2. an interrupted run's key, which is delivered and committed as ``rotate`` would;
-3. a store that was rolled back, or without a key that works: refuse;
-4. the delivery, to every place that does not surely hold CURRENT, and to every one that cannot tell.
+3. a store that was rolled back, or that holds no working key: refuse;
+4. the delivery, to every destination that does not surely hold CURRENT, and to every one that cannot tell.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
@@ -20,9 +21,10 @@ from twokey.planning.assessment import assess
 from twokey.planning.between_rotations import may_be_read
 from twokey.planning.decision import rolled_back, unfinished, unreadable, unsettled, user_recreated
 from twokey.planning.plan import Deliver, Overrides, RecordDeliveries, Resume
+from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from twokey.core.model import Observation
@@ -32,52 +34,53 @@ if TYPE_CHECKING:
 
 
 def deliver_plan(
-    seen: Observation,
+    observation: Observation,
     policy: RotationPolicy,
     now: datetime,
-    asked: Overrides | None = None,
+    overrides: Overrides | None = None,
     *,
     chosen: Collection[str] | None = None,
 ) -> Plan:
-    """Decide what is to be delivered. ``chosen`` names the destinations that are meant; None means all."""
-    assessment = assess(seen, policy, now, asked or Overrides())
-    places = tuple(name for name in seen.destinations if chosen is None or name in chosen)
-    for rule in (unreadable, user_recreated, unsettled):
-        verdict = rule(assessment)
-        if verdict is not None:
-            return verdict
-    silent = tuple(name for name in places if isinstance(seen.destinations[name], CannotTell))
-    return (
-        unfinished(assessment, silent)
-        or rolled_back(assessment)
-        or _without_current(assessment)
-        or _delivery(assessment, places, silent)
+    """Decide what is to be delivered. ``chosen`` selects destinations; None means all."""
+    assessment = assess(observation, policy, now, overrides or Overrides())
+    selected = tuple(name for name in observation.destinations if chosen is None or name in chosen)
+    silent = tuple(name for name in selected if isinstance(observation.destinations[name], CannotTell))
+    rules: tuple[Callable[[Assessment], Plan | None], ...] = (
+        unreadable,
+        user_recreated,
+        unsettled,
+        partial(unfinished, also=silent),
+        rolled_back,
+        without_working_current,
     )
+    return first_verdict(rules, assessment) or _delivery(assessment, selected, silent)
 
 
-def _without_current(assessment: Assessment) -> Plan | None:
-    """Refuse to spread what does not work."""
-    remedy = "There is nothing to deliver. See what twokey plan says of this user."
+def without_working_current(assessment: Assessment) -> Plan | None:
+    """Refuse to deliver a key that does not work."""
+    store, remedy = (
+        assessment.observation.store,
+        "There is nothing to deliver. Run twokey plan for this user to see why.",
+    )
     if assessment.current is None and assessment.held:
-        said = (
-            f"{assessment.seen.store} holds {assessment.held}, which IAM no longer lists: jobs fail already. {remedy}"
-        )
-        return assessment.refuse(Reason.KEY_GONE, said)
+        message = f"{store} holds {assessment.held}, which IAM no longer lists, so jobs already fail. {remedy}"
+        return assessment.refuse(Reason.KEY_GONE, message)
     if assessment.current is None:
-        return assessment.refuse(Reason.STORE_EMPTY, f"{assessment.seen.store} holds no key. {remedy}")
+        return assessment.refuse(Reason.STORE_EMPTY, f"{store} holds no key. {remedy}")
     if not assessment.current.active:
-        said = f"{assessment.held}, which {assessment.seen.store} holds, is Inactive: jobs fail already. {remedy}"
-        return assessment.refuse(Reason.CURRENT_INACTIVE, said)
+        message = f"{assessment.held}, which {store} holds, is Inactive, so jobs already fail. {remedy}"
+        return assessment.refuse(Reason.CURRENT_INACTIVE, message)
     return None
 
 
-def _delivery(assessment: Assessment, places: tuple[str, ...], silent: tuple[str, ...]) -> Plan:
-    names = tuple(name for name in places if name in silent or assessment.out_of_date(name))
+def _delivery(assessment: Assessment, selected: tuple[str, ...], silent: tuple[str, ...]) -> Plan:
+    names = tuple(name for name in selected if name in silent or assessment.out_of_date(name))
     if not names:
-        said = (
-            f"{', '.join(places)}: {assessment.held} is there already." if places else "No destination is configured."
+        holds = "holds" if len(selected) == 1 else "hold"
+        message = (
+            f"{', '.join(selected)} already {holds} {assessment.held}." if selected else "No destination is configured."
         )
-        return assessment.conclude(Outcome.NOT_DUE, Reason.HELD, said)
+        return assessment.conclude(Outcome.NOT_DUE, Reason.HELD, message)
     instead_of = assessment.last.id if assessment.last and may_be_read(assessment, assessment.last) else ""
     return assessment.conclude(
         Outcome.COMPLETED,

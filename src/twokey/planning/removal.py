@@ -1,4 +1,4 @@
-"""When a key may be taken out of use: held by nothing, grace over, unused for long enough, soaked."""
+"""When a key may be taken out of use: held by nothing, its grace over, unused for long enough, soaked."""
 
 from __future__ import annotations
 
@@ -15,52 +15,73 @@ if TYPE_CHECKING:
     from twokey.planning.assessment import Assessment
 
 
-def barred(assessment: Assessment, last: AccessKey) -> Plan | None:
+NO_WORKING_CURRENT = "There is no working CURRENT to deliver there: put one into the store, or empty that destination."
+
+
+def removal_barred(assessment: Assessment, last: AccessKey) -> Plan | None:
     """Say why LAST may not be removed now, or None where it may."""
-    if last.id == assessment.seen.own_key:
+    if last.id == assessment.observation.own_key:
         return assessment.refuse(
-            Reason.OWN_KEY, f"twokey itself runs with {last.id}, which is LAST. Run it with CURRENT."
+            Reason.OWN_KEY, f"twokey itself runs with {last.id}, which is LAST. Run twokey with CURRENT."
         )
     holders = assessment.holders(last.id)
     if holders:
         return assessment.refuse(
             Reason.LAST_HELD,
-            f"LAST ({last.id}) is, or may be, held by {', '.join(holders)}, and there is no working CURRENT to "
-            "deliver there.",
+            f"LAST ({last.id}) is held, or may be held, by {', '.join(holders)}. {NO_WORKING_CURRENT}",
         )
-    if assessment.asked.ignore_last_use:
+    if assessment.overrides.ignore_last_use:
         return None
-    given_last = [name for name, given in assessment.journal.delivered.items() if given.key == last.id]
-    if given_last:
-        left_out = [name for name in given_last if name not in assessment.seen.destinations]
-        why = f" ({', '.join(left_out)} is not among this run's destinations)" if left_out else ""
-        return assessment.refuse(
-            Reason.LAST_HELD,
-            f"LAST ({last.id}) is what {', '.join(given_last)} was last given, as far as the journal knows{why}. "
-            "Deliver CURRENT there, or accept that whatever still reads it there fails: --ignore-last-use.",
-        )
-    if assessment.now < assessment.grace_over:
-        return assessment.refuse(
-            Reason.GRACE,
-            f"Jobs in flight may still use LAST ({last.id}): its grace ends in "
-            f"{durations.show(assessment.grace_over - assessment.now)}. Wait, or accept that they fail: "
-            "--ignore-last-use.",
-        )
-    return assessment.need(last) or _in_use(assessment, last)
+    return _delivered_last(assessment, last) or _in_grace(assessment, last) or _in_use(assessment, last)
+
+
+def _delivered_last(assessment: Assessment, last: AccessKey) -> Plan | None:
+    """Refuse while, by the journal, a destination that is not part of this run still has LAST."""
+    holders = [name for name, delivery in assessment.journal.delivered.items() if delivery.key == last.id]
+    if not holders:
+        return None
+    absent = ", ".join(name for name in holders if name not in assessment.observation.destinations)
+    why = f" ({absent} is not among this run's destinations)" if absent else ""
+    return assessment.refuse(
+        Reason.LAST_HELD,
+        f"According to the journal, {', '.join(holders)} received LAST ({last.id}) and nothing since{why}. Deliver "
+        "CURRENT there, or accept that jobs that read it there fail: --ignore-last-use.",
+    )
+
+
+def _in_grace(assessment: Assessment, last: AccessKey) -> Plan | None:
+    if assessment.now >= assessment.grace_over:
+        return None
+    left = durations.show(assessment.grace_over - assessment.now)
+    return assessment.refuse(
+        Reason.GRACE,
+        f"Jobs in flight may still use LAST ({last.id}): its grace ends in {left}. Wait until then, or accept that "
+        "they fail: --ignore-last-use.",
+    )
 
 
 def _in_use(assessment: Assessment, last: AccessKey) -> Plan | None:
-    at = assessment.seen.last_used[last.id].at
+    """Refuse while LAST was used recently, unless the window is enforced and over. It must be known first."""
+    unknown = assessment.need(last)
+    if unknown is not None:
+        return unknown
+    at = assessment.observation.last_used[last.id].at
     if at is None or assessment.now - at >= assessment.policy.idle:
         return None
     if assessment.policy.enforce_window and assessment.now - last.created >= assessment.policy.window:
         return None
     return assessment.refuse(
         Reason.IN_USE,
-        f"LAST is still in use: {assessment.used(last)}, and it must rest for "
-        f"{durations.show(assessment.policy.idle)}. Find the "
-        "job that does not read the store again, or accept that it fails: --ignore-last-use.",
+        f"LAST is still in use: {assessment.used(last)}, and it must be unused for "
+        f"{durations.show(assessment.policy.idle)} before it is removed. Find the job that does not read the store "
+        "again, or accept that it fails: --ignore-last-use.",
     )
+
+
+def unread(assessment: Assessment) -> Plan:
+    """Refuse to remove anything while a destination that would tell what it holds cannot be read."""
+    problems = " ".join(f"{name} cannot be read: {why}" for name, why in assessment.unread.items())
+    return assessment.refuse(Reason.UNREADABLE, f"{problems} The key to be removed may be held there.")
 
 
 def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
@@ -69,15 +90,16 @@ def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
     if not length:
         return None
     retiring = assessment.journal.retiring
-    todo = [key for key in keys if key.active or key.id not in retiring]
-    if todo:
+    to_deactivate = [key for key in keys if key.active or key.id not in retiring]
+    if to_deactivate:
+        affected = "the key" if len(to_deactivate) == 1 else "the key that it needs"
         return assessment.conclude(
             Outcome.RETIRED,
             Reason.SOAK,
-            f"{_names(todo)} made Inactive for {durations.show(length)} before deletion. If a job fails now, switch "
-            f"{'it' if len(todo) == 1 else 'the one that it needs'} on again: aws iam update-access-key "
-            f"--user-name {assessment.seen.user.name} --access-key-id {todo[0].id} --status Active",
-            *(Deactivate(key.id, named=key in assessment.retire) for key in todo),
+            f"{_names(to_deactivate)} made Inactive for {durations.show(length)} before deletion. If a job fails now, "
+            f"reactivate {affected}: aws iam update-access-key "
+            f"--user-name {assessment.observation.user.name} --access-key-id {to_deactivate[0].id} --status Active",
+            *(Deactivate(key.id, named=key in assessment.retire) for key in to_deactivate),
         )
     over = max((retiring[key.id].at + length for key in keys), default=assessment.now)
     if assessment.now < over:

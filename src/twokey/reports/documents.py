@@ -229,7 +229,7 @@ def whole_seconds(moment: datetime | None) -> datetime | None:
 
 def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEntry]:
     """Return the entries of what destinations hold."""
-    return [DestinationStateEntry(one.place, one.word, one.message or None) for one in states]
+    return [DestinationStateEntry(one.destination, one.state, one.message or None) for one in states]
 
 
 def _entry(result: Result) -> ResultEntry:

@@ -72,7 +72,7 @@ def _holdings(seen: Observation) -> list[tuple[str, Holding]]:
 
 
 def _key(assessment: Assessment, key: AccessKey) -> KeyEntry:
-    use = assessment.seen.last_used.get(key.id, LastUse(None))
+    use = assessment.observation.last_used.get(key.id, LastUse(None))
     return KeyEntry(
         id=key.id,
         role=role(assessment, key),
@@ -82,7 +82,7 @@ def _key(assessment: Assessment, key: AccessKey) -> KeyEntry:
         last_used=use.at,
         last_used_service=use.service or None,
         last_used_region=use.region or None,
-        held_by=[name for name, holding in _holdings(assessment.seen) if holding == Held(key.id)],
+        held_by=[name for name, holding in _holdings(assessment.observation) if holding == Held(key.id)],
     )
 
 
@@ -120,7 +120,7 @@ def _next(decision: Plan, assessment: Assessment, world: World) -> str:
 def _problems(decision: Plan, assessment: Assessment, world: World) -> list[str]:
     if blocked(world.store, assessment.journal, world.run, assessment.now):
         return []
-    problems = list(warnings(assessment.seen))
+    problems = list(warnings(assessment.observation))
     if decision.outcome is Outcome.REFUSED and not decision.settles:
         problems.append(decision.message)
     if assessment.journal.intent:

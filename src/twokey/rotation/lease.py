@@ -1,4 +1,4 @@
-"""Who holds the right to rotate a user, and whether that process still lives.
+"""Which run may rotate a user, and whether its process is still alive.
 
 A lease names host, process and the process's start. A later run on the same host can tell that the holder is dead
 and takes over at once; from any other host only time tells. "The same host" means the same kernel boot and the same
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LENGTH = timedelta(minutes=3)
 """How long a lease lasts: as long as one user's rotation may take."""
 MARGIN = 5.0
-"""Seconds before its end from which its holder does not trust it any more."""
+"""Seconds before its end from which its holder no longer relies on it."""
 
 
 def take(run: str, now: datetime) -> Lease:
@@ -37,8 +37,8 @@ def take(run: str, now: datetime) -> Lease:
 def blocks(journal: Journal, run: str, now: datetime, *, conditional: bool = True) -> bool:
     """Say whether the journal's lease keeps the run ``run`` from going on.
 
-    A dead process holds nothing, but what it sent last may still be under way. A store with ``conditional`` writes
-    refuses that; in any other, the lease of a run that was writing keys ends by time alone.
+    A dead process holds nothing, but its last request may still take effect. A store with ``conditional`` writes
+    refuses that; in any other store, the lease of a run that was writing keys ends by time alone.
     """
     lease = journal.lease
     if lease is None or lease.run == run or now >= lease.until:
@@ -47,7 +47,7 @@ def blocks(journal: Journal, run: str, now: datetime, *, conditional: bool = Tru
 
 
 def is_dead(lease: Lease) -> bool:
-    """Say whether the process that took the lease is surely gone. When in doubt, it lives."""
+    """Say whether the process that took the lease is surely gone. If in doubt, it is alive."""
     if lease.host != _host() or not lease.start:
         return False
     start = _start(lease.process)
@@ -60,7 +60,7 @@ def _host() -> str:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         numbers = Path("/proc/self/ns/pid").readlink().name
     except OSError:
-        # No Linux: a name alone may be shared, so nobody is ever judged dead here.
+        # Not Linux: a name alone may be shared, so no process is ever judged dead here.
         return f"{socket.gethostname()} {uuid.uuid4()}"
     return f"{socket.gethostname()} {boot} {numbers}"
 
@@ -80,7 +80,7 @@ def _start(pid: int) -> str:
 
 
 def _is_gone(pid: int) -> bool:
-    """Say whether no process has this number. ``/proc`` may hide other people's processes; signal 0 finds them."""
+    """Say whether no process has this number. ``/proc`` may hide other users' processes; signal 0 finds them."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 WRITE_LIMIT = 75.0
 """Seconds that one request can take at most; a lease must outlast the write that it guards."""
 PUT_LIMIT = 2 * WRITE_LIMIT
-"""The same for writing the credential, which begins with a look."""
+"""The same for writing the credential, which begins with a read."""
 
 
 class LeasedJournal:
@@ -48,9 +48,9 @@ class LeasedJournal:
     def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record) -> LeasedJournal:
         """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale."""
         before, now = clock.monotonic(), clock.now()
-        held = record.journal.lease
-        if held is not None and blocked(store, record.journal, run, now):
-            raise held_by(held)
+        other = record.journal.lease
+        if other is not None and blocked(store, record.journal, run, now):
+            raise held_by(other)
         journal = msgspec.structs.replace(
             record.journal,
             epoch=record.journal.epoch + 1,
@@ -65,7 +65,11 @@ class LeasedJournal:
         record = self._store.load()
         theirs, ours = record.journal.lease, self.journal.lease
         if theirs is None or ours is None or theirs.run != ours.run or record.journal.epoch != self.journal.epoch:
-            raise Conflict("Another run has taken over this user's lease.", state="This run changed nothing since.")
+            raise Conflict(
+                "Another run has taken over this user's lease.",
+                state="This run changed nothing since.",
+                remedy="Wait for that run, then run again.",
+            )
         self.journal, self.revision = record.journal, record.revision
         self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
         return record
@@ -75,13 +79,13 @@ class LeasedJournal:
         self._write(renew=True, **changes)
 
     def left(self) -> float:
-        """Return the seconds for which the lease surely lasts; none or less once it is over."""
+        """Return the seconds for which the lease surely lasts; zero or less once it is over."""
         return self._deadline - self._clock.monotonic()
 
     def guard(self, seconds: float = WRITE_LIMIT, **changes: Any) -> None:
-        """See to it that the lease lasts at least that much longer; raises ``Conflict`` if it is over already.
+        """Ensure that the lease lasts at least that much longer; raises ``Conflict`` if it is over already.
 
-        Where the journal is written for that, the changes are written with it.
+        If the journal is written for that, the changes are written with it.
         """
         self._check()
         if self.left() < seconds:
@@ -103,15 +107,15 @@ class LeasedJournal:
         return self._store.credential()
 
     def fence(self) -> None:
-        """Make what an earlier, perhaps only paused, run prepared fail from now on."""
+        """Make every write fail from now on that an earlier run, perhaps only paused, has prepared."""
         self.guard()
         self.revision = self._store.fence(self.revision)
 
     def release(self, **changes: Any) -> None:
-        """Give the lease back, with the last changes to the journal in the same write. Doing it again is nothing.
+        """Give the lease back, with the last changes to the journal in the same write. A second call does nothing.
 
-        Nor is it given back while a write without a condition is in doubt: should it take place late, nobody else
-        must have changed anything by then.
+        It is not given back while a write without a condition is in doubt: if that write takes effect late, no other
+        run may have changed anything by then.
         """
         if not self.released and not self._doubtful:
             self._write(renew=False, lease=None, **changes)
@@ -131,8 +135,9 @@ class LeasedJournal:
     def _check(self) -> None:
         if self.left() <= 0:
             raise Conflict(
-                "This run's lease is over: a step took longer than a lease lasts.",
-                state="The next run goes on from what the journal says.",
+                "This run's lease expired: a step took longer than a lease lasts.",
+                state="The next run continues from what the journal records.",
+                remedy="Run again.",
             )
 
     @contextmanager
@@ -150,7 +155,7 @@ def blocked(store: Store, journal: Journal, run: str, now: datetime) -> bool:
 
 
 def held_by(lease: Lease) -> LeaseHeld:
-    """Return the error that says who is rotating this user."""
+    """Return the error that names the run that is rotating this user."""
     return LeaseHeld(
         f"Another run is rotating this user until {timestamps.utc(lease.until)} at the latest "
         f"(process {lease.process} on {lease.host.split(maxsplit=1)[0]}).",

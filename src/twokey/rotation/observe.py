@@ -27,15 +27,15 @@ def observe(
     load: Callable[[], Record] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Observation:
-    """Read all that a decision rests on. ``load`` reads the store in another way, such as under the lease.
+    """Read all that a decision depends on. ``load`` reads the store in another way, such as under the lease.
 
     ``meanwhile`` is called before each destination is read, and while one waits for its service: hundreds of them take
-    longer than a lease lasts. What it raises comes out as it is.
+    longer than a lease lasts. What it raises propagates.
 
-    IAM first, the store second: if another run finishes in between, the store shows a key that the list lacks, which
-    leads to a second look under the lease. The other way round the list would show a key that nobody can explain.
+    IAM first, the store second: if another run finishes in between, the store shows a key that the list lacks, and we
+    look again under the lease. In the opposite order, the list would show a key that nothing explains.
 
-    Raises ``Refused`` (unreadable) where the list or the store cannot be read, and ``BadCredentials`` or
+    Raises ``Refused`` (unreadable) if the list or the store cannot be read, and ``BadCredentials`` or
     ``NotFound`` (no such user) as they are.
     """
     try:
@@ -55,19 +55,19 @@ def observe(
         keys=keys,
         store=store.name,
         record=record,
-        destinations={place.name: _holding(place, meanwhile) for place in destinations},
+        destinations={destination.name: _holding(destination, meanwhile) for destination in destinations},
         own_key=own_key,
     )
 
 
 class ObservationChanged(Exception):
-    """A key went away between two reads: look again."""
+    """A key was deleted between two reads: look again."""
 
 
-def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
+def with_last_use(observation: Observation, iam: Iam, key_ids: Sequence[str]) -> Observation:
     """Add when these keys were last used.
 
-    Raises ``Refused`` (unreadable) where IAM does not tell, ``ObservationChanged`` where that is because a key, or the
+    Raises ``Refused`` (unreadable) if IAM does not tell, ``ObservationChanged`` if that is because a key, or the
     user, has been deleted meanwhile, and ``BadCredentials`` as they are.
     """
     try:
@@ -75,38 +75,38 @@ def with_last_use(seen: Observation, iam: Iam, key_ids: Sequence[str]) -> Observ
     except BadCredentials:
         raise
     except ServiceError as error:
-        if _gone(seen, iam):
+        if _gone(observation, iam):
             raise ObservationChanged from None
         raise unreadable(error) from None
-    return replace(seen, last_used={**seen.last_used, **found})
+    return replace(observation, last_used={**observation.last_used, **found})
 
 
-def _gone(seen: Observation, iam: Iam) -> bool:
-    """Say whether a key that was seen is listed no more."""
+def _gone(observation: Observation, iam: Iam) -> bool:
+    """Say whether a key that was observed is no longer listed."""
     try:
-        listed = iam.keys(seen.user.name)
+        listed = iam.keys(observation.user.name)
     except BadCredentials:
         raise
     except NotFound:
         return True
     except ServiceError as error:
         raise unreadable(error) from None
-    return bool({key.id for key in seen.keys} - {key.id for key in listed})
+    return bool({key.id for key in observation.keys} - {key.id for key in listed})
 
 
 def unreadable(error: ServiceError) -> Refused:
-    """Return the refusal that an unreadable place means: unknown is never the same as empty."""
+    """Return the refusal that an unreadable list or store means: unknown is never the same as empty."""
     return Refused(Reason.UNREADABLE, error.message, state="Nothing was changed.", remedy=error.remedy)
 
 
-def _holding(place: Destination, meanwhile: Callable[[], None]) -> Holding:
+def _holding(destination: Destination, meanwhile: Callable[[], None]) -> Holding:
     meanwhile()
     try:
         with waiting.during(lambda _left: meanwhile()):
-            return place.held()
+            return destination.held()
     except (ServiceError, UsageError) as error:  # such as a file of CA certificates that is gone by now
         return CannotTell(f"{error.message} {error.remedy}".rstrip(), failed=True)
     except TwokeyError:
         raise
-    except Exception as error:  # noqa: BLE001  one place's failure, whatever it is, stops no other
-        return CannotTell(unforeseen(place.name, error).message, failed=True)
+    except Exception as error:  # noqa: BLE001  one destination's failure, whatever it is, stops no other
+        return CannotTell(unforeseen(destination.name, error).message, failed=True)

@@ -1,4 +1,4 @@
-"""What is asked before anything irreversible: whether the writes to come are allowed. Nothing is changed here."""
+"""Checks before anything irreversible: whether the writes to come are allowed. Nothing is changed here."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ def room_for(store: Store, journal: Journal) -> None:
 def store_writable(store: Store) -> None:
     """Prove, as well as it can, that the store can be written; raises ``Refused``."""
     with _refusing():
-        _foreseen(store)
+        _check(store)
 
 
-def places_writable(places: Iterable[Destination], meanwhile: Callable[[float], None]) -> None:
-    """Prove the same of each destination, which ``Refused`` names; ``meanwhile`` keeps the lease."""
-    for place in places:
+def destinations_writable(destinations: Iterable[Destination], meanwhile: Callable[[float], None]) -> None:
+    """Prove the same for each destination, which ``Refused`` names; ``meanwhile`` keeps the lease."""
+    for destination in destinations:
         meanwhile(0.0)
-        with _refusing(f"{place.name}: "), waiting.during(meanwhile):
-            _foreseen(place)
+        with _refusing(f"{destination.name}: "), waiting.during(meanwhile):
+            _check(destination)
 
 
 def keys_creatable(iam: Iam, user: MachineUser) -> None:
-    """Raise ``Refused`` where IAM says that no key could be created for this user."""
+    """Raise ``Refused`` if IAM says that no key could be created for this user."""
     if iam.may_create(user) is False:
         raise Refused(
             Reason.PREFLIGHT,
             f"Access denied: iam:CreateAccessKey on {user.arn}.",
             state=UNTOUCHED,
-            remedy="Allow it for the principal that runs twokey.",
+            remedy="Allow iam:CreateAccessKey on this user for the principal that runs twokey.",
         )
 
 
 @contextmanager
-def _refusing(who: str = "") -> Iterator[None]:
-    """Turn what a service answers into a refusal; ``who`` says whose answer it is, where that is not AWS.
+def _refusing(prefix: str = "") -> Iterator[None]:
+    """Turn an error of a service into a refusal; ``prefix`` names the destination, if it is not AWS.
 
-    So is what is wrong on this machine and shows only when a service is to be asked, such as a file that is gone.
+    An error on this machine that shows only when a service is called, such as a missing file, becomes one too.
     """
     try:
         yield
     except (ServiceError, UsageError) as error:
-        raise Refused(Reason.PREFLIGHT, who + error.message, state=UNTOUCHED, remedy=error.remedy) from None
+        raise Refused(Reason.PREFLIGHT, prefix + error.message, state=UNTOUCHED, remedy=error.remedy) from None
 
 
-def _foreseen(place: Destination) -> None:
-    """Ask a place whether it can be written; what it may not raise is an error of its own, too."""
+def _check(destination: Destination) -> None:
+    """Ask a destination whether it can be written; an exception that it may not raise becomes an error."""
     try:
-        place.preflight()
+        destination.preflight()
     except TwokeyError:
         raise
-    except Exception as error:  # noqa: BLE001  whatever it is, nothing was begun yet
-        raise unforeseen(place.name, error) from None
+    except Exception as error:  # noqa: BLE001  whatever it is, no effect was begun yet
+        raise unforeseen(destination.name, error) from None

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class DeliveryResult:
-    """How one destination ended: ``delivered``, ``held`` (had it already) or ``failed``, with a message."""
+    """How one delivery ended: ``delivered``, ``held`` (held CURRENT already) or ``failed``, with a message."""
 
     destination: str
     outcome: Literal["delivered", "held", "failed"]
@@ -43,21 +43,21 @@ class DeliveryResult:
 
 @dataclass(slots=True)
 class Effects:
-    """What has been done so far; kept up to date, so that a failure can still be reported truly.
+    """What has been changed so far; kept up to date, so that a failure can still be reported truly.
 
-    ``removing`` names the key whose deletion was begun last.
+    ``removing`` names the key whose deletion was begun last; ``count`` is how many effects were begun.
     """
 
     created: str = ""
     removed: list[str] = field(default_factory=list)
     removing: str = ""
     delivered: list[DeliveryResult] = field(default_factory=list)
-    effects: int = 0
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How the run ended for one user; the JSON output is made of these."""
+    """How the run ended for one user; the JSON output consists of these."""
 
     user: MachineUser
     outcome: Outcome
@@ -71,29 +71,31 @@ class Result:
     warnings: tuple[str, ...] = ()
 
 
-def unchanged(seen: Observation, decision: Plan) -> Result:
+def unchanged(observation: Observation, decision: Plan) -> Result:
     """Return the result of a run that changed nothing."""
     return Result(
-        seen.user,
+        observation.user,
         decision.outcome,
         decision.reason,
         decision.message,
         decision.current,
         decision.last,
         next_due=decision.next_due,
-        destinations=standing(seen, decision.current),
-        warnings=(*warnings(seen), *_unread(seen, decision)),
+        destinations=already_held(observation, decision.current),
+        warnings=(*warnings(observation), *_unread(observation, decision)),
     )
 
 
-def performed(seen: Observation, decision: Plan, policy: RotationPolicy, done: Effects, journal: Journal) -> Result:
+def performed(
+    observation: Observation, decision: Plan, policy: RotationPolicy, effects: Effects, journal: Journal
+) -> Result:
     """Return the result of a run that performed all that it planned."""
-    current = done.created or decision.current
+    current = effects.created or decision.current
     since = journal.committed if journal.current == current else None
-    removed = tuple(done.removed)
-    last = journal.last if journal.current == current and seen.key(journal.last) else decision.last
+    removed = tuple(effects.removed)
+    last = journal.last if journal.current == current and observation.key(journal.last) else decision.last
     return Result(
-        seen.user,
+        observation.user,
         decision.outcome,
         decision.reason,
         decision.message,
@@ -101,32 +103,34 @@ def performed(seen: Observation, decision: Plan, policy: RotationPolicy, done: E
         "" if last in removed else last,
         removed,
         since + policy.period - policy.slack if since else decision.next_due,
-        _places(seen, done, current),
-        (*warnings(seen), *_unread(seen, decision, done)),
+        _destinations(observation, effects, current),
+        (*warnings(observation), *_unread(observation, decision, effects)),
     )
 
 
-def failed(user: MachineUser, error: TwokeyError, done: Effects, assessment: Assessment | None = None) -> Result:
-    """Return the result of a run that an error ended. It tells what was done, and what was seen before."""
-    outcome, reason = _meaning(error, done)
-    result = Result(user, outcome, reason, str(error), removed=tuple(done.removed), destinations=tuple(done.delivered))
+def failed(user: MachineUser, error: TwokeyError, effects: Effects, assessment: Assessment | None = None) -> Result:
+    """Return the result of a run that an error ended. It reports what was changed, and what was observed before."""
+    outcome, reason = _meaning(error, effects)
+    result = Result(
+        user, outcome, reason, str(error), removed=tuple(effects.removed), destinations=tuple(effects.delivered)
+    )
     if assessment is None:
         return result
     before = assessment.current.id if assessment.current else ""
-    stored = bool(done.created and done.delivered)
+    stored = bool(effects.created and effects.delivered)
     last = assessment.last.id if assessment.last else ""
-    resumed = bool(done.delivered) and not done.created
+    resumed = bool(effects.delivered) and not effects.created
     return replace(
         result,
-        destinations=_places(assessment.seen, done, before) if resumed else tuple(done.delivered),
-        current=done.created if stored else before,
-        last=before if stored else "" if last in (*done.removed, done.removing) else last,
+        destinations=_destinations(assessment.observation, effects, before) if resumed else tuple(effects.delivered),
+        current=effects.created if stored else before,
+        last=before if stored else "" if last in (*effects.removed, effects.removing) else last,
         next_due=None if stored else assessment.next_due,
     )
 
 
-def _meaning(error: TwokeyError, done: Effects) -> tuple[Outcome, Reason]:
-    if done.effects == 0:
+def _meaning(error: TwokeyError, effects: Effects) -> tuple[Outcome, Reason]:
+    if effects.count == 0:
         match error:
             case Refused(reason=reason):
                 return Outcome.REFUSED, reason
@@ -147,44 +151,49 @@ def _why_failed(error: TwokeyError) -> Reason:
     return next((reason for kind, reason in kinds.items() if isinstance(error, kind)), Reason.ERROR)
 
 
-def standing(seen: Observation, current: str) -> tuple[DeliveryResult, ...]:
-    """Name the store and the destinations that hold CURRENT already, as far as anybody can tell."""
-    store = (seen.store,) if seen.record.holding == Held(current) else ()
-    is_open = seen.record.journal.delivering
-    holders = (name for name in seen.destinations if name not in is_open and holds(seen, name) == current)
+def already_held(observation: Observation, current: str) -> tuple[DeliveryResult, ...]:
+    """Name the store and the destinations that hold CURRENT already, as far as is known."""
+    store = (observation.store,) if observation.record.holding == Held(current) else ()
+    is_open = observation.record.journal.delivering
+    holders = (name for name in observation.destinations if name not in is_open and holds(observation, name) == current)
     return tuple(DeliveryResult(name, "held") for name in (*store, *holders))
 
 
-def _places(seen: Observation, done: Effects, current: str) -> tuple[DeliveryResult, ...]:
-    """Name the places in their order: how each ended that was touched, and those that held CURRENT already."""
-    found = {one.destination: one for one in (*standing(seen, current), *done.delivered)}
-    return tuple(found[name] for name in (seen.store, *seen.destinations) if name in found)
+def _destinations(observation: Observation, effects: Effects, current: str) -> tuple[DeliveryResult, ...]:
+    """Name the destinations in their order: how each delivery ended, and those that held CURRENT already."""
+    by_name = {result.destination: result for result in (*already_held(observation, current), *effects.delivered)}
+    return tuple(by_name[name] for name in (observation.store, *observation.destinations) if name in by_name)
 
 
-def warnings(seen: Observation) -> tuple[str, ...]:
-    """Say what is odd but no reason to stop: a key id that carries another account than the user's."""
-    odd = [key.id for key in seen.keys if (account_of(key.id) or seen.user.account) != seen.user.account]
+def warnings(observation: Observation) -> tuple[str, ...]:
+    """Say what is odd but no reason to stop: a key id that encodes another account than the user's."""
+    odd = [
+        key.id
+        for key in observation.keys
+        if (account_of(key.id) or observation.user.account) != observation.user.account
+    ]
     return tuple(
-        f"{key_id} carries account {account_of(key_id)}, but the user belongs to {seen.user.account}." for key_id in odd
+        f"{key_id} encodes account {account_of(key_id)}, but the user belongs to {observation.user.account}."
+        for key_id in odd
     )
 
 
-def _unread(seen: Observation, decision: Plan, done: Effects | None = None) -> tuple[str, ...]:
-    """Say which destinations could not be read, so that somebody mends that before a rotation is due.
+def _unread(observation: Observation, decision: Plan, effects: Effects | None = None) -> tuple[str, ...]:
+    """Say which destinations could not be read, so that the operator can fix that before a rotation is due.
 
-    Those that a refusal names for it are told already, and what was delivered to is told with its outcome.
+    A refusal has named its own already, and a delivery is reported with its outcome.
     """
-    told = {one.destination for one in done.delivered} if done else set()
+    reported = {result.destination for result in effects.delivered} if effects else set()
     return tuple(
-        f"{name} could not be read, and may keep the next rotation from beginning. {found.why}"
-        for name, found in seen.destinations.items()
-        if isinstance(found, CannotTell) and found.failed
-        if name not in told and f"{name} cannot be read: " not in decision.message
+        f"{name} could not be read, which may block the next rotation: {holding.why}"
+        for name, holding in observation.destinations.items()
+        if isinstance(holding, CannotTell) and holding.failed
+        if name not in reported and f"{name} cannot be read: " not in decision.message
     )
 
 
 def exit_code(results: Iterable[Result]) -> ExitCode:
-    """Return what a whole run's exit status is: failed beats refused, refused beats done."""
+    """Return the exit status of a whole run: failed beats refused, refused beats done."""
     outcomes = {result.outcome for result in results}
     if Outcome.FAILED in outcomes:
         return ExitCode.FAILED

@@ -1,4 +1,4 @@
-"""Proof that a created key works: everywhere it is asked, several times in a row, as the right user."""
+"""Proof that a created key works: in every region asked, several times in a row, as the right user."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def verify(
     clock: Clock,
     still_ours: Callable[[], None] = lambda: None,
 ) -> None:
-    """Ask STS who the credential is until the answers satisfy ``rules``; raises ``NotVerified``.
+    """Ask STS who the credential is until the responses satisfy ``rules``; raises ``NotVerified``.
 
-    ``still_ours`` is called before each round: it keeps the lease, or raises where that is lost.
+    ``still_ours`` is called before each round: it keeps the lease, or raises if that is lost.
 
     IAM is eventually consistent: a key that worked once may still be unknown to another server a moment later
     (AWS: "Troubleshoot IAM", changes that are not immediately visible). Therefore several successes in a row.
@@ -34,13 +34,13 @@ def verify(
     in_a_row, why = 0, ""
     while True:
         still_ours()
-        ok, reason = _ask(credential, user, rules.regions, sts)
+        ok, reason = _identify(credential, user, rules.regions, sts)
         in_a_row, why = (in_a_row + 1, why) if ok else (0, reason)
         if in_a_row >= rules.successes:
             return
         if clock.monotonic() + rules.interval.total_seconds() >= deadline:
             if in_a_row:
-                why = f"it has only just begun to, {in_a_row} of {rules.successes} times in a row."
+                why = f"it worked only {in_a_row} times in a row, and {rules.successes} are required."
             raise NotVerified(
                 f"The created key {credential.access_key_id} did not work within "
                 f"{rules.timeout.total_seconds():g} s: {why}"
@@ -48,7 +48,7 @@ def verify(
         clock.sleep(rules.interval.total_seconds())
 
 
-def _ask(credential: Credential, user: MachineUser, regions: tuple[str, ...], sts: Sts) -> tuple[bool, str]:
+def _identify(credential: Credential, user: MachineUser, regions: tuple[str, ...], sts: Sts) -> tuple[bool, str]:
     for region in regions or (None,):
         try:
             identity = sts.identity_of(credential, region)

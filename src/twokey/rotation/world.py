@@ -1,4 +1,4 @@
-"""Everything outside that one user's rotation touches."""
+"""Everything outside twokey that one user's rotation touches."""
 
 from __future__ import annotations
 
@@ -9,22 +9,15 @@ from typing import TYPE_CHECKING
 from twokey.core.events import Listener, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from twokey.core.destination import Destination, Store
-    from twokey.core.model import Observation
     from twokey.core.ports import Clock, Iam, Sts
-    from twokey.planning.plan import Overrides, Plan
-    from twokey.planning.policy import RotationPolicy
-
-    Decide = Callable[[Observation, RotationPolicy, datetime, Overrides | None], Plan]
-    """Makes a plan of what was observed, without touching anything."""
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside that one user's rotation touches. ``stop``, once set, ends all waiting."""
+    """Everything outside twokey that one user's rotation touches. ``stop``, once set, ends all waiting."""
 
     iam: Iam
     sts: Sts

@@ -1,0 +1,181 @@
+"""Creates a key: intent, creation, verification, the store. What cannot be finished is undone, or the intent stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
+from twokey.core.journal import Intent
+from twokey.core.model import CannotTell, Held
+from twokey.rotation.removals import REMEMBERED
+from twokey.rotation.verify import verify
+
+if TYPE_CHECKING:
+    from twokey.core.events import Reporter
+    from twokey.core.model import MachineUser
+    from twokey.core.secret import Credential
+    from twokey.planning.policy import RotationPolicy
+    from twokey.rotation.leased_journal import LeasedJournal
+    from twokey.rotation.removals import Removals
+    from twokey.rotation.results import Effects
+    from twokey.rotation.world import World
+
+FRESH = 40.0
+"""Seconds after which an intent is too old for a creation: the request takes up to 15 s, and what is created within
+60 s is attributed to the intent."""
+SEND_LIMIT = 20.0
+"""Seconds of the lease that must be left when a creation is sent."""
+ATTEMPTS = 3
+"""How often an intent is written again because the process was paused after it."""
+
+
+class _TooLate(Failed):
+    """The process was paused after it wrote its intent; nothing was sent."""
+
+
+class Creation:
+    """The creation of one user's key. Raises the errors of ``twokey.core.errors``."""
+
+    def __init__(
+        self,
+        user: MachineUser,
+        policy: RotationPolicy,
+        leased: LeasedJournal,
+        world: World,
+        reporter: Reporter,
+        effects: Effects,
+        removals: Removals,
+    ) -> None:
+        self._user = user
+        self._policy = policy
+        self._leased = leased
+        self._world = world
+        self._reporter = reporter
+        self._effects = effects
+        self._removals = removals
+        before = leased.journal.intent
+        self.open_attempts = (before.at, *before.earlier)[:REMEMBERED] if before else ()
+
+    def create(self, known: tuple[str, ...]) -> Credential:
+        """Create a key, verify it and write it to the store; ``known`` are the ids that are listed now."""
+        credential = self._send_create(known)
+        try:
+            self._publish(credential)
+        except Conflict as error:
+            self._disown(credential.access_key_id, error)
+            raise
+        return credential
+
+    def verify(self, credential: Credential) -> None:
+        """Prove that a key works, keeping the lease meanwhile; raises ``NotVerified``."""
+        with self._reporter.effect("verify", credential.access_key_id):
+            verify(
+                credential,
+                self._user,
+                self._policy.verification,
+                self._world.sts,
+                self._world.clock,
+                self._leased.guard,
+            )
+
+    def _publish(self, credential: Credential) -> None:
+        try:
+            self.verify(credential)
+        except NotVerified as error:
+            error.state = self._undo(credential.access_key_id)
+            raise
+        with self._reporter.effect("store", credential.access_key_id):
+            self._put(credential)
+
+    def _send_create(self, known: tuple[str, ...]) -> Credential:
+        """Write the intent and create a key soon after it: the intent explains only what is created soon.
+
+        A process may be paused for hours between any two of its steps, so the time is checked right before the
+        request is sent.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                return self._create_after(self._intend(known))
+            except _TooLate:
+                continue
+        raise Conflict(
+            f"No key could be created within {FRESH:g} s of its intent: the process was paused in each of {ATTEMPTS} "
+            "attempts.",
+            state="No key was created.",
+            remedy="Run again on a machine with more CPU to spare.",
+        )
+
+    def _intend(self, known: tuple[str, ...]) -> tuple[Intent, float]:
+        """Write the intent, and say when that began. Attempts of earlier runs that were never closed stay in it."""
+        began = self._world.clock.monotonic()
+        intent = Intent(known, self._world.clock.now(), self.open_attempts)
+        with self._reporter.effect("intent"):
+            self._leased.write(intent=intent, removed=self._removals.recorded)
+        return intent, began
+
+    def _create_after(self, intended: tuple[Intent, float]) -> Credential:
+        intent, began = intended
+
+        def in_time() -> None:
+            if self._world.clock.monotonic() - began > FRESH or self._leased.left() < SEND_LIMIT:
+                raise _TooLate("The process was paused after its intent.")
+
+        with self._reporter.effect("create"):
+            self._effects.count += 1
+            try:
+                key, credential = self._world.iam.create_key(self._user.name, in_time)
+            except Ambiguous:
+                raise
+            except ServiceError:
+                # The response proves that nothing was created; only an earlier open attempt may still show up.
+                if not intent.earlier:
+                    self._leased.write(intent=None)
+                raise
+        self._effects.created = key.id
+        return credential
+
+    def _disown(self, key_id: str, error: Conflict) -> None:
+        """After a lost lease: remove the key that this run created, if it is sure that no reader will ever see it."""
+        error.state = (
+            f"{key_id}, which this run created, still exists and nothing uses it: the next run removes it, or names it."
+        )
+        if not self._world.store.traits.conditional or not self._effects.created:
+            return
+        try:
+            with self._reporter.effect("remove unpublished", key_id):
+                gone = self._removals.delete(key_id)
+        except ServiceError:
+            return
+        if gone:
+            self._effects.created = ""
+            error.state = f"{key_id}, which this run created and no reader saw, was deleted again."
+
+    def _put(self, credential: Credential) -> None:
+        """Write to the store. If it is refused, the new key is deleted again; if it is in doubt, never."""
+        try:
+            self._leased.put(credential)
+        except (Ambiguous, Conflict):
+            raise
+        except ServiceError:
+            if self._surely_unpublished(credential.access_key_id):
+                self._undo(credential.access_key_id)
+            raise
+
+    def _surely_unpublished(self, key_id: str) -> bool:
+        try:
+            holding = self._world.store.held()
+        except Failed:
+            return False
+        return not isinstance(holding, CannotTell) and holding != Held(key_id)
+
+    def _undo(self, key_id: str) -> str:
+        """Delete the key that this run created and no reader saw, then close the intent; return what is true now."""
+        self._leased.guard()
+        with self._reporter.effect("remove unpublished", key_id):
+            gone = self._removals.delete(key_id)
+        if not gone:
+            return f"IAM does not know {key_id} yet; if it appears later, the next run removes it."
+        self._effects.created = ""
+        self._removals.record(key_id)
+        self._leased.write(intent=None, removed=self._removals.recorded)
+        return f"{key_id} was deleted again."

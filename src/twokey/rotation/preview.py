@@ -1,0 +1,51 @@
+"""The dry run: what ``rotate`` would do now. Writes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from twokey.core.errors import TwokeyError
+from twokey.planning.destination_states import destination_states
+from twokey.rotation import results
+from twokey.rotation.leased_journal import held_by
+from twokey.rotation.look import Task, look
+from twokey.rotation.results import Effects
+from twokey.rotation.wait import is_busy, settle
+
+if TYPE_CHECKING:
+    from twokey.core.model import MachineUser
+    from twokey.planning.destination_states import DestinationState
+    from twokey.planning.plan import Overrides, Plan
+    from twokey.planning.policy import RotationPolicy
+    from twokey.rotation.results import Result
+    from twokey.rotation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a run would end as, with what plan, and what each destination holds now. There is no plan after an error."""
+
+    result: Result
+    plan: Plan | None = None
+    destinations: tuple[DestinationState, ...] = ()
+
+
+def preview(user: MachineUser, policy: RotationPolicy, world: World, overrides: Overrides | None = None) -> Preview:
+    """Say what ``rotate`` would do now; change nothing. Waits only for the list to settle."""
+    task, observation = Task(user, policy, world, overrides), None
+    try:
+        while True:
+            observation, decision = look(task)
+            lease = observation.record.journal.lease
+            if lease and is_busy(observation, world):
+                raise held_by(lease)
+            if not decision.settles:
+                # What could not be read is reported with each destination.
+                result = replace(results.unchanged(observation, decision), warnings=results.warnings(observation))
+                return Preview(result, decision, destination_states(task.assess(observation)))
+            settle(observation, decision.settles, world)
+    except TwokeyError as error:
+        assessment = task.assess(observation) if observation else None
+        states = destination_states(assessment) if assessment else ()
+        return Preview(results.failed(user, error, Effects(), assessment), destinations=states)
