@@ -48,7 +48,7 @@ def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
         ("secretmanager:x", "did you mean secretsmanager"),
         ("SSM:/x", "did you mean ssm"),
         ("ftp:x", "there are secretsmanager, ssm, vault"),
-        ("ssm:", "names no place"),
+        ("ssm:", "expected a name after the scheme"),
         ("file:out/{usr}.json", "did you mean {user}"),
         ("file:out/{0}.json", "there are {user}, {USER}, {path}, {account}"),
         ("file:out/{}.json", "there is no field {}"),
@@ -200,12 +200,12 @@ class TestWhatAPlaceIs:
 
     @pytest.mark.parametrize(("one", "other"), SAME)
     def test_is_the_same_however_its_url_is_written(self, services: Services, one: str, other: str) -> None:
-        first, second = (registry.slots(open_destination(url, services), services) for url in (one, other))
+        first, second = (registry.write_targets(open_destination(url, services), services) for url in (one, other))
         assert first & second
 
     @pytest.mark.parametrize(("one", "other"), OTHERS)
     def test_is_another_where_jobs_read_something_else(self, services: Services, one: str, other: str) -> None:
-        first, second = (registry.slots(open_destination(url, services), services) for url in (one, other))
+        first, second = (registry.write_targets(open_destination(url, services), services) for url in (one, other))
         assert not first & second
 
 

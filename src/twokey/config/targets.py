@@ -1,4 +1,4 @@
-"""How twokey.yaml says where things go and how services are reached: ``deliver`` with options, ``connections``."""
+"""How twokey.yaml defines destinations and connections: ``deliver`` with options, ``connections``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.config.yaml_lines import Document, Place
-    from twokey.destinations.connections import Settings
+    from twokey.destinations.connections import ConnectionKind, Settings
 
 _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 _NEVER = "twokey.yaml never holds a secret"
@@ -27,8 +27,8 @@ _INSTEAD = (
 )
 
 
-def url_of(target: str | Mapping[str, Any], called: str) -> str:
-    """Return a place's URL with its options in it; raises ``UsageError`` that begins with ``called``."""
+def url_of(target: str | Mapping[str, Any], label: str) -> str:
+    """Return a destination's URL with its options in it; raises ``UsageError`` that begins with ``label``."""
     if isinstance(target, str):
         return target
     options: dict[str, str] = {}
@@ -42,26 +42,28 @@ def url_of(target: str | Mapping[str, Any], called: str) -> str:
     url = target.get("to")
     if not isinstance(url, str) or not url:
         raise UsageError(
-            f"{called}: this is a mapping without `to`.",
-            remedy="Write the place's URL there, as in to: github:acme/site. Quote a URL that begins with a brace.",
+            f"{label}: this is a mapping without `to`.",
+            remedy="Add it, such as to: github:acme/site. Quote a URL that begins with a brace.",
         )
     return with_options(url, options)
 
 
 def connections(said: Document, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
     """Return the connections by name; raises ``UsageError`` with line and key for what is wrong with one."""
-    kinds = registry.kinds() if given else {}
+    kinds = registry.connection_kinds() if given else {}
     return {name: _connection(said, name, dict(settings), kinds) for name, settings in given.items()}
 
 
-def _connection(said: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, str]) -> Configured:
+def _connection(
+    said: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, ConnectionKind[Any, Any]]
+) -> Configured:
     place: Place = ("connections", name)
     kind = settings.pop("kind", name)
     if not isinstance(kind, str) or kind not in kinds:
         hint = nearest(str(kind), kinds)
         remedy = "Name a connection like its service, or say which it is: kind: github."
         raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
-    struct = registry.module(kinds[kind]).Settings
+    struct = kinds[kind].settings
     _refuse_literals(said, place, settings, struct)
     try:
         found: Settings = msgspec.convert(settings, struct)

@@ -84,7 +84,7 @@ class Session:
 
         places: list[Destination] = [registry.open_store(job.store, self.services)]
         places += [registry.open_destination(url, self.services) for url in job.deliver]
-        return [(place.name, registry.slots(place, self.services)) for place in places]
+        return [(place.name, registry.write_targets(place, self.services)) for place in places]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""

@@ -63,7 +63,7 @@ class Http:
 
     def __init__(
         self,
-        called: str,
+        service: str,
         url: str,
         clock: Clock,
         *,
@@ -80,16 +80,16 @@ class Http:
     ) -> None:
         """Prepare the connection; nothing is called.
 
-        ``called`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
+        ``service`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
         ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
         what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
         by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
         ``token`` says where the token comes from. ``ca`` is a file of certificates to trust,
         ``tls`` what else there is to say of TLS.
         """
-        self.called = called
-        self.url = transport.checked(url, called)
-        self.verdicts = Verdicts(called, self.url, token, explain, refuses_token)
+        self.service = service
+        self.url = transport.checked(url, service)
+        self.verdicts = Verdicts(service, self.url, token, explain, refuses_token)
         transport.refuse_unusable(self.url, ca)
         self._clock = clock
         self._headers = headers
@@ -107,8 +107,8 @@ class Http:
     def send(self, request: Request) -> Response:
         """Send a request and return the service's answer, whatever its status, unless it is none of the service's.
 
-        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``told`` where it was asked to prove
-        something after an attempt that was left open.
+        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``error_of`` for a response that
+        was to settle an earlier attempt.
         """
         give_up = self._clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
@@ -163,7 +163,7 @@ class Http:
         response = self.send(request)
         if response.good:
             return response
-        raise self.verdicts.told(request, response)
+        raise self.verdicts.error_of(request, response)
 
     def find(self, request: Request) -> Response | None:
         """Send a request that reads; None where what it asks for is not there."""
@@ -172,7 +172,7 @@ class Http:
             return None
         if response.good:
             return response
-        raise self.verdicts.told(request, response)
+        raise self.verdicts.error_of(request, response)
 
     def read(self, request: Request, shape: type[Shape]) -> Shape:
         """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""

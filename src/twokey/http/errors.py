@@ -28,47 +28,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdicts on one service. ``called`` is how a person knows it, ``token`` says where its token comes from.
+    """The verdicts on one service. ``service`` is how a person knows it, ``token`` says where its token comes from.
 
     ``explain`` translates what is special to it; ``refuses_token`` knows the answer of one that refuses a token
     otherwise than by 401.
     """
 
-    called: str
+    service: str
     url: str
     token: str
     explain: Callable[[Request, Response], Failed | None]
     refuses_token: Callable[[Response], bool]
 
-    def told(self, request: Request, response: Response) -> Failed:
+    def error_of(self, request: Request, response: Response) -> Failed:
         """Translate an error of the service."""
         own = self.explain(request, response)
         if own is not None:
             return own
-        said = "" if request.secret else response.quotable()
-        quoted = f" {self.called} says: {said}" if said else ""
+        message_of_service = "" if request.secret else response.quotable()
+        quoted = f" {self.service} says: {message_of_service}" if message_of_service else ""
         state = "Nothing was written there." if request.mutates else ""
         match 401 if self.refuses_token(response) else response.status:
             case 401:
-                message = f"{self.called} does not accept the token.{quoted}"
+                message = f"{self.service} does not accept the token.{quoted}"
                 error: Failed = BadCredentials(message, state=state, remedy=f"Give it {self.token}.")
             case 403:
                 needed = (
                     f"The token needs {request.permission}." if request.permission else "Give the token that right."
                 )
-                error = AccessDenied(request.description, self.called, remedy=f"{needed}{quoted}")
+                error = AccessDenied(request.description, self.service, remedy=f"{needed}{quoted}")
             case 404:
                 also = f", and that the token has {request.permission}" if request.permission else ""
-                message = f"{self.called} cannot {request.description}: it is not there, or the token may not see it."
+                message = f"{self.service} cannot {request.description}: it is not there, or the token may not see it."
                 error = NotFound(message, state=state, remedy=f"Check the name{also}.{quoted}")
             case 409 | 412:
                 message = (
-                    f"{self.called} cannot {request.description}: somebody else changed it at the same time.{quoted}"
+                    f"{self.service} cannot {request.description}: somebody else changed it at the same time.{quoted}"
                 )
                 error = ServiceRejected(message, state=state, remedy="Run again.")
             case status if 400 <= status < 500:
                 error = ServiceRejected(
-                    f"{self.called} refused to {request.description} ({status}).{quoted}", state=state
+                    f"{self.service} refused to {request.description} ({status}).{quoted}", state=state
                 )
             case status:
                 error = self.unclear(request, f"it answered {status}.{quoted}")
@@ -92,12 +92,12 @@ class Verdicts:
     def unclear(self, request: Request, why: str) -> Ambiguous:
         """Return the error for an answer that is missing or proves nothing."""
         state = "It may have taken effect." if request.mutates else "This call changes nothing."
-        return Ambiguous(f"{self.called} was asked to {request.description}: {why}", state=state, remedy="Run again.")
+        return Ambiguous(f"{self.service} was asked to {request.description}: {why}", state=state, remedy="Run again.")
 
     def unreachable(self, request: Request, why: str) -> Unreachable:
         """Return the error for a request that could not be sent."""
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be reached to {request.description}: {why}.",
+            f"{self.service} ({self.url}) cannot be reached to {request.description}: {why}.",
             state="Nothing was sent.",
             remedy="Check the network, HTTPS_PROXY and NO_PROXY, and the connection's url.",
         )
@@ -105,7 +105,7 @@ class Verdicts:
     def untrusted(self, request: Request, reason: str) -> Unreachable:
         """Return the error for a server whose certificate is not trusted."""
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be trusted to {request.description}: TLS failed ({reason}).",
+            f"{self.service} ({self.url}) cannot be trusted to {request.description}: TLS failed ({reason}).",
             state="Nothing was sent.",
             remedy="If its certificate is signed by a CA of your own, name the CA's file: `ca` in the connection, or "
             "SSL_CERT_FILE.",
@@ -114,13 +114,13 @@ class Verdicts:
     def rejected(self, request: Request, why: str, remedy: str = "") -> ServiceRejected:
         """Return the error for an answer that means no, whatever its status."""
         return ServiceRejected(
-            f"{self.called} cannot {request.description}: {why}", state="Nothing was written there.", remedy=remedy
+            f"{self.service} cannot {request.description}: {why}", state="Nothing was written there.", remedy=remedy
         )
 
     def throttled(self, request: Request, wait: float) -> Throttled:
         """Return the error for a wait that is too long."""
         return Throttled(
-            f"{self.called} cannot {request.description} now: its rate limit is used up for {wait:.0f} s.",
+            f"{self.service} cannot {request.description} now: its rate limit is used up for {wait:.0f} s.",
             state="Nothing was written there.",
             remedy="Run again after that: what was delivered stays.",
         )

@@ -50,7 +50,7 @@ class Tls:
     key: Hidden = field(default_factory=Hidden)
 
 
-def checked(url: str, called: str, *, on_link: bool = True) -> str:
+def checked(url: str, service: str, *, on_link: bool = True) -> str:
     """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that may get no token.
 
     A token goes over TLS only, but for a service on this very machine, or one that answers on its link alone, as the
@@ -64,15 +64,15 @@ def checked(url: str, called: str, *, on_link: bool = True) -> str:
         host = None
     if not host or parts.scheme not in {"https", "http"} or _NO_URL.search(url):
         shown = _USER_INFO.sub("//", url)
-        raise UsageError(f"{called}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
+        raise UsageError(f"{service}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
     if parts.username or parts.password:
-        raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
+        raise UsageError(f"{service}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
     if parts.scheme == "http" and host not in _LOOPBACK and not (on_link and _on_link(host)):
         raise UsageError(
-            f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
+            f"{service}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
         )
     if parts.query or parts.fragment:
-        raise UsageError(f"{called}: {url!r}: give the URL without a query.")
+        raise UsageError(f"{service}: {url!r}: give the URL without a query.")
     return url.rstrip("/")
 
 

@@ -486,7 +486,8 @@ def services_of(place: Place, hurried: Hurried, settings: dict[str, Any] | None 
     """Return services with the connection that a place is reached through."""
     import msgspec
 
-    module = registry.module(place.url.partition(":")[0])
-    said = msgspec.convert(settings or place.settings(), module.Settings)
+    kind = registry.kind_of(place.url.partition(":")[0]).connection
+    assert kind is not None
+    configured = Configured(kind.name, msgspec.convert(settings or place.settings(), kind.settings), "here")
     clock = ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)
-    return Services(Clients("contract", clock=clock), Connections({module.KIND: Configured(module.KIND, said, "here")}))
+    return Services(Clients("contract", clock=clock), Connections({kind.name: configured}))

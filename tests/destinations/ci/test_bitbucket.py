@@ -236,11 +236,10 @@ class TestTokens:
         assert "`email`" in error.remedy
 
     def test_the_token_comes_from_the_environment(self, fake: Bitbucket, monkeypatch: pytest.MonkeyPatch) -> None:
-        from twokey.destinations import connections
         from twokey.destinations.ci import bitbucket
 
         monkeypatch.setenv("BITBUCKET_ACCESS_TOKEN", fake.token)
-        found = connections.from_environment(bitbucket)
+        found = bitbucket.CONNECTION.from_environment()
         assert isinstance(found, bitbucket.Settings)
         assert found.token.env == "BITBUCKET_ACCESS_TOKEN"
 

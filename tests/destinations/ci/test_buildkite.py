@@ -264,7 +264,7 @@ class TestRights:
         fake.maintainer = False
         error = outcome(lambda: opened(fake).deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
-        assert "maintainer of the cluster" in error.remedy
+        assert "the role maintainer on the cluster" in error.remedy
 
     def test_a_cluster_of_another_organisation_is_not_found(self, fake: Buildkite) -> None:
         place = Secrets(fake, f"buildkite:other/{CLUSTER}")

@@ -260,7 +260,7 @@ class TestRefusals:
         assert "personal API token" in error.remedy
         assert "TEST_CIRCLE_TOKEN" in error.remedy
 
-    @pytest.mark.parametrize(("make", "role"), [(named, "organisation role Contributor"), (site, "project role Admin")])
+    @pytest.mark.parametrize(("make", "role"), [(named, "organization role Contributor"), (site, "project role Admin")])
     def test_a_missing_role_is_named(self, fake: CircleCI, make: Any, role: str) -> None:
         fake.role = "Viewer"
         error = outcome(lambda: opened(make(fake)).deliver(fresh_credential()))

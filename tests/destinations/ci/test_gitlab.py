@@ -347,7 +347,7 @@ class TestRefusals:
         fake.manages = False
         error = failed(opened(fake, "gitlab-group:acme").preflight)
         assert isinstance(error, AccessDenied)
-        assert "the scope api, and the role Owner in the group" in error.remedy
+        assert "the scope api and the role Owner on the group" in error.remedy
 
     def test_a_token_that_only_reads_is_found_out_before_a_rotation(self, fake: GitLab) -> None:
         fake.scopes = ["read_api"]

@@ -222,7 +222,7 @@ class TestATokenWithoutTheRight:
         workspace.fake.may_write = False
         error = outcome(workspace.open().preflight)
         assert isinstance(error, AccessDenied)
-        assert "read and write the variables" in error.remedy
+        assert "the permission Variables: read and write on the workspace" in error.remedy
 
     def test_can_still_look(self, workspace: Vars) -> None:
         workspace.open().deliver(fresh_credential())

@@ -287,8 +287,8 @@ def test_other_processes_are_kept_apart_too(store: Store, place: Local) -> None:
         import sys
         from twokey.aws.clients import Clients
         from twokey.destinations.registry import Services, open_store
-        from twokey.errors import Conflict
-        from twokey.model import Journal
+        from twokey.core.errors import Conflict
+        from twokey.core.journal import Journal
         store = open_store(sys.argv[1], Services(Clients("p")))
         done = 0
         while done < 20:

@@ -362,11 +362,10 @@ class TestWhatIsRefused:
 def test_the_environment_names_the_kubeconfig_as_kubectl_reads_it(
     fake: Kubernetes, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from twokey.destinations.connections import from_environment
-    from twokey.destinations.stores import kubernetes
+    from twokey.destinations.logins import kubernetes
 
     (tmp_path / "mine").write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "mine"))
-    settings = from_environment(kubernetes)
+    settings = kubernetes.CONNECTION.from_environment()
     assert isinstance(settings, kubernetes.Settings)
     assert delivers(fake, place_of(fake, {"kubeconfig": settings.kubeconfig}))

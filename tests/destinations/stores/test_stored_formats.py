@@ -10,7 +10,7 @@ import pytest
 from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
-from twokey.destinations.formats.forms import FORMATS, form_of_text
+from twokey.destinations.formats.format import FORMATS, text_format
 from twokey.destinations.registry import Services, open_destination, open_store, parse
 from twokey.testing.stores import assert_silent, fresh_credential, fresh_name, pair
 
@@ -99,7 +99,7 @@ class TestADestination:
         url = f"{place}?{OPTIONS[name]}"
         credential = fresh_credential()
         open_destination(url, services).deliver(credential)
-        assert _text(place, services).rstrip("\n") == form_of_text(parse(url)).text(credential).rstrip("\n")
+        assert _text(place, services).rstrip("\n") == text_format(parse(url)).text(credential).rstrip("\n")
 
     def test_tells_the_key_by_the_smtp_user_name(self, place: str, services: Services) -> None:
         destination = open_destination(f"{place}?{OPTIONS['ses-smtp']}", services)

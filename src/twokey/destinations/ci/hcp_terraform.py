@@ -24,7 +24,8 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Servic
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown, beside
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request
@@ -35,16 +36,14 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "hcp-terraform"
 PUBLIC = "https://app.terraform.io"
-ENVIRONMENT = {"token": ("TFE_TOKEN",), "url": ("TFE_ADDRESS",)}
 LIMITS = (Limit(25, 1.0, writes_only=False),)
 """A user has 30 requests a second ("API documentation overview", rate limits), counted when they arrive."""
 LONGEST = 256 * 1024
 """Bytes of a value ("Manage variables")."""
-NAMES = replace(forms.ENVIRONMENT, longest=128)
+NAMES = replace(formats.ENVIRONMENT, longest=128)
 MEDIA = "application/vnd.api+json"
 _SETS = "hcp-terraform-varset"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,90}", re.ASCII)
@@ -52,8 +51,21 @@ _SET_NAME = re.compile(r"[^/?]{1,90}")
 _SET_ID = re.compile(r"varset-[A-Za-z0-9]{16}", re.ASCII)
 _PAGE = 100
 _MOST_PAGES = 1000
-_RIGHT = "the permission to read and write the variables of the workspace"
-_RIGHT_OF_SETS = "the permission to manage variable sets (of the organisation: Manage all workspaces)"
+PERMISSIONS = {
+    "hcp-terraform": (Permission(service="HCP Terraform", name="Variables: read and write", resource="workspace"),),
+    _SETS: (
+        Permission(
+            service="HCP Terraform", name="manage variable sets", resource="project", grant="for a set of a project"
+        ),
+        Permission(
+            service="HCP Terraform",
+            name="Manage all workspaces",
+            resource="organization",
+            grant="for a set of the organization",
+        ),
+    ),
+}
+"""Of each scheme."""
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,22 +79,22 @@ def check(address: Address) -> None:
     organisation, _, name = address.plain.partition("/")
     sets = address.scheme == _SETS
     if not (_NAME.fullmatch(organisation) and (_SET_NAME if sets else _NAME).fullmatch(name)):
-        raise address.wrong(f"this is not ORGANISATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
-    address.allow(("connection", *forms.OPTIONS))
-    _form(address)
+        raise address.error(f"this is not ORGANISATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
+    address.allow(("connection", *formats.OPTIONS))
+    _format(address)
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Http:
+def connect(settings: Settings, context: ConnectionContext) -> Http:
     """Return the connection that all destinations of one HCP Terraform share."""
-    secret = outside.secret(settings.token)
+    secret = context.secret(settings.token)
     return Http(
         "HCP Terraform",
         settings.url or PUBLIC,
-        outside.clock,
+        context.clock,
         headers=lambda: {"Authorization": f"Bearer {secret.value()}", "Accept": MEDIA},
         renew=secret.renew,
         limits=LIMITS,
@@ -91,20 +103,20 @@ def connect(settings: Settings, outside: ConnectionContext) -> Http:
     )
 
 
-def open_place(address: Address, services: Services) -> Vars:
+def _open(address: Address, context: DestinationContext) -> Vars:
     """Return the variables of a workspace or of a variable set."""
     kind = SetVars if address.scheme == _SETS else WorkspaceVars
-    return kind(address, services.connection(address))
+    return kind(address, context.connection(address, CONNECTION))
 
 
 class Vars(NamedValues):
     """Environment variables that have one owner."""
 
     confirms = "timestamp"
-    right = ""
+    permission = ""
 
     def __init__(self, address: Address, http: Http) -> None:
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._http = http
         self.pace = self._http.pace
         self._organisation, _, self._owner = address.rest.partition("/")
@@ -128,7 +140,7 @@ class Vars(NamedValues):
         shown = {}
         for one in self._listed(self._vars(), f"list the variables of {self._called}"):
             found = one["attributes"]
-            if found.get("category") == "env" and found.get("key") in self.form.names:
+            if found.get("category") == "env" and found.get("key") in self.format.names:
                 shown[str(found["key"])] = _shown(one)
         return shown
 
@@ -184,7 +196,7 @@ class Vars(NamedValues):
     def _document(self, path: str, about: str) -> dict[str, Any]:
         """Return what is read there. Variables that are not sensitive show their values, which may be secrets."""
         found = self._http.request(
-            Request("GET", path, about, mutates=False, secret=True, permission=self.right)
+            Request("GET", path, about, mutates=False, secret=True, permission=self.permission)
         ).json()
         if not isinstance(found, dict):
             raise ServiceRejected(f"HCP Terraform was asked to {about}: its answer is no JSON document.")
@@ -201,21 +213,23 @@ class Vars(NamedValues):
             headers=headers,
             idempotent=again,
             secret=True,
-            permission=self.right,
+            permission=self.permission,
         )
 
 
 class WorkspaceVars(Vars):
     """Environment variables of one workspace."""
 
-    right = _RIGHT
+    permission = phrase(PERMISSIONS["hcp-terraform"])
     _may_write = True
 
     def preflight(self) -> None:
         """Raise as for all owners, and where the workspace says that the token may not write its variables."""
         super().preflight()
         if not self._may_write:
-            raise AccessDenied(f"write variables of {self._called}", "HCP Terraform", remedy=f"Give it {self.right}.")
+            raise AccessDenied(
+                f"write variables of {self._called}", "HCP Terraform", remedy=f"Give it {self.permission}."
+            )
 
     @property
     def _called(self) -> str:
@@ -231,7 +245,7 @@ class WorkspaceVars(Vars):
 class SetVars(Vars):
     """Environment variables of one variable set."""
 
-    right = _RIGHT_OF_SETS
+    permission = phrase(PERMISSIONS[_SETS])
 
     @property
     def _called(self) -> str:
@@ -265,7 +279,7 @@ class SetVars(Vars):
         return NotFound(
             f"HCP Terraform knows nothing of {self._called}, or the token may not see it.",
             state="Nothing was written there.",
-            remedy=f"Make the set (it cannot be made here), or give the token {self.right}.",
+            remedy=f"Make the set (it cannot be made here), or give the token {self.permission}.",
         )
 
 
@@ -279,4 +293,13 @@ def _shown(variable: Mapping[str, Any]) -> Shown:
     )
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="hcp-terraform",
+    settings=Settings,
+    connect=connect,
+    environment={"token": ("TFE_TOKEN",), "url": ("TFE_ADDRESS",)},
+)
+KINDS = tuple(
+    Kind(scheme=scheme, check=check, open=_open, connection=CONNECTION, permissions=permissions)
+    for scheme, permissions in PERMISSIONS.items()
+)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.core.secret import Credential, Hidden
-    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.formats.format import Format
     from twokey.http.rate_limits import Pace
 
 _MISSING = "-"
@@ -53,12 +53,12 @@ class NamedValues(ABC):
     pace: Pace | None = None
     """The service's, where its limits may come between two writes."""
 
-    def __init__(self, name: str, form: Form) -> None:
+    def __init__(self, name: str, value_format: Format) -> None:
         self.name = name
-        self.form = form
-        self.parts = form.names
+        self.format = value_format
+        self.value_names = value_format.names
         self.traits = Traits(
-            atomic=self.atomic_write or len(form.names) == 1, conditional=False, confirms=self.confirms
+            atomic=self.atomic_write or len(value_format.names) == 1, conditional=False, confirms=self.confirms
         )
 
     @abstractmethod
@@ -107,13 +107,13 @@ class NamedValues(ABC):
         shown = self._look()
         if not shown:
             return NotHeld()
-        if len(shown) == len(self.form.names) and all(one.value is not None for one in shown.values()):
-            return self.form.holding({name: one.value for name, one in shown.items()})
+        if len(shown) == len(self.format.names) and all(one.value is not None for one in shown.values()):
+            return self.format.holding({name: one.value for name, one in shown.items()})
         return CannotTell(self._why(shown), stamp=self._stamp(shown))
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write what differs, or what nobody can see; then look whether it arrived."""
-        wanted = self.form.values(credential)
+        wanted = self.format.values(credential)
         before = self._look()
         differing = {name: value for name, value in wanted.items() if not _is(before.get(name), value)}
         if not differing:
@@ -145,17 +145,17 @@ class NamedValues(ABC):
 
         It goes into the journal, so the last characters of a secret stay out of it, although the service shows them.
         """
-        two = len(self.form.names) > 1
+        two = len(self.format.names) > 1
         parts = [
-            shown[name].stamp + (shown[name].tail if two and name == self.form.names[0] else "")
+            shown[name].stamp + (shown[name].tail if two and name == self.format.names[0] else "")
             if name in shown
             else _MISSING
-            for name in self.form.names
+            for name in self.format.names
         ]
         return "/".join(parts) if any(parts) else ""
 
     def _why(self, shown: Mapping[str, Shown]) -> str:
-        missing = [name for name in self.form.names if name not in shown]
+        missing = [name for name in self.format.names if name not in shown]
         if missing:
             return f"{', '.join(missing)} is missing."
         notes = {one.note for one in shown.values() if one.note}

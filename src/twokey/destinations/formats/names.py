@@ -15,14 +15,14 @@ _FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 class Names:
     """The naming rules of a place.
 
-    ``pattern``: a regular expression that a whole name matches. ``told``: the rule in words, as in "it may hold
+    ``pattern``: a regular expression that a whole name matches. ``allowed``: the rule in words, as in "it may hold
     …". ``longest``: in characters. ``forbidden``: beginnings that the place keeps for itself, in any case.
     ``caseless``: two names that differ in capitals only are one. The others are the names of id, secret, a single
     value, and of SES's SMTP user name and password by default.
     """
 
     pattern: str
-    told: str
+    allowed: str
     longest: int = 255
     forbidden: tuple[str, ...] = ()
     caseless: bool = False
@@ -39,7 +39,7 @@ class Names:
         """
         plain = _FIELD.sub(lambda field: "X" if field[0] == "{USER}" else "x", name)
         if not re.fullmatch(self.pattern, plain, re.ASCII):
-            raise UsageError(f"{name!r} cannot be a name here: it may hold {self.told}.")
+            raise UsageError(f"{name!r} cannot be a name here: it may hold {self.allowed}.")
         if len(plain) > self.longest:
             raise UsageError(f"{name!r} cannot be a name here: it is longer than {self.longest} characters.")
         # A name that begins with a field is known only once that is filled in.
@@ -50,13 +50,13 @@ class Names:
 
 ENVIRONMENT = Names(
     pattern=r"[A-Za-z_][A-Za-z0-9_]*",
-    told="letters, digits and underscores, and no digit at its beginning",
+    allowed="letters, digits and underscores, and no digit at its beginning",
 )
 """Environment variables (POSIX.1-2017, Base Definitions, 8.1 "Environment Variable Definition")."""
 
 MEMBERS = Names(
     pattern=r"[A-Za-z0-9_.@:/-]+",
-    told="letters, digits and the characters _.@:/-",
+    allowed="letters, digits and the characters _.@:/-",
     forbidden=("twokey-journal",),
     id="AccessKeyId",
     secret="SecretAccessKey",  # noqa: S106  the name of a member
@@ -68,7 +68,7 @@ MEMBERS = Names(
 
 PROPERTIES = Names(
     pattern=r"[a-z][a-z0-9_]*",
-    told="small letters, digits and underscores, and a letter at its beginning",
+    allowed="small letters, digits and underscores, and a letter at its beginning",
     forbidden=("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
     id="aws_access_key_id",
     secret="aws_secret_access_key",  # noqa: S106  the name of a property
@@ -77,7 +77,7 @@ PROPERTIES = Names(
 
 PROFILES = Names(
     pattern=r"[A-Za-z0-9_./%@:+-]+",
-    told="letters, digits and the characters _./%@:+-",
+    allowed="letters, digits and the characters _./%@:+-",
     name="default",
 )
 """Profiles of a shared credentials file. The AWS SDK for Java 2.x drops others (its ``ProfileFileReader``)."""

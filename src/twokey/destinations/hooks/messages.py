@@ -76,7 +76,7 @@ def actions_of(address: Address, known: tuple[Action, ...]) -> tuple[str, ...]:
     named = tuple(filter(None, address.options.get("actions", "").split(",")))
     for name in named:
         if name not in known:
-            raise address.wrong(f"actions= names {name!r}; besides deliver there is {' and '.join(known)}.")
+            raise address.error(f"actions= names {name!r}; besides deliver there is {' and '.join(known)}.")
     return named
 
 

@@ -17,7 +17,8 @@ import msgspec
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.address import nearest
-from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, Remembered, Token, run
+from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, run
+from twokey.http.renewable_token import Grant, RenewableToken
 from twokey.http.transport import Tls
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Access:
 
     server: str
     tls: Tls
-    token: Token | None
+    token: RenewableToken | None
     who: str
 
 
@@ -109,7 +110,7 @@ class Kubeconfig:
         for path in there:
             self._add(path)
 
-    def access(self, context: str, secret_of: Callable[[str], Token]) -> Access:
+    def access(self, context: str, secret_of: Callable[[str], RenewableToken]) -> Access:
         """Return how the cluster of a context, by default the current one, is reached.
 
         ``secret_of`` reads a file with a token. Raises ``UsageError`` for what twokey cannot do.
@@ -164,7 +165,7 @@ class Kubeconfig:
             raise self._wrong("a client certificate and its key go together.")
         return certificate, key
 
-    def _token(self, user: _User, beside: Path, secret_of: Callable[[str], Token]) -> Token | None:
+    def _token(self, user: _User, beside: Path, secret_of: Callable[[str], RenewableToken]) -> RenewableToken | None:
         for said, field in (
             (user.username, "username"),
             (user.auth_provider, "auth-provider"),
@@ -175,17 +176,17 @@ class Kubeconfig:
         if user.token_file:
             return secret_of(str(beside / user.token_file))
         if user.token:
-            return Remembered(lambda: Hidden(user.token), self._paths)
+            return RenewableToken(lambda: Grant(Hidden(user.token)), self._paths)
         return self._plugin(user.exec, beside) if user.exec is not None else None
 
-    def _plugin(self, plugin: Plugin, beside: Path) -> Token:
+    def _plugin(self, plugin: Plugin, beside: Path) -> RenewableToken:
         if plugin.api_version not in VERSIONS:
             raise self._wrong(f"twokey does not know plugins of {plugin.api_version}.", f"Use {VERSIONS[0]}.")
         if plugin.provide_cluster_info:
             raise self._wrong("twokey does not know provideClusterInfo of a plugin.")
         # A path is beside the file, a bare name on PATH ("client-go credential plugins").
         command = str(beside / plugin.command) if "/" in plugin.command else plugin.command
-        return Remembered(lambda: run(plugin, command), f"the plugin {plugin.command}")
+        return RenewableToken(lambda: Grant(run(plugin, command)), f"the plugin {plugin.command}")
 
     def _pem(self, file: str, data: str, beside: Path) -> Hidden:
         if data:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from twokey.core.ports import Clock
     from twokey.core.secret import Credential, Hidden
-    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.formats.format import Format
 
 LOOKS = 4
 """How often a write is looked for that was answered but cannot be seen yet."""
@@ -47,9 +47,9 @@ class ServiceStore(ABC):
     longest_journal = 0
     """Bytes that a journal may have here; 0 for no limit that matters."""
 
-    def __init__(self, name: str, form: Form, clock: Clock) -> None:
+    def __init__(self, name: str, value_format: Format, clock: Clock) -> None:
         self.name = name
-        self.form = form
+        self.format = value_format
         self.clock = clock
         self.traits = Traits(atomic=True, conditional=self.conditional, confirms="value")
 
@@ -92,7 +92,7 @@ class ServiceStore(ABC):
         holding = self._holding(kept)
         if isinstance(holding, CannotTell):
             raise ServiceRejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
-        return self.form.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
+        return self.format.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
 
     def room_for(self, journal: Journal) -> None:
         """Raise ``ServiceRejected`` where the journal is longer than the service allows."""
@@ -117,7 +117,7 @@ class ServiceStore(ABC):
 
     def put(self, credential: Credential, revision: object) -> object:
         """Write the credential if the store is still at ``revision``, and read it back."""
-        values = self.form.values(credential)
+        values = self.format.values(credential)
         self._own(revision)
         return self._written(
             lambda: self._write_credential(values, revision, _note(credential)),
@@ -141,7 +141,7 @@ class ServiceStore(ABC):
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write the credential unless it is here already."""
-        values = self.form.values(credential)
+        values = self.format.values(credential)
         kept = self._read()
         if _same(kept.values, values):
             return Receipt(credential.access_key_id, written=False)
@@ -188,9 +188,9 @@ class ServiceStore(ABC):
     def _holding(self, kept: Kept) -> Holding:
         if not kept.values:
             return NotHeld()
-        found = self.form.holding(kept.values)
+        found = self.format.holding(kept.values)
         if isinstance(found, NotHeld):
-            return CannotTell(f"its content has no {' and no '.join(self.form.names)}")
+            return CannotTell(f"its content has no {' and no '.join(self.format.names)}")
         return found
 
     def _check_length(self, text: str) -> None:

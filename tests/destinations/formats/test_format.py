@@ -21,7 +21,7 @@ from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import smtp
-from twokey.destinations.formats.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
+from twokey.destinations.formats.format import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Format, Names, format_of
 from twokey.destinations.formats.journals import encode_journal
 from twokey.testing.stores import SECRET, assert_silent
 
@@ -39,14 +39,14 @@ CREDENTIALS = st.builds(
 NEEDED = {"ses-smtp": {"region": "eu-central-1"}, "template": {"template": "$AccessKeyId:$SecretAccessKey"}}
 
 
-def form(kind: str = "pair", /, *, names: Names = ENVIRONMENT, **options: str) -> Form:
+def form(kind: str = "pair", /, *, names: Names = ENVIRONMENT, **options: str) -> Format:
     """Return a format with its options; ``extra_NAME`` stands for ``extra.NAME``."""
     return made({"format": kind, **options}, names)
 
 
-def made(options: dict[str, str], names: Names = ENVIRONMENT) -> Form:
+def made(options: dict[str, str], names: Names = ENVIRONMENT) -> Format:
     options = {option.replace("extra_", "extra.", 1): value for option, value in options.items()}
-    return form_of({**NEEDED.get(options["format"], {}), **options}, default="pair", names=names)
+    return format_of({**NEEDED.get(options["format"], {}), **options}, default="pair", names=names)
 
 
 def signing_keys(region: str) -> list[str]:
@@ -335,10 +335,10 @@ class TestTheVersionOfAFormat:
 
 class TestOptions:
     def test_of_another_place_are_passed_over(self) -> None:
-        assert form_of({"environment": "prod"}, default="pair", names=ENVIRONMENT) == form()
+        assert format_of({"environment": "prod"}, default="pair", names=ENVIRONMENT) == form()
 
     def test_may_leave_the_format_to_the_place(self) -> None:
-        assert form_of({}, default="env", names=ENVIRONMENT) == form("env")
+        assert format_of({}, default="env", names=ENVIRONMENT) == form("env")
 
     @pytest.mark.parametrize(
         ("kind", "options", "said"),
@@ -368,7 +368,7 @@ class TestOptions:
 
 class TestNames:
     RULES = Names(
-        pattern="[A-Z_]+", told="capital letters", longest=8, forbidden=("GITHUB_",), id="ID", secret="SECRET"
+        pattern="[A-Z_]+", allowed="capital letters", longest=8, forbidden=("GITHUB_",), id="ID", secret="SECRET"
     )
 
     @pytest.mark.parametrize(
@@ -404,9 +404,9 @@ class TestNames:
 
     def test_are_checked_by_the_place_where_there_are_several_values(self) -> None:
         with pytest.raises(UsageError):
-            form_of({"format": "pair", "id": "id"}, default="pair", names=self.RULES)
+            format_of({"format": "pair", "id": "id"}, default="pair", names=self.RULES)
         with pytest.raises(UsageError):
-            form_of({"format": "env", "name": "env"}, default="pair", names=self.RULES)
-        assert form_of({"format": "json", "name": "AWS", "id": "id"}, default="pair", names=self.RULES).names == (
+            format_of({"format": "env", "name": "env"}, default="pair", names=self.RULES)
+        assert format_of({"format": "json", "name": "AWS", "id": "id"}, default="pair", names=self.RULES).names == (
             "AWS",
         )

@@ -37,7 +37,18 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.found import Found
     from twokey.destinations.formats.journals import Text
 
-__all__ = ["ENVIRONMENT", "FORMATS", "MEMBERS", "ONE_TEXT", "OPTIONS", "PAIR", "Form", "Names", "form_at", "form_of"]
+__all__ = [
+    "ENVIRONMENT",
+    "FORMATS",
+    "MEMBERS",
+    "ONE_TEXT",
+    "OPTIONS",
+    "PAIR",
+    "Format",
+    "Names",
+    "format_at",
+    "format_of",
+]
 
 OPTIONS: tuple[str, ...] = ("format", "id", "secret", "name", "region", "profile", "template", "extra.*")
 """The options of a URL that belong to the format."""
@@ -57,7 +68,7 @@ _EXTRA = "extra."
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class Format:
     """How a place shows a credential. Its ``repr`` holds no secret, as it knows none.
 
     ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
@@ -121,7 +132,9 @@ class Form:
         return key_id if written == PAIR.text(_SAMPLE) else f"{key_id}\n{written}"
 
 
-def form_at(address: Address, *, default: str, names: Names, own: Iterable[str] = (), only: Iterable[str] = ()) -> Form:
+def format_at(
+    address: Address, *, default: str, names: Names, own: Iterable[str] = (), only: Iterable[str] = ()
+) -> Format:
     """Return the format that a URL asks for; raises ``UsageError`` with the URL for what it may not ask.
 
     ``own`` are the place's options besides those of the format, ``only`` the options of formats that mean something
@@ -129,26 +142,26 @@ def form_at(address: Address, *, default: str, names: Names, own: Iterable[str] 
     """
     address.allow((*own, *(only or OPTIONS)))
     try:
-        return form_of(address.options, default=default, names=names)
+        return format_of(address.options, default=default, names=names)
     except UsageError as error:
-        raise address.wrong(error.message, error.remedy) from None
+        raise address.error(error.message, error.remedy) from None
 
 
-def form_of_text(address: Address) -> Form:
+def text_format(address: Address) -> Format:
     """Return the format of a place that keeps one text and no names; raises ``UsageError`` with the URL."""
-    return form_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
+    return format_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
 
 
-def refuse_store(address: Address, form: Form) -> None:
+def refuse_store(address: Address, value_format: Format) -> None:
     """Raise ``UsageError`` where a store's credential could not be read back."""
-    if not form.reversible:
+    if not value_format.reversible:
         readable = " or ".join(name for name in _TAKES if name not in _ONE_WAY)
-        raise address.wrong(
-            f"what is stored as {form.name} cannot be read back, so this can be no store; use {readable}."
+        raise address.error(
+            f"what is stored as {value_format.name} cannot be read back, so this can be no store; use {readable}."
         )
 
 
-def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
+def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Format:
     """Return the format that a URL's options ask for; raises ``UsageError`` with one sentence.
 
     ``default`` is the format where the options name none, ``names`` the rules of the place. Options that are none
@@ -161,14 +174,14 @@ def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
     return _MAKERS[name](options, names)
 
 
-def handed_over(text: Text, place: str) -> Credential | None:
+def supplied_credential(text: Text, place: str) -> Credential | None:
     """Read a pair that a person hands over, also as the AWS CLI's ``create-access-key`` prints it, in ``AccessKey``.
 
     None where there is no pair. Raises ``ServiceRejected`` for what cannot be read.
     """
     printed = (json_object(text) or {}).get("AccessKey")
-    form = form_of({}, default="json", names=MEMBERS)
-    return form.credential_of_text(text if printed is None else memoryview(printed), place)
+    value_format = format_of({}, default="json", names=MEMBERS)
+    return value_format.credential_of_text(text if printed is None else memoryview(printed), place)
 
 
 def _refuse_idle(options: Mapping[str, str], name: str) -> None:
@@ -181,39 +194,39 @@ def _refuse_idle(options: Mapping[str, str], name: str) -> None:
         raise UsageError(f"{option}= means nothing with format={name}; it goes with {takers}.")
 
 
-def _pair(options: Mapping[str, str], names: Names) -> Form:
+def _pair(options: Mapping[str, str], names: Names) -> Format:
     body = _members(options, names, names.id, names.secret)
-    return Form("pair", _names_of(body), reversible=True, body=body)
+    return Format("pair", _names_of(body), reversible=True, body=body)
 
 
-def _ses_smtp(options: Mapping[str, str], names: Names) -> Form:
+def _ses_smtp(options: Mapping[str, str], names: Names) -> Format:
     region = _required(options, "region", "ses-smtp", "the password counts in one region only")
     smtp.check_region(region)
     body = _members(options, names, names.smtp_id, names.smtp_secret, region)
-    return Form("ses-smtp", _names_of(body), reversible=False, body=body)
+    return Format("ses-smtp", _names_of(body), reversible=False, body=body)
 
 
-def _json(options: Mapping[str, str], names: Names) -> Form:
+def _json(options: Mapping[str, str], names: Names) -> Format:
     body = _members(options, MEMBERS, MEMBERS.id, MEMBERS.secret)
-    return Form("json", (_name(options, names),), reversible=True, body=body)
+    return Format("json", (_name(options, names),), reversible=True, body=body)
 
 
-def _env(options: Mapping[str, str], names: Names) -> Form:
+def _env(options: Mapping[str, str], names: Names) -> Format:
     id_name, secret_name, extras = _named(options, ENVIRONMENT, ENVIRONMENT.id, ENVIRONMENT.secret)
     _check_extras(extras, assignments.writable, "that sh and dotenv libraries would both read back")
-    return Form("env", (_name(options, names),), reversible=True, body=Variables(id_name, secret_name, extras))
+    return Format("env", (_name(options, names),), reversible=True, body=Variables(id_name, secret_name, extras))
 
 
-def _credentials_file(options: Mapping[str, str], names: Names) -> Form:
+def _credentials_file(options: Mapping[str, str], names: Names) -> Format:
     profile = options.get("profile", PROFILES.name)
     PROFILES.check(profile)
     extras = _extras(options, PROPERTIES)
     _check_extras(extras, profiles.writable, "that a credentials file can hold")
     body = CredentialsFile(profile, extras)
-    return Form("credentials-file", (_name(options, names),), reversible=True, body=body)
+    return Format("credentials-file", (_name(options, names),), reversible=True, body=body)
 
 
-def _template(options: Mapping[str, str], names: Names) -> Form:
+def _template(options: Mapping[str, str], names: Names) -> Format:
     pieces = _pieces(_required(options, "template", "template", "it is the text with $AccessKeyId and so on"))
     region = ""
     if any(piece.kind == "SmtpPassword" for piece in pieces):
@@ -221,10 +234,10 @@ def _template(options: Mapping[str, str], names: Names) -> Form:
         smtp.check_region(region)
     elif "region" in options:
         raise UsageError("region= means nothing for a template without $SmtpPassword.")
-    return Form("template", (_name(options, names),), reversible=False, body=Template(pieces, region))
+    return Format("template", (_name(options, names),), reversible=False, body=Template(pieces, region))
 
 
-_MAKERS: dict[str, Callable[[Mapping[str, str], Names], Form]] = {
+_MAKERS: dict[str, Callable[[Mapping[str, str], Names], Format]] = {
     "pair": _pair,
     "json": _json,
     "env": _env,
@@ -310,7 +323,7 @@ def _holding(found: Found) -> Holding:
     return Held(found.access_key_id) if isinstance(found, Credential) else found
 
 
-PAIR = form_of({}, default="json", names=MEMBERS)
+PAIR = format_of({}, default="json", names=MEMBERS)
 """What a place with one text holds by default: a JSON object with id and secret, named as AWS's own tools do."""
 ONE_TEXT = tuple(option for option in OPTIONS if option != "name")
 """The options that mean something where there is one text only, and no names for values."""
