@@ -29,6 +29,7 @@ from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 PUBLIC = "https://api.bitbucket.org/2.0"
 LIMITS = (Limit(1000, 3600, writes_only=False),)
 """Requests of one user or token ("API request limits"); large workspaces have more, up to 10,000."""
-MOST_PAGES = 1000
 _PAGE = 100
 _TARGET = re.compile(r"[A-Za-z0-9_-]{1,62}(/[A-Za-z0-9_.-]{1,62})?", re.ASCII)
 _SCOPE = re.compile(r"[a-z:_-]{1,60}", re.ASCII)
@@ -191,23 +191,26 @@ class PipelinesVariables(NamedValues):
         return found[deployment]
 
     def _listed(self, path: str, about: str) -> list[dict[str, Any]]:
-        """Return all of a list, page by page. Some of Bitbucket's lists say neither `next` nor `size`."""
+        """Return all of a list. Some of Bitbucket's lists say neither `next` nor `size`."""
         found: dict[str, dict[str, Any]] = {}
-        sure = True
-        for page in range(1, MOST_PAGES):
-            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={page}", about)
-            # A page that nobody announced may be missing.
-            response = self._http.request(request) if sure else self._http.find(request)
+        announced = True
+
+        def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
+            nonlocal announced
+            this = number or 1
+            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={this}", about)
+            # A page that was not announced may be missing.
+            response = self._http.request(request) if announced else self._http.find(request)
             if response is None:
-                break
-            said = response.json()
-            fresh = {str(one["uuid"]): one for one in said["values"] if one["uuid"] not in found}
-            found |= fresh
-            sure = "next" in said or len(found) < int(said.get("size", 0))
-            full = "size" not in said and len(said["values"]) >= int(said.get("pagelen", _PAGE))
-            if not fresh or not (sure or full):
-                break
-        return list(found.values())
+                return [], None
+            body = response.json()
+            fresh = {str(one["uuid"]): one for one in body["values"] if one["uuid"] not in found}
+            found.update(fresh)
+            announced = "next" in body or len(found) < int(body.get("size", 0))
+            full = "size" not in body and len(body["values"]) >= int(body.get("pagelen", _PAGE))
+            return list(fresh.values()), this + 1 if fresh and (announced or full) else None
+
+        return list(paging.chained(page))
 
     def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
         return Request(

@@ -25,6 +25,7 @@ from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
@@ -52,7 +53,6 @@ NAMES = replace(
 WRITE = "write_secrets"
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _PAGE = 100
-_MOST_PAGES = 1000
 _NOTE = re.compile(r"Access key \w+, rotated by twokey")
 PERMISSIONS = (
     Permission(service="Buildkite", name="read_secret_details", resource="organization", type="scope", uses=("read",)),
@@ -157,15 +157,12 @@ class Secrets(NamedValues):
         }
 
     def _listed(self) -> list[_Secret]:
-        found: list[_Secret] = []
-        for page in range(1, _MOST_PAGES):
-            path = f"{self._base}?per_page={_PAGE}&page={page}"
+        def page(number: int) -> list[_Secret]:
+            path = f"{self._base}?per_page={_PAGE}&page={number}"
             request = Request("GET", path, f"list the secrets of {self._target}", mutates=False, permission=_NEEDED)
-            listed = self._http.read(request, list[_Secret])
-            found += listed
-            if len(listed) < _PAGE:
-                break
-        return found
+            return self._http.read(request, list[_Secret])
+
+        return list(paging.numbered(page, _PAGE))
 
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         for name, value in values.items():

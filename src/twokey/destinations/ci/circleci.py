@@ -27,6 +27,7 @@ from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request
 
@@ -50,7 +51,6 @@ _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
 _ORGANISATION = rf"(?:gh|github|bb|bitbucket|circleci)/{_PART}"
 _PROJECT = re.compile(rf"{_ORGANISATION}/{_PART}", re.ASCII)
 _CONTEXT = re.compile(rf"{_ORGANISATION}/(?=\S)(?:[^\v\f]{{0,199}}\S)", re.ASCII)
-_MOST_PAGES = 1000
 _GRANT = "personal API token of a user with the {role}"
 PERMISSIONS = {
     CONTEXTS: (
@@ -152,17 +152,16 @@ class CircleCI:
         self._contexts: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
-    def listed(self, path: str, page: type[_Page[Item]], about: str, permission: str) -> list[Item]:
-        """Return a whole list, page by page."""
-        found: list[Item] = []
-        url = path
-        for _ in range(_MOST_PAGES):
-            got = self.http.read(Request("GET", url, about, mutates=False, permission=permission), page)
-            found += got.items
-            if not got.next_page_token:
-                break
-            url = f"{path}{'&' if '?' in path else '?'}page-token={quote(got.next_page_token, safe='')}"
-        return found
+    def listed(self, path: str, shape: type[_Page[Item]], about: str, permission: str) -> list[Item]:
+        """Return a whole list."""
+        mark = "&" if "?" in path else "?"
+
+        def page(token: str | None) -> tuple[list[Item], str | None]:
+            url = path if token is None else f"{path}{mark}page-token={quote(token, safe='')}"
+            found = self.http.read(Request("GET", url, about, mutates=False, permission=permission), shape)
+            return found.items, found.next_page_token or None
+
+        return list(paging.chained(page))
 
     def context(self, organisation: str, name: str) -> str:
         """Return the id of a context; an organisation's contexts are listed once in a run."""

@@ -26,6 +26,7 @@ from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
@@ -249,17 +250,15 @@ class Secrets(NamedValues):
         return {"visibility": visibility, **_selected(self._repositories(name) if visibility == "selected" else [])}
 
     def _repositories(self, name: str) -> list[int]:
-        """Return the ids of all repositories that may see a secret, page by page."""
-        found: list[int] = []
-        for page in range(1, 1000):
-            path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={page}"
-            listed = self._http.request(self._ask("GET", path, f"list who sees {name}", effect=False)).json()[
-                "repositories"
-            ]
-            found += [int(one["id"]) for one in listed]
-            if len(listed) < _PAGE:
-                break
-        return found
+        """Return the IDs of all repositories that may see a secret."""
+
+        def page(number: int) -> list[dict[str, Any]]:
+            path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={number}"
+            request = self._ask("GET", path, f"list the repositories that see {name}", effect=False)
+            found: list[dict[str, Any]] = self._http.request(request).json()["repositories"]
+            return found
+
+        return [int(one["id"]) for one in paging.numbered(page, _PAGE)]
 
     def _repository(self, name: str) -> int:
         path = f"/repos/{self._target}/{name}"

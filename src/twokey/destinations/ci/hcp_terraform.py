@@ -27,6 +27,7 @@ from twokey.destinations.ci.named_values import NamedValues, Shown, beside
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
@@ -50,7 +51,6 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,90}", re.ASCII)
 _SET_NAME = re.compile(r"[^/?]{1,90}")
 _SET_ID = re.compile(r"varset-[A-Za-z0-9]{16}", re.ASCII)
 _PAGE = 100
-_MOST_PAGES = 1000
 PERMISSIONS = {
     "hcp-terraform": (Permission(service="HCP Terraform", name="Variables: read and write", resource="workspace"),),
     _SETS: (
@@ -183,15 +183,14 @@ class Vars(NamedValues):
         return self._path
 
     def _listed(self, path: str, about: str) -> Iterator[dict[str, Any]]:
-        """Return all of a list, page by page."""
+        """Return all of a list."""
         mark = "&" if "?" in path else "?"
-        page: int | None = 1
-        for _ in range(_MOST_PAGES):
-            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={page}", about)
-            yield from found.get("data") or []
-            page = ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
-            if page is None:
-                return
+
+        def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
+            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={number or 1}", about)
+            return found.get("data") or [], ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
+
+        return paging.chained(page)
 
     def _document(self, path: str, about: str) -> dict[str, Any]:
         """Return what is read there. Variables that are not sensitive show their values, which may be secrets."""
