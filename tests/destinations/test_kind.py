@@ -219,3 +219,24 @@ def test_the_facade_has_what_it_lists() -> None:
     assert api.__all__ == sorted(api.__all__)
     assert [name for name in api.__all__ if not hasattr(api, name)] == []
     assert {one.name for one in fields(Kind)} >= {"scheme", "check", "open"}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "secretsmanager:ci",
+        "ssm:/ci",
+        "vault:secret/ci",
+        "kubernetes:apps/ci",
+        "gcp-secretmanager:acme/ci",
+        "azure-keyvault:acme/ci",
+        "doppler:acme/ci",
+        "onepassword:acme/ci",
+        "file:ci.json",
+    ],
+)
+def test_a_store_in_a_format_that_cannot_be_read_back_is_refused_before_it_is_opened(url: str) -> None:
+    assert url.partition(":")[0] in registry.STORES
+    registry.check_store(registry.parse(url))
+    with pytest.raises(api.UsageError, match="the format ses-smtp cannot be read back, so this cannot be a store"):
+        registry.check_store(registry.parse(f"{url}?format=ses-smtp&region=eu-west-1"))

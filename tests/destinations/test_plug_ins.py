@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+
+from docs import pages
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,3 +131,35 @@ def test_two_packages_do_not_share_a_scheme(tmp_path: Path) -> None:
     assert "twokey-locker" in error
     assert "other-locker" in error
     assert "Uninstall one of them." in error
+
+
+BROKEN = "raise RuntimeError('boom')\n"
+CONNECTIONS = """
+version: 1
+machine_users:
+  - users: [ci]
+    store: file:{user}.json
+connections:
+  NAME: {url: 'http://not encrypted'}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("github", "`github` has no `token`"), ("locker", "RuntimeError: boom.")]
+)
+def test_one_that_cannot_be_used_does_not_get_in_the_way_of_other_connections(
+    tmp_path: Path, name: str, expected: str
+) -> None:
+    install(tmp_path, BROKEN, ENTRY)
+    (tmp_path / "twokey.yaml").write_text(CONNECTIONS.replace("NAME", name))
+    command = [sys.executable, "-m", "twokey", "plan"]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert expected in ended.stderr.replace("\n", " ")
+
+
+def test_the_page_for_authors_imports_the_facade_and_the_contract_only() -> None:
+    text = (pages.DOCS / "how-to" / "write-a-destination.md").read_text(encoding="utf-8")
+    imported = set(re.findall(r"^\s*(?:from|import) (twokey[\w.]*)", text, re.MULTILINE))
+    assert imported == {"twokey.destinations.api", "twokey.testing.contract", "twokey.testing.server"}

@@ -209,11 +209,11 @@ class TestWhatAPlaceIs:
         assert not first & second
 
 
-@pytest.mark.parametrize("place", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])
-def test_names_that_differ_in_capitals_only_are_one_where_the_service_takes_them_for_one(place: str) -> None:
+@pytest.mark.parametrize("url", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])
+def test_names_that_differ_in_capitals_only_are_one_where_the_service_takes_them_for_one(url: str) -> None:
     """The second value would take the place of the first: the id would be lost."""
     with pytest.raises(UsageError, match="the name of two values"):
-        parse(f"{place}?id=AWS_KEY&secret=aws_key")
+        parse(f"{url}?id=AWS_KEY&secret=aws_key")
 
 
 def test_opening_calls_nothing(services: Services, aws: object) -> None:

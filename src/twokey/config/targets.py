@@ -48,31 +48,35 @@ def url_of(target: str | Mapping[str, Any], label: str) -> str:
     return with_options(url, options)
 
 
-def connections(said: Document, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
+def connections(document: Document, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
     """Return the connections by name; raises ``UsageError`` with line and key for what is wrong with one."""
-    kinds = registry.connection_kinds() if given else {}
-    return {name: _connection(said, name, dict(settings), kinds) for name, settings in given.items()}
+    kinds = registry.connection_kinds() if configured else {}
+    return {name: _connection(document, name, dict(settings), kinds) for name, settings in configured.items()}
 
 
 def _connection(
-    said: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, ConnectionKind[Any, Any]]
+    document: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, ConnectionKind[Any, Any]]
 ) -> Configured:
     place: Place = ("connections", name)
     kind = settings.pop("kind", name)
+    if isinstance(kind, str) and kind not in kinds:
+        kinds = registry.connection_kinds(installed=True)
     if not isinstance(kind, str) or kind not in kinds:
         hint = nearest(str(kind), kinds)
         remedy = "Name a connection like its service, or say which it is: kind: github."
-        raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
+        raise document.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
     struct = kinds[kind].settings
-    _refuse_literals(said, place, settings, struct)
+    _refuse_literals(document, place, settings, struct)
     try:
         found: Settings = msgspec.convert(settings, struct)
     except msgspec.ValidationError as error:
-        raise _wrong(said, place, str(error), struct) from None
-    return Configured(kind, found, f"{said.at(place)}: `{name}`")
+        raise _wrong(document, place, str(error), struct) from None
+    return Configured(kind, found, f"{document.at(place)}: `{name}`")
 
 
-def _refuse_literals(said: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]) -> None:
+def _refuse_literals(
+    document: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]
+) -> None:
     """Refuse a secret that is written into the file, and do not repeat it."""
     for field in msgspec.structs.fields(struct):
         value = settings.get(field.encode_name)
@@ -80,28 +84,28 @@ def _refuse_literals(said: Document, place: Place, settings: Mapping[str, Any], 
         kinds = {field.type, *getattr(field.type, "__args__", ())}
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
-            raise said.wrong(where, f"`{key}` is written out: {_NEVER}.", _INSTEAD.format(key=key))
+            raise document.wrong(where, f"`{key}` is written out: {_NEVER}.", _INSTEAD.format(key=key))
         for kind in kinds:
             nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not Source
             if nested and isinstance(value, dict):
-                _refuse_literals(said, where, value, kind)
+                _refuse_literals(document, where, value, kind)
 
 
-def _wrong(said: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
+def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
     """Say in people's words what msgspec found in a connection."""
     found = _AT.match(message)
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
-        return said.wrong(
+        return document.wrong(
             (*place, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
         )
     if named:
-        return said.wrong(
+        return document.wrong(
             (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which it needs."
         )
     what = what.replace("Expected `object`", "expected a mapping").replace("Expected `str`", "expected text")
-    return said.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
+    return document.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
 
 
 def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:

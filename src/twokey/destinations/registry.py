@@ -207,10 +207,14 @@ def kind_of(scheme: str) -> Kind:
     return next(kind for kind in kinds if kind.scheme == scheme)
 
 
-def connection_kinds() -> dict[str, ConnectionKind[Settings, object]]:
-    """Return the services that ``connections:`` can name, by name."""
+def connection_kinds(*, installed: bool = False) -> dict[str, ConnectionKind[Settings, object]]:
+    """Return the services that ``connections:`` can name, by name: those of twokey, or the installed ones too.
+
+    The kinds of other packages are looked at only for a name that twokey does not know: one that cannot be used does
+    not get in the way of the others.
+    """
     found: dict[str, ConnectionKind[Settings, object]] = {}
-    for scheme in (*SCHEMES, *_entry_points()):
+    for scheme in (*SCHEMES, *(_entry_points() if installed else ())):
         connection = kind_of(scheme).connection
         if connection is not None:
             found.setdefault(connection.name, connection)

@@ -29,7 +29,7 @@ from twokey.destinations import registry
 from twokey.destinations.address import with_options
 from twokey.destinations.hooks import child
 from twokey.destinations.registry import Services, open_destination, parse
-from twokey.testing.contract import EveryDestinationContract, Seen, assert_silent, fresh_credential, outcome
+from twokey.testing.contract import BackendView, EveryDestinationContract, assert_silent, fresh_credential, outcome
 
 if TYPE_CHECKING:
     from support.rig import Rig
@@ -124,16 +124,16 @@ class Kept:
 
 class TestAProgramThatKnowsEveryAction(EveryDestinationContract):
     @pytest.fixture
-    def place(self, folder: Folder) -> Seen:
+    def backend(self, folder: Folder) -> BackendView:
         return Kept(folder)
 
     @pytest.fixture
-    def destination(self, place: Seen) -> Destination:
-        return opened(place.url)
+    def destination(self, backend: BackendView) -> Destination:
+        return opened(backend.url)
 
     @pytest.fixture
-    def second(self, place: Seen) -> Destination:
-        return opened(place.url)
+    def second(self, backend: BackendView) -> Destination:
+        return opened(backend.url)
 
     def test_it_can_refuse_before_anything_is_created(self, folder: Folder) -> None:
         program = folder.program("echo 'the vault is sealed' >&2; exit 3", SH, actions="preflight")

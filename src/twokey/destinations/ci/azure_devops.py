@@ -50,7 +50,7 @@ NAMES = replace(
     pattern=r"[A-Za-z0-9_.]+",
     allowed="letters, digits, dots and underscores",
     forbidden=("endpoint", "input", "secret", "path", "securefile"),
-    caseless=True,
+    case_insensitive=True,
 )
 _ORGANISATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 _PROJECT = re.compile(r"""(?![._])[^\\/:*?"'<>;#$&{},+=\[\]|@~]{1,64}""")
@@ -202,18 +202,18 @@ class Group(NamedValues):
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
         path = f"/{_quoted(self._organisation)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
         # Never sent twice as it is: it would undo what somebody else wrote in between.
-        request = self._ask("PUT", path, f"write {self._called}", {**body, "variables": variables})
+        request = self._ask("PUT", path, f"write {self._label}", {**body, "variables": variables})
         self._written = str((self._azure.http.request(request).json() or {}).get("modifiedOn", ""))
 
     def _read(self) -> dict[str, Any]:
         """Read the group. Only one by id names the projects that share it."""
         path = f"{self._base}/{self._found_id()}?{VERSION}"
-        group = self._azure.http.request(self._ask("GET", path, f"read {self._called}")).json()
+        group = self._azure.http.request(self._ask("GET", path, f"read {self._label}")).json()
         if not isinstance(group, dict) or "id" not in group:
             raise self._missing()
         if group.get("type") == _FROM_KEY_VAULT:
             raise ServiceRejected(
-                f"{self._called} takes its values from an Azure key vault: they cannot be written here.",
+                f"{self._label} takes its values from an Azure key vault: they cannot be written here.",
                 state="Nothing was written there.",
                 remedy="Deliver to a group of its own, or to the vault.",
             )
@@ -223,9 +223,7 @@ class Group(NamedValues):
         """Return the group's id; looked for once."""
         if not self._id:
             path = f"{self._base}?groupName={_quoted(self._group)}&{VERSION}"
-            listed = (self._azure.http.request(self._ask("GET", path, f"find {self._called}")).json() or {}).get(
-                "value"
-            )
+            listed = (self._azure.http.request(self._ask("GET", path, f"find {self._label}")).json() or {}).get("value")
             ids = {str(one["name"]): str(one["id"]) for one in listed or []}
             found = ids.get(_as_there(self._group, ids))
             if found is None:
@@ -238,12 +236,12 @@ class Group(NamedValues):
         return f"/{_quoted(self._organisation)}/{_quoted(self._project)}/_apis/distributedtask/variablegroups"
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the variable group {self._group} of {self._organisation}/{self._project}"
 
     def _missing(self) -> NotFound:
         return NotFound(
-            f"Azure DevOps knows nothing of {self._called}, or the token may not see it.",
+            f"Azure DevOps knows nothing of {self._label}, or the token may not see it.",
             state="Nothing was written there.",
             remedy=f"Make the group (it cannot be made here), or give the token {_NEEDED}.",
         )

@@ -222,8 +222,8 @@ def _explain(request: Request, response: Response) -> Failed | None:
     """Name the scopes that Bitbucket says are missing. Nothing else of what it says is quoted: a value may be in it."""
     if response.status != 403:
         return None
-    said = response.json()
-    error = said.get("error") if isinstance(said, dict) else None
+    body = response.json()
+    error = body.get("error") if isinstance(body, dict) else None
     detail = error.get("detail") if isinstance(error, dict) else None
     required = detail.get("required") if isinstance(detail, dict) else None
     scopes = [str(one) for one in required or [] if _SCOPE.fullmatch(str(one))]

@@ -48,7 +48,7 @@ NAMES = replace(
     pattern=r"[A-Za-z][A-Za-z0-9_]*",
     allowed="letters, digits and underscores, and a letter at its beginning",
     forbidden=("buildkite", "bk"),
-    caseless=True,
+    case_insensitive=True,
 )
 WRITE = "write_secrets"
 _TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)

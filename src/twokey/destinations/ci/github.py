@@ -46,7 +46,7 @@ LONGEST = 48 * 1024
 """Bytes of a secret ("Using secrets in GitHub Actions", limits)."""
 SETS = ("actions", "dependabot", "codespaces")
 VISIBILITIES = ("private", "all", "selected")
-NAMES = replace(formats.ENVIRONMENT, forbidden=("GITHUB_",), caseless=True)
+NAMES = replace(formats.ENVIRONMENT, forbidden=("GITHUB_",), case_insensitive=True)
 _OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})"
 _TARGET = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
 _PAGE = 100
@@ -294,10 +294,10 @@ def _archived(place: str) -> ServiceRejected:
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
-    said = response.error_message()
-    if response.status == 403 and "archived" in said:
+    error_message = response.error_message()
+    if response.status == 403 and "archived" in error_message:
         return _archived(request.path.removeprefix("/repos/").partition("/actions")[0])
-    if response.status == 403 and "SAML" in said:
+    if response.status == 403 and "SAML" in error_message:
         return NotFound(
             f"GitHub cannot {request.description}: the token is not authorised for the organisation's single sign-on.",
             remedy="Authorise the token for it (GitHub, Settings, Tokens, Configure SSO).",

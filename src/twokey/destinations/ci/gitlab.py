@@ -312,19 +312,19 @@ def _moved(before: str, now: str = "elsewhere") -> ServiceRejected:
 
 def _explain(request: Request, response: Response) -> Failed | None:
     """Translate GitLab's errors. Of what it says nothing is quoted: a value may be in it."""
-    said = response.error_message()
-    if response.status == 404 and "Variable Not Found" not in said:
+    error_message = response.error_message()
+    if response.status == 404 and "Variable Not Found" not in error_message:
         message = (
             f"GitLab cannot {request.description}: the project or group is not there, or the token may not see it."
         )
         return NotFound(message, remedy=f"Check the name, and that the token has {request.permission}.")
-    if response.status == 405 and "moved" in said:
+    if response.status == 405 and "moved" in error_message:
         return _moved("The project")
-    if response.status == 400 and "already been taken" in said:
+    if response.status == 400 and "already been taken" in error_message:
         return _refused(f"GitLab cannot {request.description}: somebody else made it at the same time.", "Run again.")
-    if response.status == 400 and '"value": ["is invalid"]' in said:
+    if response.status == 400 and '"value": ["is invalid"]' in error_message:
         return _not_maskable(f"GitLab cannot {request.description}: it")
-    if response.status == 400 and _TOO_MANY.search(said):
+    if response.status == 400 and _TOO_MANY.search(error_message):
         remedy = "Delete variables that nobody uses, or have the instance's limit raised."
         return _refused(f"GitLab cannot {request.description}: there are as many variables as it allows.", remedy)
     return None

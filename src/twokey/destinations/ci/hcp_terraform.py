@@ -133,12 +133,12 @@ class Vars(NamedValues):
 
     @property
     @abstractmethod
-    def _called(self) -> str:
+    def _label(self) -> str:
         """How messages name the owner."""
 
     def _look(self) -> Mapping[str, Shown]:
         shown = {}
-        for one in self._listed(self._vars(), f"list the variables of {self._called}"):
+        for one in self._listed(self._vars(), f"list the variables of {self._label}"):
             found = one["attributes"]
             if found.get("category") == "env" and found.get("key") in self.format.names:
                 shown[str(found["key"])] = _shown(one)
@@ -156,14 +156,16 @@ class Vars(NamedValues):
             self._settle(unclear, name, value, note)
 
     def _create(self, name: str, value: Hidden, note: str) -> None:
-        said = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
+        attributes = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
         # Twice would be an error that says nothing of the first.
-        self._http.request(self._writing("POST", self._vars(), name, {"type": "vars", "attributes": said}, again=False))
+        self._http.request(
+            self._writing("POST", self._vars(), name, {"type": "vars", "attributes": attributes}, again=False)
+        )
 
     def _update(self, name: str, value: Hidden, note: str, there: Shown) -> None:
         """Write the value. What is left out stays: whether it is sensitive, and what people wrote beside it."""
-        said = {"value": value, "description": beside(note, there.note)}
-        data = {"type": "vars", "id": there.id, "attributes": said}
+        attributes = {"value": value, "description": beside(note, there.note)}
+        data = {"type": "vars", "id": there.id, "attributes": attributes}
         self._http.request(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
 
     def _settle(self, unclear: Ambiguous, name: str, value: Hidden, note: str) -> None:
@@ -202,7 +204,7 @@ class Vars(NamedValues):
         return found
 
     def _writing(self, method: str, path: str, name: str, data: Any, *, again: bool = True) -> Request:
-        about = f"write the variable {name} of {self._called}"
+        about = f"write the variable {name} of {self._label}"
         headers = {"Content-Type": MEDIA}
         return Request(
             method,
@@ -227,16 +229,16 @@ class WorkspaceVars(Vars):
         super().preflight()
         if not self._may_write:
             raise AccessDenied(
-                f"write variables of {self._called}", "HCP Terraform", remedy=f"Give it {self.permission}."
+                f"write variables of {self._label}", "HCP Terraform", remedy=f"Give it {self.permission}."
             )
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the workspace {self._organisation}/{self._owner}"
 
     def _found(self) -> str:
         path = f"/api/v2/organizations/{self._organisation}/workspaces/{self._owner}"
-        found = self._document(path, f"see {self._called}")["data"]
+        found = self._document(path, f"see {self._label}")["data"]
         self._may_write = (found["attributes"].get("permissions") or {}).get("can-update-variable") is not False
         return f"/api/v2/workspaces/{quote(found['id'], safe='')}/vars"
 
@@ -247,7 +249,7 @@ class SetVars(Vars):
     permission = phrase(PERMISSIONS[_SETS])
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the variable set {self._owner} of {self._organisation}"
 
     def _found(self) -> str:
@@ -256,13 +258,13 @@ class SetVars(Vars):
     def _id(self) -> str:
         """Return the set's id. One that is given has to be of this organisation."""
         if _SET_ID.fullmatch(self._owner):
-            found = self._document(f"/api/v2/varsets/{self._owner}", f"see {self._called}")["data"]
+            found = self._document(f"/api/v2/varsets/{self._owner}", f"see {self._label}")["data"]
             of = ((found.get("relationships") or {}).get("organization") or {}).get("data") or {}
             if str(of.get("id", "")).lower() != self._organisation.lower():
                 raise self._missing()
             return self._owner
         path = f"/api/v2/organizations/{self._organisation}/varsets?q={quote(self._owner, safe='')}"
-        all_found = self._listed(path, f"find {self._called}")
+        all_found = self._listed(path, f"find {self._label}")
         ids = [str(one["id"]) for one in all_found if one["attributes"].get("name") == self._owner]
         if not ids:
             raise self._missing()
@@ -276,7 +278,7 @@ class SetVars(Vars):
 
     def _missing(self) -> NotFound:
         return NotFound(
-            f"HCP Terraform knows nothing of {self._called}, or the token may not see it.",
+            f"HCP Terraform knows nothing of {self._label}, or the token may not see it.",
             state="Nothing was written there.",
             remedy=f"Make the set (it cannot be made here), or give the token {self.permission}.",
         )

@@ -133,7 +133,7 @@ class JenkinsCredential:
         store = address.options.get("store", "folder" if folder else "system")
         jobs = "".join(f"/job/{quote(part, safe='')}" for part in folder.split("/") if part)
         self._domain = f"{jobs}/credentials/store/{quote(store, safe='')}/domain/{quote(domain, safe='')}"
-        self._called = f"the credential {self._id} of {f'the folder {folder}' if folder else 'Jenkins'}"
+        self._label = f"the credential {self._id} of {f'the folder {folder}' if folder else 'Jenkins'}"
 
     def held(self) -> Holding:
         """Say which key is here: Jenkins shows its id."""
@@ -141,7 +141,7 @@ class JenkinsCredential:
         if there is None:
             return NotHeld()
         key_id = there.findtext(self._kind.id)
-        return Held(key_id) if key_id else CannotTell(f"{self._called} has no {self._kind.id}")
+        return Held(key_id) if key_id else CannotTell(f"{self._label} has no {self._kind.id}")
 
     def preflight(self) -> None:
         """Raise where the store is missing or may not be seen, or what is there is of another kind."""
@@ -221,7 +221,7 @@ class JenkinsCredential:
             raise self._rejected("the list of credentials is none", "Check the connection's url.")
         if self._id not in {one.get("id") for one in listed["credentials"]}:
             return None
-        return self._parsed(self._http.request(self._reading(self._config, f"read {self._called}")))
+        return self._parsed(self._http.request(self._reading(self._config, f"read {self._label}")))
 
     def _parsed(self, response: Response) -> ET.Element:
         """Take a document apart. One with a document type, and so with entities, is none of Jenkins'."""
@@ -240,7 +240,7 @@ class JenkinsCredential:
     def _writing(self, path: str, document: ET.Element, *, again: bool = True) -> Request:
         # In ASCII, so that no character depends on what Jenkins takes for the encoding.
         raw = memoryview(ET.tostring(document, "us-ascii"))
-        about = f"write {self._called}"
+        about = f"write {self._label}"
         return Request("POST", path, about, raw=raw, headers=_XML, idempotent=again, secret=True, permission=_NEEDED)
 
     @property
@@ -249,7 +249,7 @@ class JenkinsCredential:
 
     def _rejected(self, why: str, remedy: str) -> ServiceRejected:
         return ServiceRejected(
-            f"{self._called} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy
+            f"{self._label} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy
         )
 
 

@@ -172,26 +172,26 @@ class Repository(NamedValues):
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
-        said = {"env_var.value": Hidden(shlex.quote(value)), "env_var.public": False}
+        fields = {"env_var.value": Hidden(shlex.quote(value)), "env_var.public": False}
         with self._document:
             if before is None:
-                self._create(name, said)
+                self._create(name, fields)
             else:
-                self._replace(name, before.id, said)
+                self._replace(name, before.id, fields)
 
-    def _create(self, name: str, said: dict[str, Any]) -> None:
+    def _create(self, name: str, fields: dict[str, Any]) -> None:
         """Make a variable once: a second one of the same name would be refused, or stand beside it."""
-        body = {"env_var.name": name, **said, **({"env_var.branch": self._branch} if self._branch else {})}
+        body = {"env_var.name": name, **fields, **({"env_var.branch": self._branch} if self._branch else {})}
         try:
             self._http.request(self._writing("POST", "env_vars", name, body, again=False))
         except Ambiguous:
             made = self._listed().get(name)
             if made is None:
                 raise
-            self._replace(name, str(made.id), said)
+            self._replace(name, str(made.id), fields)
 
-    def _replace(self, name: str, identity: str, said: dict[str, Any]) -> None:
-        self._http.request(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, said))
+    def _replace(self, name: str, identity: str, fields: dict[str, Any]) -> None:
+        self._http.request(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, fields))
 
     def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, again: bool = True) -> Request:
         about = f"write {name} of {self._target}"

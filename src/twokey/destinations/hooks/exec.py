@@ -21,7 +21,7 @@ from twokey.core import durations
 from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected
 from twokey.destinations.address import without_fields
 from twokey.destinations.hooks import child
-from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.hooks.messages import Action, Hook, HookResponse, actions_of, message, response_in
 from twokey.destinations.hooks.redaction import redacted
 from twokey.destinations.kind import Kind
 from twokey.system import environment
@@ -75,7 +75,7 @@ def _open(address: Address, context: DestinationContext) -> Program:  # noqa: AR
     return Program(address)
 
 
-class Program(Told):
+class Program(Hook):
     """A program, and all that is given to it."""
 
     def __init__(self, address: Address) -> None:
@@ -86,7 +86,7 @@ class Program(Told):
         self._secrets = _variables(address)
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return str(self._path)
 
     def preflight(self) -> None:
@@ -96,15 +96,15 @@ class Program(Told):
         else:
             refuse_unsafe_program(self._path)
 
-    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
         refuse_unsafe_program(self._path)
         key_id = credential.access_key_id if credential else ""
-        given = {"TWOKEY_ACTION": action, "TWOKEY_DESTINATION": self.name}
-        given |= {"TWOKEY_ACCESS_KEY_ID": key_id} if key_id else {}
+        variables = {"TWOKEY_ACTION": action, "TWOKEY_DESTINATION": self.name}
+        variables |= {"TWOKEY_ACCESS_KEY_ID": key_id} if key_id else {}
         try:
             ended = child.run(
                 self._command,
-                environment.chosen((*PASSED, *self._secrets), given),
+                environment.chosen((*PASSED, *self._secrets), variables),
                 message(action, self.name, credential),
                 self._seconds,
             )
@@ -115,19 +115,19 @@ class Program(Told):
                 remedy="A script begins with #! and the path of its interpreter.",
             ) from None
         if ended.status == 0:
-            response = answer_in(ended.out)
+            response = response_in(ended.out)
             if response is None:
                 raise self._unclear(
-                    action, f"its answer, on standard output, cannot be read.{self._said(ended, credential)}"
+                    action, f"its answer, on standard output, cannot be read.{self._quoted(ended, credential)}"
                 )
             return response
         raise self._failure(action, ended, credential)
 
     def _failure(self, action: Action, ended: child.Ended, credential: Credential | None) -> ServiceError:
-        said = self._said(ended, credential)
+        quoted = self._quoted(ended, credential)
         if ended.status == NOTHING_WRITTEN:
             return ServiceRejected(
-                f"{self._path} refused to {_ABOUT[action]}.{said}",
+                f"{self._path} refused to {_ABOUT[action]}.{quoted}",
                 state="Nothing was written there, it says." if action == "deliver" else "",
                 remedy="Mend what it says, and run again.",
             )
@@ -137,13 +137,13 @@ class Program(Told):
             how = f"it was ended by the signal {_signal_name(-ended.status)}"
         else:
             how = f"its exit status is {ended.status}"
-        return self._unclear(action, f"{how}.{said}")
+        return self._unclear(action, f"{how}.{quoted}")
 
     def _unclear(self, action: Action, why: str) -> Ambiguous:
         state = "It may have taken effect." if action == "deliver" else "This call changes nothing."
         return Ambiguous(f"{self._path} was asked to {_ABOUT[action]}: {why}", state=state, remedy="Run again.")
 
-    def _said(self, ended: child.Ended, credential: Credential | None) -> str:
+    def _quoted(self, ended: child.Ended, credential: Credential | None) -> str:
         """Return the end of what it wrote to standard error, on one line, without what could be a secret."""
         secrets = [credential.reveal()] if credential else []
         shown = redacted(redacted(ended.err, secrets), self._values(), part=PART_OF_A_VARIABLE)

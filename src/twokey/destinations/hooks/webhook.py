@@ -24,13 +24,13 @@ from urllib.parse import urlsplit
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, UsageError
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
-from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.hooks.messages import Action, Hook, HookResponse, actions_of, message, response_in
 from twokey.destinations.kind import ConnectionKind, Kind
 from twokey.destinations.sources import Source
 from twokey.http import transport
 from twokey.http.client import Http
 from twokey.http.messages import Request
-from twokey.http.messages import Response as HttpAnswer
+from twokey.http.messages import Response as HttpResponse
 
 if TYPE_CHECKING:
     from twokey.core.secret import Credential, Hidden
@@ -130,7 +130,7 @@ class Webhooks:
             ) from None
         return {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signed}
 
-    def _explain(self, request: Request, response: HttpAnswer) -> Failed | None:
+    def _explain(self, request: Request, response: HttpResponse) -> Failed | None:
         state = "Nothing was written there." if request.mutates else ""
         if response.status == 401:
             return BadCredentials(
@@ -145,7 +145,7 @@ class Webhooks:
         return None
 
 
-class Receiver(Told):
+class Receiver(Hook):
     """One URL that takes credentials."""
 
     def __init__(self, address: Address, webhooks: Webhooks) -> None:
@@ -155,23 +155,23 @@ class Receiver(Told):
         self._http = webhooks.http(base)
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return self._http.service
 
     def preflight(self) -> None:
         """Raise where there is no secret to sign with; ask the receiver something where it answers questions."""
-        if self._tells:
+        if self._knows_held:
             self._ask("held")
         else:
             self._webhooks.signed(self._id(), memoryview(b""))
 
-    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
         request = self._delivery(credential) if action == "deliver" and credential else self._question()
-        response = answer_in(self._http.request(request).body)
+        response = response_in(self._http.request(request).body)
         if response is None:
             state = "It may have taken effect." if credential else "This call changes nothing."
             raise Ambiguous(
-                f"{self._called} was asked to {request.description}: its answer cannot be read.", state=state
+                f"{self._label} was asked to {request.description}: its answer cannot be read.", state=state
             )
         return response
 

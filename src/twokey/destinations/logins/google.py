@@ -91,8 +91,8 @@ class Google:
         machine = "a service account to the machine"
         return RenewableToken(lambda: granted(http, request, source), machine, self.clock), machine
 
-    def _login(self, called: str, url: str) -> Http:
-        return Http(called, url, self.clock, ca=self._ca, patience=_PATIENCE)
+    def _login(self, service: str, url: str) -> Http:
+        return Http(service, url, self.clock, ca=self._ca, patience=_PATIENCE)
 
     def _file(self, path: Path) -> Callable[[], Grant]:
         kind = _credentials(path).get("type")
@@ -183,10 +183,10 @@ class Google:
         http, where = self._at("Google's token endpoint", url)
         return granted(http, Request("POST", where, "give a token", form=form, mutates=False, secret=True), source)
 
-    def _at(self, called: str, url: str) -> tuple[Http, str]:
+    def _at(self, service: str, url: str) -> tuple[Http, str]:
         parts = urlsplit(url)
         where = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return self._login(called, f"{parts.scheme}://{parts.netloc}"), where
+        return self._login(service, f"{parts.scheme}://{parts.netloc}"), where
 
 
 def _explain(request: Request, response: Response) -> Failed | None:

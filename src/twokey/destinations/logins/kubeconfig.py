@@ -96,9 +96,9 @@ _Entry = TypeVar("_Entry")
 class Kubeconfig:
     """One or more kubeconfig files, read; what comes first of a name counts."""
 
-    def __init__(self, paths: str, called: str) -> None:
+    def __init__(self, paths: str, label: str) -> None:
         """Read the files; ``paths`` as ``KUBECONFIG`` has them. Raises ``UsageError``."""
-        self._called = called
+        self._label = label
         self._paths = paths
         self._current = ""
         self._clusters: dict[str, tuple[_Cluster, Path]] = {}
@@ -153,8 +153,8 @@ class Kubeconfig:
             raise self._wrong(
                 "insecure-skip-tls-verify would give the token to anybody.", "Give the cluster's certificate-authority."
             )
-        for said, field in ((cluster.tls_server_name, "tls-server-name"), (cluster.proxy_url, "proxy-url")):
-            if said:
+        for value, field in ((cluster.tls_server_name, "tls-server-name"), (cluster.proxy_url, "proxy-url")):
+            if value:
                 raise self._wrong(f"twokey does not know {field}.", "For a proxy, set HTTPS_PROXY.")
         return self._pem(cluster.certificate_authority, cluster.certificate_authority_data, beside)
 
@@ -166,12 +166,12 @@ class Kubeconfig:
         return certificate, key
 
     def _token(self, user: _User, beside: Path, secret_of: Callable[[str], RenewableToken]) -> RenewableToken | None:
-        for said, field in (
+        for value, field in (
             (user.username, "username"),
             (user.auth_provider, "auth-provider"),
             (user.impersonate, "as"),
         ):
-            if said:
+            if value:
                 raise self._wrong(f"twokey does not know `{field}` of a user.", f"Give it {_ONE_BEARER}.")
         if user.token_file:
             return secret_of(str(beside / user.token_file))
@@ -207,4 +207,4 @@ class Kubeconfig:
         return known[name]
 
     def _wrong(self, message: str, remedy: str = "") -> UsageError:
-        return UsageError(f"{self._called}: kubeconfig {self._paths}: {message}", remedy=remedy)
+        return UsageError(f"{self._label}: kubeconfig {self._paths}: {message}", remedy=remedy)

@@ -65,7 +65,7 @@ class Cluster:
 
     def _explain(self, request: Request, response: Response) -> Failed | None:
         """Tell apart what Kubernetes answers with the same status; its words are quoted where no secret is near."""
-        said, state = response.error_message(), "Nothing was written there." if request.mutates else ""
+        message, state = response.error_message(), "Nothing was written there." if request.mutates else ""
         if response.status == 401:
             return BadCredentials(
                 "Kubernetes does not know who twokey is.", state=state, remedy=f"Give it {self._who}, and not expired."
@@ -78,7 +78,7 @@ class Cluster:
             )
         if response.status == 403:
             for sign, why in _REFUSALS:
-                if sign in said:
+                if sign in message:
                     quoted = "" if request.secret else f" Kubernetes says: {response.quotable()}"
                     return ServiceRejected(f"Kubernetes cannot {request.description}: {why}.{quoted}", state=state)
         return None
@@ -101,11 +101,11 @@ def missing(response: Response) -> str:
 
 
 def _access(settings: Settings, context: ConnectionContext) -> Access:
-    called = context.at or "The connection kubernetes"
+    label = context.at or "The connection kubernetes"
     if bool(settings.url) != (settings.token is not None):
-        raise UsageError(f"{called}: `url` and `token` go together.")
+        raise UsageError(f"{label}: `url` and `token` go together.")
     if settings.url and (settings.kubeconfig or settings.context):
-        raise UsageError(f"{called}: give either `url` and `token`, or a kubeconfig.")
+        raise UsageError(f"{label}: give either `url` and `token`, or a kubeconfig.")
     if settings.token is not None:
         secret = context.secret(settings.token)
         return Access(settings.url, Tls(), secret, f"a valid token (in {secret})")
@@ -114,10 +114,10 @@ def _access(settings: Settings, context: ConnectionContext) -> Access:
     paths = settings.kubeconfig or str(Path("~/.kube/config").expanduser())
     if not settings.kubeconfig and not Path(paths).is_file():
         raise UsageError(
-            f"{called}: nothing says how to reach Kubernetes: this is no pod, and there is no {paths}.",
+            f"{label}: nothing says how to reach Kubernetes: this is no pod, and there is no {paths}.",
             remedy="Set KUBECONFIG, or name it in twokey.yaml under connections: kubernetes: {kubeconfig: …}.",
         )
-    return Kubeconfig(paths, called).access(
+    return Kubeconfig(paths, label).access(
         settings.context, lambda path: context.secret(Source(file=path), "tokenFile")
     )
 

@@ -82,10 +82,10 @@ class Vault:
     """One Vault, as one identity sees it. Logs in when it has to, and again once a token is refused."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
-        given = [name for name in _METHODS if getattr(settings, name) is not None]
-        if len(given) != 1:
-            called = context.at or "The connection vault"
-            raise UsageError(f"{called}: give exactly one of {', '.join(_METHODS)}.")
+        methods = [name for name in _METHODS if getattr(settings, name) is not None]
+        if len(methods) != 1:
+            label = context.at or "The connection vault"
+            raise UsageError(f"{label}: give exactly one of {', '.join(_METHODS)}.")
         self.clock = context.clock
         get_token, self._source = self._method(settings, context)
         self._token = RenewableToken(lambda: Grant(get_token()), self._source)

@@ -120,12 +120,12 @@ class _Entry:
     def __init__(self, http: Http, name: str) -> None:
         self._http = http
         self._name = name
-        self._called = f"the secret {name}"
+        self._label = f"the secret {name}"
         self._permission = phrase(PERMISSIONS, on=f"secrets of {http.service}")
 
     def read(self) -> _Version:
         """Read the current version. Only Key Vault's own word that there is none counts."""
-        request = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._called}", effect=False)
+        request = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._label}", effect=False)
         response = self._http.send(request)
         codes = codes_of(response)
         if response.status == 404 and "SecretNotFound" in codes:
@@ -140,7 +140,7 @@ class _Entry:
 
     def write(self, value: str, before: _Version, content: str, note: str) -> None:
         """Make a version. What people wrote beside the former one stays."""
-        about = f"write {self._called}"
+        about = f"write {self._label}"
         if before.id == _DISABLED:
             raise refusal(about, _DISABLED, "Nothing was written there.")
         tags = dict(before.tags)
@@ -155,13 +155,13 @@ class _Entry:
     def refuse_unwritable(self, found: _Version) -> None:
         """Raise ``ServiceRejected`` for a secret that is disabled, or deleted with its name kept."""
         if found.id == _DISABLED:
-            raise refusal(f"write {self._called}", _DISABLED, "")
+            raise refusal(f"write {self._label}", _DISABLED, "")
         if not found.id:
             request = self._ask(
-                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._called}", effect=False
+                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._label}", effect=False
             )
             if self._http.send(request).good:
-                raise refusal(f"write {self._called}", "ObjectIsDeletedButRecoverable", "")
+                raise refusal(f"write {self._label}", "ObjectIsDeletedButRecoverable", "")
 
     def _ask(self, method: str, path: str, about: str, *, effect: bool = True) -> Request:
         return Request(method, path, about, mutates=effect, secret=True, permission=self._permission)

@@ -199,10 +199,10 @@ class GoogleSecret(ServiceStore):
             return 0, "", Hidden()
         if response.status == 400 and "FAILED_PRECONDITION" in reasons_of(response):
             look = self._ask("GET", where, f"look at the version of {self._target}", effect=False)
-            told = (
+            found_version = (
                 self._http.request(replace(look, permission="the permission secretmanager.versions.get")).json() or {}
             )
-            return self._number_in(told), str(told.get("state", "UNKNOWN")), Hidden()
+            return self._number_in(found_version), str(found_version.get("state", "UNKNOWN")), Hidden()
         if not response.good:
             raise self._http.verdicts.error_of(request, response)
         found = response.json() or {}
@@ -278,10 +278,10 @@ class GoogleSecret(ServiceStore):
     def _ask(
         self, method: str, path: str, about: str, *, effect: bool = True, secret: bool = False, again: bool = True
     ) -> Request:
-        right = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
+        permission = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
         if method == "PATCH" or "secretId=" in path:
-            right = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
-        return Request(method, path, about, mutates=effect, secret=secret, idempotent=again, permission=right)
+            permission = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
+        return Request(method, path, about, mutates=effect, secret=secret, idempotent=again, permission=permission)
 
     def _own(self, revision: object) -> None:
         _own(revision)

@@ -125,10 +125,10 @@ class _Entry:
         request = self._ask("GET", self._data, f"read {self.path}", effect=False)
         response = self._vault.send(request)
         if response.status == 404:
-            told = response.json() or {}
-            if told.get("errors"):
+            body = response.json() or {}
+            if body.get("errors"):
                 raise self._vault.http.verdicts.error_of(request, response)
-            metadata = (told.get("data") or {}).get("metadata") or {}
+            metadata = (body.get("data") or {}).get("metadata") or {}
             return _Version(int(metadata.get("version", 0)), None)
         if not response.good:
             raise self._vault.http.verdicts.error_of(request, response)
