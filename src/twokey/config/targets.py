@@ -23,7 +23,7 @@ _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 _NEVER = "twokey.yaml never holds a secret"
 _INSTEAD = (
     "Write where it comes from: {{{key}: {{env: NAME}}}}, {{{key}: {{file: PATH}}}} or {{{key}: {{from: URL}}}}. "
-    "Whoever could read the file has seen this one: replace it."
+    "Replace this secret: everyone with access to the file could read it."
 )
 
 
@@ -77,14 +77,14 @@ def _connection(
 def _refuse_literals(
     document: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]
 ) -> None:
-    """Refuse a secret that is written into the file, and do not repeat it."""
+    """Refuse a secret that is written into the file, without repeating it."""
     for field in msgspec.structs.fields(struct):
         value = settings.get(field.encode_name)
         where = (*place, field.encode_name)
         kinds = {field.type, *getattr(field.type, "__args__", ())}
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
-            raise document.wrong(where, f"`{key}` is written out: {_NEVER}.", _INSTEAD.format(key=key))
+            raise document.wrong(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))
         for kind in kinds:
             nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not Source
             if nested and isinstance(value, dict):
@@ -92,7 +92,7 @@ def _refuse_literals(
 
 
 def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
-    """Say in people's words what msgspec found in a connection."""
+    """Return msgspec's error about a connection in plain words."""
     found = _AT.match(message)
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
     named = re.search(r"field `(.+)`$", what)
@@ -102,7 +102,7 @@ def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.
         )
     if named:
         return document.wrong(
-            (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which it needs."
+            (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which is required."
         )
     what = what.replace("Expected `object`", "expected a mapping").replace("Expected `str`", "expected text")
     return document.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")

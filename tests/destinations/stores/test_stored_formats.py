@@ -80,7 +80,7 @@ class TestAStore:
         self, backend: str, services: Services, name: str
     ) -> None:
         parse(f"{backend}?{OPTIONS[name]}")
-        with pytest.raises(UsageError, match=f"what is stored as {name} cannot be read back"):
+        with pytest.raises(UsageError, match=f"the format {name} cannot be read back"):
             open_store(f"{backend}?{OPTIONS[name]}", services)
 
 
