@@ -57,7 +57,7 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
         (
             "vault:\n    url: https://v.example\n    approle:\n      role_id: r\n      secret_id: s3cr3t-s3cr3t",
             7,
-            "`secret_id` is",
+            "`secret_id` contains the secret itself",
         ),
         ("gitub: {token: {env: X}}", 3, "there is no service 'gitub' to connect to; did you mean github? Name"),
         ("github: {tokn: {env: X}}", 3, "unknown key `tokn`; did you mean token?"),
@@ -80,7 +80,7 @@ def test_a_secret_that_is_written_out_is_not_repeated_and_the_error_says_what_to
     said = refusal(f"connections:\n  github:\n    token: {secret}\n{ENTRY}")
     assert secret not in said
     assert "{env: NAME}" in said
-    assert "replace it" in said
+    assert "Replace this secret" in said
 
 
 def test_a_place_can_have_its_options_apart() -> None:
