@@ -93,8 +93,8 @@ def check(address: Address) -> None:
     _format(address)
 
 
-def _parts(place: str) -> tuple[str, str, str]:
-    parts = [*place.split("/", 2), "", ""]
+def _parts(name: str) -> tuple[str, str, str]:
+    parts = [*name.split("/", 2), "", ""]
     return parts[0], parts[1], parts[2]
 
 

@@ -285,9 +285,9 @@ def _needed(kind: str, resource: str) -> str:
     return phrase(tuple(one for one in PERMISSIONS if one.resource == resource and one.condition in conditions))
 
 
-def _archived(place: str) -> ServiceRejected:
+def _archived(name: str) -> ServiceRejected:
     return ServiceRejected(
-        f"{place} is archived: GitHub takes no secrets for it.",
+        f"{name} is archived: GitHub takes no secrets for it.",
         state="Nothing was written there.",
         remedy="Unarchive it, or take it out of the destinations.",
     )

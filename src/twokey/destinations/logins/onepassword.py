@@ -73,23 +73,23 @@ class Connect:
             return None
         return self._whole(f"{items}/{there[0]['id']}", item, vault)
 
-    def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], place: str) -> Response:
+    def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], target: str) -> Response:
         """Write an item whole and return the answer. It is sent once: who repeats it must look first."""
-        return self._http.send(self._write("PUT", f"{self._of(vault)}/items/{item_id}", item, vault, place))
+        return self._http.send(self._write("PUT", f"{self._of(vault)}/items/{item_id}", item, vault, target))
 
-    def add_item(self, vault: str, item: Mapping[str, Any], place: str) -> Response:
+    def add_item(self, vault: str, item: Mapping[str, Any], target: str) -> Response:
         """Make an item and return the answer. It is sent once: a second one would make a second item."""
         path = self._of(vault)
         whole = {**item, "vault": {"id": path.rpartition("/")[2]}}
-        return self._http.send(self._write("POST", f"{path}/items", whole, vault, place))
+        return self._http.send(self._write("POST", f"{path}/items", whole, vault, target))
 
-    def told_of_write(self, response: Response, vault: str, place: str) -> Failed:
+    def error_of_write(self, response: Response, vault: str, target: str) -> Failed:
         """Translate the answer to a write that was refused."""
-        return self._http.verdicts.error_of(self._write("PUT", "", {}, vault, place), response)
+        return self._http.verdicts.error_of(self._write("PUT", "", {}, vault, target), response)
 
-    def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, place: str) -> Request:
+    def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, target: str) -> Request:
         return Request(
-            method, path, f"write {place}", body=dict(body), secret=True, idempotent=False, permission=_right(vault)
+            method, path, f"write {target}", body=dict(body), secret=True, idempotent=False, permission=_right(vault)
         )
 
     def _of(self, vault: str) -> str:

@@ -179,7 +179,7 @@ class OnePasswordItem(ServiceStore):
         else:
             response = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._target)
         if not response.good and response.status not in {409, 412}:
-            raise self._server.told_of_write(response, self._vault, self._target)
+            raise self._server.error_of_write(response, self._vault, self._target)
         return response.good
 
     def _made(self) -> dict[str, Any]:
