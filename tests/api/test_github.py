@@ -30,14 +30,14 @@ KINDS = ("actions", "dependabot", "codespaces")
 PATHS = (
     REPOSITORY,
     *(
-        f"{place}/{kind}/secrets{below}"
-        for place, kinds in (
+        f"{backend}/{kind}/secrets{below}"
+        for backend, kinds in (
             (REPOSITORY, (*KINDS, "environments/{environment_name}")),
             (ORGANISATION, KINDS),
         )
         for kind in kinds
         for below in ("", "/public-key", "/{secret_name}")
-        if below or place == REPOSITORY
+        if below or backend == REPOSITORY
     ),
     *(f"{ORGANISATION}/{kind}/secrets/{{secret_name}}/repositories" for kind in KINDS),
 )
@@ -99,24 +99,24 @@ def fake(prism: Prism, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
 
 @pytest.mark.parametrize("url", PLACES)
 def test_looking_creating_and_updating_are_as_github_describes_them(fake: GitHub, prism: Prism, url: str) -> None:
-    place = Described(fake, url, prism)
-    place.opened().preflight()
-    assert place.opened().held() == NotHeld()
+    backend = Described(fake, url, prism)
+    backend.opened().preflight()
+    assert backend.opened().held() == NotHeld()
     for expected in (201, 204):
         prism.exchanges.clear()
         credential = fresh_credential()
-        assert place.opened().deliver(credential).written
+        assert backend.opened().deliver(credential).written
         assert {one.status for one in prism.exchanges if one.method == "PUT"} == {expected}
         assert prism.violations() == []
-        assert place.read() == pair(credential)
-        assert isinstance(place.opened().held(), CannotTell)
+        assert backend.read() == pair(credential)
+        assert isinstance(backend.opened().held(), CannotTell)
 
 
 def test_an_update_asks_which_repositories_see_an_organisations_secret(fake: GitHub, prism: Prism) -> None:
-    place = Described(fake, "github:acme?set=actions&visibility=selected&repositories=site,api", prism)
-    place.opened().deliver(fresh_credential())
+    backend = Described(fake, "github:acme?set=actions&visibility=selected&repositories=site,api", prism)
+    backend.opened().deliver(fresh_credential())
     prism.exchanges.clear()
-    place.opened().deliver(fresh_credential())
+    backend.opened().deliver(fresh_credential())
     assert [one.status for one in prism.exchanges if "/repositories?" in one.path] == [200, 200]
     ids = [fake.repositories[name]["id"] for name in ("acme/site", "acme/api")]
     assert fake.secrets["acme/actions"]["AWS_ACCESS_KEY_ID"]["repositories"] == ids
@@ -125,29 +125,29 @@ def test_an_update_asks_which_repositories_see_an_organisations_secret(fake: Git
 @pytest.mark.parametrize("url", SOME)
 class TestErrors:
     def test_a_missing_place(self, fake: GitHub, prism: Prism, url: str) -> None:
-        place = Described(fake, url, prism)
-        place.remove()
-        assert isinstance(outcome(place.opened().preflight), NotFound)
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), NotFound)
+        backend = Described(fake, url, prism)
+        backend.remove()
+        assert isinstance(outcome(backend.opened().preflight), NotFound)
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), NotFound)
         assert {one.status for one in prism.exchanges} == {404}
 
     def test_a_token_that_is_not_valid(self, fake: GitHub, prism: Prism, url: str) -> None:
-        place = Described(fake, url, prism)
-        place.spoil_token()
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), BadCredentials)
+        backend = Described(fake, url, prism)
+        backend.spoil_token()
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), BadCredentials)
         assert {one.status for one in prism.exchanges} == {401}
 
     def test_a_token_without_the_scope(self, fake: GitHub, prism: Prism, url: str) -> None:
-        place = Described(fake, url, prism)
+        backend = Described(fake, url, prism)
         fake.scopes = ""
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), AccessDenied | NotFound)
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), AccessDenied | NotFound)
         assert {one.status for one in prism.exchanges} <= {403, 404}
 
     def test_a_secret_that_is_refused(self, fake: GitHub, prism: Prism, url: str) -> None:
-        place = Described(fake, url, prism)
-        opened = place.opened()
+        backend = Described(fake, url, prism)
+        opened = backend.opened()
         opened.preflight()
-        fake.change_key(place.inside)
+        fake.change_key(backend.inside)
         assert isinstance(outcome(lambda: opened.deliver(fresh_credential())), ServiceRejected)
         assert prism.exchanges[-1].status == 422
 
@@ -165,14 +165,14 @@ def test_one_secret_of_a_repository_is_shown_as_github_describes_it(fake: GitHub
 
 def test_an_archived_repository(fake: GitHub, prism: Prism) -> None:
     fake.repositories["acme/site"]["archived"] = True
-    place = Described(fake, "github:acme/site", prism)
-    assert isinstance(outcome(place.opened().preflight), ServiceRejected)
-    assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), ServiceRejected)
+    backend = Described(fake, "github:acme/site", prism)
+    assert isinstance(outcome(backend.opened().preflight), ServiceRejected)
+    assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), ServiceRejected)
     assert prism.exchanges[-1].status == 403
 
 
 def test_a_limit_that_is_reached(fake: GitHub, prism: Prism) -> None:
     fake.limit(lambda request: request.method == "PUT", 1, 1e6)
-    place = Described(fake, "github:acme/site", prism)
-    assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), Ambiguous | Throttled)
+    backend = Described(fake, "github:acme/site", prism)
+    assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), Ambiguous | Throttled)
     assert prism.exchanges[-1].status == 403

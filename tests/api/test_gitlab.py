@@ -76,10 +76,10 @@ def description() -> Document:
         "/api/v4/personal_access_tokens/self": {"get": operation({200: TOKEN, "4XX": ERROR})},
     }
     for kind, path in (("projects", "path_with_namespace"), ("groups", "full_path")):
-        place = {"type": "object", "required": ["id", path], "properties": {"id": NUMBER, path: STRING}}
+        backend = {"type": "object", "required": ["id", path], "properties": {"id": NUMBER, path: STRING}}
         with_projects = query("with_projects", SWITCH)
         paths |= {
-            f"/api/v4/{kind}/{{id}}": {"get": operation({200: place, "4XX": ERROR}, None, with_projects)},
+            f"/api/v4/{kind}/{{id}}": {"get": operation({200: backend, "4XX": ERROR}, None, with_projects)},
             f"/api/v4/{kind}/{{id}}/variables": {"post": operation({201: VARIABLE, "4XX": ERROR}, MAKE)},
             f"/api/v4/{kind}/{{id}}/variables/{{key}}": {
                 "get": operation({200: VARIABLE, "4XX": ERROR}, None, SCOPE),
@@ -97,13 +97,13 @@ def described(fake: GitLab, prism: Prism, url: str) -> Variables:
         def settings(self) -> dict[str, Any]:
             return {**super().settings(), "url": prism.url}
 
-    place: Variables = Described(fake, url, inside, scope)
-    return place
+    backend: Variables = Described(fake, url, inside, scope)
+    return backend
 
 
-def opened(place: Variables) -> Destination:
+def opened(backend: Variables) -> Destination:
     """Return the destination, as a run of its own sees it."""
-    return registry.open_destination(place.url, services_of(place, Hurried()))
+    return registry.open_destination(backend.url, services_of(backend, Hurried()))
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +116,7 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
 def fake(prism: Prism, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLab]:
     with GitLab() as gitlab:
         monkeypatch.setenv("TEST_GITLAB_TOKEN", gitlab.token)
-        gitlab.add_place("groups", "acme/web")
+        gitlab.add_target("groups", "acme/web")
         prism.lead_to(gitlab.url)
         yield gitlab
         assert prism.exchanges
@@ -125,30 +125,30 @@ def fake(prism: Prism, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLab]:
 
 @pytest.mark.parametrize("url", PLACES)
 def test_looking_creating_and_updating(fake: GitLab, prism: Prism, url: str) -> None:
-    place = described(fake, prism, url)
-    opened(place).preflight()
-    assert opened(place).held() == NotHeld()
+    backend = described(fake, prism, url)
+    opened(backend).preflight()
+    assert opened(backend).held() == NotHeld()
     for method, status in (("POST", 201), ("PUT", 200)):
         prism.exchanges.clear()
         credential = fresh_credential()
-        assert opened(place).deliver(credential).written
+        assert opened(backend).deliver(credential).written
         assert {(one.method, one.status) for one in prism.exchanges if one.method != "GET"} == {(method, status)}
-        assert place.read() == pair(credential)
-        opened(place).held()
+        assert backend.read() == pair(credential)
+        opened(backend).held()
 
 
 @pytest.mark.parametrize("url", ["gitlab:acme/site", "gitlab-group:acme"])
 class TestErrors:
     def test_a_missing_place(self, fake: GitLab, prism: Prism, url: str) -> None:
-        place = described(fake, prism, url)
-        place.remove()
-        assert isinstance(outcome(opened(place).preflight), NotFound)
-        assert isinstance(outcome(lambda: opened(place).deliver(fresh_credential())), NotFound)
+        backend = described(fake, prism, url)
+        backend.remove()
+        assert isinstance(outcome(opened(backend).preflight), NotFound)
+        assert isinstance(outcome(lambda: opened(backend).deliver(fresh_credential())), NotFound)
 
     def test_a_token_that_is_not_valid(self, fake: GitLab, prism: Prism, url: str) -> None:
-        place = described(fake, prism, url)
-        place.spoil_token()
-        assert isinstance(outcome(opened(place).held), BadCredentials)
+        backend = described(fake, prism, url)
+        backend.spoil_token()
+        assert isinstance(outcome(opened(backend).held), BadCredentials)
         assert {one.status for one in prism.exchanges} == {401}
 
     def test_a_token_that_only_reads(self, fake: GitLab, prism: Prism, url: str) -> None:

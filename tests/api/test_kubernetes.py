@@ -139,7 +139,7 @@ def fake(prism: Prism, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kubernetes]:
 
 
 @pytest.fixture
-def place(fake: Kubernetes, prism: Prism) -> Described:
+def backend(fake: Kubernetes, prism: Prism) -> Described:
     return Described(fake, prism)
 
 
@@ -148,24 +148,24 @@ def statuses(prism: Prism, method: str) -> list[int]:
     return [one.status for one in prism.exchanges if one.method == method]
 
 
-def test_looking_creating_and_updating(place: Described, prism: Prism) -> None:
-    place.opened().preflight()
+def test_looking_creating_and_updating(backend: Described, prism: Prism) -> None:
+    backend.opened().preflight()
     assert statuses(prism, "POST") == [201, 201, 201]
-    assert place.opened().held() == NotHeld()
+    assert backend.opened().held() == NotHeld()
     for method, status in (("POST", 201), ("PATCH", 200)):
         prism.exchanges.clear()
         credential = fresh_credential()
-        assert place.opened().deliver(credential).written
+        assert backend.opened().deliver(credential).written
         assert statuses(prism, method) == [status]
-        assert place.read() == pair(credential)
-        assert place.opened().held() == Held(credential.access_key_id)
+        assert backend.read() == pair(credential)
+        assert backend.opened().held() == Held(credential.access_key_id)
     prism.exchanges.clear()
-    place.opened().preflight()
+    backend.opened().preflight()
     assert statuses(prism, "PATCH") == [200]
 
 
-def test_the_journal(place: Described, prism: Prism) -> None:
-    store = place.opened()
+def test_the_journal(backend: Described, prism: Prism) -> None:
+    store = backend.opened()
     revision = store.save_journal(FULL, store.load().revision)
     revision = store.put(fresh_credential(), revision)
     assert store.fence(revision)
@@ -174,45 +174,45 @@ def test_the_journal(place: Described, prism: Prism) -> None:
 
 
 class TestErrors:
-    def test_a_namespace_that_is_not_there(self, place: Described) -> None:
-        place.remove()
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), NotFound)
+    def test_a_namespace_that_is_not_there(self, backend: Described) -> None:
+        backend.remove()
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), NotFound)
 
-    def test_a_token_that_is_not_valid(self, place: Described, prism: Prism) -> None:
-        place.spoil_token()
-        assert isinstance(outcome(place.opened().held), BadCredentials)
+    def test_a_token_that_is_not_valid(self, backend: Described, prism: Prism) -> None:
+        backend.spoil_token()
+        assert isinstance(outcome(backend.opened().held), BadCredentials)
         assert {one.status for one in prism.exchanges} == {401}
 
     @pytest.mark.parametrize("verb", ["get", "create", "review"])
-    def test_a_verb_that_is_not_allowed(self, place: Described, fake: Kubernetes, prism: Prism, verb: str) -> None:
+    def test_a_verb_that_is_not_allowed(self, backend: Described, fake: Kubernetes, prism: Prism, verb: str) -> None:
         fake.denied.add(verb)
-        error = outcome(place.opened().preflight)
+        error = outcome(backend.opened().preflight)
         assert isinstance(error, AccessDenied) or verb == "review"
         assert 403 in {one.status for one in prism.exchanges} or verb == "create"
 
-    def test_somebody_else_writes_in_the_meantime(self, place: Described, fake: Kubernetes, prism: Prism) -> None:
-        place.plant(fresh_credential())
-        fake.before_patch.append(lambda: place.plant(fresh_credential()))
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), ServiceRejected)
+    def test_somebody_else_writes_in_the_meantime(self, backend: Described, fake: Kubernetes, prism: Prism) -> None:
+        backend.plant(fresh_credential())
+        fake.before_patch.append(lambda: backend.plant(fresh_credential()))
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), ServiceRejected)
         assert 409 in statuses(prism, "PATCH")
 
-    def test_an_object_that_is_refused(self, place: Described, fake: Kubernetes, prism: Prism) -> None:
+    def test_an_object_that_is_refused(self, backend: Described, fake: Kubernetes, prism: Prism) -> None:
         fake.apply("apps/ci", {"BIG": "x" * (1 << 20)})
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), ServiceRejected)
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), ServiceRejected)
         assert 422 in statuses(prism, "PATCH")
 
-    def test_a_policy(self, place: Described, fake: Kubernetes) -> None:
+    def test_a_policy(self, backend: Described, fake: Kubernetes) -> None:
         fake.policy = "no secrets on Fridays"
-        assert outcome(place.opened().preflight) is not None
+        assert outcome(backend.opened().preflight) is not None
 
-    def test_a_webhook_that_cannot_be_tried(self, place: Described, fake: Kubernetes, prism: Prism) -> None:
+    def test_a_webhook_that_cannot_be_tried(self, backend: Described, fake: Kubernetes, prism: Prism) -> None:
         fake.tries = False
-        place.opened().preflight()
+        backend.opened().preflight()
         assert 400 in statuses(prism, "POST")
 
 
-def test_what_a_person_applied(place: Described, fake: Kubernetes) -> None:
+def test_what_a_person_applied(backend: Described, fake: Kubernetes) -> None:
     credential = fresh_credential()
     fake.apply("apps/ci", as_data(credential), immutable=False)
     fake.annotate("apps/ci", {"owner": "site"})
-    assert place.opened().held() == Held(credential.access_key_id)
+    assert backend.opened().held() == Held(credential.access_key_id)

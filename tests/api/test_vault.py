@@ -168,33 +168,33 @@ def fake(prism: Prism, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
 
 
 @pytest.fixture
-def place(fake: Vault, prism: Prism) -> Described:
+def backend(fake: Vault, prism: Prism) -> Described:
     return Described(fake, prism)
 
 
-def test_looking_creating_and_updating(place: Described, prism: Prism) -> None:
-    place.opened().preflight()
-    assert place.opened().held() == NotHeld()
+def test_looking_creating_and_updating(backend: Described, prism: Prism) -> None:
+    backend.opened().preflight()
+    assert backend.opened().held() == NotHeld()
     for _ in range(2):
         prism.exchanges.clear()
         credential = fresh_credential()
-        assert place.opened().deliver(credential).written
+        assert backend.opened().deliver(credential).written
         assert {(one.method, one.status) for one in prism.exchanges} >= {("POST", 200), ("PATCH", 204)}
-        assert place.read() == pair(credential)
-        assert place.opened().held() == Held(credential.access_key_id)
+        assert backend.read() == pair(credential)
+        assert backend.opened().held() == Held(credential.access_key_id)
 
 
-def test_the_journal(place: Described) -> None:
-    store = place.opened()
+def test_the_journal(backend: Described) -> None:
+    store = backend.opened()
     revision = store.put(fresh_credential(), store.save_journal(FULL, store.load().revision))
     assert store.fence(revision)
     assert store.load().journal == FULL
 
 
-def test_a_version_that_is_deleted(place: Described, fake: Vault, prism: Prism) -> None:
-    place.plant(fresh_credential())
+def test_a_version_that_is_deleted(backend: Described, fake: Vault, prism: Prism) -> None:
+    backend.plant(fresh_credential())
     fake.entries["machine-users/ci"].append(None)
-    assert place.opened().held() == NotHeld()
+    assert backend.opened().held() == NotHeld()
     assert 404 in {one.status for one in prism.exchanges}
 
 
@@ -214,23 +214,23 @@ def test_a_login(fake: Vault, prism: Prism, monkeypatch: pytest.MonkeyPatch, met
 
 
 class TestErrors:
-    def test_a_mount_that_is_not_there(self, place: Described, prism: Prism) -> None:
-        place.remove()
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), NotFound | AccessDenied)
+    def test_a_mount_that_is_not_there(self, backend: Described, prism: Prism) -> None:
+        backend.remove()
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), NotFound | AccessDenied)
 
-    def test_a_token_that_is_not_valid(self, place: Described, prism: Prism) -> None:
-        place.spoil_token()
-        assert isinstance(outcome(place.opened().held), BadCredentials)
+    def test_a_token_that_is_not_valid(self, backend: Described, prism: Prism) -> None:
+        backend.spoil_token()
+        assert isinstance(outcome(backend.opened().held), BadCredentials)
         assert {one.status for one in prism.exchanges} == {403}
 
-    def test_a_path_that_may_not_be_written(self, place: Described, fake: Vault) -> None:
+    def test_a_path_that_may_not_be_written(self, backend: Described, fake: Vault) -> None:
         fake.denied.add("machine-users/ci")
-        assert isinstance(outcome(lambda: place.opened().deliver(fresh_credential())), AccessDenied)
+        assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), AccessDenied)
 
-    def test_somebody_else_wrote_in_the_meantime(self, place: Described) -> None:
-        store = place.opened()
+    def test_somebody_else_wrote_in_the_meantime(self, backend: Described) -> None:
+        store = backend.opened()
         seen = store.load().revision
-        place.plant(fresh_credential())
+        backend.plant(fresh_credential())
         assert isinstance(outcome(lambda: store.put(fresh_credential(), seen)), Conflict | ServiceRejected)
 
 

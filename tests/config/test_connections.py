@@ -52,16 +52,16 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
         (
             "github: {token: ghp_abcdefghijklmnopqrstuvwxyz0123456789}",
             3,
-            "`token` is written out: twokey.yaml never holds",
+            "`token` contains the secret itself: twokey.yaml never holds",
         ),
         (
             "vault:\n    url: https://v.example\n    approle:\n      role_id: r\n      secret_id: s3cr3t-s3cr3t",
             7,
-            "`secret_id` is",
+            "`secret_id` contains the secret itself",
         ),
         ("gitub: {token: {env: X}}", 3, "there is no service 'gitub' to connect to; did you mean github? Give"),
         ("github: {tokn: {env: X}}", 3, "unknown key `tokn`; did you mean token?"),
-        ("github: {}", 3, "`github` has no `token`, which it needs."),
+        ("github: {}", 3, "`github` has no `token`, which is required."),
         ("github: {token: {envv: X}}", 3, "unknown key `envv`; did you mean env?"),
         ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; there are env, file, from, key."),
         ("vault: {approle: {rolle_id: r}}", 3, "unknown key `rolle_id`; did you mean role_id?"),
@@ -80,7 +80,7 @@ def test_a_secret_that_is_written_out_is_not_repeated_and_the_error_says_what_to
     said = refusal(f"connections:\n  github:\n    token: {secret}\n{ENTRY}")
     assert secret not in said
     assert "{env: NAME}" in said
-    assert "Replace this one" in said
+    assert "Replace this secret" in said
 
 
 def test_a_place_can_have_its_options_apart() -> None:

@@ -42,13 +42,13 @@ def test_options_that_mean_the_same_make_the_same_url() -> None:
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("x:y?", "written name=value"),
-        ("x:y?a", "written name=value"),
-        ("x:y?=1", "written name=value"),
-        ("x:y?a=1&a=2", "given twice"),
-        ("x:?a=1", "names no place"),
+        ("x:y?", "expected options as name=value"),
+        ("x:y?a", "expected options as name=value"),
+        ("x:y?=1", "expected options as name=value"),
+        ("x:y?a=1&a=2", "occurs twice"),
+        ("x:?a=1", "expected a name after the scheme"),
         ("x:y?a={usr}", "did you mean {user}"),
-        ("x:y?a=${b", "a brace without its partner"),
+        ("x:y?a=${b", "an unmatched brace"),
     ],
 )
 def test_an_option_that_is_not_well_written_is_refused(url: str, said: str) -> None:
@@ -72,5 +72,5 @@ def test_the_users_name_can_be_part_of_a_variables_name() -> None:
 
 @pytest.mark.parametrize("path", ["/a?b/", "/a&b/", "/a%3F/", "/a{b/"])
 def test_an_iam_path_that_would_change_the_meaning_of_a_url_is_refused(path: str) -> None:
-    with pytest.raises(UsageError, match="which no destination's name may"):
+    with pytest.raises(UsageError, match="which a destination's name cannot contain"):
         fill("file:{path}/x", user="ci", path=path, account="123456789012")

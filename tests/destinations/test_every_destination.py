@@ -10,7 +10,7 @@ import pytest
 from destinations.local.test_edited_files import Lines, Members, Profiles
 from support.local_destinations import Local
 from twokey.destinations.registry import open_destination
-from twokey.testing.contract import EveryDestinationContract, Seen, fresh_name, pair
+from twokey.testing.contract import BackendView, EveryDestinationContract, fresh_name, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ KINDS = ("secretsmanager", "ssm", "file", *(kind.scheme for kind in (Profiles, L
 @pytest.mark.parametrize("kind", KINDS)
 class TestEveryDestination(EveryDestinationContract):
     @pytest.fixture
-    def place(self, kind: str, aws: Emulator, tmp_path: Path, services: Services) -> Seen:
+    def backend(self, kind: str, aws: Emulator, tmp_path: Path, services: Services) -> BackendView:
         if kind == "secretsmanager":
             return secret(aws)
         if kind == "ssm":
@@ -113,9 +113,9 @@ class TestEveryDestination(EveryDestinationContract):
         return OfPart(part, tmp_path / "shared", services)
 
     @pytest.fixture
-    def destination(self, place: Seen, services: Services) -> Destination:
-        return open_destination(place.url, services)
+    def destination(self, backend: BackendView, services: Services) -> Destination:
+        return open_destination(backend.url, services)
 
     @pytest.fixture
-    def second(self, place: Seen, services: Services) -> Destination:
-        return open_destination(place.url, services)
+    def second(self, backend: BackendView, services: Services) -> Destination:
+        return open_destination(backend.url, services)

@@ -48,7 +48,7 @@ def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
         ("secretmanager:x", "did you mean secretsmanager"),
         ("SSM:/x", "did you mean ssm"),
         ("ftp:x", "there are secretsmanager, ssm, vault"),
-        ("ssm:", "names no place"),
+        ("ssm:", "expected a name after the scheme"),
         ("file:out/{usr}.json", "did you mean {user}"),
         ("file:out/{0}.json", "there are {user}, {USER}, {path}, {account}"),
         ("file:out/{}.json", "there is no field {}"),
@@ -200,20 +200,20 @@ class TestWhatAPlaceIs:
 
     @pytest.mark.parametrize(("one", "other"), SAME)
     def test_is_the_same_however_its_url_is_written(self, services: Services, one: str, other: str) -> None:
-        first, second = (registry.slots(open_destination(url, services), services) for url in (one, other))
+        first, second = (registry.write_targets(open_destination(url, services), services) for url in (one, other))
         assert first & second
 
     @pytest.mark.parametrize(("one", "other"), OTHERS)
     def test_is_another_where_jobs_read_something_else(self, services: Services, one: str, other: str) -> None:
-        first, second = (registry.slots(open_destination(url, services), services) for url in (one, other))
+        first, second = (registry.write_targets(open_destination(url, services), services) for url in (one, other))
         assert not first & second
 
 
-@pytest.mark.parametrize("place", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])
-def test_names_that_differ_in_capitals_only_are_one_where_the_service_takes_them_for_one(place: str) -> None:
+@pytest.mark.parametrize("url", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])
+def test_names_that_differ_in_capitals_only_are_one_where_the_service_takes_them_for_one(url: str) -> None:
     """The second value would take the place of the first: the id would be lost."""
     with pytest.raises(UsageError, match="the name of two values"):
-        parse(f"{place}?id=AWS_KEY&secret=aws_key")
+        parse(f"{url}?id=AWS_KEY&secret=aws_key")
 
 
 def test_opening_calls_nothing(services: Services, aws: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from docs import pages
 from twokey.core.secret import Credential
 from twokey.destinations import registry
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
 
 FOLDER = pages.DOCS / "reference" / "destinations"
 FORMATS = pages.DOCS / "reference" / "formats.md"
@@ -38,9 +38,9 @@ def test_each_url_on_a_page_is_one_that_twokey_takes(page: str, url: str) -> Non
 
 def test_each_format_stands_on_its_page_with_its_options() -> None:
     rows = pages.tables(FORMATS)["Formats"]
-    assert [pages.words(row[0])[0] for row in rows] == list(forms.FORMATS)
+    assert [pages.words(row[0])[0] for row in rows] == list(formats.FORMATS)
     named = {name for row in rows for name in re.findall(r"`([a-z]+)(?:\.NAME)?=`", row[2])}
-    assert named == {option.removesuffix(".*") for option in forms.OPTIONS} - {"format"}
+    assert named == {option.removesuffix(".*") for option in formats.OPTIONS} - {"format"}
 
 
 def test_what_is_written_is_what_the_page_shows() -> None:
@@ -49,8 +49,8 @@ def test_what_is_written_is_what_the_page_shows() -> None:
     for row in rows:
         url, shown = pages.words(row[0])[0], pages.words(row[1])
         address = registry.parse(url)
-        names = forms.MEMBERS if address.scheme == "file" else forms.ENVIRONMENT
-        written = forms.form_of(address.options, default="json", names=names).text(KEY)
+        names = formats.MEMBERS if address.scheme == "file" else formats.ENVIRONMENT
+        written = formats.format_of(address.options, default="json", names=names).text(KEY)
         assert [part for part in shown if part.replace("…", KEY.reveal()) not in written] == [], url
         if len(shown) == 1:
             assert shown == [written.replace(KEY.reveal(), "…")]

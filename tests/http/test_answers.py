@@ -37,7 +37,7 @@ def odd() -> Iterator[Odd]:
 
 def test_one_without_end_is_never_taken_for_the_next_one(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left of it on the wire could look like an answer."""
-    monkeypatch.setattr(web, "LONGEST_ANSWER", 1000)
+    monkeypatch.setattr(web, "LONGEST_RESPONSE", 1000)
     forged = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"value": 99}'
     odd.first += [Reply(200, b" " * 1001 + forged * 2)]
     http = connection(odd.url)
@@ -46,10 +46,10 @@ def test_one_without_end_is_never_taken_for_the_next_one(odd: Odd, monkeypatch: 
 
 
 def test_a_write_after_one_without_end_is_sent_once(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "LONGEST_ANSWER", 1000)
+    monkeypatch.setattr(web, "LONGEST_RESPONSE", 1000)
     http = connection(odd.url)
     odd.first += [Reply(200, b" " * 5000)] * 3
-    with pytest.raises(Ambiguous, match="no end"):
+    with pytest.raises(Ambiguous, match="longer than 1000 bytes"):
         http.request(READ)
     http.request(Request("PUT", "/value", "write the value", body={}, idempotent=False))
     assert odd.written == 1

@@ -187,7 +187,7 @@ class TestWhatAnswersAskFor:
         self, budget: Budget, hurried: Hurried
     ) -> None:
         budget.replies += [(429, {"Retry-After": "900"})] * 20
-        with pytest.raises(Throttled, match="rate limit is used up for 900 s"):
+        with pytest.raises(Throttled, match="rate limit is exhausted for 900 s"):
             connection(budget.url, hurried).request(WRITE)
         assert hurried.slept < 4000
 

@@ -118,7 +118,7 @@ class TestAProxyThatFails:
     ) -> None:
         proxy.closed = True
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
-        with pytest.raises(Unreachable, match=r"proxy does not let it through.*403 Forbidden.*Nothing was sent"):
+        with pytest.raises(Unreachable, match=r"proxy refuses the connection.*403 Forbidden.*Nothing was sent"):
             connection(SERVICE).request(WRITE)
         assert behind.requests == []
 

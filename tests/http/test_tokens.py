@@ -13,13 +13,15 @@ from twokey.aws.clock import ServiceClock
 from twokey.core.errors import AccessDenied, BadCredentials, Unreachable, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.connections import ConnectionContext
-from twokey.destinations.sources import Secret, Source
+from twokey.destinations.registry import readable
+from twokey.destinations.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from twokey.http.client import Http
+    from twokey.http.renewable_token import RenewableToken
     from twokey.testing.contract import Hurried
 
 AT = "twokey.yaml line 7"
@@ -29,11 +31,11 @@ def nowhere(url: str) -> Hidden:
     raise AssertionError(url)
 
 
-def secret(source: Source, read_place: Callable[[str], Hidden] = nowhere) -> Secret:
-    return ConnectionContext("service", AT, ServiceClock(), read_place, lambda _: {}).secret(source)
+def secret(source: Source, read: Callable[[str], Hidden] = nowhere) -> RenewableToken:
+    return ConnectionContext("service", AT, ServiceClock(), readable, read, lambda _: {}).secret(source)
 
 
-def reached(service: Service, token: Secret, hurried: Hurried | None = None) -> Http:
+def reached(service: Service, token: RenewableToken, hurried: Hurried | None = None) -> Http:
     return connection(
         service.url,
         hurried,
@@ -166,7 +168,7 @@ class TestAnotherStore:
             asked.append(url)
             return Hidden(TOKEN)
 
-        token = secret(Source(place="secretsmanager:ops/service"), read)
+        token = secret(Source(url="secretsmanager:ops/service"), read)
         assert asked == []
         http = reached(service, token)
         http.request(READ)
@@ -174,7 +176,7 @@ class TestAnotherStore:
         assert asked == ["secretsmanager:ops/service"]
 
     def test_gives_one_member(self, service: Service) -> None:
-        token = secret(Source(place="ssm:/ops", key="token"), lambda _: Hidden(f'{{"token": "{TOKEN}", "n": 1}}'))
+        token = secret(Source(url="ssm:/ops", key="token"), lambda _: Hidden(f'{{"token": "{TOKEN}", "n": 1}}'))
         assert reached(service, token).request(READ).good
 
     @pytest.mark.parametrize(
@@ -186,7 +188,7 @@ class TestAnotherStore:
         ],
     )
     def test_without_that_member_is_named(self, service: Service, text: str, said: str) -> None:
-        token = secret(Source(place="ssm:/ops", key="token"), lambda _: Hidden(text))
+        token = secret(Source(url="ssm:/ops", key="token"), lambda _: Hidden(text))
         with pytest.raises(BadCredentials, match=said) as raised:
             reached(service, token).request(READ)
         assert TOKEN not in str(raised.value)
@@ -200,7 +202,7 @@ class TestAnotherStore:
             raise error
 
         with pytest.raises(BadCredentials) as raised:
-            reached(service, secret(Source(place="ssm:/ops"), read)).request(WRITE)
+            reached(service, secret(Source(url="ssm:/ops"), read)).request(WRITE)
         assert "ssm:/ops" in raised.value.message
         assert getattr(error, "message", "?") in raised.value.message
         assert service.requests == []
@@ -219,7 +221,7 @@ class TestATokenThatIsNone:
         with pytest.raises(BadCredentials) as raised:
             reached(service, secret(Source(file=str(file)))).request(WRITE)
         said = str(raised.value)
-        assert "empty" in said or "what no token does" in said
+        assert "empty" in said or "no token has" in said
         assert not any(part in said for part in (TOKEN, "X-Other", "evil", "tökén"))
         assert service.requests == []
 
@@ -229,7 +231,7 @@ class TestATokenThatIsNone:
             reached(service, secret(Source(file=str(tmp_path / "token")))).request(WRITE)
 
 
-@pytest.mark.parametrize("given", [{}, {"env": "A", "file": "b"}, {"env": "A", "place": "ssm:/b"}])
+@pytest.mark.parametrize("given", [{}, {"env": "A", "file": "b"}, {"env": "A", "url": "ssm:/b"}])
 def test_a_source_is_exactly_one(given: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="exactly one"):
         secret(Source(**given))
@@ -238,5 +240,5 @@ def test_a_source_is_exactly_one(given: dict[str, str]) -> None:
 def test_a_token_in_the_place_of_its_variables_name_is_not_repeated() -> None:
     token = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
     with pytest.raises(UsageError, match=r"the environment variable that it names .* is not set") as raised:
-        Source(env=token).check("here")
+        Source(env=token).check("here", readable)
     assert token not in str(raised.value)

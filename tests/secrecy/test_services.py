@@ -51,7 +51,7 @@ def company(
 
 def denied(company: Company) -> None:
     company.github.delete("acme/site-2")
-    company.gitlab.places["projects/acme/app-2"]["archived"] = True
+    company.gitlab.targets["projects/acme/app-2"]["archived"] = True
 
 
 def away(company: Company) -> None:

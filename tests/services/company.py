@@ -89,7 +89,7 @@ class Company:
             self._open.enter_context(service)
         for number in NUMBERS:
             self.github.add_repository(f"acme/site-{number}")
-            self.gitlab.add_place("projects", f"acme/app-{number}")
+            self.gitlab.add_target("projects", f"acme/app-{number}")
             self.circleci.projects[f"gh/acme/job-{number}"] = {}
         self.token_file.write_text(self.gitlab.token)
         for name, value in self.environment.items():

@@ -36,15 +36,15 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "a token from a source that keeps none": (
         deliver(GITHUB[0], github={"token": {"from": "gitlab:acme/site"}}),
-        ("`github`", "'gitlab:acme/site': no secret can be read from there"),
+        ("`github`", "'gitlab:acme/site': a secret cannot be read from there"),
     ),
     "a token from a source of each user's": (
         deliver(GITHUB[0], github={"token": {"from": "ssm:/tokens/{user}"}}),
-        ("'ssm:/tokens/{user}': a secret is read for all users",),
+        ("'ssm:/tokens/{user}': the secret is the same for all users",),
     ),
     "a token that is written out": (
         deliver(GITHUB[0], github={"token": TOKEN}),
-        ("line ", "`token` is written out", "{env: NAME}"),
+        ("line ", "`token` contains the secret itself", "{env: NAME}"),
     ),
     "a connection that is not there": (
         deliver(f"{GITHUB[0]}?connection=githib"),
@@ -52,7 +52,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "a connection to another service": (
         deliver(f"{GITHUB[0]}?connection=gitlab"),
-        ("connection gitlab leads to gitlab, not to github",),
+        ("connection gitlab is of the kind gitlab; expected github",),
     ),
     "a kind of connection that is none": (
         deliver(GITHUB[0], enterprise={"kind": "gitub", "token": {"env": "ACME_GITHUB"}}),
@@ -64,7 +64,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "an address that is none": (
         deliver(GITHUB[0], github={"url": "github.example.com", "token": {"env": "ACME_GITHUB"}}),
-        ("line ", "`github`", "'github.example.com' is no URL"),
+        ("line ", "`github`", "expected the URL of a service, not 'github.example.com'"),
     ),
     "an address without TLS": (
         deliver(GITHUB[0], github={"url": "http://github.example.com", "token": {"env": "ACME_GITHUB"}}),

@@ -18,7 +18,7 @@ def fail_in_the_middle(company: Company) -> None:
 
     def strike() -> None:
         company.github.delete("acme/site-2")
-        company.gitlab.places["projects/acme/app-2"]["archived"] = True
+        company.gitlab.targets["projects/acme/app-2"]["archived"] = True
         company.far.__exit__()
 
     company.github.add(cue("PUT", "/site-1/", strike))
@@ -26,7 +26,7 @@ def fail_in_the_middle(company: Company) -> None:
 
 def mend(company: Company) -> None:
     company.github.gone.clear()
-    company.gitlab.places["projects/acme/app-2"]["archived"] = False
+    company.gitlab.targets["projects/acme/app-2"]["archived"] = False
     company.far.__enter__()
 
 
@@ -52,7 +52,7 @@ class TestThreeOfTwenty:
         ran = company.run("rotate", "--force", "--json")
         (result,) = ran.document["results"]
         said = {one["destination"]: one.get("message", "") for one in result["destinations"]}
-        assert "it is not there, or the token may not see it" in said[GITHUB[1]]
+        assert "it does not exist, or the token has no access to it" in said[GITHUB[1]]
         assert "archived" in said[GITLAB[1]]
         assert f"Vault ({company.far.url}) cannot be reached" in said[VAULT[3]]
         assert "Nothing was sent." in said[VAULT[3]]

@@ -17,8 +17,8 @@ from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, KeyPair, Rule
 from twokey.testing.stores import (
     FULL,
+    StoreBackend,
     StoreContract,
-    StorePlace,
     assert_silent,
     fresh_credential,
     fresh_name,
@@ -50,7 +50,7 @@ class AwsContract(StoreContract):
     @pytest.mark.parametrize("effect", ONCE)
     @pytest.mark.parametrize("prepare", ["missing", "key"])
     def test_one_bad_answer_to_a_write_does_no_harm(
-        self, aws: Emulator, first: Store, second: Store, place: StorePlace, write: str, effect: str, prepare: str
+        self, aws: Emulator, first: Store, second: Store, backend: StoreBackend, write: str, effect: str, prepare: str
     ) -> None:
         revision = first.load().revision
         if prepare == "key":
@@ -63,32 +63,32 @@ class AwsContract(StoreContract):
         revision = first.fence(revision)
         record = second.load()
         assert (record.journal, record.revision) == (FULL, revision)
-        assert json.loads(place.text() or "") == pair(credential)
+        assert json.loads(backend.text() or "") == pair(credential)
 
     @pytest.mark.parametrize("effect", ONCE)
     def test_a_delivery_stands_one_bad_answer(
-        self, aws: Emulator, first: Store, place: StorePlace, write: str, effect: str
+        self, aws: Emulator, first: Store, backend: StoreBackend, write: str, effect: str
     ) -> None:
         for _ in range(2):
             aws.weather.add(Rule(write, effect=effect, status=503 if effect == "html" else 500))
             credential = fresh_credential()
             assert first.deliver(credential).written
-            assert json.loads(place.text() or "") == pair(credential)
+            assert json.loads(backend.text() or "") == pair(credential)
 
     @pytest.mark.usefixtures("held_key")
     def test_answers_that_are_all_lost_are_resolved_by_reading_back(
-        self, aws: Emulator, first: Store, second: Store, place: StorePlace, put_call: str
+        self, aws: Emulator, first: Store, second: Store, backend: StoreBackend, put_call: str
     ) -> None:
         aws.weather.add(Rule(put_call, times=None, effect="lost_response"))
         credential = fresh_credential()
         revision = first.put(credential, first.save_journal(FULL, first.load().revision))
         assert second.load().revision == revision
         assert second.load().journal == FULL
-        assert json.loads(place.text() or "") == pair(credential)
+        assert json.loads(backend.text() or "") == pair(credential)
 
     @pytest.mark.parametrize("effect", ["error_before", "reset"])
     def test_a_write_that_never_gets_through_is_ambiguous_and_changes_nothing(
-        self, aws: Emulator, first: Store, place: StorePlace, held_key: Credential, put_call: str, effect: str
+        self, aws: Emulator, first: Store, backend: StoreBackend, held_key: Credential, put_call: str, effect: str
     ) -> None:
         revision = first.load().revision
         aws.weather.add(Rule(put_call, times=None, effect=effect))
@@ -102,18 +102,20 @@ class AwsContract(StoreContract):
         for error in errors:
             assert isinstance(error, Ambiguous)
             assert_silent(error, credential, held_key)
-        assert json.loads(place.text() or "") == pair(held_key)
+        assert json.loads(backend.text() or "") == pair(held_key)
 
     def test_endless_throttling_proves_that_nothing_happened(
-        self, aws: Emulator, first: Store, place: StorePlace, held_key: Credential, put_call: str
+        self, aws: Emulator, first: Store, backend: StoreBackend, held_key: Credential, put_call: str
     ) -> None:
         revision = first.load().revision
         aws.weather.add(Rule(put_call, times=None, effect="throttle"))
         assert isinstance(outcome(lambda: first.put(fresh_credential(), revision)), Throttled)
-        assert json.loads(place.text() or "") == pair(held_key)
+        assert json.loads(backend.text() or "") == pair(held_key)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_refusal_after_a_lost_response_is_no_proof(self, aws: Emulator, first: Store, place: StorePlace) -> None:
+    def test_a_refusal_after_a_lost_response_is_no_proof(
+        self, aws: Emulator, first: Store, backend: StoreBackend
+    ) -> None:
         """The first attempt takes effect, its answer is lost, the second one is denied: the effect is there."""
         revision = first.load().revision
         credential = fresh_credential()
@@ -122,17 +124,17 @@ class AwsContract(StoreContract):
             Rule(self.final_write, nth=2, effect="error_before", status=400, code="AccessDeniedException", message="No")
         )
         first.put(credential, revision)
-        assert json.loads(place.text() or "") == pair(credential)
+        assert json.loads(backend.text() or "") == pair(credential)
 
     def test_a_denied_write_names_the_permission_and_changes_nothing(
-        self, aws: Emulator, first: Store, place: StorePlace, held_key: Credential, put_call: str
+        self, aws: Emulator, first: Store, backend: StoreBackend, held_key: Credential, put_call: str
     ) -> None:
         revision = first.load().revision
         aws.weather.add(denied(put_call))
         error = outcome(lambda: first.put(fresh_credential(), revision))
         assert isinstance(error, AccessDenied)
         assert put_call in error.message
-        assert json.loads(place.text() or "") == pair(held_key)
+        assert json.loads(backend.text() or "") == pair(held_key)
 
     @pytest.mark.usefixtures("held_key")
     def test_a_key_of_kms_that_may_not_be_used_is_named(self, aws: Emulator, first: Store) -> None:
@@ -145,7 +147,7 @@ class AwsContract(StoreContract):
 
     @pytest.mark.usefixtures("held_key")
     def test_a_read_back_that_fails_is_ambiguous_although_the_write_was_answered(
-        self, aws: Emulator, first: Store, place: StorePlace
+        self, aws: Emulator, first: Store, backend: StoreBackend
     ) -> None:
         revision = first.load().revision
         credential = fresh_credential()
@@ -153,7 +155,7 @@ class AwsContract(StoreContract):
         with pytest.raises(Ambiguous) as raised:
             first.put(credential, revision)
         assert_silent(raised.value, credential)
-        assert json.loads(place.text() or "") == pair(credential)
+        assert json.loads(backend.text() or "") == pair(credential)
 
     @pytest.mark.usefixtures("held_key")
     def test_what_aws_says_about_a_request_with_a_secret_is_left_out(self, aws: Emulator, first: Store) -> None:
@@ -166,24 +168,24 @@ class AwsContract(StoreContract):
 
     @pytest.mark.usefixtures("held_key")
     def test_nothing_is_sent_where_no_connection_can_be_made(
-        self, monkeypatch: pytest.MonkeyPatch, clients: Clients, first: Store, place: StorePlace
+        self, monkeypatch: pytest.MonkeyPatch, clients: Clients, first: Store, backend: StoreBackend
     ) -> None:
         revision = first.load().revision
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
-        cut_off = open_store(place.url, Services(Clients("cut-off", clock=clients.clock)))
+        cut_off = open_store(backend.url, Services(Clients("cut-off", clock=clients.clock)))
         with pytest.raises(Unreachable):
             cut_off.put(fresh_credential(), revision)
 
     @pytest.mark.usefixtures("held_key")
     def test_a_conflict_after_a_lost_response_is_not_taken_for_a_success(
-        self, aws: Emulator, first: Store, second: Store, place: StorePlace
+        self, aws: Emulator, first: Store, second: Store, backend: StoreBackend
     ) -> None:
         winner, loser = fresh_credential(), fresh_credential()
         revision = first.load().revision
         second.put(winner, revision)
         aws.weather.add(Rule(self.final_write, effect="reset"))
         assert isinstance(outcome(lambda: first.put(loser, revision)), (Conflict, Ambiguous))
-        assert json.loads(place.text() or "") == pair(winner)
+        assert json.loads(backend.text() or "") == pair(winner)
 
 
 def denied(operation: str) -> Rule:

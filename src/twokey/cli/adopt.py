@@ -140,7 +140,7 @@ def _opened(source: str, job: Job, run: Run) -> CredentialSource:
 
 def _read_standard_input() -> Credential:
     """Read the pair; raises ``UsageError``, which repeats nothing of it."""
-    from twokey.destinations.formats.forms import handed_over
+    from twokey.destinations.formats.format import supplied_credential
 
     if sys.stdin.isatty():
         raise UsageError(
@@ -148,7 +148,7 @@ def _read_standard_input() -> Credential:
             remedy="Pipe it in, or redirect a file: twokey adopt USER --stdin … < pair.json",
         )
     try:
-        credential = handed_over(memoryview(sys.stdin.buffer.read(LONGEST)), "Standard input")
+        credential = supplied_credential(memoryview(sys.stdin.buffer.read(LONGEST)), "Standard input")
     except ServiceError as error:
         raise UsageError(f"--stdin: {error.message}", remedy=SHAPE) from None
     if credential is None:

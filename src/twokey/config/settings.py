@@ -183,7 +183,7 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     try:
         address = registry.parse(template)
         scheme = address.scheme
-        if store and scheme in registry.STORES:
+        if store and registry.can_be_store(scheme):
             registry.check_store(address)
     except UsageError as error:
         raise UsageError(f"{what}: {error.message}", state=error.state, remedy=error.remedy) from None

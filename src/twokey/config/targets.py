@@ -1,4 +1,4 @@
-"""How twokey.yaml says where things go and how services are reached: ``deliver`` with options, ``connections``."""
+"""How twokey.yaml defines destinations and connections: ``deliver`` with options, ``connections``."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.config.yaml_lines import Document, Place
-    from twokey.destinations.connections import Settings
+    from twokey.destinations.connections import ConnectionKind, Settings
 
 _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
 _NEVER = "twokey.yaml never holds a secret"
 _INSTEAD = (
     "Write where it comes from: {{{key}: {{env: NAME}}}}, {{{key}: {{file: PATH}}}} or {{{key}: {{from: URL}}}}. "
-    "Replace this one: everyone with access to the file can read it."
+    "Replace this secret: everyone with access to the file could read it."
 )
 
 
-def url_of(target: str | Mapping[str, Any], called: str) -> str:
-    """Return a place's URL with its options in it; raises ``UsageError`` that begins with ``called``."""
+def url_of(target: str | Mapping[str, Any], label: str) -> str:
+    """Return a destination's URL with its options in it; raises ``UsageError`` that begins with ``label``."""
     if isinstance(target, str):
         return target
     options: dict[str, str] = {}
@@ -42,64 +42,70 @@ def url_of(target: str | Mapping[str, Any], called: str) -> str:
     url = target.get("to")
     if not isinstance(url, str) or not url:
         raise UsageError(
-            f"{called}: this is a mapping without `to`.",
-            remedy="Write the place's URL there, as in to: github:acme/site. Quote a URL that begins with a brace.",
+            f"{label}: this is a mapping without `to`.",
+            remedy="Add it, such as to: github:acme/site. Quote a URL that begins with a brace.",
         )
     return with_options(url, options)
 
 
-def connections(said: Document, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
-    """Return the connections by name; raises ``UsageError`` with line and key for a problem with one."""
-    kinds = registry.kinds() if given else {}
-    return {name: _connection(said, name, dict(settings), kinds) for name, settings in given.items()}
+def connections(document: Document, configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Configured]:
+    """Return the connections by name; raises ``UsageError`` with line and key for what is wrong with one."""
+    kinds = registry.connection_kinds() if configured else {}
+    return {name: _connection(document, name, dict(settings), kinds) for name, settings in configured.items()}
 
 
-def _connection(said: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, str]) -> Configured:
+def _connection(
+    document: Document, name: str, settings: dict[str, Any], kinds: Mapping[str, ConnectionKind[Any, Any]]
+) -> Configured:
     place: Place = ("connections", name)
     kind = settings.pop("kind", name)
+    if isinstance(kind, str) and kind not in kinds:
+        kinds = registry.connection_kinds(installed=True)
     if not isinstance(kind, str) or kind not in kinds:
         hint = nearest(str(kind), kinds)
         remedy = "Give the connection the name of its service, or set the service: kind: github."
-        raise said.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
-    struct = registry.module(kinds[kind]).Settings
-    _refuse_literals(said, place, settings, struct)
+        raise document.wrong(place, f"`{name}`: there is no service {kind!r} to connect to; {hint}", remedy)
+    struct = kinds[kind].settings
+    _refuse_literals(document, place, settings, struct)
     try:
         found: Settings = msgspec.convert(settings, struct)
     except msgspec.ValidationError as error:
-        raise _wrong(said, place, str(error), struct) from None
-    return Configured(kind, found, f"{said.at(place)}: `{name}`")
+        raise _wrong(document, place, str(error), struct) from None
+    return Configured(kind, found, f"{document.at(place)}: `{name}`")
 
 
-def _refuse_literals(said: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]) -> None:
-    """Refuse a secret that is written into the file, and do not repeat it."""
+def _refuse_literals(
+    document: Document, place: Place, settings: Mapping[str, Any], struct: type[msgspec.Struct]
+) -> None:
+    """Refuse a secret that is written into the file, without repeating it."""
     for field in msgspec.structs.fields(struct):
         value = settings.get(field.encode_name)
         where = (*place, field.encode_name)
         kinds = {field.type, *getattr(field.type, "__args__", ())}
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
-            raise said.wrong(where, f"`{key}` is written out: {_NEVER}.", _INSTEAD.format(key=key))
+            raise document.wrong(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))
         for kind in kinds:
             nested = isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not Source
             if nested and isinstance(value, dict):
-                _refuse_literals(said, where, value, kind)
+                _refuse_literals(document, where, value, kind)
 
 
-def _wrong(said: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
+def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.Struct]) -> UsageError:
     """Return msgspec's error about a connection in plain words."""
     found = _AT.match(message)
     what, inner = (found[1], tuple(found[2].split("."))) if found else (message, ())
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
-        return said.wrong(
+        return document.wrong(
             (*place, *inner, named[1]), f"unknown key `{named[1]}`; {nearest(named[1], _keys(struct, inner))}"
         )
     if named:
-        return said.wrong(
-            (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which it needs."
+        return document.wrong(
+            (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which is required."
         )
     what = what.replace("Expected `object`", "expected a mapping").replace("Expected `str`", "expected text")
-    return said.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
+    return document.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
 
 
 def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:

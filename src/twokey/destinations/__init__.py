@@ -1,1 +1,1 @@
-"""Where credentials go: one file for each kind of place, and the registry that finds them by name."""
+"""Where credentials are delivered to: one module for each kind of destination, and the registry that finds them."""

@@ -1,7 +1,7 @@
 """A destination's URL: ``scheme:rest?option=value&…``, with fields such as ``{user}`` to be filled in.
 
-The URL alone says where a credential goes and in what form: two URLs that differ are two places, and the journal knows
-a place by its URL.
+The URL alone says where a credential goes and in what format. The journal identifies a destination by its URL: two URLs
+that differ are two destinations.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 FIELDS = ("user", "USER", "path", "account")
 """``{USER}`` is the user's name as an environment variable may be called: ``ci-site`` is ``CI_SITE``."""
 CONNECTION = "connection"
-"""The option that every destination of a service has: which of ``connections:`` leads there."""
+"""The option of every destination of a service: which connection of twokey.yaml it uses."""
 _FIELD = re.compile(r"(?<!\$)\{([^{}]*)\}")
 _PLACEHOLDER = re.compile(r"\$\{\w*\}")
 """A placeholder of a template, which is filled in when the credential is written."""
@@ -29,7 +29,7 @@ _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
 _SAFE = "/:+=,.@-_$*[]()!'; "
-"""What stands in an option's value as it is, besides a word in braces: that is a field, or meant to be one."""
+"""The characters that an option's value contains unescaped, besides a field in braces."""
 _ESCAPED_WORD = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 
@@ -47,11 +47,11 @@ class Address:
 
     @property
     def plain(self) -> str:
-        """Return the rest with each field replaced by a letter, for checks of what is around them."""
+        """Return the rest of the URL with each field replaced by a letter, to check it."""
         return without_fields(self.rest)
 
-    def wrong(self, message: str, remedy: str = "") -> UsageError:
-        """Return the error that says what is wrong with this URL."""
+    def error(self, message: str, remedy: str = "") -> UsageError:
+        """Return an error about this URL."""
         return UsageError(f"{self.url!r}: {message}", remedy=remedy)
 
     def allow(self, options: Iterable[str]) -> None:
@@ -63,72 +63,76 @@ class Address:
         for name in self.options:
             family = f"{name.partition('.')[0]}.*"
             if name not in known and not ("." in name and family in known):
-                raise self.wrong(
-                    f"there is no option {name!r} here; {nearest(name, known) if known else 'none at all.'}"
+                raise self.error(
+                    f"there is no option {name!r} here; "
+                    f"{nearest(name, known) if known else 'this kind of destination has no options.'}"
                 )
             if not self.options[name] and "." not in name:
-                raise self.wrong(f"the option {name} has no value.", "Give it one, or leave it out.")
+                raise self.error(f"the option {name} has no value.", f"Write {name}=VALUE, or leave it out.")
 
-    def where(self, manner: Iterable[str] = (), *, caseless: bool = False, **usual: str) -> str:
-        """Return what is the same for all URLs that lead to one place.
+    def identity(self, ignore: Iterable[str], *, case_insensitive: bool, defaults: Mapping[str, str]) -> str:
+        """Return what is the same for all URLs of one thing, such as a repository.
 
-        ``manner`` names options that say how it is written, ``usual`` the values of options that need not be given.
-        ``caseless``: capitals and small letters make no difference in the rest of the URL.
+        ``ignore``: the options that say how it is written. ``defaults``: the values that options have if they are left
+        out. ``case_insensitive``: case makes no difference in the rest of the URL.
         """
-        of_manner = {*manner}
-        told = {
+        ignored = {*ignore}
+        identifying = {
             name: value
             for name, value in self.options.items()
-            if name not in of_manner and f"{name.partition('.')[0]}.*" not in of_manner and usual.get(name) != value
+            if name not in ignored and f"{name.partition('.')[0]}.*" not in ignored and defaults.get(name) != value
         }
-        return with_options(f"{self.scheme}:{self.rest.casefold() if caseless else self.rest}", told)
+        return with_options(f"{self.scheme}:{self.rest.casefold() if case_insensitive else self.rest}", identifying)
 
     def one_of(self, option: str, values: tuple[str, ...]) -> str:
         """Return an option's value, the first of ``values`` where it is not given; raises ``UsageError`` for others."""
         value = self.options.get(option, values[0])
         if value not in values:
-            raise self.wrong(f"{option}={value} is not known; {nearest(value, values)}")
+            raise self.error(f"{option}={value} is not known; {nearest(value, values)}")
         return value
 
 
 def take_apart(url: str) -> Address:
-    """Split a URL; raises ``UsageError`` for what is wrong with it whatever the destination."""
+    """Split a URL; raises ``UsageError`` for anything that no destination could take."""
     scheme, _, rest = url.partition(":")
     if any(ord(character) < 32 or ord(character) == 127 for character in rest):
-        raise UsageError(f"{url!r} holds a control character.")
+        raise UsageError(f"{url!r} contains a control character.")
     for name in _FIELD.findall(rest):
         if name not in FIELDS:
             raise UsageError(f"{url!r}: there is no field {{{name}}}; {nearest(name, FIELDS, '{', '}')}")
     if set("{}") & set(_PLACEHOLDER.sub("", _FIELD.sub("", rest))):
-        raise UsageError(f"{url!r} has a brace without its partner.")
-    place, mark, written = rest.partition("?")
-    if not place:
-        raise UsageError(f"{url!r} names no place: write {scheme}:NAME.")
-    return Address(url, scheme, place, MappingProxyType(_options(url, written) if mark else {}))
+        raise UsageError(f"{url!r} has an unmatched brace.")
+    name, mark, options = rest.partition("?")
+    if not name:
+        raise UsageError(f"{url!r}: expected a name after the scheme: {scheme}:NAME.")
+    return Address(url, scheme, name, MappingProxyType(_options(url, options) if mark else {}))
 
 
 def with_options(url: str, options: Mapping[str, str]) -> str:
     """Return the URL with options added to it, always in the same order."""
-    written = "&".join(f"{name}={_escaped(value)}" for name, value in sorted(options.items()))
-    if not written:
+    added = "&".join(f"{name}={_escaped(value)}" for name, value in sorted(options.items()))
+    if not added:
         return url
-    return f"{url}{'&' if '?' in url else '?'}{written}"
+    return f"{url}{'&' if '?' in url else '?'}{added}"
 
 
 def fill(template: str, *, user: str, path: str, account: str) -> str:
-    """Fill a URL's fields in; raises ``UsageError`` where a value cannot be.
+    """Fill in a URL's fields; raises ``UsageError`` for a value that a URL cannot contain.
 
-    ``{path}`` is the IAM path without the slashes at its ends. Where that is empty, a slash that follows the
-    field goes with it: ``{path}/{user}`` never begins with a slash that nobody wrote.
+    ``{path}`` is the IAM path without the slashes at its ends. If that is empty, a slash that follows the field is
+    removed too, so that ``{path}/{user}`` does not begin with a slash.
     """
     if not _USER.fullmatch(user):
-        raise UsageError(f"{user!r} is no name of an IAM user.")
+        raise UsageError(f"{user!r} cannot be the name of an IAM user.")
     if not _ACCOUNT.fullmatch(account):
-        raise UsageError(f"{account!r} is no AWS account id.")
+        raise UsageError(f"{account!r} is not an AWS account ID: expected 12 digits.")
     bad = "{path}" in template and next((character for character in path if character in "{}?&%"), "")
     if bad:
-        kind = "a brace" if bad in "{}" else bad
-        raise UsageError(f"{template!r}: the IAM path {path!r} holds {kind}, which no destination's name may.")
+        character = "a brace" if bad in "{}" else bad
+        raise UsageError(
+            f"{template!r}: the IAM path {path!r} contains {character}, which a destination's name cannot contain.",
+            remedy="Write the path out instead of {path}.",
+        )
     values = {
         "user": user,
         "USER": _NOT_IN_VARIABLES.sub("_", user.upper()),
@@ -148,29 +152,29 @@ def names_user(template: str) -> bool:
 
 
 def without_fields(text: str) -> str:
-    """Return a text with each field replaced by a letter, for checks of what is around them."""
+    """Return a text with each field replaced by a letter, to check the rest of it."""
     return _FIELD.sub("x", text)
 
 
 def nearest(word: str, known: Iterable[str], before: str = "", after: str = "") -> str:
-    """Return the end of a sentence that names the word that was probably meant, or all that there are."""
-    all_of_them = tuple(known)
-    near = difflib.get_close_matches(word.lower(), all_of_them, n=1, cutoff=0.5)
+    """Return the end of a sentence that names the known word that was probably meant, or all known words."""
+    words = tuple(known)
+    near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
     if near:
         return f"did you mean {before}{near[0]}{after}?"
-    return f"there are {', '.join(before + name + after for name in all_of_them)}."
+    return f"there are {', '.join(before + name + after for name in words)}."
 
 
-def _options(url: str, written: str) -> dict[str, str]:
+def _options(url: str, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
-    for part in written.split("&"):
+    for part in text.split("&"):
         name, equals, value = part.partition("=")
         if not name or not equals:
             raise UsageError(
-                f"{url!r}: an option is written name=value.", remedy="Write %3F for a question mark in one."
+                f"{url!r}: expected options as name=value.", remedy="Write %3F for a question mark in a value."
             )
         if name in found:
-            raise UsageError(f"{url!r}: the option {name} is given twice.")
+            raise UsageError(f"{url!r}: the option {name} occurs twice.")
         found[name] = unquote(value, errors="replace")
     return found
 
@@ -181,12 +185,12 @@ def _escaped(value: str) -> str:
 
 
 def _refuse_escape(template: str, component: str, values: dict[str, str]) -> None:
-    """Refuse ``.`` and ``..`` that a value brings in: they would lead out of the place that was meant."""
+    """Refuse a value that makes a part of the path ``.`` or ``..``: it would point at another directory."""
     if not _FIELD.search(component):
         return
     filled = _filled(component, values)
     if any(part in {".", ".."} for part in filled.split("/")):
-        raise UsageError(f"{template!r}: filled in, it would hold {filled!r}, which leads elsewhere.")
+        raise UsageError(f"{template!r}: filled in, it would contain {filled!r}, which points at another directory.")
 
 
 def _filled(text: str, values: dict[str, str]) -> str:

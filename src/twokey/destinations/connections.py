@@ -1,46 +1,149 @@
-"""How services are reached: ``connections:`` in twokey.yaml, apart from where things go.
+"""How services are reached: ``connections:`` in twokey.yaml, separate from the destinations.
 
-A connection is made once for each run and shared by all destinations that go through it, so that hundreds of them are
-paced to one service's limit. Its token comes from the environment, a file or another secrets store, is read when it is
-first needed, and again when the service refuses it.
+A connection is made once for each run and shared by all destinations that use it, so that hundreds of destinations
+together stay within the limit of one service. Its token comes from the environment, a file or another secrets store. It
+is read when it is first needed, and read again when the service refuses it.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import wraps
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args
 
 import msgspec
 
 from twokey.core.errors import UsageError
 from twokey.destinations.address import CONNECTION, nearest
-from twokey.destinations.sources import Secret, Source
+from twokey.destinations.sources import Source, token_of
 from twokey.system import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from twokey.core.ports import Clock
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.http.renewable_token import RenewableToken
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What every connection may say. Each service's own settings build on this."""
+    """The settings that every connection has. The settings of each service extend this class."""
 
     url: Annotated[str, msgspec.Meta(description="The service's address; by default its public one.")] = ""
     ca: Annotated[str, msgspec.Meta(description="A file with the CA certificates to trust, instead of the usual.")] = ""
 
     @property
     def server(self) -> str:
-        """What tells the server that is reached from others of its kind."""
+        """What distinguishes the server that is reached from other servers of its kind."""
         return self.url.rstrip("/").lower()
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+ClientT = TypeVar("ClientT")
+Described = TypeVar("Described")
+
+
+class InvalidKind(TypeError):
+    """A kind of destination or connection is described wrongly: which class, which field, and why."""
+
+    def __init__(self, of: str, field_name: str, why: str) -> None:
+        super().__init__(f"{of}: the field `{field_name}` {why}")
+
+
+def named_fields(cls: type[Described]) -> type[Described]:
+    """Make a dataclass raise ``InvalidKind`` for an unknown or a missing field, with the nearest known name."""
+    known = [one.name for one in fields(cls)]  # type: ignore[arg-type]
+    initialize = cast("Callable[..., None]", cls.__init__)
+
+    @wraps(initialize)
+    def checked(self: object, *args: object, **values: object) -> None:
+        for name in values:
+            if name not in known:
+                raise InvalidKind(cls.__name__, name, f"is unknown; {nearest(name, known)}")
+        try:
+            initialize(self, *args, **values)
+        except InvalidKind:
+            raise
+        except TypeError as error:
+            missing = re.findall(r"'(\w+)'", str(error)) if "missing" in str(error) else []
+            if not missing:
+                raise
+            raise InvalidKind(cls.__name__, missing[0], "is missing") from None
+
+    cls.__init__ = checked  # type: ignore[method-assign]
+    return cls
+
+
+def refuse(described: object, name: str, expected: Any, *, of: type | None = None, filled: bool = False) -> None:
+    """Raise ``InvalidKind`` unless a field has a value of the expected type, with members of the type ``of``."""
+    value, owner = getattr(described, name), type(described).__name__
+    word = getattr(expected, "__name__", str(expected)).lower()
+    if not isinstance(value, expected):
+        raise InvalidKind(owner, name, f"has the type {type(value).__name__}; expected {word}")
+    if filled and not value:
+        raise InvalidKind(owner, name, "is empty")
+    members = value.values() if isinstance(value, Mapping) else value if of is not None else ()
+    for member in members:
+        if of is not None and not isinstance(member, of):
+            raise InvalidKind(owner, name, f"holds {member!r}; expected {of.__name__}")
+
+
+@named_fields
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionKind(Generic[SettingsT, ClientT]):
+    """One kind of service that connections lead to.
+
+    ``name``: what ``connections:`` in twokey.yaml calls it. ``settings``: what may be set there. ``environment``: the
+    environment variables that stand for a setting if twokey.yaml does not name the connection, first one first.
+    ``connect``: makes the connection and calls nothing; raises ``UsageError`` for settings that do not fit together.
+    """
+
+    name: str
+    settings: type[SettingsT]
+    connect: Callable[[SettingsT, ConnectionContext], ClientT]
+    environment: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse(self, "name", str, filled=True)
+        if not _NAME.fullmatch(self.name):
+            raise InvalidKind("ConnectionKind", "name", f"is {self.name!r}; expected lowercase letters and dashes")
+        refuse(self, "settings", type)
+        if not issubclass(self.settings, Settings):
+            raise InvalidKind("ConnectionKind", "settings", f"is {self.settings.__name__}, which extends no Settings")
+        refuse(self, "connect", Callable)
+        refuse(self, "environment", Mapping, of=tuple)
+        known = self.settings.__struct_fields__
+        for name in self.environment:
+            if name not in known:
+                why = (
+                    f"names the setting {name!r}, which {self.settings.__name__} does not have; {nearest(name, known)}"
+                )
+                raise InvalidKind("ConnectionKind", "environment", why)
+
+    def from_environment(self) -> SettingsT:
+        """Return the settings that the service's own variables make; raises ``UsageError`` if one is missing."""
+        found: dict[str, Any] = {}
+        settings = {one.name: one for one in msgspec.structs.fields(self.settings)}
+        for name, variables in self.environment.items():
+            present = environment.first_set(variables)
+            if present is not None:
+                found[name] = {"env": present} if _is_source(settings[name].type) else environment.variable(present)
+            elif settings[name].required:
+                raise UsageError(
+                    f"The connection {self.name} is not configured.",
+                    remedy=f"Set {' or '.join(variables)}, or add it to twokey.yaml under connections: "
+                    f"{self.name}: {{{name}: …}}.",
+                )
+        return msgspec.convert(found, self.settings)
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A connection as twokey.yaml names it. ``at`` is where, as an error begins."""
+    """A connection that twokey.yaml defines. ``at`` is its place in that file, as errors begin with it."""
 
     kind: str
     settings: Settings
@@ -49,22 +152,24 @@ class Configured:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionContext:
-    """What a service's module needs to make a connection: its name, time, a way to read secrets.
+    """What ``ConnectionKind.connect`` may use: the connection's name, the clock, secrets.
 
-    ``sign_identity`` returns a signed question who twokey's own AWS identity is, for a service that asks AWS itself.
+    ``check_secret`` and ``read_secret`` check and read the URL of a secrets store. ``sign_identity`` returns a signed
+    request to STS for twokey's own AWS identity, for a service that asks AWS who sent it.
     """
 
     name: str
     at: str
     clock: Clock
-    read_place: Callable[[str], Hidden]
+    check_secret: Callable[[str], object]
+    read_secret: Callable[[str], Hidden]
     sign_identity: Callable[[str], dict[str, str]]
 
-    def secret(self, source: Source, field_name: str = "token") -> Secret:
-        """Return the secret of a field; raises ``UsageError`` where it is plain that it cannot be read."""
-        called = f"{self.at}: `{field_name}`" if self.at else f"The connection {self.name}, {field_name}"
-        source.check(called)
-        return Secret(source, called, self.read_place)
+    def secret(self, source: Source, field_name: str = "token") -> RenewableToken:
+        """Return the secret of a setting; raises ``UsageError`` if it is known already that it cannot be read."""
+        label = f"{self.at}: `{field_name}`" if self.at else f"The connection {self.name}, {field_name}"
+        source.check(label, self.check_secret)
+        return token_of(source, label, self.read_secret)
 
 
 @dataclass(slots=True)
@@ -72,64 +177,56 @@ class Connections:
     """The connections of one run, by name; each is made once, when it is first needed."""
 
     configured: Mapping[str, Configured] = field(default_factory=dict)
-    _made: dict[str, Any] = field(default_factory=dict)
+    _clients: dict[str, object] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def open(self, address: Address, module: Any, outside: Callable[[str, str], ConnectionContext]) -> Any:
-        """Return the connection that an address goes through, made by its module's ``connect(settings, outside)``.
+    def open(
+        self,
+        address: Address,
+        kind: ConnectionKind[SettingsT, ClientT],
+        context: Callable[[str, str], ConnectionContext],
+    ) -> ClientT:
+        """Return the connection that an address names with ``connection=``, by default the one named like its kind.
 
-        Without ``connection=`` in the URL it is the one named like the service; where twokey.yaml has none of that
-        name, it is made from the environment variables that the service's own tools read (``ENVIRONMENT`` of the
-        module: field to names). Raises ``UsageError``.
+        If twokey.yaml defines none of that name, it is made from the environment variables that the service's own tools
+        read. ``context`` makes what ``connect`` gets from the connection's name and its place in twokey.yaml.
+        Raises ``UsageError``.
         """
-        name = address.options.get(CONNECTION, module.KIND)
+        name = address.options.get(CONNECTION, kind.name)
         with self._lock:
-            if name not in self._made:
-                found = self._settings(name, address, module)
-                self._made[name] = _connect(found, module, outside(name, found.at))
-            return self._made[name]
+            if name not in self._clients:
+                found = self._settings(name, address, kind)
+                self._clients[name] = _connect(found, kind, context(name, found.at))
+            return cast("ClientT", self._clients[name])
 
-    def server(self, address: Address, module: Any) -> str:
-        """Return which server an address leads to; raises ``UsageError`` as ``open`` does."""
-        return self._settings(address.options.get(CONNECTION, module.KIND), address, module).settings.server
+    def server(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> str:
+        """Return which server an address means; raises ``UsageError`` as ``open`` does."""
+        return self._settings(address.options.get(CONNECTION, kind.name), address, kind).settings.server
 
-    def _settings(self, name: str, address: Address, module: Any) -> Configured:
+    def _settings(self, name: str, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> Configured:
         found = self.configured.get(name)
-        if found is not None and found.kind != module.KIND:
-            raise address.wrong(f"the connection {name} leads to {found.kind}, not to {module.KIND}.")
+        if found is not None and found.kind != kind.name:
+            raise address.error(
+                f"the connection {name} is of the kind {found.kind}; expected {kind.name}.",
+                f"Name a connection of the kind {kind.name}: connection=NAME.",
+            )
         if found is not None:
             return found
-        if name != module.KIND:
-            hint = nearest(name, self.configured) if self.configured else "there are none in twokey.yaml."
-            raise address.wrong(f"there is no connection {name!r}; {hint}")
-        return Configured(module.KIND, from_environment(module), "")
+        if name != kind.name:
+            hint = nearest(name, self.configured) if self.configured else "twokey.yaml defines none."
+            raise address.error(f"there is no connection {name!r}; {hint}")
+        return Configured(kind.name, kind.from_environment(), "")
 
 
-def _connect(said: Configured, module: Any, outside: ConnectionContext) -> Any:
-    """Make a connection; what is wrong with it is said with the place where twokey.yaml names it."""
+def _connect(configured: Configured, kind: ConnectionKind[SettingsT, ClientT], context: ConnectionContext) -> ClientT:
+    """Make a connection. An error begins with the connection's place in twokey.yaml."""
     try:
-        return module.connect(said.settings, outside)
+        return kind.connect(cast("SettingsT", configured.settings), context)
     except UsageError as error:
-        if not said.at or said.at in error.message:
+        if not configured.at or configured.at in error.message:
             raise
-        raise UsageError(f"{said.at}: {error.message}", state=error.state, remedy=error.remedy) from None
-
-
-def from_environment(module: Any) -> Settings:
-    """Return the settings that a service's own environment variables make; raises ``UsageError`` where one lacks."""
-    said: dict[str, Any] = {}
-    fields = {one.name: one for one in msgspec.structs.fields(module.Settings)}
-    for name, variables in module.ENVIRONMENT.items():
-        present = environment.first_set(variables)
-        if present is not None:
-            said[name] = {"env": present} if _is_source(fields[name].type) else environment.variable(present)
-        elif fields[name].required:
-            raise UsageError(
-                f"Nothing says how to reach {module.KIND}: set {' or '.join(variables)}, or name it in twokey.yaml "
-                f"under connections: {module.KIND}: {{{name}: …}}."
-            )
-    return cast("Settings", msgspec.convert(said, module.Settings))
+        raise UsageError(f"{configured.at}: {error.message}", state=error.state, remedy=error.remedy) from None
 
 
 def _is_source(kind: Any) -> bool:
-    return kind is Source or Source in getattr(kind, "__args__", ())
+    return kind is Source or Source in get_args(kind)

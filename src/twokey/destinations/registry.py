@@ -1,19 +1,9 @@
-"""Finds a destination by its URL's scheme. Each scheme has a module, imported when it is first named.
+"""Finds the kind of a destination by its URL's scheme, and opens destinations.
 
-A module offers:
-
-* ``check(address)``, which raises ``UsageError`` for a name or an option that its service could not take; fields that
-  are still unfilled are allowed in them;
-* ``open_place(address, services)``, which returns the destination and calls nothing;
-* ``check_store(address)`` where not each of its places can be a store: raises ``UsageError`` for those;
-* ``CASELESS = True`` where capitals make no difference in the names of its places, ``MANNER`` where some options say
-  how a place is written and not which, ``USUAL`` for the values of options that need not be given: so that two URLs
-  that lead to one place are recognised;
-* ``KIND`` and ``Settings`` where it needs a connection: what ``connections:`` calls it, and what may be said there
-  (see ``twokey.destinations.connections``).
-
-Packages add schemes of their own by the entry point group ``twokey.destinations``: the name of an entry point is the
-scheme, its value the module. A module whose places can be stores says ``STORE = True``.
+``SCHEMES`` and ``STORES`` are an index, so that a module is imported only when one of its schemes is first named; the
+``Kind`` in the module is what counts, and a test holds the index equal to the kinds. Other packages add kinds by the
+entry point group ``twokey.destinations``: an entry point is named like the scheme, and its value is a ``Kind``, or a
+module with ``KIND`` or ``KINDS``.
 """
 
 from __future__ import annotations
@@ -21,20 +11,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import address as addresses
 from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
-from twokey.destinations.connections import ConnectionContext, Connections
+from twokey.destinations.connections import ConnectionContext, ConnectionKind, Connections, Settings
+from twokey.destinations.kind import Kind, WritesNamedValues
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from twokey.aws.clients import Clients
     from twokey.core.destination import Destination, Store
 
-__all__ = ["Services", "fill", "names_user", "open_destination", "open_store", "parse"]
+__all__ = ["Services", "fill", "kind_of", "names_user", "open_destination", "open_store", "parse"]
 
+SettingsT = TypeVar("SettingsT", bound=Settings)
+ClientT = TypeVar("ClientT")
 _HERE = "twokey.destinations"
 SCHEMES = {
     "secretsmanager": f"{_HERE}.stores.secretsmanager",
@@ -77,25 +72,25 @@ STORES = (
     "onepassword",
     "file",
 )
-"""The schemes that can be a store: readable, with room for the journal."""
+"""The schemes that can be a store: they can be read back, and keep the journal."""
 
 GROUP = "twokey.destinations"
-"""The entry point group of destinations that other packages bring."""
+"""The entry point group of the kinds that other packages add."""
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What destinations need of the outside. One for a whole run: its connections are shared by all destinations."""
+    """The context of all destinations of one run (see ``DestinationContext``). They share its connections."""
 
     clients: Clients
     connections: Connections = field(default_factory=Connections)
 
-    def connection(self, address: Address) -> Any:
-        """Return the connection that a destination goes through; raises ``UsageError`` where nothing says how."""
-        return self.connections.open(address, module(address.scheme), self._outside)
+    def connection(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> ClientT:
+        """Return the connection that a URL names, or the default one; raises ``UsageError`` if there is none."""
+        return self.connections.open(address, kind, self._context)
 
-    def _outside(self, name: str, at: str) -> ConnectionContext:
-        return ConnectionContext(name, at, self.clients.clock, self.read_secret, self._sign_identity)
+    def _context(self, name: str, at: str) -> ConnectionContext:
+        return ConnectionContext(name, at, self.clients.clock, readable, self.read_secret, self._sign_identity)
 
     def _sign_identity(self, server_id: str) -> dict[str, str]:
         from twokey.aws.signed_identity import signed_identity_request
@@ -103,132 +98,188 @@ class Services:
         return signed_identity_request(self.clients, server_id)
 
     def read_secret(self, url: str) -> Hidden:
-        """Read the text that another secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``.
-
-        A module whose places can be read like that offers ``read_text(address, services)``.
-        """
-        address = readable(url)
-        return Hidden(module(address.scheme).read_text(address, self))
+        """Return the text that a secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``."""
+        address = parse(url)
+        read = kind_of(address.scheme).read_secret
+        if read is None:
+            raise _not_readable(address)
+        return Hidden(read(address, self))
 
 
 def parse(url: str) -> Address:
     """Take a URL apart and check all that can be known of it now; raises ``UsageError`` with one sentence."""
     scheme, colon, _ = url.partition(":")
-    if not colon or _module_name(scheme) is None:
+    if not colon or not (scheme in SCHEMES or scheme in _entry_points()):
         raise UsageError(f"{url!r}: {_no_such_scheme(scheme, colon)}")
     address = addresses.take_apart(url)
-    module(scheme).check(address)
+    kind_of(scheme).check(address)
     return address
 
 
 def readable(url: str) -> Address:
-    """Take apart the URL of a place that a secret is read from; raises ``UsageError`` for one that keeps none."""
+    """Take apart a URL that a secret is to be read from; raises ``UsageError`` for a kind that it cannot be read from.
+
+    Nothing is called.
+    """
     address = parse(url)
-    if not hasattr(module(address.scheme), "read_text"):
-        raise address.wrong("no secret can be read from there.", "Use secretsmanager: or ssm:, say.")
+    if kind_of(address.scheme).read_secret is None:
+        raise _not_readable(address)
     if without_fields(url) != url:
-        raise address.wrong("a secret is read for all users: no field can be filled in there.")
+        raise address.error("the secret is the same for all users: it cannot contain a field such as {user}.")
     return address
 
 
+def _not_readable(address: Address) -> UsageError:
+    return address.error("a secret cannot be read from there.", "Use a URL that begins with secretsmanager: or ssm:.")
+
+
 def fill(template: str, *, user: str, path: str, account: str) -> str:
-    """Fill a URL's fields in and check the result; raises ``UsageError`` where the name cannot be."""
+    """Fill in a URL's fields and check the result; raises ``UsageError`` for a name that the service cannot take."""
     return parse(addresses.fill(template, user=user, path=path, account=account)).url
 
 
 def reach(template: str, services: Services) -> None:
-    """Make the connection that a URL goes through, its fields unfilled; raises ``UsageError`` where nothing says how.
+    """Make the connection that a URL needs, its fields not filled in; raises ``UsageError`` if it is not configured.
 
-    Nothing is called. Where a field says which connection it is, that shows only once it is filled in.
+    Nothing is called. If a field says which connection it is, that is known only once the field is filled in.
     """
     address = parse(template)
-    if hasattr(module(address.scheme), "KIND") and "{" not in address.options.get(addresses.CONNECTION, ""):
-        services.connection(address)
+    connection = kind_of(address.scheme).connection
+    if connection is not None and "{" not in address.options.get(CONNECTION, ""):
+        services.connection(address, connection)
 
 
 def open_destination(url: str, services: Services) -> Destination:
-    """Return the destination of a URL whose fields are filled in; calls nothing yet."""
+    """Return the destination of a URL whose fields are filled in. Nothing is called."""
     address = parse(url)
-    return cast("Destination", module(address.scheme).open_place(address, services))
+    return kind_of(address.scheme).open(address, services)
 
 
 def open_store(url: str, services: Services) -> Store:
-    """Return the store of a URL whose fields are filled in; raises ``UsageError`` for a kind that cannot be one."""
+    """Return the store of a URL whose fields are filled in; raises ``UsageError`` for one that cannot be a store."""
     address = parse(url)
-    if not can_be_store(address.scheme):
-        raise address.wrong(
-            "this cannot be a store, because it cannot be read back.", f"Use one of {', '.join(STORES)}."
-        )
     check_store(address)
-    store = module(address.scheme).open_place(address, services)
-    form = getattr(store, "form", None)
-    if form is not None and not form.reversible:
-        raise address.wrong(f"a store must give the credential back, and the format {form.name} cannot.")
-    return cast("Store", store)
+    return cast("Store", kind_of(address.scheme).open(address, services))
 
 
-def slots(place: Destination, services: Services) -> frozenset[str]:
-    """Return what a destination writes to: two that share one of these would overwrite each other.
+def write_targets(destination: Destination, services: Services) -> frozenset[str]:
+    """Return what a destination writes to: two destinations that share a target overwrite each other.
 
-    Where several pairs fit into one place, ``parts`` of the destination tell them apart: the names of its values.
-    Places of one name on two servers are two; two connections to one server lead to the same.
+    A destination that writes named values has one target for each name. The same name on two servers is two targets;
+    two connections to one server make no difference.
     """
-    from twokey.destinations.formats import forms
+    from twokey.destinations.formats import format as formats
 
-    address = parse(place.name)
-    of = module(address.scheme)
-    base = address.where(
-        (*forms.OPTIONS, CONNECTION, *getattr(of, "MANNER", ())),
-        caseless=getattr(of, "CASELESS", False),
-        **getattr(of, "USUAL", {}),
+    address = parse(destination.name)
+    kind = kind_of(address.scheme)
+    target = address.identity(
+        (*formats.OPTIONS, CONNECTION, *kind.non_identifying_options),
+        case_insensitive=kind.case_insensitive,
+        defaults=kind.default_options,
     )
-    if hasattr(of, "KIND"):
-        base = f"{base} {services.connections.server(address, of)}"
-    parts: tuple[str, ...] = getattr(place, "parts", ())
-    return frozenset(f"{base} {part}" for part in parts) or frozenset({base})
+    if kind.connection is not None:
+        target = f"{target} {services.connections.server(address, kind.connection)}"
+    names = destination.value_names if isinstance(destination, WritesNamedValues) else ()
+    return frozenset(f"{target} {name}" for name in names) or frozenset({target})
 
 
 def check_store(address: Address) -> None:
-    """Raise ``UsageError`` for a place that could be a store if it were not for its options."""
-    check = getattr(module(address.scheme), "check_store", None)
-    if check is not None:
-        check(address)
+    """Raise ``UsageError`` for a URL that cannot be a store."""
+    if not can_be_store(address.scheme):
+        raise address.error(
+            "this cannot be a store, because it cannot be read back.", f"Use one of {', '.join(STORES)}."
+        )
+    kind_of(address.scheme).check_store(address)
 
 
 def can_be_store(scheme: str) -> bool:
-    """Say whether the places of a scheme can keep a credential and its journal."""
-    return scheme in STORES or (scheme not in SCHEMES and bool(getattr(module(scheme), "STORE", False)))
-
-
-def module(scheme: str) -> Any:
-    """Return the module of a scheme that exists."""
-    return import_module(_module_name(scheme) or "")
-
-
-def kinds() -> dict[str, str]:
-    """Return what ``connections:`` may speak of: the kind of each service that needs one, and its first scheme."""
-    found: dict[str, str] = {}
-    for scheme in (*SCHEMES, *_installed()):
-        kind = getattr(module(scheme), "KIND", None)
-        if kind:
-            found.setdefault(kind, scheme)
-    return found
-
-
-def _module_name(scheme: str) -> str | None:
-    return SCHEMES.get(scheme) or _installed().get(scheme)
+    """Return whether destinations of a scheme can hold a credential and its journal. Imports none of twokey's own."""
+    return scheme in STORES or (scheme not in SCHEMES and kind_of(scheme).store)
 
 
 @cache
-def _installed() -> dict[str, str]:
-    """Return the schemes that other packages bring. Looked for only where a scheme is not one of ours."""
+def kind_of(scheme: str) -> Kind:
+    """Return the kind of a scheme that exists. The kinds of other packages are checked: raises ``UsageError``."""
+    if scheme not in SCHEMES:
+        return _loaded(_entry_points()[scheme])
+    module = import_module(SCHEMES[scheme])
+    kinds: tuple[Kind, ...] = vars(module).get("KINDS") or (vars(module)["KIND"],)
+    return next(kind for kind in kinds if kind.scheme == scheme)
+
+
+def connection_kinds(*, installed: bool = False) -> dict[str, ConnectionKind[Settings, object]]:
+    """Return the services that ``connections:`` can name, by name: those of twokey, or the installed ones too.
+
+    The kinds of other packages are looked at only for a name that twokey does not know: one that cannot be used does
+    not get in the way of the others.
+    """
+    found: dict[str, ConnectionKind[Settings, object]] = {}
+    for scheme in (*SCHEMES, *(_entry_points() if installed else ())):
+        connection = kind_of(scheme).connection
+        if connection is not None:
+            found.setdefault(connection.name, connection)
+    return found
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    """Return the schemes that other packages add. Looked for only if a scheme is not one of twokey's own.
+
+    Raises ``UsageError`` for a scheme that two packages claim, or that is one of twokey's own.
+    """
     from importlib.metadata import entry_points
 
-    return {entry.name: entry.value for entry in entry_points(group=GROUP) if entry.name not in SCHEMES}
+    found: dict[str, EntryPoint] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.name in SCHEMES:
+            raise _unusable(entry, f"the scheme {entry.name} is one of twokey's own", "Choose another scheme.")
+        other = found.setdefault(entry.name, entry)
+        if (other.value, _package(other)) != (entry.value, _package(entry)):
+            raise _unusable(entry, f"the scheme {entry.name} is also added by {_name(other)}", "Uninstall one of them.")
+    return found
+
+
+def _loaded(entry: EntryPoint) -> Kind:
+    """Return the kind that an entry point names; raises ``UsageError`` for anything that is wrong with it."""
+    try:
+        named = entry.load()
+    except Exception as error:  # noqa: BLE001  whatever a package raises when it is imported
+        raise _unusable(entry, f"{type(error).__name__}: {error}") from None
+    if isinstance(named, Kind):
+        kinds: object = (named,)
+    else:
+        kinds = getattr(named, "KINDS", None)
+        if kinds is None:
+            kinds = (getattr(named, "KIND", None),)
+    if kinds == (None,):
+        raise _unusable(entry, f"{entry.value} has neither KIND nor KINDS")
+    if not isinstance(kinds, tuple) or not all(isinstance(kind, Kind) for kind in kinds):
+        raise _unusable(entry, "KIND must be a Kind, and KINDS a tuple of Kind")
+    for kind in kinds:
+        if kind.scheme == entry.name:
+            return cast("Kind", kind)
+    schemes = ", ".join(kind.scheme for kind in kinds)
+    raise _unusable(entry, f"its Kind has the scheme {schemes}, which is not the name of the entry point")
+
+
+def _unusable(entry: EntryPoint, why: str, remedy: str = "") -> UsageError:
+    return UsageError(
+        f"The destination {_name(entry)} cannot be used: {why.rstrip('.')}.",
+        remedy=remedy or f"Update or uninstall {_package(entry) or 'the package'}, or report this to its author.",
+    )
+
+
+def _name(entry: EntryPoint) -> str:
+    package = _package(entry)
+    return f"{entry.name} = {entry.value}{f' of the package {package}' if package else ''}"
+
+
+def _package(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist is not None else ""
 
 
 def _no_such_scheme(scheme: str, colon: str) -> str:
-    known = (*SCHEMES, *_installed())
+    known = (*SCHEMES, *_entry_points())
     if not colon:
-        return f"a destination is written scheme:name, with one of {', '.join(known)}."
+        return f"expected scheme:name, with one of the schemes {', '.join(known)}."
     return f"there is no destination {scheme!r}; {nearest(scheme, known)}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,17 +11,15 @@ import msgspec
 from twokey.core.errors import BadCredentials, ServiceError, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.formats.journals import json_object, json_text
+from twokey.http.renewable_token import Grant, RenewableToken
 from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 LONGEST_SECRET = 64 << 10
-
-
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
-"""What variables are called by custom; tokens have small letters too."""
+"""How variables are named by custom; a token has lowercase letters too."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -33,84 +30,70 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     env: Annotated[str, msgspec.Meta(description="The name of an environment variable.")] = ""
     file: Annotated[str, msgspec.Meta(description="The path of a file that holds nothing else.")] = ""
-    place: Annotated[str, msgspec.Meta(description="Another secrets store, such as secretsmanager:ops/github.")] = (
+    url: Annotated[str, msgspec.Meta(description="Another secrets store, such as secretsmanager:ops/github.")] = (
         msgspec.field(name="from", default="")
     )
     key: Annotated[str, msgspec.Meta(description="The member to take, where it holds a JSON object.")] = ""
 
     def __str__(self) -> str:
-        what = (
-            f"the environment variable {self.env}" if self.env else f"the file {self.file}" if self.file else self.place
-        )
-        return f"{what} ({self.key})" if self.key else what
+        text = self.url
+        if self.env:
+            text = f"the environment variable {self.env}"
+        elif self.file:
+            text = f"the file {self.file}"
+        return f"{text} ({self.key})" if self.key else text
 
-    def check(self, called: str) -> None:
-        """Raise ``UsageError`` unless it names one place, and one that is there as far as this machine knows."""
-        if sum(map(bool, (self.env, self.file, self.place))) != 1:
-            raise UsageError(f"{called}: give exactly one of `env`, `file` and `from`.")
+    def check(self, label: str, check_url: Callable[[str], object]) -> None:
+        """Raise ``UsageError`` unless it names exactly one source, and one that exists as far as this machine can tell.
+
+        ``label`` begins the message. ``check_url`` raises ``UsageError`` for a URL that no secret can be read from.
+        """
+        if sum(map(bool, (self.env, self.file, self.url))) != 1:
+            raise UsageError(f"{label}: expected exactly one of `env`, `file` and `from`.")
         if self.env and not environment.variable(self.env):
-            # Somebody may have put the secret where its variable's name belongs.
-            named = self.env if _VARIABLE.fullmatch(self.env) else "that it names (not shown: it may be a secret)"
+            # The operator may have put the secret where the variable's name belongs.
+            name = self.env if _VARIABLE.fullmatch(self.env) else "that it names (not shown: it may be a secret)"
             raise UsageError(
-                f"{called}: the environment variable {named} is not set.", remedy="Set it, or name another."
+                f"{label}: the environment variable {name} is not set.", remedy="Set it, or name another variable."
             )
         if self.file and not Path(self.file).is_file():
-            raise UsageError(f"{called}: there is no file {self.file}.")
-        if self.place:
-            self._check_place(called)
-
-    def _check_place(self, called: str) -> None:
-        from twokey.destinations import registry
-
-        try:
-            registry.readable(self.place)
-        except UsageError as error:
-            raise UsageError(f"{called}: {error.message}", remedy=error.remedy) from None
-
-
-class Secret:
-    """A secret that is read when it is needed, kept for the run, and read again on request. Thread-safe."""
-
-    def __init__(self, source: Source, called: str, read_place: Callable[[str], Hidden]) -> None:
-        self._source = source
-        self._called = called
-        self._read_place = read_place
-        self._lock = threading.Lock()
-        self._value: Hidden | None = None
-
-    def __str__(self) -> str:
-        return str(self._source)
-
-    def value(self) -> Hidden:
-        """Return the secret. Raises ``BadCredentials`` where it cannot be read."""
-        with self._lock:
-            if self._value is None:
-                self._value = self._read()
-            return self._value
-
-    def renew(self) -> bool:
-        """Read it again; say whether it is another one now."""
-        with self._lock:
-            before, self._value = self._value, None
+            raise UsageError(f"{label}: there is no file {self.file}.")
+        if self.url:
             try:
-                self._value = self._read()
-            except BadCredentials:
-                self._value = before
-            return self._value != before
+                check_url(self.url)
+            except UsageError as error:
+                raise UsageError(f"{label}: {error.message}", remedy=error.remedy) from None
 
-    def _read(self) -> Hidden:
+
+def token_of(source: Source, label: str, read_url: Callable[[str], Hidden]) -> RenewableToken:
+    """Return the secret of a source as a token, read when it is first needed. Reading raises ``BadCredentials``."""
+    reader = _Reader(source, label, read_url)
+    return RenewableToken(lambda: Grant(reader.read()), str(source), keep_unreadable=True)
+
+
+class _Reader:
+    """Reads one source. What a library raises never leaves here, not even as a context: it may hold the secret."""
+
+    def __init__(self, source: Source, label: str, read_url: Callable[[str], Hidden]) -> None:
+        self._source = source
+        self._label = label
+        self._read_url = read_url
+
+    def read(self) -> Hidden:
+        """Return the secret; raises ``BadCredentials`` if there is none."""
         text = self._text()
         if self._source.key:
             text = self._member(text)
         text = Hidden(text.strip())
-        if not text or any(ord(character) < 32 or ord(character) > 126 for character in text):
-            raise self._unreadable("it is empty" if not text else "it holds what no token does: a line end, say")
+        if not text:
+            raise self._unreadable("it is empty")
+        if any(ord(character) < 32 or ord(character) > 126 for character in text):
+            raise self._unreadable("it holds a character that no token has, such as a line break")
         return text
 
     def _text(self) -> Hidden:
-        """Read the source. What a library raises never leaves here, not even as a context: it may hold the bytes."""
         try:
-            return self._read_source()
+            return self._source_text()
         except OSError as error:
             why = error.strerror or "it cannot be read"
         except UnicodeDecodeError:
@@ -119,14 +102,13 @@ class Secret:
             why = error.message
         raise self._unreadable(why)
 
-    def _read_source(self) -> Hidden:
-        source = self._source
-        if source.env:
-            return Hidden(environment.variable(source.env))
-        if source.file:
-            with Path(source.file).open(encoding="utf-8") as stream:
+    def _source_text(self) -> Hidden:
+        if self._source.env:
+            return Hidden(environment.variable(self._source.env))
+        if self._source.file:
+            with Path(self._source.file).open(encoding="utf-8") as stream:
                 return Hidden(stream.read(LONGEST_SECRET))
-        return Hidden(self._read_place(source.place))
+        return Hidden(self._read_url(self._source.url))
 
     def _member(self, text: Hidden) -> Hidden:
         found = json_object(text)
@@ -139,5 +121,7 @@ class Secret:
 
     def _unreadable(self, why: str) -> BadCredentials:
         return BadCredentials(
-            f"{self._called}: {self._source} cannot be used: {why}.", state="Nothing was sent.", remedy="Mend it."
+            f"{self._label}: {self._source} cannot be used: {why}.",
+            state="Nothing was sent.",
+            remedy=f"Put a valid token into {self._source}, or name another source.",
         )

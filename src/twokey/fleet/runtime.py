@@ -82,7 +82,7 @@ class Runtime:
 
         opened: list[Destination] = [registry.open_store(job.store, self.services)]
         opened += [registry.open_destination(url, self.services) for url in job.deliver]
-        return [(one.name, registry.slots(one, self.services)) for one in opened]
+        return [(one.name, registry.write_targets(one, self.services)) for one in opened]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""

@@ -1,8 +1,8 @@
-"""Requests to one service, and what their answers prove.
+"""Requests to one service, and what their responses prove.
 
-After a failed write one question matters: did it take place? An error of the service's own (4xx) proves that it did
-not, no connection proves it too; everything else proves nothing. A proxy's page is never taken for the service's word.
-A token never follows a redirect to another host.
+After a failed write one question matters: did it take effect? An error of the service itself (4xx) proves that it did
+not, and so does a connection that was never made. Everything else proves nothing. A proxy's page is never taken for a
+response of the service. A token is never sent to another host after a redirect.
 """
 
 from __future__ import annotations
@@ -31,13 +31,12 @@ if TYPE_CHECKING:
 Shape = TypeVar("Shape")
 
 ATTEMPTS = 3
-"""How often a request without an answer is sent, where that does no harm."""
+"""How often an idempotent request without a response is sent."""
 PATIENCE = 4000.0
-"""Seconds after which a request is given up that the service keeps putting off. GitHub counts by the hour."""
+"""Seconds after which a throttled request is given up. GitHub counts by the hour."""
 SHORTEST_DOUBT, LONGEST_DOUBT = 0.1, 60.0
-"""Seconds between requests to a service that puts one off again and again without saying until when, doubled each
-time up to the longest."""
-LONGEST_ANSWER = 8 << 20
+"""Seconds between requests to a service that keeps throttling without saying until when, doubled each time."""
+LONGEST_RESPONSE = 8 << 20
 CONCURRENT = 16
 """Connections to one service that are kept open."""
 MOST_REDIRECTS = 3
@@ -47,7 +46,7 @@ _MOVED = {301, 302, 303, 307, 308}
 
 
 class _Overloaded(Ambiguous):
-    """An answer that proves nothing, and says when to come again (RFC 9110, 15.6.4: 503 with Retry-After)."""
+    """A response that proves nothing and says when to try again (RFC 9110, 15.6.4: 503 with Retry-After)."""
 
     wait = 0.0
 
@@ -63,7 +62,7 @@ class Http:
 
     def __init__(
         self,
-        called: str,
+        service: str,
         url: str,
         clock: Clock,
         *,
@@ -74,22 +73,22 @@ class Http:
         explain: Callable[[Request, Response], Failed | None] = lambda _ask, _answer: None,
         refuses_token: Callable[[Response], bool] = lambda _answer: False,
         own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
-        token: str = "one that is valid",  # noqa: S107  words for a person
+        token: str = "a valid token",  # noqa: S107  text for messages
         patience: float = PATIENCE,
         tls: transport.Tls | None = None,
     ) -> None:
         """Prepare the connection; nothing is called.
 
-        ``called`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
-        ``renew`` reads the token anew after a refusal, and says whether that gave another one. ``explain`` translates
+        ``service`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
+        ``renew`` reads the token again after a refusal, and says whether that gave another one. ``explain`` translates
         what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
         by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
         ``token`` says where the token comes from. ``ca`` is a file of certificates to trust,
         ``tls`` what else there is to say of TLS.
         """
-        self.called = called
-        self.url = transport.checked(url, called)
-        self.verdicts = Verdicts(called, self.url, token, explain, refuses_token)
+        self.service = service
+        self.url = transport.checked(url, service)
+        self.verdicts = Verdicts(service, self.url, token, explain, refuses_token)
         transport.refuse_unusable(self.url, ca)
         self._clock = clock
         self._headers = headers
@@ -107,8 +106,8 @@ class Http:
     def send(self, request: Request) -> Response:
         """Send a request and return the service's answer, whatever its status, unless it is none of the service's.
 
-        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``told`` where it was asked to prove
-        something after an attempt that was left open.
+        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``error_of`` for a response that
+        was to settle an earlier attempt.
         """
         give_up = self._clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
@@ -128,7 +127,7 @@ class Http:
                     raise open_attempt or failure
                 self._rest(failure, give_up, unanswered)
                 continue
-            wait = retry_after.asked(response.status, response.headers, self._clock.now())
+            wait = retry_after.requested_wait(response.status, response.headers, self._clock.now())
             if wait is not None:
                 put_off += 1
                 wait = max(wait, min(LONGEST_DOUBT, SHORTEST_DOUBT * 2**put_off))
@@ -163,7 +162,7 @@ class Http:
         response = self.send(request)
         if response.good:
             return response
-        raise self.verdicts.told(request, response)
+        raise self.verdicts.error_of(request, response)
 
     def find(self, request: Request) -> Response | None:
         """Send a request that reads; None where what it asks for is not there."""
@@ -172,7 +171,7 @@ class Http:
             return None
         if response.good:
             return response
-        raise self.verdicts.told(request, response)
+        raise self.verdicts.error_of(request, response)
 
     def read(self, request: Request, shape: type[Shape]) -> Shape:
         """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""
@@ -180,7 +179,7 @@ class Http:
         try:
             return msgspec.json.decode(response.body.encode(), type=shape)
         except (msgspec.DecodeError, UnicodeError):
-            raise self.verdicts.unclear(request, "its answer is not what it is documented to be.") from None
+            raise self.verdicts.unclear(request, "its response does not have the documented shape.") from None
 
     def _once(self, request: Request) -> tuple[Response | None, ServiceError | None]:
         try:
@@ -205,15 +204,15 @@ class Http:
                 retries=False,
             )
             try:
-                data = memoryview(found.read(LONGEST_ANSWER + 1))
-                if len(data) > LONGEST_ANSWER:
-                    found.close()  # what is left of it would be taken for the next answer
+                data = memoryview(found.read(LONGEST_RESPONSE + 1))
+                if len(data) > LONGEST_RESPONSE:
+                    found.close()  # the rest of it would be taken for the next response
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
                 return self._own(request, found.status, found.headers, data, sent)
             url = self._followed(request, url, found.status, found.headers.get("Location", ""))
-        raise self.verdicts.rejected(request, "it redirects in a circle.")
+        raise self.verdicts.rejected(request, f"it redirects more than {MOST_REDIRECTS} times.")
 
     def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
         """Return all headers; the token among them does not show itself in a traceback."""
@@ -227,17 +226,17 @@ class Http:
             same = transport.host_of(here) == transport.host_of(there) == transport.connected_to(target)
         except ValueError:
             raise self.verdicts.rejected(
-                request, "it redirects to what is no address.", "Check the connection's url."
+                request, "it redirects to an invalid URL.", "Check the connection's url."
             ) from None
         if not same:
             shown = f"{there.scheme}://{there.hostname}"
             raise self.verdicts.rejected(
-                request, f"it redirects to {shown}, and a token never follows.", "Check the connection's url."
+                request,
+                f"it redirects to {shown}, and a token is never sent to another host.",
+                "Check the connection's url.",
             )
         if not request.follow or (request.mutates and status not in {307, 308}):
-            raise self.verdicts.rejected(
-                request, "it has moved.", f"Name the place as it is called now ({there.path})."
-            )
+            raise self.verdicts.rejected(request, "it has moved.", f"Use its present name ({there.path}).")
         return target
 
     def _own(
@@ -245,17 +244,17 @@ class Http:
     ) -> Response:
         """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
         html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
-        body = Hidden(bytes(data[:LONGEST_ANSWER]).decode(errors="replace"))
+        body = Hidden(bytes(data[:LONGEST_RESPONSE]).decode(errors="replace"))
         response = Response(status, headers, body, words_of(sent))
         if html and self.verdicts.refuses_token(response):
             return response
         alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))
         if status in _TRANSIENT or alien:
-            what = "a page that is not the service's" if alien else "an error of its own"
-            unclear = self.verdicts.unclear(request, f"it answered {status} with {what}.")
+            what = "a page that is not from the service" if alien else "a server error"
+            unclear = self.verdicts.unclear(request, f"it responded with {status}, {what}.")
             raise _Overloaded.of(unclear, retry_after.retry_after(headers, self._clock.now()))
-        if len(data) > LONGEST_ANSWER:
-            raise self.verdicts.unclear(request, "its answer has no end.")
+        if len(data) > LONGEST_RESPONSE:
+            raise self.verdicts.unclear(request, f"its response is longer than {LONGEST_RESPONSE} bytes.")
         return response
 
     def _opened(self) -> urllib3.PoolManager:

@@ -16,11 +16,11 @@ LONGEST_REASON = 120
 
 
 def proof_of(error: BaseException) -> Proof:
-    """Say what an error of urllib3's proves.
+    """Return what an error of urllib3 proves.
 
-    It calls an answer that got lost an error of the proxy where one is in use: the connection was closed by then, and
-    it takes that for one that never came about. TLS may break in the answer as well as in the handshake: only a
-    certificate that was refused proves that the handshake was not over.
+    Behind a proxy, urllib3 reports a lost response as an error of the proxy, as if there had been no connection. TLS
+    may fail in the response as well as in the handshake: only a refused certificate proves that the handshake was not
+    complete.
     """
     if isinstance(error, broken.ProxyError):
         inner = error.original_error
@@ -32,7 +32,7 @@ def proof_of(error: BaseException) -> Proof:
 
 
 def reason_of(error: BaseException) -> str:
-    """Say the kind of a failure in a few words, without addresses and other noise."""
+    """Return the reason of a failure in a few words, without addresses."""
     if isinstance(error, broken.ProxyError):
         return reason_of(error.original_error)
     certificate = _certificate(error)
@@ -44,7 +44,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def is_of_tls(error: BaseException) -> bool:
-    """Say whether it was TLS that failed."""
+    """Return whether TLS failed."""
     return isinstance(error, broken.SSLError | ssl.SSLError)
 
 
@@ -54,5 +54,5 @@ def _certificate(error: BaseException) -> str | None:
         if isinstance(one, ssl.SSLCertVerificationError):
             return one.verify_message or "the certificate is not valid"
         if type(one).__name__ == "CertificateError":
-            return "the certificate is another host's"
+            return "the certificate belongs to another host"
     return None

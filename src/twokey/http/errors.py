@@ -1,4 +1,4 @@
-"""What the answers of one service, or none, mean: the errors of ``twokey.core.errors``, in words for a person."""
+"""What a service's responses mean, or that there is none: the errors of ``twokey.core.errors``, for the operator."""
 
 from __future__ import annotations
 
@@ -28,50 +28,54 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The verdicts on one service. ``called`` is how a person knows it, ``token`` says where its token comes from.
+    """The errors of one service. ``service`` is its name in messages, ``token`` says where its token comes from.
 
-    ``explain`` translates what is special to it; ``refuses_token`` knows the answer of one that refuses a token
-    otherwise than by 401.
+    ``explain`` translates the errors that only this service has; ``refuses_token`` recognizes the response of a service
+    that refuses a token with another status than 401.
     """
 
-    called: str
+    service: str
     url: str
     token: str
     explain: Callable[[Request, Response], Failed | None]
     refuses_token: Callable[[Response], bool]
 
-    def told(self, request: Request, response: Response) -> Failed:
+    def error_of(self, request: Request, response: Response) -> Failed:
         """Translate an error of the service."""
         own = self.explain(request, response)
         if own is not None:
             return own
-        said = "" if request.secret else response.quotable()
-        quoted = f" {self.called} says: {said}" if said else ""
+        message_of_service = "" if request.secret else response.quotable()
+        quoted = f" {self.service} says: {message_of_service}" if message_of_service else ""
         state = "Nothing was written there." if request.mutates else ""
         match 401 if self.refuses_token(response) else response.status:
             case 401:
-                message = f"{self.called} does not accept the token.{quoted}"
-                error: Failed = BadCredentials(message, state=state, remedy=f"Give it {self.token}.")
+                message = f"{self.service} does not accept the token.{quoted}"
+                error: Failed = BadCredentials(message, state=state, remedy=f"Provide {self.token}.")
             case 403:
                 needed = (
-                    f"The token needs {request.permission}." if request.permission else "Give the token that right."
+                    f"The token needs {request.permission}."
+                    if request.permission
+                    else "Give the token this permission."
                 )
-                error = AccessDenied(request.description, self.called, remedy=f"{needed}{quoted}")
+                error = AccessDenied(request.description, self.service, remedy=f"{needed}{quoted}")
             case 404:
                 also = f", and that the token has {request.permission}" if request.permission else ""
-                message = f"{self.called} cannot {request.description}: it is not there, or the token may not see it."
+                message = (
+                    f"{self.service} cannot {request.description}: it does not exist, or the token has no access to it."
+                )
                 error = NotFound(message, state=state, remedy=f"Check the name{also}.{quoted}")
             case 409 | 412:
                 message = (
-                    f"{self.called} cannot {request.description}: somebody else changed it at the same time.{quoted}"
+                    f"{self.service} cannot {request.description}: another client changed it at the same time.{quoted}"
                 )
                 error = ServiceRejected(message, state=state, remedy="Run again.")
             case status if 400 <= status < 500:
                 error = ServiceRejected(
-                    f"{self.called} refused to {request.description} ({status}).{quoted}", state=state
+                    f"{self.service} refused to {request.description} ({status}).{quoted}", state=state
                 )
             case status:
-                error = self.unclear(request, f"it answered {status}.{quoted}")
+                error = self.unclear(request, f"it responded with {status}.{quoted}")
         return error
 
     def failure(self, request: Request, error: Exception) -> ServiceError:
@@ -81,23 +85,23 @@ class Verdicts:
             case "unreachable":
                 return self.unreachable(request, reason)
             case "proxy":
-                return self.unreachable(request, f"the proxy does not let it through ({reason})")
+                return self.unreachable(request, f"the proxy refuses the connection ({reason})")
             case "untrusted":
                 return self.untrusted(request, reason)
         if connection_failures.is_of_tls(error):
-            return self.unclear(request, f"TLS failed ({reason}); a proxy that looks into it may be in the way.")
-        broke = f"the connection broke before the answer was there ({reason})"
-        return self.unclear(request, f"{'no answer came in time' if _late(error) else broke}.")
+            return self.unclear(request, f"TLS failed ({reason}); a proxy that inspects TLS may be the cause.")
+        broke = f"the connection broke before the response arrived ({reason})"
+        return self.unclear(request, f"{'no response arrived in time' if _late(error) else broke}.")
 
     def unclear(self, request: Request, why: str) -> Ambiguous:
-        """Return the error for an answer that is missing or proves nothing."""
+        """Return the error for a response that is missing or proves nothing."""
         state = "It may have taken effect." if request.mutates else "This call changes nothing."
-        return Ambiguous(f"{self.called} was asked to {request.description}: {why}", state=state, remedy="Run again.")
+        return Ambiguous(f"{self.service} was asked to {request.description}: {why}", state=state, remedy="Run again.")
 
     def unreachable(self, request: Request, why: str) -> Unreachable:
         """Return the error for a request that could not be sent."""
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be reached to {request.description}: {why}.",
+            f"{self.service} ({self.url}) cannot be reached to {request.description}: {why}.",
             state="Nothing was sent.",
             remedy="Check the network, HTTPS_PROXY and NO_PROXY, and the connection's url.",
         )
@@ -105,24 +109,23 @@ class Verdicts:
     def untrusted(self, request: Request, reason: str) -> Unreachable:
         """Return the error for a server whose certificate is not trusted."""
         return Unreachable(
-            f"{self.called} ({self.url}) cannot be trusted to {request.description}: TLS failed ({reason}).",
+            f"{self.service} ({self.url}) cannot be trusted to {request.description}: TLS failed ({reason}).",
             state="Nothing was sent.",
-            remedy="If its certificate is signed by a CA of your own, name the CA's file: `ca` in the connection, or "
-            "SSL_CERT_FILE.",
+            remedy="If a private CA signed its certificate, set `ca` in the connection, or SSL_CERT_FILE.",
         )
 
     def rejected(self, request: Request, why: str, remedy: str = "") -> ServiceRejected:
-        """Return the error for an answer that means no, whatever its status."""
+        """Return the error for a response that is a refusal, whatever its status."""
         return ServiceRejected(
-            f"{self.called} cannot {request.description}: {why}", state="Nothing was written there.", remedy=remedy
+            f"{self.service} cannot {request.description}: {why}", state="Nothing was written there.", remedy=remedy
         )
 
     def throttled(self, request: Request, wait: float) -> Throttled:
         """Return the error for a wait that is too long."""
         return Throttled(
-            f"{self.called} cannot {request.description} now: its rate limit is used up for {wait:.0f} s.",
+            f"{self.service} cannot {request.description} now: its rate limit is exhausted for {wait:.0f} s.",
             state="Nothing was written there.",
-            remedy="Run again after that: what was delivered stays.",
+            remedy="Run again after that. What was delivered stays delivered.",
         )
 
 

@@ -1,4 +1,4 @@
-"""A request to a service and its answer, neither of which shows a secret."""
+"""A request to a service and its response. Neither shows a secret."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 LONGEST_QUOTE = 300
 PART = 8
-"""Characters of a token that count as the token, in what a service says."""
+"""Characters of a token that count as the token, in a service's messages."""
 _PUBLIC = {"Accept", "Content-Type", "User-Agent"}
-"""Headers that hold no secret; what they say, a service may repeat."""
-_SAYING = ("message", "error_message", "error_description", "error", "errors", "messages", "detail", "title")
-"""The members of an answer in which services say what is wrong."""
+"""Headers without secrets; a service may repeat their values."""
+_MESSAGE_MEMBERS = ("message", "error_message", "error_description", "error", "errors", "messages", "detail", "title")
+"""The members of a response in which services describe an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer of the service itself. ``body`` may hold a secret: it does not show itself.
+    """A response of the service itself. ``body`` may contain a secret: it does not show itself.
 
     ``sent`` are the words of the request's headers, the token among them.
     """
@@ -38,26 +38,26 @@ class Response:
 
     @property
     def good(self) -> bool:
-        """Whether the service did what was asked."""
+        """Whether the service did what was requested."""
         return 200 <= self.status < 300
 
     def json(self) -> Any:
-        """Return the body, taken apart; None where there is none. Its texts may be secrets."""
+        """Return the decoded body; None for an empty body or invalid JSON. Its texts may be secrets."""
         try:
             return msgspec.json.decode(self.body.encode()) if self.body.strip() else None
         except (msgspec.DecodeError, UnicodeError):
             return None
 
     def error_message(self) -> str:
-        """Return what the service says about an error, as one sentence on one line, of bounded length."""
+        """Return the service's error message, as one sentence on one line, of bounded length."""
         found = self.json()
         text = ""
         if isinstance(found, dict):
-            for key in _SAYING:
+            for key in _MESSAGE_MEMBERS:
                 if found.get(key):
-                    told = found[key]
-                    inner = told.get("message") if isinstance(told, dict) else None
-                    text = next((one for one in (told, inner) if isinstance(one, str)), None) or json.dumps(told)
+                    value = found[key]
+                    inner = value.get("message") if isinstance(value, dict) else None
+                    text = next((one for one in (value, inner) if isinstance(one, str)), None) or json.dumps(value)
                     break
         text = " ".join(text.split())
         if len(text) > LONGEST_QUOTE:
@@ -65,10 +65,10 @@ class Response:
         return f"{text}." if text and text[-1].isalnum() else text
 
     def quotable(self) -> str:
-        """Return ``error_message``, or nothing where the service repeats a part of what it was sent: the token."""
-        said = self.error_message()
+        """Return ``error_message``, or nothing if the service repeats a part of the token that was sent."""
+        message = self.error_message()
         parts = {word[at : at + PART] for word in self.sent for at in range(len(word) - PART + 1)}
-        return "" if any(said[at : at + PART] in parts for at in range(len(said))) else said
+        return "" if any(message[at : at + PART] in parts for at in range(len(message))) else message
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Request:
     response, holds one, so nothing that the service says about it is quoted. ``permission`` is what a token needs for
     it: ``the scope repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it
     is a secret.
-    ``sign`` makes headers each time anew that it is sent, such as a signature over the time. ``follow``: a redirect
+    ``sign`` makes headers each time that the request is sent, such as a signature over the time. ``follow``: a redirect
     may be followed, on the same host.
     """
 
@@ -99,7 +99,7 @@ class Request:
 
 
 def body_of(request: Request) -> tuple[memoryview | None, dict[str, str]]:
-    """Return what is sent, as what does not show itself in a traceback, and the headers that belong to it."""
+    """Return the body, in a form that no traceback shows, and the headers that belong to it."""
     if request.raw is not None:
         return memoryview(request.raw), {}
     if request.form is not None:
@@ -112,7 +112,7 @@ def body_of(request: Request) -> tuple[memoryview | None, dict[str, str]]:
 
 
 def words_of(headers: Mapping[str, str]) -> tuple[Hidden, ...]:
-    """Return what the headers are made of that may be secret; "Basic" has two in one (RFC 7617)."""
+    """Return the words of the headers that may be secret; "Basic" encodes two in one (RFC 7617)."""
     words = [word for name, value in headers.items() if name not in _PUBLIC for word in value.split()]
     for word in list(words):
         with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""How fast a service may be asked: by its documented limits, and by what its answers say."""
+"""How fast requests may be sent to a service: by its documented limits, and by its responses."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Limit:
 
 
 class Pace:
-    """Hands out the moments at which requests may leave, in the order in which they were asked for; thread-safe.
+    """Assigns the times at which requests may be sent, in the order in which they were requested; thread-safe.
 
-    While the service wants quiet, time stands still for all turns: those that were handed out before keep their
-    distances, and do not all leave at once when it is over.
+    While the service asks to wait, the clock of all assigned times stops: they keep their distances, and the requests
+    are not all sent at once afterwards.
     """
 
     def __init__(self, clock: Clock, limits: Iterable[Limit] = ()) -> None:
@@ -53,7 +53,7 @@ class Pace:
 
     @contextmanager
     def together(self, writes: int) -> Iterator[None]:
-        """Wait until so many writes may leave back to back; inside, this thread's writes wait for no limit."""
+        """Wait until this many writes may be sent back to back; inside, this thread's writes wait for no limit."""
         self._wait_until(self._reserve(write=True, requests=writes))
         self._granted.writes = writes
         try:
@@ -66,7 +66,7 @@ class Pace:
             pause(self._clock, left)
 
     def hold(self, seconds: float) -> None:
-        """Let nothing leave for so long: the service asked for it."""
+        """Send nothing for this long, because the service asks for it."""
         with self._lock:
             now = self._clock.monotonic()
             until = max(self._quiet_until, now + seconds)
@@ -74,7 +74,7 @@ class Pace:
             self._quiet_until = until
 
     def _time(self) -> float:
-        """Return the time that stands still while it is quiet."""
+        """Return the time on the clock that stops while the service asks to wait."""
         return max(self._clock.monotonic(), self._quiet_until) - self._stood_still
 
     def _left(self, turn: float) -> float:

@@ -1,4 +1,4 @@
-"""What an answer says of time: how long to wait, and whether a budget is used up. Pure."""
+"""What a response says about time: how long to wait, and whether a budget is exhausted. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 UNSAID, UNSAID_RESET = 30.0, 60.0
-"""Seconds to wait where a service says to wait and not how long."""
+"""Seconds to wait if a service says to wait but not how long."""
 SHORTEST = 0.1
 _BUDGETS = ("X-RateLimit", "RateLimit", "RateLimit-User")
 """How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organisation and one of the
@@ -21,8 +21,8 @@ _A_TIME = 1e9
 """From here on a reset is a time (Unix), below it a number of seconds."""
 
 
-def asked(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds that an answer asks to wait before the same request is sent again, or None.
+def requested_wait(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
+    """Return the seconds that a response asks to wait before the same request is sent again, or None.
 
     RFC 6585, 429; GitHub answers 403 as well, then with Retry-After or with nothing remaining ("Rate limits for the
     REST API", GitHub Docs).
@@ -37,7 +37,7 @@ def asked(status: int, headers: Mapping[str, str], now: datetime) -> float | Non
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds of Retry-After, a number or a date (RFC 9110, 10.2.3); None where it says nothing."""
+    """Return the seconds of Retry-After, a number or a date (RFC 9110, 10.2.3); None if there is none."""
     text = headers.get("Retry-After", "").strip()
     if _SECONDS.fullmatch(text):
         return float(text)
@@ -48,7 +48,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
 
 
 def used_up(headers: Mapping[str, str], now: datetime) -> float | None:
-    """Return the seconds until the budgets of which nothing remains are filled again; None where none is used up."""
+    """Return the seconds until all exhausted budgets are filled again; None if none is exhausted."""
     found = [
         max(0.0, reset - now.timestamp() if reset > _A_TIME else reset)
         for budget in _BUDGETS

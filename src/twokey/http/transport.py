@@ -1,4 +1,4 @@
-"""How a service is reached: which proxy, which certificates. As curl and the AWS SDKs do it, by the environment."""
+"""How a service is reached: which proxy and which certificates, from the environment, as for curl and the AWS SDKs."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ LONGEST_PEM = 16 << 10
 """Bytes of a client's certificate or key: what every system's pipe holds."""
 _PORTS = {"https": 443, "http": 80}
 _NO_URL = re.compile(r"[^!-~]|\\")
-"""What stands in no URL (RFC 3986, 2). Where a host ends before a backslash, Python and urllib3 do not agree."""
+"""What a URL cannot contain (RFC 3986, 2). Python and urllib3 disagree on where a host with a backslash ends."""
 _USER_INFO = re.compile(r"//[^/]*@")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """What a connection says of TLS itself, as PEM texts.
+    """The TLS settings of a connection, as PEM texts.
 
     ``ca``: the certificates to trust instead of the usual ones. ``certificate`` and ``key``: who twokey is there.
     """
@@ -50,12 +50,12 @@ class Tls:
     key: Hidden = field(default_factory=Hidden)
 
 
-def checked(url: str, called: str, *, on_link: bool = True) -> str:
-    """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that may get no token.
+def checked(url: str, service: str, *, on_link: bool = True) -> str:
+    """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that gets no token.
 
-    A token goes over TLS only, but for a service on this very machine, or one that answers on its link alone, as the
-    metadata servers of the clouds do at 169.254.169.254 (RFC 3927: such addresses are never routed). ``on_link`` is
-    false for what is no metadata server: whoever is on the link could read along.
+    A token is sent over TLS only, with two exceptions: a service on this machine, and one on a link-local address, as
+    the metadata servers of the clouds have (169.254.169.254; RFC 3927: such addresses are never routed). ``on_link`` is
+    false for anything but a metadata server: other machines on the link could read along.
     """
     try:
         parts = urlsplit(url)
@@ -64,15 +64,17 @@ def checked(url: str, called: str, *, on_link: bool = True) -> str:
         host = None
     if not host or parts.scheme not in {"https", "http"} or _NO_URL.search(url):
         shown = _USER_INFO.sub("//", url)
-        raise UsageError(f"{called}: {shown!r} is no URL of a service.", remedy="Write it like https://host.example.")
+        raise UsageError(
+            f"{service}: expected the URL of a service, not {shown!r}.", remedy="Write it like https://host.example."
+        )
     if parts.username or parts.password:
-        raise UsageError(f"{called}: the URL holds a user name or a password.", remedy="Take it out of the URL.")
+        raise UsageError(f"{service}: the URL contains a user name or a password.", remedy="Remove it from the URL.")
     if parts.scheme == "http" and host not in _LOOPBACK and not (on_link and _on_link(host)):
         raise UsageError(
-            f"{called}: {url!r} is not encrypted: everybody on the way could read the token.", remedy="Write https://."
+            f"{service}: {url!r} is not encrypted: the token could be read on the network.", remedy="Use https://."
         )
     if parts.query or parts.fragment:
-        raise UsageError(f"{called}: {url!r}: give the URL without a query.")
+        raise UsageError(f"{service}: expected a URL without a query or a fragment, not {url!r}.")
     return url.rstrip("/")
 
 
@@ -129,7 +131,7 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
 
 
 def _on_link(host: str) -> bool:
-    """Say whether a host is a link-local address."""
+    """Return whether a host is a link-local address."""
     try:
         return ipaddress.ip_address(host).is_link_local
     except ValueError:
@@ -141,7 +143,7 @@ def _context(ca: str | None, tls: Tls) -> ssl.SSLContext:
         try:
             context = ssl.create_default_context(cadata=tls.ca)
         except (ssl.SSLError, ValueError):
-            raise UsageError("The CA certificates that the connection gives cannot be used.") from None
+            raise UsageError("The CA certificates of the connection cannot be used: expected PEM.") from None
     else:
         context = _trusting(ca)
     if tls.certificate:
@@ -152,7 +154,7 @@ def _context(ca: str | None, tls: Tls) -> ssl.SSLContext:
 def _identify(context: ssl.SSLContext, tls: Tls) -> None:
     """Load a client's certificate and key. OpenSSL reads them from files only: pipes keep the key off the disk."""
     unusable = UsageError(
-        "The client certificate and its key cannot be used: they do not belong together, or are none."
+        "The client certificate and its key cannot be used: expected PEM, and a key that belongs to the certificate."
     )
     try:
         with _as_file(Hidden(tls.certificate)) as certificate, _as_file(tls.key) as key:
@@ -193,8 +195,8 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     if scheme in {"http", "https"} and host:
         return proxy
     raise UsageError(
-        "HTTPS_PROXY (or ALL_PROXY) names no proxy that twokey can use.",
-        remedy="It is written http://HOST:PORT, or https://HOST:PORT; SOCKS is not supported.",
+        "HTTPS_PROXY (or ALL_PROXY) is not the URL of a proxy that twokey can use.",
+        remedy="Set it to http://HOST:PORT or https://HOST:PORT. SOCKS is not supported.",
     )
 
 

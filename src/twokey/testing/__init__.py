@@ -1,5 +1,5 @@
-"""For those who write destinations: the contract suite that every one passes, and fakes that behave like the services.
+"""For authors of destinations: the contract suite that every destination passes, and fakes of the services.
 
-``twokey.testing.contract`` has the suite (it needs pytest), ``twokey.testing.server`` what all fakes are made of,
-``twokey.testing.fakes`` one module for each service.
+``twokey.testing.contract`` is the suite (it needs pytest), ``twokey.testing.server`` the base of all fakes,
+``twokey.testing.fakes`` has one module for each service.
 """

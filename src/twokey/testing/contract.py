@@ -1,7 +1,7 @@
 """The contract of ``twokey.core.destination``, as tests that every destination of a service passes.
 
-A module of tests names a class ``Test…(DestinationContract)`` and gives it a fixture ``place``: the destination's URL,
-its connection and its fake, seen from outside. ``docs/how-to/write-a-destination.md`` shows a whole one.
+A module of tests names a class ``Test…(DestinationContract)`` and gives it a fixture ``backend``: the destination's
+URL, its connection and its fake, as the tests see them. ``docs/how-to/write-a-destination.md`` shows a whole one.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ class Hurried:
         return time.monotonic() + self.slept
 
 
-class Seen(Protocol):
-    """A destination, seen from outside."""
+class BackendView(Protocol):
+    """What the tests see of a destination without twokey."""
 
     url: str
 
@@ -71,17 +71,17 @@ class Seen(Protocol):
         """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None where none is."""
 
     def plant(self, credential: Credential) -> None:
-        """Write a pair as a person would, with the service's own tools."""
+        """Write a pair as an operator would, with the service's own tools."""
 
     def written(self) -> object:
-        """Return what is another after every write, and only then."""
+        """Return something that differs after every write, and only then."""
 
 
-class Place(ABC):
-    """A destination, as its service, its readers and its administrators see it.
+class Backend(ABC):
+    """The service behind a destination, as its readers and its administrators see it.
 
     ``url`` names it, ``fake`` is its service. ``writes`` matches the requests of a delivery that write: the method, and
-    a part of their path. ``settings`` are what twokey.yaml would say of the connection, as plain values.
+    a part of their path. ``settings`` are the settings of the connection in twokey.yaml, as plain values.
     """
 
     url: str
@@ -102,7 +102,7 @@ class Place(ABC):
 
     @abstractmethod
     def plant(self, credential: Credential) -> None:
-        """Write a pair as a person would, with the service's own tools."""
+        """Write a pair as an operator would, with the service's own tools."""
 
     @abstractmethod
     def remove(self) -> None:
@@ -116,8 +116,8 @@ class Place(ABC):
         """Return how many writes the service was asked for."""
         return self.fake.count(*self.writes)
 
-    def take_right_away(self) -> None:
-        """Let the token lack the right to write. By default all writes are answered with 403."""
+    def take_permission_away(self) -> None:
+        """Take the permission to write from the token. By default all writes are refused with 403."""
         method, path = self.writes
         self.fake.add(Fault(method, path, "refuse", times=None, status=403, body={"message": "Forbidden"}))
 
@@ -133,7 +133,7 @@ def fresh_name() -> str:
 
 
 def pair(credential: Credential) -> dict[str, str]:
-    """Return a credential as ``Place.read`` does."""
+    """Return a credential as ``Backend.read`` does."""
     return {"AccessKeyId": credential.access_key_id, "SecretAccessKey": str(credential.reveal())}
 
 
@@ -177,14 +177,14 @@ def _is_test(file: str) -> bool:
 
 
 class EveryDestinationContract:
-    """What every destination does, wherever it is. ``place`` is it, seen from outside.
+    """What every destination does, wherever it is. ``backend`` is its service, as the tests see it.
 
-    ``destination`` and ``second`` are two runs with the same place in view.
+    ``destination`` and ``second`` are two runs with the same backend.
     """
 
     @pytest.fixture
-    def place(self) -> Seen:
-        """Return a place of this test's own."""
+    def backend(self) -> BackendView:
+        """Return a backend of this test's own."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -197,36 +197,36 @@ class EveryDestinationContract:
         """Return the destination as another run sees it."""
         raise NotImplementedError
 
-    def test_carries_the_url_as_its_name(self, destination: Destination, place: Seen) -> None:
-        assert destination.name == place.url
+    def test_carries_the_url_as_its_name(self, destination: Destination, backend: BackendView) -> None:
+        assert destination.name == backend.url
 
-    def test_an_empty_place_holds_no_key(self, destination: Destination) -> None:
+    def test_an_empty_destination_holds_no_key(self, destination: Destination) -> None:
         assert destination.held() == NotHeld()
 
-    def test_looking_and_preflight_change_nothing(self, destination: Destination, place: Seen) -> None:
-        before = place.written()
+    def test_looking_and_preflight_change_nothing(self, destination: Destination, backend: BackendView) -> None:
+        before = backend.written()
         destination.held()
         destination.preflight()
-        assert place.read() is None
-        assert place.written() == before
+        assert backend.read() is None
+        assert backend.written() == before
 
-    def test_a_delivery_creates_what_is_missing(self, destination: Destination, place: Seen) -> None:
+    def test_a_delivery_creates_what_is_missing(self, destination: Destination, backend: BackendView) -> None:
         credential = fresh_credential()
         receipt = destination.deliver(credential)
         assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
-    def test_a_delivery_replaces_another_key(self, destination: Destination, place: Seen) -> None:
+    def test_a_delivery_replaces_another_key(self, destination: Destination, backend: BackendView) -> None:
         older, newer = fresh_credential(), fresh_credential()
         destination.deliver(older)
         assert destination.deliver(newer).written
-        assert place.read() == pair(newer)
+        assert backend.read() == pair(newer)
 
-    def test_a_delivery_replaces_what_a_person_wrote(self, destination: Destination, place: Seen) -> None:
-        place.plant(fresh_credential())
+    def test_a_delivery_replaces_what_a_person_wrote(self, destination: Destination, backend: BackendView) -> None:
+        backend.plant(fresh_credential())
         credential = fresh_credential()
         assert destination.deliver(credential).written
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
     def test_it_tells_truly_what_it_holds_or_that_it_cannot(
         self, destination: Destination, second: Destination
@@ -241,36 +241,38 @@ class EveryDestinationContract:
             assert holding == Held(credential.access_key_id)
 
     def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
-        self, destination: Destination, second: Destination, place: Seen
+        self, destination: Destination, second: Destination, backend: BackendView
     ) -> None:
         credential = fresh_credential()
         destination.deliver(credential)
-        writes = place.written()
+        writes = backend.written()
         receipt = second.deliver(credential)
         if isinstance(second.held(), CannotTell):
             assert receipt.written
         else:
             assert not receipt.written
-            assert place.written() == writes
-        assert place.read() == pair(credential)
+            assert backend.written() == writes
+        assert backend.read() == pair(credential)
 
     def test_the_stamp_of_a_delivery_is_what_it_shows_until_somebody_else_writes(
-        self, destination: Destination, second: Destination, place: Seen
+        self, destination: Destination, second: Destination, backend: BackendView
     ) -> None:
         receipt = destination.deliver(fresh_credential())
         shown = second.held()
         if not isinstance(shown, CannotTell) or destination.traits.confirms == "nothing":
             return
         assert shown.stamp == receipt.stamp != ""
-        place.plant(fresh_credential())
+        backend.plant(fresh_credential())
         again = second.held()
         assert isinstance(again, CannotTell)
         assert again.stamp != receipt.stamp
 
-    def test_a_key_that_a_person_wrote_is_never_taken_for_another(self, destination: Destination, place: Seen) -> None:
+    def test_a_key_that_a_person_wrote_is_never_taken_for_another(
+        self, destination: Destination, backend: BackendView
+    ) -> None:
         existing_key = fresh_credential()
         destination.deliver(fresh_credential())
-        place.plant(existing_key)
+        backend.plant(existing_key)
         holding = destination.held()
         assert isinstance(holding, CannotTell) or holding == Held(existing_key.access_key_id)
 
@@ -279,8 +281,8 @@ class DestinationContract(EveryDestinationContract):
     """What every destination of a service does besides."""
 
     @pytest.fixture
-    def place(self) -> Place:
-        """Return a place of this test's own."""
+    def backend(self) -> Backend:
+        """Return a backend of this test's own."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -289,59 +291,59 @@ class DestinationContract(EveryDestinationContract):
         return Hurried()
 
     @pytest.fixture
-    def services(self, place: Place, hurried: Hurried) -> Services:
-        """Return services with the place's connection."""
-        return services_of(place, hurried)
+    def services(self, backend: Backend, hurried: Hurried) -> Services:
+        """Return services with the backend's connection."""
+        return services_of(backend, hurried)
 
     @pytest.fixture
-    def destination(self, place: Place, services: Services) -> Destination:
+    def destination(self, backend: Backend, services: Services) -> Destination:
         """Return the destination."""
-        return registry.open_destination(place.url, services)
+        return registry.open_destination(backend.url, services)
 
     @pytest.fixture
-    def second(self, place: Place) -> Destination:
+    def second(self, backend: Backend) -> Destination:
         """Return the destination as another run sees it."""
-        return registry.open_destination(place.url, services_of(place, Hurried()))
+        return registry.open_destination(backend.url, services_of(backend, Hurried()))
 
     @pytest.mark.parametrize("effect", ["lost_answer", "reset", "error_before", "error_after", "html", "truncated"])
     @pytest.mark.parametrize("nth", [1, 2])
     def test_one_bad_answer_to_a_write_does_no_harm(
-        self, destination: Destination, place: Place, effect: Any, nth: int
+        self, destination: Destination, backend: Backend, effect: Any, nth: int
     ) -> None:
         destination.deliver(fresh_credential())
-        place.fake.add(Fault(*place.writes, effect, nth=nth, status=503 if effect == "html" else 500))
+        backend.fake.add(Fault(*backend.writes, effect, nth=nth, status=503 if effect == "html" else 500))
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
         if error is not None:
             assert isinstance(error, Ambiguous)
             assert_silent(error, credential)
             destination.deliver(credential)
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
     def test_a_write_that_never_gets_an_answer_is_ambiguous_unless_it_can_be_seen(
-        self, destination: Destination, place: Place
+        self, destination: Destination, backend: Backend
     ) -> None:
         destination.deliver(fresh_credential())
         credential = fresh_credential()
-        place.fake.add(Fault(*place.writes, "lost_answer", times=None))
+        backend.fake.add(Fault(*backend.writes, "lost_answer", times=None))
         error = outcome(lambda: destination.deliver(credential))
         if error is None:
-            assert place.read() == pair(credential)
+            assert backend.read() == pair(credential)
         else:
             assert isinstance(error, Ambiguous)
             assert_silent(error, credential)
 
     @pytest.mark.parametrize("effect", ["html", "error_after"])
     def test_what_a_crash_reporter_writes_down_holds_no_secret(
-        self, destination: Destination, place: Place, effect: Any
+        self, destination: Destination, backend: Backend, effect: Any
     ) -> None:
         """Not even one that writes down local variables."""
         destination.deliver(fresh_credential())
         credential = fresh_credential()
-        token = str(getattr(place.fake, "token", SECRET))
+        token = str(getattr(backend.fake, "token", SECRET))
         for nth in (1, 2):
-            place.fake.clear()
-            place.fake.add(Fault(*place.writes, effect, nth=nth, times=None))
+            backend.fake.clear()
+            backend.fake.add(Fault(*backend.writes, effect, nth=nth, times=None))
             error = outcome(lambda: destination.deliver(credential))
             if error is not None:
                 assert_silent(error, credential)
@@ -349,144 +351,152 @@ class DestinationContract(EveryDestinationContract):
                 assert base64.b64encode(credential.reveal().encode()).decode() not in in_variables(error)
                 assert token not in in_variables(error)
 
-    def test_a_refusal_after_a_lost_answer_is_no_proof(self, destination: Destination, place: Place) -> None:
+    def test_a_refusal_after_a_lost_answer_is_no_proof(self, destination: Destination, backend: Backend) -> None:
         destination.deliver(fresh_credential())
-        place.fake.add(Fault(*place.writes, "lost_answer"))
-        place.fake.add(Fault(*place.writes, "refuse", nth=1, times=None, status=400))
+        backend.fake.add(Fault(*backend.writes, "lost_answer"))
+        backend.fake.add(Fault(*backend.writes, "refuse", nth=1, times=None, status=400))
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
         if error is None:
-            assert place.read() == pair(credential)
+            assert backend.read() == pair(credential)
         else:
             assert isinstance(error, Ambiguous)
 
     def test_a_refusal_after_one_value_was_written_never_says_that_nothing_was(
-        self, destination: Destination, place: Place
+        self, destination: Destination, backend: Backend
     ) -> None:
         older = fresh_credential()
         destination.deliver(older)
-        place.fake.clear()
-        place.fake.add(Fault(*place.writes, "refuse", nth=2, times=None, status=400))
+        backend.fake.clear()
+        backend.fake.add(Fault(*backend.writes, "refuse", nth=2, times=None, status=400))
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
         if error is not None:
-            assert isinstance(error, Ambiguous) or place.read() == pair(older)
+            assert isinstance(error, Ambiguous) or backend.read() == pair(older)
             assert_silent(error, credential)
-            place.fake.clear()
+            backend.fake.clear()
             destination.deliver(credential)
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
     def test_a_refusal_to_look_after_the_write_never_says_that_nothing_was_written(
-        self, destination: Destination, place: Place, monkeypatch: pytest.MonkeyPatch
+        self, destination: Destination, backend: Backend, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A token that is revoked in between, say."""
         older = fresh_credential()
         destination.deliver(older)
-        handle, before = place.fake.handle, place.written()
+        handle, before = backend.fake.handle, backend.written()
 
         def refusing(request: ReceivedRequest) -> Reply:
-            if place.written() != before and request.method == "GET":
+            if backend.written() != before and request.method == "GET":
                 return Reply(403, {"message": "Forbidden"})
             return handle(request)
 
         credential = fresh_credential()
         with monkeypatch.context() as patch:
-            patch.setattr(place.fake, "handle", refusing)
+            patch.setattr(backend.fake, "handle", refusing)
             error = outcome(lambda: destination.deliver(credential))
-        assert place.written() != before
+        assert backend.written() != before
         if error is None:
-            assert place.read() == pair(credential)
+            assert backend.read() == pair(credential)
         else:
-            assert isinstance(error, Ambiguous) or place.read() == pair(older)
+            assert isinstance(error, Ambiguous) or backend.read() == pair(older)
 
     def test_it_waits_as_long_as_the_service_asks(
-        self, destination: Destination, place: Place, hurried: Hurried
+        self, destination: Destination, backend: Backend, hurried: Hurried
     ) -> None:
-        place.fake.add(Fault(*place.writes, "throttle", after=33))
+        backend.fake.add(Fault(*backend.writes, "throttle", after=33))
         credential = fresh_credential()
         destination.deliver(credential)
         assert hurried.slept > 30
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
     def test_throttling_without_end_proves_that_nothing_was_written(
-        self, destination: Destination, place: Place
+        self, destination: Destination, backend: Backend
     ) -> None:
-        place.fake.add(Fault(*place.writes, "throttle", times=None, after=100_000))
+        backend.fake.add(Fault(*backend.writes, "throttle", times=None, after=100_000))
         assert isinstance(outcome(lambda: destination.deliver(fresh_credential())), Throttled)
-        assert place.read() is None
+        assert backend.read() is None
 
     def test_a_token_that_is_not_accepted_is_named_and_nothing_is_written(
-        self, destination: Destination, place: Place
+        self, destination: Destination, backend: Backend
     ) -> None:
-        place.spoil_token()
+        backend.spoil_token()
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
             assert isinstance(error, BadCredentials)
             assert error.remedy
-        assert place.fake.count(*place.writes) == 0
+        assert backend.fake.count(*backend.writes) == 0
 
-    def test_a_missing_right_is_named_and_nothing_is_written(self, destination: Destination, place: Place) -> None:
-        place.take_right_away()
+    def test_a_missing_right_is_named_and_nothing_is_written(self, destination: Destination, backend: Backend) -> None:
+        backend.take_permission_away()
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
         assert isinstance(error, AccessDenied)
         assert error.remedy
         assert_silent(error, credential)
 
-    def test_a_place_whose_project_is_gone_is_an_error_and_not_empty(
-        self, destination: Destination, place: Place
+    def test_a_destination_whose_project_is_gone_is_an_error_and_not_empty(
+        self, destination: Destination, backend: Backend
     ) -> None:
-        place.remove()
+        backend.remove()
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             assert isinstance(outcome(act), NotFound | AccessDenied | ServiceRejected)
 
-    def test_a_redirect_to_another_host_is_refused(self, destination: Destination, place: Place) -> None:
+    def test_a_redirect_to_another_host_is_refused(self, destination: Destination, backend: Backend) -> None:
         """A token never follows."""
-        place.fake.add(Fault("*", "", "redirect", times=None, location="https://elsewhere.invalid/x"))
+        backend.fake.add(Fault("*", "", "redirect", times=None, location="https://elsewhere.invalid/x"))
         error = outcome(destination.held)
         assert isinstance(error, ServiceRejected)
         assert "elsewhere.invalid" in error.message
 
-    def test_a_service_that_cannot_be_reached_says_that_nothing_was_sent(self, place: Place, hurried: Hurried) -> None:
-        settings = {**place.settings(), "url": "http://127.0.0.1:9"}
-        error = outcome(registry.open_destination(place.url, services_of(place, hurried, settings)).held)
+    def test_a_service_that_cannot_be_reached_says_that_nothing_was_sent(
+        self, backend: Backend, hurried: Hurried
+    ) -> None:
+        settings = {**backend.settings(), "url": "http://127.0.0.1:9"}
+        error = outcome(registry.open_destination(backend.url, services_of(backend, hurried, settings)).held)
         assert isinstance(error, Unreachable)
         assert "Nothing was sent" in error.state
 
-    def test_a_page_of_a_proxy_is_never_the_services_word(self, destination: Destination, place: Place) -> None:
+    def test_a_page_of_a_proxy_is_never_the_services_word(self, destination: Destination, backend: Backend) -> None:
         for status in (200, 403, 404):
-            place.fake.clear()
-            place.fake.add(Fault("*", "", "html", times=None, status=status))
+            backend.fake.clear()
+            backend.fake.add(Fault("*", "", "html", times=None, status=status))
             assert isinstance(outcome(destination.held), Ambiguous)
 
     def test_what_the_service_says_of_a_request_never_brings_a_secret_along(
-        self, destination: Destination, place: Place
+        self, destination: Destination, backend: Backend
     ) -> None:
-        if place.sealed:
+        if backend.sealed:
             return
         credential = fresh_credential()
         said = {"message": f"Bad value {credential.reveal()}", "errors": [str(credential.reveal())]}
-        place.fake.add(Fault(*place.writes, "refuse", times=None, status=422, body=said))
+        backend.fake.add(Fault(*backend.writes, "refuse", times=None, status=422, body=said))
         error = outcome(lambda: destination.deliver(credential))
         assert isinstance(error, ServiceError)
         assert_silent(error, credential)
 
-    def test_names_that_the_service_does_not_take_are_refused_before_anything_is_called(self, place: Place) -> None:
-        for url in place.bad_names:
+    def test_names_that_the_service_does_not_take_are_refused_before_anything_is_called(self, backend: Backend) -> None:
+        for url in backend.bad_names:
             with pytest.raises(UsageError):
                 registry.parse(url)
-        assert place.fake.requests == []
+        assert backend.fake.requests == []
 
-    def test_an_unknown_option_is_refused(self, place: Place) -> None:
+    def test_an_unknown_option_is_refused(self, backend: Backend) -> None:
         with pytest.raises(UsageError, match="no option"):
-            registry.parse(place.url + ("&" if "?" in place.url else "?") + "nonsense=1")
+            registry.parse(backend.url + ("&" if "?" in backend.url else "?") + "nonsense=1")
 
 
-def services_of(place: Place, hurried: Hurried, settings: dict[str, Any] | None = None) -> Services:
-    """Return services with the connection that a place is reached through."""
+def services_of(backend: Backend, hurried: Hurried, settings: dict[str, Any] | None = None) -> Services:
+    """Return services with the connection of a backend."""
     import msgspec
 
-    module = registry.module(place.url.partition(":")[0])
-    said = msgspec.convert(settings or place.settings(), module.Settings)
+    kind = registry.kind_of(backend.url.partition(":")[0]).connection
+    assert kind is not None
+    configured = Configured(kind.name, msgspec.convert(settings or backend.settings(), kind.settings), "here")
     clock = ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)
-    return Services(Clients("contract", clock=clock), Connections({module.KIND: Configured(module.KIND, said, "here")}))
+    return Services(Clients("contract", clock=clock), Connections({kind.name: configured}))
+
+
+def opened(backend: Backend, hurried: Hurried | None = None) -> Destination:
+    """Return the destination of a backend, as one run opens it."""
+    return registry.open_destination(backend.url, services_of(backend, hurried or Hurried()))

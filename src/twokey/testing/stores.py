@@ -1,7 +1,7 @@
 """The contract of a store, as tests that every store passes.
 
 A module of tests names a class ``Test…(StoreContract)``, or ``(ConditionalContract)`` where the service has conditional
-writes, and gives it the fixtures ``place`` and ``services``.
+writes, and gives it the fixtures ``backend`` and ``services``.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ __all__ = [
     "FULL",
     "SECRET",
     "ConditionalContract",
+    "StoreBackend",
     "StoreContract",
-    "StorePlace",
     "assert_silent",
     "fresh_credential",
     "fresh_name",
@@ -50,8 +50,8 @@ FULL = Journal(
 )
 
 
-class StorePlace(Protocol):
-    """A place of a store, seen from outside: as its readers and its administrators see it."""
+class StoreBackend(Protocol):
+    """The service behind a store, as its readers and its administrators see it."""
 
     url: str
 
@@ -69,43 +69,43 @@ class StorePlace(Protocol):
 
 
 class StoreContract:
-    """What every store does. ``first`` and ``second`` are two runs with the same place in view."""
+    """What every store does. ``first`` and ``second`` are two runs with the same backend."""
 
     @pytest.fixture
-    def place(self) -> StorePlace:
+    def backend(self) -> StoreBackend:
         raise NotImplementedError
 
     @pytest.fixture
-    def first(self, place: StorePlace, services: Services) -> Store:
-        return open_store(place.url, services)
+    def first(self, backend: StoreBackend, services: Services) -> Store:
+        return open_store(backend.url, services)
 
     @pytest.fixture
-    def second(self, place: StorePlace, services: Services) -> Store:
-        return open_store(place.url, services)
+    def second(self, backend: StoreBackend, services: Services) -> Store:
+        return open_store(backend.url, services)
 
     @pytest.fixture
     def held_key(self, first: Store) -> Credential:
-        """A credential that the place holds, beside a journal."""
+        """A credential that the store holds, beside a journal."""
         credential = fresh_credential()
         revision = first.save_journal(Journal(epoch=1), first.load().revision)
         first.put(credential, revision)
         return credential
 
-    def test_carries_the_url_as_its_name(self, first: Store, place: StorePlace) -> None:
-        assert first.name == place.url
+    def test_carries_the_url_as_its_name(self, first: Store, backend: StoreBackend) -> None:
+        assert first.name == backend.url
 
-    def test_a_place_that_is_not_there_yet_is_an_empty_record(self, first: Store) -> None:
+    def test_a_store_that_is_not_there_yet_is_an_empty_record(self, first: Store) -> None:
         record = first.load()
         assert (record.holding, record.journal) == (NotHeld(), Journal())
         assert first.held() == NotHeld()
         assert first.credential() is None
 
-    def test_looking_at_a_missing_place_does_not_create_it(self, first: Store, place: StorePlace) -> None:
-        before = place.picture()
+    def test_looking_at_a_missing_store_does_not_create_it(self, first: Store, backend: StoreBackend) -> None:
+        before = backend.picture()
         first.load()
         first.held()
         first.preflight()
-        assert place.picture() == before
+        assert backend.picture() == before
 
     def test_a_journal_is_read_back_as_it_was_saved(self, first: Store, second: Store) -> None:
         revision = first.save_journal(FULL, first.load().revision)
@@ -114,7 +114,7 @@ class StoreContract:
         assert record.revision == revision
         assert record.holding == NotHeld()
 
-    def test_a_place_with_a_journal_only_holds_no_key(self, first: Store) -> None:
+    def test_a_store_with_a_journal_only_holds_no_key(self, first: Store) -> None:
         revision = first.load().revision
         for epoch in (1, 2, 3):
             revision = first.save_journal(Journal(epoch=epoch), revision)
@@ -132,17 +132,17 @@ class StoreContract:
         assert second.credential() == credential
 
     def test_readers_see_one_json_object_with_exactly_the_pair(
-        self, first: Store, place: StorePlace, held_key: Credential
+        self, first: Store, backend: StoreBackend, held_key: Credential
     ) -> None:
         first.save_journal(FULL, first.load().revision)
-        assert json.loads(place.text() or "") == pair(held_key)
+        assert json.loads(backend.text() or "") == pair(held_key)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_later_put_replaces_the_pair_and_keeps_the_journal(self, first: Store, place: StorePlace) -> None:
+    def test_a_later_put_replaces_the_pair_and_keeps_the_journal(self, first: Store, backend: StoreBackend) -> None:
         newer = fresh_credential()
         revision = first.save_journal(FULL, first.load().revision)
         first.put(newer, revision)
-        assert json.loads(place.text() or "") == pair(newer)
+        assert json.loads(backend.text() or "") == pair(newer)
         assert first.load().journal == FULL
 
     def test_a_revision_goes_on_from_write_to_write_without_a_new_load(self, first: Store) -> None:
@@ -161,34 +161,36 @@ class StoreContract:
         first.save_journal(Journal(current=held_key.access_key_id), first.load().revision)
         assert first.load().holding == Held(held_key.access_key_id)
 
-    def test_delivering_creates_what_is_missing(self, first: Store, place: StorePlace) -> None:
+    def test_delivering_creates_what_is_missing(self, first: Store, backend: StoreBackend) -> None:
         credential = fresh_credential()
         receipt = first.deliver(credential)
         assert (receipt.key_id, receipt.written) == (credential.access_key_id, True)
-        assert json.loads(place.text() or "") == pair(credential)
+        assert json.loads(backend.text() or "") == pair(credential)
 
-    def test_delivering_twice_writes_once(self, first: Store, second: Store, place: StorePlace) -> None:
+    def test_delivering_twice_writes_once(self, first: Store, second: Store, backend: StoreBackend) -> None:
         credential = fresh_credential()
         first.deliver(credential)
-        before = place.picture()
+        before = backend.picture()
         assert not second.deliver(credential).written
-        assert place.picture() == before
+        assert backend.picture() == before
 
-    def test_delivering_another_key_replaces_the_first(self, first: Store, place: StorePlace) -> None:
+    def test_delivering_another_key_replaces_the_first(self, first: Store, backend: StoreBackend) -> None:
         older, newer = fresh_credential(), fresh_credential()
         first.deliver(older)
         assert first.deliver(newer).written
-        assert json.loads(place.text() or "") == pair(newer)
+        assert json.loads(backend.text() or "") == pair(newer)
 
-    def test_delivering_over_what_a_person_wrote_replaces_it(self, first: Store, place: StorePlace) -> None:
-        place.plant_text("something else")
+    def test_delivering_over_what_a_person_wrote_replaces_it(self, first: Store, backend: StoreBackend) -> None:
+        backend.plant_text("something else")
         credential = fresh_credential()
         assert first.deliver(credential).written
-        assert json.loads(place.text() or "") == pair(credential)
+        assert json.loads(backend.text() or "") == pair(credential)
 
-    def test_a_pair_that_a_person_wrote_is_recognised(self, first: Store, place: StorePlace) -> None:
+    def test_a_pair_that_a_person_wrote_is_recognised(self, first: Store, backend: StoreBackend) -> None:
         credential = fresh_credential()
-        place.plant_text(json.dumps({"SecretAccessKey": credential.reveal(), "AccessKeyId": credential.access_key_id}))
+        backend.plant_text(
+            json.dumps({"SecretAccessKey": credential.reveal(), "AccessKeyId": credential.access_key_id})
+        )
         assert first.load().holding == Held(credential.access_key_id)
         assert first.credential() == credential
 
@@ -207,9 +209,9 @@ class StoreContract:
         ],
     )
     def test_content_that_is_no_pair_is_unknown_and_never_empty(
-        self, first: Store, place: StorePlace, text: str
+        self, first: Store, backend: StoreBackend, text: str
     ) -> None:
-        place.plant_text(text)
+        backend.plant_text(text)
         for holding in (first.load().holding, first.held()):
             assert isinstance(holding, CannotTell)
             assert SECRET not in repr(holding)
@@ -219,8 +221,8 @@ class StoreContract:
 
     @pytest.mark.parametrize("text", [SECRET, "{}", '{"twokey-journal": 5}', '{"twokey-journal": {"version": 99}}'])
     @pytest.mark.usefixtures("held_key")
-    def test_a_journal_that_cannot_be_read_is_refused(self, first: Store, place: StorePlace, text: str) -> None:
-        place.plant_journal(text)
+    def test_a_journal_that_cannot_be_read_is_refused(self, first: Store, backend: StoreBackend, text: str) -> None:
+        backend.plant_journal(text)
         with pytest.raises(ServiceRejected, match="journal") as raised:
             first.load()
         assert_silent(raised.value, Credential("", SECRET))
@@ -242,32 +244,32 @@ class StoreContract:
 
     @pytest.mark.usefixtures("held_key")
     def test_the_second_of_two_puts_is_refused_and_readers_keep_what_they_see(
-        self, first: Store, second: Store, place: StorePlace
+        self, first: Store, second: Store, backend: StoreBackend
     ) -> None:
         winner, loser = fresh_credential(), fresh_credential()
         seen, also_seen = first.load().revision, second.load().revision
         first.put(winner, seen)
         with pytest.raises(Conflict) as raised:
             second.put(loser, also_seen)
-        assert json.loads(place.text() or "") == pair(winner)
+        assert json.loads(backend.text() or "") == pair(winner)
         assert_silent(raised.value, winner, loser)
 
-    def test_the_second_of_two_first_puts_is_refused(self, first: Store, second: Store, place: StorePlace) -> None:
+    def test_the_second_of_two_first_puts_is_refused(self, first: Store, second: Store, backend: StoreBackend) -> None:
         winner, loser = fresh_credential(), fresh_credential()
         seen, also_seen = first.load().revision, second.load().revision
         first.put(winner, seen)
         with pytest.raises(Conflict):
             second.put(loser, also_seen)
-        assert json.loads(place.text() or "") == pair(winner)
+        assert json.loads(backend.text() or "") == pair(winner)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, place: StorePlace) -> None:
+    def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, backend: StoreBackend) -> None:
         seen = first.load().revision
         existing_key = fresh_credential()
-        place.plant_text(json.dumps(pair(existing_key)))
+        backend.plant_text(json.dumps(pair(existing_key)))
         with pytest.raises(Conflict):
             first.put(fresh_credential(), seen)
-        assert json.loads(place.text() or "") == pair(existing_key)
+        assert json.loads(backend.text() or "") == pair(existing_key)
 
     def test_a_fence_keeps_credential_and_journal(self, first: Store, held_key: Credential) -> None:
         revision = first.save_journal(FULL, first.load().revision)
@@ -276,26 +278,26 @@ class StoreContract:
         assert (record.holding, record.journal, record.revision) == (Held(held_key.access_key_id), FULL, fenced)
         assert first.credential() == held_key
 
-    def test_preflight_changes_nothing(self, first: Store, place: StorePlace, held_key: Credential) -> None:
-        before = place.picture()
+    def test_preflight_changes_nothing(self, first: Store, backend: StoreBackend, held_key: Credential) -> None:
+        before = backend.picture()
         first.preflight()
-        assert place.picture() == before
-        assert json.loads(place.text() or "") == pair(held_key)
+        assert backend.picture() == before
+        assert json.loads(backend.text() or "") == pair(held_key)
 
-    def test_preflight_passes_over_whatever_a_person_wrote(self, first: Store, place: StorePlace) -> None:
-        place.plant_text("something else")
-        before = place.picture()
+    def test_preflight_passes_over_whatever_a_person_wrote(self, first: Store, backend: StoreBackend) -> None:
+        backend.plant_text("something else")
+        before = backend.picture()
         first.preflight()
-        assert place.picture() == before
+        assert backend.picture() == before
 
     def test_a_revision_of_another_store_is_a_mistake_of_the_caller(self, first: Store) -> None:
         for act in _writes(first):
             with pytest.raises(TypeError):
                 act("revision of something else")
 
-    def test_its_url_is_the_same_for_every_user_only_without_the_field(self, place: StorePlace) -> None:
-        assert not names_user(place.url)
-        assert names_user(place.url + "-{user}")
+    def test_its_url_is_the_same_for_every_user_only_without_the_field(self, backend: StoreBackend) -> None:
+        assert not names_user(backend.url)
+        assert names_user(backend.url + "-{user}")
 
 
 class ConditionalContract(StoreContract):
@@ -306,25 +308,25 @@ class ConditionalContract(StoreContract):
 
     @pytest.mark.parametrize("prepare", ["missing", "journal", "key"])
     def test_a_fence_makes_an_older_prepared_put_fail(
-        self, first: Store, second: Store, place: StorePlace, prepare: str
+        self, first: Store, second: Store, backend: StoreBackend, prepare: str
     ) -> None:
         if prepare != "missing":
             revision = first.save_journal(Journal(epoch=1), first.load().revision)
             if prepare == "key":
                 first.put(fresh_credential(), revision)
         prepared = second.load().revision
-        content = place.text()
+        content = backend.text()
         fenced = first.fence(first.load().revision)
         with pytest.raises(Conflict):
             second.put(fresh_credential(), prepared)
         assert first.load().revision == fenced
         if prepare == "key":
-            assert place.text() == content
+            assert backend.text() == content
         else:
             assert first.load().holding == NotHeld()
         newer = fresh_credential()
         first.put(newer, fenced)
-        assert json.loads(place.text() or "") == pair(newer)
+        assert json.loads(backend.text() or "") == pair(newer)
 
     @pytest.mark.usefixtures("held_key")
     def test_a_fence_at_an_older_revision_is_refused(self, first: Store, second: Store) -> None:

@@ -11,9 +11,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-class Group(Place):
+class Group(Backend):
     """A group on the fake that holds other people's variables, too."""
 
     writes = ("PUT", "/variablegroups/")
@@ -89,135 +89,135 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureDevOps]:
 
 
 @pytest.fixture
-def place(fake: AzureDevOps) -> Group:
+def backend(fake: AzureDevOps) -> Group:
     return Group(fake)
 
 
 class TestAGroup(DestinationContract):
     @pytest.fixture
-    def place(self, place: Group) -> Place:
-        return place
+    def backend(self, backend: Group) -> Backend:
+        return backend
 
 
 class TestTheWholeGroup:
-    def test_is_sent_back_as_it_was_but_for_the_pair(self, place: Group) -> None:
-        before = place.fake.groups[place.id].copy()
-        place.open().deliver(fresh_credential())
-        after = place.fake.groups[place.id]
+    def test_is_sent_back_as_it_was_but_for_the_pair(self, backend: Group) -> None:
+        before = backend.fake.groups[backend.id].copy()
+        backend.open().deliver(fresh_credential())
+        after = backend.fake.groups[backend.id]
         others = {name: one for name, one in after["variables"].items() if name not in NAMES}
         assert others == before["variables"]
         for kept in ("name", "description", "type", "variableGroupProjectReferences"):
             assert after[kept] == before[kept]
 
-    def test_is_written_once_for_both_values(self, place: Group) -> None:
-        destination = place.open()
+    def test_is_written_once_for_both_values(self, backend: Group) -> None:
+        destination = backend.open()
         assert destination.traits.atomic
         destination.deliver(fresh_credential())
-        assert place.fake.count("PUT") == 1
+        assert backend.fake.count("PUT") == 1
 
-    def test_gets_secret_variables(self, place: Group) -> None:
-        place.open().deliver(fresh_credential())
-        assert all(place.fake.groups[place.id]["variables"][name]["isSecret"] for name in NAMES)
+    def test_gets_secret_variables(self, backend: Group) -> None:
+        backend.open().deliver(fresh_credential())
+        assert all(backend.fake.groups[backend.id]["variables"][name]["isSecret"] for name in NAMES)
 
-    def test_keeps_how_a_person_spelled_a_name_and_whether_it_is_secret(self, place: Group) -> None:
-        place.fake.groups[place.id]["variables"]["aws_access_key_id"] = {"value": "AKIAOLD", "isReadOnly": True}
+    def test_keeps_how_a_person_spelled_a_name_and_whether_it_is_secret(self, backend: Group) -> None:
+        backend.fake.groups[backend.id]["variables"]["aws_access_key_id"] = {"value": "AKIAOLD", "isReadOnly": True}
         credential = fresh_credential()
-        place.open().deliver(credential)
-        found = place.fake.groups[place.id]["variables"]
+        backend.open().deliver(credential)
+        found = backend.fake.groups[backend.id]["variables"]
         assert found["aws_access_key_id"] == {"value": credential.access_key_id, "isReadOnly": True}
         assert NAMES[0] not in found
 
-    def test_tells_what_it_holds_where_a_person_made_both_variables_open(self, place: Group) -> None:
+    def test_tells_what_it_holds_where_a_person_made_both_variables_open(self, backend: Group) -> None:
         credential = fresh_credential()
-        place.plant(credential)
+        backend.plant(credential)
         for name in NAMES:
-            del place.fake.groups[place.id]["variables"][name]["isSecret"]
-        assert place.open().held() == Held(credential.access_key_id)
-        assert not place.open().deliver(credential).written
+            del backend.fake.groups[backend.id]["variables"][name]["isSecret"]
+        assert backend.open().held() == Held(credential.access_key_id)
+        assert not backend.open().deliver(credential).written
 
-    def test_keeps_what_others_wrote_between_two_attempts(self, place: Group) -> None:
-        place.fake.add(Fault("PUT", "/variablegroups/", "lost_answer"))
-        place.fake.then = lambda: place.fake.set(place.id, LATE="written meanwhile")
+    def test_keeps_what_others_wrote_between_two_attempts(self, backend: Group) -> None:
+        backend.fake.add(Fault("PUT", "/variablegroups/", "lost_answer"))
+        backend.fake.then = lambda: backend.fake.set(backend.id, LATE="written meanwhile")
         credential = fresh_credential()
-        place.open().deliver(credential)
-        assert place.read() == pair(credential)
-        assert place.fake.value(place.id, "LATE") == "written meanwhile"
+        backend.open().deliver(credential)
+        assert backend.read() == pair(credential)
+        assert backend.fake.value(backend.id, "LATE") == "written meanwhile"
 
-    def test_of_two_deliveries_at_once_none_undoes_the_other(self, place: Group) -> None:
-        services = services_of(place, Hurried())
+    def test_of_two_deliveries_at_once_none_undoes_the_other(self, backend: Group) -> None:
+        services = services_of(backend, Hurried())
         users = [f"USER{number}" for number in range(8)]
-        urls = [f"{place.url}?id={user}_ID&secret={user}_SECRET" for user in users]
+        urls = [f"{backend.url}?id={user}_ID&secret={user}_SECRET" for user in users]
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda url: registry.open_destination(url, services).deliver(fresh_credential()), urls))
-        assert {f"{user}_ID" for user in users} <= set(place.fake.groups[place.id]["variables"])
+        assert {f"{user}_ID" for user in users} <= set(backend.fake.groups[backend.id]["variables"])
 
-    def test_that_somebody_else_wrote_immediately_afterwards_is_in_doubt(self, place: Group) -> None:
-        place.fake.then = lambda: place.plant(fresh_credential())
+    def test_that_somebody_else_wrote_immediately_afterwards_is_in_doubt(self, backend: Group) -> None:
+        backend.fake.then = lambda: backend.plant(fresh_credential())
         credential = fresh_credential()
-        error = outcome(lambda: place.open().deliver(credential))
+        error = outcome(lambda: backend.open().deliver(credential))
         assert isinstance(error, Ambiguous)
         assert "somebody else" in error.message
         assert_silent(error, credential)
 
-    def test_that_lost_the_pair_to_somebody_else_is_in_doubt(self, place: Group) -> None:
-        place.fake.then = lambda: place.fake.groups[place.id].update(variables={"ONLY": {"value": "this"}})
-        assert isinstance(outcome(lambda: place.open().deliver(fresh_credential())), Ambiguous)
+    def test_that_lost_the_pair_to_somebody_else_is_in_doubt(self, backend: Group) -> None:
+        backend.fake.then = lambda: backend.fake.groups[backend.id].update(variables={"ONLY": {"value": "this"}})
+        assert isinstance(outcome(lambda: backend.open().deliver(fresh_credential())), Ambiguous)
 
 
 class TestTheGroupsName:
-    def test_may_be_its_id(self, place: Group) -> None:
+    def test_may_be_its_id(self, backend: Group) -> None:
         credential = fresh_credential()
-        place.open(f"azure-devops:acme/web shop/{place.id}").deliver(credential)
-        assert place.read() == pair(credential)
+        backend.open(f"azure-devops:acme/web shop/{backend.id}").deliver(credential)
+        assert backend.read() == pair(credential)
 
-    def test_may_differ_in_capitals(self, place: Group) -> None:
-        place.open("azure-devops:acme/web shop/AWS Keys").preflight()
+    def test_may_differ_in_capitals(self, backend: Group) -> None:
+        backend.open("azure-devops:acme/web shop/AWS Keys").preflight()
 
-    def test_is_looked_for_once(self, place: Group) -> None:
-        destination = place.open()
+    def test_is_looked_for_once(self, backend: Group) -> None:
+        destination = backend.open()
         destination.held()
         destination.deliver(fresh_credential())
-        assert place.fake.count("GET", "groupName=") == 1
+        assert backend.fake.count("GET", "groupName=") == 1
 
     @pytest.mark.parametrize("group", ["none of this name", "99999"])
-    def test_that_nobody_made_is_an_error_and_not_empty(self, place: Group, group: str) -> None:
-        destination = place.open(f"azure-devops:acme/web shop/{group}")
+    def test_that_nobody_made_is_an_error_and_not_empty(self, backend: Group, group: str) -> None:
+        destination = backend.open(f"azure-devops:acme/web shop/{group}")
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
             assert isinstance(error, NotFound)
             assert "Variable Groups" in error.remedy
 
-    def test_finds_no_group_of_another_project(self, place: Group) -> None:
-        place.fake.projects.add("acme/other")
-        assert isinstance(outcome(place.open(f"azure-devops:acme/other/{place.id}").preflight), NotFound)
+    def test_finds_no_group_of_another_project(self, backend: Group) -> None:
+        backend.fake.projects.add("acme/other")
+        assert isinstance(outcome(backend.open(f"azure-devops:acme/other/{backend.id}").preflight), NotFound)
 
 
 class TestAGroupFromAKeyVault:
-    def test_is_refused_before_anything_is_written(self, place: Group) -> None:
-        place.fake.groups[place.id]["type"] = "AzureKeyVault"
-        destination = place.open()
+    def test_is_refused_before_anything_is_written(self, backend: Group) -> None:
+        backend.fake.groups[backend.id]["type"] = "AzureKeyVault"
+        destination = backend.open()
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
             assert isinstance(error, ServiceRejected)
             assert "key vault" in error.message
-        assert place.fake.count("PUT") == 0
+        assert backend.fake.count("PUT") == 0
 
 
 class TestTheToken:
-    def test_of_entra_is_sent_as_a_bearer(self, place: Group, monkeypatch: pytest.MonkeyPatch) -> None:
-        place.fake.token = "no personal one"
-        monkeypatch.setenv("TEST_AZURE_TOKEN", place.fake.bearer)
-        assert place.open().held() == NotHeld()
+    def test_of_entra_is_sent_as_a_bearer(self, backend: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+        backend.fake.token = "no personal one"
+        monkeypatch.setenv("TEST_AZURE_TOKEN", backend.fake.bearer)
+        assert backend.open().held() == NotHeld()
 
-    def test_that_is_not_accepted_is_answered_with_the_scope_that_it_needs(self, place: Group) -> None:
-        place.spoil_token()
-        error = outcome(place.open().preflight)
+    def test_that_is_not_accepted_is_answered_with_the_scope_that_it_needs(self, backend: Group) -> None:
+        backend.spoil_token()
+        error = outcome(backend.open().preflight)
         assert isinstance(error, BadCredentials)
         assert "read, create & manage" in error.remedy
 
-    def test_of_somebody_without_the_role_is_denied_with_the_roles_name(self, place: Group) -> None:
-        place.fake.role = "User"
-        destination = place.open()
+    def test_of_somebody_without_the_role_is_denied_with_the_roles_name(self, backend: Group) -> None:
+        backend.fake.role = "User"
+        destination = backend.open()
         destination.preflight()
         error = outcome(lambda: destination.deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
@@ -225,29 +225,29 @@ class TestTheToken:
 
     @pytest.mark.parametrize("variable", ["AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN"])
     def test_comes_from_where_the_services_own_tools_look(
-        self, variable: str, place: Group, monkeypatch: pytest.MonkeyPatch
+        self, variable: str, backend: Group, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv(variable, place.fake.token)
-        without = services_of(place, Hurried())
+        monkeypatch.setenv(variable, backend.fake.token)
+        without = services_of(backend, Hurried())
         without.connections.configured = {}  # as without twokey.yaml
-        assert registry.open_destination(place.url, without).name == place.url
+        assert registry.open_destination(backend.url, without).name == backend.url
 
-    def test_that_is_named_nowhere_is_a_usage_error(self, place: Group, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_that_is_named_nowhere_is_a_usage_error(self, backend: Group, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN"):
             monkeypatch.delenv(name, raising=False)
-        without = services_of(place, Hurried())
+        without = services_of(backend, Hurried())
         without.connections.configured = {}
         with pytest.raises(UsageError, match="AZURE_DEVOPS_EXT_PAT"):
-            registry.open_destination(place.url, without)
+            registry.open_destination(backend.url, without)
 
 
 class TestTheStamp:
-    def test_changes_with_anything_in_the_group(self, place: Group) -> None:
-        destination = place.open()
+    def test_changes_with_anything_in_the_group(self, backend: Group) -> None:
+        destination = backend.open()
         receipt = destination.deliver(fresh_credential())
-        place.fake.set(place.id, REGION="eu-west-1")
+        backend.fake.set(backend.id, REGION="eu-west-1")
         holding = destination.held()
         assert isinstance(holding, CannotTell)
         assert holding.stamp != receipt.stamp

@@ -10,9 +10,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound
 from twokey.core.model import CannotTell, Held
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 
-class Variables(Place):
+class Variables(Backend):
     """Variables on the fake: ``inside`` is how the fake calls the place that they are in."""
 
     writes = ("P*", "/variables")
@@ -63,8 +63,8 @@ class Variables(Place):
         self.fake.put(self.inside, SECRET, str(credential.reveal()))
 
     def remove(self) -> None:
-        for place in [one for one in self.fake.places if one.startswith(self.inside.partition("{")[0].rstrip("/"))]:
-            del self.fake.places[place]
+        for backend in [one for one in self.fake.targets if one.startswith(self.inside.partition("{")[0].rstrip("/"))]:
+            del self.fake.targets[backend]
 
     def spoil_token(self) -> None:
         self.fake.token = "another"
@@ -90,19 +90,19 @@ def failed(act: Any) -> TwokeyError:
 
 class TestARepository(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Bitbucket) -> Place:
+    def backend(self, fake: Bitbucket) -> Backend:
         return Variables(fake, "bitbucket:acme/site", "acme/site")
 
 
 class TestAWorkspace(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Bitbucket) -> Place:
+    def backend(self, fake: Bitbucket) -> Backend:
         return Variables(fake, "bitbucket:acme", "acme")
 
 
 class TestADeployment(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Bitbucket) -> Place:
+    def backend(self, fake: Bitbucket) -> Backend:
         inside = fake.environment("acme/api", "Production")
         return Variables(fake, "bitbucket:acme/api?deployment=Production", inside)
 
@@ -110,18 +110,18 @@ class TestADeployment(DestinationContract):
 class TestSecuredValues:
     def test_id_and_secret_are_secured_and_what_stands_beside_them_is_not(self, fake: Bitbucket) -> None:
         opened(fake, "bitbucket:acme/site?extra.AWS_REGION=eu-central-1").deliver(fresh_credential())
-        secured = {one["key"]: one["secured"] for one in fake.places["acme/site"]}
+        secured = {one["key"]: one["secured"] for one in fake.targets["acme/site"]}
         assert secured == {ID: True, SECRET: True, "AWS_REGION": False}
 
     @pytest.mark.parametrize("secured", [True, False])
     def test_what_is_there_stays_secured_or_not(self, fake: Bitbucket, secured: bool) -> None:
         for key in (ID, SECRET):
             fake.put("acme/site", key, "by hand", secured=secured)
-        uuids = [one["uuid"] for one in fake.places["acme/site"]]
+        uuids = [one["uuid"] for one in fake.targets["acme/site"]]
         credential = fresh_credential()
         opened(fake, "bitbucket:acme/site").deliver(credential)
-        assert [one["uuid"] for one in fake.places["acme/site"]] == uuids
-        assert {one["secured"] for one in fake.places["acme/site"]} == {secured}
+        assert [one["uuid"] for one in fake.targets["acme/site"]] == uuids
+        assert {one["secured"] for one in fake.targets["acme/site"]} == {secured}
         assert Variables(fake, "", "acme/site").read() == pair(credential)
 
     def test_open_values_tell_which_key_is_there_and_are_written_only_if_they_differ(self, fake: Bitbucket) -> None:
@@ -147,14 +147,14 @@ class TestSecuredValues:
         credential = fresh_credential()
         assert opened(fake, "bitbucket:acme/site").deliver(credential).written
         assert Variables(fake, "", "acme/site").read() == pair(credential)
-        assert len(fake.places["acme/site"]) == 2
+        assert len(fake.targets["acme/site"]) == 2
 
     def test_an_answer_that_is_never_there_is_ambiguous(self, fake: Bitbucket) -> None:
         fake.add(Fault("POST", "/variables", "reset", times=None))
         error = failed(lambda: opened(fake, "bitbucket:acme/site").deliver(fresh_credential()))
         assert isinstance(error, Ambiguous)
         assert f"make the variable {ID}" in error.message
-        assert fake.places["acme/site"] == []
+        assert fake.targets["acme/site"] == []
 
     def test_somebody_who_made_it_at_the_same_time_is_told_of(self, fake: Bitbucket) -> None:
         fake.add(Fault("POST", "/variables", "refuse", status=409, body={"type": "error"}))
@@ -236,11 +236,10 @@ class TestTokens:
         assert "`email`" in error.remedy
 
     def test_the_token_comes_from_the_environment(self, fake: Bitbucket, monkeypatch: pytest.MonkeyPatch) -> None:
-        from twokey.destinations import connections
         from twokey.destinations.ci import bitbucket
 
         monkeypatch.setenv("BITBUCKET_ACCESS_TOKEN", fake.token)
-        found = connections.from_environment(bitbucket)
+        found = bitbucket.CONNECTION.from_environment()
         assert isinstance(found, bitbucket.Settings)
         assert found.token.env == "BITBUCKET_ACCESS_TOKEN"
 

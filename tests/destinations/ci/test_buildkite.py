@@ -10,9 +10,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, NotFound, ServiceRejecte
 from twokey.core.model import CannotTell
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -32,7 +32,7 @@ NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 CLUSTER = "00000000-0000-0000-0000-0000000000c1"
 
 
-class Secrets(Place):
+class Secrets(Backend):
     """Secrets on the fake."""
 
     writes = ("P*", "/secrets")
@@ -69,7 +69,7 @@ class Secrets(Place):
     def spoil_token(self) -> None:
         self.fake.token = "another"
 
-    def take_right_away(self) -> None:
+    def take_permission_away(self) -> None:
         self.fake.maintainer = False
 
 
@@ -81,8 +81,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Buildkite]:
 
 
 def opened(fake: Buildkite, options: str = "", hurried: Hurried | None = None) -> Destination:
-    place = Secrets(fake, f"buildkite:acme/{CLUSTER}{options}")
-    return registry.open_destination(place.url, services_of(place, hurried or Hurried()))
+    backend = Secrets(fake, f"buildkite:acme/{CLUSTER}{options}")
+    return registry.open_destination(backend.url, services_of(backend, hurried or Hurried()))
 
 
 def shown(fake: Buildkite, name: str) -> Any:
@@ -91,7 +91,7 @@ def shown(fake: Buildkite, name: str) -> Any:
 
 class TestACluster(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Buildkite) -> Place:
+    def backend(self, fake: Buildkite) -> Backend:
         return Secrets(fake)
 
 
@@ -264,11 +264,11 @@ class TestRights:
         fake.maintainer = False
         error = outcome(lambda: opened(fake).deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
-        assert "maintainer of the cluster" in error.remedy
+        assert "the role maintainer on the cluster" in error.remedy
 
     def test_a_cluster_of_another_organisation_is_not_found(self, fake: Buildkite) -> None:
-        place = Secrets(fake, f"buildkite:other/{CLUSTER}")
-        error = outcome(registry.open_destination(place.url, services_of(place, Hurried())).preflight)
+        backend = Secrets(fake, f"buildkite:other/{CLUSTER}")
+        error = outcome(registry.open_destination(backend.url, services_of(backend, Hurried())).preflight)
         assert isinstance(error, NotFound)
 
     def test_the_scopes_are_asked_for_once_in_a_run(self, fake: Buildkite) -> None:

@@ -10,9 +10,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound
 from twokey.core.model import CannotTell
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
 
 
-class Variables(Place):
+class Variables(Backend):
     """Variables on the fake: ``inside`` is the context's id or the project's slug."""
 
     bad_names = (
@@ -74,7 +74,7 @@ class Variables(Place):
     def spoil_token(self) -> None:
         self.fake.token = "another"
 
-    def take_right_away(self) -> None:
+    def take_permission_away(self) -> None:
         self.fake.role = "Viewer"
 
 
@@ -85,8 +85,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[CircleCI]:
         yield circleci
 
 
-def opened(place: Place, hurried: Hurried | None = None) -> Destination:
-    return registry.open_destination(place.url, services_of(place, hurried or Hurried()))
+def opened(backend: Backend, hurried: Hurried | None = None) -> Destination:
+    return registry.open_destination(backend.url, services_of(backend, hurried or Hurried()))
 
 
 def named(fake: CircleCI, name: str = "deploy", context: str | None = None) -> Variables:
@@ -99,22 +99,22 @@ def site(fake: CircleCI) -> Variables:
 
 class TestAContext(DestinationContract):
     @pytest.fixture
-    def place(self, fake: CircleCI) -> Place:
+    def backend(self, fake: CircleCI) -> Backend:
         return named(fake)
 
 
 class TestAProject(DestinationContract):
     @pytest.fixture
-    def place(self, fake: CircleCI) -> Place:
+    def backend(self, fake: CircleCI) -> Backend:
         return site(fake)
 
 
 class TestFindingAContext:
     def test_an_id_needs_no_look_at_the_organisation(self, fake: CircleCI) -> None:
-        place = Variables(fake, f"circleci-context:{fake.context}", fake.context)
+        backend = Variables(fake, f"circleci-context:{fake.context}", fake.context)
         credential = fresh_credential()
-        opened(place).deliver(credential)
-        assert place.read() == pair(credential)
+        opened(backend).deliver(credential)
+        assert backend.read() == pair(credential)
         assert fake.count("GET", "owner-slug") == 0
 
     def test_a_name_is_looked_for_on_every_page_of_its_organisation(self, fake: CircleCI) -> None:
@@ -123,10 +123,10 @@ class TestFindingAContext:
         for number in range(10):
             fake.add_context("gh/acme", f"other-{number}")
         here = fake.add_context("gh/acme", "release keys")
-        place = named(fake, "release keys", here)
+        backend = named(fake, "release keys", here)
         credential = fresh_credential()
-        opened(place).deliver(credential)
-        assert place.read() == pair(credential)
+        opened(backend).deliver(credential)
+        assert backend.read() == pair(credential)
         assert fake.value(elsewhere, "AWS_ACCESS_KEY_ID") is None
 
     def test_many_contexts_of_an_organisation_are_listed_once_in_a_run(self, fake: CircleCI) -> None:
@@ -137,10 +137,10 @@ class TestFindingAContext:
         assert fake.count("GET", "owner-slug") == 1
 
     def test_a_slash_belongs_to_a_contexts_name(self, fake: CircleCI) -> None:
-        place = named(fake, "team/deploy", fake.add_context("gh/acme", "team/deploy"))
+        backend = named(fake, "team/deploy", fake.add_context("gh/acme", "team/deploy"))
         credential = fresh_credential()
-        opened(place).deliver(credential)
-        assert place.read() == pair(credential)
+        opened(backend).deliver(credential)
+        assert backend.read() == pair(credential)
 
     def test_a_name_that_is_not_there_is_said_with_its_organisation(self, fake: CircleCI) -> None:
         error = outcome(opened(named(fake, "depoly")).preflight)
@@ -182,9 +182,9 @@ class TestRoom:
         assert_silent(error, credential)
 
     def test_a_value_that_is_too_long_is_refused_before_it_is_sent(self, fake: CircleCI) -> None:
-        place = named(fake)
-        place.url += "?format=template&template=$SecretAccessKey-" + "x" * 32 * 1024
-        error = outcome(lambda: opened(place).deliver(fresh_credential()))
+        backend = named(fake)
+        backend.url += "?format=template&template=$SecretAccessKey-" + "x" * 32 * 1024
+        error = outcome(lambda: opened(backend).deliver(fresh_credential()))
         assert isinstance(error, ServiceRejected)
         assert fake.count("PUT") == 0
 
@@ -225,9 +225,9 @@ class TestWhatItShows:
         self, fake: CircleCI, options: str
     ) -> None:
         """An equal stamp would say that nobody else has written."""
-        place = Variables(fake, f"circleci:gh/acme/site{options}", "gh/acme/site")
-        assert opened(place).deliver(fresh_credential()).stamp == ""
-        assert getattr(opened(place).held(), "stamp", None) == ""
+        backend = Variables(fake, f"circleci:gh/acme/site{options}", "gh/acme/site")
+        assert opened(backend).deliver(fresh_credential()).stamp == ""
+        assert getattr(opened(backend).held(), "stamp", None) == ""
 
     @pytest.mark.parametrize("make", [named, site])
     def test_a_delivery_that_somebody_overwrites_at_once_is_not_confirmed(
@@ -260,7 +260,7 @@ class TestRefusals:
         assert "personal API token" in error.remedy
         assert "TEST_CIRCLE_TOKEN" in error.remedy
 
-    @pytest.mark.parametrize(("make", "role"), [(named, "organisation role Contributor"), (site, "project role Admin")])
+    @pytest.mark.parametrize(("make", "role"), [(named, "organization role Contributor"), (site, "project role Admin")])
     def test_a_missing_role_is_named(self, fake: CircleCI, make: Any, role: str) -> None:
         fake.role = "Viewer"
         error = outcome(lambda: opened(make(fake)).deliver(fresh_credential()))

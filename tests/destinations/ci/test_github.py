@@ -9,9 +9,9 @@ import pytest
 from twokey.core.errors import NotFound
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     fresh_credential,
     outcome,
     services_of,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
 
 
-class Secrets(Place):
+class Secrets(Backend):
     """Secrets on the fake: ``inside`` is how the fake calls the set that they are in."""
 
     writes = ("PUT", "/secrets/")
@@ -75,34 +75,34 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
 
 class TestARepository(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitHub) -> Place:
+    def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme/site", "acme/site/actions")
 
 
 class TestAnEnvironment(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitHub) -> Place:
+    def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme/api?environment=production", "acme/api/environments/production")
 
 
 class TestAnOrganisation(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitHub) -> Place:
+    def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme", "acme/actions")
 
 
 @pytest.mark.parametrize("kind", ["dependabot", "codespaces"])
 class TestAnotherSet(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitHub, kind: str) -> Place:
+    def backend(self, fake: GitHub, kind: str) -> Backend:
         return Secrets(fake, f"github:acme/site?set={kind}", f"acme/site/{kind}")
 
 
 def test_an_organisation_that_nobody_can_see_is_an_error_and_not_empty(fake: GitHub) -> None:
-    place = Secrets(fake, "github:acme", "acme/actions")
-    place.plant(fresh_credential())
-    place.remove()
-    destination = registry.open_destination(place.url, services_of(place, Hurried()))
+    backend = Secrets(fake, "github:acme", "acme/actions")
+    backend.plant(fresh_credential())
+    backend.remove()
+    destination = registry.open_destination(backend.url, services_of(backend, Hurried()))
     assert isinstance(outcome(destination.held), NotFound)
 
 
@@ -111,10 +111,10 @@ class TestAnOrganisationsPair:
 
     def test_is_written_back_to_back_although_who_sees_it_is_asked_first(self, fake: GitHub) -> None:
         """Otherwise the pair is torn for as long as it takes to list all repositories that see the second value."""
-        place = Secrets(fake, self.URL, "acme/actions")
+        backend = Secrets(fake, self.URL, "acme/actions")
         for _ in range(2):
             fake.clear()
-            registry.open_destination(place.url, services_of(place, Hurried())).deliver(fresh_credential())
+            registry.open_destination(backend.url, services_of(backend, Hurried())).deliver(fresh_credential())
             writes = [number for number, (method, _) in enumerate(fake.requests) if method == "PUT"]
             assert len(writes) == 2
             assert writes[1] - writes[0] == 1

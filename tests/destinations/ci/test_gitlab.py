@@ -18,9 +18,9 @@ from twokey.core.errors import (
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -40,7 +40,7 @@ ID, SECRET, FILE = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SHARED_CRE
 PROJECT = "projects/acme/site"
 
 
-class Variables(Place):
+class Variables(Backend):
     """Variables on the fake: ``inside`` is how the fake calls the place that they are in."""
 
     writes = ("P*", "/variables")
@@ -82,7 +82,7 @@ class Variables(Place):
         self.fake.put(self.inside, SECRET, str(credential.reveal()), self.scope)
 
     def remove(self) -> None:
-        del self.fake.places[self.inside]
+        del self.fake.targets[self.inside]
 
     def spoil_token(self) -> None:
         self.fake.token = "another"
@@ -114,7 +114,7 @@ class HiddenVariables(Variables):
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitLab]:
     with GitLab() as gitlab:
         monkeypatch.setenv("TEST_GITLAB_TOKEN", gitlab.token)
-        gitlab.add_place("groups", "acme/web")
+        gitlab.add_target("groups", "acme/web")
         yield gitlab
 
 
@@ -128,32 +128,32 @@ def failed(act: Any) -> TwokeyError:
     return error
 
 
-def settings(fake: GitLab, key: str, place: str = PROJECT, scope: str = "*") -> dict[str, Any]:
+def settings(fake: GitLab, key: str, backend: str = PROJECT, scope: str = "*") -> dict[str, Any]:
     """Return what is set of a variable, beside its value."""
-    return {name: value for name, value in fake.variables[place][key, scope].items() if name != "value"}
+    return {name: value for name, value in fake.variables[backend][key, scope].items() if name != "value"}
 
 
 class TestAProject(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitLab) -> Place:
+    def backend(self, fake: GitLab) -> Backend:
         return Variables(fake, "gitlab:acme/site", PROJECT)
 
 
 class TestAnEnvironmentOfASubgroup(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitLab) -> Place:
+    def backend(self, fake: GitLab) -> Backend:
         return Variables(fake, "gitlab-group:acme/web?scope=production/*", "groups/acme/web", "production/*")
 
 
 class TestHiddenVariables(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitLab) -> Place:
+    def backend(self, fake: GitLab) -> Backend:
         return HiddenVariables(fake, "gitlab:acme/site?hidden=true", PROJECT)
 
 
 class TestAFile(DestinationContract):
     @pytest.fixture
-    def place(self, fake: GitLab) -> Place:
+    def backend(self, fake: GitLab) -> Backend:
         return File(fake, "gitlab:acme/site?type=file", PROJECT)
 
     def test_a_reader_never_sees_a_mixed_pair(self, destination: Destination) -> None:
@@ -321,7 +321,7 @@ class TestWhatIsThere:
 
 class TestRefusals:
     def test_an_archived_project_is_named_before_a_rotation(self, fake: GitLab) -> None:
-        fake.places[PROJECT]["archived"] = True
+        fake.targets[PROJECT]["archived"] = True
         destination = opened(fake, "gitlab:acme/site")
         assert "archived" in failed(destination.preflight).message
         assert "archived" in failed(destination.held).remedy
@@ -347,7 +347,7 @@ class TestRefusals:
         fake.manages = False
         error = failed(opened(fake, "gitlab-group:acme").preflight)
         assert isinstance(error, AccessDenied)
-        assert "the scope api, and the role Owner in the group" in error.remedy
+        assert "the scope api and the role Owner on the group" in error.remedy
 
     def test_a_token_that_only_reads_is_found_out_before_a_rotation(self, fake: GitLab) -> None:
         fake.scopes = ["read_api"]
@@ -404,9 +404,9 @@ class TestRefusals:
 class TestWhereItIs:
     @pytest.mark.parametrize("ending", ["", "/", "/api/v4", "/api/v4/"])
     def test_a_server_is_named_with_or_without_the_path_of_its_api(self, fake: GitLab, ending: str) -> None:
-        place = Variables(fake, "gitlab:acme/site", PROJECT)
-        said = {**place.settings(), "url": f"{fake.url}{ending}"}
-        registry.open_destination(place.url, services_of(place, Hurried(), said)).preflight()
+        backend = Variables(fake, "gitlab:acme/site", PROJECT)
+        said = {**backend.settings(), "url": f"{fake.url}{ending}"}
+        registry.open_destination(backend.url, services_of(backend, Hurried(), said)).preflight()
 
     def test_a_job_of_gitlabs_own_finds_its_server_by_itself(
         self, fake: GitLab, monkeypatch: pytest.MonkeyPatch
@@ -420,9 +420,9 @@ class TestWhereItIs:
         assert fake.count("GET", "acme%2Fsite") > 0
 
     def test_a_host_alone_is_reached_over_tls(self, fake: GitLab) -> None:
-        place = Variables(fake, "gitlab:acme/site", PROJECT)
-        said = {**place.settings(), "url": "gitlab.invalid"}
-        error = failed(registry.open_destination(place.url, services_of(place, Hurried(), said)).held)
+        backend = Variables(fake, "gitlab:acme/site", PROJECT)
+        said = {**backend.settings(), "url": "gitlab.invalid"}
+        error = failed(registry.open_destination(backend.url, services_of(backend, Hurried(), said)).held)
         assert "https://gitlab.invalid/api/v4" in error.message
 
     def test_a_group_is_no_project(self) -> None:

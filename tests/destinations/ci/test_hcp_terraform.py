@@ -10,9 +10,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, NotFound, ServiceRejecte
 from twokey.core.model import CannotTell, Held
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-class Vars(Place):
+class Vars(Backend):
     """Variables on the fake: ``owner`` is how its paths name the workspace or the set."""
 
     writes = ("P*", "/vars")
@@ -104,13 +104,13 @@ def by_name(fake: HcpTerraform) -> Vars:
 
 class TestAWorkspace(DestinationContract):
     @pytest.fixture
-    def place(self, workspace: Vars) -> Place:
+    def backend(self, workspace: Vars) -> Backend:
         return workspace
 
 
 class TestASetByName(DestinationContract):
     @pytest.fixture
-    def place(self, by_name: Vars) -> Place:
+    def backend(self, by_name: Vars) -> Backend:
         return by_name
 
 
@@ -222,7 +222,7 @@ class TestATokenWithoutTheRight:
         workspace.fake.may_write = False
         error = outcome(workspace.open().preflight)
         assert isinstance(error, AccessDenied)
-        assert "read and write the variables" in error.remedy
+        assert "the permission Variables: read and write on the workspace" in error.remedy
 
     def test_can_still_look(self, workspace: Vars) -> None:
         workspace.open().deliver(fresh_credential())

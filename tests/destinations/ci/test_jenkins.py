@@ -11,9 +11,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 PARTS = {AWS: ("accessKey", "secretKey"), USERNAME: ("username", "password")}
 
 
-class OneCredential(Place):
+class OneCredential(Backend):
     """A credential ``ci`` on the fake; ``domain`` is how the fake calls the place that it is in."""
 
     writes = ("POST", "/credentials/")
@@ -82,7 +82,7 @@ class OneCredential(Place):
     def spoil_token(self) -> None:
         self.fake.token = "another"
 
-    def take_right_away(self) -> None:
+    def take_permission_away(self) -> None:
         self.fake.permissions = {"View"}
 
     def open(self, url: str = "") -> Destination:
@@ -97,73 +97,73 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jenkins]:
 
 
 @pytest.fixture
-def place(fake: Jenkins) -> OneCredential:
+def backend(fake: Jenkins) -> OneCredential:
     return OneCredential(fake, "jenkins:ci", "|system|_")
 
 
 class TestAwsCredentials(DestinationContract):
     @pytest.fixture
-    def place(self, place: OneCredential) -> Place:
-        return place
+    def backend(self, backend: OneCredential) -> Backend:
+        return backend
 
 
 class TestUsernameWithPasswordInAFolder(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Jenkins) -> Place:
+    def backend(self, fake: Jenkins) -> Backend:
         domain = fake.add_domain("web shop/site", "folder", "production")
         url = "jenkins:ci?folder=web shop/site&domain=production&kind=username-password"
         return OneCredential(fake, url, domain, USERNAME)
 
 
 class TestACredentialThatIsMade:
-    def test_has_the_keys_id_in_its_description_and_is_for_jobs(self, place: OneCredential) -> None:
+    def test_has_the_keys_id_in_its_description_and_is_for_jobs(self, backend: OneCredential) -> None:
         credential = fresh_credential()
-        place.open().deliver(credential)
-        there = place.there()
+        backend.open().deliver(credential)
+        there = backend.there()
         assert there is not None
         assert there.tag == AWS
         assert there.findtext("scope") == "GLOBAL"
         assert credential.access_key_id in (there.findtext("description") or "")
 
-    def test_is_made_once_whatever_becomes_of_the_answer(self, place: OneCredential) -> None:
-        place.fake.add(Fault("POST", "createCredentials", "lost_answer"))
+    def test_is_made_once_whatever_becomes_of_the_answer(self, backend: OneCredential) -> None:
+        backend.fake.add(Fault("POST", "createCredentials", "lost_answer"))
         credential = fresh_credential()
-        assert place.open().deliver(credential).written
-        assert place.read() == pair(credential)
-        assert place.fake.count("POST") == 1
+        assert backend.open().deliver(credential).written
+        assert backend.read() == pair(credential)
+        assert backend.fake.count("POST") == 1
 
-    def test_is_in_doubt_while_it_is_not_there(self, place: OneCredential) -> None:
-        place.fake.add(Fault("POST", "createCredentials", "reset"))
+    def test_is_in_doubt_while_it_is_not_there(self, backend: OneCredential) -> None:
+        backend.fake.add(Fault("POST", "createCredentials", "reset"))
         credential = fresh_credential()
-        error = outcome(lambda: place.open().deliver(credential))
+        error = outcome(lambda: backend.open().deliver(credential))
         assert isinstance(error, Ambiguous)
         assert_silent(error, credential)
 
-    def test_stays_in_doubt_where_looking_fails(self, place: OneCredential) -> None:
-        place.fake.add(Fault("POST", "createCredentials", "lost_answer"))
-        place.fake.add(Fault("GET", "/api/json", "refuse", nth=2, times=None, status=403))
-        error = outcome(lambda: place.open().deliver(fresh_credential()))
+    def test_stays_in_doubt_where_looking_fails(self, backend: OneCredential) -> None:
+        backend.fake.add(Fault("POST", "createCredentials", "lost_answer"))
+        backend.fake.add(Fault("GET", "/api/json", "refuse", nth=2, times=None, status=403))
+        error = outcome(lambda: backend.open().deliver(fresh_credential()))
         assert isinstance(error, Ambiguous)
 
-    def test_at_the_same_time_by_somebody_else_is_a_refusal(self, place: OneCredential) -> None:
-        place.fake.add(Fault("POST", "createCredentials", "refuse", status=409))
-        error = outcome(lambda: place.open().deliver(fresh_credential()))
+    def test_at_the_same_time_by_somebody_else_is_a_refusal(self, backend: OneCredential) -> None:
+        backend.fake.add(Fault("POST", "createCredentials", "refuse", status=409))
+        error = outcome(lambda: backend.open().deliver(fresh_credential()))
         assert isinstance(error, ServiceRejected)
-        assert "somebody else" in error.message
+        assert "another client changed it" in error.message
 
 
 class TestACredentialThatIsThere:
-    def test_keeps_all_but_the_pair(self, place: OneCredential) -> None:
+    def test_keeps_all_but_the_pair(self, backend: OneCredential) -> None:
         more = (
             "<scope>SYSTEM</scope><description>R&amp;D &lt;ask Zoë&gt;</description>"
             "<iamRoleArn>arn:aws:iam::123456789012:role/deploy</iamRoleArn><stsTokenDuration>900</stsTokenDuration>"
         )
-        place.plant(fresh_credential(), more)
+        backend.plant(fresh_credential(), more)
         credential = fresh_credential()
-        place.open().deliver(credential)
-        there = place.there()
+        backend.open().deliver(credential)
+        there = backend.there()
         assert there is not None
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
         assert there.get("plugin") == "x@1"
         assert [one.tag for one in there] == [
             *("id", "accessKey", "secretKey"),
@@ -173,50 +173,50 @@ class TestACredentialThatIsThere:
         assert there.findtext("scope") == "SYSTEM"
         assert there.findtext("iamRoleArn") == "arn:aws:iam::123456789012:role/deploy"
 
-    def test_gets_the_id_of_the_key_that_replaces_another(self, place: OneCredential) -> None:
-        place.open().deliver(fresh_credential())
+    def test_gets_the_id_of_the_key_that_replaces_another(self, backend: OneCredential) -> None:
+        backend.open().deliver(fresh_credential())
         credential = fresh_credential()
-        place.open().deliver(credential)
-        there = place.there()
+        backend.open().deliver(credential)
+        there = backend.there()
         assert there is not None
         assert credential.access_key_id in (there.findtext("description") or "")
 
-    def test_of_another_kind_is_refused_before_anything_is_written(self, place: OneCredential) -> None:
-        place.plant(fresh_credential())
-        destination = place.open("jenkins:ci?kind=username-password")
+    def test_of_another_kind_is_refused_before_anything_is_written(self, backend: OneCredential) -> None:
+        backend.plant(fresh_credential())
+        destination = backend.open("jenkins:ci?kind=username-password")
         assert isinstance(destination.held(), CannotTell)
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
             assert isinstance(error, ServiceRejected)
             assert "AWSCredentialsImpl" in error.message
-        assert place.fake.count("POST") == 0
+        assert backend.fake.count("POST") == 0
 
     def test_with_another_secret_is_refused_since_that_would_be_lost(
-        self, place: OneCredential, monkeypatch: pytest.MonkeyPatch
+        self, backend: OneCredential, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("twokey.testing.fakes.jenkins.SECRETS", {AWS: ("secretKey", "other")})
-        place.plant(fresh_credential(), "<other>of somebody</other>")
-        destination = place.open()
+        backend.plant(fresh_credential(), "<other>of somebody</other>")
+        destination = backend.open()
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             assert isinstance(outcome(act), ServiceRejected)
-        assert place.fake.count("POST") == 0
+        assert backend.fake.count("POST") == 0
 
-    def test_whose_update_lost_a_race_is_in_doubt_although_jenkins_says_nothing(self, place: OneCredential) -> None:
-        place.plant(fresh_credential())
-        place.fake.loses_updates = True
+    def test_whose_update_lost_a_race_is_in_doubt_although_jenkins_says_nothing(self, backend: OneCredential) -> None:
+        backend.plant(fresh_credential())
+        backend.fake.loses_updates = True
         credential = fresh_credential()
-        error = outcome(lambda: place.open().deliver(credential))
+        error = outcome(lambda: backend.open().deliver(credential))
         assert isinstance(error, Ambiguous)
         assert_silent(error, credential)
 
-    def test_tells_the_key_that_a_person_put_there(self, place: OneCredential) -> None:
+    def test_tells_the_key_that_a_person_put_there(self, backend: OneCredential) -> None:
         credential = fresh_credential()
-        place.plant(credential)
-        assert place.open().held() == Held(credential.access_key_id)
+        backend.plant(credential)
+        assert backend.open().held() == Held(credential.access_key_id)
 
-    def test_without_an_id_is_not_taken_for_empty(self, place: OneCredential) -> None:
-        place.fake.put(place.domain, f"<{AWS}><id>ci</id><iamRoleArn>arn</iamRoleArn></{AWS}>")
-        assert isinstance(place.open().held(), CannotTell)
+    def test_without_an_id_is_not_taken_for_empty(self, backend: OneCredential) -> None:
+        backend.fake.put(backend.domain, f"<{AWS}><id>ci</id><iamRoleArn>arn</iamRoleArn></{AWS}>")
+        assert isinstance(backend.open().held(), CannotTell)
 
 
 class TestADocument:
@@ -229,22 +229,22 @@ class TestADocument:
             b"",
         ],
     )
-    def test_with_entities_or_without_sense_is_refused(self, place: OneCredential, text: bytes) -> None:
-        place.plant(fresh_credential())
-        place.fake.add(Fault("GET", "config.xml", "refuse", times=None, status=200, body=text))
-        destination = place.open()
+    def test_with_entities_or_without_sense_is_refused(self, backend: OneCredential, text: bytes) -> None:
+        backend.plant(fresh_credential())
+        backend.fake.add(Fault("GET", "config.xml", "refuse", times=None, status=200, body=text))
+        destination = backend.open()
         for act in (destination.held, destination.preflight, lambda: destination.deliver(fresh_credential())):
             assert isinstance(outcome(act), ServiceRejected)
-        assert place.fake.count("POST") == 0
+        assert backend.fake.count("POST") == 0
 
     @pytest.mark.parametrize("effect", ["lost_answer", "html", "error_after"])
     def test_is_hidden_from_those_who_report_a_crash_with_its_variables(
-        self, place: OneCredential, effect: Any
+        self, backend: OneCredential, effect: Any
     ) -> None:
-        place.plant(fresh_credential())
-        place.fake.add(Fault("POST", "config.xml", effect, times=None))
+        backend.plant(fresh_credential())
+        backend.fake.add(Fault("POST", "config.xml", effect, times=None))
         credential = fresh_credential()
-        error = outcome(lambda: place.open().deliver(credential))
+        error = outcome(lambda: backend.open().deliver(credential))
         assert isinstance(error, Ambiguous)
         shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
         assert "deliver" in shown
@@ -252,58 +252,58 @@ class TestADocument:
 
 
 class TestWhoMay:
-    def test_view_nothing_is_told_the_permissions_and_takes_nothing_for_empty(self, place: OneCredential) -> None:
-        place.plant(fresh_credential())
-        place.fake.permissions = {"Create", "Update"}
-        for act in (place.open().held, place.open().preflight, lambda: place.open().deliver(fresh_credential())):
+    def test_view_nothing_is_told_the_permissions_and_takes_nothing_for_empty(self, backend: OneCredential) -> None:
+        backend.plant(fresh_credential())
+        backend.fake.permissions = {"Create", "Update"}
+        for act in (backend.open().held, backend.open().preflight, lambda: backend.open().deliver(fresh_credential())):
             error = outcome(act)
             assert isinstance(error, NotFound)
             assert "Credentials/View" in error.remedy
 
     @pytest.mark.parametrize(("there", "permission"), [(False, "Create"), (True, "Update")])
     def test_not_write_is_told_the_permission_that_jenkins_names(
-        self, place: OneCredential, there: bool, permission: str
+        self, backend: OneCredential, there: bool, permission: str
     ) -> None:
         if there:
-            place.plant(fresh_credential())
-        place.fake.permissions = {"View"}
-        error = outcome(lambda: place.open().deliver(fresh_credential()))
+            backend.plant(fresh_credential())
+        backend.fake.permissions = {"View"}
+        error = outcome(lambda: backend.open().deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
         assert f"CredentialsProvider.{permission}" in error.remedy
         assert "twokey" in error.remedy
 
     def test_comes_with_a_password_is_told_to_come_with_a_token(
-        self, place: OneCredential, monkeypatch: pytest.MonkeyPatch
+        self, backend: OneCredential, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("TEST_JENKINS_TOKEN", place.fake.password)
-        error = outcome(lambda: place.open().deliver(fresh_credential()))
+        monkeypatch.setenv("TEST_JENKINS_TOKEN", backend.fake.password)
+        error = outcome(lambda: backend.open().deliver(fresh_credential()))
         assert isinstance(error, BadCredentials)
         assert "API token" in error.remedy
-        assert place.read() is None
+        assert backend.read() is None
 
     def test_comes_from_the_variables_of_jenkins_own_client(
-        self, place: OneCredential, monkeypatch: pytest.MonkeyPatch
+        self, backend: OneCredential, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        settings = {"URL": f"{place.fake.url}/", "USER_ID": "twokey", "API_TOKEN": place.fake.token}
+        settings = {"URL": f"{backend.fake.url}/", "USER_ID": "twokey", "API_TOKEN": backend.fake.token}
         for name, value in settings.items():
             monkeypatch.setenv(f"JENKINS_{name}", value)
-        without = services_of(place, Hurried())
+        without = services_of(backend, Hurried())
         without.connections.configured = {}  # as without twokey.yaml
-        assert registry.open_destination(place.url, without).held() == NotHeld()
+        assert registry.open_destination(backend.url, without).held() == NotHeld()
         monkeypatch.delenv("JENKINS_USER_ID")
-        again = services_of(place, Hurried())
+        again = services_of(backend, Hurried())
         again.connections.configured = {}
         with pytest.raises(UsageError, match="JENKINS_USER_ID"):
-            registry.open_destination(place.url, again)
+            registry.open_destination(backend.url, again)
 
 
 class TestAPage:
-    def test_of_a_proxy_with_an_errors_status_proves_nothing(self, place: OneCredential) -> None:
+    def test_of_a_proxy_with_an_errors_status_proves_nothing(self, backend: OneCredential) -> None:
         page = b"<html><body>Your session is over</body></html>"
-        place.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=404, body=page))
-        assert isinstance(outcome(place.open().held), Ambiguous)
+        backend.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=404, body=page))
+        assert isinstance(outcome(backend.open().held), Ambiguous)
 
-    def test_of_jenkins_with_a_good_status_is_no_answer_either(self, place: OneCredential) -> None:
+    def test_of_jenkins_with_a_good_status_is_no_answer_either(self, backend: OneCredential) -> None:
         page = b"<html><head data-rooturl=''></head><body>Sign in to Jenkins. Powered by Jetty://</body></html>"
-        place.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=200, body=page))
-        assert isinstance(outcome(place.open().held), Ambiguous)
+        backend.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=200, body=page))
+        assert isinstance(outcome(backend.open().held), Ambiguous)

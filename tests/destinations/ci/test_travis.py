@@ -13,9 +13,9 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound
 from twokey.core.model import CannotTell, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 NAMES = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 
 
-class Variables(Place):
+class Variables(Backend):
     """Variables on the fake, as a job on a branch reads them."""
 
     writes = ("P*", "/env_var")
@@ -71,7 +71,7 @@ class Variables(Place):
     def spoil_token(self) -> None:
         self.fake.token = "another"
 
-    def take_right_away(self) -> None:
+    def take_permission_away(self) -> None:
         self.fake.may = {"create_env_var": False, "write": False}
 
 
@@ -88,13 +88,13 @@ def opened(fake: Travis, url: str = "travis:acme/site", hurried: Hurried | None 
 
 class TestARepository(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Travis) -> Place:
+    def backend(self, fake: Travis) -> Backend:
         return Variables(fake)
 
 
 class TestABranch(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Travis) -> Place:
+    def backend(self, fake: Travis) -> Backend:
         return Variables(fake, "travis:acme/site?branch=release/1", "release/1")
 
 

@@ -29,7 +29,7 @@ from twokey.destinations import registry
 from twokey.destinations.address import with_options
 from twokey.destinations.hooks import child
 from twokey.destinations.registry import Services, open_destination, parse
-from twokey.testing.contract import EveryDestinationContract, Seen, assert_silent, fresh_credential, outcome
+from twokey.testing.contract import BackendView, EveryDestinationContract, assert_silent, fresh_credential, outcome
 
 if TYPE_CHECKING:
     from support.rig import Rig
@@ -124,16 +124,16 @@ class Kept:
 
 class TestAProgramThatKnowsEveryAction(EveryDestinationContract):
     @pytest.fixture
-    def place(self, folder: Folder) -> Seen:
+    def backend(self, folder: Folder) -> BackendView:
         return Kept(folder)
 
     @pytest.fixture
-    def destination(self, place: Seen) -> Destination:
-        return opened(place.url)
+    def destination(self, backend: BackendView) -> Destination:
+        return opened(backend.url)
 
     @pytest.fixture
-    def second(self, place: Seen) -> Destination:
-        return opened(place.url)
+    def second(self, backend: BackendView) -> Destination:
+        return opened(backend.url)
 
     def test_it_can_refuse_before_anything_is_created(self, folder: Folder) -> None:
         program = folder.program("echo 'the vault is sealed' >&2; exit 3", SH, actions="preflight")
@@ -291,7 +291,7 @@ class TestAnswers:
         return folder.program(f"cat <<'__END__'\n{response}\n__END__", SH, **options)
 
     @pytest.mark.parametrize(
-        ("answer", "holding"),
+        ("response", "holding"),
         [
             ('{"key_id": "AKIAIOSFODNN7EXAMPLE"}', Held("AKIAIOSFODNN7EXAMPLE")),
             ('{"key_id": null}', NotHeld()),
@@ -301,14 +301,14 @@ class TestAnswers:
     def test_say_which_key_is_there(self, folder: Folder, response: str, holding: object) -> None:
         assert self.answering(folder, response, actions="held").held() == holding
 
-    @pytest.mark.parametrize("answer", ["{}", "", '{"stamp": "v7"}'])
+    @pytest.mark.parametrize("response", ["{}", "", '{"stamp": "v7"}'])
     def test_may_leave_it_open(self, folder: Folder, response: str) -> None:
         holding = self.answering(folder, response, actions="held").held()
         assert isinstance(holding, CannotTell)
         assert holding.stamp == ("v7" if "v7" in response else "")
 
     @pytest.mark.parametrize(
-        "answer",
+        "response",
         [
             '{"key_id": ""}',
             '{"key_id": "no such key"}',
@@ -335,7 +335,7 @@ class TestAnswers:
     def test_to_a_delivery_that_cannot_be_read_leave_it_in_doubt(self, folder: Folder) -> None:
         assert isinstance(failure(self.answering(folder, "done!"), fresh_credential()), Ambiguous)
 
-    @pytest.mark.parametrize("answer", ['{"key_id": "AKIAIOSFODNN7EXAMPLE"}', '{"key_id": null}'])
+    @pytest.mark.parametrize("response", ['{"key_id": "AKIAIOSFODNN7EXAMPLE"}', '{"key_id": null}'])
     def test_that_name_another_key_leave_it_in_doubt(self, folder: Folder, response: str) -> None:
         assert "is there now" in failure(self.answering(folder, response), fresh_credential()).message
 

@@ -17,10 +17,10 @@ from twokey.core.secret import Hidden
 from twokey.destinations import registry
 from twokey.destinations.hooks.webhook import signature
 from twokey.testing.contract import (
+    Backend,
+    BackendView,
     DestinationContract,
     Hurried,
-    Place,
-    Seen,
     fresh_credential,
     outcome,
     pair,
@@ -51,7 +51,7 @@ class Recording(Webhook):
         return super().handle(request)
 
 
-class Receiver(Place):
+class Receiver(Backend):
     """A path of the fake."""
 
     writes = ("POST", PATH)
@@ -98,33 +98,33 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Recording]:
         yield receiver
 
 
-def opened(place: Place, **settings: Any) -> Destination:
-    return registry.open_destination(place.url, services_of(place, Hurried(), {**place.settings(), **settings}))
+def opened(backend: Backend, **settings: Any) -> Destination:
+    return registry.open_destination(backend.url, services_of(backend, Hurried(), {**backend.settings(), **settings}))
 
 
 class TestAReceiverThatTells(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Recording) -> Place:
+    def backend(self, fake: Recording) -> Backend:
         return Receiver(fake)
 
     def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
-        self, destination: Destination, second: Destination, place: Seen
+        self, destination: Destination, second: Destination, backend: BackendView
     ) -> None:
         """It is told each time, whatever id it shows: only the receiver knows whether the secret is the right one."""
         credential = fresh_credential()
         destination.deliver(credential)
         assert not second.deliver(credential).written
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
     def test_a_token_that_is_not_accepted_is_named_and_nothing_is_written(
-        self, destination: Destination, place: Place
+        self, destination: Destination, backend: Backend
     ) -> None:
-        place.spoil_token()
+        backend.spoil_token()
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
             assert isinstance(error, BadCredentials)
             assert "environment variable TEST_WEBHOOK_SECRET" in error.remedy
-        assert place.read() is None
+        assert backend.read() is None
 
 
 @pytest.fixture
@@ -199,12 +199,12 @@ class TestTheSignature:
         """A receiver that asks for ten minutes would not accept the time of the first attempt after them."""
         began = time.time()
         fake._now = lambda: began + hurried.slept
-        place = Receiver(fake)
-        services = services_of(place, hurried)
+        backend = Receiver(fake)
+        services = services_of(backend, hurried)
         monkeypatch.setattr(services.clients.clock, "_wall", lambda: began + hurried.slept)
         fake.add(Fault("POST", PATH, "throttle", after=600))
         credential = fresh_credential()
-        registry.open_destination(place.url, services).deliver(credential)
+        registry.open_destination(backend.url, services).deliver(credential)
         assert hurried.slept > 599
         assert fake.read(PATH) == pair(credential)
 
@@ -229,14 +229,14 @@ class TestTheSignature:
         self, fake: Recording, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """The receiver's secret was changed, and twokey's variable with it, while a long run goes on."""
-        place = Receiver(fake)
-        destination = opened(place)
+        backend = Receiver(fake)
+        destination = opened(backend)
         destination.deliver(fresh_credential())
-        place.spoil_token()
+        backend.spoil_token()
         monkeypatch.setenv("TEST_WEBHOOK_SECRET", fake.secret)
         credential = fresh_credential()
         destination.deliver(credential)
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
     @pytest.fixture
     def hurried(self) -> Hurried:
@@ -286,12 +286,12 @@ class TestARepeat:
         assert fake.handle(recorded).status == 401
 
     def test_after_a_person_wrote_something_else_is_written(self, fake: Recording) -> None:
-        place, credential = Receiver(fake), fresh_credential()
-        destination = opened(place)
+        backend, credential = Receiver(fake), fresh_credential()
+        destination = opened(backend)
         destination.deliver(credential)
-        place.plant(fresh_credential())
+        backend.plant(fresh_credential())
         assert destination.deliver(credential).written
-        assert place.read() == pair(credential)
+        assert backend.read() == pair(credential)
 
 
 class TestRedirects:
@@ -303,8 +303,8 @@ class TestRedirects:
                 return Reply(status, None, {"Location": location})
 
         with Moving() as moving:
-            place = Receiver(moving)
-            destination = opened(place)
+            backend = Receiver(moving)
+            destination = opened(backend)
             for act in (destination.held, lambda: destination.deliver(fresh_credential())):
                 error = outcome(act)
                 assert isinstance(error, ServiceRejected)
@@ -333,9 +333,9 @@ class TestAnswers:
             assert isinstance(outcome(opened(Receiver(odd)).held), Ambiguous)
 
     def test_a_place_that_is_gone_is_no_empty_one(self, fake: Recording) -> None:
-        place = Receiver(fake)
-        place.remove()
-        assert outcome(opened(place).held) is not None
+        backend = Receiver(fake)
+        backend.remove()
+        assert outcome(opened(backend).held) is not None
 
 
 class TestUrls:
@@ -349,8 +349,8 @@ class TestUrls:
 
     def test_hosts_are_kept_apart(self, fake: Recording) -> None:
         with Webhook() as other:
-            place = Receiver(fake)
-            services = services_of(place, Hurried())
+            backend = Receiver(fake)
+            services = services_of(backend, Hurried())
             for url in (f"webhook:{fake.url}{PATH}", f"webhook:{other.url}{PATH}"):
                 registry.open_destination(url, services).deliver(fresh_credential())
             assert (fake.requests, other.requests) == ([("POST", PATH)], [("POST", PATH)])
@@ -371,10 +371,10 @@ class TestUrls:
 
     @pytest.mark.parametrize("url", ["http://keys.example.com", "http://169.254.10.20"])
     def test_a_connection_without_tls_is_refused(self, fake: Recording, url: str) -> None:
-        place = Receiver(fake)
-        services = services_of(place, Hurried(), {**place.settings(), "url": url})
+        backend = Receiver(fake)
+        services = services_of(backend, Hurried(), {**backend.settings(), "url": url})
         with pytest.raises(UsageError, match="not encrypted"):
-            registry.open_destination(place.url, services)
+            registry.open_destination(backend.url, services)
 
     def test_the_secret_comes_from_the_environment_where_no_connection_is_named(
         self, fake: Recording, monkeypatch: pytest.MonkeyPatch

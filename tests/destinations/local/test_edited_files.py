@@ -259,7 +259,7 @@ class TestSeveralUsers:
             import sys
             from twokey.aws.clients import Clients
             from twokey.destinations.registry import Services, open_destination
-            from twokey.model import Credential
+            from twokey.core.secret import Credential
             services = Services(Clients("file"))
             for number in range(6):
                 url = sys.argv[1].replace("USER", f"{sys.argv[2]}{number}")

@@ -37,14 +37,14 @@ def services() -> Services:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Local:
+def backend(tmp_path: Path) -> Local:
     return Local(tmp_path / "out" / "ci.json")
 
 
 @pytest.fixture
-def store(place: Local, services: Services) -> Store:
-    place.path.parent.mkdir()
-    return open_store(place.url, services)
+def store(backend: Local, services: Services) -> Store:
+    backend.path.parent.mkdir()
+    return open_store(backend.url, services)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def as_umask() -> Iterator[Callable[[int], None]]:
 
 class TestFile(ConditionalContract):
     @pytest.fixture
-    def place(self, tmp_path: Path) -> Local:
+    def backend(self, tmp_path: Path) -> Local:
         return Local(tmp_path / "out" / "ci.json")
 
 
@@ -70,16 +70,16 @@ def mode_of(path: Path) -> int:
 
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o077, 0o777])
 def test_files_are_private_whatever_the_umask(
-    store: Store, place: Local, as_umask: Callable[[int], None], mask: int
+    store: Store, backend: Local, as_umask: Callable[[int], None], mask: int
 ) -> None:
     as_umask(mask)
     store.put(fresh_credential(), store.save_journal(FULL, store.load().revision))
-    assert mode_of(place.path) == 0o600
-    assert mode_of(place.journal) == 0o600
+    assert mode_of(backend.path) == 0o600
+    assert mode_of(backend.journal) == 0o600
 
 
 def test_a_file_is_private_from_its_first_moment(
-    store: Store, place: Local, as_umask: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Local, as_umask: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_umask(0)
     modes = []
@@ -109,16 +109,16 @@ def test_directories_that_were_missing_are_private(tmp_path: Path, services: Ser
     assert [mode_of(tmp_path / part) for part in ("a", "a/b", "a/b/c")] == [0o700] * 3
 
 
-def test_a_file_that_others_could_read_becomes_private_with_the_next_delivery(store: Store, place: Local) -> None:
+def test_a_file_that_others_could_read_becomes_private_with_the_next_delivery(store: Store, backend: Local) -> None:
     credential = fresh_credential()
     store.deliver(credential)
-    place.path.chmod(0o644)
+    backend.path.chmod(0o644)
     assert store.deliver(credential).written
-    assert mode_of(place.path) == 0o600
+    assert mode_of(backend.path) == 0o600
     assert not store.deliver(credential).written
 
 
-def test_readers_never_see_half_a_file(store: Store, place: Local) -> None:
+def test_readers_never_see_half_a_file(store: Store, backend: Local) -> None:
     credentials = [fresh_credential() for _ in range(2)]
     allowed = [pair(credential) for credential in credentials]
     store.deliver(credentials[0])
@@ -127,7 +127,7 @@ def test_readers_never_see_half_a_file(store: Store, place: Local) -> None:
 
     def read() -> None:
         while not stop.is_set():
-            seen.append(json.loads(place.path.read_text()))
+            seen.append(json.loads(backend.path.read_text()))
 
     reader = threading.Thread(target=read)
     reader.start()
@@ -141,11 +141,11 @@ def test_readers_never_see_half_a_file(store: Store, place: Local) -> None:
 @pytest.mark.parametrize("when", ["write", "fsync", "rename", "open"])
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
 def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(
-    store: Store, place: Local, monkeypatch: pytest.MonkeyPatch, when: str, code: int
+    store: Store, backend: Local, monkeypatch: pytest.MonkeyPatch, when: str, code: int
 ) -> None:
     older, newer = fresh_credential(), fresh_credential()
     revision = store.put(older, store.save_journal(FULL, store.load().revision))
-    before = place.picture()
+    before = backend.picture()
     real = getattr(os, when)
 
     def fail(*arguments: Any, **named: Any) -> Any:
@@ -165,18 +165,18 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_beside_it(
             patch.setattr(os, when, fail)
             with pytest.raises(ServiceRejected) as raised:
                 act()
-        assert str(place.path.parent) in raised.value.message
+        assert str(backend.path.parent) in raised.value.message
         assert raised.value.remedy or code == errno.EIO
         assert_silent(raised.value, older, newer)
-        assert place.picture() == before
+        assert backend.picture() == before
     store.put(newer, revision)
 
 
 def test_an_interrupted_write_leaves_nothing_beside_the_file(
-    store: Store, place: Local, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.deliver(fresh_credential())
-    before = place.picture()
+    before = backend.picture()
 
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
@@ -184,10 +184,10 @@ def test_an_interrupted_write_leaves_nothing_beside_the_file(
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         store.deliver(fresh_credential())
-    assert place.picture() == before
+    assert backend.picture() == before
 
 
-def test_a_disk_that_is_full_halfway_is_told_and_does_no_harm(store: Store, place: Local) -> None:
+def test_a_disk_that_is_full_halfway_is_told_and_does_no_harm(store: Store, backend: Local) -> None:
     """RLIMIT_FSIZE makes the system itself cut the write short and then refuse it."""
     older = fresh_credential()
     store.deliver(older)
@@ -200,12 +200,12 @@ def test_a_disk_that_is_full_halfway_is_told_and_does_no_harm(store: Store, plac
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
-    assert json.loads(place.text() or "") == pair(older)
-    assert len(list(place.path.parent.iterdir())) == 1
+    assert json.loads(backend.text() or "") == pair(older)
+    assert len(list(backend.path.parent.iterdir())) == 1
 
 
 def test_a_write_whose_durability_is_unknown_is_ambiguous(
-    store: Store, place: Local, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     credential = fresh_credential()
     fsync = os.fsync
@@ -218,11 +218,11 @@ def test_a_write_whose_durability_is_unknown_is_ambiguous(
     monkeypatch.setattr(os, "fsync", fail_on_directories)
     with pytest.raises(Ambiguous):
         store.deliver(credential)
-    assert json.loads(place.text() or "") == pair(credential)
+    assert json.loads(backend.text() or "") == pair(credential)
 
 
 def test_preflight_finds_a_full_and_a_closed_directory(
-    store: Store, place: Local, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda *_, **__: False)
@@ -234,16 +234,16 @@ def test_preflight_finds_a_full_and_a_closed_directory(
         store.preflight()
 
 
-def test_a_writer_waits_for_another_one_and_not_for_ever(tmp_path: Path, place: Local) -> None:
+def test_a_writer_waits_for_another_one_and_not_for_ever(tmp_path: Path, backend: Local) -> None:
     import fcntl
 
     from twokey.aws.clock import ServiceClock
 
-    place.path.parent.mkdir()
+    backend.path.parent.mkdir()
     slept: list[float] = []
     clock = ServiceClock(sleep=slept.append, monotonic=lambda: 100.0 * len(slept))
-    store = open_store(place.url, Services(Clients("file", clock=clock)))
-    fd = os.open(place.path.parent, os.O_RDONLY)
+    store = open_store(backend.url, Services(Clients("file", clock=clock)))
+    fd = os.open(backend.path.parent, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         with pytest.raises(ServiceRejected, match="Another process"):
@@ -255,7 +255,7 @@ def test_a_writer_waits_for_another_one_and_not_for_ever(tmp_path: Path, place: 
 
 
 def test_of_many_writers_with_the_same_revision_exactly_one_wins(
-    services: Services, store: Store, place: Local
+    services: Services, store: Store, backend: Local
 ) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     credentials = [fresh_credential() for _ in range(8)]
@@ -263,7 +263,7 @@ def test_of_many_writers_with_the_same_revision_exactly_one_wins(
     won, lost = [], []
 
     def race(credential: Any) -> None:
-        mine = open_store(place.url, services)
+        mine = open_store(backend.url, services)
         start.wait()
         try:
             mine.put(credential, revision)
@@ -277,18 +277,18 @@ def test_of_many_writers_with_the_same_revision_exactly_one_wins(
     for thread in threads:
         thread.join()
     assert (len(won), len(lost)) == (1, 7)
-    assert json.loads(place.text() or "") == pair(won[0])
+    assert json.loads(backend.text() or "") == pair(won[0])
 
 
-def test_other_processes_are_kept_apart_too(store: Store, place: Local) -> None:
+def test_other_processes_are_kept_apart_too(store: Store, backend: Local) -> None:
     """Each of three processes adds to the epoch, again after each conflict: no addition is lost."""
     program = textwrap.dedent(
         """
         import sys
         from twokey.aws.clients import Clients
         from twokey.destinations.registry import Services, open_store
-        from twokey.errors import Conflict
-        from twokey.model import Journal
+        from twokey.core.errors import Conflict
+        from twokey.core.journal import Journal
         store = open_store(sys.argv[1], Services(Clients("p")))
         done = 0
         while done < 20:
@@ -300,7 +300,7 @@ def test_other_processes_are_kept_apart_too(store: Store, place: Local) -> None:
             done += 1
         """
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, place.url]) for _ in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, backend.url]) for _ in range(3)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
     assert store.load().journal.epoch == 60
 

@@ -30,24 +30,24 @@ def services() -> Services:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Local:
+def backend(tmp_path: Path) -> Local:
     return Local(tmp_path / "out" / "ci.json")
 
 
 @pytest.fixture
-def store(place: Local, services: Services) -> Store:
-    place.path.parent.mkdir()
-    return open_store(place.url, services)
+def store(backend: Local, services: Services) -> Store:
+    backend.path.parent.mkdir()
+    return open_store(backend.url, services)
 
 
 @pytest.mark.parametrize("which", ["path", "journal"])
 def test_a_symbolic_link_in_place_of_a_file_is_not_followed(
-    store: Store, place: Local, tmp_path: Path, which: str
+    store: Store, backend: Local, tmp_path: Path, which: str
 ) -> None:
     seen = store.load().revision
     target = tmp_path / "target"
     target.write_text('{"twokey-journal": {}}')
-    getattr(place, which).symlink_to(target)
+    getattr(backend, which).symlink_to(target)
     acts: list[Callable[[], object]] = [store.load, store.preflight, lambda: store.save_journal(FULL, seen)]
     for act in acts:
         with pytest.raises(ServiceRejected, match="symbolic link"):
@@ -59,24 +59,24 @@ def test_a_symbolic_link_in_place_of_a_file_is_not_followed(
 
 
 def test_a_link_that_lies_where_the_new_file_is_written_is_not_followed(
-    store: Store, place: Local, tmp_path: Path
+    store: Store, backend: Local, tmp_path: Path
 ) -> None:
     target = tmp_path / "target"
-    (place.path.parent / f".{place.path.name}.twokey-new").symlink_to(target)
+    (backend.path.parent / f".{backend.path.name}.twokey-new").symlink_to(target)
     credential = fresh_credential()
     store.deliver(credential)
     assert not target.exists()
-    assert not place.path.is_symlink()
-    assert json.loads(place.text() or "") == pair(credential)
+    assert not backend.path.is_symlink()
+    assert json.loads(backend.text() or "") == pair(credential)
 
 
 def test_a_link_laid_in_the_last_moment_is_not_followed(
-    store: Store, place: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a sticky directory a stranger may win the race for the new file's name, and gains nothing by it."""
     target = tmp_path / "target"
     target.write_text("")
-    beside = place.path.parent / f".{place.path.name}.twokey-new"
+    beside = backend.path.parent / f".{backend.path.name}.twokey-new"
     real = os.open
 
     def lay_first(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
@@ -88,26 +88,26 @@ def test_a_link_laid_in_the_last_moment_is_not_followed(
     with pytest.raises(ServiceRejected):
         store.deliver(fresh_credential())
     assert target.read_text() == ""
-    assert not place.path.exists()
+    assert not backend.path.exists()
 
 
-def test_what_a_killed_run_left_is_removed(store: Store, place: Local) -> None:
-    left = place.path.parent / f".{place.path.name}.twokey-new"
+def test_what_a_killed_run_left_is_removed(store: Store, backend: Local) -> None:
+    left = backend.path.parent / f".{backend.path.name}.twokey-new"
     left.write_text("half a secr")
     store.deliver(fresh_credential())
-    assert sorted(path.name for path in place.path.parent.iterdir()) == [place.path.name]
+    assert sorted(path.name for path in backend.path.parent.iterdir()) == [backend.path.name]
 
 
-def test_a_directory_that_everybody_may_write_in_is_refused(store: Store, place: Local) -> None:
-    place.path.parent.chmod(0o777)
+def test_a_directory_that_everybody_may_write_in_is_refused(store: Store, backend: Local) -> None:
+    backend.path.parent.chmod(0o777)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
         with pytest.raises(ServiceRejected, match="Every user"):
             act()
-    assert not place.path.exists()
+    assert not backend.path.exists()
 
 
-def test_a_sticky_directory_is_accepted(store: Store, place: Local) -> None:
-    place.path.parent.chmod(0o1777)
+def test_a_sticky_directory_is_accepted(store: Store, backend: Local) -> None:
+    backend.path.parent.chmod(0o1777)
     assert store.deliver(fresh_credential()).written
 
 
@@ -121,16 +121,16 @@ def test_nothing_is_created_below_a_directory_that_everybody_may_write_in(tmp_pa
 
 
 @needs_root
-def test_a_directory_of_another_user_is_refused(store: Store, place: Local) -> None:
-    os.chown(place.path.parent, STRANGER, -1)
+def test_a_directory_of_another_user_is_refused(store: Store, backend: Local) -> None:
+    os.chown(backend.path.parent, STRANGER, -1)
     with pytest.raises(ServiceRejected, match="another user"):
         store.deliver(fresh_credential())
 
 
 @needs_root
 @pytest.mark.parametrize("which", ["path", "journal"])
-def test_a_file_of_another_user_is_refused(store: Store, place: Local, which: str) -> None:
-    trap = getattr(place, which)
+def test_a_file_of_another_user_is_refused(store: Store, backend: Local, which: str) -> None:
+    trap = getattr(backend, which)
     trap.write_text("theirs")
     os.chown(trap, STRANGER, -1)
     for act in (store.load, store.preflight):
@@ -154,8 +154,8 @@ def test_a_link_to_a_directory_is_followed_only_if_it_is_ours(tmp_path: Path, se
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_what_is_no_regular_file_is_refused_and_does_not_block(store: Store, place: Local, make: Any) -> None:
-    make(place.path)
+def test_what_is_no_regular_file_is_refused_and_does_not_block(store: Store, backend: Local, make: Any) -> None:
+    make(backend.path)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
         with pytest.raises(ServiceRejected, match=r"regular file|directory"):
             act()
@@ -176,7 +176,7 @@ def test_a_link_that_leads_nowhere_is_no_parent(tmp_path: Path, services: Servic
         store.deliver(fresh_credential())
 
 
-def test_a_file_too_large_to_be_ours_is_refused(store: Store, place: Local) -> None:
-    place.path.write_bytes(b" " * ((1 << 20) + 1))
+def test_a_file_too_large_to_be_ours_is_refused(store: Store, backend: Local) -> None:
+    backend.path.write_bytes(b" " * ((1 << 20) + 1))
     with pytest.raises(ServiceRejected, match="larger"):
         store.load()

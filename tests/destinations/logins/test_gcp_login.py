@@ -101,7 +101,7 @@ def reached(fake: Google, tmp_path: Path) -> Reached:
 
 
 @pytest.fixture(params=["service account", "user", "file", "json file", "url", "impersonated", "metadata"])
-def place(request: pytest.FixtureRequest, fake: Google, reached: Reached, tmp_path: Path) -> Destination:
+def destination(request: pytest.FixtureRequest, fake: Google, reached: Reached, tmp_path: Path) -> Destination:
     """A destination that is reached in one of all ways."""
     subject = tmp_path / "subject"
     subject.write_text("ey.subject\n" if request.param != "json file" else '{"id_token": "ey.subject"}')
@@ -120,39 +120,39 @@ def place(request: pytest.FixtureRequest, fake: Google, reached: Reached, tmp_pa
     return reached.with_file(files[request.param])
 
 
-def test_every_way_gives_a_token_that_can_deliver(fake: Google, place: Destination) -> None:
+def test_every_way_gives_a_token_that_can_deliver(fake: Google, destination: Destination) -> None:
     credential = fresh_credential()
-    place.deliver(credential)
+    destination.deliver(credential)
     assert Secret(fake).read() == pair(credential)
 
 
-def test_a_token_that_is_refused_midway_is_replaced(fake: Google, place: Destination) -> None:
-    place.held()
+def test_a_token_that_is_refused_midway_is_replaced(fake: Google, destination: Destination) -> None:
+    destination.held()
     fake.tokens.clear()
-    assert outcome(place.held) is None
+    assert outcome(destination.held) is None
 
 
 def test_one_login_serves_until_shortly_before_the_token_expires(fake: Google, reached: Reached) -> None:
-    place = reached.with_file(service_account(fake))
-    place.held()
-    place.held()
+    destination = reached.with_file(service_account(fake))
+    destination.held()
+    destination.held()
     assert fake.count("POST", "/token") == 1
     reached.hurried.sleep(fake.lasts - 30)
-    place.held()
+    destination.held()
     assert fake.count("POST", "/token") == 2
 
 
 def test_a_key_that_was_replaced_in_the_file_is_found(fake: Google, reached: Reached) -> None:
-    place = reached.with_file(service_account(fake, private_key=pem(rsa.generate_private_key(65537, 2048))))
-    assert isinstance(outcome(place.held), BadCredentials)
+    destination = reached.with_file(service_account(fake, private_key=pem(rsa.generate_private_key(65537, 2048))))
+    assert isinstance(outcome(destination.held), BadCredentials)
     reached.file.write_text(json.dumps(service_account(fake)))
-    assert outcome(place.held) is None
+    assert outcome(destination.held) is None
 
 
 class TestRefusals:
     def test_a_refused_login_gives_its_code_and_names_the_file(self, fake: Google, reached: Reached) -> None:
-        place = reached.with_file(user(fake, refresh_token="1//expired"))
-        error = outcome(place.held)
+        destination = reached.with_file(user(fake, refresh_token="1//expired"))
+        error = outcome(destination.held)
         assert isinstance(error, BadCredentials)
         assert "invalid_grant" in error.message
         assert str(reached.file) in error.remedy
@@ -169,8 +169,8 @@ class TestRefusals:
         subject = reached.file.with_name("subject")
         subject.write_text("ey.subject")
         url = impersonation(fake).replace("twokey@", "other@")
-        place = reached.with_file(external(fake, {"file": str(subject)}, service_account_impersonation_url=url))
-        error = outcome(place.held)
+        destination = reached.with_file(external(fake, {"file": str(subject)}, service_account_impersonation_url=url))
+        error = outcome(destination.held)
         assert isinstance(error, BadCredentials)
         assert "roles/iam.workloadIdentityUser" in error.remedy
 
@@ -178,12 +178,12 @@ class TestRefusals:
     def test_a_login_without_an_answer_leaves_no_delivery_in_doubt(
         self, fake: Google, reached: Reached, effect: Any
     ) -> None:
-        place = reached.with_file(service_account(fake))
-        place.held()
+        destination = reached.with_file(service_account(fake))
+        destination.held()
         fake.tokens.clear()
         fake.add(Fault("POST", "/token", effect, times=None, status=503))
         credential = fresh_credential()
-        error = outcome(lambda: place.deliver(credential))
+        error = outcome(lambda: destination.deliver(credential))
         assert isinstance(error, Unreachable)
         assert_silent(error, credential)
         assert "PRIVATE KEY" not in in_variables(error)
@@ -245,8 +245,8 @@ def test_the_token_of_the_environment_is_enough(
 ) -> None:
     monkeypatch.setenv("TEST_GOOGLE_TOKEN", "ya29.token")
     fake.tokens.add("ya29.token")
-    place = reached.with_settings({"token": {"env": "TEST_GOOGLE_TOKEN"}, "credentials": "/nowhere.json"})
-    assert outcome(place.held) is None
+    destination = reached.with_settings({"token": {"env": "TEST_GOOGLE_TOKEN"}, "credentials": "/nowhere.json"})
+    assert outcome(destination.held) is None
 
 
 def test_the_metadata_server_may_be_asked_without_tls_and_past_any_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,7 @@ def config(fake: Kubernetes, authority: Authority) -> dict[str, Any]:
     }
 
 
-def place_of(fake: Kubernetes, settings: dict[str, Any]) -> Destination:
+def backend_of(fake: Kubernetes, settings: dict[str, Any]) -> Destination:
     """Return the Secret as a connection with these settings sees it."""
     return open_destination(URL, services_of(Secret(fake), Hurried(), settings or {"context": ""}))
 
@@ -82,7 +82,7 @@ def place_of(fake: Kubernetes, settings: dict[str, Any]) -> Destination:
 def opened(fake: Kubernetes, config: dict[str, Any], folder: Path, **settings: str) -> Destination:
     """Write the kubeconfig and return the Secret as seen through it."""
     (folder / "config").write_text(yaml.safe_dump(config), encoding="utf-8")
-    return place_of(fake, {"kubeconfig": str(folder / "config"), **settings})
+    return backend_of(fake, {"kubeconfig": str(folder / "config"), **settings})
 
 
 def delivers(fake: Kubernetes, destination: Destination) -> bool:
@@ -108,10 +108,10 @@ class TestInAPod:
 
     @pytest.mark.usefixtures("pod")
     def test_the_service_account_is_used(self, fake: Kubernetes) -> None:
-        assert delivers(fake, place_of(fake, {}))
+        assert delivers(fake, backend_of(fake, {}))
 
     def test_a_token_that_was_replaced_meanwhile_is_read_again(self, fake: Kubernetes, pod: Path) -> None:
-        destination = place_of(fake, {})
+        destination = backend_of(fake, {})
         assert destination.held() == NotHeld()
         fake.tokens = {"the-next-one"}
         (pod / "token").write_text("the-next-one", encoding="utf-8")
@@ -119,18 +119,18 @@ class TestInAPod:
 
     def test_a_token_that_has_expired_is_named(self, fake: Kubernetes, pod: Path) -> None:
         fake.tokens.clear()
-        error = outcome(place_of(fake, {}).held)
+        error = outcome(backend_of(fake, {}).held)
         assert isinstance(error, BadCredentials)
         assert "service account" in error.remedy
 
     def test_another_authority_is_not_trusted(self, fake: Kubernetes, pod: Path) -> None:
         (pod / "ca.crt").write_text(Authority().pem, encoding="utf-8")
-        assert isinstance(outcome(place_of(fake, {}).held), Unreachable)
+        assert isinstance(outcome(backend_of(fake, {}).held), Unreachable)
         assert fake.requests == []
 
     def test_a_pod_without_a_mounted_token_is_told(self, fake: Kubernetes, pod: Path) -> None:
         (pod / "token").unlink()
-        assert isinstance(outcome(lambda: place_of(fake, {})), UsageError)
+        assert isinstance(outcome(lambda: backend_of(fake, {})), UsageError)
 
 
 class TestKubeconfig:
@@ -152,7 +152,7 @@ class TestKubeconfig:
     def test_the_one_in_the_home_directory(self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path) -> None:
         (tmp_path / ".kube").mkdir()
         (tmp_path / ".kube" / "config").write_text(yaml.safe_dump(config), encoding="utf-8")
-        assert delivers(fake, place_of(fake, {}))
+        assert delivers(fake, backend_of(fake, {}))
 
     def test_several_files_of_which_the_first_to_name_a_thing_counts(
         self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path
@@ -161,7 +161,7 @@ class TestKubeconfig:
         config["users"] = [{"name": "someone", "user": {"token": "another"}}]
         (tmp_path / "rest").write_text(yaml.safe_dump(config), encoding="utf-8")
         paths = [str(tmp_path / name) for name in ("users", "missing", "rest")]
-        assert delivers(fake, place_of(fake, {"kubeconfig": os.pathsep.join(paths)}))
+        assert delivers(fake, backend_of(fake, {"kubeconfig": os.pathsep.join(paths)}))
 
     @pytest.mark.parametrize("inline", [True, False])
     def test_a_client_certificate(
@@ -272,7 +272,7 @@ class TestWhatIsRefused:
             ("cluster", {"tls-server-name": "other"}, "tls-server-name"),
             ("cluster", {"proxy-url": "socks5://localhost:1"}, "proxy-url"),
             ("cluster", {"server": "http://10.0.0.1"}, "not encrypted"),
-            ("cluster", {"server": ""}, "no URL"),
+            ("cluster", {"server": ""}, "expected the URL of a service"),
             ("cluster", {"certificate-authority-data": "!"}, "not base64"),
             ("cluster", {"certificate-authority-data": "", "certificate-authority": "none.pem"}, "cannot be read"),
             ("user", {"token": "", "username": "me", "password": "a-secret"}, "`username`"),
@@ -325,7 +325,7 @@ class TestWhatIsRefused:
         self, fake: Kubernetes, tmp_path: Path, text: str, said: str
     ) -> None:
         (tmp_path / "config").write_text(text, encoding="utf-8")
-        error = outcome(lambda: place_of(fake, {"kubeconfig": str(tmp_path / "config")}))
+        error = outcome(lambda: backend_of(fake, {"kubeconfig": str(tmp_path / "config")}))
         assert isinstance(error, UsageError)
         assert said in error.message
         assert "a-secret" not in str(error)
@@ -346,7 +346,7 @@ class TestWhatIsRefused:
     def test_settings_that_say_too_much_or_too_little(
         self, fake: Kubernetes, settings: dict[str, Any], said: str
     ) -> None:
-        error = outcome(lambda: place_of(fake, settings))
+        error = outcome(lambda: backend_of(fake, settings))
         assert isinstance(error, UsageError)
         assert said in error.message
 
@@ -362,11 +362,10 @@ class TestWhatIsRefused:
 def test_the_environment_names_the_kubeconfig_as_kubectl_reads_it(
     fake: Kubernetes, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from twokey.destinations.connections import from_environment
-    from twokey.destinations.stores import kubernetes
+    from twokey.destinations.logins import kubernetes
 
     (tmp_path / "mine").write_text(json.dumps(config), encoding="utf-8")
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "mine"))
-    settings = from_environment(kubernetes)
+    settings = kubernetes.CONNECTION.from_environment()
     assert isinstance(settings, kubernetes.Settings)
-    assert delivers(fake, place_of(fake, {"kubeconfig": settings.kubeconfig}))
+    assert delivers(fake, backend_of(fake, {"kubeconfig": settings.kubeconfig}))

@@ -23,9 +23,9 @@ from twokey.destinations.logins import azure
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.azure_keyvault import LONGEST_JOURNAL, TAG
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     in_variables,
@@ -35,7 +35,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.azure_keyvault import CLIENT, TENANT, KeyVault
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, StoreContract, StorePlace
+from twokey.testing.stores import AT, FULL, StoreBackend, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +50,7 @@ URL = f"azure-keyvault:site-prd/{NAME}"
 JOURNAL = f"{NAME}-twokey-journal"
 
 
-class Secret(Place):
+class Secret(Backend):
     """A secret of the fake."""
 
     writes = ("PUT", "/secrets/")
@@ -123,13 +123,13 @@ def store(services: Services) -> Store:
 
 class TestAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: KeyVault) -> Place:
+    def backend(self, fake: KeyVault) -> Backend:
         return Secret(fake)
 
 
 class TestAsAStore(StoreContract):
     @pytest.fixture
-    def place(self, fake: KeyVault) -> StorePlace:
+    def backend(self, fake: KeyVault) -> StoreBackend:
         return Secret(fake)
 
 
@@ -176,10 +176,10 @@ def test_the_content_type_says_what_the_value_is(fake: KeyVault, services: Servi
     for layout, content in (("json", "application/json"), ("env", "text/plain")):
         fake.secrets.clear()
         credential = fresh_credential()
-        place = open_destination(f"{URL}?format={layout}", services)
-        place.deliver(credential)
+        backend = open_destination(f"{URL}?format={layout}", services)
+        backend.deliver(credential)
         assert fake.secrets[NAME][-1]["contentType"] == content
-        assert place.held() == Held(credential.access_key_id)
+        assert backend.held() == Held(credential.access_key_id)
 
 
 class TestDeleted:
@@ -293,7 +293,7 @@ def logins(fake: KeyVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> L
 
 
 @pytest.fixture(params=["client secret", "federated", "machine", "machine's other identity", "app service"])
-def place(
+def backend(
     request: pytest.FixtureRequest, fake: KeyVault, logins: Logins, monkeypatch: pytest.MonkeyPatch
 ) -> Destination:
     """A destination that is reached in one of all ways."""
@@ -313,36 +313,36 @@ def place(
 
 
 class TestLogins:
-    def test_every_way_gives_a_token_that_can_deliver(self, fake: KeyVault, place: Destination) -> None:
+    def test_every_way_gives_a_token_that_can_deliver(self, fake: KeyVault, backend: Destination) -> None:
         credential = fresh_credential()
-        place.deliver(credential)
+        backend.deliver(credential)
         assert Secret(fake).read() == pair(credential)
 
-    def test_a_token_that_is_refused_midway_is_replaced(self, fake: KeyVault, place: Destination) -> None:
-        place.held()
+    def test_a_token_that_is_refused_midway_is_replaced(self, fake: KeyVault, backend: Destination) -> None:
+        backend.held()
         fake.tokens.clear()
-        assert outcome(place.held) is None
+        assert outcome(backend.held) is None
 
     @pytest.mark.parametrize("lasts", [3599, "3599", None])
     def test_one_login_serves_as_long_as_its_token(self, fake: KeyVault, logins: Logins, lasts: Any) -> None:
         fake.lasts = lasts
-        place = logins.by(identity=fake.url)
-        place.held()
-        place.held()
+        backend = logins.by(identity=fake.url)
+        backend.held()
+        backend.held()
         assert fake.count("GET", "/metadata/") == 1
         logins.hurried.sleep(3560)
-        place.held()
+        backend.held()
         assert fake.count("GET", "/metadata/") == 2
 
     def test_the_federated_token_is_read_again_at_each_login(
         self, fake: KeyVault, logins: Logins, tmp_path: Path
     ) -> None:
-        place = logins.application(federated_token_file="federated")
-        place.held()
+        backend = logins.application(federated_token_file="federated")
+        backend.held()
         (tmp_path / "federated").write_text("ey.later")
         fake.assertions = {"ey.later"}
         fake.tokens.clear()
-        assert outcome(place.held) is None
+        assert outcome(backend.held) is None
 
     def test_a_refused_secret_gives_entras_code_and_nothing_of_itself(self, fake: KeyVault, logins: Logins) -> None:
         fake.client_secret = "another"
@@ -359,11 +359,11 @@ class TestLogins:
         assert "identity" in error.remedy
 
     def test_a_login_without_an_answer_leaves_no_delivery_in_doubt(self, fake: KeyVault, logins: Logins) -> None:
-        place = logins.application(client_secret={"env": "TEST_CLIENT_SECRET"})
-        place.held()
+        backend = logins.application(client_secret={"env": "TEST_CLIENT_SECRET"})
+        backend.held()
         fake.tokens.clear()
         fake.add(Fault("POST", "/token", "lost_answer", times=None))
-        assert isinstance(outcome(lambda: place.deliver(fresh_credential())), Unreachable)
+        assert isinstance(outcome(lambda: backend.deliver(fresh_credential())), Unreachable)
 
     @pytest.mark.parametrize("lacking", ["tenant", "client"])
     def test_an_application_without_tenant_or_client_is_refused_at_once(self, logins: Logins, lacking: str) -> None:

@@ -13,9 +13,9 @@ from twokey.core.model import Held, NotHeld
 from twokey.destinations import registry
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -23,7 +23,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.doppler import Doppler
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, ConditionalContract, StorePlace
+from twokey.testing.stores import AT, FULL, ConditionalContract, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +39,7 @@ JOURNAL = f"TWOKEY_JOURNAL_{ID}"
 NAMES = {"AccessKeyId": ID, "SecretAccessKey": SECRET}
 
 
-class Secrets(Place):
+class Secrets(Backend):
     """The secrets of the fake's config."""
 
     writes = ("POST", "/secrets")
@@ -116,13 +116,13 @@ def store(services: Services) -> Store:
 
 class TestAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Doppler) -> Place:
+    def backend(self, fake: Doppler) -> Backend:
         return Secrets(fake)
 
 
 class TestAsAStore(ConditionalContract):
     @pytest.fixture
-    def place(self, fake: Doppler) -> StorePlace:
+    def backend(self, fake: Doppler) -> StoreBackend:
         return Secrets(fake)
 
 
@@ -179,8 +179,8 @@ class TestReferences:
         assert fake.configs[CONFIG][SECRET]["raw"] == "${MAIN_SECRET}"
 
     def test_a_value_that_would_become_a_reference_is_refused(self, fake: Doppler, services: Services) -> None:
-        place = open_destination(f"{URL}?extra.NEXT=$%7BOTHER%7D", services)
-        assert isinstance(outcome(lambda: place.deliver(fresh_credential())), ServiceRejected)
+        backend = open_destination(f"{URL}?extra.NEXT=$%7BOTHER%7D", services)
+        assert isinstance(outcome(lambda: backend.deliver(fresh_credential())), ServiceRejected)
         assert fake.count("POST") == 0
 
     def test_a_journal_with_a_template_in_it_is_no_reference(self, fake: Doppler, store: Store) -> None:
@@ -208,14 +208,14 @@ def test_a_write_that_comes_between_look_and_write_is_refused_by_doppler_itself(
 ) -> None:
     older, existing_key = fresh_credential(), fresh_credential()
     revision = store.put(older, store.save_journal(FULL, store.load().revision))
-    place = Secrets(fake)
-    fake.before_write.append(lambda: place.plant_journal("{}") if what == "journal" else place.plant(existing_key))
+    backend = Secrets(fake)
+    fake.before_write.append(lambda: backend.plant_journal("{}") if what == "journal" else backend.plant(existing_key))
     credential = fresh_credential()
     error = outcome(lambda: store.put(credential, revision))
     assert isinstance(error, Conflict)
     assert_silent(error, credential, older, existing_key)
     expected = older if what == "journal" else existing_key
-    assert (place.read() or {})["AccessKeyId"] == expected.access_key_id
+    assert (backend.read() or {})["AccessKeyId"] == expected.access_key_id
 
 
 @pytest.mark.parametrize("status", [400, 409, 412, 422])

@@ -13,9 +13,9 @@ from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.gcp_secretmanager import ATTEMPTS, JOURNAL, LONGEST_JOURNAL, NEWEST, NOTE
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -24,7 +24,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.gcp_secretmanager import Google
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, ConditionalContract, StoreContract, StorePlace
+from twokey.testing.stores import AT, FULL, ConditionalContract, StoreBackend, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ URL = f"gcp-secretmanager:{PLACE}"
 BY_ALIAS = f"{URL}?alias=current"
 
 
-class Secret(Place):
+class Secret(Backend):
     """A secret of the fake, as readers of a version see it."""
 
     writes = ("POST", ":addVersion")
@@ -120,25 +120,25 @@ def aliased(services: Services) -> Store:
 
 class TestAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Google) -> Place:
+    def backend(self, fake: Google) -> Backend:
         return Secret(fake)
 
 
 class TestAsAStore(StoreContract):
     @pytest.fixture
-    def place(self, fake: Google) -> StorePlace:
+    def backend(self, fake: Google) -> StoreBackend:
         return Secret(fake)
 
 
 class TestWithAnAliasAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Google) -> Place:
+    def backend(self, fake: Google) -> Backend:
         return Secret(fake, BY_ALIAS)
 
 
 class TestWithAnAliasAsAStore(ConditionalContract):
     @pytest.fixture
-    def place(self, fake: Google) -> StorePlace:
+    def backend(self, fake: Google) -> StoreBackend:
         return Secret(fake, BY_ALIAS)
 
 
@@ -215,15 +215,15 @@ class TestAlias:
     def test_a_write_just_before_the_alias_moves_is_seen(self, fake: Google, aliased: Store, what: str) -> None:
         older, existing_key = fresh_credential(), fresh_credential()
         revision = aliased.put(older, aliased.save_journal(FULL, aliased.load().revision))
-        place = Secret(fake, BY_ALIAS)
+        backend = Secret(fake, BY_ALIAS)
 
         def write() -> None:
-            place.plant_journal("{}") if what == "journal" else place.plant(existing_key)
+            backend.plant_journal("{}") if what == "journal" else backend.plant(existing_key)
             fake.annotate(PLACE, {})
 
         fake.before_patch.append(write)
         assert isinstance(outcome(lambda: aliased.put(fresh_credential(), revision)), Conflict)
-        assert place.read() == pair(older if what == "journal" else existing_key)
+        assert backend.read() == pair(older if what == "journal" else existing_key)
 
     def test_other_aliases_stay(self, fake: Google, aliased: Store) -> None:
         fake.put(PLACE, "{}")
@@ -375,8 +375,8 @@ def test_a_journal_that_is_too_long_for_an_annotation_is_refused_before_it_is_wr
 def test_another_format_is_written_and_read_back(fake: Google, services: Services) -> None:
     credential = fresh_credential()
     for layout, shown in (("env", f"AWS_ACCESS_KEY_ID={credential.access_key_id}"), ("pair&id=i&secret=s", '"i":')):
-        place = open_destination(f"{URL}?format={layout}", services)
-        place.deliver(credential)
+        backend = open_destination(f"{URL}?format={layout}", services)
+        backend.deliver(credential)
         assert shown in (fake.text(PLACE) or "")
         assert str(credential.reveal()) in (fake.text(PLACE) or "")
-        assert place.held() == Held(credential.access_key_id)
+        assert backend.held() == Held(credential.access_key_id)

@@ -14,9 +14,9 @@ from twokey.destinations import registry
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.kubernetes import JOURNAL, LONGEST_JOURNAL, NOTE
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     assert_silent,
     fresh_credential,
     outcome,
@@ -24,7 +24,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.kubernetes import Kubernetes
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, ConditionalContract, StorePlace
+from twokey.testing.stores import AT, FULL, ConditionalContract, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def as_data(credential: Credential) -> dict[str, str]:
     return {"AWS_ACCESS_KEY_ID": credential.access_key_id, "AWS_SECRET_ACCESS_KEY": str(credential.reveal())}
 
 
-class Secret(Place):
+class Secret(Backend):
     """A Secret of the fake, which has the pair as two keys."""
 
     writes = ("P*", "?fieldManager=twokey")
@@ -124,13 +124,13 @@ def store(services: Services) -> Store:
 
 class TestAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Kubernetes) -> Place:
+    def backend(self, fake: Kubernetes) -> Backend:
         return Secret(fake)
 
 
 class TestAsAStore(ConditionalContract):
     @pytest.fixture
-    def place(self, fake: Kubernetes) -> StorePlace:
+    def backend(self, fake: Kubernetes) -> StoreBackend:
         return Secret(fake)
 
 

@@ -95,14 +95,14 @@ def test_credential_journal_and_fence_keep_each_other_over_many_writes(fake: Kub
 
 
 def test_places_in_one_secret_keep_each_others_keys_over_many_deliveries(fake: Kubernetes, services: Services) -> None:
-    places = [f"{URL}?id=A&secret=B", f"{URL}?id=C&secret=D", f"{URL}?format=json&name=E"]
+    backends = [f"{URL}?id=A&secret=B", f"{URL}?id=C&secret=D", f"{URL}?format=json&name=E"]
     held = [fresh_credential(), fresh_credential(), fresh_credential()]
-    for which, url in enumerate(places):
+    for which, url in enumerate(backends):
         open_destination(url, services).deliver(held[which])
     for which in (0, 1, 1, 2, 0, 2, 1):
         held[which] = fresh_credential()
-        assert open_destination(places[which], services).deliver(held[which]).written
-        for url, credential in zip(places, held, strict=True):
+        assert open_destination(backends[which], services).deliver(held[which]).written
+        for url, credential in zip(backends, held, strict=True):
             assert open_destination(url, services).held() == Held(credential.access_key_id)
         assert held[which].access_key_id in fake.annotations(PLACE)[NOTE]
 

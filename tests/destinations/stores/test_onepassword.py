@@ -14,16 +14,16 @@ from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     fresh_credential,
     outcome,
     services_of,
 )
 from twokey.testing.fakes.onepassword import OnePassword
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, StoreContract, StorePlace
+from twokey.testing.stores import AT, FULL, StoreBackend, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def as_fields(credential: Credential) -> dict[str, str]:
     return {ID: credential.access_key_id, SECRET: str(credential.reveal())}
 
 
-class Item(Place):
+class Item(Backend):
     """An item of the fake's vault."""
 
     writes = ("P*", "/items")
@@ -125,13 +125,13 @@ def store(services: Services) -> Store:
 
 class TestAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: OnePassword) -> Place:
+    def backend(self, fake: OnePassword) -> Backend:
         return Item(fake)
 
 
 class TestAsAStore(StoreContract):
     @pytest.fixture
-    def place(self, fake: OnePassword) -> StorePlace:
+    def backend(self, fake: OnePassword) -> StoreBackend:
         return Item(fake)
 
 

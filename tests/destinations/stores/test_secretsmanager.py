@@ -78,7 +78,7 @@ class TestSecretsManager(ConditionalContract, AwsContract):
     read_back = "secretsmanager:DescribeSecret"
 
     @pytest.fixture
-    def place(self, administrator: Callable[[str], Any]) -> Secret:
+    def backend(self, administrator: Callable[[str], Any]) -> Secret:
         return Secret(administrator("secretsmanager"), f"machine-users/{fresh_name()}")
 
     # A missing secret is created with CreateSecret, one that is there never is.
@@ -89,20 +89,22 @@ class TestSecretsManager(ConditionalContract, AwsContract):
         revision = first.save_journal(FULL, first.load().revision)
         assert second.load().revision == revision
 
-    def test_a_secret_that_could_not_be_created_is_not_there(self, aws: Emulator, first: Store, place: Secret) -> None:
+    def test_a_secret_that_could_not_be_created_is_not_there(
+        self, aws: Emulator, first: Store, backend: Secret
+    ) -> None:
         aws.weather.add(Rule("secretsmanager:CreateSecret", times=None, effect="error_before"))
         assert isinstance(outcome(lambda: first.deliver(fresh_credential())), Ambiguous)
-        assert place.picture() is None
+        assert backend.picture() is None
 
 
 @pytest.fixture
-def place(administrator: Callable[[str], Any]) -> Secret:
+def backend(administrator: Callable[[str], Any]) -> Secret:
     return Secret(administrator("secretsmanager"), f"machine-users/{fresh_name()}")
 
 
 @pytest.fixture
-def store(place: Secret, services: Services) -> Store:
-    return open_store(place.url, services)
+def store(backend: Secret, services: Services) -> Store:
+    return open_store(backend.url, services)
 
 
 def test_the_version_id_tells_the_key_and_never_changes() -> None:
@@ -143,14 +145,14 @@ def test_a_new_secret_takes_two_calls(aws: Emulator, store: Store) -> None:
     assert calls(aws) == ["CreateSecret", "UpdateSecretVersionStage"]
 
 
-def test_the_key_is_known_without_reading_the_secret(aws: Emulator, store: Store, place: Secret) -> None:
+def test_the_key_is_known_without_reading_the_secret(aws: Emulator, store: Store, backend: Secret) -> None:
     credential = fresh_credential()
     revision = store.put(credential, store.save_journal(Journal(), store.load().revision))
     store.save_journal(Journal(current=credential.access_key_id), revision)
     current = version_of(credential.access_key_id)
     aws.clear_requests()
     assert store.load().holding == Held(credential.access_key_id)
-    read = place.client.get_secret_value(SecretId=place.name)["VersionId"]
+    read = backend.client.get_secret_value(SecretId=backend.name)["VersionId"]
     assert read == current
     assert aws.count("secretsmanager:GetSecretValue") == 2, "one of them is the reader's above"
 
@@ -163,48 +165,48 @@ def test_a_key_that_only_the_intent_or_a_delivery_names_is_known_too(store: Stor
         assert store.load().holding == Held(credential.access_key_id)
 
 
-def test_a_version_that_waits_is_never_what_readers_see(aws: Emulator, store: Store, place: Secret) -> None:
+def test_a_version_that_waits_is_never_what_readers_see(aws: Emulator, store: Store, backend: Secret) -> None:
     """A run that ends between its two calls leaves readers with what they had."""
     older = fresh_credential()
     revision = store.put(older, store.save_journal(Journal(epoch=1), store.load().revision))
     aws.weather.add(Rule("secretsmanager:UpdateSecretVersionStage", times=None, effect="error_before"))
     newer = fresh_credential()
     assert isinstance(outcome(lambda: store.put(newer, revision)), Ambiguous)
-    assert json.loads(place.text() or "") == pair(older)
-    assert "AWSPENDING" in place.stages()[version_of(newer.access_key_id)]
+    assert json.loads(backend.text() or "") == pair(older)
+    assert "AWSPENDING" in backend.stages()[version_of(newer.access_key_id)]
     aws.weather.clear()
     store.put(newer, store.load().revision)
-    assert json.loads(place.text() or "") == pair(newer)
+    assert json.loads(backend.text() or "") == pair(newer)
 
 
 def test_a_paused_run_s_move_fails_after_the_fence_although_its_version_was_there(
-    aws: Emulator, store: Store, place: Secret
+    aws: Emulator, store: Store, backend: Secret
 ) -> None:
     """The paused run had put its pending version already; only the move was still to come."""
     older, orphan = fresh_credential(), fresh_credential()
     revision = store.put(older, store.save_journal(Journal(epoch=1), store.load().revision))
     assert isinstance(revision, Revision)
-    place.client.put_secret_value(
-        SecretId=place.name,
+    backend.client.put_secret_value(
+        SecretId=backend.name,
         ClientRequestToken=version_of(orphan.access_key_id),
         SecretString=json.dumps(pair(orphan)),
         VersionStages=["AWSPENDING"],
     )
     store.fence(store.load().revision)
-    with pytest.raises(place.client.exceptions.InvalidParameterException):
-        place.client.update_secret_version_stage(
-            SecretId=place.name,
+    with pytest.raises(backend.client.exceptions.InvalidParameterException):
+        backend.client.update_secret_version_stage(
+            SecretId=backend.name,
             VersionStage="AWSCURRENT",
             MoveToVersionId=version_of(orphan.access_key_id),
             RemoveFromVersionId=revision.current,
         )
-    assert json.loads(place.text() or "") == pair(older)
+    assert json.loads(backend.text() or "") == pair(older)
 
 
 def test_the_first_journal_of_an_empty_secret_is_current_and_is_no_credential(
-    aws: Emulator, store: Store, place: Secret
+    aws: Emulator, store: Store, backend: Secret
 ) -> None:
-    place.client.create_secret(Name=place.name)
+    backend.client.create_secret(Name=backend.name)
     assert store.load().revision == Revision()
     revision = store.save_journal(FULL, store.load().revision)
     record = store.load()
@@ -213,25 +215,25 @@ def test_the_first_journal_of_an_empty_secret_is_current_and_is_no_credential(
     assert revision.current == revision.journal
     credential = fresh_credential()
     store.put(credential, revision)
-    assert json.loads(place.text() or "") == pair(credential)
+    assert json.loads(backend.text() or "") == pair(credential)
 
 
-def test_of_two_runs_that_find_an_empty_secret_one_wins(services: Services, store: Store, place: Secret) -> None:
-    place.client.create_secret(Name=place.name)
-    other = open_store(place.url, services)
+def test_of_two_runs_that_find_an_empty_secret_one_wins(services: Services, store: Store, backend: Secret) -> None:
+    backend.client.create_secret(Name=backend.name)
+    other = open_store(backend.url, services)
     seen = other.load().revision
     winner = fresh_credential()
     store.put(winner, store.load().revision)
     with pytest.raises(Conflict):
         other.put(fresh_credential(), seen)
-    assert json.loads(place.text() or "") == pair(winner)
+    assert json.loads(backend.text() or "") == pair(winner)
 
 
 def test_a_fence_on_an_empty_secret_stops_a_put_that_saw_it_empty(
-    services: Services, store: Store, place: Secret
+    services: Services, store: Store, backend: Secret
 ) -> None:
-    place.client.create_secret(Name=place.name)
-    other = open_store(place.url, services)
+    backend.client.create_secret(Name=backend.name)
+    other = open_store(backend.url, services)
     seen = other.load().revision
     store.fence(store.load().revision)
     with pytest.raises(Conflict):
@@ -250,16 +252,16 @@ def test_a_lost_journal_is_found_out_at_the_next_save(services: Services, store:
         store.save_journal(Journal(epoch=1, committed=AT), revision)
 
 
-def test_a_binary_value_is_unknown(store: Store, place: Secret) -> None:
-    place.client.create_secret(Name=place.name, SecretBinary=b"\x00\x01")
+def test_a_binary_value_is_unknown(store: Store, backend: Secret) -> None:
+    backend.client.create_secret(Name=backend.name, SecretBinary=b"\x00\x01")
     assert isinstance(store.load().holding, CannotTell)
     with pytest.raises(ServiceRejected, match="binary"):
         store.fence(store.load().revision)
 
 
-def test_a_secret_marked_for_deletion_says_how_to_take_it_back(store: Store, place: Secret) -> None:
+def test_a_secret_marked_for_deletion_says_how_to_take_it_back(store: Store, backend: Secret) -> None:
     revision = store.save_journal(Journal(), store.load().revision)
-    place.client.delete_secret(SecretId=place.name)
+    backend.client.delete_secret(SecretId=backend.name)
     credential = fresh_credential()
     acts: list[Callable[[], object]] = [
         store.load,
@@ -277,12 +279,12 @@ def test_a_secret_marked_for_deletion_says_how_to_take_it_back(store: Store, pla
 
 
 def test_a_secret_that_aws_rotates_itself_is_refused_before_anything_is_written(
-    aws: Emulator, store: Store, place: Secret, monkeypatch: pytest.MonkeyPatch
+    aws: Emulator, store: Store, backend: Secret, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from moto.secretsmanager.models import secretsmanager_backends
 
-    place.plant_text("{}")
-    secret = secretsmanager_backends[aws.account_id][aws.region].secrets[place.name]
+    backend.plant_text("{}")
+    secret = secretsmanager_backends[aws.account_id][aws.region].secrets[backend.name]
     monkeypatch.setattr(secret, "rotation_requested", True)
     monkeypatch.setattr(secret, "rotation_enabled", True)
     with pytest.raises(ServiceRejected, match="rotates"):
@@ -302,7 +304,7 @@ def test_an_arn_is_called_in_its_own_region_and_never_created(services: Services
 
 
 def test_preflight_tells_a_missing_permission_before_anything_is_written(
-    aws: Emulator, services: Services, store: Store, place: Secret
+    aws: Emulator, services: Services, store: Store, backend: Secret
 ) -> None:
     store.deliver(fresh_credential())
     reader = limited(aws, ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"])
@@ -314,7 +316,7 @@ def test_preflight_tells_a_missing_permission_before_anything_is_written(
 
 
 def test_a_writer_without_the_right_to_read_delivers_once_and_cannot_tell(
-    aws: Emulator, store: Store, place: Secret
+    aws: Emulator, store: Store, backend: Secret
 ) -> None:
     writer = limited(
         aws,
@@ -334,11 +336,11 @@ def test_a_writer_without_the_right_to_read_delivers_once_and_cannot_tell(
     assert "GetSecretValue" in held.why
 
 
-def test_a_value_under_the_version_of_a_key_that_is_not_its_pair_is_refused(store: Store, place: Secret) -> None:
+def test_a_value_under_the_version_of_a_key_that_is_not_its_pair_is_refused(store: Store, backend: Secret) -> None:
     credential = fresh_credential()
     store.deliver(fresh_credential())
-    place.client.put_secret_value(
-        SecretId=place.name,
+    backend.client.put_secret_value(
+        SecretId=backend.name,
         ClientRequestToken=version_of(credential.access_key_id),
         SecretString="{}",
         VersionStages=[JOURNAL_PENDING],

@@ -55,13 +55,13 @@ class Parameter:
 
 
 @pytest.fixture
-def place(administrator: Callable[[str], Any]) -> Parameter:
+def backend(administrator: Callable[[str], Any]) -> Parameter:
     return Parameter(administrator("ssm"), f"/machine-users/{fresh_name()}")
 
 
 @pytest.fixture
-def store(place: Parameter, services: Services) -> Store:
-    return open_store(place.url, services)
+def store(backend: Parameter, services: Services) -> Store:
+    return open_store(backend.url, services)
 
 
 class TestParameterStore(AwsContract):
@@ -71,7 +71,7 @@ class TestParameterStore(AwsContract):
     read_back = "ssm:GetParameter"
 
     @pytest.fixture
-    def place(self, administrator: Callable[[str], Any]) -> Parameter:
+    def backend(self, administrator: Callable[[str], Any]) -> Parameter:
         return Parameter(administrator("ssm"), f"/machine-users/{fresh_name()}")
 
 
@@ -98,73 +98,73 @@ def test_each_operation_takes_as_few_calls_as_it_can(aws: Emulator, store: Store
     assert calls(aws) == ["GetParameter"]
 
 
-def test_a_fence_does_nothing_and_says_so(store: Store, place: Parameter) -> None:
+def test_a_fence_does_nothing_and_says_so(store: Store, backend: Parameter) -> None:
     assert not store.traits.conditional
     revision = store.put(fresh_credential(), store.load().revision)
-    before = place.picture()
+    before = backend.picture()
     assert store.fence(revision) == revision
-    assert place.picture() == before
+    assert backend.picture() == before
 
 
-def test_the_value_is_encrypted_and_the_journal_lies_beside_it(store: Store, place: Parameter) -> None:
+def test_the_value_is_encrypted_and_the_journal_lies_beside_it(store: Store, backend: Parameter) -> None:
     credential = fresh_credential()
     store.put(credential, store.save_journal(FULL, store.load().revision))
-    assert place.about()["Type"] == "SecureString"
-    assert place.about()["Description"] == f"Access key {credential.access_key_id}"
-    raw = place.client.get_parameter(Name=place.name)["Parameter"]["Value"]
-    assert raw != place.text()
+    assert backend.about()["Type"] == "SecureString"
+    assert backend.about()["Description"] == f"Access key {credential.access_key_id}"
+    raw = backend.client.get_parameter(Name=backend.name)["Parameter"]["Value"]
+    assert raw != backend.text()
 
 
-def test_a_parameter_keeps_the_key_that_it_is_encrypted_with(aws: Emulator, store: Store, place: Parameter) -> None:
-    place.client.put_parameter(Name=place.name, Value="{}", Type="SecureString", KeyId="alias/machine-users")
+def test_a_parameter_keeps_the_key_that_it_is_encrypted_with(aws: Emulator, store: Store, backend: Parameter) -> None:
+    backend.client.put_parameter(Name=backend.name, Value="{}", Type="SecureString", KeyId="alias/machine-users")
     for _ in range(3):
         store.deliver(fresh_credential())
-    assert place.about()["KeyId"] == "alias/machine-users"
+    assert backend.about()["KeyId"] == "alias/machine-users"
 
 
 @pytest.mark.parametrize("open_one", [Journal(epoch=9), FULL])
 def test_a_journal_written_at_the_same_moment_is_put_back(
-    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch, open_one: Journal
+    store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch, open_one: Journal
 ) -> None:
     """The other run writes between this one's look and its write: the version's number tells."""
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     theirs = json.dumps({"twokey-journal": json.loads(open_one.encode())})
-    between(monkeypatch, store, lambda: place.plant_journal(theirs))
+    between(monkeypatch, store, lambda: backend.plant_journal(theirs))
     with pytest.raises(Conflict, match="put back"):
         store.save_journal(Journal(epoch=2), revision)
     assert store.load().journal == open_one
 
 
 def test_a_credential_written_at_the_same_moment_is_put_back(
-    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
     theirs, ours = fresh_credential(), fresh_credential()
-    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
+    between(monkeypatch, store, lambda: backend.plant_text(json.dumps(pair(theirs))))
     with pytest.raises(Conflict, match="put back") as raised:
         store.put(ours, revision)
-    assert json.loads(place.text() or "") == pair(theirs)
-    assert place.about()["Description"] == f"Access key {theirs.access_key_id}"
+    assert json.loads(backend.text() or "") == pair(theirs)
+    assert backend.about()["Description"] == f"Access key {theirs.access_key_id}"
     assert_silent(raised.value, theirs, ours)
 
 
 def test_a_parameter_created_at_the_same_moment_is_left_alone(
-    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = fresh_credential()
     revision = store.load().revision
-    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
+    between(monkeypatch, store, lambda: backend.plant_text(json.dumps(pair(theirs))))
     with pytest.raises(Conflict):
         store.put(fresh_credential(), revision)
-    assert place.picture() == [(place.name, 1, json.dumps(pair(theirs)))]
+    assert backend.picture() == [(backend.name, 1, json.dumps(pair(theirs)))]
 
 
 def test_what_could_not_be_put_back_is_ambiguous(
-    aws: Emulator, store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+    aws: Emulator, store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
     theirs, ours = fresh_credential(), fresh_credential()
-    between(monkeypatch, store, lambda: place.plant_text(json.dumps(pair(theirs))))
+    between(monkeypatch, store, lambda: backend.plant_text(json.dumps(pair(theirs))))
     aws.weather.add(Rule("ssm:PutParameter", nth=3, times=None, effect="error_before"))
     with pytest.raises(Ambiguous, match="could not be put back") as raised:
         store.put(ours, revision)
@@ -172,25 +172,25 @@ def test_what_could_not_be_put_back_is_ambiguous(
 
 
 def test_a_parameter_deleted_at_the_same_moment_is_ambiguous(
-    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     revision = store.put(fresh_credential(), store.load().revision)
-    between(monkeypatch, store, lambda: place.client.delete_parameter(Name=place.name))
+    between(monkeypatch, store, lambda: backend.client.delete_parameter(Name=backend.name))
     with pytest.raises(Ambiguous, match="deleted"):
         store.put(fresh_credential(), revision)
 
 
-def test_a_run_whose_journal_was_put_back_goes_on(store: Store, place: Parameter) -> None:
+def test_a_run_whose_journal_was_put_back_goes_on(store: Store, backend: Parameter) -> None:
     revision = store.save_journal(FULL, store.load().revision)
-    mine = place.client.get_parameter(Name=f"{place.name}.twokey-journal")["Parameter"]["Value"]
-    place.plant_journal("of another run, for a moment")
-    place.plant_journal(mine)
+    mine = backend.client.get_parameter(Name=f"{backend.name}.twokey-journal")["Parameter"]["Value"]
+    backend.plant_journal("of another run, for a moment")
+    backend.plant_journal(mine)
     revision = store.put(fresh_credential(), revision)
     assert store.save_journal(Journal(epoch=8), revision) == store.load().revision
 
 
 def test_a_read_back_that_shows_another_value_is_ambiguous(
-    store: Store, place: Parameter, monkeypatch: pytest.MonkeyPatch
+    store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = fresh_credential()
     revision = store.put(fresh_credential(), store.load().revision)
@@ -198,20 +198,20 @@ def test_a_read_back_that_shows_another_value_is_ambiguous(
 
     def then_another_writes(*arguments: Any) -> None:
         check(*arguments)
-        place.plant_text(json.dumps(pair(other)))
+        backend.plant_text(json.dumps(pair(other)))
 
     monkeypatch.setattr(type(store), "_check_overtaken", then_another_writes)
     with pytest.raises(Ambiguous, match="something else"):
         store.put(fresh_credential(), revision)
-    assert json.loads(place.text() or "") == pair(other)
+    assert json.loads(backend.text() or "") == pair(other)
 
 
-def test_a_parameter_that_is_not_encrypted_is_refused(store: Store, place: Parameter) -> None:
-    place.client.put_parameter(Name=place.name, Value="{}", Type="String")
+def test_a_parameter_that_is_not_encrypted_is_refused(store: Store, backend: Parameter) -> None:
+    backend.client.put_parameter(Name=backend.name, Value="{}", Type="String")
     for act in (store.preflight, lambda: store.deliver(fresh_credential())):
         with pytest.raises(ServiceRejected, match="unencrypted"):
             act()
-    assert place.text() == "{}"
+    assert backend.text() == "{}"
 
 
 def test_a_journal_too_large_for_a_parameter_is_refused_before_it_is_sent(aws: Emulator, store: Store) -> None:
@@ -231,7 +231,7 @@ def test_what_cannot_be_looked_up_after_a_lost_response_stays_ambiguous(aws: Emu
 
 
 def test_preflight_tells_a_missing_permission_before_anything_is_written(
-    aws: Emulator, store: Store, place: Parameter
+    aws: Emulator, store: Store, backend: Parameter
 ) -> None:
     store.deliver(fresh_credential())
     statement = [{"Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": "*"}]

@@ -13,16 +13,16 @@ from twokey.core.journal import Journal
 from twokey.core.model import NotHeld
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import (
+    Backend,
     DestinationContract,
     Hurried,
-    Place,
     fresh_credential,
     outcome,
     pair,
     services_of,
 )
 from twokey.testing.fakes.vault import Vault
-from twokey.testing.stores import ConditionalContract, StorePlace
+from twokey.testing.stores import ConditionalContract, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,7 @@ URL = "vault:secret/machine-users/ci"
 PATH = "machine-users/ci"
 
 
-class Secret(Place):
+class Secret(Backend):
     """A secret of the fake."""
 
     writes = ("POST", "/data/")
@@ -94,13 +94,13 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vault]:
 
 class TestAsADestination(DestinationContract):
     @pytest.fixture
-    def place(self, fake: Vault) -> Place:
+    def backend(self, fake: Vault) -> Backend:
         return Secret(fake)
 
 
 class TestAsAStore(ConditionalContract):
     @pytest.fixture
-    def place(self, fake: Vault) -> StorePlace:
+    def backend(self, fake: Vault) -> StoreBackend:
         return Secret(fake)
 
     @pytest.fixture
@@ -137,10 +137,10 @@ class TestLogin:
     def test_a_token_that_expires_midway_is_replaced_by_another_login(
         self, fake: Vault, method: dict[str, Any]
     ) -> None:
-        place = open_destination(URL, services_of(Secret(fake), Hurried(), {"url": fake.url, **method}))
-        place.held()
+        backend = open_destination(URL, services_of(Secret(fake), Hurried(), {"url": fake.url, **method}))
+        backend.held()
         fake.tokens.clear()
-        error = outcome(place.held)
+        error = outcome(backend.held)
         if "token" in method:
             assert isinstance(error, BadCredentials)
         else:

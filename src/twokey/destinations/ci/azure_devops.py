@@ -20,6 +20,7 @@ import threading
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -27,7 +28,8 @@ from twokey.core.errors import Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request
@@ -39,20 +41,16 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "azure-devops"
 PUBLIC = "https://dev.azure.com"
-ENVIRONMENT = {"token": ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN")}
 VERSION = "api-version=7.1"
-CASELESS = True
-RIGHT = "the scope Variable Groups (read, create & manage) and, in the library, the role Administrator of the group"
 NAMES = replace(
-    forms.ENVIRONMENT,
+    formats.ENVIRONMENT,
     pattern=r"[A-Za-z0-9_.]+",
-    told="letters, digits, dots and underscores",
+    allowed="letters, digits, dots and underscores",
     forbidden=("endpoint", "input", "secret", "path", "securefile"),
-    caseless=True,
+    case_insensitive=True,
 )
 _ORGANISATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 _PROJECT = re.compile(r"""(?![._])[^\\/:*?"'<>;#$&{},+=\[\]|@~]{1,64}""")
@@ -60,6 +58,21 @@ _GROUP = re.compile(r"[^*?]{1,256}")
 _SENT_BACK = ("name", "description", "type", "providerData", "variableGroupProjectReferences")
 """What an update says besides the variables; what it leaves out is lost."""
 _FROM_KEY_VAULT = "AzureKeyVault"
+_administrator = partial(
+    Permission, service="Azure DevOps", name="Administrator", resource="variable group", type="role"
+)
+PERMISSIONS = (
+    Permission(
+        service="Azure DevOps",
+        name="Variable Groups (read, create & manage)",
+        resource="organization",
+        type="scope",
+        grant="personal access token",
+    ),
+    _administrator(grant="personal access token"),
+    _administrator(grant="Microsoft Entra token or SYSTEM_ACCESSTOKEN"),
+)
+_NEEDED = phrase(PERMISSIONS)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -75,39 +88,34 @@ def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no organisation, project, group or variable of Azure DevOps."""
     organisation, project, group = _parts(address.plain)
     if not (_ORGANISATION.fullmatch(organisation) and _PROJECT.fullmatch(project) and _GROUP.fullmatch(group)):
-        raise address.wrong("this is not ORGANISATION/PROJECT/GROUP.", "Write the group's name, or its id.")
-    address.allow(("connection", *forms.OPTIONS))
-    _form(address)
+        raise address.error("this is not ORGANISATION/PROJECT/GROUP.", "Write the group's name, or its id.")
+    address.allow(("connection", *formats.OPTIONS))
+    _format(address)
 
 
-def _parts(place: str) -> tuple[str, str, str]:
-    parts = [*place.split("/", 2), "", ""]
+def _parts(name: str) -> tuple[str, str, str]:
+    parts = [*name.split("/", 2), "", ""]
     return parts[0], parts[1], parts[2]
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> AzureDevOps:
-    """Return the connection that all destinations of one Azure DevOps share."""
-    return AzureDevOps(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> Group:
+def _open(address: Address, context: DestinationContext) -> Group:
     """Return the variables of a group."""
-    return Group(address, services.connection(address))
+    return Group(address, context.connection(address, CONNECTION))
 
 
 class AzureDevOps:
     """One Azure DevOps, as one token sees it. Its limits count load, not requests: it says when to wait."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
         self.http = Http(
             "Azure DevOps",
             settings.url or PUBLIC,
-            outside.clock,
+            context.clock,
             headers=lambda: {
                 "Authorization": _authorisation(secret.value()),
                 # Without it, a token that is not accepted is answered with a page for signing in.
@@ -115,7 +123,7 @@ class AzureDevOps:
             },
             renew=secret.renew,
             ca=settings.ca or None,
-            token=f"a valid token with {RIGHT} (in {secret})",
+            token=f"a valid token with {_NEEDED} (in {secret})",
         )
         self._alone: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
@@ -133,8 +141,8 @@ class Group(NamedValues):
     confirms = "timestamp"
 
     def __init__(self, address: Address, azure: AzureDevOps) -> None:
-        super().__init__(address.url, _form(address))
-        self.parts = tuple(name.upper() for name in self.parts)
+        super().__init__(address.url, _format(address))
+        self.value_names = tuple(name.upper() for name in self.value_names)
         self._azure = azure
         self._organisation, self._project, self._group = _parts(address.rest)
         self._id = self._group if self._group.isdecimal() else ""
@@ -153,7 +161,7 @@ class Group(NamedValues):
         group = self._read()
         stamp = str(group.get("modifiedOn", ""))
         shown = {}
-        for name in self.form.names:
+        for name in self.format.names:
             one = group["variables"].get(_as_there(name, group["variables"]))
             if one is not None:
                 value = None if one.get("isSecret") else Hidden(one.get("value") or "")
@@ -194,18 +202,18 @@ class Group(NamedValues):
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
         path = f"/{_quoted(self._organisation)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
         # Never sent twice as it is: it would undo what somebody else wrote in between.
-        request = self._ask("PUT", path, f"write {self._called}", {**body, "variables": variables})
+        request = self._ask("PUT", path, f"write {self._label}", {**body, "variables": variables})
         self._written = str((self._azure.http.request(request).json() or {}).get("modifiedOn", ""))
 
     def _read(self) -> dict[str, Any]:
         """Read the group. Only one by id names the projects that share it."""
         path = f"{self._base}/{self._found_id()}?{VERSION}"
-        group = self._azure.http.request(self._ask("GET", path, f"read {self._called}")).json()
+        group = self._azure.http.request(self._ask("GET", path, f"read {self._label}")).json()
         if not isinstance(group, dict) or "id" not in group:
             raise self._missing()
         if group.get("type") == _FROM_KEY_VAULT:
             raise ServiceRejected(
-                f"{self._called} takes its values from an Azure key vault: they cannot be written here.",
+                f"{self._label} takes its values from an Azure key vault: they cannot be written here.",
                 state="Nothing was written there.",
                 remedy="Deliver to a group of its own, or to the vault.",
             )
@@ -215,9 +223,7 @@ class Group(NamedValues):
         """Return the group's id; looked for once."""
         if not self._id:
             path = f"{self._base}?groupName={_quoted(self._group)}&{VERSION}"
-            listed = (self._azure.http.request(self._ask("GET", path, f"find {self._called}")).json() or {}).get(
-                "value"
-            )
+            listed = (self._azure.http.request(self._ask("GET", path, f"find {self._label}")).json() or {}).get("value")
             ids = {str(one["name"]): str(one["id"]) for one in listed or []}
             found = ids.get(_as_there(self._group, ids))
             if found is None:
@@ -230,21 +236,21 @@ class Group(NamedValues):
         return f"/{_quoted(self._organisation)}/{_quoted(self._project)}/_apis/distributedtask/variablegroups"
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the variable group {self._group} of {self._organisation}/{self._project}"
 
     def _missing(self) -> NotFound:
         return NotFound(
-            f"Azure DevOps knows nothing of {self._called}, or the token may not see it.",
+            f"Azure DevOps knows nothing of {self._label}, or the token may not see it.",
             state="Nothing was written there.",
-            remedy=f"Make the group (it cannot be made here), or give the token {RIGHT}.",
+            remedy=f"Make the group (it cannot be made here), or give the token {_NEEDED}.",
         )
 
     def _ask(self, method: str, path: str, about: str, body: Any = None) -> Request:
         """Return a request. Other people's open variables may be secrets, too."""
         effect = body is not None
         return Request(
-            method, path, about, body=body, mutates=effect, idempotent=not effect, secret=True, permission=RIGHT
+            method, path, about, body=body, mutates=effect, idempotent=not effect, secret=True, permission=_NEEDED
         )
 
 
@@ -264,4 +270,17 @@ def _quoted(part: str) -> str:
     return quote(part, safe="")
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="azure-devops",
+    settings=Settings,
+    connect=AzureDevOps,
+    environment={"token": ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN")},
+)
+KIND = Kind(
+    scheme="azure-devops",
+    check=check,
+    open=_open,
+    connection=CONNECTION,
+    case_insensitive=True,
+    permissions=PERMISSIONS,
+)

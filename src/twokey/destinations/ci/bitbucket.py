@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
@@ -25,8 +26,10 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
@@ -36,18 +39,22 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "bitbucket"
 PUBLIC = "https://api.bitbucket.org/2.0"
-ENVIRONMENT = {"token": ("BITBUCKET_ACCESS_TOKEN", "BITBUCKET_TOKEN")}
 LIMITS = (Limit(1000, 3600, writes_only=False),)
 """Requests of one user or token ("API request limits"); large workspaces have more, up to 10,000."""
-MOST_PAGES = 1000
-CASELESS = True
 _PAGE = 100
-_PLACE = re.compile(r"[A-Za-z0-9_-]{1,62}(/[A-Za-z0-9_.-]{1,62})?", re.ASCII)
+_TARGET = re.compile(r"[A-Za-z0-9_-]{1,62}(/[A-Za-z0-9_.-]{1,62})?", re.ASCII)
 _SCOPE = re.compile(r"[a-z:_-]{1,60}", re.ASCII)
+_needed = partial(Permission, service="Bitbucket", resource="repository or workspace")
+_ADMINISTRATOR = "API token of an administrator"
+PERMISSIONS = (
+    _needed(name="Pipelines: Edit variables", uses=("write", "create"), grant="access token"),
+    _needed(name="Pipelines: Read", uses=("read",), grant="access token"),
+    _needed(name="read:pipeline:bitbucket", type="scope", uses=("read",), grant=_ADMINISTRATOR),
+    _needed(name="admin:pipeline:bitbucket", type="scope", uses=("write", "create"), grant=_ADMINISTRATOR),
+)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -61,19 +68,19 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no workspace, repository or variable of Bitbucket's."""
-    if not _PLACE.fullmatch(address.plain) or address.plain.endswith(("/.", "/..")):
-        raise address.wrong("this is neither WORKSPACE/REPOSITORY nor a workspace.")
-    address.allow(("connection", *forms.OPTIONS, *(("deployment",) if "/" in address.rest else ())))
-    _form(address)
+    if not _TARGET.fullmatch(address.plain) or address.plain.endswith(("/.", "/..")):
+        raise address.error("this is neither WORKSPACE/REPOSITORY nor a workspace.")
+    address.allow(("connection", *formats.OPTIONS, *(("deployment",) if "/" in address.rest else ())))
+    _format(address)
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=forms.ENVIRONMENT)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=formats.ENVIRONMENT)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Http:
+def connect(settings: Settings, context: ConnectionContext) -> Http:
     """Return the connection that all destinations of Bitbucket share."""
-    secret = outside.secret(settings.token)
+    secret = context.secret(settings.token)
 
     def authorization() -> str:
         if not settings.email:
@@ -83,7 +90,7 @@ def connect(settings: Settings, outside: ConnectionContext) -> Http:
     return Http(
         "Bitbucket",
         settings.url or PUBLIC,
-        outside.clock,
+        context.clock,
         headers=lambda: {"Authorization": authorization()},
         renew=secret.renew,
         limits=LIMITS,
@@ -93,9 +100,9 @@ def connect(settings: Settings, outside: ConnectionContext) -> Http:
     )
 
 
-def open_place(address: Address, services: Services) -> PipelinesVariables:
+def _open(address: Address, context: DestinationContext) -> PipelinesVariables:
     """Return the variables of a workspace, a repository or a deployment environment."""
-    return PipelinesVariables(address, services.connection(address))
+    return PipelinesVariables(address, context.connection(address, CONNECTION))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +118,13 @@ class PipelinesVariables(NamedValues):
     confirms = "nothing"
 
     def __init__(self, address: Address, http: Http) -> None:
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._http = http
         self.pace = self._http.pace
-        self._place = address.rest
+        self._target = address.rest
         self._deployment = address.options.get("deployment")
         self._environment = ""
-        who = "repository" if "/" in address.rest else "workspace"
-        self._right = (
-            "the permission Pipelines: Edit variables (access token), or the scopes read:pipeline:bitbucket and "
-            f"admin:pipeline:bitbucket of an admin of the {who} (API token)"
-        )
+        self._permission = phrase(PERMISSIONS)
         self._base = f"/repositories/{address.rest}" if "/" in address.rest else f"/workspaces/{address.rest}"
 
     def preflight(self) -> None:
@@ -130,7 +133,7 @@ class PipelinesVariables(NamedValues):
         self._look()
 
     def _look(self) -> Mapping[str, Found]:
-        listed = self._listed(self._variables(), f"list the variables of {self._place}")
+        listed = self._listed(self._variables(), f"list the variables of {self._target}")
         return {
             str(one["key"]): Found(
                 value=None if one.get("secured") else Hidden(one.get("value") or ""),
@@ -138,7 +141,7 @@ class PipelinesVariables(NamedValues):
                 secured=bool(one.get("secured")),
             )
             for one in listed
-            if one["key"] in self.form.names
+            if one["key"] in self.format.names
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
@@ -148,17 +151,17 @@ class PipelinesVariables(NamedValues):
             # A write that leaves `secured` out would change it.
             body = {"key": name, "value": value, "secured": before.secured}
             path = f"{self._variables()}/{quote(before.id, safe='')}"
-            self._http.request(self._ask("PUT", path, f"write the variable {name} of {self._place}", body=body))
+            self._http.request(self._ask("PUT", path, f"write the variable {name} of {self._target}", body=body))
 
     def _create(self, name: str, value: Hidden) -> Found | None:
         """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
 
         Bitbucket makes no second one of the same name, so that asking again does no harm.
         """
-        body = {"key": name, "value": value, "secured": name in self.form.names[:2]}
+        body = {"key": name, "value": value, "secured": name in self.format.names[:2]}
         try:
             self._http.request(
-                self._ask("POST", self._variables(), f"make the variable {name} of {self._place}", body=body)
+                self._ask("POST", self._variables(), f"make the variable {name} of {self._target}", body=body)
             )
         except Ambiguous:
             there = self._look().get(name)
@@ -169,7 +172,7 @@ class PipelinesVariables(NamedValues):
 
     def _variables(self) -> str:
         """Return the path of the variables; an environment is looked up by its name once."""
-        if "/" not in self._place:
+        if "/" not in self._target:
             return f"{self._base}/pipelines-config/variables"
         if self._deployment is None:
             return f"{self._base}/pipelines_config/variables"
@@ -179,43 +182,48 @@ class PipelinesVariables(NamedValues):
 
     def _uuid(self, deployment: str) -> str:
         path = f"{self._base}/environments"
-        listed = self._listed(path, f"list the deployment environments of {self._place}")
+        listed = self._listed(path, f"list the deployment environments of {self._target}")
         found = {str(one["name"]): str(one["uuid"]) for one in listed}
         if deployment not in found:
             there = f"It has {', '.join(sorted(found))}." if found else "It has none."
-            message = f"{self._place} has no deployment environment {deployment!r}."
+            message = f"{self._target} has no deployment environment {deployment!r}."
             raise NotFound(message, state="Nothing was written there.", remedy=f"{there} Upper and lower case count.")
         return found[deployment]
 
     def _listed(self, path: str, about: str) -> list[dict[str, Any]]:
-        """Return all of a list, page by page. Some of Bitbucket's lists say neither `next` nor `size`."""
+        """Return all of a list. Some of Bitbucket's lists say neither `next` nor `size`."""
         found: dict[str, dict[str, Any]] = {}
-        sure = True
-        for page in range(1, MOST_PAGES):
-            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={page}", about)
-            # A page that nobody announced may be missing.
-            response = self._http.request(request) if sure else self._http.find(request)
+        announced = True
+
+        def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
+            nonlocal announced
+            this = number or 1
+            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={this}", about)
+            # A page that was not announced may be missing.
+            response = self._http.request(request) if announced else self._http.find(request)
             if response is None:
-                break
-            said = response.json()
-            fresh = {str(one["uuid"]): one for one in said["values"] if one["uuid"] not in found}
-            found |= fresh
-            sure = "next" in said or len(found) < int(said.get("size", 0))
-            full = "size" not in said and len(said["values"]) >= int(said.get("pagelen", _PAGE))
-            if not fresh or not (sure or full):
-                break
-        return list(found.values())
+                return [], None
+            body = response.json()
+            fresh = {str(one["uuid"]): one for one in body["values"] if one["uuid"] not in found}
+            found.update(fresh)
+            announced = "next" in body or len(found) < int(body.get("size", 0))
+            full = "size" not in body and len(body["values"]) >= int(body.get("pagelen", _PAGE))
+            return list(fresh.values()), this + 1 if fresh and (announced or full) else None
+
+        return list(paging.chained(page))
 
     def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
-        return Request(method, path, about, body=body, mutates=method != "GET", secret=True, permission=self._right)
+        return Request(
+            method, path, about, body=body, mutates=method != "GET", secret=True, permission=self._permission
+        )
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
     """Name the scopes that Bitbucket says are missing. Nothing else of what it says is quoted: a value may be in it."""
     if response.status != 403:
         return None
-    said = response.json()
-    error = said.get("error") if isinstance(said, dict) else None
+    body = response.json()
+    error = body.get("error") if isinstance(body, dict) else None
     detail = error.get("detail") if isinstance(error, dict) else None
     required = detail.get("required") if isinstance(detail, dict) else None
     scopes = [str(one) for one in required or [] if _SCOPE.fullmatch(str(one))]
@@ -228,4 +236,17 @@ def _explain(request: Request, response: Response) -> Failed | None:
     )
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="bitbucket",
+    settings=Settings,
+    connect=connect,
+    environment={"token": ("BITBUCKET_ACCESS_TOKEN", "BITBUCKET_TOKEN")},
+)
+KIND = Kind(
+    scheme="bitbucket",
+    check=check,
+    open=_open,
+    connection=CONNECTION,
+    case_insensitive=True,
+    permissions=PERMISSIONS,
+)

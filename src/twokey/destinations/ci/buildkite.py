@@ -22,8 +22,10 @@ import msgspec
 from twokey.core.errors import AccessDenied, Ambiguous, ServiceRejected
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
@@ -34,29 +36,30 @@ if TYPE_CHECKING:
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "buildkite"
 PUBLIC = "https://api.buildkite.com"
-ENVIRONMENT = {"token": ("BUILDKITE_API_TOKEN",), "url": ("BUILDKITE_REST_API_ENDPOINT",)}
 LIMITS = (Limit(50, 60, writes_only=False),)
 """Requests of one user ("REST API rate limits"); an organisation has 200 in the same time."""
 LONGEST = 8 * 1024
 """Bytes that a value is shorter than ("Secrets")."""
 NAMES = replace(
-    forms.ENVIRONMENT,
+    formats.ENVIRONMENT,
     pattern=r"[A-Za-z][A-Za-z0-9_]*",
-    told="letters, digits and underscores, and a letter at its beginning",
+    allowed="letters, digits and underscores, and a letter at its beginning",
     forbidden=("buildkite", "bk"),
-    caseless=True,
+    case_insensitive=True,
 )
-CASELESS = True
 WRITE = "write_secrets"
-_RIGHT = f"the scopes read_secret_details and {WRITE}, and to belong to a maintainer of the cluster"
-_PLACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+_TARGET = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _PAGE = 100
-_MOST_PAGES = 1000
 _NOTE = re.compile(r"Access key \w+, rotated by twokey")
+PERMISSIONS = (
+    Permission(service="Buildkite", name="read_secret_details", resource="organization", type="scope", uses=("read",)),
+    Permission(service="Buildkite", name=WRITE, resource="organization", type="scope", uses=("write", "create")),
+    Permission(service="Buildkite", name="maintainer", resource="cluster", type="role"),
+)
+_NEEDED = phrase(PERMISSIONS)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,24 +70,19 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no cluster or secret of Buildkite's."""
-    if not _PLACE.fullmatch(address.plain):
-        raise address.wrong("this is no ORGANISATION/CLUSTER_ID: the cluster's id is a UUID.")
-    address.allow(("connection", *forms.OPTIONS))
-    _form(address)
+    if not _TARGET.fullmatch(address.plain):
+        raise address.error("this is no ORGANISATION/CLUSTER_ID: the cluster's id is a UUID.")
+    address.allow(("connection", *formats.OPTIONS))
+    _format(address)
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Buildkite:
-    """Return the connection that all clusters share."""
-    return Buildkite(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> Secrets:
+def _open(address: Address, context: DestinationContext) -> Secrets:
     """Return the secrets of a cluster."""
-    return Secrets(address, services.connection(address))
+    return Secrets(address, context.connection(address, CONNECTION))
 
 
 class _Secret(msgspec.Struct):
@@ -101,12 +99,12 @@ class _Token(msgspec.Struct):
 class Buildkite:
     """Buildkite, as one user's token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
         self.http = Http(
             "Buildkite",
             settings.url or PUBLIC,
-            outside.clock,
+            context.clock,
             headers=lambda: {"Authorization": f"Bearer {secret.value()}"},
             renew=secret.renew,
             limits=LIMITS,
@@ -132,24 +130,26 @@ class Secrets(NamedValues):
     confirms = "timestamp"
 
     def __init__(self, address: Address, buildkite: Buildkite) -> None:
-        super().__init__(address.url, _form(address))
-        self.parts = tuple(name.upper() for name in self.parts)
+        super().__init__(address.url, _format(address))
+        self.value_names = tuple(name.upper() for name in self.value_names)
         self._buildkite = buildkite
         self._http = buildkite.http
         self.pace = self._http.pace
-        self._place = address.rest
+        self._target = address.rest
         organisation, _, cluster = address.rest.partition("/")
         self._base = f"/v2/organizations/{organisation}/clusters/{cluster}/secrets"
 
     def preflight(self) -> None:
         """Raise where the cluster is missing, or the token may not see or write its secrets."""
         if not self._buildkite.may_write():
-            raise AccessDenied(f"write the secrets of {self._place}", "Buildkite", remedy=f"The token needs {_RIGHT}.")
+            raise AccessDenied(
+                f"write the secrets of {self._target}", "Buildkite", remedy=f"The token needs {_NEEDED}."
+            )
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
         # Buildkite takes no second key that differs in capitals only.
-        ours = {name.upper(): name for name in self.form.names}
+        ours = {name.upper(): name for name in self.format.names}
         return {
             ours[one.key.upper()]: Shown(stamp=one.updated_at or "", note=one.description or "", id=one.id)
             for one in self._listed()
@@ -157,15 +157,12 @@ class Secrets(NamedValues):
         }
 
     def _listed(self) -> list[_Secret]:
-        found: list[_Secret] = []
-        for page in range(1, _MOST_PAGES):
-            path = f"{self._base}?per_page={_PAGE}&page={page}"
-            request = Request("GET", path, f"list the secrets of {self._place}", mutates=False, permission=_RIGHT)
-            listed = self._http.read(request, list[_Secret])
-            found += listed
-            if len(listed) < _PAGE:
-                break
-        return found
+        def page(number: int) -> list[_Secret]:
+            path = f"{self._base}?per_page={_PAGE}&page={number}"
+            request = Request("GET", path, f"list the secrets of {self._target}", mutates=False, permission=_NEEDED)
+            return self._http.read(request, list[_Secret])
+
+        return list(paging.numbered(page, _PAGE))
 
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         for name, value in values.items():
@@ -179,14 +176,14 @@ class Secrets(NamedValues):
         """Let the description name the access key, unless a person wrote another one. Its policy stays."""
         text = _NOTE.sub(note, before.note) if before.note else note
         if text != before.note:
-            about = f"describe the secret {name} of {self._place}"
+            about = f"describe the secret {name} of {self._target}"
             self._http.request(self._asking("PUT", f"/{quote(before.id, safe='')}", about, {"description": text}))
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         if before is not None:
             self._replace(name, before.id, value)
             return
-        about = f"create the secret {name} of {self._place}"
+        about = f"create the secret {name} of {self._target}"
         body = {"key": name, "value": value, "description": note}
         try:
             self._http.request(self._asking("POST", "", about, body, again=False, secret=True))
@@ -197,7 +194,7 @@ class Secrets(NamedValues):
             self._replace(name, made.id, value)
 
     def _replace(self, name: str, identity: str, value: Hidden) -> None:
-        about = f"write the secret {name} of {self._place}"
+        about = f"write the secret {name} of {self._target}"
         path = f"/{quote(identity, safe='')}/value"
         self._http.request(self._asking("PUT", path, about, {"value": value}, secret=True))
 
@@ -205,8 +202,21 @@ class Secrets(NamedValues):
         self, method: str, path: str, about: str, body: dict[str, Any], *, again: bool = True, secret: bool = False
     ) -> Request:
         return Request(
-            method, f"{self._base}{path}", about, body=body, idempotent=again, secret=secret, permission=_RIGHT
+            method, f"{self._base}{path}", about, body=body, idempotent=again, secret=secret, permission=_NEEDED
         )
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="buildkite",
+    settings=Settings,
+    connect=Buildkite,
+    environment={"token": ("BUILDKITE_API_TOKEN",), "url": ("BUILDKITE_REST_API_ENDPOINT",)},
+)
+KIND = Kind(
+    scheme="buildkite",
+    check=check,
+    open=_open,
+    connection=CONNECTION,
+    case_insensitive=True,
+    permissions=PERMISSIONS,
+)

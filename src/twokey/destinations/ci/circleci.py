@@ -24,8 +24,10 @@ import msgspec
 from twokey.core.errors import NotFound, ServiceRejected
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request
 
@@ -35,12 +37,10 @@ if TYPE_CHECKING:
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "circleci"
 PUBLIC = "https://circleci.com"
-ENVIRONMENT = {"token": ("CIRCLE_TOKEN", "CIRCLECI_CLI_TOKEN"), "url": ("CIRCLE_HOST", "CIRCLECI_CLI_HOST")}
-NAMES = replace(forms.ENVIRONMENT, longest=300)
+NAMES = replace(formats.ENVIRONMENT, longest=300)
 LONGEST = 32 * 1024
 """Characters of a value in a context ("Using contexts", constraints)."""
 MOST = 100
@@ -51,10 +51,27 @@ _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
 _ORGANISATION = rf"(?:gh|github|bb|bitbucket|circleci)/{_PART}"
 _PROJECT = re.compile(rf"{_ORGANISATION}/{_PART}", re.ASCII)
 _CONTEXT = re.compile(rf"{_ORGANISATION}/(?=\S)(?:[^\v\f]{{0,199}}\S)", re.ASCII)
-_MOST_PAGES = 1000
-_PERSON = "to be a personal API token of somebody who may"
-_CONTEXT_RIGHT = f"{_PERSON} edit the context's variables (organisation role Contributor or Admin)"
-_PROJECT_RIGHT = f"{_PERSON} manage the project (project role Admin)"
+_GRANT = "personal API token of a user with the {role}"
+PERMISSIONS = {
+    CONTEXTS: (
+        Permission(
+            service="CircleCI",
+            name="Edit context variables",
+            resource="context",
+            grant=_GRANT.format(role="organization role Contributor or Admin"),
+        ),
+    ),
+    "circleci": (
+        Permission(
+            service="CircleCI",
+            name="Manage project",
+            resource="project",
+            grant=_GRANT.format(role="project role Admin"),
+        ),
+    ),
+}
+"""Of each scheme."""
+_FOR_CONTEXTS, _FOR_PROJECTS = phrase(PERMISSIONS[CONTEXTS]), phrase(PERMISSIONS["circleci"])
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,27 +82,22 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no context, project or variable of CircleCI's."""
-    address.allow(("connection", *forms.OPTIONS))
+    address.allow(("connection", *formats.OPTIONS))
     if address.scheme == CONTEXTS:
         if not _ID.fullmatch(address.plain) and not _CONTEXT.fullmatch(address.plain):
-            raise address.wrong("this is neither a context's id nor ORG_SLUG/NAME, such as gh/acme/deploy.")
+            raise address.error("this is neither a context's id nor ORG_SLUG/NAME, such as gh/acme/deploy.")
     elif not _PROJECT.fullmatch(address.plain):
-        raise address.wrong("this is no project's slug, such as gh/acme/site or circleci/ORG_ID/PROJECT_ID.")
-    _form(address)
+        raise address.error("this is no project's slug, such as gh/acme/site or circleci/ORG_ID/PROJECT_ID.")
+    _format(address)
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> CircleCI:
-    """Return the connection that all contexts and projects share."""
-    return CircleCI(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> NamedValues:
+def _open(address: Address, context: DestinationContext) -> NamedValues:
     """Return the variables of a context or of a project."""
-    circleci = services.connection(address)
+    circleci = context.connection(address, CONNECTION)
     return Context(address, circleci) if address.scheme == CONTEXTS else Project(address, circleci)
 
 
@@ -126,12 +138,12 @@ class _Page(msgspec.Struct, Generic[Item]):
 class CircleCI:
     """One CircleCI, as one person's token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
         self.http = Http(
             "CircleCI",
             settings.url or PUBLIC,
-            outside.clock,
+            context.clock,
             headers=lambda: {"Circle-Token": str(secret.value())},
             renew=secret.renew,
             ca=settings.ca or None,
@@ -140,17 +152,16 @@ class CircleCI:
         self._contexts: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
-    def listed(self, path: str, page: type[_Page[Item]], about: str, right: str) -> list[Item]:
-        """Return a whole list, page by page."""
-        found: list[Item] = []
-        url = path
-        for _ in range(_MOST_PAGES):
-            got = self.http.read(Request("GET", url, about, mutates=False, permission=right), page)
-            found += got.items
-            if not got.next_page_token:
-                break
-            url = f"{path}{'&' if '?' in path else '?'}page-token={quote(got.next_page_token, safe='')}"
-        return found
+    def listed(self, path: str, shape: type[_Page[Item]], about: str, permission: str) -> list[Item]:
+        """Return a whole list."""
+        mark = "&" if "?" in path else "?"
+
+        def page(token: str | None) -> tuple[list[Item], str | None]:
+            url = path if token is None else f"{path}{mark}page-token={quote(token, safe='')}"
+            found = self.http.read(Request("GET", url, about, mutates=False, permission=permission), shape)
+            return found.items, found.next_page_token or None
+
+        return list(paging.chained(page))
 
     def context(self, organisation: str, name: str) -> str:
         """Return the id of a context; an organisation's contexts are listed once in a run."""
@@ -158,7 +169,7 @@ class CircleCI:
             if organisation not in self._contexts:
                 path = f"/api/v2/context?owner-slug={quote(organisation, safe='')}"
                 about = f"list the contexts of {organisation}"
-                listed = self.listed(path, _Page[_Named], about, _CONTEXT_RIGHT)
+                listed = self.listed(path, _Page[_Named], about, _FOR_CONTEXTS)
                 self._contexts[organisation] = {one.name: one.id for one in listed}
             found = self._contexts[organisation].get(name)
         if found is None:
@@ -176,18 +187,18 @@ class Context(NamedValues):
     confirms = "last4"
 
     def __init__(self, address: Address, circleci: CircleCI) -> None:
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._circleci = circleci
         self.pace = circleci.http.pace
-        self._place = address.rest
+        self._target = address.rest
 
     def preflight(self) -> None:
         """Raise where the context is missing, the token may not see it, or it has no room."""
         there = {one.variable for one in self._listed()}
-        missing = [name for name in self.form.names if name not in there]
+        missing = [name for name in self.format.names if name not in there]
         if len(there) + len(missing) > MOST:
             raise ServiceRejected(
-                f"The context {self._place} has no room for {', '.join(missing)}: CircleCI takes {MOST} variables.",
+                f"The context {self._target} has no room for {', '.join(missing)}: CircleCI takes {MOST} variables.",
                 state="Nothing was written there.",
                 remedy="Delete variables that nothing uses, or use another context.",
             )
@@ -196,7 +207,7 @@ class Context(NamedValues):
         return {
             one.variable: Shown(tail=one.truncated_value or "", stamp=one.updated_at or "")
             for one in self._listed()
-            if one.variable in self.form.names
+            if one.variable in self.format.names
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
@@ -204,18 +215,18 @@ class Context(NamedValues):
             raise ServiceRejected(
                 f"{name} would have more than {LONGEST} characters, which no variable of a context may."
             )
-        about = f"write {name} of the context {self._place}"
+        about = f"write {name} of the context {self._target}"
         path = f"{self._path()}/{name}"
         self._circleci.http.request(
-            Request("PUT", path, about, body={"value": value}, secret=True, permission=_CONTEXT_RIGHT)
+            Request("PUT", path, about, body={"value": value}, secret=True, permission=_FOR_CONTEXTS)
         )
 
     def _listed(self) -> list[_Kept]:
-        about = f"list the variables of the context {self._place}"
-        return self._circleci.listed(self._path(), _Page[_Kept], about, _CONTEXT_RIGHT)
+        about = f"list the variables of the context {self._target}"
+        return self._circleci.listed(self._path(), _Page[_Kept], about, _FOR_CONTEXTS)
 
     def _path(self) -> str:
-        found = self._place
+        found = self._target
         if not _ID.fullmatch(found):
             service, organisation, name = found.split("/", 2)
             found = self._circleci.context(f"{service}/{organisation}", name)
@@ -228,10 +239,10 @@ class Project(NamedValues):
     confirms = "last4"
 
     def __init__(self, address: Address, circleci: CircleCI) -> None:
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._circleci = circleci
         self.pace = circleci.http.pace
-        self._place = address.rest
+        self._target = address.rest
         self._path = f"/api/v2/project/{quote(address.rest)}/envvar"
 
     def preflight(self) -> None:
@@ -239,12 +250,12 @@ class Project(NamedValues):
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
-        about = f"list the variables of the project {self._place}"
-        listed = self._circleci.listed(self._path, _Page[_Listed], about, _PROJECT_RIGHT)
+        about = f"list the variables of the project {self._target}"
+        listed = self._circleci.listed(self._path, _Page[_Listed], about, _FOR_PROJECTS)
         return {
             one.name: Shown(tail=_tail(one.value or ""), stamp=one.created or one.created_at or "")
             for one in listed
-            if one.name in self.form.names
+            if one.name in self.format.names
         }
 
     def _stamp(self, shown: Mapping[str, Shown]) -> str:
@@ -252,13 +263,13 @@ class Project(NamedValues):
 
         The time is that of creation: it may stay when a value is replaced, and alone it would tell nothing.
         """
-        return super()._stamp(shown) if len(self.form.names) > 1 else ""
+        return super()._stamp(shown) if len(self.format.names) > 1 else ""
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
-        about = f"write {name} of the project {self._place}"
+        about = f"write {name} of the project {self._target}"
         body = {"name": name, "value": value}
         self._circleci.http.request(
-            Request("POST", self._path, about, body=body, secret=True, permission=_PROJECT_RIGHT)
+            Request("POST", self._path, about, body=body, secret=True, permission=_FOR_PROJECTS)
         )
 
 
@@ -267,4 +278,13 @@ def _tail(masked: str) -> str:
     return masked.removeprefix("xxxx") if masked.startswith("xxxx") else ""
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="circleci",
+    settings=Settings,
+    connect=CircleCI,
+    environment={"token": ("CIRCLE_TOKEN", "CIRCLECI_CLI_TOKEN"), "url": ("CIRCLE_HOST", "CIRCLECI_CLI_HOST")},
+)
+KINDS = tuple(
+    Kind(scheme=scheme, check=check, open=_open, connection=CONNECTION, permissions=permissions)
+    for scheme, permissions in PERMISSIONS.items()
+)

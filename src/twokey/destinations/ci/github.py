@@ -23,8 +23,10 @@ from urllib.parse import quote
 from twokey.core.errors import Failed, NotFound, ServiceRejected
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
@@ -35,24 +37,58 @@ if TYPE_CHECKING:
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "github"
 PUBLIC = "https://api.github.com"
-ENVIRONMENT = {"token": ("GH_TOKEN", "GITHUB_TOKEN"), "url": ("GITHUB_API_URL",)}
 LIMITS = (Limit(80, 60), Limit(500, 3600))
 """Secondary limits for requests that create content ("Rate limits for the REST API")."""
 LONGEST = 48 * 1024
 """Bytes of a secret ("Using secrets in GitHub Actions", limits)."""
 SETS = ("actions", "dependabot", "codespaces")
 VISIBILITIES = ("private", "all", "selected")
-NAMES = replace(forms.ENVIRONMENT, forbidden=("GITHUB_",), caseless=True)
-CASELESS = True
-MANNER = ("visibility", "repositories")
-USUAL = {"set": SETS[0]}
+NAMES = replace(formats.ENVIRONMENT, forbidden=("GITHUB_",), case_insensitive=True)
 _OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})"
-_PLACE = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
+_TARGET = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
 _PAGE = 100
+_CLASSIC, _FINE_GRAINED = "classic token", "fine-grained token or GitHub App"
+
+
+def _permissions(resource: str, classic: str, names: Mapping[str, str]) -> tuple[Permission, ...]:
+    """Return the scope of a classic token for a resource, and the permission that stands for it, by condition."""
+    return (
+        Permission(service="GitHub", name=classic, resource=resource, type="scope", grant=_CLASSIC),
+        *(
+            Permission(service="GitHub", name=f"{name}: write", resource=resource, grant=_FINE_GRAINED, condition=when)
+            for when, name in names.items()
+        ),
+    )
+
+
+PERMISSIONS = (
+    *_permissions(
+        "repository",
+        "repo",
+        {
+            "set=actions": "Secrets",
+            "set=dependabot": "Dependabot secrets",
+            "set=codespaces": "Codespaces secrets",
+        },
+    ),
+    *_permissions("environment", "repo", {"environment=": "Environments"}),
+    *_permissions(
+        "organization",
+        "admin:org",
+        {
+            "set=actions": "Secrets",
+            "set=dependabot": "Organization Dependabot secrets",
+            "set=codespaces": "Organization Codespaces secrets",
+        },
+    ),
+    *(
+        Permission(service="GitHub", name="Metadata: read", resource=resource, uses=("read",), grant=_FINE_GRAINED)
+        for resource in ("repository", "environment")
+    ),
+)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -63,43 +99,38 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no repository, organisation, environment or secret of GitHub's."""
-    if not _PLACE.fullmatch(address.plain):
-        raise address.wrong("this is neither OWNER/REPOSITORY nor an organisation's name.")
+    if not _TARGET.fullmatch(address.plain):
+        raise address.error("this is neither OWNER/REPOSITORY nor an organisation's name.")
     organisation = "/" not in address.rest
-    address.allow(("connection", "set", *forms.OPTIONS, *(_OF_ORGANISATIONS if organisation else ("environment",))))
+    address.allow(("connection", "set", *formats.OPTIONS, *(_OF_ORGANISATIONS if organisation else ("environment",))))
     if address.one_of("set", SETS) != "actions" and "environment" in address.options:
-        raise address.wrong("an environment has Actions secrets only.")
+        raise address.error("an environment has Actions secrets only.")
     if (address.one_of("visibility", VISIBILITIES) == "selected") != ("repositories" in address.options):
-        raise address.wrong("visibility=selected and repositories=A,B go together.")
-    _form(address)
+        raise address.error("visibility=selected and repositories=A,B go together.")
+    _format(address)
 
 
 _OF_ORGANISATIONS = ("visibility", "repositories")
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> GitHub:
-    """Return the connection that all destinations of one GitHub share."""
-    return GitHub(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> Secrets:
+def _open(address: Address, context: DestinationContext) -> Secrets:
     """Return the secrets of a repository, an environment or an organisation."""
-    return Secrets(address, services.connection(address))
+    return Secrets(address, context.connection(address, CONNECTION))
 
 
 class GitHub:
     """One GitHub, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
         self.http = Http(
             "GitHub",
             settings.url or PUBLIC,
-            outside.clock,
+            context.clock,
             headers=lambda: {
                 "Authorization": f"Bearer {secret.value()}",
                 "Accept": "application/vnd.github+json",
@@ -114,13 +145,13 @@ class GitHub:
         self._keys: dict[str, tuple[str, bytes]] = {}
         self._lock = threading.Lock()
 
-    def public_key(self, prefix: str, right: str) -> tuple[str, bytes]:
+    def public_key(self, prefix: str, permission: str) -> tuple[str, bytes]:
         """Return the id and the key that secrets below ``prefix`` are sealed with; asked for once in a run."""
         with self._lock:
             if prefix in self._keys:
                 return self._keys[prefix]
         request = Request(
-            "GET", f"{prefix}/public-key", "read the public key for secrets", mutates=False, permission=right
+            "GET", f"{prefix}/public-key", "read the public key for secrets", mutates=False, permission=permission
         )
         found = self.http.request(request).json()
         with self._lock:
@@ -139,17 +170,18 @@ class Secrets(NamedValues):
     confirms = "timestamp"
 
     def __init__(self, address: Address, github: GitHub) -> None:
-        super().__init__(address.url, _form(address))
-        self.parts = tuple(name.upper() for name in self.parts)
+        super().__init__(address.url, _format(address))
+        self.value_names = tuple(name.upper() for name in self.value_names)
         self._github = github
         self._http = github.http
         self.pace = self._http.pace
         self._options = address.options
-        self._place = address.rest
+        self._target = address.rest
         self._organisation = "/" not in address.rest
         kind = address.options.get("set", "actions")
         environment = address.options.get("environment")
-        self._right = _right(kind, organisation=self._organisation, environment=environment is not None)
+        resource = "organization" if self._organisation else "repository" if environment is None else "environment"
+        self._permission = _needed(kind, resource)
         self._base = f"/orgs/{address.rest}" if self._organisation else f"/repos/{address.rest}"
         inner = f"environments/{quote(environment, safe='')}" if environment is not None else kind
         self._prefix = f"{self._base}/{inner}/secrets"
@@ -158,32 +190,32 @@ class Secrets(NamedValues):
     def preflight(self) -> None:
         """Raise where the repository is missing or archived, or the token may not even see its secrets."""
         if not self._organisation:
-            found = self._http.request(self._ask("GET", self._base, f"see {self._place}", effect=False)).json()
+            found = self._http.request(self._ask("GET", self._base, f"see {self._target}", effect=False)).json()
             if found.get("archived"):
-                raise _archived(self._place)
-        self._github.public_key(self._prefix, self._right)
+                raise _archived(self._target)
+        self._github.public_key(self._prefix, self._permission)
 
     def _look(self) -> Mapping[str, Shown]:
         """Return when each was written. A repository has at most 100 secrets: one page; an organisation has more."""
         if self._organisation:
             asked = {
                 name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
-                for name in self.form.names
+                for name in self.format.names
             }
             found = {name: response.json() for name, request in asked.items() if (response := self._http.find(request))}
             if not found:
                 # 404 is also the answer where there is no such organisation, or the token may not see it.
-                about = f"see the secrets of {self._place}"
+                about = f"see the secrets of {self._target}"
                 self._http.request(self._ask("GET", f"{self._prefix}/public-key", about, effect=False))
             return {name: Shown(stamp=str(one["updated_at"])) for name, one in found.items()}
         request = self._ask(
-            "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._place}", effect=False
+            "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._target}", effect=False
         )
         listed = {str(one["name"]): one for one in self._http.request(request).json()["secrets"]}
         # GitHub keeps names in capitals.
         return {
             name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
-            for name in self.form.names
+            for name in self.format.names
             if name.upper() in listed
         }
 
@@ -192,13 +224,13 @@ class Secrets(NamedValues):
         for name, value in values.items():
             if len(value.encode()) > LONGEST:
                 raise ServiceRejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
-        self._github.public_key(self._prefix, self._right)
+        self._github.public_key(self._prefix, self._permission)
         self._seen_by = {name: self._visibility(name, before.get(name)) for name in values}
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
-        key_id, key = self._github.public_key(self._prefix, self._right)
+        key_id, key = self._github.public_key(self._prefix, self._permission)
         body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
-        request = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._place}", body=body)
+        request = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._target}", body=body)
         try:
             self._http.request(request)
         except ServiceRejected:
@@ -218,24 +250,22 @@ class Secrets(NamedValues):
         return {"visibility": visibility, **_selected(self._repositories(name) if visibility == "selected" else [])}
 
     def _repositories(self, name: str) -> list[int]:
-        """Return the ids of all repositories that may see a secret, page by page."""
-        found: list[int] = []
-        for page in range(1, 1000):
-            path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={page}"
-            listed = self._http.request(self._ask("GET", path, f"list who sees {name}", effect=False)).json()[
-                "repositories"
-            ]
-            found += [int(one["id"]) for one in listed]
-            if len(listed) < _PAGE:
-                break
-        return found
+        """Return the IDs of all repositories that may see a secret."""
+
+        def page(number: int) -> list[dict[str, Any]]:
+            path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={number}"
+            request = self._ask("GET", path, f"list the repositories that see {name}", effect=False)
+            found: list[dict[str, Any]] = self._http.request(request).json()["repositories"]
+            return found
+
+        return [int(one["id"]) for one in paging.numbered(page, _PAGE)]
 
     def _repository(self, name: str) -> int:
-        path = f"/repos/{self._place}/{name}"
-        return int(self._http.request(self._ask("GET", path, f"see {self._place}/{name}", effect=False)).json()["id"])
+        path = f"/repos/{self._target}/{name}"
+        return int(self._http.request(self._ask("GET", path, f"see {self._target}/{name}", effect=False)).json()["id"])
 
     def _ask(self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True) -> Request:
-        return Request(method, path, about, body=body, mutates=effect, permission=self._right)
+        return Request(method, path, about, body=body, mutates=effect, permission=self._permission)
 
 
 def _sealed(value: Hidden, key: bytes) -> str:
@@ -249,28 +279,25 @@ def _selected(ids: list[int]) -> dict[str, Any]:
     return {"selected_repository_ids": ids} if ids else {}
 
 
-def _right(kind: str, *, organisation: bool, environment: bool) -> str:
-    name = {"actions": "Secrets", "dependabot": "Dependabot secrets", "codespaces": "Codespaces secrets"}[kind]
-    if organisation:
-        name = f"the organisation permission {'Organization ' if kind != 'actions' else ''}{name}"
-        return f"the scope admin:org (classic), or {name}: write (fine-grained, GitHub App)"
-    name = "Environments" if environment else name
-    return f"the scope repo (classic), or the repository permission {name}: write (fine-grained, GitHub App)"
+def _needed(kind: str, resource: str) -> str:
+    """Return the permissions that a token needs for one of ``SETS`` on a resource, as a part of a sentence."""
+    conditions = {"", "environment=", f"set={kind}"}
+    return phrase(tuple(one for one in PERMISSIONS if one.resource == resource and one.condition in conditions))
 
 
-def _archived(place: str) -> ServiceRejected:
+def _archived(name: str) -> ServiceRejected:
     return ServiceRejected(
-        f"{place} is archived: GitHub takes no secrets for it.",
+        f"{name} is archived: GitHub takes no secrets for it.",
         state="Nothing was written there.",
         remedy="Unarchive it, or take it out of the destinations.",
     )
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
-    said = response.error_message()
-    if response.status == 403 and "archived" in said:
+    error_message = response.error_message()
+    if response.status == 403 and "archived" in error_message:
         return _archived(request.path.removeprefix("/repos/").partition("/actions")[0])
-    if response.status == 403 and "SAML" in said:
+    if response.status == 403 and "SAML" in error_message:
         return NotFound(
             f"GitHub cannot {request.description}: the token is not authorised for the organisation's single sign-on.",
             remedy="Authorise the token for it (GitHub, Settings, Tokens, Configure SSO).",
@@ -278,4 +305,19 @@ def _explain(request: Request, response: Response) -> Failed | None:
     return None
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="github",
+    settings=Settings,
+    connect=GitHub,
+    environment={"token": ("GH_TOKEN", "GITHUB_TOKEN"), "url": ("GITHUB_API_URL",)},
+)
+KIND = Kind(
+    scheme="github",
+    check=check,
+    open=_open,
+    connection=CONNECTION,
+    case_insensitive=True,
+    non_identifying_options=("visibility", "repositories"),
+    default_options={"set": SETS[0]},
+    permissions=PERMISSIONS,
+)

@@ -26,7 +26,8 @@ from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
 from twokey.destinations.ci.named_values import NamedValues, Shown, is_note
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -37,11 +38,9 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "gitlab"
 PUBLIC = "https://gitlab.com"
-ENVIRONMENT = {"token": ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN"), "url": ("GITLAB_HOST", "CI_SERVER_URL")}
 LIMITS = (Limit(2000, 60, writes_only=False),)
 """Authenticated API traffic of one user ("GitLab.com rate limits"). A server of one's own says its limits by 429."""
 LONGEST = 10_000
@@ -49,10 +48,7 @@ LONGEST = 10_000
 GROUP = "gitlab-group"
 SWITCHES = ("masked", "hidden", "protected", "raw")
 TYPES = ("env_var", "file")
-CASELESS = True
-MANNER = ("type", *SWITCHES)
-USUAL = {"scope": "*"}
-FILE = replace(forms.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
+FILE = replace(formats.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
 _PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)
 _SCOPE = re.compile(r"[A-Za-z0-9_/$.* -]{1,255}", re.ASCII)
@@ -61,6 +57,17 @@ _MASKED_AND_RAW = re.compile(r"\S{8,}")
 _SEVERAL = ("pair", "ses-smtp")
 _OF_LINES = ("json", "env", "credentials-file")
 _TOO_MANY = re.compile(r"Maximum number of [a-z ]+ \(\d+\) exceeded")
+
+
+def _permissions(resource: str, role: str) -> tuple[Permission, ...]:
+    return (
+        Permission(service="GitLab", name="api", resource=resource, type="scope"),
+        Permission(service="GitLab", name=role, resource=resource, type="role"),
+    )
+
+
+PERMISSIONS = {"gitlab": _permissions("project", "Maintainer"), GROUP: _permissions("group", "Owner")}
+"""Of each scheme."""
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -73,55 +80,52 @@ def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no project, group, scope or variable of GitLab's."""
     plain = address.plain
     if not _PATH.fullmatch(plain) or plain.endswith((".git", ".atom", ".")):
-        raise address.wrong("this is no path of GitLab's: write GROUP/PROJECT, with the subgroups between them.")
+        raise address.error("this is no path of GitLab's: write GROUP/PROJECT, with the subgroups between them.")
     if address.scheme != GROUP and "/" not in plain:
-        raise address.wrong("a project is named with its group: GROUP/PROJECT.", "For a group, write gitlab-group:.")
-    address.allow(("connection", "scope", "type", *SWITCHES, *forms.OPTIONS))
+        raise address.error("a project is named with its group: GROUP/PROJECT.", "For a group, write gitlab-group:.")
+    address.allow(("connection", "scope", "type", *SWITCHES, *formats.OPTIONS))
     if not _SCOPE.fullmatch(without_fields(address.options.get("scope", "*"))):
-        raise address.wrong("a scope holds letters, digits, spaces and the characters _/$.*- only.")
+        raise address.error("a scope holds letters, digits, spaces and the characters _/$.*- only.")
     for switch in SWITCHES:
         address.one_of(switch, ("false", "true"))
-    form = _form(address)
-    if address.one_of("type", TYPES) == "file" and form.name in _SEVERAL:
-        raise address.wrong(f"type=file holds one value, and {form.name} is two.", "Use format=credentials-file.")
-    _check_mask(address, form)
+    value_format = _format(address)
+    if address.one_of("type", TYPES) == "file" and value_format.name in _SEVERAL:
+        raise address.error(
+            f"type=file holds one value, and {value_format.name} is two.", "Use format=credentials-file."
+        )
+    _check_mask(address, value_format)
 
 
-def _check_mask(address: Address, form: forms.Form) -> None:
+def _check_mask(address: Address, value_format: formats.Format) -> None:
     """Refuse a mask that GitLab would refuse: a masked value is one line without spaces."""
     asked = {switch: address.options.get(switch) for switch in ("masked", "hidden")}
     if asked == {"masked": "false", "hidden": "true"}:
-        raise address.wrong("a hidden variable is masked too.", "Leave masked=false out.")
+        raise address.error("a hidden variable is masked too.", "Leave masked=false out.")
     texts = [value for name, value in address.options.items() if name == "template" or name.startswith("extra.")]
-    if "true" in asked.values() and (form.name in _OF_LINES or any(re.search(r"\s", text) for text in texts)):
-        raise address.wrong("only a value without spaces and line ends can be masked, and this one has some.")
+    if "true" in asked.values() and (value_format.name in _OF_LINES or any(re.search(r"\s", text) for text in texts)):
+        raise address.error("only a value without spaces and line ends can be masked, and this one has some.")
 
 
-def _form(address: Address) -> forms.Form:
+def _format(address: Address) -> formats.Format:
     default = "credentials-file" if address.options.get("type") == "file" else "pair"
     credentials_file = address.options.get("format", default) == "credentials-file"
-    return forms.form_of(address.options, default=default, names=FILE if credentials_file else forms.ENVIRONMENT)
+    return formats.format_of(address.options, default=default, names=FILE if credentials_file else formats.ENVIRONMENT)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> GitLab:
-    """Return the connection that all destinations of one GitLab share."""
-    return GitLab(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> CiVariables:
+def _open(address: Address, context: DestinationContext) -> CiVariables:
     """Return the variables of a project or a group."""
-    return CiVariables(address, services.connection(address))
+    return CiVariables(address, context.connection(address, CONNECTION))
 
 
 class GitLab:
     """One GitLab, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
         self.http = Http(
             "GitLab",
             _api(settings.url or PUBLIC),
-            outside.clock,
+            context.clock,
             headers=lambda: {"PRIVATE-TOKEN": secret.value()},
             renew=secret.renew,
             limits=LIMITS,
@@ -159,38 +163,37 @@ class CiVariables(NamedValues):
     def __init__(self, address: Address, gitlab: GitLab) -> None:
         self._hidden = address.options.get("hidden") == "true"
         self.confirms = "nothing" if self._hidden else "value"
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._gitlab = gitlab
         self._http = gitlab.http
         self.pace = self._http.pace
         self._options = address.options
-        self._place = address.rest
+        self._target = address.rest
         self._scope = address.options.get("scope", "*")
         self._type = address.options.get("type", TYPES[0])
         group = address.scheme == GROUP
-        role = "the role Owner in the group" if group else "at least the role Maintainer in the project"
-        self._right = f"the scope api, and {role} (an archived one takes no variables)"
+        self._permission = f"{phrase(PERMISSIONS[address.scheme])} (an archived one takes no variables)"
         self._base = f"/{'groups' if group else 'projects'}/{quote(address.rest, safe='')}"
 
     def preflight(self) -> None:
         """Raise where the place is missing, archived or renamed, or what is there cannot take the value."""
         path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
-        found = self._http.request(self._ask("GET", path, f"see {self._place}")).json()
+        found = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
         if found.get("archived"):
-            raise _refused(f"{self._place} is archived: GitLab takes no variables for it.", "Unarchive it.")
-        path = str(found.get("path_with_namespace") or found.get("full_path") or self._place)
-        if path.lower() != self._place.lower():
-            raise _moved(self._place, path)
+            raise _refused(f"{self._target} is archived: GitLab takes no variables for it.", "Unarchive it.")
+        path = str(found.get("path_with_namespace") or found.get("full_path") or self._target)
+        if path.lower() != self._target.lower():
+            raise _moved(self._target, path)
         for name, one in self._look().items():
             self._refuse_kind(name, one)
-        self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._place}"))
+        self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._target}"))
 
     def _look(self) -> Mapping[str, Found]:
-        found = {name: self._see(name) for name in self.form.names}
+        found = {name: self._see(name) for name in self.format.names}
         return {name: one for name, one in found.items() if one is not None}
 
     def _see(self, name: str) -> Found | None:
-        response = self._http.find(self._ask("GET", self._path(name), f"see the variable {name} of {self._place}"))
+        response = self._http.find(self._ask("GET", self._path(name), f"see the variable {name} of {self._target}"))
         if response is None:
             return None
         one = response.json()
@@ -215,7 +218,7 @@ class CiVariables(NamedValues):
             before = self._create(name, value, note)
         if before is not None:
             described = {"description": note} if is_note(before.note) else {}
-            about = f"write the variable {name} of {self._place}"
+            about = f"write the variable {name} of {self._target}"
             self._http.request(self._ask("PUT", self._path(name), about, body={"value": value, **described}))
 
     def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
@@ -225,7 +228,7 @@ class CiVariables(NamedValues):
         """
         settings = self._settings(name, value)
         body = {"key": name, "value": value, "description": note, **settings}
-        about = f"make the variable {name} of {self._place}"
+        about = f"make the variable {name} of {self._target}"
         try:
             made = self._http.request(self._ask("POST", f"{self._base}/variables", about, body=body)).json()
         except Ambiguous:
@@ -240,7 +243,7 @@ class CiVariables(NamedValues):
         """Return the settings of a variable that is made. Id and secret are masked where GitLab can mask them."""
         raw = self._options.get("raw", "true") == "true"
         masked = self._options.get("masked")
-        wanted = masked == "true" if masked else name in self.form.names[:2] and _maskable(value, raw=raw)
+        wanted = masked == "true" if masked else name in self.format.names[:2] and _maskable(value, raw=raw)
         return {
             "environment_scope": self._scope,
             "variable_type": self._type,
@@ -260,18 +263,18 @@ class CiVariables(NamedValues):
             wrong = "without hiding it: that needs GitLab 17.4"
         if not wrong:
             return
-        message = f"GitLab made the variable {name} of {self._place} {wrong}."
+        message = f"GitLab made the variable {name} of {self._target} {wrong}."
         remedy = "Delete it, or take the option out."
         raise Ambiguous(message, state="It is there, and holds the key.", remedy=remedy)
 
     def _refuse_kind(self, name: str, one: Found) -> None:
         if one.type != self._type:
             raise _refused(
-                f"{name} of {self._place} is a variable of type {one.type}, and this would write one of {self._type}.",
+                f"{name} of {self._target} is a variable of type {one.type}, and this would write one of {self._type}.",
                 "Delete it, or change its type in GitLab: jobs read the two in different ways.",
             )
-        if one.masked and self.form.name in _OF_LINES:
-            raise _not_maskable(f"{name} of {self._place}")
+        if one.masked and self.format.name in _OF_LINES:
+            raise _not_maskable(f"{name} of {self._target}")
 
     def _path(self, name: str) -> str:
         scope = quote(self._scope, safe="")
@@ -279,7 +282,7 @@ class CiVariables(NamedValues):
 
     def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
         secret, effect = "/variables" in path, method != "GET"
-        return Request(method, path, about, body=body, mutates=effect, secret=secret, permission=self._right)
+        return Request(method, path, about, body=body, mutates=effect, secret=secret, permission=self._permission)
 
 
 def _api(url: str) -> str:
@@ -309,22 +312,40 @@ def _moved(before: str, now: str = "elsewhere") -> ServiceRejected:
 
 def _explain(request: Request, response: Response) -> Failed | None:
     """Translate GitLab's errors. Of what it says nothing is quoted: a value may be in it."""
-    said = response.error_message()
-    if response.status == 404 and "Variable Not Found" not in said:
+    error_message = response.error_message()
+    if response.status == 404 and "Variable Not Found" not in error_message:
         message = (
             f"GitLab cannot {request.description}: the project or group is not there, or the token may not see it."
         )
         return NotFound(message, remedy=f"Check the name, and that the token has {request.permission}.")
-    if response.status == 405 and "moved" in said:
+    if response.status == 405 and "moved" in error_message:
         return _moved("The project")
-    if response.status == 400 and "already been taken" in said:
+    if response.status == 400 and "already been taken" in error_message:
         return _refused(f"GitLab cannot {request.description}: somebody else made it at the same time.", "Run again.")
-    if response.status == 400 and '"value": ["is invalid"]' in said:
+    if response.status == 400 and '"value": ["is invalid"]' in error_message:
         return _not_maskable(f"GitLab cannot {request.description}: it")
-    if response.status == 400 and _TOO_MANY.search(said):
+    if response.status == 400 and _TOO_MANY.search(error_message):
         remedy = "Delete variables that nobody uses, or have the instance's limit raised."
         return _refused(f"GitLab cannot {request.description}: there are as many variables as it allows.", remedy)
     return None
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="gitlab",
+    settings=Settings,
+    connect=GitLab,
+    environment={"token": ("GITLAB_TOKEN", "GITLAB_ACCESS_TOKEN"), "url": ("GITLAB_HOST", "CI_SERVER_URL")},
+)
+KINDS = tuple(
+    Kind(
+        scheme=scheme,
+        check=check,
+        open=_open,
+        connection=CONNECTION,
+        case_insensitive=True,
+        non_identifying_options=("type", *SWITCHES),
+        default_options={"scope": "*"},
+        permissions=permissions,
+    )
+    for scheme, permissions in PERMISSIONS.items()
+)

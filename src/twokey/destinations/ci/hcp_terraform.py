@@ -24,8 +24,10 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Servic
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown, beside
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
+from twokey.http import paging
 from twokey.http.client import Http
 from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
@@ -35,25 +37,35 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "hcp-terraform"
 PUBLIC = "https://app.terraform.io"
-ENVIRONMENT = {"token": ("TFE_TOKEN",), "url": ("TFE_ADDRESS",)}
 LIMITS = (Limit(25, 1.0, writes_only=False),)
 """A user has 30 requests a second ("API documentation overview", rate limits), counted when they arrive."""
 LONGEST = 256 * 1024
 """Bytes of a value ("Manage variables")."""
-NAMES = replace(forms.ENVIRONMENT, longest=128)
+NAMES = replace(formats.ENVIRONMENT, longest=128)
 MEDIA = "application/vnd.api+json"
 _SETS = "hcp-terraform-varset"
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,90}", re.ASCII)
 _SET_NAME = re.compile(r"[^/?]{1,90}")
 _SET_ID = re.compile(r"varset-[A-Za-z0-9]{16}", re.ASCII)
 _PAGE = 100
-_MOST_PAGES = 1000
-_RIGHT = "the permission to read and write the variables of the workspace"
-_RIGHT_OF_SETS = "the permission to manage variable sets (of the organisation: Manage all workspaces)"
+PERMISSIONS = {
+    "hcp-terraform": (Permission(service="HCP Terraform", name="Variables: read and write", resource="workspace"),),
+    _SETS: (
+        Permission(
+            service="HCP Terraform", name="manage variable sets", resource="project", grant="for a set of a project"
+        ),
+        Permission(
+            service="HCP Terraform",
+            name="Manage all workspaces",
+            resource="organization",
+            grant="for a set of the organization",
+        ),
+    ),
+}
+"""Of each scheme."""
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -67,22 +79,22 @@ def check(address: Address) -> None:
     organisation, _, name = address.plain.partition("/")
     sets = address.scheme == _SETS
     if not (_NAME.fullmatch(organisation) and (_SET_NAME if sets else _NAME).fullmatch(name)):
-        raise address.wrong(f"this is not ORGANISATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
-    address.allow(("connection", *forms.OPTIONS))
-    _form(address)
+        raise address.error(f"this is not ORGANISATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
+    address.allow(("connection", *formats.OPTIONS))
+    _format(address)
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Http:
+def connect(settings: Settings, context: ConnectionContext) -> Http:
     """Return the connection that all destinations of one HCP Terraform share."""
-    secret = outside.secret(settings.token)
+    secret = context.secret(settings.token)
     return Http(
         "HCP Terraform",
         settings.url or PUBLIC,
-        outside.clock,
+        context.clock,
         headers=lambda: {"Authorization": f"Bearer {secret.value()}", "Accept": MEDIA},
         renew=secret.renew,
         limits=LIMITS,
@@ -91,20 +103,20 @@ def connect(settings: Settings, outside: ConnectionContext) -> Http:
     )
 
 
-def open_place(address: Address, services: Services) -> Vars:
+def _open(address: Address, context: DestinationContext) -> Vars:
     """Return the variables of a workspace or of a variable set."""
     kind = SetVars if address.scheme == _SETS else WorkspaceVars
-    return kind(address, services.connection(address))
+    return kind(address, context.connection(address, CONNECTION))
 
 
 class Vars(NamedValues):
     """Environment variables that have one owner."""
 
     confirms = "timestamp"
-    right = ""
+    permission = ""
 
     def __init__(self, address: Address, http: Http) -> None:
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._http = http
         self.pace = self._http.pace
         self._organisation, _, self._owner = address.rest.partition("/")
@@ -121,14 +133,14 @@ class Vars(NamedValues):
 
     @property
     @abstractmethod
-    def _called(self) -> str:
+    def _label(self) -> str:
         """How messages name the owner."""
 
     def _look(self) -> Mapping[str, Shown]:
         shown = {}
-        for one in self._listed(self._vars(), f"list the variables of {self._called}"):
+        for one in self._listed(self._vars(), f"list the variables of {self._label}"):
             found = one["attributes"]
-            if found.get("category") == "env" and found.get("key") in self.form.names:
+            if found.get("category") == "env" and found.get("key") in self.format.names:
                 shown[str(found["key"])] = _shown(one)
         return shown
 
@@ -144,14 +156,16 @@ class Vars(NamedValues):
             self._settle(unclear, name, value, note)
 
     def _create(self, name: str, value: Hidden, note: str) -> None:
-        said = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
+        attributes = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
         # Twice would be an error that says nothing of the first.
-        self._http.request(self._writing("POST", self._vars(), name, {"type": "vars", "attributes": said}, again=False))
+        self._http.request(
+            self._writing("POST", self._vars(), name, {"type": "vars", "attributes": attributes}, again=False)
+        )
 
     def _update(self, name: str, value: Hidden, note: str, there: Shown) -> None:
         """Write the value. What is left out stays: whether it is sensitive, and what people wrote beside it."""
-        said = {"value": value, "description": beside(note, there.note)}
-        data = {"type": "vars", "id": there.id, "attributes": said}
+        attributes = {"value": value, "description": beside(note, there.note)}
+        data = {"type": "vars", "id": there.id, "attributes": attributes}
         self._http.request(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
 
     def _settle(self, unclear: Ambiguous, name: str, value: Hidden, note: str) -> None:
@@ -171,27 +185,26 @@ class Vars(NamedValues):
         return self._path
 
     def _listed(self, path: str, about: str) -> Iterator[dict[str, Any]]:
-        """Return all of a list, page by page."""
+        """Return all of a list."""
         mark = "&" if "?" in path else "?"
-        page: int | None = 1
-        for _ in range(_MOST_PAGES):
-            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={page}", about)
-            yield from found.get("data") or []
-            page = ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
-            if page is None:
-                return
+
+        def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
+            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={number or 1}", about)
+            return found.get("data") or [], ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
+
+        return paging.chained(page)
 
     def _document(self, path: str, about: str) -> dict[str, Any]:
         """Return what is read there. Variables that are not sensitive show their values, which may be secrets."""
         found = self._http.request(
-            Request("GET", path, about, mutates=False, secret=True, permission=self.right)
+            Request("GET", path, about, mutates=False, secret=True, permission=self.permission)
         ).json()
         if not isinstance(found, dict):
             raise ServiceRejected(f"HCP Terraform was asked to {about}: its answer is no JSON document.")
         return found
 
     def _writing(self, method: str, path: str, name: str, data: Any, *, again: bool = True) -> Request:
-        about = f"write the variable {name} of {self._called}"
+        about = f"write the variable {name} of {self._label}"
         headers = {"Content-Type": MEDIA}
         return Request(
             method,
@@ -201,29 +214,31 @@ class Vars(NamedValues):
             headers=headers,
             idempotent=again,
             secret=True,
-            permission=self.right,
+            permission=self.permission,
         )
 
 
 class WorkspaceVars(Vars):
     """Environment variables of one workspace."""
 
-    right = _RIGHT
+    permission = phrase(PERMISSIONS["hcp-terraform"])
     _may_write = True
 
     def preflight(self) -> None:
         """Raise as for all owners, and where the workspace says that the token may not write its variables."""
         super().preflight()
         if not self._may_write:
-            raise AccessDenied(f"write variables of {self._called}", "HCP Terraform", remedy=f"Give it {self.right}.")
+            raise AccessDenied(
+                f"write variables of {self._label}", "HCP Terraform", remedy=f"Give it {self.permission}."
+            )
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the workspace {self._organisation}/{self._owner}"
 
     def _found(self) -> str:
         path = f"/api/v2/organizations/{self._organisation}/workspaces/{self._owner}"
-        found = self._document(path, f"see {self._called}")["data"]
+        found = self._document(path, f"see {self._label}")["data"]
         self._may_write = (found["attributes"].get("permissions") or {}).get("can-update-variable") is not False
         return f"/api/v2/workspaces/{quote(found['id'], safe='')}/vars"
 
@@ -231,10 +246,10 @@ class WorkspaceVars(Vars):
 class SetVars(Vars):
     """Environment variables of one variable set."""
 
-    right = _RIGHT_OF_SETS
+    permission = phrase(PERMISSIONS[_SETS])
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return f"the variable set {self._owner} of {self._organisation}"
 
     def _found(self) -> str:
@@ -243,13 +258,13 @@ class SetVars(Vars):
     def _id(self) -> str:
         """Return the set's id. One that is given has to be of this organisation."""
         if _SET_ID.fullmatch(self._owner):
-            found = self._document(f"/api/v2/varsets/{self._owner}", f"see {self._called}")["data"]
+            found = self._document(f"/api/v2/varsets/{self._owner}", f"see {self._label}")["data"]
             of = ((found.get("relationships") or {}).get("organization") or {}).get("data") or {}
             if str(of.get("id", "")).lower() != self._organisation.lower():
                 raise self._missing()
             return self._owner
         path = f"/api/v2/organizations/{self._organisation}/varsets?q={quote(self._owner, safe='')}"
-        all_found = self._listed(path, f"find {self._called}")
+        all_found = self._listed(path, f"find {self._label}")
         ids = [str(one["id"]) for one in all_found if one["attributes"].get("name") == self._owner]
         if not ids:
             raise self._missing()
@@ -263,9 +278,9 @@ class SetVars(Vars):
 
     def _missing(self) -> NotFound:
         return NotFound(
-            f"HCP Terraform knows nothing of {self._called}, or the token may not see it.",
+            f"HCP Terraform knows nothing of {self._label}, or the token may not see it.",
             state="Nothing was written there.",
-            remedy=f"Make the set (it cannot be made here), or give the token {self.right}.",
+            remedy=f"Make the set (it cannot be made here), or give the token {self.permission}.",
         )
 
 
@@ -279,4 +294,13 @@ def _shown(variable: Mapping[str, Any]) -> Shown:
     )
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="hcp-terraform",
+    settings=Settings,
+    connect=connect,
+    environment={"token": ("TFE_TOKEN",), "url": ("TFE_ADDRESS",)},
+)
+KINDS = tuple(
+    Kind(scheme=scheme, check=check, open=_open, connection=CONNECTION, permissions=permissions)
+    for scheme, permissions in PERMISSIONS.items()
+)

@@ -29,6 +29,7 @@ from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, 
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import beside, note_of, unconfirmed
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -39,23 +40,26 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "jenkins"
-ENVIRONMENT = {"token": ("JENKINS_API_TOKEN",), "user": ("JENKINS_USER_ID",), "url": ("JENKINS_URL",)}
-RIGHT = "the permissions Credentials/View, Credentials/Create and Credentials/Update there"
-MANNER = ("kind",)
-USUAL = {"domain": "_"}
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 _PART = re.compile(r"(?!\.\.?$)[^/\\?*<>|:;\"%!@#$^&]+")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 _XML = {"Content-Type": "application/xml; charset=utf-8"}
 _OWN_HEADERS = ("X-Jenkins", "X-Hudson", "X-Required-Permission", "X-You-Are-Authenticated-As")
 _OWN_TEXT = (b"Powered by Jetty:", b'data-rooturl="')
+PERMISSIONS = (
+    Permission(service="Jenkins", name="Overall/Read", resource="server", uses=("read",)),
+    Permission(service="Jenkins", name="Job/Read", resource="folder", uses=("read",), condition="folder="),
+    Permission(service="Jenkins", name="Credentials/View", resource="folder or server", uses=("read",)),
+    Permission(service="Jenkins", name="Credentials/Create", resource="folder or server", uses=("create",)),
+    Permission(service="Jenkins", name="Credentials/Update", resource="folder or server", uses=("write",)),
+)
+_NEEDED = phrase(tuple(one for one in PERMISSIONS if one.name.startswith("Credentials/")))
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class CredentialType:
     """How a kind of credential is written: its element, and those of id and secret in it."""
 
     element: str
@@ -63,9 +67,9 @@ class Kind:
     secret: str
 
 
-KINDS = {
-    "aws": Kind("com.cloudbees.jenkins.plugins.awscredentials.AWSCredentialsImpl", "accessKey", "secretKey"),
-    "username-password": Kind(
+TYPES = {
+    "aws": CredentialType("com.cloudbees.jenkins.plugins.awscredentials.AWSCredentialsImpl", "accessKey", "secretKey"),
+    "username-password": CredentialType(
         "com.cloudbees.plugins.credentials.impl.UsernamePasswordCredentialsImpl", "username", "password"
     ),
 }
@@ -83,22 +87,22 @@ def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no id, folder, store or domain of Jenkins."""
     address.allow(("connection", "folder", "store", "domain", "kind"))
     if not _ID.fullmatch(address.plain):
-        raise address.wrong("a credential's id holds letters, digits and the characters _.- only.")
+        raise address.error("a credential's id holds letters, digits and the characters _.- only.")
     for option in ("folder", "store", "domain"):
         value = address.options.get(option, "x")
         parts = value.split("/") if option == "folder" else [value]
         if not all(_PART.fullmatch(part) for part in parts):
-            raise address.wrong(f"{option}={value} can be no {option}.")
-    address.one_of("kind", tuple(KINDS))
+            raise address.error(f"{option}={value} can be no {option}.")
+    address.one_of("kind", tuple(TYPES))
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Http:
+def connect(settings: Settings, context: ConnectionContext) -> Http:
     """Return the connection that all destinations of one Jenkins share. With an API token it needs no crumb."""
-    secret = outside.secret(settings.token)
+    secret = context.secret(settings.token)
     return Http(
         "Jenkins",
         settings.url,
-        outside.clock,
+        context.clock,
         headers=lambda: {
             "Authorization": f"Basic {base64.b64encode(f'{settings.user}:{secret.value()}'.encode()).decode()}"
         },
@@ -110,9 +114,9 @@ def connect(settings: Settings, outside: ConnectionContext) -> Http:
     )
 
 
-def open_place(address: Address, services: Services) -> JenkinsCredential:
+def _open(address: Address, context: DestinationContext) -> JenkinsCredential:
     """Return the credential."""
-    return JenkinsCredential(address, services.connection(address))
+    return JenkinsCredential(address, context.connection(address, CONNECTION))
 
 
 class JenkinsCredential:
@@ -124,12 +128,12 @@ class JenkinsCredential:
         self.name = address.url
         self._http = http
         self._id = address.rest
-        self._kind = KINDS[address.options.get("kind", next(iter(KINDS)))]
+        self._kind = TYPES[address.options.get("kind", next(iter(TYPES)))]
         folder, domain = address.options.get("folder", ""), address.options.get("domain", "_")
         store = address.options.get("store", "folder" if folder else "system")
         jobs = "".join(f"/job/{quote(part, safe='')}" for part in folder.split("/") if part)
         self._domain = f"{jobs}/credentials/store/{quote(store, safe='')}/domain/{quote(domain, safe='')}"
-        self._called = f"the credential {self._id} of {f'the folder {folder}' if folder else 'Jenkins'}"
+        self._label = f"the credential {self._id} of {f'the folder {folder}' if folder else 'Jenkins'}"
 
     def held(self) -> Holding:
         """Say which key is here: Jenkins shows its id."""
@@ -137,7 +141,7 @@ class JenkinsCredential:
         if there is None:
             return NotHeld()
         key_id = there.findtext(self._kind.id)
-        return Held(key_id) if key_id else CannotTell(f"{self._called} has no {self._kind.id}")
+        return Held(key_id) if key_id else CannotTell(f"{self._label} has no {self._kind.id}")
 
     def preflight(self) -> None:
         """Raise where the store is missing or may not be seen, or what is there is of another kind."""
@@ -217,7 +221,7 @@ class JenkinsCredential:
             raise self._rejected("the list of credentials is none", "Check the connection's url.")
         if self._id not in {one.get("id") for one in listed["credentials"]}:
             return None
-        return self._parsed(self._http.request(self._reading(self._config, f"read {self._called}")))
+        return self._parsed(self._http.request(self._reading(self._config, f"read {self._label}")))
 
     def _parsed(self, response: Response) -> ET.Element:
         """Take a document apart. One with a document type, and so with entities, is none of Jenkins'."""
@@ -231,13 +235,13 @@ class JenkinsCredential:
             raise self._rejected("its document is no XML", "Look at it in Jenkins.") from None
 
     def _reading(self, path: str, about: str) -> Request:
-        return Request("GET", path, about, mutates=False, permission=RIGHT)
+        return Request("GET", path, about, mutates=False, permission=_NEEDED)
 
     def _writing(self, path: str, document: ET.Element, *, again: bool = True) -> Request:
         # In ASCII, so that no character depends on what Jenkins takes for the encoding.
         raw = memoryview(ET.tostring(document, "us-ascii"))
-        about = f"write {self._called}"
-        return Request("POST", path, about, raw=raw, headers=_XML, idempotent=again, secret=True, permission=RIGHT)
+        about = f"write {self._label}"
+        return Request("POST", path, about, raw=raw, headers=_XML, idempotent=again, secret=True, permission=_NEEDED)
 
     @property
     def _config(self) -> str:
@@ -245,7 +249,7 @@ class JenkinsCredential:
 
     def _rejected(self, why: str, remedy: str) -> ServiceRejected:
         return ServiceRejected(
-            f"{self._called} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy
+            f"{self._label} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy
         )
 
 
@@ -276,4 +280,18 @@ def _explain(request: Request, response: Response) -> Failed | None:
     return None
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="jenkins",
+    settings=Settings,
+    connect=connect,
+    environment={"token": ("JENKINS_API_TOKEN",), "user": ("JENKINS_USER_ID",), "url": ("JENKINS_URL",)},
+)
+KIND = Kind(
+    scheme="jenkins",
+    check=check,
+    open=_open,
+    connection=CONNECTION,
+    non_identifying_options=("kind",),
+    default_options={"domain": "_"},
+    permissions=PERMISSIONS,
+)

@@ -1,8 +1,8 @@
-"""What the destinations of CI systems have in common: named values, most of which are never shown again.
+"""The common base of destinations with named values, such as those of CI systems, most of which are never shown again.
 
-A service provides three things: ``_look`` (what it shows of some names), ``_write`` (one value) and ``preflight``; it
-may write all values at once with ``_write_all``. What follows from them is here: which key is held, what differs and
-has to be written, and whether it arrived.
+A subclass implements ``_look`` (what the service shows of some names), ``_write`` (one value) and ``preflight``; it may
+write all values at once with ``_write_all``. The base decides which key is held, what has to be written, and whether it
+arrived.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.core.secret import Credential, Hidden
-    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.formats.format import Format
     from twokey.http.rate_limits import Pace
 
 _MISSING = "-"
@@ -32,9 +32,9 @@ _NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
 class Shown:
     """What a service shows of one of its variables.
 
-    ``value`` is None where it is hidden, ``tail`` are the last characters where only those are shown. ``stamp``
-    is another one after every write, as far as the service tells. ``note`` is what stands beside it, such as a
-    description. ``id`` is the service's own name for it, where writing needs that.
+    ``value`` is None if it is hidden; ``tail`` are its last characters if only those are shown. ``stamp`` differs after
+    every write, as far as the service shows that. ``note`` is the text beside it, such as a description. ``id`` is the
+    service's own name for it, if a write needs that.
     """
 
     value: Hidden | None = None
@@ -51,14 +51,14 @@ class NamedValues(ABC):
     """Whether ``_write_all`` makes all values visible at once."""
     confirms: Confirmation = "nothing"
     pace: Pace | None = None
-    """The service's, where its limits may come between two writes."""
+    """The pace of the service, if its limits may separate two writes."""
 
-    def __init__(self, name: str, form: Form) -> None:
+    def __init__(self, name: str, value_format: Format) -> None:
         self.name = name
-        self.form = form
-        self.parts = form.names
+        self.format = value_format
+        self.value_names = value_format.names
         self.traits = Traits(
-            atomic=self.atomic_write or len(form.names) == 1, conditional=False, confirms=self.confirms
+            atomic=self.atomic_write or len(value_format.names) == 1, conditional=False, confirms=self.confirms
         )
 
     @abstractmethod
@@ -73,19 +73,19 @@ class NamedValues(ABC):
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         """Write one value. ``before`` is what was shown of it, None where it does not exist yet.
 
-        ``note`` names the access key; it belongs beside the value where the service has a place for that.
+        ``note`` names the access key; it belongs beside the value if the service has a field for it.
         """
 
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: B027  most services need nothing
-        """Do all that has to be done, asked or checked before the first of these values is written.
+        """Do everything that has to be done, read or checked before the first of these values is written.
 
-        Whatever comes between two values leaves a pair torn for as long as it takes.
+        Anything between two writes would leave the pair torn for that time.
         """
 
     def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         """Write several values, back to back.
 
-        Where one is refused after another was written, what is there fits no longer: that is no clean refusal.
+        If one is refused after another was written, the values no longer belong together: that is not a clean refusal.
         """
         written: list[str] = []
         for name, value in values.items():
@@ -96,24 +96,24 @@ class NamedValues(ABC):
                     raise
                 raise Ambiguous(
                     error.message,
-                    state=f"{', '.join(written)} was written before that: what is read at {self.name} now does not fit "
-                    "together. The former key still works, but not from there.",
+                    state=f"{', '.join(written)} was written before that: the values at {self.name} do not belong "
+                    "together now. The former key still works, but cannot be read from there.",
                     remedy=f"{error.remedy} Then run again: both are delivered again.".strip(),
                 ) from None
             written.append(name)
 
     def held(self) -> Holding:
-        """Say which key is here, where the service shows that; otherwise what it shows of the latest write."""
+        """Return which key is here, if the service shows that; otherwise what it shows of the latest write."""
         shown = self._look()
         if not shown:
             return NotHeld()
-        if len(shown) == len(self.form.names) and all(one.value is not None for one in shown.values()):
-            return self.form.holding({name: one.value for name, one in shown.items()})
+        if len(shown) == len(self.format.names) and all(one.value is not None for one in shown.values()):
+            return self.format.holding({name: one.value for name, one in shown.items()})
         return CannotTell(self._why(shown), stamp=self._stamp(shown))
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Write what differs, or what nobody can see; then look whether it arrived."""
-        wanted = self.form.values(credential)
+        """Write the values that differ or are hidden; then check whether they arrived."""
+        wanted = self.format.values(credential)
         before = self._look()
         differing = {name: value for name, value in wanted.items() if not _is(before.get(name), value)}
         if not differing:
@@ -135,27 +135,27 @@ class NamedValues(ABC):
             if what:
                 raise Ambiguous(
                     f"{self.name} was written, and then {name} {what}.",
-                    state="Somebody else may have written at the same time, or the service lags.",
+                    state="Another client may have written at the same time, or the service lags.",
                     remedy="Run again: it is delivered again.",
                 )
         return self._stamp(after)
 
     def _stamp(self, shown: Mapping[str, Shown]) -> str:
-        """Return one text for all values; empty where the service tells nothing of their writes.
+        """Return one stamp for all values; empty if the service shows nothing about their writes.
 
         It goes into the journal, so the last characters of a secret stay out of it, although the service shows them.
         """
-        two = len(self.form.names) > 1
+        two = len(self.format.names) > 1
         parts = [
-            shown[name].stamp + (shown[name].tail if two and name == self.form.names[0] else "")
+            shown[name].stamp + (shown[name].tail if two and name == self.format.names[0] else "")
             if name in shown
             else _MISSING
-            for name in self.form.names
+            for name in self.format.names
         ]
         return "/".join(parts) if any(parts) else ""
 
     def _why(self, shown: Mapping[str, Shown]) -> str:
-        missing = [name for name in self.form.names if name not in shown]
+        missing = [name for name in self.format.names if name not in shown]
         if missing:
             return f"{', '.join(missing)} is missing."
         notes = {one.note for one in shown.values() if one.note}
@@ -163,26 +163,26 @@ class NamedValues(ABC):
 
 
 def unconfirmed(name: str, error: ServiceError) -> Ambiguous:
-    """Return what a failed look after a write means: the look changed nothing, the write did."""
+    """Return the error for a failed look after a write: the look changed nothing, the write did."""
     return Ambiguous(
-        f"{name} was written, and looking at it afterwards failed: {error.message}",
-        state="What was written is there, as far as the service said.",
+        f"{name} was written, and reading it afterwards failed: {error.message}",
+        state="The service confirmed the write itself.",
         remedy=f"{error.remedy} Then run again: it is delivered again.".strip(),
     )
 
 
 def note_of(credential: Credential) -> str:
-    """Return what stands beside a value, for people: no secret."""
+    """Return the text beside a value, for the operator. It contains no secret."""
     return f"Access key {credential.access_key_id}, rotated by twokey"
 
 
 def is_note(text: str) -> bool:
-    """Say whether what stands beside a value is of ours, or nothing: what a person wrote there is kept."""
+    """Return whether the text beside a value is twokey's own, or empty. A text of the operator is kept."""
     return not text or bool(_NOTE.fullmatch(text))
 
 
 def beside(note: str, there: str) -> str:
-    """Return what is to stand beside a value where ``there`` stands now: what people wrote stays."""
+    """Return the text to write beside a value, where ``there`` is the present one: a text of the operator is kept."""
     return note if is_note(there) else there
 
 

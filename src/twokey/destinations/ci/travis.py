@@ -29,7 +29,8 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, ServiceRejected,
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -40,20 +41,25 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "travis"
 PUBLIC = "https://api.travis-ci.com"
-ENVIRONMENT = {"token": ("TRAVIS_TOKEN",), "url": ("TRAVIS_ENDPOINT",)}
 LIMITS = (Limit(45, 30), Limit(2000, 60, writes_only=False))
 """Below what ``attack.rb`` allows: the 50th POST in 30 seconds shuts a token out for an hour."""
 PROVIDERS = ("github", "gitlab", "bitbucket", "assembla")
-CASELESS = True
-USUAL = {"provider": PROVIDERS[0]}
 _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}", re.ASCII)
-_RIGHT = "to belong to somebody who may change the repository's settings (on GitHub: push to it)"
 _NO_TOKEN = {"login_required", "wrong_credentials"}
+PERMISSIONS = (
+    Permission(
+        service="Travis CI",
+        name="push access",
+        resource="repository",
+        type="permission",
+        grant="API token of a user who may change the repository's settings",
+    ),
+)
+_NEEDED = phrase(PERMISSIONS)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,26 +71,21 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no repository or variable of Travis CI's."""
     if not _REPOSITORY.fullmatch(address.plain):
-        raise address.wrong("this is no OWNER/REPO.")
-    address.allow(("connection", "branch", "provider", *forms.OPTIONS))
+        raise address.error("this is no OWNER/REPO.")
+    address.allow(("connection", "branch", "provider", *formats.OPTIONS))
     address.one_of("provider", PROVIDERS)
     if address.options.get("branch") == "":
-        raise address.wrong("branch= names no branch; leave it out for all branches.")
-    _form(address)
+        raise address.error("branch= names no branch; leave it out for all branches.")
+    _format(address)
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=forms.ENVIRONMENT)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=formats.ENVIRONMENT)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Travis:
-    """Return the connection that all repositories share."""
-    return Travis(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> Repository:
+def _open(address: Address, context: DestinationContext) -> Repository:
     """Return the variables of a repository."""
-    return Repository(address, services.connection(address))
+    return Repository(address, context.connection(address, CONNECTION))
 
 
 class _Variable(msgspec.Struct):
@@ -107,12 +108,12 @@ class _Repository(msgspec.Struct):
 class Travis:
     """One Travis CI, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
         self.http = Http(
             "Travis CI",
             settings.url or PUBLIC,
-            outside.clock,
+            context.clock,
             headers=lambda: {"Authorization": f"token {secret.value()}", "Travis-API-Version": "3"},
             renew=secret.renew,
             limits=LIMITS,
@@ -134,10 +135,10 @@ class Repository(NamedValues):
     """Variables of a repository, for one branch or for all."""
 
     def __init__(self, address: Address, travis: Travis) -> None:
-        super().__init__(address.url, _form(address))
+        super().__init__(address.url, _format(address))
         self._http = travis.http
         self.pace = self._http.pace
-        self._place = address.rest
+        self._target = address.rest
         self._branch = address.options.get("branch", "")
         provider = address.options.get("provider", PROVIDERS[0])
         prefix = "" if provider == PROVIDERS[0] else f"{provider}/"
@@ -146,56 +147,56 @@ class Repository(NamedValues):
 
     def preflight(self) -> None:
         """Raise where the repository is missing, or the token may not write what a delivery would write."""
-        about = f"see {self._place}"
-        repository = self._http.read(Request("GET", self._base, about, mutates=False, permission=_RIGHT), _Repository)
+        about = f"see {self._target}"
+        repository = self._http.read(Request("GET", self._base, about, mutates=False, permission=_NEEDED), _Repository)
         there = self._listed()
-        for name in self.form.names:
+        for name in self.format.names:
             may = there[name].permissions.get("write", True) if name in there else None
             if may is None:
                 may = repository.permissions.get("create_env_var", True)
             if not may:
-                raise AccessDenied(f"write {name} of {self._place}", "Travis CI", remedy=f"The token needs {_RIGHT}.")
+                raise AccessDenied(f"write {name} of {self._target}", "Travis CI", remedy=f"The token needs {_NEEDED}.")
 
     def _look(self) -> Mapping[str, Shown]:
         return {name: Shown(id=str(one.id)) for name, one in self._listed().items()}
 
     def _listed(self) -> dict[str, _Variable]:
         """Return those of the branch in question. Of two with the same name, jobs see the last."""
-        about = f"list the variables of {self._place}"
+        about = f"list the variables of {self._target}"
         # The answer holds the values of public variables.
-        request = Request("GET", f"{self._base}/env_vars", about, mutates=False, secret=True, permission=_RIGHT)
+        request = Request("GET", f"{self._base}/env_vars", about, mutates=False, secret=True, permission=_NEEDED)
         return {
             one.name: one
             for one in self._http.read(request, _Variables).env_vars
-            if one.name in self.form.names and (one.branch or "") == self._branch
+            if one.name in self.format.names and (one.branch or "") == self._branch
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
-        said = {"env_var.value": Hidden(shlex.quote(value)), "env_var.public": False}
+        fields = {"env_var.value": Hidden(shlex.quote(value)), "env_var.public": False}
         with self._document:
             if before is None:
-                self._create(name, said)
+                self._create(name, fields)
             else:
-                self._replace(name, before.id, said)
+                self._replace(name, before.id, fields)
 
-    def _create(self, name: str, said: dict[str, Any]) -> None:
+    def _create(self, name: str, fields: dict[str, Any]) -> None:
         """Make a variable once: a second one of the same name would be refused, or stand beside it."""
-        body = {"env_var.name": name, **said, **({"env_var.branch": self._branch} if self._branch else {})}
+        body = {"env_var.name": name, **fields, **({"env_var.branch": self._branch} if self._branch else {})}
         try:
             self._http.request(self._writing("POST", "env_vars", name, body, again=False))
         except Ambiguous:
             made = self._listed().get(name)
             if made is None:
                 raise
-            self._replace(name, str(made.id), said)
+            self._replace(name, str(made.id), fields)
 
-    def _replace(self, name: str, identity: str, said: dict[str, Any]) -> None:
-        self._http.request(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, said))
+    def _replace(self, name: str, identity: str, fields: dict[str, Any]) -> None:
+        self._http.request(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, fields))
 
     def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, again: bool = True) -> Request:
-        about = f"write {name} of {self._place}"
+        about = f"write {name} of {self._target}"
         return Request(
-            method, f"{self._base}/{path}", about, body=body, idempotent=again, secret=True, permission=_RIGHT
+            method, f"{self._base}/{path}", about, body=body, idempotent=again, secret=True, permission=_NEEDED
         )
 
 
@@ -225,4 +226,18 @@ def _explain(request: Request, response: Response) -> Failed | None:
     return None
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="travis",
+    settings=Settings,
+    connect=Travis,
+    environment={"token": ("TRAVIS_TOKEN",), "url": ("TRAVIS_ENDPOINT",)},
+)
+KIND = Kind(
+    scheme="travis",
+    check=check,
+    open=_open,
+    connection=CONNECTION,
+    case_insensitive=True,
+    default_options={"provider": PROVIDERS[0]},
+    permissions=PERMISSIONS,
+)

@@ -1,1 +1,1 @@
-"""In what form a credential and a journal are written down: texts, named values, and the rules for names. Pure."""
+"""How credentials and journals are written: texts, named values, and naming rules. Pure."""

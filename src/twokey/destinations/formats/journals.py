@@ -27,7 +27,7 @@ def encode_journal(journal: Journal, *, marked: bool = False) -> str:
     return json.dumps({_JOURNAL: json.loads(journal.encode()), **mark}, separators=(",", ":"))
 
 
-def decode_journal(text: Text | None, place: str) -> Journal:
+def decode_journal(text: Text | None, name: str) -> Journal:
     """Read a journal's text; raises ``ServiceRejected`` for anything that this twokey does not understand."""
     found = json_object(text)
     if found is None or _JOURNAL not in found:
@@ -38,7 +38,7 @@ def decode_journal(text: Text | None, place: str) -> Journal:
         except ValueError as error:
             why = str(error)
     raise ServiceRejected(
-        f"The journal of {place} cannot be read: {why}.",
+        f"The journal of {name} cannot be read: {why}.",
         state="Nothing was changed.",
         remedy="If a newer twokey wrote it, use that one. Otherwise remove it, and see what `twokey plan` says then.",
     )

@@ -1,4 +1,4 @@
-"""What named values may be called: the rules of a place, and the names it takes where a person gives none. Pure."""
+"""The naming rules of values, and their default names. Pure."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ _FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The naming rules of a place.
+    """The naming rules of a kind of destination.
 
-    ``pattern``: a regular expression that a whole name matches. ``told``: the rule in words, as in "it may hold
-    …". ``longest``: in characters. ``forbidden``: beginnings that the place keeps for itself, in any case.
-    ``caseless``: two names that differ in capitals only are one. The others are the names of id, secret, a single
+    ``pattern``: a regular expression that a whole name matches. ``allowed``: the rule in words, as in "it may hold
+    …". ``longest``: in characters. ``forbidden``: prefixes that the service reserves, in any case.
+    ``case_insensitive``: two names that differ only in case are one. The others are the names of id, secret, a single
     value, and of SES's SMTP user name and password by default.
     """
 
     pattern: str
-    told: str
+    allowed: str
     longest: int = 255
     forbidden: tuple[str, ...] = ()
-    caseless: bool = False
+    case_insensitive: bool = False
     id: str = "AWS_ACCESS_KEY_ID"
     secret: str = "AWS_SECRET_ACCESS_KEY"  # noqa: S105  the name of a value
     name: str = "AWS_CREDENTIALS"
@@ -33,30 +33,30 @@ class Names:
     smtp_secret: str = "SMTP_PASSWORD"  # noqa: S105  the name of a value
 
     def check(self, name: str) -> None:
-        """Raise ``UsageError`` for a name that the place does not take.
+        """Raise ``UsageError`` for a name that breaks the rules.
 
-        An unfilled field counts as a letter, ``{USER}`` as a capital.
+        A field that is not filled in counts as a lowercase letter, ``{USER}`` as an uppercase one.
         """
         plain = _FIELD.sub(lambda field: "X" if field[0] == "{USER}" else "x", name)
         if not re.fullmatch(self.pattern, plain, re.ASCII):
-            raise UsageError(f"{name!r} cannot be a name here: it may hold {self.told}.")
+            raise UsageError(f"{name!r} cannot be a name here: it may hold {self.allowed}.")
         if len(plain) > self.longest:
             raise UsageError(f"{name!r} cannot be a name here: it is longer than {self.longest} characters.")
         # A name that begins with a field is known only once that is filled in.
         for kept in self.forbidden:
             if name.lower().startswith(kept.lower()):
-                raise UsageError(f"{name!r} cannot be a name here: those that begin with {kept} are taken.")
+                raise UsageError(f"{name!r} cannot be a name here: names that begin with {kept} are reserved.")
 
 
 ENVIRONMENT = Names(
     pattern=r"[A-Za-z_][A-Za-z0-9_]*",
-    told="letters, digits and underscores, and no digit at its beginning",
+    allowed="letters, digits and underscores, and no digit at the beginning",
 )
 """Environment variables (POSIX.1-2017, Base Definitions, 8.1 "Environment Variable Definition")."""
 
 MEMBERS = Names(
     pattern=r"[A-Za-z0-9_.@:/-]+",
-    told="letters, digits and the characters _.@:/-",
+    allowed="letters, digits and the characters _.@:/-",
     forbidden=("twokey-journal",),
     id="AccessKeyId",
     secret="SecretAccessKey",  # noqa: S106  the name of a member
@@ -68,7 +68,7 @@ MEMBERS = Names(
 
 PROPERTIES = Names(
     pattern=r"[a-z][a-z0-9_]*",
-    told="small letters, digits and underscores, and a letter at its beginning",
+    allowed="lowercase letters, digits and underscores, and a letter at the beginning",
     forbidden=("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
     id="aws_access_key_id",
     secret="aws_secret_access_key",  # noqa: S106  the name of a property
@@ -77,7 +77,7 @@ PROPERTIES = Names(
 
 PROFILES = Names(
     pattern=r"[A-Za-z0-9_./%@:+-]+",
-    told="letters, digits and the characters _./%@:+-",
+    allowed="letters, digits and the characters _./%@:+-",
     name="default",
 )
 """Profiles of a shared credentials file. The AWS SDK for Java 2.x drops others (its ``ProfileFileReader``)."""

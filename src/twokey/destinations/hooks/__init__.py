@@ -1,1 +1,1 @@
-"""What hooks share: the message, the program that is started, and what its output may show."""
+"""What the hooks share: the message, the program that is started, and what its output may show."""

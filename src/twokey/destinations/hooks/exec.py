@@ -21,8 +21,9 @@ from twokey.core import durations
 from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected
 from twokey.destinations.address import without_fields
 from twokey.destinations.hooks import child
-from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.hooks.messages import Action, Hook, HookResponse, actions_of, message, response_in
 from twokey.destinations.hooks.redaction import redacted
+from twokey.destinations.kind import Kind
 from twokey.system import environment
 from twokey.system.safe_programs import refuse_unsafe_program
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
 TIMEOUT, LONGEST_TIMEOUT = "30s", 60.0
 """A lease outlasts one delivery by no more than that (``twokey.rotation.leased_journal``, WRITE_LIMIT)."""
@@ -42,7 +43,6 @@ PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ",
 LONGEST_QUOTE = 500
 PART_OF_A_VARIABLE = 16
 """As ``redaction.PART``, for variables that may be no secrets: paths and URLs have many parts."""
-MANNER = ("actions", "timeout", "env")
 _ACTIONS: tuple[Action, ...] = ("held", "preflight")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 _ABOUT = {
@@ -56,26 +56,26 @@ def check(address: Address) -> None:
     """Raise ``UsageError`` for a path that is not absolute, and for options that cannot be."""
     address.allow(("timeout", "env", "actions", "arg.*"))
     if not address.plain.startswith("/"):
-        raise address.wrong("name the program with its whole path, as exec:/usr/local/bin/deliver.")
+        raise address.error("name the program with its whole path, as exec:/usr/local/bin/deliver.")
     if set(address.plain[1:].split("/")) & {"", ".", ".."}:
-        raise address.wrong("the path must lead straight to a program, without '//', '.' and '..'.")
+        raise address.error("the path must lead straight to a program, without '//', '.' and '..'.")
     _timeout(address)
     actions_of(address, _ACTIONS)
     list(_arguments(address))
     for name in _variables(address):
         if not _VARIABLE.fullmatch(name) or name.startswith("TWOKEY_"):
-            raise address.wrong(f"env= names {name!r}, which no variable to be passed on can be called.")
+            raise address.error(f"env= names {name!r}, which no variable to be passed on can be called.")
 
 
-def open_place(address: Address, services: Services) -> Program:  # noqa: ARG001  it needs no service
+def _open(address: Address, context: DestinationContext) -> Program:  # noqa: ARG001  it needs no service
     """Return the program as a destination; raises ``UsageError`` where a variable that ``env=`` names is not set."""
     for name in _variables(address):
         if not environment.variable(name):
-            raise address.wrong(f"the environment variable {name} is not set.", "Set it, or take it out of env=.")
+            raise address.error(f"the environment variable {name} is not set.", "Set it, or take it out of env=.")
     return Program(address)
 
 
-class Program(Told):
+class Program(Hook):
     """A program, and all that is given to it."""
 
     def __init__(self, address: Address) -> None:
@@ -86,7 +86,7 @@ class Program(Told):
         self._secrets = _variables(address)
 
     @property
-    def _called(self) -> str:
+    def _label(self) -> str:
         return str(self._path)
 
     def preflight(self) -> None:
@@ -96,15 +96,15 @@ class Program(Told):
         else:
             refuse_unsafe_program(self._path)
 
-    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
         refuse_unsafe_program(self._path)
         key_id = credential.access_key_id if credential else ""
-        given = {"TWOKEY_ACTION": action, "TWOKEY_DESTINATION": self.name}
-        given |= {"TWOKEY_ACCESS_KEY_ID": key_id} if key_id else {}
+        variables = {"TWOKEY_ACTION": action, "TWOKEY_DESTINATION": self.name}
+        variables |= {"TWOKEY_ACCESS_KEY_ID": key_id} if key_id else {}
         try:
             ended = child.run(
                 self._command,
-                environment.chosen((*PASSED, *self._secrets), given),
+                environment.chosen((*PASSED, *self._secrets), variables),
                 message(action, self.name, credential),
                 self._seconds,
             )
@@ -115,19 +115,19 @@ class Program(Told):
                 remedy="A script begins with #! and the path of its interpreter.",
             ) from None
         if ended.status == 0:
-            response = answer_in(ended.out)
+            response = response_in(ended.out)
             if response is None:
                 raise self._unclear(
-                    action, f"its answer, on standard output, cannot be read.{self._said(ended, credential)}"
+                    action, f"its answer, on standard output, cannot be read.{self._quoted(ended, credential)}"
                 )
             return response
         raise self._failure(action, ended, credential)
 
     def _failure(self, action: Action, ended: child.Ended, credential: Credential | None) -> ServiceError:
-        said = self._said(ended, credential)
+        quoted = self._quoted(ended, credential)
         if ended.status == NOTHING_WRITTEN:
             return ServiceRejected(
-                f"{self._path} refused to {_ABOUT[action]}.{said}",
+                f"{self._path} refused to {_ABOUT[action]}.{quoted}",
                 state="Nothing was written there, it says." if action == "deliver" else "",
                 remedy="Mend what it says, and run again.",
             )
@@ -137,13 +137,13 @@ class Program(Told):
             how = f"it was ended by the signal {_signal_name(-ended.status)}"
         else:
             how = f"its exit status is {ended.status}"
-        return self._unclear(action, f"{how}.{said}")
+        return self._unclear(action, f"{how}.{quoted}")
 
     def _unclear(self, action: Action, why: str) -> Ambiguous:
         state = "It may have taken effect." if action == "deliver" else "This call changes nothing."
         return Ambiguous(f"{self._path} was asked to {_ABOUT[action]}: {why}", state=state, remedy="Run again.")
 
-    def _said(self, ended: child.Ended, credential: Credential | None) -> str:
+    def _quoted(self, ended: child.Ended, credential: Credential | None) -> str:
         """Return the end of what it wrote to standard error, on one line, without what could be a secret."""
         secrets = [credential.reveal()] if credential else []
         shown = redacted(redacted(ended.err, secrets), self._values(), part=PART_OF_A_VARIABLE)
@@ -160,7 +160,7 @@ class Program(Told):
 def _timeout(address: Address) -> float:
     seconds = durations.parse(address.options.get("timeout", TIMEOUT), f"{address.url!r}: timeout=").total_seconds()
     if not 0 < seconds <= LONGEST_TIMEOUT:
-        raise address.wrong(f"timeout= is at most {LONGEST_TIMEOUT:g}s: the user stays locked meanwhile.")
+        raise address.error(f"timeout= is at most {LONGEST_TIMEOUT:g}s: the user stays locked meanwhile.")
     return seconds
 
 
@@ -169,7 +169,7 @@ def _arguments(address: Address) -> Iterator[str]:
     named = [name for name in address.options if name.startswith("arg.")]
     for number in range(1, len(named) + 1):
         if f"arg.{number}" not in named:
-            raise address.wrong(f"its arguments are numbered from arg.1 without a gap; there is no arg.{number}.")
+            raise address.error(f"its arguments are numbered from arg.1 without a gap; there is no arg.{number}.")
         yield address.options[f"arg.{number}"]
 
 
@@ -183,3 +183,6 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
+
+
+KIND = Kind(scheme="exec", check=check, open=_open, non_identifying_options=("actions", "timeout", "env"))

@@ -38,7 +38,7 @@ _KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
 _STAMP = re.compile(rf"[ -~]{{0,{LONGEST_STAMP}}}", re.ASCII)
 
 
-class Answer(msgspec.Struct, frozen=True):
+class HookResponse(msgspec.Struct, frozen=True):
     """What is answered. It does not show itself: whoever answers may have put a secret in it."""
 
     key_id: str | UnsetType | None = UNSET
@@ -51,19 +51,19 @@ class Answer(msgspec.Struct, frozen=True):
 
 def message(action: Action, destination: str, credential: Credential | None = None) -> memoryview:
     """Return the message as JSON in UTF-8. It holds the secret where there is a credential."""
-    said: dict[str, object] = {"version": VERSION, "action": action, "destination": destination}
+    content: dict[str, object] = {"version": VERSION, "action": action, "destination": destination}
     if credential is not None:
         pair = {"AccessKeyId": credential.access_key_id, "SecretAccessKey": credential.reveal()}
-        said |= {"key_id": credential.access_key_id, "credential": pair}
-    return memoryview(json.dumps(said, separators=(",", ":")).encode())
+        content |= {"key_id": credential.access_key_id, "credential": pair}
+    return memoryview(json.dumps(content, separators=(",", ":")).encode())
 
 
-def answer_in(text: Hidden | None) -> Answer | None:
+def response_in(text: Hidden | None) -> HookResponse | None:
     """Read an answer; no text is an empty one. None for anything that is none."""
     if text is None:
         return None
     try:
-        found = msgspec.json.decode(text.encode(), type=Answer) if text.strip() else Answer()
+        found = msgspec.json.decode(text.encode(), type=HookResponse) if text.strip() else HookResponse()
     except (msgspec.DecodeError, UnicodeError):
         return None
     # An empty id is what is left of a failed look-up, not the absence of a key: that is null.
@@ -76,11 +76,11 @@ def actions_of(address: Address, known: tuple[Action, ...]) -> tuple[str, ...]:
     named = tuple(filter(None, address.options.get("actions", "").split(",")))
     for name in named:
         if name not in known:
-            raise address.wrong(f"actions= names {name!r}; besides deliver there is {' and '.join(known)}.")
+            raise address.error(f"actions= names {name!r}; besides deliver there is {' and '.join(known)}.")
     return named
 
 
-class Told(ABC):
+class Hook(ABC):
     """A destination that is told what to do, and believed what it answers.
 
     Whether a pair is ever torn there, nobody knows; so it counts as one that can be.
@@ -90,28 +90,28 @@ class Told(ABC):
         """Prepare; nothing is called. Of the actions besides ``deliver`` only these are asked for."""
         self.name = name
         self.actions = tuple(actions)
-        self.traits = Traits(atomic=False, conditional=False, confirms="value" if self._tells else "nothing")
+        self.traits = Traits(atomic=False, conditional=False, confirms="value" if self._knows_held else "nothing")
 
     @property
-    def _tells(self) -> bool:
+    def _knows_held(self) -> bool:
         return "held" in self.actions
 
     @abstractmethod
-    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
         """Say something to the other side and return its answer; raises a ``ServiceError``."""
 
     @property
     @abstractmethod
-    def _called(self) -> str:
+    def _label(self) -> str:
         """What an error calls the other side."""
 
     def held(self) -> Holding:
         """Ask which key is there, where the other side knows that question."""
-        if not self._tells:
-            return CannotTell(f"{self._called} is not asked which key it holds (actions=held).")
+        if not self._knows_held:
+            return CannotTell(f"{self._label} is not asked which key it holds (actions=held).")
         response = self._ask("held")
         if response.key_id is UNSET:
-            return CannotTell(f"{self._called} does not say which key it holds.", stamp=response.stamp)
+            return CannotTell(f"{self._label} does not say which key it holds.", stamp=response.stamp)
         return Held(response.key_id) if response.key_id else NotHeld()
 
     def deliver(self, credential: Credential) -> Receipt:
@@ -120,7 +120,7 @@ class Told(ABC):
         if response.key_id not in (UNSET, credential.access_key_id):
             raise self._in_doubt(f"says that {response.key_id or 'no key'} is there now")
         # Without ``held`` no stamp is ever seen again, and one that is not seen would look like another.
-        stamp = (response.stamp or self._shown_after(credential)) if self._tells else ""
+        stamp = (response.stamp or self._shown_after(credential)) if self._knows_held else ""
         if gives_away(stamp, [credential.reveal()], part=PART_OF_A_STAMP):
             raise self._in_doubt("answers with a stamp that could be the secret, which no journal may hold")
         return Receipt(credential.access_key_id, written=response.written, stamp=stamp)
@@ -138,7 +138,7 @@ class Told(ABC):
 
     def _in_doubt(self, what: str) -> Ambiguous:
         return Ambiguous(
-            f"{self._called} was given the credential, and {what}.",
+            f"{self._label} was given the credential, and {what}.",
             state="It may have taken effect.",
             remedy="Run again: it is delivered again.",
         )

@@ -24,25 +24,23 @@ from urllib.parse import urlsplit
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, Failed, UsageError
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
-from twokey.destinations.hooks.messages import Action, Answer, Told, actions_of, answer_in, message
+from twokey.destinations.hooks.messages import Action, Hook, HookResponse, actions_of, message, response_in
+from twokey.destinations.kind import ConnectionKind, Kind
 from twokey.destinations.sources import Source
 from twokey.http import transport
 from twokey.http.client import Http
 from twokey.http.messages import Request
-from twokey.http.messages import Response as HttpAnswer
+from twokey.http.messages import Response as HttpResponse
 
 if TYPE_CHECKING:
     from twokey.core.secret import Credential, Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "webhook"
-ENVIRONMENT = {"secret": ("TWOKEY_WEBHOOK_SECRET",)}
 PREFIX = "whsec_"
 LEAST_KEY, LONGEST_KEY = 24, 64
 """Bytes of a signing secret ("Standard Webhooks", "Signature scheme")."""
-MANNER = ("actions",)
 _ACTIONS: tuple[Action, ...] = ("held",)
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
 """What stands in a path as it is (RFC 3986, 3.3)."""
@@ -60,19 +58,14 @@ def check(address: Address) -> None:
     actions_of(address, _ACTIONS)
     base, path = _taken_apart(address.plain)
     if base:
-        transport.checked(address.plain, KIND, on_link=False)
+        transport.checked(address.plain, "webhook", on_link=False)
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise address.wrong("write it like https://host.example/path.", "Percent-encode what a URL cannot hold.")
+        raise address.error("write it like https://host.example/path.", "Percent-encode what a URL cannot hold.")
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Webhooks:
-    """Return the connection that all receivers with this secret share."""
-    return Webhooks(settings, outside)
-
-
-def open_place(address: Address, services: Services) -> Receiver:
+def _open(address: Address, context: DestinationContext) -> Receiver:
     """Return the receiver as a destination."""
-    return Receiver(address, services.connection(address))
+    return Receiver(address, context.connection(address, CONNECTION))
 
 
 def signature(secret: Hidden, message_id: str, timestamp: int, body: memoryview) -> str:
@@ -94,10 +87,10 @@ def _key(secret: Hidden) -> memoryview:
 class Webhooks:
     """All receivers that know one secret, each host with a connection of its own."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         self._settings = settings
-        self._clock = outside.clock
-        self._secret = outside.secret(settings.secret, "secret")
+        self._clock = context.clock
+        self._secret = context.secret(settings.secret, "secret")
         self._hosts: dict[str, Http] = {}
         self._lock = threading.Lock()
         if settings.url:
@@ -110,7 +103,7 @@ class Webhooks:
             raise UsageError(
                 "webhook:/PATH needs the connection's url.", remedy="Write webhook:https://HOST/PATH, or give the url."
             )
-        transport.checked(url, KIND, on_link=False)
+        transport.checked(url, "webhook", on_link=False)
         with self._lock:
             if url not in self._hosts:
                 self._hosts[url] = Http(
@@ -137,7 +130,7 @@ class Webhooks:
             ) from None
         return {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signed}
 
-    def _explain(self, request: Request, response: HttpAnswer) -> Failed | None:
+    def _explain(self, request: Request, response: HttpResponse) -> Failed | None:
         state = "Nothing was written there." if request.mutates else ""
         if response.status == 401:
             return BadCredentials(
@@ -152,7 +145,7 @@ class Webhooks:
         return None
 
 
-class Receiver(Told):
+class Receiver(Hook):
     """One URL that takes credentials."""
 
     def __init__(self, address: Address, webhooks: Webhooks) -> None:
@@ -162,23 +155,23 @@ class Receiver(Told):
         self._http = webhooks.http(base)
 
     @property
-    def _called(self) -> str:
-        return self._http.called
+    def _label(self) -> str:
+        return self._http.service
 
     def preflight(self) -> None:
         """Raise where there is no secret to sign with; ask the receiver something where it answers questions."""
-        if self._tells:
+        if self._knows_held:
             self._ask("held")
         else:
             self._webhooks.signed(self._id(), memoryview(b""))
 
-    def _ask(self, action: Action, credential: Credential | None = None) -> Answer:
+    def _ask(self, action: Action, credential: Credential | None = None) -> HookResponse:
         request = self._delivery(credential) if action == "deliver" and credential else self._question()
-        response = answer_in(self._http.request(request).body)
+        response = response_in(self._http.request(request).body)
         if response is None:
             state = "It may have taken effect." if credential else "This call changes nothing."
             raise Ambiguous(
-                f"{self._called} was asked to {request.description}: its answer cannot be read.", state=state
+                f"{self._label} was asked to {request.description}: its answer cannot be read.", state=state
             )
         return response
 
@@ -220,4 +213,10 @@ def _taken_apart(rest: str) -> tuple[str, str]:
     return f"{scheme}{slashes}{host}", f"/{path}" if slash else "/"
 
 
-__all__ = ["KIND", "Settings", "check", "connect", "open_place", "signature"]
+CONNECTION = ConnectionKind(
+    name="webhook",
+    settings=Settings,
+    connect=Webhooks,
+    environment={"secret": ("TWOKEY_WEBHOOK_SECRET",)},
+)
+KIND = Kind(scheme="webhook", check=check, open=_open, connection=CONNECTION, non_identifying_options=("actions",))

@@ -1,1 +1,1 @@
-"""Files on this machine, read and replaced so that nobody can slip another one in."""
+"""Files on this machine, read and replaced so that no other user can substitute one."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from twokey.core.model import Held
 from twokey.core.secret import Credential
 from twokey.destinations.formats.bodies import CredentialsFile
-from twokey.destinations.formats.forms import MEMBERS, form_at
+from twokey.destinations.formats.format import MEMBERS, format_at
 from twokey.destinations.formats.profiles import Profile
+from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
 from twokey.destinations.local.local_paths import check_path, path_of
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from twokey.core.ports import Clock
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
 
 def check(address: Address) -> None:
@@ -30,9 +31,9 @@ def check(address: Address) -> None:
     _body(address)
 
 
-def open_place(address: Address, services: Services) -> ProfileOfFile:
+def _open(address: Address, context: DestinationContext) -> ProfileOfFile:
     """Return the profile as a destination."""
-    return ProfileOfFile(address, services.clients.clock)
+    return ProfileOfFile(address, context.clients.clock)
 
 
 class ProfileOfFile(EditedFile):
@@ -51,8 +52,11 @@ class ProfileOfFile(EditedFile):
 
 
 def _body(address: Address) -> CredentialsFile:
-    form = form_at(address, default="credentials-file", names=MEMBERS, only=("profile", "extra.*"))
+    value_format = format_at(address, default="credentials-file", names=MEMBERS, only=("profile", "extra.*"))
     # Without a name it would be [default], which is likely a person's own.
-    if "profile" not in address.options or not isinstance(form.body, CredentialsFile):
-        raise address.wrong("say which profile: add ?profile=NAME, such as ?profile={user}.")
-    return form.body
+    if "profile" not in address.options or not isinstance(value_format.body, CredentialsFile):
+        raise address.error("say which profile: add ?profile=NAME, such as ?profile={user}.")
+    return value_format.body
+
+
+KIND = Kind(scheme="credentials-file", check=check, open=_open)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
 from twokey.destinations.formats import assignments
-from twokey.destinations.formats.forms import ENVIRONMENT, form_at
+from twokey.destinations.formats.format import ENVIRONMENT, format_at
+from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
 from twokey.destinations.local.local_paths import check_path, path_of
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from twokey.core.ports import Clock
     from twokey.core.secret import Credential, Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.formats.forms import Form
-    from twokey.destinations.registry import Services
+    from twokey.destinations.formats.format import Format
+    from twokey.destinations.kind import DestinationContext
 
 FORMATS = ("pair", "json", "ses-smtp")
 """The formats whose values fit into one line, and tell which key they hold."""
@@ -30,29 +31,32 @@ OPTIONS = ("format", "id", "secret", "name", "region", "extra.*")
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a path or a name that cannot be."""
     check_path(address)
-    _form(address)
+    _format(address)
 
 
-def open_place(address: Address, services: Services) -> Dotenv:
+def _open(address: Address, context: DestinationContext) -> Dotenv:
     """Return the lines as a destination."""
-    return Dotenv(address, services.clients.clock)
+    return Dotenv(address, context.clients.clock)
 
 
 class Dotenv(EditedFile):
     """Variables in a dotenv file, beside others."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
-        self._form = _form(address)
-        super().__init__(address.url, path_of(address), self._form.names, clock)
+        self._format = _format(address)
+        super().__init__(address.url, path_of(address), self._format.names, clock)
 
     def _holding(self, text: Hidden) -> Holding:
-        values = assignments.values(assignments.statements(text), self._form.names)
-        return values if isinstance(values, CannotTell) else self._form.holding(values)
+        values = assignments.values(assignments.statements(text), self._format.names)
+        return values if isinstance(values, CannotTell) else self._format.holding(values)
 
     def _edited(self, text: Hidden, credential: Credential) -> Hidden:
-        return assignments.edited(text, self._form.values(credential))
+        return assignments.edited(text, self._format.values(credential))
 
 
-def _form(address: Address) -> Form:
+def _format(address: Address) -> Format:
     address.one_of("format", FORMATS)
-    return form_at(address, default="pair", names=ENVIRONMENT, only=OPTIONS)
+    return format_at(address, default="pair", names=ENVIRONMENT, only=OPTIONS)
+
+
+KIND = Kind(scheme="dotenv", check=check, open=_open)

@@ -44,7 +44,7 @@ class EditedFile(ABC):
 
     def __init__(self, name: str, path: Path, parts: tuple[str, ...], clock: Clock) -> None:
         self.name = name
-        self.parts = parts
+        self.value_names = parts
         self._path = path
         self._clock = clock
 

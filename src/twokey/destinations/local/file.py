@@ -16,8 +16,9 @@ from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Holding, Record
-from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.format import refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.kind import Kind
 from twokey.destinations.local.local_paths import JOURNAL, check_path, check_writable, path_of
 from twokey.system.safe_files import Content, Directory, make_directory
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from twokey.core.ports import Clock
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
-    from twokey.destinations.formats.forms import Form
-    from twokey.destinations.registry import Services
+    from twokey.destinations.formats.format import Format
+    from twokey.destinations.kind import DestinationContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +44,17 @@ class Revision:
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or for a format that cannot be."""
     check_path(address)
-    form_of_text(address)
+    text_format(address)
 
 
 def check_store(address: Address) -> None:
     """Raise ``UsageError`` for a format that cannot be read back."""
-    refuse_store(address, form_of_text(address))
+    refuse_store(address, text_format(address))
 
 
-def open_place(address: Address, services: Services) -> File:
+def _open(address: Address, context: DestinationContext) -> File:
     """Return the file as a store or destination."""
-    return File(address.url, path_of(address), form_of_text(address), services.clients.clock)
+    return File(address.url, path_of(address), text_format(address), context.clients.clock)
 
 
 class File:
@@ -61,9 +62,9 @@ class File:
 
     traits = Traits(atomic=True, conditional=True, confirms="value")
 
-    def __init__(self, name: str, path: Path, form: Form, clock: Clock) -> None:
+    def __init__(self, name: str, path: Path, value_format: Format, clock: Clock) -> None:
         self.name = name
-        self._form = form
+        self._format = value_format
         self._path = path
         self._file = path.name
         self._journal = path.name + JOURNAL
@@ -76,7 +77,7 @@ class File:
     def credential(self) -> Credential | None:
         """Read the credential."""
         found = self._read(self._file)
-        return self._form.credential_of_text(found.data if found else None, self.name)
+        return self._format.credential_of_text(found.data if found else None, self.name)
 
     def load(self) -> Record:
         """Read both files, under the lock, so that they belong together."""
@@ -124,11 +125,11 @@ class File:
         check_writable(self._path, self._file, self._journal)
 
     def _text(self, credential: Credential) -> memoryview:
-        text = self._form.text(credential)
+        text = self._format.text(credential)
         return memoryview(text.encode() + (b"" if text.endswith("\n") else b"\n"))
 
     def _holding(self, found: Content | None) -> Holding:
-        holding = self._form.holding_text(found.data if found else None)
+        holding = self._format.holding_text(found.data if found else None)
         return replace(holding, stamp=found.stamp) if found and isinstance(holding, CannotTell) else holding
 
     def _replace(self, name: str, data: memoryview, revision: object) -> Revision:
@@ -181,3 +182,6 @@ def _bytes(text: str) -> memoryview:
 
 def _print(found: Content | None) -> str:
     return hashlib.sha256(found.data).hexdigest() if found else ""
+
+
+KIND = Kind(scheme="file", check=check, open=_open, store=True, check_store=check_store)

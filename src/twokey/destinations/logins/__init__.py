@@ -1,1 +1,1 @@
-"""How twokey proves to a service who it is, where that is more than sending a token."""
+"""How twokey authenticates to services for which sending a token is not enough."""

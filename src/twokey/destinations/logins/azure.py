@@ -16,27 +16,21 @@ import msgspec
 from twokey.core.errors import BadCredentials, Failed, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
+from twokey.destinations.connections import ConnectionKind
+from twokey.destinations.logins.oauth import granted
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
+from twokey.http.renewable_token import RenewableToken
 from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.sources import Secret
+    from twokey.http.renewable_token import Grant
 
-KIND = "azure-keyvault"
-ENVIRONMENT = {
-    "tenant": ("AZURE_TENANT_ID",),
-    "client": ("AZURE_CLIENT_ID",),
-    "client_secret": ("AZURE_CLIENT_SECRET",),
-    "federated_token_file": ("AZURE_FEDERATED_TOKEN_FILE",),
-    "authority": ("AZURE_AUTHORITY_HOST",),
-}
 PUBLIC = "https://{vault}.vault.azure.net"
 AUTHORITY = "https://login.microsoftonline.com"
 METADATA = "http://169.254.169.254"
@@ -63,19 +57,14 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     identity: Annotated[str, msgspec.Meta(description="The metadata service's URL; by default the usual one.")] = ""
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Azure:
-    """Return the connection; nothing is called. Raises ``UsageError`` where something is missing."""
-    return Azure(settings, outside)
-
-
 class Azure:
     """All vaults, as one identity sees them."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        self.clock = outside.clock
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        self.clock = context.clock
         self._url = settings.url or PUBLIC
         self._ca = settings.ca or None
-        self._bearer, self._source = self._bearer_of(settings, outside)
+        self._token, self._source = self._token_of(settings, context)
         self._vaults: dict[str, Http] = {}
         self._lock = threading.Lock()
 
@@ -87,8 +76,8 @@ class Azure:
                     f"Key Vault {name}",
                     self._url.replace(_VAULT, name),
                     self.clock,
-                    headers=lambda: {"Authorization": f"Bearer {self._bearer.value()}"},
-                    renew=self._bearer.renew,
+                    headers=lambda: {"Authorization": f"Bearer {self._token.value()}"},
+                    renew=self._token.renew,
                     limits=LIMITS,
                     ca=self._ca,
                     explain=_explain,
@@ -97,40 +86,38 @@ class Azure:
                 )
             return self._vaults[name]
 
-    def _bearer_of(self, settings: Settings, outside: ConnectionContext) -> tuple[Bearer, str]:
+    def _token_of(self, settings: Settings, context: ConnectionContext) -> tuple[RenewableToken, str]:
         if settings.token is not None:
-            secret = outside.secret(settings.token)
+            secret = context.secret(settings.token)
             return secret, f"a valid access token (in {secret})"
         audience = _audience(self._url)
         if settings.client_secret is None and not settings.federated_token_file:
-            return Tokens(self.clock, self._managed(settings, audience)), "a managed identity to the machine"
+            managed = "a managed identity to the machine"
+            return RenewableToken(self._managed(settings, audience), managed, self.clock), managed
         if not (settings.tenant and settings.client):
-            at = outside.at or f"The connection {outside.name}"
+            at = context.at or f"The connection {context.name}"
             raise UsageError(
                 f"{at}: an application needs tenant and client.", remedy="Set AZURE_TENANT_ID and AZURE_CLIENT_ID."
             )
         if settings.client_secret is not None:
-            secret = outside.secret(settings.client_secret, "client_secret")
+            secret = context.secret(settings.client_secret, "client_secret")
             named = "client_secret"
         else:
-            secret = outside.secret(Source(file=settings.federated_token_file), "federated_token_file")
+            secret = context.secret(Source(file=settings.federated_token_file), "federated_token_file")
             named = "client_assertion"
         log_in = self._application(settings, audience, secret, named)
-        return Tokens(self.clock, log_in), f"a valid secret (in {secret}) of the application {settings.client}"
+        source = f"a valid secret (in {secret}) of the application {settings.client}"
+        return RenewableToken(log_in, source, self.clock), source
 
-    def _application(self, settings: Settings, audience: str, secret: Secret, named: str) -> Callable[[], Granted]:
+    def _application(
+        self, settings: Settings, audience: str, secret: RenewableToken, named: str
+    ) -> Callable[[], Grant]:
         http = Http("Entra", settings.authority or AUTHORITY, self.clock, ca=self._ca, patience=_PATIENCE)
         source = f"{secret}, the tenant, and that the application {settings.client} knows it"
-        first = True
 
-        def log_in() -> Granted:
-            nonlocal first
-            if not first:
-                # A federated token lives for minutes: it is another one each time.
-                secret.renew()
-            first = False
+        def log_in() -> Grant:
             form = {"grant_type": "client_credentials", "client_id": settings.client, "scope": f"{audience}/.default"}
-            form[named] = secret.value()
+            form[named] = secret.latest()
             if named == "client_assertion":
                 form["client_assertion_type"] = _ASSERTION
             path = f"/{settings.tenant}/oauth2/v2.0/token"
@@ -138,7 +125,7 @@ class Azure:
 
         return log_in
 
-    def _managed(self, settings: Settings, audience: str) -> Callable[[], Granted]:
+    def _managed(self, settings: Settings, audience: str) -> Callable[[], Grant]:
         """Return a login at the metadata service, or at the endpoint that App Service and others name."""
         url, header = environment.variable("IDENTITY_ENDPOINT"), environment.variable("IDENTITY_HEADER")
         if settings.identity or not (url and header):
@@ -204,3 +191,17 @@ def _audience(url: str) -> str:
     """Return whom a token is for: https://vault.azure.net, and another cloud's where the URL leads there."""
     host: Any = urlsplit(url).netloc
     return f"https://{host.removeprefix(f'{_VAULT}.')}" if host.startswith(f"{_VAULT}.") else _AUDIENCE
+
+
+CONNECTION = ConnectionKind(
+    name="azure-keyvault",
+    settings=Settings,
+    connect=Azure,
+    environment={
+        "tenant": ("AZURE_TENANT_ID",),
+        "client": ("AZURE_CLIENT_ID",),
+        "client_secret": ("AZURE_CLIENT_SECRET",),
+        "federated_token_file": ("AZURE_FEDERATED_TOKEN_FILE",),
+        "authority": ("AZURE_AUTHORITY_HOST",),
+    },
+)

@@ -18,22 +18,19 @@ import msgspec
 from twokey.core.errors import AccessDenied, BadCredentials, Failed, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.logins.oauth import Bearer, Granted, Tokens, granted
+from twokey.destinations.connections import ConnectionKind
+from twokey.destinations.logins.oauth import granted
 from twokey.destinations.sources import LONGEST_SECRET, Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
+from twokey.http.renewable_token import Grant, RenewableToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from twokey.destinations.connections import ConnectionContext
 
-KIND = "gcp"
-ENVIRONMENT = {
-    "token": ("CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"),
-    "credentials": ("GOOGLE_APPLICATION_CREDENTIALS",),
-}
 PUBLIC = "https://secretmanager.googleapis.com"
 METADATA = "http://169.254.169.254"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
@@ -53,24 +50,19 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the usual one.")] = ""
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Google:
-    """Return the connection; nothing is called. Raises ``UsageError`` for a file that cannot be used."""
-    return Google(settings, outside)
-
-
 class Google:
     """Secret Manager, as one identity sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        self.clock = outside.clock
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        self.clock = context.clock
         self._ca = settings.ca or None
-        bearer, source = self._bearer(settings, outside)
+        token, source = self._token(settings, context)
         self.http = Http(
             "Google Secret Manager",
             settings.url or PUBLIC,
-            outside.clock,
-            headers=lambda: {"Authorization": f"Bearer {bearer.value()}"},
-            renew=bearer.renew,
+            context.clock,
+            headers=lambda: {"Authorization": f"Bearer {token.value()}"},
+            renew=token.renew,
             limits=LIMITS,
             ca=self._ca,
             explain=_explain,
@@ -78,13 +70,14 @@ class Google:
             patience=_PATIENCE,
         )
 
-    def _bearer(self, settings: Settings, outside: ConnectionContext) -> tuple[Bearer, str]:
+    def _token(self, settings: Settings, context: ConnectionContext) -> tuple[RenewableToken, str]:
         if settings.token is not None:
-            secret = outside.secret(settings.token)
+            secret = context.secret(settings.token)
             return secret, f"a valid access token (in {secret})"
         if settings.credentials:
             log_in = self._file(Path(settings.credentials))
-            return Tokens(self.clock, log_in), f"a valid credentials file ({settings.credentials})"
+            source = f"a valid credentials file ({settings.credentials})"
+            return RenewableToken(log_in, source, self.clock), source
         http = self._login("The metadata server", settings.metadata or METADATA)
         request = Request(
             "GET",
@@ -95,12 +88,13 @@ class Google:
             secret=True,
         )
         source = "the machine's service account, or name a token or a credentials file under connections: gcp:"
-        return Tokens(self.clock, lambda: granted(http, request, source)), "a service account to the machine"
+        machine = "a service account to the machine"
+        return RenewableToken(lambda: granted(http, request, source), machine, self.clock), machine
 
-    def _login(self, called: str, url: str) -> Http:
-        return Http(called, url, self.clock, ca=self._ca, patience=_PATIENCE)
+    def _login(self, service: str, url: str) -> Http:
+        return Http(service, url, self.clock, ca=self._ca, patience=_PATIENCE)
 
-    def _file(self, path: Path) -> Callable[[], Granted]:
+    def _file(self, path: Path) -> Callable[[], Grant]:
         kind = _credentials(path).get("type")
         makers = {
             "service_account": self._service_account,
@@ -114,7 +108,7 @@ class Google:
         if kind == "service_account":
             _require_cryptography()
 
-        def log_in() -> Granted:
+        def log_in() -> Grant:
             # The file is read at every login, so that a key that was replaced is found.
             try:
                 return makers[kind](_credentials(path), path)
@@ -123,7 +117,7 @@ class Google:
 
         return log_in
 
-    def _service_account(self, found: dict[str, Any], path: Path) -> Granted:
+    def _service_account(self, found: dict[str, Any], path: Path) -> Grant:
         """Sign a JWT with the account's key and change it for a token (RFC 7523)."""
         url = _text(found, "token_uri", path, _TOKEN_URL)
         now = int(self.clock.now().timestamp())
@@ -134,13 +128,13 @@ class Google:
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
         return self._exchange(url, form, str(path))
 
-    def _authorized_user(self, found: dict[str, Any], path: Path) -> Granted:
+    def _authorized_user(self, found: dict[str, Any], path: Path) -> Grant:
         names = ("client_id", "client_secret", "refresh_token")
         form = {name: _text(found, name, path) for name in names}
         url = _text(found, "token_uri", path, _TOKEN_URL)
         return self._exchange(url, {"grant_type": "refresh_token", **form}, str(path))
 
-    def _external_account(self, found: dict[str, Any], path: Path) -> Granted:
+    def _external_account(self, found: dict[str, Any], path: Path) -> Grant:
         """Change another provider's token for Google's (RFC 8693), then for a service account's if one is named."""
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -154,7 +148,7 @@ class Google:
         impersonated = found.get("service_account_impersonation_url")
         return self._impersonate(impersonated, federated, path) if isinstance(impersonated, str) else federated
 
-    def _impersonate(self, url: str, federated: Granted, path: Path) -> Granted:
+    def _impersonate(self, url: str, federated: Grant, path: Path) -> Grant:
         http, where = self._at("Google's IAM", url)
         request = Request(
             "POST",
@@ -166,7 +160,7 @@ class Google:
             secret=True,
         )
         source = f"the service account in {path}: the pool's identity needs roles/iam.workloadIdentityUser on it"
-        return Granted(granted(http, request, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
+        return Grant(granted(http, request, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
 
     def _subject(self, source: Any, path: Path) -> Hidden:
         """Return the other provider's token, from a file or a URL."""
@@ -185,14 +179,14 @@ class Google:
         name = str(layout.get("subject_token_field_name"))
         return _text(_object(text) or {}, name, path)
 
-    def _exchange(self, url: str, form: Mapping[str, str], source: str) -> Granted:
+    def _exchange(self, url: str, form: Mapping[str, str], source: str) -> Grant:
         http, where = self._at("Google's token endpoint", url)
         return granted(http, Request("POST", where, "give a token", form=form, mutates=False, secret=True), source)
 
-    def _at(self, called: str, url: str) -> tuple[Http, str]:
+    def _at(self, service: str, url: str) -> tuple[Http, str]:
         parts = urlsplit(url)
         where = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return self._login(called, f"{parts.scheme}://{parts.netloc}"), where
+        return self._login(service, f"{parts.scheme}://{parts.netloc}"), where
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
@@ -286,3 +280,14 @@ def _signed(header: dict[str, Any], claims: dict[str, Any], key: Hidden, path: P
 
 def _encoded(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+CONNECTION = ConnectionKind(
+    name="gcp",
+    settings=Settings,
+    connect=Google,
+    environment={
+        "token": ("CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"),
+        "credentials": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    },
+)

@@ -17,7 +17,8 @@ import msgspec
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.address import nearest
-from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, Remembered, Token, run
+from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, run
+from twokey.http.renewable_token import Grant, RenewableToken
 from twokey.http.transport import Tls
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Access:
 
     server: str
     tls: Tls
-    token: Token | None
+    token: RenewableToken | None
     who: str
 
 
@@ -95,9 +96,9 @@ _Entry = TypeVar("_Entry")
 class Kubeconfig:
     """One or more kubeconfig files, read; what comes first of a name counts."""
 
-    def __init__(self, paths: str, called: str) -> None:
+    def __init__(self, paths: str, label: str) -> None:
         """Read the files; ``paths`` as ``KUBECONFIG`` has them. Raises ``UsageError``."""
-        self._called = called
+        self._label = label
         self._paths = paths
         self._current = ""
         self._clusters: dict[str, tuple[_Cluster, Path]] = {}
@@ -109,7 +110,7 @@ class Kubeconfig:
         for path in there:
             self._add(path)
 
-    def access(self, context: str, secret_of: Callable[[str], Token]) -> Access:
+    def access(self, context: str, secret_of: Callable[[str], RenewableToken]) -> Access:
         """Return how the cluster of a context, by default the current one, is reached.
 
         ``secret_of`` reads a file with a token. Raises ``UsageError`` for what twokey cannot do.
@@ -152,8 +153,8 @@ class Kubeconfig:
             raise self._wrong(
                 "insecure-skip-tls-verify would give the token to anybody.", "Give the cluster's certificate-authority."
             )
-        for said, field in ((cluster.tls_server_name, "tls-server-name"), (cluster.proxy_url, "proxy-url")):
-            if said:
+        for value, field in ((cluster.tls_server_name, "tls-server-name"), (cluster.proxy_url, "proxy-url")):
+            if value:
                 raise self._wrong(f"twokey does not know {field}.", "For a proxy, set HTTPS_PROXY.")
         return self._pem(cluster.certificate_authority, cluster.certificate_authority_data, beside)
 
@@ -164,28 +165,28 @@ class Kubeconfig:
             raise self._wrong("a client certificate and its key go together.")
         return certificate, key
 
-    def _token(self, user: _User, beside: Path, secret_of: Callable[[str], Token]) -> Token | None:
-        for said, field in (
+    def _token(self, user: _User, beside: Path, secret_of: Callable[[str], RenewableToken]) -> RenewableToken | None:
+        for value, field in (
             (user.username, "username"),
             (user.auth_provider, "auth-provider"),
             (user.impersonate, "as"),
         ):
-            if said:
+            if value:
                 raise self._wrong(f"twokey does not know `{field}` of a user.", f"Give it {_ONE_BEARER}.")
         if user.token_file:
             return secret_of(str(beside / user.token_file))
         if user.token:
-            return Remembered(lambda: Hidden(user.token), self._paths)
+            return RenewableToken(lambda: Grant(Hidden(user.token)), self._paths)
         return self._plugin(user.exec, beside) if user.exec is not None else None
 
-    def _plugin(self, plugin: Plugin, beside: Path) -> Token:
+    def _plugin(self, plugin: Plugin, beside: Path) -> RenewableToken:
         if plugin.api_version not in VERSIONS:
             raise self._wrong(f"twokey does not know plugins of {plugin.api_version}.", f"Use {VERSIONS[0]}.")
         if plugin.provide_cluster_info:
             raise self._wrong("twokey does not know provideClusterInfo of a plugin.")
         # A path is beside the file, a bare name on PATH ("client-go credential plugins").
         command = str(beside / plugin.command) if "/" in plugin.command else plugin.command
-        return Remembered(lambda: run(plugin, command), f"the plugin {plugin.command}")
+        return RenewableToken(lambda: Grant(run(plugin, command)), f"the plugin {plugin.command}")
 
     def _pem(self, file: str, data: str, beside: Path) -> Hidden:
         if data:
@@ -206,4 +207,4 @@ class Kubeconfig:
         return known[name]
 
     def _wrong(self, message: str, remedy: str = "") -> UsageError:
-        return UsageError(f"{self._called}: kubeconfig {self._paths}: {message}", remedy=remedy)
+        return UsageError(f"{self._label}: kubeconfig {self._paths}: {message}", remedy=remedy)

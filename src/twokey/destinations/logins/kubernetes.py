@@ -14,6 +14,7 @@ import msgspec
 
 from twokey.core.errors import BadCredentials, Failed, NotFound, ServiceRejected, UsageError
 from twokey.destinations import connections
+from twokey.destinations.connections import ConnectionKind
 from twokey.destinations.logins.kubeconfig import Access, Kubeconfig
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from twokey.destinations.connections import ConnectionContext
     from twokey.http.messages import Request, Response
 
-KIND = "kubernetes"
-ENVIRONMENT = {"kubeconfig": ("KUBECONFIG",)}
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _PATIENCE = 120.0
 
@@ -43,23 +42,18 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
         return f"{super().server} {self.kubeconfig} {self.context}"
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Cluster:
-    """Return the connection to a cluster; nothing is called. Raises ``UsageError`` where nothing says how."""
-    return Cluster(settings, outside)
-
-
 class Cluster:
     """One cluster, as one identity sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        access = _access(settings, outside)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        access = _access(settings, context)
         token = access.token
-        self.clock = outside.clock
+        self.clock = context.clock
         self._who = access.who
         self.http = Http(
             "Kubernetes",
             access.server,
-            outside.clock,
+            context.clock,
             headers=lambda: {"Authorization": f"Bearer {token.value()}"} if token is not None else {},
             renew=token.renew if token is not None else lambda: False,
             ca=settings.ca or None,
@@ -71,7 +65,7 @@ class Cluster:
 
     def _explain(self, request: Request, response: Response) -> Failed | None:
         """Tell apart what Kubernetes answers with the same status; its words are quoted where no secret is near."""
-        said, state = response.error_message(), "Nothing was written there." if request.mutates else ""
+        message, state = response.error_message(), "Nothing was written there." if request.mutates else ""
         if response.status == 401:
             return BadCredentials(
                 "Kubernetes does not know who twokey is.", state=state, remedy=f"Give it {self._who}, and not expired."
@@ -84,7 +78,7 @@ class Cluster:
             )
         if response.status == 403:
             for sign, why in _REFUSALS:
-                if sign in said:
+                if sign in message:
                     quoted = "" if request.secret else f" Kubernetes says: {response.quotable()}"
                     return ServiceRejected(f"Kubernetes cannot {request.description}: {why}.{quoted}", state=state)
         return None
@@ -106,35 +100,43 @@ def missing(response: Response) -> str:
     return str((found.get("details") or {}).get("kind", ""))
 
 
-def _access(settings: Settings, outside: ConnectionContext) -> Access:
-    called = outside.at or "The connection kubernetes"
+def _access(settings: Settings, context: ConnectionContext) -> Access:
+    label = context.at or "The connection kubernetes"
     if bool(settings.url) != (settings.token is not None):
-        raise UsageError(f"{called}: `url` and `token` go together.")
+        raise UsageError(f"{label}: `url` and `token` go together.")
     if settings.url and (settings.kubeconfig or settings.context):
-        raise UsageError(f"{called}: give either `url` and `token`, or a kubeconfig.")
+        raise UsageError(f"{label}: give either `url` and `token`, or a kubeconfig.")
     if settings.token is not None:
-        secret = outside.secret(settings.token)
+        secret = context.secret(settings.token)
         return Access(settings.url, Tls(), secret, f"a valid token (in {secret})")
     if not settings.kubeconfig and not settings.context and environment.variable("KUBERNETES_SERVICE_HOST"):
-        return _of_the_pod(outside)
+        return _of_the_pod(context)
     paths = settings.kubeconfig or str(Path("~/.kube/config").expanduser())
     if not settings.kubeconfig and not Path(paths).is_file():
         raise UsageError(
-            f"{called}: nothing says how to reach Kubernetes: this is no pod, and there is no {paths}.",
+            f"{label}: nothing says how to reach Kubernetes: this is no pod, and there is no {paths}.",
             remedy="Set KUBECONFIG, or name it in twokey.yaml under connections: kubernetes: {kubeconfig: …}.",
         )
-    return Kubeconfig(paths, called).access(
-        settings.context, lambda path: outside.secret(Source(file=path), "tokenFile")
+    return Kubeconfig(paths, label).access(
+        settings.context, lambda path: context.secret(Source(file=path), "tokenFile")
     )
 
 
-def _of_the_pod(outside: ConnectionContext) -> Access:
+def _of_the_pod(context: ConnectionContext) -> Access:
     host = environment.variable("KUBERNETES_SERVICE_HOST")
     port = environment.variable("KUBERNETES_SERVICE_PORT") or "443"
-    secret = outside.secret(Source(file=str(SERVICE_ACCOUNT / "token")))
+    secret = context.secret(Source(file=str(SERVICE_ACCOUNT / "token")))
     try:
         ca = (SERVICE_ACCOUNT / "ca.crt").read_text(encoding="utf-8")
     except (OSError, UnicodeError):
         raise UsageError(f"The pod's {SERVICE_ACCOUNT / 'ca.crt'} cannot be read.") from None
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
     return Access(server, Tls(ca), secret, "a service account's token that counts in this cluster")
+
+
+CONNECTION = ConnectionKind(
+    name="kubernetes",
+    settings=Settings,
+    connect=Cluster,
+    environment={"kubeconfig": ("KUBECONFIG",)},
+)

@@ -1,4 +1,4 @@
-"""Bearer tokens that can be read again, and the credential plugins of a kubeconfig that give them.
+"""The credential plugins of a kubeconfig: programs that print a bearer token.
 
 Sources: "client-go credential plugins", "Client Authentication (v1)", Kubernetes' documentation.
 """
@@ -7,17 +7,12 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from twokey.core.errors import BadCredentials
 from twokey.core.secret import Hidden
 from twokey.system import environment
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 LONGEST = 60.0
 """Seconds that a plugin may take; the lease of a rotation must outlast it."""
@@ -47,44 +42,6 @@ class _Status(msgspec.Struct, frozen=True):
 
 class _Credential(msgspec.Struct, frozen=True):
     status: _Status
-
-
-class Token(Protocol):
-    """A bearer token that can be read again. ``str()`` says where it comes from."""
-
-    def value(self) -> Hidden:
-        """Return it; raises ``BadCredentials``."""
-        ...
-
-    def renew(self) -> bool:
-        """Read it again; say whether it is another one now."""
-        ...
-
-
-class Remembered:
-    """A token that a function reads; kept until it is asked for again."""
-
-    def __init__(self, read: Callable[[], Hidden], source: str) -> None:
-        self._read = read
-        self._source = source
-        self._lock = threading.Lock()
-        self._value: Hidden | None = None
-
-    def __str__(self) -> str:
-        return self._source
-
-    def value(self) -> Hidden:
-        """Return it."""
-        with self._lock:
-            if self._value is None:
-                self._value = self._read()
-            return self._value
-
-    def renew(self) -> bool:
-        """Read it again."""
-        with self._lock:
-            before, self._value = self._value, self._read()
-            return self._value != before
 
 
 def run(plugin: Plugin, command: str) -> Hidden:

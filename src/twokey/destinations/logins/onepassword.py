@@ -14,6 +14,7 @@ import msgspec
 
 from twokey.core.errors import Failed, NotFound, ServiceRejected
 from twokey.destinations import connections
+from twokey.destinations.connections import ConnectionKind
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from twokey.destinations.connections import ConnectionContext
 
-KIND = "onepassword"
-ENVIRONMENT = {"url": ("OP_CONNECT_HOST",), "token": ("OP_CONNECT_TOKEN",)}
 _ID = re.compile(r"[\da-z]{26}", re.ASCII)
 _PATIENCE = 40.0
 """Seconds that a request waits where it is asked to: less than a lease, which alone guards a write here."""
@@ -38,21 +37,16 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     token: Source
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Connect:
-    """Return the connection that all items behind one server share."""
-    return Connect(settings, outside)
-
-
 class Connect:
     """One Connect server, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
-        self.clock = outside.clock
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
+        self.clock = context.clock
         self._http = Http(
             "1Password Connect",
             settings.url,
-            outside.clock,
+            context.clock,
             headers=lambda: {"Authorization": f"Bearer {secret.value()}"},
             renew=secret.renew,
             ca=settings.ca or None,
@@ -79,23 +73,23 @@ class Connect:
             return None
         return self._whole(f"{items}/{there[0]['id']}", item, vault)
 
-    def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], place: str) -> Response:
+    def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], target: str) -> Response:
         """Write an item whole and return the answer. It is sent once: who repeats it must look first."""
-        return self._http.send(self._write("PUT", f"{self._of(vault)}/items/{item_id}", item, vault, place))
+        return self._http.send(self._write("PUT", f"{self._of(vault)}/items/{item_id}", item, vault, target))
 
-    def add_item(self, vault: str, item: Mapping[str, Any], place: str) -> Response:
+    def add_item(self, vault: str, item: Mapping[str, Any], target: str) -> Response:
         """Make an item and return the answer. It is sent once: a second one would make a second item."""
         path = self._of(vault)
         whole = {**item, "vault": {"id": path.rpartition("/")[2]}}
-        return self._http.send(self._write("POST", f"{path}/items", whole, vault, place))
+        return self._http.send(self._write("POST", f"{path}/items", whole, vault, target))
 
-    def told_of_write(self, response: Response, vault: str, place: str) -> Failed:
+    def error_of_write(self, response: Response, vault: str, target: str) -> Failed:
         """Translate the answer to a write that was refused."""
-        return self._http.verdicts.told(self._write("PUT", "", {}, vault, place), response)
+        return self._http.verdicts.error_of(self._write("PUT", "", {}, vault, target), response)
 
-    def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, place: str) -> Request:
+    def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, target: str) -> Request:
         return Request(
-            method, path, f"write {place}", body=dict(body), secret=True, idempotent=False, permission=_right(vault)
+            method, path, f"write {target}", body=dict(body), secret=True, idempotent=False, permission=_right(vault)
         )
 
     def _of(self, vault: str) -> str:
@@ -146,3 +140,11 @@ def _no_one_vault(vault: str, found: int) -> Failed:
         f"1Password Connect shows no vault {vault!r}: it is not there, or the token may not see it.",
         remedy=f"Check the name, and that the token has {_right(vault)}.",
     )
+
+
+CONNECTION = ConnectionKind(
+    name="onepassword",
+    settings=Settings,
+    connect=Connect,
+    environment={"url": ("OP_CONNECT_HOST",), "token": ("OP_CONNECT_TOKEN",)},
+)

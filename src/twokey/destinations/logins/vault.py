@@ -6,7 +6,6 @@ Sources: "AppRole auth method (API)", "JWT/OIDC auth method (API)", "Kubernetes 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,23 +14,17 @@ import msgspec
 from twokey.core.errors import AccessDenied, BadCredentials, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
+from twokey.destinations.connections import ConnectionKind
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
+from twokey.http.renewable_token import Grant, RenewableToken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.sources import Secret
 
-KIND = "vault"
-ENVIRONMENT = {
-    "url": ("VAULT_ADDR", "BAO_ADDR"),
-    "token": ("VAULT_TOKEN", "BAO_TOKEN"),
-    "namespace": ("VAULT_NAMESPACE", "BAO_NAMESPACE"),
-    "ca": ("VAULT_CACERT", "BAO_CACERT"),
-}
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _METHODS = ("token", "approle", "jwt", "kubernetes", "aws")
 
@@ -85,28 +78,22 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
         return f"{super().server} {self.namespace}"
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Vault:
-    """Return the connection; nothing is called before the first request. Raises ``UsageError``."""
-    return Vault(settings, outside)
-
-
 class Vault:
     """One Vault, as one identity sees it. Logs in when it has to, and again once a token is refused."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        given = [name for name in _METHODS if getattr(settings, name) is not None]
-        if len(given) != 1:
-            called = outside.at or "The connection vault"
-            raise UsageError(f"{called}: give exactly one of {', '.join(_METHODS)}.")
-        self.clock = outside.clock
-        self._lock = threading.Lock()
-        self._token: Hidden | None = None
-        self._get_token, self._source = self._method(settings, outside)
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        methods = [name for name in _METHODS if getattr(settings, name) is not None]
+        if len(methods) != 1:
+            label = context.at or "The connection vault"
+            raise UsageError(f"{label}: give exactly one of {', '.join(_METHODS)}.")
+        self.clock = context.clock
+        get_token, self._source = self._method(settings, context)
+        self._token = RenewableToken(lambda: Grant(get_token()), self._source)
         space = {"X-Vault-Namespace": settings.namespace} if settings.namespace else {}
         self.http = Http(
             "Vault",
             settings.url,
-            outside.clock,
+            context.clock,
             headers=lambda: {"X-Vault-Request": "true", **space},
             ca=settings.ca or None,
             token=self._source,
@@ -117,7 +104,7 @@ class Vault:
         """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
         response = self.send(request)
         if not response.good:
-            raise self.http.verdicts.told(request, response)
+            raise self.http.verdicts.error_of(request, response)
         return response
 
     def send(self, request: Request) -> Response:
@@ -125,8 +112,7 @@ class Vault:
         response = self.http.send(self._with_token(request))
         if response.status != 403 or self._is_good():
             return response
-        with self._lock:
-            self._token = None
+        self._token.renew()
         response = self.http.send(self._with_token(request))
         if response.status == 403 and not self._is_good():
             raise BadCredentials(
@@ -150,17 +136,14 @@ class Vault:
         return self.http.send(self._with_token(request)).good
 
     def _with_token(self, request: Request) -> Request:
-        with self._lock:
-            if self._token is None:
-                self._token = self._get_token()
-            return replace(request, headers={**request.headers, "X-Vault-Token": self._token})
+        return replace(request, headers={**request.headers, "X-Vault-Token": self._token.value()})
 
-    def _method(self, settings: Settings, outside: ConnectionContext) -> tuple[Callable[[], Hidden], str]:
+    def _method(self, settings: Settings, context: ConnectionContext) -> tuple[Callable[[], Hidden], str]:
         if settings.token is not None:
-            return _read_again(outside.secret(settings.token)), f"a valid token (in {settings.token})"
+            return context.secret(settings.token).latest, f"a valid token (in {settings.token})"
         if settings.approle is not None:
             role = settings.approle
-            secret_id = outside.secret(role.secret_id, "approle.secret_id")
+            secret_id = context.secret(role.secret_id, "approle.secret_id")
             return (
                 lambda: self._login(role.mount, {"role_id": role.role_id, "secret_id": secret_id.value()}),
                 f"a valid secret id (in {role.secret_id}) of the AppRole",
@@ -168,13 +151,13 @@ class Vault:
         if settings.aws is not None:
             aws = settings.aws
             return lambda: self._login(
-                aws.mount, {"role": aws.role, **outside.sign_identity(aws.server_id)}
+                aws.mount, {"role": aws.role, **context.sign_identity(aws.server_id)}
             ), "an AWS role"
         jwt = settings.jwt or settings.kubernetes
         assert jwt is not None
-        secret = outside.secret(jwt.jwt, "jwt")
+        secret = context.secret(jwt.jwt, "jwt")
         return (
-            lambda: self._login(jwt.mount, {"role": jwt.role, "jwt": _read_again(secret)()}),
+            lambda: self._login(jwt.mount, {"role": jwt.role, "jwt": secret.latest()}),
             f"a valid JWT (in {jwt.jwt}) for the role {jwt.role}",
         )
 
@@ -190,19 +173,18 @@ class Vault:
                 remedy=f"Give it {self._source}, and check the role.",
             )
         if not response.good:
-            raise self.http.verdicts.told(request, response)
+            raise self.http.verdicts.error_of(request, response)
         return Hidden(response.json()["auth"]["client_token"])
 
 
-def _read_again(secret: Secret) -> Callable[[], Hidden]:
-    """Return a function that reads a secret, and reads it anew from the second time on."""
-    first = True
-
-    def read() -> Hidden:
-        nonlocal first
-        if not first:
-            secret.renew()
-        first = False
-        return secret.value()
-
-    return read
+CONNECTION = ConnectionKind(
+    name="vault",
+    settings=Settings,
+    connect=Vault,
+    environment={
+        "url": ("VAULT_ADDR", "BAO_ADDR"),
+        "token": ("VAULT_TOKEN", "BAO_TOKEN"),
+        "namespace": ("VAULT_NAMESPACE", "BAO_NAMESPACE"),
+        "ca": ("VAULT_CACERT", "BAO_CACERT"),
+    },
+)

@@ -15,12 +15,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
-from twokey.destinations.formats import forms
-from twokey.destinations.logins.azure import ENVIRONMENT, KIND, Azure, Settings, codes_of, connect, refusal
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import Kind, Permission, phrase
+from twokey.destinations.logins.azure import CONNECTION, Azure, codes_of, refusal
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
     from twokey.core.model import Holding
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
 
 JOURNAL = "-twokey-journal"
@@ -39,9 +41,32 @@ LONGEST_NAME = 127
 LONGEST_JOURNAL = 24 << 10
 """Bytes; a value has at most 25 KB."""
 MOST_TAGS = 15
-_PLACE = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?/[A-Za-z0-9-]{1,127}", re.ASCII)
+_TARGET = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?/[A-Za-z0-9-]{1,127}", re.ASCII)
 _ONE_OBJECT = {"json", "pair", "ses-smtp"}
 _DISABLED = "SecretDisabled"
+_on_secret = partial(Permission, service="Azure Key Vault", resource="secret")
+PERMISSIONS = (
+    _on_secret(
+        name="Key Vault Secrets Officer",
+        type="role",
+        uses=("read", "write", "create", "journal"),
+        grant="Azure RBAC",
+    ),
+    _on_secret(
+        name="Microsoft.KeyVault/vaults/secrets/getSecret/action",
+        type="action",
+        uses=("read", "write", "journal"),
+        grant="custom role",
+    ),
+    _on_secret(
+        name="Microsoft.KeyVault/vaults/secrets/setSecret/action",
+        type="action",
+        uses=("write", "create", "journal"),
+        grant="custom role",
+    ),
+    _on_secret(name="get", uses=("read", "write", "journal"), grant="access policy"),
+    _on_secret(name="set", uses=("write", "create", "journal"), grant="access policy"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,28 +89,29 @@ class _Version:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no secret of a vault."""
-    _form(address)
-    if not _PLACE.fullmatch(address.plain):
-        raise address.wrong("this is not VAULT_NAME/SECRET_NAME: letters, digits and dashes; the vault's at most 24.")
+    _format(address)
+    if not _TARGET.fullmatch(address.plain):
+        raise address.error("this is not VAULT_NAME/SECRET_NAME: letters, digits and dashes; the vault's at most 24.")
     if address.plain.lower().endswith(JOURNAL):
-        raise address.wrong("this would be the journal of another secret.")
+        raise address.error("this would be the journal of another secret.")
 
 
 def check_store(address: Address) -> None:
-    """Raise ``UsageError`` where the journal's name would be too long."""
+    """Raise ``UsageError`` for a format that cannot be read back, and a name that is too long for the journal."""
+    formats.refuse_store(address, _format(address))
     if len(address.plain.rpartition("/")[2]) > LONGEST_NAME - len(JOURNAL):
-        raise address.wrong(
+        raise address.error(
             f"a store's name may have {LONGEST_NAME - len(JOURNAL)} characters: the journal's is longer."
         )
 
 
-def open_place(address: Address, services: Services) -> KeyVaultSecret:
+def _open(address: Address, context: DestinationContext) -> KeyVaultSecret:
     """Return the secret as a store or destination."""
-    return KeyVaultSecret(address, services.connection(address))
+    return KeyVaultSecret(address, context.connection(address, CONNECTION))
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_at(address, default="json", names=forms.MEMBERS, own=("connection",), only=forms.ONE_TEXT)
+def _format(address: Address) -> formats.Format:
+    return formats.format_at(address, default="json", names=formats.MEMBERS, own=("connection",), only=formats.ONE_TEXT)
 
 
 class _Entry:
@@ -94,12 +120,12 @@ class _Entry:
     def __init__(self, http: Http, name: str) -> None:
         self._http = http
         self._name = name
-        self._called = f"the secret {name}"
-        self._right = f"the permissions get and set on secrets (Key Vault Secrets Officer) of {http.called}"
+        self._label = f"the secret {name}"
+        self._permission = phrase(PERMISSIONS, on=f"secrets of {http.service}")
 
     def read(self) -> _Version:
         """Read the current version. Only Key Vault's own word that there is none counts."""
-        request = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._called}", effect=False)
+        request = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._label}", effect=False)
         response = self._http.send(request)
         codes = codes_of(response)
         if response.status == 404 and "SecretNotFound" in codes:
@@ -108,13 +134,13 @@ class _Entry:
             return _Version(_DISABLED)
         found = response.json()
         if not response.good or not isinstance(found, dict) or "id" not in found:
-            raise self._http.verdicts.told(request, response)
+            raise self._http.verdicts.error_of(request, response)
         version = str(found["id"]).rpartition("/")[2]
         return _Version(version, Hidden(found.get("value", "")), found.get("contentType", ""), found.get("tags") or {})
 
     def write(self, value: str, before: _Version, content: str, note: str) -> None:
         """Make a version. What people wrote beside the former one stays."""
-        about = f"write {self._called}"
+        about = f"write {self._label}"
         if before.id == _DISABLED:
             raise refusal(about, _DISABLED, "Nothing was written there.")
         tags = dict(before.tags)
@@ -129,16 +155,16 @@ class _Entry:
     def refuse_unwritable(self, found: _Version) -> None:
         """Raise ``ServiceRejected`` for a secret that is disabled, or deleted with its name kept."""
         if found.id == _DISABLED:
-            raise refusal(f"write {self._called}", _DISABLED, "")
+            raise refusal(f"write {self._label}", _DISABLED, "")
         if not found.id:
             request = self._ask(
-                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._called}", effect=False
+                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._label}", effect=False
             )
             if self._http.send(request).good:
-                raise refusal(f"write {self._called}", "ObjectIsDeletedButRecoverable", "")
+                raise refusal(f"write {self._label}", "ObjectIsDeletedButRecoverable", "")
 
     def _ask(self, method: str, path: str, about: str, *, effect: bool = True) -> Request:
-        return Request(method, path, about, mutates=effect, secret=True, permission=self._right)
+        return Request(method, path, about, mutates=effect, secret=True, permission=self._permission)
 
 
 class KeyVaultSecret(ServiceStore):
@@ -149,7 +175,7 @@ class KeyVaultSecret(ServiceStore):
 
     def __init__(self, address: Address, azure: Azure) -> None:
         # The secret is one text, whatever the format.
-        super().__init__(address.url, replace(_form(address), names=("access key",)), azure.clock)
+        super().__init__(address.url, replace(_format(address), names=("access key",)), azure.clock)
         vault, _, name = address.rest.partition("/")
         http = azure.vault(vault)
         self._credential = _Entry(http, name)
@@ -162,7 +188,7 @@ class KeyVaultSecret(ServiceStore):
 
     def _read(self) -> Kept:
         credential, journal = self._credential.read(), self._journal.read()
-        values = {self.form.names[0]: credential.value or Hidden()} if credential.id else None
+        values = {self.format.names[0]: credential.value or Hidden()} if credential.id else None
         text = str(journal.value or "") if journal.id else None
         return Kept(values, text, Revision(journal.id, credential.id))
 
@@ -173,7 +199,7 @@ class KeyVaultSecret(ServiceStore):
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
         before, _ = self._now(seen)
-        content = "application/json" if self.form.name in _ONE_OBJECT else "text/plain"
+        content = "application/json" if self.format.name in _ONE_OBJECT else "text/plain"
         self._credential.write(next(iter(values.values())), before, content, note)
 
     def _write_journal(self, text: str, seen: object) -> None:
@@ -195,4 +221,12 @@ class KeyVaultSecret(ServiceStore):
             raise TypeError("the revision must come from this store")
 
 
-__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "check_store", "connect", "open_place"]
+KIND = Kind(
+    scheme="azure-keyvault",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    connection=CONNECTION,
+    permissions=PERMISSIONS,
+)

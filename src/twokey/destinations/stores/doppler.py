@@ -24,8 +24,9 @@ from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.formats import forms
+from twokey.destinations.formats import format as formats
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.kind import ConnectionKind, Kind, Permission
 from twokey.destinations.sources import Source
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.client import Http
@@ -37,27 +38,34 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-KIND = "doppler"
 PUBLIC = "https://api.doppler.com"
-ENVIRONMENT = {"token": ("DOPPLER_TOKEN",), "url": ("DOPPLER_API_HOST",)}
 LIMITS = (Limit(240, 60, writes_only=False),)
 """Requests of one token ("Doppler API: Rate Limits")."""
 JOURNAL = "TWOKEY_JOURNAL_"
 LONGEST_JOURNAL = 32 << 10
 """Bytes. ``doppler run`` hands all secrets of a config to programs as environment variables, which Linux limits."""
 NAMES = replace(
-    forms.ENVIRONMENT,
+    formats.ENVIRONMENT,
     pattern=r"[A-Z_][A-Z0-9_]*",
-    told="capitals, digits and underscores, and no digit at its beginning",
+    allowed="capitals, digits and underscores, and no digit at its beginning",
     forbidden=("DOPPLER_", JOURNAL),
 )
-_PLACE = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII)
+_TARGET = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII)
 _SECRETS = "/v3/configs/config/secrets"
 _REFERENCE = "${"
 _ESCAPED = re.compile(r"(?<!\\)((?:\\\\)*)\\u0024")
 _REFUSALS = {400, 409, 412, 422}
+PERMISSIONS = (
+    Permission(
+        service="Doppler",
+        name="read and write access",
+        resource="config",
+        uses=("read", "write", "create", "journal"),
+        grant="service token, or token of a service account",
+    ),
+)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,36 +91,36 @@ class _Secret:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no config, and for names that Doppler does not take."""
-    address.allow(("connection", *forms.OPTIONS))
-    if not _PLACE.fullmatch(address.plain):
-        raise address.wrong("this is not PROJECT/CONFIG: letters, digits and the characters _.-")
-    _form(address)
+    address.allow(("connection", *formats.OPTIONS))
+    if not _TARGET.fullmatch(address.plain):
+        raise address.error("this is not PROJECT/CONFIG: letters, digits and the characters _.-")
+    _format(address)
 
 
-def connect(settings: Settings, outside: ConnectionContext) -> Doppler:
-    """Return the connection that all configs of one token share."""
-    return Doppler(settings, outside)
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    formats.refuse_store(address, _format(address))
 
 
-def open_place(address: Address, services: Services) -> DopplerSecrets:
+def _open(address: Address, context: DestinationContext) -> DopplerSecrets:
     """Return the secrets of a config as a store or destination."""
-    return DopplerSecrets(address, services.connection(address))
+    return DopplerSecrets(address, context.connection(address, CONNECTION))
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
 class Doppler:
     """Doppler, as one token sees it."""
 
-    def __init__(self, settings: Settings, outside: ConnectionContext) -> None:
-        secret = outside.secret(settings.token)
-        self.clock = outside.clock
+    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        secret = context.secret(settings.token)
+        self.clock = context.clock
         self.http = Http(
             "Doppler",
             settings.url or PUBLIC,
-            outside.clock,
+            context.clock,
             headers=lambda: {"Authorization": f"Bearer {secret.value()}"},
             renew=secret.renew,
             limits=LIMITS,
@@ -128,12 +136,12 @@ class DopplerSecrets(ServiceStore):
     longest_journal = LONGEST_JOURNAL
 
     def __init__(self, address: Address, doppler: Doppler) -> None:
-        super().__init__(address.url, _form(address), doppler.clock)
+        super().__init__(address.url, _format(address), doppler.clock)
         self._http = doppler.http
         self._project, _, self._config = address.rest.partition("/")
-        self._journal = f"{JOURNAL}{self.form.names[0]}"
-        self._names = (*self.form.names, self._journal)
-        self._right = f"read and write access to the config {address.rest}"
+        self._journal = f"{JOURNAL}{self.format.names[0]}"
+        self._names = (*self.format.names, self._journal)
+        self._permission = f"read and write access to the config {address.rest}"
 
     def preflight(self) -> None:
         """Read the config, and raise for references. Whether the token may write, Doppler says only to a write."""
@@ -143,7 +151,7 @@ class DopplerSecrets(ServiceStore):
         """Return those of the secrets that exist; Doppler leaves out the others."""
         where = {"project": self._project, "config": self._config, "secrets": ",".join(self._names)}
         request = Request("GET", f"{_SECRETS}?{urlencode(where)}", self._about("read"), mutates=False, secret=True)
-        request = replace(request, permission=self._right)
+        request = replace(request, permission=self._permission)
         response = self._http.request(request)
         listed = (response.json() or {}).get("secrets")
         if not isinstance(listed, dict):
@@ -168,7 +176,7 @@ class DopplerSecrets(ServiceStore):
 
     def _read(self) -> Kept:
         found = self._find()
-        values = {name: found[name].computed for name in self.form.names if name in found}
+        values = {name: found[name].computed for name in self.format.names if name in found}
         journal = _plain(found[self._journal].raw) if self._journal in found else None
         return Kept(values or None, journal, self._revision(found))
 
@@ -196,12 +204,12 @@ class DopplerSecrets(ServiceStore):
         self._refuse_references(found)
         changes = [self._change(name, values.get(name), found.get(name)) for name in self._names]
         body = {"project": self._project, "config": self._config, "change_requests": [one for one in changes if one]}
-        request = Request("POST", _SECRETS, self._about("write"), body=body, secret=True, permission=self._right)
+        request = Request("POST", _SECRETS, self._about("write"), body=body, secret=True, permission=self._permission)
         response = self._http.send(request)
         if response.status in _REFUSALS and self._revision(self._find()) != seen:
             raise self._conflict()
         if not response.good:
-            raise self._http.verdicts.told(request, response)
+            raise self._http.verdicts.error_of(request, response)
 
     def _change(self, name: str, value: str | None, found: _Secret | None) -> dict[str, Any] | None:
         """Return the change of one secret; None leaves it, and makes its value a condition only."""
@@ -213,7 +221,7 @@ class DopplerSecrets(ServiceStore):
         return {"name": name, "originalName": None, "value": value, "visibility": visibility}
 
     def _refuse_references(self, found: Mapping[str, _Secret]) -> None:
-        referring = [name for name in self.form.names if name in found and _REFERENCE in found[name].raw]
+        referring = [name for name in self.format.names if name in found and _REFERENCE in found[name].raw]
         if referring:
             raise ServiceRejected(
                 f"In {self._project}/{self._config}, {' and '.join(referring)} refers to another secret.",
@@ -230,7 +238,7 @@ class DopplerSecrets(ServiceStore):
             raise TypeError("the revision must come from this store")
 
     def _about(self, act: str) -> str:
-        return f"{act} the secrets {' and '.join(self.form.names)} of {self._project}/{self._config}"
+        return f"{act} the secrets {' and '.join(self.format.names)} of {self._project}/{self._config}"
 
 
 def _escaped(text: str) -> str:
@@ -243,4 +251,18 @@ def _plain(text: Hidden) -> str:
     return _ESCAPED.sub(r"\1$", text)
 
 
-__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "connect", "open_place"]
+CONNECTION = ConnectionKind(
+    name="doppler",
+    settings=Settings,
+    connect=Doppler,
+    environment={"token": ("DOPPLER_TOKEN",), "url": ("DOPPLER_API_HOST",)},
+)
+KIND = Kind(
+    scheme="doppler",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    connection=CONNECTION,
+    permissions=PERMISSIONS,
+)

@@ -21,13 +21,15 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import AccessDenied, Ambiguous
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
-from twokey.destinations.formats import forms
-from twokey.destinations.logins.google import ENVIRONMENT, KIND, Google, Settings, connect, reasons_of
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.logins.google import CONNECTION, Google, reasons_of
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from twokey.core.model import Holding
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
 JOURNAL, NOTE, CLAIM, NEWEST = "twokey-journal", "twokey-access-key", "twokey-claim", "twokey-version"
 LONGEST_JOURNAL = 14 << 10
@@ -45,8 +47,19 @@ LONGEST_JOURNAL = 14 << 10
 ATTEMPTS = 5
 """How often a write is tried while others keep changing what does not matter."""
 LATEST = "latest"
-_PLACE = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9-]+/[A-Za-z0-9_-]{1,255}", re.ASCII)
+_TARGET = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9-]+/[A-Za-z0-9_-]{1,255}", re.ASCII)
 _ALIAS = re.compile(r"(?!latest$)(?!NEW$)[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
+_on_secret = partial(Permission, service="Google Secret Manager", resource="secret")
+PERMISSIONS = (
+    _on_secret(name="secretmanager.secrets.get", uses=("read", "write", "journal")),
+    _on_secret(name="secretmanager.versions.access", uses=("read", "write")),
+    _on_secret(name="secretmanager.versions.add", uses=("write",)),
+    _on_secret(name="secretmanager.versions.get", uses=("read",), optional=True, condition="the version is disabled"),
+    _on_secret(name="secretmanager.secrets.update", uses=("write", "journal"), condition="a store, or alias="),
+    Permission(
+        service="Google Secret Manager", name="secretmanager.secrets.create", resource="project", uses=("create",)
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +78,27 @@ class Revision:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no secret of a project, and for aliases that Google does not take."""
-    _form(address)
-    if not _PLACE.fullmatch(address.plain):
-        raise address.wrong("this is not PROJECT/NAME: a project's id, then letters, digits, dashes and underscores.")
+    _format(address)
+    if not _TARGET.fullmatch(address.plain):
+        raise address.error("this is not PROJECT/NAME: a project's id, then letters, digits, dashes and underscores.")
     if "alias" in address.options and not _ALIAS.fullmatch(address.options["alias"]):
-        raise address.wrong("an alias begins with a letter; letters, digits, - and _ follow. latest needs no alias.")
+        raise address.error("an alias begins with a letter; letters, digits, - and _ follow. latest needs no alias.")
 
 
-def open_place(address: Address, services: Services) -> GoogleSecret:
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    formats.refuse_store(address, _format(address))
+
+
+def _open(address: Address, context: DestinationContext) -> GoogleSecret:
     """Return the secret as a store or destination."""
-    return GoogleSecret(address, services.connection(address))
+    return GoogleSecret(address, context.connection(address, CONNECTION))
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_at(address, default="json", names=forms.MEMBERS, own=("connection", "alias"), only=forms.ONE_TEXT)
+def _format(address: Address) -> formats.Format:
+    return formats.format_at(
+        address, default="json", names=formats.MEMBERS, own=("connection", "alias"), only=formats.ONE_TEXT
+    )
 
 
 class GoogleSecret(ServiceStore):
@@ -90,12 +110,12 @@ class GoogleSecret(ServiceStore):
         self._alias = address.options.get("alias", "")
         self.conditional = bool(self._alias)
         # The version is one text, whatever the format.
-        super().__init__(address.url, replace(_form(address), names=("access key",)), google.clock)
+        super().__init__(address.url, replace(_format(address), names=("access key",)), google.clock)
         self._http = google.http
         project, _, self._secret = address.rest.rpartition("/")
         self._all = f"/v1/projects/{project}/secrets"
         self._path = f"{self._all}/{self._secret}"
-        self._place = f"the secret {self._secret} of {project}"
+        self._target = f"the secret {self._secret} of {project}"
         self._known = 0
         self._note = ""
 
@@ -111,7 +131,7 @@ class GoogleSecret(ServiceStore):
         found = self._http.request(replace(request, body={"permissions": wanted})).json() or {}
         lacks = [one for one in wanted if one not in found.get("permissions", ())]
         if lacks:
-            raise AccessDenied(" and ".join(lacks), self._place, remedy="Grant a role with it on the secret.")
+            raise AccessDenied(" and ".join(lacks), self._target, remedy="Grant a role with it on the secret.")
 
     def put(self, credential: Credential, revision: object) -> object:
         """Write the pair if the secret is still at ``revision``; without an alias, claim the secret before."""
@@ -138,20 +158,20 @@ class GoogleSecret(ServiceStore):
             return None, Kept(None, None, Revision())
         notes = _annotations(secret)
         number, state, text = self._version(secret)
-        values = {self.form.names[0]: text} if number else None
+        values = {self.format.names[0]: text} if number else None
         digest = hashlib.sha256(notes[JOURNAL].encode()).hexdigest() if JOURNAL in notes else ""
         revision = Revision(digest, notes.get(CLAIM, ""), number, state, exists=True)
         return secret, Kept(values, notes.get(JOURNAL), revision)
 
     def _find(self) -> dict[str, Any] | None:
         """Return the secret, or None. Only Google's own word that there is none counts."""
-        request = self._ask("GET", self._path, f"read {self._place}", effect=False)
+        request = self._ask("GET", self._path, f"read {self._target}", effect=False)
         response = self._http.send(request)
         if response.status == 404 and "NOT_FOUND" in reasons_of(response):
             return None
         found = response.json()
         if not response.good or not isinstance(found, dict) or "etag" not in found:
-            raise self._http.verdicts.told(request, response)
+            raise self._http.verdicts.error_of(request, response)
         return found
 
     def _version(self, secret: dict[str, Any]) -> tuple[int, str, Hidden]:
@@ -173,18 +193,18 @@ class GoogleSecret(ServiceStore):
 
     def _access(self, which: str) -> tuple[int, str, Hidden]:
         where = f"{self._path}/versions/{which}"
-        request = self._ask("GET", f"{where}:access", f"read {self._place}", effect=False, secret=True)
+        request = self._ask("GET", f"{where}:access", f"read {self._target}", effect=False, secret=True)
         response = self._http.send(request)
         if response.status == 404 and "NOT_FOUND" in reasons_of(response):
             return 0, "", Hidden()
         if response.status == 400 and "FAILED_PRECONDITION" in reasons_of(response):
-            look = self._ask("GET", where, f"look at the version of {self._place}", effect=False)
-            told = (
+            look = self._ask("GET", where, f"look at the version of {self._target}", effect=False)
+            found_version = (
                 self._http.request(replace(look, permission="the permission secretmanager.versions.get")).json() or {}
             )
-            return self._number_in(told), str(told.get("state", "UNKNOWN")), Hidden()
+            return self._number_in(found_version), str(found_version.get("state", "UNKNOWN")), Hidden()
         if not response.good:
-            raise self._http.verdicts.told(request, response)
+            raise self._http.verdicts.error_of(request, response)
         found = response.json() or {}
         number = self._number_in(found)
         data = Hidden((found.get("payload") or {}).get("data", ""))
@@ -193,7 +213,7 @@ class GoogleSecret(ServiceStore):
     def _number_in(self, found: dict[str, Any]) -> int:
         number = _number(str(found.get("name", "")).rpartition("/")[2])
         if not number:
-            raise Ambiguous(f"Google Secret Manager gave no version of {self._place}.", remedy="Run again.")
+            raise Ambiguous(f"Google Secret Manager gave no version of {self._target}.", remedy="Run again.")
         return number
 
     def _holding(self, kept: Kept) -> Holding:
@@ -224,7 +244,7 @@ class GoogleSecret(ServiceStore):
         return secret
 
     def _add(self, text: Hidden) -> int:
-        request = self._ask("POST", f"{self._path}:addVersion", f"write {self._place}", secret=True, again=False)
+        request = self._ask("POST", f"{self._path}:addVersion", f"write {self._target}", secret=True, again=False)
         payload = {"payload": {"data": Hidden(base64.b64encode(text.encode()).decode())}}
         self._known = self._number_in(self._http.request(replace(request, body=payload)).json() or {})
         return self._known
@@ -238,10 +258,10 @@ class GoogleSecret(ServiceStore):
             if response.good:
                 return
             if attempt == ATTEMPTS or not reasons_of(response) & {"FAILED_PRECONDITION", "ALREADY_EXISTS"}:
-                raise self._http.verdicts.told(request, response)
+                raise self._http.verdicts.error_of(request, response)
 
     def _creation(self, notes: dict[str, str]) -> Request:
-        request = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._place}")
+        request = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._target}")
         return replace(request, body={"replication": {"automatic": {}}, "annotations": notes})
 
     def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Request:
@@ -253,15 +273,15 @@ class GoogleSecret(ServiceStore):
         if aliases:
             body["versionAliases"] = {**(secret.get("versionAliases") or {}), **aliases}
         mask = ",".join(sorted(body.keys() - {"etag"}))
-        return replace(self._ask("PATCH", f"{self._path}?updateMask={mask}", f"change {self._place}"), body=body)
+        return replace(self._ask("PATCH", f"{self._path}?updateMask={mask}", f"change {self._target}"), body=body)
 
     def _ask(
         self, method: str, path: str, about: str, *, effect: bool = True, secret: bool = False, again: bool = True
     ) -> Request:
-        right = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
+        permission = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
         if method == "PATCH" or "secretId=" in path:
-            right = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
-        return Request(method, path, about, mutates=effect, secret=secret, idempotent=again, permission=right)
+            permission = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
+        return Request(method, path, about, mutates=effect, secret=secret, idempotent=again, permission=permission)
 
     def _own(self, revision: object) -> None:
         _own(revision)
@@ -281,4 +301,12 @@ def _number(text: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "connect", "open_place"]
+KIND = Kind(
+    scheme="gcp-secretmanager",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    connection=CONNECTION,
+    permissions=PERMISSIONS,
+)

@@ -32,12 +32,14 @@ import json
 import re
 import secrets
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.secret import Hidden
-from twokey.destinations.formats import forms
-from twokey.destinations.logins.kubernetes import ENVIRONMENT, KIND, Cluster, Settings, connect, missing
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import Kind, Permission, phrase
+from twokey.destinations.logins.kubernetes import CONNECTION, Cluster, missing
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
 JOURNAL = "twokey.io/journal"
 NOTE = "twokey.io/access-key"
@@ -57,14 +59,20 @@ ATTEMPTS = 5
 LONGEST_JOURNAL = 192 << 10
 """Bytes; all annotations of an object have 256 KiB together, and people have theirs."""
 NAMES = replace(
-    forms.ENVIRONMENT,
+    formats.ENVIRONMENT,
     pattern=r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]+",
-    told="letters, digits and the characters -._, and no two dots at its beginning",
+    allowed="letters, digits and the characters -._, and no two dots at its beginning",
     longest=253,
 )
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
-_PLACE = re.compile(rf"(?P<namespace>{_LABEL})/(?P<name>{_LABEL}(?:\.{_LABEL})*)", re.ASCII)
+_TARGET = re.compile(rf"(?P<namespace>{_LABEL})/(?P<name>{_LABEL}(?:\.{_LABEL})*)", re.ASCII)
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_on_secrets = partial(Permission, service="Kubernetes", resource="Secret", type="verb")
+PERMISSIONS = (
+    _on_secrets(name="get", uses=("read", "write", "journal")),
+    _on_secrets(name="create", uses=("create",)),
+    _on_secrets(name="patch", uses=("write", "journal")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +94,27 @@ class Revision:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no Secret, and for names that no key of one can have."""
-    address.allow(("connection", *forms.OPTIONS))
-    found = _PLACE.fullmatch(address.plain)
+    address.allow(("connection", *formats.OPTIONS))
+    found = _TARGET.fullmatch(address.plain)
     if not found:
-        raise address.wrong("this is not NAMESPACE/NAME: small letters, digits and dashes; dots in the name only.")
+        raise address.error("this is not NAMESPACE/NAME: small letters, digits and dashes; dots in the name only.")
     if len(found["namespace"]) > 63 or len(found["name"]) > 253:
-        raise address.wrong("a namespace has at most 63 characters, a Secret's name at most 253.")
-    _form(address)
+        raise address.error("a namespace has at most 63 characters, a Secret's name at most 253.")
+    _format(address)
 
 
-def open_place(address: Address, services: Services) -> KubernetesSecret:
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    formats.refuse_store(address, _format(address))
+
+
+def _open(address: Address, context: DestinationContext) -> KubernetesSecret:
     """Return the Secret as a store or destination."""
-    return KubernetesSecret(address, services.connection(address))
+    return KubernetesSecret(address, context.connection(address, CONNECTION))
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
 class KubernetesSecret(ServiceStore):
@@ -110,10 +123,10 @@ class KubernetesSecret(ServiceStore):
     longest_journal = LONGEST_JOURNAL
 
     def __init__(self, address: Address, cluster: Cluster) -> None:
-        super().__init__(address.url, _form(address), cluster.clock)
+        super().__init__(address.url, _format(address), cluster.clock)
         self._http = cluster.http
         self._namespace, _, self._secret = address.rest.partition("/")
-        self._place = f"the Secret {address.rest}"
+        self._target = f"the Secret {address.rest}"
         self._all = f"/api/v1/namespaces/{self._namespace}/secrets"
 
     def preflight(self) -> None:
@@ -123,12 +136,12 @@ class KubernetesSecret(ServiceStore):
         needed = ("patch",) if found else ("create", "patch")
         lacks = [verb for verb in needed if not self._may(verb)]
         if lacks:
-            raise AccessDenied(" and ".join(lacks), self._place, remedy=self._role)
+            raise AccessDenied(" and ".join(lacks), self._target, remedy=self._role)
         request = self._change(found, _fence("preflight"), dry=True)
         response = self._http.send(request)
         # A cluster may have webhooks that cannot be tried; then the verbs are all that can be known.
         if not response.good and "does not support dry run" not in response.error_message():
-            raise self._http.verdicts.told(request, response)
+            raise self._http.verdicts.error_of(request, response)
 
     def _may(self, verb: str) -> bool:
         """Ask whether a verb is allowed; where even asking is not, the dry run is left to tell."""
@@ -148,17 +161,17 @@ class KubernetesSecret(ServiceStore):
         request = Request(
             "GET",
             f"{self._all}/{self._secret}",
-            f"read {self._place}",
+            f"read {self._target}",
             mutates=False,
             secret=True,
-            permission=self._right,
+            permission=self._permission,
         )
         response = self._http.send(request)
         if response.status == 404 and missing(response) == "secrets":
             return None
         found = response.json()
         if not response.good or not isinstance(found, dict) or found.get("kind") != "Secret":
-            raise self._http.verdicts.told(request, response)
+            raise self._http.verdicts.error_of(request, response)
         return found
 
     def _read(self) -> Kept:
@@ -169,7 +182,7 @@ class KubernetesSecret(ServiceStore):
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
         data = {name: Hidden(base64.b64encode(value.encode()).decode()) for name, value in values.items()}
-        self._write(seen, Applied(_manager_of(self.form.names), {NOTE: note}, data))
+        self._write(seen, Applied(_manager_of(self.format.names), {NOTE: note}, data))
 
     def _write_journal(self, text: str, seen: object) -> None:
         self._write(seen, Applied(f"{MANAGER}-journal", {JOURNAL: text}))
@@ -189,9 +202,9 @@ class KubernetesSecret(ServiceStore):
             if response.good:
                 return
             if response.status != 409:
-                raise self._http.verdicts.told(request, response)
+                raise self._http.verdicts.error_of(request, response)
         raise ServiceRejected(
-            f"{self._place} was changed by others all the time, {ATTEMPTS} times in a row.",
+            f"{self._target} was changed by others all the time, {ATTEMPTS} times in a row.",
             state="Nothing was written there.",
             remedy="See in its managedFields who writes so often.",
         )
@@ -211,8 +224,10 @@ class KubernetesSecret(ServiceStore):
                 metadata |= {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
             apply = {"Content-Type": "application/apply-patch+yaml"}
             request = Request("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
-        about = f"{'try to ' if dry else ''}write {self._place}"
-        return replace(request, description=about, mutates=not dry, secret=bool(applied.data), permission=self._right)
+        about = f"{'try to ' if dry else ''}write {self._target}"
+        return replace(
+            request, description=about, mutates=not dry, secret=bool(applied.data), permission=self._permission
+        )
 
     def _refuse_unsuitable(self, found: dict[str, Any] | None) -> None:
         if found is None:
@@ -226,13 +241,13 @@ class KubernetesSecret(ServiceStore):
         elif found["metadata"].get("deletionTimestamp"):
             why, remedy = "is being deleted", "Wait until it is gone, or name another one."
         if why:
-            raise ServiceRejected(f"{self._place} {why}.", state="Nothing was written there.", remedy=remedy)
+            raise ServiceRejected(f"{self._target} {why}.", state="Nothing was written there.", remedy=remedy)
 
     def _revision(self, found: dict[str, Any] | None) -> Revision:
         if found is None:
             return Revision()
         values, annotations = found.get("data") or {}, _annotations(found)
-        parts = [values.get(name) for name in self.form.names] + [annotations.get(JOURNAL), annotations.get(FENCE)]
+        parts = [values.get(name) for name in self.format.names] + [annotations.get(JOURNAL), annotations.get(FENCE)]
         return Revision(str(found["metadata"]["uid"]), hashlib.sha256(json.dumps(parts).encode()).hexdigest())
 
     def _own(self, revision: object) -> None:
@@ -240,12 +255,12 @@ class KubernetesSecret(ServiceStore):
             raise TypeError("the revision must come from this store")
 
     @property
-    def _right(self) -> str:
-        return f"the verbs get, create and patch on secrets in the namespace {self._namespace}"
+    def _permission(self) -> str:
+        return phrase(PERMISSIONS, on=f"secrets in the namespace {self._namespace}")
 
     @property
     def _role(self) -> str:
-        return f"Give twokey a Role with {self._right}."
+        return f"Give twokey a Role with {self._permission}."
 
 
 def _manager_of(names: Iterable[str]) -> str:
@@ -268,4 +283,12 @@ def _values(found: dict[str, Any]) -> dict[str, Hidden]:
     return {name: Hidden(value.decode(errors="replace")) for name, value in decoded.items()}
 
 
-__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "connect", "open_place"]
+KIND = Kind(
+    scheme="kubernetes",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    connection=CONNECTION,
+    permissions=PERMISSIONS,
+)

@@ -19,15 +19,16 @@ from typing import TYPE_CHECKING, Any
 from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
-from twokey.destinations.formats import forms
-from twokey.destinations.logins.onepassword import ENVIRONMENT, KIND, Connect, Settings, connect
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.logins.onepassword import CONNECTION, Connect
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
 JOURNAL = "twokey-journal"
 ATTEMPTS = 4
@@ -37,13 +38,22 @@ LONGEST_TRYING = 30.0
 LONGEST_JOURNAL = 32 << 10
 """Bytes. 1Password documents no limit for a field: this one is twokey's own."""
 NAMES = replace(
-    forms.ENVIRONMENT,
+    formats.ENVIRONMENT,
     pattern=r"[A-Za-z0-9_-](?:[A-Za-z0-9 _-]*[A-Za-z0-9_-])?",
-    told="letters, digits, underscores and dashes, and spaces between them",
+    allowed="letters, digits, underscores and dashes, and spaces between them",
     forbidden=(JOURNAL,),
 )
 _NAME = r"[^\s/\"'\\](?:[^/\"'\\]*[^\s/\"'\\])?"
-_PLACE = re.compile(rf"{_NAME}/{_NAME}")
+_TARGET = re.compile(rf"{_NAME}/{_NAME}")
+PERMISSIONS = (
+    Permission(
+        service="1Password Connect",
+        name="read and write access",
+        resource="vault",
+        uses=("read", "write", "create", "journal"),
+        grant="Connect token",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +66,24 @@ class Revision:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no item, and for names that no secret reference could name."""
-    address.allow(("connection", *forms.OPTIONS))
-    if not _PLACE.fullmatch(address.plain):
-        raise address.wrong("this is not VAULT/ITEM: names or ids without quotes, backslashes and further slashes.")
-    _form(address)
+    address.allow(("connection", *formats.OPTIONS))
+    if not _TARGET.fullmatch(address.plain):
+        raise address.error("this is not VAULT/ITEM: names or ids without quotes, backslashes and further slashes.")
+    _format(address)
 
 
-def open_place(address: Address, services: Services) -> OnePasswordItem:
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    formats.refuse_store(address, _format(address))
+
+
+def _open(address: Address, context: DestinationContext) -> OnePasswordItem:
     """Return the item as a store or destination."""
-    return OnePasswordItem(address, services.connection(address))
+    return OnePasswordItem(address, context.connection(address, CONNECTION))
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=NAMES)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=NAMES)
 
 
 class OnePasswordItem(ServiceStore):
@@ -78,11 +93,11 @@ class OnePasswordItem(ServiceStore):
     longest_journal = LONGEST_JOURNAL
 
     def __init__(self, address: Address, server: Connect) -> None:
-        super().__init__(address.url, _form(address), server.clock)
+        super().__init__(address.url, _format(address), server.clock)
         self._server = server
         self._vault, _, self._item = address.rest.partition("/")
-        self._place = f"the item {self._item} of the vault {self._vault}"
-        self._journal = f"{JOURNAL} {self.form.names[0]}"
+        self._target = f"the item {self._item} of the vault {self._vault}"
+        self._journal = f"{JOURNAL} {self.format.names[0]}"
 
     def preflight(self) -> None:
         """Read the vault and the item. Whether the token may write, Connect says only to a write."""
@@ -91,10 +106,10 @@ class OnePasswordItem(ServiceStore):
     def _find(self) -> dict[str, Any] | None:
         """Return the whole item, or None; raises ``ServiceRejected`` where two things share a name."""
         item = self._server.item(self._vault, self._item)
-        for name in (*self.form.names, self._journal):
+        for name in (*self.format.names, self._journal):
             if item is not None and len(_fields(item, name)) > 1:
                 raise ServiceRejected(
-                    f"{self._place} has {len(_fields(item, name))} fields {name}: nobody can tell which one is meant.",
+                    f"{self._target} has {len(_fields(item, name))} fields {name}: nobody can tell which one is meant.",
                     state="Nothing was written there.",
                     remedy="Rename or delete all but one.",
                 )
@@ -108,7 +123,7 @@ class OnePasswordItem(ServiceStore):
         values = {
             str(one.get("label")): Hidden(one.get("value") or "")
             for one in item.get("fields") or ()
-            if one.get("label") in self.form.names or (one.get("value") and not self._beside(one))
+            if one.get("label") in self.format.names or (one.get("value") and not self._beside(one))
         }
         return Kept(values, journal[0].get("value", "") if journal else None, self._revision(item))
 
@@ -147,7 +162,7 @@ class OnePasswordItem(ServiceStore):
                     break  # what is there now may be our own write: reading back tells
                 raise
         raise doubt or ServiceRejected(
-            f"{self._place} was changed by others all the time.",
+            f"{self._target} was changed by others all the time.",
             state="Nothing was written there.",
             remedy="Run again.",
         )
@@ -160,11 +175,11 @@ class OnePasswordItem(ServiceStore):
         if give_up is not None and self.clock.monotonic() > give_up:
             return False
         if item is None:
-            response = self._server.add_item(self._vault, self._with(self._made(), values), self._place)
+            response = self._server.add_item(self._vault, self._with(self._made(), values), self._target)
         else:
-            response = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._place)
+            response = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._target)
         if not response.good and response.status not in {409, 412}:
-            raise self._server.told_of_write(response, self._vault, self._place)
+            raise self._server.error_of_write(response, self._vault, self._target)
         return response.good
 
     def _made(self) -> dict[str, Any]:
@@ -182,13 +197,13 @@ class OnePasswordItem(ServiceStore):
 
     def _type(self, name: str) -> str:
         """Return the type of a field that is not there yet: what is no secret is not concealed."""
-        id_of_pair = len(self.form.names) > 1 and name == self.form.names[0]
+        id_of_pair = len(self.format.names) > 1 and name == self.format.names[0]
         return "STRING" if id_of_pair or name == self._journal else "CONCEALED"
 
     def _revision(self, item: Mapping[str, Any] | None) -> Revision:
         if item is None:
             return Revision()
-        found = [_fields(item, name) for name in (*self.form.names, self._journal)]
+        found = [_fields(item, name) for name in (*self.format.names, self._journal)]
         kept = [one[0].get("value", "") if one else None for one in found]
         return Revision(str(item["id"]), hashlib.sha256(json.dumps(kept).encode()).hexdigest())
 
@@ -201,4 +216,12 @@ def _fields(item: Mapping[str, Any], label: str) -> list[Mapping[str, Any]]:
     return [one for one in item.get("fields") or () if one.get("label") == label]
 
 
-__all__ = ["ENVIRONMENT", "KIND", "Settings", "check", "connect", "open_place"]
+KIND = Kind(
+    scheme="onepassword",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    connection=CONNECTION,
+    permissions=PERMISSIONS,
+)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
@@ -17,24 +18,17 @@ from twokey.core.errors import AccessDenied, Conflict, NotFound, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.format import refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.destinations.address import Address
-    from twokey.destinations.formats.forms import Form
-    from twokey.destinations.registry import Services
-
-PERMISSIONS = (
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:GetSecretValue",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:UpdateSecretVersionStage",
-    "secretsmanager:CreateSecret",
-)
+    from twokey.destinations.formats.format import Format
+    from twokey.destinations.kind import DestinationContext
 
 LIMIT = 65_536
 """Bytes of a secret's value ("AWS Secrets Manager quotas", User Guide)."""
@@ -42,6 +36,23 @@ _NAMESPACE = uuid.UUID("6a7c3e2b-4a3f-5d0b-9c52-0c3b2f0f7e11")
 """Never to be changed: version ids of credentials are made from it."""
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}", re.ASCII)
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):[0-9x]+:secret:(?P<name>.+)", re.ASCII)
+_on_secret = partial(Permission, service="AWS Secrets Manager", resource="secret", type="action")
+_on_kms_key = partial(
+    Permission, service="AWS KMS", resource="key", type="action", condition="a customer managed KMS key"
+)
+PERMISSIONS = (
+    _on_secret(name="secretsmanager:DescribeSecret", uses=("read", "write", "journal")),
+    _on_secret(
+        name="secretsmanager:GetSecretValue",
+        uses=("read", "journal"),
+        condition="a store, or a destination whose key twokey is to read",
+    ),
+    _on_secret(name="secretsmanager:PutSecretValue", uses=("write", "journal")),
+    _on_secret(name="secretsmanager:UpdateSecretVersionStage", uses=("write", "journal")),
+    _on_secret(name="secretsmanager:CreateSecret", uses=("create",)),
+    _on_kms_key(name="kms:Decrypt", uses=("read", "journal")),
+    _on_kms_key(name="kms:GenerateDataKey", uses=("write", "create", "journal")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +71,7 @@ def version_of(key_id: str) -> str:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what no secret can be called ("CreateSecret", API reference, parameter Name)."""
-    form_of_text(address)
+    text_format(address)
     rest, plain = address.rest, address.plain
     arn = _ARN.fullmatch(plain)
     if plain.startswith("arn:") and not arn:
@@ -71,22 +82,22 @@ def check(address: Address) -> None:
 
 def check_store(address: Address) -> None:
     """Raise ``UsageError`` for a format that cannot be read back."""
-    refuse_store(address, form_of_text(address))
+    refuse_store(address, text_format(address))
 
 
-def open_place(address: Address, services: Services) -> SecretsManager:
+def _open(address: Address, context: DestinationContext) -> SecretsManager:
     """Return the secret as a store or destination."""
-    return SecretsManager(address.url, _versions(address, services), form_of_text(address))
+    return SecretsManager(address.url, _versions(address, context), text_format(address))
 
 
-def _versions(address: Address, services: Services) -> Versions:
+def _versions(address: Address, context: DestinationContext) -> Versions:
     arn = _ARN.fullmatch(address.rest)
-    return Versions(services.clients, address.rest, arn["region"] if arn else None)
+    return Versions(context.clients, address.rest, arn["region"] if arn else None)
 
 
-def read_text(address: Address, services: Services) -> Hidden:
+def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     """Return the text of a secret, for ``from:``; the right secretsmanager:GetSecretValue is enough."""
-    text = _versions(address, services).text()
+    text = _versions(address, context).text()
     if text is None:
         raise NotFound(f"{address.url} holds no text.")
     return Hidden(text)
@@ -101,9 +112,9 @@ class SecretsManager:
 
     traits = Traits(atomic=True, conditional=True, confirms="value")
 
-    def __init__(self, name: str, versions: Versions, form: Form) -> None:
+    def __init__(self, name: str, versions: Versions, value_format: Format) -> None:
         self.name = name
-        self._form = form
+        self._format = value_format
         self._versions = versions
         self._has_written = False
 
@@ -132,16 +143,16 @@ class SecretsManager:
             if self._version_of(key_id) == current:
                 return Held(key_id)
         text = self._versions.value(current)
-        holding = CannotTell("its content is binary") if text is None else self._form.holding_text(text)
+        holding = CannotTell("its content is binary") if text is None else self._format.holding_text(text)
         return replace(holding, stamp=current) if isinstance(holding, CannotTell) else holding
 
     def credential(self) -> Credential | None:
         """Read the credential that AWSCURRENT points at."""
         current = self._versions.labels().holder(CURRENT)
-        return self._form.credential_of_text(self._versions.value(current) or "", self.name) if current else None
+        return self._format.credential_of_text(self._versions.value(current) or "", self.name) if current else None
 
     def _version_of(self, key_id: str) -> str:
-        return version_of(self._form.version(key_id))
+        return version_of(self._format.version(key_id))
 
     def room_for(self, journal: Journal) -> None:
         """Raise ``ServiceRejected`` where the journal is longer than a secret's value may be."""
@@ -166,7 +177,7 @@ class SecretsManager:
         seen = _own(revision)
         version = self._version_of(credential.access_key_id)
         if version != seen.current:
-            first = self._add(seen, version, self._form.text(credential), PENDING)
+            first = self._add(seen, version, self._format.text(credential), PENDING)
             if not first:
                 self._versions.move(CURRENT, to=version, source=seen.current)
         self._versions.confirm(CURRENT, version)
@@ -245,3 +256,14 @@ def _ids(journal: Journal) -> Iterator[str]:
     yield from filter(None, (journal.current, journal.last))
     yield from (delivery.key for delivery in journal.delivered.values())
     yield from journal.intent.known if journal.intent else ()
+
+
+KIND = Kind(
+    scheme="secretsmanager",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    read_secret=_read_secret,
+    permissions=PERMISSIONS,
+)

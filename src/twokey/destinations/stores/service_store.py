@@ -1,8 +1,8 @@
-"""What stores of services other than AWS have in common: a credential as named values, and a journal beside it.
+"""The common base of stores of services other than AWS: a credential as named values, and a journal beside it.
 
-A service provides how both are read with one revision (``_read``) and how each is written on condition that nobody
-wrote since (``_write_credential``, ``_write_journal``, ``_write_fence``). What follows from them is here: lost answers
-are resolved by reading back, and only what reads back is taken for written.
+A subclass implements how both are read with one revision (``_read``), and how each is written on the condition that it
+is unchanged since (``_write_credential``, ``_write_journal``, ``_write_fence``). The base resolves lost responses by
+reading back: only what reads back counts as written.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
     from twokey.core.ports import Clock
     from twokey.core.secret import Credential, Hidden
-    from twokey.destinations.formats.forms import Form
+    from twokey.destinations.formats.format import Format
 
 LOOKS = 4
-"""How often a write is looked for that was answered but cannot be seen yet."""
+"""How often a confirmed write that cannot be seen yet is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a service keeps: the credential's values by name (None: there is no such entry), the journal's text.
+    """What a service stores: the credential's values by name (None: there is no such entry), the journal's text.
 
-    ``revision`` is the service's own word for this very state of both; two that are equal are the same state.
+    ``revision`` identifies the state of both: equal revisions are the same state.
     """
 
     values: Mapping[str, Hidden] | None
@@ -41,15 +41,15 @@ class Kept:
 
 
 class ServiceStore(ABC):
-    """A store whose service has one place for named values and one for the journal."""
+    """A store whose service has one entry for named values and one for the journal."""
 
     conditional = True
     longest_journal = 0
     """Bytes that a journal may have here; 0 for no limit that matters."""
 
-    def __init__(self, name: str, form: Form, clock: Clock) -> None:
+    def __init__(self, name: str, value_format: Format, clock: Clock) -> None:
         self.name = name
-        self.form = form
+        self.format = value_format
         self.clock = clock
         self.traits = Traits(atomic=True, conditional=self.conditional, confirms="value")
 
@@ -65,7 +65,7 @@ class ServiceStore(ABC):
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
         """Write the credential if the service is still at the revision ``seen``; raises ``Conflict`` otherwise.
 
-        ``note`` names the access key; it belongs beside the value where the service has a place for that.
+        ``note`` names the access key; it belongs beside the value if the service has a field for it.
         """
 
     @abstractmethod
@@ -77,7 +77,7 @@ class ServiceStore(ABC):
         """Change the revision and nothing else, so that a write prepared at an older one fails."""
 
     def held(self) -> Holding:
-        """Say which key is here."""
+        """Return which key is here."""
         return self._holding(self._read())
 
     def load(self) -> Record:
@@ -92,10 +92,10 @@ class ServiceStore(ABC):
         holding = self._holding(kept)
         if isinstance(holding, CannotTell):
             raise ServiceRejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
-        return self.form.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
+        return self.format.credential(kept.values or {}, self.name) if isinstance(holding, Held) else None
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``ServiceRejected`` where the journal is longer than the service allows."""
+        """Raise ``ServiceRejected`` if the journal is longer than the service allows."""
         self._check_length(encode_journal(journal, marked=True))
 
     def save_journal(self, journal: Journal, revision: object) -> object:
@@ -112,12 +112,12 @@ class ServiceStore(ABC):
         return now
 
     def _credential_moved(self, before: object, now: object) -> bool:  # noqa: ARG002  most have one revision for both
-        """Say whether somebody wrote the credential while the journal was written, where each has its own version."""
+        """Return whether the credential changed while the journal was written, if each has its own version."""
         return False
 
     def put(self, credential: Credential, revision: object) -> object:
         """Write the credential if the store is still at ``revision``, and read it back."""
-        values = self.form.values(credential)
+        values = self.format.values(credential)
         self._own(revision)
         return self._written(
             lambda: self._write_credential(values, revision, _note(credential)),
@@ -141,7 +141,7 @@ class ServiceStore(ABC):
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write the credential unless it is here already."""
-        values = self.form.values(credential)
+        values = self.format.values(credential)
         kept = self._read()
         if _same(kept.values, values):
             return Receipt(credential.access_key_id, written=False)
@@ -162,8 +162,8 @@ class ServiceStore(ABC):
     ) -> object:
         """Write, and return the revision at which it can be seen.
 
-        A ``Conflict`` means that nobody has seen what was written. What readers see for a moment, until somebody else
-        writes over it, is in doubt instead: a key that is in use must not be deleted.
+        A ``Conflict`` means that no reader has seen what was written. A value that readers saw until another run
+        overwrote it is in doubt instead (``Ambiguous``): a key that is in use must not be deleted.
         """
         doubt: Ambiguous | None = None
         try:
@@ -175,8 +175,8 @@ class ServiceStore(ABC):
             try:
                 kept = self._read()
             except ServiceError as error:
-                said = f"{self.name}: {what} was written, and reading it back failed: {error}"
-                raise doubt or Ambiguous(said) from None
+                message = f"{self.name}: {what} was written, and reading it back failed: {error}"
+                raise doubt or Ambiguous(message) from None
             if arrived(kept):
                 return kept.revision
             if doubt is not None:
@@ -188,36 +188,36 @@ class ServiceStore(ABC):
     def _holding(self, kept: Kept) -> Holding:
         if not kept.values:
             return NotHeld()
-        found = self.form.holding(kept.values)
+        found = self.format.holding(kept.values)
         if isinstance(found, NotHeld):
-            return CannotTell(f"its content has no {' and no '.join(self.form.names)}")
+            return CannotTell(f"its content has no {' and no '.join(self.format.names)}")
         return found
 
     def _check_length(self, text: str) -> None:
         length = len(text.encode())
         if self.longest_journal and length > self.longest_journal:
             raise ServiceRejected(
-                f"The journal for {self.name} would have {length} bytes, and {self.longest_journal} is the limit.",
+                f"The journal for {self.name} would have {length} bytes; the limit is {self.longest_journal}.",
                 remedy="Deliver to fewer destinations, or use a store without that limit.",
             )
 
     def _conflict(self) -> Conflict:
         return Conflict(
-            f"Somebody else wrote to {self.name} in the meantime.",
+            f"Another run wrote to {self.name} in the meantime.",
             state="Nothing was changed by this run.",
             remedy="Run again.",
         )
 
     def _overwritten(self, what: str) -> Ambiguous:
         return Ambiguous(
-            f"{self.name}: {what} was written, and then somebody else wrote over it.",
+            f"{self.name}: {what} was written, and then another run overwrote it.",
             state="Readers may have seen it for a moment.",
             remedy="Run again.",
         )
 
     @abstractmethod
     def _own(self, revision: object) -> None:
-        """Raise ``TypeError`` for what is no revision of this kind of store."""
+        """Raise ``TypeError`` for a revision of another kind of store."""
 
 
 def _note(credential: Credential) -> str:
@@ -227,5 +227,5 @@ def _note(credential: Credential) -> str:
 
 
 def _same(found: Mapping[str, Hidden] | None, wanted: Mapping[str, Hidden]) -> bool:
-    """Say whether all that is wanted is there; a person may keep more beside it."""
+    """Return whether all wanted values are there; the operator may keep more beside them."""
     return found is not None and all(found.get(name) == value for name, value in wanted.items())

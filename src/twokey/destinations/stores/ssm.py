@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
@@ -20,16 +21,15 @@ from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, Serv
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats.forms import form_of_text, refuse_store
+from twokey.destinations.formats.format import refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.kind import Kind, Permission
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
-    from twokey.destinations.formats.forms import Form
-    from twokey.destinations.registry import Services
-
-PERMISSIONS = ("ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory", "ssm:PutParameter")
+    from twokey.destinations.formats.format import Format
+    from twokey.destinations.kind import DestinationContext
 
 JOURNAL = ".twokey-journal"
 LIMIT = 4096
@@ -38,6 +38,18 @@ LOOKS = 4
 _NAME = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+", re.ASCII)
 _LONGEST = 1011
 _DEEPEST = 15
+_on_parameter = partial(Permission, service="AWS Systems Manager", resource="parameter", type="action")
+_on_kms_key = partial(
+    Permission, service="AWS KMS", resource="key", type="action", condition="a customer managed KMS key"
+)
+PERMISSIONS = (
+    _on_parameter(name="ssm:GetParameter", uses=("read", "write")),
+    _on_parameter(name="ssm:GetParameters", uses=("journal",)),
+    _on_parameter(name="ssm:GetParameterHistory", uses=("write",)),
+    _on_parameter(name="ssm:PutParameter", uses=("write", "create", "journal")),
+    _on_kms_key(name="kms:Decrypt", uses=("read", "write", "journal")),
+    _on_kms_key(name="kms:Encrypt", uses=("write", "create")),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class Revision:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what no parameter can be called ("PutParameter", API reference, parameter Name)."""
-    form_of_text(address)
+    text_format(address)
     rest, plain = address.rest, address.plain
     if not _NAME.fullmatch(plain):
         raise UsageError(
@@ -68,17 +80,17 @@ def check(address: Address) -> None:
 
 def check_store(address: Address) -> None:
     """Raise ``UsageError`` for a format that cannot be read back."""
-    refuse_store(address, form_of_text(address))
+    refuse_store(address, text_format(address))
 
 
-def open_place(address: Address, services: Services) -> ParameterStore:
+def _open(address: Address, context: DestinationContext) -> ParameterStore:
     """Return the parameter as a store or destination."""
-    return ParameterStore(address.url, address.rest, form_of_text(address), services.clients)
+    return ParameterStore(address.url, address.rest, text_format(address), context.clients)
 
 
-def read_text(address: Address, services: Services) -> Hidden:
+def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     """Return the value of a parameter, for ``from:``."""
-    return open_place(address, services).text()
+    return _open(address, context).text()
 
 
 class ParameterStore:
@@ -86,9 +98,9 @@ class ParameterStore:
 
     traits = Traits(atomic=True, conditional=False, confirms="value")
 
-    def __init__(self, name: str, parameter: str, form: Form, clients: Clients) -> None:
+    def __init__(self, name: str, parameter: str, value_format: Format, clients: Clients) -> None:
         self.name = name
-        self._form = form
+        self._format = value_format
         self._parameter = parameter
         self._journal = parameter + JOURNAL
         self._sender = Sender(clients, "ssm")
@@ -101,7 +113,7 @@ class ParameterStore:
     def credential(self) -> Credential | None:
         """Read the credential."""
         found = self._get(self._parameter)
-        return self._form.credential_of_text(found["Value"], self.name) if found else None
+        return self._format.credential_of_text(found["Value"], self.name) if found else None
 
     def text(self) -> Hidden:
         """Read whatever the parameter holds; raises ``NotFound`` where there is none."""
@@ -147,7 +159,7 @@ class ParameterStore:
     def deliver(self, credential: Credential) -> Receipt:
         """Write the pair unless it is here already; a parameter that is missing is created."""
         found = self._get(self._parameter)
-        if found and found["Value"] == self._form.text(credential):
+        if found and found["Value"] == self._format.text(credential):
             return Receipt(credential.access_key_id, written=False, stamp=f"{found['Version']}")
         return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
@@ -173,7 +185,7 @@ class ParameterStore:
                 raise
 
     def _put(self, credential: Credential, found: Any) -> int:
-        text = self._form.text(credential)
+        text = self._format.text(credential)
         about: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
@@ -268,7 +280,7 @@ class ParameterStore:
     def _holding(self, found: Any) -> Holding:
         if not found:
             return NotHeld()
-        holding = self._form.holding_text(found["Value"])
+        holding = self._format.holding_text(found["Value"])
         return replace(holding, stamp=f"{found['Version']}") if isinstance(holding, CannotTell) else holding
 
     def _both(self, *, decrypt: bool) -> tuple[Any, Any]:
@@ -303,3 +315,14 @@ def _own(revision: object) -> Revision:
     if not isinstance(revision, Revision):
         raise TypeError("the revision must come from this store")
     return revision
+
+
+KIND = Kind(
+    scheme="ssm",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    read_secret=_read_secret,
+    permissions=PERMISSIONS,
+)

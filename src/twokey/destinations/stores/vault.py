@@ -14,13 +14,15 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected, UsageError
+from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
-from twokey.destinations.formats import forms
-from twokey.destinations.logins.vault import ENVIRONMENT, KIND, Settings, Vault, connect
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import Kind, Permission, phrase
+from twokey.destinations.logins.vault import CONNECTION, Vault
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
@@ -28,12 +30,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
-    from twokey.destinations.registry import Services
+    from twokey.destinations.kind import DestinationContext
 
-MANNER = ("mount",)
 JOURNAL = ".twokey-journal"
 _JOURNAL_FIELD = "journal"
 _PATH = re.compile(r"[A-Za-z0-9_.@+=,:-]+(/[A-Za-z0-9_.@+=,:-]+)+", re.ASCII)
+_on_data = partial(Permission, service="Vault", resource="data path", type="capability")
+PERMISSIONS = (
+    _on_data(name="create", uses=("create", "journal")),
+    _on_data(name="read", uses=("read", "write", "journal")),
+    _on_data(name="update", uses=("write", "journal")),
+    Permission(
+        service="Vault", name="patch", resource="metadata path", type="capability", uses=("write",), optional=True
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,43 +56,48 @@ class Revision:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for what can be no path of a KV mount."""
-    address.allow(("connection", "mount", *forms.OPTIONS))
+    address.allow(("connection", "mount", *formats.OPTIONS))
     if not _PATH.fullmatch(address.plain):
-        raise address.wrong("this is not MOUNT/PATH: letters, digits and _.@+=,:- between slashes.")
+        raise address.error("this is not MOUNT/PATH: letters, digits and _.@+=,:- between slashes.")
     if any(part in {".", ".."} for part in address.plain.split("/")):
-        raise address.wrong("give the path without '.' and '..'.")
+        raise address.error("give the path without '.' and '..'.")
     if address.plain.endswith(JOURNAL):
-        raise address.wrong("this would be the journal of another secret.")
+        raise address.error("this would be the journal of another secret.")
     _split(address)
-    _form(address)
+    _format(address)
 
 
-def open_place(address: Address, services: Services) -> VaultSecret:
+def check_store(address: Address) -> None:
+    """Raise ``UsageError`` for a format that cannot be read back."""
+    formats.refuse_store(address, _format(address))
+
+
+def _open(address: Address, context: DestinationContext) -> VaultSecret:
     """Return the secret as a store or destination."""
     mount, path = _split(address)
-    return VaultSecret(address.url, _form(address), services.connection(address), mount, path)
+    return VaultSecret(address.url, _format(address), context.connection(address, CONNECTION), mount, path)
 
 
-def read_text(address: Address, services: Services) -> Hidden:
+def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     """Return all fields of a secret as a JSON object, for ``from:`` with ``key:``."""
     import json
 
     mount, path = _split(address)
-    found = _Entry(services.connection(address), mount, path).read()
+    found = _Entry(context.connection(address, CONNECTION), mount, path).read()
     if found.data is None:
         raise NotFound(f"{address.url} is not there.")
     return Hidden(json.dumps(found.data))
 
 
-def _form(address: Address) -> forms.Form:
-    return forms.form_of(address.options, default="pair", names=forms.MEMBERS)
+def _format(address: Address) -> formats.Format:
+    return formats.format_of(address.options, default="pair", names=formats.MEMBERS)
 
 
 def _split(address: Address) -> tuple[str, str]:
     mount = address.options.get("mount", "").strip("/") or address.rest.partition("/")[0]
     path = address.rest.removeprefix(f"{mount}/")
     if not path or path == address.rest:
-        raise address.wrong(f"the path does not begin with the mount {mount!r}.")
+        raise address.error(f"the path does not begin with the mount {mount!r}.")
     return mount, path
 
 
@@ -103,20 +118,20 @@ class _Entry:
         self._data = f"/v1/{quote(mount)}/data/{quote(path)}"
         self._metadata = f"/v1/{quote(mount)}/metadata/{quote(path)}"
         self._about = f"/v1/sys/internal/ui/mounts/{quote(mount)}"
-        self._right = f"the capabilities create, read and update on {mount}/data/{path}"
+        self._permission = phrase(PERMISSIONS, on=f"{mount}/data/{path}")
 
     def read(self) -> _Version:
         """Read the latest version. Vault answers 404, with the version's number, for one that is deleted."""
         request = self._ask("GET", self._data, f"read {self.path}", effect=False)
         response = self._vault.send(request)
         if response.status == 404:
-            told = response.json() or {}
-            if told.get("errors"):
-                raise self._vault.http.verdicts.told(request, response)
-            metadata = (told.get("data") or {}).get("metadata") or {}
+            body = response.json() or {}
+            if body.get("errors"):
+                raise self._vault.http.verdicts.error_of(request, response)
+            metadata = (body.get("data") or {}).get("metadata") or {}
             return _Version(int(metadata.get("version", 0)), None)
         if not response.good:
-            raise self._vault.http.verdicts.told(request, response)
+            raise self._vault.http.verdicts.error_of(request, response)
         found = (response.json() or {}).get("data") or {}
         if "metadata" not in found:
             raise self._other_version()
@@ -153,7 +168,7 @@ class _Entry:
                 remedy="Run again.",
             )
         if not response.good:
-            raise self._vault.http.verdicts.told(request, response)
+            raise self._vault.http.verdicts.error_of(request, response)
 
     def describe(self, note: str) -> None:
         """Put the access key's id into the custom metadata, for people. Where that fails, leave it.
@@ -175,15 +190,22 @@ class _Entry:
     ) -> Request:
         # Writing with the same cas twice writes once: the second one is refused.
         return Request(
-            method, path, about, body=body, mutates=effect, secret=True, permission=self._right, headers=headers or {}
+            method,
+            path,
+            about,
+            body=body,
+            mutates=effect,
+            secret=True,
+            permission=self._permission,
+            headers=headers or {},
         )
 
 
 class VaultSecret(ServiceStore):
     """A secret of a KV version 2 mount."""
 
-    def __init__(self, name: str, form: forms.Form, vault: Vault, mount: str, path: str) -> None:
-        super().__init__(name, form, vault.clock)
+    def __init__(self, name: str, value_format: formats.Format, vault: Vault, mount: str, path: str) -> None:
+        super().__init__(name, value_format, vault.clock)
         self._vault = vault
         self._credential = _Entry(vault, mount, path)
         self._journal = _Entry(vault, mount, path + JOURNAL)
@@ -251,4 +273,14 @@ class VaultSecret(ServiceStore):
             raise TypeError("the revision must come from this store")
 
 
-__all__ = ["ENVIRONMENT", "KIND", "Settings", "UsageError", "check", "connect", "open_place", "read_text"]
+KIND = Kind(
+    scheme="vault",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    read_secret=_read_secret,
+    connection=CONNECTION,
+    non_identifying_options=("mount",),
+    permissions=PERMISSIONS,
+)

@@ -132,8 +132,8 @@ class AzureDevOps(FakeService):
 
     def _of(self, organisation: str, project: str) -> list[dict[str, Any]]:
         """Return the groups that a project may see: its own, and those shared with it."""
-        place = f"{organisation}/{project}"
-        if place not in self.projects:
+        target = f"{organisation}/{project}"
+        if target not in self.projects:
             said = f"TF200016: The following project does not exist: {project}. Verify that the name is correct."
             raise Refusal(404, _error(said, "ProjectDoesNotExistWithNameException"))
         shared = {

@@ -39,7 +39,7 @@ class Bitbucket(FakeService):
         self.email = ""
         """The account that the token belongs to; it is an access token without one."""
         self.scopes: tuple[str, ...] = SCOPES
-        self.places: dict[str, list[dict[str, Any]]] = {"acme": []}
+        self.targets: dict[str, list[dict[str, Any]]] = {"acme": []}
         """Variables by ``acme``, ``acme/site`` and ``acme/site/{uuid of an environment}``."""
         self.environments: dict[str, list[dict[str, Any]]] = {}
         self.most_on_a_page = 100
@@ -47,28 +47,28 @@ class Bitbucket(FakeService):
 
     def add_repository(self, name: str, *environments: str) -> None:
         """Make a repository with deployment environments."""
-        self.places[name] = []
+        self.targets[name] = []
         self.environments[name] = [{"uuid": _uuid(), "name": one, "slug": one.lower()} for one in environments]
-        self.places |= {f"{name}/{one['uuid']}": [] for one in self.environments[name]}
+        self.targets |= {f"{name}/{one['uuid']}": [] for one in self.environments[name]}
 
     def environment(self, name: str, deployment: str) -> str:
         """Return how the variables of an environment are called here."""
         return next(f"{name}/{one['uuid']}" for one in self.environments[name] if one["name"] == deployment)
 
-    def variable(self, place: str, key: str) -> dict[str, Any] | None:
+    def variable(self, target: str, key: str) -> dict[str, Any] | None:
         """Return a variable with its value."""
-        return next((one for one in self.places.get(place, []) if one["key"] == key), None)
+        return next((one for one in self.targets.get(target, []) if one["key"] == key), None)
 
-    def value(self, place: str, key: str) -> str | None:
+    def value(self, target: str, key: str) -> str | None:
         """Return what a job reads."""
-        found = self.variable(place, key)
+        found = self.variable(target, key)
         return found["value"] if found else None
 
-    def put(self, place: str, key: str, value: str, *, secured: bool = True) -> None:
+    def put(self, target: str, key: str, value: str, *, secured: bool = True) -> None:
         """Write a variable as a person would."""
-        found = self.variable(place, key)
+        found = self.variable(target, key)
         if found is None:
-            self.places[place].append({"uuid": _uuid(), "key": key, "value": value, "secured": secured})
+            self.targets[target].append({"uuid": _uuid(), "key": key, "value": value, "secured": secured})
         else:
             found.update(value=value, secured=secured)
 
@@ -85,7 +85,7 @@ class Bitbucket(FakeService):
     @route("GET", _REPOSITORY + "/environments")
     def list_environments(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``List environments``: ten on a page, whatever was asked for."""
-        self._place(name)
+        self._target(name)
         page = int(request.query.get("page", 1))
         values = self.environments[name][10 * (page - 1) : 10 * page]
         if page > 1 and not values:
@@ -96,40 +96,40 @@ class Bitbucket(FakeService):
     @route("GET", _OF_WORKSPACE)
     def list_variables(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``List variables for a repository`` and ``List variables for a workspace``."""
-        return self._page(request, self._place(name))
+        return self._page(request, self._target(name))
 
     @route("GET", _OF_ENVIRONMENT)
     def list_of_environment(self, request: ReceivedRequest, name: str, environment: str) -> Reply:
         """Answer ``List variables for an environment``."""
-        return self._page(request, self._place(name, environment))
+        return self._page(request, self._target(name, environment))
 
     @route("POST", _OF_REPOSITORY)
     @route("POST", _OF_WORKSPACE)
     def make_variable(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Create a variable for a repository`` and ``Create a variable for a workspace``."""
-        return self._make(request, self._place(name))
+        return self._make(request, self._target(name))
 
     @route("POST", _OF_ENVIRONMENT)
     def make_of_environment(self, request: ReceivedRequest, name: str, environment: str) -> Reply:
         """Answer ``Create a variable for an environment``."""
-        return self._make(request, self._place(name, environment))
+        return self._make(request, self._target(name, environment))
 
     @route("PUT", _OF_REPOSITORY + r"/([^/]+)")
     @route("PUT", _OF_WORKSPACE + r"/([^/]+)")
     def write_variable(self, request: ReceivedRequest, name: str, variable: str) -> Reply:
         """Answer ``Update a variable for a repository`` and ``Update variable for a workspace``."""
-        return self._write(request, self._place(name), variable)
+        return self._write(request, self._target(name), variable)
 
     @route("PUT", _OF_ENVIRONMENT + r"/([^/]+)")
     def write_of_environment(self, request: ReceivedRequest, name: str, environment: str, variable: str) -> Reply:
         """Answer ``Update a variable for an environment``."""
-        return self._write(request, self._place(name, environment), variable)
+        return self._write(request, self._target(name, environment), variable)
 
-    def _place(self, *parts: str) -> list[dict[str, Any]]:
-        place = "/".join(parts)
-        if place not in self.places:
-            raise Refusal(404, _error(f"{'Workspace' if '/' not in place else 'Repository'} {place} not found"))
-        return self.places[place]
+    def _target(self, *parts: str) -> list[dict[str, Any]]:
+        target = "/".join(parts)
+        if target not in self.targets:
+            raise Refusal(404, _error(f"{'Workspace' if '/' not in target else 'Repository'} {target} not found"))
+        return self.targets[target]
 
     def _page(self, request: ReceivedRequest, variables: list[dict[str, Any]]) -> Reply:
         size, page = int(request.query.get("pagelen", 10)), int(request.query.get("page", 1))

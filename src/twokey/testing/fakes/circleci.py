@@ -40,14 +40,14 @@ class CircleCI(FakeService):
         self.contexts[made] = {"owner": owner, "name": name, "variables": {}}
         return made
 
-    def delete(self, place: str) -> None:
+    def delete(self, target: str) -> None:
         """Delete a context, by its id, or a project."""
-        self.contexts.pop(place, None)
-        self.projects.pop(place, None)
+        self.contexts.pop(target, None)
+        self.projects.pop(target, None)
 
-    def value(self, place: str, name: str) -> str | None:
+    def value(self, target: str, name: str) -> str | None:
         """Return what a job reads of a context, by its id, or of a project."""
-        there = self.contexts[place]["variables"] if place in self.contexts else self.projects.get(place, {})
+        there = self.contexts[target]["variables"] if target in self.contexts else self.projects.get(target, {})
         return there[name]["value"] if name in there else None
 
     def authorise(self, request: ReceivedRequest) -> None:

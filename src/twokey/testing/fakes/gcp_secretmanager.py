@@ -51,20 +51,20 @@ class Google(FakeService):
             "refresh_token": lambda form: form.get("refresh_token") == "1//refresh",
         }
 
-    def put(self, place: str, text: str) -> None:
+    def put(self, target: str, text: str) -> None:
         """Add a version as ``gcloud secrets versions add`` does."""
-        secret = self.secrets.setdefault(place, self._made())
+        secret = self.secrets.setdefault(target, self._made())
         secret["versions"].append({"data": text.encode(), "state": "ENABLED"})
 
-    def text(self, place: str, version: str = "latest") -> str | None:
+    def text(self, target: str, version: str = "latest") -> str | None:
         """Return what readers of a version get."""
-        secret = self.secrets.get(place)
+        secret = self.secrets.get(target)
         number = self._number(secret, version) if secret else 0
         return secret["versions"][number - 1]["data"].decode() if secret and number else None
 
-    def annotate(self, place: str, notes: dict[str, str]) -> None:
+    def annotate(self, target: str, notes: dict[str, str]) -> None:
         """Set annotations as a person does."""
-        secret = self.secrets.setdefault(place, self._made())
+        secret = self.secrets.setdefault(target, self._made())
         secret["annotations"] = {**secret["annotations"], **notes}
         secret["etag"] = self._etag()
 
@@ -132,14 +132,14 @@ class Google(FakeService):
         """Answer ``projects.secrets.create``."""
         self._may("secrets.create")
         said, name = request.json() or {}, request.query.get("secretId", "")
-        place = f"{project}/{name}"
+        target = f"{project}/{name}"
         if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) or "replication" not in said:
             raise _refusal(400, "Invalid secret id, or no replication.")
-        if place in self.secrets:
-            raise _refusal(409, f"Secret [{place}] already exists.", status="ALREADY_EXISTS")
+        if target in self.secrets:
+            raise _refusal(409, f"Secret [{target}] already exists.", status="ALREADY_EXISTS")
         self._check_annotations(said.get("annotations") or {})
-        self.secrets[place] = {**self._made(), "annotations": said.get("annotations") or {}}
-        return Reply(200, self._shown(place))
+        self.secrets[target] = {**self._made(), "annotations": said.get("annotations") or {}}
+        return Reply(200, self._shown(target))
 
     @route("PATCH", _SECRET)
     def patch(self, request: ReceivedRequest, project: str, name: str) -> Reply:
@@ -183,26 +183,26 @@ class Google(FakeService):
     def look(self, _request: ReceivedRequest, project: str, name: str, version: str) -> Reply:
         """Answer ``projects.secrets.versions.get``."""
         self._may("versions.get")
-        place = f"{project}/{name}"
-        return Reply(200, self._version(place, self._found(place, version)))
+        target = f"{project}/{name}"
+        return Reply(200, self._version(target, self._found(target, version)))
 
     @route("GET", _SECRET + r"/versions/([^/:]+):access")
     def access(self, _request: ReceivedRequest, project: str, name: str, version: str) -> Reply:
         """Answer ``projects.secrets.versions.access``."""
         self._may("versions.access")
-        place = f"{project}/{name}"
-        number = self._found(place, version)
-        found = self.secrets[place]["versions"][number - 1]
+        target = f"{project}/{name}"
+        number = self._found(target, version)
+        found = self.secrets[target]["versions"][number - 1]
         if found["state"] != "ENABLED":
             said = f"Secret Version [{number}] is in {found['state']} state."
             raise _refusal(400, said, status="FAILED_PRECONDITION")
-        body = {"name": self._version(place, number)["name"], "payload": {"data": _base64(found["data"])}}
+        body = {"name": self._version(target, number)["name"], "payload": {"data": _base64(found["data"])}}
         return Reply(200, body)
 
-    def _found(self, place: str, version: str) -> int:
-        number = self._number(self._secret(place), version)
+    def _found(self, target: str, version: str) -> int:
+        number = self._number(self._secret(target), version)
         if not number:
-            raise _refusal(404, f"Secret [{place}] not found or has no versions.")
+            raise _refusal(404, f"Secret [{target}] not found or has no versions.")
         return number
 
     def _number(self, secret: dict[str, Any], version: str) -> int:
@@ -212,20 +212,20 @@ class Google(FakeService):
         number = int(secret["versionAliases"].get(version, version if version.isdecimal() else 0))
         return number if number <= many else 0
 
-    def _secret(self, place: str) -> dict[str, Any]:
-        if place not in self.secrets:
-            raise _refusal(404, f"Secret [{place}] not found.")
-        return self.secrets[place]
+    def _secret(self, target: str) -> dict[str, Any]:
+        if target not in self.secrets:
+            raise _refusal(404, f"Secret [{target}] not found.")
+        return self.secrets[target]
 
-    def _shown(self, place: str) -> dict[str, Any]:
-        secret = self._secret(place)
-        project, _, name = place.partition("/")
+    def _shown(self, target: str) -> dict[str, Any]:
+        secret = self._secret(target)
+        project, _, name = target.partition("/")
         shown = {key: secret[key] for key in ("annotations", "versionAliases", "labels") if secret[key]}
         return {"name": f"projects/{project}/secrets/{name}", "etag": secret["etag"], **shown}
 
-    def _version(self, place: str, number: int) -> dict[str, Any]:
-        project, _, name = place.partition("/")
-        state = self.secrets[place]["versions"][number - 1]["state"]
+    def _version(self, target: str, number: int) -> dict[str, Any]:
+        project, _, name = target.partition("/")
+        state = self.secrets[target]["versions"][number - 1]["state"]
         return {"name": f"projects/{project}/secrets/{name}/versions/{number}", "state": state}
 
     def _granted(self) -> Reply:

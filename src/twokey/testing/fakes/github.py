@@ -49,13 +49,13 @@ class GitHub(FakeService):
         """Delete a repository, or an organisation with all that it has."""
         self.gone.add(name)
 
-    def change_key(self, place: str) -> None:
-        """Change the public key of a place, named as ``value`` does: what is sealed with the former one is refused."""
-        self._keys.pop(place, None)
+    def change_key(self, target: str) -> None:
+        """Change the public key of a target, named as ``value`` does: what is sealed with the former one is refused."""
+        self._keys.pop(target, None)
 
-    def value(self, place: str, name: str) -> str | None:
+    def value(self, target: str, name: str) -> str | None:
         """Return what a job reads: ``acme/site/actions``, ``acme/site/environments/production``, ``acme/actions``."""
-        found = self.secrets.get(place, {}).get(name)
+        found = self.secrets.get(target, {}).get(name)
         return found["value"] if found else None
 
     def documented_limits(self) -> None:
@@ -87,7 +87,7 @@ class GitHub(FakeService):
     @route("GET", _REPOSITORY + _SET + "/public-key")
     def repository_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``Get a repository public key``."""
-        return self._public_key(self._place(name, kind))
+        return self._public_key(self._target(name, kind))
 
     @route("GET", _ORGANISATION + _SET + "/public-key")
     def organisation_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
@@ -97,7 +97,7 @@ class GitHub(FakeService):
     @route("GET", _REPOSITORY + _SET)
     def list_repository(self, request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``List repository secrets``."""
-        found = list(self.secrets.get(self._place(name, kind), {}).values())
+        found = list(self.secrets.get(self._target(name, kind), {}).values())
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         listed = [_shown(one) for one in found[size * (page - 1) : size * page]]
         return Reply(200, {"total_count": len(found), "secrets": listed})
@@ -105,15 +105,15 @@ class GitHub(FakeService):
     @route("GET", _REPOSITORY + _SET + r"/(\w+)")
     def see_repository_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Get a repository secret``."""
-        return Reply(200, _shown(self._secret(self._place(name, kind), secret)))
+        return Reply(200, _shown(self._secret(self._target(name, kind), secret)))
 
     @route("PUT", _REPOSITORY + _SET + r"/(\w+)")
     def write_repository_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Create or update a repository secret``."""
-        place = self._place(name, kind)
+        target = self._target(name, kind)
         if self.repositories[name]["archived"]:
             raise refusal(403, "Repository was archived so is read-only.")
-        return self._write(request, place, secret, MOST["environment" if "/" in kind else "repository"])
+        return self._write(request, target, secret, MOST["environment" if "/" in kind else "repository"])
 
     @route("GET", _ORGANISATION + _SET + r"/(\w+)")
     def see_organisation_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
@@ -141,11 +141,11 @@ class GitHub(FakeService):
         self.secrets[f"{name}/{kind}"][secret.upper()].update(about)
         return reply
 
-    def _write(self, request: ReceivedRequest, place: str, name: str, most: int) -> Reply:
+    def _write(self, request: ReceivedRequest, target: str, name: str, most: int) -> Reply:
         said = request.json() or {}
         if name.upper().startswith("GITHUB_") or name[0].isdigit():
             raise refusal(422, "Secret names must not start with GITHUB_ or a number.")
-        key = self._key(place)
+        key = self._key(target)
         if said.get("key_id") != _id_of(key):
             raise refusal(422, "The key_id is not the one of the current public key.")
         try:
@@ -154,7 +154,7 @@ class GitHub(FakeService):
             raise refusal(422, "The value is not encrypted with libsodium.") from None
         if len(value.encode()) > 48 * 1024:
             raise refusal(422, "Secret value is too long (maximum is 48 KB).")
-        there = self.secrets.setdefault(place, {})
+        there = self.secrets.setdefault(target, {})
         before = there.get(name.upper())
         if before is None and len(there) >= most:
             raise refusal(422, f"You have reached the maximum of {most} secrets.")
@@ -168,23 +168,23 @@ class GitHub(FakeService):
             raise refusal(404, "Not Found")
         return self.repositories[name]
 
-    def _place(self, name: str, kind: str) -> str:
+    def _target(self, name: str, kind: str) -> str:
         self._repository(name)
         if kind.startswith("environments/") and kind.partition("/")[2] not in self.environments[name]:
             raise refusal(404, "Not Found")
         return f"{name}/{kind}"
 
-    def _secret(self, place: str, name: str) -> dict[str, Any]:
-        found = self.secrets.get(place, {}).get(name.upper())
+    def _secret(self, target: str, name: str) -> dict[str, Any]:
+        found = self.secrets.get(target, {}).get(name.upper())
         if found is None:
             raise refusal(404, "Not Found")
         return found
 
-    def _key(self, place: str) -> PrivateKey:
-        return self._keys.setdefault(place, PrivateKey.generate())
+    def _key(self, target: str) -> PrivateKey:
+        return self._keys.setdefault(target, PrivateKey.generate())
 
-    def _public_key(self, place: str) -> Reply:
-        key = self._key(place)
+    def _public_key(self, target: str) -> Reply:
+        key = self._key(target)
         return Reply(200, {"key_id": _id_of(key), "key": base64.b64encode(bytes(key.public_key)).decode()})
 
 

@@ -41,37 +41,37 @@ class GitLab(FakeService):
         self.hides = True
         """Whether it is GitLab 17.4 or later."""
         self.most = {"projects": 8000, "groups": 30_000}
-        self.places: dict[str, dict[str, Any]] = {}
+        self.targets: dict[str, dict[str, Any]] = {}
         self.moved: dict[str, str] = {}
         self.variables: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-        self.add_place("projects", "acme/site")
-        self.add_place("groups", "acme")
+        self.add_target("projects", "acme/site")
+        self.add_target("groups", "acme")
 
-    def add_place(self, kind: str, path: str) -> None:
+    def add_target(self, kind: str, path: str) -> None:
         """Make one of the ``projects`` or ``groups``."""
         called = "path_with_namespace" if kind == "projects" else "full_path"
-        self.places[f"{kind}/{path}"] = {"id": self.tick(), called: path, "archived": False}
+        self.targets[f"{kind}/{path}"] = {"id": self.tick(), called: path, "archived": False}
         self.variables[f"{kind}/{path}"] = {}
 
     def move(self, before: str, now: str) -> None:
         """Rename a project: its old path leads there, for those who read."""
-        self.add_place("projects", now)
+        self.add_target("projects", now)
         self.variables[f"projects/{now}"] = self.variables.pop(f"projects/{before}")
-        del self.places[f"projects/{before}"]
-        self.moved[f"projects/{before}"] = f"projects/{self.places[f'projects/{now}']['id']}"
-        self.places[self.moved[f"projects/{before}"]] = self.places[f"projects/{now}"]
+        del self.targets[f"projects/{before}"]
+        self.moved[f"projects/{before}"] = f"projects/{self.targets[f'projects/{now}']['id']}"
+        self.targets[self.moved[f"projects/{before}"]] = self.targets[f"projects/{now}"]
         self.variables[self.moved[f"projects/{before}"]] = self.variables[f"projects/{now}"]
 
-    def value(self, place: str, key: str, scope: str = "*") -> str | None:
+    def value(self, target: str, key: str, scope: str = "*") -> str | None:
         """Return what a job reads: ``projects/acme/site``, ``groups/acme``."""
-        found = self.variables.get(place, {}).get((key, scope))
+        found = self.variables.get(target, {}).get((key, scope))
         return found["value"] if found else None
 
-    def put(self, place: str, key: str, value: str, scope: str = "*", **settings: Any) -> None:
+    def put(self, target: str, key: str, value: str, scope: str = "*", **settings: Any) -> None:
         """Write a variable as a person would; settings that are not given stay as they are."""
         default = {"variable_type": "env_var", "description": None, **dict.fromkeys((*_SWITCHES, "hidden"), False)}
-        before = self.variables[place].get((key, scope), {**default, "key": key, "environment_scope": scope})
-        self.variables[place][key, scope] = {**before, "value": value, **settings}
+        before = self.variables[target].get((key, scope), {**default, "key": key, "environment_scope": scope})
+        self.variables[target][key, scope] = {**before, "value": value, **settings}
 
     def authorise(self, request: ReceivedRequest) -> None:
         """Check the token and its scopes; what it may not see does not exist."""
@@ -88,27 +88,27 @@ class GitLab(FakeService):
         return Reply(200, {"id": 1, "name": "twokey", "scopes": self.scopes, "active": True, "revoked": False})
 
     @route("GET", _PLACE)
-    def see_place(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
+    def see_target(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Get a single project`` and ``Get a single group``."""
-        return Reply(200, self._place(request, kind, path)[1])
+        return Reply(200, self._target(request, kind, path)[1])
 
     @route("GET", _PLACE + r"/variables/(\w+)")
     def see_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Get a single variable``."""
-        place = self._managed(request, kind, path)
-        return Reply(200, _shown(self._found(request, kind, place, key)))
+        target = self._managed(request, kind, path)
+        return Reply(200, _shown(self._found(request, kind, target, key)))
 
     @route("POST", _PLACE + "/variables")
     def make_variable(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Create a variable``."""
-        place, said = self._managed(request, kind, path), request.json() or {}
+        target, said = self._managed(request, kind, path), request.json() or {}
         missing = [f"{name} is missing" for name in ("key", "value") if name not in said]
         if missing:
             raise Refusal(400, {"error": ", ".join(missing)})
         key, scope = str(said["key"]).strip(), str(said.get("environment_scope", "*"))
         if kind == "groups" and not self.premium:
             scope = "*"
-        there = self.variables[place]
+        there = self.variables[target]
         if (key, scope) in there:
             taken = f"({key}) has already been taken"
             raise Refusal(400, {"message": {"key": [taken]}})
@@ -126,41 +126,41 @@ class GitLab(FakeService):
     @route("PUT", _PLACE + r"/variables/(\w+)")
     def write_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Update a variable``: what the request leaves out stays as it is."""
-        place = self._managed(request, kind, path)
-        before = self._found(request, kind, place, key)
+        target = self._managed(request, kind, path)
+        before = self._found(request, kind, target, key)
         after = {**before, **_of(request.json() or {})}
         if before["hidden"] and after["masked"] != before["masked"]:
             said = "Updating masked attribute is not allowed on updates for hidden variables."
             raise Refusal(400, {"message": {"base": [said]}})
         _validate(after)
-        del self.variables[place][key, before["environment_scope"]]
-        self.variables[place][key, after["environment_scope"]] = after
+        del self.variables[target][key, before["environment_scope"]]
+        self.variables[target][key, after["environment_scope"]] = after
         return Reply(200, _shown(after))
 
-    def _place(self, request: ReceivedRequest, kind: str, path: str) -> tuple[str, dict[str, Any]]:
-        place = f"{kind}/{path}"
-        if place in self.moved:
+    def _target(self, request: ReceivedRequest, kind: str, path: str) -> tuple[str, dict[str, Any]]:
+        target = f"{kind}/{path}"
+        if target in self.moved:
             if request.method != "GET":
                 raise Refusal(405, {"message": "405 Non GET methods are not allowed for moved projects"})
             rest = request.raw_path.split("/", 5)[5:]
             query = "&".join(f"{name}={quote(value, safe='')}" for name, value in request.query.items())
-            location = "/".join((self.url + _API, self.moved[place], *rest)) + (f"?{query}" if query else "")
+            location = "/".join((self.url + _API, self.moved[target], *rest)) + (f"?{query}" if query else "")
             raise Refusal(301, {"message": "This resource has been moved"}, {"Location": location})
-        if place not in self.places:
+        if target not in self.targets:
             raise Refusal(404, {"message": f"404 {kind.title()[:-1]} Not Found"})
-        return place, self.places[place]
+        return target, self.targets[target]
 
     def _managed(self, request: ReceivedRequest, kind: str, path: str) -> str:
-        """Return a place whose variables the token may manage: an archived project's, nobody may."""
-        place, about = self._place(request, kind, path)
+        """Return a target whose variables the token may manage: an archived project's, nobody may."""
+        target, about = self._target(request, kind, path)
         if not self.manages or about["archived"]:
             raise Refusal(403, {"message": "403 Forbidden"})
-        return place
+        return target
 
-    def _found(self, request: ReceivedRequest, kind: str, place: str, key: str) -> dict[str, Any]:
+    def _found(self, request: ReceivedRequest, kind: str, target: str, key: str) -> dict[str, Any]:
         scope = request.query.get(_FILTER)
         found = [
-            one for (name, of), one in self.variables[place].items() if name == key and (scope is None or of == scope)
+            one for (name, of), one in self.variables[target].items() if name == key and (scope is None or of == scope)
         ]
         if len(found) > 1:
             raise Refusal(409, {"message": f"409 Conflict: {_SEVERAL}"})

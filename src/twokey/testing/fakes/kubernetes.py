@@ -60,32 +60,32 @@ class Kubernetes(FakeService):
         self.before_patch: list[Callable[[], None]] = []
         self.after_patch: list[Callable[[], None]] = []
 
-    def data(self, place: str) -> dict[str, str]:
+    def data(self, target: str) -> dict[str, str]:
         """Return what readers of a Secret get, decoded."""
-        found = (self.secrets.get(place) or {}).get("data") or {}
+        found = (self.secrets.get(target) or {}).get("data") or {}
         return {name: base64.b64decode(value).decode() for name, value in found.items()}
 
-    def annotations(self, place: str) -> dict[str, str]:
+    def annotations(self, target: str) -> dict[str, str]:
         """Return a Secret's annotations."""
-        found: dict[str, str] = self.secrets[place]["metadata"].get("annotations", {})
+        found: dict[str, str] = self.secrets[target]["metadata"].get("annotations", {})
         return found
 
-    def apply(self, place: str, data: dict[str, str], **more: Any) -> None:
+    def apply(self, target: str, data: dict[str, str], **more: Any) -> None:
         """Do what a person does with kubectl: make a Secret, or change keys and other fields of one."""
-        namespace, _, name = place.partition("/")
-        found = copy.deepcopy(self.secrets.get(place)) or _made(namespace, name)
+        namespace, _, name = target.partition("/")
+        found = copy.deepcopy(self.secrets.get(target)) or _made(namespace, name)
         found = {**found, **more, "data": {**found.get("data", {}), **_encoded(data)}}
-        self._keep(place, found)
+        self._keep(target, found)
 
-    def annotate(self, place: str, annotations: dict[str, str]) -> None:
+    def annotate(self, target: str, annotations: dict[str, str]) -> None:
         """Do what ``kubectl annotate`` does."""
-        found = copy.deepcopy(self.secrets[place])
+        found = copy.deepcopy(self.secrets[target])
         found["metadata"].setdefault("annotations", {}).update(annotations)
-        self._keep(place, found)
+        self._keep(target, found)
 
-    def server_side(self, place: str, manager: str, data: dict[str, str], *, force: bool = False) -> Reply:
+    def server_side(self, target: str, manager: str, data: dict[str, str], *, force: bool = False) -> Reply:
         """Do what ``kubectl apply --server-side --field-manager`` or a GitOps tool does with a manifest."""
-        namespace, _, name = place.partition("/")
+        namespace, _, name = target.partition("/")
         said = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": _encoded(data)}
         query = {"fieldManager": manager, "force": str(force).lower()}
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
@@ -153,8 +153,8 @@ class Kubernetes(FakeService):
         if not 0 < len(manager) <= LONGEST_MANAGER:
             why = f"Too long: may not be more than {LONGEST_MANAGER} bytes" if manager else _NO_MANAGER
             raise invalid("PatchOptions.meta.k8s.io", "", f"fieldManager: {why}")
-        place = f"{namespace}/{name}"
-        live = self.secrets.get(place) if namespace in self.namespaces else None
+        target = f"{namespace}/{name}"
+        live = self.secrets.get(target) if namespace in self.namespaces else None
         said = manifest(request, name)
         if live is None:
             self._check_may_make(said, namespace, name)
@@ -165,9 +165,11 @@ class Kubernetes(FakeService):
             raise refusal(409, conflict.message, causes=conflict.causes) from None
         if live is None:
             made = _made(namespace, name)
-            return self._admit(request, place, made | wanted | {"metadata": made["metadata"] | wanted["metadata"]}, 201)
+            return self._admit(
+                request, target, made | wanted | {"metadata": made["metadata"] | wanted["metadata"]}, 201
+            )
         check_same(live, said, wanted)
-        return self._admit(request, place, wanted, 200)
+        return self._admit(request, target, wanted, 200)
 
     def _check_may_make(self, said: dict[str, Any], namespace: str, name: str) -> None:
         """Refuse an apply of what is not there where it may not make it."""
@@ -185,10 +187,10 @@ class Kubernetes(FakeService):
             raise refusal(404, f'namespaces "{namespace}" not found', "namespaces", namespace)
         if namespace in self.terminating:
             raise refusal(403, f'secrets "{name}" is forbidden: unable to create: namespace is being terminated')
-        if sum(place.startswith(f"{namespace}/") for place in self.secrets) >= self.quota:
+        if sum(target.startswith(f"{namespace}/") for target in self.secrets) >= self.quota:
             raise refusal(403, f'secrets "{name}" is forbidden: exceeded quota: secrets, limited: secrets={self.quota}')
 
-    def _admit(self, request: ReceivedRequest, place: str, wanted: dict[str, Any], status: int) -> Reply:
+    def _admit(self, request: ReceivedRequest, target: str, wanted: dict[str, Any], status: int) -> Reply:
         if request.query.get("dryRun") and not self.tries:
             raise refusal(400, 'admission webhook "policy.example" does not support dry run')
         if self.policy:
@@ -196,8 +198,8 @@ class Kubernetes(FakeService):
         self._validate(wanted)
         if request.query.get("dryRun"):
             return Reply(status, wanted)
-        self._store(place, wanted)
-        return Reply(status, self.secrets[place])
+        self._store(target, wanted)
+        return Reply(status, self.secrets[target])
 
     def _validate(self, wanted: dict[str, Any]) -> None:
         size = 0
@@ -214,17 +216,17 @@ class Kubernetes(FakeService):
         if sum(len(f"{key}{value}".encode()) for key, value in annotations.items()) > MOST_ANNOTATIONS:
             raise refusal(422, f"metadata.annotations: Too long: may not be more than {MOST_ANNOTATIONS} bytes")
 
-    def _keep(self, place: str, wanted: dict[str, Any]) -> None:
+    def _keep(self, target: str, wanted: dict[str, Any]) -> None:
         """Keep what a person's kubectl wrote."""
-        self._store(place, updated(self.secrets.get(place) or {}, wanted, "kubectl", self.stamp()))
+        self._store(target, updated(self.secrets.get(target) or {}, wanted, "kubectl", self.stamp()))
 
-    def _store(self, place: str, wanted: dict[str, Any]) -> None:
-        if self.secrets.get(place) == wanted:
+    def _store(self, target: str, wanted: dict[str, Any]) -> None:
+        if self.secrets.get(target) == wanted:
             return
         metadata = wanted["metadata"]
         metadata["resourceVersion"] = str(self.tick())
         metadata.setdefault("uid", f"uid-{metadata['resourceVersion']}")
-        self.secrets[place] = wanted
+        self.secrets[target] = wanted
 
     def _found(self, namespace: str, name: str) -> dict[str, Any]:
         found = self.secrets.get(f"{namespace}/{name}") if namespace in self.namespaces else None

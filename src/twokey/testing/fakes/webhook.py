@@ -1,6 +1,6 @@
 """A receiver of webhooks: it believes signed requests only ("Standard Webhooks", 1.0.0), and none a second time.
 
-A place is a path. POST takes a credential for it, GET says which key it holds.
+A target is a path. POST takes a credential for it, GET says which key it holds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TOLERANCE = 300.0
 class Webhook(FakeService):
     """A receiver with one secret. ``receipts``: whether it answers a delivery with more than 204."""
 
-    not_found = {"message": "No such place"}  # noqa: RUF012  never changed
+    not_found = {"message": "No such path"}  # noqa: RUF012  never changed
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Webhook(FakeService):
 
     @route("GET", r"(/.*)")
     def held(self, _request: ReceivedRequest, path: str) -> Reply:
-        """Say which key a place holds."""
+        """Say which key a path holds."""
         self._refuse_gone(path)
         pair = self._held.get(path)
         return Reply(200, {"key_id": pair and pair["AccessKeyId"], "stamp": self._stamps.get(path, "")})

@@ -21,7 +21,7 @@ from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import smtp
-from twokey.destinations.formats.forms import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Form, Names, form_of
+from twokey.destinations.formats.format import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Format, Names, format_of
 from twokey.destinations.formats.journals import encode_journal
 from twokey.testing.stores import SECRET, assert_silent
 
@@ -39,14 +39,14 @@ CREDENTIALS = st.builds(
 NEEDED = {"ses-smtp": {"region": "eu-central-1"}, "template": {"template": "$AccessKeyId:$SecretAccessKey"}}
 
 
-def form(kind: str = "pair", /, *, names: Names = ENVIRONMENT, **options: str) -> Form:
+def form(kind: str = "pair", /, *, names: Names = ENVIRONMENT, **options: str) -> Format:
     """Return a format with its options; ``extra_NAME`` stands for ``extra.NAME``."""
     return made({"format": kind, **options}, names)
 
 
-def made(options: dict[str, str], names: Names = ENVIRONMENT) -> Form:
+def made(options: dict[str, str], names: Names = ENVIRONMENT) -> Format:
     options = {option.replace("extra_", "extra.", 1): value for option, value in options.items()}
-    return form_of({**NEEDED.get(options["format"], {}), **options}, default="pair", names=names)
+    return format_of({**NEEDED.get(options["format"], {}), **options}, default="pair", names=names)
 
 
 def signing_keys(region: str) -> list[str]:
@@ -103,7 +103,7 @@ class TestEveryFormat:
     @pytest.mark.parametrize("broken", ["%s", '{"SecretAccessKey": "%s"}', "AWS_SECRET_ACCESS_KEY=%s"])
     def test_keeps_what_it_cannot_read_out_of_errors(self, name: str, broken: str) -> None:
         text = Hidden(broken % SECRET)
-        with pytest.raises(ServiceRejected, match="holds no credential that twokey can read") as raised:
+        with pytest.raises(ServiceRejected, match="contains no credential that twokey can read") as raised:
             form(name).credential_of_text(text, "the place")
         assert_silent(raised.value, KEY)
         assert SECRET not in repr(form(name).holding_text(text))
@@ -184,7 +184,7 @@ class TestJson:
     @pytest.mark.parametrize("text", ["{}", "[]", '"x"', '{"AccessKeyId": "A"}', '{"AccessKeyId": 1}', "{", ""])
     def test_cannot_tell_what_is_no_pair(self, text: str) -> None:
         assert isinstance(form("json").holding_text(text), CannotTell)
-        with pytest.raises(ServiceRejected, match="holds no credential that twokey can read"):
+        with pytest.raises(ServiceRejected, match="contains no credential that twokey can read"):
             form("json").credential_of_text(text, "the place")
 
 
@@ -276,7 +276,7 @@ class TestSesSmtp:
         assert_silent(raised.value, KEY, Credential("", values["SMTP_PASSWORD"]))
 
     def test_needs_a_region(self) -> None:
-        assert refusal("ses-smtp", region="") == ("ses-smtp needs region=: the password counts in one region only.")
+        assert refusal("ses-smtp", region="") == ("ses-smtp needs region=: the password is valid in one region only.")
 
     @pytest.mark.parametrize("region", ["eu-central", "Frankfurt", "eu_central_1", "eu-central-1a", "{user}", "٣-a-1"])
     def test_refuses_what_is_no_region(self, region: str) -> None:
@@ -319,7 +319,7 @@ class TestTemplate:
 
     def test_needs_a_region_for_the_smtp_password_and_for_nothing_else(self) -> None:
         assert "$SmtpPassword needs region=" in refusal("template", template="$SmtpPassword")
-        assert "region= means nothing" in refusal("template", template="$AccessKeyId", region="eu-west-1")
+        assert "region= has no effect" in refusal("template", template="$AccessKeyId", region="eu-west-1")
 
 
 class TestTheVersionOfAFormat:
@@ -335,23 +335,23 @@ class TestTheVersionOfAFormat:
 
 class TestOptions:
     def test_of_another_place_are_passed_over(self) -> None:
-        assert form_of({"environment": "prod"}, default="pair", names=ENVIRONMENT) == form()
+        assert format_of({"environment": "prod"}, default="pair", names=ENVIRONMENT) == form()
 
     def test_may_leave_the_format_to_the_place(self) -> None:
-        assert form_of({}, default="env", names=ENVIRONMENT) == form("env")
+        assert format_of({}, default="env", names=ENVIRONMENT) == form("env")
 
     @pytest.mark.parametrize(
         ("kind", "options", "said"),
         [
             ("jsn", {}, "There is no format 'jsn'; did you mean json?"),
             ("xml", {}, "there are pair, json, env"),
-            ("pair", {"region": "eu-west-1"}, "region= means nothing with format=pair; it goes with ses-smtp"),
+            ("pair", {"region": "eu-west-1"}, "region= has no effect with format=pair; it belongs to ses-smtp"),
             (
                 "json",
                 {"profile": "ci"},
-                "profile= means nothing with format=json; it goes with credentials-file.",
+                "profile= has no effect with format=json; it belongs to credentials-file.",
             ),
-            ("template", {"extra_a": "b"}, "extra.a= means nothing with format=template"),
+            ("template", {"extra_a": "b"}, "extra.a= has no effect with format=template"),
             ("pair", {"id": "SAME", "secret": "SAME"}, "'SAME' is the name of two values."),
             ("pair", {"extra_AWS_ACCESS_KEY_ID": "x"}, "'AWS_ACCESS_KEY_ID' is the name of two values."),
         ],
@@ -368,7 +368,7 @@ class TestOptions:
 
 class TestNames:
     RULES = Names(
-        pattern="[A-Z_]+", told="capital letters", longest=8, forbidden=("GITHUB_",), id="ID", secret="SECRET"
+        pattern="[A-Z_]+", allowed="capital letters", longest=8, forbidden=("GITHUB_",), id="ID", secret="SECRET"
     )
 
     @pytest.mark.parametrize(
@@ -376,7 +376,7 @@ class TestNames:
         [
             ("lower", "'lower' cannot be a name here: it may hold capital letters."),
             ("ABCDEFGHI", "it is longer than 8 characters"),
-            ("GITHUB_A", "those that begin with GITHUB_ are taken"),
+            ("GITHUB_A", "names that begin with GITHUB_ are reserved"),
             ("", "it may hold capital letters"),
             ("A\n", "it may hold capital letters"),
         ],
@@ -391,7 +391,7 @@ class TestNames:
             self.RULES.check("{USER}_id")
 
     def test_keep_what_a_place_has_taken_whatever_the_case(self) -> None:
-        with pytest.raises(UsageError, match="are taken"):
+        with pytest.raises(UsageError, match="are reserved"):
             replace(ENVIRONMENT, forbidden=("GITHUB_",)).check("github_key")
 
     @pytest.mark.parametrize("name", ["1A", "A-B", "A B", "", "É", "A=B"])
@@ -404,9 +404,9 @@ class TestNames:
 
     def test_are_checked_by_the_place_where_there_are_several_values(self) -> None:
         with pytest.raises(UsageError):
-            form_of({"format": "pair", "id": "id"}, default="pair", names=self.RULES)
+            format_of({"format": "pair", "id": "id"}, default="pair", names=self.RULES)
         with pytest.raises(UsageError):
-            form_of({"format": "env", "name": "env"}, default="pair", names=self.RULES)
-        assert form_of({"format": "json", "name": "AWS", "id": "id"}, default="pair", names=self.RULES).names == (
+            format_of({"format": "env", "name": "env"}, default="pair", names=self.RULES)
+        assert format_of({"format": "json", "name": "AWS", "id": "id"}, default="pair", names=self.RULES).names == (
             "AWS",
         )

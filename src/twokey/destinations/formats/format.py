@@ -1,4 +1,4 @@
-"""The formats in which a destination's readers find a credential, chosen by the options of its URL. Pure.
+"""The formats in which a destination stores a credential, chosen by the options of its URL. Pure.
 
 =================  ============================================================================================
 pair               two values, each with a name of its own
@@ -37,7 +37,18 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.found import Found
     from twokey.destinations.formats.journals import Text
 
-__all__ = ["ENVIRONMENT", "FORMATS", "MEMBERS", "ONE_TEXT", "OPTIONS", "PAIR", "Form", "Names", "form_at", "form_of"]
+__all__ = [
+    "ENVIRONMENT",
+    "FORMATS",
+    "MEMBERS",
+    "ONE_TEXT",
+    "OPTIONS",
+    "PAIR",
+    "Format",
+    "Names",
+    "format_at",
+    "format_of",
+]
 
 OPTIONS: tuple[str, ...] = ("format", "id", "secret", "name", "region", "profile", "template", "extra.*")
 """The options of a URL that belong to the format."""
@@ -57,8 +68,8 @@ _EXTRA = "extra."
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """How a place shows a credential. Its ``repr`` holds no secret, as it knows none.
+class Format:
+    """How a destination stores a credential. Its ``repr`` contains no secret, because it knows none.
 
     ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
     read back from the values. ``body``: how a text of it is written and read.
@@ -70,30 +81,30 @@ class Form:
     body: Body
 
     def values(self, credential: Credential) -> dict[str, Hidden]:
-        """Return the values by name, for a place that keeps named values."""
+        """Return the values by name, for a destination with named values."""
         if isinstance(self.body, Members) and self._apart:
             return self.body.members(credential)
         return {self.names[0]: self.text(credential)}
 
     def text(self, credential: Credential) -> Hidden:
-        """Return one text, for a place that keeps one. Two values become the members of a JSON object."""
+        """Return one text, for a destination with one value. Two values become the members of a JSON object."""
         return self.body.write(credential)
 
     def holding(self, values: Mapping[str, str | None]) -> Holding:
-        """Say which key named values hold; None stands for a value that is not there."""
+        """Return which key named values contain; None stands for a missing value."""
         return _holding(self._found(values))
 
     def holding_text(self, text: Text | None) -> Holding:
-        """Say which key a text holds; None stands for no text."""
+        """Return which key a text contains; None stands for no text."""
         return _holding(self._found_in(text))
 
-    def credential(self, values: Mapping[str, str | None], place: str) -> Credential | None:
-        """Read the credential from named values, or None; raises ``ServiceRejected`` where they make none."""
-        return self._credential(self._found(values), place)
+    def credential(self, values: Mapping[str, str | None], name: str) -> Credential | None:
+        """Read the credential from named values, or None; raises ``ServiceRejected`` if they contain none."""
+        return self._credential(self._found(values), name)
 
-    def credential_of_text(self, text: Text | None, place: str) -> Credential | None:
-        """Read the credential from a text; None where there is none. Raises ``ServiceRejected`` if it cannot be."""
-        return self._credential(self._found_in(text), place)
+    def credential_of_text(self, text: Text | None, name: str) -> Credential | None:
+        """Read the credential from a text; None if there is none. Raises ``ServiceRejected`` if it cannot be read."""
+        return self._credential(self._found_in(text), name)
 
     @property
     def _apart(self) -> bool:
@@ -107,52 +118,54 @@ class Form:
     def _found_in(self, text: Text | None) -> Found:
         return NotHeld() if text is None else self.body.read(text)
 
-    def _credential(self, found: Found, place: str) -> Credential | None:
+    def _credential(self, found: Found, name: str) -> Credential | None:
         if isinstance(found, NotHeld):
             return None
         if isinstance(found, Credential) and self.reversible:
             return found
         why = found.why if isinstance(found, CannotTell) else f"{self.name} cannot be read back"
-        raise ServiceRejected(f"{place} holds no credential that twokey can read: {why}.")
+        raise ServiceRejected(f"{name} contains no credential that twokey can read: {why}.")
 
     def version(self, key_id: str) -> str:
-        """Return a text that is the same as long as this format writes the same of a key: for the JSON pair, its id."""
+        """Return a text that identifies what this format writes for a key: for the JSON pair, the key's ID."""
         written = self.text(_SAMPLE)
         return key_id if written == PAIR.text(_SAMPLE) else f"{key_id}\n{written}"
 
 
-def form_at(address: Address, *, default: str, names: Names, own: Iterable[str] = (), only: Iterable[str] = ()) -> Form:
-    """Return the format that a URL asks for; raises ``UsageError`` with the URL for what it may not ask.
+def format_at(
+    address: Address, *, default: str, names: Names, own: Iterable[str] = (), only: Iterable[str] = ()
+) -> Format:
+    """Return the format that a URL selects; raises ``UsageError`` with the URL for an invalid one.
 
-    ``own`` are the place's options besides those of the format, ``only`` the options of formats that mean something
-    there (all).
+    ``own`` are the options of the kind besides those of the format, ``only`` the options of formats that apply to it
+    (by default all).
     """
     address.allow((*own, *(only or OPTIONS)))
     try:
-        return form_of(address.options, default=default, names=names)
+        return format_of(address.options, default=default, names=names)
     except UsageError as error:
-        raise address.wrong(error.message, error.remedy) from None
+        raise address.error(error.message, error.remedy) from None
 
 
-def form_of_text(address: Address) -> Form:
-    """Return the format of a place that keeps one text and no names; raises ``UsageError`` with the URL."""
-    return form_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
+def text_format(address: Address) -> Format:
+    """Return the format of a destination with one value without a name; raises ``UsageError`` with the URL."""
+    return format_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
 
 
-def refuse_store(address: Address, form: Form) -> None:
-    """Raise ``UsageError`` where a store's credential could not be read back."""
-    if not form.reversible:
+def refuse_store(address: Address, value_format: Format) -> None:
+    """Raise ``UsageError`` for a format from which a store could not read the credential back."""
+    if not value_format.reversible:
         readable = " or ".join(name for name in _TAKES if name not in _ONE_WAY)
-        raise address.wrong(
-            f"what is stored as {form.name} cannot be read back, so this can be no store; use {readable}."
+        raise address.error(
+            f"the format {value_format.name} cannot be read back, so this cannot be a store.", f"Use {readable}."
         )
 
 
-def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
-    """Return the format that a URL's options ask for; raises ``UsageError`` with one sentence.
+def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Format:
+    """Return the format that a URL's options select; raises ``UsageError`` with one sentence.
 
-    ``default`` is the format where the options name none, ``names`` the rules of the place. Options that are none
-    of ``OPTIONS`` belong to the place and are passed over.
+    ``default`` is the format if the options name none, ``names`` the naming rules of the kind. Options that are not in
+    ``OPTIONS`` belong to the kind and are ignored.
     """
     name = options.get("format", default)
     if name not in _TAKES:
@@ -161,70 +174,70 @@ def form_of(options: Mapping[str, str], *, default: str, names: Names) -> Form:
     return _MAKERS[name](options, names)
 
 
-def handed_over(text: Text, place: str) -> Credential | None:
-    """Read a pair that a person hands over, also as the AWS CLI's ``create-access-key`` prints it, in ``AccessKey``.
+def supplied_credential(text: Text, name: str) -> Credential | None:
+    """Read a pair that the operator supplies, also as ``aws iam create-access-key`` prints it, in ``AccessKey``.
 
-    None where there is no pair. Raises ``ServiceRejected`` for what cannot be read.
+    None if there is no pair. Raises ``ServiceRejected`` for a text that cannot be read.
     """
     printed = (json_object(text) or {}).get("AccessKey")
-    form = form_of({}, default="json", names=MEMBERS)
-    return form.credential_of_text(text if printed is None else memoryview(printed), place)
+    value_format = format_of({}, default="json", names=MEMBERS)
+    return value_format.credential_of_text(text if printed is None else memoryview(printed), name)
 
 
 def _refuse_idle(options: Mapping[str, str], name: str) -> None:
-    """Refuse options of another format: whoever wrote them expects something that would not happen."""
+    """Refuse options of another format: they would have no effect."""
     for option in options:
         kind = f"{_EXTRA}*" if option.startswith(_EXTRA) else option
         if kind == "format" or kind not in OPTIONS or kind in _TAKES[name]:
             continue
         takers = ", ".join(taker for taker, taken in _TAKES.items() if kind in taken)
-        raise UsageError(f"{option}= means nothing with format={name}; it goes with {takers}.")
+        raise UsageError(f"{option}= has no effect with format={name}; it belongs to {takers}.")
 
 
-def _pair(options: Mapping[str, str], names: Names) -> Form:
+def _pair(options: Mapping[str, str], names: Names) -> Format:
     body = _members(options, names, names.id, names.secret)
-    return Form("pair", _names_of(body), reversible=True, body=body)
+    return Format("pair", _names_of(body), reversible=True, body=body)
 
 
-def _ses_smtp(options: Mapping[str, str], names: Names) -> Form:
-    region = _required(options, "region", "ses-smtp", "the password counts in one region only")
+def _ses_smtp(options: Mapping[str, str], names: Names) -> Format:
+    region = _required(options, "region", "ses-smtp", "the password is valid in one region only")
     smtp.check_region(region)
     body = _members(options, names, names.smtp_id, names.smtp_secret, region)
-    return Form("ses-smtp", _names_of(body), reversible=False, body=body)
+    return Format("ses-smtp", _names_of(body), reversible=False, body=body)
 
 
-def _json(options: Mapping[str, str], names: Names) -> Form:
+def _json(options: Mapping[str, str], names: Names) -> Format:
     body = _members(options, MEMBERS, MEMBERS.id, MEMBERS.secret)
-    return Form("json", (_name(options, names),), reversible=True, body=body)
+    return Format("json", (_name(options, names),), reversible=True, body=body)
 
 
-def _env(options: Mapping[str, str], names: Names) -> Form:
+def _env(options: Mapping[str, str], names: Names) -> Format:
     id_name, secret_name, extras = _named(options, ENVIRONMENT, ENVIRONMENT.id, ENVIRONMENT.secret)
     _check_extras(extras, assignments.writable, "that sh and dotenv libraries would both read back")
-    return Form("env", (_name(options, names),), reversible=True, body=Variables(id_name, secret_name, extras))
+    return Format("env", (_name(options, names),), reversible=True, body=Variables(id_name, secret_name, extras))
 
 
-def _credentials_file(options: Mapping[str, str], names: Names) -> Form:
+def _credentials_file(options: Mapping[str, str], names: Names) -> Format:
     profile = options.get("profile", PROFILES.name)
     PROFILES.check(profile)
     extras = _extras(options, PROPERTIES)
     _check_extras(extras, profiles.writable, "that a credentials file can hold")
     body = CredentialsFile(profile, extras)
-    return Form("credentials-file", (_name(options, names),), reversible=True, body=body)
+    return Format("credentials-file", (_name(options, names),), reversible=True, body=body)
 
 
-def _template(options: Mapping[str, str], names: Names) -> Form:
-    pieces = _pieces(_required(options, "template", "template", "it is the text with $AccessKeyId and so on"))
+def _template(options: Mapping[str, str], names: Names) -> Format:
+    pieces = _pieces(_required(options, "template", "template", "the text with placeholders such as $AccessKeyId"))
     region = ""
     if any(piece.kind == "SmtpPassword" for piece in pieces):
-        region = _required(options, "region", "$SmtpPassword", "the password counts in one region only")
+        region = _required(options, "region", "$SmtpPassword", "the password is valid in one region only")
         smtp.check_region(region)
     elif "region" in options:
-        raise UsageError("region= means nothing for a template without $SmtpPassword.")
-    return Form("template", (_name(options, names),), reversible=False, body=Template(pieces, region))
+        raise UsageError("region= has no effect for a template without $SmtpPassword.")
+    return Format("template", (_name(options, names),), reversible=False, body=Template(pieces, region))
 
 
-_MAKERS: dict[str, Callable[[Mapping[str, str], Names], Form]] = {
+_MAKERS: dict[str, Callable[[Mapping[str, str], Names], Format]] = {
     "pair": _pair,
     "json": _json,
     "env": _env,
@@ -239,13 +252,13 @@ def _members(options: Mapping[str, str], names: Names, id_name: str, secret_name
 
 
 def _named(options: Mapping[str, str], names: Names, id_name: str, secret_name: str) -> tuple[str, str, Extras]:
-    """Return the names of id and secret, and what stands beside them, all checked."""
+    """Return the names of ID and secret, and the extra values, all checked."""
     id_name, secret_name = options.get("id", id_name), options.get("secret", secret_name)
     for name in (id_name, secret_name):
         names.check(name)
     extras = _extras(options, names)
     all_names = [id_name, secret_name, *(name for name, _ in extras)]
-    alike = [name.upper() if names.caseless else name for name in all_names]
+    alike = [name.upper() if names.case_insensitive else name for name in all_names]
     for name, one in zip(all_names, alike, strict=True):
         if alike.count(one) > 1:
             raise UsageError(f"{name!r} is the name of two values.")
@@ -262,7 +275,7 @@ def _extras(options: Mapping[str, str], names: Names) -> Extras:
 def _check_extras(extras: Extras, writable: Callable[[str], bool], what: str) -> None:
     for name, value in extras:
         if not writable(value):
-            raise UsageError(f"{_EXTRA}{name}={value!r} is no value {what}.")
+            raise UsageError(f"{_EXTRA}{name}={value!r} is not a value {what}.")
 
 
 def _name(options: Mapping[str, str], names: Names) -> str:
@@ -282,7 +295,7 @@ def _required(options: Mapping[str, str], option: str, what: str, why: str) -> s
 
 
 def _pieces(text: str) -> tuple[Piece, ...]:
-    """Take a template apart (``string.Template`` in Python's documentation); raises ``UsageError``."""
+    """Split a template (``string.Template`` in Python's documentation); raises ``UsageError``."""
     pieces, end = [], 0
     for match in string.Template.pattern.finditer(text):
         pieces.append(Piece("text", text[end : match.start()] + ("$" if match["escaped"] is not None else "")))
@@ -303,15 +316,15 @@ def _kind(placeholder: str) -> Literal["AccessKeyId", "SecretAccessKey", "SmtpPa
     match placeholder:
         case "AccessKeyId" | "SecretAccessKey" | "SmtpPassword":
             return placeholder
-    raise UsageError(f"The template has ${placeholder}, which there is not; {nearest(placeholder, PLACEHOLDERS)}")
+    raise UsageError(f"The template has an unknown placeholder ${placeholder}; {nearest(placeholder, PLACEHOLDERS)}")
 
 
 def _holding(found: Found) -> Holding:
     return Held(found.access_key_id) if isinstance(found, Credential) else found
 
 
-PAIR = form_of({}, default="json", names=MEMBERS)
-"""What a place with one text holds by default: a JSON object with id and secret, named as AWS's own tools do."""
+PAIR = format_of({}, default="json", names=MEMBERS)
+"""The default of a destination with one value: a JSON object with ID and secret, named as in AWS's own tools."""
 ONE_TEXT = tuple(option for option in OPTIONS if option != "name")
-"""The options that mean something where there is one text only, and no names for values."""
-_SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "a-secret-of-nobody")
+"""The options for a destination with one value without a name."""
+_SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "an-example-secret")

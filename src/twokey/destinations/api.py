@@ -1,0 +1,107 @@
+"""All that a package needs to add a kind of destination, and all that it may rely on.
+
+Import from this module only; the modules behind it may change. ``twokey.testing`` has the contract suite and what fakes
+of services are made of. ``docs/how-to/write-a-destination.md`` builds a whole package.
+
+* What a kind is: ``Kind``, ``ConnectionKind``, ``Permission``, ``phrase``.
+* What its functions get: ``Address``, ``DestinationContext``, ``ConnectionContext``, ``Settings``, ``Source``.
+* What it implements: ``Destination`` or ``Store``, or on top of them ``NamedValues`` or ``ServiceStore``.
+* What these return: ``Receipt``, ``Traits``, ``Held``, ``NotHeld``, ``CannotTell``, ``Shown``, ``Kept``, ``Journal``,
+  ``Record``.
+* Secrets: ``Credential``, ``Hidden``, ``RenewableToken``, ``Grant``. They do not show themselves.
+* Formats of the stored value: ``formats``, above all ``formats.format_of``, ``formats.OPTIONS`` and the naming rules
+  ``formats.ENVIRONMENT`` and ``formats.MEMBERS``.
+* Requests: ``Http``, ``Request``, ``Response``, ``Limit``, ``paging``.
+* Errors: those of ``twokey.core.errors``. A destination raises no others.
+"""
+
+from twokey.core.destination import Destination, Receipt, Store, Traits
+from twokey.core.errors import (
+    AccessDenied,
+    Ambiguous,
+    BadCredentials,
+    Conflict,
+    Failed,
+    NotFound,
+    ServiceError,
+    ServiceRejected,
+    Throttled,
+    TwokeyError,
+    Unreachable,
+    UsageError,
+)
+from twokey.core.journal import Journal
+from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
+from twokey.core.secret import Credential, Hidden
+from twokey.destinations.address import Address
+from twokey.destinations.ci.named_values import NamedValues, Shown, beside, note_of
+from twokey.destinations.connections import ConnectionContext, Settings
+from twokey.destinations.formats import format as formats
+from twokey.destinations.kind import (
+    ConnectionKind,
+    DestinationContext,
+    InvalidKind,
+    Kind,
+    Permission,
+    WritesNamedValues,
+    phrase,
+)
+from twokey.destinations.sources import Source
+from twokey.destinations.stores.service_store import Kept, ServiceStore
+from twokey.http import paging
+from twokey.http.client import Http
+from twokey.http.messages import Request, Response
+from twokey.http.rate_limits import Limit
+from twokey.http.renewable_token import Grant, RenewableToken
+
+__all__ = [
+    "AccessDenied",
+    "Address",
+    "Ambiguous",
+    "BadCredentials",
+    "CannotTell",
+    "Conflict",
+    "ConnectionContext",
+    "ConnectionKind",
+    "Credential",
+    "Destination",
+    "DestinationContext",
+    "Failed",
+    "Grant",
+    "Held",
+    "Hidden",
+    "Holding",
+    "Http",
+    "InvalidKind",
+    "Journal",
+    "Kept",
+    "Kind",
+    "Limit",
+    "NamedValues",
+    "NotFound",
+    "NotHeld",
+    "Permission",
+    "Receipt",
+    "Record",
+    "RenewableToken",
+    "Request",
+    "Response",
+    "ServiceError",
+    "ServiceRejected",
+    "ServiceStore",
+    "Settings",
+    "Shown",
+    "Source",
+    "Store",
+    "Throttled",
+    "Traits",
+    "TwokeyError",
+    "Unreachable",
+    "UsageError",
+    "WritesNamedValues",
+    "beside",
+    "formats",
+    "note_of",
+    "paging",
+    "phrase",
+]

@@ -1,0 +1,185 @@
+"""What a kind of destination is: its scheme, its checks, how it is opened, what it connects to, what it may do there.
+
+A module describes each of its kinds by one ``Kind``, as ``KIND`` or, for several, in ``KINDS``. Everything that twokey
+needs to know about a kind before it opens a destination is in this value. A value that cannot be a kind's is refused
+when it is made (``InvalidKind``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
+
+from twokey.destinations.connections import ConnectionKind, InvalidKind, named_fields, refuse
+
+if TYPE_CHECKING:
+    from twokey.aws.clients import Clients
+    from twokey.core.destination import Destination
+    from twokey.core.secret import Hidden
+    from twokey.destinations.address import Address
+    from twokey.destinations.connections import Settings
+
+__all__ = [
+    "ConnectionKind",
+    "DestinationContext",
+    "InvalidKind",
+    "Kind",
+    "Permission",
+    "Use",
+    "WritesNamedValues",
+    "phrase",
+]
+
+Use = Literal["read", "write", "create", "journal"]
+"""What a permission is for: to see what is there, to write to it, to create what is missing, to keep the journal."""
+_USES: tuple[Use, ...] = get_args(Use)
+_PLURALS = {"capability": "capabilities"}
+_SCHEME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
+SettingsT = TypeVar("SettingsT", bound="Settings")
+ClientT = TypeVar("ClientT")
+
+
+@named_fields
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permission:
+    """One permission that a kind needs at its service.
+
+    ``service``: who grants it. ``type``: what the service calls such a permission. ``name``: the permission, as the
+    service spells it. ``resource``: what it is granted on; for AWS, the resource type of the Service Authorization
+    Reference. ``uses``: what twokey needs it for. ``grant``: the kind of token or policy that has it; permissions with
+    different grants are alternatives, and those of one grant suffice. ``optional``: the kind works without it.
+    ``condition``: the options or circumstances without which it is not needed.
+    """
+
+    service: str
+    name: str
+    resource: str
+    type: str = "permission"
+    uses: tuple[Use, ...] = ("read", "write", "create")
+    grant: str = ""
+    optional: bool = False
+    condition: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("service", "name", "resource", "type"):
+            refuse(self, name, str, filled=True)
+        for name in ("grant", "condition"):
+            refuse(self, name, str)
+        refuse(self, "optional", bool)
+        refuse(self, "uses", tuple, of=str, filled=True)
+        for use in self.uses:
+            if use not in _USES:
+                raise InvalidKind("Permission", "uses", f"holds {use!r}; expected some of {', '.join(_USES)}")
+
+
+class DestinationContext(Protocol):
+    """What ``Kind.open`` may use: the AWS clients of the run, and the connections of twokey.yaml."""
+
+    @property
+    def clients(self) -> Clients:
+        """The AWS clients of the run; their clock is the run's."""
+        ...
+
+    def connection(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> ClientT:
+        """Return the connection that a URL names, or the kind's default one; raises ``UsageError`` without one.
+
+        It is made once for each run, by ``ConnectionKind.connect``, and shared by all destinations that use it.
+        """
+        ...
+
+
+@runtime_checkable
+class WritesNamedValues(Protocol):
+    """A destination whose URL names a container of values, such as a repository: it writes some of them by name."""
+
+    value_names: tuple[str, ...]
+    """The names, spelled so that two that the service takes for one are equal."""
+
+
+def _no_check(_address: Address) -> None:
+    return None
+
+
+@named_fields
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One kind of destination.
+
+    ``scheme``: how its URLs begin.
+    ``check``: raises ``UsageError`` for a name or an option that the service could not take. Fields that are not
+    filled in yet are allowed in them. Calls nothing.
+    ``open``: returns the destination of a URL whose fields are filled in. Calls nothing.
+    ``store``: whether it can be a store; then ``open`` returns a ``Store``.
+    ``check_store``: raises ``UsageError`` for a URL that cannot be a store although its kind can.
+    ``read_secret``: returns the text that is stored there, for ``from:`` in a connection. Only for stores of secrets.
+    ``connection``: how its service is reached. None for a kind without a service, and for AWS.
+    ``case_insensitive``: whether two names that differ only in case name the same thing.
+    ``non_identifying_options``: options that say how something is written or created, not which thing it is.
+    ``default_options``: the values that options have if the URL does not give them.
+    ``permissions``: what it needs at its service.
+    """
+
+    scheme: str
+    check: Callable[[Address], None]
+    open: Callable[[Address, DestinationContext], Destination]
+    store: bool = False
+    check_store: Callable[[Address], None] = _no_check
+    read_secret: Callable[[Address, DestinationContext], Hidden] | None = None
+    connection: ConnectionKind[Any, Any] | None = None
+    case_insensitive: bool = False
+    non_identifying_options: tuple[str, ...] = ()
+    default_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    permissions: tuple[Permission, ...] = ()
+
+    def __post_init__(self) -> None:
+        refuse(self, "scheme", str, filled=True)
+        if not _SCHEME.fullmatch(self.scheme):
+            why = f"is {self.scheme!r}; expected lowercase letters, digits and dashes, beginning with a letter"
+            raise InvalidKind("Kind", "scheme", why)
+        for name in ("check", "open", "check_store"):
+            refuse(self, name, Callable)
+        if self.read_secret is not None:
+            refuse(self, "read_secret", Callable)
+        if self.connection is not None:
+            refuse(self, "connection", ConnectionKind)
+        for name in ("store", "case_insensitive"):
+            refuse(self, name, bool)
+        refuse(self, "non_identifying_options", tuple, of=str)
+        refuse(self, "default_options", Mapping, of=str)
+        refuse(self, "permissions", tuple, of=Permission)
+
+
+def phrase(permissions: tuple[Permission, ...], on: str = "") -> str:
+    """Return permissions as a part of a sentence: "the scope repo on the repository (classic token), or …".
+
+    Permissions of one grant are joined by "and", those of different grants by "or". Optional ones are left out. ``on``
+    stands for the resource, such as its name.
+    """
+    grants: dict[str, list[Permission]] = {}
+    for permission in permissions:
+        if not permission.optional:
+            grants.setdefault(permission.grant, []).append(permission)
+    return ", or ".join(
+        f"{_of_one_grant(needed, on)}{f' ({grant})' if grant else ''}" for grant, needed in grants.items()
+    )
+
+
+def _of_one_grant(permissions: list[Permission], on: str) -> str:
+    """Return the permissions of one grant, by resource."""
+    resources: dict[str, dict[str, list[str]]] = {}
+    for permission in permissions:
+        types = resources.setdefault(permission.resource, {})
+        types.setdefault(permission.type, []).append(permission.name)
+    return " and ".join(
+        f"{' and '.join(_of_one_type(*named) for named in types.items())} on {on or f'the {resource}'}"
+        for resource, types in resources.items()
+    )
+
+
+def _of_one_type(word: str, names: list[str]) -> str:
+    if len(names) == 1:
+        return f"the {word} {names[0]}"
+    return f"the {_PLURALS.get(word, f'{word}s')} {', '.join(names[:-1])} and {names[-1]}"
