@@ -1,0 +1,118 @@
+"""One word for each thing: what the glossary's table forbids stands in no page, message or docstring."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GLOSSARY = ROOT / "docs" / "glossary.md"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.svg"), *ROOT.glob(".github/**/*.*")]
+)
+SOURCES = sorted((ROOT / "src").rglob("*.py"))
+
+IN_ONE_MEANING = {
+    "place": (
+        r"(?<!in )(?<!takes )(?<!take )(?<!took )(?<!taking )(?<!taken )(?<!its )(?<!their )\bplaces?\b(?! of record)"
+    ),
+    "behind": r"\b(?:is|are|was|were|be|been|stays?|fell|falls?) behind(?= *[.,;:)]|$)",
+    "late": r"\blate uses?\b",
+    "lead to": r"\blead(?:s|ing)? (?:your|the|its|their|them|jobs?)\b",
+    "rest": r"\b(?:must|has to|may|can) rest\b|\brest(?:s|ed)? for\b",
+    "goes": r"\b(?:key|LAST|stray|orphan|one|it|that) goes(?= *[.,;:)]|$)|\bmay go\b",
+    "rights": r"\b(?:access )?rights\b|\bthe right to (?:read|write|see|create|change|list)\b",
+    "answer": r"\b(?:an|the|no|its|any|each|clear|first|second|every) answers?\b",
+}
+"""What a word that has other, harmless meanings looks like in the meaning that the table excludes."""
+
+
+def _rows() -> dict[str, tuple[str, str]]:
+    """Return each word of the table with its note and what to use."""
+    table = GLOSSARY.read_text(encoding="utf-8").partition("## Words not used")[2]
+    rows = re.findall(r"^\| `([^`]+)`(?: \(([^)]*)\))? \| (.+) \|$", table, re.MULTILINE)
+    return {word: (note, use) for word, note, use in rows}
+
+
+ROWS = _rows()
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    """Return what finds a word: as it is written and in its other forms, across line ends."""
+    if word in IN_ONE_MEANING:
+        return re.compile(IN_ONE_MEANING[word])
+    words = word.split()
+    last = rf"{words[-1]}(?:s|ed|ing)?"
+    return re.compile(r"\b" + r"\s+".join([*words[:-1], last]) + r"\b", re.IGNORECASE)
+
+
+@cache
+def _prose(page: Path) -> str:
+    """Return a page without its inline code, which may name a word that is not used."""
+    text = page.read_text(encoding="utf-8")
+    text = text.partition("## Words not used")[0] if page == GLOSSARY else text
+    return re.sub(r"(?<!`)`[^`\n]+`(?!`)", "``", text)
+
+
+@cache
+def _sentences(source: Path) -> list[tuple[int, str]]:
+    """Return every docstring and every message: texts of more than one word, the parts of an f-string put together."""
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    inside = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in ast.walk(node)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values]
+            found.append((node.lineno, "".join(parts)))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in inside:
+            found.append((node.lineno, node.value))
+    return [(line, text) for line, text in found if " " in text.strip()]
+
+
+def _found(word: str, text: str) -> list[str]:
+    return [text[max(0, one.start() - 30) : one.end() + 30].strip() for one in _pattern(word).finditer(text)]
+
+
+def test_the_table_is_read() -> None:
+    assert {"foreign key", "stray", "mend", "anew", "whoever", "place"} <= set(ROWS)
+    assert all(use for _, use in ROWS.values())
+
+
+def test_a_word_with_other_meanings_has_its_pattern() -> None:
+    assert {word for word, (note, _) in ROWS.items() if note} == set(IN_ONE_MEANING)
+
+
+@pytest.mark.parametrize(
+    ("word", "text", "found"),
+    [
+        ("mend", "Mend it and run again.", True),
+        ("by hand", "made by\nhand", True),
+        ("mend", "We recommend it.", False),
+        ("place", "two places of one name", True),
+        ("place", "written in place; the store is the place of record; where it takes place", False),
+        ("goes", "the older key goes.", True),
+        ("goes", "the value goes into the store", False),
+    ],
+)
+def test_a_forbidden_word_is_found_in_its_forms_and_not_in_others(word: str, text: str, found: bool) -> None:
+    assert bool(_found(word, text)) is found
+
+
+@pytest.mark.parametrize("word", ROWS)
+def test_no_page_uses(word: str) -> None:
+    assert {str(page.relative_to(ROOT)): hits for page in PAGES if (hits := _found(word, _prose(page)))} == {}
+
+
+@pytest.mark.parametrize("word", ROWS)
+def test_no_message_and_no_docstring_uses(word: str) -> None:
+    found = [
+        f"{source.relative_to(ROOT)}:{line}: {hit}"
+        for source in SOURCES
+        for line, text in _sentences(source)
+        for hit in _found(word, text)
+    ]
+    assert found == []
