@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from simulation.world import World
     from twokey.planning.policy import RotationPolicy
 
-SEEN = {rule: broken for rule, broken in BROKEN.items() if rule != "the creation is repeated after a lost answer"}
+SEEN = {rule: broken for rule, broken in BROKEN.items() if rule != "the creation is repeated after a lost response"}
 """A repetition below IAM's interface is seen by CloudTrail, not by the log: one effect, two requests."""
 
 

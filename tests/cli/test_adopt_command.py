@@ -57,7 +57,7 @@ class TestWithoutYes:
             f"  ci: CURRENT {newer.access_key_id}, Active, age 16d, never used, held by {copy}",
             "  ci: secretsmanager:machine-users/ci is empty",
             f"  ci: {copy} holds {newer.access_key_id}",
-            f"  ci: unknown: who uses {older.access_key_id}; it stays as long as it is used.",
+            f"  ci: unknown: which jobs use {older.access_key_id}; it stays as long as it is used.",
             "  ci: will put it into secretsmanager:machine-users/ci",
         ):
             assert line in ran.out.splitlines()
