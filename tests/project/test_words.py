@@ -24,7 +24,7 @@ IN_ONE_MEANING = {
     "late": r"\blate uses?\b",
     "lead to": r"\blead(?:s|ing)? (?:your|the|its|their|them|jobs?)\b",
     "rest": r"\b(?:must|has to|may|can) rest\b|\brest(?:s|ed)? for\b",
-    "goes": r"\b(?:key|LAST|stray|orphan|one|it|that) goes(?= *[.,;:)]|$)|\bmay go\b",
+    "goes": r"\b(?:key|LAST|stray|orphan|one|it|that) goes(?= *[.,;:)]|$)|\bmay go\b(?! on)",
     "rights": r"\b(?:access )?rights\b|\bthe right to (?:read|write|see|create|change|list)\b",
     "answer": r"\b(?:an|the|no|its|any|each|clear|first|second|every) answers?\b",
 }
@@ -52,10 +52,10 @@ def _pattern(word: str) -> re.Pattern[str]:
 
 @cache
 def _prose(page: Path) -> str:
-    """Return a page without its inline code, which may name a word that is not used."""
+    """Return a page without its inline code, which may name a word that is not used, and without links' addresses."""
     text = page.read_text(encoding="utf-8")
     text = text.partition("## Words not used")[0] if page == GLOSSARY else text
-    return re.sub(r"(?<!`)`[^`\n]+`(?!`)", "``", text)
+    return re.sub(r"(?<!`)`[^`\n]+`(?!`)|\]\([^)\n]+\)", "``", text)
 
 
 @cache

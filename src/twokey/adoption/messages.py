@@ -32,7 +32,7 @@ def unknown(assessment: Assessment, current: AccessKey, last: AccessKey | None) 
     if last and Held(last.id) not in destinations.values():
         messages.append(f"which jobs use {last.id}; it stays as long as it is used.")
     if last and assessment.journal.current != current.id:
-        messages.append(f"since when jobs read {current.id}; the journal records since the takeover.")
+        messages.append(f"since when jobs read {current.id}; the journal counts from the takeover.")
     return tuple(filter(None, messages))
 
 

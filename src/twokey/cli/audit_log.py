@@ -106,4 +106,4 @@ def _show(document: AuditLogDocument) -> None:
         say(f"{document.file}: the log is valid. The last line has the hash {document.head}.")
         tell("Record the hash elsewhere: with --expect-head, it detects lines that are cut off or rewritten.")
     else:
-        tell("Do not trust this log from the first line named on. Hashes that were recorded elsewhere stay valid.")
+        tell("Do not trust this log from the first line named above. Hashes that were recorded elsewhere stay valid.")
