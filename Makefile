@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start twokey hundreds of times: without Python's cache each of these would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 CLIENTS := .venv-clients
 MUTANTS := .venv-mutants
