@@ -8,6 +8,7 @@ from typing import Any
 
 from botocore import compat, hooks
 from botocore.loaders import create_loader
+from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
 
 LOADER = create_loader()
@@ -16,8 +17,13 @@ _NAMES: dict[str, str] = {}
 
 
 def spare_them() -> None:
-    """Keep what depends on nothing but botocore's own code: what handlers accept, and what events are called now."""
+    """Keep what depends on botocore's own code only: what handlers accept, and the current names of events.
+
+    Its pauses before it repeats a request pass at once: they are random, and no test is about them.
+    """
     vars(hooks)["accepts_kwargs"] = _accepts_kwargs
+    backoff: Any = standard.ExponentialBackoff
+    backoff.delay_amount = lambda _self, _context: 0.0
     aliaser: Any = hooks.EventAliaser
     make = aliaser.__init__
 

@@ -63,9 +63,12 @@ class Rig:
         self.aws.advance(seconds)
 
     def clients(self, run: str = "run") -> Clients:
-        """Return a fresh AWS edge, as a process of its own would have."""
-        clock = ServiceClock(wall=lambda: time.time() + self._ahead, monotonic=lambda: time.monotonic() + self.slept)
-        return Clients(run, clock=clock)
+        """Return a fresh AWS edge, as a process of its own would have. Its pauses pass at once, for AWS too."""
+        return Clients(run, clock=ServiceClock(*self.time()))
+
+    def time(self) -> tuple[Callable[[], float], Callable[[], float], Callable[[float], None]]:
+        """Return what a ``ServiceClock`` is made of: a wall clock, one that never jumps, and how to wait."""
+        return lambda: time.time() + self._ahead, lambda: time.monotonic() + self.slept, self.sleep_through
 
     def sleep_through(self, seconds: float) -> None:
         """Let this machine and AWS go on in time while the process stands still."""
