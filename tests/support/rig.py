@@ -54,6 +54,7 @@ class Rig:
         self._ahead = 0.0
         self.slept = 0.0
         self.at: dict[tuple[str, str], Callable[[], None]] = {}
+        self.before_pause: Callable[[], None] = lambda: None
         self._reading: Clients | None = None
 
     def later(self, **units: float) -> None:
@@ -68,7 +69,11 @@ class Rig:
 
     def time(self) -> tuple[Callable[[], float], Callable[[], float], Callable[[float], None]]:
         """Return what a ``ServiceClock`` is made of: a wall clock, one that never jumps, and how to wait."""
-        return lambda: time.time() + self._ahead, lambda: time.monotonic() + self.slept, self.sleep_through
+        return lambda: time.time() + self._ahead, lambda: time.monotonic() + self.slept, self._pause
+
+    def _pause(self, seconds: float) -> None:
+        self.before_pause()
+        self.sleep_through(seconds)
 
     def sleep_through(self, seconds: float) -> None:
         """Let this machine and AWS go on in time while the process stands still."""
@@ -121,6 +126,13 @@ class Rig:
         self.at.pop((event.step, event.phase), lambda: None)()
         if self.kill_at == (event.step.split(" to ")[0], event.phase):
             raise Killed
+
+    def wait_until_delayed_arrived(self) -> None:
+        """Wait for a request that a rule delays to have its effect, which its client may have given up on."""
+        until = time.monotonic() + 30
+        while not any(request.effect == "delay" for request in self.aws.requests):
+            assert time.monotonic() < until, "no request was delayed"
+            time.sleep(0.01)
 
     def store(self, user: str = "ci") -> Store:
         """Return the store as a fresh process would see it; only the connections to AWS are kept."""
