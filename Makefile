@@ -4,11 +4,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# The tests start twokey hundreds of times: without Python's cache each of these would compile it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 CLIENTS := .venv-clients
 MUTANTS := .venv-mutants
 APIS := .apis
-.PHONY: help demo test lint check format prove explore model break mutants bench clients apis wheel lock clean
+# One process more than there are processors: some tests wait. Each takes the next tests of its own part, so that what
+# the tests of a module share is mostly made once, and helps another at the end.
+PARALLEL = -n $$(($$(nproc 2> /dev/null || echo 2) + 1)) --dist worksteal
+QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats
+.PHONY: help demo test lint check quick format prove explore model break mutants bench clients apis wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -23,8 +29,11 @@ lint: $(READY) ## formatting, lint and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-check: $(READY) ## every test
-	$(BIN)/pytest -n auto
+check: $(READY) ## every test, or those of T: make check T=tests/planning
+	$(BIN)/pytest $(PARALLEL) $(T)
+
+quick: lint ## what to run between two edits: lint, types and the tests that need neither AWS nor a process
+	$(BIN)/pytest $(PARALLEL) -q $(QUICK)
 
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .

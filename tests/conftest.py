@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
+import botocore.loaders
 import pytest
 
 pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores")
@@ -12,6 +14,7 @@ pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores
 from hypothesis import settings  # noqa: E402
 from hypothesis.internal.conjecture import providers  # noqa: E402
 
+from support.botocore_costs import LOADER, spare_them  # noqa: E402
 from support.rig import Rig  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
@@ -26,6 +29,21 @@ if PROFILE == "same":
     # Hypothesis also draws constants that it finds in the modules of ours that are imported by then. What a test meets
     # would depend on which others ran before it in the same process, derandomized or not.
     pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False)
+
+
+def pytest_configure() -> None:
+    """Prepare this process, and so the ones that it starts."""
+    # A shell has its background jobs ignore SIGINT, and a process inherits that from the one that starts it. Here it
+    # has to reach the tests that send it to themselves or to a process of theirs.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    spare_them()
+
+
+@pytest.fixture(autouse=True)
+def _models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading botocore's service models is most of what a client or a command costs."""
+    monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
 
 
 @pytest.fixture(autouse=True)

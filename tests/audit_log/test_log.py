@@ -149,7 +149,7 @@ class TestAnAuditLog:
             start = time.monotonic()
             with pytest.raises(AuditLogFailed, match="Another process"):
                 log.append(began("one"))
-            assert time.monotonic() - start < 2
+            assert time.monotonic() - start >= 0.05
 
     def test_failure_is_not_an_ordinary_failure_of_one_user(self) -> None:
         assert not issubclass(AuditLogFailed, Failed)

@@ -5,19 +5,22 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
-import sys
+from contextlib import chdir
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import jsonschema
 import pytest
 
 from docs import pages
+from support.commands import twokey
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from support.commands import Ran
 
 SCHEMAS = pages.ROOT / "src" / "twokey" / "schemas"
 STORE = ("--store", "file:keys/{user}.json")
@@ -46,17 +49,9 @@ def aws() -> Iterator[Emulator]:
 
 def printed(aws: Emulator, folder: Path, *arguments: str) -> Any:
     """Run a command for all users and one that does not exist; return the document that it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "twokey", *arguments, "fresh", "one", "doubtful", "nobody", *STORE, "--json"],
-        cwd=folder,
-        env={**os.environ, **aws.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 1, done.stderr
-    return json.loads(done.stdout)
+    ran = _run(aws, folder, *arguments, "fresh", "one", "doubtful", "nobody", *STORE, "--json")
+    assert ran.code == 1, ran.err
+    return ran.document
 
 
 def test_what_is_printed_keeps_to_the_schemas(aws: Emulator, tmp_path: Path) -> None:
@@ -81,21 +76,14 @@ def test_an_audit_log_and_its_verification_keep_to_their_schemas(aws: Emulator, 
     schema = json.loads((SCHEMAS / "audit-log-verify.schema.json").read_text(encoding="utf-8"))
     for text in ("\n".join(lines) + "\n", "\n".join(lines[2:])):
         file.write_text(text, encoding="utf-8")
-        document = json.loads(_run(aws, tmp_path, "audit-log", "verify", str(file), "--json").stdout)
+        document = json.loads(_run(aws, tmp_path, "audit-log", "verify", str(file), "--json").out)
         jsonschema.Draft202012Validator(schema).validate(document)
         _no_field_is_unknown(document, schema)
 
 
-def _run(aws: Emulator, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "twokey", *arguments],
-        cwd=folder,
-        env={**os.environ, **aws.environment()},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+def _run(aws: Emulator, folder: Path, *arguments: str) -> Ran:
+    with chdir(folder), mock.patch.dict(os.environ, aws.environment()):
+        return twokey(*arguments)
 
 
 def _no_field_is_unknown(document: Any, schema: Any) -> None:

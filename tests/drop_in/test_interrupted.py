@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.drop_in_runs import PATH, Answer, changes, ids, make, run, start
+from support.drop_in_runs import PATH, changes, ended, ids, make, run, start
 from twokey.emulator import Emulator, Rule
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def test_a_signal_lets_the_user_in_hand_be_finished_and_the_rest_alone(
 
     process.send_signal(number)
     aws.weather.release()
-    answer = Answer(process)
+    answer = ended(process)
 
     assert (answer.code, list(answer.made)) == (code, ["a", "b"])
     assert answer.made["b"]["AccessKeyId"] == ids(aws, "b")[-1]
@@ -49,7 +49,7 @@ def test_a_signal_before_any_change_ends_the_run_at_once(aws: Emulator, tmp_path
     aws.weather.wait_until_held(timeout=30)
 
     process.send_signal(signal.SIGTERM)
-    answer = Answer(process)
+    answer = ended(process)
 
     assert (answer.code, answer.out, changes(aws)) == (143, "", 0)
     assert list(tmp_path.iterdir()) == []
@@ -64,7 +64,7 @@ def test_a_signal_while_keys_are_proved_hands_them_over_unproved(aws: Emulator, 
 
     process.send_signal(signal.SIGTERM)
     aws.weather.release()
-    answer = Answer(process)
+    answer = ended(process)
 
     assert (answer.code, list(answer.made)) == (143, ["a"])
     assert "was not proved to work. It is in the output; try it before you rely on it." in answer.err
@@ -77,7 +77,7 @@ def test_a_run_that_is_killed_leaves_its_secrets_beside_the_file(aws: Emulator, 
     aws.weather.wait_until_held(timeout=30)
 
     process.kill()
-    assert Answer(process).code == -signal.SIGKILL
+    assert ended(process).code == -signal.SIGKILL
 
     (left,) = tmp_path.iterdir()
     assert left.stat().st_mode & 0o777 == 0o600
@@ -90,7 +90,7 @@ def test_a_reader_that_went_away_loses_no_secret(aws: Emulator, tmp_path: Path) 
     assert process.stdout
     process.stdout.close()
     process.stdout = None
-    answer = Answer(process)
+    answer = ended(process)
 
     assert answer.code == 1
     (rescue,) = tmp_path.iterdir()

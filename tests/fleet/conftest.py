@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.rig import DAY, LOADER, Rig
+from support.rig import DAY, Rig
 from twokey.fleet import runtime as runtimes
 from twokey.fleet.roster import Roster
 
@@ -28,7 +28,6 @@ class OneAccount(runtimes.Runtime):
     def __init__(self, settings: Settings | None, key: KeyPair) -> None:
         super().__init__(settings)
         self.clients.session.set_credentials(key.access_key_id, key.secret_access_key)
-        self.clients.session.register_component("data_loader", LOADER)
 
 
 class TwoAccounts(runtimes.Runtime):

@@ -86,7 +86,7 @@ def search(folder: Path, model: str, options: Iterable[str], *, shortest: bool =
     shutil.copy(FOLDER / file, folder)
     _run(folder, "spin", "-a", *defines, file)
     order = ["-O0", "-DBFS"] if shortest else ["-O1"]
-    _run(folder, "gcc", "-w", "-DSAFETY", "-DCOLLAPSE", f"-DMEMLIM={MEMORY}", *order, "-o", "pan", "pan.c")
+    _run(folder, "gcc", "-w", "-DSAFETY", f"-DMEMLIM={MEMORY}", *order, "-o", "pan", "pan.c")
     printed = _run(folder, "./pan", *([] if shortest else [f"-m{DEPTH}"]))
     errors, states = _ERRORS.search(printed), _STATES.search(printed)
     if not errors or not states:

@@ -7,12 +7,10 @@ from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-import botocore.loaders
 import pytest
 
 from support.canaries import Canaries, leaks, suspicious
 from support.commands import Ran
-from support.rig import LOADER
 from twokey.cli.main import cli, guarded
 
 if TYPE_CHECKING:
@@ -25,12 +23,6 @@ def canaries(monkeypatch: pytest.MonkeyPatch) -> Canaries:
     issued = Canaries()
     issued.issue(monkeypatch)
     return issued
-
-
-@pytest.fixture(autouse=True)
-def _models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read botocore's service models once: reading them is most of the cost of a command."""
-    monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
 
 
 @pytest.fixture

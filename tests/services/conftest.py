@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import botocore.loaders
 import pytest
 
 from services.company import Company
-from support.rig import LOADER
 from twokey.aws.clock import ServiceClock
 
 if TYPE_CHECKING:
@@ -23,8 +21,7 @@ LONGEST_PAUSE = 0.01
 
 @pytest.fixture(autouse=True)
 def _hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read botocore's models once, and let pauses before a request is repeated pass at once."""
-    monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
+    """Let pauses before a request is repeated pass at once."""
     monkeypatch.setattr(ServiceClock, "sleep", lambda _, seconds: time.sleep(min(seconds, LONGEST_PAUSE)))
 
 

@@ -10,8 +10,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from botocore.loaders import create_loader
-
 from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
@@ -26,13 +24,12 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from twokey.core.destination import Store
     from twokey.core.events import Event
     from twokey.core.model import Record
     from twokey.rotation.results import Result
 
 DAY = 86_400.0
-LOADER = create_loader()
-"""Reads botocore's service models once for all tests: they are most of what a client costs."""
 QUICK = Verification(successes=2, interval=timedelta(seconds=0.01), timeout=timedelta(seconds=30))
 """A key works at once here, however busy the machine is."""
 IN_VAIN = replace(QUICK, timeout=timedelta(seconds=2))
@@ -57,6 +54,8 @@ class Rig:
         self._ahead = 0.0
         self.slept = 0.0
         self.at: dict[tuple[str, str], Callable[[], None]] = {}
+        self.before_pause: Callable[[], None] = lambda: None
+        self._reading: Clients | None = None
 
     def later(self, **units: float) -> None:
         """Let time pass, for AWS and for this machine alike."""
@@ -65,20 +64,27 @@ class Rig:
         self.aws.advance(seconds)
 
     def clients(self, run: str = "run") -> Clients:
-        """Return a fresh AWS edge, as a process of its own would have."""
-        clock = ServiceClock(wall=lambda: time.time() + self._ahead, monotonic=lambda: time.monotonic() + self.slept)
-        clients = Clients(run, clock=clock)
-        clients.session.register_component("data_loader", LOADER)
-        return clients
+        """Return a fresh AWS edge, as a process of its own would have. Its pauses pass at once, for AWS too."""
+        return Clients(run, clock=ServiceClock(*self.time()))
+
+    def time(self) -> tuple[Callable[[], float], Callable[[], float], Callable[[float], None]]:
+        """Return what a ``ServiceClock`` is made of: a wall clock, one that never jumps, and how to wait."""
+        return lambda: time.time() + self._ahead, lambda: time.monotonic() + self.slept, self._pause
+
+    def _pause(self, seconds: float) -> None:
+        self.before_pause()
+        self.sleep_through(seconds)
 
     def sleep_through(self, seconds: float) -> None:
         """Let this machine and AWS go on in time while the process stands still."""
         self.slept += seconds
         self.later(seconds=seconds)
 
-    def world(self, user: str = "ci", run: str = "run", **fields: Any) -> tuple[Any, RotationWorld]:
+    def world(
+        self, user: str = "ci", run: str = "run", clients: Clients | None = None, **fields: Any
+    ) -> tuple[Any, RotationWorld]:
         """Return the user and all that its rotation touches."""
-        clients = self.clients(run)
+        clients = clients or self.clients(run)
         iam = Iam(clients)
         machine_user = iam.user(user)
         services = registry.Services(clients)
@@ -121,9 +127,21 @@ class Rig:
         if self.kill_at == (event.step.split(" to ")[0], event.phase):
             raise Killed
 
+    def wait_until_delayed_arrived(self) -> None:
+        """Wait for a request that a rule delays to have its effect, which its client may have given up on."""
+        until = time.monotonic() + 30
+        while not any(request.effect == "delay" for request in self.aws.requests):
+            assert time.monotonic() < until, "no request was delayed"
+            time.sleep(0.01)
+
+    def store(self, user: str = "ci") -> Store:
+        """Return the store as a fresh process would see it; only the connections to AWS are kept."""
+        self._reading = self._reading or self.clients("reading")
+        return self.world(user, clients=self._reading)[1].store
+
     def record(self, user: str = "ci") -> Record:
-        """Read the store as a fresh process would."""
-        return self.world(user)[1].store.load()
+        """Read the store."""
+        return self.store(user).load()
 
     def held(self, user: str = "ci") -> str:
         """Return the id of the key that the store holds, or the empty string."""
@@ -131,7 +149,7 @@ class Rig:
 
     def stored(self, user: str = "ci") -> KeyPair | None:
         """Return the credential that a job would read now."""
-        credential = self.world(user)[1].store.credential()
+        credential = self.store(user).credential()
         return KeyPair(credential.access_key_id, credential.reveal()) if credential else None
 
     def ids(self, user: str = "ci") -> list[str]:

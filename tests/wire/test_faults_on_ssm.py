@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -40,13 +39,13 @@ def test_break_no_key_and_the_next_run_finishes(
 ) -> None:
     workspace = prepare(rig, tmp_path, STORES[1], keys)
     if fault == "delay":
-        monkeypatch.setattr(clients, "READ_TIMEOUT", 0.2)
-    rule = rig.aws.weather.add(Rule("ssm:PutParameter", nth=nth, effect=fault, seconds=0.4))
+        monkeypatch.setattr(clients, "READ_TIMEOUT", 0.8)
+    rule = rig.aws.weather.add(Rule("ssm:PutParameter", nth=nth, effect=fault, seconds=1.2))
     rig.rotate(run="disturbed")
     assert rule.hits == 1
     workspace.check_safe()
     if fault == "delay":
-        time.sleep(0.4)
+        rig.wait_until_delayed_arrived()
     if rig.record().journal.lease:
         end_lease(rig)  # an ambiguous write keeps the lease: no other run may begin before it has arrived
     result = rig.rotate(run="undisturbed")

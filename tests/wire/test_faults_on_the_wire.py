@@ -5,7 +5,6 @@ Real botocore against the strict emulator: what the simulation proves in memory 
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -70,7 +69,7 @@ def _rule(operation: str, nth: int, fault: str) -> Rule:
     if fault in ("portal", "proxy"):
         # For botocore, the one is a successful response without content, the other an error of the service.
         return Rule(operation, nth=nth, effect="html", status=200 if fault == "portal" else 403)
-    return Rule(operation, nth=nth, effect=fault if fault != "time-out" else "delay", seconds=0.6)
+    return Rule(operation, nth=nth, effect=fault if fault != "time-out" else "delay", seconds=1.2)
 
 
 @pytest.mark.parametrize(("keys", "operation", "nth", "fault"), CASES)
@@ -81,12 +80,15 @@ def test_breaks_no_key_and_the_next_run_finishes(
     rule = _rule(operation, nth, fault)
     if fault == "time-out":
         # The request takes effect after its client stopped waiting: the reason for the wait before a list is trusted.
-        monkeypatch.setattr(clients, "READ_TIMEOUT", 0.3)
-        rig.policy = replace(rig.policy, settle=timedelta(seconds=2))
+        monkeypatch.setattr(clients, "READ_TIMEOUT", 0.8)
+        rig.policy = replace(rig.policy, settle=timedelta(seconds=20))
     rig.aws.weather.add(rule)
     rig.rotate(run="disturbed")
-    if fault == "time-out" and operation != "iam:CreateAccessKey":
-        time.sleep(0.6)
+    if fault == "time-out":
+        if operation == "iam:CreateAccessKey":
+            rig.before_pause = rig.wait_until_delayed_arrived
+        else:
+            rig.wait_until_delayed_arrived()
     assert rule.hits == 1
     assert rig.aws.count("iam:CreateAccessKey") <= (2 if fault == "throttle" else 1)
     assert all(rig.aws.authenticates(key) for key in in_use)

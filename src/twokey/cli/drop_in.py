@@ -17,6 +17,7 @@ from twokey import __version__, drop_in
 from twokey.cli import terminal
 from twokey.cli.help import Command
 from twokey.cli.main import run
+from twokey.cli.signals import handle
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Hidden
 from twokey.drop_in.output import OutFile, StandardOutput
@@ -91,8 +92,7 @@ class Signals:
         self.stop = threading.Event()
         self.held = False
         self.exit_code = 0
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._end)
+        handle(self._end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
         self.exit_code = 128 + number

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from twokey.emulator import Emulator
+from twokey.cli.signals import handle
 
 
 @click.command(name="emulator", cls=Command)
@@ -102,8 +103,7 @@ def _end_event() -> threading.Event:
     def end(_number: int, _frame: FrameType | None) -> None:
         ended.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    handle(end, signal.SIGINT, signal.SIGTERM)
     return ended
 
 

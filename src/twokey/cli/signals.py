@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import signal
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+def handle(handler: Callable[[int, Any], object], *numbers: signal.Signals) -> dict[signal.Signals, Any]:
+    """Have a handler for these signals, and return what was there before.
+
+    A signal that the process ignores from its start stays ignored, as POSIX asks of every program: ``nohup`` ignores
+    SIGHUP for what it starts, and a shell without job control ignores SIGINT for what it starts in the background.
+    """
+    return {
+        number: signal.signal(number, handler) for number in numbers if signal.getsignal(number) is not signal.SIG_IGN
+    }
 
 
 @contextmanager
@@ -22,7 +33,7 @@ def terminable() -> Iterator[None]:
         show_ending()
         raise KeyboardInterrupt(signal.Signals(number).name)
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = handle(interrupt, signal.SIGINT, signal.SIGTERM)
     try:
         yield
     finally:

@@ -437,7 +437,7 @@ def alive(process: int) -> bool:
 
 def gone(process: int) -> bool:
     """Wait a moment for a process to go."""
-    for _ in range(100):
+    for _ in range(1500):
         if not alive(process):
             return True
         time.sleep(0.02)
@@ -457,19 +457,22 @@ class TestTime:
         source = textwrap.dedent(self.FAMILY).format(streams=streams, end=end)
         return folder.program(source, arg_1=str(folder.path / "pids.json"), **options)
 
-    def test_that_is_up_ends_all_that_it_started_and_is_in_doubt(self, folder: Folder) -> None:
-        program = self.family(folder, "time.sleep(60)", timeout="1s")
+    def test_that_is_up_ends_all_that_it_started_and_is_in_doubt(
+        self, folder: Folder, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(child, "MERCY", 120)
+        program = self.family(folder, "time.sleep(60)", timeout="2s")
         began = time.monotonic()
         error = failure(program, fresh_credential())
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 50
         assert isinstance(error, Ambiguous)
-        assert "did not end within 1 s" in error.message
+        assert "did not end within 2 s" in error.message
         assert all(gone(process) for process in folder.read("pids.json"))
 
     def test_that_is_up_ends_what_does_not_listen(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(child, "MERCY", 0.3)
         program = self.family(
-            folder, "time.sleep(60)", "preexec_fn=lambda: signal.signal(15, signal.SIG_IGN)", timeout="0.5s"
+            folder, "time.sleep(60)", "preexec_fn=lambda: signal.signal(15, signal.SIG_IGN)", timeout="2s"
         )
         source = folder.path / "deliver"
         source.write_text(source.read_text().replace("import os,", "import signal, os,").replace(
@@ -486,7 +489,7 @@ class TestTime:
                 sys.exit(0)
             signal.signal(signal.SIGTERM, clean)
             time.sleep(60)
-            """, timeout="1s")  # fmt: skip
+            """, timeout="2s")  # fmt: skip
         assert isinstance(failure(program, fresh_credential()), Ambiguous)
         assert (folder.path / "cleaned").exists()
 
@@ -494,7 +497,7 @@ class TestTime:
         """The one left behind holds the pipes open."""
         began = time.monotonic()
         assert self.family(folder, "").deliver(fresh_credential()).written
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 50
         assert gone(folder.read("pids.json")[1])
 
     def test_is_waited_for_where_all_pipes_are_closed(self, folder: Folder) -> None:
