@@ -99,7 +99,7 @@ class NamedValues(ABC):
                 raise Ambiguous(
                     error.message,
                     state=f"{', '.join(written)} was written before that: the values at {self.name} do not belong "
-                    "together now. The former key still works, but cannot be read from there.",
+                    "together now. The previous key still works, but cannot be read from there.",
                     remedy=f"{error.remedy} Then run again: both are delivered again.".strip(),
                 ) from None
             written.append(name)
