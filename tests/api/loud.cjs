@@ -7,7 +7,7 @@ const { createRequire } = require("node:module");
 const core = createRequire(require.resolve("@stoplight/prism-http", { paths: [process.cwd()] }))("ajv/dist/core").default;
 const compile = core.prototype.compile;
 
-function said(error, schema) {
+function report(error, schema) {
   fs.writeSync(2, `UNCHECKED: ${error.message} ${JSON.stringify({ ...schema, __bundled__: undefined }).slice(0, 500)}\n`);
   return error;
 }
@@ -17,13 +17,13 @@ core.prototype.compile = function (schema, ...rest) {
   try {
     check = compile.call(this, schema, ...rest);
   } catch (error) {
-    throw said(error, schema);
+    throw report(error, schema);
   }
   const loud = (...values) => {
     try {
       return check(...values);
     } catch (error) {
-      throw said(error, schema);
+      throw report(error, schema);
     } finally {
       loud.errors = check.errors;
     }

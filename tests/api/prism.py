@@ -41,7 +41,7 @@ _OF_THE_HOP = {"connection", "keep-alive", "transfer-encoding", "date", "server"
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, the status of its answer, and what Prism says against either."""
+    """A request, the status of its response, and what Prism says against either."""
 
     method: str
     path: str
@@ -70,7 +70,7 @@ class Relay:
 
 
 class Prism:
-    """A running ``prism proxy --errors``; ``url`` is what a client of the service is told."""
+    """A running ``prism proxy --errors``; ``url`` is the base URL for a client of the service."""
 
     def __init__(self, description: descriptions.Document, folder: Path) -> None:
         self.front, self.back = Relay(), Relay()
@@ -95,9 +95,9 @@ class Prism:
     def _listening(self) -> str:
         """Wait until Prism listens, and return where."""
         give_up = time.monotonic() + PATIENCE
-        while not (listening := _LISTENING.search(said := self._log.read_text(encoding="utf-8"))):
-            assert self._process.poll() is None, said
-            assert time.monotonic() < give_up, said
+        while not (listening := _LISTENING.search(log := self._log.read_text(encoding="utf-8"))):
+            assert self._process.poll() is None, log
+            assert time.monotonic() < give_up, log
             time.sleep(0.05)
         return listening[1]
 
@@ -184,7 +184,7 @@ class _Server(ThreadingHTTPServer):
 
 
 def _violations(header: str | None, kind: str | None, body: bytes) -> tuple[str, ...]:
-    """Return what Prism says: in a header of its own, or as an answer of its own where it knows no such request."""
+    """Return what Prism says: in a header of its own, or as a response of its own where it knows no such request."""
     found: list[dict[str, Any]] = []
     if header is not None:
         found = json.loads(header) if header.startswith("[") else [{"message": header}]

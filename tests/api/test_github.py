@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = needs_prism
 
 REPOSITORY = "/repos/{owner}/{repo}"
-ORGANISATION = "/orgs/{org}"
+ORGANIZATION = "/orgs/{org}"
 KINDS = ("actions", "dependabot", "codespaces")
 PATHS = (
     REPOSITORY,
@@ -33,13 +33,13 @@ PATHS = (
         f"{backend}/{kind}/secrets{below}"
         for backend, kinds in (
             (REPOSITORY, (*KINDS, "environments/{environment_name}")),
-            (ORGANISATION, KINDS),
+            (ORGANIZATION, KINDS),
         )
         for kind in kinds
         for below in ("", "/public-key", "/{secret_name}")
         if below or backend == REPOSITORY
     ),
-    *(f"{ORGANISATION}/{kind}/secrets/{{secret_name}}/repositories" for kind in KINDS),
+    *(f"{ORGANIZATION}/{kind}/secrets/{{secret_name}}/repositories" for kind in KINDS),
 )
 PLACES = {
     "github:acme/site": "acme/site/actions",
@@ -53,7 +53,7 @@ PLACES = {
     "github:acme?visibility=all": "acme/actions",
     **{f"github:acme?set={kind}&visibility=selected&repositories=site,api": f"acme/{kind}" for kind in KINDS},
 }
-"""Every kind of place, and how the fake calls it."""
+"""Every kind of target, and the fake's name for it."""
 SOME = (
     "github:acme/site",
     "github:acme/api?environment=production",
@@ -112,7 +112,7 @@ def test_looking_creating_and_updating_are_as_github_describes_them(fake: GitHub
         assert isinstance(backend.opened().held(), CannotTell)
 
 
-def test_an_update_asks_which_repositories_see_an_organisations_secret(fake: GitHub, prism: Prism) -> None:
+def test_an_update_asks_which_repositories_see_an_organizations_secret(fake: GitHub, prism: Prism) -> None:
     backend = Described(fake, "github:acme?set=actions&visibility=selected&repositories=site,api", prism)
     backend.opened().deliver(fresh_credential())
     prism.exchanges.clear()
@@ -124,7 +124,7 @@ def test_an_update_asks_which_repositories_see_an_organisations_secret(fake: Git
 
 @pytest.mark.parametrize("url", SOME)
 class TestErrors:
-    def test_a_missing_place(self, fake: GitHub, prism: Prism, url: str) -> None:
+    def test_a_missing_target(self, fake: GitHub, prism: Prism, url: str) -> None:
         backend = Described(fake, url, prism)
         backend.remove()
         assert isinstance(outcome(backend.opened().preflight), NotFound)

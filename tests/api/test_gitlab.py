@@ -90,7 +90,7 @@ def description() -> Document:
 
 
 def described(fake: GitLab, prism: Prism, url: str) -> Variables:
-    """Return a place that is reached through Prism."""
+    """Return a destination that is reached through Prism."""
     kind, inside, scope = PLACES[url]
 
     class Described(kind):  # type: ignore[valid-type,misc]
@@ -139,7 +139,7 @@ def test_looking_creating_and_updating(fake: GitLab, prism: Prism, url: str) -> 
 
 @pytest.mark.parametrize("url", ["gitlab:acme/site", "gitlab-group:acme"])
 class TestErrors:
-    def test_a_missing_place(self, fake: GitLab, prism: Prism, url: str) -> None:
+    def test_a_missing_target(self, fake: GitLab, prism: Prism, url: str) -> None:
         backend = described(fake, prism, url)
         backend.remove()
         assert isinstance(outcome(opened(backend).preflight), NotFound)

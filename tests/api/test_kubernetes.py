@@ -39,15 +39,15 @@ APPLIES = "application/apply-patch+yaml"
 
 
 def whole(schema: str, *needed: str) -> dict[str, Any]:
-    """Return what the content of an answer is: an object with at least these fields."""
+    """Return what the content of a response is: an object with at least these fields."""
     both = {"allOf": [{"$ref": f"#/components/schemas/{schema}"}, {"required": ["apiVersion", "kind", *needed]}]}
     return {"application/json": {"schema": both}}
 
 
-def operation(answers: tuple[int, ...], content: Any, body: Any = None) -> dict[str, Any]:
+def operation(responses: tuple[int, ...], content: Any, body: Any = None) -> dict[str, Any]:
     """Describe a request, whose errors are status objects."""
     error = {"description": "", "content": whole("Status", "metadata", "status", "message", "reason", "code")}
-    good = {str(status): {"description": "", "content": content} for status in answers}
+    good = {str(status): {"description": "", "content": content} for status in responses}
     takes = {"requestBody": {"required": True, "content": body}} if body else {}
     return {"responses": {**good, "4XX": error}, **takes}
 
@@ -68,10 +68,10 @@ def writing(*, manager: bool = False) -> list[dict[str, Any]]:
 def description() -> descriptions.Document:
     """Return the objects of Kubernetes' own description and the requests that twokey sends."""
     secret = whole("Secret", "metadata")
-    said = {"allOf": [{"$ref": "#/components/schemas/Secret"}, {"required": ["apiVersion", "kind", "metadata"]}]}
+    schema = {"allOf": [{"$ref": "#/components/schemas/Secret"}, {"required": ["apiVersion", "kind", "metadata"]}]}
     force = {"name": "force", "in": "query", "schema": {"type": "boolean"}}
     parameters = [*writing(manager=True), force]
-    apply = {**operation((200,), secret, {APPLIES: {"schema": said}}), "parameters": parameters}
+    apply = {**operation((200,), secret, {APPLIES: {"schema": schema}}), "parameters": parameters}
     review = whole("SelfSubjectAccessReview", "spec")
     paths = {
         SECRETS: {
@@ -144,7 +144,7 @@ def backend(fake: Kubernetes, prism: Prism) -> Described:
 
 
 def statuses(prism: Prism, method: str) -> list[int]:
-    """Return the statuses of the answers to requests with this method."""
+    """Return the statuses of the responses to requests with this method."""
     return [one.status for one in prism.exchanges if one.method == method]
 
 
@@ -190,7 +190,7 @@ class TestErrors:
         assert isinstance(error, AccessDenied) or verb == "review"
         assert 403 in {one.status for one in prism.exchanges} or verb == "create"
 
-    def test_somebody_else_writes_in_the_meantime(self, backend: Described, fake: Kubernetes, prism: Prism) -> None:
+    def test_another_client_writes_in_the_meantime(self, backend: Described, fake: Kubernetes, prism: Prism) -> None:
         backend.plant(fresh_credential())
         fake.before_patch.append(lambda: backend.plant(fresh_credential()))
         assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), ServiceRejected)
@@ -211,7 +211,7 @@ class TestErrors:
         assert 400 in statuses(prism, "POST")
 
 
-def test_what_a_person_applied(backend: Described, fake: Kubernetes) -> None:
+def test_what_the_operator_applied(backend: Described, fake: Kubernetes) -> None:
     credential = fresh_credential()
     fake.apply("apps/ci", as_data(credential), immutable=False)
     fake.annotate("apps/ci", {"owner": "site"})

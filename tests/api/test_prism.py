@@ -39,7 +39,7 @@ DESCRIPTION = {
 
 
 class Things(FakeService):
-    """A service that answers what a test says."""
+    """A service that answers as a test requires."""
 
     reply = Reply(200, {"size": 1})
 
@@ -65,7 +65,7 @@ def things(prism: Prism) -> Iterator[Things]:
 
 
 def send(prism: Prism, method: str, path: str, body: object = None) -> None:
-    """Send a request; whatever the answer is, is what the test looks for."""
+    """Send a request; whatever the response is, is what the test looks for."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(prism.url + path, data, {"Content-Type": "application/json"}, method=method)
     try:
@@ -100,7 +100,7 @@ def test_a_body_that_is_not_as_described(prism: Prism, things: Things) -> None:
     assert things.requests == []
 
 
-def test_an_answer_that_is_not_as_described(prism: Prism, things: Things) -> None:
+def test_a_response_that_is_not_as_described(prism: Prism, things: Things) -> None:
     things.reply = Reply(200, {"colour": "red"})
     send(prism, "GET", "/thing")
     assert "required property 'size'" in prism.violations()[0]

@@ -1,8 +1,8 @@
 """twokey and the fake Vault, held to what is documented of Vault's API, nothing unknown allowed.
 
 HashiCorp describes the API for machines, but no package is known to carry that. So the requests are written down here,
-and ``test_what_is_written_here_is_what_hashicorp_describes`` compares, where somebody has put the description to
-``FILE``. It leaves out what stands around an answer's data, errors, and patches.
+and ``test_what_is_written_here_is_what_hashicorp_describes`` compares, if the developer has put the description to
+``FILE``. It leaves out what stands around a response's data, errors, and patches.
 
 Sources: "HTTP API" (the envelope, errors), "KV secrets engine - version 2 (API)", the pages of the auth methods and of
 ``/sys/capabilities-self``, Vault documentation.
@@ -99,7 +99,7 @@ ERRORS = whole(errors=TEXTS)
 
 
 def envelope(data: Schema, auth: Schema = ANYTHING) -> Schema:
-    """Describe a good answer with this data."""
+    """Describe a good response with this data."""
     return whole(
         request_id=STRING,
         lease_id=STRING,
@@ -227,7 +227,7 @@ class TestErrors:
         fake.denied.add("machine-users/ci")
         assert isinstance(outcome(lambda: backend.opened().deliver(fresh_credential())), AccessDenied)
 
-    def test_somebody_else_wrote_in_the_meantime(self, backend: Described) -> None:
+    def test_another_client_wrote_in_the_meantime(self, backend: Described) -> None:
         store = backend.opened()
         seen = store.load().revision
         backend.plant(fresh_credential())

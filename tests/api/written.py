@@ -40,12 +40,12 @@ def query(name: str, schema: Schema) -> Schema:
 
 
 def operation(
-    answers: Mapping[int | str, Schema | None], body: Schema | None = None, *queries: Schema, kind: str = JSON
+    responses: Mapping[int | str, Schema | None], body: Schema | None = None, *queries: Schema, kind: str = JSON
 ) -> Document:
-    """Describe a request by its body and by the bodies of its answers; None where an answer has none."""
+    """Describe a request by its body and by the bodies of its responses; None where a response has none."""
     replies = {
         str(status): {"description": "", **({"content": {JSON: {"schema": schema}}} if schema else {})}
-        for status, schema in answers.items()
+        for status, schema in responses.items()
     }
     takes = {"requestBody": {"required": True, "content": {kind: {"schema": body}}}} if body else {}
     return {"responses": replies, "parameters": list(queries), **takes}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _no_routes_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the proxies and certificates of whoever runs the tests out of them."""
+    """Keep the proxies and certificates of the environment out of them."""
     for name in list(os.environ):
         if name.upper().endswith("_PROXY") or name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
             monkeypatch.delenv(name)

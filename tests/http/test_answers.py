@@ -36,7 +36,7 @@ def odd() -> Iterator[Odd]:
 
 
 def test_one_without_end_is_never_taken_for_the_next_one(odd: Odd, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left of it on the wire could look like an answer."""
+    """What is left of it on the wire could look like a response."""
     monkeypatch.setattr(web, "LONGEST_RESPONSE", 1000)
     forged = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{"value": 99}'
     odd.first += [Reply(200, b" " * 1001 + forged * 2)]
@@ -56,8 +56,8 @@ def test_a_write_after_one_without_end_is_sent_once(odd: Odd, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 422])
-def test_a_refusal_after_a_lost_answer_proves_nothing_of_the_first_attempt(odd: Odd, status: int) -> None:
-    odd.add(Fault("PUT", "", "lost_answer"))
+def test_a_refusal_after_a_lost_response_proves_nothing_of_the_first_attempt(odd: Odd, status: int) -> None:
+    odd.add(Fault("PUT", "", "lost_response"))
     odd.add(Fault("PUT", "", "refuse", times=None, status=status))
     with pytest.raises(Ambiguous, match="may have taken effect"):
         connection(odd.url).request(WRITE)

@@ -53,11 +53,11 @@ def test_a_certificate_that_the_service_trusts_is_let_in(service: Service, autho
     assert http(service, tls).request(LOOK).json() == {"seen": True}
 
 
-def test_nobody_is_let_in_without_one(service: Service, authority: Authority) -> None:
+def test_no_client_is_let_in_without_one(service: Service, authority: Authority) -> None:
     assert isinstance(outcome(lambda: http(service, Tls(authority.pem)).request(LOOK)), Ambiguous | Unreachable)
 
 
-def test_nobody_is_let_in_with_one_that_a_stranger_signed(service: Service, authority: Authority) -> None:
+def test_no_client_is_let_in_with_one_of_another_authority(service: Service, authority: Authority) -> None:
     other = Authority().sign("twokey")
     tls = Tls(authority.pem, other.certificate, Hidden(other.key))
     assert isinstance(outcome(lambda: http(service, tls).request(LOOK)), Ambiguous | Unreachable)

@@ -1,4 +1,4 @@
-"""How fast a service is asked: by its documented limits, by what it answers, and with the lease kept meanwhile."""
+"""How fast requests are sent: by the documented limits of a service and by its responses, and with the lease kept."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Clock(ServiceClock):
-    """Time that passes only where somebody waits."""
+    """Time that passes only where the code under test waits."""
 
     def __init__(self) -> None:
         self.at = 0.0
@@ -63,7 +63,7 @@ class TestWindows:
         assert most_within(moments, 6) == 8
         assert most_within(moments, 60) == 20
 
-    def test_reads_count_where_that_is_said(self) -> None:
+    def test_reads_count_where_the_limit_counts_them(self) -> None:
         clock = Clock()
         pace = Pace(clock, [Limit(2, 10)])
         for _ in range(9):
@@ -76,7 +76,7 @@ class TestWindows:
 
     @given(st.lists(st.one_of(st.just("ask"), st.floats(0, 50), st.floats(-50, -1)), max_size=60))
     def test_are_kept_to_whatever_comes_between(self, steps: list[Any]) -> None:
-        """A number that is positive is a pause in which nobody asks; a negative one a pause that the service wants."""
+        """A number that is positive is a pause without requests; a negative one a pause that the service wants."""
         clock = Clock()
         pace = Pace(clock, [Limit(3, 10)])
         moments, quiet_until = [], 0.0
@@ -197,13 +197,13 @@ class TestWhatAnswersAskFor:
             connection(budget.url, hurried).request(WRITE)
         assert len(budget.requests) < 200
 
-    def test_after_a_lost_answer_leaves_the_write_in_doubt(self, budget: Budget, hurried: Hurried) -> None:
-        budget.add(Fault("PUT", "", "lost_answer"))
+    def test_after_a_lost_response_leaves_the_write_in_doubt(self, budget: Budget, hurried: Hurried) -> None:
+        budget.add(Fault("PUT", "", "lost_response"))
         budget.add(Fault("PUT", "", "throttle", times=None, after=90_000))
         with pytest.raises(Ambiguous):
             connection(budget.url, hurried).request(WRITE)
 
-    def test_holds_back_whoever_shares_the_connection(self, budget: Budget, hurried: Hurried) -> None:
+    def test_holds_back_every_request_that_shares_the_connection(self, budget: Budget, hurried: Hurried) -> None:
         budget.replies.append((200, {"RateLimit-Remaining": "0", "RateLimit-Reset": "45"}))
         http = connection(budget.url, hurried)
         http.request(READ)

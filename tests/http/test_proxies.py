@@ -43,7 +43,7 @@ class TestTheEnvironment:
         http = connection(SERVICE)
         assert http.request(WRITE).good
         assert http.request(READ).json() == {"value": 1}
-        assert proxy.asked == [f"{NAME}:443"]
+        assert proxy.connects == [f"{NAME}:443"]
         assert behind.tokens == [f"Bearer {TOKEN}"] * 2
 
     @pytest.mark.parametrize("no_proxy", ["127.0.0.1", "*", "localhost,127.0.0.1"])
@@ -53,7 +53,7 @@ class TestTheEnvironment:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         monkeypatch.setenv("NO_PROXY", no_proxy)
         assert connection(behind.url.replace("http:", "https:")).request(READ).good
-        assert proxy.asked == []
+        assert proxy.connects == []
 
     def test_leads_through_it_where_another_host_is_excepted(
         self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
@@ -61,15 +61,15 @@ class TestTheEnvironment:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
         monkeypatch.setenv("NO_PROXY", f"other.test,sub.{NAME}")
         assert connection(SERVICE).request(READ).good
-        assert proxy.asked == [f"{NAME}:443"]
+        assert proxy.connects == [f"{NAME}:443"]
 
     def test_never_leads_out_of_this_machine_without_tls(self, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
-        """http:// is allowed to this machine because nobody is on the way; a proxy would be."""
+        """http:// is allowed to this machine because no other machine is on the way; a proxy would be."""
         monkeypatch.setenv("HTTP_PROXY", f"http://{proxy.place}")
         monkeypatch.setenv("http_proxy", f"http://{proxy.place}")
         with Service() as local:
             assert connection(local.url).request(READ).good
-        assert (proxy.asked, proxy.others) == ([], [])
+        assert (proxy.connects, proxy.others) == ([], [])
 
     @pytest.mark.parametrize(
         "value", ["socks5://127.0.0.1:1080", "http://127.0.0.1:port", "http://", "ftp://proxy.test"]
@@ -129,7 +129,7 @@ class TestAProxyThatFails:
         with pytest.raises(Unreachable, match=r"refused.*Nothing was sent"):
             connection(SERVICE).request(WRITE)
 
-    @pytest.mark.parametrize("fault", ["lost_answer", "truncated"])
+    @pytest.mark.parametrize("fault", ["lost_response", "truncated"])
     def test_after_the_request_leaves_it_in_doubt(
         self, proxy: Proxy, behind: Service, monkeypatch: pytest.MonkeyPatch, fault: str
     ) -> None:
@@ -143,7 +143,7 @@ class TestAProxyThatFails:
         self, proxy: Proxy, behind: Service, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("HTTPS_PROXY", f"http://{proxy.place}")
-        behind.add(Fault("PUT", "", "lost_answer", times=None))
+        behind.add(Fault("PUT", "", "lost_response", times=None))
         once = type(WRITE)("PUT", "/value", "write the value", body={"value": 1}, idempotent=False)
         with pytest.raises(Ambiguous):
             connection(SERVICE).request(once)

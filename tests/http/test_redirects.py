@@ -128,8 +128,8 @@ class TestOnTheSameHost:
         assert moved.count("*") <= 4
 
 
-def test_after_a_lost_answer_proves_nothing_of_the_first_attempt(service: Service, elsewhere: Silent) -> None:
-    service.add(Fault("PUT", "", "lost_answer"))
+def test_after_a_lost_response_proves_nothing_of_the_first_attempt(service: Service, elsewhere: Silent) -> None:
+    service.add(Fault("PUT", "", "lost_response"))
     service.add(Fault("PUT", "", "redirect", times=None, location=elsewhere.url))
     with pytest.raises(Ambiguous, match="may have taken effect"):
         connection(service.url).request(WRITE)

@@ -1,4 +1,4 @@
-"""Requests and answers that hold a secret: no variable of the layer shows it, whatever happens."""
+"""Requests and responses that hold a secret: no variable of the layer shows it, whatever happens."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def put(fake: Echo, how: str, secret: Hidden) -> Any:
 
 @pytest.mark.parametrize("how", ["body", "form", "raw"])
 class TestASecretInARequest:
-    def test_and_in_its_answer_shows_in_no_variable(self, fake: Echo, how: str) -> None:
+    def test_and_in_its_response_shows_in_no_variable(self, fake: Echo, how: str) -> None:
         secret = fresh_credential().reveal()
         with watched(secret):
             response = put(fake, how, secret)
         assert response.status == 200
         assert secret not in repr(response)
 
-    @pytest.mark.parametrize(("fault", "error"), [("lost_answer", Ambiguous), ("truncated", Ambiguous)])
+    @pytest.mark.parametrize(("fault", "error"), [("lost_response", Ambiguous), ("truncated", Ambiguous)])
     def test_shows_in_no_variable_of_an_attempt_that_breaks(
         self, fake: Echo, how: str, fault: Any, error: type[Exception]
     ) -> None:

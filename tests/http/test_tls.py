@@ -121,7 +121,7 @@ class TestTlsThatBreaks:
         with breaking(certificate) as (url, _), pytest.raises(Ambiguous, match="changes nothing"):
             connection(url, ca=str(certificate)).request(READ)
 
-    def test_because_the_other_side_speaks_none_is_said(self, service: Service, certificate: Path) -> None:
+    def test_because_the_other_side_speaks_none_is_reported(self, service: Service, certificate: Path) -> None:
         url = service.url.replace("http:", "https:")
         with pytest.raises((Unreachable, Ambiguous), match="TLS failed"):
             connection(url, ca=str(certificate)).request(READ)

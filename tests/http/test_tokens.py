@@ -87,7 +87,7 @@ class TestAFile:
         assert service.requests == []
 
     def test_is_read_again_when_the_service_refuses_the_token(self, service: Service, tmp_path: Path) -> None:
-        """A short-lived token is written anew beside a long run."""
+        """A short-lived token is written again beside a long run."""
         file = tmp_path / "token"
         file.write_text(TOKEN)
         http = reached(service, secret(Source(file=str(file))))
@@ -180,16 +180,16 @@ class TestAnotherStore:
         assert reached(service, token).request(READ).good
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "expected"),
         [
             (f'{{"other": "{TOKEN}"}}', "it has no token"),
             (TOKEN, "not a JSON object"),
             ('{"token": 5}', "has no token"),
         ],
     )
-    def test_without_that_member_is_named(self, service: Service, text: str, said: str) -> None:
+    def test_without_that_member_is_named(self, service: Service, text: str, expected: str) -> None:
         token = secret(Source(url="ssm:/ops", key="token"), lambda _: Hidden(text))
-        with pytest.raises(BadCredentials, match=said) as raised:
+        with pytest.raises(BadCredentials, match=expected) as raised:
             reached(service, token).request(READ)
         assert TOKEN not in str(raised.value)
         assert service.requests == []
@@ -220,9 +220,9 @@ class TestATokenThatIsNone:
         file.write_text(text, encoding="utf-8", newline="")
         with pytest.raises(BadCredentials) as raised:
             reached(service, secret(Source(file=str(file)))).request(WRITE)
-        said = str(raised.value)
-        assert "empty" in said or "no token has" in said
-        assert not any(part in said for part in (TOKEN, "X-Other", "evil", "tökén"))
+        message = str(raised.value)
+        assert "empty" in message or "no token has" in message
+        assert not any(part in message for part in (TOKEN, "X-Other", "evil", "tökén"))
         assert service.requests == []
 
     def test_is_no_text(self, service: Service, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from twokey.core.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "expected"),
     [
         ("http://service.test", "not encrypted"),
         ("http://10.0.0.1", "not encrypted"),
@@ -41,8 +41,8 @@ from twokey.core.errors import UsageError
         ("https://evil.test\\@service.test", "expected the URL of a service"),
     ],
 )
-def test_that_may_get_no_token_are_refused_before_anything_is_called(url: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said) as raised:
+def test_that_may_get_no_token_are_refused_before_anything_is_called(url: str, expected: str) -> None:
+    with pytest.raises(UsageError, match=expected) as raised:
         connection(url)
     assert "word" not in str(raised.value).replace("a password", "")
     assert "\n" not in str(raised.value)

@@ -298,7 +298,7 @@ def struck(operation: str, effect: str = "error_before", **rule: Any) -> Callabl
 
 CASES = (
     Case("rotated", Reason.DUE, settled()),
-    Case("rotated", Reason.DUE, settled("--to", SSM), "to two places"),
+    Case("rotated", Reason.DUE, settled("--to", SSM), "to two destinations"),
     Case("rotated", Reason.NO_KEY, keys(0)),
     Case("rotated", Reason.STORE_EMPTY, keys(1)),
     Case("rotated", Reason.KEY_GONE, key_gone),

@@ -1,6 +1,8 @@
 """Runs the commands as real processes, in a home, a temporary folder and a working directory of their own.
 
-A ``sitecustomize`` of the test's own comes first in each: what a user may install there, and what must be noted.
+A ``sitecustomize`` of the test's own comes first in each: what a user may install there, and what must be recorded. It
+replaces parts of twokey with ``_patch``, which ends the process with 70 if there is no such part: a test whose defect
+is never planted must not pass.
 """
 
 from __future__ import annotations
@@ -29,6 +31,13 @@ NOTE = """
         descriptor = os.open(_notes, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         os.write(descriptor, (line + chr(10)).encode())
         os.close(descriptor)
+    def _patch(owner, name, value):
+        former = getattr(owner, name, None)
+        if former is None:
+            print(f"sitecustomize: there is no {name} in {owner}", file=sys.stderr, flush=True)
+            os._exit(70)
+        setattr(owner, name, value)
+        return former
 """
 CHILDREN_AND_FILES = """
     def _audit(event, arguments):
@@ -42,11 +51,10 @@ CHILDREN_AND_FILES = """
 """
 ISSUED = """
     from twokey.emulator.keyring import Keyring
-    _add = Keyring.add
     def _noted(self, account, user, key, *, at):
         _note(f"secret {user.name} {key.secret_access_key}")
         return _add(self, account, user, key, at=at)
-    Keyring.add = _noted
+    _add = _patch(Keyring, "add", _noted)
 """
 CURIOUS = """
     import logging, rich.traceback

@@ -91,7 +91,7 @@ class TestARun:
         own = {tree.aws.admin.secret_access_key}
         assert process.returncode == 0
         assert leaks(command, canaries.secrets) == []
-        assert leaks(environment, own), "the rotator's own key was given there: the search works"
+        assert leaks(environment, own), "the rotator's own key is there: the search works"
         assert leaks(environment, canaries.secrets - own) == []
         assert set(children) == {""}
         assert limits.split("Max core file size")[1].split()[:2] == ["0", "0"]
@@ -113,12 +113,12 @@ class TestARun:
                 _, status = os.waitpid(process.pid, 0)
                 process.returncode = -os.WTERMSIG(status)
                 assert process.stderr
-                said = process.stderr.read()
+                printed = process.stderr.read()
         finally:
             resource.setrlimit(resource.RLIMIT_CORE, before)
         assert os.WTERMSIG(status) == signal.SIGABRT
-        assert "Fatal Python error: Aborted" in said
-        assert leaks(said, canaries.secrets) == []
+        assert "Fatal Python error: Aborted" in printed
+        assert leaks(printed, canaries.secrets) == []
         assert not os.WCOREDUMP(status), f"a program without safeguards would dump core here: {dumps}"
         holding = {name for name, content in tree.files().items() if leaks(content, canaries.secrets)}
         assert holding <= {"here/out/ci.json"} | {name for name in holding if ".iam-credential-rotation-" in name}
@@ -152,16 +152,15 @@ def _dumps_core() -> bool:
 
 DEFECTS = {
     "in the engine": """
-        from twokey.rotation import apply
+        from twokey.rotation import creation
         def _defect(credential, *_):
             text = str(credential.reveal())
             raise LookupError(text)
-        apply.verify = _defect
+        _patch(creation, "verify", _defect)
     """,
     "in a thread": """
         import threading
-        from twokey.rotation import apply
-        _verify = apply.verify
+        from twokey.rotation import creation
         def _defect(credential, *rest):
             def crash(text):
                 raise LookupError(text)
@@ -169,7 +168,7 @@ DEFECTS = {
             thread.start()
             thread.join()
             return _verify(credential, *rest)
-        apply.verify = _defect
+        _verify = _patch(creation, "verify", _defect)
     """,
     "where errors are shown": """
         from twokey.fleet import pool
@@ -177,14 +176,14 @@ DEFECTS = {
         def _defect(*arguments):
             text = os.environ["AWS_SECRET_ACCESS_KEY"]
             raise LookupError(text)
-        pool.run = _defect
-        _show, _calls = terminal.show_defect, []
+        _patch(pool, "run", _defect)
+        _calls = []
         def _broken(error):
             _calls.append(error)
             if len(_calls) == 1:
                 raise RuntimeError("the error page is broken") from error
             _show(error)
-        terminal.show_defect = _broken
+        _show = _patch(terminal, "show_defect", _broken)
     """,
     "at an interruption while an interruption is shown": """
         from twokey.fleet import pool
@@ -192,14 +191,14 @@ DEFECTS = {
         def _interrupted(*arguments):
             text = os.environ["AWS_SECRET_ACCESS_KEY"]
             raise KeyboardInterrupt(text)
-        pool.run = _interrupted
-        _show, _calls = terminal.show_interrupted, []
+        _patch(pool, "run", _interrupted)
+        _calls = []
         def _again():
             _calls.append(1)
             if len(_calls) == 1:
                 raise KeyboardInterrupt
             _show()
-        terminal.show_interrupted = _again
+        _show = _patch(terminal, "show_interrupted", _again)
     """,
 }
 
@@ -230,7 +229,7 @@ class TestADefect:
             def _defect(self, results):
                 text = output.as_json(results)
                 raise LookupError(str(text))
-            output.OutFile.finish = _defect
+            _patch(output.OutFile, "finish", _defect)
         """,
         )
         ended = tree.run("-o", "out.json", "machine-users", program=DROP_IN)
@@ -243,7 +242,7 @@ class TestADefect:
         broken = """
             def _broken(error):
                 raise RuntimeError(str(error))
-            terminal.show_defect = _broken
+            _patch(terminal, "show_defect", _broken)
         """
         tree.site = (CURIOUS, DEFECTS["where errors are shown"], broken)
         ended = tree.run("rotate")
@@ -257,7 +256,7 @@ class TestADefect:
             DEFECTS["where errors are shown"],
             """
             from twokey.cli import main
-            main.raise_safeguards = lambda _show: None
+            _patch(main, "raise_safeguards", lambda _show: None)
         """,
         )
         ended = tree.run("rotate")

@@ -77,7 +77,7 @@ def cut_off(company: Company) -> None:
 
 def lost(company: Company) -> None:
     for service in company.services:
-        service.add(Fault("P*", "", "lost_answer", nth=2, times=None))
+        service.add(Fault("P*", "", "lost_response", nth=2, times=None))
 
 
 def sent_elsewhere(company: Company) -> None:

@@ -148,10 +148,10 @@ class Company:
 
     def write(self, *entries: dict[str, Any], **more: Any) -> None:
         """Write twokey.yaml."""
-        said = yaml.safe_dump(
+        lists = yaml.safe_dump(
             {"machine_users": list(entries), "connections": {**self.connections, **more}}, sort_keys=False
         )
-        (self.folder / "twokey.yaml").write_text(f"{RULES}{said}")
+        (self.folder / "twokey.yaml").write_text(f"{RULES}{lists}")
 
     def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the command as a process of its own."""
@@ -218,7 +218,7 @@ class Company:
         self.rig.aws.clear_requests()
 
     def settle(self, *deliver: str, user: str = "ci", store: str = STORE) -> str:
-        """Make a user with one key, which the store and all these places hold; return its id."""
+        """Make a user with one key, which the store and all these destinations hold; return its id."""
         self.rig.aws.make_user(user, keys=0)
         self.configure(*(deliver or TWENTY), store=store, users=(user,))
         ran = self.run("rotate", "--json")

@@ -83,7 +83,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "an unknown format": (deliver(f"{GITHUB[0]}?format=yaml"), ("yaml", "json")),
     "a webhook without TLS": (deliver("webhook:http://hooks.example.com/x"), ("http://hooks.example.com",)),
-    "a program that is not named by its whole path": (deliver("exec:deliver.sh"), ("whole path",)),
+    "a program that is not named by its whole path": (deliver("exec:deliver.sh"), ("absolute path",)),
 }
 
 
@@ -94,8 +94,8 @@ def ready(company: Company) -> Company:
 
 
 def configured(company: Company, mistake: str) -> tuple[str, ...]:
-    said, hints = MISTAKES[mistake]
-    company.write({"users": ["ci"], "store": said["store"], "deliver": said["deliver"]}, **said["connections"])
+    config, hints = MISTAKES[mistake]
+    company.write({"users": ["ci"], "store": config["store"], "deliver": config["deliver"]}, **config["connections"])
     return hints
 
 
@@ -114,7 +114,7 @@ class TestMistakes:
         assert [request for service in ready.services for request in service.requests] == []
         assert ready.rig.aws.requests == []
 
-    def test_in_what_another_user_delivers_to_stop_nobody(self, ready: Company) -> None:
+    def test_in_what_another_user_delivers_to_stop_no_other_user(self, ready: Company) -> None:
         ready.write(
             {"users": ["ci"], "store": STORE},
             {"users": ["cd"], "store": STORE, "deliver": [GITHUB[0]]},

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 def words(company: Company) -> dict[str, str]:
-    """Return what ``status`` says of each place."""
+    """Return what ``status`` says of each destination."""
     (entry,) = company.run("status", "--json").document["users"]
-    return {place["destination"]: place["outcome"] for place in entry["destinations"]}
+    return {one["destination"]: one["outcome"] for one in entry["destinations"]}
 
 
 def put_back(company: Company, name: str = "site-1") -> None:
-    """Let somebody write GitHub's secrets by hand, as after a rollback of a repository's settings."""
+    """Write GitHub's secrets as another program does, as after a rollback of a repository's settings."""
     secrets = company.github.secrets[f"acme/{name}/actions"]
     for secret in secrets.values():
         secret.update(value="an older one", updated_at=company.github.stamp())
 
 
 class TestANewPipeline:
-    def test_gets_the_key_and_nobody_else_is_written_to(self, company: Company) -> None:
+    def test_gets_the_key_and_no_other_is_written_to(self, company: Company) -> None:
         company.settle(*GITLAB, *VAULT, *WEBHOOK[:-1])
         company.configure(*GITLAB, *VAULT, *WEBHOOK)
         ran = company.run("deliver", "--json")
@@ -50,7 +50,7 @@ class TestANewPipeline:
         assert company.holding() == [GITHUB[0], *VAULT]
         assert company.writes() == {"github": 2}
 
-    def test_that_does_not_exist_is_said_and_the_others_get_theirs(self, company: Company) -> None:
+    def test_that_does_not_exist_is_named_and_the_others_get_theirs(self, company: Company) -> None:
         company.settle(*VAULT)
         company.configure(*VAULT, "github:acme/nowhere", GITLAB[0])
         ran = company.run("deliver", "--json")
@@ -85,7 +85,7 @@ class TestARepairedToken:
 
 
 class TestASecretThatWasPutBackByHand:
-    def test_is_told_by_status_and_mended_by_deliver(self, company: Company) -> None:
+    def test_is_shown_by_status_and_fixed_by_deliver(self, company: Company) -> None:
         company.settle()
         put_back(company)
         status = company.run("status")
@@ -106,7 +106,7 @@ class TestASecretThatWasPutBackByHand:
         assert company.holding() == list(TWENTY)
         assert company.rig.aws.count("iam:CreateAccessKey") == 0
 
-    def test_in_a_place_that_shows_its_value_is_told_by_its_key(self, company: Company) -> None:
+    def test_in_a_destination_that_shows_its_value_is_shown_by_its_key(self, company: Company) -> None:
         first = company.settle(*GITLAB)
         old = company.read(GITLAB[0])
         company.run("rotate", "--force")
@@ -138,7 +138,7 @@ class TestTo:
         assert "already holds" in ran.out
         assert company.writes() == {}
 
-    def test_writes_again_where_nobody_can_see_what_is_there(self, company: Company) -> None:
+    def test_writes_again_where_no_service_shows_what_is_there(self, company: Company) -> None:
         company.settle()
         assert company.run("deliver", "--to", CIRCLECI[0]).code == 0
         assert company.writes() == {"circleci": 2}

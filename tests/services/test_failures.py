@@ -24,7 +24,7 @@ def fail_in_the_middle(company: Company) -> None:
     company.github.add(cue("PUT", "/site-1/", strike))
 
 
-def mend(company: Company) -> None:
+def fix(company: Company) -> None:
     company.github.gone.clear()
     company.gitlab.targets["projects/acme/app-2"]["archived"] = False
     company.far.__enter__()
@@ -51,13 +51,13 @@ class TestThreeOfTwenty:
         fail_in_the_middle(company)
         ran = company.run("rotate", "--force", "--json")
         (result,) = ran.document["results"]
-        said = {one["destination"]: one.get("message", "") for one in result["destinations"]}
-        assert "it does not exist, or the token has no access to it" in said[GITHUB[1]]
-        assert "archived" in said[GITLAB[1]]
-        assert f"Vault ({company.far.url}) cannot be reached" in said[VAULT[3]]
-        assert "Nothing was sent." in said[VAULT[3]]
+        messages = {one["destination"]: one.get("message", "") for one in result["destinations"]}
+        assert "it does not exist, or the token has no access to it" in messages[GITHUB[1]]
+        assert "archived" in messages[GITLAB[1]]
+        assert f"Vault ({company.far.url}) cannot be reached" in messages[VAULT[3]]
+        assert "Nothing was sent." in messages[VAULT[3]]
         assert "could not be delivered to 3 of 20 destinations" in result["message"]
-        assert "the former key still works everywhere else" in result["message"]
+        assert "the previous key still works everywhere else" in result["message"]
 
     def test_are_all_named_in_lines_too(self, company: Company) -> None:
         company.settle()
@@ -65,12 +65,12 @@ class TestThreeOfTwenty:
         ran = company.run("rotate", "--force")
         assert all(f"{url}: " in ran.out for url in FAILING), ran.out
 
-    def test_are_delivered_to_by_the_next_run_and_nobody_else_is(self, company: Company) -> None:
+    def test_are_delivered_to_by_the_next_run_and_no_others(self, company: Company) -> None:
         company.settle()
         fail_in_the_middle(company)
         company.run("rotate", "--force")
         company.forget()
-        mend(company)
+        fix(company)
         ran = company.run("rotate", "--json")
         (result,) = ran.document["results"]
         assert (ran.code, result["outcome"], result["reason"]) == (0, "completed", "interrupted")
@@ -83,7 +83,7 @@ class TestThreeOfTwenty:
         company.settle()
         fail_in_the_middle(company)
         company.run("rotate", "--force")
-        mend(company)
+        fix(company)
         company.run("rotate")
         company.forget()
         for command in ("rotate", "plan", "status"):
@@ -109,9 +109,9 @@ class TestATokenThatExpiresMidway:
         ran = company.run("rotate", "--force", "--json")
         assert ran.code == 1
         assert ends(ran, "failed") == list(GITLAB[1:])
-        said = {one["destination"]: one.get("message", "") for one in ran.document["results"][0]["destinations"]}
-        assert "GitLab does not accept the token." in said[GITLAB[2]]
-        assert "gitlab.token" in said[GITLAB[2]]
+        messages = {one["destination"]: one.get("message", "") for one in ran.document["results"][0]["destinations"]}
+        assert "GitLab does not accept the token." in messages[GITLAB[2]]
+        assert "gitlab.token" in messages[GITLAB[2]]
         company.forget()
         company.token_file.write_text(f"{fresh}\n")
         again = company.run("rotate", "--json")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from services.company import Company
 
 AFTER = {1: ("gitlab", "app-1"), 5: ("github", "site-2"), 15: ("github", "site-4")}
-"""After so many deliveries: the service and the place whose turn is next."""
+"""After so many deliveries: the service and the destination whose turn is next."""
 
 
 def check_rolled_forward(company: Company, before: str) -> None:
@@ -64,7 +64,7 @@ class TestARunThatIsKilled:
         assert not written & TELLING & set(TWENTY[:deliveries]), "those say that they have it"
         check_rolled_forward(company, before)
 
-    def test_is_told_of_by_status_and_plan_until_then(self, company: Company) -> None:
+    def test_is_shown_by_status_and_plan_until_then(self, company: Company) -> None:
         company.settle()
         company.killed(company.github, "PUT", "/site-2/", nth=2)
         status = company.run("status")

@@ -11,7 +11,7 @@ from services.company import CIRCLECI, GITHUB, GITLAB, STORE, VAULT, WEBHOOK
 if TYPE_CHECKING:
     from services.company import Company
 
-NEVER_GIVEN, REWRITTEN = CIRCLECI[0], CIRCLECI[1]
+NEVER_DELIVERED, REWRITTEN = CIRCLECI[0], CIRCLECI[1]
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def mixed(company: Company) -> Company:
     company.settle(GITLAB[0], GITLAB[1], GITHUB[0], REWRITTEN, VAULT[0])
     old = company.read(GITLAB[1])
     assert company.run("rotate", "--force").code == 0
-    company.configure(GITLAB[0], GITLAB[1], GITHUB[0], NEVER_GIVEN, REWRITTEN, WEBHOOK[0], VAULT[0])
+    company.configure(GITLAB[0], GITLAB[1], GITHUB[0], NEVER_DELIVERED, REWRITTEN, WEBHOOK[0], VAULT[0])
     company.gitlab.put("projects/acme/app-2", "AWS_ACCESS_KEY_ID", old[0] or "")
     company.gitlab.put("projects/acme/app-2", "AWS_SECRET_ACCESS_KEY", old[1] or "")
     for number in (1, 2):
@@ -37,7 +37,7 @@ WORDS = {
     GITLAB[0]: "held",
     GITLAB[1]: "out_of_date",
     GITHUB[0]: "held",
-    NEVER_GIVEN: "cannot_tell",
+    NEVER_DELIVERED: "cannot_tell",
     REWRITTEN: "cannot_tell",
     WEBHOOK[0]: "empty",
     VAULT[0]: "unreachable",
@@ -65,16 +65,16 @@ class TestStatus:
     def test_tells_of_each_destination_in_lines(self, mixed: Company) -> None:
         last, current = keys(mixed)
         ran = mixed.run("status")
-        for said in (
+        for line in (
             f"{GITLAB[0]}: held, {current} since ",
             f"{GITLAB[1]}: out of date, holds {last}",
-            f"{GITHUB[0]}: held, given {current} at ",
-            f"{NEVER_GIVEN}: cannot tell, it has received no key yet, and does not show what it holds",
+            f"{GITHUB[0]}: held, received {current} at ",
+            f"{NEVER_DELIVERED}: cannot tell, it has received no key yet, and does not show what it holds",
             f"{REWRITTEN}: cannot tell, another program has written there since it received {current} at ",
             f"{WEBHOOK[0]}: empty",
             f"{VAULT[0]}: unreachable, Vault ({mixed.vault.url}) cannot be reached to read secret/jobs/1: ",
         ):
-            assert f"\n  ci: {said}" in ran.out
+            assert f"\n  ci: {line}" in ran.out
 
     def test_writes_nothing(self, mixed: Company) -> None:
         for options in ((), ("--json",)):
@@ -83,7 +83,7 @@ class TestStatus:
 
 
 class TestPlan:
-    OUT_OF_DATE = (GITLAB[1], NEVER_GIVEN, REWRITTEN, WEBHOOK[0])
+    OUT_OF_DATE = (GITLAB[1], NEVER_DELIVERED, REWRITTEN, WEBHOOK[0])
 
     def test_tells_of_each_destination_and_what_will_be_done_in_json(self, mixed: Company) -> None:
         ran = mixed.run("plan", "--json")

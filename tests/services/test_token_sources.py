@@ -1,4 +1,4 @@
-"""Where tokens come from: the environment, a file, another secrets store; and what is said where that fails."""
+"""Where tokens come from: the environment, a file, another secrets store; and what the error says where that fails."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class TestATokenInAnotherStore:
         assert kept.holding() == [GITHUB[0]]
         assert kept.github.token not in ran.out + ran.err
 
-    def test_needs_one_right_of_aws_for_a_secret(self, kept: Company) -> None:
+    def test_needs_one_permission_of_aws_for_a_secret(self, kept: Company) -> None:
         use(kept, SOURCES["a secret"])
         kept.rig.aws.clear_requests()
         assert kept.run("rotate").code == 0
@@ -61,7 +61,7 @@ class TestATokenInAnotherStore:
         assert not [one for one in kept.rig.aws.requests if "ops" in str(one)]
 
     @pytest.mark.parametrize(
-        ("source", "said"),
+        ("source", "expected"),
         [
             ({"from": "secretsmanager:ops/nowhere"}, "secretsmanager:ops/nowhere cannot be used: "),
             ({"from": "ssm:/ops/nowhere"}, "ssm:/ops/nowhere is not there"),
@@ -71,13 +71,13 @@ class TestATokenInAnotherStore:
         ],
     )
     def test_that_cannot_be_read_is_named_and_nothing_is_begun(
-        self, kept: Company, source: dict[str, Any], said: str
+        self, kept: Company, source: dict[str, Any], expected: str
     ) -> None:
         use(kept, source)
         ran = kept.run("rotate", "--json")
         (result,) = ran.document["results"]
         assert ran.code in (1, 3)
-        assert said in result["message"]
+        assert expected in result["message"]
         assert "`github`: `token`" in result["message"]
         assert kept.github.token not in ran.out + ran.err
         assert kept.rig.ids() == []

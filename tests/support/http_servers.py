@@ -42,7 +42,7 @@ class Service(FakeService):
         self.tokens: list[str] = []
         self.written = 0
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         self.tokens.append(request.headers.get("Authorization", ""))
         if self.tokens[-1] != f"Bearer {self.token}":
             raise Refusal(401, {"message": "Who are you?"})
@@ -67,7 +67,7 @@ class Service(FakeService):
 
 
 class Silent(FakeService):
-    """A server that must not be asked anything."""
+    """A server that must not receive any request."""
 
 
 def connection(url: str, hurried: Hurried | None = None, **settings: Any) -> Http:
@@ -102,14 +102,14 @@ def signed_by_itself(path: Path, *names: str) -> Path:
 class Proxy:
     """A proxy that opens tunnels. ``hosts`` are the names that it resolves, to ports on this machine.
 
-    ``asked`` are the targets of CONNECT that came, ``others`` the first lines of all other requests. With ``login``,
-    user and password are asked for. ``closed`` refuses all tunnels.
+    ``connects`` are the targets of the CONNECT requests, ``others`` the first lines of all other requests. With
+    ``login``, user and password are required. ``closed`` refuses all tunnels.
     """
 
     hosts: dict[str, int] = field(default_factory=dict)
     login: str = ""
     closed: bool = False
-    asked: list[str] = field(default_factory=list)
+    connects: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     _listener: socket.socket = field(init=False)
 
@@ -149,7 +149,7 @@ class Proxy:
                 self.others.append(lines[0])
                 client.sendall(b"HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n")
                 return
-            self.asked.append(target)
+            self.connects.append(target)
             refusal = self._refusal(target, lines)
             if refusal:
                 client.sendall(f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\n\r\n".encode())

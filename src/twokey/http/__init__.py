@@ -1,1 +1,1 @@
-"""HTTP to services other than AWS: one connection for each, paced to its limits, whose every answer is told apart."""
+"""HTTP to services other than AWS: one connection for each, paced to its limits, with an exact reading of responses."""

@@ -70,8 +70,8 @@ class Http:
         renew: Callable[[], bool] = lambda: False,
         limits: tuple[Limit, ...] = (),
         ca: str | None = None,
-        explain: Callable[[Request, Response], Failed | None] = lambda _ask, _answer: None,
-        refuses_token: Callable[[Response], bool] = lambda _answer: False,
+        explain: Callable[[Request, Response], Failed | None] = lambda _request, _response: None,
+        refuses_token: Callable[[Response], bool] = lambda _response: False,
         own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "a valid token",  # noqa: S107  text for messages
         patience: float = PATIENCE,
@@ -80,11 +80,11 @@ class Http:
         """Prepare the connection; nothing is called.
 
         ``service`` is how errors name the service. ``headers`` are sent with every request (the token is among them);
-        ``renew`` reads the token again after a refusal, and says whether that gave another one. ``explain`` translates
-        what is special to this service; ``refuses_token`` knows the answer of one that refuses a token otherwise than
-        by 401; ``own_page`` knows the pages that a service answers errors with, where it does so, from a proxy's;
-        ``token`` says where the token comes from. ``ca`` is a file of certificates to trust,
-        ``tls`` what else there is to say of TLS.
+        ``renew`` reads the token again after a refusal, and returns whether there is a different one now. ``explain``
+        translates the errors that only this service has. ``refuses_token`` recognizes the response of a service that
+        refuses a token with another status than 401. ``own_page`` distinguishes the error pages of a service that
+        sends some from those of a proxy. ``token`` says where the token comes from. ``ca`` is a file of certificates to
+        trust, ``tls`` the other TLS settings.
         """
         self.service = service
         self.url = transport.checked(url, service)
@@ -104,10 +104,10 @@ class Http:
         self.pace = Pace(clock, limits)
 
     def send(self, request: Request) -> Response:
-        """Send a request and return the service's answer, whatever its status, unless it is none of the service's.
+        """Send a request and return the service's own response, whatever its status.
 
-        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``; and the errors of ``error_of`` for a response that
-        was to settle an earlier attempt.
+        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``. If an earlier attempt is still unclear, a later refusal
+        does not settle it: then it raises the ``Ambiguous`` of that attempt.
         """
         give_up = self._clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
@@ -125,7 +125,7 @@ class Http:
                     open_attempt = failure
                 if not _repeatable(request, failure) or unanswered >= ATTEMPTS:
                     raise open_attempt or failure
-                self._rest(failure, give_up, unanswered)
+                self._back_off(failure, give_up, unanswered)
                 continue
             wait = retry_after.requested_wait(response.status, response.headers, self._clock.now())
             if wait is not None:
@@ -139,11 +139,11 @@ class Http:
             elif open_attempt is not None and not response.good:
                 raise open_attempt
             else:
-                self._mind(response)
+                self._heed_budget(response)
                 return response
 
-    def _rest(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
-        """Wait before a request is sent again, as long as an overloaded server asks; raises where that is too long."""
+    def _back_off(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
+        """Wait before a request is sent again, as long as an overloaded server asks; raises if that is too long."""
         wait = failure.wait if isinstance(failure, _Overloaded) else 0.0
         if self._clock.monotonic() + wait > give_up:
             raise failure
@@ -151,21 +151,21 @@ class Http:
         pause(self._clock, 0.5 * 2**unanswered)
 
     def _renewed_since(self, renewals: int) -> bool:
-        """Say whether there is another token than when a request left, by this renewal or by another thread's."""
+        """Return whether the token changed since a request was sent, by this renewal or by another thread's."""
         with self._renewing:
             if self._renewals == renewals and self._renew():
                 self._renewals += 1
             return self._renewals != renewals
 
     def request(self, request: Request) -> Response:
-        """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
+        """Send a request and return its successful response; raises a ``twokey.core.errors`` error for any other."""
         response = self.send(request)
         if response.good:
             return response
         raise self.verdicts.error_of(request, response)
 
     def find(self, request: Request) -> Response | None:
-        """Send a request that reads; None where what it asks for is not there."""
+        """Send a request that reads; None if what it asks for does not exist."""
         response = self.send(request)
         if response.status == 404 and self.verdicts.explain(request, response) is None:
             return None
@@ -183,13 +183,13 @@ class Http:
 
     def _once(self, request: Request) -> tuple[Response | None, ServiceError | None]:
         try:
-            return self._answer(request), None
+            return self._response(request), None
         except ServiceError as error:
             return None, error
         except (broken.HTTPError, OSError) as error:
             return None, self.verdicts.failure(request, error)
 
-    def _answer(self, request: Request) -> Response:
+    def _response(self, request: Request) -> Response:
         url, method = f"{self.url}{request.path}", request.method
         body, headers = body_of(request)
         for _ in range(MOST_REDIRECTS + 1):
@@ -206,7 +206,7 @@ class Http:
             try:
                 data = memoryview(found.read(LONGEST_RESPONSE + 1))
                 if len(data) > LONGEST_RESPONSE:
-                    found.close()  # the rest of it would be taken for the next response
+                    found.close()  # the remaining bytes would be read as the next response
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
@@ -236,13 +236,13 @@ class Http:
                 "Check the connection's url.",
             )
         if not request.follow or (request.mutates and status not in {307, 308}):
-            raise self.verdicts.rejected(request, "it has moved.", f"Use its present name ({there.path}).")
+            raise self.verdicts.rejected(request, "it has moved.", f"Use its new address ({there.path}).")
         return target
 
     def _own(
         self, request: Request, status: int, headers: Mapping[str, str], data: memoryview, sent: Mapping[str, str]
     ) -> Response:
-        """Tell the service's own answers from a proxy's page, a cut one, and an overloaded server's."""
+        """Return the service's own response; raises for a proxy's page, a response that is too long, a server error."""
         html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
         body = Hidden(bytes(data[:LONGEST_RESPONSE]).decode(errors="replace"))
         response = Response(status, headers, body, words_of(sent))
@@ -263,8 +263,8 @@ class Http:
                 self._pool = transport.pool(self.url, self._ca, CONCURRENT, self._tls)
             return self._pool
 
-    def _mind(self, response: Response) -> None:
-        """Heed a budget that is used up before the service has to refuse."""
+    def _heed_budget(self, response: Response) -> None:
+        """Wait for an exhausted budget before the service has to refuse."""
         wait = retry_after.used_up(response.headers, self._clock.now())
         if wait is not None and response.good:
             self.pace.hold(min(wait, self._patience))
@@ -274,5 +274,5 @@ class Http:
 
 
 def _repeatable(request: Request, failure: ServiceError) -> bool:
-    """Say whether a request may be sent again: it was not sent, or doing it twice does no harm."""
+    """Return whether a request may be sent again: it was not sent, or sending it twice does no harm."""
     return isinstance(failure, Unreachable) or (isinstance(failure, Ambiguous) and request.idempotent)

@@ -11,7 +11,7 @@ Proof = Literal["unreachable", "proxy", "untrusted", "unclear"]
 """The first three prove that nothing was sent."""
 _NO_CONNECTION = (broken.NewConnectionError, broken.ConnectTimeoutError, broken.NameResolutionError)
 _NO_TUNNEL = "Tunnel connection failed"
-"""How ``http.client`` begins when a proxy does not answer CONNECT with 200."""
+"""How the error of ``http.client`` begins if a proxy responds to CONNECT with another status than 200."""
 LONGEST_REASON = 120
 
 

@@ -76,11 +76,10 @@ class Request:
     """One request. ``description`` names it in messages: ``write the secret X of acme/site``.
 
     ``mutates``: it may change something. ``idempotent``: sending it twice does no harm. ``secret``: it, or its
-    response, holds one, so nothing that the service says about it is quoted. ``permission`` is what a token needs for
-    it: ``the scope repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` where it
-    is a secret.
-    ``sign`` makes headers each time that the request is sent, such as a signature over the time. ``follow``: a redirect
-    may be followed, on the same host.
+    response, holds one, so the service's message about it is never quoted. ``permission`` is what a token needs for
+    it: ``the scope repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` if it is
+    a secret. ``sign`` returns headers each time that the request is sent, such as a signature over the time.
+    ``follow``: a redirect may be followed, on the same host.
     """
 
     method: str
@@ -99,7 +98,7 @@ class Request:
 
 
 def body_of(request: Request) -> tuple[memoryview | None, dict[str, str]]:
-    """Return the body, in a form that no traceback shows, and the headers that belong to it."""
+    """Return the body, in a type that no traceback shows, and the headers that belong to it."""
     if request.raw is not None:
         return memoryview(request.raw), {}
     if request.form is not None:

@@ -1,4 +1,4 @@
-"""What a response says about time: how long to wait, and whether a budget is exhausted. Pure."""
+"""What the headers of a response say about time: how long to wait, and whether a budget is exhausted. Pure."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-UNSAID, UNSAID_RESET = 30.0, 60.0
+DEFAULT_WAIT, DEFAULT_RESET = 30.0, 60.0
 """Seconds to wait if a service says to wait but not how long."""
 SHORTEST = 0.1
 _BUDGETS = ("X-RateLimit", "RateLimit", "RateLimit-User")
-"""How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organisation and one of the
+"""How the headers of a budget begin: ``…-Remaining``, ``…-Reset``. Buildkite has one of the organization and one of the
 user ("REST API rate limits", Buildkite Documentation)."""
 _SECONDS = re.compile(r"\d{1,12}(\.\d*)?", re.ASCII)
 _A_TIME = 1e9
@@ -24,15 +24,15 @@ _A_TIME = 1e9
 def requested_wait(status: int, headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds that a response asks to wait before the same request is sent again, or None.
 
-    RFC 6585, 429; GitHub answers 403 as well, then with Retry-After or with nothing remaining ("Rate limits for the
-    REST API", GitHub Docs).
+    RFC 6585, 429; GitHub responds with 403 as well, then with Retry-After or with nothing remaining ("Rate limits for
+    the REST API", GitHub Docs).
     """
     if status not in {403, 429}:
         return None
     after, reset = retry_after(headers, now), used_up(headers, now)
     if after is None and reset is None:
         used = status == 403 and headers.get("X-RateLimit-Remaining") == "0"
-        return UNSAID if status == 429 else UNSAID_RESET if used else None
+        return DEFAULT_WAIT if status == 429 else DEFAULT_RESET if used else None
     return max(after if after is not None else reset or 0.0, SHORTEST)
 
 
@@ -43,7 +43,7 @@ def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
         return float(text)
     try:
         return max(0.0, (parsedate_to_datetime(text) - now).total_seconds())
-    except (ValueError, TypeError):  # no date; one without a zone
+    except (ValueError, TypeError):  # not a date; a date without a time zone
         return None
 
 

@@ -32,7 +32,7 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LONGEST_PEM = 16 << 10
 """Bytes of a client's certificate or key: what every system's pipe holds."""
 _PORTS = {"https": 443, "http": 80}
-_NO_URL = re.compile(r"[^!-~]|\\")
+_NOT_IN_A_URL = re.compile(r"[^!-~]|\\")
 """What a URL cannot contain (RFC 3986, 2). Python and urllib3 disagree on where a host with a backslash ends."""
 _USER_INFO = re.compile(r"//[^/]*@")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
@@ -42,7 +42,7 @@ _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 class Tls:
     """The TLS settings of a connection, as PEM texts.
 
-    ``ca``: the certificates to trust instead of the usual ones. ``certificate`` and ``key``: who twokey is there.
+    ``ca``: the certificates to trust instead of the usual ones. ``certificate`` and ``key``: the client's identity.
     """
 
     ca: str = ""
@@ -51,7 +51,7 @@ class Tls:
 
 
 def checked(url: str, service: str, *, on_link: bool = True) -> str:
-    """Return a service's base URL without a slash at its end; raises ``UsageError`` for one that gets no token.
+    """Return a service's base URL without a slash at its end; raises ``UsageError`` if no token may be sent to it.
 
     A token is sent over TLS only, with two exceptions: a service on this machine, and one on a link-local address, as
     the metadata servers of the clouds have (169.254.169.254; RFC 3927: such addresses are never routed). ``on_link`` is
@@ -62,7 +62,7 @@ def checked(url: str, service: str, *, on_link: bool = True) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or parts.scheme not in {"https", "http"} or _NO_URL.search(url):
+    if not host or parts.scheme not in {"https", "http"} or _NOT_IN_A_URL.search(url):
         shown = _USER_INFO.sub("//", url)
         raise UsageError(
             f"{service}: expected the URL of a service, not {shown!r}.", remedy="Write it like https://host.example."
@@ -79,24 +79,24 @@ def checked(url: str, service: str, *, on_link: bool = True) -> str:
 
 
 def host_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    """Return what makes two URLs lead to the same program; raises ``ValueError`` for a port that is none."""
+    """Return what two URLs of the same server have in common; raises ``ValueError`` for an invalid port."""
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def connected_to(url: str) -> tuple[str, str | None, int | None]:
-    """Return ``host_of`` a URL as urllib3 reads it, which is who connects; raises ``ValueError`` for what is none."""
+    """Return ``host_of`` a URL as urllib3 parses it, which connects; raises ``ValueError`` for an invalid URL."""
     try:
         found = urllib3.util.parse_url(url)
     except urllib3.exceptions.LocationParseError:
-        raise ValueError("no URL") from None
+        raise ValueError("invalid URL") from None
     scheme, host = found.scheme or "", (found.host or "").strip("[]").lower()
     return scheme, host or None, found.port or _PORTS.get(scheme)
 
 
 def refuse_unusable(url: str, ca: str | None) -> None:
-    """Raise ``UsageError`` for a proxy, or a file of CA certificates, that is named for this URL and cannot be used.
+    """Raise ``UsageError`` for a proxy, or a file of CA certificates, that is set for this URL and cannot be used.
 
-    Found out before anything is called, not in the middle of a rotation.
+    This is checked before any service is called, not in the middle of a rotation.
     """
     parts = urlsplit(url)
     _proxy(parts)
@@ -106,7 +106,7 @@ def refuse_unusable(url: str, ca: str | None) -> None:
 
 
 def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> PoolManager:
-    """Return a pool that leads to the URL by ``HTTPS_PROXY``, ``NO_PROXY`` and the certificates that are to be trusted.
+    """Return a pool that connects to the URL by ``HTTPS_PROXY``, ``NO_PROXY`` and the certificates to trust.
 
     Raises ``UsageError`` for a CA file that cannot be read, and for certificates that cannot be used.
     """
@@ -166,7 +166,7 @@ def _identify(context: ssl.SSLContext, tls: Tls) -> None:
 
 @contextmanager
 def _as_file(text: Hidden) -> Iterator[str]:
-    """Give a text a file's name, for one reading, without writing it anywhere."""
+    """Return the name of a file from which a text can be read once, without writing it anywhere."""
     data = text.encode()
     if len(data) > LONGEST_PEM:
         raise ValueError("too long for a pipe")
@@ -182,7 +182,7 @@ def _as_file(text: Hidden) -> Iterator[str]:
 def _proxy(parts: SplitResult) -> SplitResult | None:
     """Return the proxy for a URL; raises ``UsageError`` for one of a kind that cannot be used.
 
-    What goes to this machine without TLS goes to no proxy: nobody else may see it.
+    A request without TLS, which stays on this machine or link, is never sent to a proxy: no other machine may see it.
     """
     found = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port) if parts.scheme == "https" else None
     if found is None:
@@ -216,7 +216,7 @@ def _trusting(ca: str | None) -> ssl.SSLContext:
     bundle = _bundle(ca)
     context = _readable(bundle, lambda: ssl.create_default_context(cafile=bundle))
     if bundle is None and not context.cert_store_stats()["x509_ca"] and not _system_directory():
-        # A slim container has no certificates of its own; botocore brings Mozilla's.
+        # A slim container has no certificates of its own; botocore includes Mozilla's.
         found = find_spec("botocore")
         if found and found.origin:
             context.load_verify_locations(cafile=str(Path(found.origin).parent / "cacert.pem"))
@@ -224,6 +224,6 @@ def _trusting(ca: str | None) -> ssl.SSLContext:
 
 
 def _system_directory() -> bool:
-    """Say whether there is a directory of certificates: those are loaded when one is asked for, and not counted."""
+    """Return whether there is a directory of certificates: those are loaded on demand, and not counted."""
     directory = ssl.get_default_verify_paths().capath
     return bool(directory) and any(Path(directory).iterdir())

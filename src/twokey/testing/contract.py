@@ -48,7 +48,7 @@ _numbers = count(1)
 
 
 class Hurried:
-    """Time in which pauses pass at once; what was waited for is counted in ``slept``."""
+    """A clock whose pauses pass at once; ``slept`` counts their seconds."""
 
     def __init__(self) -> None:
         self.slept = 0.0
@@ -68,7 +68,7 @@ class BackendView(Protocol):
     url: str
 
     def read(self) -> dict[str, str] | None:
-        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None where none is."""
+        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None without one."""
 
     def plant(self, credential: Credential) -> None:
         """Write a pair as an operator would, with the service's own tools."""
@@ -88,9 +88,9 @@ class Backend(ABC):
     fake: FakeService
     writes: tuple[str, str] = ("P*", "")
     sealed = False
-    """Whether a value is encrypted for the service before it leaves, so that no answer can repeat it."""
+    """Whether a value is encrypted for the service before it is sent, so that no response can repeat it."""
     bad_names: tuple[str, ...] = ()
-    """URLs that the service could not take."""
+    """URLs whose names the service does not allow."""
 
     @abstractmethod
     def settings(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Backend(ABC):
 
     @abstractmethod
     def read(self) -> dict[str, str] | None:
-        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None where none is."""
+        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None without one."""
 
     @abstractmethod
     def plant(self, credential: Credential) -> None:
@@ -113,7 +113,7 @@ class Backend(ABC):
         """Make the token that the connection has one that the service does not accept."""
 
     def written(self) -> object:
-        """Return how many writes the service was asked for."""
+        """Return how many writes the service received."""
         return self.fake.count(*self.writes)
 
     def take_permission_away(self) -> None:
@@ -138,7 +138,7 @@ def pair(credential: Credential) -> dict[str, str]:
 
 
 def outcome(act: Callable[[], object]) -> TwokeyError | None:
-    """Run it and return the error that it ended with, if any; other exceptions are not allowed."""
+    """Call it and return the ``TwokeyError`` that it raises, if any; other exceptions pass through."""
     try:
         act()
     except TwokeyError as error:
@@ -158,7 +158,7 @@ def assert_silent(error: BaseException, *credentials: Credential) -> None:
 
 
 def in_variables(error: BaseException) -> str:
-    """Return what some crash reporters add to a traceback: the local variables of all but the test itself."""
+    """Return what some crash reporters add to a traceback: the local variables of all frames but the test's own."""
     shown = ""
     seen: BaseException | None = error
     while seen is not None:
@@ -222,13 +222,13 @@ class EveryDestinationContract:
         assert destination.deliver(newer).written
         assert backend.read() == pair(newer)
 
-    def test_a_delivery_replaces_what_a_person_wrote(self, destination: Destination, backend: BackendView) -> None:
+    def test_a_delivery_replaces_what_the_operator_wrote(self, destination: Destination, backend: BackendView) -> None:
         backend.plant(fresh_credential())
         credential = fresh_credential()
         assert destination.deliver(credential).written
         assert backend.read() == pair(credential)
 
-    def test_it_tells_truly_what_it_holds_or_that_it_cannot(
+    def test_it_reports_the_key_that_it_holds_or_that_it_cannot_tell(
         self, destination: Destination, second: Destination
     ) -> None:
         credential = fresh_credential()
@@ -254,7 +254,7 @@ class EveryDestinationContract:
             assert backend.written() == writes
         assert backend.read() == pair(credential)
 
-    def test_the_stamp_of_a_delivery_is_what_it_shows_until_somebody_else_writes(
+    def test_the_stamp_of_a_delivery_is_what_it_shows_until_another_client_writes(
         self, destination: Destination, second: Destination, backend: BackendView
     ) -> None:
         receipt = destination.deliver(fresh_credential())
@@ -267,7 +267,7 @@ class EveryDestinationContract:
         assert isinstance(again, CannotTell)
         assert again.stamp != receipt.stamp
 
-    def test_a_key_that_a_person_wrote_is_never_taken_for_another(
+    def test_a_key_that_the_operator_wrote_is_never_taken_for_another(
         self, destination: Destination, backend: BackendView
     ) -> None:
         existing_key = fresh_credential()
@@ -305,9 +305,9 @@ class DestinationContract(EveryDestinationContract):
         """Return the destination as another run sees it."""
         return registry.open_destination(backend.url, services_of(backend, Hurried()))
 
-    @pytest.mark.parametrize("effect", ["lost_answer", "reset", "error_before", "error_after", "html", "truncated"])
+    @pytest.mark.parametrize("effect", ["lost_response", "reset", "error_before", "error_after", "html", "truncated"])
     @pytest.mark.parametrize("nth", [1, 2])
-    def test_one_bad_answer_to_a_write_does_no_harm(
+    def test_one_bad_response_to_a_write_does_no_harm(
         self, destination: Destination, backend: Backend, effect: Any, nth: int
     ) -> None:
         destination.deliver(fresh_credential())
@@ -320,12 +320,12 @@ class DestinationContract(EveryDestinationContract):
             destination.deliver(credential)
         assert backend.read() == pair(credential)
 
-    def test_a_write_that_never_gets_an_answer_is_ambiguous_unless_it_can_be_seen(
+    def test_a_write_that_never_gets_a_response_is_ambiguous_unless_it_can_be_seen(
         self, destination: Destination, backend: Backend
     ) -> None:
         destination.deliver(fresh_credential())
         credential = fresh_credential()
-        backend.fake.add(Fault(*backend.writes, "lost_answer", times=None))
+        backend.fake.add(Fault(*backend.writes, "lost_response", times=None))
         error = outcome(lambda: destination.deliver(credential))
         if error is None:
             assert backend.read() == pair(credential)
@@ -334,10 +334,10 @@ class DestinationContract(EveryDestinationContract):
             assert_silent(error, credential)
 
     @pytest.mark.parametrize("effect", ["html", "error_after"])
-    def test_what_a_crash_reporter_writes_down_holds_no_secret(
+    def test_what_a_crash_reporter_records_holds_no_secret(
         self, destination: Destination, backend: Backend, effect: Any
     ) -> None:
-        """Not even one that writes down local variables."""
+        """Not even one that records local variables."""
         destination.deliver(fresh_credential())
         credential = fresh_credential()
         token = str(getattr(backend.fake, "token", SECRET))
@@ -351,9 +351,9 @@ class DestinationContract(EveryDestinationContract):
                 assert base64.b64encode(credential.reveal().encode()).decode() not in in_variables(error)
                 assert token not in in_variables(error)
 
-    def test_a_refusal_after_a_lost_answer_is_no_proof(self, destination: Destination, backend: Backend) -> None:
+    def test_a_refusal_after_a_lost_response_is_no_proof(self, destination: Destination, backend: Backend) -> None:
         destination.deliver(fresh_credential())
-        backend.fake.add(Fault(*backend.writes, "lost_answer"))
+        backend.fake.add(Fault(*backend.writes, "lost_response"))
         backend.fake.add(Fault(*backend.writes, "refuse", nth=1, times=None, status=400))
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
@@ -427,7 +427,9 @@ class DestinationContract(EveryDestinationContract):
             assert error.remedy
         assert backend.fake.count(*backend.writes) == 0
 
-    def test_a_missing_right_is_named_and_nothing_is_written(self, destination: Destination, backend: Backend) -> None:
+    def test_a_missing_permission_is_named_and_nothing_is_written(
+        self, destination: Destination, backend: Backend
+    ) -> None:
         backend.take_permission_away()
         credential = fresh_credential()
         error = outcome(lambda: destination.deliver(credential))
@@ -443,7 +445,7 @@ class DestinationContract(EveryDestinationContract):
             assert isinstance(outcome(act), NotFound | AccessDenied | ServiceRejected)
 
     def test_a_redirect_to_another_host_is_refused(self, destination: Destination, backend: Backend) -> None:
-        """A token never follows."""
+        """The token is never sent there."""
         backend.fake.add(Fault("*", "", "redirect", times=None, location="https://elsewhere.invalid/x"))
         error = outcome(destination.held)
         assert isinstance(error, ServiceRejected)
@@ -457,25 +459,27 @@ class DestinationContract(EveryDestinationContract):
         assert isinstance(error, Unreachable)
         assert "Nothing was sent" in error.state
 
-    def test_a_page_of_a_proxy_is_never_the_services_word(self, destination: Destination, backend: Backend) -> None:
+    def test_a_page_of_a_proxy_is_never_taken_for_a_response_of_the_service(
+        self, destination: Destination, backend: Backend
+    ) -> None:
         for status in (200, 403, 404):
             backend.fake.clear()
             backend.fake.add(Fault("*", "", "html", times=None, status=status))
             assert isinstance(outcome(destination.held), Ambiguous)
 
-    def test_what_the_service_says_of_a_request_never_brings_a_secret_along(
+    def test_a_quoted_message_of_the_service_never_contains_a_secret(
         self, destination: Destination, backend: Backend
     ) -> None:
         if backend.sealed:
             return
         credential = fresh_credential()
-        said = {"message": f"Bad value {credential.reveal()}", "errors": [str(credential.reveal())]}
-        backend.fake.add(Fault(*backend.writes, "refuse", times=None, status=422, body=said))
+        body = {"message": f"Bad value {credential.reveal()}", "errors": [str(credential.reveal())]}
+        backend.fake.add(Fault(*backend.writes, "refuse", times=None, status=422, body=body))
         error = outcome(lambda: destination.deliver(credential))
         assert isinstance(error, ServiceError)
         assert_silent(error, credential)
 
-    def test_names_that_the_service_does_not_take_are_refused_before_anything_is_called(self, backend: Backend) -> None:
+    def test_names_that_the_service_does_not_allow_are_refused_before_any_call(self, backend: Backend) -> None:
         for url in backend.bad_names:
             with pytest.raises(UsageError):
                 registry.parse(url)

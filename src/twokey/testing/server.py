@@ -1,9 +1,9 @@
-"""A service on this machine, for tests: stateful, counted, and with faults where they are asked for.
+"""A service on this machine, for tests: stateful, with counted requests, and with the faults that a test adds.
 
-A fake is a class that builds on ``FakeService`` and names its requests with ``@route``. It keeps what was written to
-it, refuses what the service refuses, and never shows what the service hides. Faults happen to what matches::
+A fake is a subclass of ``FakeService`` that declares its requests with ``@route``. It keeps what was written to it,
+refuses what the service refuses, and never shows what the service hides. A fault happens to the requests that match::
 
-    fake.add(Fault("PUT", "/secrets/", "lost_answer"))
+    fake.add(Fault("PUT", "/secrets/", "lost_response"))
 
 No request's body is recorded: it may hold a secret.
 """
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Effect = Literal[
-    "lost_answer",
+    "lost_response",
     "reset",
     "stall",
     "error_before",
@@ -46,12 +46,12 @@ HTML = b"<!DOCTYPE html><html><body>Sign in to continue</body></html>"
 class Fault:
     """What happens to the requests that match: ``method`` (``*`` for all) and a part of the path.
 
-    ``lost_answer``: it takes effect, the connection breaks before the answer. ``reset``: it breaks before the effect.
-    ``stall``: no answer comes until the client gives up, and no effect. ``error_before`` and ``error_after`` answer
-    ``status`` without and with the effect. ``throttle``: 429 with ``Retry-After: after``, no effect. ``html``: a
-    proxy's page with ``status``, no effect. ``truncated``: it takes effect, the answer is cut. ``redirect``: 302 to
-    ``location``. ``refuse``: ``status`` and ``body``, no effect. It happens from the ``nth`` match on, ``times`` times
-    (None: for ever).
+    ``lost_response``: it takes effect, and the connection breaks before the response. ``reset``: the connection breaks
+    before the effect. ``stall``: no response until the client gives up, no effect. ``error_before`` and
+    ``error_after``: ``status``, without and with the effect. ``throttle``: 429 with ``Retry-After: after``, no effect.
+    ``html``: a proxy's page with ``status``, no effect. ``truncated``: it takes effect, and the response is cut.
+    ``redirect``: 302 to ``location``. ``refuse``: ``status`` and ``body``, no effect. It happens from the ``nth`` match
+    on, ``times`` times (None: always).
     """
 
     method: str
@@ -66,7 +66,7 @@ class Fault:
     seen: int = 0
 
     def strikes(self, method: str, path: str) -> bool:
-        """Count a request if it matches, and say whether the fault happens to it."""
+        """Count a request if it matches, and return whether the fault happens to it."""
         if not fnmatch.fnmatchcase(method, self.method) or self.path not in path:
             return False
         self.seen += 1
@@ -85,7 +85,7 @@ class ReceivedRequest:
     data: bytes = field(repr=False)
 
     def json(self) -> Any:
-        """Return the body, taken apart; None where it is no JSON."""
+        """Return the decoded body; None for an empty body or invalid JSON."""
         try:
             return json.loads(self.data) if self.data else None
         except ValueError:
@@ -98,7 +98,7 @@ class ReceivedRequest:
 
 @dataclass(frozen=True)
 class Reply:
-    """What a fake answers: ``body`` is sent as JSON, bytes as they are."""
+    """A fake's response: ``body`` is sent as JSON, bytes as they are."""
 
     status: int = 200
     body: Any = None
@@ -106,7 +106,7 @@ class Reply:
 
 
 class Refusal(Exception):
-    """Raised by a fake's method: answer this, and nothing took effect."""
+    """Raised by a fake's method: it responds with this, and nothing took effect."""
 
     def __init__(self, status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status)
@@ -126,8 +126,8 @@ def route(method: str, pattern: str) -> Callable[[Any], Any]:
 class FakeService:
     """A service on a port of its own. Used as a context manager; thread-safe, one request at a time.
 
-    Left, it cannot be reached any more; entered again, it is back at the same address. ``tls``, set before it is
-    entered, makes it speak TLS.
+    After the ``with`` block it cannot be reached; entered again, it is back at the same address. It speaks TLS if
+    ``tls`` is set before it is entered.
     """
 
     not_found: ClassVar[Any] = {"message": "Not Found"}
@@ -163,17 +163,17 @@ class FakeService:
 
     @property
     def url(self) -> str:
-        """Where the service is."""
+        """The base URL of the service."""
         assert self._server is not None
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def add(self, fault: Fault) -> None:
-        """Let a fault happen."""
+        """Add a fault."""
         with self.lock:
             self.faults.append(fault)
 
     def clear(self) -> None:
-        """Let no fault happen any more, and forget which requests came."""
+        """Remove all faults, and forget the requests."""
         with self.lock:
             self.faults.clear()
             self.requests.clear()
@@ -197,11 +197,11 @@ class FakeService:
         number = self.tick()
         return f"2026-11-{1 + number // 86400:02d}T{number // 3600 % 24:02d}:{number // 60 % 60:02d}:{number % 60:02d}Z"
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Raise ``Refusal`` (401, 403) for a request that may not do this. By default everybody may do everything."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Raise ``Refusal`` (401, 403) for a request without permission. By default every request is permitted."""
 
     def too_many(self, seconds: float) -> Reply:
-        """Return the answer to a request over the limit."""
+        """Return the response to a request over the limit."""
         return Reply(429, {"message": "Too many requests"}, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
     def handle(self, request: ReceivedRequest) -> Reply:
@@ -210,7 +210,7 @@ class FakeService:
             over = self._over_limit(request)
             if over is not None:
                 return self.too_many(over)
-            self.authorise(request)
+            self.authorize(request)
             for verb, pattern, method in self._routes:
                 match = pattern.fullmatch(request.raw_path)
                 if verb == request.method and match:
@@ -222,7 +222,7 @@ class FakeService:
             return refusal.reply
 
     def _over_limit(self, request: ReceivedRequest) -> float | None:
-        """Return the seconds to wait where a limit is reached; count the request where none is."""
+        """Return the seconds to wait if a limit is reached; otherwise count the request."""
         now = self.monotonic()
         counting = [one for one in self._limits if one[0](request)]
         for _, requests, seconds, sent in counting:
@@ -242,7 +242,7 @@ class FakeService:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers for the fake that its server carries."""
+    """Answers the requests to its server's fake."""
 
     protocol_version = "HTTP/1.1"
     timeout = 30
@@ -259,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
         fault = fake.strike(self.command, self.path)
         if fault is None:
             self._send(self._handled(fake, request))
-        elif fault.effect in {"lost_answer", "error_after", "truncated"}:
+        elif fault.effect in {"lost_response", "error_after", "truncated"}:
             self._strike(fault, self._handled(fake, request))
         else:
             self._strike(fault, Reply())
@@ -275,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.after if fault.effect == "stall" else 0)
             self._break()
         else:
-            self._send(_answer_of(fault))
+            self._send(_reply_of(fault))
 
     def _cut(self, reply: Reply) -> None:
         body = _encoded(reply) or b"{}"
@@ -306,8 +306,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _any  # noqa: N815  names of http.server
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name that http.server gives it
-        """Say nothing."""
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  a name of http.server
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
@@ -337,10 +337,10 @@ class _Server(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-_BREAKS = {"lost_answer", "reset", "stall"}
+_BREAKS = {"lost_response", "reset", "stall"}
 
 
-def _answer_of(fault: Fault) -> Reply:
+def _reply_of(fault: Fault) -> Reply:
     match fault.effect:
         case "throttle":
             return Reply(429, {"message": "Slow down"}, {"Retry-After": f"{fault.after:g}"})

@@ -56,16 +56,16 @@ class StoreBackend(Protocol):
     url: str
 
     def text(self) -> str | None:
-        """What a job reads there, or None."""
+        """Return what a job reads there, or None."""
 
     def plant_text(self, text: str) -> None:
-        """Write there as a person would, with the service's own tools."""
+        """Write there as an operator would, with the service's own tools."""
 
     def plant_journal(self, text: str) -> None:
-        """Put a text where the journal lies."""
+        """Write a text to where the journal is stored."""
 
     def picture(self) -> Any:
-        """Everything that is there, to be compared with a later picture."""
+        """Return everything that is stored there, to be compared with a later picture."""
 
 
 class StoreContract:
@@ -157,7 +157,7 @@ class StoreContract:
         assert first.load().revision == revision
         assert first.credential() == held_key
 
-    def test_a_key_that_the_journal_names_is_recognised(self, first: Store, held_key: Credential) -> None:
+    def test_a_key_that_the_journal_names_is_recognized(self, first: Store, held_key: Credential) -> None:
         first.save_journal(Journal(current=held_key.access_key_id), first.load().revision)
         assert first.load().holding == Held(held_key.access_key_id)
 
@@ -180,13 +180,13 @@ class StoreContract:
         assert first.deliver(newer).written
         assert json.loads(backend.text() or "") == pair(newer)
 
-    def test_delivering_over_what_a_person_wrote_replaces_it(self, first: Store, backend: StoreBackend) -> None:
+    def test_delivering_over_what_the_operator_wrote_replaces_it(self, first: Store, backend: StoreBackend) -> None:
         backend.plant_text("something else")
         credential = fresh_credential()
         assert first.deliver(credential).written
         assert json.loads(backend.text() or "") == pair(credential)
 
-    def test_a_pair_that_a_person_wrote_is_recognised(self, first: Store, backend: StoreBackend) -> None:
+    def test_a_pair_that_the_operator_wrote_is_recognized(self, first: Store, backend: StoreBackend) -> None:
         credential = fresh_credential()
         backend.plant_text(
             json.dumps({"SecretAccessKey": credential.reveal(), "AccessKeyId": credential.access_key_id})
@@ -208,7 +208,7 @@ class StoreContract:
             "{}",
         ],
     )
-    def test_content_that_is_no_pair_is_unknown_and_never_empty(
+    def test_content_that_is_not_a_pair_is_unknown_and_never_empty(
         self, first: Store, backend: StoreBackend, text: str
     ) -> None:
         backend.plant_text(text)
@@ -263,7 +263,7 @@ class StoreContract:
         assert json.loads(backend.text() or "") == pair(winner)
 
     @pytest.mark.usefixtures("held_key")
-    def test_a_put_prepared_before_a_person_wrote_is_refused(self, first: Store, backend: StoreBackend) -> None:
+    def test_a_put_prepared_before_the_operator_wrote_is_refused(self, first: Store, backend: StoreBackend) -> None:
         seen = first.load().revision
         existing_key = fresh_credential()
         backend.plant_text(json.dumps(pair(existing_key)))
@@ -284,7 +284,7 @@ class StoreContract:
         assert backend.picture() == before
         assert json.loads(backend.text() or "") == pair(held_key)
 
-    def test_preflight_passes_over_whatever_a_person_wrote(self, first: Store, backend: StoreBackend) -> None:
+    def test_preflight_ignores_what_the_operator_wrote(self, first: Store, backend: StoreBackend) -> None:
         backend.plant_text("something else")
         before = backend.picture()
         first.preflight()

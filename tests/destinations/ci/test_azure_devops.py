@@ -57,7 +57,7 @@ class Group(Backend):
             "aws keys",
             "acme/api",
             REGION={"value": "eu-central-1"},
-            TOKEN={"value": "another person's", "isSecret": True, "isReadOnly": True},
+            TOKEN={"value": "of another owner", "isSecret": True, "isReadOnly": True},
         )
 
     def settings(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ class TestTheWholeGroup:
         backend.open().deliver(fresh_credential())
         assert all(backend.fake.groups[backend.id]["variables"][name]["isSecret"] for name in NAMES)
 
-    def test_keeps_how_a_person_spelled_a_name_and_whether_it_is_secret(self, backend: Group) -> None:
+    def test_keeps_how_the_operator_spelled_a_name_and_whether_it_is_secret(self, backend: Group) -> None:
         backend.fake.groups[backend.id]["variables"]["aws_access_key_id"] = {"value": "AKIAOLD", "isReadOnly": True}
         credential = fresh_credential()
         backend.open().deliver(credential)
@@ -127,7 +127,7 @@ class TestTheWholeGroup:
         assert found["aws_access_key_id"] == {"value": credential.access_key_id, "isReadOnly": True}
         assert NAMES[0] not in found
 
-    def test_tells_what_it_holds_where_a_person_made_both_variables_open(self, backend: Group) -> None:
+    def test_tells_what_it_holds_where_the_operator_made_both_variables_open(self, backend: Group) -> None:
         credential = fresh_credential()
         backend.plant(credential)
         for name in NAMES:
@@ -136,7 +136,7 @@ class TestTheWholeGroup:
         assert not backend.open().deliver(credential).written
 
     def test_keeps_what_others_wrote_between_two_attempts(self, backend: Group) -> None:
-        backend.fake.add(Fault("PUT", "/variablegroups/", "lost_answer"))
+        backend.fake.add(Fault("PUT", "/variablegroups/", "lost_response"))
         backend.fake.then = lambda: backend.fake.set(backend.id, LATE="written meanwhile")
         credential = fresh_credential()
         backend.open().deliver(credential)
@@ -151,15 +151,15 @@ class TestTheWholeGroup:
             list(pool.map(lambda url: registry.open_destination(url, services).deliver(fresh_credential()), urls))
         assert {f"{user}_ID" for user in users} <= set(backend.fake.groups[backend.id]["variables"])
 
-    def test_that_somebody_else_wrote_immediately_afterwards_is_in_doubt(self, backend: Group) -> None:
+    def test_that_another_client_wrote_immediately_afterwards_is_in_doubt(self, backend: Group) -> None:
         backend.fake.then = lambda: backend.plant(fresh_credential())
         credential = fresh_credential()
         error = outcome(lambda: backend.open().deliver(credential))
         assert isinstance(error, Ambiguous)
-        assert "somebody else" in error.message
+        assert "another client" in error.message
         assert_silent(error, credential)
 
-    def test_that_lost_the_pair_to_somebody_else_is_in_doubt(self, backend: Group) -> None:
+    def test_that_lost_the_pair_to_another_client_is_in_doubt(self, backend: Group) -> None:
         backend.fake.then = lambda: backend.fake.groups[backend.id].update(variables={"ONLY": {"value": "this"}})
         assert isinstance(outcome(lambda: backend.open().deliver(fresh_credential())), Ambiguous)
 
@@ -170,7 +170,7 @@ class TestTheGroupsName:
         backend.open(f"azure-devops:acme/web shop/{backend.id}").deliver(credential)
         assert backend.read() == pair(credential)
 
-    def test_may_differ_in_capitals(self, backend: Group) -> None:
+    def test_may_differ_in_case(self, backend: Group) -> None:
         backend.open("azure-devops:acme/web shop/AWS Keys").preflight()
 
     def test_is_looked_for_once(self, backend: Group) -> None:
@@ -180,7 +180,7 @@ class TestTheGroupsName:
         assert backend.fake.count("GET", "groupName=") == 1
 
     @pytest.mark.parametrize("group", ["none of this name", "99999"])
-    def test_that_nobody_made_is_an_error_and_not_empty(self, backend: Group, group: str) -> None:
+    def test_that_does_not_exist_is_an_error_and_not_empty(self, backend: Group, group: str) -> None:
         destination = backend.open(f"azure-devops:acme/web shop/{group}")
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             error = outcome(act)
@@ -215,7 +215,7 @@ class TestTheToken:
         assert isinstance(error, BadCredentials)
         assert "read, create & manage" in error.remedy
 
-    def test_of_somebody_without_the_role_is_denied_with_the_roles_name(self, backend: Group) -> None:
+    def test_of_a_user_without_the_role_is_denied_with_the_roles_name(self, backend: Group) -> None:
         backend.fake.role = "User"
         destination = backend.open()
         destination.preflight()

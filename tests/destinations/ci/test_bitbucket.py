@@ -1,4 +1,4 @@
-"""Bitbucket's Pipelines variables: the contract for every kind of place, and what is special to Bitbucket."""
+"""Bitbucket's Pipelines variables: the contract for every kind of target, and what is special to Bitbucket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ID, SECRET = "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"
 
 
 class Variables(Backend):
-    """Variables on the fake: ``inside`` is how the fake calls the place that they are in."""
+    """Variables on the fake: ``inside`` is the fake's name for the target that they are in."""
 
     writes = ("P*", "/variables")
     bad_names = (
@@ -142,21 +142,21 @@ class TestSecuredValues:
         assert fake.count("POST") == 2
         assert fake.count("PUT") == 2
 
-    def test_a_lost_answer_is_made_good_by_writing_to_what_is_there(self, fake: Bitbucket) -> None:
-        fake.add(Fault("POST", "/variables", "lost_answer"))
+    def test_a_lost_response_is_made_good_by_writing_to_what_is_there(self, fake: Bitbucket) -> None:
+        fake.add(Fault("POST", "/variables", "lost_response"))
         credential = fresh_credential()
         assert opened(fake, "bitbucket:acme/site").deliver(credential).written
         assert Variables(fake, "", "acme/site").read() == pair(credential)
         assert len(fake.targets["acme/site"]) == 2
 
-    def test_an_answer_that_is_never_there_is_ambiguous(self, fake: Bitbucket) -> None:
+    def test_a_response_that_is_never_there_is_ambiguous(self, fake: Bitbucket) -> None:
         fake.add(Fault("POST", "/variables", "reset", times=None))
         error = failed(lambda: opened(fake, "bitbucket:acme/site").deliver(fresh_credential()))
         assert isinstance(error, Ambiguous)
-        assert f"make the variable {ID}" in error.message
+        assert f"create the variable {ID}" in error.message
         assert fake.targets["acme/site"] == []
 
-    def test_somebody_who_made_it_at_the_same_time_is_told_of(self, fake: Bitbucket) -> None:
+    def test_another_client_that_created_it_at_the_same_time_is_named(self, fake: Bitbucket) -> None:
         fake.add(Fault("POST", "/variables", "refuse", status=409, body={"type": "error"}))
         credential = fresh_credential()
         error = failed(lambda: opened(fake, "bitbucket:acme/site").deliver(credential))
@@ -213,7 +213,7 @@ class TestDeployments:
         assert fake.value(fake.environment("acme/api", "Production"), ID) is None
         assert fake.value("acme/api", ID) is None
 
-    def test_one_that_is_not_there_is_told_with_those_that_are(self, fake: Bitbucket) -> None:
+    def test_one_that_is_not_there_is_named_with_those_that_are(self, fake: Bitbucket) -> None:
         destination = opened(fake, "bitbucket:acme/api?deployment=production")
         for act in (destination.preflight, destination.held):
             error = failed(act)
@@ -259,8 +259,8 @@ class TestTokens:
 
     def test_only_a_scope_is_quoted_of_what_bitbucket_says(self, fake: Bitbucket) -> None:
         credential = fresh_credential()
-        said = {"error": {"message": "no", "detail": {"required": [str(credential.reveal())]}}}
-        fake.add(Fault("POST", "/variables", "refuse", status=403, body=said))
+        body = {"error": {"message": "no", "detail": {"required": [str(credential.reveal())]}}}
+        fake.add(Fault("POST", "/variables", "refuse", status=403, body=body))
         error = failed(lambda: opened(fake, "bitbucket:acme/site").deliver(credential))
         assert isinstance(error, AccessDenied)
         assert "Edit variables" in error.remedy

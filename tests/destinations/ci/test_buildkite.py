@@ -120,7 +120,7 @@ class TestAPair:
         assert hurried.slept > 30
 
 
-def test_a_secret_is_found_whatever_its_capitals(fake: Buildkite) -> None:
+def test_a_secret_is_found_whatever_its_case(fake: Buildkite) -> None:
     """Buildkite would take no second one."""
     for name in NAMES:
         fake.add_secret(name.lower())
@@ -143,7 +143,7 @@ class TestDescriptions:
             assert isinstance(holding, CannotTell)
             assert credential.access_key_id in holding.why
 
-    def test_what_a_person_wrote_stays_and_so_does_the_policy(self, fake: Buildkite) -> None:
+    def test_what_the_operator_wrote_stays_and_so_does_the_policy(self, fake: Buildkite) -> None:
         for name in NAMES:
             fake.add_secret(name, description="Deploys the site", policy="- pipeline_slug: site")
         credential = fresh_credential()
@@ -152,7 +152,7 @@ class TestDescriptions:
         for name in NAMES:
             assert shown(fake, name) == {"description": "Deploys the site", "policy": "- pipeline_slug: site"}
 
-    def test_a_persons_words_around_the_keys_id_stay(self, fake: Buildkite) -> None:
+    def test_the_operators_words_around_the_keys_id_stay(self, fake: Buildkite) -> None:
         fake.add_secret(NAMES[0], description="Site. Access key AKIAOLD, rotated by twokey. Ask ops.")
         credential = fresh_credential()
         opened(fake).deliver(credential)
@@ -177,9 +177,9 @@ class TestDescriptions:
 
 
 class TestValues:
-    @pytest.mark.parametrize("effect", ["lost_answer", "reset", "error_before", "error_after", "html", "truncated"])
+    @pytest.mark.parametrize("effect", ["lost_response", "reset", "error_before", "error_after", "html", "truncated"])
     @pytest.mark.parametrize("nth", [1, 2])
-    def test_one_bad_answer_to_a_value_does_no_harm(self, fake: Buildkite, effect: Any, nth: int) -> None:
+    def test_one_bad_response_to_a_value_does_no_harm(self, fake: Buildkite, effect: Any, nth: int) -> None:
         destination = opened(fake)
         destination.deliver(fresh_credential())
         fake.add(Fault("PUT", "/value", effect, nth=nth))
@@ -187,8 +187,8 @@ class TestValues:
         destination.deliver(credential)
         assert Secrets(fake).read() == pair(credential)
 
-    @pytest.mark.parametrize("effect", ["lost_answer", "error_after", "truncated"])
-    def test_a_creation_whose_answer_is_lost_is_found_again_and_not_repeated(
+    @pytest.mark.parametrize("effect", ["lost_response", "error_after", "truncated"])
+    def test_a_creation_whose_response_is_lost_is_found_again_and_not_repeated(
         self, fake: Buildkite, effect: Any
     ) -> None:
         fake.add(Fault("POST", "/secrets", effect))
@@ -209,12 +209,12 @@ class TestValues:
         opened(fake).deliver(credential)
         assert Secrets(fake).read() == pair(credential)
 
-    def test_what_is_said_of_a_replaced_value_never_brings_it_along(self, fake: Buildkite) -> None:
+    def test_what_the_service_says_of_a_replaced_value_never_brings_it_along(self, fake: Buildkite) -> None:
         destination = opened(fake)
         destination.deliver(fresh_credential())
         credential = fresh_credential()
-        said = {"message": f"Validation failed: {credential.reveal()}"}
-        fake.add(Fault("PUT", "/value", "refuse", nth=2, status=422, body=said))
+        body = {"message": f"Validation failed: {credential.reveal()}"}
+        fake.add(Fault("PUT", "/value", "refuse", nth=2, status=422, body=body))
         error = outcome(lambda: destination.deliver(credential))
         assert isinstance(error, Ambiguous)
         assert_silent(error, credential)
@@ -254,19 +254,19 @@ class TestRights:
         assert isinstance(error, AccessDenied)
         assert "write_secrets" in error.remedy
 
-    def test_a_token_without_the_scope_to_read_is_told_what_it_needs(self, fake: Buildkite) -> None:
+    def test_a_token_without_the_scope_to_read_names_what_it_needs(self, fake: Buildkite) -> None:
         fake.scopes = ["write_secrets"]
         error = outcome(opened(fake).held)
         assert isinstance(error, AccessDenied)
         assert "read_secret_details" in error.remedy
 
-    def test_somebody_who_does_not_maintain_the_cluster_is_told_so(self, fake: Buildkite) -> None:
+    def test_a_user_who_does_not_maintain_the_cluster_is_denied_with_the_role(self, fake: Buildkite) -> None:
         fake.maintainer = False
         error = outcome(lambda: opened(fake).deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
         assert "the role maintainer on the cluster" in error.remedy
 
-    def test_a_cluster_of_another_organisation_is_not_found(self, fake: Buildkite) -> None:
+    def test_a_cluster_of_another_organization_is_not_found(self, fake: Buildkite) -> None:
         backend = Secrets(fake, f"buildkite:other/{CLUSTER}")
         error = outcome(registry.open_destination(backend.url, services_of(backend, Hurried())).preflight)
         assert isinstance(error, NotFound)
@@ -307,7 +307,7 @@ class TestLimits:
         destination.held()
         assert 44 < hurried.slept < 50
 
-    def test_a_budget_that_a_good_answer_tells_is_used_up_is_heeded(
+    def test_a_budget_that_a_good_response_tells_is_used_up_is_heeded(
         self, fake: Buildkite, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         hurried = Hurried()

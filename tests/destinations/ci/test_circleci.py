@@ -110,14 +110,14 @@ class TestAProject(DestinationContract):
 
 
 class TestFindingAContext:
-    def test_an_id_needs_no_look_at_the_organisation(self, fake: CircleCI) -> None:
+    def test_an_id_needs_no_look_at_the_organization(self, fake: CircleCI) -> None:
         backend = Variables(fake, f"circleci-context:{fake.context}", fake.context)
         credential = fresh_credential()
         opened(backend).deliver(credential)
         assert backend.read() == pair(credential)
         assert fake.count("GET", "owner-slug") == 0
 
-    def test_a_name_is_looked_for_on_every_page_of_its_organisation(self, fake: CircleCI) -> None:
+    def test_a_name_is_looked_for_on_every_page_of_its_organization(self, fake: CircleCI) -> None:
         fake.page_size = 3
         elsewhere = fake.add_context("gh/other", "release keys")
         for number in range(10):
@@ -129,7 +129,7 @@ class TestFindingAContext:
         assert backend.read() == pair(credential)
         assert fake.value(elsewhere, "AWS_ACCESS_KEY_ID") is None
 
-    def test_many_contexts_of_an_organisation_are_listed_once_in_a_run(self, fake: CircleCI) -> None:
+    def test_many_contexts_of_an_organization_are_listed_once_in_a_run(self, fake: CircleCI) -> None:
         fake.add_context("gh/acme", "second")
         services = services_of(named(fake), Hurried())
         for name in ("deploy", "second"):
@@ -142,13 +142,13 @@ class TestFindingAContext:
         opened(backend).deliver(credential)
         assert backend.read() == pair(credential)
 
-    def test_a_name_that_is_not_there_is_said_with_its_organisation(self, fake: CircleCI) -> None:
+    def test_a_name_that_is_not_there_is_named_with_its_organization(self, fake: CircleCI) -> None:
         error = outcome(opened(named(fake, "depoly")).preflight)
         assert isinstance(error, NotFound)
         assert "depoly" in error.message
         assert "gh/acme" in error.message
 
-    def test_an_unknown_organisation_is_said(self, fake: CircleCI) -> None:
+    def test_an_unknown_organization_is_reported(self, fake: CircleCI) -> None:
         error = outcome(opened(Variables(fake, "circleci-context:gh/nobody/deploy", fake.context)).held)
         assert isinstance(error, NotFound)
         assert "gh/nobody" in error.message
@@ -167,7 +167,7 @@ class TestRoom:
         assert "AWS_SECRET_ACCESS_KEY" in error.message
         assert "100" in error.message
 
-    def test_the_last_two_places_are_room_enough(self, fake: CircleCI) -> None:
+    def test_the_last_two_variables_of_the_limit_fit(self, fake: CircleCI) -> None:
         self.fill(fake, MOST - 2)
         destination = opened(named(fake))
         destination.preflight()
@@ -224,13 +224,13 @@ class TestWhatItShows:
     def test_one_value_of_a_project_has_no_stamp_for_its_time_may_stay_when_it_is_replaced(
         self, fake: CircleCI, options: str
     ) -> None:
-        """An equal stamp would say that nobody else has written."""
+        """An equal stamp would say that no other client has written."""
         backend = Variables(fake, f"circleci:gh/acme/site{options}", "gh/acme/site")
         assert opened(backend).deliver(fresh_credential()).stamp == ""
         assert getattr(opened(backend).held(), "stamp", None) == ""
 
     @pytest.mark.parametrize("make", [named, site])
-    def test_a_delivery_that_somebody_overwrites_at_once_is_not_confirmed(
+    def test_a_delivery_that_another_client_overwrites_at_once_is_not_confirmed(
         self, fake: CircleCI, monkeypatch: pytest.MonkeyPatch, make: Any
     ) -> None:
         destination = opened(make(fake))
@@ -247,13 +247,13 @@ class TestWhatItShows:
         monkeypatch.setattr(circleci, "_masked", lambda name, one: {**shown(name, one), **masked})
         assert opened(site(fake)).deliver(fresh_credential()).written
 
-    def test_an_answer_of_another_shape_is_an_error_of_ours(self, fake: CircleCI) -> None:
+    def test_a_response_of_another_shape_is_an_error_of_ours(self, fake: CircleCI) -> None:
         fake.add(Fault("GET", "/envvar", "refuse", status=200, body={"items": [{"nonsense": 1}]}))
         assert isinstance(outcome(opened(site(fake)).held), Ambiguous)
 
 
 class TestRefusals:
-    def test_a_wrong_token_is_told_to_be_a_persons(self, fake: CircleCI) -> None:
+    def test_a_wrong_token_is_replaced_by_a_personal_one_in_the_remedy(self, fake: CircleCI) -> None:
         fake.token = "another"
         error = outcome(opened(site(fake)).held)
         assert isinstance(error, BadCredentials)

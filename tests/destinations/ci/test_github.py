@@ -1,4 +1,4 @@
-"""GitHub's secrets: the contract for every kind of place, and what is special to GitHub."""
+"""GitHub's secrets: the contract for every kind of target, and what is special to GitHub."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class TestAnEnvironment(DestinationContract):
         return Secrets(fake, "github:acme/api?environment=production", "acme/api/environments/production")
 
 
-class TestAnOrganisation(DestinationContract):
+class TestAnOrganization(DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme", "acme/actions")
@@ -98,7 +98,7 @@ class TestAnotherSet(DestinationContract):
         return Secrets(fake, f"github:acme/site?set={kind}", f"acme/site/{kind}")
 
 
-def test_an_organisation_that_nobody_can_see_is_an_error_and_not_empty(fake: GitHub) -> None:
+def test_an_organization_that_cannot_be_seen_is_an_error_and_not_empty(fake: GitHub) -> None:
     backend = Secrets(fake, "github:acme", "acme/actions")
     backend.plant(fresh_credential())
     backend.remove()
@@ -106,7 +106,7 @@ def test_an_organisation_that_nobody_can_see_is_an_error_and_not_empty(fake: Git
     assert isinstance(outcome(destination.held), NotFound)
 
 
-class TestAnOrganisationsPair:
+class TestAnOrganizationsPair:
     URL = "github:acme?visibility=selected&repositories=site,api"
 
     def test_is_written_back_to_back_although_who_sees_it_is_asked_first(self, fake: GitHub) -> None:

@@ -1,4 +1,4 @@
-"""GitLab's CI/CD variables: the contract for every kind of place, and what is special to GitLab."""
+"""GitLab's CI/CD variables: the contract for every kind of target, and what is special to GitLab."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PROJECT = "projects/acme/site"
 
 
 class Variables(Backend):
-    """Variables on the fake: ``inside`` is how the fake calls the place that they are in."""
+    """Variables on the fake: ``inside`` is the fake's name for the target that they are in."""
 
     writes = ("P*", "/variables")
     bad_names = (
@@ -214,21 +214,21 @@ class TestWhatIsMade:
         assert opened(fake, "gitlab:acme/site?scope=production").held() == Held(production.access_key_id)
         assert fake.value(PROJECT, ID) == "by hand"
 
-    def test_a_lost_answer_is_made_good_by_writing_to_what_is_there(self, fake: GitLab) -> None:
-        fake.add(Fault("POST", "/variables", "lost_answer"))
+    def test_a_lost_response_is_made_good_by_writing_to_what_is_there(self, fake: GitLab) -> None:
+        fake.add(Fault("POST", "/variables", "lost_response"))
         credential = fresh_credential()
         assert opened(fake, "gitlab:acme/site").deliver(credential).written
         assert Variables(fake, "", PROJECT).read() == pair(credential)
         assert len(fake.variables[PROJECT]) == 2
 
-    def test_an_answer_that_is_never_there_is_ambiguous(self, fake: GitLab) -> None:
+    def test_a_response_that_is_never_there_is_ambiguous(self, fake: GitLab) -> None:
         fake.add(Fault("POST", "/variables", "reset", times=None))
         error = failed(lambda: opened(fake, "gitlab:acme/site").deliver(fresh_credential()))
         assert isinstance(error, Ambiguous)
-        assert f"make the variable {ID}" in error.message
+        assert f"create the variable {ID}" in error.message
         assert fake.variables[PROJECT] == {}
 
-    def test_a_gitlab_that_cannot_hide_is_told_of(self, fake: GitLab) -> None:
+    def test_a_gitlab_that_cannot_hide_is_reported(self, fake: GitLab) -> None:
         fake.hides = False
         error = failed(lambda: opened(fake, "gitlab:acme/site?hidden=true").deliver(fresh_credential()))
         assert isinstance(error, Ambiguous)
@@ -236,7 +236,7 @@ class TestWhatIsMade:
         assert settings(fake, ID)["masked"]
         assert fake.value(PROJECT, SECRET) is None
 
-    def test_a_group_whose_plan_has_no_scopes_is_told_of(self, fake: GitLab) -> None:
+    def test_a_group_whose_plan_has_no_scopes_is_reported(self, fake: GitLab) -> None:
         fake.premium = False
         url = "gitlab-group:acme?scope=production"
         error = failed(lambda: opened(fake, url).deliver(fresh_credential()))
@@ -253,7 +253,7 @@ class TestWhatIsMade:
 
 
 class TestWhatIsThere:
-    def test_its_settings_and_a_persons_description_stay(self, fake: GitLab) -> None:
+    def test_its_settings_and_the_operators_description_stay(self, fake: GitLab) -> None:
         for key in (ID, SECRET):
             fake.put(PROJECT, key, "old-value", protected=True, raw=False, masked=False, description="Ask the web team")
         before = settings(fake, SECRET)
@@ -303,7 +303,7 @@ class TestWhatIsThere:
             assert "is masked" in error.message
         assert fake.count("P*") == 0
 
-    def test_a_masked_one_that_cannot_take_the_value_is_told_of(self, fake: GitLab) -> None:
+    def test_a_masked_one_that_cannot_take_the_value_is_reported(self, fake: GitLab) -> None:
         fake.put(PROJECT, "TEXT", "by-hand-and-masked", masked=True)
         url = "gitlab:acme/site?format=template&name=TEXT&template=$AccessKeyId $SecretAccessKey"
         credential = fresh_credential()
@@ -312,7 +312,7 @@ class TestWhatIsThere:
         assert "is masked" in error.message
         assert_silent(error, credential)
 
-    def test_half_a_pair_is_told_of(self, fake: GitLab) -> None:
+    def test_half_a_pair_is_reported(self, fake: GitLab) -> None:
         fake.put(PROJECT, ID, "AKIA0000000000000000")
         holding = opened(fake, "gitlab:acme/site").held()
         assert isinstance(holding, CannotTell)
@@ -343,7 +343,7 @@ class TestRefusals:
         assert isinstance(error, NotFound)
         assert "Maintainer" in error.remedy
 
-    def test_a_token_that_may_not_manage_variables_is_told_what_it_lacks(self, fake: GitLab) -> None:
+    def test_a_token_that_may_not_manage_variables_names_what_it_lacks(self, fake: GitLab) -> None:
         fake.manages = False
         error = failed(opened(fake, "gitlab-group:acme").preflight)
         assert isinstance(error, AccessDenied)
@@ -363,7 +363,7 @@ class TestRefusals:
         fake.add(Fault("GET", "/personal_access_tokens/self", "refuse", status=404, body={"error": "404 Not Found"}))
         opened(fake, "gitlab:acme/site").preflight()
 
-    def test_a_token_without_any_scope_for_it_is_told_which(self, fake: GitLab) -> None:
+    def test_a_token_without_any_scope_for_it_names_which(self, fake: GitLab) -> None:
         fake.scopes = ["read_repository"]
         error = failed(opened(fake, "gitlab:acme/site").held)
         assert isinstance(error, AccessDenied)
@@ -375,28 +375,28 @@ class TestRefusals:
         assert isinstance(error, BadCredentials)
         assert "CI job" in error.remedy
 
-    def test_a_quota_that_is_reached_is_told(self, fake: GitLab) -> None:
+    def test_a_quota_that_is_reached_is_reported(self, fake: GitLab) -> None:
         fake.most["projects"] = 1
         credential = fresh_credential()
         error = failed(lambda: opened(fake, "gitlab:acme/site").deliver(credential))
         assert isinstance(error, Ambiguous)
-        assert "as many variables as it allows" in error.message
+        assert "its limit of variables is reached" in error.message
         assert "AWS_ACCESS_KEY_ID was written" in error.state
         assert_silent(error, credential)
 
-    def test_somebody_who_made_it_at_the_same_time_is_told_of(self, fake: GitLab) -> None:
+    def test_another_client_that_created_it_at_the_same_time_is_named(self, fake: GitLab) -> None:
         body = {"message": {"key": [f"({ID}) has already been taken"]}}
         fake.add(Fault("POST", "/variables", "refuse", status=400, body=body))
         error = failed(lambda: opened(fake, "gitlab:acme/site").deliver(fresh_credential()))
         assert isinstance(error, ServiceRejected)
-        assert "somebody else made it" in error.message
+        assert "another client created it" in error.message
 
     def test_a_value_that_is_too_long_is_never_sent(self, fake: GitLab) -> None:
         url = f"gitlab:acme/site?type=file&format=template&template={'x' * 9_990}$SecretAccessKey"
         credential = fresh_credential()
         error = failed(lambda: opened(fake, url).deliver(credential))
         assert isinstance(error, ServiceRejected)
-        assert "10000 characters" in error.message
+        assert "at most 10000" in error.message
         assert fake.count("P*") == 0
         assert_silent(error, credential)
 
@@ -405,8 +405,8 @@ class TestWhereItIs:
     @pytest.mark.parametrize("ending", ["", "/", "/api/v4", "/api/v4/"])
     def test_a_server_is_named_with_or_without_the_path_of_its_api(self, fake: GitLab, ending: str) -> None:
         backend = Variables(fake, "gitlab:acme/site", PROJECT)
-        said = {**backend.settings(), "url": f"{fake.url}{ending}"}
-        registry.open_destination(backend.url, services_of(backend, Hurried(), said)).preflight()
+        settings = {**backend.settings(), "url": f"{fake.url}{ending}"}
+        registry.open_destination(backend.url, services_of(backend, Hurried(), settings)).preflight()
 
     def test_a_job_of_gitlabs_own_finds_its_server_by_itself(
         self, fake: GitLab, monkeypatch: pytest.MonkeyPatch
@@ -421,8 +421,8 @@ class TestWhereItIs:
 
     def test_a_host_alone_is_reached_over_tls(self, fake: GitLab) -> None:
         backend = Variables(fake, "gitlab:acme/site", PROJECT)
-        said = {**backend.settings(), "url": "gitlab.invalid"}
-        error = failed(registry.open_destination(backend.url, services_of(backend, Hurried(), said)).held)
+        settings = {**backend.settings(), "url": "gitlab.invalid"}
+        error = failed(registry.open_destination(backend.url, services_of(backend, Hurried(), settings)).held)
         assert "https://gitlab.invalid/api/v4" in error.message
 
     def test_a_group_is_no_project(self) -> None:

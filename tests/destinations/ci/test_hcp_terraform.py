@@ -166,8 +166,8 @@ class TestAVariable:
         assert isinstance(holding, CannotTell)
         assert credential.access_key_id in holding.why
 
-    @pytest.mark.parametrize("effect", ["lost_answer", "error_after"])
-    def test_that_was_made_without_an_answer_is_found_and_written_again(self, workspace: Vars, effect: Any) -> None:
+    @pytest.mark.parametrize("effect", ["lost_response", "error_after"])
+    def test_that_was_made_without_a_response_is_found_and_written_again(self, workspace: Vars, effect: Any) -> None:
         workspace.fake.add(Fault("POST", "/vars", effect))
         credential = fresh_credential()
         assert workspace.open().deliver(credential).written
@@ -182,8 +182,8 @@ class TestAVariable:
         assert_silent(error, credential)
         assert workspace.fake.count("POST", "/vars") == 1
 
-    def test_that_was_made_without_an_answer_stays_in_doubt_whatever_else_fails(self, workspace: Vars) -> None:
-        workspace.fake.add(Fault("POST", "/vars", "lost_answer"))
+    def test_that_was_made_without_a_response_stays_in_doubt_whatever_else_fails(self, workspace: Vars) -> None:
+        workspace.fake.add(Fault("POST", "/vars", "lost_response"))
         workspace.fake.add(Fault("PATCH", "/vars", "refuse", times=None, status=422))
         assert isinstance(outcome(lambda: workspace.open().deliver(fresh_credential())), Ambiguous)
 
@@ -200,11 +200,11 @@ class TestASet:
         by_name.open(f"hcp-terraform-varset:acme/{by_name.owner.partition('/')[2]}").deliver(credential)
         assert by_name.read() == pair(credential)
 
-    def test_of_another_organisation_is_not_found_by_its_id(self, by_name: Vars) -> None:
+    def test_of_another_organization_is_not_found_by_its_id(self, by_name: Vars) -> None:
         destination = by_name.open(f"hcp-terraform-varset:other/{by_name.owner.partition('/')[2]}")
         assert isinstance(outcome(destination.preflight), NotFound)
 
-    def test_that_nobody_made_is_an_error_and_not_empty(self, by_name: Vars) -> None:
+    def test_that_does_not_exist_is_an_error_and_not_empty(self, by_name: Vars) -> None:
         destination = by_name.open("hcp-terraform-varset:acme/aws")
         for act in (destination.preflight, destination.held, lambda: destination.deliver(fresh_credential())):
             assert isinstance(outcome(act), NotFound)
@@ -229,7 +229,7 @@ class TestATokenWithoutTheRight:
         workspace.fake.may_write = False
         assert isinstance(workspace.open().held(), CannotTell)
 
-    def test_is_told_the_right_where_the_service_says_that_there_is_nothing(self, by_name: Vars) -> None:
+    def test_names_the_permission_where_the_service_says_that_there_is_nothing(self, by_name: Vars) -> None:
         by_name.fake.may_write = False
         error = outcome(lambda: by_name.open().deliver(fresh_credential()))
         assert isinstance(error, NotFound)

@@ -34,7 +34,7 @@ PARTS = {AWS: ("accessKey", "secretKey"), USERNAME: ("username", "password")}
 
 
 class OneCredential(Backend):
-    """A credential ``ci`` on the fake; ``domain`` is how the fake calls the place that it is in."""
+    """A credential ``ci`` on the fake; ``domain`` is the fake's name for the target that it is in."""
 
     writes = ("POST", "/credentials/")
     bad_names = (
@@ -125,8 +125,8 @@ class TestACredentialThatIsMade:
         assert there.findtext("scope") == "GLOBAL"
         assert credential.access_key_id in (there.findtext("description") or "")
 
-    def test_is_made_once_whatever_becomes_of_the_answer(self, backend: OneCredential) -> None:
-        backend.fake.add(Fault("POST", "createCredentials", "lost_answer"))
+    def test_is_made_once_whatever_becomes_of_the_response(self, backend: OneCredential) -> None:
+        backend.fake.add(Fault("POST", "createCredentials", "lost_response"))
         credential = fresh_credential()
         assert backend.open().deliver(credential).written
         assert backend.read() == pair(credential)
@@ -140,12 +140,12 @@ class TestACredentialThatIsMade:
         assert_silent(error, credential)
 
     def test_stays_in_doubt_where_looking_fails(self, backend: OneCredential) -> None:
-        backend.fake.add(Fault("POST", "createCredentials", "lost_answer"))
+        backend.fake.add(Fault("POST", "createCredentials", "lost_response"))
         backend.fake.add(Fault("GET", "/api/json", "refuse", nth=2, times=None, status=403))
         error = outcome(lambda: backend.open().deliver(fresh_credential()))
         assert isinstance(error, Ambiguous)
 
-    def test_at_the_same_time_by_somebody_else_is_a_refusal(self, backend: OneCredential) -> None:
+    def test_at_the_same_time_by_another_client_is_a_refusal(self, backend: OneCredential) -> None:
         backend.fake.add(Fault("POST", "createCredentials", "refuse", status=409))
         error = outcome(lambda: backend.open().deliver(fresh_credential()))
         assert isinstance(error, ServiceRejected)
@@ -195,7 +195,7 @@ class TestACredentialThatIsThere:
         self, backend: OneCredential, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("twokey.testing.fakes.jenkins.SECRETS", {AWS: ("secretKey", "other")})
-        backend.plant(fresh_credential(), "<other>of somebody</other>")
+        backend.plant(fresh_credential(), "<other>of another</other>")
         destination = backend.open()
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             assert isinstance(outcome(act), ServiceRejected)
@@ -209,7 +209,7 @@ class TestACredentialThatIsThere:
         assert isinstance(error, Ambiguous)
         assert_silent(error, credential)
 
-    def test_tells_the_key_that_a_person_put_there(self, backend: OneCredential) -> None:
+    def test_tells_the_key_that_the_operator_put_there(self, backend: OneCredential) -> None:
         credential = fresh_credential()
         backend.plant(credential)
         assert backend.open().held() == Held(credential.access_key_id)
@@ -237,7 +237,7 @@ class TestADocument:
             assert isinstance(outcome(act), ServiceRejected)
         assert backend.fake.count("POST") == 0
 
-    @pytest.mark.parametrize("effect", ["lost_answer", "html", "error_after"])
+    @pytest.mark.parametrize("effect", ["lost_response", "html", "error_after"])
     def test_is_hidden_from_those_who_report_a_crash_with_its_variables(
         self, backend: OneCredential, effect: Any
     ) -> None:
@@ -252,7 +252,7 @@ class TestADocument:
 
 
 class TestWhoMay:
-    def test_view_nothing_is_told_the_permissions_and_takes_nothing_for_empty(self, backend: OneCredential) -> None:
+    def test_view_nothing_names_the_permissions_and_takes_nothing_for_empty(self, backend: OneCredential) -> None:
         backend.plant(fresh_credential())
         backend.fake.permissions = {"Create", "Update"}
         for act in (backend.open().held, backend.open().preflight, lambda: backend.open().deliver(fresh_credential())):
@@ -261,7 +261,7 @@ class TestWhoMay:
             assert "Credentials/View" in error.remedy
 
     @pytest.mark.parametrize(("there", "permission"), [(False, "Create"), (True, "Update")])
-    def test_not_write_is_told_the_permission_that_jenkins_names(
+    def test_not_write_names_the_permission_that_jenkins_names(
         self, backend: OneCredential, there: bool, permission: str
     ) -> None:
         if there:
@@ -272,7 +272,7 @@ class TestWhoMay:
         assert f"CredentialsProvider.{permission}" in error.remedy
         assert "twokey" in error.remedy
 
-    def test_comes_with_a_password_is_told_to_come_with_a_token(
+    def test_comes_with_a_password_is_asked_to_come_with_a_token(
         self, backend: OneCredential, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("TEST_JENKINS_TOKEN", backend.fake.password)
@@ -303,7 +303,7 @@ class TestAPage:
         backend.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=404, body=page))
         assert isinstance(outcome(backend.open().held), Ambiguous)
 
-    def test_of_jenkins_with_a_good_status_is_no_answer_either(self, backend: OneCredential) -> None:
+    def test_of_jenkins_with_a_good_status_is_no_response_either(self, backend: OneCredential) -> None:
         page = b"<html><head data-rooturl=''></head><body>Sign in to Jenkins. Powered by Jetty://</body></html>"
         backend.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=200, body=page))
         assert isinstance(outcome(backend.open().held), Ambiguous)

@@ -146,8 +146,8 @@ class TestPrivacy:
 
 
 class TestCreating:
-    @pytest.mark.parametrize("effect", ["lost_answer", "error_after", "truncated"])
-    def test_a_creation_whose_answer_is_lost_is_found_again_and_not_repeated(self, fake: Travis, effect: Any) -> None:
+    @pytest.mark.parametrize("effect", ["lost_response", "error_after", "truncated"])
+    def test_a_creation_whose_response_is_lost_is_found_again_and_not_repeated(self, fake: Travis, effect: Any) -> None:
         fake.add(Fault("POST", "/env_vars", effect))
         credential = fresh_credential()
         opened(fake).deliver(credential)
@@ -164,7 +164,7 @@ class TestCreating:
         opened(fake).deliver(credential)
         assert Variables(fake).read() == pair(credential)
 
-    def test_a_variable_that_somebody_made_meanwhile_is_not_overwritten(self, fake: Travis) -> None:
+    def test_a_variable_that_another_client_created_meanwhile_is_not_overwritten(self, fake: Travis) -> None:
         fake.add(Fault("GET", "/env_vars", "refuse", status=200, body={"@type": "env_vars", "env_vars": []}))
         fake.add_variable("github/acme/site", NAMES[0], "by-hand")
         assert isinstance(outcome(lambda: opened(fake).deliver(fresh_credential())), ServiceRejected)
@@ -208,8 +208,8 @@ class TestRefusals:
         assert "TEST_TRAVIS_TOKEN" in error.remedy
 
     def test_an_api_that_asks_for_a_login_refuses_the_token_too(self, fake: Travis) -> None:
-        said = {"@type": "error", "error_type": "login_required", "error_message": "login required"}
-        fake.add(Fault("GET", "/env_vars", "refuse", times=None, status=403, body=said))
+        body = {"@type": "error", "error_type": "login_required", "error_message": "login required"}
+        fake.add(Fault("GET", "/env_vars", "refuse", times=None, status=403, body=body))
         assert isinstance(outcome(opened(fake).held), BadCredentials)
 
     def test_a_token_that_was_replaced_meanwhile_is_read_again(
@@ -258,7 +258,7 @@ class TestRefusals:
             registry.open_destination(url, services).deliver(fresh_credential())
         assert fake.count("POST") == 80
 
-    def test_a_token_that_is_shut_out_is_said_to_be_so_for_an_hour(self, fake: Travis) -> None:
+    def test_a_token_that_is_shut_out_is_reported_to_be_so_for_an_hour(self, fake: Travis) -> None:
         fake.add(Fault("GET", "/env_vars", "refuse", status=403, body=b"Forbidden\n"))
         error = outcome(opened(fake).held)
         assert isinstance(error, Throttled)

@@ -1,4 +1,4 @@
-"""``exec:`` real programs that deliver: what they get, what their answers mean, and how they are ended."""
+"""``exec:`` real programs that deliver: what they get, what their responses mean, and how they are ended."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ SH = "#!/bin/sh\n"
 
 KEEPER = """\
 import json, os, pathlib, sys
-said = json.load(sys.stdin)
+message = json.load(sys.stdin)
 place = pathlib.Path(sys.argv[1])
 found = json.loads(place.read_text()) if place.exists() else None
-if said["action"] == "deliver":
-    written = found != said["credential"]
+if message["action"] == "deliver":
+    written = found != message["credential"]
     if written:
-        place.write_text(json.dumps(said["credential"]))
-    print(json.dumps({"key_id": said["key_id"], "written": written}))
-elif said["action"] == "held":
+        place.write_text(json.dumps(message["credential"]))
+    print(json.dumps({"key_id": message["key_id"], "written": written}))
+elif message["action"] == "held":
     print(json.dumps({"key_id": found and found["AccessKeyId"]}))
 elif not os.access(place.parent, os.W_OK):
     sys.exit(3)
@@ -144,7 +144,7 @@ class TestAProgramThatKnowsEveryAction(EveryDestinationContract):
 
 
 class TestAProgramThatOnlyDelivers:
-    COUNTING = 'echo "$TWOKEY_ACTION" >> "$1"; cat > "$1.said"'
+    COUNTING = 'echo "$TWOKEY_ACTION" >> "$1"; cat > "$1.message"'
 
     def test_is_asked_nothing_else(self, folder: Folder) -> None:
         """It would take a question for a delivery, and there is no secret in one."""
@@ -161,7 +161,7 @@ class TestAProgramThatOnlyDelivers:
         assert not holding.failed
         assert "actions=held" in holding.why
 
-    def test_a_stamp_that_nobody_will_see_again_is_left_out(self, folder: Folder) -> None:
+    def test_a_stamp_that_is_never_shown_again_by_it_is_left_out(self, folder: Folder) -> None:
         assert folder.program("""echo '{"stamp": "v1"}'""", SH).deliver(fresh_credential()).stamp == ""
 
     def test_is_written_again_each_time(self, folder: Folder) -> None:
@@ -175,25 +175,25 @@ import json, os, pathlib, sys
 about = {
     "arguments": sys.argv[1:],
     "environment": dict(os.environ),
-    "said": json.load(sys.stdin),
+    "message": json.load(sys.stdin),
     "files": sorted(os.listdir("/proc/self/fd")),
     "directory": os.getcwd(),
     "umask": os.umask(0),
     "group": os.getpgrp() == os.getpid() == os.getsid(0),
 }
-pathlib.Path(__file__).with_name("told.json").write_text(json.dumps(about))
+pathlib.Path(__file__).with_name("received.json").write_text(json.dumps(about))
 """
 
 
 class TestWhatAProgramGets:
-    def told(self, folder: Folder, credential: Credential, **options: str) -> Any:
+    def received(self, folder: Folder, credential: Credential, **options: str) -> Any:
         folder.program(TELLS, **options).deliver(credential)
-        return folder.read("told.json")
+        return folder.read("received.json")
 
     def test_the_credential_on_standard_input(self, folder: Folder) -> None:
         credential = fresh_credential()
-        said = self.told(folder, credential)["said"]
-        assert said == {
+        message = self.received(folder, credential)["message"]
+        assert message == {
             "version": 1,
             "action": "deliver",
             "destination": f"exec:{folder.path}/deliver",
@@ -204,23 +204,27 @@ class TestWhatAProgramGets:
     def test_no_secret_with_a_question(self, folder: Folder) -> None:
         for action, request in (("held", "held"), ("preflight", "preflight")):
             getattr(folder.program(TELLS, actions="held,preflight"), request)()
-            told = folder.read("told.json")
-            assert told["said"] == {"version": 1, "action": action, "destination": told["said"]["destination"]}
-            assert told["environment"]["TWOKEY_ACTION"] == action
-            assert "TWOKEY_ACCESS_KEY_ID" not in told["environment"]
+            received = folder.read("received.json")
+            assert received["message"] == {
+                "version": 1,
+                "action": action,
+                "destination": received["message"]["destination"],
+            }
+            assert received["environment"]["TWOKEY_ACTION"] == action
+            assert "TWOKEY_ACCESS_KEY_ID" not in received["environment"]
 
     def test_ids_in_the_environment_and_no_secret_there_or_in_an_argument(self, folder: Folder) -> None:
         credential = fresh_credential()
-        told = self.told(folder, credential, arg_1="--to", arg_2="a b", arg_10="ten", **{
+        received = self.received(folder, credential, arg_1="--to", arg_2="a b", arg_10="ten", **{
             f"arg_{number}": str(number) for number in range(3, 10)
         })  # fmt: skip
-        assert told["arguments"] == ["--to", "a b", *map(str, range(3, 10)), "ten"]
-        environment = told["environment"]
+        assert received["arguments"] == ["--to", "a b", *map(str, range(3, 10)), "ten"]
+        environment = received["environment"]
         assert environment["TWOKEY_ACTION"] == "deliver"
         assert environment["TWOKEY_ACCESS_KEY_ID"] == credential.access_key_id
         assert environment["TWOKEY_DESTINATION"].startswith("exec:/")
-        del told["said"]
-        assert leaks(json.dumps(told), [credential.reveal()]) == []
+        del received["message"]
+        assert leaks(json.dumps(received), [credential.reveal()]) == []
 
     def test_no_variable_of_twokeys_own_but_what_is_named(
         self, folder: Folder, monkeypatch: pytest.MonkeyPatch
@@ -229,7 +233,7 @@ class TestWhatAProgramGets:
             monkeypatch.setenv(name, "of twokey")
         monkeypatch.setenv("VAULT_ADDR", "https://vault.acme.test")
         monkeypatch.setenv("LC_CTYPE", "C.UTF-8")
-        environment = self.told(folder, fresh_credential(), env="VAULT_ADDR")["environment"]
+        environment = self.received(folder, fresh_credential(), env="VAULT_ADDR")["environment"]
         assert environment["VAULT_ADDR"] == "https://vault.acme.test"
         assert "of twokey" not in environment.values()
         allowed = {"PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "VAULT_ADDR"}
@@ -241,18 +245,18 @@ class TestWhatAProgramGets:
         descriptor = os.open(secret, os.O_RDONLY)
         os.set_inheritable(descriptor, True)
         try:
-            files = self.told(folder, fresh_credential())["files"]
+            files = self.received(folder, fresh_credential())["files"]
         finally:
             os.close(descriptor)
         assert files == ["0", "1", "2", "3"]  # the last one is the listing itself
 
     def test_a_place_of_its_own(self, folder: Folder) -> None:
-        told = self.told(folder, fresh_credential())
-        assert (told["directory"], told["umask"], told["group"]) == ("/", 0o077, True)
+        received = self.received(folder, fresh_credential())
+        assert (received["directory"], received["umask"], received["group"]) == ("/", 0o077, True)
 
     def test_no_shell(self, folder: Folder) -> None:
-        told = self.told(folder, fresh_credential(), arg_1="$(touch pwned); `id` && * ~")
-        assert told["arguments"] == ["$(touch pwned); `id` && * ~"]
+        received = self.received(folder, fresh_credential(), arg_1="$(touch pwned); `id` && * ~")
+        assert received["arguments"] == ["$(touch pwned); `id` && * ~"]
 
 
 class TestExitStatus:
@@ -323,7 +327,7 @@ class TestAnswers:
             '{} {"key_id": null}',
         ],
     )
-    def test_that_are_none_are_never_taken_for_an_empty_place(self, folder: Folder, response: str) -> None:
+    def test_that_are_none_are_never_taken_for_an_empty_destination(self, folder: Folder, response: str) -> None:
         error = outcome(self.answering(folder, response, actions="held").held)
         assert isinstance(error, Ambiguous)
         assert "cannot be read" in error.message
@@ -343,7 +347,7 @@ class TestAnswers:
         program = self.answering(folder, '{"stamp": "2026-11-21T07:40:25Z"}', actions="held")
         stamp = program.deliver(fresh_credential()).stamp
         assert stamp == "2026-11-21T07:40:25Z"
-        assert program.held() == CannotTell(f"{folder.path}/deliver does not say which key it holds.", stamp=stamp)
+        assert program.held() == CannotTell(f"{folder.path}/deliver does not report which key it holds.", stamp=stamp)
 
     def test_that_say_nothing_of_a_delivery_are_followed_by_a_question(self, folder: Folder) -> None:
         silent = 'if [ "$TWOKEY_ACTION" = held ]; then echo \'{"key_id": "AKIAIOSFODNN7EXAMPLE"}\'; fi'
@@ -360,8 +364,8 @@ class TestAnswers:
     @pytest.mark.parametrize("stamp", ["{0}", "v1-{0}", "{0:.20}", "{1}"])
     def test_a_secret_never_comes_into_the_journal_as_a_stamp(self, folder: Folder, stamp: str) -> None:
         credential = fresh_credential()
-        told = stamp.format(credential.reveal(), base64.b64encode(credential.reveal().encode()).decode())
-        error = failure(self.answering(folder, json.dumps({"stamp": told}), actions="held"), credential)
+        shown = stamp.format(credential.reveal(), base64.b64encode(credential.reveal().encode()).decode())
+        error = failure(self.answering(folder, json.dumps({"stamp": shown}), actions="held"), credential)
         assert "could be the secret" in error.message
 
 
@@ -378,7 +382,7 @@ class TestStandardError:
             "secret.encode().hex()",
             "urllib.parse.quote(secret, safe='')",
             "repr(list(secret))",
-            "json.dumps(said)",
+            "json.dumps(message)",
             "'\\n'.join(textwrap.wrap(secret, 5))",
         ],
     )
@@ -386,8 +390,8 @@ class TestStandardError:
     def test_is_shown_without_the_secret(self, folder: Folder, form: str, code: int) -> None:
         program = folder.program(f"""\
             import base64, json, sys, textwrap, urllib.parse
-            said = json.load(sys.stdin)
-            secret = said["credential"]["SecretAccessKey"]
+            message = json.load(sys.stdin)
+            secret = message["credential"]["SecretAccessKey"]
             print("PUT failed:", file=sys.stderr)
             print({form}, file=sys.stderr)
             sys.exit({code})
@@ -428,7 +432,7 @@ class TestStandardError:
 
 
 def alive(process: int) -> bool:
-    """Say whether a process runs; one that nobody has waited for yet does not."""
+    """Say whether a process runs; a zombie does not."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
@@ -470,7 +474,7 @@ class TestTime:
         assert all(gone(process) for process in folder.read("pids.json"))
 
     def test_that_is_up_ends_what_does_not_listen(self, folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(child, "MERCY", 0.3)
+        monkeypatch.setattr(child, "TERMINATION_WAIT", 0.3)
         program = self.family(
             folder, "time.sleep(60)", "preexec_fn=lambda: signal.signal(15, signal.SIG_IGN)", timeout="2s"
         )
@@ -530,11 +534,11 @@ NOBODY = 65534
 class TestAProgramThatOthersCouldChange:
     def refused(self, program: Destination, folder: Folder) -> str:
         """Return why the program is not run, which is the same before every action."""
-        said = {str(outcome(act)) for act in (program.preflight, lambda: program.deliver(fresh_credential()))}
+        messages = {str(outcome(act)) for act in (program.preflight, lambda: program.deliver(fresh_credential()))}
         assert isinstance(outcome(program.preflight), ServiceRejected)
         assert not (folder.path / "ran").exists()
-        assert len(said) == 1
-        return said.pop()
+        assert len(messages) == 1
+        return messages.pop()
 
     RUNS = 'touch "$(dirname "$0")/ran"'
 
@@ -578,14 +582,14 @@ class TestAProgramThatOthersCouldChange:
         assert "is a symbolic link that belongs to another user" in self.refused(opened(f"exec:{link}"), folder)
 
     def test_is_safe_where_a_directory_is_sticky(self, folder: Folder) -> None:
-        """As /tmp is: nobody can exchange another's file there."""
+        """As /tmp is: no user can exchange another's file there."""
         folder.path.chmod(0o777 | stat.S_ISVTX)
         assert folder.program("", SH).deliver(fresh_credential()).written
 
 
 class TestAProgramThatCannotRun:
     @pytest.mark.parametrize(
-        ("make", "said"),
+        ("make", "expected"),
         [
             (lambda _path: None, "does not exist. It was not run."),
             (lambda path: path.mkdir(), "not a regular file"),
@@ -594,12 +598,12 @@ class TestAProgramThatCannotRun:
             (lambda path: path.touch(0o600), "chmod u+x"),
         ],
     )
-    def test_is_found_out_before_anything_is_created(self, folder: Folder, make: Any, said: str) -> None:
+    def test_is_found_out_before_anything_is_created(self, folder: Folder, make: Any, expected: str) -> None:
         path = folder.path / "deliver"
         make(path)
         error = outcome(opened(f"exec:{path}").preflight)
         assert isinstance(error, ServiceRejected)
-        assert said in str(error)
+        assert expected in str(error)
 
     @pytest.mark.parametrize("text", ["echo no interpreter is named", "#!/no/such/interpreter\n"])
     def test_was_not_run(self, folder: Folder, text: str) -> None:
@@ -627,7 +631,7 @@ class TestInARotation:
         first = folder.read()["AccessKeyId"]
         rig.later(days=15)
         broken.touch()
-        assert rig.rotate().outcome == "refused", "nobody can tell what the place holds"
+        assert rig.rotate().outcome == "refused", "no run can tell what the destination holds"
         broken.unlink()
         assert rig.rotate().outcome == "rotated"
         assert folder.read() == {"AccessKeyId": rig.held(), "SecretAccessKey": rig.stored().secret_access_key}  # type: ignore[union-attr]
@@ -699,33 +703,33 @@ class TestTheProgramOnThePage:
 
 class TestUrls:
     @pytest.mark.parametrize(
-        ("url", "said"),
+        ("url", "expected"),
         [
-            ("exec:deliver", "whole path"),
-            ("exec:./deliver", "whole path"),
-            ("exec:~/deliver", "whole path"),
-            ("exec:{user}/deliver", "whole path"),
-            ("exec:/opt/../deliver", "straight"),
-            ("exec:/opt//deliver", "straight"),
-            ("exec:/opt/./deliver", "straight"),
-            ("exec:/opt/", "straight"),
+            ("exec:deliver", "absolute path"),
+            ("exec:./deliver", "absolute path"),
+            ("exec:~/deliver", "absolute path"),
+            ("exec:{user}/deliver", "absolute path"),
+            ("exec:/opt/../deliver", "without '//'"),
+            ("exec:/opt//deliver", "without '//'"),
+            ("exec:/opt/./deliver", "without '//'"),
+            ("exec:/opt/", "without '//'"),
             ("exec:/x?arg=1", "no option 'arg'"),
-            ("exec:/x?arg.2=b", "no arg.1"),
-            ("exec:/x?arg.1=a&arg.3=c", "no arg.2"),
-            ("exec:/x?arg.0=a", "no arg.1"),
-            ("exec:/x?arg.01=a", "no arg.1"),
+            ("exec:/x?arg.2=b", "arg.1= is missing"),
+            ("exec:/x?arg.1=a&arg.3=c", "arg.2= is missing"),
+            ("exec:/x?arg.0=a", "arg.1= is missing"),
+            ("exec:/x?arg.01=a", "arg.1= is missing"),
             ("exec:/x?timeout=5", "not a duration"),
             ("exec:/x?timeout=61s", "at most 60s"),
-            ("exec:/x?timeout=0s", "at most 60s"),
+            ("exec:/x?timeout=0s", "more than 0s"),
             ("exec:/x?env=A B", "env="),
             ("exec:/x?env=A,", "env="),
             ("exec:/x?env=TWOKEY_ACTION", "env="),
-            ("exec:/x?actions=delivered", "held and preflight"),
+            ("exec:/x?actions=delivered", "held or preflight"),
             ("exec:/x?format=json", "no option"),
         ],
     )
-    def test_that_cannot_be_are_refused(self, url: str, said: str) -> None:
-        with pytest.raises(UsageError, match=said):
+    def test_that_cannot_be_are_refused(self, url: str, expected: str) -> None:
+        with pytest.raises(UsageError, match=expected):
             parse(url)
 
     def test_a_variable_that_is_not_set_is_named(self) -> None:
@@ -743,4 +747,4 @@ class TestUrls:
     def test_an_argument_may_hold_anything(self, folder: Folder) -> None:
         url = folder.url(TELLS) + f"?arg.1={quote('a&b=c?d')}"
         opened(url).deliver(fresh_credential())
-        assert folder.read("told.json")["arguments"] == ["a&b=c?d"]
+        assert folder.read("received.json")["arguments"] == ["a&b=c?d"]

@@ -53,13 +53,13 @@ def test_no_part_of_a_form_is_shown(secret: str, data: st.DataObject) -> None:
 
 
 def test_what_is_no_secret_stays() -> None:
-    said = (
+    text = (
         "Traceback (most recent call last):\n"
         '  File "/usr/local/bin/deliver-key", line 12, in <module>\n'
         "urllib.error.HTTPError: HTTP Error 403: Forbidden\n"
         "AKIAI44QH8DHB2KRT7PZ was not written to vault.acme.test/secret/data/ci at 2026-11-21T07:40:25Z"
     )
-    assert redacted(said, [SECRET]) == said
+    assert redacted(text, [SECRET]) == text
 
 
 def test_a_secret_of_another_key_is_not_shown_either() -> None:

@@ -110,7 +110,7 @@ class TestAReceiverThatTells(DestinationContract):
     def test_delivering_twice_writes_once_where_it_shows_what_it_holds(
         self, destination: Destination, second: Destination, backend: BackendView
     ) -> None:
-        """It is told each time, whatever id it shows: only the receiver knows whether the secret is the right one."""
+        """Whatever id it shows, it is sent each delivery: only the receiver knows whether the secret is right."""
         credential = fresh_credential()
         destination.deliver(credential)
         assert not second.deliver(credential).written
@@ -129,7 +129,7 @@ class TestAReceiverThatTells(DestinationContract):
 
 @pytest.fixture
 def silent(fake: Recording) -> Destination:
-    """Return a receiver that is asked nothing and says nothing, by its whole URL."""
+    """Return a receiver that is sent no request but deliveries and returns nothing, by its whole URL."""
     fake.receipts = False
     return opened(Receiver(fake, f"webhook:{fake.url}{PATH}"), url="")
 
@@ -149,7 +149,7 @@ class TestAReceiverThatSaysNothing:
         assert fake.read(PATH) == pair(credential)
         assert fake.requests == [("POST", PATH)]
 
-    def test_a_stamp_that_nobody_will_see_again_is_left_out(self, silent: Destination, fake: Recording) -> None:
+    def test_a_stamp_that_is_never_shown_again_by_it_is_left_out(self, silent: Destination, fake: Recording) -> None:
         fake.receipts = True
         assert silent.deliver(fresh_credential()).stamp == ""
 
@@ -258,7 +258,7 @@ class TestARepeat:
         assert first == second
         assert len({first, other, elsewhere}) == 3
 
-    def test_of_an_older_request_by_somebody_else_is_refused(self, fake: Recording) -> None:
+    def test_of_an_older_request_by_another_client_is_refused(self, fake: Recording) -> None:
         """Who recorded the delivery of LAST cannot bring it back."""
         destination = opened(Receiver(fake))
         destination.deliver(fresh_credential())
@@ -285,7 +285,7 @@ class TestARepeat:
         fake._now = lambda: time.time() + 301
         assert fake.handle(recorded).status == 401
 
-    def test_after_a_person_wrote_something_else_is_written(self, fake: Recording) -> None:
+    def test_after_the_operator_wrote_something_else_is_written(self, fake: Recording) -> None:
         backend, credential = Receiver(fake), fresh_credential()
         destination = opened(backend)
         destination.deliver(credential)
@@ -324,7 +324,7 @@ class TestAnswers:
         assert isinstance(error, Ambiguous)
         assert "may have taken effect" in error.state
 
-    def test_that_cannot_be_read_are_never_an_empty_place(self, fake: Recording) -> None:
+    def test_that_cannot_be_read_are_never_an_empty_destination(self, fake: Recording) -> None:
         class Odd(Webhook):
             def handle(self, request: ReceivedRequest) -> Reply:
                 return Reply(200, b"nothing here")

@@ -174,7 +174,7 @@ class TestRefusals:
         assert isinstance(error, BadCredentials)
         assert "roles/iam.workloadIdentityUser" in error.remedy
 
-    @pytest.mark.parametrize("effect", ["lost_answer", "html", "error_before"])
+    @pytest.mark.parametrize("effect", ["lost_response", "html", "error_before"])
     def test_a_login_without_an_answer_leaves_no_delivery_in_doubt(
         self, fake: Google, reached: Reached, effect: Any
     ) -> None:

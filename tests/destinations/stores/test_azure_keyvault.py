@@ -362,7 +362,7 @@ class TestLogins:
         backend = logins.application(client_secret={"env": "TEST_CLIENT_SECRET"})
         backend.held()
         fake.tokens.clear()
-        fake.add(Fault("POST", "/token", "lost_answer", times=None))
+        fake.add(Fault("POST", "/token", "lost_response", times=None))
         assert isinstance(outcome(lambda: backend.deliver(fresh_credential())), Unreachable)
 
     @pytest.mark.parametrize("lacking", ["tenant", "client"])

@@ -193,7 +193,7 @@ def test_a_pair_that_readers_may_have_seen_for_a_moment_is_in_doubt_and_no_confl
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     existing_key = fresh_credential()
     if not answered:
-        fake.add(Fault("PATCH", "", "lost_answer"))
+        fake.add(Fault("PATCH", "", "lost_response"))
     fake.after_patch.append(lambda: fake.apply(PLACE, as_data(existing_key)))
     error = outcome(lambda: store.put(fresh_credential(), revision))
     assert fake.data(PLACE) == as_data(existing_key)

@@ -193,7 +193,7 @@ def test_what_a_person_edits_while_a_write_gets_no_answer_is_not_lost(store: Sto
 def test_a_write_that_took_effect_without_an_answer_is_not_sent_again(store: Store, fake: OnePassword) -> None:
     store.deliver(fresh_credential())
     fake.clear()
-    fake.add(Fault("PUT", "", "lost_answer"))
+    fake.add(Fault("PUT", "", "lost_response"))
     store.deliver(fresh_credential())
     assert fake.count("PUT") == 1
 
@@ -217,7 +217,7 @@ def test_a_write_in_doubt_stays_in_doubt_whatever_fails_after_it(store: Store, f
 
 
 def test_an_item_whose_creation_got_no_answer_is_not_made_twice(store: Store, fake: OnePassword) -> None:
-    fake.add(Fault("POST", "", "lost_answer"))
+    fake.add(Fault("POST", "", "lost_response"))
     store.deliver(fresh_credential())
     assert len(fake.items) == 1
     assert fake.count("POST") == 1

@@ -1,10 +1,10 @@
-"""Variables of an Azure DevOps variable group: ``azure-devops:ORGANISATION/PROJECT/GROUP``, the group by name or by id.
+"""Variables of an Azure DevOps variable group: ``azure-devops:ORGANIZATION/PROJECT/GROUP``, the group by name or by id.
 
 A group is read and written as a whole. A secret variable comes back without its value, and one that is sent without a
 value keeps the one it has: so all other variables, the descriptions and the projects that share the group are sent back
 as they came, and id and secret change in the same moment. There is no conditional write: the group is read again
-immediately before it is written, deliveries of this run into one group wait for each other, and a write of somebody
-else that follows at once is noticed. The stamp of a delivery is the time at which the group was last modified.
+immediately before it is written, deliveries of this run into one group wait for each other, and a write by another
+client that follows immediately is noticed. The stamp of a delivery is the time at which the group was last modified.
 
 Sources: "Variablegroups - Get", "… - Get Variable Groups", "… - Update" (Azure DevOps Services REST API 7.1);
 "Define variables", "Manage variable groups", "Library of assets" (Azure Pipelines: names, secrets, roles); "Rate and
@@ -52,11 +52,11 @@ NAMES = replace(
     forbidden=("endpoint", "input", "secret", "path", "securefile"),
     case_insensitive=True,
 )
-_ORGANISATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
+_ORGANIZATION = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}", re.ASCII)
 _PROJECT = re.compile(r"""(?![._])[^\\/:*?"'<>;#$&{},+=\[\]|@~]{1,64}""")
 _GROUP = re.compile(r"[^*?]{1,256}")
 _SENT_BACK = ("name", "description", "type", "providerData", "variableGroupProjectReferences")
-"""What an update says besides the variables; what it leaves out is lost."""
+"""The fields that an update sends back besides the variables; a field that it leaves out is lost."""
 _FROM_KEY_VAULT = "AzureKeyVault"
 _administrator = partial(
     Permission, service="Azure DevOps", name="Administrator", resource="variable group", type="role"
@@ -76,19 +76,19 @@ _NEEDED = phrase(PERMISSIONS)
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Azure DevOps is reached: dev.azure.com, or a server of one's own (``url: https://HOST/tfs``).
+    """How Azure DevOps is reached: dev.azure.com, or your own server (``url: https://HOST/tfs``).
 
-    The token is a personal access token, or one of Microsoft Entra, which tells itself by its three parts.
+    The token is a personal access token, or one of Microsoft Entra, which is recognized by its three parts.
     """
 
     token: Source
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no organisation, project, group or variable of Azure DevOps."""
-    organisation, project, group = _parts(address.plain)
-    if not (_ORGANISATION.fullmatch(organisation) and _PROJECT.fullmatch(project) and _GROUP.fullmatch(group)):
-        raise address.error("this is not ORGANISATION/PROJECT/GROUP.", "Write the group's name, or its id.")
+    """Raise ``UsageError`` for a name that Azure DevOps allows no organization, project, group or variable."""
+    organization, project, group = _parts(address.plain)
+    if not (_ORGANIZATION.fullmatch(organization) and _PROJECT.fullmatch(project) and _GROUP.fullmatch(group)):
+        raise address.error("expected ORGANIZATION/PROJECT/GROUP.", "GROUP is the variable group's name or its id.")
     address.allow(("connection", *formats.OPTIONS))
     _format(address)
 
@@ -108,7 +108,7 @@ def _open(address: Address, context: DestinationContext) -> Group:
 
 
 class AzureDevOps:
-    """One Azure DevOps, as one token sees it. Its limits count load, not requests: it says when to wait."""
+    """One Azure DevOps, as one token sees it. Its limits count load, not requests; its responses say when to wait."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         secret = context.secret(settings.token)
@@ -117,8 +117,8 @@ class AzureDevOps:
             settings.url or PUBLIC,
             context.clock,
             headers=lambda: {
-                "Authorization": _authorisation(secret.value()),
-                # Without it, a token that is not accepted is answered with a page for signing in.
+                "Authorization": _authorization(secret.value()),
+                # Without it, the response to a token that is not accepted is a sign-in page.
                 "X-TFS-FedAuthRedirect": "Suppress",
             },
             renew=secret.renew,
@@ -128,10 +128,10 @@ class AzureDevOps:
         self._alone: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
         self._lock = threading.Lock()
 
-    def alone(self, organisation: str, group: str) -> threading.Lock:
-        """Return what a delivery holds while it reads and writes a group: two at once would undo each other."""
+    def alone(self, organization: str, group: str) -> threading.Lock:
+        """Return the lock of a delivery that reads and writes a group: two at once would undo each other."""
         with self._lock:
-            return self._alone[organisation.lower(), group]
+            return self._alone[organization.lower(), group]
 
 
 class Group(NamedValues):
@@ -144,17 +144,17 @@ class Group(NamedValues):
         super().__init__(address.url, _format(address))
         self.value_names = tuple(name.upper() for name in self.value_names)
         self._azure = azure
-        self._organisation, self._project, self._group = _parts(address.rest)
+        self._organization, self._project, self._group = _parts(address.rest)
         self._id = self._group if self._group.isdecimal() else ""
         self._written = ""
 
     def preflight(self) -> None:
-        """Raise where the group is missing, may not be seen, or takes its values from a key vault."""
+        """Raise if the group is missing, may not be seen, or takes its values from a key vault."""
         self._read()
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Deliver as all places of named values do, but one after the other into the same group."""
-        with self._azure.alone(self._organisation, self._found_id()):
+        """Deliver as every destination of named values does, but one after the other into the same group."""
+        with self._azure.alone(self._organization, self._found_id()):
             return super().deliver(credential)
 
     def _look(self) -> Mapping[str, Shown]:
@@ -171,8 +171,8 @@ class Group(NamedValues):
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         self._write_all({name: value}, note, {} if before is None else {name: before})
 
-    def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  a variable has no description, and the group's is people's
-        """Write the whole group, twice at most. The second time begins with reading it again, too."""
+    def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  a variable has no description, and the group's is its owner's
+        """Write the whole group, twice at most. The second attempt reads it again first, too."""
         try:
             self._replace(values)
         except Ambiguous as unclear:
@@ -182,45 +182,45 @@ class Group(NamedValues):
             raise unclear from None
 
     def _confirm(self, wanted: Mapping[str, Hidden]) -> str:
-        """Look whether it arrived, and whether the latest write of the group is this one."""
+        """Check that the values arrived, and that the latest write of the group is this one."""
         stamp = super()._confirm(wanted)
         if self._written and set(stamp.split("/")) != {self._written}:
             raise Ambiguous(
-                f"{self.name} was written, and somebody else wrote the group immediately afterwards.",
-                state="What they wrote may have replaced it.",
+                f"{self.name} was written, and another client wrote the group immediately afterwards.",
+                state="The other write may have replaced the delivered values.",
                 remedy="Run again: it is delivered again.",
             )
         return stamp
 
     def _replace(self, values: Mapping[str, Hidden]) -> None:
-        """Read the group and write it back with these values. One that is there stays secret, or open, as it was."""
+        """Read the group and write it back with these values. An existing variable stays secret, or open, as it is."""
         group = self._read()
         variables = dict(group["variables"])
         for name, value in values.items():
             there = _as_there(name, variables)
             variables[there] = {**variables.get(there, {"isSecret": True}), "value": value}
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
-        path = f"/{_quoted(self._organisation)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
-        # Never sent twice as it is: it would undo what somebody else wrote in between.
+        path = f"/{_quoted(self._organization)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
+        # Not idempotent: the same request sent again would undo what another client wrote in between.
         request = self._ask("PUT", path, f"write {self._label}", {**body, "variables": variables})
         self._written = str((self._azure.http.request(request).json() or {}).get("modifiedOn", ""))
 
     def _read(self) -> dict[str, Any]:
-        """Read the group. Only one by id names the projects that share it."""
+        """Read the group by its id: only that response names the projects that share it."""
         path = f"{self._base}/{self._found_id()}?{VERSION}"
         group = self._azure.http.request(self._ask("GET", path, f"read {self._label}")).json()
         if not isinstance(group, dict) or "id" not in group:
             raise self._missing()
         if group.get("type") == _FROM_KEY_VAULT:
             raise ServiceRejected(
-                f"{self._label} takes its values from an Azure key vault: they cannot be written here.",
+                f"{self._label} takes its values from an Azure key vault: they cannot be written in the group.",
                 state="Nothing was written there.",
-                remedy="Deliver to a group of its own, or to the vault.",
+                remedy="Deliver to another variable group, or to the vault itself (azure-keyvault:).",
             )
         return {**group, "variables": group.get("variables") or {}}
 
     def _found_id(self) -> str:
-        """Return the group's id; looked for once."""
+        """Return the group's id; looked up once."""
         if not self._id:
             path = f"{self._base}?groupName={_quoted(self._group)}&{VERSION}"
             listed = (self._azure.http.request(self._ask("GET", path, f"find {self._label}")).json() or {}).get("value")
@@ -233,28 +233,35 @@ class Group(NamedValues):
 
     @property
     def _base(self) -> str:
-        return f"/{_quoted(self._organisation)}/{_quoted(self._project)}/_apis/distributedtask/variablegroups"
+        return f"/{_quoted(self._organization)}/{_quoted(self._project)}/_apis/distributedtask/variablegroups"
 
     @property
     def _label(self) -> str:
-        return f"the variable group {self._group} of {self._organisation}/{self._project}"
+        return f"the variable group {self._group} of {self._organization}/{self._project}"
 
     def _missing(self) -> NotFound:
         return NotFound(
-            f"Azure DevOps knows nothing of {self._label}, or the token may not see it.",
+            f"Azure DevOps does not show {self._label}: it does not exist, or the token has no access to it.",
             state="Nothing was written there.",
-            remedy=f"Make the group (it cannot be made here), or give the token {_NEEDED}.",
+            remedy=f"Create the group (twokey does not create groups), or give the token {_NEEDED}.",
         )
 
-    def _ask(self, method: str, path: str, about: str, body: Any = None) -> Request:
-        """Return a request. Other people's open variables may be secrets, too."""
-        effect = body is not None
+    def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
+        """Return a request. It is secret: the open variables in the group may hold secrets of other owners."""
+        mutates = body is not None
         return Request(
-            method, path, about, body=body, mutates=effect, idempotent=not effect, secret=True, permission=_NEEDED
+            method,
+            path,
+            description,
+            body=body,
+            mutates=mutates,
+            idempotent=not mutates,
+            secret=True,
+            permission=_NEEDED,
         )
 
 
-def _authorisation(token: Hidden) -> str:
+def _authorization(token: Hidden) -> str:
     """Return the header for a personal access token (Basic, without a user), or for a JSON Web Token (RFC 7519)."""
     if token.count(".") == 2:
         return f"Bearer {token}"
@@ -262,7 +269,7 @@ def _authorisation(token: Hidden) -> str:
 
 
 def _as_there(name: str, named: Mapping[str, Any]) -> str:
-    """Return a name as Azure DevOps spells it: capitals make no difference."""
+    """Return a name as Azure DevOps spells it: names are case-insensitive."""
     return name if name in named else next((there for there in named if there.lower() == name.lower()), name)
 
 

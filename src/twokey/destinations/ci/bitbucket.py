@@ -2,9 +2,9 @@
 
 Option: ``deployment=NAME`` picks the variables of one of a repository's deployment environments.
 
-Id and secret are made as secured variables, which Bitbucket never shows again. A variable that is there stays secured
-or not, as it is. Bitbucket shows neither when a variable was written nor a note beside it, so that a delivery has no
-proof but that the variable is there.
+Id and secret are created as secured variables, which Bitbucket never shows again. An existing variable stays secured or
+not, as it is. Bitbucket shows neither when a variable was written nor a note beside it, so the only proof of a delivery
+is that the variable exists.
 
 Sources: "Pipelines" and "Deployments" in the reference of the Bitbucket Cloud REST API and its OpenAPI description
 (paths, fields, statuses, scopes, pages), "Variables and secrets" (names), "API request limits", "API token
@@ -58,18 +58,18 @@ PERMISSIONS = (
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Bitbucket Cloud is reached: with an access token, or as a person (``email``) with an API token."""
+    """How Bitbucket Cloud is reached: with an access token, or as a user (``email``) with an API token."""
 
     token: Source
     email: Annotated[
-        str, msgspec.Meta(description="The address of the Atlassian account, where the token is an API token.")
+        str, msgspec.Meta(description="The email address of the Atlassian account, if the token is an API token.")
     ] = ""
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no workspace, repository or variable of Bitbucket's."""
+    """Raise ``UsageError`` for a name that Bitbucket allows no workspace, repository or variable."""
     if not _TARGET.fullmatch(address.plain) or address.plain.endswith(("/.", "/..")):
-        raise address.error("this is neither WORKSPACE/REPOSITORY nor a workspace.")
+        raise address.error("expected WORKSPACE/REPOSITORY or WORKSPACE.")
     address.allow(("connection", *formats.OPTIONS, *(("deployment",) if "/" in address.rest else ())))
     _format(address)
 
@@ -107,7 +107,7 @@ def _open(address: Address, context: DestinationContext) -> PipelinesVariables:
 
 @dataclass(frozen=True, slots=True)
 class Found(Shown):
-    """A variable that is there; its ``id`` is its UUID."""
+    """An existing variable; its ``id`` is its UUID."""
 
     secured: bool = True
 
@@ -128,7 +128,7 @@ class PipelinesVariables(NamedValues):
         self._base = f"/repositories/{address.rest}" if "/" in address.rest else f"/workspaces/{address.rest}"
 
     def preflight(self) -> None:
-        """Raise where the workspace, the repository or the environment is missing, or the token sees no variables."""
+        """Raise if the workspace, the repository or the environment is missing, or the token sees no variables."""
         self._environment = ""
         self._look()
 
@@ -154,14 +154,14 @@ class PipelinesVariables(NamedValues):
             self._http.request(self._ask("PUT", path, f"write the variable {name} of {self._target}", body=body))
 
     def _create(self, name: str, value: Hidden) -> Found | None:
-        """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
+        """Create a variable. If the response was lost and the variable exists, return it: it is written again.
 
-        Bitbucket makes no second one of the same name, so that asking again does no harm.
+        Bitbucket creates no second one of the same name, so sending the request again does no harm.
         """
         body = {"key": name, "value": value, "secured": name in self.format.names[:2]}
         try:
             self._http.request(
-                self._ask("POST", self._variables(), f"make the variable {name} of {self._target}", body=body)
+                self._ask("POST", self._variables(), f"create the variable {name} of {self._target}", body=body)
             )
         except Ambiguous:
             there = self._look().get(name)
@@ -187,18 +187,18 @@ class PipelinesVariables(NamedValues):
         if deployment not in found:
             there = f"It has {', '.join(sorted(found))}." if found else "It has none."
             message = f"{self._target} has no deployment environment {deployment!r}."
-            raise NotFound(message, state="Nothing was written there.", remedy=f"{there} Upper and lower case count.")
+            raise NotFound(message, state="Nothing was written there.", remedy=f"{there} Names are case-sensitive.")
         return found[deployment]
 
-    def _listed(self, path: str, about: str) -> list[dict[str, Any]]:
-        """Return all of a list. Some of Bitbucket's lists say neither `next` nor `size`."""
+    def _listed(self, path: str, description: str) -> list[dict[str, Any]]:
+        """Return a whole list. Some of Bitbucket's lists have neither `next` nor `size`."""
         found: dict[str, dict[str, Any]] = {}
         announced = True
 
         def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
             nonlocal announced
             this = number or 1
-            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={this}", about)
+            request = self._ask("GET", f"{path}?pagelen={_PAGE}&page={this}", description)
             # A page that was not announced may be missing.
             response = self._http.request(request) if announced else self._http.find(request)
             if response is None:
@@ -212,14 +212,14 @@ class PipelinesVariables(NamedValues):
 
         return list(paging.chained(page))
 
-    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
+    def _ask(self, method: str, path: str, description: str, *, body: Any = None) -> Request:
         return Request(
-            method, path, about, body=body, mutates=method != "GET", secret=True, permission=self._permission
+            method, path, description, body=body, mutates=method != "GET", secret=True, permission=self._permission
         )
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
-    """Name the scopes that Bitbucket says are missing. Nothing else of what it says is quoted: a value may be in it."""
+    """Name the scopes that Bitbucket reports as missing. Nothing else is quoted: its response may hold a value."""
     if response.status != 403:
         return None
     body = response.json()

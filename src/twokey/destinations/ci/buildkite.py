@@ -1,8 +1,9 @@
-"""Buildkite secrets: ``buildkite:ORGANISATION/CLUSTER_ID``.
+"""Buildkite secrets: ``buildkite:ORGANIZATION/CLUSTER_ID``.
 
 Buildkite never shows a secret again. What it shows is when each was last changed, which is the stamp of a delivery, and
-a description, which names the access key where no person wrote one. A value and a description are changed by two calls:
-descriptions first, so that the two values are written back to back, and so that a refusal means that no value was.
+a description, which names the access key unless the operator wrote another text. A value and a description are changed
+by two calls: descriptions first, so that the two values are written back to back, and a refused description means that
+no value was written.
 
 Sources: "Secrets" (REST API, clusters: names, sizes, calls, scopes), "REST API overview" (pagination), "REST API rate
 limits", "Access token API", "Buildkite secrets" (who may change them), Buildkite Documentation; buildkite/cli
@@ -21,7 +22,7 @@ import msgspec
 
 from twokey.core.errors import AccessDenied, Ambiguous, ServiceRejected
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import NamedValues, Shown
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
@@ -40,13 +41,13 @@ if TYPE_CHECKING:
 
 PUBLIC = "https://api.buildkite.com"
 LIMITS = (Limit(50, 60, writes_only=False),)
-"""Requests of one user ("REST API rate limits"); an organisation has 200 in the same time."""
+"""Requests of one user ("REST API rate limits"); an organization has 200 in the same time."""
 LONGEST = 8 * 1024
-"""Bytes that a value is shorter than ("Secrets")."""
+"""A value has fewer bytes than this ("Secrets")."""
 NAMES = replace(
     formats.ENVIRONMENT,
     pattern=r"[A-Za-z][A-Za-z0-9_]*",
-    allowed="letters, digits and underscores, and a letter at its beginning",
+    allowed="letters, digits and underscores, beginning with a letter",
     forbidden=("buildkite", "bk"),
     case_insensitive=True,
 )
@@ -69,9 +70,9 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no cluster or secret of Buildkite's."""
+    """Raise ``UsageError`` for a name that Buildkite allows no cluster or secret."""
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("this is no ORGANISATION/CLUSTER_ID: the cluster's id is a UUID.")
+        raise address.error("expected ORGANIZATION/CLUSTER_ID, where the cluster's id is a UUID.")
     address.allow(("connection", *formats.OPTIONS))
     _format(address)
 
@@ -109,13 +110,13 @@ class Buildkite:
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
-            token=f"an API access token that is valid (in {secret})",
+            token=f"a valid API access token (in {secret})",
         )
         self._scopes: list[str] | None = None
         self._lock = threading.Lock()
 
     def may_write(self) -> bool:
-        """Say whether the token has the scope to write secrets; asked for once in a run."""
+        """Return whether the token has the scope to write secrets; requested once in a run."""
         with self._lock:
             if self._scopes is None:
                 request = Request("GET", "/v2/access-token", "see the scopes of the token", mutates=False)
@@ -136,11 +137,11 @@ class Secrets(NamedValues):
         self._http = buildkite.http
         self.pace = self._http.pace
         self._target = address.rest
-        organisation, _, cluster = address.rest.partition("/")
-        self._base = f"/v2/organizations/{organisation}/clusters/{cluster}/secrets"
+        organization, _, cluster = address.rest.partition("/")
+        self._base = f"/v2/organizations/{organization}/clusters/{cluster}/secrets"
 
     def preflight(self) -> None:
-        """Raise where the cluster is missing, or the token may not see or write its secrets."""
+        """Raise if the cluster is missing, or the token may not see or write its secrets."""
         if not self._buildkite.may_write():
             raise AccessDenied(
                 f"write the secrets of {self._target}", "Buildkite", remedy=f"The token needs {_NEEDED}."
@@ -148,7 +149,7 @@ class Secrets(NamedValues):
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
-        # Buildkite takes no second key that differs in capitals only.
+        # Keys are case-insensitive: Buildkite takes no second one that differs in case only.
         ours = {name.upper(): name for name in self.format.names}
         return {
             ours[one.key.upper()]: Shown(stamp=one.updated_at or "", note=one.description or "", id=one.id)
@@ -167,26 +168,30 @@ class Secrets(NamedValues):
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:
         for name, value in values.items():
             if len(value.encode()) >= LONGEST:
-                raise ServiceRejected(f"{name} would have {LONGEST} bytes or more, which no Buildkite secret may have.")
+                raise ServiceRejected(
+                    f"{name} would have {len(value.encode())} bytes; a Buildkite secret has fewer than {LONGEST}.",
+                    state="Nothing was written there.",
+                    remedy=SHORTER,
+                )
         for name in values:
             if name in before:
                 self._describe(name, before[name], note)
 
     def _describe(self, name: str, before: Shown, note: str) -> None:
-        """Let the description name the access key, unless a person wrote another one. Its policy stays."""
+        """Let the description name the access key, unless the operator wrote another text. Its policy stays."""
         text = _NOTE.sub(note, before.note) if before.note else note
         if text != before.note:
-            about = f"describe the secret {name} of {self._target}"
-            self._http.request(self._asking("PUT", f"/{quote(before.id, safe='')}", about, {"description": text}))
+            description = f"describe the secret {name} of {self._target}"
+            self._http.request(self._asking("PUT", f"/{quote(before.id, safe='')}", description, {"description": text}))
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         if before is not None:
             self._replace(name, before.id, value)
             return
-        about = f"create the secret {name} of {self._target}"
+        description = f"create the secret {name} of {self._target}"
         body = {"key": name, "value": value, "description": note}
         try:
-            self._http.request(self._asking("POST", "", about, body, again=False, secret=True))
+            self._http.request(self._asking("POST", "", description, body, idempotent=False, secret=True))
         except Ambiguous:
             made = self._look().get(name)
             if made is None:
@@ -194,15 +199,28 @@ class Secrets(NamedValues):
             self._replace(name, made.id, value)
 
     def _replace(self, name: str, identity: str, value: Hidden) -> None:
-        about = f"write the secret {name} of {self._target}"
+        description = f"write the secret {name} of {self._target}"
         path = f"/{quote(identity, safe='')}/value"
-        self._http.request(self._asking("PUT", path, about, {"value": value}, secret=True))
+        self._http.request(self._asking("PUT", path, description, {"value": value}, secret=True))
 
     def _asking(
-        self, method: str, path: str, about: str, body: dict[str, Any], *, again: bool = True, secret: bool = False
+        self,
+        method: str,
+        path: str,
+        description: str,
+        body: dict[str, Any],
+        *,
+        idempotent: bool = True,
+        secret: bool = False,
     ) -> Request:
         return Request(
-            method, f"{self._base}{path}", about, body=body, idempotent=again, secret=secret, permission=_NEEDED
+            method,
+            f"{self._base}{path}",
+            description,
+            body=body,
+            idempotent=idempotent,
+            secret=secret,
+            permission=_NEEDED,
         )
 
 

@@ -1,14 +1,14 @@
 """CircleCI: ``circleci-context:CONTEXT_ID``, ``circleci-context:ORG_SLUG/NAME`` and ``circleci:PROJECT_SLUG``.
 
-A context belongs to an organisation. A project's slug is what CircleCI shows in its settings, ``gh/acme/site`` or
-``circleci/ORG_ID/PROJECT_ID``; its first two parts are the slug of the organisation.
+A context belongs to an organization. A project's slug is what CircleCI shows in its settings, ``gh/acme/site`` or
+``circleci/ORG_ID/PROJECT_ID``; its first two parts are the slug of the organization.
 
 CircleCI never shows a value again. What it shows is its last four characters; of a context's variable also when it was
-written. Both writes make or replace a variable, so that they do no harm twice.
+written. Both writes create or replace a variable, so sending them twice does no harm.
 
 Sources: "API v2" reference (Context, Project), "API developer's guide" (tokens, slugs, rate limits, pagination), "Using
 contexts" (names, sizes, numbers), "Roles and permissions overview", CircleCI Docs; CircleCI's own command line tool and
-Terraform provider (shapes of the answers).
+Terraform provider (shapes of the responses).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import msgspec
 
 from twokey.core.errors import NotFound, ServiceRejected
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import NamedValues, Shown
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
@@ -48,9 +48,9 @@ MOST = 100
 CONTEXTS = "circleci-context"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
-_ORGANISATION = rf"(?:gh|github|bb|bitbucket|circleci)/{_PART}"
-_PROJECT = re.compile(rf"{_ORGANISATION}/{_PART}", re.ASCII)
-_CONTEXT = re.compile(rf"{_ORGANISATION}/(?=\S)(?:[^\v\f]{{0,199}}\S)", re.ASCII)
+_ORGANIZATION = rf"(?:gh|github|bb|bitbucket|circleci)/{_PART}"
+_PROJECT = re.compile(rf"{_ORGANIZATION}/{_PART}", re.ASCII)
+_CONTEXT = re.compile(rf"{_ORGANIZATION}/(?=\S)(?:[^\v\f]{{0,199}}\S)", re.ASCII)
 _GRANT = "personal API token of a user with the {role}"
 PERMISSIONS = {
     CONTEXTS: (
@@ -70,24 +70,24 @@ PERMISSIONS = {
         ),
     ),
 }
-"""Of each scheme."""
+"""By scheme."""
 _FOR_CONTEXTS, _FOR_PROJECTS = phrase(PERMISSIONS[CONTEXTS]), phrase(PERMISSIONS["circleci"])
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How CircleCI is reached: circleci.com, or a server of one's own (``url: https://HOST``)."""
+    """How CircleCI is reached: circleci.com, or your own server (``url: https://HOST``)."""
 
     token: Source
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no context, project or variable of CircleCI's."""
+    """Raise ``UsageError`` for a name that CircleCI allows no context, project or variable."""
     address.allow(("connection", *formats.OPTIONS))
     if address.scheme == CONTEXTS:
         if not _ID.fullmatch(address.plain) and not _CONTEXT.fullmatch(address.plain):
-            raise address.error("this is neither a context's id nor ORG_SLUG/NAME, such as gh/acme/deploy.")
+            raise address.error("expected a context's id, or ORG_SLUG/NAME, such as gh/acme/deploy.")
     elif not _PROJECT.fullmatch(address.plain):
-        raise address.error("this is no project's slug, such as gh/acme/site or circleci/ORG_ID/PROJECT_ID.")
+        raise address.error("expected a project's slug, such as gh/acme/site or circleci/ORG_ID/PROJECT_ID.")
     _format(address)
 
 
@@ -136,7 +136,7 @@ class _Page(msgspec.Struct, Generic[Item]):
 
 
 class CircleCI:
-    """One CircleCI, as one person's token sees it."""
+    """One CircleCI, as one user's token sees it."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         secret = context.secret(settings.token)
@@ -147,36 +147,37 @@ class CircleCI:
             headers=lambda: {"Circle-Token": str(secret.value())},
             renew=secret.renew,
             ca=settings.ca or None,
-            token=f"a personal API token that is valid (in {secret}); a project's token does not do",
+            token=f"a valid personal API token (in {secret}); a project's token is not enough",
         )
         self._contexts: dict[str, dict[str, str]] = {}
         self._lock = threading.Lock()
 
-    def listed(self, path: str, shape: type[_Page[Item]], about: str, permission: str) -> list[Item]:
+    def listed(self, path: str, shape: type[_Page[Item]], description: str, permission: str) -> list[Item]:
         """Return a whole list."""
         mark = "&" if "?" in path else "?"
 
         def page(token: str | None) -> tuple[list[Item], str | None]:
             url = path if token is None else f"{path}{mark}page-token={quote(token, safe='')}"
-            found = self.http.read(Request("GET", url, about, mutates=False, permission=permission), shape)
+            found = self.http.read(Request("GET", url, description, mutates=False, permission=permission), shape)
             return found.items, found.next_page_token or None
 
         return list(paging.chained(page))
 
-    def context(self, organisation: str, name: str) -> str:
-        """Return the id of a context; an organisation's contexts are listed once in a run."""
+    def context(self, organization: str, name: str) -> str:
+        """Return the id of a context; an organization's contexts are listed once in a run."""
         with self._lock:
-            if organisation not in self._contexts:
-                path = f"/api/v2/context?owner-slug={quote(organisation, safe='')}"
-                about = f"list the contexts of {organisation}"
-                listed = self.listed(path, _Page[_Named], about, _FOR_CONTEXTS)
-                self._contexts[organisation] = {one.name: one.id for one in listed}
-            found = self._contexts[organisation].get(name)
+            if organization not in self._contexts:
+                path = f"/api/v2/context?owner-slug={quote(organization, safe='')}"
+                description = f"list the contexts of {organization}"
+                listed = self.listed(path, _Page[_Named], description, _FOR_CONTEXTS)
+                self._contexts[organization] = {one.name: one.id for one in listed}
+            found = self._contexts[organization].get(name)
         if found is None:
             raise NotFound(
-                f"CircleCI has no context {name!r} in {organisation}, or the token may not see it.",
+                f"CircleCI does not show a context {name!r} in {organization}: it does not exist, or the token has no "
+                "access to it.",
                 state="Nothing was written there.",
-                remedy=f"Check the name, and that the token belongs to a member of {organisation}.",
+                remedy=f"Check the name, and that the token belongs to a member of {organization}.",
             )
         return found
 
@@ -193,14 +194,14 @@ class Context(NamedValues):
         self._target = address.rest
 
     def preflight(self) -> None:
-        """Raise where the context is missing, the token may not see it, or it has no room."""
+        """Raise if the context is missing, the token may not see it, or it is full."""
         there = {one.variable for one in self._listed()}
         missing = [name for name in self.format.names if name not in there]
         if len(there) + len(missing) > MOST:
             raise ServiceRejected(
-                f"The context {self._target} has no room for {', '.join(missing)}: CircleCI takes {MOST} variables.",
+                f"The context {self._target} is full: {', '.join(missing)} would exceed the limit of {MOST} variables.",
                 state="Nothing was written there.",
-                remedy="Delete variables that nothing uses, or use another context.",
+                remedy="Delete variables that no job uses, or deliver to another context.",
             )
 
     def _look(self) -> Mapping[str, Shown]:
@@ -210,26 +211,28 @@ class Context(NamedValues):
             if one.variable in self.format.names
         }
 
-    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
         if len(value) > LONGEST:
             raise ServiceRejected(
-                f"{name} would have more than {LONGEST} characters, which no variable of a context may."
+                f"{name} would have {len(value)} characters; a variable of a context has at most {LONGEST}.",
+                state="Nothing was written there.",
+                remedy=SHORTER,
             )
-        about = f"write {name} of the context {self._target}"
+        description = f"write {name} of the context {self._target}"
         path = f"{self._path()}/{name}"
         self._circleci.http.request(
-            Request("PUT", path, about, body={"value": value}, secret=True, permission=_FOR_CONTEXTS)
+            Request("PUT", path, description, body={"value": value}, secret=True, permission=_FOR_CONTEXTS)
         )
 
     def _listed(self) -> list[_Kept]:
-        about = f"list the variables of the context {self._target}"
-        return self._circleci.listed(self._path(), _Page[_Kept], about, _FOR_CONTEXTS)
+        description = f"list the variables of the context {self._target}"
+        return self._circleci.listed(self._path(), _Page[_Kept], description, _FOR_CONTEXTS)
 
     def _path(self) -> str:
         found = self._target
         if not _ID.fullmatch(found):
-            service, organisation, name = found.split("/", 2)
-            found = self._circleci.context(f"{service}/{organisation}", name)
+            service, organization, name = found.split("/", 2)
+            found = self._circleci.context(f"{service}/{organization}", name)
         return f"/api/v2/context/{quote(found, safe='')}/environment-variable"
 
 
@@ -246,12 +249,12 @@ class Project(NamedValues):
         self._path = f"/api/v2/project/{quote(address.rest)}/envvar"
 
     def preflight(self) -> None:
-        """Raise where the project is missing or the token may not see its variables."""
+        """Raise if the project is missing or the token may not see its variables."""
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
-        about = f"list the variables of the project {self._target}"
-        listed = self._circleci.listed(self._path, _Page[_Listed], about, _FOR_PROJECTS)
+        description = f"list the variables of the project {self._target}"
+        listed = self._circleci.listed(self._path, _Page[_Listed], description, _FOR_PROJECTS)
         return {
             one.name: Shown(tail=_tail(one.value or ""), stamp=one.created or one.created_at or "")
             for one in listed
@@ -261,15 +264,15 @@ class Project(NamedValues):
     def _stamp(self, shown: Mapping[str, Shown]) -> str:
         """Return the end of the id beside the times, and nothing for a single value.
 
-        The time is that of creation: it may stay when a value is replaced, and alone it would tell nothing.
+        The time is that of creation: it may stay when a value is replaced, so it proves nothing on its own.
         """
         return super()._stamp(shown) if len(self.format.names) > 1 else ""
 
-    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
-        about = f"write {name} of the project {self._target}"
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
+        description = f"write {name} of the project {self._target}"
         body = {"name": name, "value": value}
         self._circleci.http.request(
-            Request("POST", self._path, about, body=body, secret=True, permission=_FOR_PROJECTS)
+            Request("POST", self._path, description, body=body, secret=True, permission=_FOR_PROJECTS)
         )
 
 

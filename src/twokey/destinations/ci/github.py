@@ -1,8 +1,8 @@
-"""GitHub secrets: ``github:OWNER/REPOSITORY`` and ``github:ORGANISATION``.
+"""GitHub secrets: ``github:OWNER/REPOSITORY`` and ``github:ORGANIZATION``.
 
-Options: ``environment=NAME`` (of a repository), ``set=actions|dependabot|codespaces``; for an organisation also
-``visibility=private|all|selected`` and ``repositories=A,B``, which count only for a secret that is not there yet: who
-may see one that is there stays as it is.
+Options: ``environment=NAME`` (of a repository), ``set=actions|dependabot|codespaces``; for an organization also
+``visibility=private|all|selected`` and ``repositories=A,B``, which apply only when a secret is created: an existing
+secret keeps its visibility.
 
 GitHub never shows a secret again. What it shows is when each was written, which is the stamp of a delivery. A value is
 sealed for GitHub before it leaves this process (a libsodium sealed box), so that nothing on the way can read it.
@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from twokey.core.errors import Failed, NotFound, ServiceRejected
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import NamedValues, Shown
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
@@ -92,25 +92,25 @@ PERMISSIONS = (
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How GitHub is reached: github.com, or a server of one's own (``url: https://HOST/api/v3``)."""
+    """How GitHub is reached: github.com, or your own server (``url: https://HOST/api/v3``)."""
 
     token: Source
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no repository, organisation, environment or secret of GitHub's."""
+    """Raise ``UsageError`` for a name that GitHub allows no repository, organization, environment or secret."""
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("this is neither OWNER/REPOSITORY nor an organisation's name.")
-    organisation = "/" not in address.rest
-    address.allow(("connection", "set", *formats.OPTIONS, *(_OF_ORGANISATIONS if organisation else ("environment",))))
+        raise address.error("expected OWNER/REPOSITORY or ORGANIZATION.")
+    organization = "/" not in address.rest
+    address.allow(("connection", "set", *formats.OPTIONS, *(_OF_ORGANIZATIONS if organization else ("environment",))))
     if address.one_of("set", SETS) != "actions" and "environment" in address.options:
-        raise address.error("an environment has Actions secrets only.")
+        raise address.error("an environment has Actions secrets only.", "Remove set=, or environment=.")
     if (address.one_of("visibility", VISIBILITIES) == "selected") != ("repositories" in address.options):
-        raise address.error("visibility=selected and repositories=A,B go together.")
+        raise address.error("visibility=selected and repositories=A,B need each other.", "Set both, or neither.")
     _format(address)
 
 
-_OF_ORGANISATIONS = ("visibility", "repositories")
+_OF_ORGANIZATIONS = ("visibility", "repositories")
 
 
 def _format(address: Address) -> formats.Format:
@@ -118,7 +118,7 @@ def _format(address: Address) -> formats.Format:
 
 
 def _open(address: Address, context: DestinationContext) -> Secrets:
-    """Return the secrets of a repository, an environment or an organisation."""
+    """Return the secrets of a repository, an environment or an organization."""
     return Secrets(address, context.connection(address, CONNECTION))
 
 
@@ -146,7 +146,7 @@ class GitHub:
         self._lock = threading.Lock()
 
     def public_key(self, prefix: str, permission: str) -> tuple[str, bytes]:
-        """Return the id and the key that secrets below ``prefix`` are sealed with; asked for once in a run."""
+        """Return the id and the key that secrets below ``prefix`` are sealed with; requested once in a run."""
         with self._lock:
             if prefix in self._keys:
                 return self._keys[prefix]
@@ -159,13 +159,13 @@ class GitHub:
             return self._keys[prefix]
 
     def forget_key(self, prefix: str) -> None:
-        """Ask for the public key again next time: GitHub may have changed it."""
+        """Request the public key again next time: GitHub may have changed it."""
         with self._lock:
             self._keys.pop(prefix, None)
 
 
 class Secrets(NamedValues):
-    """Secrets of one repository, environment or organisation."""
+    """Secrets of one repository, environment or organization."""
 
     confirms = "timestamp"
 
@@ -177,57 +177,63 @@ class Secrets(NamedValues):
         self.pace = self._http.pace
         self._options = address.options
         self._target = address.rest
-        self._organisation = "/" not in address.rest
+        self._organization = "/" not in address.rest
         kind = address.options.get("set", "actions")
         environment = address.options.get("environment")
-        resource = "organization" if self._organisation else "repository" if environment is None else "environment"
+        resource = "organization" if self._organization else "repository" if environment is None else "environment"
         self._permission = _needed(kind, resource)
-        self._base = f"/orgs/{address.rest}" if self._organisation else f"/repos/{address.rest}"
+        self._base = f"/orgs/{address.rest}" if self._organization else f"/repos/{address.rest}"
         inner = f"environments/{quote(environment, safe='')}" if environment is not None else kind
         self._prefix = f"{self._base}/{inner}/secrets"
         self._seen_by: dict[str, dict[str, Any]] = {}
 
     def preflight(self) -> None:
-        """Raise where the repository is missing or archived, or the token may not even see its secrets."""
-        if not self._organisation:
-            found = self._http.request(self._ask("GET", self._base, f"see {self._target}", effect=False)).json()
+        """Raise if the repository is missing or archived, or the token may not even see its secrets."""
+        if not self._organization:
+            found = self._http.request(self._ask("GET", self._base, f"see {self._target}", mutates=False)).json()
             if found.get("archived"):
                 raise _archived(self._target)
         self._github.public_key(self._prefix, self._permission)
 
     def _look(self) -> Mapping[str, Shown]:
-        """Return when each was written. A repository has at most 100 secrets: one page; an organisation has more."""
-        if self._organisation:
-            asked = {
-                name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
+        """Return when each was written. A repository has at most 100 secrets: one page; an organization has more."""
+        if self._organization:
+            requests = {
+                name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
                 for name in self.format.names
             }
-            found = {name: response.json() for name, request in asked.items() if (response := self._http.find(request))}
+            found = {
+                name: response.json() for name, request in requests.items() if (response := self._http.find(request))
+            }
             if not found:
-                # 404 is also the answer where there is no such organisation, or the token may not see it.
-                about = f"see the secrets of {self._target}"
-                self._http.request(self._ask("GET", f"{self._prefix}/public-key", about, effect=False))
+                # 404 is also the response if the organization does not exist, or the token may not see it.
+                description = f"see the secrets of {self._target}"
+                self._http.request(self._ask("GET", f"{self._prefix}/public-key", description, mutates=False))
             return {name: Shown(stamp=str(one["updated_at"])) for name, one in found.items()}
         request = self._ask(
-            "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._target}", effect=False
+            "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._target}", mutates=False
         )
         listed = {str(one["name"]): one for one in self._http.request(request).json()["secrets"]}
-        # GitHub keeps names in capitals.
+        # GitHub stores names in uppercase.
         return {
             name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
             for name in self.format.names
             if name.upper() in listed
         }
 
-    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  nowhere to put a note
-        """Check the sizes; ask for the key to seal with, and who may see an organisation's secrets."""
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  no field for a note
+        """Check the sizes; read the key to seal with, and who may see an organization's secrets."""
         for name, value in values.items():
             if len(value.encode()) > LONGEST:
-                raise ServiceRejected(f"{name} would have more than {LONGEST} bytes, which no GitHub secret may have.")
+                raise ServiceRejected(
+                    f"{name} would have {len(value.encode())} bytes; a GitHub secret has at most {LONGEST}.",
+                    state="Nothing was written there.",
+                    remedy=SHORTER,
+                )
         self._github.public_key(self._prefix, self._permission)
         self._seen_by = {name: self._visibility(name, before.get(name)) for name in values}
 
-    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
         key_id, key = self._github.public_key(self._prefix, self._permission)
         body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
         request = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._target}", body=body)
@@ -238,14 +244,14 @@ class Secrets(NamedValues):
             raise
 
     def _visibility(self, name: str, before: Shown | None) -> dict[str, Any]:
-        """Return who may see an organisation's secret: a write that leaves it out would change it."""
-        if not self._organisation:
+        """Return who may see an organization's secret: a write that leaves it out would change it."""
+        if not self._organization:
             return {}
         if before is None:
             visibility = self._options.get("visibility", VISIBILITIES[0])
             chosen = self._options.get("repositories", "").split(",") if visibility == "selected" else []
             return {"visibility": visibility, **_selected([self._repository(one.strip()) for one in chosen])}
-        request = self._ask("GET", f"{self._prefix}/{name}", f"see {name}", effect=False)
+        request = self._ask("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
         visibility = self._http.request(request).json()["visibility"]
         return {"visibility": visibility, **_selected(self._repositories(name) if visibility == "selected" else [])}
 
@@ -254,7 +260,7 @@ class Secrets(NamedValues):
 
         def page(number: int) -> list[dict[str, Any]]:
             path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={number}"
-            request = self._ask("GET", path, f"list the repositories that see {name}", effect=False)
+            request = self._ask("GET", path, f"list the repositories that see {name}", mutates=False)
             found: list[dict[str, Any]] = self._http.request(request).json()["repositories"]
             return found
 
@@ -262,10 +268,10 @@ class Secrets(NamedValues):
 
     def _repository(self, name: str) -> int:
         path = f"/repos/{self._target}/{name}"
-        return int(self._http.request(self._ask("GET", path, f"see {self._target}/{name}", effect=False)).json()["id"])
+        return int(self._http.request(self._ask("GET", path, f"see {self._target}/{name}", mutates=False)).json()["id"])
 
-    def _ask(self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True) -> Request:
-        return Request(method, path, about, body=body, mutates=effect, permission=self._permission)
+    def _ask(self, method: str, path: str, description: str, *, body: Any = None, mutates: bool = True) -> Request:
+        return Request(method, path, description, body=body, mutates=mutates, permission=self._permission)
 
 
 def _sealed(value: Hidden, key: bytes) -> str:
@@ -289,7 +295,7 @@ def _archived(name: str) -> ServiceRejected:
     return ServiceRejected(
         f"{name} is archived: GitHub takes no secrets for it.",
         state="Nothing was written there.",
-        remedy="Unarchive it, or take it out of the destinations.",
+        remedy="Unarchive the repository, or remove it from the destinations.",
     )
 
 
@@ -299,8 +305,8 @@ def _explain(request: Request, response: Response) -> Failed | None:
         return _archived(request.path.removeprefix("/repos/").partition("/actions")[0])
     if response.status == 403 and "SAML" in error_message:
         return NotFound(
-            f"GitHub cannot {request.description}: the token is not authorised for the organisation's single sign-on.",
-            remedy="Authorise the token for it (GitHub, Settings, Tokens, Configure SSO).",
+            f"GitHub cannot {request.description}: the token is not authorized for the organization's single sign-on.",
+            remedy="Authorize the token for the organization (GitHub, Settings, Tokens, Configure SSO).",
         )
     return None
 

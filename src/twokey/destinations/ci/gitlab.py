@@ -1,10 +1,10 @@
 """GitLab CI/CD variables: ``gitlab:GROUP/PROJECT`` and ``gitlab-group:GROUP``, with subgroups as they are.
 
-Options: ``scope=ENVIRONMENT`` picks the variable of that environment scope. The others count only for a variable that
-is not there yet: ``type=env_var|file``, ``masked=``, ``hidden=``, ``protected=``, ``raw=`` (each ``true`` or
-``false``). A variable that is there keeps its settings, and a description that a person wrote.
+Options: ``scope=ENVIRONMENT`` picks the variable of that environment scope. The others apply only when a variable is
+created: ``type=env_var|file``, ``masked=``, ``hidden=``, ``protected=``, ``raw=`` (each ``true`` or ``false``). An
+existing variable keeps its settings, and a description that the operator wrote.
 
-GitLab shows the values of variables, but of hidden ones. A variable of type ``file`` holds the pair as one value: its
+GitLab shows the values of variables, except hidden ones. A variable of type ``file`` holds the pair as one value: its
 job finds the file's path in it, which is what AWS's tools expect of ``AWS_SHARED_CREDENTIALS_FILE``.
 
 Sources: "Project-level CI/CD variables API", "Group-level Variables API", "GitLab CI/CD variables" (names, lengths,
@@ -25,7 +25,7 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, Servic
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
-from twokey.destinations.ci.named_values import NamedValues, Shown, is_note
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, is_note
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "https://gitlab.com"
 LIMITS = (Limit(2000, 60, writes_only=False),)
-"""Authenticated API traffic of one user ("GitLab.com rate limits"). A server of one's own says its limits by 429."""
+"""Authenticated API traffic of one user ("GitLab.com rate limits"). Your own server reports its limits by 429."""
 LONGEST = 10_000
 """Characters of a value ("GitLab CI/CD variables")."""
 GROUP = "gitlab-group"
@@ -51,6 +51,7 @@ TYPES = ("env_var", "file")
 FILE = replace(formats.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
 _PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)
+_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them"
 _SCOPE = re.compile(r"[A-Za-z0-9_/$.* -]{1,255}", re.ASCII)
 _MASKED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}", re.ASCII)
 _MASKED_AND_RAW = re.compile(r"\S{8,}")
@@ -67,43 +68,49 @@ def _permissions(resource: str, role: str) -> tuple[Permission, ...]:
 
 
 PERMISSIONS = {"gitlab": _permissions("project", "Maintainer"), GROUP: _permissions("group", "Owner")}
-"""Of each scheme."""
+"""By scheme."""
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How GitLab is reached: gitlab.com, or a server of one's own (``url: https://HOST``)."""
+    """How GitLab is reached: gitlab.com, or your own server (``url: https://HOST``)."""
 
     token: Source
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no project, group, scope or variable of GitLab's."""
+    """Raise ``UsageError`` for a name that GitLab allows no project, group, scope or variable."""
     plain = address.plain
     if not _PATH.fullmatch(plain) or plain.endswith((".git", ".atom", ".")):
-        raise address.error("this is no path of GitLab's: write GROUP/PROJECT, with the subgroups between them.")
+        expected = "GROUP, with its parent groups before it" if address.scheme == GROUP else _PROJECT_PATH
+        raise address.error(f"expected {expected}.")
     if address.scheme != GROUP and "/" not in plain:
-        raise address.error("a project is named with its group: GROUP/PROJECT.", "For a group, write gitlab-group:.")
+        raise address.error(f"expected {_PROJECT_PATH}.", "For the variables of a group, write gitlab-group:GROUP.")
     address.allow(("connection", "scope", "type", *SWITCHES, *formats.OPTIONS))
     if not _SCOPE.fullmatch(without_fields(address.options.get("scope", "*"))):
-        raise address.error("a scope holds letters, digits, spaces and the characters _/$.*- only.")
+        raise address.error("scope= takes letters, digits, spaces and the characters _/$.*- only.")
     for switch in SWITCHES:
         address.one_of(switch, ("false", "true"))
     value_format = _format(address)
     if address.one_of("type", TYPES) == "file" and value_format.name in _SEVERAL:
         raise address.error(
-            f"type=file holds one value, and {value_format.name} is two.", "Use format=credentials-file."
+            f"type=file holds one value, and format={value_format.name} has two.", "Use format=credentials-file."
         )
     _check_mask(address, value_format)
 
 
 def _check_mask(address: Address, value_format: formats.Format) -> None:
     """Refuse a mask that GitLab would refuse: a masked value is one line without spaces."""
-    asked = {switch: address.options.get(switch) for switch in ("masked", "hidden")}
-    if asked == {"masked": "false", "hidden": "true"}:
-        raise address.error("a hidden variable is masked too.", "Leave masked=false out.")
+    switches = {switch: address.options.get(switch) for switch in ("masked", "hidden")}
+    if switches == {"masked": "false", "hidden": "true"}:
+        raise address.error("a hidden variable is masked too.", "Remove masked=false.")
     texts = [value for name, value in address.options.items() if name == "template" or name.startswith("extra.")]
-    if "true" in asked.values() and (value_format.name in _OF_LINES or any(re.search(r"\s", text) for text in texts)):
-        raise address.error("only a value without spaces and line ends can be masked, and this one has some.")
+    if "true" in switches.values() and (
+        value_format.name in _OF_LINES or any(re.search(r"\s", text) for text in texts)
+    ):
+        raise address.error(
+            "only a value without spaces and line ends can be masked, and this format has some.",
+            "Remove masked=true and hidden=true, or use another format=.",
+        )
 
 
 def _format(address: Address) -> formats.Format:
@@ -137,7 +144,7 @@ class GitLab:
         self._lock = threading.Lock()
 
     def refuse_reader(self, request: Request) -> None:
-        """Raise ``AccessDenied`` where the token says of itself that it only reads; asked once in a run."""
+        """Raise ``AccessDenied`` if the token's own scopes only read; requested once in a run."""
         with self._lock:
             if self._scopes is None:
                 path = "/personal_access_tokens/self"
@@ -151,7 +158,7 @@ class GitLab:
 
 @dataclass(frozen=True, slots=True)
 class Found(Shown):
-    """A variable that is there."""
+    """An existing variable."""
 
     type: str = TYPES[0]
     masked: bool = False
@@ -176,11 +183,14 @@ class CiVariables(NamedValues):
         self._base = f"/{'groups' if group else 'projects'}/{quote(address.rest, safe='')}"
 
     def preflight(self) -> None:
-        """Raise where the place is missing, archived or renamed, or what is there cannot take the value."""
+        """Raise if the project or group is missing, archived or renamed, or an existing variable is unsuitable."""
         path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
         found = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
         if found.get("archived"):
-            raise _refused(f"{self._target} is archived: GitLab takes no variables for it.", "Unarchive it.")
+            raise _refused(
+                f"{self._target} is archived: GitLab takes no variables for it.",
+                "Unarchive it in GitLab, or remove it from the destinations.",
+            )
         path = str(found.get("path_with_namespace") or found.get("full_path") or self._target)
         if path.lower() != self._target.lower():
             raise _moved(self._target, path)
@@ -204,11 +214,14 @@ class CiVariables(NamedValues):
             masked=bool(one.get("masked")),
         )
 
-    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  the description goes along with its value
-        """Raise where GitLab would not take one of them."""
+    def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  the description is sent with its value
+        """Raise if GitLab would not take one of them."""
         for name, value in values.items():
             if len(value) > LONGEST:
-                raise _refused(f"{name} would have more than {LONGEST} characters, which no variable may have.")
+                raise _refused(
+                    f"{name} would have {len(value)} characters; a GitLab variable has at most {LONGEST}.",
+                    SHORTER,
+                )
             one = before.get(name)
             if isinstance(one, Found):
                 self._refuse_kind(name, one)
@@ -218,19 +231,19 @@ class CiVariables(NamedValues):
             before = self._create(name, value, note)
         if before is not None:
             described = {"description": note} if is_note(before.note) else {}
-            about = f"write the variable {name} of {self._target}"
-            self._http.request(self._ask("PUT", self._path(name), about, body={"value": value, **described}))
+            description = f"write the variable {name} of {self._target}"
+            self._http.request(self._ask("PUT", self._path(name), description, body={"value": value, **described}))
 
     def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
-        """Make a variable; where no answer said so, and it is there, return what is there: it is written again.
+        """Create a variable. If the response was lost and the variable exists, return it: it is written again.
 
-        GitLab makes no second one of the same name and scope, so that asking again does no harm.
+        GitLab creates no second one of the same name and scope, so sending the request again does no harm.
         """
         settings = self._settings(name, value)
         body = {"key": name, "value": value, "description": note, **settings}
-        about = f"make the variable {name} of {self._target}"
+        description = f"create the variable {name} of {self._target}"
         try:
-            made = self._http.request(self._ask("POST", f"{self._base}/variables", about, body=body)).json()
+            made = self._http.request(self._ask("POST", f"{self._base}/variables", description, body=body)).json()
         except Ambiguous:
             there = self._see(name)
             if there is None:
@@ -240,7 +253,7 @@ class CiVariables(NamedValues):
         return None
 
     def _settings(self, name: str, value: Hidden) -> dict[str, Any]:
-        """Return the settings of a variable that is made. Id and secret are masked where GitLab can mask them."""
+        """Return the settings of a new variable. Id and secret are masked if GitLab can mask them."""
         raw = self._options.get("raw", "true") == "true"
         masked = self._options.get("masked")
         wanted = masked == "true" if masked else name in self.format.names[:2] and _maskable(value, raw=raw)
@@ -254,24 +267,26 @@ class CiVariables(NamedValues):
         }
 
     def _refuse_other_settings(self, name: str, made: Any) -> None:
-        """Tell of what GitLab passed over: what it does not know, or what its plan does not have."""
+        """Raise if GitLab ignored a setting: one that its version does not know, or that its plan does not have."""
         scope = made.get("environment_scope", self._scope)
-        wrong = ""
+        problem = option = ""
         if scope != self._scope:
-            wrong = f"for the environments {scope}: scopes of group variables need GitLab Premium"
+            problem, option = f"for the environments {scope}: scopes of group variables need GitLab Premium", "scope"
         elif self._hidden and not made.get("hidden"):
-            wrong = "without hiding it: that needs GitLab 17.4"
-        if not wrong:
+            problem, option = "without hiding it: that needs GitLab 17.4", "hidden"
+        if not problem:
             return
-        message = f"GitLab made the variable {name} of {self._target} {wrong}."
-        remedy = "Delete it, or take the option out."
-        raise Ambiguous(message, state="It is there, and holds the key.", remedy=remedy)
+        raise Ambiguous(
+            f"GitLab created the variable {name} of {self._target} {problem}.",
+            state="The variable exists, and holds the key.",
+            remedy=f"Delete the variable in GitLab, or remove {option}= from the destination.",
+        )
 
     def _refuse_kind(self, name: str, one: Found) -> None:
         if one.type != self._type:
             raise _refused(
-                f"{name} of {self._target} is a variable of type {one.type}, and this would write one of {self._type}.",
-                "Delete it, or change its type in GitLab: jobs read the two in different ways.",
+                f"{name} of {self._target} is a variable of type {one.type}; the destination has type={self._type}.",
+                "Delete the variable, or change its type in GitLab: jobs read the two types in different ways.",
             )
         if one.masked and self.format.name in _OF_LINES:
             raise _not_maskable(f"{name} of {self._target}")
@@ -280,19 +295,21 @@ class CiVariables(NamedValues):
         scope = quote(self._scope, safe="")
         return f"{self._base}/variables/{name}?{quote('filter[environment_scope]', safe='')}={scope}"
 
-    def _ask(self, method: str, path: str, about: str, *, body: Any = None) -> Request:
-        secret, effect = "/variables" in path, method != "GET"
-        return Request(method, path, about, body=body, mutates=effect, secret=secret, permission=self._permission)
+    def _ask(self, method: str, path: str, description: str, *, body: Any = None) -> Request:
+        secret, mutates = "/variables" in path, method != "GET"
+        return Request(
+            method, path, description, body=body, mutates=mutates, secret=secret, permission=self._permission
+        )
 
 
 def _api(url: str) -> str:
-    """Return the address of the API below a server's, which ``glab`` also takes as a mere host name."""
+    """Return the address of a server's API. As in ``glab``, the server may be a host name alone."""
     whole = url if "://" in url else f"https://{url}"
     return f"{whole.rstrip('/').removesuffix('/api/v4')}/api/v4"
 
 
 def _maskable(value: str, *, raw: bool) -> bool:
-    """Say whether GitLab can mask a value ("GitLab CI/CD variables", "Mask a CI/CD variable")."""
+    """Return whether GitLab can mask a value ("GitLab CI/CD variables", "Mask a CI/CD variable")."""
     return bool((_MASKED_AND_RAW if raw else _MASKED).fullmatch(value))
 
 
@@ -301,32 +318,34 @@ def _refused(message: str, remedy: str = "") -> ServiceRejected:
 
 
 def _not_maskable(what: str) -> ServiceRejected:
-    message = f"{what} is masked, and GitLab masks one line without spaces only, of eight characters or more."
-    return _refused(message, "Unmask the variable in GitLab, or use another format.")
+    message = f"{what} is masked, and GitLab masks only one line without spaces, of eight characters or more."
+    return _refused(message, "Unmask the variable in GitLab, or use another format=.")
 
 
-def _moved(before: str, now: str = "elsewhere") -> ServiceRejected:
-    message = f"{before} has moved to {now}: GitLab takes no variables by its old name."
-    return _refused(message, "Name it as it is called now.")
+def _moved(before: str, now: str = "another path") -> ServiceRejected:
+    message = f"{before} has moved to {now}: GitLab takes no variables by its old path."
+    return _refused(message, "Write its present path in the destination.")
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
-    """Translate GitLab's errors. Of what it says nothing is quoted: a value may be in it."""
+    """Translate GitLab's errors. Its messages are never quoted: they may hold a value."""
     error_message = response.error_message()
     if response.status == 404 and "Variable Not Found" not in error_message:
         message = (
-            f"GitLab cannot {request.description}: the project or group is not there, or the token may not see it."
+            f"GitLab cannot {request.description}: the project or group does not exist, or the token has no access to "
+            "it."
         )
         return NotFound(message, remedy=f"Check the name, and that the token has {request.permission}.")
     if response.status == 405 and "moved" in error_message:
         return _moved("The project")
     if response.status == 400 and "already been taken" in error_message:
-        return _refused(f"GitLab cannot {request.description}: somebody else made it at the same time.", "Run again.")
+        message = f"GitLab cannot {request.description}: another client created it at the same time."
+        return _refused(message, "Run again.")
     if response.status == 400 and '"value": ["is invalid"]' in error_message:
         return _not_maskable(f"GitLab cannot {request.description}: it")
     if response.status == 400 and _TOO_MANY.search(error_message):
-        remedy = "Delete variables that nobody uses, or have the instance's limit raised."
-        return _refused(f"GitLab cannot {request.description}: there are as many variables as it allows.", remedy)
+        remedy = "Delete variables that no job uses, or ask the administrator of GitLab to raise the limit."
+        return _refused(f"GitLab cannot {request.description}: its limit of variables is reached.", remedy)
     return None
 
 

@@ -1,11 +1,11 @@
 """Environment variables of HCP Terraform and Terraform Enterprise.
 
-``hcp-terraform:ORGANISATION/WORKSPACE`` are those of a workspace, ``hcp-terraform-varset:ORGANISATION/NAME`` those of a
+``hcp-terraform:ORGANIZATION/WORKSPACE`` are those of a workspace, ``hcp-terraform-varset:ORGANIZATION/NAME`` those of a
 variable set, by its name or its id (``varset-…``).
 
-A variable that is made here is sensitive: its value is never shown again. What is shown is its ``version-id``, another
-one after every write, which is the stamp of a delivery. Each variable is a request of its own. Which are environment
-variables and which are Terraform's own is told apart: two of one name may stand side by side.
+A variable that twokey creates is sensitive: its value is never shown again. What is shown is its ``version-id``, which
+changes with every write and is the stamp of a delivery. Each variable is written by a request of its own. Environment
+variables are distinguished from Terraform's own: there may be one of each with the same name.
 
 Sources: "Workspace variables API reference", "Variable sets API reference", "Workspaces API reference" (permissions),
 "API documentation overview" (JSON:API, paging, 401 and 404, rate limits), "Manage variables" (sizes), HashiCorp
@@ -23,7 +23,7 @@ from urllib.parse import quote
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.ci.named_values import NamedValues, Shown, beside
+from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, beside
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
@@ -65,21 +65,21 @@ PERMISSIONS = {
         ),
     ),
 }
-"""Of each scheme."""
+"""By scheme."""
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How HCP Terraform is reached, or a Terraform Enterprise of one's own (``url: https://HOST``)."""
+    """How HCP Terraform is reached, or your own Terraform Enterprise (``url: https://HOST``)."""
 
     token: Source
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no organisation, workspace, variable set or variable."""
-    organisation, _, name = address.plain.partition("/")
+    """Raise ``UsageError`` for a name that cannot be an organization, workspace, variable set or variable."""
+    organization, _, name = address.plain.partition("/")
     sets = address.scheme == _SETS
-    if not (_NAME.fullmatch(organisation) and (_SET_NAME if sets else _NAME).fullmatch(name)):
-        raise address.error(f"this is not ORGANISATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
+    if not (_NAME.fullmatch(organization) and (_SET_NAME if sets else _NAME).fullmatch(name)):
+        raise address.error(f"expected ORGANIZATION/{'NAME-OR-ID' if sets else 'WORKSPACE'}.")
     address.allow(("connection", *formats.OPTIONS))
     _format(address)
 
@@ -119,17 +119,17 @@ class Vars(NamedValues):
         super().__init__(address.url, _format(address))
         self._http = http
         self.pace = self._http.pace
-        self._organisation, _, self._owner = address.rest.partition("/")
+        self._organization, _, self._owner = address.rest.partition("/")
         self._path = ""
 
     def preflight(self) -> None:
-        """Raise where the owner is missing, or the token may not read its variables."""
+        """Raise if the owner is missing, or the token may not read its variables."""
         self._path = self._found()
         self._look()
 
     @abstractmethod
     def _found(self) -> str:
-        """Look for the owner; return the path of its variables."""
+        """Look up the owner; return the path of its variables."""
 
     @property
     @abstractmethod
@@ -146,7 +146,11 @@ class Vars(NamedValues):
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
         if len(value.encode()) > LONGEST:
-            raise ServiceRejected(f"{name} would have more than {LONGEST} bytes, which no variable may have.")
+            raise ServiceRejected(
+                f"{name} would have {len(value.encode())} bytes; a variable has at most {LONGEST}.",
+                state="Nothing was written there.",
+                remedy=SHORTER,
+            )
         if before is not None:
             self._update(name, value, note, before)
             return
@@ -157,19 +161,19 @@ class Vars(NamedValues):
 
     def _create(self, name: str, value: Hidden, note: str) -> None:
         attributes = {"key": name, "value": value, "description": note, "category": "env", "sensitive": True}
-        # Twice would be an error that says nothing of the first.
+        # Not idempotent: a second request fails, whether or not the first was this run's.
         self._http.request(
-            self._writing("POST", self._vars(), name, {"type": "vars", "attributes": attributes}, again=False)
+            self._writing("POST", self._vars(), name, {"type": "vars", "attributes": attributes}, idempotent=False)
         )
 
     def _update(self, name: str, value: Hidden, note: str, there: Shown) -> None:
-        """Write the value. What is left out stays: whether it is sensitive, and what people wrote beside it."""
+        """Write the value. What is left out stays: whether it is sensitive, and the operator's description."""
         attributes = {"value": value, "description": beside(note, there.note)}
         data = {"type": "vars", "id": there.id, "attributes": attributes}
         self._http.request(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
 
     def _settle(self, unclear: Ambiguous, name: str, value: Hidden, note: str) -> None:
-        """Look whether a variable was made, and write it once more if so: that may be done twice."""
+        """Check whether the variable was created, and write it once more if so: that may be done twice."""
         try:
             there = self._look().get(name)
             if there is not None:
@@ -184,35 +188,38 @@ class Vars(NamedValues):
             self._path = self._found()
         return self._path
 
-    def _listed(self, path: str, about: str) -> Iterator[dict[str, Any]]:
-        """Return all of a list."""
+    def _listed(self, path: str, description: str) -> Iterator[dict[str, Any]]:
+        """Return a whole list."""
         mark = "&" if "?" in path else "?"
 
         def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
-            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={number or 1}", about)
+            found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={number or 1}", description)
             return found.get("data") or [], ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
 
         return paging.chained(page)
 
-    def _document(self, path: str, about: str) -> dict[str, Any]:
-        """Return what is read there. Variables that are not sensitive show their values, which may be secrets."""
+    def _document(self, path: str, description: str) -> dict[str, Any]:
+        """Return a JSON document. Variables that are not sensitive show their values, which may be secrets."""
         found = self._http.request(
-            Request("GET", path, about, mutates=False, secret=True, permission=self.permission)
+            Request("GET", path, description, mutates=False, secret=True, permission=self.permission)
         ).json()
         if not isinstance(found, dict):
-            raise ServiceRejected(f"HCP Terraform was asked to {about}: its answer is no JSON document.")
+            raise ServiceRejected(
+                f"HCP Terraform was asked to {description}: its response is not a JSON document.",
+                remedy="Check the connection's url.",
+            )
         return found
 
-    def _writing(self, method: str, path: str, name: str, data: Any, *, again: bool = True) -> Request:
-        about = f"write the variable {name} of {self._label}"
+    def _writing(self, method: str, path: str, name: str, data: Any, *, idempotent: bool = True) -> Request:
+        description = f"write the variable {name} of {self._label}"
         headers = {"Content-Type": MEDIA}
         return Request(
             method,
             path,
-            about,
+            description,
             body={"data": data},
             headers=headers,
-            idempotent=again,
+            idempotent=idempotent,
             secret=True,
             permission=self.permission,
         )
@@ -225,19 +232,19 @@ class WorkspaceVars(Vars):
     _may_write = True
 
     def preflight(self) -> None:
-        """Raise as for all owners, and where the workspace says that the token may not write its variables."""
+        """Raise as for all owners, and if the workspace reports that the token may not write its variables."""
         super().preflight()
         if not self._may_write:
             raise AccessDenied(
-                f"write variables of {self._label}", "HCP Terraform", remedy=f"Give it {self.permission}."
+                f"write variables of {self._label}", "HCP Terraform", remedy=f"Give the token {self.permission}."
             )
 
     @property
     def _label(self) -> str:
-        return f"the workspace {self._organisation}/{self._owner}"
+        return f"the workspace {self._organization}/{self._owner}"
 
     def _found(self) -> str:
-        path = f"/api/v2/organizations/{self._organisation}/workspaces/{self._owner}"
+        path = f"/api/v2/organizations/{self._organization}/workspaces/{self._owner}"
         found = self._document(path, f"see {self._label}")["data"]
         self._may_write = (found["attributes"].get("permissions") or {}).get("can-update-variable") is not False
         return f"/api/v2/workspaces/{quote(found['id'], safe='')}/vars"
@@ -250,37 +257,37 @@ class SetVars(Vars):
 
     @property
     def _label(self) -> str:
-        return f"the variable set {self._owner} of {self._organisation}"
+        return f"the variable set {self._owner} of {self._organization}"
 
     def _found(self) -> str:
         return f"/api/v2/varsets/{self._id()}/relationships/vars"
 
     def _id(self) -> str:
-        """Return the set's id. One that is given has to be of this organisation."""
+        """Return the set's id. An id in the destination has to be of a set of this organization."""
         if _SET_ID.fullmatch(self._owner):
             found = self._document(f"/api/v2/varsets/{self._owner}", f"see {self._label}")["data"]
             of = ((found.get("relationships") or {}).get("organization") or {}).get("data") or {}
-            if str(of.get("id", "")).lower() != self._organisation.lower():
+            if str(of.get("id", "")).lower() != self._organization.lower():
                 raise self._missing()
             return self._owner
-        path = f"/api/v2/organizations/{self._organisation}/varsets?q={quote(self._owner, safe='')}"
+        path = f"/api/v2/organizations/{self._organization}/varsets?q={quote(self._owner, safe='')}"
         all_found = self._listed(path, f"find {self._label}")
         ids = [str(one["id"]) for one in all_found if one["attributes"].get("name") == self._owner]
         if not ids:
             raise self._missing()
         if len(ids) > 1:
             raise ServiceRejected(
-                f"{self._organisation} has {len(ids)} variable sets of the name {self._owner}.",
+                f"{self._organization} has {len(ids)} variable sets with the name {self._owner}.",
                 state="Nothing was written there.",
-                remedy=f"Write the id of the one that is meant: {' or '.join(ids)}.",
+                remedy=f"Write the set's id in the destination: {' or '.join(ids)}.",
             )
         return quote(ids[0], safe="")
 
     def _missing(self) -> NotFound:
         return NotFound(
-            f"HCP Terraform knows nothing of {self._label}, or the token may not see it.",
+            f"HCP Terraform does not show {self._label}: it does not exist, or the token has no access to it.",
             state="Nothing was written there.",
-            remedy=f"Make the set (it cannot be made here), or give the token {self.permission}.",
+            remedy=f"Create the set (twokey does not create sets), or give the token {self.permission}.",
         )
 
 

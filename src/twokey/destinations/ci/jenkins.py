@@ -1,13 +1,14 @@
 """Credentials of a Jenkins: ``jenkins:CREDENTIAL_ID``.
 
-Options: ``folder=A/B`` (of which folder; by default those of Jenkins itself), ``store=`` and ``domain=`` as the
+Options: ``folder=A/B`` (the folder of the credential; by default Jenkins itself), ``store=`` and ``domain=`` as the
 Credentials plugin calls them, ``kind=aws`` (of the plugin AWS Credentials) or ``kind=username-password``.
 
 Id and secret are parts of one XML document and change in the same moment. Jenkins shows the id and hides the secret: so
-it tells which key it holds. What else the document says (scope, role, what people wrote) is sent back as it came.
+it shows which key it holds. The rest of the document (scope, role, a description that the operator wrote) is sent back
+as it came.
 
 Sources: "User Guide" of the Credentials plugin (REST API: creating, managing credentials; domains); the plugin's
-``CredentialsStoreAction`` (rights, answers, redaction: an update that lost a race is answered with 200 all the same),
+``CredentialsStoreAction`` (permissions, responses, redaction: the response to an update that lost a race is 200, too),
 ``BaseStandardCredentials`` (ids) and ``UsernamePasswordCredentialsImpl``; ``AWSCredentialsImpl`` of the plugin AWS
 Credentials; "Authenticating scripted clients", "CSRF Protection" (Jenkins Handbook); ``Functions.advertiseHeaders`` and
 ``AccessDeniedException3`` of Jenkins (the headers of its pages).
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     from twokey.destinations.kind import DestinationContext
 
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
-_PART = re.compile(r"(?!\.\.?$)[^/\\?*<>|:;\"%!@#$^&]+")
+_FORBIDDEN = '\\?*<>|:;"%!@#$^&'
+_PART = re.compile(rf"(?!\.\.?$)[^/{re.escape(_FORBIDDEN)}]+")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
 _XML = {"Content-Type": "application/xml; charset=utf-8"}
 _OWN_HEADERS = ("X-Jenkins", "X-Hudson", "X-Required-Permission", "X-You-Are-Authenticated-As")
@@ -60,7 +62,7 @@ _NEEDED = phrase(tuple(one for one in PERMISSIONS if one.name.startswith("Creden
 
 @dataclass(frozen=True, slots=True)
 class CredentialType:
-    """How a kind of credential is written: its element, and those of id and secret in it."""
+    """The XML of a kind of credential: its element, and those of id and secret in it."""
 
     element: str
     id: str
@@ -84,15 +86,16 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no id, folder, store or domain of Jenkins."""
+    """Raise ``UsageError`` for a name that Jenkins allows no credential, folder, store or domain."""
     address.allow(("connection", "folder", "store", "domain", "kind"))
     if not _ID.fullmatch(address.plain):
-        raise address.error("a credential's id holds letters, digits and the characters _.- only.")
+        raise address.error("expected a credential's id: letters, digits and the characters _.- only.")
     for option in ("folder", "store", "domain"):
         value = address.options.get(option, "x")
         parts = value.split("/") if option == "folder" else [value]
         if not all(_PART.fullmatch(part) for part in parts):
-            raise address.error(f"{option}={value} can be no {option}.")
+            expected = "names with slashes between them, such as team/deploy" if option == "folder" else "one name"
+            raise address.error(f"{option}={value}: expected {expected}, without the characters {_FORBIDDEN}.")
     address.one_of("kind", tuple(TYPES))
 
 
@@ -136,21 +139,21 @@ class JenkinsCredential:
         self._label = f"the credential {self._id} of {f'the folder {folder}' if folder else 'Jenkins'}"
 
     def held(self) -> Holding:
-        """Say which key is here: Jenkins shows its id."""
+        """Return which key is here: Jenkins shows its id."""
         there = self._read()
         if there is None:
             return NotHeld()
         key_id = there.findtext(self._kind.id)
-        return Held(key_id) if key_id else CannotTell(f"{self._label} has no {self._kind.id}")
+        return Held(key_id) if key_id else CannotTell(f"{self._label} has no {self._kind.id}.")
 
     def preflight(self) -> None:
-        """Raise where the store is missing or may not be seen, or what is there is of another kind."""
+        """Raise if the store is missing or may not be seen, or the existing credential is of another kind."""
         there = self._read()
         if there is not None:
             self._changed(there, "", "")
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Make the credential, or change it, if it is not this key's; then look whether it is."""
+        """Create the credential, or change it if it holds another key; then check that it holds this one."""
         there = self._read()
         if there is not None and there.findtext(self._kind.id) == credential.access_key_id:
             return Receipt(credential.access_key_id, written=False)
@@ -164,19 +167,19 @@ class JenkinsCredential:
             raise unconfirmed(self.name, error) from None
         if not arrived:
             raise Ambiguous(
-                f"{self.name} was written, and then it was another key's.",
-                state="Somebody else may have written at the same time.",
+                f"{self.name} was written, and then it held another key.",
+                state="Another client may have written at the same time.",
                 remedy="Run again: it is delivered again.",
             )
         return Receipt(credential.access_key_id, written=True)
 
     def _create(self, credential: Credential) -> None:
-        """Make the credential. After an answer that says nothing, its being there as one whole says it all."""
+        """Create the credential. If the response proves nothing, the credential does: it is written as a whole."""
         new = ET.Element(self._kind.element)
         for name, text in (("scope", "GLOBAL"), ("id", self._id), ("description", "")):
             ET.SubElement(new, name).text = text
         self._fill(new, credential)
-        request = self._writing(f"{self._domain}/createCredentials", new, again=False)
+        request = self._writing(f"{self._domain}/createCredentials", new, idempotent=False)
         try:
             self._http.request(request)
         except Ambiguous as unclear:
@@ -197,51 +200,59 @@ class JenkinsCredential:
         description.text = beside(note_of(credential), description.text or "")
 
     def _changed(self, element: ET.Element, key_id: str, secret: str) -> None:
-        """Put a pair into a document. Raises ``ServiceRejected`` where something else would be lost with that."""
+        """Put a pair into a document. Raises ``ServiceRejected`` if that would lose something else."""
         if element.tag != self._kind.element:
             raise self._rejected(
-                f"it is a {element.tag}, not a {self._kind.element}", "Name another id, or say `kind=`."
+                f"expected a {self._kind.element}, found a {element.tag}", "Set kind=, or write another id."
             )
         _part(element, self._kind.id).text = key_id
         hidden = _part(element, self._kind.secret)
         hidden.clear()
         hidden.text = secret
         if element.find(".//secret-redacted") is not None:
-            raise self._rejected("it has another secret, which Jenkins hides: it would be lost", "Make one of its own.")
+            raise self._rejected(
+                "it has another secret, which Jenkins hides, and a write would lose it",
+                "Deliver to another credential.",
+            )
 
     def _is(self, credential: Credential) -> bool:
         there = self._read()
         return there is not None and there.findtext(self._kind.id) == credential.access_key_id
 
     def _read(self) -> ET.Element | None:
-        """Return the credential without its secret; None where the domain, which may be seen, has none of this id."""
+        """Return the credential without its secret; None if the domain can be seen and has none with this id."""
         path = f"{self._domain}/api/json?tree=credentials%5Bid%5D"
         listed = self._http.request(self._reading(path, f"list the credentials beside {self._id}")).json()
         if not isinstance(listed, dict) or not isinstance(listed.get("credentials"), list):
-            raise self._rejected("the list of credentials is none", "Check the connection's url.")
+            raise self._rejected("Jenkins returned no list of credentials", "Check the connection's url.")
         if self._id not in {one.get("id") for one in listed["credentials"]}:
             return None
         return self._parsed(self._http.request(self._reading(self._config, f"read {self._label}")))
 
     def _parsed(self, response: Response) -> ET.Element:
-        """Take a document apart. One with a document type, and so with entities, is none of Jenkins'."""
+        """Parse a document. Jenkins sends none with a document type, so none with entities."""
         # Jenkins may declare XML 1.1, which expat does not know.
         text = _DECLARATION.sub("", response.body, count=1)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
-            raise self._rejected("its document declares entities", "Look who answers in the place of Jenkins.")
+            raise self._rejected(
+                "its document declares entities, which Jenkins never does",
+                "Check which server responds at the connection's url.",
+            )
         try:
             return ET.fromstring(text)  # noqa: S314  without a document type there are no entities
         except ET.ParseError:
-            raise self._rejected("its document is no XML", "Look at it in Jenkins.") from None
+            raise self._rejected("its document is not valid XML", "Check the credential in Jenkins.") from None
 
-    def _reading(self, path: str, about: str) -> Request:
-        return Request("GET", path, about, mutates=False, permission=_NEEDED)
+    def _reading(self, path: str, description: str) -> Request:
+        return Request("GET", path, description, mutates=False, permission=_NEEDED)
 
-    def _writing(self, path: str, document: ET.Element, *, again: bool = True) -> Request:
-        # In ASCII, so that no character depends on what Jenkins takes for the encoding.
+    def _writing(self, path: str, document: ET.Element, *, idempotent: bool = True) -> Request:
+        # In ASCII, so that no character depends on the encoding that Jenkins assumes.
         raw = memoryview(ET.tostring(document, "us-ascii"))
-        about = f"write {self._label}"
-        return Request("POST", path, about, raw=raw, headers=_XML, idempotent=again, secret=True, permission=_NEEDED)
+        description = f"write {self._label}"
+        return Request(
+            "POST", path, description, raw=raw, headers=_XML, idempotent=idempotent, secret=True, permission=_NEEDED
+        )
 
     @property
     def _config(self) -> str:
@@ -259,7 +270,7 @@ def _part(element: ET.Element, name: str) -> ET.Element:
 
 
 def _own_page(headers: Mapping[str, str], data: bytes) -> bool:
-    """Say whether a page is of Jenkins, or of the server that it is a part of."""
+    """Return whether a page is from Jenkins, or from the server that it is a part of."""
     realm = 'realm="Jenkins"' in headers.get("WWW-Authenticate", "")
     return realm or any(name in headers for name in _OWN_HEADERS) or any(text in data for text in _OWN_TEXT)
 
@@ -269,9 +280,9 @@ def _explain(request: Request, response: Response) -> Failed | None:
         return None
     if "No valid crumb" in response.body:
         return BadCredentials(
-            f"Jenkins cannot {request.description}: it asks for a crumb, as it does of those who come with a password.",
+            f"Jenkins cannot {request.description}: it asks for a crumb, which it does if the token is a password.",
             state="Nothing was written there.",
-            remedy="Give the connection an API token of the user (Jenkins, user, Security, API Token).",
+            remedy="Set the connection's token to an API token of the user (Jenkins, user, Security, API Token).",
         )
     permission = response.headers.get("X-Required-Permission")
     if permission:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.format import Format
     from twokey.http.rate_limits import Pace
 
+SHORTER = "Shorten template= or the extra.* options of the destination."
+"""The remedy for a value that the service does not take because of its length."""
 _MISSING = "-"
 _NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
 
@@ -32,7 +34,7 @@ _NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
 class Shown:
     """What a service shows of one of its variables.
 
-    ``value`` is None if it is hidden; ``tail`` are its last characters if only those are shown. ``stamp`` differs after
+    ``value`` is None if it is hidden; ``tail`` is its last characters if only those are shown. ``stamp`` differs after
     every write, as far as the service shows that. ``note`` is the text beside it, such as a description. ``id`` is the
     service's own name for it, if a write needs that.
     """
@@ -67,7 +69,7 @@ class NamedValues(ABC):
 
     @abstractmethod
     def _look(self) -> Mapping[str, Shown]:
-        """Return what is shown of those of ``form.names`` that exist."""
+        """Return what is shown of those of ``format.names`` that exist."""
 
     @abstractmethod
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
@@ -97,7 +99,7 @@ class NamedValues(ABC):
                 raise Ambiguous(
                     error.message,
                     state=f"{', '.join(written)} was written before that: the values at {self.name} do not belong "
-                    "together now. The former key still works, but cannot be read from there.",
+                    "together now. The previous key still works, but cannot be read from there.",
                     remedy=f"{error.remedy} Then run again: both are delivered again.".strip(),
                 ) from None
             written.append(name)
@@ -196,4 +198,4 @@ def _may_be(shown: Shown, value: Hidden) -> bool:
     return not shown.tail or value.endswith(shown.tail)
 
 
-__all__ = ["CannotTell", "Held", "NamedValues", "Shown", "beside", "is_note", "note_of", "unconfirmed"]
+__all__ = ["SHORTER", "CannotTell", "Held", "NamedValues", "Shown", "beside", "is_note", "note_of", "unconfirmed"]

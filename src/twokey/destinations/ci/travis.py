@@ -1,13 +1,13 @@
 """Travis CI: ``travis:OWNER/REPO``, the environment variables in a repository's settings.
 
 Options: ``branch=NAME``, for the variables of one branch, which Travis CI keeps apart from those of all branches and
-prefers there; ``provider=``, where the repository is not on GitHub.
+prefers there; ``provider=``, if the repository is not on GitHub.
 
-All variables are private: Travis CI hides their values in logs and in its API. It shows no time of a write either, so
-that nothing tells one value from another.
+All variables are private: Travis CI hides their values in logs and in its API. It does not show the time of a write
+either, so that one value cannot be distinguished from another.
 
-Travis CI exports a value to the shell as it stands, so one that has a meaning there is quoted. It keeps all variables
-of a repository in one document, which a write reads and writes whole: those of one run come one after the other.
+Travis CI exports a value to the shell as it is, so a value is quoted for the shell. It stores all variables of a
+repository in one document, which a write reads and writes whole: writes of one run follow one another.
 
 Sources: "Environment Variables", "Triggering builds" (tokens), Travis CI Docs; the published sources of
 travis-ci/travis-api (``v3/routes.rb``, ``v3/model_renderer.rb``, ``v3/models/env_var.rb``, ``v3/models/json_sync.rb``,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 PUBLIC = "https://api.travis-ci.com"
 LIMITS = (Limit(45, 30), Limit(2000, 60, writes_only=False))
-"""Below what ``attack.rb`` allows: the 50th POST in 30 seconds shuts a token out for an hour."""
+"""Below what ``attack.rb`` allows: the 50th POST in 30 seconds blocks a token for an hour."""
 PROVIDERS = ("github", "gitlab", "bitbucket", "assembla")
 _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
 _REPOSITORY = re.compile(rf"{_PART}/{_PART}", re.ASCII)
@@ -69,13 +69,13 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no repository or variable of Travis CI's."""
+    """Raise ``UsageError`` for a name that Travis CI allows no repository or variable."""
     if not _REPOSITORY.fullmatch(address.plain):
-        raise address.error("this is no OWNER/REPO.")
+        raise address.error("expected OWNER/REPO.")
     address.allow(("connection", "branch", "provider", *formats.OPTIONS))
     address.one_of("provider", PROVIDERS)
     if address.options.get("branch") == "":
-        raise address.error("branch= names no branch; leave it out for all branches.")
+        raise address.error("branch= is empty; expected a branch.", "For the variables of all branches, remove it.")
     _format(address)
 
 
@@ -120,13 +120,13 @@ class Travis:
             ca=settings.ca or None,
             explain=_explain,
             refuses_token=_refuses_token,
-            token=f"an API token that is valid (in {secret})",
+            token=f"a valid API token (in {secret})",
         )
         self._lock = threading.Lock()
         self._documents: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
 
     def document(self, repository: str) -> threading.RLock:
-        """Return the lock that one holds to write a repository's variables."""
+        """Return the lock that a write of a repository's variables holds."""
         with self._lock:
             return self._documents[repository.lower()]
 
@@ -146,9 +146,11 @@ class Repository(NamedValues):
         self._document = travis.document(f"{provider}/{address.rest}")
 
     def preflight(self) -> None:
-        """Raise where the repository is missing, or the token may not write what a delivery would write."""
-        about = f"see {self._target}"
-        repository = self._http.read(Request("GET", self._base, about, mutates=False, permission=_NEEDED), _Repository)
+        """Raise if the repository is missing, or the token may not write what a delivery would write."""
+        description = f"see {self._target}"
+        repository = self._http.read(
+            Request("GET", self._base, description, mutates=False, permission=_NEEDED), _Repository
+        )
         there = self._listed()
         for name in self.format.names:
             may = there[name].permissions.get("write", True) if name in there else None
@@ -161,17 +163,17 @@ class Repository(NamedValues):
         return {name: Shown(id=str(one.id)) for name, one in self._listed().items()}
 
     def _listed(self) -> dict[str, _Variable]:
-        """Return those of the branch in question. Of two with the same name, jobs see the last."""
-        about = f"list the variables of {self._target}"
-        # The answer holds the values of public variables.
-        request = Request("GET", f"{self._base}/env_vars", about, mutates=False, secret=True, permission=_NEEDED)
+        """Return the variables of this branch option. Of two with the same name, jobs see the last."""
+        description = f"list the variables of {self._target}"
+        # The response holds the values of public variables.
+        request = Request("GET", f"{self._base}/env_vars", description, mutates=False, secret=True, permission=_NEEDED)
         return {
             one.name: one
             for one in self._http.read(request, _Variables).env_vars
             if one.name in self.format.names and (one.branch or "") == self._branch
         }
 
-    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no place for a note
+    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
         fields = {"env_var.value": Hidden(shlex.quote(value)), "env_var.public": False}
         with self._document:
             if before is None:
@@ -180,10 +182,10 @@ class Repository(NamedValues):
                 self._replace(name, before.id, fields)
 
     def _create(self, name: str, fields: dict[str, Any]) -> None:
-        """Make a variable once: a second one of the same name would be refused, or stand beside it."""
+        """Create a variable once: a second one of the same name would be refused, or exist beside the first."""
         body = {"env_var.name": name, **fields, **({"env_var.branch": self._branch} if self._branch else {})}
         try:
-            self._http.request(self._writing("POST", "env_vars", name, body, again=False))
+            self._http.request(self._writing("POST", "env_vars", name, body, idempotent=False))
         except Ambiguous:
             made = self._listed().get(name)
             if made is None:
@@ -193,15 +195,21 @@ class Repository(NamedValues):
     def _replace(self, name: str, identity: str, fields: dict[str, Any]) -> None:
         self._http.request(self._writing("PATCH", f"env_var/{quote(identity, safe='')}", name, fields))
 
-    def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, again: bool = True) -> Request:
-        about = f"write {name} of {self._target}"
+    def _writing(self, method: str, path: str, name: str, body: dict[str, Any], *, idempotent: bool = True) -> Request:
+        description = f"write {name} of {self._target}"
         return Request(
-            method, f"{self._base}/{path}", about, body=body, idempotent=again, secret=True, permission=_NEEDED
+            method,
+            f"{self._base}/{path}",
+            description,
+            body=body,
+            idempotent=idempotent,
+            secret=True,
+            permission=_NEEDED,
         )
 
 
 def _refuses_token(response: Response) -> bool:
-    """Know the refusal of a token: 403, as an error of API v3 or as two bare words that claim to be a page."""
+    """Return whether a token was refused: 403, as an error of API v3 or as two bare words declared as HTML."""
     found = response.json()
     if isinstance(found, dict):
         return response.status == 403 and found.get("error_type") in _NO_TOKEN
@@ -214,14 +222,14 @@ def _explain(request: Request, response: Response) -> Failed | None:
         return ServiceRejected(
             f"Travis CI cannot {request.description}: the repository has moved to travis-ci.com.",
             state="Nothing was written there.",
-            remedy=f"Take the connection's url away, or make it {PUBLIC}.",
+            remedy=f"Remove the connection's url, or set it to {PUBLIC}.",
         )
     if response.status == 403 and response.body.strip() == "Forbidden":
         return Throttled(
-            f"Travis CI cannot {request.description}: it shuts this token or address out, after too many writes for "
-            "an hour.",
+            f"Travis CI cannot {request.description}: it blocks this token or address for an hour, after too many "
+            "writes.",
             state="Nothing was written there.",
-            remedy="Run again after that: what was delivered stays.",
+            remedy="Run again after an hour. What was delivered stays delivered.",
         )
     return None
 

@@ -1,1 +1,1 @@
-"""What the hooks share: the message, the program that is started, and what its output may show."""
+"""Hooks as destinations: your own program or receiver delivers the credential."""

@@ -1,6 +1,6 @@
-"""A program that is started, told something on its standard input, listened to, and ended in time with all its own.
+"""A program that is started, gets a message on standard input, and is ended in time with every process it started.
 
-Nothing of what it is told or says is in a variable that shows itself: it may be a secret.
+No variable that shows itself holds its input or its output: both may hold a secret.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from twokey.core.secret import Hidden
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LONGEST_ANSWER, LONGEST_ERROR = 64 << 10, 8 << 10
-"""Bytes that are kept of what it writes to standard output, and of the end of its standard error."""
+LONGEST_OUTPUT, LONGEST_ERROR = 64 << 10, 8 << 10
+"""Bytes that are kept of its standard output, and of the end of its standard error."""
 LAST_READINGS = 32
-"""How often its pipes are read once it has ended: what it leaves behind may go on writing."""
+"""How often its pipes are read once it has ended: a process that it leaves behind may go on writing."""
 _CHUNK = 64 << 10
-MERCY = 2.0
-"""Seconds between SIGTERM and SIGKILL, so that a program can remove what it has written somewhere."""
+TERMINATION_WAIT = 2.0
+"""Seconds between SIGTERM and SIGKILL, so that a program can remove its temporary files."""
 _TICK = 0.05
 _PRIVATE = 0o077
 
@@ -34,8 +34,8 @@ _PRIVATE = 0o077
 class Ended:
     """How a program ended.
 
-    ``status``: its exit status; minus the signal's number where a signal ended it, None where its time was up.
-    ``out``: what it wrote to standard output; None where that was too long. ``err``: the end of its standard error.
+    ``status``: its exit status; minus the signal's number if a signal ended it, None if its time was up.
+    ``out``: its standard output; None if that was too long. ``err``: the end of its standard error.
     """
 
     status: int | None
@@ -44,12 +44,12 @@ class Ended:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], message: memoryview, seconds: float) -> Ended:
-    """Run a program without a shell, and nothing of it after that; raises ``OSError`` where it cannot be started.
+    """Run a program without a shell, and leave no process of it running; raises ``OSError`` if it cannot be started.
 
-    It gets this environment alone, no file descriptor but its three, the root as its directory, and a process group of
+    It gets only this environment, no file descriptor but its three, the root as its directory, and a process group of
     its own, which is ended when the program ends, when its time is up, or when this process is interrupted.
     """
-    process = subprocess.Popen(  # noqa: S603  what a person named, with no shell
+    process = subprocess.Popen(  # noqa: S603  the operator named it, and no shell is involved
         list(command),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -61,28 +61,28 @@ def run(command: Sequence[str], environment: Mapping[str, str], message: memoryv
         umask=_PRIVATE,
         bufsize=0,
     )
-    talk = _Talk(process, message)
+    pipes = _Pipes(process, message)
     try:
-        timely = talk.until(time.monotonic() + seconds)
+        timely = pipes.serve_until(time.monotonic() + seconds)
         if not timely:
             _signal(process, signal.SIGTERM)
-            talk.until(time.monotonic() + MERCY)
+            pipes.serve_until(time.monotonic() + TERMINATION_WAIT)
     finally:
         _signal(process, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(MERCY)
-        talk.close()
-    return Ended(process.returncode if timely else None, talk.out.text(), talk.err.text() or Hidden())
+            process.wait(TERMINATION_WAIT)
+        pipes.close()
+    return Ended(process.returncode if timely else None, pipes.out.text(), pipes.err.text() or Hidden())
 
 
 def _signal(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to the whole process group. One that is gone, or runs as somebody else by now, is let be."""
+    """Send a signal to the whole process group. A group that is gone, or runs as another user by now, is ignored."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
-class _Kept:
-    """What comes out of a pipe: all of it up to a length, or its end."""
+class _Output:
+    """What is read from a pipe: all of it up to a length, or its end."""
 
     def __init__(self, longest: int, *, end: bool) -> None:
         self._data = bytearray()
@@ -91,7 +91,7 @@ class _Kept:
         self._cut = False
 
     def read(self, descriptor: int) -> bool:
-        """Read once; say whether there may be more. Nothing is there at the moment: there may be."""
+        """Read once; return whether there may be more. There may be if nothing can be read at the moment."""
         try:
             found = memoryview(os.read(descriptor, _CHUNK))
         except BlockingIOError:
@@ -103,29 +103,29 @@ class _Kept:
         return bool(found)
 
     def text(self) -> Hidden | None:
-        """Return it; None where it was to be whole and was too long."""
+        """Return the text; None if all of it was wanted and it was too long."""
         return None if self._cut and not self._end else Hidden(self._data.decode(errors="replace"))
 
 
-class _Talk:
+class _Pipes:
     """The three pipes of a program that runs."""
 
     def __init__(self, process: subprocess.Popen[bytes], message: memoryview) -> None:
-        self.out, self.err = _Kept(LONGEST_ANSWER, end=False), _Kept(LONGEST_ERROR, end=True)
+        self.out, self.err = _Output(LONGEST_OUTPUT, end=False), _Output(LONGEST_ERROR, end=True)
         self._process = process
         self._left = message
         self._pipes = selectors.DefaultSelector()
-        for pipe, way, kept in (
+        for pipe, events, output in (
             (process.stdin, selectors.EVENT_WRITE, None),
             (process.stdout, selectors.EVENT_READ, self.out),
             (process.stderr, selectors.EVENT_READ, self.err),
         ):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
-            self._pipes.register(pipe, way, kept)
+            self._pipes.register(pipe, events, output)
 
-    def until(self, deadline: float) -> bool:
-        """Talk until the program ends, and say so, or until the deadline (by ``time.monotonic``)."""
+    def serve_until(self, deadline: float) -> bool:
+        """Serve the pipes until the deadline (by ``time.monotonic``); return whether the program ended before it."""
         while (left := deadline - time.monotonic()) > 0:
             if not self._pipes.get_map():
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -143,19 +143,19 @@ class _Talk:
                 return
 
     def _turn(self, seconds: float) -> bool:
-        """Serve the pipes that are ready, or become so in time; say whether there was any."""
+        """Serve the pipes that are ready, or become so in time; return whether there was one."""
         ready = self._pipes.select(seconds)
         for key, _ in ready:
-            kept: _Kept | None = key.data
-            more = self._write(key.fd) if kept is None else kept.read(key.fd)
+            output: _Output | None = key.data
+            more = self._write(key.fd) if output is None else output.read(key.fd)
             if not more:
                 self._pipes.unregister(key.fileobj)
-                if kept is None and self._process.stdin:
+                if output is None and self._process.stdin:
                     self._process.stdin.close()
         return bool(ready)
 
     def _write(self, descriptor: int) -> bool:
-        """Write what it takes; say whether something is left. A program need not read what it is told."""
+        """Write as much as the pipe takes; return whether something is left. A program need not read its message."""
         try:
             self._left = self._left[os.write(descriptor, self._left) :]
         except BlockingIOError:

@@ -1,8 +1,8 @@
-"""What a program says, without anything in it that could be a secret. Pure.
+"""The output of a program, without anything in it that could be a secret. Pure.
 
-Whoever handles a secret may repeat it in an error, in some other form. A line goes as a whole as soon as any part of
-it, or of what continues it, could be a part of a secret in one of the forms that programs commonly print: what is left
-out is better than what is left in.
+A program that handles a secret may repeat it in an error, in another form. A line is left out as a whole if any part of
+it, or of what continues it, could be a part of a secret in one of the forms that programs commonly print: it is better
+to leave out too much than too little.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 PART = 6
 """Letters and digits in a row, in any form, that count as the secret. Many tools show the last four."""
 LEAST = 8
-"""Characters of a value from which on it is taken for a secret: a shorter one is found everywhere."""
+"""Values with at least this many characters count as secrets: a shorter one would be found everywhere."""
 LEFT_OUT = "(left out: it could be the secret)"
 _OTHER = re.compile(r"[^0-9a-z]")
 _LOOKS_LIKE_ONE = re.compile(r"(?<![A-Za-z0-9+/])(?=[A-Za-z0-9+/]*[0-9])[A-Za-z0-9+/]{40}(?![A-Za-z0-9+/=])")
-"""Forty characters of base64 that stand alone: how a secret access key looks."""
+"""Forty characters of base64 with no others around them: the shape of a secret access key."""
 
 
 def redacted(text: str, secrets: Iterable[str], *, part: int = PART) -> Hidden:
@@ -35,13 +35,13 @@ def redacted(text: str, secrets: Iterable[str], *, part: int = PART) -> Hidden:
 
 
 def gives_away(text: str, secrets: Iterable[str], *, part: int = PART) -> bool:
-    """Say whether a text holds one of the secrets, or a part of one, in any form."""
+    """Return whether a text holds one of the secrets, or a part of one, in any form."""
     return bool(_giving_away([Hidden(text)], secrets, part))
 
 
 def _giving_away(lines: list[Hidden], secrets: Iterable[str], part: int) -> set[int]:
     wanted = {gram for secret in secrets for gram in _grams(Hidden(secret), part)}
-    # A value may be wrapped: what follows on the next line counts as if it stood on this one.
+    # A value may be wrapped: what follows on the next line counts as a part of this one.
     letters = Hidden("".join(_plain(line) for line in lines))
     owners = [number for number, line in enumerate(lines) for _ in _plain(line)]
     found: set[int] = set()
@@ -71,7 +71,7 @@ def _grams(secret: Hidden, part: int) -> Iterator[Hidden]:
 
 
 def _plain(text: str) -> Hidden:
-    """Return the letters and digits alone, in lower case: escapes, separators and wrapping then make no difference."""
+    """Return the letters and digits alone, in lowercase: escapes, separators and wrapping then make no difference."""
     return Hidden(_OTHER.sub("", text.lower()))
 
 

@@ -1,13 +1,13 @@
-"""A receiver of one's own that takes credentials over HTTPS: ``webhook:https://HOST/PATH``, or ``webhook:/PATH`` below
-the connection's ``url``.
+"""Your own receiver, which takes credentials over HTTPS: ``webhook:https://HOST/PATH``, or ``webhook:/PATH`` below the
+connection's ``url``.
 
-Option: ``actions=held``: the receiver answers GET with the key that it holds.
+Option: ``actions=held``: the receiver responds to GET with the key that it holds.
 
 A request is signed as "Standard Webhooks", version 1.0.0 (standardwebhooks.com, "Signature scheme", "Webhook
 headers"), so that receivers in most languages find a library: HMAC-SHA256 over id, time and body. The id is the same
 for the same key and destination, so that a receiver recognises a repeat; the time is that of the attempt.
 
-No redirect is followed: whoever is named gets the credential, nobody else.
+No redirect is followed: only the host in the URL gets the credential.
 """
 
 from __future__ import annotations
@@ -43,24 +43,27 @@ LEAST_KEY, LONGEST_KEY = 24, 64
 """Bytes of a signing secret ("Standard Webhooks", "Signature scheme")."""
 _ACTIONS: tuple[Action, ...] = ("held",)
 _PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*", re.ASCII)
-"""What stands in a path as it is (RFC 3986, 3.3)."""
+"""What a path may hold unescaped (RFC 3986, 3.3)."""
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How receivers are reached: the secret that requests are signed with, known to the receiver too."""
+    """How receivers are reached: the secret that requests are signed with, which the receiver knows, too."""
 
     secret: Source
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what is no URL of a receiver, or one that may be given no secret."""
+    """Raise ``UsageError`` for what cannot be the URL of a receiver, or one that no secret may be sent to."""
     address.allow(("connection", "actions"))
     actions_of(address, _ACTIONS)
     base, path = _taken_apart(address.plain)
     if base:
         transport.checked(address.plain, "webhook", on_link=False)
     if not _PATH.fullmatch(path) or {".", ".."} & set(path.split("/")):
-        raise address.error("write it like https://host.example/path.", "Percent-encode what a URL cannot hold.")
+        raise address.error(
+            "expected a URL like https://host.example/path, or a path like /path.",
+            "Percent-encode the characters that a URL cannot hold.",
+        )
 
 
 def _open(address: Address, context: DestinationContext) -> Receiver:
@@ -69,7 +72,7 @@ def _open(address: Address, context: DestinationContext) -> Receiver:
 
 
 def signature(secret: Hidden, message_id: str, timestamp: int, body: memoryview) -> str:
-    """Return the value of ``webhook-signature``; raises ``ValueError`` for a secret that is none."""
+    """Return the value of ``webhook-signature``; raises ``ValueError`` for an invalid signing secret."""
     head = memoryview(f"{message_id}.{timestamp}.".encode())
     return f"v1,{base64.b64encode(hmac.digest(_key(secret), b''.join((head, body)), 'sha256')).decode()}"
 
@@ -80,7 +83,7 @@ def _key(secret: Hidden) -> memoryview:
     except binascii.Error:
         key = memoryview(b"")
     if not secret.startswith(PREFIX) or not LEAST_KEY <= len(key) <= LONGEST_KEY:
-        raise ValueError("no secret for signing")
+        raise ValueError("not a signing secret")
     return key
 
 
@@ -101,7 +104,8 @@ class Webhooks:
         url = base or self._settings.url
         if not url:
             raise UsageError(
-                "webhook:/PATH needs the connection's url.", remedy="Write webhook:https://HOST/PATH, or give the url."
+                "webhook:/PATH needs the connection's url.",
+                remedy="Set `url` in the connection, or write webhook:https://HOST/PATH.",
             )
         transport.checked(url, "webhook", on_link=False)
         with self._lock:
@@ -123,10 +127,10 @@ class Webhooks:
             signed = signature(self._secret.value(), message_id, now, body)
         except ValueError:
             raise BadCredentials(
-                f"{self._secret} holds no secret to sign webhooks with: that is {PREFIX} and the base64 of "
+                f"{self._secret}: expected a secret to sign webhooks with, which is {PREFIX} and the base64 of "
                 f"{LEAST_KEY} to {LONGEST_KEY} random bytes.",
                 state="Nothing was sent.",
-                remedy=f'Make one for both sides: echo "{PREFIX}$(openssl rand -base64 32)"',
+                remedy=f'Create one for twokey and the receiver: echo "{PREFIX}$(openssl rand -base64 32)"',
             ) from None
         return {"webhook-id": message_id, "webhook-timestamp": str(now), "webhook-signature": signed}
 
@@ -136,11 +140,11 @@ class Webhooks:
             return BadCredentials(
                 "The receiver does not accept the signature.",
                 state=state,
-                remedy=f"Both sides need the same secret (here: {self._secret}) and the same time.",
+                remedy=f"Give the receiver the signing secret that twokey has (in {self._secret}); check both clocks.",
             )
         if response.status == 403:
             return AccessDenied(
-                request.description, "the receiver", remedy="Allow it there: the signature is not what it minds."
+                request.description, "the receiver", remedy="Allow it at the receiver, which accepted the signature."
             )
         return None
 
@@ -159,7 +163,7 @@ class Receiver(Hook):
         return self._http.service
 
     def preflight(self) -> None:
-        """Raise where there is no secret to sign with; ask the receiver something where it answers questions."""
+        """Raise if there is no secret to sign with; ask the receiver for its key if it supports ``held``."""
         if self._knows_held:
             self._ask("held")
         else:
@@ -171,7 +175,9 @@ class Receiver(Hook):
         if response is None:
             state = "It may have taken effect." if credential else "This call changes nothing."
             raise Ambiguous(
-                f"{self._label} was asked to {request.description}: its answer cannot be read.", state=state
+                f"{self._label} was asked to {request.description}: its response cannot be read.",
+                state=state,
+                remedy="Check what the receiver responds, and run again.",
             )
         return response
 
@@ -192,7 +198,7 @@ class Receiver(Hook):
         return Request(
             "GET",
             self._path,
-            "say which key it holds",
+            "report which key it holds",
             mutates=False,
             secret=True,
             sign=lambda: self._webhooks.signed(self._id(), memoryview(b"")),
@@ -200,16 +206,16 @@ class Receiver(Hook):
         )
 
     def _id(self, key_id: str = "") -> str:
-        """Return what is the same for every attempt to give this key to this destination, and for nothing else."""
+        """Return an id that is the same for every delivery of this key to this destination, and for nothing else."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{self.name}#{key_id}"))
 
 
 def _taken_apart(rest: str) -> tuple[str, str]:
-    """Return the host with its scheme, or nothing where the connection says that, and the path."""
+    """Return the host with its scheme, or nothing if the connection names it, and the path."""
     if without_fields(rest).startswith("/"):
         return "", rest
-    scheme, slashes, behind = rest.partition("://")
-    host, slash, path = behind.partition("/")
+    scheme, slashes, after = rest.partition("://")
+    host, slash, path = after.partition("/")
     return f"{scheme}{slashes}{host}", f"/{path}" if slash else "/"
 
 

@@ -1,1 +1,1 @@
-"""One module for each service: stateful, and unkind where the service is."""
+"""One module for each service: stateful, and as strict as the service."""

@@ -1,7 +1,8 @@
 """Azure DevOps' REST API for variable groups.
 
 A group is written as a whole: a variable that is left out is gone, a secret one without a value keeps the one it has,
-and no answer shows a secret's value. A group that is not there is answered with 200 and ``null``, as the service does.
+and no response shows a secret's value. The response for a group that does not exist is 200 and ``null``, as the
+service's is.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _GROUPS = r"/([^/]+)/([^/]+)/_apis/distributedtask/variablegroups"
 
 
 class AzureDevOps(FakeService):
-    """Azure DevOps with the organisation ``acme``, its project ``web shop``, and groups that tests add."""
+    """Azure DevOps with the organization ``acme``, its project ``web shop``, and groups that tests add."""
 
     def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "p" * 84) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
@@ -28,10 +29,10 @@ class AzureDevOps(FakeService):
         self.projects = {"acme/web shop"}
         self.groups: dict[int, dict[str, Any]] = {}
         self.then: Callable[[], None] | None = None
-        """What somebody else does immediately after the next write."""
+        """What another client does immediately after the next write."""
 
     def add_group(self, project: str, name: str, *also: str, **variables: dict[str, Any]) -> int:
-        """Make a group in a project, shared with others."""
+        """Create a group in a project, shared with others."""
         number = 40 + self.tick()
         references = [
             {
@@ -45,12 +46,12 @@ class AzureDevOps(FakeService):
             "id": number,
             "type": "Vsts",
             "name": name,
-            "description": "Written by a person",
+            "description": "Written by the operator",
             "project": project,
             "variables": {one: dict(variable) for one, variable in variables.items()},
             "variableGroupProjectReferences": references,
             "isShared": bool(also),
-            "createdBy": {"displayName": "A person"},
+            "createdBy": {"displayName": "The operator"},
             "modifiedOn": self.stamp(),
         }
         return number
@@ -61,51 +62,51 @@ class AzureDevOps(FakeService):
         return None if found is None else str(found["value"])
 
     def set(self, group: int, **values: str) -> None:
-        """Write values as a person does in the library."""
+        """Write values as the operator does in the library."""
         for name, value in values.items():
             self.groups[group]["variables"].setdefault(name, {"isSecret": True})["value"] = value
         self.groups[group]["modifiedOn"] = self.stamp()
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, the API's version and the project."""
         basic = f"Basic {base64.b64encode(f':{self.token}'.encode()).decode()}"
         if request.headers.get("Authorization") not in {basic, f"Bearer {self.bearer}"}:
-            said = "TF400813: The user '' is not authorized to access this resource."
-            raise Refusal(401, _error(said, "UnauthorizedRequestException"))
+            message = "TF400813: The user '' is not authorized to access this resource."
+            raise Refusal(401, _error(message, "UnauthorizedRequestException"))
         if request.query.get("api-version") != "7.1":
-            said = "A preview version must be indicated, or none was."
-            raise Refusal(400, _error(said, "VssVersionNotSpecifiedException"))
+            message = "A preview version must be indicated, or none was."
+            raise Refusal(400, _error(message, "VssVersionNotSpecifiedException"))
 
     @route("GET", _GROUPS)
-    def list_groups(self, request: ReceivedRequest, organisation: str, project: str) -> Reply:
+    def list_groups(self, request: ReceivedRequest, organization: str, project: str) -> Reply:
         """Answer ``Get Variable Groups``: without the projects that share each."""
         name = request.query.get("groupName", "*").lower()
-        there = self._of(organisation, project)
+        there = self._of(organization, project)
         found = [one for one in there if name in {"*", one["name"].lower()}]
         listed = [{**_shown(one), "variableGroupProjectReferences": None} for one in found]
         return Reply(200, {"count": len(listed), "value": listed})
 
     @route("GET", _GROUPS + r"/(\d+)")
-    def see_group(self, _request: ReceivedRequest, organisation: str, project: str, number: str) -> Reply:
+    def see_group(self, _request: ReceivedRequest, organization: str, project: str, number: str) -> Reply:
         """Answer ``Get``."""
-        found = [one for one in self._of(organisation, project) if one["id"] == int(number)]
+        found = [one for one in self._of(organization, project) if one["id"] == int(number)]
         return Reply(200, _shown(found[0]) if found else b"null", {"Content-Type": "application/json"})
 
     @route("PUT", r"/([^/]+)/_apis/distributedtask/variablegroups/(\d+)")
-    def update_group(self, request: ReceivedRequest, _organisation: str, number: str) -> Reply:
-        """Answer ``Update``: the group is what this says."""
-        group, said = self.groups.get(int(number)), request.json() or {}
+    def update_group(self, request: ReceivedRequest, _organization: str, number: str) -> Reply:
+        """Answer ``Update``: the body replaces the group."""
+        group, body = self.groups.get(int(number)), request.json() or {}
         if group is None:
             missing = f"VariableGroup with id {number} does not exist."
             raise Refusal(404, _error(missing, "VariableGroupNotFoundException"))
         if self.role != "Administrator":
             denied = "You do not have permissions to perform this operation on the variable group."
             raise Refusal(403, _error(denied, "AccessDeniedException"))
-        self._refuse(group, said)
+        self._refuse(group, body)
         before = group["variables"]
-        group["variables"] = {name: _kept(one, before.get(name)) for name, one in said["variables"].items()}
+        group["variables"] = {name: _kept(one, before.get(name)) for name, one in body["variables"].items()}
         for name in ("name", "description", "type", "variableGroupProjectReferences"):
-            group[name] = said.get(name)
+            group[name] = body.get(name)
         group["modifiedOn"] = self.stamp()
         reply = Reply(200, _shown(group))
         then, self.then = self.then, None
@@ -113,15 +114,15 @@ class AzureDevOps(FakeService):
             then()
         return reply
 
-    def _refuse(self, group: dict[str, Any], said: dict[str, Any]) -> None:
-        references = said.get("variableGroupProjectReferences") or []
-        names = [name.lower() for name in said.get("variables") or {}]
+    def _refuse(self, group: dict[str, Any], body: dict[str, Any]) -> None:
+        references = body.get("variableGroupProjectReferences") or []
+        names = [name.lower() for name in body.get("variables") or {}]
         problem = ""
         if not references:
             problem = "At least one variable group project reference is required."
         elif any(not one.get("projectReference", {}).get("name") for one in references):
             problem = "Project information name is not valid for variable group."
-        elif not said.get("name"):
+        elif not body.get("name"):
             problem = "Value cannot be null. Parameter name: group.Name"
         elif len(names) != len(set(names)) or not names:
             problem = "Variable names must be unique, and there must be one."
@@ -130,12 +131,12 @@ class AzureDevOps(FakeService):
         if problem:
             raise Refusal(400, _error(problem, "ArgumentException"))
 
-    def _of(self, organisation: str, project: str) -> list[dict[str, Any]]:
+    def _of(self, organization: str, project: str) -> list[dict[str, Any]]:
         """Return the groups that a project may see: its own, and those shared with it."""
-        target = f"{organisation}/{project}"
+        target = f"{organization}/{project}"
         if target not in self.projects:
-            said = f"TF200016: The following project does not exist: {project}. Verify that the name is correct."
-            raise Refusal(404, _error(said, "ProjectDoesNotExistWithNameException"))
+            message = f"TF200016: The following project does not exist: {project}. Verify that the name is correct."
+            raise Refusal(404, _error(message, "ProjectDoesNotExistWithNameException"))
         shared = {
             number
             for number, one in self.groups.items()
@@ -144,10 +145,10 @@ class AzureDevOps(FakeService):
         return [self.groups[number] for number in sorted(shared)]
 
 
-def _kept(said: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
+def _kept(body: dict[str, Any], before: dict[str, Any] | None) -> dict[str, Any]:
     """Return a variable as an update leaves it."""
-    keeps = said.get("isSecret") and said.get("value") is None and before is not None
-    return {**said, "value": before["value"] if keeps and before else said.get("value") or ""}
+    keeps = body.get("isSecret") and body.get("value") is None and before is not None
+    return {**body, "value": before["value"] if keeps and before else body.get("value") or ""}
 
 
 def _shown(group: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""A Key Vault, Entra's token endpoint and the endpoints of managed identities: versions, tags, soft deletes, rights.
+"""A Key Vault, Entra's token endpoint, the endpoints of managed identities: versions, tags, soft deletes, permissions.
 
-Names are the same in any case. A deleted secret keeps its name until it is purged.
+Names are case-insensitive. A deleted secret keeps its name until it is purged.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class KeyVault(FakeService):
         versions = self.secrets.get(name.lower())
         return str(versions[-1]["value"]) if versions else None
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check the token, the network and the rights; logins need none."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Check the token, the network and the permissions; logins need none."""
         if "secrets/" not in request.path:
             return
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
@@ -78,14 +78,14 @@ class KeyVault(FakeService):
         if name.lower() in self.deleted:
             kept = f"Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused."
             raise _refusal(409, kept, "ObjectIsDeletedButRecoverable")
-        said = request.json() or {}
-        tags = said.get("tags") or {}
+        body = request.json() or {}
+        tags = body.get("tags") or {}
         long = [tag for tag, value in tags.items() if max(len(tag), len(value)) > MOST_TAG]
-        if len(tags) > MOST_TAGS or long or len(said.get("contentType", "")) > MOST_TYPE:
+        if len(tags) > MOST_TAGS or long or len(body.get("contentType", "")) > MOST_TYPE:
             raise _refusal(400, "The tags or the content type are too long.")
-        if not isinstance(said.get("value"), str) or len(said["value"].encode()) > MOST_VALUE:
+        if not isinstance(body.get("value"), str) or len(body["value"].encode()) > MOST_VALUE:
             raise _refusal(400, "The value is missing or too long.")
-        self.put(name, said["value"], **{key: said[key] for key in ("contentType", "tags") if said.get(key)})
+        self.put(name, body["value"], **{key: body[key] for key in ("contentType", "tags") if body.get(key)})
         return Reply(200, self._shown(name))
 
     @route("GET", r"/deletedsecrets/([^/]+)")
@@ -108,8 +108,8 @@ class KeyVault(FakeService):
         else:
             good = form.get("client_secret") == self.client_secret
         if not good or form.get("client_id") != CLIENT or form.get("grant_type") != "client_credentials":
-            said = f"AADSTS7000215: Invalid client secret provided: {form}"
-            raise Refusal(401, {"error": "invalid_client", "error_description": said})
+            message = f"AADSTS7000215: Invalid client secret provided: {form}"
+            raise Refusal(401, {"error": "invalid_client", "error_description": message})
         return self._granted()
 
     @route("GET", r"/metadata/identity/oauth2/token")
@@ -123,8 +123,8 @@ class KeyVault(FakeService):
         return self._identity(request, request.headers.get("X-Identity-Header") == "h-of-the-app", "2019-08-01")
 
     def _identity(self, request: ReceivedRequest, allowed: bool, version: str) -> Reply:
-        asked = request.query.get("api-version"), request.query.get("resource")
-        if not allowed or asked != (version, AUDIENCE):
+        requested = request.query.get("api-version"), request.query.get("resource")
+        if not allowed or requested != (version, AUDIENCE):
             raise Refusal(400, {"error": "invalid_request", "error_description": "Required metadata header missing"})
         if not self.machine or request.query.get("client_id", CLIENT) != CLIENT:
             raise Refusal(400, {"error": "invalid_request", "error_description": "Identity not found"})

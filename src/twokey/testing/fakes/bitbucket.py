@@ -1,7 +1,7 @@
 """Bitbucket Cloud's REST API for Pipelines variables: of workspaces, repositories and deployment environments.
 
 A secured variable shows no value. A write that leaves ``secured`` out makes the variable an open one. Lists come in
-pages; those of environments heed no ``pagelen``, and say neither ``size`` nor ``next``.
+pages; those of environments ignore ``pagelen``, and have neither ``size`` nor ``next``.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Bitbucket(FakeService):
         self.add_repository("acme/site")
 
     def add_repository(self, name: str, *environments: str) -> None:
-        """Make a repository with deployment environments."""
+        """Create a repository with deployment environments."""
         self.targets[name] = []
         self.environments[name] = [{"uuid": _uuid(), "name": one, "slug": one.lower()} for one in environments]
         self.targets |= {f"{name}/{one['uuid']}": [] for one in self.environments[name]}
 
     def environment(self, name: str, deployment: str) -> str:
-        """Return how the variables of an environment are called here."""
+        """Return the key in ``targets`` of an environment's variables."""
         return next(f"{name}/{one['uuid']}" for one in self.environments[name] if one["name"] == deployment)
 
     def variable(self, target: str, key: str) -> dict[str, Any] | None:
@@ -65,14 +65,14 @@ class Bitbucket(FakeService):
         return found["value"] if found else None
 
     def put(self, target: str, key: str, value: str, *, secured: bool = True) -> None:
-        """Write a variable as a person would."""
+        """Write a variable as the operator would."""
         found = self.variable(target, key)
         if found is None:
             self.targets[target].append({"uuid": _uuid(), "key": key, "value": value, "secured": secured})
         else:
             found.update(value=value, secured=secured)
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token and its scopes."""
         basic = f"Basic {base64.b64encode(f'{self.email}:{self.token}'.encode()).decode()}"
         if request.headers.get("Authorization") != (basic if self.email else f"Bearer {self.token}"):
@@ -84,7 +84,7 @@ class Bitbucket(FakeService):
 
     @route("GET", _REPOSITORY + "/environments")
     def list_environments(self, request: ReceivedRequest, name: str) -> Reply:
-        """Answer ``List environments``: ten on a page, whatever was asked for."""
+        """Answer ``List environments``: ten on a page, whatever ``pagelen`` is."""
         self._target(name)
         page = int(request.query.get("page", 1))
         values = self.environments[name][10 * (page - 1) : 10 * page]
@@ -139,31 +139,31 @@ class Bitbucket(FakeService):
         return Reply(200, {"page": page, "pagelen": size, "size": len(variables), "values": values, **following})
 
     def _make(self, request: ReceivedRequest, variables: list[dict[str, Any]]) -> Reply:
-        said = request.json() or {}
-        _validate(said)
-        if any(one["key"] == said["key"] for one in variables):
-            detail = f"A variable with the key {said['key']} already exists."
+        body = request.json() or {}
+        _validate(body)
+        if any(one["key"] == body["key"] for one in variables):
+            detail = f"A variable with the key {body['key']} already exists."
             raise Refusal(409, _error("Conflict", detail, "variable-service.variable.duplicate"))
-        made = {"uuid": _uuid(), "secured": False, **{name: said[name] for name in _FIELDS if name in said}}
+        made = {"uuid": _uuid(), "secured": False, **{name: body[name] for name in _FIELDS if name in body}}
         variables.append(made)
         return Reply(201, _shown(made))
 
     def _write(self, request: ReceivedRequest, variables: list[dict[str, Any]], variable: str) -> Reply:
-        said = request.json() or {}
-        _validate(said)
+        body = request.json() or {}
+        _validate(body)
         found = next((one for one in variables if one["uuid"] == variable), None)
         if found is None:
             detail = "The variable was not found."
             raise Refusal(404, _error("Not found", detail, "variable-service.variable.not-found"))
-        found.update({"secured": False, **{name: said[name] for name in _FIELDS if name in said}})
+        found.update({"secured": False, **{name: body[name] for name in _FIELDS if name in body}})
         return Reply(200, _shown(found))
 
 
 _FIELDS = ("key", "value", "secured")
 
 
-def _validate(said: dict[str, Any]) -> None:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(said.get("key", ""))) or not said.get("value"):
+def _validate(body: dict[str, Any]) -> None:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(body.get("key", ""))) or not body.get("value"):
         raise Refusal(400, _error("Bad request", "The key or the value of the variable is not valid."))
 
 

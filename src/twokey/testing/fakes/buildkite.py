@@ -1,7 +1,8 @@
 """Buildkite's REST API for the secrets of a cluster.
 
 No value is shown. A value and a description are changed by calls of their own, and each changes ``updated_at``; what a
-call leaves out stays. A request over a limit is told when the user's budget is renewed, without Retry-After.
+call leaves out stays. The response to a request over a limit says when the user's budget is renewed, without
+Retry-After.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ LONGEST = 8 * 1024
 
 
 class Buildkite(FakeService):
-    """Buildkite with one cluster of the organisation ``acme``, and one token."""
+    """Buildkite with one cluster of the organization ``acme``, and one token."""
 
     def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "bkua_" + "t" * 40) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
@@ -41,26 +42,26 @@ class Buildkite(FakeService):
         return next((one for one in found if one["key"] == key), None)
 
     def add_secret(self, key: str, value: str = "x", description: str | None = None, policy: str | None = None) -> None:
-        """Make a secret as a person does."""
+        """Create a secret as the operator does."""
         now = self.stamp()
         about = {"description": description, "policy": policy, "created_at": now, "updated_at": now}
         made = {"id": str(uuid.UUID(int=self.tick())), "key": key, "value": value, **about}
         self.clusters[f"acme/{self.cluster}"].append(made)
 
     def documented_limits(self) -> None:
-        """Enforce "REST API rate limits": of one user, of the organisation."""
+        """Enforce "REST API rate limits": of one user, of the organization."""
         self.limit(lambda _: True, 50, 60)
         self.limit(lambda _: True, 200, 60)
 
     def too_many(self, seconds: float) -> Reply:
-        """Answer as "Exceeding the rate limit" has it."""
+        """Answer as "Exceeding the rate limit" documents."""
         left = f"{seconds:.0f}"
-        said = f"You have exceeded your API rate limit. Please wait {left} seconds before making more requests."
+        message = f"You have exceeded your API rate limit. Please wait {left} seconds before making more requests."
         user = {"RateLimit-User-Remaining": "0", "RateLimit-User-Reset": left}
-        organisation = {"RateLimit-Remaining": "80", "RateLimit-Reset": "1"}
-        return Reply(429, {"message": said, "scope": "rest_user"}, {**organisation, **user})
+        organization = {"RateLimit-Remaining": "80", "RateLimit-Reset": "1"}
+        return Reply(429, {"message": message, "scope": "rest_user"}, {**organization, **user})
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, its scopes, and whether its user maintains the cluster."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise Refusal(401, {"message": "Authentication required. Please supply a valid API Access Token"})
@@ -78,60 +79,60 @@ class Buildkite(FakeService):
         return Reply(200, {"uuid": str(uuid.UUID(int=1)), "scopes": self.scopes})
 
     @route("GET", _SECRETS)
-    def list_secrets(self, request: ReceivedRequest, organisation: str, cluster: str) -> Reply:
+    def list_secrets(self, request: ReceivedRequest, organization: str, cluster: str) -> Reply:
         """Answer ``List secrets``, in pages."""
-        found = self._secrets(organisation, cluster)
+        found = self._secrets(organization, cluster)
         size, page = min(int(request.query.get("per_page", 30)), 100), int(request.query.get("page", 1))
         return Reply(200, [_shown(one) for one in found[size * (page - 1) : size * page]])
 
     @route("POST", _SECRETS)
-    def create(self, request: ReceivedRequest, organisation: str, cluster: str) -> Reply:
+    def create(self, request: ReceivedRequest, organization: str, cluster: str) -> Reply:
         """Answer ``Create a secret``."""
-        there = self._secrets(organisation, cluster)
-        said = request.json() or {}
-        key = said.get("key", "")
+        there = self._secrets(organization, cluster)
+        body = request.json() or {}
+        key = body.get("key", "")
         if not _KEY.fullmatch(key):
             raise _invalid("Key is invalid")
         if any(one["key"].lower() == key.lower() for one in there):
             raise _invalid("Key has already been taken")
-        self.add_secret(key, _value(said), said.get("description"), said.get("policy"))
+        self.add_secret(key, _value(body), body.get("description"), body.get("policy"))
         return Reply(201, _shown(there[-1]))
 
     @route("PUT", _SECRETS + "/([^/]+)")
-    def describe(self, request: ReceivedRequest, organisation: str, cluster: str, identity: str) -> Reply:
+    def describe(self, request: ReceivedRequest, organization: str, cluster: str, identity: str) -> Reply:
         """Answer ``Update a secret's description and access policy``."""
-        found = self._secret(organisation, cluster, identity)
-        said = request.json() or {}
-        if "key" in said:
+        found = self._secret(organization, cluster, identity)
+        body = request.json() or {}
+        if "key" in body:
             raise Refusal(422, {"message": "The key parameter cannot be updated."})
-        if "value" in said:
+        if "value" in body:
             raise Refusal(422, {"message": "The value parameter cannot be updated on this endpoint."})
-        found.update({name: said[name] for name in ("description", "policy") if name in said})
+        found.update({name: body[name] for name in ("description", "policy") if name in body})
         found["updated_at"] = self.stamp()
         return Reply(200, _shown(found))
 
     @route("PUT", _SECRETS + "/([^/]+)/value")
-    def write(self, request: ReceivedRequest, organisation: str, cluster: str, identity: str) -> Reply:
+    def write(self, request: ReceivedRequest, organization: str, cluster: str, identity: str) -> Reply:
         """Answer ``Update a secret's value``."""
-        found = self._secret(organisation, cluster, identity)
+        found = self._secret(organization, cluster, identity)
         found["value"] = _value(request.json() or {})
         found["updated_at"] = self.stamp()
         return Reply(200, _shown(found))
 
-    def _secrets(self, organisation: str, cluster: str) -> list[dict[str, Any]]:
-        if f"{organisation}/{cluster}" not in self.clusters:
+    def _secrets(self, organization: str, cluster: str) -> list[dict[str, Any]]:
+        if f"{organization}/{cluster}" not in self.clusters:
             raise Refusal(404, {"message": "No cluster found"})
-        return self.clusters[f"{organisation}/{cluster}"]
+        return self.clusters[f"{organization}/{cluster}"]
 
-    def _secret(self, organisation: str, cluster: str, identity: str) -> dict[str, Any]:
-        found = next((one for one in self._secrets(organisation, cluster) if one["id"] == identity), None)
+    def _secret(self, organization: str, cluster: str, identity: str) -> dict[str, Any]:
+        found = next((one for one in self._secrets(organization, cluster) if one["id"] == identity), None)
         if found is None:
             raise Refusal(404, {"message": "No secret found"})
         return found
 
 
-def _value(said: dict[str, Any]) -> str:
-    value = said.get("value")
+def _value(body: dict[str, Any]) -> str:
+    value = body.get("value")
     if not isinstance(value, str) or not value.strip():
         raise _invalid("Value can't be blank")
     if len(value.encode()) >= LONGEST:

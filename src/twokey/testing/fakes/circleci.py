@@ -1,7 +1,7 @@
 """CircleCI's API v2 for contexts and for the variables of projects.
 
 Of a value it shows the last four characters. A context's variable has the time of its latest write; a project's has the
-time when it was made, which stays when it is replaced. Lists come in pages of ``page_size``.
+time of its creation, which stays when it is replaced. Lists come in pages of ``page_size``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class CircleCI(FakeService):
         self.context = self.add_context("gh/acme", "deploy")
 
     def add_context(self, owner: str, name: str) -> str:
-        """Make a context and return its id."""
+        """Create a context and return its id."""
         made = str(uuid.UUID(int=self.tick()))
         self.contexts[made] = {"owner": owner, "name": name, "variables": {}}
         return made
@@ -50,8 +50,8 @@ class CircleCI(FakeService):
         there = self.contexts[target]["variables"] if target in self.contexts else self.projects.get(target, {})
         return there[name]["value"] if name in there else None
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check the token, and that a viewer only looks."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Check the token, and that a viewer only reads."""
         if request.headers.get("Circle-Token") != self.token:
             raise Refusal(401, {"message": "You must log in first."})
         if request.method != "GET" and self.role == "Viewer":

@@ -1,7 +1,7 @@
-"""Doppler's API for the secrets of configs: change requests with what is expected, references, visibilities.
+"""Doppler's API for the secrets of configs: change requests with expected values, references, visibilities.
 
-What Doppler's reference does not promise is not given here: a change of a secret that is new takes place although
-somebody else made it meanwhile.
+The fake does not promise more than Doppler's reference: a change that creates a secret succeeds although another client
+created it in the meantime.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ class Doppler(FakeService):
         self.put("site/prd", "DOPPLER_CONFIG", "prd")
 
     def put(self, config: str, name: str, value: str, visibility: str = "masked") -> None:
-        """Write a secret as a person does in the dashboard."""
+        """Write a secret as the operator does in the dashboard."""
         self.configs[config][name] = {"raw": value, "visibility": visibility}
 
     def read(self, config: str, name: str) -> str | None:
-        """Return what ``doppler run`` gives to a program."""
+        """Return what ``doppler run`` passes to a program."""
         found = self.configs.get(config, {}).get(name)
         return self._computed(config, found["raw"]) if found else None
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, and whether it may write."""
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             raise _refusal(401, "Invalid Auth token")
@@ -56,7 +56,7 @@ class Doppler(FakeService):
 
     @route("GET", _SECRETS)
     def list(self, request: ReceivedRequest) -> Reply:
-        """Answer ``List`` of secrets; names that are not there are left out."""
+        """Answer ``List`` of secrets; names that do not exist are left out."""
         config = self._config(request.query)
         wanted = request.query.get("secrets")
         names = wanted.split(",") if wanted else [*self.configs[config]]
@@ -66,12 +66,12 @@ class Doppler(FakeService):
     @route("POST", _SECRETS)
     def update(self, request: ReceivedRequest) -> Reply:
         """Answer ``Update`` of secrets: all change requests, or none."""
-        said = request.json() or {}
-        config = self._config(said)
+        body = request.json() or {}
+        config = self._config(body)
         if self.before_write:
             self.before_write.pop(0)()
-        changes = said.get("change_requests")
-        if not isinstance(changes, list) or "secrets" in said:
+        changes = body.get("change_requests")
+        if not isinstance(changes, list) or "secrets" in body:
             raise _refusal(400, "Either secrets or change_requests is required")
         for change in changes:
             self._check(config, change)

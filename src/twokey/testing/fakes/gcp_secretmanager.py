@@ -28,7 +28,7 @@ SERVICE_ACCOUNT = "twokey@site-prd.iam.gserviceaccount.com"
 class Google(FakeService):
     """Google Cloud with the project ``site-prd`` and the token ``ya29.token``.
 
-    ``logins`` says by kind of login what is accepted; ``before_patch``: what others do just before a patch arrives.
+    ``logins``: what is accepted, by kind of login. ``before_patch``: what other clients do just before a patch arrives.
     """
 
     not_found: ClassVar[Any] = {"error": {"code": 404, "message": "Method not found.", "status": "NOT_FOUND"}}
@@ -63,12 +63,12 @@ class Google(FakeService):
         return secret["versions"][number - 1]["data"].decode() if secret and number else None
 
     def annotate(self, target: str, notes: dict[str, str]) -> None:
-        """Set annotations as a person does."""
+        """Set annotations as the operator does."""
         secret = self.secrets.setdefault(target, self._made())
         secret["annotations"] = {**secret["annotations"], **notes}
         secret["etag"] = self._etag()
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, the project and the API; logins need none."""
         if not request.path.startswith("/v1/projects/") or "serviceAccounts" in request.path:
             return
@@ -78,11 +78,11 @@ class Google(FakeService):
         if project not in self.projects:
             raise _refusal(403, f"Permission denied on resource project {project} (or it may not exist).")
         if not self.enabled:
-            said = f"Secret Manager API has not been used in project {project} before or it is disabled."
-            raise _refusal(403, said, reason="SERVICE_DISABLED")
+            message = f"Secret Manager API has not been used in project {project} before or it is disabled."
+            raise _refusal(403, message, reason="SERVICE_DISABLED")
 
     def too_many(self, seconds: float) -> Reply:
-        """Answer as Google does where a quota is used up."""
+        """Answer as Google does if a quota is exhausted."""
         body = {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}
         return Reply(429, body, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
@@ -116,7 +116,7 @@ class Google(FakeService):
 
     @route("GET", r"/subject")
     def subject(self, request: ReceivedRequest) -> Reply:
-        """Answer as a platform that gives its jobs tokens."""
+        """Answer as a platform that provides its jobs with tokens."""
         if request.headers.get("Authorization") != "bearer of-the-job" or "audience" not in request.query:
             raise Refusal(401)
         return Reply(200, {"value": "ey.subject"})
@@ -131,14 +131,14 @@ class Google(FakeService):
     def create(self, request: ReceivedRequest, project: str) -> Reply:
         """Answer ``projects.secrets.create``."""
         self._may("secrets.create")
-        said, name = request.json() or {}, request.query.get("secretId", "")
+        body, name = request.json() or {}, request.query.get("secretId", "")
         target = f"{project}/{name}"
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) or "replication" not in said:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) or "replication" not in body:
             raise _refusal(400, "Invalid secret id, or no replication.")
         if target in self.secrets:
             raise _refusal(409, f"Secret [{target}] already exists.", status="ALREADY_EXISTS")
-        self._check_annotations(said.get("annotations") or {})
-        self.secrets[target] = {**self._made(), "annotations": said.get("annotations") or {}}
+        self._check_annotations(body.get("annotations") or {})
+        self.secrets[target] = {**self._made(), "annotations": body.get("annotations") or {}}
         return Reply(200, self._shown(target))
 
     @route("PATCH", _SECRET)
@@ -147,17 +147,17 @@ class Google(FakeService):
         self._may("secrets.update")
         if self.before_patch:
             self.before_patch.pop(0)()
-        secret, said = self._secret(f"{project}/{name}"), request.json() or {}
-        if said.get("etag") not in {None, secret["etag"]}:
+        secret, body = self._secret(f"{project}/{name}"), request.json() or {}
+        if body.get("etag") not in {None, secret["etag"]}:
             raise _refusal(400, "The etag does not match.", status="FAILED_PRECONDITION")
         fields = request.query.get("updateMask", "").split(",")
         if not set(fields) <= {"annotations", "versionAliases"}:
             raise _refusal(400, f"Invalid update mask {fields}.")
-        self._check_annotations(said.get("annotations") or {})
-        for alias, number in (said.get("versionAliases") or {}).items():
+        self._check_annotations(body.get("annotations") or {})
+        for alias, number in (body.get("versionAliases") or {}).items():
             if not _ALIAS.fullmatch(alias) or alias in {"latest", "NEW"} or int(number) > len(secret["versions"]):
                 raise _refusal(400, f"Invalid alias {alias}.")
-        secret.update({one: said.get(one) or {} for one in fields}, etag=self._etag())
+        secret.update({one: body.get(one) or {} for one in fields}, etag=self._etag())
         return Reply(200, self._shown(f"{project}/{name}"))
 
     @route("POST", _SECRET + r":addVersion")
@@ -173,10 +173,10 @@ class Google(FakeService):
 
     @route("POST", _SECRET + r":testIamPermissions")
     def permissions(self, request: ReceivedRequest, project: str, name: str) -> Reply:
-        """Answer ``testIamPermissions``: nothing at all for what is not there."""
-        asked = (request.json() or {}).get("permissions", [])
+        """Answer ``testIamPermissions``: nothing at all for a secret that does not exist."""
+        requested = (request.json() or {}).get("permissions", [])
         there = f"{project}/{name}" in self.secrets
-        held = [one for one in asked if one.removeprefix("secretmanager.") not in self.denied]
+        held = [one for one in requested if one.removeprefix("secretmanager.") not in self.denied]
         return Reply(200, {"permissions": held} if there and held else {})
 
     @route("GET", _SECRET + r"/versions/([^/:]+)")
@@ -194,8 +194,8 @@ class Google(FakeService):
         number = self._found(target, version)
         found = self.secrets[target]["versions"][number - 1]
         if found["state"] != "ENABLED":
-            said = f"Secret Version [{number}] is in {found['state']} state."
-            raise _refusal(400, said, status="FAILED_PRECONDITION")
+            message = f"Secret Version [{number}] is in {found['state']} state."
+            raise _refusal(400, message, status="FAILED_PRECONDITION")
         body = {"name": self._version(target, number)["name"], "payload": {"data": _base64(found["data"])}}
         return Reply(200, body)
 
@@ -250,7 +250,7 @@ class Google(FakeService):
 
 
 def claims_of(assertion: str) -> dict[str, Any]:
-    """Return what a JWT claims; its signature is not looked at."""
+    """Return the claims of a JWT; its signature is not checked."""
     found: dict[str, Any] = json.loads(base64.urlsafe_b64decode(assertion.split(".")[1] + "=="))
     return found
 

@@ -1,7 +1,7 @@
-"""GitHub's REST API for secrets: repositories, environments, organisations; Actions, Dependabot, Codespaces.
+"""GitHub's REST API for secrets: repositories, environments, organizations; Actions, Dependabot, Codespaces.
 
-Values are sealed boxes that only the fake can open, and it shows none. Names are kept in capitals. A write of an
-organisation's secret that leaves the chosen repositories out takes them away, as GitHub does.
+Values are sealed boxes that only the fake can open, and it shows none. Names are stored in uppercase. A write of an
+organization's secret that leaves the selected repositories out removes them, as GitHub does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _REPOSITORY = r"/repos/([^/]+/[^/]+)"
 _SET = r"/(actions|dependabot|codespaces|environments/[^/]+)/secrets"
-_ORGANISATION = r"/orgs/([^/]+)"
-MOST = {"repository": 100, "environment": 100, "organisation": 1000}
+_ORGANIZATION = r"/orgs/([^/]+)"
+MOST = {"repository": 100, "environment": 100, "organization": 1000}
 
 
 class GitHub(FakeService):
@@ -41,16 +41,16 @@ class GitHub(FakeService):
         self.add_repository("acme/site")
 
     def add_repository(self, name: str, *environments: str) -> None:
-        """Make a repository, with environments."""
+        """Create a repository, with environments."""
         self.repositories[name] = {"id": self.tick(), "full_name": name, "archived": False, "private": True}
         self.environments[name] = set(environments)
 
     def delete(self, name: str) -> None:
-        """Delete a repository, or an organisation with all that it has."""
+        """Delete a repository, or an organization with all that it has."""
         self.gone.add(name)
 
     def change_key(self, target: str) -> None:
-        """Change the public key of a target, named as ``value`` does: what is sealed with the former one is refused."""
+        """Change the public key of a target (see ``value``): a value sealed with the former key is refused."""
         self._keys.pop(target, None)
 
     def value(self, target: str, name: str) -> str | None:
@@ -66,10 +66,10 @@ class GitHub(FakeService):
 
     def too_many(self, seconds: float) -> Reply:
         """Answer as GitHub does to secondary limits: 403 and Retry-After."""
-        said = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        return Reply(403, error(403, said), {"Retry-After": f"{max(seconds, 1):.0f}"})
+        message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        return Reply(403, error(403, message), {"Retry-After": f"{max(seconds, 1):.0f}"})
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token; without the scope, a private repository does not exist."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise refusal(401, "Bad credentials")
@@ -89,8 +89,8 @@ class GitHub(FakeService):
         """Answer ``Get a repository public key``."""
         return self._public_key(self._target(name, kind))
 
-    @route("GET", _ORGANISATION + _SET + "/public-key")
-    def organisation_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
+    @route("GET", _ORGANIZATION + _SET + "/public-key")
+    def organization_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``Get an organization public key``."""
         return self._public_key(f"{name}/{kind}")
 
@@ -115,13 +115,13 @@ class GitHub(FakeService):
             raise refusal(403, "Repository was archived so is read-only.")
         return self._write(request, target, secret, MOST["environment" if "/" in kind else "repository"])
 
-    @route("GET", _ORGANISATION + _SET + r"/(\w+)")
-    def see_organisation_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
+    @route("GET", _ORGANIZATION + _SET + r"/(\w+)")
+    def see_organization_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Get an organization secret``."""
         found = self._secret(f"{name}/{kind}", secret)
         return Reply(200, {**_shown(found), "visibility": found["visibility"]})
 
-    @route("GET", _ORGANISATION + _SET + r"/(\w+)/repositories")
+    @route("GET", _ORGANIZATION + _SET + r"/(\w+)/repositories")
     def who_sees(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``List selected repositories for an organization secret``."""
         chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
@@ -130,26 +130,26 @@ class GitHub(FakeService):
         listed = [repository(known[one]) for one in chosen[size * (page - 1) : size * page]]
         return Reply(200, {"total_count": len(chosen), "repositories": listed})
 
-    @route("PUT", _ORGANISATION + _SET + r"/(\w+)")
-    def write_organisation_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
-        """Answer ``Create or update an organization secret``: visibility and repositories are what this says."""
-        said = request.json() or {}
-        if said.get("visibility") not in {"all", "private", "selected"}:
+    @route("PUT", _ORGANIZATION + _SET + r"/(\w+)")
+    def write_organization_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Create or update an organization secret``: visibility and repositories are those of the body."""
+        body = request.json() or {}
+        if body.get("visibility") not in {"all", "private", "selected"}:
             raise refusal(422, "Invalid request.\n\nFor 'allOf/0', \"visibility\" wasn't supplied.")
-        reply = self._write(request, f"{name}/{kind}", secret, MOST["organisation"])
-        about = {"visibility": said["visibility"], "repositories": said.get("selected_repository_ids", [])}
+        reply = self._write(request, f"{name}/{kind}", secret, MOST["organization"])
+        about = {"visibility": body["visibility"], "repositories": body.get("selected_repository_ids", [])}
         self.secrets[f"{name}/{kind}"][secret.upper()].update(about)
         return reply
 
     def _write(self, request: ReceivedRequest, target: str, name: str, most: int) -> Reply:
-        said = request.json() or {}
+        body = request.json() or {}
         if name.upper().startswith("GITHUB_") or name[0].isdigit():
             raise refusal(422, "Secret names must not start with GITHUB_ or a number.")
         key = self._key(target)
-        if said.get("key_id") != _id_of(key):
+        if body.get("key_id") != _id_of(key):
             raise refusal(422, "The key_id is not the one of the current public key.")
         try:
-            value = SealedBox(key).decrypt(base64.b64decode(said.get("encrypted_value", ""))).decode()
+            value = SealedBox(key).decrypt(base64.b64decode(body.get("encrypted_value", ""))).decode()
         except (CryptoError, ValueError):
             raise refusal(422, "The value is not encrypted with libsodium.") from None
         if len(value.encode()) > 48 * 1024:

@@ -1,4 +1,4 @@
-"""What GitHub says of repositories and of errors, as long as it says it ("REST API endpoints for repositories")."""
+"""GitHub's representation of repositories and errors, in full ("REST API endpoints for repositories")."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ _SWITCHES = {
     "has_discussions": False,
     "disabled": False,
 }
-_UNSAID = ("description", "homepage", "language", "mirror_url", "license")
+_NULLS = ("description", "homepage", "language", "mirror_url", "license")
 
 
 def refusal(status: int, message: str) -> Refusal:
-    """Return an error as GitHub gives it."""
+    """Return an error as GitHub words it."""
     return Refusal(status, error(status, message))
 
 
@@ -114,7 +114,7 @@ def repository(known: dict[str, Any]) -> dict[str, Any]:
         "pushed_at": _TIME,
         **{key: f"{url}/{below}" for key, below in _PARTS.items()},
         **dict.fromkeys(_COUNTS, 0),
-        **dict.fromkeys(_UNSAID),
+        **dict.fromkeys(_NULLS),
         **_SWITCHES,
         **known,
     }

@@ -1,7 +1,7 @@
 """GitLab's REST API v4 for CI/CD variables of projects and groups, as far as a rotation needs it.
 
-A variable is one per key and environment scope. Hidden ones show no value. What a request leaves out stays as it is,
-and what an older version or a smaller plan does not know is passed over, as GitLab does both.
+There is one variable per key and environment scope. Hidden ones show no value. As in GitLab, what a request leaves out
+stays as it is, and a setting that an older version or a smaller plan does not have is ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _API = "/api/v4"
-_PLACE = _API + r"/(projects|groups)/([^/]+)"
+_TARGET = _API + r"/(projects|groups)/([^/]+)"
 _FILTER = "filter[environment_scope]"
 _SEVERAL = "There are multiple variables with provided parameters. Please use 'filter[environment_scope]'"
 _INSUFFICIENT = "The request requires higher privileges than provided by the access token."
@@ -48,13 +48,13 @@ class GitLab(FakeService):
         self.add_target("groups", "acme")
 
     def add_target(self, kind: str, path: str) -> None:
-        """Make one of the ``projects`` or ``groups``."""
-        called = "path_with_namespace" if kind == "projects" else "full_path"
-        self.targets[f"{kind}/{path}"] = {"id": self.tick(), called: path, "archived": False}
+        """Create one of the ``projects`` or ``groups``."""
+        member = "path_with_namespace" if kind == "projects" else "full_path"
+        self.targets[f"{kind}/{path}"] = {"id": self.tick(), member: path, "archived": False}
         self.variables[f"{kind}/{path}"] = {}
 
     def move(self, before: str, now: str) -> None:
-        """Rename a project: its old path leads there, for those who read."""
+        """Rename a project: its old path redirects to the new one, for reads."""
         self.add_target("projects", now)
         self.variables[f"projects/{now}"] = self.variables.pop(f"projects/{before}")
         del self.targets[f"projects/{before}"]
@@ -68,13 +68,13 @@ class GitLab(FakeService):
         return found["value"] if found else None
 
     def put(self, target: str, key: str, value: str, scope: str = "*", **settings: Any) -> None:
-        """Write a variable as a person would; settings that are not given stay as they are."""
+        """Write a variable as the operator would; other settings stay as they are."""
         default = {"variable_type": "env_var", "description": None, **dict.fromkeys((*_SWITCHES, "hidden"), False)}
         before = self.variables[target].get((key, scope), {**default, "key": key, "environment_scope": scope})
         self.variables[target][key, scope] = {**before, "value": value, **settings}
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check the token and its scopes; what it may not see does not exist."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Check the token and its scopes; for the token, what it may not see does not exist."""
         if request.headers.get("Private-Token") != self.token:
             raise Refusal(401, {"message": "401 Unauthorized"})
         enough = {"api"} if request.method != "GET" else {"api", "read_api"}
@@ -87,25 +87,25 @@ class GitLab(FakeService):
         """Answer ``Get details on a personal access token``, with the token itself."""
         return Reply(200, {"id": 1, "name": "twokey", "scopes": self.scopes, "active": True, "revoked": False})
 
-    @route("GET", _PLACE)
+    @route("GET", _TARGET)
     def see_target(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Get a single project`` and ``Get a single group``."""
         return Reply(200, self._target(request, kind, path)[1])
 
-    @route("GET", _PLACE + r"/variables/(\w+)")
+    @route("GET", _TARGET + r"/variables/(\w+)")
     def see_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Get a single variable``."""
         target = self._managed(request, kind, path)
         return Reply(200, _shown(self._found(request, kind, target, key)))
 
-    @route("POST", _PLACE + "/variables")
+    @route("POST", _TARGET + "/variables")
     def make_variable(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Create a variable``."""
-        target, said = self._managed(request, kind, path), request.json() or {}
-        missing = [f"{name} is missing" for name in ("key", "value") if name not in said]
+        target, body = self._managed(request, kind, path), request.json() or {}
+        missing = [f"{name} is missing" for name in ("key", "value") if name not in body]
         if missing:
             raise Refusal(400, {"error": ", ".join(missing)})
-        key, scope = str(said["key"]).strip(), str(said.get("environment_scope", "*"))
+        key, scope = str(body["key"]).strip(), str(body.get("environment_scope", "*"))
         if kind == "groups" and not self.premium:
             scope = "*"
         there = self.variables[target]
@@ -113,25 +113,25 @@ class GitLab(FakeService):
             taken = f"({key}) has already been taken"
             raise Refusal(400, {"message": {"key": [taken]}})
         if len(there) >= self.most[kind]:
-            called = "project ci variables" if kind == "projects" else "group ci variables"
-            raise Refusal(400, {"message": {"base": [f"Maximum number of {called} ({self.most[kind]}) exceeded"]}})
-        hidden = bool(self.hides and said.get("masked_and_hidden"))
+            member = "project ci variables" if kind == "projects" else "group ci variables"
+            raise Refusal(400, {"message": {"base": [f"Maximum number of {member} ({self.most[kind]}) exceeded"]}})
+        hidden = bool(self.hides and body.get("masked_and_hidden"))
         default = {"variable_type": "env_var", "description": None, **dict.fromkeys(_SWITCHES, False)}
-        made = {**default, **_of(said), "key": key, "environment_scope": scope, "hidden": hidden}
+        made = {**default, **_of(body), "key": key, "environment_scope": scope, "hidden": hidden}
         made["masked"] = made["masked"] or hidden
         _validate(made)
         there[key, scope] = made
         return Reply(201, _shown(made))
 
-    @route("PUT", _PLACE + r"/variables/(\w+)")
+    @route("PUT", _TARGET + r"/variables/(\w+)")
     def write_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Update a variable``: what the request leaves out stays as it is."""
         target = self._managed(request, kind, path)
         before = self._found(request, kind, target, key)
         after = {**before, **_of(request.json() or {})}
         if before["hidden"] and after["masked"] != before["masked"]:
-            said = "Updating masked attribute is not allowed on updates for hidden variables."
-            raise Refusal(400, {"message": {"base": [said]}})
+            message = "Updating masked attribute is not allowed on updates for hidden variables."
+            raise Refusal(400, {"message": {"base": [message]}})
         _validate(after)
         del self.variables[target][key, before["environment_scope"]]
         self.variables[target][key, after["environment_scope"]] = after
@@ -151,7 +151,7 @@ class GitLab(FakeService):
         return target, self.targets[target]
 
     def _managed(self, request: ReceivedRequest, kind: str, path: str) -> str:
-        """Return a target whose variables the token may manage: an archived project's, nobody may."""
+        """Return a target whose variables the token may manage: no token may manage those of an archived project."""
         target, about = self._target(request, kind, path)
         if not self.manages or about["archived"]:
             raise Refusal(403, {"message": "403 Forbidden"})
@@ -169,27 +169,27 @@ class GitLab(FakeService):
         return found[0]
 
 
-def _of(said: dict[str, Any]) -> dict[str, Any]:
-    """Return what a request says of a variable; other fields are passed over."""
-    return {name: said[name] for name in (*_TEXTS, *_SWITCHES) if name in said}
+def _of(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a variable that a request sets; other fields are ignored."""
+    return {name: body[name] for name in (*_TEXTS, *_SWITCHES) if name in body}
 
 
 def _validate(variable: dict[str, Any]) -> None:
     """Refuse what GitLab's models refuse."""
-    wrong: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     if not re.fullmatch(r"[a-zA-Z0-9_]{1,255}", variable["key"]):
-        wrong["key"] = ["can contain only letters, digits and '_'."]
+        problems["key"] = ["can contain only letters, digits and '_'."]
     mask = r"\S{8,}" if variable["raw"] else r"[a-zA-Z0-9_+=/@:.~-]{8,}"
     if variable["masked"] and not re.fullmatch(mask, variable["value"]):
-        wrong["value"] = ["is invalid"]
+        problems["value"] = ["is invalid"]
     if len(variable["value"]) > LONGEST:
-        wrong["value"] = [f"The value of the provided variable exceeds the {LONGEST} character limit"]
+        problems["value"] = [f"The value of the provided variable exceeds the {LONGEST} character limit"]
     if len(variable["description"] or "") > 255:
-        wrong["description"] = ["is too long (maximum is 255 characters)"]
+        problems["description"] = ["is too long (maximum is 255 characters)"]
     if variable["variable_type"] not in {"env_var", "file"}:
         raise Refusal(400, {"error": "variable_type does not have a valid value"})
-    if wrong:
-        raise Refusal(400, {"message": wrong})
+    if problems:
+        raise Refusal(400, {"message": problems})
 
 
 def _shown(variable: dict[str, Any]) -> dict[str, Any]:

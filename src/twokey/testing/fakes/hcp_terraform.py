@@ -1,7 +1,7 @@
 """HCP Terraform's API for variables: of workspaces and of variable sets (JSON:API).
 
-A sensitive variable shows no value. What a token may not see is answered with 404, as what is not there. A variable's
-``version-id`` is another one after every write.
+A sensitive variable shows no value. The response for what a token may not see is 404, as for what does not exist. A
+variable's ``version-id`` changes with every write.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 MEDIA = "application/vnd.api+json"
 _VARS = r"/api/v2/(workspaces/[^/]+|varsets/[^/]+/relationships)/vars"
-_ORGANISATION = r"/api/v2/organizations/([^/]+)"
+_ORGANIZATION = r"/api/v2/organizations/([^/]+)"
 
 
 class HcpTerraform(FakeService):
-    """HCP Terraform with the organisation ``acme``, its workspace ``site``, and sets that tests add."""
+    """HCP Terraform with the organization ``acme``, its workspace ``site``, and sets that tests add."""
 
     not_found = {"errors": [{"status": "404", "title": "not found"}]}  # noqa: RUF012  as the base has it
 
@@ -33,22 +33,22 @@ class HcpTerraform(FakeService):
         """By owner, as the path names it."""
         self.add_workspace("acme", "site")
 
-    def add_workspace(self, organisation: str, name: str) -> str:
-        """Make a workspace."""
-        return self._add(f"workspaces/ws-{self.tick():016d}", organisation, name)
+    def add_workspace(self, organization: str, name: str) -> str:
+        """Create a workspace."""
+        return self._add(f"workspaces/ws-{self.tick():016d}", organization, name)
 
-    def add_set(self, organisation: str, name: str) -> str:
-        """Make a variable set; return its id."""
-        found = self._add(f"varsets/varset-{self.tick():016d}", organisation, name)
+    def add_set(self, organization: str, name: str) -> str:
+        """Create a variable set; return its id."""
+        found = self._add(f"varsets/varset-{self.tick():016d}", organization, name)
         return found.partition("/")[2]
 
-    def _add(self, path: str, organisation: str, name: str) -> str:
-        self.owners[path] = {"organisation": organisation, "name": name}
+    def _add(self, path: str, organization: str, name: str) -> str:
+        self.owners[path] = {"organization": organization, "name": name}
         self.variables[path] = []
         return path
 
     def variable(self, owner: str, key: str, category: str = "env") -> dict[str, Any] | None:
-        """Return a variable as it is kept."""
+        """Return a variable as it is stored."""
         return next((one for one in self.variables[owner] if (one["key"], one["category"]) == (key, category)), None)
 
     def documented_limits(self) -> None:
@@ -56,33 +56,33 @@ class HcpTerraform(FakeService):
         self.limit(lambda _: True, 30, 1)
 
     def too_many(self, seconds: float) -> Reply:
-        """Answer as it does to too many requests."""
-        said = {"detail": "You have exceeded the API's rate limit.", "status": 429, "title": "Too many requests"}
-        return Reply(429, {"errors": [said]}, {"Retry-After": f"{max(seconds, 1):.0f}"})
+        """Answer as HCP Terraform does to too many requests."""
+        error = {"detail": "You have exceeded the API's rate limit.", "status": 429, "title": "Too many requests"}
+        return Reply(429, {"errors": [error]}, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check the token, and what kind of document is sent."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Check the token, and the media type of the body."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise Refusal(401, {"errors": [{"status": "401", "title": "unauthorized"}]})
         if request.data and request.headers.get("Content-Type") != MEDIA:
             raise Refusal(415, {"errors": [{"status": "415", "title": "unsupported media type"}]})
 
-    @route("GET", _ORGANISATION + r"/workspaces/([^/]+)")
-    def see_workspace(self, _request: ReceivedRequest, organisation: str, name: str) -> Reply:
+    @route("GET", _ORGANIZATION + r"/workspaces/([^/]+)")
+    def see_workspace(self, _request: ReceivedRequest, organization: str, name: str) -> Reply:
         """Answer ``Show workspace``."""
         for path, one in self.owners.items():
-            if path.startswith("workspaces/") and (one["organisation"], one["name"]) == (organisation, name):
+            if path.startswith("workspaces/") and (one["organization"], one["name"]) == (organization, name):
                 return Reply(200, {"data": self._shown(path)}, {"Content-Type": MEDIA})
         raise Refusal(404, self.not_found)
 
-    @route("GET", _ORGANISATION + r"/varsets")
-    def list_sets(self, request: ReceivedRequest, organisation: str) -> Reply:
-        """Answer ``List variable set``: those whose name holds what is asked for."""
+    @route("GET", _ORGANIZATION + r"/varsets")
+    def list_sets(self, request: ReceivedRequest, organization: str) -> Reply:
+        """Answer ``List variable set``: those whose name contains the query."""
         wanted = request.query.get("q", "").lower()
         found = [
             self._shown(path)
             for path, one in self.owners.items()
-            if path.startswith("varsets/") and one["organisation"] == organisation and wanted in one["name"].lower()
+            if path.startswith("varsets/") and one["organization"] == organization and wanted in one["name"].lower()
         ]
         return self._page(request, found)
 
@@ -99,13 +99,13 @@ class HcpTerraform(FakeService):
     @route("POST", _VARS)
     def create_variable(self, request: ReceivedRequest, owner: str) -> Reply:
         """Answer ``Create a variable``: one of this key and category only."""
-        said = self._said(request)
+        body = self._attributes(request)
         there = self._of(owner)
-        if any((one["key"], one["category"]) == (said.get("key"), said.get("category")) for one in there):
+        if any((one["key"], one["category"]) == (body.get("key"), body.get("category")) for one in there):
             raise _unprocessable("Key has already been taken")
-        if not said.get("key") or said.get("category") not in {"env", "terraform"}:
+        if not body.get("key") or body.get("category") not in {"env", "terraform"}:
             raise _unprocessable("Key can't be blank")
-        made = {"value": "", "description": "", "sensitive": False, "hcl": False, **said}
+        made = {"value": "", "description": "", "sensitive": False, "hcl": False, **body}
         there.append({**made, "id": f"var-{self.tick():016d}", "version-id": f"v{self.tick()}"})
         return Reply(201, {"data": _variable(there[-1])}, {"Content-Type": MEDIA})
 
@@ -115,21 +115,21 @@ class HcpTerraform(FakeService):
         found = next((one for one in self._of(owner) if one["id"] == number), None)
         if found is None or not self.may_write:
             raise Refusal(404, self.not_found)
-        found.update(self._said(request), **{"version-id": f"v{self.tick()}"})
+        found.update(self._attributes(request), **{"version-id": f"v{self.tick()}"})
         return Reply(200, {"data": _variable(found)}, {"Content-Type": MEDIA})
 
-    def _said(self, request: ReceivedRequest) -> dict[str, Any]:
+    def _attributes(self, request: ReceivedRequest) -> dict[str, Any]:
         if not self.may_write:
             raise Refusal(404, self.not_found)
         data = (request.json() or {}).get("data") or {}
-        said = data.get("attributes") or {}
+        body = data.get("attributes") or {}
         if data.get("type") != "vars":
             raise _unprocessable("Type must be vars")
-        if len(said.get("key", "")) > 128 or len(said.get("value", "").encode()) > 256 * 1024:
+        if len(body.get("key", "")) > 128 or len(body.get("value", "").encode()) > 256 * 1024:
             raise _unprocessable("Value is too long")
-        if len(said.get("description") or "") > 512:
+        if len(body.get("description") or "") > 512:
             raise _unprocessable("Description is too long (maximum is 512 characters)")
-        return dict(said)
+        return dict(body)
 
     def _owner(self, path: str) -> str:
         if path not in self.owners:
@@ -152,8 +152,8 @@ class HcpTerraform(FakeService):
         attributes = {"name": self.owners[path]["name"]}
         if kind == "workspaces":
             attributes["permissions"] = {"can-update-variable": self.may_write}
-        organisation = {"data": {"id": self.owners[path]["organisation"], "type": "organizations"}}
-        return {"id": number, "type": kind, "attributes": attributes, "relationships": {"organization": organisation}}
+        organization = {"data": {"id": self.owners[path]["organization"], "type": "organizations"}}
+        return {"id": number, "type": kind, "attributes": attributes, "relationships": {"organization": organization}}
 
 
 def _variable(variable: dict[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A Jenkins with the Credentials plugin and the plugin AWS Credentials, as far as its REST API for credentials goes.
 
-Errors are pages, as Jenkins and the server that it is a part of make them. A store shows itself only to those who may
-view it, a document never shows a secret, and an update that lost a race is answered with 200 all the same.
+Errors are pages, as Jenkins and the server that it is a part of send them. A store is visible only to users who may
+view it, a document never shows a secret, and the response to an update that lost a race is 200, too.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Jenkins(FakeService):
     def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "11" + "a" * 32) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
         self.token = token
-        self.password = "a password, as people have"  # noqa: S105  of nobody
+        self.password = "a password, as people have"  # noqa: S105  of no real user
         self.permissions = {"View", "Create", "Update"}
         self.domains: dict[str, dict[str, ET.Element]] = {}
         self.loses_updates = False
@@ -39,13 +39,13 @@ class Jenkins(FakeService):
         self.add_domain("", "system", "_")
 
     def add_domain(self, folder: str, store: str, domain: str) -> str:
-        """Make a store's domain; return how its path names it."""
+        """Create a store's domain; return its key in ``domains``."""
         path = f"{folder}|{store}|{domain}"
         self.domains[path] = {}
         return path
 
     def put(self, domain: str, xml: str) -> None:
-        """Make or change a credential as a person does."""
+        """Create or change a credential as the operator does."""
         element = ET.fromstring(xml)  # noqa: S314  written by a test
         self.domains[domain][element.findtext("id") or ""] = element
 
@@ -56,12 +56,12 @@ class Jenkins(FakeService):
             return Reply(404, self.not_found, _PAGE)
         return reply
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check who it is. Those who come with a password need a crumb to change anything."""
-        said = request.headers.get("Authorization", "")
-        if said == _basic(self.password) and request.method == "POST":
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Check the user. A request with a password needs a crumb to change anything."""
+        authorization = request.headers.get("Authorization", "")
+        if authorization == _basic(self.password) and request.method == "POST":
             raise Refusal(403, _page("HTTP ERROR 403 No valid crumb was included in the request"), _PAGE)
-        if said not in {_basic(self.token), _basic(self.password)}:
+        if authorization not in {_basic(self.token), _basic(self.password)}:
             realm = {"WWW-Authenticate": 'Basic realm="Jenkins"'}
             raise Refusal(401, b"<html><body><h2>HTTP ERROR 401 Unauthorized</h2></body></html>", {**_PAGE, **realm})
 
@@ -87,7 +87,7 @@ class Jenkins(FakeService):
 
     @route("POST", _DOMAIN + r"/createCredentials")
     def create(self, request: ReceivedRequest, folder: str, store: str, domain: str) -> Reply:
-        """Answer ``createCredentials``: 409 for an id that is there."""
+        """Answer ``createCredentials``: 409 for an existing id."""
         there = self._domain(folder, store, domain)
         self._permitted("Create")
         made = self._parsed(request)
@@ -99,18 +99,18 @@ class Jenkins(FakeService):
 
     @route("POST", _DOMAIN + r"/credential/([^/]+)/config\.xml")
     def update(self, request: ReceivedRequest, folder: str, store: str, domain: str, name: str) -> Reply:
-        """Answer ``POST config.xml``: the credential is what this says, and its id must be the same."""
+        """Answer ``POST config.xml``: the document replaces the credential, and its id must be the same."""
         self._credential(folder, store, domain, name)
         self._permitted("Update")
-        said = self._parsed(request)
-        if said.findtext("id") != name:
+        document = self._parsed(request)
+        if document.findtext("id") != name:
             raise Refusal(500, _page("Credentials' IDs do not match, will not update."), _PAGE)
         if not self.loses_updates:
-            self._domain(folder, store, domain)[name] = said
+            self._domain(folder, store, domain)[name] = document
         return Reply(200)
 
     def _parsed(self, request: ReceivedRequest) -> ET.Element:
-        """Read a document as XStream does: an unknown class or a broken text is an error of the server."""
+        """Read a document as XStream does: an unknown class or invalid XML is an error of the server."""
         if not request.headers.get("Content-Type", "").startswith(("application/xml", "text/xml")):
             raise Refusal(400, _page("Nothing is submitted"), _PAGE)
         try:

@@ -1,7 +1,7 @@
 """Kubernetes' API for Secrets: resource versions, server-side apply, dry runs, admission, RBAC, quotas.
 
-It answers with status objects as the API server does: 403 for missing rights, quotas and policies alike. Of the
-patches it knows server-side apply only (``kubernetes_apply``).
+It responds with status objects as the API server does: 403 for missing permissions, quotas and policies alike. The only
+kind of patch is server-side apply (``kubernetes_apply``).
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _NO_MANAGER = "Required value: is required for apply patch"
 
 
 class Kubernetes(FakeService):
-    """A cluster with the namespace ``apps`` and the token ``sa-token``, whose every right tests may take away.
+    """A cluster with the namespace ``apps`` and the token ``sa-token``, whose permissions a test may remove.
 
-    ``before_patch`` and ``after_patch``: what others do, one at a time, just before a patch arrives, or right after it.
+    ``before_patch`` and ``after_patch``: what other clients do, one at a time, just before a patch, or right after it.
     """
 
     not_found: ClassVar[Any] = {
@@ -71,7 +71,7 @@ class Kubernetes(FakeService):
         return found
 
     def apply(self, target: str, data: dict[str, str], **more: Any) -> None:
-        """Do what a person does with kubectl: make a Secret, or change keys and other fields of one."""
+        """Do what the operator does with kubectl: create a Secret, or change keys and other fields of one."""
         namespace, _, name = target.partition("/")
         found = copy.deepcopy(self.secrets.get(target)) or _made(namespace, name)
         found = {**found, **more, "data": {**found.get("data", {}), **_encoded(data)}}
@@ -86,17 +86,17 @@ class Kubernetes(FakeService):
     def server_side(self, target: str, manager: str, data: dict[str, str], *, force: bool = False) -> Reply:
         """Do what ``kubectl apply --server-side --field-manager`` or a GitOps tool does with a manifest."""
         namespace, _, name = target.partition("/")
-        said = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": _encoded(data)}
+        body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": _encoded(data)}
         query = {"fieldManager": manager, "force": str(force).lower()}
         path = f"/api/v1/namespaces/{namespace}/secrets/{name}"
-        request = ReceivedRequest("PATCH", path, path, query, {"Content-Type": _APPLY}, json.dumps(said).encode())
+        request = ReceivedRequest("PATCH", path, path, query, {"Content-Type": _APPLY}, json.dumps(body).encode())
         try:
             return self._apply(request, namespace, name)
         except Refusal as refused:
             return refused.reply
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check who asks, then whether the verb is allowed."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Authenticate the client, then check whether the verb is allowed."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not self.certificates and token not in self.tokens:
             raise refusal(401, "Unauthorized")
@@ -109,38 +109,38 @@ class Kubernetes(FakeService):
     @route("POST", r"/apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
     def review(self, request: ReceivedRequest) -> Reply:
         """Answer a SelfSubjectAccessReview."""
-        said = request.json() or {}
-        about = said["spec"]["resourceAttributes"]
+        body = request.json() or {}
+        about = body["spec"]["resourceAttributes"]
         if about["resource"] != "secrets" or (about["verb"] == "create" and "name" in about):
-            return Reply(201, {**said, "status": {"allowed": False}})
-        return Reply(201, {**said, "status": {"allowed": about["verb"] not in self.denied}})
+            return Reply(201, {**body, "status": {"allowed": False}})
+        return Reply(201, {**body, "status": {"allowed": about["verb"] not in self.denied}})
 
     @route("GET", _SECRETS + r"/([^/]+)")
     def read(self, _request: ReceivedRequest, namespace: str, name: str) -> Reply:
-        """Read a Secret. One in a namespace that is not there is answered like any that is not there."""
+        """Read a Secret. One in a namespace that does not exist is not found like any other."""
         return Reply(200, self._found(namespace, name))
 
     @route("POST", _SECRETS)
     def create(self, request: ReceivedRequest, namespace: str) -> Reply:
         """Create a Secret."""
-        said = request.json() or {}
-        name = said["metadata"]["name"]
+        body = request.json() or {}
+        name = body["metadata"]["name"]
         self._check_room(namespace, name)
         if f"{namespace}/{name}" in self.secrets:
             raise refusal(409, f'secrets "{name}" already exists', "secrets", name)
         made = _made(namespace, name)
-        made.update({key: value for key, value in said.items() if key in {"type", "data", "immutable"}})
-        if said["metadata"].get("annotations"):
-            made["metadata"]["annotations"] = said["metadata"]["annotations"]
+        made.update({key: value for key, value in body.items() if key in {"type", "data", "immutable"}})
+        if body["metadata"].get("annotations"):
+            made["metadata"]["annotations"] = body["metadata"]["annotations"]
         wanted = updated({}, made, request.query.get("fieldManager", ""), self.stamp())
         return self._admit(request, f"{namespace}/{name}", wanted, 201)
 
     @route("PATCH", _SECRETS + r"/([^/]+)")
     def patch(self, request: ReceivedRequest, namespace: str, name: str) -> Reply:
-        """Apply a part of a Secret, on condition of its ``resourceVersion`` and ``uid`` where they are given."""
+        """Apply a part of a Secret, on condition of its ``resourceVersion`` and ``uid`` if the body has them."""
         if request.headers.get("Content-Type") != _APPLY:
-            said = "the body of the request was in an unknown format - accepted media types include:"
-            raise refusal(415, f"{said} {_APPLY}")
+            message = "the body of the request was in an unknown format - accepted media types include:"
+            raise refusal(415, f"{message} {_APPLY}")
         if self.before_patch:
             self.before_patch.pop(0)()
         reply = self._apply(request, namespace, name)
@@ -155,12 +155,12 @@ class Kubernetes(FakeService):
             raise invalid("PatchOptions.meta.k8s.io", "", f"fieldManager: {why}")
         target = f"{namespace}/{name}"
         live = self.secrets.get(target) if namespace in self.namespaces else None
-        said = manifest(request, name)
+        body = manifest(request, name)
         if live is None:
-            self._check_may_make(said, namespace, name)
+            self._check_may_make(body, namespace, name)
         force = request.query.get("force") == "true"
         try:
-            wanted = applied(live or {}, said, manager, self.stamp(), force=force)
+            wanted = applied(live or {}, body, manager, self.stamp(), force=force)
         except ApplyConflict as conflict:
             raise refusal(409, conflict.message, causes=conflict.causes) from None
         if live is None:
@@ -168,12 +168,12 @@ class Kubernetes(FakeService):
             return self._admit(
                 request, target, made | wanted | {"metadata": made["metadata"] | wanted["metadata"]}, 201
             )
-        check_same(live, said, wanted)
+        check_same(live, body, wanted)
         return self._admit(request, target, wanted, 200)
 
-    def _check_may_make(self, said: dict[str, Any], namespace: str, name: str) -> None:
-        """Refuse an apply of what is not there where it may not make it."""
-        uid = said["metadata"].get("uid")
+    def _check_may_make(self, body: dict[str, Any], namespace: str, name: str) -> None:
+        """Refuse an apply to a Secret that does not exist if the apply may not create it."""
+        uid = body["metadata"].get("uid")
         if uid:
             why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
             raise refusal(409, f'Operation cannot be fulfilled on secrets "{name}": {why}', "secrets", name)
@@ -217,7 +217,7 @@ class Kubernetes(FakeService):
             raise refusal(422, f"metadata.annotations: Too long: may not be more than {MOST_ANNOTATIONS} bytes")
 
     def _keep(self, target: str, wanted: dict[str, Any]) -> None:
-        """Keep what a person's kubectl wrote."""
+        """Store what the operator's kubectl wrote."""
         self._store(target, updated(self.secrets.get(target) or {}, wanted, "kubectl", self.stamp()))
 
     def _store(self, target: str, wanted: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 An owner is a field manager with an operation: ``Apply``, or ``Update`` for every other write. Data, labels and
 annotations are granular maps, of which each key is a field of its own; all else is one field.
 
-Sources: "Server-Side Apply", Kubernetes' documentation; what it leaves open is as in Kubernetes' own code: ``patch.go``
+Sources: "Server-Side Apply", Kubernetes' documentation; what it leaves open follows Kubernetes' own code: ``patch.go``
 of apiserver's handlers, ``conflict.go``, ``skipnonapplied.go`` and ``stripmeta.go`` of apimachinery's
 ``managedfields``, ``merge/update.go`` of structured-merge-diff.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Owners = dict[Owner, frozenset[Path]]
 
 _MAPS = (("data",), ("metadata", "annotations"), ("metadata", "labels"))
-_NOBODYS = {"apiVersion", "kind", "metadata", "data"}
+_NOT_OWNED = {"apiVersion", "kind", "metadata", "data"}
 _THE_SERVERS = {
     "annotations",
     "creationTimestamp",
@@ -38,7 +38,7 @@ _UNTRACKED = ("before-first-apply", "Update")
 
 
 class ApplyConflict(Exception):
-    """Fields that others own have other values there. ``causes`` as in the details of Kubernetes' status object."""
+    """Other owners' fields have other values. ``causes``: as in the details of Kubernetes' status object."""
 
     def __init__(self, message: str, causes: list[dict[str, str]]) -> None:
         super().__init__(message)
@@ -47,9 +47,10 @@ class ApplyConflict(Exception):
 
 
 def updated(live: Mapping[str, Any], wanted: Mapping[str, Any], manager: str, now: str) -> dict[str, Any]:
-    """Return ``wanted`` with its managed fields, as a write that is no apply leaves it; ``live``: empty for a new one.
+    """Return ``wanted`` with its managed fields, as a write other than an apply leaves it.
 
-    What changes becomes the manager's. An object without managed fields gets none before its first apply.
+    ``live`` is empty for a new object. The manager becomes the owner of the fields that change. An object without
+    managed fields gets none before its first apply.
     """
     old, new = _fields(live), _fields(wanted)
     changed, gone = _changed(old, new), old.keys() - new.keys()
@@ -62,16 +63,16 @@ def updated(live: Mapping[str, Any], wanted: Mapping[str, Any], manager: str, no
     return _with_owners(wanted, left, live, owner if changed else None, now)
 
 
-def applied(live: Mapping[str, Any], said: Mapping[str, Any], manager: str, now: str, *, force: bool) -> dict[str, Any]:
-    """Return what ``live`` is after an apply of ``said``; raises ``ApplyConflict``.
+def applied(live: Mapping[str, Any], body: Mapping[str, Any], manager: str, now: str, *, force: bool) -> dict[str, Any]:
+    """Return what ``live`` is after an apply of ``body``; raises ``ApplyConflict``.
 
-    Removed is what the manager applied before, applies no longer, and nobody else owns. Where nothing changes, neither
-    values nor owners, the result equals ``live``.
+    A field is removed if the manager applied it before, applies it no longer, and no other manager owns it. If neither
+    values nor owners change, the result equals ``live``.
     """
     owner = (manager, "Apply")
     before = _owners(live) or ({_UNTRACKED: frozenset(_fields(live))} if live else {})
     others = {one: held for one, held in before.items() if one != owner}
-    fields = _said(said)
+    fields = _applied_fields(body)
     given_up = before.get(owner, frozenset()) - fields.keys() - frozenset().union(*others.values())
     merged = _merged(live, fields, given_up)
     old, new = _fields(live), _fields(merged)
@@ -85,14 +86,14 @@ def applied(live: Mapping[str, Any], said: Mapping[str, Any], manager: str, now:
 
 
 def managers(found: Mapping[str, Any], *path: str) -> set[Owner]:
-    """Return who owns a field of a Secret."""
+    """Return the owners of a field of a Secret."""
     return {owner for owner, held in _owners(found).items() if path in held}
 
 
 def _fields(found: Mapping[str, Any]) -> dict[Path, Any]:
     """Return the values of all fields that can be owned. A map is a field too, beside its keys."""
     metadata = found.get("metadata") or {}
-    fields: dict[Path, Any] = {(name,): value for name, value in found.items() if name not in _NOBODYS}
+    fields: dict[Path, Any] = {(name,): value for name, value in found.items() if name not in _NOT_OWNED}
     fields |= {("metadata", name): value for name, value in metadata.items() if name not in _THE_SERVERS}
     for path in _MAPS:
         held = (metadata if len(path) > 1 else found).get(path[-1])
@@ -101,9 +102,9 @@ def _fields(found: Mapping[str, Any]) -> dict[Path, Any]:
     return fields
 
 
-def _said(said: Mapping[str, Any]) -> dict[Path, Any]:
-    """Return the fields that an apply names: whoever applies a key owns the key, and not the map around it."""
-    return {path: value for path, value in _fields(said).items() if path not in _MAPS}
+def _applied_fields(body: Mapping[str, Any]) -> dict[Path, Any]:
+    """Return the fields that an apply names: its manager owns each key, and not the map around it."""
+    return {path: value for path, value in _fields(body).items() if path not in _MAPS}
 
 
 def _changed(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> frozenset[Path]:
@@ -113,15 +114,15 @@ def _changed(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> frozenset[Path
 def _merged(live: Mapping[str, Any], fields: Mapping[Path, Any], given_up: Iterable[Path]) -> dict[str, Any]:
     merged: dict[str, Any] = copy.deepcopy(dict(live))
     for path, value in fields.items():
-        room = merged
+        parent = merged
         for name in path[:-1]:
-            room = room.setdefault(name, {})
-        room[path[-1]] = value
+            parent = parent.setdefault(name, {})
+        parent[path[-1]] = value
     for path in given_up:
-        room = merged
+        parent = merged
         for name in path[:-1]:
-            room = room.get(name, {})
-        room.pop(path[-1], None)
+            parent = parent.get(name, {})
+        parent.pop(path[-1], None)
     _drop_empty(merged)
     return merged
 
@@ -129,9 +130,9 @@ def _merged(live: Mapping[str, Any], fields: Mapping[Path, Any], given_up: Itera
 def _drop_empty(found: dict[str, Any]) -> None:
     """Remove maps without keys, which Kubernetes leaves out."""
     for path in _MAPS:
-        room = found.get("metadata", {}) if len(path) > 1 else found
-        if not room.get(path[-1], True):
-            del room[path[-1]]
+        parent = found.get("metadata", {}) if len(path) > 1 else found
+        if not parent.get(path[-1], True):
+            del parent[path[-1]]
 
 
 def _owners(found: Mapping[str, Any]) -> Owners:
@@ -155,7 +156,7 @@ def _kept(owners: Owners) -> Owners:
 def _with_owners(
     found: Mapping[str, Any], owners: Owners, live: Mapping[str, Any], acting: Owner | None, now: str
 ) -> dict[str, Any]:
-    """Return an object with its owners written down. The time is that of the owner's last write."""
+    """Return an object with its owners in ``managedFields``. The time is that of the owner's last write."""
     times = _times(live)
     entries = [
         {
@@ -176,11 +177,11 @@ def _with_owners(
 def _written(held: Iterable[Path]) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for path in sorted(held):
-        room = fields
+        parent = fields
         for name in path:
-            room = room.setdefault(f"f:{name}", {})
+            parent = parent.setdefault(f"f:{name}", {})
         if path in _MAPS:
-            room["."] = {}
+            parent["."] = {}
     return fields
 
 
@@ -191,19 +192,22 @@ def _times(found: Mapping[str, Any]) -> dict[Owner, str]:
 
 def _conflict(conflicts: list[tuple[Owner, Path]], live: Mapping[str, Any]) -> ApplyConflict:
     times = _times(live)
-    told = [(_called(owner, times.get(owner, "")), f".{'.'.join(path)}") for owner, path in conflicts]
+    conflicting = [(_manager_name(owner, times.get(owner, "")), f".{'.'.join(path)}") for owner, path in conflicts]
     causes = [
-        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field} for who, field in told
+        {"reason": "FieldManagerConflict", "message": f"conflict with {who}", "field": field}
+        for who, field in conflicting
     ]
-    if len(told) == 1:
-        return ApplyConflict(f"Apply failed with 1 conflict: conflict with {told[0][0]}: {told[0][1]}", causes)
+    if len(conflicting) == 1:
+        return ApplyConflict(
+            f"Apply failed with 1 conflict: conflict with {conflicting[0][0]}: {conflicting[0][1]}", causes
+        )
     lines = []
-    for called in dict.fromkeys(who for who, _ in told):
-        lines += [f"conflicts with {called}:", *(f"- {field}" for who, field in told if who == called)]
-    return ApplyConflict(f"Apply failed with {len(told)} conflicts: " + "\n".join(lines), causes)
+    for manager in dict.fromkeys(who for who, _ in conflicting):
+        lines += [f"conflicts with {manager}:", *(f"- {field}" for who, field in conflicting if who == manager)]
+    return ApplyConflict(f"Apply failed with {len(conflicting)} conflicts: " + "\n".join(lines), causes)
 
 
-def _called(owner: Owner, time: str) -> str:
+def _manager_name(owner: Owner, time: str) -> str:
     manager, operation = owner
     at = f" at {time}" if time else ""
     return f'"{manager}"' if operation == "Apply" else f'"{manager}" using v1{at}'

@@ -1,6 +1,6 @@
-"""A 1Password Connect server: vaults and items by filter, items whole, ids of its own making.
+"""A 1Password Connect server: vaults and items by filter, whole items, ids that the server assigns.
 
-A write is not conditional: the item's ``version`` is kept by the server, whatever the request says of it.
+A write is not conditional: the server counts the item's ``version``, whatever the request's is.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ class OnePassword(FakeService):
         self.vault = self.add_vault("ops")
 
     def add_vault(self, name: str) -> str:
-        """Make a vault and return its id."""
+        """Create a vault and return its id."""
         vault = self._new_id("v")
         self.vaults[vault] = name
         return vault
 
     def add_item(self, title: str, fields: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-        """Make an item as a person does; return it as it is kept."""
+        """Create an item as the operator does; return it as it is stored."""
         item = {"title": title, "category": "API_CREDENTIAL", "vault": {"id": self.vault}, "fields": fields, **more}
         return self._keep({**item, "id": self._new_id("i")}, 1)
 
     def edit(self, item: dict[str, Any], values: dict[str, str]) -> None:
-        """Change or add fields as a person does."""
+        """Change or add fields as the operator does."""
         for label, value in values.items():
             there = [one for one in item["fields"] if one.get("label") == label]
             if there:
@@ -59,7 +59,7 @@ class OnePassword(FakeService):
         """Return the first item with this title."""
         return next((item for item in self.items.values() if item["title"] == title), None)
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, and whether it may write."""
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             raise _refusal(401, "Invalid token signature")
@@ -68,7 +68,7 @@ class OnePassword(FakeService):
 
     @route("GET", r"/v1/vaults")
     def list_vaults(self, request: ReceivedRequest) -> Reply:
-        """Answer ``Get all Vaults``; the filter does not tell capitals apart."""
+        """Answer ``Get all Vaults``; the filter is case-insensitive."""
         wanted = _wanted(request, "name")
         found = [{"id": key, "name": name} for key, name in self.vaults.items() if name.lower() == wanted]
         return Reply(200, found)
@@ -92,10 +92,10 @@ class OnePassword(FakeService):
 
     @route("POST", rf"/v1/vaults/{_ID}/items")
     def create(self, request: ReceivedRequest, vault: str) -> Reply:
-        """Answer ``Create a new Item``: another one of the same title, if need be."""
+        """Answer ``Create a new Item``, even if there is one with the same title."""
         self._see(vault)
-        said = self._valid(request, vault)
-        return Reply(200, self._keep({**said, "id": self._new_id("i")}, 1))
+        body = self._valid(request, vault)
+        return Reply(200, self._keep({**body, "id": self._new_id("i")}, 1))
 
     @route("PUT", rf"/v1/vaults/{_ID}/items/{_ID}")
     def replace(self, request: ReceivedRequest, vault: str, item: str) -> Reply:
@@ -103,22 +103,22 @@ class OnePassword(FakeService):
         if self.before_write:
             self.before_write.pop(0)()
         found = self._found(vault, item)
-        said = self._valid(request, vault)
-        if said.get("id", item) != item:
+        body = self._valid(request, vault)
+        if body.get("id", item) != item:
             raise _refusal(400, "The item id in the body is not the one in the path")
-        return Reply(200, self._keep({**said, "id": item}, found["version"] + 1))
+        return Reply(200, self._keep({**body, "id": item}, found["version"] + 1))
 
     def _valid(self, request: ReceivedRequest, vault: str) -> dict[str, Any]:
-        said: dict[str, Any] = request.json() or {}
-        if said.get("vault", {}).get("id") != vault:
+        body: dict[str, Any] = request.json() or {}
+        if body.get("vault", {}).get("id") != vault:
             raise _refusal(400, "The vault in the body is not the one in the path")
-        if said.get("category") not in _CATEGORIES:
+        if body.get("category") not in _CATEGORIES:
             raise _refusal(400, "Invalid item category")
-        for one in said.get("fields", []):
+        for one in body.get("fields", []):
             if one.get("type") not in _TYPES:
                 raise _refusal(400, f"Invalid field type {one.get('type')}")
             one.setdefault("id", self._new_id("f"))
-        return said
+        return body
 
     def _keep(self, item: dict[str, Any], version: int) -> dict[str, Any]:
         now = self.stamp()

@@ -1,7 +1,7 @@
 """Travis CI's API v3 for the environment variables of repositories.
 
-Values of private variables are not shown. A name may be there once for each branch. A token that is not known is
-refused by two bare words that claim to be a page; without a token, API v3 answers itself.
+Values of private variables are not shown. A name may exist once for each branch. An unknown token is refused by two
+bare words declared as HTML; without a token, API v3 itself responds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Travis(FakeService):
         self.repositories.pop(repository, None)
 
     def value(self, repository: str, name: str, branch: str) -> str | None:
-        """Return what a job on a branch reads, as its shell makes it of the value: that of the branch before others."""
+        """Return what the shell of a job on a branch reads: the branch's own variable takes precedence."""
         found = [one for one in self.repositories.get(repository, []) if one["name"] == name]
         default = [one for one in found if not one["branch"]]
         seen = [*default, *(one for one in found if one["branch"] == branch)]
@@ -47,7 +47,7 @@ class Travis(FakeService):
     def add_variable(
         self, repository: str, name: str, value: str, *, public: bool = False, branch: str | None = None
     ) -> None:
-        """Make a variable as a person does."""
+        """Create a variable as the operator does."""
         made = {"id": str(uuid.UUID(int=self.tick())), "name": name, "value": value, "public": public, "branch": branch}
         self.repositories[repository].append(made)
 
@@ -60,16 +60,16 @@ class Travis(FakeService):
         """Answer as Rack::Attack does."""
         return Reply(429, b"Retry later\n", {"Retry-After": f"{max(seconds, 1):.0f}", "Content-Type": "text/plain"})
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, the version and the ban."""
-        given = request.headers.get("Authorization")
-        if given is not None and given != f"token {self.token}":
+        sent = request.headers.get("Authorization")
+        if sent is not None and sent != f"token {self.token}":
             raise Refusal(403, b"access denied", {"Content-Type": "text/html;charset=utf-8"})
         if self._bans and self._ban(request):
             raise Refusal(403, b"Forbidden\n", {"Content-Type": "text/plain"})
         if request.headers.get("Travis-Api-Version") != "3":
             raise Refusal(404, b"", {"Content-Type": "text/plain"})
-        if given is None:
+        if sent is None:
             raise _error(403, "login_required", "login required")
 
     @route("GET", _REPOSITORY)
@@ -85,24 +85,24 @@ class Travis(FakeService):
 
     @route("POST", _REPOSITORY + "/env_vars")
     def create(self, request: ReceivedRequest, repository: str) -> Reply:
-        """Answer ``create``: a name may be there once for each branch."""
+        """Answer ``create``: a name may exist once for each branch."""
         there = self._variables(repository)
         if not self.may["create_env_var"]:
             raise _error(403, "insufficient_access", "operation requires create_env_var access to repository")
         self._check_migrated()
-        said = request.json() or {}
-        name, branch = said.get("env_var.name"), said.get("env_var.branch")
+        body = request.json() or {}
+        name, branch = body.get("env_var.name"), body.get("env_var.branch")
         if not name:
             raise _error(422, "unprocessable_entity", "Variable name is required")
         if any((one["name"], one["branch"]) == (name, branch) for one in there):
             raise _error(409, "duplicate_resource", "resource already exists")
-        public = bool(said.get("env_var.public", False))
-        self.add_variable(repository_of(repository), name, said.get("env_var.value", ""), public=public, branch=branch)
+        public = bool(body.get("env_var.public", False))
+        self.add_variable(repository_of(repository), name, body.get("env_var.value", ""), public=public, branch=branch)
         return Reply(201, self._shown(there[-1]))
 
     @route("PATCH", _REPOSITORY + "/env_var/([^/]+)")
     def update(self, request: ReceivedRequest, repository: str, identity: str) -> Reply:
-        """Answer ``update``: what is not given stays."""
+        """Answer ``update``: what the body leaves out stays."""
         there = self._variables(repository)
         found = next((one for one in there if one["id"] == identity), None)
         if found is None:
@@ -110,8 +110,8 @@ class Travis(FakeService):
         if not self.may["write"]:
             raise _error(403, "insufficient_access", "operation requires write access to env_var")
         self._check_migrated()
-        said = request.json() or {}
-        found.update({key.removeprefix("env_var."): value for key, value in said.items() if key.startswith("env_var.")})
+        body = request.json() or {}
+        found.update({key.removeprefix("env_var."): value for key, value in body.items() if key.startswith("env_var.")})
         return Reply(200, self._shown(found))
 
     def _ban(self, request: ReceivedRequest) -> bool:
@@ -141,7 +141,7 @@ class Travis(FakeService):
 
 
 def repository_of(path: str) -> str:
-    """Return how the fake calls a repository: its provider goes first."""
+    """Return the fake's name of a repository, which begins with the provider."""
     return path if path.count("/") == 2 else f"github/{path}"
 
 

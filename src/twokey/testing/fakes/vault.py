@@ -1,6 +1,6 @@
 """Vault's KV version 2 and logins: ``cas``, versions, soft deletes, policies by path, tokens that expire.
 
-Vault answers 403 both for a bad token and for a missing right, and 404 for what is not there.
+Vault responds with 403 both to a bad token and to a missing permission, and with 404 for what does not exist.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Vault(FakeService):
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
         self.tokens = {"root-token"}
         self.logins: dict[str, Callable[[dict[str, Any]], bool]] = {
-            "approle": lambda said: (said.get("role_id"), said.get("secret_id")) == ("twokey", "the-secret-id"),
-            "jwt": lambda said: (said.get("role"), said.get("jwt")) == ("twokey", "ey.jwt"),
-            "kubernetes": lambda said: (said.get("role"), said.get("jwt")) == ("twokey", "ey.pod"),
+            "approle": lambda body: (body.get("role_id"), body.get("secret_id")) == ("twokey", "the-secret-id"),
+            "jwt": lambda body: (body.get("role"), body.get("jwt")) == ("twokey", "ey.jwt"),
+            "kubernetes": lambda body: (body.get("role"), body.get("jwt")) == ("twokey", "ey.pod"),
             "aws": _is_signed,
         }
         self.entries: dict[str, list[dict[str, str] | None]] = {}
@@ -43,7 +43,7 @@ class Vault(FakeService):
         versions = self.entries.get(path, [])
         return versions[-1] if versions else None
 
-    def authorise(self, request: ReceivedRequest) -> None:
+    def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, then whether the policy denies the path."""
         if request.path.endswith("/login"):
             return
@@ -93,7 +93,7 @@ class Vault(FakeService):
 
     @route("GET", r"/v1/sys/internal/ui/mounts/secret")
     def about(self, _request: ReceivedRequest) -> Reply:
-        """Answer what the CLI asks before it reads: what the mount is. Only who may use it is told."""
+        """Answer the CLI's request before it reads: what the mount is. Only a token that may use it gets a response."""
         if not self.mounted or self.hidden:
             raise Refusal(403, {"errors": ["preflight capability check returned 403, please ensure client's policies"]})
         return Reply(200, self._envelope({"type": "kv", "path": "secret/", "options": self.options}))
@@ -112,14 +112,14 @@ class Vault(FakeService):
     def write(self, request: ReceivedRequest, path: str) -> Reply:
         """Answer ``Create/update secret``."""
         self._mount()
-        said = request.json() or {}
+        body = request.json() or {}
         versions = self.entries.setdefault(path, [])
-        cas = said.get("options", {}).get("cas")
+        cas = body.get("options", {}).get("cas")
         if cas is not None and cas != len(versions):
             raise Refusal(400, {"errors": ["check-and-set parameter did not match the current version"]})
-        if not isinstance(said.get("data"), dict):
+        if not isinstance(body.get("data"), dict):
             raise Refusal(400, {"errors": ["no data provided"]})
-        versions.append(said["data"])
+        versions.append(body["data"])
         return Reply(200, self._envelope(self._version(path)))
 
     @route("PATCH", r"/v1/secret/metadata/(.+)")
@@ -129,7 +129,7 @@ class Vault(FakeService):
         return Reply(204)
 
     def _version(self, path: str) -> dict[str, Any]:
-        """Return what Vault says of the latest version, beside its data. Versions are a second apart."""
+        """Return Vault's metadata of the latest version. Versions are a second apart."""
         versions = self.entries[path]
         minutes, seconds = divmod(len(versions), 60)
         time = f"2026-11-01T00:{minutes:02d}:{seconds:02d}.000000000Z"
@@ -142,7 +142,7 @@ class Vault(FakeService):
         }
 
     def _envelope(self, data: Any, auth: Any = None) -> dict[str, Any]:
-        """Return what stands around the data of every answer."""
+        """Return the members around the data of every response."""
         return {
             "request_id": f"00000000-0000-0000-0000-{self.tick():012d}",
             "lease_id": "",
@@ -159,12 +159,12 @@ class Vault(FakeService):
             raise Refusal(404, {"errors": ["no handler for route 'secret/data/x'. route entry not found."]})
 
 
-def _is_signed(said: dict[str, Any]) -> bool:
-    """Say whether this is a signed GetCallerIdentity for the right server; STS itself is not asked."""
-    if said.get("role") != "twokey" or said.get("iam_http_request_method") != "POST":
+def _is_signed(login: dict[str, Any]) -> bool:
+    """Return whether a login is a signed GetCallerIdentity for the right server; STS itself is not called."""
+    if login.get("role") != "twokey" or login.get("iam_http_request_method") != "POST":
         return False
-    headers = json.loads(base64.b64decode(said["iam_request_headers"]))
+    headers = json.loads(base64.b64decode(login["iam_request_headers"]))
     signed = headers.get("Authorization", [""])[0]
-    body = base64.b64decode(said["iam_request_body"]).decode()
+    body = base64.b64decode(login["iam_request_body"]).decode()
     server = headers.get("X-Vault-AWS-IAM-Server-ID", [""])[0]
     return "Action=GetCallerIdentity" in body and server == "vault.example" and "x-vault-aws-iam-server-id" in signed

@@ -1,6 +1,6 @@
-"""A receiver of webhooks: it believes signed requests only ("Standard Webhooks", 1.0.0), and none a second time.
+"""A receiver of webhooks: it accepts signed requests only ("Standard Webhooks", 1.0.0), and none a second time.
 
-A target is a path. POST takes a credential for it, GET says which key it holds.
+A target is a path. POST takes a credential for it, GET returns the key that it holds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TOLERANCE = 300.0
 
 
 class Webhook(FakeService):
-    """A receiver with one secret. ``receipts``: whether it answers a delivery with more than 204."""
+    """A receiver with one secret. ``receipts``: whether its response to a delivery is more than 204."""
 
     not_found = {"message": "No such path"}  # noqa: RUF012  never changed
 
@@ -46,12 +46,12 @@ class Webhook(FakeService):
         return self._held.get(path)
 
     def write(self, path: str, pair: dict[str, str]) -> None:
-        """Write a pair as a person would, past the receiver."""
+        """Write a pair as the operator would, past the receiver."""
         self._held[path] = pair
         self._stamps[path] = str(self.tick())
 
-    def authorise(self, request: ReceivedRequest) -> None:
-        """Check the signature over id, time and body, and that the time is about now."""
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Check the signature over id, time and body, and that the time is close to now."""
         headers = request.headers
         message_id, timestamp = headers.get("Webhook-Id", ""), headers.get("Webhook-Timestamp", "")
         if not message_id or not timestamp.isdigit():
@@ -61,13 +61,13 @@ class Webhook(FakeService):
         key = base64.b64decode(self.secret.removeprefix("whsec_"))
         content = b".".join((message_id.encode(), timestamp.encode(), request.data))
         expected = base64.b64encode(hmac.new(key, content, hashlib.sha256).digest()).decode()
-        given = [one.partition(",")[2] for one in headers.get("Webhook-Signature", "").split() if one[:3] == "v1,"]
-        if not any(hmac.compare_digest(one, expected) for one in given):
+        sent = [one.partition(",")[2] for one in headers.get("Webhook-Signature", "").split() if one[:3] == "v1,"]
+        if not any(hmac.compare_digest(one, expected) for one in sent):
             raise Refusal(401, {"message": "Bad signature"})
 
     @route("GET", r"(/.*)")
     def held(self, _request: ReceivedRequest, path: str) -> Reply:
-        """Say which key a path holds."""
+        """Return the key that a path holds."""
         self._refuse_gone(path)
         pair = self._held.get(path)
         return Reply(200, {"key_id": pair and pair["AccessKeyId"], "stamp": self._stamps.get(path, "")})
@@ -90,7 +90,7 @@ class Webhook(FakeService):
             raise Refusal(404, self.not_found)
 
     def _refuse_replay(self, path: str, message_id: str, timestamp: int) -> None:
-        """Refuse what is older than the newest delivery; of the same second, what was done before another one."""
+        """Refuse a delivery older than the newest one; of the same second, a repeat that another delivery followed."""
         newest, latest = self._newest.get(path, (0, ""))
         done_before = (path, message_id) in self._done and message_id != latest
         if timestamp < newest or (timestamp == newest and done_before):
@@ -99,11 +99,11 @@ class Webhook(FakeService):
         self._done.add((path, message_id))
 
 
-def _pair(said: Any) -> dict[str, str]:
-    """Return the pair of a message; refuses what is none of version 1."""
-    pair = said.get("credential") if isinstance(said, dict) else None
-    if not isinstance(pair, dict) or (said.get("version"), said.get("action")) != (1, "deliver"):
+def _pair(body: Any) -> dict[str, str]:
+    """Return the pair of a message; refuses anything but a delivery of version 1."""
+    pair = body.get("credential") if isinstance(body, dict) else None
+    if not isinstance(pair, dict) or (body.get("version"), body.get("action")) != (1, "deliver"):
         raise Refusal(422, {"message": "Not a delivery that this receiver understands"})
-    if set(pair) != {"AccessKeyId", "SecretAccessKey"} or said.get("key_id") != pair["AccessKeyId"]:
+    if set(pair) != {"AccessKeyId", "SecretAccessKey"} or body.get("key_id") != pair["AccessKeyId"]:
         raise Refusal(422, {"message": "Not a pair"})
     return {name: str(value) for name, value in pair.items()}
