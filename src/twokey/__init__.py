@@ -1,3 +1,3 @@
-"""Rotates the access keys of AWS IAM machine users so that nobody who depends on them notices."""
+"""Rotates the access keys of AWS IAM machine users without breaking the jobs that use them."""
 
 __version__ = "0.1.0"

@@ -83,6 +83,6 @@ def test_while_the_profile_cannot_be_changed_no_key_is_created_and_none_removed(
     to = f"credentials-file:{path}?profile={{user}}"
     ran = twokey("rotate", "ci-0", "--store", STORE, "--to", to, "--force", "--ignore-last-use", "--json")
     assert ran.code == 1
-    assert "[ci-0] is there more than once" in ran.document["results"][0]["message"]
+    assert "[ci-0] occurs more than once" in ran.document["results"][0]["message"]
     assert fleet.ids("ci-0") == before
     assert path.read_text() == text

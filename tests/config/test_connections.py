@@ -63,7 +63,7 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
         ("github: {tokn: {env: X}}", 3, "unknown key `tokn`; did you mean token?"),
         ("github: {}", 3, "`github` has no `token`, which is required."),
         ("github: {token: {envv: X}}", 3, "unknown key `envv`; did you mean env?"),
-        ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; there are env, file, from, key."),
+        ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; expected one of env, file, from, key."),
         ("vault: {approle: {rolle_id: r}}", 3, "unknown key `rolle_id`; did you mean role_id?"),
         ("github: {token: {env: X}, url: [a]}", 3, "`github.url`: expected text, got `array`."),
         ("github: x", 2, "must be a mapping, not text"),

@@ -1,4 +1,4 @@
-"""One emulator and one set of clients per module; each test gets places of its own and fine weather."""
+"""One emulator and one set of clients per module; each test gets its own stores and fine weather."""
 
 from __future__ import annotations
 

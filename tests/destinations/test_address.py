@@ -1,4 +1,4 @@
-"""What a destination's URL says besides the place: options, and fields in them."""
+"""What a destination's URL says besides the name: options, and fields in them."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ def test_options_that_mean_the_same_make_the_same_url() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("x:y?", "expected options as name=value"),
         ("x:y?a", "expected options as name=value"),
         ("x:y?=1", "expected options as name=value"),
         ("x:y?a=1&a=2", "occurs twice"),
-        ("x:?a=1", "expected a name after the scheme"),
+        ("x:?a=1", "expected x:NAME; the name is missing"),
         ("x:y?a={usr}", "did you mean {user}"),
         ("x:y?a=${b", "an unmatched brace"),
     ],
 )
-def test_an_option_that_is_not_well_written_is_refused(url: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_an_option_that_is_not_well_written_is_refused(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         take_apart(url)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class OfText:
-    """A place whose whole content is one JSON object."""
+    """A destination whose whole content is one JSON object."""
 
     def __init__(self, url: str, text: Callable[[], str | None], write: Callable[[str], object]) -> None:
         self.url = url

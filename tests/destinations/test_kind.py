@@ -126,7 +126,7 @@ class TestAConnectionKind:
         [
             ("name", "My Locker", "expected lowercase"),
             ("settings", "Settings", "expected type"),
-            ("settings", dict, "extends no Settings"),
+            ("settings", dict, "is dict; expected a subclass of Settings"),
             ("connect", None, "expected callable"),
             ("environment", {"url": "LOCKER_URL"}, "holds 'LOCKER_URL'; expected tuple"),
             ("environment", {"urll": ("LOCKER_URL",)}, "names the setting 'urll', .* did you mean url"),
@@ -238,5 +238,7 @@ def test_the_facade_has_what_it_lists() -> None:
 def test_a_store_in_a_format_that_cannot_be_read_back_is_refused_before_it_is_opened(url: str) -> None:
     assert url.partition(":")[0] in registry.STORES
     registry.check_store(registry.parse(url))
-    with pytest.raises(api.UsageError, match="the format ses-smtp cannot be read back, so this cannot be a store"):
+    with pytest.raises(
+        api.UsageError, match="the format ses-smtp cannot be read back, so this destination cannot be a store"
+    ):
         registry.check_store(registry.parse(f"{url}?format=ses-smtp&region=eu-west-1"))

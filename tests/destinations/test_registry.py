@@ -41,16 +41,16 @@ def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("", "scheme:name"),
         ("out/ci.json", "scheme:name"),
         ("secretmanager:x", "did you mean secretsmanager"),
         ("SSM:/x", "did you mean ssm"),
-        ("ftp:x", "there are secretsmanager, ssm, vault"),
-        ("ssm:", "expected a name after the scheme"),
+        ("ftp:x", "expected one of secretsmanager, ssm, vault"),
+        ("ssm:", "expected ssm:NAME; the name is missing"),
         ("file:out/{usr}.json", "did you mean {user}"),
-        ("file:out/{0}.json", "there are {user}, {USER}, {path}, {account}"),
+        ("file:out/{0}.json", "expected one of {user}, {USER}, {path}, {account}"),
         ("file:out/{}.json", "there is no field {}"),
         ("file:out/{user.json", "brace"),
         ("file:out/user}.json", "brace"),
@@ -59,7 +59,7 @@ def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
         ("secretsmanager:a b", "cannot be a secret's name"),
         ("secretsmanager:a,b", "cannot be a secret's name"),
         ("secretsmanager:" + "a" * 513, "cannot be a secret's name"),
-        ("secretsmanager:arn:aws:ssm:eu-central-1:123456789012:parameter/x", "no ARN of a secret"),
+        ("secretsmanager:arn:aws:ssm:eu-central-1:123456789012:parameter/x", "expected the ARN of a secret"),
         ("ssm:a/b", "cannot be a parameter's name"),
         ("ssm:/a//b", "cannot be a parameter's name"),
         ("ssm:/a/", "cannot be a parameter's name"),
@@ -67,22 +67,22 @@ def test_a_legal_url_is_taken_apart_and_put_together_again(url: str) -> None:
         ("ssm:/a:3", "cannot be a parameter's name"),
         ("ssm:/aws/reference", "begin with aws or ssm"),
         ("ssm:SSMthing", "begin with aws or ssm"),
-        ("ssm:/" + "a" * 1011, "too long"),
+        ("ssm:/" + "a" * 1011, "expected at most 996 characters"),
         ("ssm:" + "/a" * 16, "levels"),
-        ("ssm:/a.twokey-journal", "journal of another"),
-        ("file:a.twokey-journal", "journal of another"),
+        ("ssm:/a.twokey-journal", "reserved for journals"),
+        ("file:a.twokey-journal", "reserved for journals"),
         ("file:../ci.json", "without '..'"),
         ("file:a/../ci.json", "without '..'"),
         ("file:~/ci.json", "home directory"),
-        ("file:out/", "names a directory"),
-        ("file:.", "names a directory"),
-        ("file:" + "a" * 250, "longer than"),
+        ("file:out/", "expected a file, not a directory"),
+        ("file:.", "expected a file, not a directory"),
+        ("file:" + "a" * 250, "expected a file name of at most"),
     ],
 )
-def test_an_illegal_url_is_refused_with_one_clear_sentence(url: str, said: str) -> None:
+def test_an_illegal_url_is_refused_with_one_clear_sentence(url: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
         parse(url)
-    assert said in raised.value.message
+    assert message in raised.value.message
     assert "\n" not in raised.value.message
 
 
@@ -210,8 +210,8 @@ class TestWhatAPlaceIs:
 
 
 @pytest.mark.parametrize("url", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])
-def test_names_that_differ_in_capitals_only_are_one_where_the_service_takes_them_for_one(url: str) -> None:
-    """The second value would take the place of the first: the id would be lost."""
+def test_names_that_differ_only_in_case_are_one_where_the_service_takes_them_for_one(url: str) -> None:
+    """The second value would overwrite the first: the id would be lost."""
     with pytest.raises(UsageError, match="the name of two values"):
         parse(f"{url}?id=AWS_KEY&secret=aws_key")
 

@@ -36,11 +36,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "a token from a source that keeps none": (
         deliver(GITHUB[0], github={"token": {"from": "gitlab:acme/site"}}),
-        ("`github`", "'gitlab:acme/site': a secret cannot be read from there"),
+        ("`github`", "'gitlab:acme/site': twokey cannot read a connection's secret from this kind"),
     ),
     "a token from a source of each user's": (
         deliver(GITHUB[0], github={"token": {"from": "ssm:/tokens/{user}"}}),
-        ("'ssm:/tokens/{user}': the secret is the same for all users",),
+        ("'ssm:/tokens/{user}': expected a URL without fields such as {user}",),
     ),
     "a token that is written out": (
         deliver(GITHUB[0], github={"token": TOKEN}),

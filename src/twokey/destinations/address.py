@@ -1,7 +1,7 @@
 """A destination's URL: ``scheme:rest?option=value&…``, with fields such as ``{user}`` to be filled in.
 
-The URL alone says where a credential goes and in what format. The journal identifies a destination by its URL: two URLs
-that differ are two destinations.
+The URL alone says where a credential is delivered and in what format. The journal identifies a destination by its URL:
+two URLs that differ are two destinations.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ESCAPED_WORD = re.compile(r"%7B(\w+)%7D", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A URL taken apart. ``rest`` and the options' values may still hold fields to be filled in."""
+    """The parts of a URL. ``rest`` and the options' values may still hold fields to be filled in."""
 
     url: str
     scheme: str
@@ -57,7 +57,7 @@ class Address:
     def allow(self, options: Iterable[str]) -> None:
         """Raise ``UsageError`` for an option that this kind of destination does not have, or that is empty.
 
-        ``x.*`` stands for many; those may be empty.
+        ``x.*`` stands for all options that begin with ``x.``; those may be empty.
         """
         known = tuple(options)
         for name in self.options:
@@ -85,10 +85,10 @@ class Address:
         return with_options(f"{self.scheme}:{self.rest.casefold() if case_insensitive else self.rest}", identifying)
 
     def one_of(self, option: str, values: tuple[str, ...]) -> str:
-        """Return an option's value, the first of ``values`` where it is not given; raises ``UsageError`` for others."""
+        """Return an option's value, the first of ``values`` if it is missing; raises ``UsageError`` for others."""
         value = self.options.get(option, values[0])
         if value not in values:
-            raise self.error(f"{option}={value} is not known; {nearest(value, values)}")
+            raise self.error(f"{option}={value} is unknown; {nearest(value, values)}")
         return value
 
 
@@ -104,7 +104,7 @@ def take_apart(url: str) -> Address:
         raise UsageError(f"{url!r} has an unmatched brace.")
     name, mark, options = rest.partition("?")
     if not name:
-        raise UsageError(f"{url!r}: expected a name after the scheme: {scheme}:NAME.")
+        raise UsageError(f"{url!r}: expected {scheme}:NAME; the name is missing.")
     return Address(url, scheme, name, MappingProxyType(_options(url, options) if mark else {}))
 
 
@@ -162,7 +162,7 @@ def nearest(word: str, known: Iterable[str], before: str = "", after: str = "") 
     near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
     if near:
         return f"did you mean {before}{near[0]}{after}?"
-    return f"there are {', '.join(before + name + after for name in words)}."
+    return f"expected {'one of ' if len(words) > 1 else ''}{', '.join(before + name + after for name in words)}."
 
 
 def _options(url: str, text: str) -> dict[str, str]:

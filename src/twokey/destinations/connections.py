@@ -48,7 +48,7 @@ Described = TypeVar("Described")
 
 
 class InvalidKind(TypeError):
-    """A kind of destination or connection is described wrongly: which class, which field, and why."""
+    """The description of a kind of destination or connection is invalid: which class, which field, and why."""
 
     def __init__(self, of: str, field_name: str, why: str) -> None:
         super().__init__(f"{of}: the field `{field_name}` {why}")
@@ -95,10 +95,10 @@ def refuse(described: object, name: str, expected: Any, *, of: type | None = Non
 @named_fields
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionKind(Generic[SettingsT, ClientT]):
-    """One kind of service that connections lead to.
+    """One kind of service that connections reach.
 
     ``name``: what ``connections:`` in twokey.yaml calls it. ``settings``: what may be set there. ``environment``: the
-    environment variables that stand for a setting if twokey.yaml does not name the connection, first one first.
+    environment variables that set it if twokey.yaml does not define the connection; the first that is set counts.
     ``connect``: makes the connection and calls nothing; raises ``UsageError`` for settings that do not fit together.
     """
 
@@ -113,7 +113,9 @@ class ConnectionKind(Generic[SettingsT, ClientT]):
             raise InvalidKind("ConnectionKind", "name", f"is {self.name!r}; expected lowercase letters and dashes")
         refuse(self, "settings", type)
         if not issubclass(self.settings, Settings):
-            raise InvalidKind("ConnectionKind", "settings", f"is {self.settings.__name__}, which extends no Settings")
+            raise InvalidKind(
+                "ConnectionKind", "settings", f"is {self.settings.__name__}; expected a subclass of Settings"
+            )
         refuse(self, "connect", Callable)
         refuse(self, "environment", Mapping, of=tuple)
         known = self.settings.__struct_fields__
@@ -143,7 +145,7 @@ class ConnectionKind(Generic[SettingsT, ClientT]):
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A connection that twokey.yaml defines. ``at`` is its place in that file, as errors begin with it."""
+    """A connection that twokey.yaml defines. ``at`` is its position in that file, with which errors begin."""
 
     kind: str
     settings: Settings
@@ -166,7 +168,7 @@ class ConnectionContext:
     sign_identity: Callable[[str], dict[str, str]]
 
     def secret(self, source: Source, field_name: str = "token") -> RenewableToken:
-        """Return the secret of a setting; raises ``UsageError`` if it is known already that it cannot be read."""
+        """Return the secret of a setting; raises ``UsageError`` if twokey can tell now that reading fails."""
         label = f"{self.at}: `{field_name}`" if self.at else f"The connection {self.name}, {field_name}"
         source.check(label, self.check_secret)
         return token_of(source, label, self.read_secret)
@@ -186,10 +188,10 @@ class Connections:
         kind: ConnectionKind[SettingsT, ClientT],
         context: Callable[[str, str], ConnectionContext],
     ) -> ClientT:
-        """Return the connection that an address names with ``connection=``, by default the one named like its kind.
+        """Return the connection that an address names with ``connection=``, by default the one of its kind's name.
 
         If twokey.yaml defines none of that name, it is made from the environment variables that the service's own tools
-        read. ``context`` makes what ``connect`` gets from the connection's name and its place in twokey.yaml.
+        read. ``context`` makes what ``connect`` gets from the connection's name and its position in twokey.yaml.
         Raises ``UsageError``.
         """
         name = address.options.get(CONNECTION, kind.name)
@@ -214,12 +216,14 @@ class Connections:
             return found
         if name != kind.name:
             hint = nearest(name, self.configured) if self.configured else "twokey.yaml defines none."
-            raise address.error(f"there is no connection {name!r}; {hint}")
+            raise address.error(
+                f"there is no connection {name!r}; {hint}", "Name a connection of twokey.yaml: connection=NAME."
+            )
         return Configured(kind.name, kind.from_environment(), "")
 
 
 def _connect(configured: Configured, kind: ConnectionKind[SettingsT, ClientT], context: ConnectionContext) -> ClientT:
-    """Make a connection. An error begins with the connection's place in twokey.yaml."""
+    """Make a connection. An error begins with the connection's position in twokey.yaml."""
     try:
         return kind.connect(cast("SettingsT", configured.settings), context)
     except UsageError as error:

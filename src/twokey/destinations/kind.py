@@ -1,8 +1,8 @@
 """What a kind of destination is: its scheme, its checks, how it is opened, what it connects to, what it may do there.
 
 A module describes each of its kinds by one ``Kind``, as ``KIND`` or, for several, in ``KINDS``. Everything that twokey
-needs to know about a kind before it opens a destination is in this value. A value that cannot be a kind's is refused
-when it is made (``InvalidKind``).
+needs to know about a kind before it opens a destination is in this value. An invalid value is refused when
+it is created (``InvalidKind``).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 Use = Literal["read", "write", "create", "journal"]
-"""What a permission is for: to see what is there, to write to it, to create what is missing, to keep the journal."""
+"""What a permission is for: to read what is stored, to write to it, to create what is missing, to keep the journal."""
 _USES: tuple[Use, ...] = get_args(Use)
 _PLURALS = {"capability": "capabilities"}
 _SCHEME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
@@ -50,7 +50,7 @@ class Permission:
     ``service``: who grants it. ``type``: what the service calls such a permission. ``name``: the permission, as the
     service spells it. ``resource``: what it is granted on; for AWS, the resource type of the Service Authorization
     Reference. ``uses``: what twokey needs it for. ``grant``: the kind of token or policy that has it; permissions with
-    different grants are alternatives, and those of one grant suffice. ``optional``: the kind works without it.
+    different grants are alternatives: those of one grant are enough. ``optional``: the kind works without it.
     ``condition``: the options or circumstances without which it is not needed.
     """
 
@@ -96,7 +96,7 @@ class WritesNamedValues(Protocol):
     """A destination whose URL names a container of values, such as a repository: it writes some of them by name."""
 
     value_names: tuple[str, ...]
-    """The names, spelled so that two that the service takes for one are equal."""
+    """The names, in one spelling: two that the service treats as one name are equal."""
 
 
 def _no_check(_address: Address) -> None:

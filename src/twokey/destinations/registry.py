@@ -1,8 +1,8 @@
 """Finds the kind of a destination by its URL's scheme, and opens destinations.
 
-``SCHEMES`` and ``STORES`` are an index, so that a module is imported only when one of its schemes is first named; the
-``Kind`` in the module is what counts, and a test holds the index equal to the kinds. Other packages add kinds by the
-entry point group ``twokey.destinations``: an entry point is named like the scheme, and its value is a ``Kind``, or a
+``SCHEMES`` and ``STORES`` are an index, so that a module is imported only when one of its schemes is first named. The
+``Kind`` in the module is authoritative; a test keeps the index equal to the kinds. Other packages add kinds by the
+entry point group ``twokey.destinations``: the name of an entry point is the scheme, and its value is a ``Kind``, or a
 module with ``KIND`` or ``KINDS``.
 """
 
@@ -107,7 +107,7 @@ class Services:
 
 
 def parse(url: str) -> Address:
-    """Take a URL apart and check all that can be known of it now; raises ``UsageError`` with one sentence."""
+    """Split a URL and check all that can be checked without a call; raises ``UsageError`` with one sentence."""
     scheme, colon, _ = url.partition(":")
     if not colon or not (scheme in SCHEMES or scheme in _entry_points()):
         raise UsageError(f"{url!r}: {_no_such_scheme(scheme, colon)}")
@@ -117,7 +117,7 @@ def parse(url: str) -> Address:
 
 
 def readable(url: str) -> Address:
-    """Take apart a URL that a secret is to be read from; raises ``UsageError`` for a kind that it cannot be read from.
+    """Split the URL of a secret to be read; raises ``UsageError`` for a kind that no secret can be read from.
 
     Nothing is called.
     """
@@ -125,12 +125,18 @@ def readable(url: str) -> Address:
     if kind_of(address.scheme).read_secret is None:
         raise _not_readable(address)
     if without_fields(url) != url:
-        raise address.error("the secret is the same for all users: it cannot contain a field such as {user}.")
+        raise address.error(
+            "expected a URL without fields such as {user}: a connection has the same secret for all users.",
+            "Write the name of the secret out.",
+        )
     return address
 
 
 def _not_readable(address: Address) -> UsageError:
-    return address.error("a secret cannot be read from there.", "Use a URL that begins with secretsmanager: or ssm:.")
+    return address.error(
+        "twokey cannot read a connection's secret from this kind of destination.",
+        "Use a URL that begins with secretsmanager:, ssm: or vault:.",
+    )
 
 
 def fill(template: str, *, user: str, path: str, account: str) -> str:
@@ -139,7 +145,7 @@ def fill(template: str, *, user: str, path: str, account: str) -> str:
 
 
 def reach(template: str, services: Services) -> None:
-    """Make the connection that a URL needs, its fields not filled in; raises ``UsageError`` if it is not configured.
+    """Make the connection that a URL with fields needs; raises ``UsageError`` if it is not configured.
 
     Nothing is called. If a field says which connection it is, that is known only once the field is filled in.
     """
@@ -187,13 +193,14 @@ def check_store(address: Address) -> None:
     """Raise ``UsageError`` for a URL that cannot be a store."""
     if not can_be_store(address.scheme):
         raise address.error(
-            "this cannot be a store, because it cannot be read back.", f"Use one of {', '.join(STORES)}."
+            "a destination of this kind cannot be read back, so it cannot be a store.",
+            f"Use one of {', '.join(STORES)}.",
         )
     kind_of(address.scheme).check_store(address)
 
 
 def can_be_store(scheme: str) -> bool:
-    """Return whether destinations of a scheme can hold a credential and its journal. Imports none of twokey's own."""
+    """Return whether destinations of a scheme can hold a credential and its journal. Imports none of twokey's kinds."""
     return scheme in STORES or (scheme not in SCHEMES and kind_of(scheme).store)
 
 
@@ -210,8 +217,8 @@ def kind_of(scheme: str) -> Kind:
 def connection_kinds(*, installed: bool = False) -> dict[str, ConnectionKind[Settings, object]]:
     """Return the services that ``connections:`` can name, by name: those of twokey, or the installed ones too.
 
-    The kinds of other packages are looked at only for a name that twokey does not know: one that cannot be used does
-    not get in the way of the others.
+    Kinds of other packages are loaded only for a name that is not one of twokey's own: a package that cannot be
+    loaded does not affect the others.
     """
     found: dict[str, ConnectionKind[Settings, object]] = {}
     for scheme in (*SCHEMES, *(_entry_points() if installed else ())):
@@ -223,7 +230,7 @@ def connection_kinds(*, installed: bool = False) -> dict[str, ConnectionKind[Set
 
 @cache
 def _entry_points() -> dict[str, EntryPoint]:
-    """Return the schemes that other packages add. Looked for only if a scheme is not one of twokey's own.
+    """Return the schemes that other packages add. Searched only for a scheme that is not one of twokey's own.
 
     Raises ``UsageError`` for a scheme that two packages claim, or that is one of twokey's own.
     """
@@ -240,7 +247,7 @@ def _entry_points() -> dict[str, EntryPoint]:
 
 
 def _loaded(entry: EntryPoint) -> Kind:
-    """Return the kind that an entry point names; raises ``UsageError`` for anything that is wrong with it."""
+    """Return the kind that an entry point names; raises ``UsageError`` if it cannot be used."""
     try:
         named = entry.load()
     except Exception as error:  # noqa: BLE001  whatever a package raises when it is imported
@@ -254,12 +261,12 @@ def _loaded(entry: EntryPoint) -> Kind:
     if kinds == (None,):
         raise _unusable(entry, f"{entry.value} has neither KIND nor KINDS")
     if not isinstance(kinds, tuple) or not all(isinstance(kind, Kind) for kind in kinds):
-        raise _unusable(entry, "KIND must be a Kind, and KINDS a tuple of Kind")
+        raise _unusable(entry, "expected KIND to be a Kind, and KINDS a tuple of Kind")
     for kind in kinds:
         if kind.scheme == entry.name:
             return cast("Kind", kind)
     schemes = ", ".join(kind.scheme for kind in kinds)
-    raise _unusable(entry, f"its Kind has the scheme {schemes}, which is not the name of the entry point")
+    raise _unusable(entry, f"its Kind has the scheme {schemes}; expected {entry.name}, the name of the entry point")
 
 
 def _unusable(entry: EntryPoint, why: str, remedy: str = "") -> UsageError:

@@ -25,15 +25,15 @@ _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a secret comes from; never the secret itself. Exactly one of ``env``, ``file`` and ``from``.
 
-    ``key`` takes one member of a JSON object.
+    ``key`` selects one member of a JSON object.
     """
 
     env: Annotated[str, msgspec.Meta(description="The name of an environment variable.")] = ""
-    file: Annotated[str, msgspec.Meta(description="The path of a file that holds nothing else.")] = ""
+    file: Annotated[str, msgspec.Meta(description="The path of a file that contains only the secret.")] = ""
     url: Annotated[str, msgspec.Meta(description="Another secrets store, such as secretsmanager:ops/github.")] = (
         msgspec.field(name="from", default="")
     )
-    key: Annotated[str, msgspec.Meta(description="The member to take, where it holds a JSON object.")] = ""
+    key: Annotated[str, msgspec.Meta(description="The member to read, if the source is a JSON object.")] = ""
 
     def __str__(self) -> str:
         text = self.url
@@ -44,20 +44,20 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return f"{text} ({self.key})" if self.key else text
 
     def check(self, label: str, check_url: Callable[[str], object]) -> None:
-        """Raise ``UsageError`` unless it names exactly one source, and one that exists as far as this machine can tell.
+        """Raise ``UsageError`` unless it names exactly one source that exists, as far as this machine can tell.
 
         ``label`` begins the message. ``check_url`` raises ``UsageError`` for a URL that no secret can be read from.
         """
         if sum(map(bool, (self.env, self.file, self.url))) != 1:
             raise UsageError(f"{label}: expected exactly one of `env`, `file` and `from`.")
         if self.env and not environment.variable(self.env):
-            # The operator may have put the secret where the variable's name belongs.
+            # The operator may have written the secret instead of the variable's name.
             name = self.env if _VARIABLE.fullmatch(self.env) else "that it names (not shown: it may be a secret)"
             raise UsageError(
                 f"{label}: the environment variable {name} is not set.", remedy="Set it, or name another variable."
             )
         if self.file and not Path(self.file).is_file():
-            raise UsageError(f"{label}: there is no file {self.file}.")
+            raise UsageError(f"{label}: there is no file {self.file}.", remedy="Create it, or name another file.")
         if self.url:
             try:
                 check_url(self.url)
@@ -72,7 +72,7 @@ def token_of(source: Source, label: str, read_url: Callable[[str], Hidden]) -> R
 
 
 class _Reader:
-    """Reads one source. What a library raises never leaves here, not even as a context: it may hold the secret."""
+    """Reads one source. A library's exception does not leave it, not even as a context: it may contain the secret."""
 
     def __init__(self, source: Source, label: str, read_url: Callable[[str], Hidden]) -> None:
         self._source = source
@@ -88,7 +88,7 @@ class _Reader:
         if not text:
             raise self._unreadable("it is empty")
         if any(ord(character) < 32 or ord(character) > 126 for character in text):
-            raise self._unreadable("it holds a character that no token has, such as a line break")
+            raise self._unreadable("it contains a character that a token cannot have, such as a line break")
         return text
 
     def _text(self) -> Hidden:

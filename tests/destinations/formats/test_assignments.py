@@ -70,7 +70,7 @@ def test_a_value_that_readers_read_differently_is_unknown() -> None:
     lines = assignments.statements(Hidden("ID=$OTHER\nSECRET=s\n"))
     found = assignments.values(lines, WANTED)
     assert isinstance(found, CannotTell)
-    assert "ID is written in a way" in found.why
+    assert "ID is written so that sh and dotenv libraries read it differently" in found.why
 
 
 LINES = st.sampled_from(

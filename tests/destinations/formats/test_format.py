@@ -84,7 +84,7 @@ class TestEveryFormat:
     def test_tells_a_place_without_values_from_one_that_holds_something_else(self, name: str) -> None:
         assert form(name).holding({}) == form(name).holding_text(None) == NotHeld()
         assert form(name).holding(dict.fromkeys(form(name).names)) == NotHeld()
-        assert form(name).credential({}, "the place") is form(name).credential_of_text(None, "the place") is None
+        assert form(name).credential({}, "the store") is form(name).credential_of_text(None, "the store") is None
         for text in ("something else", "", "{}", form("template").text(KEY)):
             assert isinstance(form(name).holding_text(text), CannotTell)
 
@@ -104,7 +104,7 @@ class TestEveryFormat:
     def test_keeps_what_it_cannot_read_out_of_errors(self, name: str, broken: str) -> None:
         text = Hidden(broken % SECRET)
         with pytest.raises(ServiceRejected, match="contains no credential that twokey can read") as raised:
-            form(name).credential_of_text(text, "the place")
+            form(name).credential_of_text(text, "the store")
         assert_silent(raised.value, KEY)
         assert SECRET not in repr(form(name).holding_text(text))
 
@@ -160,7 +160,7 @@ class TestPair:
     @pytest.mark.parametrize("missing", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
     def test_cannot_tell_from_half_a_pair(self, missing: str) -> None:
         holding = form().holding({**form().values(KEY), missing: None})
-        assert holding == CannotTell(f"half of the pair is missing: there is no {missing}")
+        assert holding == CannotTell(f"half of the pair is missing: it has no {missing}")
 
     @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
     def test_cannot_tell_from_an_empty_value(self, name: str) -> None:
@@ -185,7 +185,7 @@ class TestJson:
     def test_cannot_tell_what_is_no_pair(self, text: str) -> None:
         assert isinstance(form("json").holding_text(text), CannotTell)
         with pytest.raises(ServiceRejected, match="contains no credential that twokey can read"):
-            form("json").credential_of_text(text, "the place")
+            form("json").credential_of_text(text, "the store")
 
 
 class TestEnv:
@@ -272,7 +272,7 @@ class TestSesSmtp:
         values = form("ses-smtp").values(KEY)
         assert form("ses-smtp").holding(values) == Held(KEY.access_key_id)
         with pytest.raises(ServiceRejected, match="ses-smtp cannot be read back") as raised:
-            form("ses-smtp").credential(values, "the place")
+            form("ses-smtp").credential(values, "the store")
         assert_silent(raised.value, KEY, Credential("", values["SMTP_PASSWORD"]))
 
     def test_needs_a_region(self) -> None:
@@ -280,7 +280,7 @@ class TestSesSmtp:
 
     @pytest.mark.parametrize("region", ["eu-central", "Frankfurt", "eu_central_1", "eu-central-1a", "{user}", "٣-a-1"])
     def test_refuses_what_is_no_region(self, region: str) -> None:
-        assert "is no name of an AWS region" in refusal("ses-smtp", region=region)
+        assert "expected the name of an AWS region" in refusal("ses-smtp", region=region)
 
     @pytest.mark.parametrize(
         "region", ["us-east-1", "us-gov-west-1", "ap-southeast-7", "cn-northwest-1", "eu-isoe-west-1"]
@@ -299,23 +299,23 @@ class TestTemplate:
         subject = form("template")
         assert isinstance(subject.holding(subject.values(KEY)), CannotTell)
         with pytest.raises(ServiceRejected, match="cannot be read back"):
-            subject.credential_of_text(subject.text(KEY), "the place")
+            subject.credential_of_text(subject.text(KEY), "the store")
 
     @pytest.mark.parametrize(
-        ("template", "said"),
+        ("template", "message"),
         [
             ("$AccesKeyId", "did you mean AccessKeyId?"),
             ("${secretAccessKey}", "did you mean SecretAccessKey?"),
-            ("$zzz", "there are AccessKeyId, SecretAccessKey, SmtpPassword."),
-            ("$AccessKeyId costs 5$", "a lone $ at character 21"),
-            ("${AccessKeyId", "a lone $ at character 1"),
+            ("$zzz", "expected one of AccessKeyId, SecretAccessKey, SmtpPassword."),
+            ("$AccessKeyId costs 5$", "a single $ at character 21"),
+            ("${AccessKeyId", "a single $ at character 1"),
             ("nothing", "The template has no placeholder"),
             ("$$AccessKeyId", "The template has no placeholder"),
             ("", "template needs template="),
         ],
     )
-    def test_is_refused_where_it_cannot_be_filled_in(self, template: str, said: str) -> None:
-        assert said in refusal("template", template=template)
+    def test_is_refused_where_it_cannot_be_filled_in(self, template: str, message: str) -> None:
+        assert message in refusal("template", template=template)
 
     def test_needs_a_region_for_the_smtp_password_and_for_nothing_else(self) -> None:
         assert "$SmtpPassword needs region=" in refusal("template", template="$SmtpPassword")
@@ -337,14 +337,14 @@ class TestOptions:
     def test_of_another_place_are_passed_over(self) -> None:
         assert format_of({"environment": "prod"}, default="pair", names=ENVIRONMENT) == form()
 
-    def test_may_leave_the_format_to_the_place(self) -> None:
+    def test_may_leave_the_format_to_the_destination(self) -> None:
         assert format_of({}, default="env", names=ENVIRONMENT) == form("env")
 
     @pytest.mark.parametrize(
-        ("kind", "options", "said"),
+        ("kind", "options", "message"),
         [
             ("jsn", {}, "There is no format 'jsn'; did you mean json?"),
-            ("xml", {}, "there are pair, json, env"),
+            ("xml", {}, "expected one of pair, json, env"),
             ("pair", {"region": "eu-west-1"}, "region= has no effect with format=pair; it belongs to ses-smtp"),
             (
                 "json",
@@ -357,9 +357,9 @@ class TestOptions:
         ],
     )
     def test_that_mean_nothing_are_refused_with_the_nearest_word(
-        self, kind: str, options: dict[str, str], said: str
+        self, kind: str, options: dict[str, str], message: str
     ) -> None:
-        assert said in refused(kind, options)
+        assert message in refused(kind, options)
 
     def test_are_named_once_for_all_places(self) -> None:
         used = {option for name in FORMATS for option in NEEDED.get(name, {})}
@@ -372,20 +372,20 @@ class TestNames:
     )
 
     @pytest.mark.parametrize(
-        ("name", "said"),
+        ("name", "message"),
         [
-            ("lower", "'lower' cannot be a name here: it may hold capital letters."),
+            ("lower", "'lower' cannot be a name here: expected capital letters."),
             ("ABCDEFGHI", "it is longer than 8 characters"),
             ("GITHUB_A", "names that begin with GITHUB_ are reserved"),
-            ("", "it may hold capital letters"),
-            ("A\n", "it may hold capital letters"),
+            ("", "expected capital letters"),
+            ("A\n", "expected capital letters"),
         ],
     )
-    def test_say_what_a_place_takes(self, name: str, said: str) -> None:
-        with pytest.raises(UsageError, match=re.escape(said)):
+    def test_say_what_a_kind_allows(self, name: str, message: str) -> None:
+        with pytest.raises(UsageError, match=re.escape(message)):
             self.RULES.check(name)
 
-    def test_that_are_capitals_only_may_hold_a_field_as_well(self) -> None:
+    def test_that_are_uppercase_only_may_hold_a_field_as_well(self) -> None:
         self.RULES.check("{USER}_ID")
         with pytest.raises(UsageError):
             self.RULES.check("{USER}_id")

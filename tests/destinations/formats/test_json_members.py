@@ -46,28 +46,28 @@ def test_the_value_changes_or_the_member_is_added(before: str, name: str, after:
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "said"),
+    ("text", "name", "message"),
     [
         ("[]", "key", "not a JSON object"),
         ('{"key": "a"', "key", "not a JSON object"),
         ('{"key": "a"} // c', "key", "not a JSON object"),
         ("[" * 100_000, "key", "not a JSON object"),
         ('{"a": ' + "[" * 100_000, "key", "not a JSON object"),
-        ('{"key": "a", "key": "b"}', "key", "'key' is there more than once"),
-        ('{"aws": {"key": "a"}, "aws": {}}', "aws.key", "'aws' is there more than once"),
-        ('{"key": 5}', "key", "'key' holds something else than a text"),
-        ('{"key": {"a": "b"}}', "key", "'key' holds something else than a text"),
-        ('{"aws": "a"}', "aws.key", "'aws' is no object, so 'aws.key' cannot be in it"),
-        ('{"aws": null}', "aws.key", "'aws' is no object"),
+        ('{"key": "a", "key": "b"}', "key", "'key' occurs more than once"),
+        ('{"aws": {"key": "a"}, "aws": {}}', "aws.key", "'aws' occurs more than once"),
+        ('{"key": 5}', "key", "'key' is not a text"),
+        ('{"key": {"a": "b"}}', "key", "'key' is not a text"),
+        ('{"aws": "a"}', "aws.key", "'aws' is not an object, so it cannot contain 'aws.key'"),
+        ('{"aws": null}', "aws.key", "'aws' is not an object"),
     ],
 )
-def test_what_readers_could_take_differently_is_refused(text: str, name: str, said: str) -> None:
+def test_what_readers_could_take_differently_is_refused(text: str, name: str, message: str) -> None:
     for act in (lambda: edited(text, name), lambda: json_members.value(Hidden(text), name)):
-        with pytest.raises(ServiceRejected, match=said):
+        with pytest.raises(ServiceRejected, match=message):
             act()
 
 
-def test_a_name_that_is_there_twice_elsewhere_is_nobodys_business() -> None:
+def test_a_name_that_is_there_twice_elsewhere_is_not_twokeys_concern() -> None:
     assert edited('{"a": 1, "a": 2, "key": "old"}', "key") == '{"a": 1, "a": 2, "key": "new"}'
 
 

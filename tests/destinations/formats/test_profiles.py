@@ -98,19 +98,19 @@ class TestWriting:
         )
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
-            (f"[ci]\n{OLD}[b]\n[ci]\nregion = x\n", "is there more than once"),
+            (f"[ci]\n{OLD}[b]\n[ci]\nregion = x\n", "occurs more than once"),
             (f"[ ci ]\n{OLD}", "spaces between the brackets"),
             (f"[b]\nx = y\r[ci]\n{OLD}", "carriage return"),
-            (f"[ci]\n  {OLD}", "indented that should not be"),
-            (f"[ci]\nx = y\n  [b]\n{OLD}", "indented that should not be"),
+            (f"[ci]\n  {OLD}", "indented, but does not continue a property"),
+            (f"[ci]\nx = y\n  [b]\n{OLD}", "indented, but does not continue a property"),
         ],
     )
-    def test_refuses_what_sdks_read_differently(self, text: str, said: str) -> None:
-        with pytest.raises(ServiceRejected, match=said):
+    def test_refuses_what_sdks_read_differently(self, text: str, message: str) -> None:
+        with pytest.raises(ServiceRejected, match=message):
             edited(text)
-        assert said in found(text).why
+        assert message in found(text).why
 
 
 class TestReading:
@@ -130,19 +130,19 @@ class TestReading:
             assert found(text) == NotHeld()
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
-            ("[ci]\naws_access_key_id = A\n", "there is no aws_secret_access_key"),
+            ("[ci]\naws_access_key_id = A\n", "it has no aws_secret_access_key"),
             ("[ci]\naws_access_key_id =\naws_secret_access_key = s\n", "its aws_access_key_id is empty"),
-            (f"[ci]\n{OLD}aws_access_key_id = B\n", "is there twice"),
-            (f"[ci]\n{OLD}  goes on\n", "goes on in the next line"),
-            (f"[ci]\n{OLD}aws_session_token = t\n", "has an aws_session_token beside the pair"),
+            (f"[ci]\n{OLD}aws_access_key_id = B\n", "occurs twice"),
+            (f"[ci]\n{OLD}  goes on\n", "continues on the next line"),
+            (f"[ci]\n{OLD}aws_session_token = t\n", "has an aws_session_token, which belongs to temporary credentials"),
         ],
     )
-    def test_cannot_tell_where_readers_would_not_agree(self, text: str, said: str) -> None:
+    def test_cannot_tell_where_readers_would_not_agree(self, text: str, message: str) -> None:
         holding = found(text)
         assert isinstance(holding, CannotTell)
-        assert said in holding.why
+        assert message in holding.why
 
 
 LINES = st.sampled_from(

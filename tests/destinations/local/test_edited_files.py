@@ -1,4 +1,4 @@
-"""Files that hold several credentials: one part is changed, all else stays, whoever else writes at the same time."""
+"""Files that hold several credentials: one part is changed, all else stays, while other programs write."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Profiles:
     """A shared credentials file, read by botocore."""
 
     scheme = "credentials-file"
-    neighbours = f"# by hand\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = {NEIGHBOUR}\nregion=x\n"
+    neighbours = f"# their own\n[other]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = {NEIGHBOUR}\nregion=x\n"
     broken = f"[{{user}}]\naws_access_key_id = AKIAX\n[{{user}}]\naws_secret_access_key = {NEIGHBOUR}\n"
     half = "[{user}]\naws_access_key_id = AKIAX\n"
 
@@ -60,7 +60,7 @@ class Lines:
     """A dotenv file, read by ``sh``."""
 
     scheme = "dotenv"
-    neighbours = f"# by hand\nexport OTHER='{NEIGHBOUR}' # theirs\nPEM='-----\nAWS=1\n-----'\n"
+    neighbours = f"# their own\nexport OTHER='{NEIGHBOUR}' # theirs\nPEM='-----\nAWS=1\n-----'\n"
     broken = f"OTHER='{NEIGHBOUR}\n"
     half = "{user}_ID=AKIAX\n"
 
@@ -124,7 +124,7 @@ def destination(url: str, services: Services) -> Destination:
 
 @pytest.fixture
 def file(path: Path, kind: Any) -> Path:
-    """The file, with other people's things in it."""
+    """The file, with content of other tools in it."""
     path.parent.mkdir()
     path.write_text(kind.neighbours)
     path.chmod(0o600)
@@ -316,7 +316,7 @@ class TestAnotherToolThatWritesMeanwhile:
     ) -> None:
         self.when_synced(monkeypatch, lambda: file.write_text(file.read_text() + "\n"), times=99)
         credential = fresh_credential()
-        with pytest.raises(ServiceRejected, match="changed by another program each time") as raised:
+        with pytest.raises(ServiceRejected, match=r"Another program changed .* each time") as raised:
             destination.deliver(credential)
         assert_silent(raised.value, credential)
         assert credential.access_key_id not in file.read_text()
@@ -333,7 +333,7 @@ class TestAnotherToolThatWritesMeanwhile:
 
         monkeypatch.setattr(os, "rename", rename)
         credential = fresh_credential()
-        with pytest.raises(Ambiguous, match="holds something else now") as raised:
+        with pytest.raises(Ambiguous, match="now has another content") as raised:
             destination.deliver(credential)
         assert_silent(raised.value, credential)
 
@@ -377,7 +377,7 @@ class TestTraps:
                 act()
         assert file.read_text() == kind.neighbours
 
-    def test_a_directory_that_everybody_may_write_in_is_refused(self, destination: Destination, file: Path) -> None:
+    def test_a_directory_that_every_user_may_write_in_is_refused(self, destination: Destination, file: Path) -> None:
         file.parent.chmod(0o777)
         for act in (destination.held, *refusals(destination)):
             with pytest.raises(ServiceRejected, match="Every user"):
@@ -418,7 +418,7 @@ class TestTraps:
         file.write_bytes(data)
         assert isinstance(destination.held(), CannotTell)
         for act in refusals(destination):
-            with pytest.raises(ServiceRejected, match=r"byte order mark|no text in UTF-8"):
+            with pytest.raises(ServiceRejected, match=r"byte order mark|not text in UTF-8"):
                 act()
         assert file.read_bytes() == data
 
@@ -475,23 +475,23 @@ class TestSecrets:
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
-        ("credentials-file:/x/credentials", r"say which profile: add \?profile=NAME"),
+        ("credentials-file:/x/credentials", r"expected a profile. Add \?profile=NAME"),
         ("credentials-file:/x/credentials?profile=a b", "cannot be a name here"),
         ("credentials-file:/x/credentials?profile=a&id=b", "no option 'id'"),
         ("credentials-file:/x/credentials?profile=a&format=env", "no option 'format'"),
         ("dotenv:/x/.env?id=1ST", "cannot be a name here"),
-        ("dotenv:/x/.env?format=env", "format=env is not known"),
-        ("dotenv:/x/.env?format=template&template=$AccessKeyId", "is not known"),
+        ("dotenv:/x/.env?format=env", "format=env is unknown"),
+        ("dotenv:/x/.env?format=template&template=$AccessKeyId", "is unknown"),
         ("dotenv:/x/.env?id=A&secret=A", "the name of two values"),
-        ("json:/x/a.json?format=json", "format=json is not known"),
-        ("json:/x/a.json?id=aws..key", "between dots there must be a name"),
-        ("json:/x/a.json?id=aws&secret=aws.secret", "'aws' cannot hold a text and 'aws.secret' as well"),
+        ("json:/x/a.json?format=json", "format=json is unknown"),
+        ("json:/x/a.json?id=aws..key", "expected a name before and after each dot"),
+        ("json:/x/a.json?id=aws&secret=aws.secret", "'aws' is a text, so it cannot contain 'aws.secret'"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_called(url: str, said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_cannot_be_is_refused_before_anything_is_called(url: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         parse(url)
 
 

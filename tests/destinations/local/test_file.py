@@ -226,7 +226,7 @@ def test_preflight_finds_a_full_and_a_closed_directory(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(os, "access", lambda *_, **__: False)
-        with pytest.raises(ServiceRejected, match="right to write"):
+        with pytest.raises(ServiceRejected, match="permission to write"):
             store.preflight()
     full = os.statvfs_result((4096, 4096, 100, 0, 0, 100, 50, 50, 0, 255))
     monkeypatch.setattr(os, "statvfs", lambda _: full)

@@ -98,7 +98,7 @@ def test_what_a_killed_run_left_is_removed(store: Store, backend: Local) -> None
     assert sorted(path.name for path in backend.path.parent.iterdir()) == [backend.path.name]
 
 
-def test_a_directory_that_everybody_may_write_in_is_refused(store: Store, backend: Local) -> None:
+def test_a_directory_that_every_user_may_write_in_is_refused(store: Store, backend: Local) -> None:
     backend.path.parent.chmod(0o777)
     for act in (store.load, store.preflight, lambda: store.deliver(fresh_credential())):
         with pytest.raises(ServiceRejected, match="Every user"):
@@ -111,7 +111,7 @@ def test_a_sticky_directory_is_accepted(store: Store, backend: Local) -> None:
     assert store.deliver(fresh_credential()).written
 
 
-def test_nothing_is_created_below_a_directory_that_everybody_may_write_in(tmp_path: Path, services: Services) -> None:
+def test_nothing_is_created_below_a_directory_that_every_user_may_write_in(tmp_path: Path, services: Services) -> None:
     tmp_path.chmod(0o777)
     store = open_store(f"file:{tmp_path}/new/ci.json", services)
     for act in (store.preflight, lambda: store.deliver(fresh_credential())):

@@ -79,7 +79,7 @@ def impersonation(fake: Google) -> str:
 
 
 class Reached:
-    """A place that is reached with a credentials file."""
+    """A store that is reached with a credentials file."""
 
     def __init__(self, fake: Google, folder: Path) -> None:
         self.fake = fake
@@ -189,37 +189,37 @@ class TestRefusals:
         assert "PRIVATE KEY" not in in_variables(error)
 
     @pytest.mark.parametrize(
-        ("content", "said"),
+        ("content", "message"),
         [
-            ("not json", "no credentials file"),
-            ("{}", "no credentials file"),
-            ('{"type": "gdch_service_account"}', "not known"),
+            ("not json", "is not a credentials file"),
+            ("{}", "is not a credentials file"),
+            ('{"type": "gdch_service_account"}', "does not support credentials of the type gdch_service_account"),
         ],
     )
-    def test_a_file_that_cannot_be_used_is_refused_at_once(self, reached: Reached, content: str, said: str) -> None:
+    def test_a_file_that_cannot_be_used_is_refused_at_once(self, reached: Reached, content: str, message: str) -> None:
         error = outcome(lambda: reached.with_file(content))
         assert isinstance(error, UsageError)
-        assert said in error.message
+        assert message in error.message
 
     def test_a_missing_file_is_refused_at_once(self, reached: Reached) -> None:
         assert isinstance(outcome(lambda: reached.with_settings({"credentials": "/nowhere.json"})), UsageError)
 
     @pytest.mark.parametrize(
-        ("changed", "said"),
+        ("changed", "message"),
         [
-            ({"private_key": "no key"}, "no RSA key"),
-            ({"private_key": pem(ec.generate_private_key(ec.SECP256R1()))}, "no RSA key"),
+            ({"private_key": "no key"}, "is not an RSA key"),
+            ({"private_key": pem(ec.generate_private_key(ec.SECP256R1()))}, "is not an RSA key"),
             ({"private_key": None}, "no private_key"),
             ({"client_email": ""}, "no client_email"),
             ({"token_uri": "http://elsewhere.invalid/token"}, "not encrypted"),
         ],
     )
     def test_an_account_with_something_wrong_says_what(
-        self, fake: Google, reached: Reached, changed: dict[str, Any], said: str
+        self, fake: Google, reached: Reached, changed: dict[str, Any], message: str
     ) -> None:
         error = outcome(reached.with_file(service_account(fake, **changed)).held)
         assert isinstance(error, BadCredentials)
-        assert said in error.message
+        assert message in error.message
         assert fake.requests == []
 
     @pytest.mark.parametrize("source", [{"environment_id": "aws1"}, {"executable": {"command": "x"}}, None])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from destinations.stores.test_kubernetes import PLACE, URL, Secret, as_data
+from destinations.stores.test_kubernetes import TARGET, URL, Secret, as_data
 from support.certificates import Authority
 from twokey.core.errors import BadCredentials, TwokeyError, Unreachable, UsageError
 from twokey.core.model import NotHeld
@@ -89,7 +89,7 @@ def delivers(fake: Kubernetes, destination: Destination) -> bool:
     """Deliver, and say whether it arrived."""
     credential = fresh_credential()
     destination.deliver(credential)
-    return fake.data(PLACE) == as_data(credential)
+    return fake.data(TARGET) == as_data(credential)
 
 
 class TestInAPod:
@@ -224,13 +224,16 @@ class TestPlugin:
         assert delivers(fake, opened(fake, config, tmp_path))
 
     @pytest.mark.parametrize(
-        ("program", "said"),
+        ("program", "message"),
         [
-            ("print('no JSON, a-secret')", "no token"),
-            ('print(\'{"status": {"token": 5}}\')', "no token"),
-            ('print(\'{"status": {"clientCertificateData": "a-secret"}}\')', "no token"),
-            ('print(\'{"status": {"token": "a-secret\\\\nX-Header: 1"}}\')', "what is no token"),
-            ("import sys; print('a-secret'); sys.exit(3)", "ended with 3"),
+            ("print('no JSON, a-secret')", "printed no ExecCredential with a token"),
+            ('print(\'{"status": {"token": 5}}\')', "printed no ExecCredential with a token"),
+            ('print(\'{"status": {"clientCertificateData": "a-secret"}}\')', "printed no ExecCredential with a token"),
+            (
+                'print(\'{"status": {"token": "a-secret\\\\nX-Header: 1"}}\')',
+                "a token with a character that a token cannot have",
+            ),
+            ("import sys; print('a-secret'); sys.exit(3)", "ended with exit code 3"),
             ("import time; print('a-secret', flush=True); time.sleep(60)", "longer than"),
         ],
     )
@@ -242,13 +245,13 @@ class TestPlugin:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
         program: str,
-        said: str,
+        message: str,
     ) -> None:
         monkeypatch.setattr(kubernetes_plugin, "LONGEST", 1.0 if "sleep" in program else 60.0)
         plugin["args"] = ["-c", program]
         error = outcome(opened(fake, config, tmp_path).held)
         assert isinstance(error, BadCredentials)
-        assert said in error.message
+        assert message in error.message
         seen: BaseException | None = error
         while seen is not None:
             assert "a-secret" not in repr((seen, vars(seen), str(seen)))
@@ -266,9 +269,9 @@ class TestPlugin:
 
 class TestWhatIsRefused:
     @pytest.mark.parametrize(
-        ("part", "change", "said"),
+        ("part", "change", "message"),
         [
-            ("cluster", {"insecure-skip-tls-verify": True}, "give the token to anybody"),
+            ("cluster", {"insecure-skip-tls-verify": True}, "send the token to any server"),
             ("cluster", {"tls-server-name": "other"}, "tls-server-name"),
             ("cluster", {"proxy-url": "socks5://localhost:1"}, "proxy-url"),
             ("cluster", {"server": "http://10.0.0.1"}, "not encrypted"),
@@ -277,78 +280,78 @@ class TestWhatIsRefused:
             ("cluster", {"certificate-authority-data": "", "certificate-authority": "none.pem"}, "cannot be read"),
             ("user", {"token": "", "username": "me", "password": "a-secret"}, "`username`"),
             ("user", {"token": "", "auth-provider": {"name": "gcp"}}, "`auth-provider`"),
-            ("user", {"as": "somebody-else"}, "`as`"),
-            ("user", {"token": ""}, "has neither"),
-            ("user", {"token": "", "client-certificate-data": "eA=="}, "go together"),
+            ("user", {"as": "another-user"}, "`as`"),
+            ("user", {"token": ""}, "has no credentials"),
+            ("user", {"token": "", "client-certificate-data": "eA=="}, "expected a client certificate and its key"),
             ("user", {"token": "", "exec": {"command": "x", "apiVersion": "client.authentication.k8s.io/v9"}}, "v9"),
             ("user", {"token": "", "exec": {"command": "x", "provideClusterInfo": True}}, "provideClusterInfo"),
-            ("context", {"user": "nobody"}, "no user 'nobody'; there are someone"),
+            ("context", {"user": "nobody"}, "no user 'nobody'; expected someone"),
             ("context", {"cluster": "locla"}, "did you mean local?"),
-            ("context", {"user": ""}, "names no user"),
+            ("context", {"user": ""}, "has no user"),
         ],
     )
     def test_what_twokey_cannot_do_is_named_before_anything_is_called(
-        self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path, part: str, change: dict[str, Any], said: str
+        self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path, part: str, change: dict[str, Any], message: str
     ) -> None:
         config[f"{part}s"][0][part] |= change
         error = outcome(lambda: opened(fake, config, tmp_path))
         assert isinstance(error, UsageError)
-        assert said in error.message
+        assert message in error.message
         assert "a-secret" not in str(error)
         assert fake.requests == []
 
     @pytest.mark.parametrize(
-        ("settings", "said"),
+        ("settings", "message"),
         [
             ({"context": "ther"}, "did you mean here?"),
             ({"context": "elsewhere"}, "no cluster 'missing'"),
         ],
     )
     def test_a_context_that_leads_nowhere(
-        self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path, settings: dict[str, str], said: str
+        self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path, settings: dict[str, str], message: str
     ) -> None:
         error = outcome(lambda: opened(fake, config, tmp_path, **settings))
         assert isinstance(error, UsageError)
-        assert said in error.message
+        assert message in error.message
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
-            ("{token: a-secret", "no YAML"),
-            ("users: [{name: x, user: {token: [a-secret]}}]", "no kubeconfig"),
-            ("- a-secret", "no kubeconfig"),
+            ("{token: a-secret", "is not YAML"),
+            ("users: [{name: x, user: {token: [a-secret]}}]", "is not a kubeconfig"),
+            ("- a-secret", "is not a kubeconfig"),
             ("users: []", "no current context"),
-            ("current-context: x", "no context 'x'; none at all"),
+            ("current-context: x", "no context 'x'; it has no context at all"),
         ],
     )
     def test_a_file_that_is_no_kubeconfig_is_not_quoted(
-        self, fake: Kubernetes, tmp_path: Path, text: str, said: str
+        self, fake: Kubernetes, tmp_path: Path, text: str, message: str
     ) -> None:
         (tmp_path / "config").write_text(text, encoding="utf-8")
         error = outcome(lambda: backend_of(fake, {"kubeconfig": str(tmp_path / "config")}))
         assert isinstance(error, UsageError)
-        assert said in error.message
+        assert message in error.message
         assert "a-secret" not in str(error)
 
     @pytest.mark.parametrize(
-        ("settings", "said"),
+        ("settings", "message"),
         [
-            ({"url": "https://cluster.example"}, "`url` and `token` go together"),
-            ({"token": {"env": "HOME"}}, "`url` and `token` go together"),
+            ({"url": "https://cluster.example"}, "expected both `url` and `token`, or neither"),
+            ({"token": {"env": "HOME"}}, "expected both `url` and `token`, or neither"),
             (
                 {"url": "https://cluster.example", "token": {"env": "HOME"}, "kubeconfig": "x"},
-                "either `url` and `token`, or a kubeconfig",
+                "expected either `url` and `token`, or `kubeconfig`",
             ),
             ({"kubeconfig": "no/such/file"}, "no such file"),
-            ({}, "this is no pod"),
+            ({}, "twokey does not run in a pod"),
         ],
     )
     def test_settings_that_say_too_much_or_too_little(
-        self, fake: Kubernetes, settings: dict[str, Any], said: str
+        self, fake: Kubernetes, settings: dict[str, Any], message: str
     ) -> None:
         error = outcome(lambda: backend_of(fake, settings))
         assert isinstance(error, UsageError)
-        assert said in error.message
+        assert message in error.message
 
     def test_an_expired_token_of_a_kubeconfig_names_the_user(
         self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path

@@ -154,7 +154,7 @@ def test_a_put_prepared_before_another_run_wrote_its_journal_is_refused(fake: Ke
     assert fake.text(NAME) is None
 
 
-def test_tags_and_content_type_of_people_stay(fake: KeyVault, store: Store) -> None:
+def test_tags_and_content_type_of_the_operator_stay(fake: KeyVault, store: Store) -> None:
     fake.put(NAME, "x", tags={"team": "site"}, contentType="application/vnd.site+json")
     credential = fresh_credential()
     store.deliver(credential)
@@ -165,7 +165,7 @@ def test_tags_and_content_type_of_people_stay(fake: KeyVault, store: Store) -> N
     assert credential.reveal() not in json.dumps(version["tags"])
 
 
-def test_fifteen_tags_of_people_leave_no_room_for_ours(fake: KeyVault, store: Store) -> None:
+def test_fifteen_tags_of_the_operator_leave_no_room_for_ours(fake: KeyVault, store: Store) -> None:
     tags = {f"tag-{number}": "x" for number in range(15)}
     fake.put(NAME, "x", tags=tags)
     store.deliver(fresh_credential())
@@ -219,9 +219,9 @@ def test_a_disabled_secret_is_unknown_and_never_overwritten(fake: KeyVault, stor
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("right", ["get", "set"])
-    def test_a_missing_right_is_named(self, fake: KeyVault, store: Store, right: str) -> None:
-        fake.denied.add(right)
+    @pytest.mark.parametrize("permission", ["get", "set"])
+    def test_a_missing_permission_is_named(self, fake: KeyVault, store: Store, permission: str) -> None:
+        fake.denied.add(permission)
         error = outcome(lambda: store.deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
         assert "get and set on secrets" in error.remedy
@@ -231,7 +231,7 @@ class TestRefusals:
         fake.forbidden = code
         error = outcome(store.preflight)
         assert isinstance(error, ServiceRejected)
-        assert "this machine in" in error.message or "public network" in error.message
+        assert "blocks this machine" in error.message or "public networks" in error.message
 
     def test_a_token_of_another_tenant_is_told(self, fake: KeyVault, store: Store) -> None:
         body = {"error": {"code": "Unauthorized", "message": "AKV10032: Invalid issuer."}}
@@ -275,8 +275,8 @@ class Logins:
         self.hurried = Hurried()
 
     def by(self, **settings: Any) -> Destination:
-        said = {"url": self.fake.url, "authority": self.fake.url, **settings}
-        return open_destination(URL, services_of(Secret(self.fake), self.hurried, said))
+        values = {"url": self.fake.url, "authority": self.fake.url, **settings}
+        return open_destination(URL, services_of(Secret(self.fake), self.hurried, values))
 
     def application(self, **settings: Any) -> Destination:
         return self.by(**{"tenant": TENANT, "client": CLIENT, **settings})
@@ -370,7 +370,7 @@ class TestLogins:
         settings: dict[str, Any] = {"client_secret": {"env": "TEST_CLIENT_SECRET"}, lacking: ""}
         error = outcome(lambda: logins.application(**settings))
         assert isinstance(error, UsageError)
-        assert "tenant and client" in error.message
+        assert "`tenant` and `client`" in error.message
 
     def test_a_token_is_for_the_cloud_that_the_url_leads_to(self) -> None:
         assert azure._audience(azure.PUBLIC) == "https://vault.azure.net"

@@ -219,7 +219,7 @@ def test_a_write_that_comes_between_look_and_write_is_refused_by_doppler_itself(
 
 
 @pytest.mark.parametrize("status", [400, 409, 412, 422])
-def test_a_refusal_while_nobody_wrote_is_no_conflict(store: Store, fake: Doppler, status: int) -> None:
+def test_a_refusal_without_another_write_is_no_conflict(store: Store, fake: Doppler, status: int) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     fake.add(Fault("POST", "", "refuse", times=None, status=status, body={"messages": ["No."], "success": False}))
     assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), ServiceRejected)
@@ -253,7 +253,7 @@ def test_a_journal_that_programs_could_not_be_given_is_refused(store: Store) -> 
     assert isinstance(outcome(lambda: store.room_for(long)), ServiceRejected)
 
 
-def test_a_name_may_hold_the_user_in_capitals() -> None:
+def test_a_name_may_hold_the_user_in_uppercase() -> None:
     url = f"doppler:{CONFIG}?id={{USER}}_ID&secret={{USER}}_SECRET"
     assert registry.parse(url).url == url
     filled = registry.fill(url, user="ci-site", path="/", account="123456789012")

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential, Hidden
     from twokey.destinations.registry import Services
 
-PLACE = "site-prd/ci"
-URL = f"gcp-secretmanager:{PLACE}"
+TARGET = "site-prd/ci"
+URL = f"gcp-secretmanager:{TARGET}"
 BY_ALIAS = f"{URL}?alias=current"
 
 
@@ -81,16 +81,16 @@ class Secret(Backend):
         self.fake.tokens.clear()
 
     def text(self) -> str | None:
-        return self.fake.text(PLACE, self.version)
+        return self.fake.text(TARGET, self.version)
 
     def plant_text(self, text: str) -> None:
-        self.fake.put(PLACE, text)
+        self.fake.put(TARGET, text)
         if self.version != "latest":
-            secret = self.fake.secrets[PLACE]
+            secret = self.fake.secrets[TARGET]
             secret["versionAliases"] = {self.version: str(len(secret["versions"]))}
 
     def plant_journal(self, text: str) -> None:
-        self.fake.annotate(PLACE, {JOURNAL: text})
+        self.fake.annotate(TARGET, {JOURNAL: text})
 
     def picture(self) -> Any:
         return repr(self.fake.secrets)
@@ -162,7 +162,7 @@ class TestLatest:
         store.put(credential, revision)
         assert [type(error) for error in errors] == [Conflict]
         assert Secret(fake).read() == pair(credential)
-        assert len(fake.secrets[PLACE]["versions"]) == 1
+        assert len(fake.secrets[TARGET]["versions"]) == 1
 
     def test_a_person_who_writes_between_look_and_claim_is_not_overwritten(self, fake: Google, store: Store) -> None:
         revision = store.save_journal(FULL, store.load().revision)
@@ -180,11 +180,11 @@ class TestLatest:
         revision = store.put(newer, revision)
         assert store.held() == Held(newer.access_key_id)
         store.save_journal(FULL, revision)
-        assert fake.secrets[PLACE]["annotations"][NEWEST] == "2"
+        assert fake.secrets[TARGET]["annotations"][NEWEST] == "2"
         another = open_store(URL, services_of(Secret(fake), Hurried()))
         assert another.held() == Held(newer.access_key_id)
 
-    def test_a_secret_that_was_made_anew_counts_from_the_beginning(self, fake: Google, store: Store) -> None:
+    def test_a_secret_that_was_created_again_counts_from_the_beginning(self, fake: Google, store: Store) -> None:
         for _ in range(3):
             store.deliver(fresh_credential())
         fake.secrets.clear()
@@ -193,7 +193,7 @@ class TestLatest:
         assert store.held() == Held(existing_key.access_key_id)
 
     def test_a_mere_destination_needs_no_right_to_change_the_secret_itself(self, fake: Google, store: Store) -> None:
-        fake.put(PLACE, "{}")
+        fake.put(TARGET, "{}")
         fake.denied |= {"secrets.update", "secrets.create"}
         store.preflight()
         credential = fresh_credential()
@@ -219,56 +219,56 @@ class TestAlias:
 
         def write() -> None:
             backend.plant_journal("{}") if what == "journal" else backend.plant(existing_key)
-            fake.annotate(PLACE, {})
+            fake.annotate(TARGET, {})
 
         fake.before_patch.append(write)
         assert isinstance(outcome(lambda: aliased.put(fresh_credential(), revision)), Conflict)
         assert backend.read() == pair(older if what == "journal" else existing_key)
 
     def test_other_aliases_stay(self, fake: Google, aliased: Store) -> None:
-        fake.put(PLACE, "{}")
-        fake.secrets[PLACE]["versionAliases"] = {"first": "1"}
+        fake.put(TARGET, "{}")
+        fake.secrets[TARGET]["versionAliases"] = {"first": "1"}
         aliased.deliver(fresh_credential())
-        assert fake.secrets[PLACE]["versionAliases"] == {"first": "1", "current": "2"}
+        assert fake.secrets[TARGET]["versionAliases"] == {"first": "1", "current": "2"}
 
     def test_the_annotation_names_the_key_and_no_secret(self, fake: Google, aliased: Store) -> None:
         credential = fresh_credential()
         aliased.deliver(credential)
-        assert credential.access_key_id in fake.secrets[PLACE]["annotations"][NOTE]
-        assert credential.reveal() not in json.dumps(fake.secrets[PLACE]["annotations"])
+        assert credential.access_key_id in fake.secrets[TARGET]["annotations"][NOTE]
+        assert credential.reveal() not in json.dumps(fake.secrets[TARGET]["annotations"])
 
 
 def test_annotations_and_labels_of_others_stay(fake: Google, store: Store) -> None:
-    fake.annotate(PLACE, {"owner": "someone"})
-    fake.secrets[PLACE]["labels"] = {"team": "site"}
+    fake.annotate(TARGET, {"owner": "someone"})
+    fake.secrets[TARGET]["labels"] = {"team": "site"}
     store.put(fresh_credential(), store.save_journal(FULL, store.load().revision))
-    assert fake.secrets[PLACE]["annotations"]["owner"] == "someone"
-    assert fake.secrets[PLACE]["labels"] == {"team": "site"}
+    assert fake.secrets[TARGET]["annotations"]["owner"] == "someone"
+    assert fake.secrets[TARGET]["labels"] == {"team": "site"}
 
 
 def test_a_change_of_something_else_at_the_same_time_is_overcome(fake: Google, store: Store) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    fake.before_patch += [lambda: fake.annotate(PLACE, {"seen": str(fake.tick())})] * (ATTEMPTS - 1)
+    fake.before_patch += [lambda: fake.annotate(TARGET, {"seen": str(fake.tick())})] * (ATTEMPTS - 1)
     store.save_journal(Journal(epoch=2), revision)
     assert store.load().journal == Journal(epoch=2)
-    assert fake.secrets[PLACE]["annotations"]["seen"]
+    assert fake.secrets[TARGET]["annotations"]["seen"]
 
 
 def test_a_secret_that_never_rests_is_given_up(fake: Google, store: Store) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    fake.before_patch += [lambda: fake.annotate(PLACE, {"seen": str(fake.tick())})] * 100
+    fake.before_patch += [lambda: fake.annotate(TARGET, {"seen": str(fake.tick())})] * 100
     error = outcome(lambda: store.save_journal(Journal(epoch=2), revision))
     assert isinstance(error, ServiceRejected)
     assert "etag does not match" in error.message
     assert store.load().journal == Journal(epoch=1)
 
 
-def test_former_versions_stay_readable_for_whoever_pinned_one(fake: Google, store: Store) -> None:
+def test_former_versions_stay_readable_for_jobs_that_pinned_one(fake: Google, store: Store) -> None:
     older = fresh_credential()
     store.deliver(older)
     store.deliver(fresh_credential())
-    assert json.loads(fake.text(PLACE, "1") or "") == pair(older)
-    assert fake.secrets[PLACE]["versions"][0]["state"] == "ENABLED"
+    assert json.loads(fake.text(TARGET, "1") or "") == pair(older)
+    assert fake.secrets[TARGET]["versions"][0]["state"] == "ENABLED"
 
 
 @pytest.mark.parametrize("state", ["DISABLED", "DESTROYED"])
@@ -276,7 +276,7 @@ def test_a_version_that_readers_cannot_read_is_unknown_and_can_be_replaced(
     fake: Google, store: Store, state: str
 ) -> None:
     store.deliver(fresh_credential())
-    fake.secrets[PLACE]["versions"][0]["state"] = state
+    fake.secrets[TARGET]["versions"][0]["state"] = state
     holding = store.held()
     assert isinstance(holding, CannotTell)
     assert state.lower() in holding.why
@@ -287,13 +287,13 @@ def test_a_version_that_readers_cannot_read_is_unknown_and_can_be_replaced(
 
 
 def test_a_secret_without_versions_holds_nothing(fake: Google, store: Store) -> None:
-    fake.annotate(PLACE, {"owner": "someone"})
+    fake.annotate(TARGET, {"owner": "someone"})
     assert store.held() == NotHeld()
 
 
 def test_content_that_is_no_text_is_never_taken_for_a_key(fake: Google, store: Store) -> None:
-    fake.put(PLACE, "x")
-    fake.secrets[PLACE]["versions"][0]["data"] = b"\xff\xfe"
+    fake.put(TARGET, "x")
+    fake.secrets[TARGET]["versions"][0]["data"] = b"\xff\xfe"
     assert isinstance(store.held(), CannotTell)
 
 
@@ -377,6 +377,6 @@ def test_another_format_is_written_and_read_back(fake: Google, services: Service
     for layout, shown in (("env", f"AWS_ACCESS_KEY_ID={credential.access_key_id}"), ("pair&id=i&secret=s", '"i":')):
         backend = open_destination(f"{URL}?format={layout}", services)
         backend.deliver(credential)
-        assert shown in (fake.text(PLACE) or "")
-        assert str(credential.reveal()) in (fake.text(PLACE) or "")
+        assert shown in (fake.text(TARGET) or "")
+        assert str(credential.reveal()) in (fake.text(TARGET) or "")
         assert backend.held() == Held(credential.access_key_id)

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
     from twokey.destinations.registry import Services
 
-PLACE = "apps/ci"
-URL = f"kubernetes:{PLACE}"
+TARGET = "apps/ci"
+URL = f"kubernetes:{TARGET}"
 NAMES = {"AccessKeyId": "AWS_ACCESS_KEY_ID", "SecretAccessKey": "AWS_SECRET_ACCESS_KEY"}
 
 
@@ -73,11 +73,11 @@ class Secret(Backend):
         return {"url": self.fake.url, "token": {"env": "TEST_KUBERNETES_TOKEN"}}
 
     def read(self) -> dict[str, str] | None:
-        found = self.fake.data(PLACE)
+        found = self.fake.data(TARGET)
         return {name: found[key] for name, key in NAMES.items()} if NAMES["SecretAccessKey"] in found else None
 
     def plant(self, credential: Credential) -> None:
-        self.fake.apply(PLACE, as_data(credential))
+        self.fake.apply(TARGET, as_data(credential))
 
     def remove(self) -> None:
         self.fake.namespaces.clear()
@@ -86,7 +86,7 @@ class Secret(Backend):
         self.fake.tokens.clear()
 
     def text(self) -> str | None:
-        found = self.fake.data(PLACE)
+        found = self.fake.data(TARGET)
         return json.dumps(self.read() or found) if found else None
 
     def plant_text(self, text: str) -> None:
@@ -96,10 +96,10 @@ class Secret(Backend):
             found = None
         known = found if isinstance(found, dict) else {}
         data = {NAMES[name]: value for name, value in known.items() if isinstance(value, str)}
-        self.fake.apply(PLACE, data or {"value": text})
+        self.fake.apply(TARGET, data or {"value": text})
 
     def plant_journal(self, text: str) -> None:
-        self.fake.annotate(PLACE, {JOURNAL: text})
+        self.fake.annotate(TARGET, {JOURNAL: text})
 
     def picture(self) -> Any:
         return json.dumps(self.fake.secrets)
@@ -135,37 +135,37 @@ class TestAsAStore(ConditionalContract):
 
 
 def test_other_keys_labels_and_annotations_stay(fake: Kubernetes, store: Store) -> None:
-    fake.apply(PLACE, {"REGION": "eu-central-1"})
-    fake.secrets[PLACE]["metadata"]["labels"] = {"team": "site"}
-    fake.annotate(PLACE, {"owner": "someone"})
+    fake.apply(TARGET, {"REGION": "eu-central-1"})
+    fake.secrets[TARGET]["metadata"]["labels"] = {"team": "site"}
+    fake.annotate(TARGET, {"owner": "someone"})
     credential = fresh_credential()
     store.deliver(credential)
-    assert fake.data(PLACE) == {"REGION": "eu-central-1", **as_data(credential)}
-    assert fake.secrets[PLACE]["metadata"]["labels"] == {"team": "site"}
-    assert fake.annotations(PLACE)["owner"] == "someone"
+    assert fake.data(TARGET) == {"REGION": "eu-central-1", **as_data(credential)}
+    assert fake.secrets[TARGET]["metadata"]["labels"] == {"team": "site"}
+    assert fake.annotations(TARGET)["owner"] == "someone"
 
 
 def test_the_pair_and_the_journal_are_one_object_that_twokey_manages(fake: Kubernetes, store: Store) -> None:
     store.put(fresh_credential(), store.save_journal(FULL, store.load().revision))
-    assert list(fake.secrets) == [PLACE]
-    assert fake.secrets[PLACE]["type"] == "Opaque"
-    written = fake.secrets[PLACE]["metadata"]["managedFields"]
+    assert list(fake.secrets) == [TARGET]
+    assert fake.secrets[TARGET]["type"] == "Opaque"
+    written = fake.secrets[TARGET]["metadata"]["managedFields"]
     assert {entry["manager"].split("-")[0] for entry in written} == {"twokey"}
 
 
 def test_the_annotations_name_the_key_and_no_secret(fake: Kubernetes, store: Store) -> None:
     credential = fresh_credential()
     store.put(credential, store.save_journal(FULL, store.load().revision))
-    assert credential.access_key_id in fake.annotations(PLACE)[NOTE]
-    assert credential.reveal() not in json.dumps(fake.annotations(PLACE))
+    assert credential.access_key_id in fake.annotations(TARGET)[NOTE]
+    assert credential.reveal() not in json.dumps(fake.annotations(TARGET))
 
 
 def test_a_change_of_something_else_is_no_conflict(fake: Kubernetes, store: Store) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    fake.annotate(PLACE, {"reflector": "v2"})
+    fake.annotate(TARGET, {"reflector": "v2"})
     credential = fresh_credential()
     store.put(credential, revision)
-    assert fake.data(PLACE) == as_data(credential)
+    assert fake.data(TARGET) == as_data(credential)
 
 
 def test_a_put_prepared_before_another_run_wrote_its_journal_is_refused(store: Store, fake: Kubernetes) -> None:
@@ -174,79 +174,79 @@ def test_a_put_prepared_before_another_run_wrote_its_journal_is_refused(store: S
     other = open_store(URL, services_of(Secret(fake), Hurried()))
     other.save_journal(Journal(epoch=2), other.load().revision)
     assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Conflict)
-    assert fake.data(PLACE) == {}
+    assert fake.data(TARGET) == {}
 
 
 def test_a_write_that_comes_between_look_and_patch_is_seen(store: Store, fake: Kubernetes) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     existing_key = fresh_credential()
-    fake.before_patch.append(lambda: fake.apply(PLACE, as_data(existing_key)))
+    fake.before_patch.append(lambda: fake.apply(TARGET, as_data(existing_key)))
     assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Conflict)
-    assert fake.data(PLACE) == as_data(existing_key)
+    assert fake.data(TARGET) == as_data(existing_key)
 
 
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_pair_that_readers_may_have_seen_for_a_moment_is_in_doubt_and_no_conflict(
     store: Store, fake: Kubernetes, answered: bool
 ) -> None:
-    """A conflict says that nobody has seen the new key, and then it is deleted."""
+    """A conflict means that no reader has seen the new key, and then it is deleted."""
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     existing_key = fresh_credential()
     if not answered:
         fake.add(Fault("PATCH", "", "lost_response"))
-    fake.after_patch.append(lambda: fake.apply(PLACE, as_data(existing_key)))
+    fake.after_patch.append(lambda: fake.apply(TARGET, as_data(existing_key)))
     error = outcome(lambda: store.put(fresh_credential(), revision))
-    assert fake.data(PLACE) == as_data(existing_key)
+    assert fake.data(TARGET) == as_data(existing_key)
     assert isinstance(error, Ambiguous)
 
 
-def test_a_lease_that_somebody_else_wrote_over_is_lost(store: Store, fake: Kubernetes) -> None:
+def test_a_lease_that_another_program_overwrote_is_lost(store: Store, fake: Kubernetes) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    fake.after_patch.append(lambda: fake.annotate(PLACE, {JOURNAL: "{}"}))
+    fake.after_patch.append(lambda: fake.annotate(TARGET, {JOURNAL: "{}"}))
     assert isinstance(outcome(lambda: store.save_journal(Journal(epoch=2), revision)), Conflict)
 
 
 def test_a_write_of_something_else_between_look_and_patch_is_overcome(store: Store, fake: Kubernetes) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    fake.before_patch += [lambda: fake.annotate(PLACE, {"reflector": str(fake.tick())})] * 3
+    fake.before_patch += [lambda: fake.annotate(TARGET, {"reflector": str(fake.tick())})] * 3
     credential = fresh_credential()
     store.put(credential, revision)
-    assert fake.data(PLACE) == as_data(credential)
-    assert fake.annotations(PLACE)["reflector"]
+    assert fake.data(TARGET) == as_data(credential)
+    assert fake.annotations(TARGET)["reflector"]
     assert fake.before_patch == []
 
 
 def test_a_secret_that_never_rests_is_given_up(store: Store, fake: Kubernetes) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
-    fake.before_patch += [lambda: fake.annotate(PLACE, {"reflector": str(fake.tick())})] * 100
+    fake.before_patch += [lambda: fake.annotate(TARGET, {"reflector": str(fake.tick())})] * 100
     error = outcome(lambda: store.put(fresh_credential(), revision))
     assert isinstance(error, ServiceRejected)
-    assert "all the time" in error.message
-    assert fake.data(PLACE) == {}
+    assert "Other programs changed" in error.message
+    assert fake.data(TARGET) == {}
 
 
 def test_a_secret_that_was_deleted_and_made_again_is_another_one(store: Store, fake: Kubernetes) -> None:
     credential = fresh_credential()
-    fake.apply(PLACE, as_data(credential))
+    fake.apply(TARGET, as_data(credential))
     seen = store.load().revision
-    del fake.secrets[PLACE]
-    fake.apply(PLACE, as_data(credential))
+    del fake.secrets[TARGET]
+    fake.apply(TARGET, as_data(credential))
     assert isinstance(outcome(lambda: store.put(fresh_credential(), seen)), Conflict)
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "message"),
     [
         ({"immutable": True}, "immutable"),
         ({"type": "kubernetes.io/tls"}, "kubernetes.io/tls"),
-        ({"type": "kubernetes.io/service-account-token"}, "belongs to something else"),
+        ({"type": "kubernetes.io/service-account-token"}, "expected Opaque"),
     ],
 )
 def test_a_secret_that_is_not_for_this_is_refused_and_says_why(
-    fake: Kubernetes, store: Store, fields: dict[str, Any], said: str
+    fake: Kubernetes, store: Store, fields: dict[str, Any], message: str
 ) -> None:
     older = fresh_credential()
-    fake.apply(PLACE, as_data(older), **fields)
+    fake.apply(TARGET, as_data(older), **fields)
     assert store.held() == Held(older.access_key_id)
     for act in (
         store.preflight,
@@ -255,14 +255,14 @@ def test_a_secret_that_is_not_for_this_is_refused_and_says_why(
     ):
         error = outcome(act)
         assert isinstance(error, ServiceRejected)
-        assert said in error.message
+        assert message in error.message
         assert error.remedy
-    assert fake.data(PLACE) == as_data(older)
+    assert fake.data(TARGET) == as_data(older)
 
 
 def test_a_secret_that_is_being_deleted_is_refused(fake: Kubernetes, store: Store) -> None:
-    fake.apply(PLACE, {})
-    fake.secrets[PLACE]["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
+    fake.apply(TARGET, {})
+    fake.secrets[TARGET]["metadata"]["deletionTimestamp"] = "2026-11-21T12:00:00Z"
     error = outcome(store.preflight)
     assert isinstance(error, ServiceRejected)
     assert "being deleted" in error.message
@@ -272,15 +272,15 @@ class TestPreflight:
     @pytest.mark.parametrize(("verb", "there"), [("create", False), ("patch", False), ("patch", True)])
     def test_names_the_verb_that_lacks(self, fake: Kubernetes, store: Store, verb: str, there: bool) -> None:
         if there:
-            fake.apply(PLACE, {})
+            fake.apply(TARGET, {})
         fake.denied.add(verb)
         error = outcome(store.preflight)
         assert isinstance(error, AccessDenied)
-        assert f"{verb} on the Secret {PLACE}" in error.message
+        assert f"{verb} on the Secret {TARGET}" in error.message
         assert "namespace apps" in error.remedy
 
     def test_needs_no_right_to_create_what_is_there(self, fake: Kubernetes, store: Store) -> None:
-        fake.apply(PLACE, {})
+        fake.apply(TARGET, {})
         fake.denied.add("create")
         assert outcome(store.preflight) is None
 
@@ -300,7 +300,7 @@ class TestPreflight:
         fake.namespaces.clear()
         error = outcome(store.preflight)
         assert isinstance(error, NotFound)
-        assert "namespace is not there" in error.message
+        assert "namespace does not exist" in error.message
 
     def test_names_a_namespace_that_is_being_deleted(self, fake: Kubernetes, store: Store) -> None:
         fake.terminating.add("apps")
@@ -317,7 +317,7 @@ class TestPreflight:
     @pytest.mark.parametrize("there", [True, False])
     def test_quotes_the_policy_that_would_refuse(self, fake: Kubernetes, store: Store, there: bool) -> None:
         if there:
-            fake.apply(PLACE, {})
+            fake.apply(TARGET, {})
         fake.policy = "Secrets need the label team"
         error = outcome(store.preflight)
         assert isinstance(error, ServiceRejected)
@@ -328,10 +328,10 @@ class TestPreflight:
     ) -> None:
         def replace() -> None:
             fake.secrets.clear()
-            fake.apply(PLACE, as_data(fresh_credential()))
+            fake.apply(TARGET, as_data(fresh_credential()))
 
-        for act in (lambda: fake.annotate(PLACE, {"reflector": "v2"}), fake.secrets.clear, replace):
-            fake.apply(PLACE, {})
+        for act in (lambda: fake.annotate(TARGET, {"reflector": "v2"}), fake.secrets.clear, replace):
+            fake.apply(TARGET, {})
             fake.before_patch.append(act)
             assert outcome(store.preflight) is None
         assert fake.before_patch == []
@@ -367,8 +367,8 @@ def test_a_200_of_something_else_is_not_an_empty_store(fake: Kubernetes, store: 
 
 
 def test_values_that_are_no_text_are_never_taken_for_a_key(fake: Kubernetes, store: Store) -> None:
-    fake.apply(PLACE, {})
-    fake.secrets[PLACE]["data"] = {"AWS_ACCESS_KEY_ID": "/////w=="}
+    fake.apply(TARGET, {})
+    fake.secrets[TARGET]["data"] = {"AWS_ACCESS_KEY_ID": "/////w=="}
     assert isinstance(store.held(), CannotTell)
 
 
@@ -390,8 +390,8 @@ def test_one_key_of_the_secret_can_hold_the_whole_pair(fake: Kubernetes, service
     credential = fresh_credential()
     one = open_destination(f"{URL}?format=credentials-file&name=credentials", services)
     one.deliver(credential)
-    assert list(fake.data(PLACE)) == ["credentials"]
-    assert credential.access_key_id in fake.data(PLACE)["credentials"]
+    assert list(fake.data(TARGET)) == ["credentials"]
+    assert credential.access_key_id in fake.data(TARGET)["credentials"]
     assert one.held() == Held(credential.access_key_id)
 
 
@@ -399,7 +399,7 @@ def test_two_users_may_share_one_secret_under_names_of_their_own(fake: Kubernete
     credentials = [fresh_credential(), fresh_credential()]
     for number, credential in enumerate(credentials):
         open_destination(f"{URL}?id=ID_{number}&secret=SECRET_{number}", services).deliver(credential)
-    assert {fake.data(PLACE)[f"ID_{number}"] for number in range(2)} == {one.access_key_id for one in credentials}
+    assert {fake.data(TARGET)[f"ID_{number}"] for number in range(2)} == {one.access_key_id for one in credentials}
 
 
 def test_a_missing_namespace_holds_nothing_and_is_refused_by_preflight(fake: Kubernetes, store: Store) -> None:

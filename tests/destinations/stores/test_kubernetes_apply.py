@@ -12,7 +12,7 @@ from twokey.testing.fakes.kubernetes import Kubernetes
 from twokey.testing.fakes.kubernetes_apply import managers
 from twokey.testing.server import ReceivedRequest, Reply
 
-PLACE = "apps/ci"
+TARGET = "apps/ci"
 SECRETS = "/api/v1/namespaces/apps/secrets"
 APPLY = "application/apply-patch+yaml"
 
@@ -22,11 +22,11 @@ def fake() -> Kubernetes:
     return Kubernetes()
 
 
-def send(fake: Kubernetes, method: str, said: Any, kind: str = APPLY, name: str = "ci", **query: str) -> Reply:
+def send(fake: Kubernetes, method: str, manifest: Any, kind: str = APPLY, name: str = "ci", **query: str) -> Reply:
     """Send a request with this body and these parameters."""
     path = SECRETS if method == "POST" else f"{SECRETS}/{name}"
     headers = {"Authorization": "Bearer sa-token", "Content-Type": kind}
-    data = said if isinstance(said, bytes) else json.dumps(said).encode()
+    data = manifest if isinstance(manifest, bytes) else json.dumps(manifest).encode()
     return fake.handle(ReceivedRequest(method, path, path, query, headers, data))
 
 
@@ -36,20 +36,20 @@ def secret(data: dict[str, str] | None = None, **metadata: Any) -> dict[str, Any
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "ci", **metadata}, **held}
 
 
-def applies(fake: Kubernetes, manager: str, said: Any, *, force: bool = False) -> Reply:
+def applies(fake: Kubernetes, manager: str, manifest: Any, *, force: bool = False) -> Reply:
     """Apply a manifest."""
-    return send(fake, "PATCH", said, fieldManager=manager, force=str(force).lower())
+    return send(fake, "PATCH", manifest, fieldManager=manager, force=str(force).lower())
 
 
 def data(fake: Kubernetes) -> dict[str, str]:
     """Return the keys and their values as they were sent."""
-    found: dict[str, str] = fake.secrets[PLACE].get("data", {})
+    found: dict[str, str] = fake.secrets[TARGET].get("data", {})
     return found
 
 
 def owners(fake: Kubernetes, *path: str) -> set[tuple[str, str]]:
     """Return who owns a field."""
-    return managers(fake.secrets[PLACE], *path)
+    return managers(fake.secrets[TARGET], *path)
 
 
 A, B, C = "QQ==", "Qg==", "Qw=="
@@ -59,7 +59,7 @@ class TestOwners:
     def test_who_makes_it_owns_it_as_an_update_and_who_applies_it_as_an_apply(self, fake: Kubernetes) -> None:
         assert send(fake, "POST", {**secret({"x": A}), "type": "Opaque"}, fieldManager="maker").status == 201
         assert applies(fake, "other", secret({"y": B})).status == 200
-        assert fake.secrets[PLACE]["metadata"]["managedFields"] == [
+        assert fake.secrets[TARGET]["metadata"]["managedFields"] == [
             {
                 "manager": "maker",
                 "operation": "Update",
@@ -91,7 +91,7 @@ class TestOwners:
 
     def test_a_change_by_kubectl_takes_the_field(self, fake: Kubernetes) -> None:
         applies(fake, "one", secret({"x": A, "y": A}))
-        fake.apply(PLACE, {"x": "by hand"})
+        fake.apply(TARGET, {"x": "manual"})
         assert owners(fake, "data", "x") == {("kubectl", "Update")}
         assert owners(fake, "data", "y") == {("one", "Apply")}
 
@@ -102,11 +102,11 @@ class TestOwners:
         assert owners(fake, "metadata", "labels", "team") == {("one", "Apply")}
         assert owners(fake, "metadata", "annotations", "d") == {("two", "Apply")}
 
-    def test_what_was_never_tracked_belongs_to_nobody_who_applies(self, fake: Kubernetes) -> None:
-        fake.apply(PLACE, {"x": "by hand"})
-        del fake.secrets[PLACE]["metadata"]["managedFields"]
-        fake.annotate(PLACE, {"still": "untracked"})
-        assert "managedFields" not in fake.secrets[PLACE]["metadata"]
+    def test_what_was_never_tracked_belongs_to_no_manager_that_applies(self, fake: Kubernetes) -> None:
+        fake.apply(TARGET, {"x": "manual"})
+        del fake.secrets[TARGET]["metadata"]["managedFields"]
+        fake.annotate(TARGET, {"still": "untracked"})
+        assert "managedFields" not in fake.secrets[TARGET]["metadata"]
         assert applies(fake, "one", secret({"x": A})).status == 409
         applies(fake, "one", secret({"y": A}))
         assert owners(fake, "data", "x") == {("before-first-apply", "Update")}
@@ -125,17 +125,17 @@ class TestConflicts:
         assert fake.secrets == before
 
     def test_an_updater_is_named_with_its_time_and_several_in_a_list(self, fake: Kubernetes) -> None:
-        fake.apply(PLACE, {"x": "by hand", "y": "by hand"})
+        fake.apply(TARGET, {"x": "manual", "y": "manual"})
         applies(fake, "one", secret({"z": A}))
-        at = fake.secrets[PLACE]["metadata"]["managedFields"][0]["time"]
+        at = fake.secrets[TARGET]["metadata"]["managedFields"][0]["time"]
         reply = applies(fake, "two", secret({"x": B, "y": B, "z": B}))
         assert reply.body["message"] == (
             f'Apply failed with 3 conflicts: conflicts with "kubectl" using v1 at {at}:\n- .data.x\n- .data.y\n'
             'conflicts with "one":\n- .data.z'
         )
 
-    def test_force_takes_the_field_from_everybody(self, fake: Kubernetes) -> None:
-        fake.apply(PLACE, {"x": "A"})
+    def test_force_takes_the_field_from_all_others(self, fake: Kubernetes) -> None:
+        fake.apply(TARGET, {"x": "A"})
         applies(fake, "one", secret({"x": A}))
         assert applies(fake, "two", secret({"x": B}), force=True).status == 200
         assert (data(fake), owners(fake, "data", "x")) == ({"x": B}, {("two", "Apply")})
@@ -152,10 +152,10 @@ class TestRemoval:
         applies(fake, "one", secret({"x": A, "y": A}, annotations={"a": "1"}))
         applies(fake, "one", secret({"x": A}))
         assert data(fake) == {"x": A}
-        assert "annotations" not in fake.secrets[PLACE]["metadata"]
+        assert "annotations" not in fake.secrets[TARGET]["metadata"]
 
-    def test_what_somebody_else_owns_too_stays(self, fake: Kubernetes) -> None:
-        fake.apply(PLACE, {"x": "A"})
+    def test_what_another_manager_owns_too_stays(self, fake: Kubernetes) -> None:
+        fake.apply(TARGET, {"x": "A"})
         applies(fake, "one", secret({"x": A, "y": B}))
         applies(fake, "two", secret({"y": B}))
         applies(fake, "one", secret({}))
@@ -168,7 +168,7 @@ class TestRemoval:
         applies(fake, "one", secret({"z": B}))
         assert data(fake) == {"y": A, "z": B}
 
-    def test_what_somebody_else_took_stays(self, fake: Kubernetes) -> None:
+    def test_what_another_manager_took_stays(self, fake: Kubernetes) -> None:
         applies(fake, "one", secret({"x": A, "y": A}))
         applies(fake, "two", secret({"x": B}), force=True)
         applies(fake, "one", secret({"y": A}))
@@ -178,7 +178,7 @@ class TestRemoval:
 class TestWhichObject:
     def test_an_apply_makes_what_is_missing(self, fake: Kubernetes) -> None:
         assert applies(fake, "one", secret({"x": A}, resourceVersion="7")).status == 201
-        assert fake.secrets[PLACE]["type"] == "Opaque"
+        assert fake.secrets[TARGET]["type"] == "Opaque"
         assert owners(fake, "type") == set()
 
     def test_with_a_uid_it_makes_nothing(self, fake: Kubernetes) -> None:
@@ -196,7 +196,7 @@ class TestWhichObject:
     def test_it_needs_the_right_to_create_what_is_missing(self, fake: Kubernetes) -> None:
         fake.denied.add("create")
         assert applies(fake, "one", secret({"x": A})).status == 403
-        fake.apply(PLACE, {})
+        fake.apply(TARGET, {})
         assert applies(fake, "one", secret({"x": A})).status == 200
 
     def test_the_version_stays_where_nothing_changes(self, fake: Kubernetes) -> None:
@@ -219,15 +219,15 @@ class TestRefusals:
         reply = send(fake, "PATCH", secret({"x": A}), kind, fieldManager="one")
         assert (reply.status, reply.body["reason"]) == (415, "UnsupportedMediaType")
 
-    @pytest.mark.parametrize(("manager", "said"), [("", "is required for apply patch"), ("x" * 129, "Too long")])
-    def test_no_manager_and_one_with_too_long_a_name(self, fake: Kubernetes, manager: str, said: str) -> None:
+    @pytest.mark.parametrize(("manager", "message"), [("", "is required for apply patch"), ("x" * 129, "Too long")])
+    def test_no_manager_and_one_with_too_long_a_name(self, fake: Kubernetes, manager: str, message: str) -> None:
         reply = applies(fake, manager, secret({"x": A}))
         assert reply.status == 422
-        assert said in reply.body["message"]
+        assert message in reply.body["message"]
         assert applies(fake, "x" * 128, secret({"x": A})).status == 201
 
     @pytest.mark.parametrize(
-        ("change", "said"),
+        ("change", "message"),
         [
             ({"apiVersion": None}, "Incorrect version"),
             ({"kind": "ConfigMap"}, "invalid object type"),
@@ -235,10 +235,12 @@ class TestRefusals:
             ({"metadata": {"name": "other"}}, "does not match the name on the URL"),
         ],
     )
-    def test_a_manifest_that_is_none_of_this_secret(self, fake: Kubernetes, change: dict[str, Any], said: str) -> None:
+    def test_a_manifest_that_is_none_of_this_secret(
+        self, fake: Kubernetes, change: dict[str, Any], message: str
+    ) -> None:
         reply = applies(fake, "one", {**secret({"x": A}), **change})
         assert reply.status == 400
-        assert said in reply.body["message"]
+        assert message in reply.body["message"]
 
     @pytest.mark.parametrize(
         ("text", "status"),
@@ -256,7 +258,7 @@ class TestRefusals:
         assert applies(fake, "one", body).status == status
 
     def test_a_change_of_the_type_and_of_what_is_immutable(self, fake: Kubernetes) -> None:
-        fake.apply(PLACE, {"x": "A"}, immutable=True)
+        fake.apply(TARGET, {"x": "A"}, immutable=True)
         assert applies(fake, "one", {**secret(), "type": "kubernetes.io/tls"}, force=True).status == 422
         assert applies(fake, "one", secret({"x": B}), force=True).status == 422
         assert applies(fake, "one", secret(annotations={"a": "1"})).status == 200

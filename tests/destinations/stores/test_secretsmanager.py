@@ -294,7 +294,7 @@ def test_a_secret_that_aws_rotates_itself_is_refused_before_anything_is_written(
 def test_an_arn_is_called_in_its_own_region_and_never_created(services: Services, aws: Emulator) -> None:
     arn = f"arn:aws:secretsmanager:us-west-2:{aws.account_id}:secret:{fresh_name()}-AbCdEf"
     by_arn = open_destination(f"secretsmanager:{arn}", services)
-    with pytest.raises(NotFound, match="create the secret"):
+    with pytest.raises(NotFound, match="Create the secret"):
         by_arn.preflight()
     with pytest.raises(NotFound):
         by_arn.deliver(fresh_credential())

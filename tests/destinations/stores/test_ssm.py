@@ -130,7 +130,7 @@ def test_a_journal_written_at_the_same_moment_is_put_back(
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     theirs = json.dumps({"twokey-journal": json.loads(open_one.encode())})
     between(monkeypatch, store, lambda: backend.plant_journal(theirs))
-    with pytest.raises(Conflict, match="put back"):
+    with pytest.raises(Conflict, match="wrote it back"):
         store.save_journal(Journal(epoch=2), revision)
     assert store.load().journal == open_one
 
@@ -141,7 +141,7 @@ def test_a_credential_written_at_the_same_moment_is_put_back(
     revision = store.put(fresh_credential(), store.load().revision)
     theirs, ours = fresh_credential(), fresh_credential()
     between(monkeypatch, store, lambda: backend.plant_text(json.dumps(pair(theirs))))
-    with pytest.raises(Conflict, match="put back") as raised:
+    with pytest.raises(Conflict, match="wrote it back") as raised:
         store.put(ours, revision)
     assert json.loads(backend.text() or "") == pair(theirs)
     assert backend.about()["Description"] == f"Access key {theirs.access_key_id}"
@@ -166,7 +166,7 @@ def test_what_could_not_be_put_back_is_ambiguous(
     theirs, ours = fresh_credential(), fresh_credential()
     between(monkeypatch, store, lambda: backend.plant_text(json.dumps(pair(theirs))))
     aws.weather.add(Rule("ssm:PutParameter", nth=3, times=None, effect="error_before"))
-    with pytest.raises(Ambiguous, match="could not be put back") as raised:
+    with pytest.raises(Ambiguous, match="could not be written back") as raised:
         store.put(ours, revision)
     assert_silent(raised.value, theirs, ours)
 
@@ -201,7 +201,7 @@ def test_a_read_back_that_shows_another_value_is_ambiguous(
         backend.plant_text(json.dumps(pair(other)))
 
     monkeypatch.setattr(type(store), "_check_overtaken", then_another_writes)
-    with pytest.raises(Ambiguous, match="something else"):
+    with pytest.raises(Ambiguous, match="now holds another value"):
         store.put(fresh_credential(), revision)
     assert json.loads(backend.text() or "") == pair(other)
 

@@ -1,4 +1,4 @@
-"""The formats of places that keep one text: file, secret and parameter, as stores and as destinations."""
+"""The formats of destinations that hold one text: file, secret and parameter, as stores and as destinations."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ READABLE = [name for name in FORMATS if name not in ("ses-smtp", "template")]
 
 @pytest.fixture(params=["file", "secretsmanager", "ssm"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a place that is not there yet."""
+    """The URL of a destination that does not exist yet."""
     rests = {"file": f"{tmp_path}/ci", "secretsmanager": fresh_name(), "ssm": f"/{fresh_name()}"}
     return f"{request.param}:{rests[request.param]}"
 
 
 @pytest.fixture
 def read(backend: str, services: Services) -> Destination:
-    """The place as a reader of JSON sees it: for what is not JSON it is unreadable."""
+    """The destination as a reader of JSON sees it: other formats are unreadable."""
     return open_destination(backend, services)
 
 
@@ -125,7 +125,7 @@ class TestADestination:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ("format=yml", "There is no format 'yml'"),
         ("formt=env", "did you mean format"),
@@ -136,9 +136,9 @@ class TestADestination:
     ],
 )
 def test_what_cannot_be_is_refused_with_the_url_before_anything_is_called(
-    backend: str, options: str, said: str
+    backend: str, options: str, message: str
 ) -> None:
-    with pytest.raises(UsageError, match=f"^'{backend}.*{said}"):
+    with pytest.raises(UsageError, match=f"^'{backend}.*{message}"):
         parse(f"{backend}?{options}")
 
 

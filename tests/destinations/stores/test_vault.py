@@ -168,7 +168,7 @@ def test_a_mount_that_is_not_there_is_not_an_empty_store(fake: Vault) -> None:
 
 @pytest.mark.parametrize("options", [None, {}, {"version": "1"}])
 def test_an_empty_mount_of_version_1_is_not_an_empty_store(fake: Vault, options: dict[str, str] | None) -> None:
-    """It answers like an empty one of version 2, and would take each write without looking at its condition."""
+    """It responds like an empty one of version 2, and would ignore the condition of each write."""
     fake.options = options
     error = outcome(open_store(URL, services_of(Secret(fake), Hurried())).load)
     assert isinstance(error, ServiceRejected)
@@ -191,7 +191,7 @@ def test_what_the_mount_is_is_asked_once_and_only_while_it_shows_no_secret(fake:
     assert sum("/mounts/" in path for _, path in fake.requests) == 1
 
 
-def test_what_people_keep_beside_the_pair_stays(fake: Vault) -> None:
+def test_other_fields_beside_the_pair_stay(fake: Vault) -> None:
     fake.entries[PATH] = [{"region": "eu-central-1"}]
     credential = fresh_credential()
     open_destination(URL, services_of(Secret(fake), Hurried())).deliver(credential)

@@ -1,8 +1,8 @@
 """Lines ``NAME=value``, read so that ``sh`` and dotenv libraries agree, and written so that they do. Pure.
 
-Sources: POSIX.1-2017, Shell Command Language, 2.2 "Quoting"; python-dotenv, "File format". Where both read a value
-differently it counts as unreadable, and no such value is written. A name that is assigned twice has its last value.
-Matches of regular expressions show what they matched, so only their positions are kept.
+Sources: POSIX.1-2017, Shell Command Language, 2.2 "Quoting"; python-dotenv, "File format". A value that they
+read differently counts as unreadable and is not written. The last assignment of a name counts.
+The ``repr`` of a regular expression's match contains what it matched, so only positions are kept.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _STATEMENT = re.compile(
 )
 _HEAD, _NAME, _QUOTED, _TAIL, _BARE, _END = range(1, 7)
 _SAFE = re.compile(r"[A-Za-z0-9@%+=:,./_-]+", re.ASCII)
-"""What needs no quotes anywhere; readers that know no quotes, such as ``docker run --env-file``, read it too."""
+"""Values that need no quotes; readers that do not support quotes, such as ``docker run --env-file``, read them too."""
 _PLAIN = re.compile(r"(?:(?!\$\{)[^\x00-\x1f\x7f'\\\x85\u2028\u2029])*")
-"""What all read alike between single quotes. python-dotenv fills ``${NAME}`` in even there."""
+"""Values that all readers read alike between single quotes. python-dotenv replaces ``${NAME}`` even there."""
 _COMMENT = re.compile(r"[ \t]+#")
 _NOTHING = Hidden()
 _QUOTES = ("'", '"')
@@ -43,9 +43,9 @@ _NOT_IN_DOUBLE = re.compile(r'["`$]')
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """An assignment in four parts, or with ``name`` empty anything else, in ``head``. Together they are the text.
+    """An assignment in four parts; or any other line, in ``head``, with an empty ``name``. Together they are the text.
 
-    ``loose``: to ``sh`` it goes on in the next line, to dotenv libraries it does not.
+    ``loose``: ``sh`` reads the next line as a part of it, dotenv libraries do not.
     """
 
     head: Hidden
@@ -61,7 +61,7 @@ class Statement:
 
     @property
     def value(self) -> Hidden | None:
-        """Return the value; None where readers would not agree on it."""
+        """Return the value; None if readers would not agree on it."""
         quote = self.body[:1]
         if quote not in _QUOTES:
             return self.body if not self.body or _SAFE.fullmatch(self.body) else None
@@ -71,7 +71,7 @@ class Statement:
         return inner
 
     def with_value(self, value: Hidden) -> Statement:
-        """Return the assignment of another value, its quotes kept. Spaces that ``sh`` does not allow go."""
+        """Return the assignment of another value, in the same quotes. Spaces that ``sh`` does not allow are removed."""
         if self.value == value:
             return self
         body = quoted(self.name, value)
@@ -83,7 +83,7 @@ class Statement:
 
 
 def statements(text: Hidden) -> list[Statement]:
-    """Take a text apart; the statements' texts together are the text again."""
+    """Split a text; the statements' texts together are the text again."""
     return [_statement(text, regs) for regs in map(operator.attrgetter("regs"), _STATEMENT.finditer(text))]
 
 
@@ -92,14 +92,14 @@ def values(lines: Sequence[Statement], names: Iterable[str]) -> dict[str, Hidden
     latest = {line.name: line for line in lines if line.name in tuple(names)}
     for name, line in latest.items():
         if line.value is None:
-            return CannotTell(f"its {name} is written in a way that not all readers understand alike")
+            return CannotTell(f"its {name} is written so that sh and dotenv libraries read it differently")
     return {name: line.value for name, line in latest.items() if line.value is not None}
 
 
 def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
-    """Return the text with these values, and all else as it was; what is not assigned yet is added at the end.
+    """Return the text with these values and all else unchanged; names that are not assigned yet are added at the end.
 
-    Raises ``ServiceRejected`` where readers would not agree on where a line ends.
+    Raises ``ServiceRejected`` if readers would not agree on where a line ends.
     """
     lines = statements(text)
     for number, line in enumerate(lines, start=1):
@@ -108,7 +108,7 @@ def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
                 f"Assignment or line {number} of the file{f' ({line.name})' if line.name else ''} has a quote that is "
                 "not closed, or ends with a backslash.",
                 state="Nothing was written.",
-                remedy="Close it in the file, and run again.",
+                remedy="Close the quote or remove the backslash in the file, and run again.",
             )
     newline = "\r\n" if lines and lines[0].text.endswith("\r\n") else "\n"
     parts = [line.with_value(wanted[line.name]).text if line.name in wanted else line.text for line in lines]
@@ -128,15 +128,16 @@ def writable(value: str) -> bool:
 
 
 def quoted(name: str, value: Hidden) -> Hidden:
-    """Return a value as it is to be written: bare where that is safe, else between single quotes.
+    """Return a value as it is to be written: without quotes if that is safe, else between single quotes.
 
-    Raises ``ServiceRejected`` for one that ``sh`` and python-dotenv would not both read back; no access key is.
+    Raises ``ServiceRejected`` for a value that ``sh`` and python-dotenv would not both read back. An access key is
+    never such a value.
     """
     if _SAFE.fullmatch(value):
         return value
     if not writable(value):
         raise ServiceRejected(
-            f"The value of {name} holds a quote, a backslash, ${{ or a control character, which sh and dotenv "
+            f"The value of {name} contains a quote, a backslash, ${{ or a control character, which sh and dotenv "
             "libraries read differently.",
             state="Nothing was written.",
             remedy="Use another format, such as json.",
@@ -147,7 +148,7 @@ def quoted(name: str, value: Hidden) -> Hidden:
 def _statement(text: Hidden, regs: tuple[tuple[int, int], ...]) -> Statement:
     if regs[_HEAD][0] < 0:
         line = text[slice(*regs[0])]
-        return Statement(line, loose=not line.lstrip().startswith("#") and _goes_on(Hidden(line.rstrip("\r\n"))))
+        return Statement(line, loose=not line.lstrip().startswith("#") and _continues(Hidden(line.rstrip("\r\n"))))
     head, name = text[slice(*regs[_HEAD])], str(text[slice(*regs[_NAME])])
     if regs[_QUOTED][0] >= 0:
         return Statement(head, name, text[slice(*regs[_QUOTED])], text[slice(*regs[_TAIL])])
@@ -155,9 +156,9 @@ def _statement(text: Hidden, regs: tuple[tuple[int, int], ...]) -> Statement:
     bare = text[slice(*regs[_BARE])]
     comment = _COMMENT.search(bare)
     value = Hidden(bare[: comment.start() if comment else len(bare)].rstrip(" \t"))
-    return Statement(head, name, value, text[start + len(value) : end], loose=_goes_on(value))
+    return Statement(head, name, value, text[start + len(value) : end], loose=_continues(value))
 
 
-def _goes_on(value: Hidden) -> bool:
-    """Say whether ``sh`` reads the next line as a part of this: for a backslash, or a quote without its partner."""
+def _continues(value: Hidden) -> bool:
+    """Say whether ``sh`` reads the next line as a part of this: after a backslash, or a quote that is not closed."""
     return value.endswith("\\") or any(value.count(quote) % 2 for quote in _QUOTES)

@@ -1,7 +1,7 @@
 """The texts that a credential can be written as: a JSON object, variables, a profile, a template. Pure.
 
-Each knows how to write a credential down and what a text tells of the key in it. No function here puts what it
-read into an error, or into a variable that shows itself: it may be a secret.
+Each writes a credential as a text, and reads from a text which key it contains. What a function here reads may be a
+secret: it does not appear in an error, or in a variable that shows its value.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.journals import Text
 
 Extras = tuple[tuple[str, str], ...]
-"""Names and values that stand beside the pair, always the same."""
+"""Names and constant values that are written beside the pair."""
 
 
 class Body(Protocol):
     """A way of writing a credential as one text."""
 
     def write(self, credential: Credential) -> Hidden:
-        """Return the text. Raises ``ServiceRejected`` for a credential that cannot be written so."""
+        """Return the text. Raises ``ServiceRejected`` for a credential that this format cannot contain."""
         ...
 
     def read(self, text: Text) -> Found:
-        """Say what a text tells of the key in it."""
+        """Say which key a text contains, as far as it tells."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """Id, secret and what stands beside them, by name: the members of a JSON object, or named values.
+    """ID, secret and extra values, by name: the members of a JSON object, or named values.
 
     ``region``: the secret is the SMTP password of that region.
     """
@@ -62,7 +62,7 @@ class Members:
         return Hidden(json.dumps(self.members(credential)))
 
     def read(self, text: Text) -> Found:
-        """Read a JSON object; a journal holds no key."""
+        """Read a JSON object; a journal contains no key."""
         found = json_object(text)
         if found is None:
             return CannotTell("its content is not a JSON object")
@@ -75,11 +75,11 @@ class Members:
         return self._without_secret(both(members, self.id_name, self.secret_name))
 
     def read_values(self, values: Mapping[str, str | None]) -> Found:
-        """Read named values; None stands for one that is not there."""
+        """Read named values; None stands for a missing value."""
         return self._without_secret(both(values, self.id_name, self.secret_name))
 
     def _without_secret(self, found: Found) -> Found:
-        """Keep only the id where the other half is no secret access key."""
+        """Keep only the ID if the other value is not a secret access key."""
         return Held(found.access_key_id) if self.region and isinstance(found, Credential) else found
 
 
@@ -98,10 +98,10 @@ class Variables:
         return Hidden("".join(lines))
 
     def read(self, text: Text) -> Found:
-        """Read the lines; the last one of a name counts, as in ``sh``."""
+        """Read the lines; the last assignment of a name counts, as in ``sh``."""
         plain = plain_text(text)
         if plain is None:
-            return CannotTell("its content is no text")
+            return CannotTell("its content is not text in UTF-8")
         values = assignments.values(assignments.statements(plain), (self.id_name, self.secret_name))
         if isinstance(values, CannotTell):
             return values
@@ -123,13 +123,13 @@ class CredentialsFile:
         """Read the profile's two properties."""
         plain = plain_text(text)
         if plain is None:
-            return CannotTell("its content is no text")
+            return CannotTell("its content is not text in UTF-8")
         return _never_empty(text, Profile.of(plain, self.profile).found(), f"profile {self.profile}")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A part of a template: text as it is, or the name of what belongs there."""
+    """A part of a template: literal text, or a placeholder."""
 
     kind: Literal["text", "AccessKeyId", "SecretAccessKey", "SmtpPassword"]
     text: str = ""
@@ -137,7 +137,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Text with placeholders. What was made of it is compared, never taken apart."""
+    """Text with placeholders. The result is compared with what is stored, never parsed."""
 
     pieces: tuple[Piece, ...]
     region: str = ""
@@ -147,8 +147,8 @@ class Template:
         return Hidden("".join(self._filled(piece, credential) for piece in self.pieces))
 
     def read(self, text: Text) -> Found:
-        """Tell nothing."""
-        return NotHeld() if is_journal(text) else CannotTell("what a template made cannot be read back")
+        """Return that the key cannot be told, unless the text is a journal."""
+        return NotHeld() if is_journal(text) else CannotTell("text from a template cannot be read back")
 
     def _filled(self, piece: Piece, credential: Credential) -> Hidden:
         match piece.kind:
@@ -162,7 +162,7 @@ class Template:
 
 
 def _never_empty(text: Text, found: Found, what: str) -> Found:
-    """Keep a text in which nothing of ours was found from counting as none: it may be a key in another format."""
+    """Return ``CannotTell`` for a text that contains none of our values: it may contain a key in another format."""
     if isinstance(found, NotHeld) and not is_journal(text):
         return CannotTell(f"its content has no {what}")
     return found

@@ -69,7 +69,7 @@ _EXTRA = "extra."
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a destination stores a credential. Its ``repr`` contains no secret, because it knows none.
+    """How a destination stores a credential. Its ``repr`` contains no secret, because it has none.
 
     ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
     read back from the values. ``body``: how a text of it is written and read.
@@ -99,7 +99,7 @@ class Format:
         return _holding(self._found_in(text))
 
     def credential(self, values: Mapping[str, str | None], name: str) -> Credential | None:
-        """Read the credential from named values, or None; raises ``ServiceRejected`` if they contain none."""
+        """Read the credential from named values, or None; raises ``ServiceRejected`` if it cannot be read."""
         return self._credential(self._found(values), name)
 
     def credential_of_text(self, text: Text | None, name: str) -> Credential | None:
@@ -157,7 +157,8 @@ def refuse_store(address: Address, value_format: Format) -> None:
     if not value_format.reversible:
         readable = " or ".join(name for name in _TAKES if name not in _ONE_WAY)
         raise address.error(
-            f"the format {value_format.name} cannot be read back, so this cannot be a store.", f"Use {readable}."
+            f"the format {value_format.name} cannot be read back, so this destination cannot be a store.",
+            f"Use {readable}.",
         )
 
 
@@ -275,7 +276,7 @@ def _extras(options: Mapping[str, str], names: Names) -> Extras:
 def _check_extras(extras: Extras, writable: Callable[[str], bool], what: str) -> None:
     for name, value in extras:
         if not writable(value):
-            raise UsageError(f"{_EXTRA}{name}={value!r} is not a value {what}.")
+            raise UsageError(f"{_EXTRA}{name}={value!r}: expected a value {what}.")
 
 
 def _name(options: Mapping[str, str], names: Names) -> str:
@@ -301,14 +302,16 @@ def _pieces(text: str) -> tuple[Piece, ...]:
         pieces.append(Piece("text", text[end : match.start()] + ("$" if match["escaped"] is not None else "")))
         end = match.end()
         if match["invalid"] is not None:
-            raise UsageError(f"The template has a lone $ at character {match.start() + 1}: write $$ for a dollar.")
+            raise UsageError(
+                f"The template has a single $ at character {match.start() + 1}: write $$ for a dollar sign."
+            )
         placeholder = match["named"] or match["braced"]
         if placeholder:
             pieces.append(Piece(_kind(placeholder)))
     pieces.append(Piece("text", text[end:]))
     if all(piece.kind == "text" for piece in pieces):
         known = ", ".join(f"${name}" for name in PLACEHOLDERS)
-        raise UsageError(f"The template has no placeholder: there are {known}.")
+        raise UsageError(f"The template has no placeholder; expected one of {known}.")
     return tuple(piece for piece in pieces if piece != Piece("text"))
 
 

@@ -1,4 +1,4 @@
-"""What a text or named values tell of the key in them, and the one way of putting two halves together. Pure."""
+"""Which key a text or named values contain, and the one way to join ID and secret. Pure."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.journals import Text
 
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}", re.ASCII)
-"""IAM's API reference, "AccessKey": 16 to 128 characters. Secrets have small letters too."""
+"""IAM's API reference, "AccessKey": 16 to 128 characters. Secrets also contain lowercase letters."""
 
 Found = Credential | Held | NotHeld | CannotTell
-"""The whole pair, the id alone, no key, or nothing that can be told."""
+"""The whole pair, the ID alone, no key, or that the key cannot be told."""
 
 
 def both(values: Mapping[str, str | None], id_name: str, secret_name: str) -> Found:
-    """Put the two halves together; None stands for one that is not there."""
+    """Join the two values; None stands for a missing one."""
     if values.get(id_name) is None and values.get(secret_name) is None:
         return NotHeld()
     for name in (id_name, secret_name):
         if values.get(name) is None:
-            return CannotTell(f"half of the pair is missing: there is no {name}")
+            return CannotTell(f"half of the pair is missing: it has no {name}")
         if not values.get(name):
             return CannotTell(f"its {name} is empty")
-    if not _KEY_ID.fullmatch(str(values[id_name])):  # perhaps the secret: an id is shown, so this must not be one
-        return CannotTell(f"what it has as {id_name} is no access key id")
+    if not _KEY_ID.fullmatch(str(values[id_name])):  # it may be the secret, and an ID is shown in messages
+        return CannotTell(f"its {id_name} is not an access key ID")
     return Credential(str(values[id_name]), Hidden(values[secret_name]))
 
 

@@ -1,7 +1,7 @@
-"""How a journal is written down, and how JSON is read where it may hold a secret.
+"""How a journal is written as text, and how JSON that may contain a secret is read.
 
-A journal is wrapped in a key of its own, so that it is never taken for a credential, wherever it is found.
-No function here puts what it read into an error, or into a variable that shows itself: it may be a secret.
+A journal is wrapped in a key of its own, so that it is never taken for a credential, wherever it is found. What a
+function here reads may be a secret: it does not appear in an error, or in a variable that shows its value.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def decode_journal(text: Text | None, name: str) -> Journal:
     """Read a journal's text; raises ``ServiceRejected`` for anything that this twokey does not understand."""
     found = json_object(text)
     if found is None or _JOURNAL not in found:
-        why = "it is no journal of twokey"
+        why = "it is not a journal of twokey"
     else:
         try:
             return Journal.decode(bytes(found[_JOURNAL]))
@@ -40,17 +40,18 @@ def decode_journal(text: Text | None, name: str) -> Journal:
     raise ServiceRejected(
         f"The journal of {name} cannot be read: {why}.",
         state="Nothing was changed.",
-        remedy="If a newer twokey wrote it, use that one. Otherwise remove it, and see what `twokey plan` says then.",
+        remedy="If a newer version of twokey wrote it, run that version. Otherwise delete the journal, and read what "
+        "`twokey plan` reports then.",
     )
 
 
 def is_journal(text: Text | None) -> bool:
-    """Say whether a text is a journal of ours."""
+    """Say whether a text is a journal of twokey."""
     return _JOURNAL in (json_object(text) or {})
 
 
 def json_object(text: Text | None) -> dict[str, msgspec.Raw] | None:
-    """Take a JSON object apart; its members' values stay as they are written."""
+    """Split a JSON object into its members; their values stay as they are written."""
     try:
         plain = memoryview(text.encode()) if isinstance(text, str) else text
         return None if plain is None else msgspec.json.decode(plain, type=dict[str, msgspec.Raw])
@@ -59,7 +60,7 @@ def json_object(text: Text | None) -> dict[str, msgspec.Raw] | None:
 
 
 def json_text(found: dict[str, msgspec.Raw], name: str) -> Hidden:
-    """Return a member's text; the empty text where there is none, or where it is no text."""
+    """Return a member's text; the empty text if the member is missing or is not a text."""
     try:
         return Hidden(msgspec.json.decode(found[name], type=str))
     except (KeyError, msgspec.DecodeError, UnicodeError):

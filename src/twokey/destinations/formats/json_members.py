@@ -1,7 +1,8 @@
-"""Members in the text of a JSON object: what they hold, and the text with another value in one of them. Pure.
+"""Members in the text of a JSON object: their values, and the text with another value of one of them. Pure.
 
-Only the value changes (RFC 8259 leaves order and white space to the writer). A name that an object has twice is read
-differently by different readers (RFC 8259, 4 "Objects"), so it is refused. A dot in a name leads into an inner object.
+Only the value changes (RFC 8259 leaves order and white space to the writer). Readers treat a
+name that occurs twice in an object differently (RFC 8259, 4 "Objects"), so it is refused. A dot in a name leads to an
+inner object.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _DECODER = json.JSONDecoder()
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where a member stands in the text: its key, what follows that, and its value from ``start`` to ``end``."""
+    """The positions of a member in the text: its key, what follows the key, and its value from ``start`` to ``end``."""
 
     name: str
     key: int
@@ -39,7 +40,7 @@ class Missing:
 
 
 def value(text: Hidden, name: str) -> Hidden | None:
-    """Return a member's text; None where there is none, or null. Raises ``ServiceRejected`` for what cannot be told."""
+    """Return a member's text; None if it is missing or null. Raises ``ServiceRejected`` if readers would not agree."""
     text = _object(text)
     found = _find(text, name)
     return None if isinstance(found, Missing) else _value(text, found)
@@ -62,7 +63,9 @@ def _object(text: Hidden) -> Hidden:
         return Hidden("{}\n")
     if json_object(text) is None:
         raise ServiceRejected(
-            "The file is not a JSON object.", state="Nothing was written.", remedy="See what a JSON parser says of it."
+            "The file is not a JSON object.",
+            state="Nothing was written.",
+            remedy="Correct its syntax (python3 -m json.tool FILE reports the line), or name another file.",
         )
     return text
 
@@ -71,7 +74,7 @@ def _value(text: Hidden, member: Member) -> Hidden | None:
     if text.startswith("null", member.start):
         return None
     if text[member.start] != '"':
-        raise _wrong(f"{member.name!r} holds something else than a text")
+        raise _unsuitable(f"{member.name!r} is not a text")
     return Hidden(json.loads(text[member.start : member.end]))
 
 
@@ -84,22 +87,22 @@ def _find(text: Hidden, name: str) -> Member | Missing:
             return Missing(brace, members, tuple(names[depth:]))
         brace = inner.start
         if text[brace] != "{":
-            raise _wrong(f"{part!r} is no object, so {name!r} cannot be in it")
+            raise _unsuitable(f"{part!r} is not an object, so it cannot contain {name!r}")
     members, last = _named(text, brace, names[-1])
     return last or Missing(brace, members, (names[-1],))
 
 
 def _named(text: Hidden, brace: int, name: str) -> tuple[tuple[Member, ...], Member | None]:
-    """Return an object's members, and the one of that name; raises ``ServiceRejected`` where there are more."""
+    """Return an object's members, and the one of that name; raises ``ServiceRejected`` if there are more."""
     members = _members(text, brace)
     same = [member for member in members if member.name == name]
     if len(same) > 1:
-        raise _wrong(f"{name!r} is there more than once")
+        raise _unsuitable(f"{name!r} occurs more than once")
     return members, same[0] if same else None
 
 
 def _members(text: Hidden, brace: int) -> tuple[Member, ...]:
-    """Return the members of the object that begins there. The text is known to be JSON."""
+    """Return the members of the object that begins at ``brace``. The text is known to be JSON."""
     found: list[Member] = []
     at = _after_space(text, brace + 1)
     while text[at] != "}":
@@ -117,11 +120,11 @@ def _end(text: Hidden, start: int) -> int:
         return _DECODER.raw_decode(text, start)[1]
     except RecursionError:
         pass
-    raise _wrong("it is nested too deep")
+    raise _unsuitable("it is nested too deeply")
 
 
 def _added(text: Hidden, where: Missing, wanted: Hidden) -> Hidden:
-    """Add a member after the last one, with the white space that those have that are there."""
+    """Add a member after the last one, with the same white space as the existing ones."""
     added = Hidden(json.dumps(wanted))
     for name in reversed(where.names[1:]):
         added = Hidden(f"{{{json.dumps(name)}: {added}}}")
@@ -141,9 +144,9 @@ def _after_space(text: Hidden, at: int) -> int:
     return found.end() if found else at
 
 
-def _wrong(what: str) -> ServiceRejected:
+def _unsuitable(why: str) -> ServiceRejected:
     return ServiceRejected(
-        f"The JSON object cannot be changed: {what}.",
+        f"The JSON object cannot be changed: {why}.",
         state="Nothing was written.",
-        remedy="Put that right in the file, and run again.",
+        remedy="Correct this in the file, and run again.",
     )

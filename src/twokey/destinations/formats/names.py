@@ -15,10 +15,10 @@ _FIELD = re.compile(r"\{(" + "|".join(FIELDS) + r")\}")
 class Names:
     """The naming rules of a kind of destination.
 
-    ``pattern``: a regular expression that a whole name matches. ``allowed``: the rule in words, as in "it may hold
+    ``pattern``: a regular expression that a whole name matches. ``allowed``: the rule in words, as in "expected
     …". ``longest``: in characters. ``forbidden``: prefixes that the service reserves, in any case.
-    ``case_insensitive``: two names that differ only in case are one. The others are the names of id, secret, a single
-    value, and of SES's SMTP user name and password by default.
+    ``case_insensitive``: two names that differ only in case are one. The other fields are the default names of
+    ID, secret, a single value, and SES's SMTP user name and password.
     """
 
     pattern: str
@@ -39,13 +39,13 @@ class Names:
         """
         plain = _FIELD.sub(lambda field: "X" if field[0] == "{USER}" else "x", name)
         if not re.fullmatch(self.pattern, plain, re.ASCII):
-            raise UsageError(f"{name!r} cannot be a name here: it may hold {self.allowed}.")
+            raise UsageError(f"{name!r} cannot be a name here: expected {self.allowed}.")
         if len(plain) > self.longest:
             raise UsageError(f"{name!r} cannot be a name here: it is longer than {self.longest} characters.")
-        # A name that begins with a field is known only once that is filled in.
-        for kept in self.forbidden:
-            if name.lower().startswith(kept.lower()):
-                raise UsageError(f"{name!r} cannot be a name here: names that begin with {kept} are reserved.")
+        # A name that begins with a field is known only when the field is filled in.
+        for reserved in self.forbidden:
+            if name.lower().startswith(reserved.lower()):
+                raise UsageError(f"{name!r} cannot be a name here: names that begin with {reserved} are reserved.")
 
 
 ENVIRONMENT = Names(
@@ -80,4 +80,4 @@ PROFILES = Names(
     allowed="letters, digits and the characters _./%@:+-",
     name="default",
 )
-"""Profiles of a shared credentials file. The AWS SDK for Java 2.x drops others (its ``ProfileFileReader``)."""
+"""Profiles of a shared credentials file. The AWS SDK for Java 2.x ignores others (its ``ProfileFileReader``)."""

@@ -1,10 +1,10 @@
-"""One profile in the text of a shared credentials file: what it holds, and the text with another pair in it. Pure.
+"""One profile in the text of a shared credentials file: which key it holds, and the text with another pair. Pure.
 
 Read as "Shared config and credentials files" (AWS SDKs and Tools Reference Guide) and "Profile file changes" (AWS
-SDK for Java 2.x, migration guide) say, and as botocore's parser does. Where these differ, so that a job's SDK may
-read something else than another one, the profile counts as unreadable and is not written:
+SDK for Java 2.x, migration guide) say, and as botocore's parser does. If these differ, so that two SDKs
+may read different values, the profile counts as unreadable and is not written:
 
-* a section or property that is there twice is merged by the Java SDK, and is an error to botocore;
+* a section or property that occurs twice is merged by the Java SDK, and is an error to botocore;
 * a comment after a value is cut off by the Java SDK and is part of the value to botocore. It is read as a comment,
   and moved to a line of its own when the value is replaced;
 * ``name: value`` is read by botocore only. It is written as ``name = value``;
@@ -39,7 +39,7 @@ _COMMENTS = (" #", "\t#", " ;", "\t;")
 class Property:
     """A property of the profile. ``line`` and ``more`` are the numbers of its lines in the file.
 
-    ``head`` is what stands before the value, ``comment`` what stands behind it.
+    ``head`` is the text before the value, ``comment`` the text after it.
     """
 
     name: str
@@ -52,64 +52,65 @@ class Property:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A profile in a file. Its section begins at the line ``begin``, which is the file's end where it has none."""
+    """A profile in a file. Its section begins at the line ``begin``, which is the file's end if there is no section."""
 
     lines: tuple[Hidden, ...]
     name: str
     begin: int
     properties: tuple[Property, ...]
-    trouble: str
-    """Why readers do not agree on what it says, in half a sentence; empty where they do."""
+    disagreement: str
+    """Why readers do not agree on its content, in half a sentence; empty if they agree."""
 
     @classmethod
     def of(cls, text: Hidden, name: str) -> Profile:
         """Find a profile in a file's text."""
         lines = tuple(map(Hidden, _LINE.findall(text)))
         headers = [number for number, line in enumerate(lines) if line.startswith("[")]
-        ours = [number for number in headers if _title(lines[number]).strip() == name]
-        begin = ours[0] if ours else len(lines)
+        matching = [number for number in headers if _title(lines[number]).strip() == name]
+        begin = matching[0] if matching else len(lines)
         end = min((number for number in headers if number > begin), default=len(lines))
-        properties, trouble = _properties(lines, begin + 1, end)
+        properties, disagreement = _properties(lines, begin + 1, end)
         if _LONE_RETURN.search(text):
-            trouble = "the file has a carriage return in the middle of a line"
-        elif len(ours) > 1:
-            trouble = f"the section [{name}] is there more than once"
-        elif ours and _title(lines[begin]) != name:
-            trouble = f"there are spaces between the brackets of [{name}]"
-        return cls(lines, name, begin, properties, trouble)
+            disagreement = "the file has a carriage return in the middle of a line"
+        elif len(matching) > 1:
+            disagreement = f"the section [{name}] occurs more than once"
+        elif matching and _title(lines[begin]) != name:
+            disagreement = f"there are spaces between the brackets of [{name}]"
+        return cls(lines, name, begin, properties, disagreement)
 
     def found(self) -> Found:
         """Say which key the profile holds."""
-        if self.trouble:
-            return CannotTell(self.trouble)
+        if self.disagreement:
+            return CannotTell(self.disagreement)
         values: dict[str, str | None] = {}
         for entry in self.properties:
             if entry.name in (ID, SECRET) and (entry.name in values or entry.more):
-                return CannotTell(f"its {entry.name} is there twice, or goes on in the next line")
+                return CannotTell(f"its {entry.name} occurs twice, or continues on the next line")
             values[entry.name] = entry.value
         if TOKEN in values:
-            return CannotTell(f"it has an {TOKEN} beside the pair")
+            return CannotTell(f"it has an {TOKEN}, which belongs to temporary credentials")
         return both(values, ID, SECRET)
 
     def with_pair(self, credential: Credential, extras: Iterable[tuple[str, str]] = ()) -> Hidden:
-        """Return the file's text with this pair in the profile, and all else as it was, but without a session token.
+        """Return the file's text with this pair in the profile, without a session token, and with all else unchanged.
 
-        Raises ``ServiceRejected`` where readers would not agree on the result.
+        Raises ``ServiceRejected`` if readers would not agree on the result.
         """
-        if self.trouble:
+        if self.disagreement:
             raise ServiceRejected(
-                f"The profile {self.name} cannot be changed: {self.trouble}, and AWS SDKs read that differently.",
+                f"The profile {self.name} cannot be changed: {self.disagreement}, and AWS SDKs read that differently.",
                 state="Nothing was written.",
-                remedy="Put that right in the file, and run again.",
+                remedy="Correct this in the file, and run again.",
             )
         wanted = {ID: Hidden(credential.access_key_id), SECRET: credential.reveal()}
         wanted |= {name: Hidden(value) for name, value in extras}
         for name, value in wanted.items():
             if not writable(value):
                 raise ServiceRejected(
-                    f"The value of {name} holds what a credentials file cannot: a control character, a space at "
-                    "an end, or the beginning of a comment.",
+                    f"The value of {name} contains what a credentials file cannot hold: a control character, a space "
+                    "at an end, or the beginning of a comment.",
                     state="Nothing was written.",
+                    remedy="Change the option of the destination that sets it.",
                 )
         return Hidden("".join(self._written(wanted)))
 
@@ -145,7 +146,7 @@ def writable(value: str) -> bool:
 
 
 def _properties(lines: tuple[Hidden, ...], begin: int, end: int) -> tuple[tuple[Property, ...], str]:
-    """Return the properties of a section, and what readers would not agree on."""
+    """Return the properties of a section, and why readers would not agree on them."""
     found: list[Property] = []
     for number in range(begin, end):
         line = lines[number]
@@ -154,7 +155,7 @@ def _properties(lines: tuple[Hidden, ...], begin: int, end: int) -> tuple[tuple[
         if line[0] not in _SPACE:
             found.append(_property(line, number))
         elif line.lstrip()[0] == "[" or not found:
-            return tuple(found), "a line of it is indented that should not be"
+            return tuple(found), "one of its lines is indented, but does not continue a property"
         else:
             found[-1] = replace(found[-1], more=(*found[-1].more, number))
     return tuple(found), ""
@@ -173,7 +174,7 @@ def _property(line: Hidden, number: int) -> Property:
 
 
 def _title(line: Hidden) -> str:
-    """Return what stands between the brackets of a section's header; the empty text where there are none."""
+    """Return the text between the brackets of a section's header; the empty text if it has none."""
     return str(line[1 : line.find("]")]) if line.startswith("[") and "]" in line else ""
 
 

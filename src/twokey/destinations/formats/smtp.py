@@ -1,8 +1,8 @@
 """The password with which an access key speaks SMTP to Amazon SES. Pure.
 
 Source: "Obtaining Amazon SES SMTP credentials", Amazon SES Developer Guide, section "Obtaining Amazon SES SMTP
-credentials by converting existing AWS credentials". The user name is the key's id. The password counts in one
-region only, and only that of a long-term key exists.
+credentials by converting existing AWS credentials". The user name is the key's ID. The password is valid in
+one region only. Only long-term keys have one.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _VERSION = b"\x04"
 
 
 def check_region(region: str) -> None:
-    """Raise ``UsageError`` for what is no region's name, such as ``eu-central-1``."""
+    """Raise ``UsageError`` unless it is a region's name, such as ``eu-central-1``."""
     if not _REGION.fullmatch(region):
-        raise UsageError(f"{region!r} is no name of an AWS region, such as eu-central-1.")
+        raise UsageError(f"region={region}: expected the name of an AWS region, such as eu-central-1.")
 
 
 def password(credential: Credential, region: str) -> Hidden:

@@ -1,7 +1,7 @@
 """A profile of a shared credentials file: ``credentials-file:PATH?profile=NAME``.
 
-``extra.NAME=value`` keeps a further property of the profile, such as ``extra.region=eu-central-1``. How the file is
-read and written: see ``twokey.destinations.formats.profiles``.
+``extra.NAME=value`` writes a further property of the profile, such as ``extra.region=eu-central-1``. For how the file
+is read and written, see ``twokey.destinations.formats.profiles``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for a path, profile or property that cannot be."""
+    """Raise ``UsageError`` for an invalid path, profile or property."""
     check_path(address)
     _body(address)
 
@@ -37,7 +37,7 @@ def _open(address: Address, context: DestinationContext) -> ProfileOfFile:
 
 
 class ProfileOfFile(EditedFile):
-    """One profile; the others are other people's."""
+    """One profile of a file; twokey does not change the others."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
         self._body = _body(address)
@@ -53,9 +53,9 @@ class ProfileOfFile(EditedFile):
 
 def _body(address: Address) -> CredentialsFile:
     value_format = format_at(address, default="credentials-file", names=MEMBERS, only=("profile", "extra.*"))
-    # Without a name it would be [default], which is likely a person's own.
+    # Without a name it would be [default], which is probably the operator's own.
     if "profile" not in address.options or not isinstance(value_format.body, CredentialsFile):
-        raise address.error("say which profile: add ?profile=NAME, such as ?profile={user}.")
+        raise address.error("expected a profile.", "Add ?profile=NAME, such as ?profile={user}.")
     return value_format.body
 
 

@@ -1,7 +1,7 @@
 """Lines of a dotenv file: ``dotenv:PATH?id=NAME&secret=NAME``.
 
-Other lines, comments, ``export`` and quotes stay. How the file is read and written: see
-``twokey.destinations.assignments``.
+Other lines, comments, ``export`` and quotes stay. For how the file is read and written, see
+``twokey.destinations.formats.assignments``.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from twokey.destinations.kind import DestinationContext
 
 FORMATS = ("pair", "json", "ses-smtp")
-"""The formats whose values fit into one line, and tell which key they hold."""
+"""The formats whose values fit on one line and show which key they hold."""
 OPTIONS = ("format", "id", "secret", "name", "region", "extra.*")
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for a path or a name that cannot be."""
+    """Raise ``UsageError`` for an invalid path or name."""
     check_path(address)
     _format(address)
 
@@ -40,7 +40,7 @@ def _open(address: Address, context: DestinationContext) -> Dotenv:
 
 
 class Dotenv(EditedFile):
-    """Variables in a dotenv file, beside others."""
+    """Variables in a dotenv file; twokey does not change the others."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
         self._format = _format(address)

@@ -1,8 +1,8 @@
-"""Files that hold more than one credential: one part of them is changed, and all else stays as it is.
+"""Files that hold more than one credential: one part is changed, and all else stays unchanged.
 
 A file is read, changed and replaced under the lock on its directory, which every twokey on this host takes: any number
-of users may be delivered to one file at the same time. Another tool knows nothing of the lock. So the file is compared
-with what was read just before it is replaced; where it has changed, all is done again with what is there now.
+of users may be delivered to one file at the same time. Another tool does not take the lock. So immediately before the
+file is replaced, it is compared with what was read. If it has changed, twokey starts again from the present content.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.found import plain_text
-from twokey.destinations.local.local_paths import check_writable
+from twokey.destinations.local.local_paths import NO_DIRECTORY, check_writable
 from twokey.system.safe_files import PRIVATE, Content, Directory, make_directory
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from twokey.core.ports import Clock
 
 ATTEMPTS = 5
-"""How often a file that keeps changing is begun with again."""
-_SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "a-secret-of-nobody")
+"""How often a write is tried while another program keeps changing the file."""
+_SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "an-example-secret")
 
 
 class _Changed(Exception):
@@ -35,9 +35,9 @@ class _Changed(Exception):
 
 
 class EditedFile(ABC):
-    """A part of a file, as a destination. What kind of file it is says the subclass.
+    """A part of a file, as a destination. The subclass knows the kind of file.
 
-    ``parts`` are the names of what it writes: two users may have the same file, but no name in common.
+    ``parts`` are the names of what it writes: two users may share a file, but no name in it.
     """
 
     traits = Traits(atomic=True, conditional=False, confirms="value")
@@ -50,17 +50,17 @@ class EditedFile(ABC):
 
     @abstractmethod
     def _holding(self, text: Hidden) -> Holding:
-        """Say which key a file's text holds in our part of it; raises ``ServiceRejected`` where that is unclear."""
+        """Return which key our part of a file's text holds; raises ``ServiceRejected`` if that is unclear."""
 
     @abstractmethod
     def _edited(self, text: Hidden, credential: Credential) -> Hidden:
-        """Return the text with this credential in our part of it; raises ``ServiceRejected`` where there is no room.
+        """Return the text with this credential in our part of it; raises ``ServiceRejected`` if it cannot be written.
 
-        The text is the same where it holds the credential already. It is empty for a file that is not there.
+        A text that holds the credential already is returned unchanged. The text of a missing file is empty.
         """
 
     def held(self) -> Holding:
-        """Say which key our part of the file holds."""
+        """Return which key our part of the file holds."""
         content = self._read()
         if content is None:
             return NotHeld()
@@ -71,12 +71,14 @@ class EditedFile(ABC):
         return replace(holding, stamp=content.stamp) if isinstance(holding, CannotTell) else holding
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Put the pair into the file unless it is there and private already; a file that is missing is created."""
+        """Write the pair into the file unless it is there and private already; a missing file is created."""
         make_directory(self._path.parent)
         try:
             directory = Directory(self._path.parent)
         except FileNotFoundError:
-            raise ServiceRejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+            raise ServiceRejected(
+                f"There is no directory {self._path.parent}.", state="Nothing was changed.", remedy=NO_DIRECTORY
+            ) from None
         with directory, directory.locked(self._clock):
             for _ in range(ATTEMPTS):
                 try:
@@ -84,13 +86,13 @@ class EditedFile(ABC):
                 except _Changed:
                     continue
         raise ServiceRejected(
-            f"{self._path} was changed by another program each time it was to be written.",
+            f"Another program changed {self._path} each time that twokey was about to write it.",
             state="This run wrote nothing to it.",
-            remedy="End what writes it so often, or let it wait, and run again.",
+            remedy="Stop or pause the program that writes it so often, and run again.",
         )
 
     def preflight(self) -> None:
-        """Raise what stands in the way of a write, in the directory or in what the file holds. Changes nothing."""
+        """Raise what prevents a write, in the directory or in the content of the file. Changes nothing."""
         check_writable(self._path)
         content = self._read()
         self._check_edited(self._edited(self._text(content), _SAMPLE), _SAMPLE)
@@ -113,21 +115,23 @@ class EditedFile(ABC):
         return Receipt(credential.access_key_id, written=True, stamp=self._confirm(directory, credential))
 
     def _check_edited(self, text: Hidden, credential: Credential) -> None:
-        """Raise ``ServiceRejected`` where readers would not find the key in what is to be written."""
+        """Raise ``ServiceRejected`` if readers would not find the key in the new text."""
         if not self._holds(text, credential):
             raise ServiceRejected(
-                f"{self._path} cannot be changed so that all its readers would find the key.",
+                f"{self._path} cannot be changed so that all its readers would find the key: they read the present "
+                "lines "
+                "of this user differently.",
                 state="Nothing was written.",
-                remedy="Look at what is there for this user: it is written in a way that is read differently.",
+                remedy="Remove the lines of this user from the file, and run again: twokey writes them.",
             )
 
     def _confirm(self, directory: Directory, credential: Credential) -> str:
         after = directory.read(self._path.name)
         if after is None or not self._holds(self._text(after), credential):
             raise Ambiguous(
-                f"{self._path} was written, and holds something else now.",
+                f"{self._path} was written, but now has another content.",
                 state="Another program may have written it after this run.",
-                remedy="Run again: it is delivered again.",
+                remedy="Run again: twokey delivers the credential again.",
             )
         return after.stamp
 
@@ -146,13 +150,13 @@ class EditedFile(ABC):
             return Hidden()
         if bytes(content.data[: len(codecs.BOM_UTF8)]) == codecs.BOM_UTF8:
             raise ServiceRejected(
-                f"{self._path} begins with a byte order mark, which most of its readers take for a part of the text.",
+                f"{self._path} begins with a byte order mark, which most readers treat as a part of the text.",
                 state="Nothing was changed.",
-                remedy="Save it as UTF-8 without one.",
+                remedy="Save the file as UTF-8 without a byte order mark.",
             )
         text = plain_text(content.data)
         if text is None:
             raise ServiceRejected(
-                f"{self._path} is no text in UTF-8.", state="Nothing was changed.", remedy="Save it as such."
+                f"{self._path} is not text in UTF-8.", state="Nothing was changed.", remedy="Save the file as UTF-8."
             )
         return text

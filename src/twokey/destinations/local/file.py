@@ -1,8 +1,8 @@
 """A local file: ``file:PATH``, and with ``?format=`` and its options in another format than a JSON object.
 
-The credential is the whole file, the journal lies in ``PATH.twokey-journal``. Both are readable by their owner only.
-A revision is a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that
-knows ``flock``, writes are conditional. Two hosts that share a file system without locks are not kept apart.
+The credential is the whole file; the journal is ``PATH.twokey-journal``. Only their owner can read both. A revision is
+a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that supports
+``flock``, writes are conditional. Nothing keeps apart two hosts that share a file system without locks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from twokey.core.model import CannotTell, Holding, Record
 from twokey.destinations.formats.format import refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind
-from twokey.destinations.local.local_paths import JOURNAL, check_path, check_writable, path_of
+from twokey.destinations.local.local_paths import JOURNAL, NO_DIRECTORY, check_path, check_writable, path_of
 from twokey.system.safe_files import Content, Directory, make_directory
 
 if TYPE_CHECKING:
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Fingerprints of both files' contents; the empty string for a file that is not there."""
+    """Fingerprints of both files' contents; the empty string for a missing file."""
 
     journal: str = ""
     credential: str = ""
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or for a format that cannot be."""
+    """Raise ``UsageError`` for a path that may point at another directory than it shows, or for an invalid format."""
     check_path(address)
     text_format(address)
 
@@ -71,7 +71,7 @@ class File:
         self._clock = clock
 
     def held(self) -> Holding:
-        """Say which key the file holds."""
+        """Return which key the file holds."""
         return self._holding(self._read(self._file))
 
     def credential(self) -> Credential | None:
@@ -83,35 +83,35 @@ class File:
         """Read both files, under the lock, so that they belong together."""
         try:
             with Directory(self._path.parent) as directory, directory.locked(self._clock):
-                credential, written = directory.read(self._file), directory.read(self._journal)
+                credential, stored = directory.read(self._file), directory.read(self._journal)
         except FileNotFoundError:
-            credential = written = None
-        journal = decode_journal(written.data, self.name) if written else Journal()
-        return Record(self._holding(credential), journal, Revision(_print(written), _print(credential)))
+            credential = stored = None
+        journal = decode_journal(stored.data, self.name) if stored else Journal()
+        return Record(self._holding(credential), journal, Revision(_fingerprint(stored), _fingerprint(credential)))
 
     def room_for(self, _journal: Journal) -> None:
-        """Do nothing: a file has no such limit, and a full disk is met in the preflight."""
+        """Do nothing: a file has no such limit, and the preflight detects a full disk."""
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        """Replace the journal if both files are as ``revision`` saw them."""
-        # The mark keeps a journal from ever having the fingerprint of an older one.
+        """Replace the journal if both files are still at ``revision``."""
+        # The mark makes the fingerprint of each journal unique.
         return self._replace(self._journal, _bytes(encode_journal(journal, marked=True)), revision)
 
     def put(self, credential: Credential, revision: object) -> object:
-        """Replace the file if both files are as ``revision`` saw them, and read it back."""
+        """Replace the file if both files are still at ``revision``, and read it back."""
         return self._replace(self._file, self._text(credential), revision)
 
     def fence(self, revision: object) -> object:
-        """Write the journal again with another mark: whatever was prepared at an older revision fails from now on."""
+        """Write the journal again with another mark, so that a write prepared at an older revision fails."""
         with self._writing() as directory:
             self._compare(directory, revision)
-            written = directory.read(self._journal)
-            journal = decode_journal(written.data, self.name) if written else Journal()
+            stored = directory.read(self._journal)
+            journal = decode_journal(stored.data, self.name) if stored else Journal()
             self._write(directory, self._journal, _bytes(encode_journal(journal, marked=True)))
             return self._revision(directory)
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Replace the file unless it holds this very pair and is private already."""
+        """Replace the file unless it holds exactly this pair and is private already."""
         text = self._text(credential)
         with self._writing() as directory:
             found = directory.read(self._file)
@@ -121,7 +121,7 @@ class File:
         return Receipt(credential.access_key_id, written=needed, stamp=found.stamp if found else "")
 
     def preflight(self) -> None:
-        """Raise what stands in the way of a write: rights, owners, a full or read-only disk. Changes nothing."""
+        """Raise what prevents a write: permissions, owners, a full or read-only disk. Changes nothing."""
         check_writable(self._path, self._file, self._journal)
 
     def _text(self, credential: Credential) -> memoryview:
@@ -144,7 +144,9 @@ class File:
         try:
             directory = Directory(self._path.parent)
         except FileNotFoundError:
-            raise ServiceRejected(f"There is no directory {self._path.parent}.", state="Nothing was changed.") from None
+            raise ServiceRejected(
+                f"There is no directory {self._path.parent}.", state="Nothing was changed.", remedy=NO_DIRECTORY
+            ) from None
         with directory, directory.locked(self._clock):
             yield directory
 
@@ -153,7 +155,7 @@ class File:
             raise TypeError("the revision must come from this store")
         if self._revision(directory) != revision:
             raise Conflict(
-                f"Somebody else wrote to {self.name} in the meantime.",
+                f"Another run or program wrote to {self.name} in the meantime.",
                 state="Nothing was changed by this run.",
                 remedy="Run again.",
             )
@@ -162,11 +164,15 @@ class File:
         directory.replace(name, data)
         found = directory.read(name)
         if found is None or found.data != data:
-            raise Ambiguous(f"{self._path.parent / name} was written, and reads back as something else.")
+            raise Ambiguous(
+                f"{self._path.parent / name} was written, but reads back with another content.",
+                state="Another program may have written it after this run.",
+                remedy="Run again.",
+            )
         return found
 
     def _revision(self, directory: Directory) -> Revision:
-        return Revision(_print(directory.read(self._journal)), _print(directory.read(self._file)))
+        return Revision(_fingerprint(directory.read(self._journal)), _fingerprint(directory.read(self._file)))
 
     def _read(self, name: str) -> Content | None:
         try:
@@ -180,7 +186,7 @@ def _bytes(text: str) -> memoryview:
     return memoryview(text.encode())
 
 
-def _print(found: Content | None) -> str:
+def _fingerprint(found: Content | None) -> str:
     return hashlib.sha256(found.data).hexdigest() if found else ""
 
 

@@ -1,7 +1,7 @@
-"""Members of a JSON file: ``json:PATH?id=NAME&secret=NAME``. A dot leads into an inner object: ``id=aws.key``.
+"""Members of a JSON file: ``json:PATH?id=NAME&secret=NAME``. A dot leads to an inner object: ``id=aws.key``.
 
-All other members, their order and the white space stay. How the file is read and written: see
-``twokey.destinations.json_members``.
+All other members, their order and the white space stay. For how the file is read and written, see
+``twokey.destinations.formats.json_members``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OPTIONS = ("format", "id", "secret", "region", "extra.*")
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for a path or a name that cannot be."""
+    """Raise ``UsageError`` for an invalid path or name."""
     check_path(address)
     _format(address)
 
@@ -39,7 +39,7 @@ def _open(address: Address, context: DestinationContext) -> JsonFile:
 
 
 class JsonFile(EditedFile):
-    """Members of an object in a JSON file, beside others."""
+    """Members of an object in a JSON file; twokey does not change the others."""
 
     def __init__(self, address: Address, clock: Clock) -> None:
         self._format = _format(address)
@@ -59,10 +59,12 @@ def _format(address: Address) -> Format:
     value_format = format_at(address, default="pair", names=MEMBERS, only=OPTIONS)
     for name in value_format.names:
         if not all(name.split(".")):
-            raise address.error(f"{name!r}: between dots there must be a name.")
+            raise address.error(f"{name!r}: expected a name before and after each dot.")
     for outer, inner in permutations(value_format.names, 2):
         if inner.startswith(f"{outer}."):
-            raise address.error(f"{outer!r} cannot hold a text and {inner!r} as well.")
+            raise address.error(
+                f"{outer!r} is a text, so it cannot contain {inner!r}: choose another name for one of them."
+            )
     return value_format
 
 

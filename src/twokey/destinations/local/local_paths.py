@@ -1,4 +1,4 @@
-"""Paths of local files: which may be named, and whether they can be written."""
+"""Paths of local files: which are allowed, and whether they can be written."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ if TYPE_CHECKING:
     from twokey.destinations.address import Address
 
 JOURNAL = ".twokey-journal"
+NO_DIRECTORY = "Create it. If a symbolic link has its name, correct the link."
 _LONGEST_NAME = 255 - len(JOURNAL) - len("..twokey-new")
 
 
 def check_path(address: Address) -> None:
-    """Raise ``UsageError`` for a path that leads elsewhere than it seems to, or cannot be a file's."""
+    """Raise ``UsageError`` for a path that may point at another directory than it shows, or that cannot be a file's."""
     rest, plain = address.rest, address.plain
     name = plain.rpartition("/")[2]
     if ".." in plain.split("/"):
-        raise UsageError(f"{rest!r}: give the path without '..'.")
+        raise UsageError(f"{rest!r}: expected a path without '..'.")
     if plain.startswith("~"):
-        raise UsageError(f"{rest!r}: write the home directory out; '~' means nothing here.")
+        raise UsageError(f"{rest!r}: '~' is not expanded here: write the home directory out.")
     if name in {"", "."}:
-        raise UsageError(f"{rest!r} names a directory: name a file in it, such as {{user}}.json.")
+        raise UsageError(f"{rest!r}: expected a file, not a directory: name a file in it, such as {{user}}.json.")
     if name.endswith(JOURNAL):
-        raise UsageError(f"{rest!r} would be the journal of another file.")
+        raise UsageError(f"{rest!r}: names that end with {JOURNAL} are reserved for journals: name another file.")
     if len(os.fsencode(name)) > _LONGEST_NAME:
-        raise UsageError(f"{rest!r}: the file's name is longer than {_LONGEST_NAME} bytes.")
+        raise UsageError(f"{rest!r}: expected a file name of at most {_LONGEST_NAME} bytes.")
 
 
 def path_of(address: Address) -> Path:
-    """Return the absolute path that a URL means, from the directory that twokey was started in."""
+    """Return the absolute path that a URL means, relative to the directory that twokey was started in."""
     return Path(os.path.abspath(address.rest))  # noqa: PTH100  follows no link
 
 
 def check_writable(path: Path, *names: str) -> None:
-    """Raise what stands in the way of writing files beside ``path``: rights, owners, a full or read-only disk."""
+    """Raise what prevents writing files beside ``path``: permissions, owners, a full or read-only disk."""
     parent = path.parent
     try:
         with Directory(parent) as directory:
@@ -51,7 +52,9 @@ def check_writable(path: Path, *names: str) -> None:
             pass
     with refusing(parent):
         if not os.access(parent, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
-            raise PermissionError(errno.EACCES, "no right to write there")
+            raise PermissionError(errno.EACCES, "no permission to write there")
         space = os.statvfs(parent)
     if not space.f_bavail or (space.f_files and not space.f_favail):
-        raise ServiceRejected(f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Make room on it.")
+        raise ServiceRejected(
+            f"{parent}: the disk is full.", state="Nothing was changed.", remedy="Free some space on it, and run again."
+        )

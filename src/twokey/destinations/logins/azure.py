@@ -1,4 +1,4 @@
-"""How Azure Key Vaults are reached: a token, or a login at Microsoft Entra as an application or a managed identity.
+"""How Azure Key Vaults are reached: with a token, or a login to Microsoft Entra as an application or managed identity.
 
 Sources: "OAuth 2.0 client credentials flow" (a shared secret, a federated credential), "Use managed identities on an
 Azure VM to acquire an access token", "REST endpoint reference" in "How to use managed identities for App Service",
@@ -49,16 +49,18 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     token: Annotated[Source | None, msgspec.Meta(description="An access token for Key Vault.")] = None
-    tenant: Annotated[str, msgspec.Meta(description="The id of the Entra tenant.")] = ""
-    client: Annotated[str, msgspec.Meta(description="The application's id, or the managed identity's.")] = ""
+    tenant: Annotated[str, msgspec.Meta(description="The ID of the Entra tenant.")] = ""
+    client: Annotated[str, msgspec.Meta(description="The ID of the application or the managed identity.")] = ""
     client_secret: Annotated[Source | None, msgspec.Meta(description="The application's secret.")] = None
-    federated_token_file: Annotated[str, msgspec.Meta(description="A file with a token of another provider.")] = ""
+    federated_token_file: Annotated[
+        str, msgspec.Meta(description="A file with a token of another identity provider.")
+    ] = ""
     authority: Annotated[str, msgspec.Meta(description="Entra's address; by default the public one.")] = ""
-    identity: Annotated[str, msgspec.Meta(description="The metadata service's URL; by default the usual one.")] = ""
+    identity: Annotated[str, msgspec.Meta(description="The metadata service's URL; by default the standard one.")] = ""
 
 
 class Azure:
-    """All vaults, as one identity sees them."""
+    """All vaults, accessed with one identity."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         self.clock = context.clock
@@ -92,36 +94,37 @@ class Azure:
             return secret, f"a valid access token (in {secret})"
         audience = _audience(self._url)
         if settings.client_secret is None and not settings.federated_token_file:
-            managed = "a managed identity to the machine"
+            managed = "a managed identity for this machine"
             return RenewableToken(self._managed(settings, audience), managed, self.clock), managed
         if not (settings.tenant and settings.client):
             at = context.at or f"The connection {context.name}"
             raise UsageError(
-                f"{at}: an application needs tenant and client.", remedy="Set AZURE_TENANT_ID and AZURE_CLIENT_ID."
+                f"{at}: a login as an application needs `tenant` and `client`.",
+                remedy="Set them, or AZURE_TENANT_ID and AZURE_CLIENT_ID.",
             )
         if settings.client_secret is not None:
             secret = context.secret(settings.client_secret, "client_secret")
-            named = "client_secret"
+            field_name = "client_secret"
         else:
             secret = context.secret(Source(file=settings.federated_token_file), "federated_token_file")
-            named = "client_assertion"
-        log_in = self._application(settings, audience, secret, named)
+            field_name = "client_assertion"
+        log_in = self._application(settings, audience, secret, field_name)
         source = f"a valid secret (in {secret}) of the application {settings.client}"
         return RenewableToken(log_in, source, self.clock), source
 
     def _application(
-        self, settings: Settings, audience: str, secret: RenewableToken, named: str
+        self, settings: Settings, audience: str, secret: RenewableToken, field_name: str
     ) -> Callable[[], Grant]:
         http = Http("Entra", settings.authority or AUTHORITY, self.clock, ca=self._ca, patience=_PATIENCE)
-        source = f"{secret}, the tenant, and that the application {settings.client} knows it"
+        source = f"{secret}, the tenant, and that the application {settings.client} accepts it"
 
         def log_in() -> Grant:
             form = {"grant_type": "client_credentials", "client_id": settings.client, "scope": f"{audience}/.default"}
-            form[named] = secret.latest()
-            if named == "client_assertion":
+            form[field_name] = secret.latest()
+            if field_name == "client_assertion":
                 form["client_assertion_type"] = _ASSERTION
             path = f"/{settings.tenant}/oauth2/v2.0/token"
-            return granted(http, Request("POST", path, "give a token", form=form, mutates=False, secret=True), source)
+            return granted(http, Request("POST", path, "grant a token", form=form, mutates=False, secret=True), source)
 
         return log_in
 
@@ -133,14 +136,14 @@ class Azure:
             version, headers = "2018-02-01", {"Metadata": "true"}
         else:
             version, headers = "2019-08-01", {"X-IDENTITY-HEADER": Hidden(header)}
-        asked = {"api-version": version, "resource": audience}
+        query = {"api-version": version, "resource": audience}
         if settings.client:
-            asked["client_id"] = settings.client
+            query["client_id"] = settings.client
         parts = urlsplit(url)
         http = Http("The metadata service", f"{parts.scheme}://{parts.netloc}", self.clock, patience=_PATIENCE)
-        where = f"{parts.path}?{urlencode(asked)}"
-        request = Request("GET", where, "give a token", headers=headers, mutates=False, secret=True)
-        return lambda: granted(http, request, "that the machine has this identity, or name another login")
+        where = f"{parts.path}?{urlencode(query)}"
+        request = Request("GET", where, "grant a token", headers=headers, mutates=False, secret=True)
+        return lambda: granted(http, request, "that this machine has the managed identity, or configure another login")
 
 
 def codes_of(response: Response) -> set[str]:
@@ -156,39 +159,48 @@ def codes_of(response: Response) -> set[str]:
 
 _REFUSALS = {
     "ObjectIsDeletedButRecoverable": (
-        "it was deleted, and Key Vault keeps its name as long as it can be recovered",
-        "Recover it (az keyvault secret recover), purge it, or name another one.",
+        "it was deleted, and Key Vault reserves its name as long as it can be recovered",
+        "Recover it (az keyvault secret recover), purge it, or name another secret.",
     ),
-    "ObjectIsBeingDeleted": ("it is being deleted at this moment", "Wait, then recover it or name another one."),
-    "ObjectIsBeingRecovered": ("it is being recovered at this moment", "Run again."),
-    "ForbiddenByFirewall": ("the vault's firewall does not let this machine in", "Allow its address, or run inside."),
-    "ForbiddenByConnection": ("the vault lets nobody in from a public network", "Use its private endpoint."),
-    "SecretDisabled": ("its current version is disabled", "Enable it, or write a version by hand."),
+    "ObjectIsBeingDeleted": (
+        "it is being deleted",
+        "Wait until that is done, then recover it, or name another secret.",
+    ),
+    "ObjectIsBeingRecovered": ("it is being recovered", "Wait until that is done, and run again."),
+    "ForbiddenByFirewall": (
+        "the vault's firewall blocks this machine",
+        "Allow this machine's address in the vault's firewall, or run twokey in an allowed network.",
+    ),
+    "ForbiddenByConnection": (
+        "the vault accepts no connections from public networks",
+        "Run twokey in a network with the vault's private endpoint.",
+    ),
+    "SecretDisabled": ("its current version is disabled", "Enable the version, or add a new one yourself."),
 }
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
-    """Tell apart what Key Vault answers with the same status."""
+    """Distinguish errors that Key Vault reports with the same status."""
     state = "Nothing was written there." if request.mutates else ""
     for code in sorted(codes_of(response) & _REFUSALS.keys()):
         return refusal(request.description, code, state)
     if response.status == 401 and "AKV10032" in response.error_message():
         return BadCredentials(
-            "Key Vault does not accept the token: it is of another tenant than the vault.",
+            "Key Vault does not accept the token: it belongs to another tenant than the vault.",
             state=state,
-            remedy="Set the tenant to the vault's.",
+            remedy="Set the connection's `tenant` to the vault's tenant.",
         )
     return None
 
 
-def refusal(about: str, code: str, state: str) -> ServiceRejected:
+def refusal(description: str, code: str, state: str) -> ServiceRejected:
     """Return the error for one of Key Vault's own codes."""
     why, remedy = _REFUSALS[code]
-    return ServiceRejected(f"Key Vault cannot {about}: {why}.", state=state, remedy=remedy)
+    return ServiceRejected(f"Key Vault cannot {description}: {why}.", state=state, remedy=remedy)
 
 
 def _audience(url: str) -> str:
-    """Return whom a token is for: https://vault.azure.net, and another cloud's where the URL leads there."""
+    """Return the audience of a token: https://vault.azure.net, or that of another cloud if the URL points there."""
     host: Any = urlsplit(url).netloc
     return f"https://{host.removeprefix(f'{_VAULT}.')}" if host.startswith(f"{_VAULT}.") else _AUDIENCE
 

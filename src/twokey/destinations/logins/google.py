@@ -1,4 +1,4 @@
-"""How Google Cloud is reached: a token, a credentials file, or the metadata server of the machine.
+"""How Google Cloud is reached: with a token, a credentials file, or the metadata server of the machine.
 
 Sources: "Using OAuth 2.0 for Server to Server Applications" (Google Identity), AIP-4117 "External Account
 Credentials", "Method: serviceAccounts.generateAccessToken" (IAM), "About VM metadata" (Compute Engine), AIP-193
@@ -39,7 +39,7 @@ LIMITS = (Limit(600, 60),)
 _TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  no token
 _HOUR = 3600
 _PATIENCE = 120.0
-_UNREADABLE = "is no credentials file: it must be JSON with a type"
+_UNREADABLE = "is not a credentials file: expected a JSON object with the member type"
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -47,11 +47,11 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
     token: Annotated[Source | None, msgspec.Meta(description="An access token.")] = None
     credentials: Annotated[str, msgspec.Meta(description="The path of a credentials file (JSON).")] = ""
-    metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the usual one.")] = ""
+    metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the standard one.")] = ""
 
 
 class Google:
-    """Secret Manager, as one identity sees it."""
+    """Secret Manager, accessed with one identity."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         self.clock = context.clock
@@ -82,13 +82,13 @@ class Google:
         request = Request(
             "GET",
             "/computeMetadata/v1/instance/service-accounts/default/token",
-            "give a token",
+            "grant a token",
             headers={"Metadata-Flavor": "Google"},
             mutates=False,
             secret=True,
         )
-        source = "the machine's service account, or name a token or a credentials file under connections: gcp:"
-        machine = "a service account to the machine"
+        source = "the machine's service account, or set a token or a credentials file under connections: gcp:"
+        machine = "a service account for this machine"
         return RenewableToken(lambda: granted(http, request, source), machine, self.clock), machine
 
     def _login(self, service: str, url: str) -> Http:
@@ -103,13 +103,14 @@ class Google:
         }
         if not isinstance(kind, str) or kind not in makers:
             raise UsageError(
-                f"{path}: credentials of the type {kind} are not known.", remedy=f"Use {' or '.join(makers)}."
+                f"{path}: twokey does not support credentials of the type {kind}.",
+                remedy=f"Use one of the types {', '.join(makers)}.",
             )
         if kind == "service_account":
             _require_cryptography()
 
         def log_in() -> Grant:
-            # The file is read at every login, so that a key that was replaced is found.
+            # The file is read at each login, so that a replaced key takes effect.
             try:
                 return makers[kind](_credentials(path), path)
             except UsageError as error:
@@ -135,7 +136,7 @@ class Google:
         return self._exchange(url, {"grant_type": "refresh_token", **form}, str(path))
 
     def _external_account(self, found: dict[str, Any], path: Path) -> Grant:
-        """Change another provider's token for Google's (RFC 8693), then for a service account's if one is named."""
+        """Exchange another provider's token for Google's (RFC 8693), then for a service account's if one is set."""
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
             "audience": _text(found, "audience", path),
@@ -153,7 +154,7 @@ class Google:
         request = Request(
             "POST",
             where,
-            "give a service account's token",
+            "grant a service account's token",
             body={"scope": [SCOPE], "lifetime": f"{_HOUR}s"},
             headers={"Authorization": Hidden(f"Bearer {federated.token}")},
             mutates=False,
@@ -165,13 +166,13 @@ class Google:
     def _subject(self, source: Any, path: Path) -> Hidden:
         """Return the other provider's token, from a file or a URL."""
         if not isinstance(source, dict) or not (source.get("file") or source.get("url")):
-            raise UsageError(f"{path}: only credential_source with file or url is known.")
+            raise UsageError(f"{path}: expected a credential_source with file or url.")
         if source.get("file"):
             text = _read(Path(str(source["file"])))
         else:
             http, where = self._at("The provider of the subject token", str(source["url"]))
             headers = {str(name): Hidden(value) for name, value in (source.get("headers") or {}).items()}
-            request = Request("GET", where, "give a token", headers=headers, mutates=False, secret=True)
+            request = Request("GET", where, "return the subject token", headers=headers, mutates=False, secret=True)
             text = http.request(request).body
         layout = source.get("format") or {}
         if layout.get("type") != "json":
@@ -181,7 +182,7 @@ class Google:
 
     def _exchange(self, url: str, form: Mapping[str, str], source: str) -> Grant:
         http, where = self._at("Google's token endpoint", url)
-        return granted(http, Request("POST", where, "give a token", form=form, mutates=False, secret=True), source)
+        return granted(http, Request("POST", where, "grant a token", form=form, mutates=False, secret=True), source)
 
     def _at(self, service: str, url: str) -> tuple[Http, str]:
         parts = urlsplit(url)
@@ -190,7 +191,7 @@ class Google:
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
-    """Tell apart what Google answers as 403: the reasons are in the error's details (AIP-193)."""
+    """Distinguish the errors that Google reports as 403 by the reasons in their details (AIP-193)."""
     reasons = reasons_of(response)
     state = "Nothing was written there." if request.mutates else ""
     if "SERVICE_DISABLED" in reasons:
@@ -217,7 +218,7 @@ def reasons_of(response: Response) -> set[str]:
 def _credentials(path: Path) -> dict[str, Any]:
     found = _object(_read(path))
     if found is None or "type" not in found:
-        raise UsageError(f"{path} {_UNREADABLE}.")
+        raise UsageError(f"{path} {_UNREADABLE}.", remedy="Name a credentials file of Google Cloud.")
     return found
 
 
@@ -226,12 +227,12 @@ def _read(path: Path) -> Hidden:
         with path.open(encoding="utf-8") as stream:
             return Hidden(stream.read(LONGEST_SECRET))
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
         raise UsageError(f"{path} cannot be read: {why}.") from None
 
 
 def _object(text: Hidden) -> dict[str, Any] | None:
-    """Take a JSON object apart; its texts do not show themselves."""
+    """Decode a JSON object; its texts do not appear in a ``repr``."""
     try:
         return {name: _hidden(value) for name, value in msgspec.json.decode(text.encode(), type=dict[str, Any]).items()}
     except (msgspec.DecodeError, UnicodeError):
@@ -247,7 +248,11 @@ def _hidden(value: Any) -> Any:
 def _text(found: dict[str, Any], name: str, path: Path, default: str = "") -> Hidden:
     text = found.get(name, default)
     if not isinstance(text, str) or not text:
-        raise BadCredentials(f"{path} cannot be used: it has no {name}.", state="Nothing was sent.", remedy="Mend it.")
+        raise BadCredentials(
+            f"{path} cannot be used: it has no {name}.",
+            state="Nothing was sent.",
+            remedy="Add it to the file, or create a new credentials file.",
+        )
     return Hidden(text)
 
 
@@ -256,7 +261,7 @@ def _require_cryptography() -> None:
         import cryptography  # noqa: F401  an extra
     except ImportError:
         raise UsageError(
-            "A service account's key needs RSA, which is not installed.",
+            "A service account's key needs RSA signatures, but the package cryptography is not installed.",
             remedy="Install twokey with the extra `gcp`: from a checkout, pip install '.[gcp]'. "
             "Or use workload identity federation, or a token.",
         ) from None
@@ -267,7 +272,11 @@ def _signed(header: dict[str, Any], claims: dict[str, Any], key: Hidden, path: P
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-    unusable = BadCredentials(f"{path} cannot be used: private_key is no RSA key.", remedy="Make another key.")
+    unusable = BadCredentials(
+        f"{path} cannot be used: its private_key is not an RSA key in PEM.",
+        state="Nothing was sent.",
+        remedy="Create a new key for the service account.",
+    )
     try:
         private = serialization.load_pem_private_key(memoryview(key.encode()), password=None)
     except (ValueError, TypeError):

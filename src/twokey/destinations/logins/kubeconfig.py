@@ -1,4 +1,4 @@
-"""What a kubeconfig says: where a cluster is, whom to trust there, and who one is.
+"""What a kubeconfig configures: a cluster's address, its CA certificates, and the credentials to use.
 
 Sources: "Organizing Cluster Access Using kubeconfig Files" (several files, relative paths), "kubeconfig (v1)",
 Kubernetes' documentation.
@@ -24,21 +24,21 @@ from twokey.http.transport import Tls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_ONE_BEARER = "a token, a client certificate or a credential plugin"
+_LOGINS = "a token, a client certificate or a credential plugin"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a cluster is reached. ``who`` is what the service is shown, in words for a person."""
+    """How a cluster is reached. ``login`` describes, for messages, the credentials that are sent."""
 
     server: str
     tls: Tls
     token: RenewableToken | None
-    who: str
+    login: str
 
 
 class _Part(msgspec.Struct, frozen=True, rename="kebab"):
-    """kubeconfig writes names with dashes; what twokey does not know, it passes over."""
+    """A part of a kubeconfig, which writes names with dashes. Unknown fields are ignored."""
 
 
 class _Cluster(_Part, frozen=True):
@@ -94,10 +94,10 @@ _Entry = TypeVar("_Entry")
 
 
 class Kubeconfig:
-    """One or more kubeconfig files, read; what comes first of a name counts."""
+    """The content of one or more kubeconfig files; the first entry of a name counts."""
 
     def __init__(self, paths: str, label: str) -> None:
-        """Read the files; ``paths`` as ``KUBECONFIG`` has them. Raises ``UsageError``."""
+        """Read the files; ``paths`` is written as in ``KUBECONFIG``. Raises ``UsageError``."""
         self._label = label
         self._paths = paths
         self._current = ""
@@ -106,40 +106,42 @@ class Kubeconfig:
         self._contexts: dict[str, _Context] = {}
         there = [path for path in map(Path, filter(None, paths.split(os.pathsep))) if path.is_file()]
         if not there:
-            raise self._wrong("there is no such file.")
+            raise self._error("there is no such file.", "Name an existing file.")
         for path in there:
             self._add(path)
 
     def access(self, context: str, secret_of: Callable[[str], RenewableToken]) -> Access:
         """Return how the cluster of a context, by default the current one, is reached.
 
-        ``secret_of`` reads a file with a token. Raises ``UsageError`` for what twokey cannot do.
+        ``secret_of`` reads a file with a token. Raises ``UsageError`` for a field that twokey does not support.
         """
         name = context or self._current
         if not name:
-            raise self._wrong("it has no current context.", "Name one: `context` in the connection.")
+            raise self._error("it has no current context.", "Set `context` in the connection.")
         found = self._named(self._contexts, name, "context")
         cluster, beside = self._named(self._clusters, found.cluster, "cluster")
         ca, server = self._trusted(cluster, beside), cluster.server
         if not found.user:
-            raise self._wrong(f"the context {name} names no user.")
+            raise self._error(f"the context {name} has no user.")
         user, beside = self._named(self._users, found.user, "user")
         certificate, key = self._certificate(user, beside)
         token = self._token(user, beside, secret_of)
         if token is None and not certificate:
-            raise self._wrong(f"the user {found.user} has neither {_ONE_BEARER}.")
-        return Access(server, Tls(ca, certificate, key), token, f"what the user {found.user} of {self._paths} needs")
+            raise self._error(f"the user {found.user} has no credentials; expected {_LOGINS}.")
+        return Access(
+            server, Tls(ca, certificate, key), token, f"valid credentials (of the user {found.user} in {self._paths})"
+        )
 
     def _add(self, path: Path) -> None:
         try:
             read = msgspec.yaml.decode(path.read_bytes(), type=_File)
         except OSError as error:
-            raise self._wrong(f"{path} cannot be read: {error.strerror}.") from None
+            raise self._error(f"{path} cannot be read: {error.strerror}.") from None
         except msgspec.ValidationError as error:
-            raise self._wrong(f"{path} is no kubeconfig: {error}.") from None
+            raise self._error(f"{path} is not a kubeconfig: {error}.") from None
         except (msgspec.DecodeError, UnicodeError):
-            # What the parser says quotes the file, which may hold a token.
-            raise self._wrong(f"{path} is no YAML.") from None
+            # The parser's message quotes the file, which may contain a token.
+            raise self._error(f"{path} is not YAML.") from None
         self._current = self._current or read.current_context
         for cluster in read.clusters or ():
             self._clusters.setdefault(cluster.name, (cluster.cluster, path.parent))
@@ -150,19 +152,22 @@ class Kubeconfig:
 
     def _trusted(self, cluster: _Cluster, beside: Path) -> str:
         if cluster.insecure_skip_tls_verify:
-            raise self._wrong(
-                "insecure-skip-tls-verify would give the token to anybody.", "Give the cluster's certificate-authority."
+            raise self._error(
+                "insecure-skip-tls-verify would send the token to any server that answers at this address.",
+                "Set the cluster's certificate-authority instead.",
             )
         for value, field in ((cluster.tls_server_name, "tls-server-name"), (cluster.proxy_url, "proxy-url")):
             if value:
-                raise self._wrong(f"twokey does not know {field}.", "For a proxy, set HTTPS_PROXY.")
+                raise self._error(
+                    f"twokey does not support `{field}` of a cluster.", "Remove it; for a proxy, set HTTPS_PROXY."
+                )
         return self._pem(cluster.certificate_authority, cluster.certificate_authority_data, beside)
 
     def _certificate(self, user: _User, beside: Path) -> tuple[str, Hidden]:
         certificate = self._pem(user.client_certificate, user.client_certificate_data, beside)
         key = self._pem(user.client_key, user.client_key_data, beside)
         if bool(certificate) != bool(key):
-            raise self._wrong("a client certificate and its key go together.")
+            raise self._error("expected a client certificate and its key, but one of them is missing.")
         return certificate, key
 
     def _token(self, user: _User, beside: Path, secret_of: Callable[[str], RenewableToken]) -> RenewableToken | None:
@@ -172,7 +177,7 @@ class Kubeconfig:
             (user.impersonate, "as"),
         ):
             if value:
-                raise self._wrong(f"twokey does not know `{field}` of a user.", f"Give it {_ONE_BEARER}.")
+                raise self._error(f"twokey does not support `{field}` of a user.", f"Use {_LOGINS}.")
         if user.token_file:
             return secret_of(str(beside / user.token_file))
         if user.token:
@@ -181,10 +186,14 @@ class Kubeconfig:
 
     def _plugin(self, plugin: Plugin, beside: Path) -> RenewableToken:
         if plugin.api_version not in VERSIONS:
-            raise self._wrong(f"twokey does not know plugins of {plugin.api_version}.", f"Use {VERSIONS[0]}.")
+            raise self._error(
+                f"twokey does not support credential plugins of {plugin.api_version}.", f"Use {VERSIONS[0]}."
+            )
         if plugin.provide_cluster_info:
-            raise self._wrong("twokey does not know provideClusterInfo of a plugin.")
-        # A path is beside the file, a bare name on PATH ("client-go credential plugins").
+            raise self._error(
+                "twokey does not support `provideClusterInfo` of a credential plugin.", f"Remove it, or use {_LOGINS}."
+            )
+        # A path is relative to the file; a bare name is searched on PATH ("client-go credential plugins").
         command = str(beside / plugin.command) if "/" in plugin.command else plugin.command
         return RenewableToken(lambda: Grant(run(plugin, command)), f"the plugin {plugin.command}")
 
@@ -193,18 +202,20 @@ class Kubeconfig:
             try:
                 return Hidden(base64.b64decode(data, validate=True).decode(errors="replace"))
             except ValueError:
-                raise self._wrong("a certificate or key in it is not base64.") from None
+                raise self._error("a certificate or key in it is not base64.") from None
         if not file:
             return Hidden()
         try:
             return Hidden((beside / file).read_bytes().decode(errors="replace"))
         except OSError:
-            raise self._wrong(f"{beside / file} cannot be read.") from None
+            raise self._error(f"{beside / file} cannot be read.") from None
 
     def _named(self, known: dict[str, _Entry], name: str, what: str) -> _Entry:
         if name not in known:
-            raise self._wrong(f"it has no {what} {name!r}; {nearest(name, known) if known else 'none at all.'}")
+            raise self._error(
+                f"it has no {what} {name!r}; {nearest(name, known) if known else f'it has no {what} at all.'}"
+            )
         return known[name]
 
-    def _wrong(self, message: str, remedy: str = "") -> UsageError:
+    def _error(self, message: str, remedy: str = "") -> UsageError:
         return UsageError(f"{self._label}: kubeconfig {self._paths}: {message}", remedy=remedy)

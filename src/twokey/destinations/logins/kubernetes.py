@@ -1,4 +1,4 @@
-"""How a Kubernetes cluster is reached: as the pod that twokey runs in, by a kubeconfig, or by a URL and a token.
+"""How a Kubernetes cluster is reached: as the pod that twokey runs in, with a kubeconfig, or with a URL and a token.
 
 Sources: "Accessing the Kubernetes API from a Pod" (the service account's files, the two variables), "Kubernetes API
 Concepts" (status objects), "Managing Service Accounts" (tokens that are replaced while the pod runs), Kubernetes'
@@ -38,18 +38,18 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def server(self) -> str:
-        """What tells the cluster that is reached from others."""
+        """What distinguishes the cluster from others."""
         return f"{super().server} {self.kubeconfig} {self.context}"
 
 
 class Cluster:
-    """One cluster, as one identity sees it."""
+    """One cluster, accessed with one identity."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         access = _access(settings, context)
         token = access.token
         self.clock = context.clock
-        self._who = access.who
+        self._login = access.login
         self.http = Http(
             "Kubernetes",
             access.server,
@@ -59,41 +59,49 @@ class Cluster:
             ca=settings.ca or None,
             tls=access.tls,
             explain=self._explain,
-            token=access.who,
+            token=access.login,
             patience=_PATIENCE,
         )
 
     def _explain(self, request: Request, response: Response) -> Failed | None:
-        """Tell apart what Kubernetes answers with the same status; its words are quoted where no secret is near."""
+        """Distinguish errors with the same status. Kubernetes' message is quoted unless the request has a secret."""
         message, state = response.error_message(), "Nothing was written there." if request.mutates else ""
         if response.status == 401:
             return BadCredentials(
-                "Kubernetes does not know who twokey is.", state=state, remedy=f"Give it {self._who}, and not expired."
+                "Kubernetes does not accept twokey's credentials: they are unknown or have expired.",
+                state=state,
+                remedy=f"Provide {self._login}.",
             )
         if response.status == 404 and missing(response) == "namespaces":
             return NotFound(
-                f"Kubernetes cannot {request.description}: its namespace is not there.",
+                f"Kubernetes cannot {request.description}: its namespace does not exist.",
                 state=state,
-                remedy="Check the name.",
+                remedy="Create the namespace, or correct its name in the destination.",
             )
         if response.status == 403:
-            for sign, why in _REFUSALS:
+            for sign, why, remedy in _REFUSALS:
                 if sign in message:
                     quoted = "" if request.secret else f" Kubernetes says: {response.quotable()}"
-                    return ServiceRejected(f"Kubernetes cannot {request.description}: {why}.{quoted}", state=state)
+                    return ServiceRejected(
+                        f"Kubernetes cannot {request.description}: {why}.{quoted}", state=state, remedy=remedy
+                    )
         return None
 
 
 _REFUSALS = (
-    ("exceeded quota", "the namespace's quota is used up"),
-    ("being terminated", "its namespace is being deleted"),
-    ("denied the request", "an admission policy of the cluster refuses it"),
+    ("exceeded quota", "the namespace's quota is used up", "Raise the quota, or delete what is not needed."),
+    ("being terminated", "its namespace is being deleted", "Name another namespace."),
+    (
+        "denied the request",
+        "an admission policy of the cluster refuses it",
+        "Change the policy, or the destination so that the policy allows it.",
+    ),
 )
-"""What stands in a 403 that is not about rights, though Kubernetes answers all of them as Forbidden."""
+"""What a 403 contains that is not about permissions; Kubernetes reports all of them as Forbidden."""
 
 
 def missing(response: Response) -> str:
-    """Return the kind of what a status object says is not there (``secrets``); empty for any other 404."""
+    """Return the kind of object that a status object reports as missing (``secrets``); empty for any other 404."""
     found: Any = response.json()
     if not isinstance(found, dict) or found.get("reason") != "NotFound":
         return ""
@@ -103,9 +111,9 @@ def missing(response: Response) -> str:
 def _access(settings: Settings, context: ConnectionContext) -> Access:
     label = context.at or "The connection kubernetes"
     if bool(settings.url) != (settings.token is not None):
-        raise UsageError(f"{label}: `url` and `token` go together.")
+        raise UsageError(f"{label}: expected both `url` and `token`, or neither.")
     if settings.url and (settings.kubeconfig or settings.context):
-        raise UsageError(f"{label}: give either `url` and `token`, or a kubeconfig.")
+        raise UsageError(f"{label}: expected either `url` and `token`, or `kubeconfig` and `context`, not both.")
     if settings.token is not None:
         secret = context.secret(settings.token)
         return Access(settings.url, Tls(), secret, f"a valid token (in {secret})")
@@ -114,8 +122,8 @@ def _access(settings: Settings, context: ConnectionContext) -> Access:
     paths = settings.kubeconfig or str(Path("~/.kube/config").expanduser())
     if not settings.kubeconfig and not Path(paths).is_file():
         raise UsageError(
-            f"{label}: nothing says how to reach Kubernetes: this is no pod, and there is no {paths}.",
-            remedy="Set KUBECONFIG, or name it in twokey.yaml under connections: kubernetes: {kubeconfig: …}.",
+            f"{label}: no cluster is configured: twokey does not run in a pod, and there is no {paths}.",
+            remedy="Set KUBECONFIG, or add it to twokey.yaml under connections: kubernetes: {kubeconfig: …}.",
         )
     return Kubeconfig(paths, label).access(
         settings.context, lambda path: context.secret(Source(file=path), "tokenFile")
@@ -131,7 +139,7 @@ def _of_the_pod(context: ConnectionContext) -> Access:
     except (OSError, UnicodeError):
         raise UsageError(f"The pod's {SERVICE_ACCOUNT / 'ca.crt'} cannot be read.") from None
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
-    return Access(server, Tls(ca), secret, "a service account's token that counts in this cluster")
+    return Access(server, Tls(ca), secret, "a valid token of the pod's service account")
 
 
 CONNECTION = ConnectionKind(

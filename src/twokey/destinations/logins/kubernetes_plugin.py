@@ -20,7 +20,7 @@ VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1b
 
 
 class Variable(msgspec.Struct, frozen=True):
-    """A variable of the environment that a plugin is run with."""
+    """An environment variable that a plugin is run with."""
 
     name: str
     value: str
@@ -47,7 +47,7 @@ class _Credential(msgspec.Struct, frozen=True):
 def run(plugin: Plugin, command: str) -> Hidden:
     """Run a plugin and return its token; raises ``BadCredentials``.
 
-    What it says on stderr is not kept: it may be a secret. Nor are exceptions that carry its output.
+    Its stderr is discarded, because it may contain a secret; so are exceptions that contain its output.
     """
     text, why = _output(plugin, command)
     if text is None:
@@ -55,23 +55,23 @@ def run(plugin: Plugin, command: str) -> Hidden:
     try:
         token = Hidden(msgspec.json.decode(text.encode(), type=_Credential).status.token)
     except (msgspec.DecodeError, UnicodeError):
-        raise _failed(plugin, "it gave no token") from None
+        raise _failed(plugin, "it printed no ExecCredential with a token") from None
     if not token or any(not 32 < ord(character) < 127 for character in token):
-        raise _failed(plugin, "it gave what is no token")
+        raise _failed(plugin, "it printed a token with a character that a token cannot have, or an empty one")
     return token
 
 
 def _output(plugin: Plugin, command: str) -> tuple[Hidden | None, str]:
-    """Return what the plugin prints, or None and why there is nothing."""
-    about = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
+    """Return what the plugin prints, or None and the reason."""
+    exec_info = {"apiVersion": plugin.api_version, "kind": "ExecCredential", "spec": {"interactive": False}}
     added = {one.name: one.value for one in plugin.env or ()}
     try:
-        done = subprocess.run(  # noqa: S603  the program that the person's own kubeconfig names
+        completed = subprocess.run(  # noqa: S603  the program that the operator's own kubeconfig names
             [command, *(plugin.args or ())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment.for_program({**added, "KUBERNETES_EXEC_INFO": json.dumps(about)}),
+            env=environment.for_program({**added, "KUBERNETES_EXEC_INFO": json.dumps(exec_info)}),
             timeout=LONGEST,
             check=False,
         )
@@ -79,14 +79,14 @@ def _output(plugin: Plugin, command: str) -> tuple[Hidden | None, str]:
         return None, f"it took longer than {LONGEST:.0f} s"
     except OSError as error:
         return None, error.strerror or "it cannot be run"
-    if done.returncode:
-        return None, f"it ended with {done.returncode}"
-    return Hidden(done.stdout.decode(errors="replace")), ""
+    if completed.returncode:
+        return None, f"it ended with exit code {completed.returncode}"
+    return Hidden(completed.stdout.decode(errors="replace")), ""
 
 
 def _failed(plugin: Plugin, why: str) -> BadCredentials:
     return BadCredentials(
         f"The credential plugin {plugin.command} of the kubeconfig cannot be used: {why}.",
         state="Nothing was sent.",
-        remedy="See what `kubectl auth whoami` says with the same kubeconfig.",
+        remedy="Run `kubectl auth whoami` with the same kubeconfig to see the plugin's own message.",
     )

@@ -1,6 +1,7 @@
 """Access tokens that an OAuth 2.0 login grants.
 
-Sources: RFC 6749, 5.1 and 5.2 (a token's answer, an error's); RFC 7523 and RFC 8693 for the grants that clouds use.
+Sources: RFC 6749, 5.1 and 5.2 (responses with a token, and with an error); RFC 7523 and RFC 8693 for the grants that
+clouds use.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from twokey.http.messages import Request, Response
 
 SHORTEST = 300.0
-"""Seconds for which a token is taken to be valid if the response does not say."""
+"""Seconds for which a token is assumed to be valid if the response does not say."""
 _REFUSED = {400, 401, 403, 404}
 _CODE = re.compile(r"[a-z_]{3,40}", re.ASCII)
 _ENTRA_CODE = re.compile(r"AADSTS\d{4,8}", re.ASCII)
 
 
 def granted(http: Http, request: Request, source: str, *, token: str = "access_token") -> Grant:  # noqa: S107  a member
-    """Send a login and return what it grants; raises ``BadCredentials`` where it is refused.
+    """Send a login and return what it grants; raises ``BadCredentials`` if it is refused.
 
     ``source`` names the credentials of this login in the error; ``token`` is the member of the response with the token.
     """
@@ -34,7 +35,7 @@ def granted(http: Http, request: Request, source: str, *, token: str = "access_t
         return found
     if response.status in _REFUSED:
         raise BadCredentials(
-            f"{http.service} gives no token{_why(response.json())}.",
+            f"{http.service} grants no token{_why(response.json())}.",
             state="Nothing was written with it.",
             remedy=f"Check {source}.",
         )
@@ -59,7 +60,7 @@ def _why(found: Any) -> str:
     """Return the error's codes, which are not secret; its description could repeat what was sent."""
     if not isinstance(found, dict):
         return ""
-    code, words = str(found.get("error", "")), str(found.get("error_description", ""))
+    code, description = str(found.get("error", "")), str(found.get("error_description", ""))
     codes = [code] if _CODE.fullmatch(code) else []
-    codes += _ENTRA_CODE.findall(words)[:1]
+    codes += _ENTRA_CODE.findall(description)[:1]
     return f" ({', '.join(codes)})" if codes else ""

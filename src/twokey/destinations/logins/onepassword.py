@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _ID = re.compile(r"[\da-z]{26}", re.ASCII)
 _PATIENCE = 40.0
-"""Seconds that a request waits where it is asked to: less than a lease, which alone guards a write here."""
+"""Seconds that a request waits if the server asks for it: less than a lease, which alone protects a write here."""
 _GONE = {"ARCHIVED", "DELETED"}
 
 
@@ -38,7 +38,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class Connect:
-    """One Connect server, as one token sees it."""
+    """One Connect server, accessed with one token."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         secret = context.secret(settings.token)
@@ -57,43 +57,49 @@ class Connect:
         self._lock = threading.Lock()
 
     def item(self, vault: str, item: str) -> dict[str, Any] | None:
-        """Return a whole item, or None; raises ``ServiceRejected`` where the vault has two of that title."""
+        """Return a whole item, or None; raises ``ServiceRejected`` if the vault has two of that title."""
         items = f"{self._of(vault)}/items"
         if _ID.fullmatch(item):
             return self._whole(f"{items}/{item}", item, vault)
         found = self._listed(items, "title", item, f"list the items {item} of the vault {vault}", vault)
-        there = [one for one in found if one.get("state") not in _GONE]
-        if len(there) > 1:
+        existing = [one for one in found if one.get("state") not in _GONE]
+        if len(existing) > 1:
             raise ServiceRejected(
-                f"The vault {vault} has {len(there)} items {item!r}: nobody can tell which one is meant.",
+                f"The vault {vault} has {len(existing)} items {item!r}: which one is meant is unclear.",
                 state="Nothing was written there.",
-                remedy="Delete or rename all but one, or name one by its id.",
+                remedy="Delete or rename all but one, or name the item by its ID.",
             )
-        if not there:
+        if not existing:
             return None
-        return self._whole(f"{items}/{there[0]['id']}", item, vault)
+        return self._whole(f"{items}/{existing[0]['id']}", item, vault)
 
     def replace_item(self, vault: str, item_id: str, item: Mapping[str, Any], target: str) -> Response:
-        """Write an item whole and return the answer. It is sent once: who repeats it must look first."""
+        """Write a whole item and return the response. The request is sent once: read the item before you repeat it."""
         return self._http.send(self._write("PUT", f"{self._of(vault)}/items/{item_id}", item, vault, target))
 
     def add_item(self, vault: str, item: Mapping[str, Any], target: str) -> Response:
-        """Make an item and return the answer. It is sent once: a second one would make a second item."""
+        """Create an item and return the response. The request is sent once: a second one would create a second item."""
         path = self._of(vault)
         whole = {**item, "vault": {"id": path.rpartition("/")[2]}}
         return self._http.send(self._write("POST", f"{path}/items", whole, vault, target))
 
     def error_of_write(self, response: Response, vault: str, target: str) -> Failed:
-        """Translate the answer to a write that was refused."""
+        """Return the error for the response to a write that was refused."""
         return self._http.verdicts.error_of(self._write("PUT", "", {}, vault, target), response)
 
     def _write(self, method: str, path: str, body: Mapping[str, Any], vault: str, target: str) -> Request:
         return Request(
-            method, path, f"write {target}", body=dict(body), secret=True, idempotent=False, permission=_right(vault)
+            method,
+            path,
+            f"write {target}",
+            body=dict(body),
+            secret=True,
+            idempotent=False,
+            permission=_permission(vault),
         )
 
     def _of(self, vault: str) -> str:
-        """Return the path of a vault; its id is asked for once in a run."""
+        """Return the path of a vault; its ID is requested once in a run."""
         if _ID.fullmatch(vault):
             return f"/v1/vaults/{vault}"
         with self._lock:
@@ -101,44 +107,51 @@ class Connect:
         if known is None:
             found = self._listed("/v1/vaults", "name", vault, f"list the vaults {vault}", vault)
             if len(found) != 1:
-                raise _no_one_vault(vault, len(found))
+                raise _not_one_vault(vault, len(found))
             known = str(found[0]["id"])
             with self._lock:
                 self._vaults[vault] = known
         return f"/v1/vaults/{known}"
 
-    def _listed(self, path: str, attribute: str, name: str, about: str, vault: str) -> list[dict[str, Any]]:
-        """Return what has exactly this name; the filter may be less exact."""
+    def _listed(self, path: str, attribute: str, name: str, description: str, vault: str) -> list[dict[str, Any]]:
+        """Return the entries with exactly this name; the filter may be less exact."""
         where = quote(f'{attribute} eq "{name}"', safe="")
-        request = Request("GET", f"{path}?filter={where}", about, mutates=False, permission=_right(vault))
+        request = Request("GET", f"{path}?filter={where}", description, mutates=False, permission=_permission(vault))
         listed = self._http.request(request).json()
         if not isinstance(listed, list):
             raise ServiceRejected(
-                f"1Password Connect gave no list when asked to {about}.", remedy="Check the connection's url."
+                f"1Password Connect returned no list for the request to {description}.",
+                remedy="Check `url` of the connection.",
             )
         return [one for one in listed if one.get(attribute) == name]
 
     def _whole(self, path: str, item: str, vault: str) -> dict[str, Any]:
         """Return one item with its fields; their values are secrets."""
-        request = Request("GET", path, f"read the item {item}", mutates=False, secret=True, permission=_right(vault))
+        request = Request(
+            "GET", path, f"read the item {item}", mutates=False, secret=True, permission=_permission(vault)
+        )
         found = self._http.request(request).json()
         if not isinstance(found, dict) or "id" not in found:
             raise ServiceRejected(
-                f"1Password Connect gave no item when asked to {request.description}.", remedy="Check the url."
+                f"1Password Connect returned no item for the request to {request.description}.",
+                remedy="Check `url` of the connection.",
             )
         return found
 
 
-def _right(vault: str) -> str:
+def _permission(vault: str) -> str:
     return f"read and write access to the vault {vault}"
 
 
-def _no_one_vault(vault: str, found: int) -> Failed:
+def _not_one_vault(vault: str, found: int) -> Failed:
     if found:
-        return ServiceRejected(f"1Password has {found} vaults {vault!r}.", remedy="Name one by its id.")
+        return ServiceRejected(
+            f"1Password has {found} vaults {vault!r}: which one is meant is unclear.",
+            remedy="Name the vault by its ID.",
+        )
     return NotFound(
-        f"1Password Connect shows no vault {vault!r}: it is not there, or the token may not see it.",
-        remedy=f"Check the name, and that the token has {_right(vault)}.",
+        f"1Password Connect lists no vault {vault!r}: it does not exist, or the token has no access to it.",
+        remedy=f"Check its name, and that the token has {_permission(vault)}.",
     )
 
 

@@ -1,7 +1,7 @@
-"""How Vault and OpenBao are reached: a token, or one of the auth methods that give one.
+"""How Vault and OpenBao are reached: with a token, or an auth method that grants one.
 
 Sources: "AppRole auth method (API)", "JWT/OIDC auth method (API)", "Kubernetes auth method (API)", "AWS auth method
-(API)", "Token auth method (API)", Vault's documentation; OpenBao's are the same.
+(API)", "Token auth method (API)", Vault's documentation; OpenBao's are equal.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _METHODS = ("token", "approle", "jwt", "kubernetes", "aws")
 
 
 class AppRole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """AppRole: a role id, and a secret id from elsewhere."""
+    """AppRole: a role ID, and a secret ID from another source."""
 
     role_id: str
     secret_id: Source
@@ -38,7 +38,7 @@ class AppRole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Jwt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A JWT that the platform gives to the job, such as GitLab's or GitHub's."""
+    """A JWT that the job's platform issues, such as GitLab's or GitHub's."""
 
     role: str
     jwt: Source
@@ -74,18 +74,18 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def server(self) -> str:
-        """What tells the Vault that is reached, namespace included, from others."""
+        """What distinguishes the Vault that is reached, with its namespace, from others."""
         return f"{super().server} {self.namespace}"
 
 
 class Vault:
-    """One Vault, as one identity sees it. Logs in when it has to, and again once a token is refused."""
+    """One Vault, accessed with one identity. Logs in when it needs a token, and again after a token is refused."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         methods = [name for name in _METHODS if getattr(settings, name) is not None]
         if len(methods) != 1:
             label = context.at or "The connection vault"
-            raise UsageError(f"{label}: give exactly one of {', '.join(_METHODS)}.")
+            raise UsageError(f"{label}: expected exactly one of {', '.join(_METHODS)}.")
         self.clock = context.clock
         get_token, self._source = self._method(settings, context)
         self._token = RenewableToken(lambda: Grant(get_token()), self._source)
@@ -101,14 +101,14 @@ class Vault:
         )
 
     def request(self, request: Request) -> Response:
-        """Send a request and return its good answer; raises the errors of ``twokey.core.errors`` for all others."""
+        """Send a request and return a good response; raises the errors of ``twokey.core.errors`` for all others."""
         response = self.send(request)
         if not response.good:
             raise self.http.verdicts.error_of(request, response)
         return response
 
     def send(self, request: Request) -> Response:
-        """Send a request with a token. Raises ``BadCredentials`` where the token itself is refused."""
+        """Send a request with a token. Raises ``BadCredentials`` if the token itself is refused."""
         response = self.http.send(self._with_token(request))
         if response.status != 403 or self._is_good():
             return response
@@ -118,7 +118,7 @@ class Vault:
             raise BadCredentials(
                 "Vault does not accept the token: it is unknown or has expired.",
                 state="Nothing was written there." if request.mutates else "",
-                remedy=f"Give it {self._source}.",
+                remedy=f"Provide {self._source}.",
             )
         return response
 
@@ -127,12 +127,12 @@ class Vault:
         return AccessDenied(
             f"{' and '.join(capabilities)}",
             path,
-            remedy="Add them to the policy of the identity that twokey has there.",
+            remedy="Add them to a policy of twokey's token or role in Vault.",
         )
 
     def _is_good(self) -> bool:
-        """Say whether the token itself is accepted: Vault answers 403 for a bad token and for a missing right."""
-        request = Request("GET", "/v1/auth/token/lookup-self", "look the token up", mutates=False, secret=True)
+        """Say whether the token itself is accepted: Vault answers 403 for a bad token and for a missing permission."""
+        request = Request("GET", "/v1/auth/token/lookup-self", "look up the token", mutates=False, secret=True)
         return self.http.send(self._with_token(request)).good
 
     def _with_token(self, request: Request) -> Request:
@@ -146,13 +146,13 @@ class Vault:
             secret_id = context.secret(role.secret_id, "approle.secret_id")
             return (
                 lambda: self._login(role.mount, {"role_id": role.role_id, "secret_id": secret_id.value()}),
-                f"a valid secret id (in {role.secret_id}) of the AppRole",
+                f"a valid secret ID (in {role.secret_id}) of the AppRole",
             )
         if settings.aws is not None:
             aws = settings.aws
             return lambda: self._login(
                 aws.mount, {"role": aws.role, **context.sign_identity(aws.server_id)}
-            ), "an AWS role"
+            ), "AWS credentials that the role accepts"
         jwt = settings.jwt or settings.kubernetes
         assert jwt is not None
         secret = context.secret(jwt.jwt, "jwt")
@@ -170,7 +170,7 @@ class Vault:
             raise BadCredentials(
                 f"Vault refuses the login at auth/{mount} ({response.status}).",
                 state="Nothing was written there.",
-                remedy=f"Give it {self._source}, and check the role.",
+                remedy=f"Provide {self._source}, and check the role's settings in Vault.",
             )
         if not response.good:
             raise self.http.verdicts.error_of(request, response)

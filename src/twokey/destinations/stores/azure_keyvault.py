@@ -1,11 +1,11 @@
 """Azure Key Vault: ``azure-keyvault:VAULT_NAME/SECRET_NAME``.
 
 The credential is one secret, so a reader never sees a mixed pair; the journal is the secret
-``SECRET_NAME-twokey-journal``. Each write makes a version.
+``SECRET_NAME-twokey-journal``. Each write creates a version.
 
-Key Vault has no conditional write. So each write looks first, is sent once only, and is read back; between the look
-and the write another run's could be lost, and a write without an answer could take place late. The lease in the
-journal is what keeps two runs apart here.
+Key Vault has no conditional write. So twokey reads before each write, sends it only once, and reads it back. Between
+the read and the write another run's write could be overwritten, and a write without a response could take effect
+later. Only the lease in the journal keeps two runs apart here.
 
 Sources: "Set Secret", "Get Secret", "Get Deleted Secret" (Key Vault REST API, 7.4), "About Azure Key Vault secrets",
 "Azure Key Vault keys, secrets, and certificates overview" (names), Microsoft Learn.
@@ -71,7 +71,7 @@ PERMISSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The versions of both secrets; empty for one that is not there, a code for one that cannot be read."""
+    """The versions of both secrets; empty for a missing one, a code for one that cannot be read."""
 
     journal: str = ""
     credential: str = ""
@@ -88,12 +88,16 @@ class _Version:
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no secret of a vault."""
+    """Raise ``UsageError`` for a name that a vault's secret cannot have."""
     _format(address)
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("this is not VAULT_NAME/SECRET_NAME: letters, digits and dashes; the vault's at most 24.")
+        raise address.error(
+            "expected VAULT_NAME/SECRET_NAME: letters, digits and dashes; a vault's name begins with a letter and "
+            "has at "
+            "most 24 characters, a secret's at most 127."
+        )
     if address.plain.lower().endswith(JOURNAL):
-        raise address.error("this would be the journal of another secret.")
+        raise address.error(f"names that end with {JOURNAL} are reserved for journals.", "Name another secret.")
 
 
 def check_store(address: Address) -> None:
@@ -101,7 +105,8 @@ def check_store(address: Address) -> None:
     formats.refuse_store(address, _format(address))
     if len(address.plain.rpartition("/")[2]) > LONGEST_NAME - len(JOURNAL):
         raise address.error(
-            f"a store's name may have {LONGEST_NAME - len(JOURNAL)} characters: the journal's is longer."
+            f"expected a name of at most {LONGEST_NAME - len(JOURNAL)} characters: its journal has a longer one.",
+            "Name another secret.",
         )
 
 
@@ -124,8 +129,8 @@ class _Entry:
         self._permission = phrase(PERMISSIONS, on=f"secrets of {http.service}")
 
     def read(self) -> _Version:
-        """Read the current version. Only Key Vault's own word that there is none counts."""
-        request = self._ask("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._label}", effect=False)
+        """Read the current version. Only Key Vault's own SecretNotFound means that there is none."""
+        request = self._request("GET", f"/secrets/{self._name}?{VERSION}", f"read {self._label}", mutates=False)
         response = self._http.send(request)
         codes = codes_of(response)
         if response.status == 404 and "SecretNotFound" in codes:
@@ -139,32 +144,32 @@ class _Entry:
         return _Version(version, Hidden(found.get("value", "")), found.get("contentType", ""), found.get("tags") or {})
 
     def write(self, value: str, before: _Version, content: str, note: str) -> None:
-        """Make a version. What people wrote beside the former one stays."""
-        about = f"write {self._label}"
+        """Create a version. Tags and the content type of the former one stay."""
+        description = f"write {self._label}"
         if before.id == _DISABLED:
-            raise refusal(about, _DISABLED, "Nothing was written there.")
+            raise refusal(description, _DISABLED, "Nothing was written there.")
         tags = dict(before.tags)
         if TAG in tags or len(tags) < MOST_TAGS:
             tags[TAG] = note
         body = {"value": Hidden(value), "contentType": before.content or content, "tags": tags}
-        # Sent twice, the first one could still take place after whatever follows the second.
+        # If it were sent twice, the first could still take effect after a write that follows the second.
         self._http.request(
-            replace(self._ask("PUT", f"/secrets/{self._name}?{VERSION}", about), body=body, idempotent=False)
+            replace(self._request("PUT", f"/secrets/{self._name}?{VERSION}", description), body=body, idempotent=False)
         )
 
     def refuse_unwritable(self, found: _Version) -> None:
-        """Raise ``ServiceRejected`` for a secret that is disabled, or deleted with its name kept."""
+        """Raise ``ServiceRejected`` for a secret that is disabled, or deleted while its name is reserved."""
         if found.id == _DISABLED:
             raise refusal(f"write {self._label}", _DISABLED, "")
         if not found.id:
-            request = self._ask(
-                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._label}", effect=False
+            request = self._request(
+                "GET", f"/deletedsecrets/{self._name}?{VERSION}", f"look for {self._label}", mutates=False
             )
             if self._http.send(request).good:
                 raise refusal(f"write {self._label}", "ObjectIsDeletedButRecoverable", "")
 
-    def _ask(self, method: str, path: str, about: str, *, effect: bool = True) -> Request:
-        return Request(method, path, about, mutates=effect, secret=True, permission=self._permission)
+    def _request(self, method: str, path: str, description: str, *, mutates: bool = True) -> Request:
+        return Request(method, path, description, mutates=mutates, secret=True, permission=self._permission)
 
 
 class KeyVaultSecret(ServiceStore):
@@ -182,7 +187,7 @@ class KeyVaultSecret(ServiceStore):
         self._journal = _Entry(http, name + JOURNAL)
 
     def preflight(self) -> None:
-        """Read both secrets, and look whether the name is kept for one that was deleted."""
+        """Read both secrets, and check whether the name is reserved for a deleted one."""
         self._journal.read()
         self._credential.refuse_unwritable(self._credential.read())
 
@@ -210,7 +215,7 @@ class KeyVaultSecret(ServiceStore):
         """Do nothing: there is no conditional write here that could be made to fail."""
 
     def _now(self, seen: object) -> tuple[_Version, _Version]:
-        """Return both secrets if they are as they were seen; otherwise raise ``Conflict``."""
+        """Return both secrets if they are unchanged since ``seen``; otherwise raise ``Conflict``."""
         credential, journal = self._credential.read(), self._journal.read()
         if Revision(journal.id, credential.id) != seen:
             raise self._conflict()

@@ -1,14 +1,14 @@
 """Doppler: ``doppler:PROJECT/CONFIG``.
 
-The pair are two secrets of a config, the journal is a third (``TWOKEY_JOURNAL_…``). Whatever is written is one
-request, and each of its changes carries ``originalValue``, what was seen: Doppler refuses what is stale. The journal
-goes along as a change that changes nothing, so that a run that lost its lease cannot write the pair either.
+The pair is two secrets of a config, the journal is a third (``TWOKEY_JOURNAL_…``). Each write is one request, and each
+of its changes carries ``originalValue``, the value that was read: Doppler refuses a stale one. A write of the pair also
+contains the unchanged journal, so that a run that lost its lease cannot write the pair.
 
-A value may refer to another secret, ``${…}``; readers see what comes of it. twokey tells which key is held by what
-readers see, and never writes over a reference.
+A value may refer to another secret, ``${…}``; readers see the resolved value. twokey reads the key from the resolved
+value, and never overwrites a reference.
 
 Sources: "Secrets: Update" and "Secrets: List" (Doppler API Reference), "Secrets" (names), "Secret Visibility", "Secrets
-Referencing", "Doppler API: Rate Limits", Doppler Docs; for the shape of answers also Doppler's own command line.
+Referencing", "Doppler API: Rate Limits", Doppler Docs; for the format of responses also Doppler's own command line.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ LIMITS = (Limit(240, 60, writes_only=False),)
 """Requests of one token ("Doppler API: Rate Limits")."""
 JOURNAL = "TWOKEY_JOURNAL_"
 LONGEST_JOURNAL = 32 << 10
-"""Bytes. ``doppler run`` hands all secrets of a config to programs as environment variables, which Linux limits."""
+"""Bytes. ``doppler run`` passes all secrets of a config to programs as environment variables, which Linux limits."""
 NAMES = replace(
     formats.ENVIRONMENT,
     pattern=r"[A-Z_][A-Z0-9_]*",
-    allowed="capitals, digits and underscores, and no digit at its beginning",
+    allowed="uppercase letters, digits and underscores, and no digit at the beginning",
     forbidden=("DOPPLER_", JOURNAL),
 )
 _TARGET = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII)
@@ -76,24 +76,24 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A digest of the pair and the journal as they are kept."""
+    """A digest of the pair and the journal as they are stored."""
 
     digest: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Secret:
-    """A secret that is there: as it is kept, and what readers see."""
+    """An existing secret: as it is stored, and as readers see it."""
 
     raw: Hidden
     computed: Hidden
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no config, and for names that Doppler does not take."""
+    """Raise ``UsageError`` for a config or names that Doppler cannot have."""
     address.allow(("connection", *formats.OPTIONS))
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("this is not PROJECT/CONFIG: letters, digits and the characters _.-")
+        raise address.error("expected PROJECT/CONFIG: each of letters, digits and the characters _.-")
     _format(address)
 
 
@@ -112,7 +112,7 @@ def _format(address: Address) -> formats.Format:
 
 
 class Doppler:
-    """Doppler, as one token sees it."""
+    """Doppler, accessed with one token."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         secret = context.secret(settings.token)
@@ -144,25 +144,28 @@ class DopplerSecrets(ServiceStore):
         self._permission = f"read and write access to the config {address.rest}"
 
     def preflight(self) -> None:
-        """Read the config, and raise for references. Whether the token may write, Doppler says only to a write."""
+        """Read the config, and raise for references. Only a write shows whether the token may write."""
         self._refuse_references(self._find())
 
     def _find(self) -> dict[str, _Secret]:
         """Return those of the secrets that exist; Doppler leaves out the others."""
         where = {"project": self._project, "config": self._config, "secrets": ",".join(self._names)}
-        request = Request("GET", f"{_SECRETS}?{urlencode(where)}", self._about("read"), mutates=False, secret=True)
+        request = Request(
+            "GET", f"{_SECRETS}?{urlencode(where)}", self._description("read"), mutates=False, secret=True
+        )
         request = replace(request, permission=self._permission)
         response = self._http.request(request)
         listed = (response.json() or {}).get("secrets")
         if not isinstance(listed, dict):
             raise ServiceRejected(
-                f"Doppler gave no secrets when asked to {request.description}.", remedy="Check the connection's url."
+                f"Doppler returned no list of secrets for the request to {request.description}.",
+                remedy="Check `url` of the connection.",
             )
-        found = {name: self._shown(name, listed[name]) for name in self._names if name in listed}
+        found = {name: self._secret(name, listed[name]) for name in self._names if name in listed}
         return {name: secret for name, secret in found.items() if secret is not None}
 
-    def _shown(self, name: str, secret: Mapping[str, Any]) -> _Secret | None:
-        """Take one secret apart. A restricted one is hidden from people's tokens: that is not the same as missing."""
+    def _secret(self, name: str, secret: Mapping[str, Any]) -> _Secret | None:
+        """Decode one secret. Doppler hides restricted ones from personal tokens: they are not missing."""
         raw, computed = secret.get("raw"), secret.get("computed")
         if isinstance(raw, str):
             return _Secret(Hidden(raw), Hidden(computed if isinstance(computed, str) else raw))
@@ -170,7 +173,7 @@ class DopplerSecrets(ServiceStore):
             raise AccessDenied(
                 f"read the restricted secret {name}",
                 f"{self._project}/{self._config}",
-                remedy="Doppler shows restricted secrets to service tokens only: give it one.",
+                remedy="Doppler shows restricted secrets to service tokens only: use one for the connection.",
             )
         return None
 
@@ -181,11 +184,14 @@ class DopplerSecrets(ServiceStore):
         return Kept(values or None, journal, self._revision(found))
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:  # noqa: ARG002  see below
-        # A note would be the same in all configs of the project: no place for the key of one of them.
+        # Doppler has one note for all configs of the project, so it cannot name the key of one config.
         for name, value in values.items():
             if _REFERENCE in value:
                 raise ServiceRejected(
-                    f"{name} would hold ${{…}}, which Doppler takes for a reference to another secret."
+                    f"The value of {name} would contain ${{…}}, which Doppler resolves as a reference to another "
+                    "secret.",
+                    state="Nothing was written there.",
+                    remedy="Change the option of the destination that sets it.",
                 )
         self._write(values, seen)
 
@@ -197,14 +203,16 @@ class DopplerSecrets(ServiceStore):
         self._write_journal(encode_journal(journal, marked=True), kept.revision)
 
     def _write(self, values: Mapping[str, str], seen: object) -> None:
-        """Write values if all that twokey keeps there is as it was seen; otherwise raise ``Conflict``."""
+        """Write values if all that twokey stores there is unchanged since ``seen``; otherwise raise ``Conflict``."""
         found = self._find()
         if self._revision(found) != seen:
             raise self._conflict()
         self._refuse_references(found)
         changes = [self._change(name, values.get(name), found.get(name)) for name in self._names]
         body = {"project": self._project, "config": self._config, "change_requests": [one for one in changes if one]}
-        request = Request("POST", _SECRETS, self._about("write"), body=body, secret=True, permission=self._permission)
+        request = Request(
+            "POST", _SECRETS, self._description("write"), body=body, secret=True, permission=self._permission
+        )
         response = self._http.send(request)
         if response.status in _REFUSALS and self._revision(self._find()) != seen:
             raise self._conflict()
@@ -212,7 +220,7 @@ class DopplerSecrets(ServiceStore):
             raise self._http.verdicts.error_of(request, response)
 
     def _change(self, name: str, value: str | None, found: _Secret | None) -> dict[str, Any] | None:
-        """Return the change of one secret; None leaves it, and makes its value a condition only."""
+        """Return the change of one secret; with a ``value`` of None, its present value is only a condition."""
         if found is not None:
             return {"name": name, "originalName": name, "value": value, "originalValue": found.raw}
         if value is None:
@@ -224,9 +232,10 @@ class DopplerSecrets(ServiceStore):
         referring = [name for name in self.format.names if name in found and _REFERENCE in found[name].raw]
         if referring:
             raise ServiceRejected(
-                f"In {self._project}/{self._config}, {' and '.join(referring)} refers to another secret.",
+                f"In {self._project}/{self._config}, the value of {' and '.join(referring)} is a reference to "
+                "another secret.",
                 state="Nothing was written there.",
-                remedy="Name the config that it refers to, or delete the reference.",
+                remedy="Deliver to the config that it refers to, or delete the reference.",
             )
 
     def _revision(self, found: Mapping[str, _Secret]) -> Revision:
@@ -237,17 +246,17 @@ class DopplerSecrets(ServiceStore):
         if not isinstance(revision, Revision):
             raise TypeError("the revision must come from this store")
 
-    def _about(self, act: str) -> str:
+    def _description(self, act: str) -> str:
         return f"{act} the secrets {' and '.join(self.format.names)} of {self._project}/{self._config}"
 
 
 def _escaped(text: str) -> str:
-    """Return JSON without a dollar sign, so that no URL in a journal is taken for a reference."""
+    """Return JSON without a dollar sign, so that Doppler does not resolve a URL in a journal as a reference."""
     return text.replace("$", "\\u0024")
 
 
 def _plain(text: Hidden) -> str:
-    """Return what ``_escaped`` was given; a backslash that is itself escaped escapes nothing."""
+    """Return the text that was passed to ``_escaped``; a backslash that is itself escaped escapes nothing."""
     return _ESCAPED.sub(r"\1$", text)
 
 

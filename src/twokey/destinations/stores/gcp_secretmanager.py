@@ -1,14 +1,14 @@
 """Google Cloud Secret Manager: ``gcp-secretmanager:PROJECT/NAME``.
 
 The credential is one secret version; the journal is an annotation of the secret. Annotations and aliases change by one
-conditional request: it carries the ``etag`` that was seen, and Google refuses it where anybody wrote since. Adding a
-version has no such condition, and readers of ``latest`` see it at once. So there, a run first claims the secret by its
-etag and then adds: two runs at work never both get as far, but one that stands still between the two could write late.
-With ``alias=NAME``, readers of ``versions/NAME`` see the added version only once the alias is moved, which is
-conditional like the rest.
+conditional request: it carries the ``etag`` that was read, and Google refuses it if the secret was written since.
+Adding a version has no such condition, and readers of ``latest`` see it at once. So without an alias, a run first
+claims the secret by its etag and then adds the version. Of two active runs only one gets this far, but a run that is
+paused between the two requests could write later. With ``alias=NAME``, readers of ``versions/NAME`` see the added
+version only after the alias is moved, which is conditional too.
 
-No version is disabled: one that holds LAST must stay readable as long as that key works, for whoever pinned its
-number, and what lies behind an older one is deleted in IAM.
+twokey disables no version: a job may have pinned the number of the one that holds LAST, which must stay readable as
+long as that key works. The keys in older versions are deleted in IAM.
 
 Sources: "Use entity tags for optimistic concurrency control", "Resource consistency", "Assign an alias to a secret
 version", "Quotas and limits" and the REST pages of projects.secrets and projects.secrets.versions, Secret Manager.
@@ -43,9 +43,9 @@ if TYPE_CHECKING:
 
 JOURNAL, NOTE, CLAIM, NEWEST = "twokey-journal", "twokey-access-key", "twokey-claim", "twokey-version"
 LONGEST_JOURNAL = 14 << 10
-"""Bytes; all annotations of a secret have less than 16 KiB together, and people have theirs."""
+"""Bytes; all annotations of a secret together have less than 16 KiB, and some belong to others."""
 ATTEMPTS = 5
-"""How often a write is tried while others keep changing what does not matter."""
+"""How often a write is tried while other programs keep changing other parts of the secret."""
 LATEST = "latest"
 _TARGET = re.compile(r"(?:[a-z0-9.-]+:)?[a-z0-9-]+/[A-Za-z0-9_-]{1,255}", re.ASCII)
 _ALIAS = re.compile(r"(?!latest$)(?!NEW$)[A-Za-z][A-Za-z0-9_-]{0,62}", re.ASCII)
@@ -66,7 +66,7 @@ PERMISSIONS = (
 class Revision:
     """A digest of the journal, the claim, the version that readers see (0: none) and its state.
 
-    A secret that is not there is the same as one that is empty.
+    A missing secret is equal to an empty one.
     """
 
     journal: str = field(default="", repr=False)
@@ -77,12 +77,16 @@ class Revision:
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no secret of a project, and for aliases that Google does not take."""
+    """Raise ``UsageError`` for a secret's name or an alias that Google does not allow."""
     _format(address)
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("this is not PROJECT/NAME: a project's id, then letters, digits, dashes and underscores.")
+        raise address.error("expected PROJECT/NAME: a project's ID, then letters, digits, dashes and underscores.")
     if "alias" in address.options and not _ALIAS.fullmatch(address.options["alias"]):
-        raise address.error("an alias begins with a letter; letters, digits, - and _ follow. latest needs no alias.")
+        raise address.error(
+            "expected an alias that begins with a letter, followed by letters, digits, - and _; without alias=, "
+            "readers "
+            "use latest."
+        )
 
 
 def check_store(address: Address) -> None:
@@ -120,21 +124,27 @@ class GoogleSecret(ServiceStore):
         self._note = ""
 
     def preflight(self) -> None:
-        """Read the secret and ask which permissions the token has on it; of one that is missing nothing is known."""
+        """Read the secret and ask which permissions the token has on it. For a missing secret, nothing is known."""
         kept = self._read()
         seen = _own(kept.revision)
         if not seen.exists:
             return
         also = ["secretmanager.secrets.update"] if self._alias or seen.journal else []
         wanted = ["secretmanager.secrets.get", "secretmanager.versions.access", "secretmanager.versions.add", *also]
-        request = self._ask("POST", f"{self._path}:testIamPermissions", "say what it allows", effect=False)
+        request = self._request(
+            "POST", f"{self._path}:testIamPermissions", "report the permissions of the token", mutates=False
+        )
         found = self._http.request(replace(request, body={"permissions": wanted})).json() or {}
         lacks = [one for one in wanted if one not in found.get("permissions", ())]
         if lacks:
-            raise AccessDenied(" and ".join(lacks), self._target, remedy="Grant a role with it on the secret.")
+            raise AccessDenied(
+                " and ".join(lacks),
+                self._target,
+                remedy="Grant twokey's identity a role with these permissions on the secret.",
+            )
 
     def put(self, credential: Credential, revision: object) -> object:
-        """Write the pair if the secret is still at ``revision``; without an alias, claim the secret before."""
+        """Write the pair if the secret is still at ``revision``; without an alias, claim the secret first."""
         seen = _own(revision)
         if seen.journal and not self._alias:
             claim = secrets.token_hex(8)
@@ -144,7 +154,7 @@ class GoogleSecret(ServiceStore):
                 seen,
                 "a claim",
             )
-            # A version that somebody added meanwhile changed no etag; it is found by the look before the write.
+            # A version that was added in the meantime changed no etag; reading before the write finds it.
             revision = replace(seen, claim=claim)
         return super().put(credential, revision)
 
@@ -152,7 +162,7 @@ class GoogleSecret(ServiceStore):
         return self._look()[1]
 
     def _look(self) -> tuple[dict[str, Any] | None, Kept]:
-        """Return the secret, and what it keeps; its etag belongs to just that state."""
+        """Return the secret and its content; its etag belongs to exactly that state."""
         secret = self._find()
         if secret is None:
             return None, Kept(None, None, Revision())
@@ -164,8 +174,8 @@ class GoogleSecret(ServiceStore):
         return secret, Kept(values, notes.get(JOURNAL), revision)
 
     def _find(self) -> dict[str, Any] | None:
-        """Return the secret, or None. Only Google's own word that there is none counts."""
-        request = self._ask("GET", self._path, f"read {self._target}", effect=False)
+        """Return the secret, or None. Only Google's own NOT_FOUND means that there is none."""
+        request = self._request("GET", self._path, f"read {self._target}", mutates=False)
         response = self._http.send(request)
         if response.status == 404 and "NOT_FOUND" in reasons_of(response):
             return None
@@ -175,9 +185,9 @@ class GoogleSecret(ServiceStore):
         return found
 
     def _version(self, secret: dict[str, Any]) -> tuple[int, str, Hidden]:
-        """Return the number, the state and the text of what readers see; 0 where there is no version.
+        """Return the number, the state and the text of the version that readers see; 0 if there is none.
 
-        ``latest`` may lag behind what was added; a version's own number does not.
+        ``latest`` may still show an older version; a version's own number is always exact.
         """
         if self._alias:
             number = int((secret.get("versionAliases") or {}).get(self._alias, 0))
@@ -186,19 +196,19 @@ class GoogleSecret(ServiceStore):
         known = max(self._known, _number(_annotations(secret).get(NEWEST, "")))
         if found[0] < known:
             added = self._access(str(known))
-            # A secret that was made anew counts from the beginning.
+            # The versions of a secret that was created again begin at 1.
             found = added if added[0] else found
         self._known = found[0]
         return found
 
     def _access(self, which: str) -> tuple[int, str, Hidden]:
         where = f"{self._path}/versions/{which}"
-        request = self._ask("GET", f"{where}:access", f"read {self._target}", effect=False, secret=True)
+        request = self._request("GET", f"{where}:access", f"read {self._target}", mutates=False, secret=True)
         response = self._http.send(request)
         if response.status == 404 and "NOT_FOUND" in reasons_of(response):
             return 0, "", Hidden()
         if response.status == 400 and "FAILED_PRECONDITION" in reasons_of(response):
-            look = self._ask("GET", where, f"look at the version of {self._target}", effect=False)
+            look = self._request("GET", where, f"read the state of the version of {self._target}", mutates=False)
             found_version = (
                 self._http.request(replace(look, permission="the permission secretmanager.versions.get")).json() or {}
             )
@@ -213,13 +223,13 @@ class GoogleSecret(ServiceStore):
     def _number_in(self, found: dict[str, Any]) -> int:
         number = _number(str(found.get("name", "")).rpartition("/")[2])
         if not number:
-            raise Ambiguous(f"Google Secret Manager gave no version of {self._target}.", remedy="Run again.")
+            raise Ambiguous(f"Google Secret Manager returned no version number of {self._target}.", remedy="Run again.")
         return number
 
     def _holding(self, kept: Kept) -> Holding:
         seen = _own(kept.revision)
         if kept.values and seen.state != "ENABLED":
-            return CannotTell(f"version {seen.version}, which readers are given, is {seen.state.lower()}")
+            return CannotTell(f"version {seen.version}, which readers request, is {seen.state.lower()}")
         return super()._holding(kept)
 
     def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
@@ -237,20 +247,22 @@ class GoogleSecret(ServiceStore):
         self._patch(kept.revision, {CLAIM: secrets.token_hex(8)})
 
     def _now(self, seen: object) -> dict[str, Any] | None:
-        """Return the secret if all that twokey keeps there is as it was seen; otherwise raise ``Conflict``."""
+        """Return the secret if what twokey stores there is unchanged since ``seen``; otherwise raise ``Conflict``."""
         secret, kept = self._look()
         if kept.revision != seen:
             raise self._conflict()
         return secret
 
     def _add(self, text: Hidden) -> int:
-        request = self._ask("POST", f"{self._path}:addVersion", f"write {self._target}", secret=True, again=False)
+        request = self._request(
+            "POST", f"{self._path}:addVersion", f"write {self._target}", secret=True, idempotent=False
+        )
         payload = {"payload": {"data": Hidden(base64.b64encode(text.encode()).decode())}}
         self._known = self._number_in(self._http.request(replace(request, body=payload)).json() or {})
         return self._known
 
     def _patch(self, seen: object, notes: dict[str, str], aliases: Mapping[str, str] | None = None) -> None:
-        """Change annotations and aliases of the secret if it is as it was seen; make it where there is none."""
+        """Change annotations and aliases of the secret if it is unchanged since ``seen``; create a missing one."""
         for attempt in range(1, ATTEMPTS + 1):
             secret = self._now(seen)
             request = self._creation(notes) if secret is None else self._change(secret, notes, aliases or {})
@@ -261,11 +273,11 @@ class GoogleSecret(ServiceStore):
                 raise self._http.verdicts.error_of(request, response)
 
     def _creation(self, notes: dict[str, str]) -> Request:
-        request = self._ask("POST", f"{self._all}?secretId={self._secret}", f"make {self._target}")
+        request = self._request("POST", f"{self._all}?secretId={self._secret}", f"create {self._target}")
         return replace(request, body={"replication": {"automatic": {}}, "annotations": notes})
 
     def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Request:
-        """Return the request; what others keep in the secret stays. Sent twice, it is refused the second time."""
+        """Return the request, which keeps other annotations and aliases. Google refuses it if it is sent twice."""
         own = {NOTE: self._note} if self._note else {}
         if self._known and not self._alias:
             own[NEWEST] = str(self._known)
@@ -273,15 +285,24 @@ class GoogleSecret(ServiceStore):
         if aliases:
             body["versionAliases"] = {**(secret.get("versionAliases") or {}), **aliases}
         mask = ",".join(sorted(body.keys() - {"etag"}))
-        return replace(self._ask("PATCH", f"{self._path}?updateMask={mask}", f"change {self._target}"), body=body)
+        return replace(self._request("PATCH", f"{self._path}?updateMask={mask}", f"change {self._target}"), body=body)
 
-    def _ask(
-        self, method: str, path: str, about: str, *, effect: bool = True, secret: bool = False, again: bool = True
+    def _request(
+        self,
+        method: str,
+        path: str,
+        description: str,
+        *,
+        mutates: bool = True,
+        secret: bool = False,
+        idempotent: bool = True,
     ) -> Request:
         permission = "the roles secretmanager.secretAccessor, secretVersionAdder and viewer on the secret"
         if method == "PATCH" or "secretId=" in path:
             permission = f"the permission secretmanager.secrets.{'update' if method == 'PATCH' else 'create'}"
-        return Request(method, path, about, mutates=effect, secret=secret, idempotent=again, permission=permission)
+        return Request(
+            method, path, description, mutates=mutates, secret=secret, idempotent=idempotent, permission=permission
+        )
 
     def _own(self, revision: object) -> None:
         _own(revision)

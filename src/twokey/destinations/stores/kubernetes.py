@@ -1,27 +1,26 @@
 """Kubernetes Secrets: ``kubernetes:NAMESPACE/NAME``.
 
-The pair are two keys of one Secret, the journal is an annotation of it: whatever twokey writes is one conditional
-write of one object. Every write carries the ``resourceVersion`` that was seen; Kubernetes refuses it (409) where
-anybody wrote since. Where that was about something else, such as a label, it is tried again: what counts is that
-credential and journal are as they were.
+The pair is two keys of one Secret, the journal is an annotation of it: each write is one conditional write of one
+object. It carries the ``resourceVersion`` that was read; Kubernetes refuses it (409) if the object was written since.
+If only something else changed, such as a label, twokey tries again: credential and journal must be unchanged.
 
 Writes are server-side applies: each names all fields of one field manager, and no others. Other keys, labels and
-annotations are not in the request and stay their owners'. What a manager applied before and applies no longer would be
-removed, so there is a manager for each set of fields (the credential, by its names; the journal; the fence), which
-always applies the same ones. Applies are forced: ``resourceVersion`` says that what is written over was seen, and only
-fields of twokey's own are named. Others who apply these fields without force get the conflict, and are told.
+annotations are not in the request and keep their owners. Kubernetes removes a field that its manager applied before and
+applies no longer, so there is a manager for each set of fields (the credential, by its names; the journal; the fence),
+which always applies the same ones. Applies are forced: ``resourceVersion`` ensures that the overwritten state was read,
+and the request names only twokey's own fields. Other programs that apply these fields without force get a conflict.
 
-A Secret that is not there is made by POST, the only request that says that there must be none. The ``uid`` in an apply
-keeps it from making a Secret that was deleted meanwhile, with half of what it held.
+A missing Secret is created by POST, the only request that fails if it exists. The ``uid`` in an apply prevents it from
+creating a Secret that was deleted in the meantime, with only a part of its content.
 
-An apply's body is read as YAML. JSON is YAML but for some escapes: ``\\/`` and the halves of surrogate pairs. None
-occur: values are base64, names, note and journal are ASCII.
+Kubernetes reads the body of an apply as YAML. JSON is YAML except for some escapes: ``\\/`` and the halves of surrogate
+pairs. None occur: values are base64; names, note and journal are ASCII.
 
 Sources: "Server-Side Apply" (managers, conflicts, removal, serialization, permissions), "Kubernetes API Concepts"
 (patches conditional on ``resourceVersion``, dry run), "Secrets" (types, immutable ones, sizes), "Object Names and IDs",
 "Annotations", "Authorization" (SelfSubjectAccessReview), Kubernetes' documentation; the limit of 256 KiB for all
 annotations is in apimachinery's ``ValidateAnnotationsSize``, that of 128 characters for a manager in its
-``ValidateFieldManager``, the refusal of a ``uid`` that is not there in apiserver's ``patch.go``.
+``ValidateFieldManager``, the refusal of a missing ``uid`` in apiserver's ``patch.go``.
 """
 
 from __future__ import annotations
@@ -55,13 +54,13 @@ FENCE = "twokey.io/fence"
 MANAGER = "twokey"
 """How the names of all field managers begin."""
 ATTEMPTS = 5
-"""How often a write is tried while others keep changing what does not matter."""
+"""How often a write is tried while other programs keep changing other parts of the object."""
 LONGEST_JOURNAL = 192 << 10
-"""Bytes; all annotations of an object have 256 KiB together, and people have theirs."""
+"""Bytes; all annotations of an object together have 256 KiB, and some belong to others."""
 NAMES = replace(
     formats.ENVIRONMENT,
     pattern=r"(?!\.\.)(?!\.$)[-._a-zA-Z0-9]+",
-    allowed="letters, digits and the characters -._, and no two dots at its beginning",
+    allowed="letters, digits and the characters -._, and no two dots at the beginning",
     longest=253,
 )
 _LABEL = r"[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"
@@ -86,20 +85,20 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Which object it is (empty where there is none), and a digest of credential, journal and fence."""
+    """The object's uid (empty if there is none), and a digest of credential, journal and fence."""
 
     uid: str = ""
     digest: str = field(default="", repr=False)
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no Secret, and for names that no key of one can have."""
+    """Raise ``UsageError`` for names that a Secret or its keys cannot have."""
     address.allow(("connection", *formats.OPTIONS))
     found = _TARGET.fullmatch(address.plain)
     if not found:
-        raise address.error("this is not NAMESPACE/NAME: small letters, digits and dashes; dots in the name only.")
+        raise address.error("expected NAMESPACE/NAME: lowercase letters, digits and dashes; dots in NAME only.")
     if len(found["namespace"]) > 63 or len(found["name"]) > 253:
-        raise address.error("a namespace has at most 63 characters, a Secret's name at most 253.")
+        raise address.error("expected at most 63 characters for the namespace, and at most 253 for the Secret's name.")
     _format(address)
 
 
@@ -130,7 +129,7 @@ class KubernetesSecret(ServiceStore):
         self._all = f"/api/v1/namespaces/{self._namespace}/secrets"
 
     def preflight(self) -> None:
-        """Ask which verbs are allowed, then have Kubernetes try a write that it does not keep (a dry run)."""
+        """Ask which verbs are allowed, then send a write as a dry run, which Kubernetes does not store."""
         found = self._find()
         self._refuse_unsuitable(found)
         needed = ("patch",) if found else ("create", "patch")
@@ -139,25 +138,27 @@ class KubernetesSecret(ServiceStore):
             raise AccessDenied(" and ".join(lacks), self._target, remedy=self._role)
         request = self._change(found, _fence("preflight"), dry=True)
         response = self._http.send(request)
-        # A cluster may have webhooks that cannot be tried; then the verbs are all that can be known.
+        # A cluster may have webhooks without support for dry runs; then the verbs are all that can be checked.
         if not response.good and "does not support dry run" not in response.error_message():
             raise self._http.verdicts.error_of(request, response)
 
     def _may(self, verb: str) -> bool:
-        """Ask whether a verb is allowed; where even asking is not, the dry run is left to tell."""
-        # The name of what is created is not known when the right is checked ("Using RBAC Authorization").
+        """Ask whether a verb is allowed; if asking itself is not allowed, only the dry run shows it."""
+        # The name of a new object is not known when the permission is checked ("Using RBAC Authorization").
         named = {} if verb == "create" else {"name": self._secret}
-        about = {"namespace": self._namespace, "verb": verb, "resource": "secrets", **named}
+        attributes = {"namespace": self._namespace, "verb": verb, "resource": "secrets", **named}
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": about},
+            "spec": {"resourceAttributes": attributes},
         }
-        response = self._http.send(Request("POST", _REVIEWS, "say what it allows", body=body, mutates=False))
+        response = self._http.send(
+            Request("POST", _REVIEWS, "report the permissions of the token", body=body, mutates=False)
+        )
         return not response.good or bool(((response.json() or {}).get("status") or {}).get("allowed"))
 
     def _find(self) -> dict[str, Any] | None:
-        """Return the Secret, or None. Only Kubernetes' own word that there is none counts."""
+        """Return the Secret, or None. Only Kubernetes' own NotFound for secrets means that there is none."""
         request = Request(
             "GET",
             f"{self._all}/{self._secret}",
@@ -191,7 +192,7 @@ class KubernetesSecret(ServiceStore):
         self._write(kept.revision, _fence(secrets.token_hex(8)))
 
     def _write(self, seen: object, applied: Applied) -> None:
-        """Change the object if credential and journal are as they were seen."""
+        """Change the object if credential and journal are unchanged since ``seen``."""
         for _ in range(ATTEMPTS):
             found = self._find()
             if self._revision(found) != seen:
@@ -204,13 +205,13 @@ class KubernetesSecret(ServiceStore):
             if response.status != 409:
                 raise self._http.verdicts.error_of(request, response)
         raise ServiceRejected(
-            f"{self._target} was changed by others all the time, {ATTEMPTS} times in a row.",
+            f"Other programs changed {self._target} during each of {ATTEMPTS} attempts to write it.",
             state="Nothing was written there.",
-            remedy="See in its managedFields who writes so often.",
+            remedy="Its managedFields show which program writes so often: stop or pause that program, and run again.",
         )
 
     def _change(self, found: dict[str, Any] | None, applied: Applied, *, dry: bool = False) -> Request:
-        """Return the request that makes the Secret or applies to it. An apply sent twice is refused the second time."""
+        """Return the request that creates or changes the Secret. Kubernetes refuses an apply that is sent twice."""
         query = f"?{'dryRun=All&' if dry else ''}fieldManager={applied.manager}"
         metadata = {"name": self._secret, "annotations": dict(applied.annotations)}
         body: dict[str, Any] = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata}
@@ -219,14 +220,14 @@ class KubernetesSecret(ServiceStore):
         if found is None:
             request = Request("POST", f"{self._all}{query}", "", body={**body, "type": "Opaque"})
         else:
-            # A dry run is about rights and rules; which object it finds does not matter to it.
+            # A dry run checks permissions and policies; it does not depend on the object's state.
             if not dry:
                 metadata |= {name: found["metadata"][name] for name in ("uid", "resourceVersion")}
             apply = {"Content-Type": "application/apply-patch+yaml"}
             request = Request("PATCH", f"{self._all}/{self._secret}{query}&force=true", "", body=body, headers=apply)
-        about = f"{'try to ' if dry else ''}write {self._target}"
+        description = f"{'try to ' if dry else ''}write {self._target}"
         return replace(
-            request, description=about, mutates=not dry, secret=bool(applied.data), permission=self._permission
+            request, description=description, mutates=not dry, secret=bool(applied.data), permission=self._permission
         )
 
     def _refuse_unsuitable(self, found: dict[str, Any] | None) -> None:
@@ -235,9 +236,12 @@ class KubernetesSecret(ServiceStore):
         kind = found.get("type") or "Opaque"
         why, remedy = "", ""
         if kind != "Opaque":
-            why, remedy = f"has the type {kind}, which belongs to something else", "Name an Opaque Secret."
+            why, remedy = f"has the type {kind}; expected Opaque", "Name an Opaque Secret."
         elif found.get("immutable"):
-            why, remedy = "is immutable: nobody can change it", "Delete it and let twokey make it, or name another one."
+            why, remedy = (
+                "is immutable, so it cannot be changed",
+                "Delete it, so that twokey creates it again, or name another one.",
+            )
         elif found["metadata"].get("deletionTimestamp"):
             why, remedy = "is being deleted", "Wait until it is gone, or name another one."
         if why:
@@ -260,11 +264,11 @@ class KubernetesSecret(ServiceStore):
 
     @property
     def _role(self) -> str:
-        return f"Give twokey a Role with {self._permission}."
+        return f"Bind twokey's identity to a Role with {self._permission}."
 
 
 def _manager_of(names: Iterable[str]) -> str:
-    """Return the manager of a credential under these names: others in the same Secret have another one."""
+    """Return the field manager of a credential with these names: each credential in a Secret has its own."""
     digest = hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()
     return f"{MANAGER}-credential-{digest[:16]}"
 

@@ -1,8 +1,8 @@
-"""1Password, by a Connect server of one's own: ``onepassword:VAULT/ITEM``, each by its name or its id.
+"""1Password, through the operator's Connect server: ``onepassword:VAULT/ITEM``, each by its name or ID.
 
-One item holds the pair and the journal, and is written whole, as it was just read but for what changes: a reader never
-sees a mixed pair, and other fields stay. Connect documents no condition for a write. What was seen is looked at again
-right before each one, its ``version`` goes along, and it is read back; what keeps two runs apart is the lease.
+One item holds the pair and the journal. Each write replaces the whole item as it was just read, with the new values: a
+reader never sees a mixed pair, and other fields stay. Connect documents no conditional write. So twokey reads the item
+again immediately before each write, sends its ``version``, and reads it back. Only the lease keeps two runs apart.
 
 Sources: "1Password Connect Server API reference" and its OpenAPI description (1Password/connect,
 docs/openapi/spec.yaml), "Secret reference syntax", 1Password Developer.
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 JOURNAL = "twokey-journal"
 ATTEMPTS = 4
-"""How often a write is tried that got no answer, or met another write to the vault."""
+"""How often a write is tried that got no response, or collided with another write to the vault."""
 LONGEST_TRYING = 30.0
-"""Seconds after which it is not tried again: the lease is all that keeps others out, and must outlast the last one."""
+"""Seconds after which it is not tried again: only the lease keeps others out, and it must outlast the last attempt."""
 LONGEST_JOURNAL = 32 << 10
-"""Bytes. 1Password documents no limit for a field: this one is twokey's own."""
+"""Bytes. 1Password documents no limit for a field; this one is twokey's."""
 NAMES = replace(
     formats.ENVIRONMENT,
     pattern=r"[A-Za-z0-9_-](?:[A-Za-z0-9 _-]*[A-Za-z0-9_-])?",
@@ -58,17 +58,17 @@ PERMISSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """Which item it is (empty where there is none), and a digest of credential and journal."""
+    """The item's ID (empty if there is none), and a digest of credential and journal."""
 
     item: str = ""
     digest: str = field(default="", repr=False)
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no item, and for names that no secret reference could name."""
+    """Raise ``UsageError`` for names of items or fields that a secret reference cannot contain."""
     address.allow(("connection", *formats.OPTIONS))
     if not _TARGET.fullmatch(address.plain):
-        raise address.error("this is not VAULT/ITEM: names or ids without quotes, backslashes and further slashes.")
+        raise address.error("expected VAULT/ITEM: names or IDs without quotes, backslashes or further slashes.")
     _format(address)
 
 
@@ -100,18 +100,18 @@ class OnePasswordItem(ServiceStore):
         self._journal = f"{JOURNAL} {self.format.names[0]}"
 
     def preflight(self) -> None:
-        """Read the vault and the item. Whether the token may write, Connect says only to a write."""
+        """Read the vault and the item. Only a write shows whether the token may write."""
         self._find()
 
     def _find(self) -> dict[str, Any] | None:
-        """Return the whole item, or None; raises ``ServiceRejected`` where two things share a name."""
+        """Return the whole item, or None; raises ``ServiceRejected`` if two items or fields have the same name."""
         item = self._server.item(self._vault, self._item)
         for name in (*self.format.names, self._journal):
             if item is not None and len(_fields(item, name)) > 1:
                 raise ServiceRejected(
-                    f"{self._target} has {len(_fields(item, name))} fields {name}: nobody can tell which one is meant.",
+                    f"{self._target} has {len(_fields(item, name))} fields {name}: which one is meant is unclear.",
                     state="Nothing was written there.",
-                    remedy="Rename or delete all but one.",
+                    remedy="Rename or delete all but one of these fields.",
                 )
         return item
 
@@ -128,10 +128,10 @@ class OnePasswordItem(ServiceStore):
         return Kept(values, journal[0].get("value", "") if journal else None, self._revision(item))
 
     def _beside(self, one: Mapping[str, Any]) -> bool:
-        """Say whether a field says nothing of a credential: a journal, or the notes."""
+        """Say whether a field cannot contain a credential: a journal, or the notes."""
         return str(one.get("label", "")).startswith(JOURNAL) or one.get("purpose") == "NOTES"
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:  # noqa: ARG002  the id is there to be read
+    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:  # noqa: ARG002  the ID is a readable field
         self._write(values, seen)
 
     def _write_journal(self, text: str, seen: object) -> None:
@@ -141,10 +141,10 @@ class OnePasswordItem(ServiceStore):
         raise AssertionError("there is no fence without conditional writes")
 
     def _write(self, values: Mapping[str, str], seen: object) -> None:
-        """Write the item if credential and journal are as they were seen; otherwise raise ``Conflict``.
+        """Write the item if credential and journal are unchanged since ``seen``; otherwise raise ``Conflict``.
 
-        A write without an answer is sent again only after a look that shows that it did not take place. Whatever fails
-        after that, the doubt is what is told.
+        A write without a response is sent again only after a read shows that it did not take place. If anything fails
+        after such a write, the error is its ``Ambiguous``.
         """
         doubt: Ambiguous | None = None
         give_up = self.clock.monotonic() + LONGEST_TRYING
@@ -155,20 +155,20 @@ class OnePasswordItem(ServiceStore):
                     return
             except Ambiguous as error:
                 doubt = doubt or error
-                if seen == Revision():  # making it again might make two
+                if seen == Revision():  # creating it again might create two
                     break
             except (Conflict, ServiceError):
                 if doubt is not None:
-                    break  # what is there now may be our own write: reading back tells
+                    break  # the present state may be our own write: reading back shows it
                 raise
         raise doubt or ServiceRejected(
-            f"{self._target} was changed by others all the time.",
+            f"Other programs changed {self._target} during each of {ATTEMPTS} attempts to write it.",
             state="Nothing was written there.",
-            remedy="Run again.",
+            remedy="Stop or pause the program that writes it so often, and run again.",
         )
 
     def _written_once(self, values: Mapping[str, str], seen: object, give_up: float | None) -> bool:
-        """Look and write; False where others were writing to the vault, or where it is too late to write."""
+        """Read and write; False if another program was writing to the vault, or if it is too late to write."""
         item = self._find()
         if self._revision(item) != seen:
             raise self._conflict()
@@ -187,16 +187,16 @@ class OnePasswordItem(ServiceStore):
 
     def _with(self, item: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
         """Return the item with these values; new fields are added at its end."""
-        left = dict(values)
+        remaining = dict(values)
         fields = []
         for one in item.get("fields") or ():
-            value = left.pop(one.get("label", ""), None)
+            value = remaining.pop(one.get("label", ""), None)
             fields.append(one if value is None else {**one, "value": value})
-        fields += [{"type": self._type(name), "label": name, "value": value} for name, value in left.items()]
+        fields += [{"type": self._type(name), "label": name, "value": value} for name, value in remaining.items()]
         return {**item, "fields": fields}
 
     def _type(self, name: str) -> str:
-        """Return the type of a field that is not there yet: what is no secret is not concealed."""
+        """Return the type of a new field: only secrets are concealed."""
         id_of_pair = len(self.format.names) > 1 and name == self.format.names[0]
         return "STRING" if id_of_pair or name == self._journal else "CONCEALED"
 

@@ -1,8 +1,8 @@
 """AWS Secrets Manager: ``secretsmanager:NAME`` or ``secretsmanager:ARN``.
 
-The pair is one JSON value. The version id of a credential is made from its key id, so that DescribeSecret tells
-which key is held without the right to read the secret, and writing it again makes no second version.
-The journal is a version of the same secret, found by a label of its own; readers ask for AWSCURRENT and never see it.
+The pair is one JSON value. The version ID of a credential is derived from its key ID, so that DescribeSecret shows
+which key is held without permission to read the secret, and writing it again creates no second version. The journal is
+a version of the same secret with its own label; readers request AWSCURRENT and never see it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 LIMIT = 65_536
 """Bytes of a secret's value ("AWS Secrets Manager quotas", User Guide)."""
 _NAMESPACE = uuid.UUID("6a7c3e2b-4a3f-5d0b-9c52-0c3b2f0f7e11")
-"""Never to be changed: version ids of credentials are made from it."""
+"""Must never change: version IDs of credentials are derived from it."""
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}", re.ASCII)
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):[0-9x]+:secret:(?P<name>.+)", re.ASCII)
 _on_secret = partial(Permission, service="AWS Secrets Manager", resource="secret", type="action")
@@ -57,7 +57,7 @@ PERMISSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The versions that carry the journal's and the current label: what a conditional write refers to."""
+    """The versions with the journal's and the current label, on which a write is conditional."""
 
     exists: bool = True
     journal: str | None = None
@@ -65,19 +65,21 @@ class Revision:
 
 
 def version_of(key_id: str) -> str:
-    """Return the version id under which the credential with this key id is written."""
+    """Return the version ID with which the credential with this key ID is written."""
     return str(uuid.uuid5(_NAMESPACE, key_id))
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what no secret can be called ("CreateSecret", API reference, parameter Name)."""
+    """Raise ``UsageError`` for a name that a secret cannot have ("CreateSecret", API reference, parameter Name)."""
     text_format(address)
     rest, plain = address.rest, address.plain
     arn = _ARN.fullmatch(plain)
     if plain.startswith("arn:") and not arn:
-        raise UsageError(f"{rest!r} is no ARN of a secret.")
+        raise UsageError(f"{rest!r}: expected the ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME.")
     if not _NAME.fullmatch(arn["name"] if arn else plain):
-        raise UsageError(f"{rest!r} cannot be a secret's name: 1 to 512 letters, digits and /_+=.@- are allowed.")
+        raise UsageError(
+            f"{rest!r} cannot be a secret's name: expected 1 to 512 letters, digits and characters /_+=.@-."
+        )
 
 
 def check_store(address: Address) -> None:
@@ -96,10 +98,10 @@ def _versions(address: Address, context: DestinationContext) -> Versions:
 
 
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
-    """Return the text of a secret, for ``from:``; the right secretsmanager:GetSecretValue is enough."""
+    """Return the text of a secret, for ``from:``; needs only the permission secretsmanager:GetSecretValue."""
     text = _versions(address, context).text()
     if text is None:
-        raise NotFound(f"{address.url} holds no text.")
+        raise NotFound(f"{address.url} holds a binary value.", remedy="Store the secret as text.")
     return Hidden(text)
 
 
@@ -107,7 +109,7 @@ class SecretsManager:
     """A secret in Secrets Manager, as store and as destination.
 
     ``put`` and ``fence`` are conditional on AWSCURRENT, ``save_journal`` on the journal's label: one call can move
-    one label only. A ``put`` of a run that lost the journal alone is found out at that run's next ``save_journal``.
+    one label only. If a run lost only the journal, its ``put`` succeeds, and its next ``save_journal`` fails.
     """
 
     traits = Traits(atomic=True, conditional=True, confirms="value")
@@ -119,7 +121,7 @@ class SecretsManager:
         self._has_written = False
 
     def held(self) -> Holding:
-        """Say which key is here. Without the right to read the secret it cannot tell."""
+        """Return which key is here. Without permission to read the secret, it may be unable to tell."""
         labels = self._versions.labels()
         try:
             return self._holding(labels.holder(CURRENT), Journal())
@@ -127,14 +129,14 @@ class SecretsManager:
             return CannotTell(error.message)
 
     def load(self) -> Record:
-        """Read key id, journal and revision: two calls, the secret's value only where its version is not ours."""
+        """Read key ID, journal and revision: two calls, and the secret's value only if its version is not twokey's."""
         labels = self._versions.labels()
         if not labels.exists:
             return Record(NotHeld(), Journal(), Revision(exists=False))
-        written, current = labels.holder(JOURNAL), labels.holder(CURRENT)
-        journal = decode_journal(self._versions.value(written), self.name) if written else Journal()
-        holding = NotHeld() if current == written else self._holding(current, journal)
-        return Record(holding, journal, Revision(True, written, current))
+        stored, current = labels.holder(JOURNAL), labels.holder(CURRENT)
+        journal = decode_journal(self._versions.value(stored), self.name) if stored else Journal()
+        holding = NotHeld() if current == stored else self._holding(current, journal)
+        return Record(holding, journal, Revision(True, stored, current))
 
     def _holding(self, current: str | None, journal: Journal) -> Holding:
         if current is None:
@@ -155,7 +157,7 @@ class SecretsManager:
         return version_of(self._format.version(key_id))
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``ServiceRejected`` where the journal is longer than a secret's value may be."""
+        """Raise ``ServiceRejected`` if the journal is longer than a secret's value may be."""
         length = len(encode_journal(journal).encode())
         if length > LIMIT:
             raise ServiceRejected(
@@ -164,7 +166,7 @@ class SecretsManager:
             )
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        """Write the journal as a new version and move its label to it, if it is still where ``revision`` saw it."""
+        """Write the journal as a new version and move its label to it, if the label is still at ``revision``."""
         seen = _own(revision)
         version = str(uuid.uuid4())
         first = self._add(seen, version, encode_journal(journal), JOURNAL_PENDING)
@@ -173,7 +175,7 @@ class SecretsManager:
         return Revision(True, version, version if first else seen.current)
 
     def put(self, credential: Credential, revision: object) -> object:
-        """Write the pair as a pending version, move AWSCURRENT to it if it is where ``revision`` saw it, look."""
+        """Write the pair as a pending version, move AWSCURRENT to it if still at ``revision``, and read it back."""
         seen = _own(revision)
         version = self._version_of(credential.access_key_id)
         if version != seen.current:
@@ -184,26 +186,34 @@ class SecretsManager:
         return Revision(True, seen.journal, version)
 
     def fence(self, revision: object) -> object:
-        """Give AWSCURRENT another version of the same content, so that a prepared move away from the old one fails.
+        """Move AWSCURRENT to another version of the same content, so that a prepared move away from the old one fails.
 
-        In a secret without a current version a journal takes that place: a move that names no version to remove
-        the label from fails as soon as some version has it.
+        In a secret without a current version, an empty journal gets the label: a move that names no version to remove
+        the label from fails if any version has it.
         """
         seen = _own(revision)
         version = str(uuid.uuid4())
         if seen.current is None:
             if not self._add(seen, version, encode_journal(Journal(), marked=True), JOURNAL_PENDING):
-                raise Conflict(f"Somebody else wrote to the secret {self._versions.secret_id} in the meantime.")
+                raise Conflict(
+                    f"Another run or program wrote to the secret {self._versions.secret_id} in the meantime.",
+                    state="Nothing that readers see was changed by this run.",
+                    remedy="Run again.",
+                )
             return replace(seen, exists=True, current=version)
         text = self._versions.value(seen.current)
         if text is None:
-            raise ServiceRejected(f"{self.name} holds a binary value, which twokey does not write.")
+            raise ServiceRejected(
+                f"{self.name} holds a binary value, which twokey does not write.",
+                state="Nothing was changed.",
+                remedy="Store a text as the current version, or name another secret.",
+            )
         self._versions.add(version, text, PENDING)
         self._versions.move(CURRENT, to=version, source=seen.current)
         return replace(seen, current=version)
 
     def _add(self, seen: Revision, version: str, text: str, label: str) -> bool:
-        """Add a version; say whether AWS made it current by itself, as it does with the first of a secret."""
+        """Add a version; return whether AWS made it current by itself, as it does with a secret's first version."""
         if seen.exists:
             return CURRENT in self._versions.add(version, text, label)
         self._refuse_to_create_by_arn()
@@ -211,7 +221,7 @@ class SecretsManager:
         return True
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Write the pair unless AWSCURRENT is at its version already; a secret that is missing is created."""
+        """Write the pair unless AWSCURRENT is at its version already; a missing secret is created."""
         labels = self._versions.labels()
         seen = Revision(labels.exists, None, labels.holder(CURRENT))
         version = self._version_of(credential.access_key_id)
@@ -220,9 +230,9 @@ class SecretsManager:
         return Receipt(credential.access_key_id, written=seen.current != version, stamp=version)
 
     def preflight(self) -> None:
-        """Raise what can be known of a delivery that would fail. That a secret can be created cannot be known.
+        """Raise what a delivery would raise, as far as that can be known. Whether a secret can be created is unknown.
 
-        A journal that was written takes the same rights as a credential: then nothing needs to be tried.
+        Writing a journal needs the same permissions as writing a credential: after one, nothing needs to be tried.
         """
         labels = self._versions.labels()
         if not labels.exists:
@@ -231,7 +241,8 @@ class SecretsManager:
             raise ServiceRejected(
                 f"Secrets Manager rotates the secret {self._versions.secret_id} itself.",
                 state="Nothing was changed.",
-                remedy="Two rotators undo each other's work: end its rotation (cancel-rotate-secret), or name another.",
+                remedy="Two rotators undo each other's work: end its rotation (aws secretsmanager "
+                "cancel-rotate-secret), or name another secret.",
             )
         current = labels.holder(CURRENT)
         if current and not self._has_written:
@@ -242,7 +253,7 @@ class SecretsManager:
             raise NotFound(
                 f"There is no secret {self._versions.secret_id}.",
                 state="Nothing was changed.",
-                remedy="An ARN is given by AWS: create the secret, or name it without its ARN to have it created.",
+                remedy="Create the secret, or name it by its name instead of its ARN: then twokey creates it.",
             )
 
 

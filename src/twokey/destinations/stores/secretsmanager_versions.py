@@ -1,7 +1,7 @@
 """One secret's versions and their staging labels: the calls to Secrets Manager, each with a known effect.
 
-``UpdateSecretVersionStage`` fails where ``RemoveFromVersionId`` is not the version that has the label, or is missing
-while one has it: that is the compare-and-set on which everything here rests ("UpdateSecretVersionStage",
+``UpdateSecretVersionStage`` fails if ``RemoveFromVersionId`` is not the version that has the label, or is missing
+although a version has it: this is the compare-and-set on which everything here depends ("UpdateSecretVersionStage",
 Secrets Manager API reference).
 """
 
@@ -23,19 +23,19 @@ PENDING = "AWSPENDING"
 JOURNAL = "TWOKEY_JOURNAL"
 JOURNAL_PENDING = "TWOKEY_JOURNAL_PENDING"
 LOOKS = 4
-"""How often a read-back looks before it gives up: answers may come from a replica that is behind."""
+"""How often a write is read back before twokey gives up: a response may come from a replica that is out of date."""
 
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """What DescribeSecret tells: which version has which label. ``exists`` is False where there is no secret."""
+    """What DescribeSecret returns: which version has which label. ``exists`` is False if there is no secret."""
 
     exists: bool = True
     rotates: bool = False
     stages: Mapping[str, list[str]] = field(default_factory=dict)
 
     def holder(self, label: str) -> str | None:
-        """Return the id of the version that has the label."""
+        """Return the ID of the version that has the label."""
         return next((version for version, labels in self.stages.items() if label in labels), None)
 
 
@@ -50,7 +50,7 @@ class Versions:
     def labels(self) -> Labels:
         """Read the labels (secretsmanager:DescribeSecret); raises ``ServiceRejected`` for a secret under deletion."""
         try:
-            response = self._send("DescribeSecret", effect=False, SecretId=self.secret_id)
+            response = self._send("DescribeSecret", mutates=False, SecretId=self.secret_id)
         except NotFound:
             return Labels(exists=False)
         if "DeletedDate" in response:
@@ -58,18 +58,18 @@ class Versions:
         return Labels(rotates=bool(response.get("RotationEnabled")), stages=response.get("VersionIdsToStages", {}))
 
     def value(self, version: str) -> str | None:
-        """Read a version's text (secretsmanager:GetSecretValue), always by its id; None where it is binary."""
-        response = self._send("GetSecretValue", effect=False, SecretId=self.secret_id, VersionId=version)
+        """Read a version's text (secretsmanager:GetSecretValue), always by its ID; None if it is binary."""
+        response = self._send("GetSecretValue", mutates=False, SecretId=self.secret_id, VersionId=version)
         text: str | None = response.get("SecretString")
         return text
 
     def text(self) -> str | None:
-        """Read the text of AWSCURRENT, whichever version that is; None where it is binary."""
-        text: str | None = self._send("GetSecretValue", effect=False, SecretId=self.secret_id).get("SecretString")
+        """Read the text of AWSCURRENT, whichever version that is; None if it is binary."""
+        text: str | None = self._send("GetSecretValue", mutates=False, SecretId=self.secret_id).get("SecretString")
         return text
 
     def create(self, version: str, text: str) -> None:
-        """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it is there."""
+        """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it exists."""
         try:
             self._send("CreateSecret", Name=self.secret_id, ClientRequestToken=version, SecretString=text)
         except (ServiceRejected, Ambiguous) as error:
@@ -81,13 +81,17 @@ class Versions:
         if version in labels.stages:
             return True
         if labels.exists and isinstance(error, ServiceRejected):
-            raise Conflict(f"The secret {self.secret_id} was created by somebody else in the meantime.") from None
+            raise Conflict(
+                f"Another run or program created the secret {self.secret_id} in the meantime.",
+                state="Nothing was changed by this run.",
+                remedy="Run again.",
+            ) from None
         return False
 
     def add(self, version: str, text: str, label: str) -> list[str]:
         """Add a version that only ``label`` points at (secretsmanager:PutSecretValue); return all its labels.
 
-        AWS adds AWSCURRENT to the first version of an empty secret, whatever labels were asked for.
+        AWS adds AWSCURRENT to the first version of an empty secret, whatever labels were requested.
         """
         try:
             response = self._send(
@@ -108,29 +112,29 @@ class Versions:
     def move(self, label: str, *, to: str, source: str | None) -> None:
         """Move a label if it is still on ``source`` (secretsmanager:UpdateSecretVersionStage).
 
-        An error is resolved by looking where the label is: where it was wanted, all is well; on a third version,
-        somebody else was first.
+        After an error, twokey reads where the label is. On ``to``, the move succeeded; on a third version, another run
+        or program was first.
         """
         parameters = {"SecretId": self.secret_id, "VersionStage": label, "MoveToVersionId": to}
         if source:
             parameters["RemoveFromVersionId"] = source
         try:
-            self._send("UpdateSecretVersionStage", effect=True, **parameters)
+            self._send("UpdateSecretVersionStage", mutates=True, **parameters)
         except (ServiceRejected, NotFound, Ambiguous) as error:
             now = self._labels_after(error).holder(label)
             if now == to:
                 return
-            # After a doubtful answer ours may have been there for a moment, so that is no Conflict.
+            # After an unclear response, readers may have seen our version for a moment: then it is not a Conflict.
             if now != source and not isinstance(error, Ambiguous):
                 raise Conflict(
-                    f"Somebody else wrote to the secret {self.secret_id} in the meantime.",
-                    state="Readers see what the other one wrote; nothing of this run took effect.",
+                    f"Another run or program wrote to the secret {self.secret_id} in the meantime.",
+                    state="Readers see what it wrote; nothing of this run took effect.",
                     remedy="Run again.",
                 ) from None
             raise error from None
 
     def confirm(self, label: str, version: str) -> None:
-        """Return once the label is seen on the version; raises ``Ambiguous`` where it is not."""
+        """Return when the label is seen on the version; raises ``Ambiguous`` if it is not."""
         try:
             for look in range(LOOKS):
                 self._clock.sleep(0.2 * look)
@@ -140,23 +144,24 @@ class Versions:
             raise Ambiguous(
                 f"The secret {self.secret_id} was written, and reading it back failed: {error}",
                 state="It very probably holds the new value.",
+                remedy="Run again: the next run finds out and continues.",
             ) from None
         raise Ambiguous(
-            f"The secret {self.secret_id} was written, and {label} is not where it was put.",
-            state="Somebody else may have written after this run.",
-            remedy="Run again: the next run finds out and goes on.",
+            f"The secret {self.secret_id} was written, but {label} is not on the version that this run wrote.",
+            state="Another run or program may have written after this run.",
+            remedy="Run again: the next run finds out and continues.",
         )
 
     def would_be_refused(self, version: str) -> None:
-        """Raise what a write would raise, without one: give an existing version another value, which AWS refuses.
+        """Raise what a write would raise: send another value for an existing version, which AWS always refuses.
 
-        "PutSecretValue", API reference: a version cannot be changed, the answer is ResourceExistsException. Who
-        lacks the permission is told so before. Should a version be made all the same, no reader would see it.
+        "PutSecretValue", API reference: a version cannot be changed; the error is ResourceExistsException. AWS checks
+        the permission before that. If a version were created nevertheless, no reader would see it.
         """
         try:
             self._send(
                 "PutSecretValue",
-                effect=False,
+                mutates=False,
                 SecretId=self.secret_id,
                 ClientRequestToken=version,
                 SecretString="{}",
@@ -167,7 +172,7 @@ class Versions:
                 raise
 
     def _labels_after(self, error: ServiceError) -> Labels:
-        """Look what became of a request; where that fails as well, what is known is the first error."""
+        """Read the labels after a failed request. If that fails too, an ``Ambiguous`` error comes first."""
         try:
             return self.labels()
         except ServiceError as later:
@@ -175,11 +180,11 @@ class Versions:
                 raise error from None
             raise later from None
 
-    def _send(self, operation: str, *, effect: bool = True, **parameters: Any) -> Any:
+    def _send(self, operation: str, *, mutates: bool = True, **parameters: Any) -> Any:
         try:
-            return self._sender.send(operation, self.secret_id, mutates=effect, **parameters)
+            return self._sender.send(operation, self.secret_id, mutates=mutates, **parameters)
         except ServiceRejected as error:
-            # The words that would tell are not always there. It is the one request that such a secret still answers.
+            # The message does not always say that the secret is being deleted; DescribeSecret does.
             if "InvalidRequestException" in error.message and operation != "DescribeSecret":
                 self._labels_after(error)
             if "LimitExceededException" in error.message:
@@ -188,15 +193,15 @@ class Versions:
 
     def _full(self, error: ServiceRejected) -> ServiceRejected:
         return ServiceRejected(
-            f"The secret {self.secret_id} takes no more versions: {error.message}",
+            f"The secret {self.secret_id} has as many versions as AWS allows: {error.message}",
             state="Nothing was written to it.",
-            remedy="AWS keeps each version for a day. End what writes so often (a run that fails on a tight schedule "
-            "writes two each time), or wait until versions are a day old.",
+            remedy="AWS keeps each version for a day. Stop the program that writes so often (a run that fails on a "
+            "tight schedule writes two each time), or wait until versions are a day old.",
         )
 
     def _being_deleted(self) -> ServiceRejected:
         return ServiceRejected(
             f"The secret {self.secret_id} is marked for deletion.",
             state="It can be neither read nor written, and nothing was changed.",
-            remedy=f"Take it back: aws secretsmanager restore-secret --secret-id {self.secret_id}",
+            remedy=f"Restore it: aws secretsmanager restore-secret --secret-id {self.secret_id}",
         )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.format import Format
 
 LOOKS = 4
-"""How often a confirmed write that cannot be seen yet is looked for."""
+"""How often a confirmed write is read back until it can be seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ServiceStore(ABC):
 
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Write the journal if the store is still at ``revision``."""
-        # The mark makes it unlike every other text, so that reading back tells our own write.
+        # The mark makes it unlike every other text, so that reading back identifies our own write.
         text = encode_journal(journal, marked=True)
         self._check_length(text)
         self._own(revision)
@@ -136,7 +136,7 @@ class ServiceStore(ABC):
         if not self.conditional:
             return revision
         return self._written(
-            lambda: self._write_fence(kept), lambda now: now.revision != revision, revision, "what is there"
+            lambda: self._write_fence(kept), lambda now: now.revision != revision, revision, "the fence"
         )
 
     def deliver(self, credential: Credential) -> Receipt:
@@ -175,7 +175,7 @@ class ServiceStore(ABC):
             try:
                 kept = self._read()
             except ServiceError as error:
-                message = f"{self.name}: {what} was written, and reading it back failed: {error}"
+                message = f"{self.name}: {what} was written, but reading it back failed: {error}"
                 raise doubt or Ambiguous(message) from None
             if arrived(kept):
                 return kept.revision
@@ -183,7 +183,11 @@ class ServiceStore(ABC):
                 raise doubt
             if kept.revision != before:
                 raise self._overwritten(what) if readers_see else self._conflict()
-        raise Ambiguous(f"{self.name}: {what} was written, and cannot be seen.", remedy="Run again.")
+        raise Ambiguous(
+            f"{self.name}: {what} was written, but reading back does not show it.",
+            state="It may become visible later.",
+            remedy="Run again: the next run finds out and continues.",
+        )
 
     def _holding(self, kept: Kept) -> Holding:
         if not kept.values:
@@ -203,16 +207,16 @@ class ServiceStore(ABC):
 
     def _conflict(self) -> Conflict:
         return Conflict(
-            f"Another run wrote to {self.name} in the meantime.",
+            f"Another run or program wrote to {self.name} in the meantime.",
             state="Nothing was changed by this run.",
             remedy="Run again.",
         )
 
     def _overwritten(self, what: str) -> Ambiguous:
         return Ambiguous(
-            f"{self.name}: {what} was written, and then another run overwrote it.",
+            f"{self.name}: {what} was written, and then another run or program overwrote it.",
             state="Readers may have seen it for a moment.",
-            remedy="Run again.",
+            remedy="Run again: the next run finds out and continues.",
         )
 
     @abstractmethod

@@ -2,10 +2,10 @@
 
 The credential is one SecureString; the journal lies in the parameter ``NAME.twokey-journal``, a String without secrets.
 
-The service has no conditional write but "create, do not overwrite". So each write looks first, and the version
-number that AWS answers then tells whether somebody wrote in between: it must be exactly the next one. If it is
-not, what the other one wrote is put back and ``Conflict`` is raised. For the moment between the two, readers see
-what was overwritten: the lease in the journal is what keeps two runs apart here.
+The only conditional write of the service is "create, do not overwrite". So twokey reads before each write. The version
+number in the response then shows whether another run or program wrote in between: it must be exactly the next one. If
+it is not, twokey writes the other value back and raises ``Conflict``. Until then, readers see the value of this run.
+Only the lease in the journal keeps two runs apart here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PERMISSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The version numbers of both parameters, None where there is none yet, and the journal's own text."""
+    """The version numbers of both parameters, None for a missing one, and the journal's text."""
 
     journal: int | None = None
     credential: int | None = None
@@ -62,20 +62,23 @@ class Revision:
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what no parameter can be called ("PutParameter", API reference, parameter Name)."""
+    """Raise ``UsageError`` for a name that a parameter cannot have ("PutParameter", API reference, parameter Name)."""
     text_format(address)
     rest, plain = address.rest, address.plain
     if not _NAME.fullmatch(plain):
         raise UsageError(
-            f"{rest!r} cannot be a parameter's name: letters, digits and _.- are allowed, "
-            "and slashes between them if it also begins with one."
+            f"{rest!r} cannot be a parameter's name: expected letters, digits and characters _.-, and slashes between "
+            "them only if the name begins with one."
         )
     if re.match(r"/?(aws|ssm)", plain, re.IGNORECASE):
-        raise UsageError(f"{rest!r} cannot be a parameter's name: AWS keeps those that begin with aws or ssm.")
+        raise UsageError(f"{rest!r} cannot be a parameter's name: AWS reserves those that begin with aws or ssm.")
     if len(plain) + len(JOURNAL) > _LONGEST or plain.count("/") > _DEEPEST:
-        raise UsageError(f"{rest!r} cannot be a parameter's name: it is too long, or has over {_DEEPEST} levels.")
+        raise UsageError(
+            f"{rest!r} cannot be a parameter's name: expected at most {_LONGEST - len(JOURNAL)} characters and "
+            f"{_DEEPEST} levels."
+        )
     if plain.endswith(JOURNAL):
-        raise UsageError(f"{rest!r} would be the journal of another parameter.")
+        raise UsageError(f"{rest!r}: names that end with {JOURNAL} are reserved for journals: name another parameter.")
 
 
 def check_store(address: Address) -> None:
@@ -107,7 +110,7 @@ class ParameterStore:
         self._clock = clients.clock
 
     def held(self) -> Holding:
-        """Say which key is here; reads the value, because nothing else tells."""
+        """Return which key is here; reads the value, because nothing else shows it."""
         return self._holding(self._get(self._parameter))
 
     def credential(self) -> Credential | None:
@@ -116,22 +119,22 @@ class ParameterStore:
         return self._format.credential_of_text(found["Value"], self.name) if found else None
 
     def text(self) -> Hidden:
-        """Read whatever the parameter holds; raises ``NotFound`` where there is none."""
+        """Read the text of the parameter; raises ``NotFound`` if it is missing."""
         found = self._get(self._parameter)
         if found is None:
-            raise NotFound(f"{self.name} is not there.")
+            raise NotFound(f"{self.name} does not exist.", remedy="Create the parameter, or correct its name.")
         return Hidden(found["Value"])
 
     def load(self) -> Record:
         """Read both parameters, with one call."""
-        credential, written = self._both(decrypt=True)
+        credential, stored = self._both(decrypt=True)
         holding = self._holding(credential)
-        journal = decode_journal(written["Value"], self.name) if written else Journal()
-        text = written["Value"] if written else ""
-        return Record(holding, journal, Revision(_version(written), _version(credential), text))
+        journal = decode_journal(stored["Value"], self.name) if stored else Journal()
+        text = stored["Value"] if stored else ""
+        return Record(holding, journal, Revision(_version(stored), _version(credential), text))
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``ServiceRejected`` where the journal is longer than a standard parameter may be."""
+        """Raise ``ServiceRejected`` if the journal is longer than a standard parameter may be."""
         length = len(encode_journal(journal).encode())
         if length > LIMIT:
             raise ServiceRejected(
@@ -140,7 +143,7 @@ class ParameterStore:
             )
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        """Write the journal if the parameters are still at ``revision``; see the module for what that can promise."""
+        """Write the journal if the parameters are still at ``revision``; see the module for what this guarantees."""
         self.room_for(journal)
         text = encode_journal(journal)
         seen, _ = self._check(_own(revision))
@@ -157,24 +160,24 @@ class ParameterStore:
         return _own(revision)
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Write the pair unless it is here already; a parameter that is missing is created."""
+        """Write the pair unless it is here already; a missing parameter is created."""
         found = self._get(self._parameter)
         if found and found["Value"] == self._format.text(credential):
             return Receipt(credential.access_key_id, written=False, stamp=f"{found['Version']}")
         return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
     def preflight(self) -> None:
-        """Ask AWS to create the parameter that is there, which it refuses; without one nothing can be known."""
+        """Ask AWS to create the existing parameter, which it refuses; for a missing one, nothing can be known."""
         found = self._get(self._parameter, decrypt=False)
         if found is None:
             return
         self._refuse_plain(found)
         try:
-            # Were it deleted this very moment, an empty journal is what could appear: it holds no key.
+            # If it is deleted at this moment, the request creates it with an empty journal, which holds no key.
             self._send(
                 "PutParameter",
                 self._parameter,
-                effect=False,
+                mutates=False,
                 Name=self._parameter,
                 Value=encode_journal(Journal()),
                 Type="SecureString",
@@ -186,45 +189,47 @@ class ParameterStore:
 
     def _put(self, credential: Credential, found: Any) -> int:
         text = self._format.text(credential)
-        about: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
+        settings: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
-            about |= self._encryption()
-        version = self._write(self._parameter, text, _version(found), **about)
+            settings |= self._encryption()
+        version = self._write(self._parameter, text, _version(found), **settings)
         return self._confirm(text, version)
 
     def _encryption(self) -> dict[str, str]:
-        """Name the key that the parameter is encrypted with now: without a name AWS takes the account's default."""
+        """Return the KMS key that encrypts the parameter now: without one, AWS uses the account's default."""
         page: dict[str, Any] = {"NextToken": None}
         newest: dict[str, Any] = {}
         while "NextToken" in page:
             more = {"NextToken": page["NextToken"]} if page["NextToken"] else {}
-            page = self._send("GetParameterHistory", self._parameter, effect=False, Name=self._parameter, **more)
+            page = self._send("GetParameterHistory", self._parameter, mutates=False, Name=self._parameter, **more)
             newest = max([newest, *page["Parameters"]], key=lambda entry: int(entry.get("Version", 0)))
         return {"KeyId": newest["KeyId"]} if newest.get("KeyId") else {}
 
     def _refuse_plain(self, found: Any) -> None:
         if found["Type"] != "SecureString":
             raise ServiceRejected(
-                f"{self.name} is a {found['Type']}, which everybody who may read it sees unencrypted.",
+                f"{self.name} is a {found['Type']}, which AWS stores unencrypted.",
                 state="Nothing was changed.",
-                remedy="Delete it, or name another parameter: twokey makes a SecureString.",
+                remedy="Delete it, or name another parameter: twokey creates it as a SecureString.",
             )
 
     def _check(self, seen: Revision) -> tuple[Revision, Any]:
-        """Raise ``Conflict`` unless both parameters are as they were seen."""
-        credential, written = self._both(decrypt=False)
-        now = replace(seen, journal=_version(written), credential=_version(credential))
-        # Whoever was overtaken and put our journal back gave it another number.
-        same_journal = now.journal == seen.journal or (written is not None and written["Value"] == seen.text)
+        """Raise ``Conflict`` unless both parameters are unchanged since ``seen``."""
+        credential, stored = self._both(decrypt=False)
+        now = replace(seen, journal=_version(stored), credential=_version(credential))
+        # Another run that overwrote our journal and wrote it back gave it another number.
+        same_journal = now.journal == seen.journal or (stored is not None and stored["Value"] == seen.text)
         if not same_journal or now.credential != seen.credential:
             raise self._conflict("Nothing was changed by this run.")
         return now, credential
 
-    def _write(self, name: str, text: str, expected: int | None, **about: Any) -> int:
-        """Write the version that follows ``expected``, and return its number."""
+    def _write(self, name: str, text: str, expected: int | None, **settings: Any) -> int:
+        """Write the version after ``expected``, and return its number."""
         try:
-            response = self._send("PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **about)
+            response = self._send(
+                "PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **settings
+            )
         except (ServiceRejected, Ambiguous) as error:
             found = self._look_again(name, error)
             if found is None or found["Value"] != text or found["Version"] == expected:
@@ -234,7 +239,7 @@ class ParameterStore:
             version = int(found["Version"])
         else:
             version = int(response["Version"])
-        self._check_overtaken(name, text, expected or 0, version, about)
+        self._check_overtaken(name, text, expected or 0, version, settings)
         return version
 
     def _look_again(self, name: str, error: ServiceError) -> Any:
@@ -243,26 +248,31 @@ class ParameterStore:
         except ServiceError:
             raise error from None
 
-    def _check_overtaken(self, name: str, text: str, expected: int, version: int, about: dict[str, Any]) -> None:
-        """Raise ``Conflict`` if another's version lies between; put the newest of those back first."""
+    def _check_overtaken(self, name: str, text: str, expected: int, version: int, settings: dict[str, Any]) -> None:
+        """Raise ``Conflict`` if versions of another writer lie between; write the newest of them back first."""
         if version <= expected:
-            raise Ambiguous(f"{name} was deleted and made again by somebody else during this run.", remedy="Run again.")
+            raise Ambiguous(
+                f"Another run or program deleted {name} and created it again during this run.",
+                state="It may hold what this run wrote.",
+                remedy="Run again: the next run finds out and continues.",
+            )
         try:
             for number in range(version - 1, expected, -1):
                 between = self._get(f"{name}:{number}")
                 if between and between["Value"] != text:
-                    theirs = {**about, **_described(self._holding(between))}
+                    theirs = {**settings, **_described(self._holding(between))}
                     self._send("PutParameter", name, Name=name, Value=between["Value"], Overwrite=True, **theirs)
-                    raise self._conflict("What the other one wrote was overwritten for a moment, and put back.")
+                    raise self._conflict("This run overwrote the other value for a moment, and wrote it back.")
         except ServiceError as error:
             raise Ambiguous(
-                f"Somebody else wrote to {name} at the same time, and their value could not be put back: {error}",
+                f"Another run or program wrote to {name} at the same time, and its value could not be written back: "
+                f"{error}",
                 state="The parameter may hold what this run wrote.",
-                remedy="Run again: the next run finds out and goes on.",
+                remedy="Run again: the next run finds out and continues.",
             ) from None
 
     def _confirm(self, text: str, version: int) -> int:
-        """Return the version's number once readers see it; one that was put back has another number."""
+        """Return the version's number when readers see it; a value that was written back has another number."""
         try:
             for look in range(LOOKS):
                 self._clock.sleep(0.2 * look)
@@ -270,11 +280,15 @@ class ParameterStore:
                 if found and found["Value"] == text:
                     return max(version, int(found["Version"]))
         except ServiceError as error:
-            raise Ambiguous(f"{self.name} was written, and reading it back failed: {error}") from None
+            raise Ambiguous(
+                f"{self.name} was written, but reading it back failed: {error}",
+                state="It very probably holds the new value.",
+                remedy="Run again: the next run finds out and continues.",
+            ) from None
         raise Ambiguous(
-            f"{self.name} was written, and holds something else now.",
-            state="Somebody else may have written after this run.",
-            remedy="Run again: the next run finds out and goes on.",
+            f"{self.name} was written, but now holds another value.",
+            state="Another run or program may have written after this run.",
+            remedy="Run again: the next run finds out and continues.",
         )
 
     def _holding(self, found: Any) -> Holding:
@@ -285,25 +299,27 @@ class ParameterStore:
 
     def _both(self, *, decrypt: bool) -> tuple[Any, Any]:
         names = [self._parameter, self._journal]
-        response = self._send("GetParameters", self._parameter, effect=False, Names=names, WithDecryption=decrypt)
+        response = self._send("GetParameters", self._parameter, mutates=False, Names=names, WithDecryption=decrypt)
         found = {parameter["Name"]: parameter for parameter in response["Parameters"]}
         return found.get(self._parameter), found.get(self._journal)
 
     def _get(self, name: str, *, decrypt: bool = True) -> Any:
         try:
-            return self._send("GetParameter", name, effect=False, Name=name, WithDecryption=decrypt)["Parameter"]
+            return self._send("GetParameter", name, mutates=False, Name=name, WithDecryption=decrypt)["Parameter"]
         except NotFound:
             return None
 
-    def _send(self, operation: str, resource: str, *, effect: bool = True, **parameters: Any) -> Any:
-        return self._sender.send(operation, resource, mutates=effect, **parameters)
+    def _send(self, operation: str, resource: str, *, mutates: bool = True, **parameters: Any) -> Any:
+        return self._sender.send(operation, resource, mutates=mutates, **parameters)
 
     def _conflict(self, state: str) -> Conflict:
-        return Conflict(f"Somebody else wrote to {self.name} in the meantime.", state=state, remedy="Run again.")
+        return Conflict(
+            f"Another run or program wrote to {self.name} in the meantime.", state=state, remedy="Run again."
+        )
 
 
 def _described(holding: Holding) -> dict[str, str]:
-    """Say in the description, which is no secret, which key the parameter holds."""
+    """Return the description of a parameter, which is not secret: the key that it holds."""
     return {"Description": f"Access key {holding.key_id}"} if isinstance(holding, Held) else {}
 
 

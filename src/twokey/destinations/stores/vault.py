@@ -1,9 +1,9 @@
 """HashiCorp Vault and OpenBao, KV version 2: ``vault:MOUNT/PATH``.
 
 The credential is one secret, so a reader never sees a mixed pair; the journal is the secret ``PATH.twokey-journal``.
-Every write carries ``cas``, the version that was seen: it is refused where somebody else wrote since.
+Every write carries ``cas``, the version that was read: Vault refuses it if the secret was written since.
 
-Options: those of the format, ``connection``. A mount whose own name holds slashes is given as ``mount=``.
+Options: those of the format, ``connection``. ``mount=`` names a mount whose own name contains slashes.
 
 Sources: "KV secrets engine - version 2 (API)", "/sys/internal/ui/mounts" (what the CLI asks before it reads),
 Vault's and OpenBao's documentation.
@@ -48,21 +48,21 @@ PERMISSIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """The versions of both secrets; 0 for one that never was there, as ``cas`` means it."""
+    """The versions of both secrets; 0 for one that never existed, as in ``cas``."""
 
     journal: int = 0
     credential: int = 0
 
 
 def check(address: Address) -> None:
-    """Raise ``UsageError`` for what can be no path of a KV mount."""
+    """Raise ``UsageError`` for a path that a KV mount cannot have."""
     address.allow(("connection", "mount", *formats.OPTIONS))
     if not _PATH.fullmatch(address.plain):
-        raise address.error("this is not MOUNT/PATH: letters, digits and _.@+=,:- between slashes.")
+        raise address.error("expected MOUNT/PATH: letters, digits and characters _.@+=,:- between slashes.")
     if any(part in {".", ".."} for part in address.plain.split("/")):
-        raise address.error("give the path without '.' and '..'.")
+        raise address.error("expected a path without the parts '.' and '..'.")
     if address.plain.endswith(JOURNAL):
-        raise address.error("this would be the journal of another secret.")
+        raise address.error(f"names that end with {JOURNAL} are reserved for journals.", "Name another secret.")
     _split(address)
     _format(address)
 
@@ -85,7 +85,7 @@ def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     mount, path = _split(address)
     found = _Entry(context.connection(address, CONNECTION), mount, path).read()
     if found.data is None:
-        raise NotFound(f"{address.url} is not there.")
+        raise NotFound(f"{address.url} does not exist.", remedy="Write the secret, or correct its path.")
     return Hidden(json.dumps(found.data))
 
 
@@ -97,13 +97,13 @@ def _split(address: Address) -> tuple[str, str]:
     mount = address.options.get("mount", "").strip("/") or address.rest.partition("/")[0]
     path = address.rest.removeprefix(f"{mount}/")
     if not path or path == address.rest:
-        raise address.error(f"the path does not begin with the mount {mount!r}.")
+        raise address.error(f"expected a path that begins with the mount {mount!r}.")
     return mount, path
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """What an entry holds: ``data`` is None where it, or its latest version, is deleted."""
+    """What an entry holds: ``data`` is None if it or its latest version is deleted."""
 
     number: int
     data: Mapping[str, Any] | None = field(repr=False)
@@ -117,12 +117,12 @@ class _Entry:
         self.path = f"{mount}/{path}"
         self._data = f"/v1/{quote(mount)}/data/{quote(path)}"
         self._metadata = f"/v1/{quote(mount)}/metadata/{quote(path)}"
-        self._about = f"/v1/sys/internal/ui/mounts/{quote(mount)}"
+        self._mount = f"/v1/sys/internal/ui/mounts/{quote(mount)}"
         self._permission = phrase(PERMISSIONS, on=f"{mount}/data/{path}")
 
     def read(self) -> _Version:
         """Read the latest version. Vault answers 404, with the version's number, for one that is deleted."""
-        request = self._ask("GET", self._data, f"read {self.path}", effect=False)
+        request = self._request("GET", self._data, f"read {self.path}", mutates=False)
         response = self._vault.send(request)
         if response.status == 404:
             body = response.json() or {}
@@ -138,12 +138,12 @@ class _Entry:
         return _Version(int(found["metadata"]["version"]), found["data"])
 
     def check_version(self) -> None:
-        """Raise ``ServiceRejected`` where Vault says that the mount is of another kind or version.
+        """Raise ``ServiceRejected`` if Vault reports that the mount is of another kind or version.
 
-        A mount of version 1 answers like an empty one of version 2, and takes writes without their condition. A token
-        that is not told goes on: reading back what was written shows it.
+        A mount of version 1 responds like an empty one of version 2, and ignores the condition of a write. If the token
+        may not read the mount's version, twokey continues: reading back the write shows the difference.
         """
-        response = self._vault.send(Request("GET", self._about, "say what the mount is", mutates=False))
+        response = self._vault.send(Request("GET", self._mount, "read the version of the mount", mutates=False))
         found = (response.json() or {}).get("data") if response.good else None
         if isinstance(found, dict) and (found.get("options") or {}).get("version") != "2":
             raise self._other_version()
@@ -156,14 +156,14 @@ class _Entry:
         )
 
     def write(self, data: Mapping[str, str], cas: int) -> None:
-        """Write a version that follows ``cas``; raises ``Conflict`` where another one does already."""
-        request = self._ask(
+        """Write a version that follows ``cas``; raises ``Conflict`` if another version does already."""
+        request = self._request(
             "POST", self._data, f"write {self.path}", body={"data": dict(data), "options": {"cas": cas}}
         )
         response = self._vault.send(request)
         if response.status == 400 and "check-and-set" in response.body:
             raise Conflict(
-                f"Somebody else wrote to {self.path} in the meantime.",
+                f"Another run or program wrote to {self.path} in the meantime.",
                 state="Nothing was changed by this run.",
                 remedy="Run again.",
             )
@@ -171,11 +171,11 @@ class _Entry:
             raise self._vault.http.verdicts.error_of(request, response)
 
     def describe(self, note: str) -> None:
-        """Put the access key's id into the custom metadata, for people. Where that fails, leave it.
+        """Write the access key's ID into the custom metadata, for the operator. A failure is ignored.
 
-        The credential was written before that: an error would say that it was not.
+        The credential is written already: an error would claim that it is not.
         """
-        request = self._ask(
+        request = self._request(
             "PATCH",
             self._metadata,
             f"describe {self.path}",
@@ -185,16 +185,16 @@ class _Entry:
         with suppress(ServiceError):
             self._vault.send(request)
 
-    def _ask(
-        self, method: str, path: str, about: str, *, body: Any = None, effect: bool = True, headers: Any = None
+    def _request(
+        self, method: str, path: str, description: str, *, body: Any = None, mutates: bool = True, headers: Any = None
     ) -> Request:
-        # Writing with the same cas twice writes once: the second one is refused.
+        # If a write is sent twice with the same cas, Vault refuses the second one.
         return Request(
             method,
             path,
-            about,
+            description,
             body=body,
-            mutates=effect,
+            mutates=mutates,
             secret=True,
             permission=self._permission,
             headers=headers or {},
@@ -217,7 +217,7 @@ class VaultSecret(ServiceStore):
         request = Request(
             "POST",
             "/v1/sys/capabilities-self",
-            "say what the token may do",
+            "report the capabilities of the token",
             body={"paths": list(self._paths)},
             mutates=False,
         )
@@ -247,7 +247,7 @@ class VaultSecret(ServiceStore):
         before = self._credential.read()
         if before.number != seen.credential or self._journal.read().number != seen.journal:
             raise self._conflict()
-        # What people keep beside the pair stays.
+        # Other fields of the secret stay.
         beside = {name: value for name, value in (before.data or {}).items() if name not in values}
         self._credential.write({**beside, **values}, seen.credential)
         self._credential.describe(note)
