@@ -152,6 +152,7 @@ class TestAManagedUser:
     def test_has_nothing_to_take_over(self) -> None:
         found = decided(*TWO_KEYS, held=NEW, journal=journal(current=NEW, last=OLD))
         assert (found.ending, found.reason, found.current) == (Ending.NOTHING, Reason.MANAGED, NEW)
+        assert found.last == OLD
 
     def test_says_that_what_the_operator_offers_was_not_taken(self) -> None:
         found = decided(*TWO_KEYS, held=NEW, journal=journal(current=NEW, last=OLD), offer=Held(OLD))

@@ -107,7 +107,7 @@ def _nothing_to_do(assessment: Assessment, offer: Offer | None) -> Decision | No
     if recorded and recorded == assessment.held:
         other = _offered(offer)
         unused = f" {other} was not taken from {offer.source}." if offer and other not in ("", recorded) else ""
-        return _nothing(Reason.MANAGED, f"twokey manages this user already: CURRENT is {recorded}.{unused}", recorded)
+        return _nothing(Reason.MANAGED, f"twokey manages this user already: CURRENT is {recorded}.{unused}", assessment)
     contradiction = rolled_back(assessment)
     if contradiction:
         return _refuse(contradiction.reason, contradiction.message)
@@ -296,5 +296,8 @@ def _refuse(reason: Reason, message: str) -> Decision:
     return Decision(Ending.REFUSED, reason, message)
 
 
-def _nothing(reason: Reason, message: str, current: str = "") -> Decision:
-    return Decision(Ending.NOTHING, reason, message, current)
+def _nothing(reason: Reason, message: str, managed: Assessment | None = None) -> Decision:
+    if managed is None:
+        return Decision(Ending.NOTHING, reason, message)
+    last = managed.last.id if managed.last else ""
+    return Decision(Ending.NOTHING, reason, message, managed.held, last)

@@ -152,7 +152,7 @@ def _unsent(error: Exception, request: _Request) -> ServiceError | None:
         return ServiceRejected(
             "No AWS region is set.",
             state="The request was not sent.",
-            remedy="Set AWS_DEFAULT_REGION, or a region in the profile.",
+            remedy="Set AWS_DEFAULT_REGION, or `region` in the profile that AWS_PROFILE names.",
         )
     if isinstance(error, _NOTHING_SENT) or _wrong_certificate(error):
         return _unreachable(error, request)

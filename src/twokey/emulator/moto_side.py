@@ -47,7 +47,7 @@ def load() -> None:
     except ImportError as error:
         raise EmulatorError(
             f"The emulator needs moto and flask ({error}). Install twokey with the extra `emulator`: "
-            "from a checkout, pip install '.[emulator]'"
+            "from a checkout, pip install '.[emulator]'; from a wheel, pip install 'FILE.whl[emulator]'."
         ) from error
 
 

@@ -45,7 +45,10 @@ class Server(ThreadingMixIn, TCPServer):
         try:
             super().__init__((HOST, port), _Connection)
         except OSError as error:
-            raise EmulatorError(f"Cannot listen on {HOST}:{port} ({error.strerror}). Choose another port.") from error
+            raise EmulatorError(
+                f"Cannot listen on {HOST}:{port} ({error.strerror}).",
+                remedy="Choose another port with --port; --port 0 takes any free one.",
+            ) from error
         self._thread = threading.Thread(target=self.serve_forever, args=(0.02,), name="twokey-emulator", daemon=True)
 
     @property
