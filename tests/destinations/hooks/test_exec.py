@@ -464,7 +464,7 @@ class TestTime:
     def test_that_is_up_ends_all_that_it_started_and_is_in_doubt(
         self, folder: Folder, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(child, "MERCY", 120)
+        monkeypatch.setattr(child, "TERMINATION_WAIT", 120)
         program = self.family(folder, "time.sleep(60)", timeout="2s")
         began = time.monotonic()
         error = failure(program, fresh_credential())
