@@ -64,8 +64,8 @@ class TestATokenInAnotherStore:
         ("source", "expected"),
         [
             ({"from": "secretsmanager:ops/nowhere"}, "secretsmanager:ops/nowhere cannot be used: "),
-            ({"from": "ssm:/ops/nowhere"}, "ssm:/ops/nowhere is not there"),
-            ({"from": "vault:secret/ops/nowhere", "key": "token"}, "vault:secret/ops/nowhere is not there"),
+            ({"from": "ssm:/ops/nowhere"}, "ssm:/ops/nowhere does not exist"),
+            ({"from": "vault:secret/ops/nowhere", "key": "token"}, "vault:secret/ops/nowhere does not exist"),
             ({"from": "secretsmanager:ops/github-json", "key": "tokn"}, "it has no tokn"),
             ({"from": "secretsmanager:ops/github", "key": "token"}, "it is not a JSON object"),
         ],

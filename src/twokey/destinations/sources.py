@@ -121,7 +121,7 @@ class _Reader:
 
     def _unreadable(self, why: str) -> BadCredentials:
         return BadCredentials(
-            f"{self._label}: {self._source} cannot be used: {why}.",
+            f"{self._label}: {self._source} cannot be used: {why.rstrip('.')}.",
             state="Nothing was sent.",
             remedy=f"Put a valid token into {self._source}, or name another source.",
         )
