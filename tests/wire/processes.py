@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
 SHORT_LEASE = """
 from datetime import timedelta
-from twokey.rotation import apply, lease
+from twokey.rotation import creation, lease
 from twokey.cli.main import main
-lease.LENGTH, lease.MARGIN, apply.SEND_LIMIT = timedelta(seconds=3), 0.5, 0.5
+lease.LENGTH, lease.MARGIN, creation.SEND_LIMIT = timedelta(seconds=8), 1.0, 1.0
 main()
 """
 """The real command, except for a lease that is short enough for a test."""
