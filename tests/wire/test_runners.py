@@ -80,7 +80,8 @@ def test_overtaken_while_suspended_harms_nothing_afterwards(
         rig.aws.weather.remove(at)
         rig.aws.weather.release()
         workspace.check_safe()
-        assert workspace.outcome(workspace.begin("rotate", "--json", program=SHORT_LEASE))[0] == "rotated"
+        outcome, reason = workspace.outcome(workspace.begin("rotate", "--json", program=SHORT_LEASE))
+        assert outcome == "rotated", reason
         workspace.check_in_order()
         published = rig.stored()
     finally:
