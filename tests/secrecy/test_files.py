@@ -175,13 +175,13 @@ class TestALinkLaidWhileTheRunIsUnderWay:
         rig.aws.make_user("ci", keys=0)
         assert rig.rotate().outcome == "refused"
         assert list(real.iterdir()) == []
-        with pytest.raises(UsageError, match="symbolic link of somebody else's"):
+        with pytest.raises(UsageError, match="symbolic link that belongs to another user"):
             OutFile(link / "out.json", StandardOutput(StringIO()), print)
         os.chown(real, 12345, -1)
         messages: list[str] = []
         OutFile(real / "out.json", StandardOutput(StringIO()), messages.append).discard()
         assert messages == [
-            f"{real} belongs to somebody else (uid 12345), who may replace the file with the credentials."
+            f"{real} belongs to another user (uid 12345), who may replace the file with the credentials."
         ]
 
 
