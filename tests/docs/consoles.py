@@ -7,7 +7,8 @@ A block marked ``python`` or ``yaml`` whose first line is a comment with a file'
 Key ids, times, durations, hashes, ports and paths differ from run to run. Key ids are numbered in the order in which
 they appear on the page, so that ``AKIA…1`` is the same key everywhere; the rest is replaced by a word on both sides.
 
-``UPDATE_DOCS=1 pytest tests/docs`` writes what is really printed into the page. Read the difference before you keep it.
+``UPDATE_DOCS=1 pytest tests/docs`` writes what is really printed into the page, all of it from one run, so that the
+times on a page fit together. Read the difference before you keep it.
 """
 
 from __future__ import annotations
@@ -177,9 +178,7 @@ def _update(page: Path, text: str, blocks: list[tuple[re.Match[str], list[Step]]
             continue
         rows: list[str] = []
         for step in steps:
-            lines = next(left)
-            same = comparable("\n".join(lines)) == comparable("\n".join(step.shown))
-            rows += [line.rstrip() for line in step.typed] + (step.shown if same else lines)
+            rows += [line.rstrip() for line in step.typed] + next(left)
         bodies.append("".join(f"{row}\n" for row in rows))
     for (found, _), body in reversed(list(zip(blocks, bodies, strict=True))):
         text = text[: found.start("body")] + body + text[found.end("body") :]

@@ -6,19 +6,19 @@ import json
 import re
 import shutil
 import subprocess
-import sys
-import time
-from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from docs import consoles, pages
-from twokey.emulator import Emulator, KeyPair
+from support import commands
+from twokey.emulator import KeyPair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
+
+    from support.rig import Rig
+    from twokey.emulator import Emulator
 
 PAGE = pages.DOCS / "how-to" / "move-to-another-store.md"
 OLD = "secretsmanager:machine-users/{user}"
@@ -28,88 +28,89 @@ DUE = ("--window", "4s")
 """Whatever is older than two seconds is due, and its grace is over."""
 
 
+@pytest.fixture
+def aws(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator that the commands of this process use, in a folder without a configuration."""
+    monkeypatch.chdir(tmp_path)
+    return rig.aws
+
+
 @pytest.mark.timeout(90)
-def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
+def test_every_command_prints_what_is_shown(aws: Emulator, tmp_path: Path) -> None:
     """Three users with CURRENT in Secrets Manager, and a LAST."""
-    with Emulator() as aws:
-        for user in ("ci", "site", "docs"):
-            aws.make_user(user, keys=1)
-        twokey(aws, tmp_path, "rotate", "--path", "/machine-users/", "--store", OLD)
-        known = [key[0] for user in ("ci", "site", "docs") for key in aws.keys(user)]
-        consoles.check(PAGE, tmp_path, aws.environment(), known=known, timeout=80)
+    for user in ("ci", "site", "docs"):
+        aws.make_user(user, keys=1)
+    twokey("rotate", "--path", "/machine-users/", "--store", OLD)
+    known = [key[0] for user in ("ci", "site", "docs") for key in aws.keys(user)]
+    consoles.check(PAGE, tmp_path, aws.environment(), known=known, timeout=80)
 
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("new", [SSM, OTHER_NAME])
-def test_jobs_work_at_each_step(new: str, tmp_path: Path) -> None:
+def test_jobs_work_at_each_step(aws: Emulator, new: str) -> None:
     """The page's steps, one after the other, and two rotations afterwards: every store that is read gives a good key.
 
     What the page says of the old store holds, too: its key works until the second rotation.
     """
-    with Emulator() as aws:
-        aws.make_user("ci", keys=1)
-        run = partial(twokey, aws, tmp_path)
+    aws.make_user("ci", keys=1)
 
-        def works(store: str) -> bool:
-            return aws.authenticates(read(aws, store))
+    def works(store: str) -> bool:
+        return aws.authenticates(read(aws, store))
 
-        run("rotate", "--store", OLD)
-        assert works(OLD)
-        run("deliver", "--store", OLD, "--to", new)
-        assert (works(OLD), works(new)) == (True, True)
-        run("adopt", "--store", new)
-        run("adopt", "--store", new, "--yes")
-        assert (works(OLD), works(new)) == (True, True)
-        assert "not due" in run("rotate", "--store", new)
-        assert "not due" in run("plan", "--store", OLD), "until the first rotation one may still go back"
-        later(run, new)
-        assert (works(OLD), works(new)) == (True, True)
-        assert read(aws, OLD) != read(aws, new)
-        run("plan", "--store", OLD, code=3)
-        later(run, new)
-        assert (works(OLD), works(new)) == (False, True)
+    twokey("rotate", "--store", OLD)
+    assert works(OLD)
+    twokey("deliver", "--store", OLD, "--to", new)
+    assert (works(OLD), works(new)) == (True, True)
+    twokey("adopt", "--store", new)
+    twokey("adopt", "--store", new, "--yes")
+    assert (works(OLD), works(new)) == (True, True)
+    assert "not due" in twokey("rotate", "--store", new)
+    assert "not due" in twokey("plan", "--store", OLD), "until the first rotation one may still go back"
+    later(aws, new)
+    assert (works(OLD), works(new)) == (True, True)
+    assert read(aws, OLD) != read(aws, new)
+    twokey("plan", "--store", OLD, code=3)
+    later(aws, new)
+    assert (works(OLD), works(new)) == (False, True)
 
 
 @pytest.mark.timeout(90)
-def test_back_and_forth(tmp_path: Path) -> None:
+def test_back_and_forth(aws: Emulator) -> None:
     """Who goes back before a rotation finds both journals good; after one, the new one has to go first."""
-    with Emulator() as aws:
-        aws.make_user("ci", keys=1)
-        run = partial(twokey, aws, tmp_path)
-
-        run("rotate", "--store", OLD, "--to", SSM)
-        run("adopt", "--store", SSM, "--yes")
-        assert "not due" in run("rotate", "--store", OLD, "--to", SSM)
-        later(run, OLD, "--to", SSM)
-        assert "rolled_back" in run("adopt", "--store", SSM, "--yes", code=3)
-        aws.client("ssm").delete_parameter(Name="/machine-users/ci.twokey-journal")
-        run("adopt", "--store", SSM, "--yes")
-        assert "not due" in run("rotate", "--store", SSM)
-        assert aws.authenticates(read(aws, SSM))
+    aws.make_user("ci", keys=1)
+    twokey("rotate", "--store", OLD, "--to", SSM)
+    twokey("adopt", "--store", SSM, "--yes")
+    assert "not due" in twokey("rotate", "--store", OLD, "--to", SSM)
+    later(aws, OLD, "--to", SSM)
+    assert "rolled_back" in twokey("adopt", "--store", SSM, "--yes", code=3)
+    aws.client("ssm").delete_parameter(Name="/machine-users/ci.twokey-journal")
+    twokey("adopt", "--store", SSM, "--yes")
+    assert "not due" in twokey("rotate", "--store", SSM)
+    assert aws.authenticates(read(aws, SSM))
 
 
 @pytest.mark.timeout(120)
-def test_a_new_store_that_is_dropped_again_is_remembered(tmp_path: Path) -> None:
+def test_a_new_store_that_is_dropped_again_is_remembered(aws: Emulator) -> None:
     """Of a store that is removed from the destinations, the journal knows that it was given the key that is LAST."""
-    with Emulator() as aws:
-        aws.make_user("ci", keys=1)
-        run = partial(twokey, aws, tmp_path)
-
-        run("rotate", "--store", OLD, "--to", SSM)
-        later(run, OLD)
-        refused = later(run, OLD, code=3)
-        assert "last_held" in refused
-        assert "ssm:/machine-users/ci" in refused
-        later(run, OLD, "--ignore-last-use")
-        later(run, OLD)
+    aws.make_user("ci", keys=1)
+    twokey("rotate", "--store", OLD, "--to", SSM)
+    later(aws, OLD)
+    refused = later(aws, OLD, code=3)
+    assert "last_held" in refused
+    assert "ssm:/machine-users/ci" in refused
+    later(aws, OLD, "--ignore-last-use")
+    later(aws, OLD)
 
 
 @pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 def test_the_filter_finds_the_jobs_that_read_the_old_store() -> None:
-    """Events as CloudTrail has them: a job's read of this secret is found, twokey's own and another secret's is not."""
+    """Events as CloudTrail has them: a job's read of this secret is found, twokey's own and another secret's is not.
+
+    A failed call has no parameters, and an event may have no user agent.
+    """
     (block,) = (text for text in pages.blocks(PAGE, "sh") if "jq" in text)
     query = re.findall(r"jq -r '(.+?)'$", block, re.DOTALL | re.MULTILINE)[0]
-    job, other, own = (
+    job, other, own, without, unnamed = (
         {
             "eventTime": "2026-11-20T10:00:00Z",
             "userAgent": agent,
@@ -121,39 +122,36 @@ def test_the_filter_finds_the_jobs_that_read_the_old_store() -> None:
             ("aws-cli/2.0", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:machine-users/ci-AbCdEf"),
             ("aws-cli/2.0", "machine-users/site"),
             ("Botocore/1.44 twokey/0123abcd", "machine-users/ci"),
+            ("aws-cli/2.0", None),
+            (None, "machine-users/ci"),
         )
     )
+    without["requestParameters"] = None
+    unnamed["eventTime"] = "2026-11-20T11:00:00Z"
     printed = subprocess.run(
         ["jq", "-r", query],
-        input=json.dumps([json.dumps(event) for event in (job, other, own)]),
+        input=json.dumps([json.dumps(event) for event in (job, other, own, without, unnamed)]),
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert printed == "2026-11-20T10:00:00Z\tarn:aws:iam::123456789012:role/job\t192.0.2.1\n"
+    assert printed.splitlines() == [
+        f"2026-11-20T{hour}:00:00Z\tarn:aws:iam::123456789012:role/job\t192.0.2.1" for hour in (10, 11)
+    ]
 
 
-def twokey(aws: Emulator, folder: Path, command: str, *options: str, code: int = 0) -> str:
+def twokey(command: str, *options: str, code: int = 0) -> str:
     """Run a command on the emulator, for the user ci unless a path is given, and return all that it prints."""
     users = () if "--path" in options else ("ci",)
-    done = subprocess.run(
-        [sys.executable, "-m", "twokey", command, *users, *options],
-        cwd=folder,
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", **aws.environment()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == code, done.stdout
-    return done.stdout
+    ran = commands.twokey(command, *users, *options)
+    assert ran.code == code, ran.out + ran.err
+    return ran.out + ran.err
 
 
-def later(run: Callable[..., str], store: str, *more: str, code: int = 0) -> str:
+def later(aws: Emulator, store: str, *more: str, code: int = 0) -> str:
     """Rotate as a schedule does when one period is over."""
-    time.sleep(4)  # times are rounded to whole seconds, away from what would be too early
-    printed = run("rotate", "--store", store, *more, *DUE, code=code)
+    aws.advance(4)  # times are rounded to whole seconds, away from what would be too early
+    printed = twokey("rotate", "--store", store, *more, *DUE, code=code)
     assert ("rotated" in printed) == (code == 0), printed
     return printed
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -51,6 +52,17 @@ def test_configurations(text: str, tmp_path: Path) -> None:
     file = tmp_path / "twokey.yaml"
     file.write_text(text, encoding="utf-8")
     assert load_file(file).selections
+
+
+@pytest.mark.parametrize("page", pages.pages(), ids=lambda page: str(page.relative_to(pages.ROOT)))
+def test_times_of_a_page_are_of_one_run(page: Path) -> None:
+    """In the examples, all times lie close together, or where a rotation is due next: UPDATE_DOCS=1 makes them so."""
+    shown = re.findall(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "".join(pages.blocks(page, "console")))
+    times = sorted(datetime.fromisoformat(time) for time in shown)
+    next_due = timedelta(days=14, hours=9)
+    for time in times:
+        since = time - times[0]
+        assert min(abs(since), abs(since - next_due)) < timedelta(hours=1), f"{time} and {times[0]}"
 
 
 def test_each_decision_is_in_the_index() -> None:

@@ -69,6 +69,10 @@ def test_every_example_runs_as_often_as_the_page_advises() -> None:
     assert cron_schedule(manifests()["CronJob"]["spec"]["schedule"]) == 6
     assert "OnCalendar=*-*-* 00/6:17:00 UTC" in UNITS["twokey.timer"]
     assert "interval pattern `17 */6 * * *`" in PAGE.read_text(encoding="utf-8")
+    (workflow,) = re.findall(
+        r'- cron: "(.+)"', (PAGE.parent / "github-actions-schedule.md").read_text(encoding="utf-8")
+    )
+    assert cron_schedule(workflow) == 6
 
 
 def cron_schedule(fields: str) -> int:
