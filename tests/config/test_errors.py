@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -226,6 +227,29 @@ def test_entries_that_visibly_meet_are_refused(first: str, second: str, sentence
 
     assert said.startswith(f"twokey.yaml {sentence}")
     assert "the first is twokey.yaml line " in said
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "ssm:/x/{user}",
+        "github:acme/site?id={USER}_ID&secret={USER}_SECRET",
+        "github:acme/site?environment={user}",
+        "ssm:/{path}/key",
+        "gitlab:acme/{path}?id=A&secret=B",
+    ],
+)
+def test_entries_may_write_to_one_template_that_differs_for_each(template: str) -> None:
+    entries = [{"users": [user], "store": f"ssm:/{user}", "deliver": [template]} for user in ("a", "b")]
+
+    assert len(load(json.dumps({"version": 1, "machine_users": entries})).selections) == 2
+
+
+def test_one_entry_that_writes_to_a_destination_twice_is_told_to_remove_one() -> None:
+    said = refusal(f"version: 1\nmachine_users:\n  - users: [a]\n    store: {STORE}\n    deliver: ['{STORE}']\n")
+
+    assert "is written to a second time" in said
+    assert said.endswith("Remove one of the two.")
 
 
 def test_a_path_and_a_user_of_it_with_rules_of_its_own_may_stand_together() -> None:

@@ -1,0 +1,150 @@
+"""Finds the selected users in IAM. Trouble with one name or one path is that name's or that path's result."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from twokey.config.settings import same_name
+from twokey.core.errors import BadCredentials, NotFound, ServiceError, Unreachable
+from twokey.core.model import MachineUser
+from twokey.core.reasons import Outcome, Reason
+from twokey.rotation.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from twokey.aws.iam import Iam
+    from twokey.config.settings import Selection
+
+AT_A_TIME = 16
+"""Users that are read at a time: one that IAM throttles for minutes does not hold up the others."""
+
+
+@dataclass
+class Lookup:
+    """The users that were found, and why others were not.
+
+    ``by_name`` has what IAM knows under each name, by ``same_name``; ``unlisted`` the entries whose path could not be
+    listed, or not to its end; ``failed`` a result for each name and each path that could not be read, and ``errors``
+    why.
+    """
+
+    by_name: dict[str, MachineUser | None]
+    failed: list[Result] = field(default_factory=list)
+    unlisted: list[Selection] = field(default_factory=list)
+    errors: list[ServiceError] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, names: Iterable[str], iam: Iam) -> Lookup:
+        """Read each of these users once.
+
+        Raises ``BadCredentials``, and ``Unreachable`` where there was no connection for any of them.
+        """
+        wanted: dict[str, str] = {}
+        for name in names:
+            wanted.setdefault(same_name(name), name)
+        found = _read(list(wanted.values()), iam)
+        unreachable = [one for one in found if isinstance(one, Unreachable)]
+        if unreachable and len(unreachable) == len(found):
+            raise unreachable[0]
+        if any(isinstance(one, NotFound) for one in found):
+            found = _in_another_case(list(wanted.values()), found, iam)
+        lookup = cls({})
+        for (key, name), one in zip(wanted.items(), found, strict=True):
+            lookup.by_name[key] = one if isinstance(one, MachineUser) else None
+            if isinstance(one, ServiceError):
+                lookup.errors.append(one)
+                lookup.failed.append(_not_read(name, one))
+        return lookup
+
+    def users(self, selection: Selection, names: Sequence[str], iam: Iam) -> Iterator[MachineUser]:
+        """Return the users that an entry selects; with ``names``, only those of them."""
+        for user in self._candidates(selection, names, iam):
+            if selection.means(user):
+                yield user
+
+    def check_reached(self, entries: int) -> None:
+        """Raise the error where it is not that of one user among others: the only entry's, or no connection at all.
+
+        Only for a lookup that found no user.
+        """
+        alone = entries == len(self.unlisted) == len(self.errors) == 1
+        if self.errors and (alone or all(isinstance(error, Unreachable) for error in self.errors)):
+            raise self.errors[0]
+
+    def _candidates(self, selection: Selection, names: Sequence[str], iam: Iam) -> Iterator[MachineUser]:
+        if names or selection.users:
+            for name in dict.fromkeys(map(same_name, names or selection.users)):
+                user = self.by_name[name]
+                if user:
+                    yield user
+            return
+        path = selection.path or "/"
+        try:
+            yield from iam.users(path)
+        except BadCredentials:
+            raise
+        except ServiceError as error:
+            self.unlisted.append(selection)
+            self.errors.append(error)
+            self.failed.append(_failed(path, path, f"The users below {path} cannot be listed: {error.message}", error))
+
+
+def _read(names: Sequence[str], iam: Iam) -> list[MachineUser | ServiceError]:
+    def read(name: str) -> MachineUser | ServiceError:
+        try:
+            return iam.user(name)
+        except BadCredentials:
+            raise
+        except ServiceError as error:
+            return error
+
+    if len(names) < 2:
+        return [read(name) for name in names]
+    with ThreadPoolExecutor(max_workers=min(AT_A_TIME, len(names)), thread_name_prefix="lookup") as pool:
+        return list(pool.map(read, names))
+
+
+def _in_another_case(
+    names: Sequence[str], found: Sequence[MachineUser | ServiceError], iam: Iam
+) -> list[MachineUser | ServiceError]:
+    """Look for the names that were not found among all users; what cannot be listed stays not found."""
+    try:
+        listed = {same_name(user.name): user for user in iam.users("/")}
+    except BadCredentials:
+        raise
+    except ServiceError:
+        return list(found)
+    return [
+        listed.get(same_name(name), one) if isinstance(one, NotFound) else one
+        for name, one in zip(names, found, strict=True)
+    ]
+
+
+def _not_read(name: str, error: ServiceError) -> Result:
+    if isinstance(error, NotFound):
+        message = f"There is no IAM user {name} in this account."
+        return no_result(name, f"{message} Check the name and the account: aws sts get-caller-identity.")
+    return _failed(name, "", f"The user {name} cannot be read: {error.message}", error)
+
+
+def _failed(name: str, path: str, message: str, error: ServiceError) -> Result:
+    remedy = f" {error.remedy}" if error.remedy else ""
+    return no_result(name, f"{message} Nothing was changed for it.{remedy}", path)
+
+
+def no_result(name: str, message: str, path: str = "") -> Result:
+    """Return the result of a name, or of a path, under which no user can be worked on."""
+    return Result(MachineUser(name, path, "", "", ""), Outcome.FAILED, Reason.ERROR, message)
+
+
+def not_covered(names: Sequence[str], known: Collection[str]) -> list[Result]:
+    """Report each user that was named and that no entry of the configuration covers; ``known``: those accounted for."""
+    seen = set(map(same_name, known))
+    return [
+        no_result(name, f"No entry of the configuration covers the user {name}. Nothing was changed for it.")
+        for key, name in dict(zip(map(same_name, names), names, strict=True)).items()
+        if key not in seen
+    ]
