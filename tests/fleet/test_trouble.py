@@ -200,3 +200,101 @@ class TestNamesInAnotherCase:
         ran = twokey("rotate")
         assert ran.code == 2
         assert "The user ci is selected twice" in ran.err
+
+
+class TestMatchesNobody:
+    """A path or a pattern that matches no user is probably a typing error: it must not pass in silence."""
+
+    def test_a_path_warns(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a")
+        configure({"path": "/machine-users/"}, {"path": "/machine_users/"})
+        ran = twokey("rotate", "--json")
+        assert (ran.code, ran.outcomes) == (0, {"a": "rotated"})
+        assert "Warning: twokey.yaml line 1: `path`: there is no IAM user below /machine_users/.\n" in ran.err
+        assert twokey("rotate", "--quiet").err == ""
+        assert twokey("rotate", "a").err.count("Warning") == 0
+
+    def test_a_pattern_warns(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a", "legacy-1")
+        configure({"path": "/machine-users/", "except": ["legacy-*", "lagacy-*"]})
+        ran = twokey("status")
+        assert ran.code == 0
+        assert ran.err.count("Warning") == 1
+        assert "`except`: `lagacy-*` matches no user below /machine-users/." in ran.err
+
+    def test_patterns_that_leave_nobody_warn(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a")
+        users(rig, "b", path="/other/")
+        configure({"path": "/machine-users/", "except": ["*"]}, {"path": "/other/"})
+        assert "every user below /machine-users/ is left out" in twokey("plan").err
+
+    def test_a_named_user_that_is_elsewhere_warns(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a")
+        users(rig, "b", path="/other/")
+        configure({"path": "/machine-users/", "users": ["a", "b"]})
+        ran = twokey("rotate", "--json")
+        assert ran.outcomes == {"a": "rotated"}
+        assert "`users`: b is not below /machine-users/, but below /other/." in ran.err
+
+    def test_with_on_empty_error_it_fails_and_stops_no_other(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a", "b")
+        strict = {"on_empty": "error"}
+        configure({"path": "/nowhere/", **strict}, {"users": ["a"], "path": "/machine-users/"}, {"users": ["b"]})
+        ran = twokey("rotate", "--json")
+        assert ran.code == 1
+        assert ran.outcomes == {"/nowhere/": "failed", "a": "rotated", "b": "rotated"}
+        assert "Warning" not in ran.err
+        configure({"path": "/machine-users/", "except": ["c-*"], **strict})
+        ran = twokey("rotate", "--json")
+        assert ran.code == 1
+        assert ran.outcomes == {"a": "not_due", "b": "not_due", "/machine-users/": "failed"}
+        configure({"path": "/nowhere/", **strict})
+        assert twokey("rotate", "--json").outcomes == {"/nowhere/": "failed"}
+
+    def test_a_path_that_cannot_be_listed_is_not_empty(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a")
+        configure({"path": "/machine-users/", "except": ["x"]}, {"users": ["a"]})
+        happens(rig, "denied", "ListUsers", "*")
+        assert "Warning" not in twokey("status").err
+
+
+class TestRetire:
+    """A key that is none of the selected users' is an error, whatever else is due."""
+
+    WRONG = "AKIAAAAAAAAAAAAAAAAA"
+
+    @pytest.mark.parametrize("command", ["rotate", "plan"])
+    @pytest.mark.parametrize("names", [("a",), ("a", "b"), ("a", "b", "c", "d")])
+    def test_of_nobodys_key(self, rig: Rig, configure: Configure, command: str, names: tuple[str, ...]) -> None:
+        users(rig, *names)
+        configure({"users": list(names)})
+        for _ in range(2):  # with a rotation that is due, and without one
+            ran = twokey(command, "--retire", self.WRONG, "--json")
+            assert ran.code == 3
+            assert {one["reason"] for one in ran.document["results"]} == {"retire_unknown"}
+            assert all(self.WRONG in one["message"] for one in ran.document["results"])
+            assert all(len(rig.ids(name)) <= 2 for name in names)
+            assert twokey("rotate", "--json").code == 0
+
+    def test_of_a_key_of_a_user_that_is_not_selected(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a", "b", "c")
+        configure({"users": ["a", "b"]})
+        ran = twokey("rotate", "--retire", rig.ids("c")[0], "--json")
+        assert (ran.code, set(ran.outcomes.values())) == (3, {"refused"})
+
+    def test_of_a_key_whose_user_may_be_the_one_that_cannot_be_read(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a", "b")
+        configure({"users": ["a", "b"]})
+        happens(rig, "denied", "GetUser", "b")
+        ran = twokey("rotate", "--retire", rig.ids("b")[0], "--json")
+        assert ran.outcomes == {"a": "refused", "b": "failed"}
+        assert "The keys of b could not be read." in ran.document["results"][0]["message"]
+
+    def test_of_the_key_of_one_of_several_users_also_when_it_is_gone(self, rig: Rig, configure: Configure) -> None:
+        users(rig, "a", "b")
+        configure({"users": ["a", "b"]})
+        (key, _), _ = rig.ids("a") * 2, twokey("rotate")
+        for _ in range(2):
+            ran = twokey("rotate", "--retire", key, "--json")
+            assert ran.code == 0, ran.out
+            assert key not in rig.ids("a")

@@ -46,7 +46,7 @@ def command(
         previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
         return _report(previews, flags, detailed_exitcode=detailed_exitcode)
 
-    return over_users(flags, settings, work, report)
+    return over_users(flags, settings, work, report, retire=requested.retire)
 
 
 def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: bool) -> int:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from twokey.core.errors import UsageError
 from twokey.destinations.address import without_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
     from twokey.core.model import MachineUser
@@ -35,6 +36,9 @@ class Selection:
     store: str
     deliver: tuple[str, ...]
     policy: RotationPolicy
+    on_empty: Literal["warn", "error"] = "warn"
+    """What it means if a path, or a pattern, matches no user."""
+    label: Label | None = field(default=None, compare=False, repr=False)
 
     @property
     def one_user(self) -> bool:
@@ -51,6 +55,17 @@ class Selection:
         """Return whether one of its patterns excludes a name."""
         return any(_matches(name, pattern) for pattern in self.exclude)
 
+    def unmatched(self, names: Iterable[str]) -> Iterator[tuple[int, str]]:
+        """Return the patterns that exclude none of these names, with their places in the list."""
+        found = list(names)
+        for index, pattern in enumerate(self.exclude):
+            if not any(_matches(name, pattern) for name in found):
+                yield index, pattern
+
+    def named(self, key: str, item: int | None = None) -> str:
+        """Return where a value was set, as a message begins."""
+        return self.label(key, item) if self.label else f"`{key}`"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -62,6 +77,8 @@ class Settings:
     source: str
     audit_log: Path | None = None
     connections: Mapping[str, Configured] = field(default_factory=dict)
+    schedule: timedelta | None = None
+    """The time between two runs, if it is known."""
 
 
 class Label(Protocol):
@@ -123,6 +140,7 @@ def select(
     deliver: Sequence[str],
     policy: RotationPolicy,
     label: Label,
+    on_empty: Literal["warn", "error"] = "warn",
 ) -> Selection:
     """Check one entry, and return it; raises ``UsageError`` that begins with ``label(key)``."""
     selection = Selection(
@@ -132,6 +150,8 @@ def select(
         store=store,
         deliver=tuple(deliver),
         policy=policy,
+        on_empty=on_empty,
+        label=label,
     )
     _check_excluded(selection, label)
     for key, index, template in _templates(selection):

@@ -28,13 +28,14 @@ class Lookup:
 
     ``by_name`` has what IAM knows under each name, by ``same_name``; ``unlisted`` the entries whose path could not be
     listed, or not to its end; ``failed`` a result for each name and each path that could not be read, and ``errors``
-    why.
+    why; ``warnings`` name what matches no user.
     """
 
     by_name: dict[str, MachineUser | None]
     failed: list[Result] = field(default_factory=list)
     unlisted: list[Selection] = field(default_factory=list)
     errors: list[ServiceError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, names: Iterable[str], iam: Iam) -> Lookup:
@@ -59,11 +60,38 @@ class Lookup:
                 lookup.failed.append(_not_read(name, one))
         return lookup
 
-    def users(self, selection: Selection, names: Sequence[str], iam: Iam) -> Iterator[MachineUser]:
+    def users(self, selection: Selection, names: Sequence[str], iam: Iam) -> list[MachineUser]:
         """Return the users that an entry selects; with ``names``, only those of them."""
-        for user in self._candidates(selection, names, iam):
-            if selection.means(user):
-                yield user
+        candidates = self._named(names or selection.users) if names or selection.users else self._listed(selection, iam)
+        found = [user for user in candidates if selection.means(user)]
+        if not names and selection not in self.unlisted:
+            for message in _matches_nobody(selection, candidates):
+                self._matched_nobody(selection, message)
+        return found
+
+    def _named(self, names: Sequence[str]) -> list[MachineUser]:
+        users = (self.by_name[name] for name in dict.fromkeys(map(same_name, names)))
+        return [user for user in users if user]
+
+    def _listed(self, selection: Selection, iam: Iam) -> list[MachineUser]:
+        path, users = selection.path or "/", []
+        try:
+            for user in iam.users(path):
+                users.append(user)  # noqa: PERF402  those of the pages that were read count
+        except BadCredentials:
+            raise
+        except ServiceError as error:
+            self.unlisted.append(selection)
+            self.errors.append(error)
+            self.failed.append(_failed(path, path, f"The users below {path} cannot be listed: {error.message}", error))
+        return users
+
+    def _matched_nobody(self, selection: Selection, message: str) -> None:
+        if selection.on_empty == "warn":
+            self.warnings.append(message)
+        else:
+            path = selection.path or "/"
+            self.failed.append(no_result(path, f"{message} `on_empty: error` makes this a failure.", path))
 
     def check_reached(self, entries: int) -> None:
         """Raise the error where it is not that of one user among others: the only entry's, or no connection at all.
@@ -74,22 +102,23 @@ class Lookup:
         if self.errors and (alone or all(isinstance(error, Unreachable) for error in self.errors)):
             raise self.errors[0]
 
-    def _candidates(self, selection: Selection, names: Sequence[str], iam: Iam) -> Iterator[MachineUser]:
-        if names or selection.users:
-            for name in dict.fromkeys(map(same_name, names or selection.users)):
-                user = self.by_name[name]
-                if user:
-                    yield user
+
+def _matches_nobody(selection: Selection, candidates: Sequence[MachineUser]) -> Iterator[str]:
+    """Say what in an entry matches no user. ``candidates`` are the listed users, or those of its names that exist."""
+    path = selection.path or "/"
+    if not selection.users:
+        if not candidates:
+            yield f"{selection.named('path')}: there is no IAM user below {path}."
             return
-        path = selection.path or "/"
-        try:
-            yield from iam.users(path)
-        except BadCredentials:
-            raise
-        except ServiceError as error:
-            self.unlisted.append(selection)
-            self.errors.append(error)
-            self.failed.append(_failed(path, path, f"The users below {path} cannot be listed: {error.message}", error))
+        for index, pattern in selection.unmatched(user.name for user in candidates):
+            yield f"{selection.named('exclude', index)}: `{pattern}` matches no user below {path}."
+        if all(selection.leaves_out(user.name) for user in candidates):
+            yield f"{selection.named('exclude')}: every user below {path} is left out."
+        return
+    for index, name in enumerate(selection.users):
+        for user in candidates:
+            if same_name(user.name) == same_name(name) and not user.path.startswith(path):
+                yield f"{selection.named('users', index)}: {user.name} is not below {path}, but below {user.path}."
 
 
 def _read(names: Sequence[str], iam: Iam) -> list[MachineUser | ServiceError]:

@@ -42,10 +42,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The selected users, and the results of those that were not found."""
+    """The selected users, the results of those that were not found, and what else the operator should know."""
 
     jobs: tuple[Job, ...]
     failed: tuple[Result, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of_accounts(cls, rosters: Iterable[Roster]) -> Roster:
@@ -53,7 +54,8 @@ class Roster:
         parts = list(rosters)
         jobs = tuple(job for part in parts for job in part.jobs)
         check_distinct(jobs)
-        return cls(jobs, tuple(result for part in parts for result in part.failed))
+        failed = tuple(result for part in parts for result in part.failed)
+        return cls(jobs, failed, tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)))
 
 
 def select(
@@ -91,7 +93,7 @@ def select(
         )
     # An entry selects the users that it means, also where IAM did not list them for it.
     check_distinct([*jobs, *_selected_again(entries, lookup.unlisted)])
-    return Roster(tuple(jobs), tuple(missing))
+    return Roster(tuple(jobs), tuple(missing), tuple(lookup.warnings))
 
 
 def _selected_again(entries: Sequence[tuple[Selection, Job]], unlisted: Sequence[Selection]) -> Iterator[Job]:
@@ -126,7 +128,7 @@ def select_destinations(
             remedy="Check the URL against twokey.yaml, and the names of the users.",
         )
     check_distinct(jobs)
-    return Roster(tuple(jobs), roster.failed)
+    return replace(roster, jobs=tuple(jobs))
 
 
 def check_distinct(jobs: Sequence[Job]) -> None:
