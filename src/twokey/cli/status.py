@@ -50,7 +50,7 @@ def _report(results: Sequence[StatusEntry | Result], flags: Flags) -> int:
 
     entries = [unknown(one) if isinstance(one, Result) else one for one in results]
     if flags.as_json:
-        terminal.say(documents.encode(documents.StatusDocument(entries)))
+        terminal.say_json(documents.encode(documents.StatusDocument(entries)))
     elif not flags.quiet:
         status_view.show_status(entries)
     return ExitCode.DONE if all(map(complete, entries)) else ExitCode.FAILED

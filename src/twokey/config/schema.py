@@ -205,7 +205,7 @@ def _refuse_other_versions(document: Document) -> None:
     if version is None:
         raise document.wrong((), "`version` is missing.", "Write `version: 1` as the first line.")
     if type(version) is not int or version != VERSION:
-        found = repr(version) if isinstance(version, str) else document.spelled.get(("version",), "another value")
+        found = repr(version[:20]) if isinstance(version, str) else document.spelled.get(("version",), "another value")
         raise document.wrong(
             ("version",),
             f"`version`: expected the number {VERSION}, the version of the format that this twokey reads, got {found}.",

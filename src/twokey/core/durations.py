@@ -13,6 +13,9 @@ PATTERN = r"^\s*([0-9]+(\.[0-9]+)?\s*[wdhms]\s*)+$"
 _WHOLE = re.compile(PATTERN.replace("$", r"\Z"))
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([wdhms])")
 _CALENDAR = re.compile(r"\s*([0-9]{1,4}(?:\.[0-9]{1,3})?)\s*(M|mo|mon|month|y|yr|year)s?\s*", re.IGNORECASE)
+_NUMBER = re.compile(r"[0-9]+(?:[:._][0-9]+)+")
+"""What is a number to YAML, in base 60 for example: shown as it is written."""
+_LONG = 60
 _LONGEST = timedelta(days=3_650)
 _REMEDY = "Write it like 30d, 12h, 90s or 1d12h."
 
@@ -23,11 +26,17 @@ def parse(text: str, what: str = "duration") -> timedelta:
     Units are case-sensitive: elsewhere, ``1M`` is a month, and a window of one minute would be a bad guess.
     """
     if not _WHOLE.match(text):
-        raise UsageError(f"{what}: {text!r} is not a duration.", remedy=_meant(text))
+        raise UsageError(f"{what}: {_quoted(text)} is not a duration.", remedy=_meant(text))
     seconds = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
     if seconds > _LONGEST.total_seconds():
-        raise UsageError(f"{what}: {text!r} is more than ten years.")
+        raise UsageError(f"{what}: {_quoted(text)} is more than ten years.")
     return timedelta(seconds=seconds)
+
+
+def _quoted(text: str) -> str:
+    if _NUMBER.fullmatch(text):
+        return text[:_LONG]
+    return repr(text if len(text) <= _LONG else f"{text[:_LONG]}…")
 
 
 def _meant(text: str) -> str:
