@@ -230,7 +230,12 @@ class TestStatus:
         ]
         assert entry["keys"][1]["last_used_service"] == "s3"
         assert entry["next"] == "due now (due)"
-        assert entry["problems"] == []
+        assert [problem.partition(":")[0] for problem in entry["problems"]] == [
+            "The window is broken",
+            "The window will be broken",
+        ]
+        assert f"{last.access_key_id} is 31d old, and no key may be older than 30d." in entry["problems"][0]
+        assert current.access_key_id in entry["problems"][1]
 
     def test_says_what_is_wrong(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)

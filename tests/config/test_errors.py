@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -228,6 +230,29 @@ def test_entries_that_visibly_meet_are_refused(first: str, second: str, sentence
     assert "the first is twokey.yaml line " in said
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        "ssm:/x/{user}",
+        "github:acme/site?id={USER}_ID&secret={USER}_SECRET",
+        "github:acme/site?environment={user}",
+        "ssm:/{path}/key",
+        "gitlab:acme/{path}?id=A&secret=B",
+    ],
+)
+def test_entries_may_write_to_one_template_that_differs_for_each(template: str) -> None:
+    entries = [{"users": [user], "store": f"ssm:/{user}", "deliver": [template]} for user in ("a", "b")]
+
+    assert len(load(json.dumps({"version": 1, "machine_users": entries})).selections) == 2
+
+
+def test_one_entry_that_writes_to_a_destination_twice_is_told_to_remove_one() -> None:
+    said = refusal(f"version: 1\nmachine_users:\n  - users: [a]\n    store: {STORE}\n    deliver: ['{STORE}']\n")
+
+    assert "is written to a second time" in said
+    assert said.endswith("Remove one of the two.")
+
+
 def test_a_path_and_a_user_of_it_with_rules_of_its_own_may_stand_together() -> None:
     settings = load(
         "version: 1\nmachine_users:\n  - {path: a, except: [ci], store: 'ssm:/x/{user}'}\n"
@@ -235,3 +260,25 @@ def test_a_path_and_a_user_of_it_with_rules_of_its_own_may_stand_together() -> N
     )
 
     assert len(settings.selections) == 2
+
+
+@pytest.mark.parametrize("number", ["1:30", "1" + ":59" * 200_000, "1" + ":59" * 200_000 + ".5", "0x" + "f" * 900_000])
+@pytest.mark.parametrize("key", ["max_users", "version", "window"])
+def test_a_number_in_another_base_is_text_and_costs_nothing(key: str, number: str) -> None:
+    began = time.process_time()
+    said = refusal(f"version: 1\n{key}: {number}\n{ENTRY}" if key != "version" else f"version: {number}\n{ENTRY}")
+    assert time.process_time() - began < 5
+    assert said.startswith("twokey.yaml line ")
+    assert len(said) < 1_000
+
+
+@pytest.mark.parametrize("number", ["010", "0600", "0b11", "0x1F", "1_000", "1:30", ".inf", ".nan", "9" * 5_000])
+def test_a_number_that_is_not_decimal_is_no_number(number: str) -> None:
+    assert "`max_users` must be a whole number, not text." in refusal(f"version: 1\nmax_users: {number}\n{ENTRY}")
+
+
+def test_digits_that_yaml_would_convert_are_kept_as_they_are_written() -> None:
+    text = "version: 1\nmachine_users:\n  - {users: [007], store: {to: 'file:x/{user}.json', extra: {Pin: 0640}}}\n"
+    (selection,) = load(text).selections
+    assert selection.users == ("007",)
+    assert "extra.Pin=0640" in selection.store

@@ -56,6 +56,25 @@ class TestUnderNamesOfTheirOwn:
         assert two.run("rotate").code == 0
         assert two.github.value("acme/site-1/actions", "CI_APP_ID") == two.rig.held("ci-app")
 
+    @pytest.mark.parametrize("url", [GITHUB[0], GITLAB[0]])
+    def test_from_two_entries(self, two: Company, url: str) -> None:
+        two.write(*(entry(user, f"{url}?{OWN_NAMES}") for user in USERS))
+        ran = two.run("rotate", "--json")
+        assert (ran.code, set(ran.outcomes.values())) == (0, {"rotated"})
+        for user, name in zip(USERS, ("CI_SITE", "CI_APP"), strict=True):
+            stored = two.rig.stored(user)
+            assert stored
+            assert two.read(url, f"{name}_ID", f"{name}_SECRET") == (stored.access_key_id, stored.secret_access_key)
+
+    def test_that_come_to_the_same_are_refused_with_what_to_change(self, company: Company) -> None:
+        for user in ("ci-site", "ci.site"):
+            company.rig.aws.make_user(user, keys=0)
+        company.write(*(entry(user, f"{GITHUB[0]}?{OWN_NAMES}") for user in ("ci-site", "ci.site")))
+        ran = company.run("rotate")
+        assert (ran.code, ran.out) == (2, "")
+        assert "{USER} is CI_SITE for both." in ran.err
+        assert "give each user separate" not in ran.err
+
 
 OVERWRITING = {
     "the same names": (entry("ci-site", GITHUB[0]), entry("ci-app", GITHUB[0])),

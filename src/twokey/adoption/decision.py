@@ -24,7 +24,14 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from twokey.adoption.messages import holdings_message, remedies, remedy_without_credential, roles_message, unknown
+from twokey.adoption.messages import (
+    holdings_message,
+    remedies,
+    remedy_without_credential,
+    roles_message,
+    rotate_command,
+    unknown,
+)
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Ending, Reason
 from twokey.planning.assessment import assess
@@ -128,7 +135,7 @@ def _take_over(assessment: Assessment, sources: frozenset[str], offer: Offer | N
             Reason.ROLLED_BACK,
             f"{assessment.observation.store} is empty, its journal names {recorded} as CURRENT, and {source} holds "
             f"{current.id}. Put {recorded} back into the store (--from, --stdin), or name the key that may be removed: "
-            f"twokey rotate {assessment.observation.user.name} --retire KEY_ID.",
+            f"{rotate_command(assessment.observation.user.name, '--retire KEY_ID')}.",
         )
     return _roles(assessment, current, source)
 

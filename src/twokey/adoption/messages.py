@@ -63,7 +63,14 @@ def remedy_without_credential(assessment: Assessment) -> str:
     """Say how to continue without the credential: a rotation creates a key."""
     user = assessment.observation.user.name
     if len(assessment.observation.keys) < 2:
-        return f"let twokey create and store a key: twokey rotate {user}."
+        return f"let twokey create and store a key: {rotate_command(user)}."
     return (
-        f"name the key that may be removed, and twokey creates one in its place: twokey rotate {user} --retire KEY_ID."
+        "name the key that may be removed, and twokey creates one in its place: "
+        f"{rotate_command(user, '--retire KEY_ID')}."
     )
+
+
+def rotate_command(user: str, options: str = "") -> str:
+    """Return the command that rotates a user; a name that begins with a hyphen is no option of it."""
+    words = (options, "--", user) if user.startswith("-") else (user, options)
+    return " ".join(word for word in ("twokey rotate", *words) if word)

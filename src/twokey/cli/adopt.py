@@ -90,7 +90,7 @@ def _report(results: Sequence[AdoptEntry | Result], flags: Flags, *, performed: 
     entries = [report.failed_entry(one) if isinstance(one, Result) else one for one in results]
     document = report.document(entries, performed=performed)
     if flags.as_json:
-        terminal.say(documents.encode(document))
+        terminal.say_json(documents.encode(document))
     else:
         adopt_view.show(document, quiet=flags.quiet)
     return report.exit_code(entries)

@@ -69,11 +69,9 @@ def _holds(entry: HoldingEntry) -> str:
 
 
 def _tables(document: AdoptDocument, names: Sequence[str]) -> None:
-    from rich.text import Text
-
     words = OUTCOMES if document.performed else PREVIEW
     for entry, name in zip(document.results, names, strict=True):
-        title = Text(f"{name}: ", style="bold")
+        title = terminal.styled(f"{name}: ", "bold")
         title.append(words[entry.outcome], style=COLOURS[entry.outcome])
         terminal.draw(title)
         if entry.keys:
@@ -83,13 +81,13 @@ def _tables(document: AdoptDocument, names: Sequence[str]) -> None:
         rows = [entry.message, *(f"unknown: {one}" for one in entry.unknown)]
         if not document.performed:
             rows += [f"→ {action}" for action in entry.actions]
-        terminal.draw(Text("\n".join(rows) + "\n"))
+        terminal.draw(terminal.styled([*rows, ""]))
 
 
 def _keys_table(entry: AdoptEntry) -> Table:
     table = terminal.table(("key", "role", "status", "age", "last use", "held by"), whole=("key", "role"))
     for key in entry.keys:
-        state, holders = "Active" if key.active else "Inactive", "\n".join(key.held_by) or terminal.NOTHING
+        state, holders = "Active" if key.active else "Inactive", key.held_by or terminal.NOTHING
         role, age, use = terminal.role_name(key.role), terminal.age(key.age_seconds), status_view.use(key)
         terminal.add_row(table, key.id, role, state, age, use, holders)
     return table

@@ -77,7 +77,7 @@ def verify_command(file: Path, heads: tuple[str, ...], *, as_json: bool) -> int:
         findings=[documents.FindingEntry(one.line, one.rule, one.message) for one in report.findings],
     )
     if as_json:
-        terminal.say(documents.encode(document))
+        terminal.say_json(documents.encode(document))
     else:
         _show(document)
     return ExitCode.DONE if report.good else ExitCode.FAILED

@@ -114,5 +114,6 @@ def _warn(message: str) -> None:
 def _mask(credential: Credential) -> None:
     """Tell GitHub Actions what to hide in its log; other systems mask only known values, and these are new."""
     if environment.on_github_actions():
-        _tell(f"::add-mask::{credential.access_key_id}")
-        _tell(Hidden(f"::add-mask::{credential.reveal()}"))
+        with contextlib.suppress(OSError, ValueError):
+            terminal.tell_ci(f"::add-mask::{credential.access_key_id}")
+            terminal.tell_ci(Hidden(f"::add-mask::{credential.reveal()}"))

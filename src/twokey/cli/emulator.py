@@ -118,9 +118,10 @@ def _show(aws: Emulator, names: list[str], *, as_json: bool) -> None:
             "environment": environment,
             "machine_users": names,
         }
-        terminal.say(json.dumps(shown))
+        terminal.say_json(json.dumps(shown))
     else:
-        terminal.say("\n".join(_lines(aws, environment, names)))
+        for line in _lines(aws, environment, names):
+            terminal.say(line)
 
 
 def _lines(aws: Emulator, environment: dict[str, str], names: list[str]) -> list[str]:

@@ -103,7 +103,9 @@ def guarded(command: Callable[..., object]) -> int:
     try:
         code = command(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        from twokey.cli.terminal import show_usage_error
+
+        show_usage_error(error)
         return error.exit_code
     except TwokeyError as error:
         from twokey.cli.terminal import show_error

@@ -43,11 +43,13 @@ def over_users(
     steps: Steps | None = None,
     deliveries: bool = False,
     limited: bool = True,
+    retire: frozenset[str] = frozenset(),
 ) -> int:
     """Do a command's work for every selected user, report all results, and return the exit code.
 
     ``work`` returns what is done for each user of the run; ``steps`` prints its events, and with ``deliveries`` they
-    are counted. ``select`` finds the users otherwise than by name. An interruption is raised after the report.
+    are counted. ``select`` finds the users otherwise than by name. Each key to ``retire`` must be one of theirs. An
+    interruption is raised after the report.
     """
     from twokey.cli import progress, terminal
     from twokey.cli.signals import terminable
@@ -65,7 +67,10 @@ def over_users(
     runtime = Runtime(settings)
     with auditing(audit_log, runtime, terminal.announcer(quiet=flags.quiet)) as audit:
         run = Run.over(runtime, settings, select or (lambda runtime: runtime.roster(settings, flags.users)))
-        ended = run.each(work(run, audit), observe, limited=limited)
+        if not flags.quiet:
+            for warning in run.roster.warnings:
+                terminal.tell(f"Warning: {warning}")
+        ended = run.each(work(run, audit), observe, limited=limited, retire=retire)
         code = report(ended.results)
     if ended.interrupted:
         raise ended.interrupted
@@ -107,5 +112,13 @@ def act(
 
     steps = progress.Steps(verbose=verbose, quiet=flags.quiet)
     return over_users(
-        flags, settings, work, report, select=select, audit_log=settings.audit_log, steps=steps, deliveries=True
+        flags,
+        settings,
+        work,
+        report,
+        select=select,
+        audit_log=settings.audit_log,
+        steps=steps,
+        deliveries=True,
+        retire=requested.retire,
     )

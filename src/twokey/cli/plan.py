@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twokey.core.events import Listener
+    from twokey.core.ports import Iam
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
     from twokey.fleet.run import Run
@@ -32,13 +34,22 @@ def command(
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)
 
+    from twokey.reports import windows
     from twokey.rotation.preview import Preview, preview
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
         held_against = run.overrides(requested)
 
         def one(job: Job, _listener: Listener) -> Preview:
-            return preview(job.user, job.policy, run.world(job), held_against)
+            world = run.world(job)
+            iam = windows.ListsKeys(world.iam)
+            found = preview(job.user, job.policy, replace(world, iam=cast("Iam", iam)), held_against)
+            due, now = found.result.next_due, world.clock.now()
+            problems = (
+                *windows.broken(iam.listed, job.policy, now),
+                *windows.about_to_break(iam.listed, found.result.current, due, job.policy, now, run.settings.schedule),
+            )
+            return replace(found, result=replace(found.result, warnings=(*found.result.warnings, *problems)))
 
         return one
 
@@ -46,7 +57,7 @@ def command(
         previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
         return _report(previews, flags, detailed_exitcode=detailed_exitcode)
 
-    return over_users(flags, settings, work, report)
+    return over_users(flags, settings, work, report, retire=requested.retire)
 
 
 def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: bool) -> int:

@@ -60,7 +60,7 @@ def report(
 
     planned = actions is not None
     if as_json:
-        terminal.say(documents.encode(document))
+        terminal.say_json(documents.encode(document))
     elif not quiet:
         show_results(results, actions, states)
         show_summary(counts, planned=planned)
@@ -174,28 +174,26 @@ def _cells(result: Result, name: str, *, planned: bool) -> tuple[str, ...]:
 
 def _table(results: Sequence[Result], rows: Sequence[tuple[str, ...]], further: Rows) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, padding=(0, BETWEEN, 0, 0), header_style="bold")
     for heading in HEADINGS:
         table.add_column(heading, no_wrap=True)
     table.add_column("what and why", overflow="fold")
     for result, row, lines in zip(results, rows, further, strict=True):
-        cells = [Text(cell) for cell in row]
+        cells = [terminal.styled(cell) for cell in row]
         cells[1].stylize(COLOURS[result.outcome])
-        table.add_row(*cells, Text("\n".join((result.message, *lines))))
+        table.add_row(*cells, terminal.styled((result.message, *lines)))
     terminal.draw(table)
 
 
 def _paragraphs(results: Sequence[Result], names: Sequence[str], further: Rows, *, planned: bool) -> None:
     from rich.padding import Padding
-    from rich.text import Text
 
     for result, name, lines in zip(results, names, further, strict=True):
-        text = Text(line(result, name, planned=planned))
-        begin = len(f"{name}: ")
+        text = terminal.styled(line(result, name, planned=planned))
+        begin = len(terminal.clean(f"{name}: "))
         text.stylize("bold", 0, begin)
         text.stylize(COLOURS[result.outcome], begin, begin + len(ending(result, planned=planned)))
         terminal.draw(text)
         for further_line in lines:
-            terminal.draw(Padding(Text(further_line), (0, 0, 0, 2)))
+            terminal.draw(Padding(terminal.styled(further_line), (0, 0, 0, 2)))

@@ -33,7 +33,7 @@ def command(**parameters: Any) -> int:
     from twokey.reports.status import status
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], StatusEntry]:
-        return lambda job, _listener: status(job.user, job.policy, run.world(job))
+        return lambda job, _listener: status(job.user, job.policy, run.world(job), run.settings.schedule)
 
     def report(results: Sequence[StatusEntry | Result]) -> int:
         return _report(results, flags)
@@ -45,12 +45,12 @@ def _report(results: Sequence[StatusEntry | Result], flags: Flags) -> int:
     from twokey.cli import status_view, terminal
     from twokey.core.errors import ExitCode
     from twokey.reports import documents
-    from twokey.reports.status import unknown
+    from twokey.reports.status import complete, unknown
     from twokey.rotation.results import Result
 
     entries = [unknown(one) if isinstance(one, Result) else one for one in results]
     if flags.as_json:
-        terminal.say(documents.encode(documents.StatusDocument(entries)))
+        terminal.say_json(documents.encode(documents.StatusDocument(entries)))
     elif not flags.quiet:
         status_view.show_status(entries)
-    return ExitCode.DONE if all(entry.readable for entry in entries) else ExitCode.FAILED
+    return ExitCode.DONE if all(map(complete, entries)) else ExitCode.FAILED

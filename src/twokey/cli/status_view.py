@@ -49,8 +49,6 @@ def use(key: KeyEntry) -> str:
 
 
 def _tables(entries: Sequence[StatusEntry], names: Sequence[str]) -> None:
-    from rich.text import Text
-
     terminal.draw(_keys_table(entries, names))
     states = _states_table(entries, names)
     if states.row_count:
@@ -58,7 +56,7 @@ def _tables(entries: Sequence[StatusEntry], names: Sequence[str]) -> None:
         terminal.draw(states)
     for entry, name in zip(entries, names, strict=True):
         for problem in entry.problems:
-            terminal.draw(Text(f"{name}: {problem}", style="yellow"))
+            terminal.draw(terminal.styled(f"{name}: {problem}", "yellow"))
 
 
 def _keys_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
@@ -67,7 +65,7 @@ def _keys_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
         first, last = name, entry.next
         for key in entry.keys:
             role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
-            holders = "\n".join(key.held_by) or terminal.NOTHING
+            holders = key.held_by or terminal.NOTHING
             terminal.add_row(table, first, key.id, role, terminal.age(key.age_seconds), _used_ago(key), holders, last)
             first, last = "", ""
         if not entry.keys:
@@ -76,14 +74,12 @@ def _keys_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
 
 
 def _states_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
-    from rich.text import Text
-
     table = terminal.table(("user", "destination", "state", "what it holds"), whole=("state",))
     for entry, name in zip(entries, names, strict=True):
         first = name
         for state in _beside_the_store(entry):
-            word = Text(state.outcome.replace("_", " "), style="" if state.outcome == "held" else "yellow")
-            table.add_row(Text(first), Text(state.destination), word, Text(state.message or terminal.NOTHING))
+            word = terminal.styled(state.outcome.replace("_", " "), "" if state.outcome == "held" else "yellow")
+            terminal.add_row(table, first, state.destination, word, state.message or terminal.NOTHING)
             first = ""
     return table
 

@@ -1,9 +1,15 @@
-"""The only module that prints. Results go to stdout, everything else to stderr; tables only at a terminal."""
+"""The only module that prints. Results go to stdout, everything else to stderr; tables only at a terminal.
+
+Text may hold what services, journals, files and names contain. A terminal obeys escape sequences in it, and a CI system
+obeys lines and marks (``::add-path::``, ``##vso[``), so all text passes through ``clean``. A caller prints one line at
+a time: a line break inside a text is shown, not printed.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +19,53 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import TextIO
 
+    from click import ClickException
     from rich.table import Table
+    from rich.text import Text
 
     from twokey.core.errors import TwokeyError
 
 NOTHING = "-"
+_UNSAFE = re.compile(
+    "["
+    "\\x00-\\x1f\\x7f-\\x9f"  # control characters, among them escape sequences and line breaks
+    "\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"  # invisible, or change the direction of text
+    "\\ufff9-\\ufffb\\U000e0000-\\U000e007f\\ud800-\\udfff"  # annotations, tags, halves of characters
+    "]"
+)
+_COMMAND = re.compile(
+    r"::(?=[A-Za-z][\w-]*(?:\s.*?)?::)"  # GitHub Actions and Gitea, at the beginning of a line
+    r"|##(?=\[|vso\[|teamcity\[)"  # GitHub Actions (older form) and Azure DevOps, anywhere in a line; TeamCity
+)
+
+
+def clean(text: str) -> str:
+    """Return a text as it is shown: on one line, without anything that a terminal or a CI system obeys."""
+    shown = _UNSAFE.sub(lambda found: _escape(found[0]), text)
+    return _COMMAND.sub(lambda found: f"\\x{ord(found[0][0]):02x}{found[0][1:]}", shown)
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    if code > 0xFFFF:
+        return f"\\U{code:08x}"
+    return named.get(character, f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def say(text: str = "") -> None:
-    """Print a result on stdout."""
-    sys.stdout.write(text + "\n")
+    """Print a line of a result on stdout."""
+    sys.stdout.write(clean(text) + "\n")
+
+
+def say_json(document: str) -> None:
+    """Print a JSON document on stdout: the same document, with unsafe characters written as JSON escapes them."""
+    sys.stdout.write("\n".join(_UNSAFE.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
+
+
+def _escape_in_json(found: re.Match[str]) -> str:
+    units = found[0].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
 def draw(shown: Any) -> None:
@@ -49,18 +92,34 @@ def table(headings: Sequence[str], *, whole: Collection[str] = ()) -> Table:
     return made
 
 
-def add_row(to: Table, *cells: str) -> None:
-    """Add a row to a table; the cells are plain text, whatever they hold."""
+def styled(text: str | Sequence[str], style: str = "") -> Text:
+    """Return a line, or several, for ``draw`` and for a cell: plain text, whatever it holds."""
     from rich.text import Text
 
-    to.add_row(*map(Text, cells))
+    return Text("\n".join(map(clean, [text] if isinstance(text, str) else text)), style=style)
+
+
+def add_row(to: Table, *cells: str | Sequence[str] | Text) -> None:
+    """Add a row to a table; a cell is a line, or several, of plain text, whatever it holds."""
+    from rich.text import Text
+
+    to.add_row(*(cell if isinstance(cell, Text) else styled(cell) for cell in cells))
 
 
 def tell(text: str) -> None:
-    """Print something that is not a result on stderr, if there is one."""
+    """Print a line that is not a result on stderr, if there is one."""
+    _write_error(clean(text))
+
+
+def tell_ci(command: str) -> None:
+    """Print on stderr a line that a CI system is to obey."""
+    _write_error(command)
+
+
+def _write_error(line: str) -> None:
     if sys.stderr is None:
         return
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 
@@ -80,6 +139,16 @@ def show_error(error: TwokeyError) -> None:
     for part in (error.state, error.remedy):
         if part:
             tell(f"  {part}")
+
+
+def show_usage_error(error: ClickException) -> None:
+    """Print what is wrong with the command line, which may hold anything."""
+    from io import StringIO
+
+    shown = StringIO()
+    error.show(file=shown)
+    for line in shown.getvalue().split("\n")[:-1]:
+        tell(line)
 
 
 def show_defect(error: BaseException) -> None:
@@ -132,12 +201,12 @@ def when(moment: Any) -> str:
 def headline(text: str) -> None:
     """Print the title of a section."""
     say()
-    say(_styled(text, "\x1b[1m"))
+    _say_styled("", text, "\x1b[1m")
 
 
 def typed(text: str) -> None:
     """Print a command as the operator would type it."""
-    say("  " + _styled(f"$ {text}", "\x1b[36m"))
+    _say_styled("  ", f"$ {text}", "\x1b[36m")
 
 
 def block(text: str) -> None:
@@ -148,10 +217,12 @@ def block(text: str) -> None:
 
 def fact(text: str, *, holds: bool) -> None:
     """Print a fact that was checked."""
-    mark = _styled("ok", "\x1b[32m") if holds else _styled("NOT SO", "\x1b[1;31m")
-    say(f"  {mark}  {text}")
+    mark, code = ("ok", "\x1b[32m") if holds else ("NOT SO", "\x1b[1;31m")
+    _say_styled("  ", mark, code, f"  {text}")
 
 
-def _styled(text: str, code: str) -> str:
+def _say_styled(before: str, text: str, code: str, after: str = "") -> None:
+    """Print a line of which one part is styled, where styles are shown."""
     coloured = is_interactive(sys.stdout) and not os.environ.get("NO_COLOR")
-    return f"{code}{text}\x1b[0m" if coloured else text
+    shown = f"{code}{clean(text)}\x1b[0m" if coloured else clean(text)
+    sys.stdout.write(f"{clean(before)}{shown}{clean(after)}\n")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config import targets, yaml_lines
+from twokey.config import arithmetic, targets, yaml_lines
 from twokey.config.schema import (
     CONCURRENCY,
     DURATIONS,
     MAX_USERS,
     MOST_CONCURRENCY,
     Entry,
+    Form,
     Rules,
     decode,
 )
@@ -24,6 +25,7 @@ from twokey.planning.policy import RotationPolicy, Verification
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import timedelta
 
     from twokey.config.yaml_lines import Document, Place
 
@@ -46,14 +48,17 @@ def load(file: Path) -> Settings:
     document = yaml_lines.read(file)
     form = decode(document)
     defaults = _rules(form, _label(document, ()))
+    schedule = _schedule(form, document)
     entries = []
     for index, entry in enumerate(form.machine_users):
         place: Place = ("machine_users", index)
         label = _label(document, place)
-        entries.append((_selection(entry, defaults, label, document.at(place)), label))
+        entries.append((_selection(entry, defaults, label, document.at(place), schedule), label))
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
     connections = targets.connections(document, form.connections or {})
-    return Settings(together(entries), form.max_users, form.concurrency, document.name, audit_log, connections)
+    return Settings(
+        together(entries), form.max_users, form.concurrency, document.name, audit_log, connections, schedule
+    )
 
 
 def from_flags(
@@ -107,18 +112,29 @@ def _flag(key: str, item: int | None = None) -> str:  # noqa: ARG001  the comman
 
 def _label(document: Document, place: Place) -> Label:
     def name(key: str, item: int | None = None) -> str:
+        key = "except" if key == "exclude" else key
         inner = (*place, *key.split("."))
         return f"{document.at(inner if item is None else (*inner, item))}: `{key}`"
 
     return name
 
 
-def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str) -> Selection:
+def _schedule(form: Form, document: Document) -> timedelta | None:
+    if form.schedule is msgspec.UNSET:
+        return None
+    label = _label(document, ())("schedule")
+    schedule = durations.parse(form.schedule, label)
+    if not schedule:
+        raise UsageError(f"{label}: the time between two runs cannot be zero.")
+    return schedule
+
+
+def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str, schedule: timedelta | None) -> Selection:
     if entry.path is msgspec.UNSET and entry.users is msgspec.UNSET:
         raise UsageError(f"{at}: this entry selects no user.", remedy="Add `path` or `users` to it.")
     own = _rules(entry, label)
     try:
-        policy = _policy(defaults, own)
+        policy = _policy(defaults, own, schedule)
     except UsageError as error:
         raise UsageError(f"{at}: {error.message}", state=error.state, remedy=error.remedy) from None
     return select(
@@ -129,6 +145,7 @@ def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str) -> Sel
         deliver=[targets.url_of(one, label("deliver", index)) for index, one in enumerate(entry.deliver or ())],
         policy=policy,
         label=label,
+        on_empty=entry.on_empty,
     )
 
 
@@ -144,11 +161,13 @@ def _rules(rules: Rules, label: Label) -> RuleValues:
     }
 
 
-def _policy(defaults: RuleValues, own: RuleValues) -> RotationPolicy:
+def _policy(defaults: RuleValues, own: RuleValues, schedule: timedelta | None = None) -> RotationPolicy:
     """Return the policy; raises ``UsageError`` where its parts do not fit together."""
     values = {**defaults, **own}
     verify = {key.removeprefix("verify."): values.pop(key) for key in list(values) if key.startswith("verify.")}
     if "regions" in verify:
         verify["regions"] = tuple(verify["regions"])
     requested = {_REQUESTED.get(key, key): value for key, value in values.items()}
-    return RotationPolicy(**requested, verification=Verification(**verify))
+    policy = RotationPolicy(**requested, verification=Verification(**verify))
+    arithmetic.check(policy, schedule)
+    return policy

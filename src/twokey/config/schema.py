@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from twokey.core import durations
+
 if TYPE_CHECKING:
     from twokey.config.yaml_lines import Document, Place
     from twokey.core.errors import UsageError
@@ -18,7 +20,7 @@ MAX_USERS = 100
 CONCURRENCY = 32
 MOST_CONCURRENCY = 64
 
-_DURATION = {"pattern": r"^\s*([0-9]+(\.[0-9]+)?\s*[wdhmsWDHMS]\s*)+$", "examples": ["30d", "12h", "90s", "1d12h"]}
+_DURATION = {"pattern": durations.PATTERN, "examples": ["30d", "12h", "90s", "1d12h"]}
 
 
 def _about(description: str, default: object = None, **more: Any) -> Meta:
@@ -112,6 +114,14 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
         list[Annotated[Url | Target, _about("A destination, as a URL or as a mapping with options.")]] | UnsetType,
         _about("The other destinations that jobs read the credential from."),
     ] = UNSET
+    on_empty: Annotated[
+        Literal["warn", "error"],
+        _about(
+            "What to do where `path`, a name in `users` below it, or a pattern of `except` matches no user: warn, or "
+            "fail for this entry.",
+            "warn",
+        ),
+    ] = "warn"
 
 
 _SELECTS = Meta(extra_json_schema={"anyOf": [{"required": ["path"]}, {"required": ["users"]}]})
@@ -129,6 +139,14 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[int, Meta(ge=1, le=MOST_CONCURRENCY)],
         _about("The number of users to process at the same time.", CONCURRENCY),
     ] = CONCURRENCY
+    schedule: Annotated[
+        str | UnsetType,
+        _about(
+            "The time between two scheduled runs. twokey refuses rules that such runs cannot keep, and warns of a "
+            "window that will be broken before the next run.",
+            **_DURATION,
+        ),
+    ] = UNSET
     audit_log: Annotated[
         Annotated[str, Meta(min_length=1)] | UnsetType,
         _about("The audit log: record each change in this file, before and after it."),
@@ -147,7 +165,7 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
-DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout")
+DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout", "schedule")
 _WORDS = {
     "str": "text",
     "int": "a whole number",
@@ -187,7 +205,7 @@ def _refuse_other_versions(document: Document) -> None:
     if version is None:
         raise document.wrong((), "`version` is missing.", "Write `version: 1` as the first line.")
     if type(version) is not int or version != VERSION:
-        found = repr(version) if isinstance(version, str) else document.spelled.get(("version",), "another value")
+        found = repr(version[:20]) if isinstance(version, str) else document.spelled.get(("version",), "another value")
         raise document.wrong(
             ("version",),
             f"`version`: expected the number {VERSION}, the version of the format that this twokey reads, got {found}.",

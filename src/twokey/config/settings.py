@@ -5,14 +5,17 @@ from __future__ import annotations
 import fnmatch
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from twokey.core.errors import UsageError
+from twokey.destinations.address import without_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import timedelta
     from pathlib import Path
 
+    from twokey.core.model import MachineUser
     from twokey.destinations.connections import Configured
     from twokey.planning.policy import RotationPolicy
 
@@ -29,15 +32,39 @@ class Selection:
     users: tuple[str, ...]
     """User names, instead of a path; with a path: only these users below it."""
     exclude: tuple[str, ...]
-    """Patterns (``fnmatch.fnmatchcase``) of users to leave out."""
+    """Patterns of users to leave out, as a shell matches names, without regard to case."""
     store: str
     deliver: tuple[str, ...]
     policy: RotationPolicy
+    on_empty: Literal["warn", "error"] = "warn"
+    """What it means if a path, or a pattern, matches no user."""
+    label: Label | None = field(default=None, compare=False, repr=False)
 
     @property
     def one_user(self) -> bool:
         """Whether it cannot select more than one user."""
         return len(self.users) == 1
+
+    def means(self, user: MachineUser) -> bool:
+        """Return whether it selects a user."""
+        if self.users and same_name(user.name) not in map(same_name, self.users):
+            return False
+        return user.path.startswith(self.path or "/") and not self.leaves_out(user.name)
+
+    def leaves_out(self, name: str) -> bool:
+        """Return whether one of its patterns excludes a name."""
+        return any(_matches(name, pattern) for pattern in self.exclude)
+
+    def unmatched(self, names: Iterable[str]) -> Iterator[tuple[int, str]]:
+        """Return the patterns that exclude none of these names, with their places in the list."""
+        found = list(names)
+        for index, pattern in enumerate(self.exclude):
+            if not any(_matches(name, pattern) for name in found):
+                yield index, pattern
+
+    def named(self, key: str, item: int | None = None) -> str:
+        """Return where a value was set, as a message begins."""
+        return self.label(key, item) if self.label else f"`{key}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +77,8 @@ class Settings:
     source: str
     audit_log: Path | None = None
     connections: Mapping[str, Configured] = field(default_factory=dict)
+    schedule: timedelta | None = None
+    """The time between two runs, if it is known."""
 
 
 class Label(Protocol):
@@ -58,6 +87,18 @@ class Label(Protocol):
     def __call__(self, key: str, item: int | None = None) -> str:
         """Return the name of a key, or of one item of its list."""
         ...
+
+
+def same_name(name: str) -> str:
+    """Return what is equal for two spellings of one user name: IAM tells no names apart by case.
+
+    See "IAM and AWS STS quotas", names.
+    """
+    return name.casefold()
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(same_name(name), same_name(pattern))
 
 
 def path_prefix(text: str, what: str = "path") -> str:
@@ -99,6 +140,7 @@ def select(
     deliver: Sequence[str],
     policy: RotationPolicy,
     label: Label,
+    on_empty: Literal["warn", "error"] = "warn",
 ) -> Selection:
     """Check one entry, and return it; raises ``UsageError`` that begins with ``label(key)``."""
     selection = Selection(
@@ -108,6 +150,8 @@ def select(
         store=store,
         deliver=tuple(deliver),
         policy=policy,
+        on_empty=on_empty,
+        label=label,
     )
     _check_excluded(selection, label)
     for key, index, template in _templates(selection):
@@ -118,6 +162,7 @@ def select(
 
 
 _ONE_ENTRY = "Keep one entry for each user."
+_ONE_OF_THEM = "Remove one of the two."
 _OWN_NAMES = (
     "Each user would overwrite the other there. Put {user} into the URL, or, where it holds variables, give each user "
     "separate variable names: id={USER}_ID&secret={USER}_SECRET."
@@ -134,8 +179,7 @@ def together(entries: Sequence[tuple[Selection, Label]]) -> tuple[Selection, ...
     whole_paths: dict[str, str] = {}
     for selection, label in entries:
         for index, name in enumerate(selection.users):
-            # IAM tells no user names apart by case ("IAM and AWS STS quotas", names).
-            _refuse_second(names, name.casefold(), label("users", index), f"the user `{name}` is named a second time")
+            _refuse_second(names, same_name(name), label("users", index), f"the user `{name}` is named a second time")
         if selection.path is not None and not selection.users and not selection.exclude:
             _refuse_second(whole_paths, selection.path, label("path"), f"`{selection.path}` is selected a second time")
         _check_destinations(selection, label, shared)
@@ -145,10 +189,11 @@ def together(entries: Sequence[tuple[Selection, Label]]) -> tuple[Selection, ...
 def _check_destinations(selection: Selection, label: Label, shared: dict[str, str]) -> None:
     own: dict[str, str] = {}
     for key, index, template in _templates(selection):
-        # One entry's templates differ for each of its users; without {user}, it is one destination for all entries.
-        seen = own if "{user}" in template else shared
-        message = f"`{template}` is written to a second time"
-        _refuse_second(seen, template, label(key, index), message, _OWN_NAMES)
+        where, message = label(key, index), f"`{template}` is written to a second time"
+        _refuse_second(own, template, where, message, _ONE_OF_THEM)
+        # A template with a field may differ from entry to entry: what it means is known once the users are listed.
+        if without_fields(template) == template:
+            _refuse_second(shared, template, where, message, _OWN_NAMES)
 
 
 def _refuse_second(seen: dict[str, str], key: str, where: str, message: str, remedy: str = _ONE_ENTRY) -> None:
@@ -169,7 +214,7 @@ def _templates(selection: Selection) -> Iterator[tuple[str, int | None, str]]:
 
 def _check_excluded(selection: Selection, label: Label) -> None:
     for index, name in enumerate(selection.users):
-        pattern = next((pattern for pattern in selection.exclude if fnmatch.fnmatchcase(name, pattern)), None)
+        pattern = next((pattern for pattern in selection.exclude if _matches(name, pattern)), None)
         if pattern is not None:
             raise UsageError(
                 f"{label('users', index)}: `{name}` is named here and excluded by `{pattern}`.",

@@ -29,6 +29,12 @@ MOST_VALUES = 100_000
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
+_NUMBERS = {
+    "int": re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})"),
+    "float": re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{0,18}(?:[eE][-+]?[0-9]{1,3})?"),
+}
+"""What is read as a number. Other numbers of YAML 1.1 are text here: ``1:30`` (90, in base 60), ``0600`` (384),
+``0x1F``, ``1_000``. A long one in base 60 takes minutes to convert."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]")
 
 
@@ -181,6 +187,8 @@ class _Reader:
     def _scalar(self, node: yaml.ScalarNode, place: Place) -> Any:
         self._document.spelled[place] = node.value
         kind = node.tag.removeprefix(_TAG)
+        if kind in _NUMBERS and not _NUMBERS[kind].fullmatch(node.value):
+            return node.value
         if kind == "str":
             return node.value
         if kind not in {"bool", "int", "float", "null", "timestamp"}:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Failed, NotFound, UsageError
-from twokey.core.model import MachineUser, UserKey
+from twokey.core.errors import Failed, UsageError
 from twokey.core.reasons import Outcome, Reason
+from twokey.destinations.address import fill
+from twokey.fleet.lookup import Lookup, not_covered
 from twokey.fleet.names import Names
 from twokey.rotation.results import Result
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twokey.aws.iam import Iam
     from twokey.config.settings import Selection
+    from twokey.core.model import MachineUser, UserKey
     from twokey.planning.policy import RotationPolicy
 
     Targets = Sequence[tuple[str, frozenset[str]]]
@@ -41,10 +42,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """The selected users, and the results of those that were not found."""
+    """The selected users, the results of those that were not found, and what else the operator should know."""
 
     jobs: tuple[Job, ...]
     failed: tuple[Result, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of_accounts(cls, rosters: Iterable[Roster]) -> Roster:
@@ -52,7 +54,8 @@ class Roster:
         parts = list(rosters)
         jobs = tuple(job for part in parts for job in part.jobs)
         check_distinct(jobs)
-        return cls(jobs, tuple(result for part in parts for result in part.failed))
+        failed = tuple(result for part in parts for result in part.failed)
+        return cls(jobs, failed, tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)))
 
 
 def select(
@@ -64,28 +67,40 @@ def select(
     """Find the users that the selections mean; with ``names``, only those of them.
 
     Raises ``UsageError`` where one user is selected twice, and ``Failed`` where no user is selected at all.
+    What keeps some of them from being found is their result; what keeps all of them is raised.
     """
-    jobs: list[Job] = []
-    named = _by_name([*names, *(name for selection in selections for name in selection.users)], iam)
-    requested = [name for name in named if name in names] if names else list(named)
-    missing = [_no_such_user(name) for name in requested if named[name] is None]
+    lookup = Lookup.of(names or [name for selection in selections for name in selection.users], iam)
+    entries: list[tuple[Selection, Job]] = []
+    unfit: list[Result] = []
     for selection in selections:
-        for user in _members(selection, names, named, iam):
+        for user in lookup.users(selection, names, iam):
             try:
                 store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
             except UsageError as error:  # this user's name does not fit the service: that stops no other user
-                missing.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
+                unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
             else:
-                jobs.append(Job(user, selection.policy, store, tuple(deliver)))
-    missing += _not_selected(names, jobs, missing)
+                entries.append((selection, Job(user, selection.policy, store, tuple(deliver))))
+    jobs = [job for _, job in entries]
+    if not jobs and not unfit:
+        lookup.check_reached(len(selections))
+    missing = [*lookup.failed, *unfit]
+    missing += not_covered(names, [*(job.user.name for job in jobs), *(result.user.name for result in missing)])
     if not jobs and not missing:
         raise Failed(
             "No machine user is selected.",
             state=UNCHANGED,
             remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
         )
-    check_distinct(jobs)
-    return Roster(tuple(jobs), tuple(missing))
+    # An entry selects the users that it means, also where IAM did not list them for it.
+    check_distinct([*jobs, *_selected_again(entries, lookup.unlisted)])
+    return Roster(tuple(jobs), tuple(missing), tuple(lookup.warnings))
+
+
+def _selected_again(entries: Sequence[tuple[Selection, Job]], unlisted: Sequence[Selection]) -> Iterator[Job]:
+    for selection in unlisted:
+        for entry, job in entries:
+            if entry is not selection and selection.means(job.user):
+                yield replace(job, store=selection.store)
 
 
 def select_destinations(
@@ -113,60 +128,7 @@ def select_destinations(
             remedy="Check the URL against twokey.yaml, and the names of the users.",
         )
     check_distinct(jobs)
-    return Roster(tuple(jobs), roster.failed)
-
-
-def _members(
-    selection: Selection, names: Sequence[str], named: dict[str, MachineUser | None], iam: Iam
-) -> Iterator[MachineUser]:
-    meant = list(names or selection.users)
-    if names and selection.users:
-        meant = [name for name in names if name in selection.users]
-    found = (
-        (named[name] for name in dict.fromkeys(meant)) if names or selection.users else iam.users(selection.path or "/")
-    )
-    for user in found:
-        if user and user.path.startswith(selection.path or "/") and not _excluded(user, selection):
-            yield user
-
-
-def _by_name(names: Sequence[str], iam: Iam) -> dict[str, MachineUser | None]:
-    """Read each named user once; None for one that does not exist."""
-    found: dict[str, MachineUser | None] = {}
-    for name in dict.fromkeys(names):
-        try:
-            found[name] = iam.user(name)
-        except NotFound:
-            found[name] = None
-    return found
-
-
-def _excluded(user: MachineUser, selection: Selection) -> bool:
-    return any(fnmatchcase(user.name, pattern) for pattern in selection.exclude)
-
-
-def _not_selected(names: Sequence[str], jobs: Sequence[Job], missing: list[Result]) -> list[Result]:
-    """Report each user that was named and that no entry of the configuration covers."""
-    known = {job.user.name for job in jobs} | {result.user.name for result in missing}
-    return [
-        Result(
-            MachineUser(name, "", "", "", ""),
-            Outcome.FAILED,
-            Reason.ERROR,
-            f"No entry of the configuration covers the user {name}. Nothing was changed for it.",
-        )
-        for name in dict.fromkeys(names)
-        if name not in known
-    ]
-
-
-def _no_such_user(name: str) -> Result:
-    return Result(
-        MachineUser(name, "", "", "", ""),
-        Outcome.FAILED,
-        Reason.ERROR,
-        f"There is no IAM user {name} in this account. Check the name and the account: aws sts get-caller-identity.",
-    )
+    return replace(roster, jobs=tuple(jobs))
 
 
 def check_distinct(jobs: Sequence[Job]) -> None:
@@ -200,12 +162,28 @@ def _overlap(first: tuple[UserKey, str], second: tuple[UserKey, str], named: Nam
     (other, also), (user, destination) = first, second
     who = f"{named(user)}, twice," if other == user else f"{named(other)} and {named(user)}"
     same = f" (as {also})" if also != destination else ""
-    fields = "{account} and {user}" if other.account != user.account else "{user}"
     return UsageError(
-        f"{who} would write to the same destination: {destination}{same}.",
-        state=UNCHANGED,
-        remedy=f"Put {fields} into its URL, or, where it holds variables, give each user separate variable names: "
-        "id={USER}_ID.",
+        f"{who} would write to the same destination: {destination}{same}.", state=UNCHANGED, remedy=_apart(other, user)
+    )
+
+
+def _apart(one: UserKey, other: UserKey) -> str:
+    """Return how the values of two users, or two of one user, are kept apart."""
+    variable, also = (fill("_:{USER}", user=key.name, path="/", account="0" * 12)[2:] for key in (one, other))
+    if one == other:
+        return (
+            "Remove one of the two, or, where it holds variables, write other variable names into one of them: "
+            "id=NAME&secret=NAME."
+        )
+    if one.account == other.account and variable == also:
+        return (
+            f"{{USER}} is {variable} for both. Put {{user}} into the URL, or write the variable names of "
+            "one of them out, in place of id={USER}_ID and secret={USER}_SECRET."
+        )
+    fields = "{account} and {user}" if one.account != other.account else "{user}"
+    return (
+        f"Put {fields} into its URL, or, where it holds variables, give each user separate variable names, for the id "
+        "and for the secret: id={USER}_ID&secret={USER}_SECRET."
     )
 
 

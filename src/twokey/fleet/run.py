@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from twokey.core.events import ignore
-from twokey.fleet import pool
+from twokey.fleet import pool, retirement
 from twokey.fleet.roster import too_many
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Run:
 
     def overrides(self, requested: Overrides) -> Overrides:
         """Hold ``--retire`` against the keys of the one user that is selected; with several, each key has one owner."""
-        return replace(requested, all_theirs=len(self.roster.jobs) == 1)
+        return replace(requested, all_theirs=len(self.roster.jobs) == 1 and not self.roster.failed)
 
     def world(self, job: Job, listener: Listener = ignore, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches."""
@@ -78,14 +78,19 @@ class Run:
         observe: Callable[[Sequence[Job]], AbstractContextManager[Observer]],
         *,
         limited: bool = True,
+        retire: frozenset[str] = frozenset(),
     ) -> Ended[T]:
         """Do the work for every user; the events of one user's rotation go to the listener that ``work`` gets.
 
-        With ``limited``, all users are refused where there are more than the settings allow.
+        With ``limited``, all users are refused where there are more than the settings allow; and where one of the keys
+        to ``retire`` is no key of theirs.
         """
         jobs, most = self.roster.jobs, self.settings.max_users
         if limited and len(jobs) > most:
             return Ended((*too_many(jobs, most), *self.roster.failed))
+        refused = retirement.refuse_unknown(self.roster, self.world, retire)
+        if refused:
+            return Ended((*refused, *self.roster.failed))
         interrupted: pool.Interrupted | None = None
         with observe(jobs) as observer:
 

@@ -59,11 +59,13 @@ class Runtime:
         return select(settings.selections, names, self.iam, fill)
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
+        from twokey.config.settings import same_name
         from twokey.destinations import registry
 
+        wanted = set(map(same_name, names))
         for selection in settings.selections:
             # Which users a path has is known later: with names, only the entries that surely mean one of them.
-            if not names or not set(names).isdisjoint(selection.users):
+            if not names or not wanted.isdisjoint(map(same_name, selection.users)):
                 for url in (selection.store, *selection.deliver):
                     registry.reach(url, self.services)
 

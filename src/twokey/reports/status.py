@@ -12,12 +12,15 @@ from twokey.planning.assessment import assess, lags
 from twokey.planning.decision import plan
 from twokey.planning.destination_states import destination_states
 from twokey.planning.plan import Overrides
+from twokey.reports import windows
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, state_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
 from twokey.rotation.results import warnings
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from twokey.core.model import AccessKey, Holding, MachineUser, Observation
     from twokey.planning.assessment import Assessment
     from twokey.planning.plan import Plan
@@ -26,8 +29,11 @@ if TYPE_CHECKING:
     from twokey.rotation.world import World
 
 
-def status(user: MachineUser, policy: RotationPolicy, world: World) -> StatusEntry:
-    """Read the state of one user; what cannot be read is among its ``problems``."""
+def status(user: MachineUser, policy: RotationPolicy, world: World, schedule: timedelta | None = None) -> StatusEntry:
+    """Read the state of one user; what cannot be read is among its ``problems``.
+
+    ``schedule`` is the time between two runs, if it is known.
+    """
     try:
         seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
         listed = [key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, world.clock.now())]
@@ -52,7 +58,7 @@ def status(user: MachineUser, policy: RotationPolicy, world: World) -> StatusEnt
         destinations=state_entries(destination_states(assessment)),
         next_due=whole_seconds(decision.next_due),
         next=_next(decision, assessment, world),
-        problems=_problems(decision, assessment, world),
+        problems=_problems(decision, assessment, world, schedule),
     )
 
 
@@ -117,7 +123,12 @@ def _next(decision: Plan, assessment: Assessment, world: World) -> str:
     return f"due now ({decision.reason})"
 
 
-def _problems(decision: Plan, assessment: Assessment, world: World) -> list[str]:
+def complete(entry: StatusEntry) -> bool:
+    """Return whether everything could be read: the keys, the store and each destination."""
+    return entry.readable and all(state.outcome != "unreachable" for state in entry.destinations)
+
+
+def _problems(decision: Plan, assessment: Assessment, world: World, schedule: timedelta | None) -> list[str]:
     if blocked(world.store, assessment.journal, world.run, assessment.now):
         return []
     problems = list(warnings(assessment.observation))
@@ -127,4 +138,7 @@ def _problems(decision: Plan, assessment: Assessment, world: World) -> list[str]
         problems.append(
             "An earlier run was interrupted, or could not deliver to every destination; the next run finishes its work."
         )
+    keys, policy, now = assessment.observation.keys, assessment.policy, assessment.now
+    problems += windows.broken(keys, policy, now)
+    problems += windows.about_to_break(keys, decision.current, decision.next_due, policy, now, schedule)
     return problems
