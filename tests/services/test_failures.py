@@ -57,7 +57,7 @@ class TestThreeOfTwenty:
         assert f"Vault ({company.far.url}) cannot be reached" in said[VAULT[3]]
         assert "Nothing was sent." in said[VAULT[3]]
         assert "could not be delivered to 3 of 20 destinations" in result["message"]
-        assert "the former key still works everywhere else" in result["message"]
+        assert "the previous key still works everywhere else" in result["message"]
 
     def test_are_all_named_in_lines_too(self, company: Company) -> None:
         company.settle()
