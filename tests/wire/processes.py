@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
 SHORT_LEASE = """
 from datetime import timedelta
+from twokey.config import arithmetic
 from twokey.rotation import creation, lease
 from twokey.cli.main import main
 lease.LENGTH, lease.MARGIN, creation.SEND_LIMIT = timedelta(seconds=8), 1.0, 1.0
 main()
 """
-"""The real command, except for a lease that is short enough for a test."""
+"""The real command, except for a lease that is short enough for a test. The configuration is checked against the real
+length, which ``arithmetic`` has read by then."""
 
 
 @dataclass
