@@ -201,8 +201,8 @@ class TestASecretThatTakesNoMoreVersions:
         rig.aws.weather.add(Rule("secretsmanager:PutSecretValue", times=None, **full))
         refused = rig.rotate()
         assert refused.outcome is Outcome.REFUSED
-        assert "takes no more versions" in refused.message
-        assert "AWS keeps each version for a day" in refused.message
+        assert "has as many versions as AWS allows" in refused.message
+        assert "wait until versions are a day old" in refused.message
         assert rig.held() == current.access_key_id
 
 
