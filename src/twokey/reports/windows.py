@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def broken(keys: Sequence[AccessKey], policy: RotationPolicy, now: datetime) -> Iterator[str]:
-    """Name the keys that are older than the window. An Inactive key lets nobody in."""
+    """Name the keys that are older than the window. An Inactive key authenticates no program."""
     for key in keys:
         if key.active and now - key.created > policy.window:
             yield (
