@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -77,6 +78,12 @@ class Workspace:
         assert self.rig.ids() == [*(key.access_key_id for key in self.in_use), stored.access_key_id]
         journal = self.rig.record().journal
         assert (journal.intent, journal.lease, journal.current) == (None, None, stored.access_key_id)
+
+
+def suspend(process: subprocess.Popen[str]) -> None:
+    """Stop a process, and wait until all of its threads have stopped: until then one of them may take a lock."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
 
 
 def end_lease(rig: Rig) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.emulator import Rule
-from wire.processes import SHORT_LEASE, STORES, prepare
+from wire.processes import SHORT_LEASE, STORES, prepare, suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,7 +75,7 @@ def test_overtaken_while_suspended_harms_nothing_afterwards(
     rig.aws.weather.add(at)
     stopped = workspace.begin("rotate", "--json", program=SHORT_LEASE)
     rig.aws.weather.wait_until_held(30)
-    stopped.send_signal(signal.SIGSTOP)
+    suspend(stopped)
     try:
         rig.aws.weather.remove(at)
         rig.aws.weather.release()
