@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
-from twokey.core.errors import BadCredentials
+from twokey.core.errors import BadCredentials, TwokeyError
+from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import botocore.client
     import botocore.credentials
     import botocore.session
 
@@ -51,11 +51,19 @@ class Clients:
 
     @property
     def session(self) -> botocore.session.Session:
-        """Return the botocore session, which gets credentials, region and endpoints where the AWS SDKs get them."""
+        """Return the botocore session, which gets credentials, region and endpoints where the AWS SDKs get them.
+
+        Raises ``UsageError`` for a configured endpoint that is not encrypted.
+        """
         if self._session is None:
             import botocore.session
 
-            self._session = botocore.session.Session()
+            from twokey.aws import endpoints
+
+            session = botocore.session.Session()
+            endpoints.refuse_unencrypted(session)
+            session.register("before-send", endpoints.refuse_to_send)
+            self._session = session
         return self._session
 
     def own_key(self) -> str:
@@ -65,6 +73,8 @@ class Clients:
 
         try:
             credentials = self.session.get_credentials()
+        except TwokeyError:
+            raise
         except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about credentials
             raise translate(error, action="Getting AWS credentials", resource="", mutates=False) from None
         if credentials is None:
@@ -85,16 +95,18 @@ class Clients:
             if key not in self._clients:
                 try:
                     self._clients[key] = self._create(service, region, once=once)
+                except TwokeyError:
+                    raise
                 except Exception as error:  # noqa: BLE001  botocore raises many kinds, all before it sends
                     from twokey.aws.errors import before_sending
 
                     raise before_sending(error, f"Creating a client for {service}") from None
             return self._clients[key]
 
-    def _create(self, service: str, region: str | None, *, once: bool) -> botocore.client.BaseClient:
+    def _create(self, service: str, region: str | None, *, once: bool) -> Any:
         from botocore.config import Config
 
-        client = self.session.create_client(
+        client: Any = self.session.create_client(
             service,
             region_name=region,
             config=Config(
@@ -105,6 +117,8 @@ class Clients:
                 user_agent_extra=f"twokey/{self.run}",
             ),
         )
+        pools = client._endpoint.http_session._pool_classes_by_scheme  # noqa: SLF001  botocore has no public way
+        pools.update(limited(pools))
         client.meta.events.register("choose-signer", _choose_credentials)
         client.meta.events.register("before-parse", origin.refuse_page)
         client.meta.events.register("response-received", self._record_date)

@@ -17,6 +17,7 @@ import urllib3
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
+from twokey.http.bounded import limited
 from twokey.system import environment
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 20.0
-"""Seconds; a delivery must end while its lease lasts."""
+"""Seconds to a connection and to the end of a response; a delivery must end while its lease lasts."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 LONGEST_PEM = 16 << 10
 """Bytes of a client's certificate or key: what every system's pipe holds."""
@@ -69,13 +70,23 @@ def checked(url: str, service: str, *, on_link: bool = True) -> str:
         )
     if parts.username or parts.password:
         raise UsageError(f"{service}: the URL contains a user name or a password.", remedy="Remove it from the URL.")
-    if parts.scheme == "http" and host not in _LOOPBACK and not (on_link and _on_link(host)):
+    if is_readable_on_the_network(url) and not (on_link and _on_link(host)):
         raise UsageError(
             f"{service}: {url!r} is not encrypted: the token could be read on the network.", remedy="Use https://."
         )
     if parts.query or parts.fragment:
         raise UsageError(f"{service}: expected a URL without a query or a fragment, not {url!r}.")
     return url.rstrip("/")
+
+
+def is_readable_on_the_network(url: str) -> bool:
+    """Return whether requests to a URL leave this machine without encryption."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return parts.scheme == "http" and host not in _LOOPBACK
 
 
 def host_of(parts: SplitResult) -> tuple[str, str | None, int | None]:
@@ -115,19 +126,26 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
     context = _context(ca, tls or Tls()) if parts.scheme == "https" else None
     proxy = _proxy(parts)
     if proxy is None:
-        return urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
+        return _limited(urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context))
     headers = None
     if proxy.username:
         login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
         headers = urllib3.make_headers(proxy_basic_auth=login)
-    return urllib3.ProxyManager(
-        proxy._replace(netloc=proxy.netloc.rpartition("@")[2]).geturl(),
-        proxy_headers=headers,
-        maxsize=connections,
-        timeout=timeout,
-        retries=False,
-        ssl_context=context,
+    return _limited(
+        urllib3.ProxyManager(
+            proxy._replace(netloc=proxy.netloc.rpartition("@")[2]).geturl(),
+            proxy_headers=headers,
+            maxsize=connections,
+            timeout=timeout,
+            retries=False,
+            ssl_context=context,
+        )
     )
+
+
+def _limited(manager: PoolManager) -> PoolManager:
+    manager.pool_classes_by_scheme = limited(manager.pool_classes_by_scheme)
+    return manager
 
 
 def _on_link(host: str) -> bool:
