@@ -41,6 +41,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """What distinguishes the server that is reached from other servers of its kind."""
         return self.url.rstrip("/").lower()
 
+    @property
+    def secret_files(self) -> tuple[str, ...]:
+        """The files that secrets are read from."""
+        values = (getattr(self, name) for name in self.__struct_fields__)
+        return tuple(value.file for value in values if isinstance(value, Source) and value.file)
+
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 ClientT = TypeVar("ClientT")

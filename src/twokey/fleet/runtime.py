@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 import uuid
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +58,8 @@ class Runtime:
         self._reach(settings, names)
         for url in also:
             registry.reach(url, self.services)
-        return select(settings.selections, names, self.iam, fill)
+        found = select(settings.selections, names, self.iam, fill)
+        return replace(found, warnings=(*_exposed(settings), *found.warnings))
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
@@ -103,3 +106,12 @@ class Runtime:
             wait=wait,
             stop=self.stop,
         )
+
+
+def _exposed(settings: Settings) -> list[str]:
+    """Return warnings about files that other users of this machine may change, or whose secrets they may read."""
+    from twokey.system.permissions import warning_about
+
+    secrets = sorted({file for one in settings.connections.values() for file in one.settings.secret_files})
+    files = [(Path(settings.source), False), *((Path(file), True) for file in secrets)]
+    return [warning for file, secret in files if (warning := warning_about(file, secret=secret))]

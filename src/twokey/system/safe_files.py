@@ -15,6 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from twokey.core.errors import Ambiguous, ServiceRejected
+from twokey.system.permissions import (
+    refuse_other_owner,
+    refuse_shared_directory,
+    refuse_unsafe_ancestors,
+    refuse_unsafe_directory,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -259,29 +265,11 @@ def _open_directory(path: Path) -> int:
         refuse_other_owner(path, path.lstat().st_uid, "is a symbolic link that")
         fd = os.open(path, _DIRECTORY)
     try:
-        refuse_unsafe_directory(path, os.fstat(fd))
+        state = os.fstat(fd)
+        refuse_unsafe_directory(path, state)
+        refuse_shared_directory(path, state)
+        refuse_unsafe_ancestors(path)
     except BaseException:
         os.close(fd)
         raise
     return fd
-
-
-def refuse_unsafe_directory(path: Path, state: os.stat_result) -> None:
-    """Raise ``ServiceRejected`` for a directory in which another user could replace files."""
-    refuse_other_owner(path, state.st_uid, "is a directory that")
-    if state.st_mode & stat.S_IWOTH and not state.st_mode & stat.S_ISVTX:
-        raise ServiceRejected(
-            f"Every user may replace the files in {path}.",
-            state="Nothing was changed.",
-            remedy=f"Remove that permission (chmod o-w {path}), or name another directory.",
-        )
-
-
-def refuse_other_owner(path: Path, owner: int, kind: str) -> None:
-    """Raise ``ServiceRejected`` unless root or this user owns it. ``kind`` is text such as ``is a directory that``."""
-    if owner not in {0, os.geteuid()}:
-        raise ServiceRejected(
-            f"{path} {kind} belongs to another user (id {owner}), who could replace the files in it.",
-            state="Nothing was changed.",
-            remedy="Run twokey as that user, or name a directory that belongs to you.",
-        )

@@ -11,7 +11,8 @@ import stat
 from pathlib import Path
 
 from twokey.core.errors import ServiceRejected
-from twokey.system.safe_files import refuse_other_owner, refuse_unsafe_directory, refusing
+from twokey.system.permissions import refuse_other_owner, refuse_unsafe_directory
+from twokey.system.safe_files import refusing
 
 MOST_LINKS = 40
 """The maximum number of links on a path, as on Linux (path_resolution(7))."""
