@@ -186,6 +186,9 @@ class FakeSts:
             raise answer
         return answer
 
+    def reach(self, region: str) -> None:
+        """Accept the credentials in every region."""
+
 
 def rotation(iam: FakeIam | None = None, sts: FakeSts | None = None) -> tuple[Rotation, list[str]]:
     said: list[str] = []

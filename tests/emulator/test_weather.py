@@ -48,6 +48,16 @@ def test_a_reactivated_key_has_to_propagate_again(aws: Emulator) -> None:
     assert aws.authenticates(key)
 
 
+@pytest.mark.parametrize("service", ["sts", "secretsmanager"])
+def test_no_key_works_in_a_region_that_is_not_enabled(aws: Emulator, refused: Callable[..., Any], service: str) -> None:
+    (key,) = aws.make_user("ci", keys=1)
+    aws.weather.disabled_regions = {"me-south-1"}
+    call = {"sts": "get_caller_identity", "secretsmanager": "list_secrets"}[service]
+    code = refused(getattr(aws.client(service, key, region="me-south-1"), call)).code
+    assert code == {"sts": "InvalidClientTokenId", "secretsmanager": "UnrecognizedClientException"}[service]
+    assert aws.client("sts", key, region="eu-central-1").get_caller_identity()
+
+
 def test_a_key_may_take_longer_in_one_region(aws: Emulator, refused: Callable[..., Any]) -> None:
     aws.make_user("ci", keys=1)
     aws.weather.propagation = 1

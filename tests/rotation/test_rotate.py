@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.rig import DAY, POLICY, Rig
+from twokey.aws.sts import Sts
 from twokey.core.reasons import Outcome, Reason
 from twokey.emulator import Rule
 from twokey.planning.policy import RotationPolicy, Verification
@@ -282,6 +283,42 @@ class TestPreflight:
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
         assert "iam:CreateAccessKey" in result.message
         assert rig.ids() == [last.access_key_id, current.access_key_id]
+
+    def test_refuses_before_last_is_removed_where_no_key_could_be_verified_in_a_region(self, rig: Rig) -> None:
+        """Not enabled, or of another partition. Each run would create a key and remove it again, without LAST."""
+        last, current = rig.settled()
+        rig.aws.weather.disabled_regions = {"me-south-1"}
+        rig.policy = replace(
+            rig.policy, verification=replace(POLICY.verification, regions=("eu-central-1", "me-south-1"))
+        )
+        for _ in range(2):
+            result = rig.rotate()
+            assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+            assert "me-south-1" in result.message
+            assert "Enable me-south-1 for the account, or remove it from verify.regions" in result.message
+        assert rig.ids() == [last.access_key_id, current.access_key_id]
+        rig.aws.weather.disabled_regions = set()
+        assert rig.rotate().outcome is Outcome.ROTATED
+
+    def test_refuses_before_last_is_removed_where_a_region_cannot_be_reached(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A mistyped name has no endpoint."""
+        last, current = rig.settled()
+        rig.policy = replace(rig.policy, verification=replace(POLICY.verification, regions=("eu-cental-1",)))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
+        result = rig.rotate()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert "The region eu-cental-1 of verify.regions cannot be used" in result.message
+        assert "Check the name eu-cental-1 in verify.regions" in result.message
+        assert rig.ids() == [last.access_key_id, current.access_key_id]
+
+    def test_asks_each_region_once_for_all_users(self, rig: Rig) -> None:
+        rig.policy = replace(rig.policy, verification=replace(POLICY.verification, regions=("eu-central-1",)))
+        sts = Sts(rig.clients())
+        for _ in range(3):
+            sts.reach("eu-central-1")
+        assert rig.aws.count("sts:GetCallerIdentity") == 1
 
     def test_refuses_where_the_store_may_not_be_written(self, rig: Rig) -> None:
         last, current = rig.settled()

@@ -68,6 +68,9 @@ class RecordingSts:
             self._recorder.proved(credential.access_key_id, identity)
         return identity
 
+    def reach(self, region: str) -> None:
+        self._sts.reach(region)
+
 
 class RecordingDestination:
     """A destination; records what it holds and its deliveries."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.clients import signing_as
 from twokey.aws.errors import call
-from twokey.core.errors import BadCredentials
+from twokey.core.errors import BadCredentials, ServiceRejected, Unreachable
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -18,6 +18,7 @@ class Sts:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
+        self._reached: set[str] = set()
 
     def caller(self) -> tuple[str, str]:
         """Return account and ARN of twokey itself; raises ``BadCredentials`` and the other service errors."""
@@ -28,6 +29,35 @@ class Sts:
             mutates=False,
         )
         return response["Account"], response["Arn"]
+
+    def reach(self, region: str) -> None:
+        """Raise a ``ServiceError`` unless this region accepts twokey's own credentials; ask once in a run.
+
+        A region that the account has not enabled, or of another partition, responds with InvalidClientTokenId to every
+        key. See "Manage AWS STS in an AWS Region" (IAM User Guide), also for the sessions that it does not accept.
+        """
+        if region in self._reached:
+            return
+        try:
+            call(
+                "sts:GetCallerIdentity",
+                f"the region {region}",
+                lambda: self._clients.client("sts", region).get_caller_identity(),
+                mutates=False,
+            )
+        except BadCredentials:
+            raise ServiceRejected(
+                f"The region {region} does not accept the credentials that twokey runs with, so no key can be proved "
+                "there.",
+                remedy=f"Enable {region} for the account, or remove it from verify.regions. A session from the global "
+                "endpoint of STS works only in the regions that are enabled by default: use a regional endpoint.",
+            ) from None
+        except (Unreachable, ServiceRejected) as error:
+            raise type(error)(
+                f"The region {region} of verify.regions cannot be used: {error.message}",
+                remedy=f"Check the name {region} in verify.regions, or remove it.",
+            ) from None
+        self._reached.add(region)
 
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
         """Return account and ARN that the credential authenticates as, or None if it does not authenticate (yet).

@@ -76,3 +76,7 @@ class Sts(Protocol):
     def identity_of(self, credential: Credential, region: str | None = None) -> tuple[str, str] | None:
         """Return account and ARN that the credential authenticates as, or None if it does not (yet)."""
         ...
+
+    def reach(self, region: str) -> None:
+        """Raise a ``ServiceError`` unless this region accepts twokey's own credentials."""
+        ...

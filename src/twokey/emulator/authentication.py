@@ -23,6 +23,8 @@ def authenticate(world: World, call: Call) -> Caller:
     scope = call.scope
     if scope is None:
         raise errors.unsigned(call)
+    if scope.region in world.weather.disabled_regions:
+        raise errors.unknown_key(call)
     if scope.access_key_id.startswith("ASIA"):
         return _by_session(world, call, scope)
     return _by_key(world, call, scope)

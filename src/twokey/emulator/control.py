@@ -72,7 +72,7 @@ class Control:
     def _set_weather(self, body: Mapping[str, Any]) -> Any:
         """Replace the weather: fields that the body omits are reset."""
         weather = self._emulator.weather
-        unknown = set(body) - {*_NUMBERS, "region_lag", "throttle", "rules"}
+        unknown = set(body) - {*_NUMBERS, "region_lag", "disabled_regions", "throttle", "rules"}
         if unknown:
             raise ValueError(f"unknown fields: {', '.join(sorted(unknown))}")
         rules = [_rule(rule) for rule in body.get("rules", ())]
@@ -80,6 +80,7 @@ class Control:
         for name in _NUMBERS:
             setattr(weather, name, float(body.get(name, 0)))
         weather.region_lag = {region: float(lag) for region, lag in body.get("region_lag", {}).items()}
+        weather.disabled_regions = set(map(str, body.get("disabled_regions", ())))
         for service, limit in body.get("throttle", {}).items():
             weather.throttle(service, rate=float(limit["rate"]), burst=float(limit.get("burst", limit["rate"])))
         for rule in rules:

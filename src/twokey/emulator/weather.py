@@ -99,6 +99,7 @@ class Weather:
 
     `propagation`: a new or reactivated key does not authenticate yet.
     `region_lag`: additional propagation in single regions.
+    `disabled_regions`: regions that the account has not enabled, or of another partition: no key authenticates there.
     `flicker`: after propagation, for the same time again, each use of a key fails with this probability.
     `deletion_lag`: a deleted or deactivated key still authenticates.
     `list_lag`: ListAccessKeys shows creations and deletions after this delay.
@@ -119,6 +120,7 @@ class Weather:
     def _reset(self) -> None:
         self.propagation = 0.0
         self.region_lag: dict[str, float] = {}
+        self.disabled_regions: set[str] = set()
         self.flicker = 0.0
         self.deletion_lag = 0.0
         self.list_lag = 0.0
@@ -215,6 +217,7 @@ class Weather:
         return {
             "propagation": self.propagation,
             "region_lag": dict(self.region_lag),
+            "disabled_regions": sorted(self.disabled_regions),
             "flicker": self.flicker,
             "deletion_lag": self.deletion_lag,
             "list_lag": self.list_lag,

@@ -52,6 +52,7 @@ class Apply:
         self._world = world
         self._reporter = reporter
         self._effects = effects
+        self._policy = policy
         self._credential: Credential | None = None
         self._deliveries = Deliveries(observation, leased, world, reporter, effects)
         self._removals = Removals(observation.user.name, world, leased.journal.removed)
@@ -70,6 +71,7 @@ class Apply:
         preflight.room_for(self._world.store, self._journal_to_be(actions))
         if not creates:
             return
+        preflight.regions_usable(self._world.sts, self._policy.verification.regions)
         preflight.store_writable(self._world.store)
         preflight.destinations_writable(self._world.destinations, self._deliveries.meanwhile)
         if removes:

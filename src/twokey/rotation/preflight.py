@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Destination, Store
     from twokey.core.journal import Journal
     from twokey.core.model import MachineUser
-    from twokey.core.ports import Iam
+    from twokey.core.ports import Iam, Sts
 
 UNTOUCHED = "Nothing was changed."
 
@@ -38,6 +38,13 @@ def destinations_writable(destinations: Iterable[Destination], meanwhile: Callab
         meanwhile(0.0)
         with _refusing(f"{destination.name}: "), waiting.during(meanwhile):
             _check(destination)
+
+
+def regions_usable(sts: Sts, regions: Iterable[str]) -> None:
+    """Raise ``Refused`` for a region in which no key could be verified."""
+    for region in regions:
+        with _refusing():
+            sts.reach(region)
 
 
 def keys_creatable(iam: Iam, user: MachineUser) -> None:
