@@ -1,12 +1,13 @@
-"""Long pauses inside a delivery: code that waits for a service's rate limit keeps the lease alive, and can be stopped.
+"""Long pauses: code that waits for a service's rate limit keeps the lease alive, and can be stopped.
 
 A delivery to hundreds of pipelines waits for the service's limit somewhere below ``Destination.deliver``. The engine
-sets with ``during`` what is to be done meanwhile; the code that waits calls ``pause``.
+sets with ``during`` what is to be done meanwhile; the code that waits calls ``pause``. What waits for another run, or
+for IAM's list, gives way to other users meanwhile (``aside``).
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,24 @@ def _allowed() -> None:
 
 _before_effect: ContextVar[Callable[[], None]] = ContextVar("before_effect", default=_allowed)
 _meanwhile: ContextVar[Callable[[float], None]] = ContextVar("meanwhile", default=_nothing)
+
+
+_aside: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar("aside", default=nullcontext)
+
+
+@contextmanager
+def giving_way(aside: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Have this thread enter ``aside()`` while it waits without doing anything."""
+    token = _aside.set(aside)
+    try:
+        yield
+    finally:
+        _aside.reset(token)
+
+
+def aside() -> AbstractContextManager[None]:
+    """Return the context in which to wait: another user may be worked on meanwhile."""
+    return _aside.get()()
 
 
 @contextmanager

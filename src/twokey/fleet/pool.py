@@ -1,22 +1,27 @@
-"""Many users at a time; a failure of one user stops no other."""
+"""Many users at a time; a failure of one user stops no other, and neither does one that has to wait."""
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Condition, Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from twokey.core import waiting
 from twokey.core.errors import Stopped, TwokeyError
 from twokey.core.reasons import Outcome, Reason
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from twokey.fleet.roster import Job
 
 
 T = TypeVar("T")
+
+MOST_WAITING = 256
+"""Users that wait besides those that are worked on: each needs a thread."""
 
 
 def run(
@@ -28,6 +33,7 @@ def run(
 ) -> list[T | Result]:
     """Do the work for every job, ``concurrency`` at a time; return the results in the order of the jobs.
 
+    A user that waits for another run, or for IAM's list, does not count: the next one begins meanwhile.
     For a job that did not begin, or whose work raised, the list holds a failed ``Result``.
 
     An interruption (Ctrl-C) sets ``stop``, begins no further user and lets those under way finish; then
@@ -38,12 +44,14 @@ def run(
     interrupted: Interrupted | None = None
 
     under_way = _UnderWay()
+    slots = _Slots(concurrency)
 
     def one(index: int) -> None:
-        with under_way:
+        with under_way, slots.taken(index), waiting.giving_way(slots.given_up):
             results[index] = _guarded(work, jobs[index], progress, stop)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(concurrency, len(jobs))), thread_name_prefix="user") as pool:
+    threads = max(1, min(concurrency + MOST_WAITING, len(jobs)))
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="user") as pool:
         try:
             futures = [pool.submit(one, index) for index in range(len(jobs))]
             for future in futures:
@@ -56,6 +64,47 @@ def run(
         under_way.wait()
         raise interrupted
     return results
+
+
+class _Slots:
+    """How many users are worked on at a time. One that has waited goes on before another begins."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._next = self._returning = 0
+        self._changed = Condition()
+
+    @contextmanager
+    def taken(self, index: int) -> Iterator[None]:
+        """Hold a slot during the block; users begin in their order."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free and not self._returning and self._next == index)
+            self._free -= 1
+            self._next += 1
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            self._release()
+
+    @contextmanager
+    def given_up(self) -> Iterator[None]:
+        """Hold none during the block, in which the user only waits."""
+        self._release()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._returning += 1
+                self._changed.wait_for(lambda: self._free)
+                self._returning -= 1
+                self._free -= 1
+                self._changed.notify_all()
+
+    def _release(self) -> None:
+        with self._changed:
+            self._free += 1
+            self._changed.notify_all()
 
 
 class _UnderWay:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from twokey.core import timestamps
 from twokey.core.errors import ServiceError, Stopped
 from twokey.core.events import Reporter
+from twokey.core.waiting import aside
 from twokey.rotation.leased_journal import blocked, held_by
 
 if TYPE_CHECKING:
@@ -58,10 +59,11 @@ def settle(observation: Observation, until: datetime, world: World) -> None:
 
 def pause(world: World, seconds: float) -> None:
     """Wait; raises ``Stopped`` as soon as the whole run is to stop. No request is in flight while we wait here."""
-    while seconds > 0:
-        raise_if_stopped(world)
-        world.clock.sleep(min(seconds, LONGEST_NAP))
-        seconds -= LONGEST_NAP
+    with aside():
+        while seconds > 0:
+            raise_if_stopped(world)
+            world.clock.sleep(min(seconds, LONGEST_NAP))
+            seconds -= LONGEST_NAP
 
 
 def raise_if_stopped(world: World) -> None:
