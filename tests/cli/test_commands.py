@@ -310,6 +310,7 @@ class TestARealProcess:
         rig.settled()
         rig.aws.make_user("next", path="/machine-users/", keys=0)
         _leave_a_lease(rig)
+        _leave_a_lease(rig, "next")
         with _process("rotate", *PATH, "--json", "--concurrency", "1", cwd=tmp_path) as process:
             assert process.stderr
             assert "another run is rotating this user" in process.stderr.readline()
@@ -351,10 +352,10 @@ class TestARealProcess:
         assert "Traceback" not in err
 
 
-def _leave_a_lease(rig: Rig) -> None:
+def _leave_a_lease(rig: Rig, user: str = "ci") -> None:
     """Leave the lease of a run on another machine."""
     with mock.patch.object(lease, "_host", return_value="elsewhere boot pid"):
-        assert rig.killed_at("create", "done")
+        assert rig.killed_at("create", "done", user)
 
 
 def _process(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
