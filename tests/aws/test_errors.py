@@ -84,7 +84,7 @@ MESSAGES = {
     "the connection broke": boto.ConnectionClosedError(endpoint_url="https://x"),
     "cut off, or is not from AWS": ResponseParserError("x"),
     "TLS failed": boto.SSLError(endpoint_url="https://x", error=OSError("x")),
-    "Check this machine's clock": aws_error("RequestExpired", "Request has expired."),
+    "Set this machine's clock": aws_error("RequestExpired", "Request has expired."),
     "removed the Authorization header": aws_error("MissingAuthenticationToken", "Missing Authentication Token", 403),
     "enabled the region": aws_error("InvalidClientTokenId", "The security token included is invalid.", 403),
     "share its request rate": aws_error("Throttling", "Rate exceeded"),
@@ -148,6 +148,21 @@ def test_a_refused_signature_does_not_show_the_request_with_its_session_token() 
     error = translate(aws_error("SignatureDoesNotMatch", message, 403), action="iam:ListUsers", resource="/")
     assert "AWS rejected the signature (SignatureDoesNotMatch)" in str(error)
     assert "FwoGZXIvYXdzE" not in str(error)
+    assert "the secret access key does not belong to the access key id: copy both again" in error.remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("SignatureDoesNotMatch", "Signature expired: 20261128T200000Z is now earlier than 20261128T205500Z."),
+        ("InvalidSignatureException", "Signature not yet current: 20261128T230000Z is still later than …"),
+        ("RequestExpired", "Request has expired."),
+    ],
+)
+def test_a_signature_that_is_refused_for_its_time_blames_the_clock_alone(code: str, message: str) -> None:
+    error = translate(aws_error(code, message, 403), action="iam:ListUsers", resource="/")
+    assert error.remedy.startswith("Set this machine's clock")
+    assert "secret" not in error.remedy
 
 
 def test_a_denial_is_parsed_even_with_long_names() -> None:

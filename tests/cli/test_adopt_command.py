@@ -82,7 +82,13 @@ class TestWithoutYes:
         monkeypatch.setattr("twokey.cli.terminal.is_interactive", lambda _: True)
         monkeypatch.setenv("COLUMNS", "200")
         ran = twokey("adopt", "ci", *destinations)
-        for word in ("can be taken over", older.access_key_id, newer.access_key_id, "is empty", "→ put it into"):
+        for word in (
+            "can be taken over",
+            older.access_key_id,
+            newer.access_key_id,
+            "is empty",
+            "  will     put it into",
+        ):
             assert word in ran.out
 
 
@@ -107,7 +113,7 @@ class TestWithYes:
         assert twokey("adopt", "ci", *destinations, "--yes").code == 0
         ran = twokey("adopt", "ci", *destinations, "--yes")
         assert ran.code == 0
-        assert "nothing to take over (managed)" in ran.out
+        assert "ci: already managed. " in ran.out
 
     def test_prints_only_what_is_wrong_if_quiet(self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path) -> None:
         make(rig, tmp_path)

@@ -83,8 +83,15 @@ class TestVerify:
     def test_of_a_file_that_is_no_log_says_so(self, tmp_path: Path) -> None:
         (tmp_path / "notes").write_bytes(b"a list of things to buy\n" * 3 + bytes(range(256)))
         ran = twokey("audit-log", "verify", str(tmp_path / "notes"))
-        assert ran.code == 1
-        assert "line 1: it is not a line of an audit log" in ran.out
+        assert (ran.code, len(ran.out.splitlines()), ran.err) == (1, 1, "")
+        assert "notes: this is not an audit log: none of its 5 lines is a line of one. Name the file that" in ran.out
+        assert len(twokey("audit-log", "verify", str(tmp_path / "notes"), "--json").document["findings"]) == 5
+
+    def test_of_an_empty_file_says_so(self, tmp_path: Path) -> None:
+        (tmp_path / "empty").touch()
+        ran = twokey("audit-log", "verify", str(tmp_path / "empty"))
+        assert (ran.code, ran.err) == (1, "")
+        assert "empty: this is not an audit log: it is empty." in ran.out
 
     def test_needs_no_aws_and_imports_nothing_of_it(self, log: Path) -> None:
         code = (

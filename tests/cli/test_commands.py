@@ -76,6 +76,7 @@ class TestRotate:
             "last": current.access_key_id,
             "removed": [last.access_key_id],
             "destinations": [{"destination": "secretsmanager:machine-users/ci", "outcome": "delivered"}],
+            "warnings": [],
         }
         assert ran.document["summary"] == {
             "rotated": 1,
@@ -229,7 +230,7 @@ class TestStatus:
             (current.access_key_id, "current", ["secretsmanager:machine-users/ci"]),
         ]
         assert entry["keys"][1]["last_used_service"] == "s3"
-        assert entry["next"] == "due now (due)"
+        assert entry["next"] == "due now"
         assert [problem.partition(":")[0] for problem in entry["problems"]] == [
             "The window is broken",
             "The window will be broken",
@@ -240,7 +241,7 @@ class TestStatus:
     def test_says_what_is_wrong(self, rig: Rig) -> None:
         rig.aws.make_user("ci", path="/machine-users/", keys=2)
         ran = twokey("status", *PATH)
-        assert "ci: stopped: the operator must act" in ran.out
+        assert "ci: will be refused (cannot_attribute): the operator must act" in ran.out
         assert "twokey cannot determine which is in use" in ran.out
 
     def test_shows_a_user_that_was_left_in_the_middle(self, rig: Rig) -> None:

@@ -83,7 +83,9 @@ class TestStatus:
         lines = twokey("status").out.splitlines()
         assert f"  build: ssm:/two/build: out of date, holds {keys['last']}" in lines
         assert "  build: ssm:/three/build: empty" in lines
-        assert any(line.startswith("  build: secretsmanager:four/build: unreachable, Access denied") for line in lines)
+        assert any(
+            line.startswith("  build: secretsmanager:four/build: cannot be read: Access denied") for line in lines
+        )
         assert not any(line.startswith(f"  build: {STORE}") for line in lines)
 
     def test_tells_of_each_destination_in_a_table(self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +120,7 @@ class TestPlan:
             f"  build: ssm:/two/build: out of date, holds {keys['last']}",
             "  build: ssm:/three/build: empty",
         ]
-        assert lines[3].startswith("  build: secretsmanager:four/build: unreachable, Access denied")
+        assert lines[3].startswith("  build: secretsmanager:four/build: cannot be read: Access denied")
         assert lines[4] == f"  build: verify the stored key {keys['current']}"
         assert not any("ssm:/one/build" in line for line in lines)
 
@@ -128,16 +130,17 @@ class TestPlan:
             shown = commands.twokey("plan").out
         assert f"ssm:/two/build: out of date, holds {keys['last']}" in shown
 
-    @pytest.mark.parametrize("columns", [80, 120])
-    def test_tells_it_in_paragraphs_where_a_table_would_leave_no_room_for_sentences(
+    @pytest.mark.parametrize("columns", [60, 80, 120])
+    def test_tells_it_in_a_block_where_a_table_would_leave_no_room_for_sentences(
         self, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch, columns: int
     ) -> None:
         monkeypatch.setenv("COLUMNS", str(columns))
         with mock.patch.object(terminal, "is_interactive", return_value=True):
             shown = commands.twokey("plan").out
         lines = shown.splitlines()
-        assert lines[0].startswith("build: will be completed (out_of_date). ")
-        assert f"  ssm:/two/build: out of date, holds {keys['last']}" in [line.rstrip() for line in lines]
-        assert f"  → verify the stored key {keys['current']}" in [line.rstrip() for line in lines]
+        assert lines[0] == "build: will be completed (out_of_date)"
+        assert f"  CURRENT      {keys['current']}" in lines
+        assert f" destination ssm:/two/build: out of date, holds {keys['last']} " in " ".join(shown.split())
+        assert f"  will         verify the stored key {keys['current']}" in lines
         assert max(map(len, lines)) <= columns
-        assert len(lines) < 20
+        assert len(lines) < 25

@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from support.commands import twokey
-from twokey.adoption.messages import rotate_command
+from twokey.core.commands import rotate_command
 
 if TYPE_CHECKING:
     from support.rig import Rig

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.commands import twokey
-from twokey.cli import terminal
+from twokey.cli import layout, terminal
+from twokey.cli.cleaning import clean
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
@@ -60,15 +61,15 @@ def harmless(text: str) -> bool:
     ],
 )
 def test_shows_it_on_one_line(text: str, shown: str) -> None:
-    assert terminal.clean(text) == shown
+    assert clean(text) == shown
 
 
 @given(st.text())
 def test_whatever_a_text_holds_is_harmless_and_cleaning_it_again_changes_nothing(text: str) -> None:
-    shown = terminal.clean(text)
+    shown = clean(text)
     assert harmless(shown)
     assert "\n" not in shown
-    assert terminal.clean(shown) == shown
+    assert clean(shown) == shown
     shown.encode()
 
 
@@ -95,11 +96,10 @@ def test_every_printer_cleans(capsys: pytest.CaptureFixture[str], monkeypatch: p
     terminal.block(HOSTILE)
     terminal.fact(HOSTILE, holds=False)
     terminal.show_error(Failed(HOSTILE, state=HOSTILE, remedy=HOSTILE))
-    table = terminal.table(("a",))
-    terminal.add_row(table, HOSTILE)
-    terminal.add_row(table, [HOSTILE, HOSTILE])
-    terminal.draw(table)
-    terminal.draw(terminal.styled(HOSTILE, "bold"))
+    terminal.paragraph(HOSTILE, "  ", "  ")
+    cells = [layout.cell([HOSTILE, HOSTILE])]
+    terminal.draw(layout.table([layout.Column(HOSTILE, 10)], [cells], 60) or [])
+    terminal.draw(layout.block([(HOSTILE, "bold")], [(HOSTILE, cells[0])], 60))
     printed = "".join(capsys.readouterr())
     assert printed.count("add-path") >= 12
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e]", printed)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twokey.config import arithmetic
@@ -47,12 +48,12 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             {"window": "10d", "idle": "5d1h"},
             "idle: 5d 1h is longer than the period (5d, half of the window of 10d)",
-            "or the window to at least 10d 2h.",
+            "or the window to at least 11d.",
         ),
         (
             {"grace": "13d", "soak": "2d"},
             "grace: 13d, and then a soak of 2d, make 15d: longer than the period less its slack (14d 9h).",
-            "Set grace to at most 12d 9h, shorten the soak, or set a window of at least 32d.",
+            "Set grace to at most 12d 9h, or the window to at least 32d, or shorten the soak.",
         ),
         (
             {"verify": "{timeout: 4m}"},
@@ -105,27 +106,62 @@ def test_a_schedule_is_a_time_between_two_runs(value: str) -> None:
     assert written(schedule=value).startswith("twokey.yaml line 2: `schedule`: ")
 
 
-@given(st.integers(1, 90), st.integers(1, 2_400))
-def test_the_schedule_that_the_refusal_names_keeps_the_window(days: int, hours: int) -> None:
-    policy, schedule = RotationPolicy(window=days * DAY), hours * DAY / 24
-    try:
-        arithmetic.check(policy, schedule)
-    except UsageError as error:
-        named = re.search(r"Run every ([\dwdhms .]+), or set a window of at least ([\dwdhms .]+)\.$", error.remedy)
-        assert named
-        arithmetic.check(policy, durations.parse(named[1]))
-        arithmetic.check(RotationPolicy(window=durations.parse(named[2])), schedule)
+TIMES = st.timedeltas(timedelta(0), 60 * DAY) | st.timedeltas(timedelta(0), timedelta(minutes=5))
+"""Rules in days, and in the seconds of a rehearsal."""
+LIMIT = re.compile(
+    r"(?:(grace|soak|idle|it) to at (?:most|least)|the (window) to at least|a (window) of at least|Run (every)) "
+)
+VALUE = re.compile(r"(?:[0-9.]+[dhms] ?)+(?<!\.)")
 
 
-@given(st.integers(1, 60), st.integers(0, 60))
-def test_the_values_that_a_refusal_names_are_accepted(grace: int, soak: int) -> None:
+def suggested(error: UsageError) -> dict[str, str]:
+    """Return the values that a refusal names, each by the rule that it is for, as the operator types them."""
+    found = {}
+    for match in LIMIT.finditer(error.remedy):
+        value = VALUE.match(error.remedy, match.end())
+        assert value, error.remedy
+        rule = next(filter(None, match.groups())).replace("every", "schedule")
+        found[error.message.partition(":")[0] if rule == "it" else rule] = value[0].strip().rstrip(".")
+    return found
+
+
+def refusal_of(rules: dict[str, timedelta]) -> UsageError | None:
+    own = {"window": rules.get("window", 30 * DAY), "soak": rules.get("soak", timedelta(0))}
+    own |= {f"requested_{name}": rules[name] for name in ("grace", "idle") if name in rules}
     try:
-        arithmetic.check(RotationPolicy(requested_grace=grace * DAY, soak=soak * DAY))
+        arithmetic.check(RotationPolicy(**own), rules.get("schedule"))  # type: ignore[arg-type]
     except UsageError as error:
-        window = re.search(r"a window of at least ([\dwdhms .]+)\.$", error.remedy)
-        if window and "and then a soak" in error.message:
-            longer = RotationPolicy(window=durations.parse(window[1]), requested_grace=grace * DAY, soak=soak * DAY)
-            arithmetic.check(longer)
+        return error
+    return None
+
+
+@settings(max_examples=300)
+@given(st.dictionaries(st.sampled_from(["window", "grace", "soak", "idle", "schedule"]), TIMES))
+def test_every_value_that_a_refusal_names_ends_that_refusal_as_it_is_typed(rules: dict[str, timedelta]) -> None:
+    rules = {name: value for name, value in rules.items() if value or name not in ("window", "schedule")}
+    error = refusal_of(rules)
+    if error is None:
+        return
+    rule = error.message.partition(":")[0]
+    values = suggested(error)
+    assert values
+    for name, typed in values.items():
+        then = refusal_of({**rules, name: durations.parse(typed)})
+        assert then is None or not then.message.startswith(f"{rule}:"), (str(error), name, typed, str(then))
+
+
+@settings(max_examples=300)
+@given(st.sampled_from(["window", "grace", "soak", "idle", "schedule"]), TIMES.filter(bool))
+def test_every_value_that_a_refusal_of_one_rule_names_is_accepted(name: str, value: timedelta) -> None:
+    error = refusal_of({name: value})
+    for rule, typed in suggested(error).items() if error else ():
+        assert refusal_of({name: value, rule: durations.parse(typed)}) is None, (str(error), rule, typed)
+
+
+def test_no_window_is_suggested_that_would_be_refused_as_too_long() -> None:
+    error = refusal_of({"grace": 3_000 * DAY})
+    assert error
+    assert suggested(error) == {"grace": "14d 9h"}
 
 
 def test_a_lease_is_long_enough_for_the_default_verification() -> None:

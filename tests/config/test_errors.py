@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from twokey.config.load import load as load_file
 from twokey.core.errors import UsageError
@@ -98,8 +99,21 @@ def test_what_is_missing_at_the_top_is_said(text: str, sentence: str) -> None:
         ("window: !secret a", "the YAML tag `!secret` is not supported."),
         ("window: !!binary aGk=", "the YAML tag `tag:yaml.org,2002:binary` is not supported."),
         ("window: @a", "a value cannot begin with `@`. Put the value in quotes."),
-        ("window: a: b", "expected YAML: mapping values are not allowed in this context."),
-        ("window: 'never closed\nmax_users: 1", "expected YAML: while scanning a quoted scalar"),
+        (
+            "window: a: b",
+            "expected one `key: value` on this line, found a second colon. Put the whole value in quotes.",
+        ),
+        (
+            "window: 'never closed\nmax_users: 1",
+            "expected a closing quote: the one that begins here has no end. Add it.",
+        ),
+        ("window 30d\nmax_users: 1", "expected a colon after the key, as in `window: 30d`. Add it."),
+        ('window: "\\q"', "expected an escape that YAML knows after `\\`. Use single quotes"),
+        ("window: - 30d", "expected a value after the key, found an item of a list. Put `- ` on the next line."),
+        ("window: 'a' b", "expected the end of the line after this value. Put the whole value in quotes."),
+        ("audit_log: {user}.log", "expected the end of the line after this value. Put the whole value in quotes."),
+        ("verify: [a,,b]", "expected a value, found `,`."),
+        ("window: |x\n a", "this is not YAML: while scanning a block scalar"),
         ("window: *old", "`*` begins a YAML alias. Quote a pattern that begins with it"),
         ("window: a\x00b", "the control character U+0000 is not allowed."),
         ("verify:\n\tsuccesses: 1", ""),
@@ -114,6 +128,32 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
         assert said.startswith(f"twokey.yaml line 5: {sentence}")
 
 
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("verify: [a, b\nidle: 1d", "line 3: expected `,` or `]` in this list, which begins on line 2. Close the list"),
+        ("verify: {a: b\nidle: 1d", "line 3: expected `,` or `}` in this mapping, which begins on line 2. Close it"),
+        (
+            "users:\n  - a\n  b: c",
+            "line 4: expected `- `, as before the items of the list that begins on line 3. Indent",
+        ),
+        ("verify:\n  a: b\n c: d", "line 4: expected a key of the mapping that begins on line 1. Indent it like the"),
+        ("window: 3d\n  idle: 1d", "line 3: expected the value of the key above, found another key, indented deeper."),
+        ("window: a: b", "line 2: expected one `key: value` on this line, found a second colon."),
+        ("window 3d\nidle: 1d", "line 2: expected a colon after the key"),
+        ("window: 'a' b", "line 2: expected the end of the line after this value."),
+        ("window: 'a", "line 2: expected a closing quote"),
+    ],
+)
+def test_what_is_not_yaml_is_said_with_the_line_and_what_is_expected_there(
+    text: str, sentence: str, loader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twokey.config.yaml_lines._LOADER", getattr(yaml, loader))
+
+    assert refusal(f"version: 1\n{text}\n").startswith(f"twokey.yaml {sentence}")
+
+
 @pytest.mark.parametrize(
     ("entry", "line", "sentence"),
     [
@@ -124,7 +164,18 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
         (f"path: a b\n    store: {STORE}", 3, "`path`: expected an IAM path, got 'a b'."),
         (f"path: café\n    store: {STORE}", 3, "`path`: expected an IAM path, got 'café'."),
         (f"path: {'x' * 511}\n    store: {STORE}", 3, "expected at most 512 characters for an IAM path, got 513."),
-        (f"users: ci\n    store: {STORE}", 3, "`users` must be a list, not text."),
+        (f"users: ci\n    store: {STORE}", 3, "`users` must be a list, not text. Write users: [ci]."),
+        (f"users: ci,cd\n    store: {STORE}", 3, '`users` must be a list, not text. Write users: ["ci,cd"].'),
+        (
+            f"users: [ci]\n    store: {STORE}\n    deliver: ssm:/b/{{user}}",
+            5,
+            '`deliver` must be a list, not text. Write deliver: ["ssm:/b/{user}"].',
+        ),
+        (
+            f"users: [ci]\n    store: {STORE}\n    deliver: {{to: ssm:/b}}",
+            5,
+            "`deliver` must be a list, not a mapping. Begin each item of it with `- `, on a line of its own.",
+        ),
         (f"users: []\n    store: {STORE}", 3, "`users` is an empty list."),
         (
             f"users:\n      - ci\n      - no\n    store: {STORE}",
@@ -153,17 +204,17 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
         (
             "path: a\n    store: secretsmanager:x",
             4,
-            "`store`: `secretsmanager:x` is one destination, but the entry may select several users",
+            "`store`: `secretsmanager:x` would be the same for every selected user, and each user's key would",
         ),
         (
             "users: [a, b]\n    store: secretsmanager:x",
             4,
-            "`store`: `secretsmanager:x` is one destination, but the entry may select several",
+            "`store`: `secretsmanager:x` would be the same for every selected user",
         ),
         (
             f"users: [a, b]\n    store: {STORE}\n    deliver:\n      - ssm:/a/{{user}}\n      - ssm:/b",
             7,
-            "`deliver`: `ssm:/b` is one destination",
+            "`deliver`: `ssm:/b` would be the same for every selected user",
         ),
         (
             f"path: a\n    store: {STORE}\n    deliver: ['{STORE}']",
@@ -173,7 +224,7 @@ def test_what_is_wrong_with_a_key_is_said_with_its_line(line: str, sentence: str
         (
             "path: a\n    store: secretsmanagr:{user}",
             4,
-            "there is no destination 'secretsmanagr'; did you mean secretsmanager?",
+            "the scheme 'secretsmanagr' is unknown; did you mean secretsmanager?",
         ),
         ("path: a\n    store: secretsmanager:{usr}", 4, "`store`: "),
         ("path: a\n    store: {user}", 4, "`store`: this is a mapping without `to`."),

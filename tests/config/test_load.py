@@ -203,19 +203,19 @@ def test_without_the_c_parser_the_same_is_read_and_refused(monkeypatch: pytest.M
     monkeypatch.setattr("twokey.config.yaml_lines._LOADER", yaml.SafeLoader)
 
     assert len(load(EXAMPLE).selections) == 2
-    assert refusal("version: 1\nwindow: a: b").startswith("twokey.yaml line 2: expected YAML")
+    assert refusal("version: 1\nwindow: a: b").startswith("twokey.yaml line 2: expected one `key: value`")
     assert refusal("version: 1\nverify:\n\tsuccesses: 1").startswith("twokey.yaml line 3: a tab cannot indent")
 
 
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        ({"store": STORE}, "No machine user is selected. Add --path"),
+        ({"store": STORE}, "The command line names no machine user and no path. Add user names"),
         ({"store": None, "path": "a"}, "No store is set"),
         ({"store": STORE, "path": "a b"}, "--path: expected an IAM path, got 'a b'."),
         ({"store": STORE, "users": ["a b"]}, "USER: expected an IAM user name, got 'a b'."),
         ({"store": "x", "path": "a"}, "--store: "),
-        ({"store": "ssm:/x", "path": "a"}, "--store: `ssm:/x` is one destination"),
+        ({"store": "ssm:/x", "path": "a"}, "--store: `ssm:/x` would be the same for every"),
         ({"store": STORE, "path": "a", "window": "30"}, "--window: '30' is not a duration."),
         ({"store": STORE, "path": "a", "grace": "16d"}, "grace: 16d is longer than the period less its slack"),
         ({"store": STORE, "path": "a", "max_users": 0}, "--max-users must be at least 1."),

@@ -106,9 +106,48 @@ def test_shows_the_two_largest_units(seconds: float, shown: str) -> None:
     assert durations.show(timedelta(seconds=seconds)) == shown
 
 
-@given(st.integers(0, 3_650 * 86_400))
-def test_what_is_shown_is_read_again_and_never_longer(seconds: int) -> None:
-    shown = durations.parse(durations.show(timedelta(seconds=seconds)))
+ANY = st.timedeltas(timedelta(0), durations.LONGEST)
 
-    assert shown <= timedelta(seconds=seconds)
-    assert timedelta(seconds=seconds) - shown < timedelta(days=1)
+
+@given(ANY)
+def test_what_is_shown_is_never_longer_than_it_is_and_loses_less_than_one_of_the_smaller_unit(
+    duration: timedelta,
+) -> None:
+    shown = durations.parse(durations.show(duration))
+
+    assert shown <= duration
+    assert duration - shown < max(timedelta(seconds=0.1), min(duration / 24, timedelta(hours=1)))
+
+
+@given(ANY)
+def test_what_is_left_is_never_shown_shorter_than_it_is(duration: timedelta) -> None:
+    shown = durations.parse(durations.left(duration))
+
+    assert shown >= duration
+    assert shown - duration < max(timedelta(seconds=0.1), min(duration / 24, timedelta(hours=1)))
+
+
+@given(ANY)
+def test_what_is_shown_exactly_is_read_again_as_the_same(duration: timedelta) -> None:
+    assert durations.parse(durations.exact(duration)) == duration
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown", "left", "exact"),
+    [
+        (14 * 86_400 + 8 * 3_600 + 59 * 60, "14d 8h", "14d 9h", "14d 8h 59m"),
+        (14 * 86_400 + 23 * 3_600 + 1, "14d 23h", "15d", "14d 23h 1s"),
+        (86_400, "1d", "1d", "1d"),
+        (86_399, "23h 59m", "1d", "23h 59m 59s"),
+        (119.5, "1m 59s", "2m", "1m 59.5s"),
+        (59.96, "59.9s", "1m", "59.96s"),
+        (0.02, "0s", "0.1s", "0.02s"),
+        (-90, "-1m 30s", "-1m 30s", "-1m 30s"),
+    ],
+)
+def test_the_last_unit_is_rounded_down_for_an_age_and_up_for_a_wait(
+    seconds: float, shown: str, left: str, exact: str
+) -> None:
+    duration = timedelta(seconds=seconds)
+
+    assert (durations.show(duration), durations.left(duration), durations.exact(duration)) == (shown, left, exact)

@@ -229,3 +229,26 @@ def test_a_kind_is_imported_when_it_is_first_named_and_not_before() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert shown.strip() == "[]"
+
+
+def test_an_unknown_scheme_names_what_can_be_there(services: Services) -> None:
+    """For a store only the kinds that can be a store, for a delivery every kind, for a secret those that hold one."""
+    with pytest.raises(UsageError) as store:
+        registry.open_store("zzz:x", services)
+    assert str(store.value) == f"'zzz:x': the scheme 'zzz' is unknown; expected one of {', '.join(registry.STORES)}."
+    with pytest.raises(UsageError) as destination:
+        registry.parse("zzz:x")
+    assert str(destination.value).endswith(f"expected one of {', '.join(registry.SCHEMES)}.")
+    with pytest.raises(UsageError) as secret:
+        registry.readable("zzz:x")
+    assert str(secret.value).endswith("expected one of secretsmanager, ssm, vault.")
+    with pytest.raises(UsageError, match="Use a URL with one of the schemes secretsmanager, ssm, vault"):
+        registry.readable("file:x")
+
+
+def test_no_destination_that_cannot_be_a_store_is_meant_by_a_misspelt_store(services: Services) -> None:
+    with pytest.raises(UsageError, match="did you mean github"):
+        registry.parse("githb:acme/site")
+    with pytest.raises(UsageError) as refused:
+        registry.open_store("githb:acme/site", services)
+    assert "github" not in str(refused.value)

@@ -109,7 +109,7 @@ class TestStatus:
             assert tuple(key["id"] for key in users[account]["keys"]) == due[account]
         shown = twokey("status", *ARGUMENTS).out.splitlines()
         for account in (ONE, OTHER):
-            assert f"{account}/ci: due now (due)" in shown
+            assert f"{account}/ci: due now" in shown
             assert any(line.startswith(f"  {account}/ci: CURRENT {due[account][1]}, ") for line in shown)
 
     def test_names_the_account_at_a_terminal(self, accounts: Accounts, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,7 +139,7 @@ class TestAdopt:
                 assert accounts.held(account) == newer.access_key_id
         lines = twokey(*arguments).out.splitlines()
         endings = {line.split(".")[0] for line in lines if not line.startswith(" ")}
-        ending = "nothing to take over (managed)" if performed else "can be taken over (existing_key)"
+        ending = "already managed" if performed else "can be taken over (existing_key)"
         assert endings == {f"{account}/ci: {ending}" for account in (ONE, OTHER)}
 
 

@@ -36,7 +36,7 @@ def test_a_grace_that_leaves_no_room_is_refused_with_a_way_on() -> None:
     with pytest.raises(UsageError, match=r"^grace: 15d is longer than .* \(14d 9h\)") as refused:
         RotationPolicy(requested_grace=15 * DAY)
 
-    assert "window of at least 31d" in refused.value.remedy
+    assert "at most 14d 9h, or the window to at least 32d" in refused.value.remedy
 
 
 @given(st.integers(1, 3_000))
@@ -112,7 +112,7 @@ def test_rounds_of_a_verification_may_follow_at_once() -> None:
 def test_what_is_too_long_says_how_to_fix_it() -> None:
     with pytest.raises(UsageError) as soak:
         RotationPolicy(soak=15 * DAY)
-    assert soak.value.remedy == "Shorten the soak, or lengthen the window."
+    assert soak.value.remedy == "Set it to at most 14d 9h, or the window to at least 32d."
     with pytest.raises(UsageError) as grace:
         RotationPolicy(requested_grace=23 * DAY)
-    assert grace.value.remedy == "Shorten the grace, or set a window of at least 48d."
+    assert grace.value.remedy == "Set it to at most 14d 9h, or the window to at least 48d."

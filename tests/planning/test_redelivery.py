@@ -139,7 +139,7 @@ class TestWhatIsRefused:
         found = decide(observation_of(*KEYS, held="K0", journal=journal(current="K0")))
         assert found.message == (
             "secretsmanager:machine-users/ci holds K0, which IAM no longer lists, so jobs already fail. There is "
-            "nothing to deliver. Run twokey plan for this user to see why."
+            "nothing to deliver. To see why: twokey plan ci."
         )
 
     def test_waits_while_a_list_may_lag(self) -> None:

@@ -334,6 +334,21 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         observation_of(K2, held="K2", journal=journal(current="K2", committed=ago(days=1))),
         {"policy": SOAK},
     ),
+    "out of date, or unknown": (
+        observation_of(
+            K1,
+            K2,
+            held="K2",
+            journal=journal(**FRESH, delivering=("ci:w",)),
+            destinations={
+                "ci:w": Held("K2"),
+                "ci:x": CannotTell("Access denied.", failed=True),
+                "ci:y": CannotTell("it does not show it"),
+                "ci:z": NotHeld(),
+            },
+        ),
+        {},
+    ),
 }
 
 # name: the outcome and its reason, the sentence, the steps
@@ -398,7 +413,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         (
             "secretsmanager:machine-users/ci holds K1, but its journal names K2 as CURRENT: the operator or "
             "another program wrote to the store. Put K2 back into the store. Only if no job uses K2 any more, "
-            "run twokey rotate for this user with --retire K2."
+            "remove it: twokey rotate ci --retire K2."
         ),
         [],
     ),
@@ -427,8 +442,9 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         (
             "secretsmanager:machine-users/ci holds no key, and the user has 2: K1 (Active, last used 3h ago for "
             "s3 in eu-central-1); K2 (Active, never used as far as IAM knows). twokey cannot determine which is "
-            "in use. Put the one in use into the store (twokey adopt), or name the one that may be removed: run "
-            "twokey rotate for this user with --retire KEY_ID."
+            "in use. If you have the credential in use, put it into the store: twokey adopt ci --from URL reads it "
+            "from another destination, twokey adopt ci --stdin from standard input. If you know which key no "
+            "program uses, remove it, and twokey creates one in its place: twokey rotate ci --retire KEY_ID."
         ),
         [],
     ),
@@ -437,8 +453,10 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         (
             "secretsmanager:machine-users/ci holds the deleted key K0, and the user has 2: K1 (Active, last used "
             "3h ago for s3 in eu-central-1); K2 (Active, never used as far as IAM knows). twokey cannot "
-            "determine which is in use. Put the one in use into the store (twokey adopt), or name the one that "
-            "may be removed: run twokey rotate for this user with --retire KEY_ID."
+            "determine which is in use. If you have the credential in use, put it into the store: twokey adopt ci "
+            "--from URL reads it from another destination, twokey adopt ci --stdin from standard input. If you "
+            "know which key no program uses, remove it, and twokey creates one in its place: twokey rotate ci --retire "
+            "KEY_ID."
         ),
         [],
     ),
@@ -446,8 +464,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "refused (unmanaged_key)",
         (
             "The user has an unmanaged key: K9 (Inactive, last used 2d ago for s3 in eu-central-1). "
-            "secretsmanager:machine-users/ci holds K2, and the journal does not name it. Find out what uses it. "
-            "If nothing does, run twokey rotate for this user with --retire K9."
+            "secretsmanager:machine-users/ci holds K2, and the journal does not name K9. Find out what uses K9. "
+            "If no program uses K9, remove it: twokey rotate ci --retire K9."
         ),
         [],
     ),
@@ -455,8 +473,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "refused (unmanaged_key)",
         (
             "The user has unmanaged keys: K8 (Active, never used as far as IAM knows); K9 (Active, never used as "
-            "far as IAM knows). secretsmanager:machine-users/ci holds K2, and the journal does not name them. "
-            "Find out what uses them. If nothing does, run twokey rotate for this user with --retire K8."
+            "far as IAM knows). secretsmanager:machine-users/ci holds K2, and the journal does not name K8 or "
+            "K9. Find out what uses K8 or K9. If no program uses K8, remove it: twokey rotate ci --retire K8."
         ),
         [],
     ),
@@ -601,7 +619,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     ),
     "rotated just now": (
         "not_due (not_due)",
-        "A rotation is due in 14d 8h.",
+        "A rotation is due in 14d 9h.",
         [],
     ),
     "unfinished, the first key": (
@@ -644,8 +662,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "refused (unmanaged_key)",
         (
             "The user has an unmanaged key: K9 (Active, never used as far as IAM knows). "
-            "secretsmanager:machine-users/ci holds K1, and the journal does not name it. Find out what uses it. "
-            "If nothing does, run twokey rotate for this user with --retire K2 --retire K9."
+            "secretsmanager:machine-users/ci holds K1, and the journal does not name K9. Find out what uses K9. "
+            "If no program uses K9, remove it: twokey rotate ci --retire K2 --retire K9."
         ),
         [],
     ),
@@ -696,6 +714,14 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "not_due (not_due)",
         "A rotation is due in 13d 9h.",
         [],
+    ),
+    "out of date, or unknown": (
+        "completed (out_of_date)",
+        (
+            "A delivery of K2 to ci:w was not finished. ci:x cannot be read, so it is unknown whether K2 was there. It "
+            "is unknown whether ci:y held K2. ci:z did not hold K2. Grace counts from this delivery."
+        ),
+        ["verify the stored key K2", "deliver to ci:w, ci:x, ci:y, ci:z", "commit; LAST is K1"],
     ),
 }
 

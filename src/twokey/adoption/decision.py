@@ -29,9 +29,9 @@ from twokey.adoption.messages import (
     remedies,
     remedy_without_credential,
     roles_message,
-    rotate_command,
     unknown,
 )
+from twokey.core.commands import rotate_command
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Ending, Reason
 from twokey.planning.assessment import assess
@@ -155,8 +155,8 @@ def _in_store(assessment: Assessment, offer: Offer | None) -> tuple[AccessKey, s
             Reason.DESTINATIONS_DIFFER,
             f"{store} holds {assessment.held}, and {offer.source} holds {other}. Jobs read what the store holds, so "
             f"twokey does not replace it. If {assessment.held} is the one in use, run again without --from and "
-            f"--stdin. If {other} is, put it into the store yourself, or name the one that may be removed: twokey "
-            f"rotate {assessment.observation.user.name} --retire KEY_ID.",
+            f"--stdin. If {other} is, put it into the store yourself, or name the one that may be removed: "
+            f"{rotate_command(assessment.observation.user.name, '--retire KEY_ID')}.",
         )
     return _usable(assessment, assessment.current, store)
 
@@ -277,12 +277,13 @@ def _shown_elsewhere(assessment: Assessment) -> AccessKey | None:
 
 
 def _refuse_unmanaged(assessment: Assessment, current: AccessKey, source: str, unmanaged: list[AccessKey]) -> Decision:
+    ids, first = " and ".join(key.id for key in unmanaged), unmanaged[0].id
     return _refuse(
         Reason.UNMANAGED_KEY,
         f"{source} holds {current.id}, and nothing that can be read holds "
-        f"{'; '.join(map(assessment.used, unmanaged))}, which is newer. Find out what uses it. If nothing does: twokey "
-        f"rotate {assessment.observation.user.name} --retire {unmanaged[0].id}. If a destination holds it, name that "
-        "destination with --to.",
+        f"{'; '.join(map(assessment.used, unmanaged))}. Find out what uses {ids}. If a destination holds one of them, "
+        f"name that destination with --to. If no program uses {first}, remove it: "
+        f"{rotate_command(assessment.observation.user.name, f'--retire {first}')}.",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twokey.core.commands import rotate_command
 from twokey.core.model import CannotTell, Held
 
 if TYPE_CHECKING:
@@ -68,9 +69,3 @@ def remedy_without_credential(assessment: Assessment) -> str:
         "name the key that may be removed, and twokey creates one in its place: "
         f"{rotate_command(user, '--retire KEY_ID')}."
     )
-
-
-def rotate_command(user: str, options: str = "") -> str:
-    """Return the command that rotates a user; a name that begins with a hyphen is no option of it."""
-    words = (options, "--", user) if user.startswith("-") else (user, options)
-    return " ".join(word for word in ("twokey rotate", *words) if word)

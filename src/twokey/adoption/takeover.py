@@ -24,6 +24,7 @@ import msgspec
 
 from twokey.adoption.decision import Decision, Offer, decide
 from twokey.core import timestamps
+from twokey.core.commands import rotate_command
 from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.core.events import Reporter
 from twokey.core.journal import Delivery
@@ -269,8 +270,8 @@ class _Takeover:
                 f"{decision.source} holds {credential.access_key_id}, which did not work with the secret beside it. "
                 f"{_why(error)}",
                 state="The store was not changed.",
-                remedy=f"Find the secret that belongs to it, or name the key that may be removed: twokey "
-                f"rotate {self._user.name} --retire KEY_ID.",
+                remedy="Find the secret that belongs to it, or name the key that may be removed: "
+                f"{rotate_command(self._user.name, '--retire KEY_ID')}.",
             ) from None
 
 

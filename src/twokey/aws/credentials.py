@@ -23,6 +23,12 @@ NO_CREDENTIALS = (
     boto.ProfileNotFound,
 )
 """What botocore raises if it has no credentials, or cannot get them."""
+_CLOCK = "Set this machine's clock: it may differ from AWS's by at most 5 minutes. Then run again."
+_WRONG_PAIR = (
+    "Most likely, the secret access key does not belong to the access key id: copy both again, completely, to where "
+    "twokey finds its AWS credentials (AWS_PROFILE, the environment, a role). Otherwise, set this machine's clock: it "
+    "may differ from AWS's by at most 5 minutes."
+)
 CREDENTIAL_SOURCES = "Provide credentials where the AWS SDKs look for them: AWS_PROFILE, the environment, or a role."
 """What to do if there are no credentials."""
 
@@ -67,8 +73,9 @@ def credentials_rejected(code: str, message: str) -> BadCredentials | None:
             remedy="Check the proxy settings and AWS_ENDPOINT_URL: a proxy may have removed the Authorization header.",
         )
     if code in _WRONG_SIGNATURE:
+        time = _time_message(message)
         return BadCredentials(
-            f"AWS rejected the signature ({code}){_time_message(message)}.",
-            remedy="Check this machine's clock (it may differ by up to 5 minutes) and the secret access key.",
+            f"AWS rejected the signature ({code}){time}.",
+            remedy=_CLOCK if time or code == "RequestExpired" else _WRONG_PAIR,
         )
     return None

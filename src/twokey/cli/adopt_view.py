@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import status_view, terminal
+from twokey.cli import layout, repeats, status_view, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
+    from twokey.cli.layout import Cell, Line
+    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry, KeyEntry
 
-    from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry
-
+KEYS = (*map(layout.Column, ("key", "role", "status", "age", "last use")), layout.Column("held by", 30))
+DESTINATIONS = (layout.Column("destination", 30), layout.Column("what it holds", layout.NARROWEST))
+MANAGED = "already managed"
 OUTCOMES = {"adopted": "taken over", "nothing": "nothing to take over", "refused": "refused", "failed": "failed"}
 PREVIEW = {**OUTCOMES, "adopted": "can be taken over", "refused": "will be refused"}
 COLOURS = {"adopted": "green", "nothing": "dim", "refused": "yellow", "failed": "bold red"}
@@ -25,30 +27,53 @@ def show(document: AdoptDocument, *, quiet: bool) -> None:
     """Print each user, and on stderr how many ended how; if ``quiet``, only users that failed or were refused."""
     keys = [UserKey(entry.account, entry.user) for entry in document.results]
     names = [*map(Names(keys), keys)]
+    messages = _messages(document, names)
     if quiet:
-        for entry, name in zip(document.results, names, strict=True):
+        for entry, name, message in zip(document.results, names, messages, strict=True):
             if entry.outcome in ("failed", "refused"):
-                terminal.tell(_line(entry, name, performed=document.performed))
+                terminal.tell(_line(entry, name, message, performed=document.performed))
         return
     if terminal.is_interactive(sys.stdout):
-        _tables(document, names)
+        terminal.draw(_drawn(document, names, messages))
     else:
-        _lines(document, names)
-    words = OUTCOMES if document.performed else PREVIEW
-    counts = [f"{count} {words[outcome]}" for outcome, count in document.summary.items() if count]
+        _say(document, names, messages)
+    endings = [_words(entry, performed=document.performed) for entry in sorted(document.results, key=_order)]
+    counts = [f"{endings.count(each)} {each}" for each in dict.fromkeys(endings)]
     todo = document.summary["adopted"] and not document.performed
     terminal.tell(f"{', '.join(counts)}.{' Nothing was changed; add --yes to take over.' if todo else ''}")
 
 
-def _line(entry: AdoptEntry, name: str, *, performed: bool) -> str:
+def _order(entry: AdoptEntry) -> int:
+    return list(OUTCOMES).index(entry.outcome)
+
+
+def _ending(entry: AdoptEntry, *, performed: bool) -> str:
+    """Return how it ended for a user, or will end, and why unless the words say it."""
+    words = _words(entry, performed=performed)
+    return words if entry.reason.value in words else f"{words} ({entry.reason})"
+
+
+def _words(entry: AdoptEntry, *, performed: bool) -> str:
+    if entry.outcome == "nothing" and entry.reason != "no_key":
+        return MANAGED
+    return (OUTCOMES if performed else PREVIEW)[entry.outcome]
+
+
+def _line(entry: AdoptEntry, name: str, message: str, *, performed: bool) -> str:
     """Return how it ended for one user, as a line for a log."""
-    outcome = (OUTCOMES if performed else PREVIEW)[entry.outcome]
-    return f"{name}: {outcome} ({entry.reason}). {entry.message}"
+    return f"{name}: {_ending(entry, performed=performed)}. {message}"
 
 
-def _lines(document: AdoptDocument, names: Sequence[str]) -> None:
-    for entry, name in zip(document.results, names, strict=True):
-        terminal.say(_line(entry, name, performed=document.performed))
+def _messages(document: AdoptDocument, names: Sequence[str]) -> list[str]:
+    """Return each user's message; of one that many users have, only the first time what it says."""
+    texts = [entry.message if entry.outcome in ("failed", "refused") else "" for entry in document.results]
+    before = repeats.said_of(names, texts)
+    return [f"As for {one}." if one else entry.message for one, entry in zip(before, document.results, strict=True)]
+
+
+def _say(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> None:
+    for entry, name, message in zip(document.results, names, messages, strict=True):
+        terminal.say(_line(entry, name, message, performed=document.performed))
         facts = [status_view.key_line(key) for key in entry.keys]
         facts += [f"{one.destination} {_holds(one)}" for one in entry.destinations]
         facts += [f"unknown: {one}" for one in entry.unknown]
@@ -68,33 +93,35 @@ def _holds(entry: HoldingEntry) -> str:
             return f"cannot tell what it holds: {entry.message}"
 
 
-def _tables(document: AdoptDocument, names: Sequence[str]) -> None:
-    words = OUTCOMES if document.performed else PREVIEW
-    for entry, name in zip(document.results, names, strict=True):
-        title = terminal.styled(f"{name}: ", "bold")
-        title.append(words[entry.outcome], style=COLOURS[entry.outcome])
-        terminal.draw(title)
-        if entry.keys:
-            terminal.draw(_keys_table(entry))
-        if entry.destinations:
-            terminal.draw(_destinations_table(entry))
-        rows = [entry.message, *(f"unknown: {one}" for one in entry.unknown)]
+def _drawn(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> list[Line]:
+    lines: list[Line] = []
+    width = terminal.width()
+    for entry, name, message in zip(document.results, names, messages, strict=True):
+        words = _ending(entry, performed=document.performed)
+        title = [(f"{name}: ", "bold"), (words, COLOURS[entry.outcome])]
+        further = [("unknown", layout.cell(one)) for one in entry.unknown]
         if not document.performed:
-            rows += [f"→ {action}" for action in entry.actions]
-        terminal.draw(terminal.styled([*rows, ""]))
+            further += [("will", layout.cell(action)) for action in entry.actions]
+        tables = _tables(entry, width)
+        if tables is None:
+            holders = [("destination", layout.cell(f"{one.destination} {_holds(one)}")) for one in entry.destinations]
+            keys = [*status_view.labelled_keys(entry.keys)]
+            lines += layout.block(title, [("why", layout.cell(message)), *keys, *holders, *further], width)
+        else:
+            lines += [title, *tables, *layout.block([], [("why", layout.cell(message)), *further], width)[1:]]
+        lines.append([])
+    return lines
 
 
-def _keys_table(entry: AdoptEntry) -> Table:
-    table = terminal.table(("key", "role", "status", "age", "last use", "held by"), whole=("key", "role"))
-    for key in entry.keys:
-        state, holders = "Active" if key.active else "Inactive", key.held_by or terminal.NOTHING
-        role, age, use = terminal.role_name(key.role), terminal.age(key.age_seconds), status_view.use(key)
-        terminal.add_row(table, key.id, role, state, age, use, holders)
-    return table
+def _tables(entry: AdoptEntry, width: int) -> list[Line] | None:
+    """Return the tables of a user's keys and destinations, or None if one of them does not fit."""
+    keys = layout.table(KEYS, [*map(_key_row, entry.keys)], width) if entry.keys else []
+    rows = [[layout.cell(one.destination), layout.cell(_holds(one))] for one in entry.destinations]
+    destinations = layout.table(DESTINATIONS, rows, width) if rows else []
+    return None if keys is None or destinations is None else [*keys, *destinations]
 
 
-def _destinations_table(entry: AdoptEntry) -> Table:
-    table = terminal.table(("destination", "what it holds"))
-    for one in entry.destinations:
-        terminal.add_row(table, one.destination, _holds(one))
-    return table
+def _key_row(key: KeyEntry) -> list[Cell]:
+    state, holders = "Active" if key.active else "Inactive", key.held_by or terminal.NOTHING
+    role, age = terminal.role_name(key.role), terminal.age(key.age_seconds)
+    return [*map(layout.cell, (key.id, role, state, age, status_view.use(key), holders))]

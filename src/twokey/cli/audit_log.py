@@ -12,6 +12,8 @@ from twokey.cli.help import Group
 from twokey.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from twokey.reports.documents import AuditLogDocument, AuditRule
 
 RULES: dict[AuditRule, str] = {
@@ -83,27 +85,42 @@ def verify_command(file: Path, heads: tuple[str, ...], *, as_json: bool) -> int:
     return ExitCode.DONE if report.good else ExitCode.FAILED
 
 
-def _show(document: AuditLogDocument) -> None:
-    from twokey.cli.terminal import say, tell, when
+def _sentences(document: AuditLogDocument) -> Iterator[str]:
+    from twokey.cli.terminal import when
 
+    if document.first is None:
+        found = f"none of its {document.lines} lines is a line of one" if document.lines else "it is empty"
+        yield (
+            f"this is not an audit log: {found}. Name the file that rotate, deliver or adopt wrote (--audit-log, or "
+            "audit_log in twokey.yaml). If this is that file, it was overwritten, and nothing in it is evidence."
+        )
+        return
     for finding in document.findings:
-        say(f"{document.file}: {finding.message} [{RULES[finding.rule]}]")
-    say(
-        f"{document.file}: lines: {document.lines}, runs: {document.runs}, effects: {document.effects}, "
-        f"from {when(document.first)} to {when(document.last)}."
+        yield f"{finding.message} [{RULES[finding.rule]}]"
+    yield (
+        f"lines: {document.lines}, runs: {document.runs}, effects: {document.effects}, from {when(document.first)} to "
+        f"{when(document.last)}."
     )
     for line in document.interrupted:
-        say(f"{document.file}: the effect that begins in line {line} has no end: its run was interrupted, or still is.")
+        yield f"the effect that begins in line {line} has no end: its run was interrupted, or still is."
     for line in document.elsewhere:
-        say(
-            f"{document.file}: before line {line}, runs that are not in this log held the lease: on another machine, "
-            "without a log, or removed from it."
+        yield (
+            f"before line {line}, runs that are not in this log held the lease: on another machine, without a log, or "
+            "removed from it."
         )
     if document.torn:
         torn = f"{document.torn} lines were" if document.torn > 1 else "1 line was"
-        say(f"{document.file}: {torn} torn by a crash; the next run recorded that.")
+        yield f"{torn} torn by a crash; the next run recorded that."
     if document.good:
-        say(f"{document.file}: the log is valid. The last line has the hash {document.head}.")
+        yield f"the log is valid. The last line has the hash {document.head}."
+
+
+def _show(document: AuditLogDocument) -> None:
+    from twokey.cli.terminal import paragraph, tell
+
+    for sentence in _sentences(document):
+        paragraph(f"{document.file}: {sentence}", further="  ")
+    if document.good:
         tell("Record the hash elsewhere: with --expect-head, it detects lines that are cut off or rewritten.")
-    else:
+    elif document.first is not None:
         tell("Do not trust this log from the first line named above. Hashes that were recorded elsewhere stay valid.")

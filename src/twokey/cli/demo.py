@@ -38,7 +38,7 @@ DAY = 86_400
 def command() -> int:
     """Watch a whole cycle on a built-in AWS emulator; no setup.
 
-    Takes about 15 seconds, needs no AWS account and no network, and leaves nothing behind. Every command shown is
+    Takes 15 to 30 seconds, needs no AWS account and no network, and leaves nothing behind. Every command shown is
     executed, as a process of its own.
     """
     from twokey.emulator import Emulator
@@ -109,16 +109,16 @@ class Demo:
         self._fill("ci-two", keys[-1])
         (self._folder / "twokey.yaml").write_text(CONFIG, encoding="utf-8")
         terminal.headline("A built-in AWS emulator, three machine users, one configuration")
-        terminal.say(f"  A strict AWS emulator listens on {self._aws.endpoint_url}. In it:")
-        terminal.say("    ci-new  has no key at all")
-        terminal.say("    ci-one  has one key, created outside twokey 200 days ago, in no store")
-        terminal.say("    ci-two  has two keys; the secret machine-users/ci-two holds the newer one")
-        terminal.say("  twokey.yaml:")
+        terminal.paragraph(f"A strict AWS emulator listens on {self._aws.endpoint_url}. In it:", "  ")
+        terminal.paragraph("ci-new  has no key at all", "    ", "        ")
+        terminal.paragraph("ci-one  has one key, created outside twokey 200 days ago, in no store", "    ", "        ")
+        terminal.paragraph("ci-two  has two keys; the secret machine-users/ci-two holds the newer one", "    ", "        ")
+        terminal.paragraph("twokey.yaml:", "  ")
         terminal.block(CONFIG)
 
     def _first_run(self, job: Job) -> None:
         terminal.headline("A job starts, and then its key is rotated")
-        terminal.say(f"  A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.")
+        terminal.paragraph(f"A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.", "  ")
         oldest = self._aws.keys("ci-two")[0][0]
         self._twokey("plan")
         self._twokey("rotate")
@@ -151,8 +151,8 @@ class Demo:
         self._aws.weather.remove(rule)
         self._aws.weather.release()
         orphan = next(key_id for key_id in self._ids("ci-new") if key_id != held)
-        terminal.say(f"    IAM lists {held} and {orphan}. The secret of the second one died with the process.")
-        terminal.say(f"    Tools that delete the oldest key would now delete {held}, which every job uses.")
+        terminal.paragraph(f"IAM lists {held} and {orphan}. The secret of the second one died with the process.", "    ")
+        terminal.paragraph(f"Tools that delete the oldest key would now delete {held}, which every job uses.", "    ")
         self._twokey("rotate", "ci-new")
         ids = self._ids("ci-new")
         self._check(orphan not in ids and held in ids, f"the orphan {orphan} is gone, {held} still works as LAST")
@@ -162,7 +162,7 @@ class Demo:
 
     def _slow_job(self, job: Job) -> None:
         terminal.headline("A rotation is due, but the job still uses LAST")
-        terminal.say("  A period is six seconds here. Waiting for it to be over ...")
+        terminal.paragraph("A period is six seconds here. Waiting for it to be over ...", "  ")
         self._wait_until_due("ci-two")
         done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
         self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
@@ -170,7 +170,7 @@ class Demo:
 
     def _last_run(self, job: Job) -> None:
         terminal.headline("The job has ended; its key has been unused for long enough")
-        terminal.say("  Waiting for the two seconds of idle ...")
+        terminal.paragraph("Waiting for the two seconds of idle ...", "  ")
         time.sleep(3.2)
         self._twokey("rotate", "ci-two")
         self._check(job.key_id not in self._ids("ci-two"), f"{job.key_id} is gone; nothing was using it any more")
@@ -180,11 +180,11 @@ class Demo:
         terminal.headline("Summary")
         seconds = time.monotonic() - self._began
         rotations = self._aws.count("iam:CreateAccessKey")
-        terminal.say(
-            f"  {rotations} keys created, one request each; {job.calls} calls of a job, {job.failures} failed."
+        terminal.paragraph(
+            f"{rotations} keys created, one request each; {job.calls} calls of a job, {job.failures} failed.", "  "
         )
-        terminal.say("  Safe to run as often as you like, to interrupt at any point, to run again from anywhere.")
-        terminal.say(f"  {seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md")
+        terminal.paragraph("Safe to run as often as you like, to interrupt at any point, to run again from anywhere.", "  ")
+        terminal.paragraph(f"{seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md", "  ")
         if self._broken:
             terminal.tell(f"Error: {self._broken} statements did not hold.")
         return ExitCode.FAILED if self._broken else ExitCode.DONE

@@ -108,7 +108,7 @@ def act(
 
     def report(results: Sequence[Result]) -> int:
         document = documents.results_document(results)
-        return results_view.report(results, document, document.summary, as_json=flags.as_json, quiet=flags.quiet)
+        return results_view.report(results, document, as_json=flags.as_json, quiet=flags.quiet)
 
     steps = progress.Steps(verbose=verbose, quiet=flags.quiet)
     return over_users(

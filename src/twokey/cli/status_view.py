@@ -5,40 +5,58 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import results_view, terminal
+from twokey.cli import layout, repeats, results_view, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
-    from rich.table import Table
-
+    from twokey.cli.layout import Cell, Line
     from twokey.reports.documents import DestinationStateEntry, KeyEntry, StatusEntry
+
+KEYS = (
+    *map(layout.Column, ("user", "key", "role", "age", "last use")),
+    layout.Column("held by", 30),
+    layout.Column("next", 25),
+)
+STATES = (
+    layout.Column("user"),
+    layout.Column("destination", 30),
+    layout.Column("state"),
+    layout.Column("what it holds", layout.NARROWEST),
+)
 
 
 def show_status(entries: Sequence[StatusEntry]) -> None:
     """Print each user's keys and their holders, what is due, and problems."""
     keys = [UserKey(entry.account, entry.user) for entry in entries]
     names = [*map(Names(keys), keys)]
+    problems = _problems(entries, names)
     if terminal.is_interactive(sys.stdout):
-        _tables(entries, names)
+        width = terminal.width()
+        terminal.draw(_tables(entries, names, problems, width) or _blocks(entries, names, problems, width))
         return
-    for entry, name in zip(entries, names, strict=True):
+    for entry, name, each in zip(entries, names, problems, strict=True):
         terminal.say(f"{name}: {entry.next}")
         for key in entry.keys:
             terminal.say(f"  {name}: {key_line(key)}")
         for state in _beside_the_store(entry):
             terminal.say(f"  {name}: {results_view.state_line(state)}")
-        for problem in entry.problems:
+        for problem in each:
             terminal.say(f"  {name}: problem: {problem}")
 
 
 def key_line(key: KeyEntry) -> str:
     """Return a key as a line for a log."""
-    held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
+    return f"{terminal.role_name(key.role)} {', '.join((key.id, *key_facts(key)))}"
+
+
+def key_facts(key: KeyEntry) -> tuple[str, ...]:
+    """Return what there is to say about a key, in one line and, if anything holds it, a second."""
     state = "Active" if key.active else "Inactive"
-    return f"{terminal.role_name(key.role)} {key.id}, {state}, age {terminal.age(key.age_seconds)}, {use(key)}{held}"
+    held = (f"held by {', '.join(key.held_by)}",) if key.held_by else ()
+    return f"{state}, age {terminal.age(key.age_seconds)}, {use(key)}", *held
 
 
 def use(key: KeyEntry) -> str:
@@ -48,40 +66,76 @@ def use(key: KeyEntry) -> str:
     return f"used {terminal.when(key.last_used)} for {key.last_used_service}"
 
 
-def _tables(entries: Sequence[StatusEntry], names: Sequence[str]) -> None:
-    terminal.draw(_keys_table(entries, names))
-    states = _states_table(entries, names)
-    if states.row_count:
-        terminal.say()
-        terminal.draw(states)
-    for entry, name in zip(entries, names, strict=True):
-        for problem in entry.problems:
-            terminal.draw(terminal.styled(f"{name}: {problem}", "yellow"))
+def labelled_keys(keys: Sequence[KeyEntry]) -> Iterator[tuple[str, Cell]]:
+    """Return the lines of a block about keys."""
+    for key in keys:
+        first, *further = key_facts(key)
+        yield terminal.role_name(key.role), layout.cell((f"{key.id}, {first}", *further))
 
 
-def _keys_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
-    table = terminal.table(("user", "key", "role", "age", "last use", "held by", "next"), whole=("key", "role"))
-    for entry, name in zip(entries, names, strict=True):
-        first, last = name, entry.next
-        for key in entry.keys:
-            role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
-            holders = key.held_by or terminal.NOTHING
-            terminal.add_row(table, first, key.id, role, terminal.age(key.age_seconds), _used_ago(key), holders, last)
-            first, last = "", ""
-        if not entry.keys:
-            terminal.add_row(table, name, *[terminal.NOTHING] * 5, entry.next)
-    return table
+def _problems(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[list[str]]:
+    """Return each user's problems; of one that many users have, only the first time what it is."""
+    owners = [name for entry, name in zip(entries, names, strict=True) for _ in entry.problems]
+    texts = [problem for entry in entries for problem in entry.problems]
+    shown = (
+        f"as for {known}" if known else text for text, known in zip(texts, repeats.said_of(owners, texts), strict=True)
+    )
+    return [[next(shown) for _ in entry.problems] for entry in entries]
 
 
-def _states_table(entries: Sequence[StatusEntry], names: Sequence[str]) -> Table:
-    table = terminal.table(("user", "destination", "state", "what it holds"), whole=("state",))
-    for entry, name in zip(entries, names, strict=True):
-        first = name
-        for state in _beside_the_store(entry):
-            word = terminal.styled(state.outcome.replace("_", " "), "" if state.outcome == "held" else "yellow")
-            terminal.add_row(table, first, state.destination, word, state.message or terminal.NOTHING)
-            first = ""
-    return table
+def _tables(
+    entries: Sequence[StatusEntry], names: Sequence[str], problems: Sequence[Sequence[str]], width: int
+) -> list[Line]:
+    """Return the tables of keys and of destinations and the problems; nothing if one of the two does not fit."""
+    keys = [row for entry, name in zip(entries, names, strict=True) for row in _key_rows(entry, name)]
+    states = [row for entry, name in zip(entries, names, strict=True) for row in _state_rows(entry, name)]
+    lines = layout.table(KEYS, keys, width)
+    beside = layout.table(STATES, states, width) if states else []
+    if lines is None or beside is None:
+        return []
+    lines += [[], *beside] if beside else []
+    for name, each in zip(names, problems, strict=True):
+        lines += [[(line, "yellow")] for problem in each for line in layout.wrap(f"{name}: {problem}", width)]
+    return lines
+
+
+def _key_rows(entry: StatusEntry, name: str) -> Iterator[list[Cell]]:
+    first, last = name, entry.next
+    for key in entry.keys:
+        role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
+        texts = (
+            first,
+            key.id,
+            role,
+            terminal.age(key.age_seconds),
+            _used_ago(key),
+            key.held_by or terminal.NOTHING,
+            last,
+        )
+        yield [*map(layout.cell, texts)]
+        first, last = "", ""
+    if not entry.keys:
+        yield [*map(layout.cell, (name, *[terminal.NOTHING] * 5, entry.next))]
+
+
+def _state_rows(entry: StatusEntry, name: str) -> Iterator[list[Cell]]:
+    first = name
+    for state in _beside_the_store(entry):
+        word = layout.cell(results_view.state_word(state), "" if state.outcome == "held" else "yellow")
+        yield [layout.cell(first), layout.cell(state.destination), word, layout.cell(state.message or terminal.NOTHING)]
+        first = ""
+
+
+def _blocks(
+    entries: Sequence[StatusEntry], names: Sequence[str], problems: Sequence[Sequence[str]], width: int
+) -> list[Line]:
+    lines: list[Line] = []
+    for entry, name, each in zip(entries, names, problems, strict=True):
+        labelled = [*labelled_keys(entry.keys)]
+        labelled += [("destination", layout.cell(results_view.state_line(state))) for state in _beside_the_store(entry)]
+        labelled += [("problem", layout.cell(problem, "yellow")) for problem in each]
+        lines += layout.block([(f"{name}: ", "bold"), (entry.next, "")], labelled, width)
+    return lines
 
 
 def _beside_the_store(entry: StatusEntry) -> list[DestinationStateEntry]:

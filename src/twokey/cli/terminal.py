@@ -9,48 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
+from twokey.cli.cleaning import UNSAFE, clean
+from twokey.cli.layout import wrap
 from twokey.core import durations, timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Iterable
+    from re import Match
     from typing import TextIO
 
     from click import ClickException
-    from rich.table import Table
-    from rich.text import Text
 
+    from twokey.cli.layout import Line
     from twokey.core.errors import TwokeyError
 
 NOTHING = "-"
-_UNSAFE = re.compile(
-    "["
-    "\\x00-\\x1f\\x7f-\\x9f"  # control characters, among them escape sequences and line breaks
-    "\\u061c\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff"  # invisible, or change the direction of text
-    "\\ufff9-\\ufffb\\U000e0000-\\U000e007f\\ud800-\\udfff"  # annotations, tags, halves of characters
-    "]"
-)
-_COMMAND = re.compile(
-    r"::(?=[A-Za-z][\w-]*(?:\s.*?)?::)"  # GitHub Actions and Gitea, at the beginning of a line
-    r"|##(?=\[|vso\[|teamcity\[)"  # GitHub Actions (older form) and Azure DevOps, anywhere in a line; TeamCity
-)
-
-
-def clean(text: str) -> str:
-    """Return a text as it is shown: on one line, without anything that a terminal or a CI system obeys."""
-    shown = _UNSAFE.sub(lambda found: _escape(found[0]), text)
-    return _COMMAND.sub(lambda found: f"\\x{ord(found[0][0]):02x}{found[0][1:]}", shown)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-    if code > 0xFFFF:
-        return f"\\U{code:08x}"
-    return named.get(character, f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")
 
 
 def say(text: str = "") -> None:
@@ -60,50 +36,30 @@ def say(text: str = "") -> None:
 
 def say_json(document: str) -> None:
     """Print a JSON document on stdout: the same document, with unsafe characters written as JSON escapes them."""
-    sys.stdout.write("\n".join(_UNSAFE.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
+    sys.stdout.write("\n".join(UNSAFE.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
 
 
-def _escape_in_json(found: re.Match[str]) -> str:
+def _escape_in_json(found: Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
 
 
-def draw(shown: Any) -> None:
-    """Print a table, or a styled text, on stdout at a terminal."""
+def draw(lines: Iterable[Line]) -> None:
+    """Print lines of styled parts on stdout at a terminal: plain text, whatever they hold."""
     from rich.console import Console
+    from rich.text import Text
 
-    Console().print(shown)
+    console = Console(width=width())
+    for line in lines:
+        text = Text.assemble(*((clean(part), style) for part, style in line))
+        console.print(text, no_wrap=True, overflow="ignore", crop=False, highlight=False)
 
 
 def width() -> int:
     """Return the columns of the terminal."""
-    from rich.console import Console
+    import shutil
 
-    return Console().width
-
-
-def table(headings: Sequence[str], *, whole: Collection[str] = ()) -> Table:
-    """Return an empty table; the columns in ``whole`` are never wrapped."""
-    from rich.table import Table
-
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        made.add_column(heading, overflow="fold", no_wrap=heading in whole)
-    return made
-
-
-def styled(text: str | Sequence[str], style: str = "") -> Text:
-    """Return a line, or several, for ``draw`` and for a cell: plain text, whatever it holds."""
-    from rich.text import Text
-
-    return Text("\n".join(map(clean, [text] if isinstance(text, str) else text)), style=style)
-
-
-def add_row(to: Table, *cells: str | Sequence[str] | Text) -> None:
-    """Add a row to a table; a cell is a line, or several, of plain text, whatever it holds."""
-    from rich.text import Text
-
-    to.add_row(*(cell if isinstance(cell, Text) else styled(cell) for cell in cells))
+    return shutil.get_terminal_size().columns
 
 
 def tell(text: str) -> None:
@@ -198,6 +154,17 @@ def when(moment: Any) -> str:
     return timestamps.utc(moment) if moment else NOTHING
 
 
+def paragraph(text: str, indent: str = "", further: str = "") -> None:
+    """Print a text on stdout: at a terminal wrapped, its further lines indented more, otherwise on one line."""
+    for number, line in enumerate(_wrapped(text, indent, further)):
+        say(f"{indent}{further if number else ''}{line}")
+
+
+def _wrapped(text: str, indent: str, further: str) -> list[str]:
+    shown = clean(text)
+    return wrap(shown, max(width() - len(indent + further), 1)) if is_interactive(sys.stdout) else [shown]
+
+
 def headline(text: str) -> None:
     """Print the title of a section."""
     say()
@@ -210,15 +177,20 @@ def typed(text: str) -> None:
 
 
 def block(text: str) -> None:
-    """Print what a command printed, or a file's content, indented."""
+    """Print what a command printed, or a file's content, indented; a line that is too long is wrapped at a terminal."""
     for row in text.rstrip().splitlines():
-        say(f"    {row}")
+        begin = row[: len(row) - len(row.lstrip())]
+        paragraph(row.lstrip(), f"    {begin}", "  ")
 
 
 def fact(text: str, *, holds: bool) -> None:
     """Print a fact that was checked."""
     mark, code = ("ok", "\x1b[32m") if holds else ("NOT SO", "\x1b[1;31m")
-    _say_styled("  ", mark, code, f"  {text}")
+    indent = " " * len(f"  {mark}  ")
+    first, *further = _wrapped(text, indent, "")
+    _say_styled("  ", mark, code, f"  {first}")
+    for line in further:
+        say(f"{indent}{line}")
 
 
 def _say_styled(before: str, text: str, code: str, after: str = "") -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core.durations import show
+from twokey.core.durations import LONGEST, exact, parse, show
 from twokey.core.errors import UsageError
+from twokey.planning.policy import upwards, wide_enough
 from twokey.rotation.lease import LENGTH
 
 if TYPE_CHECKING:
@@ -28,10 +28,12 @@ def check(policy: RotationPolicy, schedule: timedelta | None = None) -> None:
 
 def _check_idle(policy: RotationPolicy) -> None:
     if policy.idle > policy.period:
+        window = upwards(2 * policy.idle)
+        longer = f", or the window to at least {exact(window)}" if window <= LONGEST else ""
         raise UsageError(
-            f"idle: {show(policy.idle)} is longer than the period ({_period(policy)}): a job that uses LAST once, just "
-            "after a rotation, would keep it beyond the next one.",
-            remedy=f"Set idle to at most {show(policy.period)}, or the window to at least {show(2 * policy.idle)}.",
+            f"idle: {exact(policy.idle)} is longer than the period ({_period(policy)}): a job that uses LAST once, "
+            "just after a rotation, would keep it beyond the next one.",
+            remedy=f"Set idle to at most {show(policy.period)}{longer}.",
         )
 
 
@@ -39,10 +41,9 @@ def _check_grace(policy: RotationPolicy) -> None:
     longest, both = policy.period - policy.slack, policy.grace + policy.soak
     if both > longest:
         raise UsageError(
-            f"grace: {show(policy.grace)}, and then a soak of {show(policy.soak)}, make {show(both)}: longer than "
-            f"the period less its slack ({show(longest)}). LAST could never make room in time.",
-            remedy=f"Set grace to at most {show(longest - policy.soak)}, shorten the soak, or set a window of at least "
-            f"{show(_upwards(both * 48 / 23))}.",
+            f"grace: {exact(policy.grace)}, and then a soak of {exact(policy.soak)}, make {exact(both)}: longer than "
+            f"the period less its slack ({exact(longest)}). LAST could never make room in time.",
+            remedy=f"Set grace to at most {show(longest - policy.soak)}{wide_enough(both)}, or shorten the soak.",
         )
 
 
@@ -50,33 +51,45 @@ def _check_verification(policy: RotationPolicy) -> None:
     timeout = policy.verification.timeout
     if timeout > LENGTH:
         raise UsageError(
-            f"verify.timeout: {show(timeout)} is longer than a lease ({show(LENGTH)}): another run could take this "
+            f"verify.timeout: {exact(timeout)} is longer than a lease ({exact(LENGTH)}): another run could take this "
             "user over while a key is still being verified.",
-            remedy=f"Set it to at most {show(LENGTH)}. New keys usually work within seconds.",
+            remedy=f"Set it to at most {exact(LENGTH)}. New keys usually work within seconds.",
         )
 
 
 def _check_schedule(policy: RotationPolicy, schedule: timedelta) -> None:
     """Keys live for two rotations. A rotation comes with the first run at which it is due and LAST can be removed."""
     due = max(policy.period - policy.slack, policy.grace + policy.soak)
-    runs = math.ceil(due / schedule)
-    between = runs * schedule
+    between = _between(due, schedule)
     if between > policy.period:
-        fits = policy.period / math.ceil(policy.period / schedule)
+        fits = policy.period // -(-policy.period // schedule)
+        window = _window(policy, schedule, between)
+        longer = f", or set a window of at least {exact(window)}" if window <= LONGEST else ""
         raise UsageError(
-            f"schedule: with a run every {show(schedule)}, a rotation that is due after {show(due)} comes after "
-            f"{show(between)}, and a key lives for {show(2 * between)}: longer than the window of "
-            f"{show(policy.window)}.",
-            remedy=f"Run every {show(fits)}, or set a window of at least {show(2 * between)}.",
+            f"schedule: with a run every {exact(schedule)}, a rotation that is due after {exact(due)} comes after "
+            f"{exact(between)}, and a key lives for {exact(2 * between)}: longer than the window of "
+            f"{exact(policy.window)}.",
+            remedy=f"Run every {_shortened(fits, due, policy.period)}{longer}.",
         )
 
 
+def _between(due: timedelta, schedule: timedelta) -> timedelta:
+    """Return the time between two rotations: the first run at which one is due."""
+    return -(-due // schedule) * schedule
+
+
+def _window(policy: RotationPolicy, schedule: timedelta, between: timedelta) -> timedelta:
+    """Return a window that these runs keep: a round one, unless it is so much longer that one run more would pass."""
+    window = upwards(2 * between)
+    due = max(window / 2 - window / 48, (policy.requested_grace or timedelta(0)) + policy.soak)
+    return window if _between(due, schedule) <= window / 2 else 2 * between
+
+
+def _shortened(schedule: timedelta, due: timedelta, period: timedelta) -> str:
+    """Return a schedule in two units where that is close enough, otherwise exactly."""
+    shorter = parse(show(schedule))
+    return show(schedule) if shorter and _between(due, shorter) <= period else exact(schedule)
+
+
 def _period(policy: RotationPolicy) -> str:
-    return f"{show(policy.period)}, half of the window of {show(policy.window)}"
-
-
-def _upwards(duration: timedelta) -> timedelta:
-    """Return at least the duration, in a unit that a message shows whole."""
-    units = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
-    unit = next((unit for unit in units if duration >= 2 * unit), timedelta(seconds=0.1))
-    return math.ceil(duration / unit) * unit
+    return f"{exact(policy.period)}, half of the window of {exact(policy.window)}"

@@ -78,7 +78,10 @@ def from_flags(
 ) -> Settings:
     """Return the settings of the flags; durations are as typed. Raises ``UsageError`` that names the flag."""
     if path is None and not users:
-        raise UsageError("No machine user is selected.", remedy="Add --path, user names, or a configuration file.")
+        raise UsageError(
+            "The command line names no machine user and no path.",
+            remedy="Add user names, --path, or a configuration file.",
+        )
     if store is None:
         raise UsageError(
             "No store is set: twokey must know which key is in use before it changes anything.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -177,6 +178,8 @@ _WORDS = {
     "date": "a date",
     "datetime": "a date",
 }
+_PLAIN = re.compile(r"[A-Za-z][\w./*-]*")
+"""A text that YAML reads as itself within a list in brackets."""
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _TYPES = re.compile(r"Expected `(\w+)(?: \| \w+)*`, got `(\w+)`")
 _LIMIT = re.compile(r"Expected `(int|array)`(?: of length)? (<=|>=) (\d+)")
@@ -252,10 +255,20 @@ def _type(document: Document, place: Place, key: str, expected: str, got: str) -
         return document.wrong(place, f"`{key}` has no value.", "Fill it in, or remove the key.")
     spelled = document.spelled.get(place, "")
     if expected == "str" and key in DURATIONS and got in {"int", "float"}:
-        return document.wrong(place, f"`{key}`: {spelled} is not a duration.", "Write it like 30d, 12h, 90s or 1d12h.")
+        return document.wrong(place, f"`{key}`: {spelled} is not a duration.", durations.HOW_TO_WRITE)
     if expected == "str" and spelled:
         return document.wrong(
             place, f'`{key}`: YAML reads {spelled} as {_WORDS.get(got, got)}, not as text; quote it: "{spelled}".'
         )
+    if expected == "array":
+        found = _WORDS.get(got, got)
+        return document.wrong(place, f"`{key}` must be a list, not {found}.", _as_list(key, got, spelled))
     subject = f"`{key}`" if not place or place[-1] == key else f"an item of `{key}`"
     return document.wrong(place, f"{subject} must be {_WORDS.get(expected, expected)}, not {_WORDS.get(got, got)}.")
+
+
+def _as_list(key: str, got: str, spelled: str) -> str:
+    """Return how the value is written as a list."""
+    if got != "str" or not spelled or "\n" in spelled:
+        return "Begin each item of it with `- `, on a line of its own."
+    return f"Write {key}: [{spelled if _PLAIN.fullmatch(spelled) else json.dumps(spelled, ensure_ascii=False)}]."

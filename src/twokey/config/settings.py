@@ -226,7 +226,7 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     from twokey.destinations import registry
 
     try:
-        address = registry.parse(template)
+        address = registry.parse(template, registry.store_schemes if store else None)
         scheme = address.scheme
         if store and registry.can_be_store(scheme):
             registry.check_store(address)
@@ -235,12 +235,12 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
     if store and not registry.can_be_store(scheme):
         raise UsageError(
             f"{what}: `{template}` cannot be a store, because its credential cannot be read back.",
-            remedy=f"Use one of {', '.join(registry.STORES)}.",
+            remedy=f"Use one of {', '.join(registry.store_schemes())}.",
         )
     if not one_user and not registry.names_user(template):
         raise UsageError(
-            f"{what}: `{template}` is one destination, but the entry may select several users: each would overwrite "
-            "the other.",
+            f"{what}: `{template}` would be the same for every selected user, and each user's key would overwrite the "
+            "others there.",
             remedy="Put {user} into the URL, or, where it holds variables, give each user separate variable names: "
             "id={USER}_ID&secret={USER}_SECRET. Or select one user.",
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from yaml.constructor import ConstructorError, SafeConstructor
 
+from twokey.config.yaml_syntax import syntax_error
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def parse(text: str, name: str) -> Document:
         _refuse_depth(text, name)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
-        raise _syntax(error, text, name) from None
+        raise syntax_error(error, text, name) from None
     if node is None:
         raise UsageError(f"{name}: the file is empty.", remedy="Begin it with the line `version: 1`.")
     document.value = _Reader(document).value(node, ())
@@ -119,31 +120,6 @@ def _refuse_depth(text: str, name: str) -> None:
             level -= 1
         if level > MOST_LEVELS and event.start_mark is not None:
             raise UsageError(f"{name} line {event.start_mark.line + 1}: nested more than {MOST_LEVELS} levels deep.")
-
-
-def _syntax(error: yaml.YAMLError, text: str, name: str) -> UsageError:
-    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
-        return UsageError(f"{name}: expected YAML: {getattr(error, 'reason', 'it cannot be read')}.")
-    problem, context = error.problem or "", error.context or ""
-    mark = error.problem_mark
-    if "quoted scalar" in context and error.context_mark is not None:
-        # A quote that is never closed is detected at the end of the file; the error is where it begins.
-        mark = error.context_mark
-    at = f"{name} line {mark.line + 1}"
-    if "cannot start any token" in problem:
-        return _bad_start(at, text, mark.line, mark.column)
-    if "alias" in problem or "alias" in context:
-        return UsageError(f"{at}: `*` begins a YAML alias.", remedy='Quote a pattern that begins with it: "*-old".')
-    if "another document" in problem:
-        return UsageError(f"{at}: expected one YAML document, found several.", remedy="Remove the `---` between them.")
-    return UsageError(f"{at}: expected YAML: {', '.join(part for part in (context, problem) if part)}.")
-
-
-def _bad_start(at: str, text: str, line: int, column: int) -> UsageError:
-    found = text.split("\n")[line][column : column + 1]
-    if found == "\t":
-        return UsageError(f"{at}: a tab cannot indent.", remedy="Indent with spaces.")
-    return UsageError(f"{at}: a value cannot begin with `{found}`.", remedy="Put the value in quotes.")
 
 
 class _Reader:

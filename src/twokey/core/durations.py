@@ -16,8 +16,9 @@ _CALENDAR = re.compile(r"\s*([0-9]{1,4}(?:\.[0-9]{1,3})?)\s*(M|mo|mon|month|y|yr
 _NUMBER = re.compile(r"[0-9]+(?:[:._][0-9]+)+")
 """What is a number to YAML, in base 60 for example: shown as it is written."""
 _LONG = 60
-_LONGEST = timedelta(days=3_650)
-_REMEDY = "Write it like 30d, 12h, 90s or 1d12h."
+LONGEST = timedelta(days=3_650)
+"""A longer duration is refused."""
+HOW_TO_WRITE = "Write it like 30d, 12h, 90s or 1d12h."
 
 
 def parse(text: str, what: str = "duration") -> timedelta:
@@ -28,8 +29,8 @@ def parse(text: str, what: str = "duration") -> timedelta:
     if not _WHOLE.match(text):
         raise UsageError(f"{what}: {_quoted(text)} is not a duration.", remedy=_meant(text))
     seconds = sum(float(n) * _UNITS[unit] for n, unit in _PART.findall(text))
-    if seconds > _LONGEST.total_seconds():
-        raise UsageError(f"{what}: {_quoted(text)} is more than ten years.")
+    if seconds > LONGEST.total_seconds():
+        raise UsageError(f"{what}: {_quoted(text)} is more than ten years.", remedy="Write at most 3650d.")
     return timedelta(seconds=seconds)
 
 
@@ -48,20 +49,43 @@ def _meant(text: str) -> str:
         return f"Months and years differ in length. Write the days: {days:g}d.{minutes}"
     if _WHOLE.match(text.lower()):
         return f"Units are lowercase: {text.lower().strip()}."
-    return _REMEDY
+    return HOW_TO_WRITE
 
 
 def show(duration: timedelta) -> str:
-    """Return a duration for a message, in its two largest units: ``14d 9h``, ``45s``."""
-    seconds = duration.total_seconds()
-    if seconds < 0:
+    """Return a duration for a message, in its two largest units: ``14d 9h``, ``45s``. It is never longer than it is.
+
+    For an age, and for what is promised: a promise that is shown longer than it is would be broken.
+    """
+    if duration < timedelta(0):
         return f"-{show(-duration)}"
-    if seconds < 60:
-        return f"{seconds:.1f}".rstrip("0").rstrip(".") + "s"
-    rest = round(seconds)
-    parts: list[tuple[int, str]] = []
-    for unit in ("d", "h", "m", "s"):
+    return exact(duration - duration % _resolution(duration))
+
+
+def left(duration: timedelta) -> str:
+    """Return a duration as ``show`` does, but never shorter than it is.
+
+    For what the operator waits for, or has to set at least: with the duration that is shown, it is enough.
+    """
+    rest = duration % _resolution(duration)
+    return show(duration - rest + _resolution(duration)) if rest else show(duration)
+
+
+def exact(duration: timedelta) -> str:
+    """Return a duration in all of its units: ``1d 1h 30s``. Read again, it is the same."""
+    if duration < timedelta(0):
+        return f"-{exact(-duration)}"
+    rest, fraction = divmod(duration, timedelta(seconds=1))
+    parts: list[str] = []
+    for unit in ("d", "h", "m"):
         count, rest = divmod(rest, _UNITS[unit])
-        if count or parts:
-            parts.append((count, unit))
-    return " ".join(f"{count}{unit}" for count, unit in parts[:2] if count)
+        parts += [f"{count}{unit}"] if count else []
+    seconds = f"{rest}.{fraction.microseconds:06}".rstrip("0").rstrip(".")
+    return " ".join(parts if parts and seconds == "0" else [*parts, f"{seconds}s"])
+
+
+def _resolution(duration: timedelta) -> timedelta:
+    """Return the smaller of the two units in which a duration is shown."""
+    smaller = {"d": "h", "h": "m", "m": "s"}
+    largest = next((unit for unit in smaller if duration >= timedelta(seconds=_UNITS[unit])), "")
+    return timedelta(seconds=_UNITS[smaller[largest]]) if largest else timedelta(seconds=0.1)

@@ -8,6 +8,7 @@ module with ``KIND`` or ``KINDS``.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -21,6 +22,7 @@ from twokey.destinations.connections import ConnectionContext, ConnectionKind, C
 from twokey.destinations.kind import Kind, WritesNamedValues
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
     from importlib.metadata import EntryPoint
 
     from twokey.aws.clients import Clients
@@ -106,11 +108,15 @@ class Services:
         return Hidden(read(address, self))
 
 
-def parse(url: str) -> Address:
-    """Split a URL and check all that can be checked without a call; raises ``UsageError`` with one sentence."""
+def parse(url: str, among: Callable[[], Collection[str]] | None = None) -> Address:
+    """Split a URL and check all that can be checked without a call; raises ``UsageError`` with one sentence.
+
+    ``among`` returns the schemes that the error names; without it, those of all destinations.
+    """
     scheme, colon, _ = url.partition(":")
     if not colon or not (scheme in SCHEMES or scheme in _entry_points()):
-        raise UsageError(f"{url!r}: {_no_such_scheme(scheme, colon)}")
+        known = among() if among else (*SCHEMES, *_entry_points())
+        raise UsageError(f"{url!r}: {_no_such_scheme(scheme, colon, known)}")
     address = addresses.take_apart(url)
     kind_of(scheme).check(address)
     return address
@@ -121,7 +127,7 @@ def readable(url: str) -> Address:
 
     Nothing is called.
     """
-    address = parse(url)
+    address = parse(url, _secret_schemes)
     if kind_of(address.scheme).read_secret is None:
         raise _not_readable(address)
     if without_fields(url) != url:
@@ -135,7 +141,7 @@ def readable(url: str) -> Address:
 def _not_readable(address: Address) -> UsageError:
     return address.error(
         "twokey cannot read a connection's secret from this kind of destination.",
-        "Use a URL that begins with secretsmanager:, ssm: or vault:.",
+        f"Use a URL with one of the schemes {', '.join(_secret_schemes())}.",
     )
 
 
@@ -163,7 +169,7 @@ def open_destination(url: str, services: Services) -> Destination:
 
 def open_store(url: str, services: Services) -> Store:
     """Return the store of a URL whose fields are filled in; raises ``UsageError`` for one that cannot be a store."""
-    address = parse(url)
+    address = parse(url, store_schemes)
     check_store(address)
     return cast("Store", kind_of(address.scheme).open(address, services))
 
@@ -194,7 +200,7 @@ def check_store(address: Address) -> None:
     if not can_be_store(address.scheme):
         raise address.error(
             "a destination of this kind cannot be read back, so it cannot be a store.",
-            f"Use one of {', '.join(STORES)}.",
+            f"Use one of {', '.join(store_schemes())}.",
         )
     kind_of(address.scheme).check_store(address)
 
@@ -202,6 +208,25 @@ def check_store(address: Address) -> None:
 def can_be_store(scheme: str) -> bool:
     """Return whether destinations of a scheme can hold a credential and its journal. Imports none of twokey's kinds."""
     return scheme in STORES or (scheme not in SCHEMES and kind_of(scheme).store)
+
+
+def store_schemes() -> tuple[str, ...]:
+    """Return the schemes that can be a store, with those of other packages that can be loaded."""
+    return (*STORES, *_schemes_of_others(lambda kind: kind.store))
+
+
+def _secret_schemes() -> tuple[str, ...]:
+    """Return the schemes of the destinations that a connection's secret can be read from."""
+    own = (scheme for scheme in STORES if kind_of(scheme).read_secret)
+    return (*own, *_schemes_of_others(lambda kind: kind.read_secret is not None))
+
+
+def _schemes_of_others(suits: Callable[[Kind], bool]) -> Iterator[str]:
+    """Return the schemes of other packages whose kind suits. A package that cannot be loaded has none."""
+    for scheme in _entry_points():
+        with suppress(UsageError):
+            if suits(kind_of(scheme)):
+                yield scheme
 
 
 @cache
@@ -285,8 +310,7 @@ def _package(entry: EntryPoint) -> str:
     return entry.dist.name if entry.dist is not None else ""
 
 
-def _no_such_scheme(scheme: str, colon: str) -> str:
-    known = (*SCHEMES, *_entry_points())
+def _no_such_scheme(scheme: str, colon: str, known: Collection[str]) -> str:
     if not colon:
         return f"expected scheme:name, with one of the schemes {', '.join(known)}."
-    return f"there is no destination {scheme!r}; {nearest(scheme, known)}"
+    return f"the scheme {scheme!r} is unknown; {nearest(scheme, known)}"

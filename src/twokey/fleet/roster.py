@@ -87,7 +87,7 @@ def select(
     missing += not_covered(names, [*(job.user.name for job in jobs), *(result.user.name for result in missing)])
     if not jobs and not missing:
         raise Failed(
-            "No machine user is selected.",
+            "The account has no IAM user that is selected.",
             state=UNCHANGED,
             remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
         )

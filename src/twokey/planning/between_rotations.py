@@ -26,7 +26,7 @@ def not_due(assessment: Assessment) -> Plan | None:
         return assessment.conclude(
             Outcome.COMPLETED,
             Reason.OUT_OF_DATE,
-            f"{_did_not_hold(assessment, out_of_date)} {assessment.held}. Grace counts from this delivery.",
+            f"{_without_current(assessment, out_of_date)} Grace counts from this delivery.",
             Resume(assessment.held),
             Deliver(out_of_date, instead_of),
             Commit(assessment.last.id if assessment.last else "", renew=False),
@@ -56,9 +56,23 @@ def may_be_read(assessment: Assessment, last: AccessKey) -> bool:
     )
 
 
-def _did_not_hold(assessment: Assessment, out_of_date: tuple[str, ...]) -> str:
-    by_journal = all(assessment.holds(name) == assessment.held for name in out_of_date)
-    return f"{'According to the journal, ' if by_journal else ''}{', '.join(out_of_date)} did not hold"
+def _without_current(assessment: Assessment, out_of_date: tuple[str, ...]) -> str:
+    """Say why these destinations do not surely hold CURRENT; the words must be true before and after the delivery."""
+    held, unread = assessment.held, assessment.unread
+    sentences: dict[str, list[str]] = {}
+    for name in out_of_date:
+        if name in unread:
+            sentence = f"{{}} cannot be read, so it is unknown whether {held} was there."
+        elif name in assessment.journal.delivering:
+            sentence = f"A delivery of {held} to {{}} was not finished."
+        elif assessment.holds(name) == "?":
+            sentence = f"It is unknown whether {{}} held {held}."
+        elif assessment.holds(name) == held:
+            sentence = f"According to the journal, {{}} did not hold {held}."
+        else:
+            sentence = f"{{}} did not hold {held}."
+        sentences.setdefault(sentence, []).append(name)
+    return " ".join(sentence.format(", ".join(names)) for sentence, names in sentences.items())
 
 
 def _retirement(assessment: Assessment) -> Plan | None:
@@ -122,7 +136,7 @@ def _early_soak(assessment: Assessment) -> Plan | None:
 
 def _nothing(assessment: Assessment) -> Plan:
     due = assessment.next_due
-    message = f"A rotation is due in {durations.show(due - assessment.now)}." if due else ""
+    message = f"A rotation is due in {durations.left(due - assessment.now)}." if due else ""
     return assessment.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, message)
 
 

@@ -34,6 +34,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
+from twokey.core.commands import command, rotate_command
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import Assessment, assess
@@ -106,7 +107,7 @@ def unsettled(assessment: Assessment) -> Plan | None:
     settles = max(moments) + assessment.policy.settle if moments else assessment.now
     if assessment.now >= settles or not assessment.policy.settle:
         return None
-    left = durations.show(settles - assessment.now)
+    left = durations.left(settles - assessment.now)
     message = f"A key was created a moment ago, and IAM's list may not show it yet: nothing can be decided for {left}."
     return replace(assessment.refuse(Reason.UNREADABLE, message), settles=settles)
 
@@ -150,7 +151,7 @@ def rolled_back(assessment: Assessment) -> Plan | None:
         Reason.ROLLED_BACK,
         f"{assessment.observation.store} holds {assessment.held}, but its journal names {recorded} as CURRENT: the "
         f"operator or another program wrote to the store. Put {recorded} back into the store. Only if no job uses "
-        f"{recorded} any more, run twokey rotate for this user with {assessment.retiring(recorded)}.",
+        f"{recorded} any more, remove it: {_rotate(assessment, assessment.retiring(recorded))}.",
     )
 
 
@@ -168,12 +169,14 @@ def without_current(assessment: Assessment) -> Plan | None:
         reason = Reason.KEY_GONE if assessment.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
         return rotation(replace(assessment, reason=reason), message=_starting(assessment, reason, rest))
     held = f"the deleted key {assessment.held}" if assessment.held else "no key"
+    user = assessment.observation.user.name
     return assessment.need(*rest) or assessment.refuse(
         Reason.CANNOT_ATTRIBUTE,
         f"{assessment.observation.store} holds {held}, and the user has {len(rest)}: "
-        f"{'; '.join(assessment.used(key) for key in rest)}. twokey cannot determine which is in use. Put the one in "
-        "use into the store (twokey adopt), or name the one that may be removed: run twokey rotate for this user with "
-        "--retire KEY_ID.",
+        f"{'; '.join(assessment.used(key) for key in rest)}. twokey cannot determine which is in use. If you have the "
+        f"credential in use, put it into the store: {command('adopt', user, '--from URL')} reads it from another "
+        f"destination, {command('adopt', user, '--stdin')} from standard input. If you know which key no program uses, "
+        f"remove it, and twokey creates one in its place: {_rotate(assessment, '--retire KEY_ID')}.",
     )
 
 
@@ -190,15 +193,18 @@ def unmanaged(assessment: Assessment) -> Plan | None:
     """Refuse while there is a key created outside twokey; never touch it."""
     if not assessment.unmanaged:
         return None
-    several = len(assessment.unmanaged) > 1
-    keys, them = ("unmanaged keys", "them") if several else ("an unmanaged key", "it")
+    keys = "unmanaged keys" if len(assessment.unmanaged) > 1 else "an unmanaged key"
+    ids, first = " or ".join(key.id for key in assessment.unmanaged), assessment.unmanaged[0].id
     return assessment.need(*assessment.unmanaged) or assessment.refuse(
         Reason.UNMANAGED_KEY,
         f"The user has {keys}: {'; '.join(assessment.used(key) for key in assessment.unmanaged)}. "
-        f"{assessment.observation.store} holds {assessment.held}, and the journal does not name {them}. Find out what "
-        f"uses {them}. If nothing does, run twokey rotate for this user with "
-        f"{assessment.retiring(assessment.unmanaged[0].id)}.",
+        f"{assessment.observation.store} holds {assessment.held}, and the journal does not name {ids}. Find out what "
+        f"uses {ids}. If no program uses {first}, remove it: {_rotate(assessment, assessment.retiring(first))}.",
     )
+
+
+def _rotate(assessment: Assessment, options: str) -> str:
+    return rotate_command(assessment.observation.user.name, options)
 
 
 def make_room(assessment: Assessment) -> Plan | None:

@@ -9,6 +9,8 @@ from twokey.core import durations
 from twokey.core.errors import UsageError
 
 DAY = timedelta(days=1)
+SECOND = timedelta(seconds=1)
+MICROSECOND = timedelta(microseconds=1)
 ZERO = timedelta(0)
 
 
@@ -29,14 +31,29 @@ class Verification:
             raise UsageError("verify.interval: it cannot be negative.")
         if self.timeout <= self.least:
             raise UsageError(
-                f"verify.timeout: {durations.show(self.timeout)} is too short for {self.successes} successes "
-                f"{durations.show(self.interval)} apart."
+                f"verify.timeout: {durations.exact(self.timeout)} is too short for {self.successes} successes "
+                f"{durations.exact(self.interval)} apart.",
+                remedy=f"Set it to more than {durations.exact(self.least)}, require fewer successes, or shorten the "
+                "interval.",
             )
 
     @property
     def least(self) -> timedelta:
         """The shortest time in which a verification can succeed."""
         return self.interval * (self.successes - 1)
+
+
+def wide_enough(kept: timedelta) -> str:
+    """Return the end of a remedy: a window in which LAST can be kept for so long; empty if no window is allowed to."""
+    window = upwards(-(-kept * 48 // 23 // MICROSECOND) * MICROSECOND)
+    return f", or the window to at least {durations.exact(window)}" if window <= durations.LONGEST else ""
+
+
+def upwards(duration: timedelta) -> timedelta:
+    """Return a duration that is at least as long, in whole units of one kind, as the operator would write it."""
+    units = (DAY, timedelta(hours=1), timedelta(minutes=1), SECOND)
+    unit = next((unit for unit in units if duration >= 2 * unit), SECOND / 10)
+    return -(-duration // unit) * unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +74,26 @@ class RotationPolicy:
 
     def __post_init__(self) -> None:
         """Check that the parts fit together."""
-        least = 2 * max(self.verification.least, timedelta(seconds=1))
+        least = 2 * max(self.verification.least, SECOND)
         if self.window < least:
             raise UsageError(
-                f"window: {durations.show(self.window)} is too short.",
-                remedy=f"Set it to at least {durations.show(least)}: a created key must be verified within half of it.",
+                f"window: {durations.exact(self.window)} is too short.",
+                remedy=f"Set it to at least {durations.left(least)}: a created key must be verified within half of it.",
             )
-        longest = self.period - self.slack
+        longest, explicit = self.period - self.slack, self.requested_grace or ZERO
         if self.soak > longest:
             raise UsageError(
-                f"soak: {durations.show(self.soak)} is longer than the period less its slack "
-                f"({durations.show(longest)}).",
-                remedy="Shorten the soak, or lengthen the window.",
+                f"soak: {durations.exact(self.soak)} is longer than the period less its slack "
+                f"({durations.exact(longest)}).",
+                remedy=f"Set it to at most {durations.show(max(longest - explicit, ZERO))}"
+                f"{wide_enough(self.soak + explicit)}.",
             )
         if self.grace > longest:
             raise UsageError(
-                f"grace: {durations.show(self.grace)} is longer than the period less its slack "
-                f"({durations.show(longest)}): LAST could never make room in time.",
-                remedy=f"Shorten the grace, or set a window of at least {durations.show(self.grace * 48 / 23)}.",
+                f"grace: {durations.exact(self.grace)} is longer than the period less its slack "
+                f"({durations.exact(longest)}): LAST could never make room in time.",
+                remedy=f"Set it to at most {durations.show(max(longest - self.soak, ZERO))}"
+                f"{wide_enough(self.grace + self.soak)}.",
             )
 
     @property

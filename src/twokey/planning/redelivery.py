@@ -15,6 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from twokey.core.commands import command
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import assess
@@ -58,10 +59,8 @@ def deliver_plan(
 
 def without_working_current(assessment: Assessment) -> Plan | None:
     """Refuse to deliver a key that does not work."""
-    store, remedy = (
-        assessment.observation.store,
-        "There is nothing to deliver. Run twokey plan for this user to see why.",
-    )
+    store, see = assessment.observation.store, command("plan", assessment.observation.user.name)
+    remedy = f"There is nothing to deliver. To see why: {see}."
     if assessment.current is None and assessment.held:
         message = f"{store} holds {assessment.held}, which IAM no longer lists, so jobs already fail. {remedy}"
         return assessment.refuse(Reason.KEY_GONE, message)

@@ -52,7 +52,7 @@ def _delivered_last(assessment: Assessment, last: AccessKey) -> Plan | None:
 def _in_grace(assessment: Assessment, last: AccessKey) -> Plan | None:
     if assessment.now >= assessment.grace_over:
         return None
-    left = durations.show(assessment.grace_over - assessment.now)
+    left = durations.left(assessment.grace_over - assessment.now)
     return assessment.refuse(
         Reason.GRACE,
         f"Jobs in flight may still use LAST ({last.id}): its grace ends in {left}. Wait until then, or accept that "
@@ -73,7 +73,7 @@ def _in_use(assessment: Assessment, last: AccessKey) -> Plan | None:
     return assessment.refuse(
         Reason.IN_USE,
         f"LAST is still in use: {assessment.used(last)}, and it must be unused for "
-        f"{durations.show(assessment.policy.idle)} before it is removed. Find the job that does not read the store "
+        f"{durations.left(assessment.policy.idle)} before it is removed. Find the job that does not read the store "
         "again, or accept that it fails: --ignore-last-use.",
     )
 
@@ -96,7 +96,7 @@ def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
         return assessment.conclude(
             Outcome.RETIRED,
             Reason.SOAK,
-            f"{_names(to_deactivate)} made Inactive for {durations.show(length)} before deletion. If a job fails now, "
+            f"{_names(to_deactivate)} made Inactive for {durations.exact(length)} before deletion. If a job fails now, "
             f"reactivate {affected}: aws iam update-access-key "
             f"--user-name {assessment.observation.user.name} --access-key-id {to_deactivate[0].id} --status Active",
             *(Deactivate(key.id, named=key in assessment.retire) for key in to_deactivate),
@@ -106,7 +106,7 @@ def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
         return assessment.conclude(
             Outcome.NOT_DUE,
             Reason.SOAKING,
-            f"{_names(keys)} Inactive; the soak ends in {durations.show(over - assessment.now)}.",
+            f"{_names(keys)} Inactive; the soak ends in {durations.left(over - assessment.now)}.",
         )
     return None
 

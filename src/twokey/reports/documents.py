@@ -54,9 +54,10 @@ class OutcomeEntry(msgspec.Struct):
 
 
 class ResultEntry(OutcomeEntry):
-    """How the run ended for one machine user."""
+    """How the run ended for one machine user; ``warnings``: what the operator should know besides."""
 
     destinations: list[DestinationEntry]
+    warnings: list[str]
 
 
 class ResultsDocument(msgspec.Struct):
@@ -70,6 +71,7 @@ class PlanEntry(OutcomeEntry):
     """What would be done for one machine user; ``outcome`` is what the run would end as."""
 
     destinations: list[DestinationStateEntry]
+    warnings: list[str]
     actions: list[str]
 
 
@@ -208,7 +210,9 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
 def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:
     """Return the document of a plan: the expected results, the actions, and the state of each destination now."""
     entries = [
-        PlanEntry(**_outcome(result), destinations=state_entries(states), actions=actions)
+        PlanEntry(
+            **_outcome(result), destinations=state_entries(states), warnings=list(result.warnings), actions=actions
+        )
         for result, actions, states in results
     ]
     return PlanDocument(entries, summary(entry.outcome for entry in entries))
@@ -234,7 +238,7 @@ def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEn
 
 def _entry(result: Result) -> ResultEntry:
     destinations = [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
-    return ResultEntry(**_outcome(result), destinations=destinations)
+    return ResultEntry(**_outcome(result), destinations=destinations, warnings=list(result.warnings))
 
 
 def _outcome(result: Result) -> dict[str, Any]:

@@ -115,12 +115,12 @@ def _next(decision: Plan, assessment: Assessment, world: World) -> str:
             f"due now ({Reason.INTERRUPTED})" if assessment.journal.intent else "rotated just now: IAM's list may lag"
         )
     if decision.outcome is Outcome.REFUSED:
-        return "stopped: the operator must act"
+        return f"will be refused ({decision.reason}): the operator must act"
     if decision.reason is Reason.SOAKING:
         return "soaking: a key is Inactive and will be deleted"
     if decision.outcome is Outcome.NOT_DUE and decision.next_due:
-        return f"due in {durations.show(decision.next_due - assessment.now)}"
-    return f"due now ({decision.reason})"
+        return f"due in {durations.left(decision.next_due - assessment.now)}"
+    return "due now" if decision.reason is Reason.DUE else f"due now ({decision.reason})"
 
 
 def complete(entry: StatusEntry) -> bool:

@@ -21,7 +21,7 @@ def broken(keys: Sequence[AccessKey], policy: RotationPolicy, now: datetime) -> 
         if key.active and now - key.created > policy.window:
             yield (
                 f"The window is broken: {key.id} is {durations.show(now - key.created)} old, and no key may be older "
-                f"than {durations.show(policy.window)}."
+                f"than {durations.exact(policy.window)}."
             )
 
 
@@ -45,7 +45,7 @@ def about_to_break(
         removed = rotation + (policy.period - policy.slack) if key.id == current else rotation
         if key.active and now <= breaks < removed:
             yield (
-                f"The window will be broken: {key.id} reaches {durations.show(policy.window)} at "
+                f"The window will be broken: {key.id} reaches {durations.exact(policy.window)} at "
                 f"{timestamps.utc(breaks)}, and the next rotations do not remove it before {timestamps.utc(removed)}. "
                 "Run rotate more often; rotate --force does not wait until a rotation is due."
             )

@@ -67,11 +67,16 @@ def check(address: Address) -> None:
     rest, plain = address.rest, address.plain
     if not _NAME.fullmatch(plain):
         raise UsageError(
-            f"{rest!r} cannot be a parameter's name: expected letters, digits and characters _.-, and slashes between "
-            "them only if the name begins with one."
+            f"{rest!r} cannot be a parameter's name: expected letters, digits and any of the characters _.-, either "
+            "without a slash, or as a path that begins with a slash.",
+            remedy="Write ssm:/machine-users/{user}, for example. A path neither ends with a slash nor contains two in "
+            "a row.",
         )
     if re.match(r"/?(aws|ssm)", plain, re.IGNORECASE):
-        raise UsageError(f"{rest!r} cannot be a parameter's name: AWS reserves those that begin with aws or ssm.")
+        raise UsageError(
+            f"{rest!r} cannot be a parameter's name: AWS reserves names that begin with aws or ssm.",
+            remedy="Begin the name with something else.",
+        )
     if len(plain) + len(JOURNAL) > _LONGEST or plain.count("/") > _DEEPEST:
         raise UsageError(
             f"{rest!r} cannot be a parameter's name: expected at most {_LONGEST - len(JOURNAL)} characters and "

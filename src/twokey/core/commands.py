@@ -1,0 +1,14 @@
+"""The commands that messages name, as the operator types them."""
+
+from __future__ import annotations
+
+
+def command(name: str, user: str, options: str = "") -> str:
+    """Return ``twokey NAME USER OPTIONS``; a user whose name begins with a hyphen comes last, after ``--``."""
+    words = (options, "--", user) if user.startswith("-") else (user, options)
+    return " ".join(word for word in (f"twokey {name}", *words) if word)
+
+
+def rotate_command(user: str, options: str = "") -> str:
+    """Return the command that rotates a user."""
+    return command("rotate", user, options)
