@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.cli.options import MAX_USERS, SELECTION, Flags, options, settings_of
 from twokey.cli.over_users import AUDIT_LOG, VERBOSE, over_users
 from twokey.core.errors import ServiceError, UsageError
@@ -31,7 +31,16 @@ LONGEST = 65_536
 SHAPE = "Pipe in a JSON object with AccessKeyId and SecretAccessKey; aws iam create-access-key also prints one."
 
 
-@click.command("adopt", cls=Command)
+@click.command(
+    "adopt",
+    cls=Command,
+    epilog=epilog(
+        ("twokey adopt", "Show what would be taken over; change nothing."),
+        ("twokey adopt ci --from ssm:/old/{user} --yes", "Take ci over with the credential in a parameter."),
+        ("twokey adopt ci --stdin --yes < pair.json", "Take ci over with the credential in a file."),
+        times=True,
+    ),
+)
 @options(SELECTION, (MAX_USERS,))
 @click.option("--yes", is_flag=True, help="Take the users over; without it, nothing is changed.")
 @click.option("--from", "source", metavar="URL", help="Read the credential from this URL.")

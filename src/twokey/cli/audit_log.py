@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from twokey.cli.help import Group
+from twokey.cli.help import Group, epilog
 from twokey.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
@@ -32,12 +32,23 @@ RULES: dict[AuditRule, str] = {
 }
 
 
-@click.group("audit-log", cls=Group, no_args_is_help=True)
+@click.group(
+    "audit-log",
+    cls=Group,
+    no_args_is_help=True,
+    epilog=epilog(("twokey audit-log verify audit.log", "Check a whole log.")),
+)
 def command() -> None:
     """Verify a file that --audit-log wrote."""
 
 
-@command.command("verify")
+@command.command(
+    "verify",
+    epilog=epilog(
+        ("twokey audit-log verify audit.log", "Check a whole log, and print the hash of its last line."),
+        ("twokey audit-log verify audit.log --expect-head HASH", "Check also that the line with HASH is there."),
+    ),
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--expect-head",

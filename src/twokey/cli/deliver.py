@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.cli.options import (
     MAX_USERS,
     SELECTION,
@@ -26,7 +26,15 @@ if TYPE_CHECKING:
     from twokey.rotation.look import Decide
 
 
-@click.command("deliver", cls=Command)
+@click.command(
+    "deliver",
+    cls=Command,
+    epilog=epilog(
+        ("twokey deliver", "Deliver to every destination that does not hold CURRENT."),
+        ("twokey deliver ci --to github:acme/site", "Deliver one user's CURRENT to one destination."),
+        times=True,
+    ),
+)
 @options(SELECTION, (MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(*, no_wait: bool, verbose: bool, **parameters: Any) -> int:
     """Deliver CURRENT to its destinations; no key is created or removed.

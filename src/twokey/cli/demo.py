@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twokey.cli import terminal
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.core.errors import ExitCode
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 CONFIG = """\
 version: 1
-window: 12s   # stands in for 30d, so that a whole cycle fits into a few seconds
+window: 12s   # stands in for 30d: a whole cycle takes seconds
 idle: 2s
 settle: 1s
 machine_users:
@@ -34,7 +34,7 @@ machine_users:
 DAY = 86_400
 
 
-@click.command("demo", cls=Command)
+@click.command("demo", cls=Command, epilog=epilog(("twokey demo", "Play the whole cycle.")))
 def command() -> int:
     """Watch a whole cycle on a built-in AWS emulator; no setup.
 
@@ -112,13 +112,17 @@ class Demo:
         terminal.paragraph(f"A strict AWS emulator listens on {self._aws.endpoint_url}. In it:", "  ")
         terminal.paragraph("ci-new  has no key at all", "    ", "        ")
         terminal.paragraph("ci-one  has one key, created outside twokey 200 days ago, in no store", "    ", "        ")
-        terminal.paragraph("ci-two  has two keys; the secret machine-users/ci-two holds the newer one", "    ", "        ")
+        terminal.paragraph(
+            "ci-two  has two keys; the secret machine-users/ci-two holds the newer one", "    ", "        "
+        )
         terminal.paragraph("twokey.yaml:", "  ")
         terminal.block(CONFIG)
 
     def _first_run(self, job: Job) -> None:
         terminal.headline("A job starts, and then its key is rotated")
-        terminal.paragraph(f"A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.", "  ")
+        terminal.paragraph(
+            f"A job of ci-two has read {job.key_id} from the secret and calls AWS ten times a second.", "  "
+        )
         oldest = self._aws.keys("ci-two")[0][0]
         self._twokey("plan")
         self._twokey("rotate")
@@ -151,7 +155,9 @@ class Demo:
         self._aws.weather.remove(rule)
         self._aws.weather.release()
         orphan = next(key_id for key_id in self._ids("ci-new") if key_id != held)
-        terminal.paragraph(f"IAM lists {held} and {orphan}. The secret of the second one died with the process.", "    ")
+        terminal.paragraph(
+            f"IAM lists {held} and {orphan}. The secret of the second one died with the process.", "    "
+        )
         terminal.paragraph(f"Tools that delete the oldest key would now delete {held}, which every job uses.", "    ")
         self._twokey("rotate", "ci-new")
         ids = self._ids("ci-new")
@@ -183,8 +189,12 @@ class Demo:
         terminal.paragraph(
             f"{rotations} keys created, one request each; {job.calls} calls of a job, {job.failures} failed.", "  "
         )
-        terminal.paragraph("Safe to run as often as you like, to interrupt at any point, to run again from anywhere.", "  ")
-        terminal.paragraph(f"{seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md", "  ")
+        terminal.paragraph(
+            "Safe to run as often as you like, to interrupt at any point, to run again from anywhere.", "  "
+        )
+        terminal.paragraph(
+            f"{seconds:.0f} seconds, no AWS account. Next: README.md, docs/tutorial/first-rotation.md", "  "
+        )
         if self._broken:
             terminal.tell(f"Error: {self._broken} statements did not hold.")
         return ExitCode.FAILED if self._broken else ExitCode.DONE

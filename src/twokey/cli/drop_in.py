@@ -15,7 +15,7 @@ import click
 
 from twokey import __version__, drop_in
 from twokey.cli import terminal
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.cli.main import run
 from twokey.cli.signals import handle
 from twokey.core.errors import TwokeyError
@@ -32,7 +32,13 @@ if TYPE_CHECKING:
 NAME = "iam-credential-rotation"
 
 
-@click.command(name=NAME, cls=Command, no_args_is_help=True)
+@click.command(
+    name=NAME,
+    cls=Command,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog((f"{NAME} -o keys.json /machine-users/", "Give every user below the path a new key.")),
+)
 @click.version_option(
     __version__, prog_name=NAME, message="%(prog)s, version %(version)s (twokey)", help="Print the version and exit."
 )
@@ -49,8 +55,13 @@ NAME = "iam-credential-rotation"
 def command(path: str, outfile: str | None, max_users: int) -> None:
     """Create a new access key for every IAM user below PATH, and print the new keys as JSON.
 
-    If a user has two keys, the older one is deleted first, so the key before the new one keeps working until the next
-    run. Store the output at once: each secret is shown only once.
+    This command decides by age alone: of two keys, the older one is deleted first, even if it is the one in use. The
+    newer one keeps working until the next run. Store the output at once: each secret is shown only once. If it is
+    lost, the next run deletes the key that your jobs use. twokey rotate decides by evidence instead.
+
+    Exit codes: 0 every user has a new key; 1 a user failed, or AWS could not be used; 2 usage error, no user below
+    PATH, too many users, or AWS rejects the credentials; 128 plus the number of the signal that ended it. The output
+    has every key that was created, also after a failure.
     """
     signals = Signals()
     try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twokey.cli import terminal
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
 from twokey.cli.signals import handle
 
 
-@click.command(name="emulator", cls=Command)
+@click.command(
+    name="emulator",
+    cls=Command,
+    epilog=epilog(
+        ("twokey emulator --machine-users 3", "Run an emulator with three users; see the lines that it prints."),
+        ("twokey emulator --port 0 --json", "Run it on a free port, for a program to read."),
+    ),
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     metavar="N",
     default=5005,
     show_default=True,
-    help="The port; 0 selects a free one.",
+    help="The port on the loopback address; 0 selects a free one.",
 )
 @click.option(
     "--machine-users", type=click.IntRange(0, 1000), default=0, metavar="N", help="Create N users with two keys each."
@@ -36,7 +43,11 @@ from twokey.cli.signals import handle
     "--path", metavar="PATH", default="/machine-users/", show_default=True, help="The IAM path of those users."
 )
 @click.option(
-    "--region", metavar="REGION", default="eu-central-1", show_default=True, help="The region in the printed lines."
+    "--region",
+    metavar="REGION",
+    default="eu-central-1",
+    show_default=True,
+    help="The AWS region in the lines that are printed.",
 )
 @click.option(
     "--seed",
@@ -44,7 +55,7 @@ from twokey.cli.signals import handle
     metavar="N",
     default=0,
     show_default=True,
-    help="The same seed repeats the same ids and weather.",
+    help="The same seed repeats the same key ids and the same random faults.",
 )
 @click.option(
     "--page-size",
@@ -59,7 +70,7 @@ from twokey.cli.signals import handle
     type=click.FloatRange(0),
     default=0.0,
     metavar="SECONDS",
-    help="How long a new key is rejected before it works.",
+    help="How long a new key does not work yet; on AWS, some seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines for a shell.")
 def command(
@@ -73,9 +84,10 @@ def command(
     propagation: float,
     as_json: bool,
 ) -> None:
-    """Run an AWS emulator that is strict about keys, until Ctrl-C or SIGTERM.
+    """Run an AWS emulator as a server until Ctrl-C or SIGTERM.
 
-    Prints the lines that point any AWS SDK, the AWS CLI and twokey at it. Its credentials work for no other AWS.
+    It accepts a request only if its key exists, is Active and signed it, as AWS does. It prints the lines that point
+    any AWS SDK, the AWS CLI and twokey at it. The credentials in them work nowhere else.
     """
     from twokey.emulator import Emulator, EmulatorError
 
@@ -127,9 +139,9 @@ def _show(aws: Emulator, names: list[str], *, as_json: bool) -> None:
 def _lines(aws: Emulator, environment: dict[str, str], names: list[str]) -> list[str]:
     """Return lines that a shell can read; everything else is a comment."""
     return [
-        f"# An AWS emulator (account {aws.account_id}); its credentials work for no other AWS. Ctrl-C ends it.",
+        f"# An AWS emulator (account {aws.account_id}); its credentials work nowhere else. Ctrl-C ends it.",
         *(f"# machine user: {name}" for name in names),
-        f"# weather, time and the record of requests: {aws.endpoint_url}/_twokey/",
+        f"# faults, time and the record of requests: {aws.endpoint_url}/_twokey/",
         "# In another terminal:",
         "unset AWS_PROFILE AWS_SESSION_TOKEN",
         *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),

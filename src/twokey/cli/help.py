@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -21,12 +22,31 @@ class Formatter(click.HelpFormatter):
 
     def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
         """Write a list of options or commands."""
-        whole = [(name.replace("-", WHOLE), text.replace("-", WHOLE)) for name, text in rows]
+        whole = [(name.replace("-", WHOLE), _ranges(text).replace("-", WHOLE)) for name, text in rows]
         super().write_dl(whole, col_max, col_spacing)
 
     def getvalue(self) -> str:
         """Return what was written."""
         return super().getvalue().replace(WHOLE, "-")
+
+
+def _ranges(text: str) -> str:
+    """Return the help of an option with click's ranges in words: ``1<=x<=64`` is ``1 to 64``."""
+    return re.sub(r"\bx>=(\d+)", r"at least \1", re.sub(r"(\d+)<=x<=(\d+)", r"\1 to \2", text))
+
+
+def epilog(*examples: tuple[str, str], times: bool = False) -> str:
+    """Return the end of a command's help: examples, each with what it does; with ``times``, how a TIME is written."""
+    lines = ["\b", "Examples:"]
+    for command, meaning in examples:
+        lines += [f"  {command}", f"      {meaning}"]
+    return "\n".join([TIME, "", *lines] if times else lines)
+
+
+TIME = (
+    "TIME is a number and a unit (s, m, h, d or w for seconds to weeks), or several of them: 90s, 12h, 30d, 1d12h. "
+    "The period is half the window; a rotation is due after 23/24 of it."
+)
 
 
 class Context(click.Context):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from twokey import __version__
-from twokey.cli.help import Group
+from twokey.cli.help import Group, epilog
 from twokey.core.errors import ExitCode, TwokeyError
 from twokey.system.hardening import raise_safeguards
 
@@ -61,7 +61,15 @@ class Commands(Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=Commands, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Commands,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=epilog(
+        ("twokey plan ci --store 'secretsmanager:machine-users/{user}'", "Show what would be done for the user ci."),
+        ("twokey rotate", "Rotate what is due among the users of ./twokey.yaml."),
+    ),
+)
 @click.version_option(
     __version__,
     "-V",

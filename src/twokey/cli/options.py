@@ -25,13 +25,18 @@ SELECTION = (
         "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
     ),
     click.option(
-        "--to", "deliver", metavar="URL", multiple=True, help="Another destination to deliver to; may be repeated."
+        "--to",
+        "deliver",
+        metavar="URL",
+        multiple=True,
+        help="A further destination that jobs read CURRENT from, such as github:acme/site; may be repeated.",
     ),
     click.option("--window", metavar="TIME", help="The longest time that a key may live.  [default: 30d]"),
     click.option(
         "--grace",
         metavar="TIME",
-        help="How long LAST is guaranteed to work.  [default: the period minus its slack and the soak]",
+        help="How long LAST is guaranteed to work after a rotation.  "
+        "[default: the period minus its slack and the soak]",
     ),
     click.option(
         "--idle",
@@ -55,9 +60,17 @@ MAX_USERS = click.option(
 OVERRIDES = (
     MAX_USERS,
     click.option("--force", is_flag=True, help="Rotate even if no rotation is due; overrides nothing else."),
-    click.option("--ignore-last-use", is_flag=True, help="Accept that jobs in flight fail: ignore grace and last use."),
     click.option(
-        "--retire", metavar="KEY_ID", multiple=True, help="Confirm that this key may be removed; may be repeated."
+        "--ignore-last-use",
+        is_flag=True,
+        help="Remove LAST although it was used recently or its grace is not over: jobs that still use it fail.",
+    ),
+    click.option(
+        "--retire",
+        metavar="KEY_ID",
+        multiple=True,
+        help="Allow the removal of this key, whatever its role, grace and last use; a key that a destination holds is "
+        "refused all the same. May be repeated.",
     ),
 )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
 from twokey.cli.over_users import over_users
 
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from twokey.rotation.results import Result
 
 
-@click.command("plan", cls=Command)
+@click.command(
+    "plan",
+    cls=Command,
+    epilog=epilog(
+        ("twokey plan", "Show what is due among the users of ./twokey.yaml."),
+        ("twokey plan ci --retire AKIAIOSFODNN7EXAMPLE", "Show what a rotation would do if that key may be removed."),
+        times=True,
+    ),
+)
 @options(SELECTION, OVERRIDES)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 4 if changes are planned.")
 def command(

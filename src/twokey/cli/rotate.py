@@ -6,12 +6,20 @@ from typing import Any
 
 import click
 
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
 
 
-@click.command("rotate", cls=Command)
+@click.command(
+    "rotate",
+    cls=Command,
+    epilog=epilog(
+        ("twokey rotate", "Rotate what is due among the users of ./twokey.yaml."),
+        ("twokey rotate ci --store 'secretsmanager:machine-users/{user}'", "Rotate one user, without a file."),
+        times=True,
+    ),
+)
 @options(SELECTION, OVERRIDES, (VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, verbose: bool, **parameters: Any

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli.help import Command
+from twokey.cli.help import Command, epilog
 from twokey.cli.options import SELECTION, Flags, options, settings_of
 from twokey.cli.over_users import over_users
 
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from twokey.rotation.results import Result
 
 
-@click.command("status", cls=Command)
+@click.command(
+    "status",
+    cls=Command,
+    epilog=epilog(
+        ("twokey status", "Show all users of ./twokey.yaml."),
+        ("twokey status --path /ci/ --store 'ssm:/keys/{user}'", "Show every user below a path, without a file."),
+        times=True,
+    ),
+)
 @options(SELECTION)
 def command(**parameters: Any) -> int:
     """Show every key with its role, age and holders, the state of each destination, what is due, and problems.

@@ -161,8 +161,9 @@ def paragraph(text: str, indent: str = "", further: str = "") -> None:
 
 
 def _wrapped(text: str, indent: str, further: str) -> list[str]:
-    shown = clean(text)
-    return wrap(shown, max(width() - len(indent + further), 1)) if is_interactive(sys.stdout) else [shown]
+    shown, room = clean(text), width() - len(indent)
+    fits = len(shown) <= room or not is_interactive(sys.stdout)
+    return [shown] if fits else wrap(shown, max(room - len(further), 1))
 
 
 def headline(text: str) -> None:
