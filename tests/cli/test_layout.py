@@ -31,6 +31,8 @@ def text_of(lines: list[layout.Line] | None) -> list[str]:
             URL,
             ["secretsmanager:", "machine-users/", "{account}/", "build-and-deploy?", "format=env&id=", "{USER}_ID"],
         ),
+        ("allow ssm:PutParameter on ssm:/a/b", ["allow", "ssm:PutParameter on", "ssm:/a/b"]),
+        ("build-and-deploy-the-public-website", ["build-and-deploy-", "the-public-website"]),
         ("since 2026-12-05T01:00:00Z or so", ["since", "2026-12-05T01:00:00Z", "or so"]),
         ("x" * 45, ["x" * 20, "x" * 20, "x" * 5]),
     ],
@@ -79,3 +81,9 @@ def test_a_block_sets_further_lines_below_the_first() -> None:
         "           three",
         "           four",
     ]
+
+
+def test_a_title_that_is_longer_than_a_line_is_broken_after_the_name() -> None:
+    title = [("build-and-deploy: ", "bold"), ("will be refused (in_use)", "yellow")]
+    assert text_of(layout.block(title, [], 80)) == ["build-and-deploy: will be refused (in_use)"]
+    assert text_of(layout.block(title, [], 20)) == ["build-and-deploy:", "  will be refused", "  (in_use)"]

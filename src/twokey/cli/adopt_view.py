@@ -94,21 +94,22 @@ def _holds(entry: HoldingEntry) -> str:
 
 
 def _drawn(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> list[Line]:
-    lines: list[Line] = []
+    """Return each user with tables of its keys and destinations, or, if one of them does not fit, all in blocks."""
     width = terminal.width()
-    for entry, name, message in zip(document.results, names, messages, strict=True):
-        words = _ending(entry, performed=document.performed)
-        title = [(f"{name}: ", "bold"), (words, COLOURS[entry.outcome])]
+    tables = [_tables(entry, width) for entry in document.results]
+    fits = all(each is not None for each in tables)
+    lines: list[Line] = []
+    for entry, name, message, drawn in zip(document.results, names, messages, tables, strict=True):
+        title = [(f"{name}: ", "bold"), (_ending(entry, performed=document.performed), COLOURS[entry.outcome])]
         further = [("unknown", layout.cell(one)) for one in entry.unknown]
         if not document.performed:
             further += [("will", layout.cell(action)) for action in entry.actions]
-        tables = _tables(entry, width)
-        if tables is None:
-            holders = [("destination", layout.cell(f"{one.destination} {_holds(one)}")) for one in entry.destinations]
-            keys = [*status_view.labelled_keys(entry.keys)]
-            lines += layout.block(title, [("why", layout.cell(message)), *keys, *holders, *further], width)
+        why = ("why", layout.cell(message))
+        if fits:
+            lines += [*layout.block(title, [], width), *(drawn or []), *layout.block([], [why, *further], width)[1:]]
         else:
-            lines += [title, *tables, *layout.block([], [("why", layout.cell(message)), *further], width)[1:]]
+            holders = [("destination", layout.cell(f"{one.destination} {_holds(one)}")) for one in entry.destinations]
+            lines += layout.block(title, [why, *status_view.labelled_keys(entry.keys), *holders, *further], width)
         lines.append([])
     return lines
 

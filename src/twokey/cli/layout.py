@@ -23,8 +23,12 @@ BETWEEN = "  "
 """What separates two columns."""
 NARROWEST = 40
 """The least width of a column of sentences: a table that leaves it less is not drawn."""
-_CHUNK = re.compile(r"\S*?(?:[/?&=,](?=[^\s/])|:(?=[^\W\d]|\{)|(?=\s)|$)\s*")
-"""A word, or a part of a URL: a line may end after it. A time, such as 01:00:00, is whole."""
+_WORD = re.compile(r"\s*\S+")
+_PARTS = (
+    re.compile(r"\S*?(?:[/?&=,](?=[^\s/])|:(?=[^\W\d]|\{)|$)"),
+    re.compile(r"\S*?(?:[-._@](?=\w)|$)"),
+)
+"""The parts after which a word that is longer than a line is broken: those of a URL, then those of a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +55,38 @@ class Column:
 def wrap(text: str, width: int) -> list[str]:
     """Return a text in lines of at most so many columns.
 
-    A line ends between two words or two parts of a URL; only a part that is longer than a whole line is cut.
+    A line ends between two words. A word that is longer than a line is broken between the parts of a URL or of a name;
+    only such a part that is longer than a line is cut.
     """
     lines = [""]
-    for chunk in _CHUNK.findall(text):
-        if lines[-1] and len(lines[-1]) + len(chunk.rstrip()) > width:
+    for found in _WORD.findall(text):
+        word = found.lstrip() if lines == [""] or not lines[-1] else found
+        if len(lines[-1]) + len(word) <= width:
+            lines[-1] += word
+        elif len(word.strip()) <= width:
+            lines.append(word.strip())
+        else:
+            _fill(lines, word, width)
+    return lines
+
+
+def _fill(lines: list[str], word: str, width: int) -> None:
+    """Add a word that is longer than a line, part by part."""
+    before = word[: len(word) - len(word.lstrip())]
+    for part in _parts(word.strip(), width):
+        if len(lines[-1]) + len(before) + len(part) > width:
             lines.append("")
-        lines[-1] += chunk
-        while len(lines[-1].rstrip()) > width:
-            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
-    return [line.rstrip() for line in lines]
+            before = ""
+        lines[-1] += before + part
+        before = ""
+
+
+def _parts(word: str, width: int) -> Iterator[str]:
+    parts = [word]
+    for pattern in _PARTS:
+        parts = [each for part in parts for each in (pattern.findall(part) if len(part) > width else [part])]
+    for part in parts:
+        yield from (part[at : at + width] for at in range(0, len(part), width))
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -> list[Line] | None:
@@ -81,11 +107,22 @@ def block(title: Line, labelled: Iterable[tuple[str, Cell]], width: int) -> list
     rows = [(clean(label), each) for label, each in labelled]
     longest = max((len(label) for label, _ in rows), default=0)
     inner = max(width - longest - 2 * len(BETWEEN), 1)
-    lines = [title]
+    lines = _title(title, width)
     for label, each in rows:
         shown = [line for text in each.lines for line in wrap(text, inner)]
         for before, line in zip_longest((label,), shown, fillvalue=""):
             lines.append([(f"{BETWEEN}{before:{longest}}{BETWEEN}", "dim"), (line, each.style)])
+    return lines
+
+
+def _title(parts: Line, width: int) -> list[Line]:
+    """Return a title on one line, or each part of it on lines of its own, those after the first indented."""
+    if sum(len(clean(text)) for text, _ in parts) <= width:
+        return [parts]
+    lines: list[Line] = []
+    for text, style in parts:
+        indent = BETWEEN if lines else ""
+        lines += [[(indent + line, style)] for line in wrap(clean(text).rstrip(), max(width - len(indent), 1))]
     return lines
 
 

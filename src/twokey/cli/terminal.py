@@ -63,8 +63,14 @@ def width() -> int:
 
 
 def tell(text: str) -> None:
-    """Print a line that is not a result on stderr, if there is one."""
-    _write_error(clean(text))
+    """Print a line that is not a result on stderr, if there is one: at a terminal wrapped, further lines indented."""
+    shown = clean(text)
+    if sys.stderr is None or len(shown) <= width() or not is_interactive(sys.stderr):
+        _write_error(shown)
+        return
+    indent = shown[: len(shown) - len(shown.lstrip())]
+    first, *further = wrap(shown.strip(), max(width() - len(indent) - 2, 1))
+    _write_error("\n".join([indent + first, *(f"{indent}  {line}" for line in further)]))
 
 
 def tell_ci(command: str) -> None:
