@@ -182,7 +182,7 @@ class TestServices:
     def test_a_path_with_nobody_on_it(self, rig: Rig) -> None:
         ran = twokey("rotate", "--path", "/nobody/", "--store", STORE)
         assert ran.code == 1
-        assert "No machine user is selected" in ran.err
+        assert "The account has no IAM user that is selected." in ran.err
 
     def test_a_store_that_cannot_be_reached(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         rig.aws.make_user("ci", keys=0)

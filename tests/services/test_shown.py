@@ -72,7 +72,7 @@ class TestStatus:
             f"{NEVER_DELIVERED}: cannot tell, it has received no key yet, and does not show what it holds",
             f"{REWRITTEN}: cannot tell, another program has written there since it received {current} at ",
             f"{WEBHOOK[0]}: empty",
-            f"{VAULT[0]}: unreachable, Vault ({mixed.vault.url}) cannot be reached to read secret/jobs/1: ",
+            f"{VAULT[0]}: cannot be read: Vault ({mixed.vault.url}) cannot be reached to read secret/jobs/1: ",
         ):
             assert f"\n  ci: {line}" in ran.out
 

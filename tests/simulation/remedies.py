@@ -135,11 +135,11 @@ class Operator:
         return _retire(key_id)
 
     def _unmanaged_key(self, message: str) -> Overrides:
-        """Follow "If nothing does, … --retire K"."""
+        """Follow "If no program uses K, remove it: … --retire K"."""
         return _retire(*NAMED.findall(message))
 
     def _cannot_attribute(self, message: str) -> Overrides:
-        """Follow "Put the one in use into the store (…), or name the one that may be removed"."""
+        """Follow "If you have the credential in use, put it into the store … If you know which key …, remove it"."""
         ids = [key_id for key_id in dict.fromkeys(KEY.findall(message)) if key_id in self._world.keys]
         if self._conduct.puts_back:
             interference.write(self._world, "store", ids[0])

@@ -90,7 +90,7 @@ def _holds(entry: HoldingEntry) -> str:
         case "empty":
             return "is empty"
         case _:
-            return f"cannot tell what it holds: {entry.message}"
+            return f"does not tell what it holds: {entry.message}"
 
 
 def _drawn(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> list[Line]:
