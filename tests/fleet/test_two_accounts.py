@@ -96,7 +96,7 @@ class TestPlan:
         ran = twokey("plan", *ARGUMENTS)
         parts = ran.out.partition(f"{OTHER}/ci")
         for account, part in ((ONE, parts[0]), (OTHER, parts[2])):
-            assert f"→ delete {due[account][0]}" in part
+            assert f" delete {due[account][0]}" in part
         assert f"{ONE}/ci" in parts[0]
 
 
