@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,8 +101,32 @@ class TestWithAConfiguration:
         }
         assert parameter(users, "/ci/site") == users.held("site")
 
-    def test_adds_a_destination_that_the_file_gives_to_nobody(self, users: Rig) -> None:
-        ran = twokey("deliver", "site", "--to", "ssm:/nightly/{user}")
+    @pytest.mark.parametrize("url", ["ssm:/nightly/{user}", "ssm:/nightly/site", "ssm:/ci/sit"])
+    def test_does_not_deliver_where_no_later_run_would(self, users: Rig, url: str) -> None:
+        ran = twokey("deliver", "site", "--to", "ssm:/ci/{user}", "--to", url)
+        assert ran.code == 2
+        message = " ".join(ran.err.split())
+        assert f"{url} is a destination of no user in the configuration" in message
+        assert "Add it to deliver: of the configuration, or add --unmanaged" in message
+        assert changes(users) == []
+
+    @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2), ("", 2)])
+    def test_asks_the_operator_at_a_terminal(self, users: Rig, answer: str, code: int) -> None:
+        ours, theirs = pty.openpty()
+        command = [sys.executable, "-m", "twokey", "deliver", "site", "--to", "ssm:/nightly/{user}"]
+        environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"TERM": "xterm"}
+        with subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment) as process:
+            os.close(theirs)
+            os.write(ours, f"{answer}\n".encode())
+            process.communicate()
+        shown = os.read(ours, 65536).decode()
+        os.close(ours)
+        assert process.returncode == code
+        assert "Deliver there once? [y/N]" in shown
+        assert bool(changes(users)) == (code == 0)
+
+    def test_adds_a_destination_that_the_file_gives_to_nobody_where_the_operator_says_so(self, users: Rig) -> None:
+        ran = twokey("deliver", "site", "--to", "ssm:/nightly/{user}", "--unmanaged")
         assert ran.code == 0
         assert "site: completed (delivery_requested)." in ran.out
         assert parameter(users, "/nightly/site") == users.held("site")
@@ -110,7 +138,7 @@ class TestWithAConfiguration:
         assert parameter(users, "/build") == users.held("build")
 
     def test_refuses_a_new_destination_that_two_users_would_write(self, users: Rig) -> None:
-        ran = twokey("deliver", "--to", "ssm:/shared")
+        ran = twokey("deliver", "--to", "ssm:/shared", "--unmanaged")
         assert ran.code == 2
         assert "would write to the same destination: ssm:/shared" in ran.err
         assert changes(users) == []

@@ -67,7 +67,7 @@ def test_a_destination_is_selected_for_each_user_by_its_own_account() -> None:
         return url.format(account=user.account, user=user.name)
 
     roster = Roster((job(ONE, deliver=("ssm:/123456789012/ci",)), job(OTHER, deliver=("ssm:/other",))))
-    selected = select_destinations(roster, [], ["ssm:/{account}/{user}"], fill)
+    selected = select_destinations(roster, [], ["ssm:/{account}/{user}"], fill, lambda _: False)
     assert [(one.user.key, one.targets) for one in selected.jobs] == [
         (ONE, ("ssm:/123456789012/ci",)),
         (OTHER, ("ssm:/210987654321/ci",)),

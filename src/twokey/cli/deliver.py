@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import (
     MAX_USERS,
@@ -35,13 +37,15 @@ if TYPE_CHECKING:
         times=True,
     ),
 )
-@options(SELECTION, (MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
-def command(*, no_wait: bool, verbose: bool, **parameters: Any) -> int:
+@options(SELECTION, (MAX_USERS,))
+@click.option("--unmanaged", is_flag=True, help="With twokey.yaml: deliver also to a --to that it does not name.")
+@options((VERBOSE, AUDIT_LOG, NO_WAIT))
+def command(*, unmanaged: bool, no_wait: bool, verbose: bool, **parameters: Any) -> int:
     """Deliver CURRENT to its destinations; no key is created or removed.
 
     Use it for a new pipeline, after a token was repaired, or after a secret was rolled back. Destinations that show
     CURRENT stay as they are; those that cannot tell what they hold are written again. With twokey.yaml, --to selects
-    among its destinations, or adds one.
+    among its destinations; another one needs --unmanaged, because later runs would not update it.
     """
     flags = Flags(**parameters)
     settings = settings_of(flags, to_selects=True)
@@ -56,10 +60,19 @@ def command(*, no_wait: bool, verbose: bool, **parameters: Any) -> int:
         from twokey.fleet.roster import select_destinations
         from twokey.fleet.runtime import fill
 
-        return select_destinations(runtime.roster(settings, flags.users, urls), settings.selections, urls, fill)
+        roster = runtime.roster(settings, flags.users, urls)
+        return select_destinations(roster, settings.selections, urls, fill, lambda url: unmanaged or _confirmed(url))
 
     requested = overrides(force=False, ignore_last_use=False, retire=())
     return act(flags, settings, requested, wait=not no_wait, verbose=verbose, select=select, decide=_decide)
+
+
+def _confirmed(url: str) -> bool:
+    """Ask the operator, if there is one."""
+    if not (sys.stdin.isatty() and terminal.is_interactive(sys.stderr)):
+        return False
+    terminal.tell(f"{url} is a destination of no user in the configuration: later runs would not deliver there.")
+    return click.confirm("Deliver there once?", err=True)
 
 
 def _decide(job: Job) -> Decide:

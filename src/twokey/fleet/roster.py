@@ -104,17 +104,31 @@ def _selected_again(entries: Sequence[tuple[Selection, Job]], unlisted: Sequence
 
 
 def select_destinations(
-    roster: Roster, selections: Sequence[Selection], urls: Sequence[str], fill: Callable[[str, MachineUser], str]
+    roster: Roster,
+    selections: Sequence[Selection],
+    urls: Sequence[str],
+    fill: Callable[[str, MachineUser], str],
+    accept: Callable[[str], bool],
 ) -> Roster:
     """Select these destinations of each user; one that the configuration gives to no user is added to every user's.
 
-    Users that have none of them are left out. Raises ``UsageError`` where two users would write the same, and
-    ``Failed`` where no user is left.
+    ``accept`` is asked about each that is added: no other run would update it. Users that have none of them are left
+    out. Raises ``UsageError`` for one that is not accepted and where two users would write the same, and ``Failed``
+    where no user is left.
     """
     if not urls:
         return roster
     configured = {url for job in roster.jobs for url in (job.store, *job.deliver)}
     configured |= {url for selection in selections for url in (selection.store, *selection.deliver)}
+    for url in dict.fromkeys(urls):
+        if not configured.isdisjoint({url, *(fill(url, job.user) for job in roster.jobs)}) or accept(url):
+            continue
+        raise UsageError(
+            f"{url} is a destination of no user in the configuration: later runs would not deliver there, and would "
+            "be refused before they remove the key that it holds.",
+            state=UNCHANGED,
+            remedy="Add it to deliver: of the configuration, or add --unmanaged to deliver there once.",
+        )
     jobs = []
     for job in roster.jobs:
         filled = dict.fromkeys(fill(url, job.user) for url in urls)
