@@ -33,7 +33,8 @@ def test_elsewhere_is_refused_before_anything_is_called(
     monkeypatch.setenv(f"AWS_ENDPOINT_URL{variable}", url)
     ran = twokey("rotate", "ci", "--store", "secretsmanager:machine-users/{user}")
     assert ran.code == 2
-    assert f"AWS_ENDPOINT_URL{variable}: '{url}' is not encrypted" in " ".join(ran.err.split())
+    assert f"AWS_ENDPOINT_URL{variable}: http://" in " ".join(ran.err.split())
+    assert "is not encrypted" in " ".join(ran.err.split())
     assert rig.aws.requests == []
 
 

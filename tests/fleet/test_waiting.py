@@ -84,18 +84,18 @@ def test_go_on_before_another_user_begins() -> None:
         order.append(name)
         return name
 
-    slots: list[Any] = []
-    real = pool._Slots
+    permits: list[Any] = []
+    real = pool._Permits
 
     def remembered(count: int) -> Any:
-        slots.append(real(count))
-        return slots[0]
+        permits.append(real(count))
+        return permits[0]
 
     def _returning() -> int:
-        return int(slots[0]._returning)
+        return int(permits[0]._returning)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pool, "_Slots", remembered)
+        patch.setattr(pool, "_Permits", remembered)
         pool.run(jobs_of(["waits", "busy", "later", "last"]), work, 1)
     assert order == ["busy", "waits", "later", "last"]
 

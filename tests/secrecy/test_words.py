@@ -167,8 +167,8 @@ class TestWhatIsConfigured:
         canaries.secrets.add(password)
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.delenv(name, raising=False)
-        monkeypatch.setenv("HTTP_PROXY", f"http://user:{password}@127.0.0.1:9")
-        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://aws.example:1")
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:{password}@127.0.0.1:9")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "https://aws.example:1")
         ran = commands.run("rotate", "ci", "--store", SECRETS)
         assert ran.code == 1
         assert "no connection" in ran.err + ran.out
@@ -182,6 +182,16 @@ class TestWhatIsConfigured:
         canaries.secrets.add(password)
         monkeypatch.setenv("AWS_ENDPOINT_URL", url.format(password))
         assert commands.run("rotate", "ci", "--store", SECRETS).code == 1
+        commands.assert_silent()
+
+    @pytest.mark.parametrize("url", ["http://user:{}@aws.example:1", "http://{}@aws.example/x?y={}", "http://x/{}"])
+    def test_a_secret_in_an_endpoint_without_tls_is_not_shown(
+        self, rig: Rig, commands: Commands, canaries: Canaries, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        password = canaries.take().replace("/", "x").replace("+", "y")
+        canaries.secrets.add(password)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url.format(password, password))
+        assert commands.run("rotate", "ci", "--store", SECRETS).code == 2
         commands.assert_silent()
 
     @pytest.mark.parametrize("prints", ["stdout", "stderr"])

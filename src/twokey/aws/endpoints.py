@@ -6,6 +6,7 @@ Responses contain secrets: a created key, a stored credential, the credentials o
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from twokey.core.errors import UsageError
 from twokey.http.transport import is_readable_on_the_network
@@ -26,7 +27,7 @@ def refuse_unencrypted(session: botocore.session.Session) -> None:
     for place, url in _configured(session):
         if is_readable_on_the_network(url):
             raise UsageError(
-                f"{place}: {url!r} is not encrypted: the secrets could be read on the network.",
+                f"{place}: {_shown(url)} is not encrypted: the secrets could be read on the network.",
                 remedy="Use https://. Plain http is for an endpoint on this machine.",
             )
 
@@ -39,10 +40,15 @@ def refuse_to_send(**event: Any) -> None:
     url = event["request"].url
     if is_readable_on_the_network(url):
         raise UsageError(
-            f"An AWS endpoint is not encrypted: {url!r}. The secrets could be read on the network.",
+            f"An AWS endpoint is not encrypted: {_shown(url)}. The secrets could be read on the network.",
             state="The request was not sent.",
             remedy="Use https:// in AWS_ENDPOINT_URL, or in endpoint_url of the profile.",
         )
+
+
+def _shown(url: str) -> str:
+    """Return what may be shown of a URL: anything else may be a password."""
+    return f"http://{urlsplit(url).hostname}"
 
 
 def _configured(session: botocore.session.Session) -> Iterator[tuple[str, str]]:

@@ -44,10 +44,10 @@ def run(
     interrupted: Interrupted | None = None
 
     under_way = _UnderWay()
-    slots = _Slots(concurrency)
+    permits = _Permits(concurrency)
 
     def one(index: int) -> None:
-        with under_way, slots.taken(index), waiting.giving_way(slots.given_up):
+        with under_way, permits.taken(index), waiting.giving_way(permits.given_up):
             results[index] = _guarded(work, jobs[index], progress, stop)
 
     threads = max(1, min(concurrency + MOST_WAITING, len(jobs)))
@@ -66,7 +66,7 @@ def run(
     return results
 
 
-class _Slots:
+class _Permits:
     """How many users are worked on at a time. One that has waited goes on before another begins."""
 
     def __init__(self, count: int) -> None:
@@ -76,7 +76,7 @@ class _Slots:
 
     @contextmanager
     def taken(self, index: int) -> Iterator[None]:
-        """Hold a slot during the block; users begin in their order."""
+        """Hold a permit during the block; users begin in their order."""
         with self._changed:
             self._changed.wait_for(lambda: self._free and not self._returning and self._next == index)
             self._free -= 1
