@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import SELECTION, Flags, options, settings_of
 from twokey.cli.over_users import over_users
+from twokey.core.errors import TwokeyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
     from twokey.reports.documents import StatusEntry
     from twokey.rotation.results import Result
 
+UNKNOWN = 3
+"""The exit code of ``--check`` if nothing could be read."""
+
 
 @click.command(
     "status",
@@ -27,38 +32,75 @@ if TYPE_CHECKING:
     epilog=epilog(
         ("twokey status", "Show all users of ./twokey.yaml."),
         ("twokey status --path /ci/ --store 'ssm:/keys/{user}'", "Show every user below a path, without a file."),
+        ("twokey status --check", "Report one line, and exit by what is wrong, for a monitoring system."),
         times=True,
     ),
 )
 @options(SELECTION)
-def command(**parameters: Any) -> int:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Print one line; exit with 0 if all is well, 1 if a rotation is late or a destination out of date, 2 if a "
+    "window is broken or a job would fail, 3 if that is unknown.",
+)
+def command(*, check: bool, **parameters: Any) -> int:
     """Show every key with its role, age and holders, the state of each destination, what is due, and problems.
 
     Writes nothing.
     """
     flags = Flags(**parameters)
+    if not check:
+        return _status(flags, _report)
+    try:
+        return _status(flags, _check)
+    except TwokeyError as error:
+        if not flags.quiet:
+            terminal.say(f"unknown: {error}")
+        return UNKNOWN
 
+
+def _status(flags: Flags, show: Callable[[Sequence[StatusEntry], Flags], int]) -> int:
     from twokey.reports.status import status
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], StatusEntry]:
         return lambda job, _listener: status(job.user, job.policy, run.world(job), run.settings.schedule)
 
     def report(results: Sequence[StatusEntry | Result]) -> int:
-        return _report(results, flags)
+        from twokey.reports.status import unknown
+        from twokey.rotation.results import Result
+
+        return show([unknown(one) if isinstance(one, Result) else one for one in results], flags)
 
     return over_users(flags, settings_of(flags), work, report, limited=False)
 
 
-def _report(results: Sequence[StatusEntry | Result], flags: Flags) -> int:
-    from twokey.cli import status_view, terminal
+def _report(entries: Sequence[StatusEntry], flags: Flags) -> int:
+    from twokey.cli import status_view
     from twokey.core.errors import ExitCode
-    from twokey.reports import documents
-    from twokey.reports.status import complete, unknown
-    from twokey.rotation.results import Result
+    from twokey.reports.status import complete
 
-    entries = [unknown(one) if isinstance(one, Result) else one for one in results]
     if flags.as_json:
-        terminal.say_json(documents.encode(documents.StatusDocument(entries)))
+        _print_json(entries)
     elif not flags.quiet:
         status_view.show_status(entries)
     return ExitCode.DONE if all(map(complete, entries)) else ExitCode.FAILED
+
+
+def _check(entries: Sequence[StatusEntry], flags: Flags) -> int:
+    from twokey.core.model import UserKey
+    from twokey.fleet.names import Names
+    from twokey.reports import check
+
+    keys = [UserKey(entry.account, entry.user) for entry in entries]
+    level, line = check.summary(entries, [*map(Names(keys), keys)])
+    if flags.as_json:
+        _print_json(entries)
+    elif not flags.quiet:
+        terminal.say(line)
+    return check.EXIT_CODES[level]
+
+
+def _print_json(entries: Sequence[StatusEntry]) -> None:
+    from twokey.reports import documents
+
+    terminal.say_json(documents.encode(documents.StatusDocument(list(entries))))

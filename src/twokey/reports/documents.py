@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["current", "last", "orphaned", "unmanaged", "unknown", "removed"]
+Finding = Literal[
+    "window_broken", "job_fails", "unreadable", "late", "out_of_date", "interrupted", "refused", "window_breaks"
+]
+"""What is wrong with a user: see ``reports.check``."""
 AuditRule = Literal["chain", "head", "order", "lease", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
 OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
@@ -108,6 +112,7 @@ class StatusEntry(msgspec.Struct):
     next_due: Moment | None
     next: str
     problems: list[str]
+    findings: list[Finding]
     readable: bool = True
 
 

@@ -12,7 +12,7 @@ from twokey.planning.assessment import assess, lags
 from twokey.planning.decision import plan
 from twokey.planning.destination_states import destination_states
 from twokey.planning.plan import Overrides
-from twokey.reports import windows
+from twokey.reports import check, windows
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, state_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
@@ -59,7 +59,13 @@ def status(user: MachineUser, policy: RotationPolicy, world: World, schedule: ti
         next_due=whole_seconds(decision.next_due),
         next=_next(decision, assessment, world),
         problems=_problems(decision, assessment, world, schedule),
+        findings=list(check.findings(assessment, decision, schedule, busy=_busy(assessment, world))),
     )
+
+
+def _busy(assessment: Assessment, world: World) -> bool:
+    """Return whether another run is rotating this user."""
+    return blocked(world.store, assessment.journal, world.run, assessment.now)
 
 
 def unknown(result: Result) -> StatusEntry:
@@ -69,7 +75,17 @@ def unknown(result: Result) -> StatusEntry:
 
 def _empty(user: MachineUser, store: str, problem: str) -> StatusEntry:
     return StatusEntry(
-        user.account, user.name, user.path, store, [], [], None, "cannot be read", [problem], readable=False
+        user.account,
+        user.name,
+        user.path,
+        store,
+        [],
+        [],
+        None,
+        "cannot be read",
+        [problem],
+        ["unreadable"],
+        readable=False,
     )
 
 
@@ -108,7 +124,7 @@ def role(assessment: Assessment, key: AccessKey) -> Role:
 
 def _next(decision: Plan, assessment: Assessment, world: World) -> str:
     lease = assessment.journal.lease
-    if lease and blocked(world.store, assessment.journal, world.run, assessment.now):
+    if lease and _busy(assessment, world):
         return f"being rotated now, by process {lease.process} on {lease.host.split(maxsplit=1)[0]}"
     if decision.settles:
         return (
@@ -129,7 +145,7 @@ def complete(entry: StatusEntry) -> bool:
 
 
 def _problems(decision: Plan, assessment: Assessment, world: World, schedule: timedelta | None) -> list[str]:
-    if blocked(world.store, assessment.journal, world.run, assessment.now):
+    if _busy(assessment, world):
         return []
     problems = list(warnings(assessment.observation))
     if decision.outcome is Outcome.REFUSED and not decision.settles:
