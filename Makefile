@@ -10,9 +10,9 @@ unexport PYTHONDONTWRITEBYTECODE
 CLIENTS := .venv-clients
 MUTANTS := .venv-mutants
 APIS := .apis
-# One process more than there are processors: some tests wait. Each takes the next tests of its own part, so that what
-# the tests of a module share is mostly made once, and helps another at the end.
-PARALLEL = -n $$(($$(nproc 2> /dev/null || echo 2) + 1)) --dist worksteal
+# Twice as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
+# what the tests of a module share is mostly made once, and helps another at the end.
+PARALLEL = -n $$((2 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats
 .PHONY: help demo test lint check quick format prove explore model break mutants bench clients apis wheel lock clean
 
@@ -32,8 +32,8 @@ lint: $(READY) ## formatting, lint and types
 check: $(READY) ## every test, or those of T: make check T=tests/planning
 	$(BIN)/pytest $(PARALLEL) $(T)
 
-quick: lint ## what to run between two edits: lint, types and the tests that need neither AWS nor a process
-	$(BIN)/pytest $(PARALLEL) -q $(QUICK)
+quick: lint ## what to run between two edits: lint, types, and the tests that need neither AWS nor a process
+	HYPOTHESIS_PROFILE=quick $(BIN)/pytest $(PARALLEL) -q $(QUICK)
 
 format: $(READY) ## put the code into its form
 	$(BIN)/ruff format .

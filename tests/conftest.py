@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("quick", settings.get_profile("same"), max_examples=10)
 settings.register_profile("explore", max_examples=50_000, deadline=None, print_blob=True)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "same")
 settings.load_profile(PROFILE)
-if PROFILE == "same":
+if PROFILE != "explore":
     # Hypothesis also draws constants that it finds in the modules of ours that are imported by then. What a test meets
     # would depend on which others ran before it in the same process, derandomized or not.
     pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False)

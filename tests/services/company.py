@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from support import forked
 from support.commands import Ran, twokey
 from twokey.testing.fakes.circleci import CircleCI
 from twokey.testing.fakes.github import GitHub
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     import pytest
 
     from support.canaries import Canaries
+    from support.forked import Forked
     from support.rig import Rig
     from twokey.testing.server import FakeService
 
@@ -153,20 +153,13 @@ class Company:
         )
         (self.folder / "twokey.yaml").write_text(f"{RULES}{lists}")
 
-    def begin(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str, **environment: str) -> Forked:
         """Start the command as a process of its own."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "twokey", *arguments],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return forked.start(*arguments, cwd=self.folder, env={**os.environ, **environment})
 
     def killed(self, service: FakeService, method: str, path: str, nth: int = 1) -> None:
         """Rotate in a process that is killed as soon as that request comes, which has no effect."""
-        running: list[subprocess.Popen[str]] = []
+        running: list[Forked] = []
 
         def strike() -> None:
             running[0].kill()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from botocore import compat, hooks
+from botocore import client, compat, hooks, useragent
 from botocore.loaders import create_loader
 from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
 
 LOADER = create_loader()
 """Reads botocore's service models once for all tests: they are most of what a client costs."""
@@ -17,7 +20,10 @@ _NAMES: dict[str, str] = {}
 
 
 def spare_them() -> None:
-    """Keep what depends on botocore's own code only: what handlers accept, and the current names of events.
+    """Keep what depends only on botocore's own code, its models or this machine.
+
+    That is: what handlers accept, the current names of events, the methods of a service's client, and the name of the
+    operating system.
 
     Its pauses before it repeats a request pass at once: they are random, and no test is about them.
     """
@@ -33,6 +39,24 @@ def spare_them() -> None:
             self._alias_name_cache = _NAMES
 
     aliaser.__init__ = made
+    _keep(client.ClientCreator, "_create_methods", lambda _creator, model: (model.service_name, model.api_version))
+    _keep(
+        useragent.UserAgentString, "_build_os_metadata", lambda agent: (agent._platform_name, agent._platform_version)
+    )
+
+
+def _keep(owner: Any, name: str, key: Callable[..., Hashable]) -> None:
+    """Let a method without effects return a copy of what it returned for the same key."""
+    make = getattr(owner, name)
+    kept: dict[Hashable, Any] = {}
+
+    def once(*arguments: Any) -> Any:
+        wanted = key(*arguments)
+        if wanted not in kept:
+            kept[wanted] = make(*arguments)
+        return kept[wanted].copy()
+
+    setattr(owner, name, once)
 
 
 @cache

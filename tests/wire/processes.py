@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from support import forked
 from support.rig import DAY, Rig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from support.forked import Forked
     from twokey.emulator import KeyPair
 
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
@@ -44,19 +44,11 @@ class Workspace:
     in_use: list[KeyPair] = field(default_factory=list)
     """Keys that jobs have read and may use until their grace is over."""
 
-    def begin(self, *arguments: str, program: str = "", **environment: str) -> subprocess.Popen[str]:
+    def begin(self, *arguments: str, program: str = "", **environment: str) -> Forked:
         """Start ``twokey`` with these arguments, or a Python program that does nearly the same."""
-        command = ["-c", program] if program else ["-m", "twokey"]
-        return subprocess.Popen(
-            [sys.executable, *command, *arguments],
-            cwd=self.folder,
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        return forked.start(*arguments, cwd=self.folder, env={**os.environ, **environment}, program=program)
 
-    def outcome(self, process: subprocess.Popen[str]) -> tuple[str, str]:
+    def outcome(self, process: Forked) -> tuple[str, str]:
         """Wait for a ``rotate --json`` and return its outcome and reason."""
         out, err = process.communicate(timeout=60)
         assert "Traceback" not in err
@@ -80,10 +72,10 @@ class Workspace:
         assert (journal.intent, journal.lease, journal.current) == (None, None, stored.access_key_id)
 
 
-def suspend(process: subprocess.Popen[str]) -> None:
+def suspend(process: Forked) -> None:
     """Stop a process, and wait until all of its threads have stopped: until then one of them may take a lock."""
     process.send_signal(signal.SIGSTOP)
-    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+    process.wait_until_stopped()
 
 
 def end_lease(rig: Rig) -> None:

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from datetime import UTC, datetime
+from functools import cache
 from io import BytesIO
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -112,14 +113,20 @@ def _install_clock() -> None:
             vars(module)["utcnow"] = _utcnow
 
 
+@cache
+def _application() -> Any:
+    """moto's WSGI application. It has no state of its own, and building the routes of a service takes milliseconds."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return DomainDispatcherApplication(create_backend_app)
+
+
 class Moto:
     """moto's WSGI application, in this process."""
 
     def __init__(self) -> None:
-        """Create the application; it loads each service at its first request."""
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-        self._app = DomainDispatcherApplication(create_backend_app)
+        """Create the application, once in a process; it loads each service at its first request."""
+        self._app = _application()
 
     def forward(self, call: Call, account: str, body: bytes | None = None) -> Response:
         """Let moto perform the request in that account; `body` replaces the request's own."""

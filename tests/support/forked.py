@@ -1,0 +1,146 @@
+"""Runs the command as a real process that need not import Python's modules again: a fork of one that has.
+
+Starting Python, importing twokey and botocore and reading botocore's service models takes longer than the rest of a
+run. So each process of pytest starts one template, which does that once, and forks for each run. A run is a process in
+all that matters to a test: it has its own pid, environment, working directory, arguments and streams, it runs the same
+code from ``__main__`` to the interpreter's end, and every signal reaches it. What depends on the start of the
+interpreter itself is tested with ``python -m twokey``.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+TEMPLATE = Path(__file__).with_name("forked_template.py")
+
+
+def start(*arguments: str, cwd: Path, env: Mapping[str, str], program: str = "") -> Forked:
+    """Start ``python -m twokey`` with these arguments, or ``python -c program``."""
+    return Forked(_template(), {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "program": program})
+
+
+@cache
+def _template() -> Template:
+    return Template()
+
+
+class Template:
+    """The process that is forked, and what is said to it."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self._socket, self._lock = ours, threading.Lock()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, TEMPLATE, str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        atexit.register(self._end)
+
+    def ask(self, request: Mapping[str, Any], streams: tuple[int, ...] = ()) -> int:
+        """Send a request with the streams of the run that it begins; return the response."""
+        message = json.dumps(request).encode()
+        with self._lock:
+            self._socket.sendmsg(
+                [len(message).to_bytes(4)],
+                [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams))] if streams else [],
+            )
+            self._socket.sendall(message)
+            response = self._socket.recv(8, socket.MSG_WAITALL)
+        assert len(response) == 8, "the template of the forked runs is gone; see what it printed"
+        return int.from_bytes(response, signed=True)
+
+    def _end(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+class Forked:
+    """A run of the command; it has the part of ``subprocess.Popen`` that the tests use."""
+
+    def __init__(self, template: Template, request: Mapping[str, Any]) -> None:
+        (out, out_end), (err, err_end), (self._alive, alive_end) = os.pipe(), os.pipe(), os.pipe()
+        ends = (out_end, err_end, alive_end)
+        self._template = template
+        self.returncode: int | None = None
+        self.stdout, self.stderr = os.fdopen(out, encoding="utf-8"), os.fdopen(err, encoding="utf-8")
+        try:
+            self.pid = template.ask(request, ends)
+        finally:
+            for end in ends:
+                os.close(end)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal, unless it is known to have ended."""
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def wait_until_stopped(self) -> None:
+        """Wait until all of its threads have stopped."""
+        self._template.ask({"stopped": self.pid})
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until it has ended; return what ``subprocess.Popen.wait`` would."""
+        if self.returncode is None:
+            with selectors.DefaultSelector() as selector:
+                # It alone has the other end of this pipe, which closes when it ends.
+                selector.register(self._alive, selectors.EVENT_READ)
+                if not selector.select(timeout):
+                    raise subprocess.TimeoutExpired("twokey", timeout or 0)
+            self.returncode = self._template.ask({"ended": self.pid})
+            os.close(self._alive)
+        return self.returncode
+
+    def communicate(self, timeout: float | None = None) -> tuple[str, str]:
+        """Read all that it prints, and wait until it has ended."""
+        until = None if timeout is None else time.monotonic() + timeout
+        read: dict[Any, list[bytes]] = {self.stdout: [], self.stderr: []}
+        with selectors.DefaultSelector() as selector:
+            for stream in read:
+                selector.register(stream, selectors.EVENT_READ)
+            while selector.get_map():
+                left = None if until is None else max(until - time.monotonic(), 0)
+                ready = selector.select(left)
+                if not ready:
+                    raise subprocess.TimeoutExpired("twokey", timeout or 0)
+                for key, _ in ready:
+                    part = os.read(key.fd, 65536)
+                    read[key.fileobj].append(part)
+                    if not part:
+                        selector.unregister(key.fileobj)
+        self.wait(None if until is None else max(until - time.monotonic(), 0))
+        self._close()
+        out, err = (b"".join(parts).decode().replace("\r\n", "\n") for parts in read.values())
+        return out, err
+
+    def _close(self) -> None:
+        self.stdout.close()
+        self.stderr.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+        self.wait()

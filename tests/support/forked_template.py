@@ -1,0 +1,129 @@
+"""The process that ``forked`` forks: it has imported all that a run needs, has one thread, and starts runs on request.
+
+In the parent, ``next_run`` returns at the end only. In a fork it returns at once, and the fork then runs the command.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+Run = dict[str, Any]
+
+NEEDED = (
+    *("botocore.session", "botocore.client", "botocore.endpoint", "botocore.handlers", "botocore.signers"),
+    *("botocore.parsers", "botocore.serialize", "botocore.retries.standard", "botocore.credentials"),
+    *("twokey.aws", "twokey.cli", "twokey.destinations", "twokey.fleet", "twokey.rotation", "twokey.system"),
+)
+SERVICES = ("iam", "sts", "secretsmanager", "ssm")
+
+
+def prepare() -> None:
+    """Import what a run imports, and read the service models once."""
+    for name in NEEDED:
+        module = importlib.import_module(name)
+        for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
+            if name.startswith("twokey."):
+                importlib.import_module(found.name)
+    from botocore import loaders
+
+    loader = loaders.create_loader()
+    for service in SERVICES:
+        for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
+            loader.load_service_model(service, kind)
+    for name in ("endpoints", "sdk-default-configuration", "_retry", "partitions"):
+        loader.load_data(name)
+    vars(loaders)["create_loader"] = lambda *_: loader
+    gc.collect()
+    gc.freeze()
+
+
+def next_run(ours: socket.socket) -> Run | None:
+    """Respond to requests. Returns a run in the process that is to perform it, and None when pytest has ended."""
+    while True:
+        size, streams = _receive(ours)
+        if not size:
+            return None
+        request = json.loads(ours.recv(int.from_bytes(size), socket.MSG_WAITALL))
+        if "ended" in request:
+            response = os.waitstatus_to_exitcode(os.waitpid(request["ended"], 0)[1])
+        elif "stopped" in request:
+            os.waitid(os.P_PID, request["stopped"], os.WSTOPPED)
+            response = 0
+        else:
+            response = os.fork()
+            if not response:
+                ours.close()
+                return {**request, "streams": streams}
+        for stream in streams:
+            os.close(stream)
+        ours.sendall(response.to_bytes(8, signed=True))
+
+
+def _receive(ours: socket.socket) -> tuple[bytes, list[int]]:
+    streams = array.array("i")
+    size, ancillary, _, _ = ours.recvmsg(4, socket.CMSG_SPACE(3 * streams.itemsize))
+    for _, _, data in ancillary:
+        streams.frombytes(data)
+    return size, list(streams)
+
+
+def become(run: Run) -> None:
+    """Take over the run's streams, environment, working directory and arguments."""
+    out, err, alive = run["streams"]
+    os.dup2(out, 1)
+    os.dup2(err, 2)
+    os.close(out)
+    os.close(err)
+    os.set_inheritable(alive, False)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(run["env"])
+    os.chdir(run["cwd"])
+    sys.argv[:] = ["-c" if run["program"] else "-m", *run["arguments"]]
+    sys.path[0] = "" if run["program"] else run["cwd"]
+
+
+def perform(run: Run) -> int:
+    """Run the command, or the program; return the exit code."""
+    try:
+        if run["program"]:
+            exec(run["program"], {"__name__": "__main__"})
+        else:
+            runpy.run_module("twokey", run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001  as the interpreter does
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def end(code: int) -> None:
+    """Do what the interpreter does at its end, except for taking apart all that the template imported."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    # An interruption at the terminal reaches the whole group of processes: pytest ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare()
+    begun = next_run(socket.socket(fileno=int(sys.argv[1])))
+    if begun:
+        become(begun)
+        end(perform(begun))
