@@ -32,6 +32,7 @@ from twokey.core.errors import (
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential
 from twokey.destinations import registry
+from twokey.destinations.ci.named_values import NamedValues
 from twokey.destinations.connections import Configured, Connections
 from twokey.destinations.registry import Services
 from twokey.testing.server import Fault, ReceivedRequest, Reply
@@ -490,6 +491,41 @@ class DestinationContract(EveryDestinationContract):
     def test_an_unknown_option_is_refused(self, backend: Backend) -> None:
         with pytest.raises(UsageError, match="no option"):
             registry.parse(backend.url + ("&" if "?" in backend.url else "?") + "nonsense=1")
+
+
+class NamedValuesContract:
+    """What a destination of a CI system's variables does besides. To be inherited beside ``DestinationContract``."""
+
+    @pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
+    def test_a_session_token_beside_the_pair_is_not_held_and_is_gone_after_a_delivery(
+        self, destination: Destination, second: Destination, backend: Backend, name: str
+    ) -> None:
+        credential = fresh_credential()
+        receipt = destination.deliver(credential)
+        others = f"{backend.url}{'&' if '?' in backend.url else '?'}id={name}&secret=DB_PASSWORD"
+        beside = registry.open_destination(others, services_of(backend, Hurried()))
+        assert isinstance(beside, NamedValues)
+        beside.deliver(fresh_credential())
+        holding = second.held()
+        assert isinstance(holding, CannotTell)
+        assert name in holding.why
+        assert holding.stamp not in ("", receipt.stamp)
+        second.preflight()
+        assert second.deliver(credential).written
+        assert backend.read() == pair(credential)
+        assert set(beside._look()) == {"DB_PASSWORD"}  # noqa: SLF001  what the service shows
+        holding = second.held()
+        assert not isinstance(holding, CannotTell) or name not in holding.why
+
+    def test_a_session_token_that_cannot_be_removed_is_named(self, destination: Destination, backend: Backend) -> None:
+        others = f"{backend.url}{'&' if '?' in backend.url else '?'}id=AWS_SESSION_TOKEN&secret=DB_PASSWORD"
+        registry.open_destination(others, services_of(backend, Hurried())).deliver(fresh_credential())
+        backend.fake.add(Fault("DELETE", "", "refuse", times=None, status=403, body={"message": "Forbidden"}))
+        error = outcome(lambda: destination.deliver(fresh_credential()))
+        if error is not None:
+            assert isinstance(error, Ambiguous)
+            assert "AWS_SESSION_TOKEN" in error.message
+            assert "AWS_SESSION_TOKEN" in error.remedy
 
 
 def services_of(backend: Backend, hurried: Hurried, settings: dict[str, Any] | None = None) -> Services:

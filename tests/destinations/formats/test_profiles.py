@@ -56,7 +56,7 @@ class TestWriting:
             ),
             (f"[profile ci]\n{OLD}", f"[profile ci]\n{OLD}\n[ci]\n{ours()}"),
             (f"[CI]\n{OLD}", f"[CI]\n{OLD}\n[ci]\n{ours()}"),
-            (f"# [ci]\n#{OLD}", f"# [ci]\n#{OLD}\n[ci]\n{ours()}"),
+            ("# [ci]\n# aws_access_key_id = A\n", f"# [ci]\n# aws_access_key_id = A\n\n[ci]\n{ours()}"),
         ],
     )
     def test_changes_the_profiles_two_lines_or_adds_them(self, before: str, after: str) -> None:

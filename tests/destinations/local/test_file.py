@@ -22,7 +22,7 @@ from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import Held, NotHeld
 from twokey.destinations.registry import Services, open_store
-from twokey.testing.stores import FULL, ConditionalContract, assert_silent, fresh_credential, pair
+from twokey.testing.stores import FULL, ConditionalContract, OneTextContract, assert_silent, fresh_credential, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ def as_umask() -> Iterator[Callable[[int], None]]:
     os.umask(before)
 
 
-class TestFile(ConditionalContract):
+class TestFile(OneTextContract, ConditionalContract):
     @pytest.fixture
     def backend(self, tmp_path: Path) -> Local:
         return Local(tmp_path / "out" / "ci.json")

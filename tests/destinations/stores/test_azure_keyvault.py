@@ -35,7 +35,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.azure_keyvault import CLIENT, TENANT, KeyVault
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, StoreBackend, StoreContract
+from twokey.testing.stores import AT, FULL, OneTextContract, StoreBackend, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ class TestAsADestination(DestinationContract):
         return Secret(fake)
 
 
-class TestAsAStore(StoreContract):
+class TestAsAStore(OneTextContract, StoreContract):
     @pytest.fixture
     def backend(self, fake: KeyVault) -> StoreBackend:
         return Secret(fake)
@@ -155,7 +155,7 @@ def test_a_put_prepared_before_another_run_wrote_its_journal_is_refused(fake: Ke
 
 
 def test_tags_and_content_type_of_the_operator_stay(fake: KeyVault, store: Store) -> None:
-    fake.put(NAME, "x", tags={"team": "site"}, contentType="application/vnd.site+json")
+    fake.put(NAME, "{}", tags={"team": "site"}, contentType="application/vnd.site+json")
     credential = fresh_credential()
     store.deliver(credential)
     version = fake.secrets[NAME][-1]
@@ -167,7 +167,7 @@ def test_tags_and_content_type_of_the_operator_stay(fake: KeyVault, store: Store
 
 def test_fifteen_tags_of_the_operator_leave_no_room_for_ours(fake: KeyVault, store: Store) -> None:
     tags = {f"tag-{number}": "x" for number in range(15)}
-    fake.put(NAME, "x", tags=tags)
+    fake.put(NAME, "{}", tags=tags)
     store.deliver(fresh_credential())
     assert fake.secrets[NAME][-1]["tags"] == tags
 

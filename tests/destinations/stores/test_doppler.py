@@ -23,7 +23,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.doppler import Doppler
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, ConditionalContract, StoreBackend
+from twokey.testing.stores import AT, FULL, ConditionalContract, NamedValuesStoreContract, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,6 +68,14 @@ class Secrets(Backend):
     def plant(self, credential: Credential) -> None:
         self.fake.put(CONFIG, ID, credential.access_key_id)
         self.fake.put(CONFIG, SECRET, str(credential.reveal()))
+
+    tokens = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
+
+    def plant_value(self, name: str, text: str) -> None:
+        self.fake.put(CONFIG, name, text)
+
+    def value(self, name: str) -> str | None:
+        return self.fake.read(CONFIG, name)
 
     def remove(self) -> None:
         self.fake.configs.clear()
@@ -120,7 +128,7 @@ class TestAsADestination(DestinationContract):
         return Secrets(fake)
 
 
-class TestAsAStore(ConditionalContract):
+class TestAsAStore(NamedValuesStoreContract, ConditionalContract):
     @pytest.fixture
     def backend(self, fake: Doppler) -> StoreBackend:
         return Secrets(fake)

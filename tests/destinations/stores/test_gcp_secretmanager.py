@@ -24,7 +24,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.gcp_secretmanager import Google
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, ConditionalContract, StoreBackend, StoreContract
+from twokey.testing.stores import AT, FULL, ConditionalContract, OneTextContract, StoreBackend, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +124,7 @@ class TestAsADestination(DestinationContract):
         return Secret(fake)
 
 
-class TestAsAStore(StoreContract):
+class TestAsAStore(OneTextContract, StoreContract):
     @pytest.fixture
     def backend(self, fake: Google) -> StoreBackend:
         return Secret(fake)
@@ -136,7 +136,7 @@ class TestWithAnAliasAsADestination(DestinationContract):
         return Secret(fake, BY_ALIAS)
 
 
-class TestWithAnAliasAsAStore(ConditionalContract):
+class TestWithAnAliasAsAStore(OneTextContract, ConditionalContract):
     @pytest.fixture
     def backend(self, fake: Google) -> StoreBackend:
         return Secret(fake, BY_ALIAS)

@@ -24,7 +24,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.kubernetes import Kubernetes
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, ConditionalContract, StoreBackend
+from twokey.testing.stores import AT, FULL, ConditionalContract, NamedValuesStoreContract, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,14 @@ class Secret(Backend):
     def plant(self, credential: Credential) -> None:
         self.fake.apply(TARGET, as_data(credential))
 
+    tokens = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
+
+    def plant_value(self, name: str, text: str) -> None:
+        self.fake.apply(TARGET, {name: text})
+
+    def value(self, name: str) -> str | None:
+        return self.fake.data(TARGET).get(name)
+
     def remove(self) -> None:
         self.fake.namespaces.clear()
 
@@ -128,7 +136,7 @@ class TestAsADestination(DestinationContract):
         return Secret(fake)
 
 
-class TestAsAStore(ConditionalContract):
+class TestAsAStore(NamedValuesStoreContract, ConditionalContract):
     @pytest.fixture
     def backend(self, fake: Kubernetes) -> StoreBackend:
         return Secret(fake)

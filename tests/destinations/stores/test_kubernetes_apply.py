@@ -214,7 +214,7 @@ class TestWhichObject:
 
 
 class TestRefusals:
-    @pytest.mark.parametrize("kind", ["application/merge-patch+json", "application/json", ""])
+    @pytest.mark.parametrize("kind", ["application/strategic-merge-patch+json", "application/json", ""])
     def test_other_media_types(self, fake: Kubernetes, kind: str) -> None:
         reply = send(fake, "PATCH", secret({"x": A}), kind, fieldManager="one")
         assert (reply.status, reply.body["reason"]) == (415, "UnsupportedMediaType")

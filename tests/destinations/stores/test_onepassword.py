@@ -23,7 +23,7 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.onepassword import OnePassword
 from twokey.testing.server import Fault
-from twokey.testing.stores import AT, FULL, StoreBackend, StoreContract
+from twokey.testing.stores import AT, FULL, NamedValuesStoreContract, StoreBackend, StoreContract
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,6 +80,14 @@ class Item(Backend):
     def plant(self, credential: Credential) -> None:
         self.fake.edit(self.fake.titled("ci") or self.fake.add_item("ci", []), as_fields(credential))
 
+    tokens = ("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_CREDENTIAL_EXPIRATION")
+
+    def plant_value(self, name: str, text: str) -> None:
+        self.fake.edit(self.fake.titled("ci") or self.fake.add_item("ci", []), {name: text})
+
+    def value(self, name: str) -> str | None:
+        return self.fields().get(name)
+
     def remove(self) -> None:
         self.fake.vaults.clear()
 
@@ -129,7 +137,7 @@ class TestAsADestination(DestinationContract):
         return Item(fake)
 
 
-class TestAsAStore(StoreContract):
+class TestAsAStore(NamedValuesStoreContract, StoreContract):
     @pytest.fixture
     def backend(self, fake: OnePassword) -> StoreBackend:
         return Item(fake)
@@ -201,8 +209,8 @@ def test_a_write_that_took_effect_without_an_answer_is_not_sent_again(store: Sto
 @pytest.mark.parametrize(
     "then",
     [
-        Fault("GET", "/items/", "refuse", nth=2, times=None, status=403),
-        Fault("GET", "/items/", "throttle", nth=2, times=None, after=100_000),
+        Fault("GET", "/items/", "refuse", nth=3, times=None, status=403),
+        Fault("GET", "/items/", "throttle", nth=3, times=None, after=100_000),
         Fault("PUT", "", "throttle", nth=1, times=None, after=100_000),
         Fault("PUT", "", "refuse", nth=1, times=None, status=403),
         Fault("PUT", "", "refuse", nth=1, times=None, status=409),

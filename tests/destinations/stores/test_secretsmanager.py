@@ -16,7 +16,16 @@ from twokey.destinations.registry import Services, open_destination, open_store
 from twokey.destinations.stores.secretsmanager import Revision, version_of
 from twokey.destinations.stores.secretsmanager_versions import JOURNAL, JOURNAL_PENDING
 from twokey.emulator import Emulator, KeyPair, Rule
-from twokey.testing.stores import AT, FULL, ConditionalContract, fresh_credential, fresh_name, outcome, pair
+from twokey.testing.stores import (
+    AT,
+    FULL,
+    ConditionalContract,
+    OneTextContract,
+    fresh_credential,
+    fresh_name,
+    outcome,
+    pair,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +76,7 @@ class Secret:
         return response.get("SecretString"), response.get("SecretBinary")
 
 
-class TestSecretsManager(ConditionalContract, AwsContract):
+class TestSecretsManager(OneTextContract, ConditionalContract, AwsContract):
     writes: ClassVar = (
         "secretsmanager:CreateSecret",
         "secretsmanager:PutSecretValue",
@@ -129,10 +138,11 @@ def test_each_operation_takes_as_few_calls_as_it_can(aws: Emulator, store: Store
     aws.clear_requests()
     credential = fresh_credential()
     revision = store.put(credential, revision)
-    assert calls(aws) == ["PutSecretValue", "UpdateSecretVersionStage", "DescribeSecret"]
+    assert calls(aws) == ["GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage", "DescribeSecret"]
     aws.clear_requests()
     store.fence(revision)
     assert calls(aws) == ["GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
+    store.deliver(fresh_credential())
     store.deliver(credential)
     aws.clear_requests()
     store.deliver(credential)
@@ -334,6 +344,37 @@ def test_a_writer_without_the_right_to_read_delivers_once_and_cannot_tell(
         held = store.held()
     assert isinstance(held, CannotTell)
     assert "GetSecretValue" in held.why
+
+
+def test_a_writer_without_the_right_to_read_replaces_only_what_twokey_wrote_as_a_whole(
+    aws: Emulator, store: Store, backend: Secret
+) -> None:
+    actions = ["DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage", "CreateSecret"]
+    writer = limited(aws, [f"secretsmanager:{action}" for action in actions])
+    newer = fresh_credential()
+    store.deliver(fresh_credential())
+    with signing_as(writer.access_key_id, writer.secret_access_key):
+        store.preflight()
+        receipt = store.deliver(newer)
+        assert receipt.written
+        held = store.held()
+    assert json.loads(backend.text() or "") == pair(newer)
+    assert isinstance(held, CannotTell)
+    assert held.stamp == receipt.stamp
+    beside = json.dumps({**pair(newer), "DB_PASSWORD": "x"})
+    backend.plant_text(beside)
+    for _ in range(2):
+        text = backend.text()
+        with signing_as(writer.access_key_id, writer.secret_access_key):
+            held = store.held()
+            assert isinstance(held, CannotTell)
+            assert held.stamp != receipt.stamp
+            for act in (store.preflight, lambda: store.deliver(fresh_credential())):
+                error = outcome(act)
+                assert isinstance(error, AccessDenied)
+                assert "GetSecretValue" in error.remedy
+        assert backend.text() == text
+        store.deliver(fresh_credential())  # with the right to read: beside the other member
 
 
 def test_a_value_under_the_version_of_a_key_that_is_not_its_pair_is_refused(store: Store, backend: Secret) -> None:

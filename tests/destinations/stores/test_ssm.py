@@ -11,9 +11,10 @@ from support.store_faults import AwsContract, denied, documented_policy, user_wi
 from twokey.aws.clients import signing_as
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Delivery, Journal
+from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, Rule
-from twokey.testing.stores import AT, FULL, assert_silent, fresh_credential, fresh_name, outcome, pair
+from twokey.testing.stores import AT, FULL, OneTextContract, assert_silent, fresh_credential, fresh_name, outcome, pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +65,7 @@ def store(backend: Parameter, services: Services) -> Store:
     return open_store(backend.url, services)
 
 
-class TestParameterStore(AwsContract):
+class TestParameterStore(OneTextContract, AwsContract):
     writes: ClassVar = ("ssm:PutParameter",)
     put_calls: ClassVar = ("ssm:PutParameter",)
     final_write = "ssm:PutParameter"
@@ -234,7 +235,8 @@ def test_preflight_tells_a_missing_permission_before_anything_is_written(
     aws: Emulator, store: Store, backend: Parameter
 ) -> None:
     store.deliver(fresh_credential())
-    statement = [{"Effect": "Allow", "Action": ["ssm:GetParameter", "ssm:GetParameters"], "Resource": "*"}]
+    reading = ["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParameterHistory"]
+    statement = [{"Effect": "Allow", "Action": reading, "Resource": "*"}]
     reader = user_with(aws, json.dumps({"Version": "2012-10-17", "Statement": statement}))
     with signing_as(reader.access_key_id, reader.secret_access_key), pytest.raises(AccessDenied, match="PutParameter"):
         store.preflight()
@@ -262,3 +264,44 @@ def between(monkeypatch: pytest.MonkeyPatch, store: Any, act: Any) -> None:
         return write(*arguments, **named)
 
     monkeypatch.setattr(type(store), "_write", write_later)
+
+
+class TestSettings:
+    POLICIES = '[{"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": "20", "Unit": "Days"}}]'
+
+    def planted(self, backend: Parameter, **settings: Any) -> None:
+        backend.client.put_parameter(Name=backend.name, Value="{}", Type="SecureString", **settings)
+
+    def test_of_an_existing_parameter_stay(self, store: Store, backend: Parameter) -> None:
+        self.planted(
+            backend, Tier="Advanced", Description="Of the shop", AllowedPattern="(?s).*", Policies=self.POLICIES
+        )
+        for write in (store.deliver, lambda one: store.put(one, store.load().revision)):
+            store.preflight()
+            write(fresh_credential())
+            about = backend.about()
+            assert about["Tier"] == "Advanced"
+            assert about["Description"] == "Of the shop"
+            assert about["AllowedPattern"] == "(?s).*"
+            assert about["DataType"] == "text"
+            history = backend.client.get_parameter_history(Name=backend.name)["Parameters"]
+            assert [json.loads(one["PolicyText"]) for one in history[-1]["Policies"]] == json.loads(self.POLICIES)
+
+    def test_a_description_of_twokey_names_the_newest_key(self, store: Store, backend: Parameter) -> None:
+        for _ in range(2):
+            credential = fresh_credential()
+            store.deliver(credential)
+            assert backend.about()["Description"] == f"Access key {credential.access_key_id}"
+
+    @pytest.mark.parametrize(("tier", "longest"), [("Standard", 4096), ("Advanced", 8192)])
+    def test_a_value_that_would_be_too_long_is_refused_in_preflight(
+        self, store: Store, backend: Parameter, tier: str, longest: int
+    ) -> None:
+        fits = longest - len(json.dumps(pair(Credential("AKIAIOSFODNN7EXAMPLE", "s" * 40)))) - len('"pad": "", ')
+        for length in (fits, fits + 1):
+            text = json.dumps({"pad": "x" * length})
+            backend.client.put_parameter(Name=backend.name, Value=text, Type="SecureString", Overwrite=True, Tier=tier)
+            error = outcome(store.preflight)
+            assert (error is None) == (length == fits)
+            credential = Credential(fresh_credential().access_key_id, "s" * 40)
+            assert isinstance(outcome(lambda: store.deliver(credential)), type(error))  # noqa: B023  called at once

@@ -22,7 +22,7 @@ from twokey.testing.contract import (
     services_of,
 )
 from twokey.testing.fakes.vault import Vault
-from twokey.testing.stores import ConditionalContract, StoreBackend
+from twokey.testing.stores import ConditionalContract, NamedValuesStoreContract, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,6 +58,15 @@ class Secret(Backend):
 
     def plant(self, credential: Credential) -> None:
         self.fake.entries.setdefault(PATH, []).append({name: str(value) for name, value in pair(credential).items()})
+
+    tokens = ("SessionToken", "SecurityToken", "Token")
+
+    def plant_value(self, name: str, text: str) -> None:
+        versions = self.fake.entries.setdefault(PATH, [])
+        versions.append({**((versions[-1] if versions else None) or {}), name: text})
+
+    def value(self, name: str) -> str | None:
+        return (self.fake.data(PATH) or {}).get(name)
 
     def remove(self) -> None:
         self.fake.mounted = False
@@ -98,7 +107,7 @@ class TestAsADestination(DestinationContract):
         return Secret(fake)
 
 
-class TestAsAStore(ConditionalContract):
+class TestAsAStore(NamedValuesStoreContract, ConditionalContract):
     @pytest.fixture
     def backend(self, fake: Vault) -> StoreBackend:
         return Secret(fake)

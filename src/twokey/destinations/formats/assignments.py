@@ -17,7 +17,7 @@ from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
 _STATEMENT = re.compile(
     r"""
@@ -96,8 +96,10 @@ def values(lines: Sequence[Statement], names: Iterable[str]) -> dict[str, Hidden
     return {name: line.value for name, line in latest.items() if line.value is not None}
 
 
-def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
+def edited(text: Hidden, wanted: Mapping[str, Hidden], without: Collection[str] = ()) -> Hidden:
     """Return the text with these values and all else unchanged; names that are not assigned yet are added at the end.
+
+    The assignments of the names ``without`` are removed.
 
     Raises ``ServiceRejected`` if readers would not agree on where a line ends.
     """
@@ -111,7 +113,11 @@ def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
                 remedy="Close the quote or remove the backslash in the file, and run again.",
             )
     newline = "\r\n" if lines and lines[0].text.endswith("\r\n") else "\n"
-    parts = [line.with_value(wanted[line.name]).text if line.name in wanted else line.text for line in lines]
+    parts = [
+        line.with_value(wanted[line.name]).text if line.name in wanted else line.text
+        for line in lines
+        if line.name not in without
+    ]
     assigned = [line for line in lines if line.name in wanted] or [line for line in lines if line.name]
     export = "export " if assigned and assigned[-1].head.lstrip().startswith("export") else ""
     present = {line.name for line in lines}
@@ -120,6 +126,17 @@ def edited(text: Hidden, wanted: Mapping[str, Hidden]) -> Hidden:
         parts.append(Hidden(newline))
     parts += [Hidden(f"{export}{name}={quoted(name, value)}{newline}") for name, value in missing.items()]
     return Hidden("".join(parts))
+
+
+def seen(lines: Sequence[Statement]) -> dict[str, Hidden | None]:
+    """Return what every name is assigned last, None for a value that readers would not agree on."""
+    return {line.name: line.value for line in lines if line.name}
+
+
+def are_assignments(lines: Sequence[Statement]) -> bool:
+    """Say whether a text consists of nothing but assignments, comments and empty lines, and has an assignment."""
+    others = [line.head for line in lines if not line.name]
+    return any(line.name for line in lines) and all(not one.strip() or one.lstrip()[0] == "#" for one in others)
 
 
 def writable(value: str) -> bool:

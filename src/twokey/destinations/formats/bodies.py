@@ -1,28 +1,32 @@
 """The texts that a credential can be written as: a JSON object, variables, a profile, a template. Pure.
 
-Each writes a credential as a text, and reads from a text which key it contains. What a function here reads may be a
+Each writes a credential as a text, reads from a text which key it contains, and changes the key in a text that
+contains other things, too. What a function here reads may be a
 secret: it does not appear in an error, or in a variable that shows its value.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats import assignments, smtp
+from twokey.destinations.formats import assignments, json_members, smtp, temporary
 from twokey.destinations.formats.found import both, plain_text
-from twokey.destinations.formats.journals import is_journal, json_object, json_text
-from twokey.destinations.formats.profiles import Profile
+from twokey.destinations.formats.journals import is_journal, is_json, json_object, json_text
+from twokey.destinations.formats.profiles import Profile, is_credentials_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from twokey.destinations.formats.found import Found
     from twokey.destinations.formats.journals import Text
 
+_PLACEHOLDERS = {"AccessKeyId": r"[A-Z0-9]{16,128}", "SecretAccessKey": r"[!-~]+", "SmtpPassword": r"[A-Za-z0-9+/=]+"}
+"""What a placeholder of a template is filled with."""
 Extras = tuple[tuple[str, str], ...]
 """Names and constant values that are written beside the pair."""
 
@@ -36,6 +40,13 @@ class Body(Protocol):
 
     def read(self, text: Text) -> Found:
         """Say which key a text contains, as far as it tells."""
+        ...
+
+    def merged(self, text: Hidden, credential: Credential) -> Hidden | None:
+        """Return a text of this format with this credential, and all else unchanged; None for any other text.
+
+        Raises ``ServiceRejected`` for a text of this format that cannot be changed so that its readers use the key.
+        """
         ...
 
 
@@ -61,6 +72,42 @@ class Members:
         """Return a JSON object."""
         return Hidden(json.dumps(self.members(credential)))
 
+    def merged(self, text: Hidden, credential: Credential) -> Hidden | None:
+        """Return a JSON object with the values; None for anything that is not one."""
+        if json_object(text) is None:
+            return None
+        for name, value in self.members(credential).items():
+            text = json_members.with_value(text, name, value, nested=False)
+        return self.without_left_over(text, nested=False)
+
+    def without_left_over(self, text: Hidden, *, nested: bool) -> Hidden:
+        """Return a JSON object without the values of temporary credentials beside the pair."""
+        seen = self.seen_beside(text, nested=nested)
+        left = self.left_over(seen)
+        temporary.refuse_unclear(self.id_name, seen, left)
+        for name in left:
+            text = json_members.without(text, name, nested=nested)
+        return text
+
+    def seen_beside(self, text: Hidden, *, nested: bool) -> dict[str, str | None]:
+        """Return what lies beside the pair in a JSON object; a null, a number or an object is not a token."""
+        found = {name: json_members.text_or_none(text, name, nested=nested) for name in self.beside}
+        version = temporary.version_beside(self.id_name)
+        if version and json_members.has(text, version, nested=nested):
+            found[version] = Hidden("1")
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """The names under which values of temporary credentials may lie beside the pair."""
+        return () if self.region else temporary.names_beside(self.id_name)
+
+    def left_over(self, values: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Return the names of those that do lie there; ``values`` has None for a value that cannot be seen."""
+        if self.region:
+            return ()
+        return temporary.left_over(self.id_name, values, keep=dict(self.extras))
+
     def read(self, text: Text) -> Found:
         """Read a JSON object; a journal contains no key."""
         found = json_object(text)
@@ -71,11 +118,18 @@ class Members:
         for name in (self.id_name, self.secret_name):
             if not json_text(found, name):
                 return CannotTell(f"its content has no {name}")
-        members = {name: json_text(found, name) for name in (self.id_name, self.secret_name)}
-        return self._without_secret(both(members, self.id_name, self.secret_name))
+        written = json_members.names(plain_text(text) or Hidden("{}"))
+        for name in (self.id_name, self.secret_name):
+            if written.count(name) > 1:
+                return CannotTell(f"its {name} occurs more than once")
+        names = (self.id_name, self.secret_name, *self.beside, *(name for name in found if name == "Version"))
+        return self.read_values({name: json_text(found, name) for name in names if name in found})
 
     def read_values(self, values: Mapping[str, str | None]) -> Found:
-        """Read named values; None stands for a missing value."""
+        """Read named values; None stands for a missing value. A pair that SDKs cannot use is not a key."""
+        left = self.left_over({name: value for name, value in values.items() if value is not None})
+        if left:
+            return CannotTell(temporary.reason(left))
         return self._without_secret(both(values, self.id_name, self.secret_name))
 
     def _without_secret(self, found: Found) -> Found:
@@ -97,14 +151,30 @@ class Variables:
         lines = (f"{name}={assignments.quoted(name, Hidden(value))}\n" for name, value in (*pair, *self.extras))
         return Hidden("".join(lines))
 
+    def merged(self, text: Hidden, credential: Credential) -> Hidden | None:
+        """Return lines with the values; None for a text with any other line."""
+        lines = assignments.statements(text)
+        if not assignments.are_assignments(lines):
+            return None
+        pair = {self.id_name: Hidden(credential.access_key_id), self.secret_name: credential.reveal()}
+        wanted = pair | {name: Hidden(value) for name, value in self.extras}
+        return assignments.edited(text, wanted, self._left_over(lines))
+
+    def _left_over(self, lines: Sequence[assignments.Statement]) -> tuple[str, ...]:
+        return temporary.left_over(self.id_name, assignments.seen(lines), keep=dict(self.extras))
+
     def read(self, text: Text) -> Found:
         """Read the lines; the last assignment of a name counts, as in ``sh``."""
         plain = plain_text(text)
         if plain is None:
             return CannotTell("its content is not text in UTF-8")
-        values = assignments.values(assignments.statements(plain), (self.id_name, self.secret_name))
+        lines = assignments.statements(plain)
+        values = assignments.values(lines, (self.id_name, self.secret_name))
         if isinstance(values, CannotTell):
             return values
+        left = self._left_over(lines)
+        if left:
+            return CannotTell(temporary.reason(left))
         return _never_empty(text, both(values, self.id_name, self.secret_name), self.id_name)
 
 
@@ -118,6 +188,13 @@ class CredentialsFile:
     def write(self, credential: Credential) -> Hidden:
         """Return one section."""
         return Profile.of(Hidden(), self.profile).with_pair(credential, self.extras)
+
+    def merged(self, text: Hidden, credential: Credential) -> Hidden | None:
+        """Return a file with the profile; None for a text that is not a credentials file."""
+        # A JSON array looks like the header of a section.
+        if is_json(text) or not (is_credentials_file(text) or text.lstrip().startswith("[")):
+            return None
+        return Profile.of(text, self.profile).with_pair(credential, self.extras)
 
     def read(self, text: Text) -> Found:
         """Read the profile's two properties."""
@@ -145,6 +222,16 @@ class Template:
     def write(self, credential: Credential) -> Hidden:
         """Return the text with its placeholders filled in."""
         return Hidden("".join(self._filled(piece, credential) for piece in self.pieces))
+
+    def merged(self, text: Hidden, credential: Credential) -> Hidden | None:
+        """Return the whole text in place of one that was written from this template; None for any other text."""
+        return self.write(credential) if self._pattern.fullmatch(text) else None
+
+    @property
+    def _pattern(self) -> re.Pattern[str]:
+        """What this template's text looks like, whatever the key."""
+        pieces = "".join(_PLACEHOLDERS.get(piece.kind) or re.escape(piece.text) for piece in self.pieces)
+        return re.compile(rf"{pieces}[\r\n]*")
 
     def read(self, text: Text) -> Found:
         """Return that the key cannot be told, unless the text is a journal."""

@@ -23,10 +23,12 @@ from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import nearest
-from twokey.destinations.formats import assignments, profiles, smtp
+from twokey.destinations.formats import assignments, profiles, smtp, temporary
 from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
+from twokey.destinations.formats.found import plain_text
 from twokey.destinations.formats.journals import json_object
 from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
+from twokey.destinations.formats.present import has_no_content, is_only_a_credential
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -44,6 +46,7 @@ __all__ = [
     "ONE_TEXT",
     "OPTIONS",
     "PAIR",
+    "SAMPLE",
     "Format",
     "Names",
     "format_at",
@@ -65,6 +68,15 @@ _ONE_WAY = ("ses-smtp", "template")
 FORMATS = tuple(_TAKES)
 PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
 _EXTRA = "extra."
+_CONTENTS = {
+    "pair": "a JSON object",
+    "json": "a JSON object",
+    "ses-smtp": "a JSON object",
+    "env": "lines NAME=value only",
+    "credentials-file": "a shared credentials file",
+    "template": "the text of this template",
+}
+"""What a single value of each format consists of, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +101,57 @@ class Format:
     def text(self, credential: Credential) -> Hidden:
         """Return one text, for a destination with one value. Two values become the members of a JSON object."""
         return self.body.write(credential)
+
+    def values_beside(self, present: Mapping[str, str | None], credential: Credential, name: str) -> dict[str, Hidden]:
+        """Return the values to write where these are now: what a single value contains besides the pair stays.
+
+        ``present`` has None for a value that is missing or cannot be seen. Raises ``ServiceRejected`` for a single
+        value that is not twokey's, so that writing it would lose it.
+        """
+        if isinstance(self.body, Members) and self._apart:
+            temporary.refuse_unclear(self.body.id_name, present, self.left_over(present))
+            return self.body.members(credential)
+        return {self.names[0]: self.text_beside(present.get(self.names[0]), credential, name)}
+
+    def text_beside(self, present: Text | None, credential: Credential, name: str) -> Hidden:
+        """Return the text to write where this one is now (see ``values_beside``); ``name`` is the destination's."""
+        if present is None:
+            return self.text(credential)
+        plain = plain_text(present)
+        if plain is None or not _encodes(plain):
+            raise self._not_ours(name)
+        if has_no_content(plain):
+            return self.text(credential)
+        try:
+            merged = self.body.merged(plain, credential)
+        except ServiceRejected as error:
+            raise ServiceRejected(f"{_thing(name)}: {error.message}", state=error.state, remedy=error.remedy) from None
+        if merged is not None:
+            return merged
+        if is_only_a_credential(plain):
+            return self.text(credential)
+        raise self._not_ours(name)
+
+    def _not_ours(self, name: str) -> ServiceRejected:
+        return ServiceRejected(
+            f"{_thing(name)} holds a value that twokey did not write, and a write would replace it: expected "
+            f"{_CONTENTS[self.name]}.",
+            state="Nothing was written.",
+            remedy="Deliver to another destination. Or, if nothing needs the value any more, replace it with {} (an "
+            "empty JSON object), and run again.",
+        )
+
+    @property
+    def names_beside(self) -> tuple[str, ...]:
+        """The names of values of temporary credentials that may lie beside named values (see ``left_over``)."""
+        return self.body.beside if isinstance(self.body, Members) and self._apart else ()
+
+    def left_over(self, values: Mapping[str, str | None]) -> tuple[str, ...]:
+        """Return the names of values of temporary credentials that lie beside the pair, which SDKs cannot use then.
+
+        ``values``: what is there, with None for a value that cannot be seen.
+        """
+        return self.body.left_over(values) if isinstance(self.body, Members) and self._apart else ()
 
     def holding(self, values: Mapping[str, str | None]) -> Holding:
         """Return which key named values contain; None stands for a missing value."""
@@ -221,6 +284,8 @@ def _env(options: Mapping[str, str], names: Names) -> Format:
 def _credentials_file(options: Mapping[str, str], names: Names) -> Format:
     profile = options.get("profile", PROFILES.name)
     PROFILES.check(profile)
+    if profile == "DEFAULT":
+        raise UsageError("profile=DEFAULT: botocore reads a section of that name as settings of all profiles.")
     extras = _extras(options, PROPERTIES)
     _check_extras(extras, profiles.writable, "that a credentials file can hold")
     body = CredentialsFile(profile, extras)
@@ -258,6 +323,9 @@ def _named(options: Mapping[str, str], names: Names, id_name: str, secret_name: 
     for name in (id_name, secret_name):
         names.check(name)
     extras = _extras(options, names)
+    for name, _ in extras:
+        if name in temporary.names_beside(id_name):
+            raise UsageError(f"{_EXTRA}{name}: a long-term access key has no such value, and SDKs cannot use both.")
     all_names = [id_name, secret_name, *(name for name, _ in extras)]
     alike = [name.upper() if names.case_insensitive else name for name in all_names]
     for name, one in zip(all_names, alike, strict=True):
@@ -322,6 +390,20 @@ def _kind(placeholder: str) -> Literal["AccessKeyId", "SecretAccessKey", "SmtpPa
     raise UsageError(f"The template has an unknown placeholder ${placeholder}; {nearest(placeholder, PLACEHOLDERS)}")
 
 
+def _thing(url: str) -> str:
+    """Return the part of a URL that names the thing: where a message is shown, the whole URL often stands before it."""
+    return url.partition("?")[0].partition(":")[2] or url
+
+
+def _encodes(text: Hidden) -> bool:
+    """Say whether a text is UTF-8 when it is written."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _holding(found: Found) -> Holding:
     return Held(found.access_key_id) if isinstance(found, Credential) else found
 
@@ -330,4 +412,7 @@ PAIR = format_of({}, default="json", names=MEMBERS)
 """The default of a destination with one value: a JSON object with ID and secret, named as in AWS's own tools."""
 ONE_TEXT = tuple(option for option in OPTIONS if option != "name")
 """The options for a destination with one value without a name."""
+SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "an-example-secret-that-has-40-characters")
+"""A credential to try a write with, as long as real ones, in preflight."""
 _SAMPLE = Credential("AKIAIOSFODNN7EXAMPLE", "an-example-secret")
+"""Must never change: version IDs in Secrets Manager depend on what is written for it."""

@@ -50,6 +50,12 @@ def is_journal(text: Text | None) -> bool:
     return _JOURNAL in (json_object(text) or {})
 
 
+def is_only_a_journal(text: Text | None) -> bool:
+    """Say whether a text is a journal of twokey and nothing else."""
+    found = json_object(text) or {}
+    return _JOURNAL in found and found.keys() <= {_JOURNAL, _MARK}
+
+
 def json_object(text: Text | None) -> dict[str, msgspec.Raw] | None:
     """Split a JSON object into its members; their values stay as they are written."""
     try:
@@ -57,6 +63,15 @@ def json_object(text: Text | None) -> dict[str, msgspec.Raw] | None:
         return None if plain is None else msgspec.json.decode(plain, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
+
+
+def is_json(text: Text) -> bool:
+    """Say whether a text is JSON, whatever it contains."""
+    try:
+        msgspec.json.decode(memoryview(text.encode()) if isinstance(text, str) else text, type=msgspec.Raw)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
 
 
 def json_text(found: dict[str, msgspec.Raw], name: str) -> Hidden:

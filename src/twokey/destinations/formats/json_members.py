@@ -1,8 +1,8 @@
 """Members in the text of a JSON object: their values, and the text with another value of one of them. Pure.
 
-Only the value changes (RFC 8259 leaves order and white space to the writer). Readers treat a
-name that occurs twice in an object differently (RFC 8259, 4 "Objects"), so it is refused. A dot in a name leads to an
-inner object.
+Only the value changes (RFC 8259 leaves order and white space to the writer), so numbers, escapes and names that occur
+twice stay exactly as they are written. If one of our own names occurs twice, it is refused: readers treat that
+differently (RFC 8259, 4 "Objects"). With ``nested``, a dot in a name leads to an inner object.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from twokey.core.secret import Hidden
 from twokey.destinations.formats.journals import json_object
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
+"""Finds where a value ends. Numbers stay text: Python limits the digits of an integer, JSON does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +40,60 @@ class Missing:
     names: tuple[str, ...]
 
 
-def value(text: Hidden, name: str) -> Hidden | None:
+def value(text: Hidden, name: str, *, nested: bool = True) -> Hidden | None:
     """Return a member's text; None if it is missing or null. Raises ``ServiceRejected`` if readers would not agree."""
     text = _object(text)
-    found = _find(text, name)
+    found = _find(text, _parts(name, nested=nested))
     return None if isinstance(found, Missing) else _value(text, found)
 
 
-def with_value(text: Hidden, name: str, wanted: Hidden) -> Hidden:
+def text_or_none(text: Hidden, name: str, *, nested: bool = True) -> Hidden | None:
+    """Return a member's text; None if it is missing, or anything but a text."""
+    text = _object(text)
+    found = _find(text, _parts(name, nested=nested))
+    return None if isinstance(found, Missing) or text[found.start] != '"' else _value(text, found)
+
+
+def has(text: Hidden, name: str, *, nested: bool = True) -> bool:
+    """Say whether a member exists, whatever its value."""
+    text = _object(text)
+    return not isinstance(_find(text, _parts(name, nested=nested)), Missing)
+
+
+def with_value(text: Hidden, name: str, wanted: Hidden, *, nested: bool = True) -> Hidden:
     """Return the text with another value of a member, and the rest unchanged; raises ``ServiceRejected``."""
     text = _object(text)
-    found = _find(text, name)
+    found = _find(text, _parts(name, nested=nested))
     if isinstance(found, Missing):
         return _added(text, found, wanted)
     if _value(text, found) == wanted:
         return text
     return Hidden(f"{text[: found.start]}{json.dumps(wanted)}{text[found.end :]}")
+
+
+def without(text: Hidden, name: str, *, nested: bool = True) -> Hidden:
+    """Return the text without a member, and the rest unchanged; raises ``ServiceRejected``."""
+    text = _object(text)
+    parts = _parts(name, nested=nested)
+    found = _find(text, parts)
+    if isinstance(found, Missing):
+        return text
+    members = _members(text, _brace(text, parts))
+    at = members.index(found)
+    if at + 1 < len(members):
+        return Hidden(f"{text[: found.key]}{text[members[at + 1].key :]}")
+    begin = members[at - 1].end if at else found.key
+    return Hidden(f"{text[:begin]}{text[found.end :]}")
+
+
+def names(text: Hidden) -> tuple[str, ...]:
+    """Return the names of the outermost object's members, each as often as it occurs."""
+    text = _object(text)
+    return tuple(member.name for member in _members(text, _after_space(text, 0)))
+
+
+def _parts(name: str, *, nested: bool) -> tuple[str, ...]:
+    return tuple(name.split(".")) if nested else (name,)
 
 
 def _object(text: Hidden) -> Hidden:
@@ -78,18 +117,27 @@ def _value(text: Hidden, member: Member) -> Hidden | None:
     return Hidden(json.loads(text[member.start : member.end]))
 
 
-def _find(text: Hidden, name: str) -> Member | Missing:
+def _find(text: Hidden, names: tuple[str, ...]) -> Member | Missing:
     """Follow a name's parts from object to object."""
-    brace, names = _after_space(text, 0), name.split(".")
+    brace = _after_space(text, 0)
     for depth, part in enumerate(names[:-1]):
         members, inner = _named(text, brace, part)
         if inner is None:
-            return Missing(brace, members, tuple(names[depth:]))
+            return Missing(brace, members, names[depth:])
         brace = inner.start
         if text[brace] != "{":
-            raise _unsuitable(f"{part!r} is not an object, so it cannot contain {name!r}")
+            raise _unsuitable(f"{part!r} is not an object, so it cannot contain {'.'.join(names)!r}")
     members, last = _named(text, brace, names[-1])
     return last or Missing(brace, members, (names[-1],))
+
+
+def _brace(text: Hidden, names: tuple[str, ...]) -> int:
+    """Return where the object begins that contains a member, which is known to exist."""
+    brace = _after_space(text, 0)
+    for part in names[:-1]:
+        inner = _named(text, brace, part)[1]
+        brace = inner.start if inner else brace
+    return brace
 
 
 def _named(text: Hidden, brace: int, name: str) -> tuple[tuple[Member, ...], Member | None]:
@@ -148,5 +196,5 @@ def _unsuitable(why: str) -> ServiceRejected:
     return ServiceRejected(
         f"The JSON object cannot be changed: {why}.",
         state="Nothing was written.",
-        remedy="Correct this in the file, and run again.",
+        remedy="Correct this there, and run again.",
     )

@@ -69,7 +69,7 @@ MEMBERS = Names(
 PROPERTIES = Names(
     pattern=r"[a-z][a-z0-9_]*",
     allowed="lowercase letters, digits and underscores, and a letter at the beginning",
-    forbidden=("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
+    forbidden=("aws_access_key_id", "aws_secret_access_key", "aws_session_token", "aws_security_token"),
     id="aws_access_key_id",
     secret="aws_secret_access_key",  # noqa: S106  the name of a property
 )

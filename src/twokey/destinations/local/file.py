@@ -1,6 +1,7 @@
 """A local file: ``file:PATH``, and with ``?format=`` and its options in another format than a JSON object.
 
-The credential is the whole file; the journal is ``PATH.twokey-journal``. Only their owner can read both. A revision is
+The file holds the credential, and what else it contains stays. The journal is ``PATH.twokey-journal``. Only their
+owner can read both. A revision is
 a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that supports
 ``flock``, writes are conditional. Nothing keeps apart two hosts that share a file system without locks.
 """
@@ -16,7 +17,7 @@ from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Holding, Record
-from twokey.destinations.formats.format import refuse_store, text_format
+from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.local_paths import JOURNAL, NO_DIRECTORY, check_path, check_writable, path_of
@@ -99,7 +100,10 @@ class File:
 
     def put(self, credential: Credential, revision: object) -> object:
         """Replace the file if both files are still at ``revision``, and read it back."""
-        return self._replace(self._file, self._text(credential), revision)
+        with self._writing() as directory:
+            self._compare(directory, revision)
+            self._write(directory, self._file, self._text(directory.read(self._file), credential))
+            return self._revision(directory)
 
     def fence(self, revision: object) -> object:
         """Write the journal again with another mark, so that a write prepared at an older revision fails."""
@@ -111,21 +115,23 @@ class File:
             return self._revision(directory)
 
     def deliver(self, credential: Credential) -> Receipt:
-        """Replace the file unless it holds exactly this pair and is private already."""
-        text = self._text(credential)
+        """Replace the file unless it holds this pair and is private already."""
         with self._writing() as directory:
             found = directory.read(self._file)
+            text = self._text(found, credential)
             needed = found is None or found.data != text or found.exposed
             if needed:
                 found = self._write(directory, self._file, text)
         return Receipt(credential.access_key_id, written=needed, stamp=found.stamp if found else "")
 
     def preflight(self) -> None:
-        """Raise what prevents a write: permissions, owners, a full or read-only disk. Changes nothing."""
+        """Raise what prevents a write: permissions, owners, a full disk, a content of others. Changes nothing."""
         check_writable(self._path, self._file, self._journal)
+        self._text(self._read(self._file), SAMPLE)
 
-    def _text(self, credential: Credential) -> memoryview:
-        text = self._format.text(credential)
+    def _text(self, present: Content | None, credential: Credential) -> memoryview:
+        """Return the file's content with the pair; what it contains besides stays."""
+        text = self._format.text_beside(present.data if present else None, credential, self.name)
         return memoryview(text.encode() + (b"" if text.endswith("\n") else b"\n"))
 
     def _holding(self, found: Content | None) -> Holding:

@@ -16,8 +16,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import format as formats
@@ -27,7 +28,7 @@ from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from twokey.core.model import Holding
     from twokey.destinations.address import Address
@@ -38,12 +39,15 @@ JOURNAL = "-twokey-journal"
 TAG = "twokey"
 VERSION = "api-version=7.4"
 LONGEST_NAME = 127
+LONGEST = 25 << 10
+"""Bytes of a value ("About Azure Key Vault secrets")."""
 LONGEST_JOURNAL = 24 << 10
 """Bytes; a value has at most 25 KB."""
 MOST_TAGS = 15
 _TARGET = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]{0,22}[A-Za-z0-9])?/[A-Za-z0-9-]{1,127}", re.ASCII)
 _ONE_OBJECT = {"json", "pair", "ses-smtp"}
 _DISABLED = "SecretDisabled"
+_TIMES = ("exp", "nbf")
 _on_secret = partial(Permission, service="Azure Key Vault", resource="secret")
 PERMISSIONS = (
     _on_secret(
@@ -85,6 +89,8 @@ class _Version:
     value: Hidden | None = None
     content: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
+    times: Mapping[str, int] = field(default_factory=dict)
+    """When it expires, and from when on it is valid, if that is set."""
 
 
 def check(address: Address) -> None:
@@ -141,17 +147,21 @@ class _Entry:
         if not response.good or not isinstance(found, dict) or "id" not in found:
             raise self._http.verdicts.error_of(request, response)
         version = str(found["id"]).rpartition("/")[2]
-        return _Version(version, Hidden(found.get("value", "")), found.get("contentType", ""), found.get("tags") or {})
+        times = {name: value for name, value in (found.get("attributes") or {}).items() if name in _TIMES}
+        value, content = Hidden(found.get("value", "")), found.get("contentType", "")
+        return _Version(version, value, content, found.get("tags") or {}, times)
 
     def write(self, value: str, before: _Version, content: str, note: str) -> None:
-        """Create a version. Tags and the content type of the former one stay."""
+        """Create a version. Tags, the content type and the times of the former one stay."""
         description = f"write {self._label}"
         if before.id == _DISABLED:
             raise refusal(description, _DISABLED, "Nothing was written there.")
         tags = dict(before.tags)
         if TAG in tags or len(tags) < MOST_TAGS:
             tags[TAG] = note
-        body = {"value": Hidden(value), "contentType": before.content or content, "tags": tags}
+        body: dict[str, Any] = {"value": Hidden(value), "contentType": before.content or content, "tags": tags}
+        if before.times:
+            body["attributes"] = dict(before.times)
         # If it were sent twice, the first could still take effect after a write that follows the second.
         self._http.request(
             replace(self._request("PUT", f"/secrets/{self._name}?{VERSION}", description), body=body, idempotent=False)
@@ -188,8 +198,9 @@ class KeyVaultSecret(ServiceStore):
 
     def preflight(self) -> None:
         """Read both secrets, and check whether the name is reserved for a deleted one."""
-        self._journal.read()
+        kept = self._read()
         self._credential.refuse_unwritable(self._credential.read())
+        self.check_content(kept)
 
     def _read(self) -> Kept:
         credential, journal = self._credential.read(), self._journal.read()
@@ -202,10 +213,31 @@ class KeyVaultSecret(ServiceStore):
             return CannotTell("its current version is disabled")
         return super()._holding(kept)
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+    def _write_credential(
+        self,
+        values: Mapping[str, Hidden],
+        seen: object,
+        note: str,
+        without: Collection[str] = (),  # noqa: ARG002  one text has nothing beside it
+    ) -> None:
         before, _ = self._now(seen)
         content = "application/json" if self.format.name in _ONE_OBJECT else "text/plain"
-        self._credential.write(next(iter(values.values())), before, content, note)
+        text = next(iter(values.values()))
+        self._refuse_long(text)
+        self._credential.write(text, before, content, note)
+
+    def check_content(self, kept: Kept | None = None) -> None:
+        """Raise what writing beside the present value would raise, also because of its length."""
+        self._refuse_long(next(iter(self._wanted(kept or self._read(), formats.SAMPLE).values())))
+
+    def _refuse_long(self, text: Hidden) -> None:
+        if len(text.encode()) > LONGEST:
+            raise ServiceRejected(
+                f"The value of {self.name} would have {len(text.encode())} bytes with the access key; Key Vault takes "
+                f"{LONGEST}.",
+                state="Nothing was written there.",
+                remedy="Remove what no job needs from the value, or name another secret.",
+            )
 
     def _write_journal(self, text: str, seen: object) -> None:
         _, before = self._now(seen)

@@ -34,7 +34,7 @@ from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
@@ -146,10 +146,12 @@ class DopplerSecrets(ServiceStore):
     def preflight(self) -> None:
         """Read the config, and raise for references. Only a write shows whether the token may write."""
         self._refuse_references(self._find())
+        self.check_content()
 
     def _find(self) -> dict[str, _Secret]:
         """Return those of the secrets that exist; Doppler leaves out the others."""
-        where = {"project": self._project, "config": self._config, "secrets": ",".join(self._names)}
+        names = (*self._names, *self.format.names_beside)
+        where = {"project": self._project, "config": self._config, "secrets": ",".join(names)}
         request = Request(
             "GET", f"{_SECRETS}?{urlencode(where)}", self._description("read"), mutates=False, secret=True
         )
@@ -161,7 +163,7 @@ class DopplerSecrets(ServiceStore):
                 f"Doppler returned no list of secrets for the request to {request.description}.",
                 remedy="Check `url` of the connection.",
             )
-        found = {name: self._secret(name, listed[name]) for name in self._names if name in listed}
+        found = {name: self._secret(name, listed[name]) for name in names if name in listed}
         return {name: secret for name, secret in found.items() if secret is not None}
 
     def _secret(self, name: str, secret: Mapping[str, Any]) -> _Secret | None:
@@ -179,11 +181,18 @@ class DopplerSecrets(ServiceStore):
 
     def _read(self) -> Kept:
         found = self._find()
-        values = {name: found[name].computed for name in self.format.names if name in found}
+        beside = (*self.format.names, *self.format.names_beside)
+        values = {name: found[name].computed for name in beside if name in found}
         journal = _plain(found[self._journal].raw) if self._journal in found else None
         return Kept(values or None, journal, self._revision(found))
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:  # noqa: ARG002  see below
+    def _write_credential(
+        self,
+        values: Mapping[str, Hidden],
+        seen: object,
+        note: str,  # noqa: ARG002  see below
+        without: Collection[str] = (),
+    ) -> None:
         # Doppler has one note for all configs of the project, so it cannot name the key of one config.
         for name, value in values.items():
             if _REFERENCE in value:
@@ -193,7 +202,7 @@ class DopplerSecrets(ServiceStore):
                     state="Nothing was written there.",
                     remedy="Change the option of the destination that sets it.",
                 )
-        self._write(values, seen)
+        self._write(values, seen, without)
 
     def _write_journal(self, text: str, seen: object) -> None:
         self._write({self._journal: _escaped(text)}, seen)
@@ -202,13 +211,14 @@ class DopplerSecrets(ServiceStore):
         journal = decode_journal(kept.journal, self.name) if kept.journal is not None else Journal()
         self._write_journal(encode_journal(journal, marked=True), kept.revision)
 
-    def _write(self, values: Mapping[str, str], seen: object) -> None:
+    def _write(self, values: Mapping[str, str], seen: object, without: Collection[str] = ()) -> None:
         """Write values if all that twokey stores there is unchanged since ``seen``; otherwise raise ``Conflict``."""
         found = self._find()
         if self._revision(found) != seen:
             raise self._conflict()
         self._refuse_references(found)
         changes = [self._change(name, values.get(name), found.get(name)) for name in self._names]
+        changes += [_removal(name, found[name]) for name in without if name in found]
         body = {"project": self._project, "config": self._config, "change_requests": [one for one in changes if one]}
         request = Request(
             "POST", _SECRETS, self._description("write"), body=body, secret=True, permission=self._permission
@@ -248,6 +258,16 @@ class DopplerSecrets(ServiceStore):
 
     def _description(self, act: str) -> str:
         return f"{act} the secrets {' and '.join(self.format.names)} of {self._project}/{self._config}"
+
+
+def _removal(name: str, found: _Secret) -> dict[str, Any]:
+    return {
+        "name": name,
+        "originalName": name,
+        "value": found.raw,
+        "originalValue": found.raw,
+        "shouldDelete": True,
+    }
 
 
 def _escaped(text: str) -> str:

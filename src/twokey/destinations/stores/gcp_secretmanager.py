@@ -34,7 +34,7 @@ from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from twokey.core.model import Holding
     from twokey.core.secret import Credential
@@ -129,6 +129,7 @@ class GoogleSecret(ServiceStore):
         seen = _own(kept.revision)
         if not seen.exists:
             return
+        self.check_content(kept)
         also = ["secretmanager.secrets.update"] if self._alias or seen.journal else []
         wanted = ["secretmanager.secrets.get", "secretmanager.versions.access", "secretmanager.versions.add", *also]
         request = self._request(
@@ -218,7 +219,8 @@ class GoogleSecret(ServiceStore):
         found = response.json() or {}
         number = self._number_in(found)
         data = Hidden((found.get("payload") or {}).get("data", ""))
-        return number, "ENABLED", Hidden(base64.b64decode(data).decode(errors="replace"))
+        # Bytes that are not UTF-8 stay distinguishable, so that they are never taken for text and replaced.
+        return number, "ENABLED", Hidden(base64.b64decode(data).decode(errors="surrogateescape"))
 
     def _number_in(self, found: dict[str, Any]) -> int:
         number = _number(str(found.get("name", "")).rpartition("/")[2])
@@ -232,7 +234,13 @@ class GoogleSecret(ServiceStore):
             return CannotTell(f"version {seen.version}, which readers request, is {seen.state.lower()}")
         return super()._holding(kept)
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+    def _write_credential(
+        self,
+        values: Mapping[str, Hidden],
+        seen: object,
+        note: str,
+        without: Collection[str] = (),  # noqa: ARG002  one text has nothing beside it
+    ) -> None:
         if self._now(seen) is None:
             self._patch(seen, {})
         number = self._add(next(iter(values.values())))

@@ -43,7 +43,7 @@ from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from twokey.destinations.address import Address
     from twokey.destinations.kind import DestinationContext
@@ -132,6 +132,7 @@ class KubernetesSecret(ServiceStore):
         """Ask which verbs are allowed, then send a write as a dry run, which Kubernetes does not store."""
         found = self._find()
         self._refuse_unsuitable(found)
+        self.check_content()
         needed = ("patch",) if found else ("create", "patch")
         lacks = [verb for verb in needed if not self._may(verb)]
         if lacks:
@@ -181,8 +182,16 @@ class KubernetesSecret(ServiceStore):
             return Kept(None, None, Revision())
         return Kept(_values(found), _annotations(found).get(JOURNAL), self._revision(found))
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+    def _write_credential(
+        self,
+        values: Mapping[str, Hidden],
+        seen: object,
+        note: str,
+        without: Collection[str] = (),
+    ) -> None:
         data = {name: Hidden(base64.b64encode(value.encode()).decode()) for name, value in values.items()}
+        if without:
+            self._change_if(seen, lambda found: self._removal(found, without))
         self._write(seen, Applied(_manager_of(self.format.names), {NOTE: note}, data))
 
     def _write_journal(self, text: str, seen: object) -> None:
@@ -192,13 +201,17 @@ class KubernetesSecret(ServiceStore):
         self._write(kept.revision, _fence(secrets.token_hex(8)))
 
     def _write(self, seen: object, applied: Applied) -> None:
+        """Apply to the object if credential and journal are unchanged since ``seen``."""
+        self._change_if(seen, lambda found: self._change(found, applied))
+
+    def _change_if(self, seen: object, change: Callable[[dict[str, Any] | None], Request]) -> None:
         """Change the object if credential and journal are unchanged since ``seen``."""
         for _ in range(ATTEMPTS):
             found = self._find()
             if self._revision(found) != seen:
                 raise self._conflict()
             self._refuse_unsuitable(found)
-            request = self._change(found, applied)
+            request = change(found)
             response = self._http.send(request)
             if response.good:
                 return
@@ -228,6 +241,19 @@ class KubernetesSecret(ServiceStore):
         description = f"{'try to ' if dry else ''}write {self._target}"
         return replace(
             request, description=description, mutates=not dry, secret=bool(applied.data), permission=self._permission
+        )
+
+    def _removal(self, found: dict[str, Any] | None, names: Collection[str]) -> Request:
+        """Return the request that removes keys. An apply cannot remove those of another field manager."""
+        metadata = {name: found["metadata"][name] for name in ("uid", "resourceVersion")} if found else {}
+        body = {"metadata": metadata, "data": dict.fromkeys(names)}
+        return Request(
+            "PATCH",
+            f"{self._all}/{self._secret}?fieldManager={MANAGER}-cleanup",
+            f"remove {' and '.join(names)} from {self._target}",
+            body=body,
+            headers={"Content-Type": "application/merge-patch+json"},
+            permission=self._permission,
         )
 
     def _refuse_unsuitable(self, found: dict[str, Any] | None) -> None:

@@ -25,7 +25,7 @@ from twokey.destinations.logins.onepassword import CONNECTION, Connect
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from twokey.destinations.address import Address
     from twokey.destinations.kind import DestinationContext
@@ -101,7 +101,7 @@ class OnePasswordItem(ServiceStore):
 
     def preflight(self) -> None:
         """Read the vault and the item. Only a write shows whether the token may write."""
-        self._find()
+        self.check_content()
 
     def _find(self) -> dict[str, Any] | None:
         """Return the whole item, or None; raises ``ServiceRejected`` if two items or fields have the same name."""
@@ -131,8 +131,14 @@ class OnePasswordItem(ServiceStore):
         """Say whether a field cannot contain a credential: a journal, or the notes."""
         return str(one.get("label", "")).startswith(JOURNAL) or one.get("purpose") == "NOTES"
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:  # noqa: ARG002  the ID is a readable field
-        self._write(values, seen)
+    def _write_credential(
+        self,
+        values: Mapping[str, Hidden],
+        seen: object,
+        note: str,  # noqa: ARG002  the ID is a readable field
+        without: Collection[str] = (),
+    ) -> None:
+        self._write(values, seen, without)
 
     def _write_journal(self, text: str, seen: object) -> None:
         self._write({self._journal: text}, seen)
@@ -140,7 +146,7 @@ class OnePasswordItem(ServiceStore):
     def _write_fence(self, kept: Kept) -> None:  # noqa: ARG002  never called for such a store
         raise AssertionError("there is no fence without conditional writes")
 
-    def _write(self, values: Mapping[str, str], seen: object) -> None:
+    def _write(self, values: Mapping[str, str], seen: object, without: Collection[str] = ()) -> None:
         """Write the item if credential and journal are unchanged since ``seen``; otherwise raise ``Conflict``.
 
         A write without a response is sent again only after a read shows that it did not take place. If anything fails
@@ -151,7 +157,7 @@ class OnePasswordItem(ServiceStore):
         for attempt in range(ATTEMPTS):
             pause(self.clock, 0.5 * attempt)
             try:
-                if self._written_once(values, seen, give_up if attempt else None):
+                if self._written_once(values, seen, without, give_up if attempt else None):
                     return
             except Ambiguous as error:
                 doubt = doubt or error
@@ -167,7 +173,9 @@ class OnePasswordItem(ServiceStore):
             remedy="Stop or pause the program that writes it so often, and run again.",
         )
 
-    def _written_once(self, values: Mapping[str, str], seen: object, give_up: float | None) -> bool:
+    def _written_once(
+        self, values: Mapping[str, str], seen: object, without: Collection[str], give_up: float | None
+    ) -> bool:
         """Read and write; False if another program was writing to the vault, or if it is too late to write."""
         item = self._find()
         if self._revision(item) != seen:
@@ -177,7 +185,8 @@ class OnePasswordItem(ServiceStore):
         if item is None:
             response = self._server.add_item(self._vault, self._with(self._made(), values), self._target)
         else:
-            response = self._server.replace_item(self._vault, item["id"], self._with(item, values), self._target)
+            wanted = self._with(item, values, without)
+            response = self._server.replace_item(self._vault, item["id"], wanted, self._target)
         if not response.good and response.status not in {409, 412}:
             raise self._server.error_of_write(response, self._vault, self._target)
         return response.good
@@ -185,11 +194,15 @@ class OnePasswordItem(ServiceStore):
     def _made(self) -> dict[str, Any]:
         return {"title": self._item, "category": "API_CREDENTIAL", "fields": []}
 
-    def _with(self, item: Mapping[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
-        """Return the item with these values; new fields are added at its end."""
+    def _with(
+        self, item: Mapping[str, Any], values: Mapping[str, str], without: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """Return the item with these values, and without these fields; new fields are added at its end."""
         remaining = dict(values)
         fields = []
         for one in item.get("fields") or ():
+            if one.get("label") in without:
+                continue
             value = remaining.pop(one.get("label", ""), None)
             fields.append(one if value is None else {**one, "value": value})
         fields += [{"type": self._type(name), "label": name, "value": value} for name, value in remaining.items()]

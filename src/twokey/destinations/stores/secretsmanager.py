@@ -1,12 +1,15 @@
 """AWS Secrets Manager: ``secretsmanager:NAME`` or ``secretsmanager:ARN``.
 
-The pair is one JSON value. The version ID of a credential is derived from its key ID, so that DescribeSecret shows
-which key is held without permission to read the secret, and writing it again creates no second version. The journal is
-a version of the same secret with its own label; readers request AWSCURRENT and never see it.
+The pair is one JSON value. Other members of it stay. The version ID of a value that is nothing but the credential is
+derived from its key ID, so that DescribeSecret shows which key is held without permission to read the secret, and
+writing it again creates no second version. Such an ID is a UUID of version 5, which twokey alone writes: without
+permission to read, only such a value is replaced. The journal is a version of the same secret with its own label;
+readers request AWSCURRENT and never see it.
 """
 
 from __future__ import annotations
 
+import hmac
 import re
 import uuid
 from dataclasses import dataclass, replace
@@ -18,7 +21,7 @@ from twokey.core.errors import AccessDenied, Conflict, NotFound, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats.format import refuse_store, text_format
+from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
@@ -45,7 +48,7 @@ PERMISSIONS = (
     _on_secret(
         name="secretsmanager:GetSecretValue",
         uses=("read", "journal"),
-        condition="a store, or a destination whose key twokey is to read",
+        condition="a store, or a destination whose key twokey is to read, or that has other members beside the pair",
     ),
     _on_secret(name="secretsmanager:PutSecretValue", uses=("write", "journal")),
     _on_secret(name="secretsmanager:UpdateSecretVersionStage", uses=("write", "journal")),
@@ -122,11 +125,11 @@ class SecretsManager:
 
     def held(self) -> Holding:
         """Return which key is here. Without permission to read the secret, it may be unable to tell."""
-        labels = self._versions.labels()
+        current = self._versions.labels().holder(CURRENT)
         try:
-            return self._holding(labels.holder(CURRENT), Journal())
+            return self._holding(current, Journal())
         except AccessDenied as error:
-            return CannotTell(error.message)
+            return CannotTell(error.message, stamp=current or "")
 
     def load(self) -> Record:
         """Read key ID, journal and revision: two calls, and the secret's value only if its version is not twokey's."""
@@ -179,11 +182,65 @@ class SecretsManager:
         seen = _own(revision)
         version = self._version_of(credential.access_key_id)
         if version != seen.current:
-            first = self._add(seen, version, self._format.text(credential), PENDING)
-            if not first:
-                self._versions.move(CURRENT, to=version, source=seen.current)
+            version = self._put(credential, seen)
         self._versions.confirm(CURRENT, version)
         return Revision(True, seen.journal, version)
+
+    def _put(self, credential: Credential, seen: Revision) -> str:
+        """Write the value that follows ``seen`` unless it is there already; return its version."""
+        present = self._present(seen.current)
+        text = self._format.text_beside(present, credential, self.name)
+        if seen.current and text == present:
+            return seen.current
+        version = self._version_for(text, credential)
+        _refuse_long(text, self.name)
+        first = self._add(seen, version, text, PENDING)
+        if not first:
+            self._versions.move(CURRENT, to=version, source=seen.current)
+        return version
+
+    def _present(self, current: str | None) -> Hidden | None:
+        """Return the value that readers see; None if there is none, or none that a write could lose."""
+        if current is None:
+            return None
+        try:
+            text = self._versions.value(current)
+        except AccessDenied as error:
+            if _is_derived(current):
+                return None
+            raise AccessDenied(
+                "secretsmanager:GetSecretValue",
+                self._versions.secret_id,
+                remedy="twokey did not write the secret's present value, or wrote it with other members beside the "
+                "pair. It has to read them to keep them: allow secretsmanager:GetSecretValue, or name another secret.",
+            ) from error
+        except NotFound:
+            # AWS removes a version without a label: another program has moved AWSCURRENT away from it.
+            raise self._conflict() from None
+        if text is None:
+            raise self._binary()
+        return Hidden(text)
+
+    def _version_for(self, text: Hidden, credential: Credential) -> str:
+        """Return the ID of the version with this text; it tells nothing about other members that the text has."""
+        if text == self._format.text(credential):
+            return self._version_of(credential.access_key_id)
+        digest = hmac.digest(memoryview(credential.reveal().encode()), memoryview(text.encode()), "sha256")
+        return str(uuid.UUID(bytes=digest[:16], version=4))
+
+    def _conflict(self) -> Conflict:
+        return Conflict(
+            f"Another run or program wrote to the secret {self._versions.secret_id} in the meantime.",
+            state="Nothing that readers see was changed by this run.",
+            remedy="Run again.",
+        )
+
+    def _binary(self) -> ServiceRejected:
+        return ServiceRejected(
+            f"{self.name} holds a binary value, which twokey does not write.",
+            state="Nothing was changed.",
+            remedy="Store a text as the current version, or name another secret.",
+        )
 
     def fence(self, revision: object) -> object:
         """Move AWSCURRENT to another version of the same content, so that a prepared move away from the old one fails.
@@ -195,19 +252,11 @@ class SecretsManager:
         version = str(uuid.uuid4())
         if seen.current is None:
             if not self._add(seen, version, encode_journal(Journal(), marked=True), JOURNAL_PENDING):
-                raise Conflict(
-                    f"Another run or program wrote to the secret {self._versions.secret_id} in the meantime.",
-                    state="Nothing that readers see was changed by this run.",
-                    remedy="Run again.",
-                )
+                raise self._conflict()
             return replace(seen, exists=True, current=version)
         text = self._versions.value(seen.current)
         if text is None:
-            raise ServiceRejected(
-                f"{self.name} holds a binary value, which twokey does not write.",
-                state="Nothing was changed.",
-                remedy="Store a text as the current version, or name another secret.",
-            )
+            raise self._binary()
         self._versions.add(version, text, PENDING)
         self._versions.move(CURRENT, to=version, source=seen.current)
         return replace(seen, current=version)
@@ -226,7 +275,9 @@ class SecretsManager:
         seen = Revision(labels.exists, None, labels.holder(CURRENT))
         version = self._version_of(credential.access_key_id)
         if seen.current != version:
-            self.put(credential, seen)
+            version = self._put(credential, seen)
+        if seen.current != version:
+            self._versions.confirm(CURRENT, version)
         return Receipt(credential.access_key_id, written=seen.current != version, stamp=version)
 
     def preflight(self) -> None:
@@ -245,6 +296,7 @@ class SecretsManager:
                 "cancel-rotate-secret), or name another secret.",
             )
         current = labels.holder(CURRENT)
+        _refuse_long(self._format.text_beside(self._present(current), SAMPLE, self.name), self.name)
         if current and not self._has_written:
             self._versions.would_be_refused(current)
 
@@ -255,6 +307,24 @@ class SecretsManager:
                 state="Nothing was changed.",
                 remedy="Create the secret, or name it by its name instead of its ARN: then twokey creates it.",
             )
+
+
+def _is_derived(version: str) -> bool:
+    """Say whether twokey wrote a version whose value is nothing but a credential: it alone derives such IDs."""
+    try:
+        return uuid.UUID(version).version == 5
+    except ValueError:
+        return False
+
+
+def _refuse_long(text: Hidden, name: str) -> None:
+    length = len(text.encode())
+    if length > LIMIT:
+        raise ServiceRejected(
+            f"The value of {name} would have {length} bytes with the access key; a secret's value holds {LIMIT}.",
+            state="Nothing was written.",
+            remedy="Remove what no job needs from the value, or name another secret.",
+        )
 
 
 def _own(revision: object) -> Revision:

@@ -8,22 +8,25 @@ reading back: only what reads back counts as written.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
+from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from twokey.core.ports import Clock
     from twokey.core.secret import Credential, Hidden
     from twokey.destinations.formats.format import Format
 
+_STAMP = "pair"
+"""The stamp of a delivery. What the service shows is compared with the value itself, not with a stamp."""
 LOOKS = 4
 """How often a confirmed write is read back until it can be seen."""
 
@@ -62,10 +65,13 @@ class ServiceStore(ABC):
         """Read both."""
 
     @abstractmethod
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+    def _write_credential(
+        self, values: Mapping[str, Hidden], seen: object, note: str, without: Collection[str] = ()
+    ) -> None:
         """Write the credential if the service is still at the revision ``seen``; raises ``Conflict`` otherwise.
 
-        ``note`` names the access key; it belongs beside the value if the service has a field for it.
+        The values ``without`` are removed. ``note`` names the access key; it belongs beside the value if the service
+        has a field for it.
         """
 
     @abstractmethod
@@ -116,12 +122,15 @@ class ServiceStore(ABC):
         return False
 
     def put(self, credential: Credential, revision: object) -> object:
-        """Write the credential if the store is still at ``revision``, and read it back."""
-        values = self.format.values(credential)
+        """Write the credential if the store is still at ``revision``, and read it back. What lies beside it stays."""
         self._own(revision)
+        kept = self._read()
+        if kept.revision != revision:
+            raise self._conflict()
+        values, left = self._wanted(kept, credential), self._left_over(kept)
         return self._written(
-            lambda: self._write_credential(values, revision, _note(credential)),
-            lambda kept: _same(kept.values, values),
+            lambda: self._write_credential(values, revision, _note(credential), left),
+            lambda kept: _same(kept.values, values) and not self._left_over(kept),
             revision,
             "the credential",
             readers_see=True,
@@ -141,15 +150,26 @@ class ServiceStore(ABC):
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write the credential unless it is here already."""
-        values = self.format.values(credential)
         kept = self._read()
-        if _same(kept.values, values):
-            return Receipt(credential.access_key_id, written=False)
+        if _same(kept.values, self._wanted(kept, credential)) and not self._left_over(kept):
+            return Receipt(credential.access_key_id, written=False, stamp=_STAMP)
         try:
             self.put(credential, kept.revision)
         except Conflict as error:
             raise ServiceRejected(error.message, state=error.state, remedy=error.remedy) from None
-        return Receipt(credential.access_key_id, written=True)
+        return Receipt(credential.access_key_id, written=True, stamp=_STAMP)
+
+    def _wanted(self, kept: Kept, credential: Credential) -> dict[str, Hidden]:
+        """Return the values to write; raises ``ServiceRejected`` if that would lose a value that is not twokey's."""
+        return self.format.values_beside(kept.values or {}, credential, self.name)
+
+    def _left_over(self, kept: Kept) -> tuple[str, ...]:
+        """Return the names of values of temporary credentials beside the pair, which a delivery removes."""
+        return self.format.left_over(kept.values or {})
+
+    def check_content(self, kept: Kept | None = None) -> None:
+        """Raise what writing beside the present values would raise; for ``preflight``."""
+        self._wanted(kept or self._read(), SAMPLE)
 
     def _written(
         self,
@@ -193,6 +213,9 @@ class ServiceStore(ABC):
         if not kept.values:
             return NotHeld()
         found = self.format.holding(kept.values)
+        if isinstance(found, CannotTell) and self._left_over(kept):
+            # Unlike the stamp of a delivery: the pair is not as it was delivered.
+            return replace(found, stamp="/".join(self._left_over(kept)))
         if isinstance(found, NotHeld):
             return CannotTell(f"its content has no {' and no '.join(self.format.names)}")
         return found

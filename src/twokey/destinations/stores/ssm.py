@@ -1,6 +1,7 @@
 """AWS Systems Manager Parameter Store: ``ssm:/NAME``, and with ``?format=`` in another format than a JSON object.
 
-The credential is one SecureString; the journal lies in the parameter ``NAME.twokey-journal``, a String without secrets.
+The credential is one SecureString, and what else its value contains stays. The journal lies in the parameter
+``NAME.twokey-journal``, a String without secrets.
 
 The only conditional write of the service is "create, do not overwrite". So twokey reads before each write. The version
 number in the response then shows whether another run or program wrote in between: it must be exactly the next one. If
@@ -21,7 +22,7 @@ from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, Serv
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats.format import refuse_store, text_format
+from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind, Permission
 
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 JOURNAL = ".twokey-journal"
 LIMIT = 4096
 """Bytes of a standard parameter's value ("Managing parameter tiers", Systems Manager User Guide)."""
+ADVANCED_LIMIT = 8192
+"""Bytes of an advanced parameter's value."""
+_STANDARD = "Standard"
+_OWN_DESCRIPTION = re.compile(r"(Access key \w+)?", re.ASCII)
 LOOKS = 4
 _NAME = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+", re.ASCII)
 _LONGEST = 1011
@@ -157,7 +162,7 @@ class ParameterStore:
 
     def put(self, credential: Credential, revision: object) -> object:
         """Write the pair if the parameters are still at ``revision``, and read it back."""
-        seen, found = self._check(_own(revision))
+        seen, found = self._check(_own(revision), decrypt=True)
         return replace(seen, credential=self._put(credential, found))
 
     def fence(self, revision: object) -> object:
@@ -167,16 +172,17 @@ class ParameterStore:
     def deliver(self, credential: Credential) -> Receipt:
         """Write the pair unless it is here already; a missing parameter is created."""
         found = self._get(self._parameter)
-        if found and found["Value"] == self._format.text(credential):
+        if found and found["Value"] == self._text(found, credential):
             return Receipt(credential.access_key_id, written=False, stamp=f"{found['Version']}")
         return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
     def preflight(self) -> None:
         """Ask AWS to create the existing parameter, which it refuses; for a missing one, nothing can be known."""
-        found = self._get(self._parameter, decrypt=False)
+        found = self._get(self._parameter)
         if found is None:
             return
         self._refuse_plain(found)
+        self._refuse_long(self._text(found, SAMPLE), self._settings())
         try:
             # If it is deleted at this moment, the request creates it with an empty journal, which holds no key.
             self._send(
@@ -193,23 +199,53 @@ class ParameterStore:
                 raise
 
     def _put(self, credential: Credential, found: Any) -> int:
-        text = self._format.text(credential)
+        text = self._text(found, credential)
         settings: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
-            settings |= self._encryption()
+            settings |= self._settings()
+            self._refuse_long(text, settings)
         version = self._write(self._parameter, text, _version(found), **settings)
         return self._confirm(text, version)
 
-    def _encryption(self) -> dict[str, str]:
-        """Return the KMS key that encrypts the parameter now: without one, AWS uses the account's default."""
+    def _text(self, found: Any, credential: Credential) -> Hidden:
+        """Return the value with the pair; what it contains besides stays."""
+        return self._format.text_beside(found["Value"] if found else None, credential, self.name)
+
+    def _settings(self) -> dict[str, Any]:
+        """Return the settings that the parameter has now, which a write that leaves them out would lose.
+
+        Without a KMS key, AWS uses the account's default; an Advanced parameter is refused without its tier. A
+        description that is not twokey's stays, too.
+        """
+        newest = self._newest()
+        kept = {name: newest[name] for name in ("KeyId", "Tier", "AllowedPattern", "DataType") if newest.get(name)}
+        if not _OWN_DESCRIPTION.fullmatch(newest.get("Description", "")):
+            kept["Description"] = newest["Description"]
+        policies = [policy["PolicyText"] for policy in newest.get("Policies") or ()]
+        return {**kept, "Policies": f"[{','.join(policies)}]"} if policies else kept
+
+    def _newest(self) -> dict[str, Any]:
         page: dict[str, Any] = {"NextToken": None}
         newest: dict[str, Any] = {}
         while "NextToken" in page:
             more = {"NextToken": page["NextToken"]} if page["NextToken"] else {}
             page = self._send("GetParameterHistory", self._parameter, mutates=False, Name=self._parameter, **more)
             newest = max([newest, *page["Parameters"]], key=lambda entry: int(entry.get("Version", 0)))
-        return {"KeyId": newest["KeyId"]} if newest.get("KeyId") else {}
+        return newest
+
+    def _refuse_long(self, text: Hidden, settings: dict[str, Any]) -> None:
+        """Raise ``ServiceRejected`` for a value that is too long; AWS itself moves Intelligent-Tiering to Advanced."""
+        longest = LIMIT if settings.get("Tier", _STANDARD) == _STANDARD else ADVANCED_LIMIT
+        length = len(text.encode())
+        if length > longest:
+            raise ServiceRejected(
+                f"The value of {self.name} would have {length} bytes with the access key; the parameter holds "
+                f"{longest}.",
+                state="Nothing was written.",
+                remedy="Remove what no job needs from the value, change the parameter to the advanced tier, or name "
+                "another parameter.",
+            )
 
     def _refuse_plain(self, found: Any) -> None:
         if found["Type"] != "SecureString":
@@ -219,9 +255,9 @@ class ParameterStore:
                 remedy="Delete it, or name another parameter: twokey creates it as a SecureString.",
             )
 
-    def _check(self, seen: Revision) -> tuple[Revision, Any]:
+    def _check(self, seen: Revision, *, decrypt: bool = False) -> tuple[Revision, Any]:
         """Raise ``Conflict`` unless both parameters are unchanged since ``seen``."""
-        credential, stored = self._both(decrypt=False)
+        credential, stored = self._both(decrypt=decrypt)
         now = replace(seen, journal=_version(stored), credential=_version(credential))
         # Another run that overwrote our journal and wrote it back gave it another number.
         same_journal = now.journal == seen.journal or (stored is not None and stored["Value"] == seen.text)
@@ -265,7 +301,7 @@ class ParameterStore:
             for number in range(version - 1, expected, -1):
                 between = self._get(f"{name}:{number}")
                 if between and between["Value"] != text:
-                    theirs = {**settings, **_described(self._holding(between))}
+                    theirs = {**settings, **self._described_as(between, settings)}
                     self._send("PutParameter", name, Name=name, Value=between["Value"], Overwrite=True, **theirs)
                     raise self._conflict("This run overwrote the other value for a moment, and wrote it back.")
         except ServiceError as error:
@@ -275,6 +311,11 @@ class ParameterStore:
                 state="The parameter may hold what this run wrote.",
                 remedy="Run again: the next run finds out and continues.",
             ) from None
+
+    def _described_as(self, found: Any, settings: dict[str, Any]) -> dict[str, str]:
+        """Return the description of a value that is written back; one that is not twokey's stays."""
+        own = _OWN_DESCRIPTION.fullmatch(settings.get("Description", ""))
+        return _described(self._holding(found)) if own else {}
 
     def _confirm(self, text: str, version: int) -> int:
         """Return the version's number when readers see it; a value that was written back has another number."""

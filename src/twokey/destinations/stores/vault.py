@@ -11,23 +11,27 @@ Vault's and OpenBao's documentation.
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import msgspec
+
 from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import format as formats
+from twokey.destinations.formats.journals import json_text
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.vault import CONNECTION, Vault
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from twokey.destinations.address import Address
     from twokey.destinations.kind import DestinationContext
@@ -80,13 +84,11 @@ def _open(address: Address, context: DestinationContext) -> VaultSecret:
 
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     """Return all fields of a secret as a JSON object, for ``from:`` with ``key:``."""
-    import json
-
     mount, path = _split(address)
     found = _Entry(context.connection(address, CONNECTION), mount, path).read()
     if found.data is None:
         raise NotFound(f"{address.url} does not exist.", remedy="Write the secret, or correct its path.")
-    return Hidden(json.dumps(found.data))
+    return Hidden(msgspec.json.encode(found.data).decode())
 
 
 def _format(address: Address) -> formats.Format:
@@ -106,7 +108,17 @@ class _Version:
     """What an entry holds: ``data`` is None if it or its latest version is deleted."""
 
     number: int
-    data: Mapping[str, Any] | None = field(repr=False)
+    data: Mapping[str, msgspec.Raw] | None = field(repr=False)
+
+
+class _Contents(msgspec.Struct):
+    data: dict[str, msgspec.Raw]
+
+
+class _ReadResponse(msgspec.Struct):
+    """What Vault returns of a version. The fields stay as Vault writes them, so no number loses a digit."""
+
+    data: _Contents
 
 
 class _Entry:
@@ -135,7 +147,8 @@ class _Entry:
         found = (response.json() or {}).get("data") or {}
         if "metadata" not in found:
             raise self._other_version()
-        return _Version(int(found["metadata"]["version"]), found["data"])
+        contents = msgspec.json.decode(memoryview(response.body.encode()), type=_ReadResponse).data
+        return _Version(int(found["metadata"]["version"]), contents.data)
 
     def check_version(self) -> None:
         """Raise ``ServiceRejected`` if Vault reports that the mount is of another kind or version.
@@ -155,12 +168,11 @@ class _Entry:
             remedy="Name a KV version 2 mount, or upgrade this one: vault kv enable-versioning.",
         )
 
-    def write(self, data: Mapping[str, str], cas: int) -> None:
+    def write(self, data: Mapping[str, msgspec.Raw], cas: int) -> None:
         """Write a version that follows ``cas``; raises ``Conflict`` if another version does already."""
-        request = self._request(
-            "POST", self._data, f"write {self.path}", body={"data": dict(data), "options": {"cas": cas}}
-        )
-        response = self._vault.send(request)
+        raw = memoryview(msgspec.json.encode({"data": dict(data), "options": {"cas": cas}}))
+        request = self._request("POST", self._data, f"write {self.path}", headers={"Content-Type": "application/json"})
+        response = self._vault.send(replace(request, raw=raw))
         if response.status == 400 and "check-and-set" in response.body:
             raise Conflict(
                 f"Another run or program wrote to {self.path} in the meantime.",
@@ -228,7 +240,7 @@ class VaultSecret(ServiceStore):
             lacks = sorted({"create", "read", "update"} - may) if "root" not in may else []
             if lacks:
                 raise self._vault.lacking(path, lacks)
-        self._read()
+        self.check_content()
 
     def _read(self) -> Kept:
         credential, journal = self._credential.read(), self._journal.read()
@@ -237,26 +249,33 @@ class VaultSecret(ServiceStore):
             self._version_checked = True
         values = None
         if credential.data is not None:
-            found = credential.data.items()
-            values = {str(name): Hidden(value if isinstance(value, str) else "") for name, value in found}
-        text = journal.data.get(_JOURNAL_FIELD, "") if journal.data is not None else None
+            values = {str(name): _text(value) for name, value in credential.data.items()}
+        text = _text(journal.data.get(_JOURNAL_FIELD)) if journal.data is not None else None
         return Kept(values, text, Revision(journal.number, credential.number))
 
-    def _write_credential(self, values: Mapping[str, Hidden], seen: object, note: str) -> None:
+    def _write_credential(
+        self,
+        values: Mapping[str, Hidden],
+        seen: object,
+        note: str,
+        without: Collection[str] = (),
+    ) -> None:
         assert isinstance(seen, Revision)
         before = self._credential.read()
         if before.number != seen.credential or self._journal.read().number != seen.journal:
             raise self._conflict()
         # Other fields of the secret stay.
-        beside = {name: value for name, value in (before.data or {}).items() if name not in values}
-        self._credential.write({**beside, **values}, seen.credential)
+        data = before.data or {}
+        beside = {name: value for name, value in data.items() if name not in values and name not in without}
+        ours = {name: _encoded(value) for name, value in values.items()}
+        self._credential.write({**beside, **ours}, seen.credential)
         self._credential.describe(note)
 
     def _write_journal(self, text: str, seen: object) -> None:
         assert isinstance(seen, Revision)
         if self._credential.read().number != seen.credential:
             raise self._conflict()
-        self._journal.write({_JOURNAL_FIELD: text}, seen.journal)
+        self._journal.write({_JOURNAL_FIELD: _encoded(text)}, seen.journal)
 
     def _credential_moved(self, before: object, now: object) -> bool:
         assert isinstance(before, Revision)
@@ -271,6 +290,15 @@ class VaultSecret(ServiceStore):
     def _own(self, revision: object) -> None:
         if not isinstance(revision, Revision):
             raise TypeError("the revision must come from this store")
+
+
+def _text(value: msgspec.Raw | None) -> Hidden:
+    """Return a field's text; the empty text for a field that is missing or is not a text."""
+    return Hidden() if value is None else json_text({"": value}, "")
+
+
+def _encoded(text: str) -> msgspec.Raw:
+    return msgspec.Raw(json.dumps(text).encode())
 
 
 KIND = Kind(

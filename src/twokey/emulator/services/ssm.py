@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.emulator.responses import Response, ServiceError
@@ -14,15 +16,48 @@ if TYPE_CHECKING:
 _STANDARD, _ADVANCED = 4096, 8192  # characters; "Managing parameter tiers", Systems Manager User Guide
 
 
+_SETTINGS = {"Description": "description", "AllowedPattern": "allowed_pattern", "Policies": "policies"}
+_DOWNGRADE = (
+    "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier "
+    "to the standard-parameter tier."
+)
+
+
 def put_parameter(world: World, call: Call, caller: Caller) -> Response:
-    """PutParameter, with the size limits of the tiers."""
+    """PutParameter, with the size limits of the tiers, and without a way back from the advanced tier.
+
+    AWS does not say that it keeps a setting which a write leaves out, so it is lost here.
+    """
     advanced = call.params.get("Tier") in ("Advanced", "Intelligent-Tiering")
+    before = _parameters(call, caller).get(str(call.params.get("Name", "")))
+    if before and before[-1].tier == "Advanced" and not advanced and call.params.get("Overwrite"):
+        raise ServiceError("ValidationException", _DOWNGRADE)
     limit = _ADVANCED if advanced else _STANDARD
     if len(str(call.params.get("Value", ""))) > limit:
         tier = "Advanced" if advanced else "Standard"
         message = f"{tier} tier parameters support a maximum parameter value of {limit} characters."
         raise ServiceError("ValidationException", message)
-    return _forward(world, call, caller)
+    response = _forward(world, call, caller)
+    if response.status == 200:
+        written = _parameters(call, caller)[str(call.params["Name"])][-1]
+        for setting, attribute in _SETTINGS.items():
+            if setting not in call.params:
+                setattr(written, attribute, None)
+    return response
+
+
+def get_parameter_history(world: World, call: Call, caller: Caller) -> Response:
+    """GetParameterHistory, with the text of each policy, where moto returns Python's notation of it."""
+    response = _forward(world, call, caller)
+    found = json.loads(response.body)
+    policies = {one.version: one.policies for one in _parameters(call, caller).get(str(call.params.get("Name"))) or ()}
+    for parameter in found.get("Parameters", ()):
+        if parameter.get("Policies"):
+            parameter["Policies"] = [
+                {"PolicyText": json.dumps(one), "PolicyType": one["Type"], "PolicyStatus": "Finished"}
+                for one in json.loads(policies[parameter["Version"]])
+            ]
+    return replace(response, body=json.dumps(found).encode())
 
 
 def _forward(world: World, call: Call, caller: Caller) -> Response:
@@ -42,6 +77,7 @@ def _parameters(call: Call, caller: Caller) -> Any:
 
 OPERATIONS = {
     "ssm:PutParameter": put_parameter,
+    "ssm:GetParameterHistory": get_parameter_history,
     "ssm:LabelParameterVersion": _forward,
     "ssm:UnlabelParameterVersion": _forward,
 }

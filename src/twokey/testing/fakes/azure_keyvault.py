@@ -85,7 +85,9 @@ class KeyVault(FakeService):
             raise _refusal(400, "The tags or the content type are too long.")
         if not isinstance(body.get("value"), str) or len(body["value"].encode()) > MOST_VALUE:
             raise _refusal(400, "The value is missing or too long.")
-        self.put(name, body["value"], **{key: body[key] for key in ("contentType", "tags") if body.get(key)})
+        attributes = {"enabled": True, **(body.get("attributes") or {})}
+        given = {key: body[key] for key in ("contentType", "tags") if body.get(key)}
+        self.put(name, body["value"], attributes=attributes, **given)
         return Reply(200, self._shown(name))
 
     @route("GET", r"/deletedsecrets/([^/]+)")

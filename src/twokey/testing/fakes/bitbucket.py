@@ -125,6 +125,25 @@ class Bitbucket(FakeService):
         """Answer ``Update a variable for an environment``."""
         return self._write(request, self._target(name, environment), variable)
 
+    @route("DELETE", _OF_REPOSITORY + r"/([^/]+)")
+    @route("DELETE", _OF_WORKSPACE + r"/([^/]+)")
+    def delete_variable(self, _request: ReceivedRequest, name: str, variable: str) -> Reply:
+        """Answer ``Delete a variable for a repository`` and ``Delete a variable for a workspace``."""
+        return self._delete(self._target(name), variable)
+
+    @route("DELETE", _OF_ENVIRONMENT + r"/([^/]+)")
+    def delete_of_environment(self, _request: ReceivedRequest, name: str, environment: str, variable: str) -> Reply:
+        """Answer ``Delete a variable for an environment``."""
+        return self._delete(self._target(name, environment), variable)
+
+    def _delete(self, variables: list[dict[str, Any]], variable: str) -> Reply:
+        found = next((one for one in variables if one["uuid"] == variable), None)
+        if found is None:
+            detail = "The variable was not found."
+            raise Refusal(404, _error("Not found", detail, "variable-service.variable.not-found"))
+        variables.remove(found)
+        return Reply(204)
+
     def _target(self, *parts: str) -> list[dict[str, Any]]:
         target = "/".join(parts)
         if target not in self.targets:

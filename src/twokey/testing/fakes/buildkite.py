@@ -119,6 +119,12 @@ class Buildkite(FakeService):
         found["updated_at"] = self.stamp()
         return Reply(200, _shown(found))
 
+    @route("DELETE", _SECRETS + "/([^/]+)")
+    def remove(self, _request: ReceivedRequest, organization: str, cluster: str, identity: str) -> Reply:
+        """Answer ``Delete a secret``."""
+        self._secrets(organization, cluster).remove(self._secret(organization, cluster, identity))
+        return Reply(204)
+
     def _secrets(self, organization: str, cluster: str) -> list[dict[str, Any]]:
         if f"{organization}/{cluster}" not in self.clusters:
             raise Refusal(404, {"message": "No cluster found"})

@@ -106,6 +106,20 @@ class CircleCI(FakeService):
         shown = {"variable": name, "context_id": context, "created_at": created, "updated_at": now}
         return Reply(200, {**shown, "truncated_value": value[-4:]})
 
+    @route("DELETE", _CONTEXT + "/environment-variable/([^/]+)")
+    def delete_of_context(self, _request: ReceivedRequest, context: str, name: str) -> Reply:
+        """Answer ``Remove an environment variable`` of a context."""
+        self._check(name)
+        self._variables(context).pop(name, None)
+        return Reply(200, {"message": "Environment variable deleted."})
+
+    @route("DELETE", _PROJECT + "/envvar/([^/]+)")
+    def delete_of_project(self, _request: ReceivedRequest, project: str, name: str) -> Reply:
+        """Answer ``Delete an environment variable`` of a project."""
+        if self._project(project).pop(name, None) is None:
+            raise Refusal(404, {"message": "Environment variable not found."})
+        return Reply(200, {"message": "Environment variable deleted."})
+
     @route("GET", _PROJECT + "/envvar")
     def list_project(self, request: ReceivedRequest, project: str) -> Reply:
         """Answer ``List all environment variables`` of a project."""

@@ -93,6 +93,9 @@ class Doppler(FakeService):
             raise _refusal(409, f"The value of {name} is stale: it is {there.get(name)}")
 
     def _apply(self, config: str, change: dict[str, Any]) -> None:
+        if change.get("shouldDelete"):
+            del self.configs[config][change["name"]]
+            return
         there = self.configs[config].setdefault(change["name"], {"raw": "", "visibility": "masked"})
         if change.get("value") is not None:
             there["raw"] = change["value"]

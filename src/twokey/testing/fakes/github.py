@@ -115,6 +115,21 @@ class GitHub(FakeService):
             raise refusal(403, "Repository was archived so is read-only.")
         return self._write(request, target, secret, MOST["environment" if "/" in kind else "repository"])
 
+    @route("DELETE", _REPOSITORY + _SET + r"/(\w+)")
+    def delete_repository_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Delete a repository secret``."""
+        target = self._target(name, kind)
+        self._secret(target, secret)
+        del self.secrets[target][secret.upper()]
+        return Reply(204)
+
+    @route("DELETE", _ORGANIZATION + _SET + r"/(\w+)")
+    def delete_organization_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
+        """Answer ``Delete an organization secret``."""
+        self._secret(f"{name}/{kind}", secret)
+        del self.secrets[f"{name}/{kind}"][secret.upper()]
+        return Reply(204)
+
     @route("GET", _ORGANIZATION + _SET + r"/(\w+)")
     def see_organization_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``Get an organization secret``."""

@@ -137,6 +137,14 @@ class GitLab(FakeService):
         self.variables[target][key, after["environment_scope"]] = after
         return Reply(200, _shown(after))
 
+    @route("DELETE", _TARGET + r"/variables/(\w+)")
+    def delete_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
+        """Answer ``Delete a variable``."""
+        target = self._managed(request, kind, path)
+        found = self._found(request, kind, target, key)
+        del self.variables[target][key, found["environment_scope"]]
+        return Reply(204)
+
     def _target(self, request: ReceivedRequest, kind: str, path: str) -> tuple[str, dict[str, Any]]:
         target = f"{kind}/{path}"
         if target in self.moved:

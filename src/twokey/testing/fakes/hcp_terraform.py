@@ -118,6 +118,15 @@ class HcpTerraform(FakeService):
         found.update(self._attributes(request), **{"version-id": f"v{self.tick()}"})
         return Reply(200, {"data": _variable(found)}, {"Content-Type": MEDIA})
 
+    @route("DELETE", _VARS + r"/([^/]+)")
+    def delete_variable(self, _request: ReceivedRequest, owner: str, number: str) -> Reply:
+        """Answer ``Delete variables``."""
+        found = next((one for one in self._of(owner) if one["id"] == number), None)
+        if found is None or not self.may_write:
+            raise Refusal(404, self.not_found)
+        self._of(owner).remove(found)
+        return Reply(204)
+
     def _attributes(self, request: ReceivedRequest) -> dict[str, Any]:
         if not self.may_write:
             raise Refusal(404, self.not_found)

@@ -34,6 +34,8 @@ class Jenkins(FakeService):
         self.password = "a password, as people have"  # noqa: S105  of no real user
         self.permissions = {"View", "Create", "Update"}
         self.domains: dict[str, dict[str, ET.Element]] = {}
+        self.charset = ""
+        """The charset of its documents, where it names one."""
         self.loses_updates = False
         """Whether an update finds that the credential was changed meanwhile."""
         self.add_domain("", "system", "_")
@@ -67,10 +69,11 @@ class Jenkins(FakeService):
 
     @route("GET", _DOMAIN + r"/api/json")
     def list_credentials(self, _request: ReceivedRequest, folder: str, store: str, domain: str) -> Reply:
-        """Answer a listing of the ids in a domain."""
+        """Answer a listing of the ids and descriptions in a domain, in UTF-8."""
         found = self._domain(folder, store, domain)
         kind = "com.cloudbees.plugins.credentials.CredentialsStoreAction$DomainWrapper"
-        return Reply(200, {"_class": kind, "credentials": [{"id": one} for one in found]}, {"X-Jenkins": "2.516.3"})
+        listed = [{"id": name, "description": one.findtext("description")} for name, one in found.items()]
+        return Reply(200, {"_class": kind, "credentials": listed}, {"X-Jenkins": "2.516.3"})
 
     @route("GET", _DOMAIN + r"/credential/([^/]+)/config\.xml")
     def see_credential(self, _request: ReceivedRequest, folder: str, store: str, domain: str, name: str) -> Reply:
@@ -82,8 +85,11 @@ class Jenkins(FakeService):
             if element is not None:
                 element.text = None
                 ET.SubElement(element, "secret-redacted")
-        text = "<?xml version='1.1' encoding='UTF-8'?>\n" + ET.tostring(shown, "unicode")
-        return Reply(200, text.encode(), {"Content-Type": "application/xml"})
+        # Jetty's default for this type; what it cannot encode becomes a question mark.
+        text = "<?xml version='1.1' encoding='UTF-8'?>\n" + ET.tostring(shown, "unicode").replace("\r", "&#xd;")
+        if self.charset:
+            return Reply(200, text.encode(self.charset), {"Content-Type": f"application/xml;charset={self.charset}"})
+        return Reply(200, text.encode("iso-8859-1", "replace"), {"Content-Type": "application/xml"})
 
     @route("POST", _DOMAIN + r"/createCredentials")
     def create(self, request: ReceivedRequest, folder: str, store: str, domain: str) -> Reply:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _SECRETS = r"/api/v1/namespaces/([^/]+)/secrets"
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
 _USER = 'User "system:serviceaccount:ops:twokey"'
 MOST_DATA, MOST_ANNOTATIONS = 1 << 20, 256 << 10
 LONGEST_MANAGER = 128
@@ -138,6 +139,8 @@ class Kubernetes(FakeService):
     @route("PATCH", _SECRETS + r"/([^/]+)")
     def patch(self, request: ReceivedRequest, namespace: str, name: str) -> Reply:
         """Apply a part of a Secret, on condition of its ``resourceVersion`` and ``uid`` if the body has them."""
+        if request.headers.get("Content-Type") == _MERGE:
+            return self._merge(request, namespace, name)
         if request.headers.get("Content-Type") != _APPLY:
             message = "the body of the request was in an unknown format - accepted media types include:"
             raise refusal(415, f"{message} {_APPLY}")
@@ -170,6 +173,19 @@ class Kubernetes(FakeService):
             )
         check_same(live, body, wanted)
         return self._admit(request, target, wanted, 200)
+
+    def _merge(self, request: ReceivedRequest, namespace: str, name: str) -> Reply:
+        """Merge a patch into a Secret, as RFC 7396 says: a null removes."""
+        body, live = request.json() or {}, self._found(namespace, name)
+        for field in ("uid", "resourceVersion"):
+            if body.get("metadata", {}).get(field, live["metadata"][field]) != live["metadata"][field]:
+                why = "the object has been modified"
+                raise refusal(409, f'Operation cannot be fulfilled on secrets "{name}": {why}', "secrets", name)
+        wanted = copy.deepcopy(live)
+        merged = {**wanted.get("data", {}), **body.get("data", {})}
+        wanted["data"] = {key: value for key, value in merged.items() if value is not None}
+        manager = request.query.get("fieldManager", "")
+        return self._admit(request, f"{namespace}/{name}", updated(live, wanted, manager, self.stamp()), 200)
 
     def _check_may_make(self, body: dict[str, Any], namespace: str, name: str) -> None:
         """Refuse an apply to a Secret that does not exist if the apply may not create it."""

@@ -114,6 +114,19 @@ class Travis(FakeService):
         found.update({key.removeprefix("env_var."): value for key, value in body.items() if key.startswith("env_var.")})
         return Reply(200, self._shown(found))
 
+    @route("DELETE", _REPOSITORY + "/env_var/([^/]+)")
+    def remove(self, _request: ReceivedRequest, repository: str, identity: str) -> Reply:
+        """Answer ``delete``."""
+        there = self._variables(repository)
+        found = next((one for one in there if one["id"] == identity), None)
+        if found is None:
+            raise _error(404, "not_found", "env_var not found (or insufficient access)")
+        if not self.may["write"]:
+            raise _error(403, "insufficient_access", "operation requires write access to env_var")
+        self._check_migrated()
+        there.remove(found)
+        return Reply(204)
+
     def _ban(self, request: ReceivedRequest) -> bool:
         now = self.monotonic()
         if request.method == "POST":
