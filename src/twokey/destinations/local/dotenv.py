@@ -1,7 +1,7 @@
 """Lines of a dotenv file: ``dotenv:PATH?id=NAME&secret=NAME``.
 
-Other lines, comments, ``export`` and quotes stay. For how the file is read and written, see
-``twokey.destinations.formats.assignments``.
+Other lines, comments, ``export`` and quotes stay; a session token beside the pair is removed. For how the file is read
+and written, see ``twokey.destinations.formats.assignments``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
-from twokey.destinations.formats import assignments
+from twokey.destinations.formats import assignments, temporary
 from twokey.destinations.formats.format import ENVIRONMENT, format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
@@ -47,11 +47,17 @@ class Dotenv(EditedFile):
         super().__init__(address.url, path_of(address), self._format.names, clock)
 
     def _holding(self, text: Hidden) -> Holding:
-        values = assignments.values(assignments.statements(text), self._format.names)
-        return values if isinstance(values, CannotTell) else self._format.holding(values)
+        lines = assignments.statements(text)
+        values = assignments.values(lines, self._format.names)
+        if isinstance(values, CannotTell):
+            return values
+        left = self._format.left_over(assignments.seen(lines))
+        return CannotTell(temporary.reason(left)) if left else self._format.holding(values)
 
     def _edited(self, text: Hidden, credential: Credential) -> Hidden:
-        return assignments.edited(text, self._format.values(credential))
+        present = assignments.seen(assignments.statements(text))
+        wanted = self._format.values_beside(present, credential, self.name)
+        return assignments.edited(text, wanted, self._format.left_over(present))
 
 
 def _format(address: Address) -> Format:

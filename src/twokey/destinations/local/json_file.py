@@ -1,7 +1,7 @@
 """Members of a JSON file: ``json:PATH?id=NAME&secret=NAME``. A dot leads to an inner object: ``id=aws.key``.
 
-All other members, their order and the white space stay. For how the file is read and written, see
-``twokey.destinations.formats.json_members``.
+All other members, their order and the white space stay; a session token beside the pair is removed. For how the file
+is read and written, see ``twokey.destinations.formats.json_members``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 from itertools import permutations
 from typing import TYPE_CHECKING
 
-from twokey.destinations.formats import json_members
+from twokey.core.model import CannotTell
+from twokey.destinations.formats import json_members, temporary
+from twokey.destinations.formats.bodies import Members
 from twokey.destinations.formats.format import MEMBERS, format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
@@ -46,12 +48,21 @@ class JsonFile(EditedFile):
         super().__init__(address.url, path_of(address), self._format.names, clock)
 
     def _holding(self, text: Hidden) -> Holding:
+        left = self._members.left_over(self._members.seen_beside(text, nested=True))
+        if left:
+            return CannotTell(temporary.reason(left))
         return self._format.holding({name: json_members.value(text, name) for name in self._format.names})
 
     def _edited(self, text: Hidden, credential: Credential) -> Hidden:
         for name, value in self._format.values(credential).items():
             text = json_members.with_value(text, name, value)
-        return text
+        return self._members.without_left_over(text, nested=True)
+
+    @property
+    def _members(self) -> Members:
+        if not isinstance(self._format.body, Members):
+            raise TypeError("every format of a JSON file has named values")
+        return self._format.body
 
 
 def _format(address: Address) -> Format:
