@@ -245,7 +245,7 @@ class Http:
         """Return the service's own response; raises for a proxy's page, a response that is too long, a server error."""
         html = "html" in headers.get("Content-Type", "").lower() or bytes(data).lstrip()[:9].lower().startswith(_PAGES)
         body = Hidden(bytes(data[:LONGEST_RESPONSE]).decode(errors="replace"))
-        response = Response(status, headers, body, words_of(sent))
+        response = Response(status, headers, body, words_of(sent), data)
         if html and self.verdicts.refuses_token(response):
             return response
         alien = html and not (status >= 400 and self._own_page(headers, bytes(data)))

@@ -28,13 +28,15 @@ _MESSAGE_MEMBERS = ("message", "error_message", "error_description", "error", "e
 class Response:
     """A response of the service itself. ``body`` may contain a secret: it does not show itself.
 
-    ``sent`` are the words of the request's headers, the token among them.
+    ``data`` are its bytes, for a service that sends text in another encoding than UTF-8. ``sent`` are the words of the
+    request's headers, the token among them.
     """
 
     status: int
     headers: Mapping[str, str]
     body: Hidden = field(default_factory=Hidden)
     sent: tuple[Hidden, ...] = ()
+    data: memoryview = field(default_factory=lambda: memoryview(b""))
 
     @property
     def good(self) -> bool:

@@ -307,3 +307,50 @@ class TestAPage:
         page = b"<html><head data-rooturl=''></head><body>Sign in to Jenkins. Powered by Jetty://</body></html>"
         backend.fake.add(Fault("GET", "/api/json", "refuse", times=None, status=200, body=page))
         assert isinstance(outcome(backend.open().held), Ambiguous)
+
+
+TEXTS = (
+    "plain",
+    "J\u00fcrgen\u2019s \u2192 \u65e5\u672c",
+    "gr\u00fcn",
+    "\u00c3\u00bc in Latin 1",
+    "a\r\nb\rc\n",
+    "why?",
+    "\U0001f511 <&>\"'",
+)
+
+
+class TestTexts:
+    @pytest.mark.parametrize("charset", ["", "UTF-8", "utf-16"])
+    @pytest.mark.parametrize("text", TEXTS)
+    def test_that_the_operator_wrote_go_back_exactly(self, backend: OneCredential, charset: str, text: str) -> None:
+        backend.plant(fresh_credential(), "<description/>")
+        there = backend.there()
+        assert there is not None
+        part = there.find("description")
+        assert part is not None
+        part.text = text
+        backend.fake.charset = charset
+        destination = backend.open()
+        destination.preflight()
+        credential = fresh_credential()
+        destination.deliver(credential)
+        assert backend.read() == pair(credential)
+        there = backend.there()
+        assert there is not None
+        assert there.findtext("description") == text
+
+    @pytest.mark.parametrize("other", ["\u2192", "?"])
+    def test_that_jenkins_does_not_send_exactly_are_refused_before_anything_is_changed(
+        self, backend: OneCredential, other: str
+    ) -> None:
+        existing_key = fresh_credential()
+        backend.plant(existing_key, f"<description>\u2192</description><iamRoleArn>{other}</iamRoleArn>")
+        destination = backend.open()
+        for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
+            error = outcome(act)
+            assert isinstance(error, ServiceRejected)
+            assert "exactly" in error.message
+            assert error.remedy
+        assert backend.read() == pair(existing_key)
+        assert backend.fake.count("POST") == 0

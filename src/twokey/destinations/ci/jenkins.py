@@ -7,6 +7,10 @@ Id and secret are parts of one XML document and change in the same moment. Jenki
 it shows which key it holds. The rest of the document (scope, role, a description that the operator wrote) is sent back
 as it came.
 
+Jenkins sends the document in ISO-8859-1 without saying so, and a question mark for each character that this encoding
+lacks; its JSON is in UTF-8. So the description is compared with that of the JSON, and a document that cannot be sent
+back exactly is refused.
+
 Sources: "User Guide" of the Credentials plugin (REST API: creating, managing credentials; domains); the plugin's
 ``CredentialsStoreAction`` (permissions, responses, redaction: the response to an update that lost a race is 200, too),
 ``BaseStandardCredentials`` (ids) and ``UsernamePasswordCredentialsImpl``; ``AWSCredentialsImpl`` of the plugin AWS
@@ -47,6 +51,7 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,255}", re.ASCII)
 _FORBIDDEN = '\\?*<>|:;"%!@#$^&'
 _PART = re.compile(rf"(?!\.\.?$)[^/{re.escape(_FORBIDDEN)}]+")
 _DECLARATION = re.compile(r"\s*<\?xml[^>]*\?>")
+_CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.ASCII | re.IGNORECASE)
 _XML = {"Content-Type": "application/xml; charset=utf-8"}
 _OWN_HEADERS = ("X-Jenkins", "X-Hudson", "X-Required-Permission", "X-You-Are-Authenticated-As")
 _OWN_TEXT = (b"Powered by Jetty:", b'data-rooturl="')
@@ -221,18 +226,44 @@ class JenkinsCredential:
 
     def _read(self) -> ET.Element | None:
         """Return the credential without its secret; None if the domain can be seen and has none with this id."""
-        path = f"{self._domain}/api/json?tree=credentials%5Bid%5D"
+        path = f"{self._domain}/api/json?tree=credentials%5Bid,description%5D"
         listed = self._http.request(self._reading(path, f"list the credentials beside {self._id}")).json()
         if not isinstance(listed, dict) or not isinstance(listed.get("credentials"), list):
             raise self._rejected("Jenkins returned no list of credentials", "Check the connection's url.")
-        if self._id not in {one.get("id") for one in listed["credentials"]}:
+        described = {one.get("id"): one.get("description") for one in listed["credentials"]}
+        if self._id not in described:
             return None
-        return self._parsed(self._http.request(self._reading(self._config, f"read {self._label}")))
+        return self._exact(self._http.request(self._reading(self._config, f"read {self._label}")), described[self._id])
 
-    def _parsed(self, response: Response) -> ET.Element:
+    def _exact(self, response: Response, described: str | None) -> ET.Element:
+        """Return the document with the text that it has in Jenkins; ``described`` is its description there.
+
+        Raises ``ServiceRejected`` if that text cannot be told.
+        """
+        texts = _decoded(response)
+        found = [self._parsed(text) for text in texts]
+        if described is None and len(found) == 1:
+            return found[0]
+        for document in found:
+            if _lines(document.findtext("description")) == _lines(described):
+                if described:
+                    _part(document, "description").text = described
+                return document
+        if described is not None and found:
+            document = found[-1]
+            if _lines(document.findtext("description")) == _lines(_in_latin_1(described)):
+                _part(document, "description").text = described
+                if not any("?" in text for text in _other_texts(document)):
+                    return document
+        raise self._rejected(
+            "its document contains characters that Jenkins does not send exactly, and a write would change them",
+            "Write its description and its other texts in ASCII, or deliver to another credential.",
+        )
+
+    def _parsed(self, sent: str) -> ET.Element:
         """Parse a document. Jenkins sends none with a document type, so none with entities."""
         # Jenkins may declare XML 1.1, which expat does not know.
-        text = _DECLARATION.sub("", response.body, count=1)
+        text = _DECLARATION.sub("", sent, count=1)
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise self._rejected(
                 "its document declares entities, which Jenkins never does",
@@ -247,8 +278,9 @@ class JenkinsCredential:
         return Request("GET", path, description, mutates=False, permission=_NEEDED)
 
     def _writing(self, path: str, document: ET.Element, *, idempotent: bool = True) -> Request:
-        # In ASCII, so that no character depends on the encoding that Jenkins assumes.
-        raw = memoryview(ET.tostring(document, "us-ascii"))
+        # In ASCII, so that no character depends on the encoding that Jenkins assumes. A bare carriage return would be
+        # read as a line feed.
+        raw = memoryview(ET.tostring(document, "us-ascii").replace(b"\r", b"&#13;"))
         description = f"write {self._label}"
         return Request(
             "POST", path, description, raw=raw, headers=_XML, idempotent=idempotent, secret=True, permission=_NEEDED
@@ -262,6 +294,35 @@ class JenkinsCredential:
         return ServiceRejected(
             f"{self._label} cannot be used: {why}.", state="Nothing was written there.", remedy=remedy
         )
+
+
+def _decoded(response: Response) -> list[str]:
+    """Return the texts that a document may have: in the charset that it names; else in UTF-8, and in ISO-8859-1."""
+    named = _CHARSET.search(response.headers.get("Content-Type", ""))
+    texts = []
+    for charset in (named[1],) if named else ("utf-8", "iso-8859-1"):
+        try:
+            text = bytes(response.data).decode(charset)
+        except (UnicodeDecodeError, LookupError):
+            continue
+        if text not in texts:
+            texts.append(text)
+    return texts
+
+
+def _in_latin_1(text: str) -> str:
+    return text.encode("iso-8859-1", "replace").decode("iso-8859-1")
+
+
+def _lines(text: str | None) -> str:
+    """Return a text with the line ends that remain when a document is parsed."""
+    return (text or "").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _other_texts(document: ET.Element) -> list[str]:
+    """Return the texts and attributes of a document, except its description."""
+    parts = [one for one in document.iter() if one is not document.find("description")]
+    return [text for one in parts for text in (one.text or "", one.tail or "", *one.attrib.values())]
 
 
 def _part(element: ET.Element, name: str) -> ET.Element:
