@@ -14,6 +14,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -93,7 +94,7 @@ def backend(fake: AzureDevOps) -> Group:
     return Group(fake)
 
 
-class TestAGroup(DestinationContract):
+class TestAGroup(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, backend: Group) -> Backend:
         return backend

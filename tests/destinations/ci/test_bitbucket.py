@@ -13,6 +13,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -88,19 +89,19 @@ def failed(act: Any) -> TwokeyError:
     return error
 
 
-class TestARepository(DestinationContract):
+class TestARepository(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: Bitbucket) -> Backend:
         return Variables(fake, "bitbucket:acme/site", "acme/site")
 
 
-class TestAWorkspace(DestinationContract):
+class TestAWorkspace(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: Bitbucket) -> Backend:
         return Variables(fake, "bitbucket:acme", "acme")
 
 
-class TestADeployment(DestinationContract):
+class TestADeployment(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: Bitbucket) -> Backend:
         inside = fake.environment("acme/api", "Production")

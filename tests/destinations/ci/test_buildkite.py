@@ -13,6 +13,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -89,7 +90,7 @@ def shown(fake: Buildkite, name: str) -> Any:
     return {one: value for one, value in (fake.secret(name) or {}).items() if one in {"description", "policy"}}
 
 
-class TestACluster(DestinationContract):
+class TestACluster(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: Buildkite) -> Backend:
         return Secrets(fake)

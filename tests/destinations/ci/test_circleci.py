@@ -13,6 +13,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -97,13 +98,13 @@ def site(fake: CircleCI) -> Variables:
     return Variables(fake, "circleci:gh/acme/site", "gh/acme/site")
 
 
-class TestAContext(DestinationContract):
+class TestAContext(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: CircleCI) -> Backend:
         return named(fake)
 
 
-class TestAProject(DestinationContract):
+class TestAProject(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: CircleCI) -> Backend:
         return site(fake)

@@ -12,6 +12,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     fresh_credential,
     outcome,
     services_of,
@@ -73,26 +74,26 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
         yield github
 
 
-class TestARepository(DestinationContract):
+class TestARepository(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme/site", "acme/site/actions")
 
 
-class TestAnEnvironment(DestinationContract):
+class TestAnEnvironment(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme/api?environment=production", "acme/api/environments/production")
 
 
-class TestAnOrganization(DestinationContract):
+class TestAnOrganization(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitHub) -> Backend:
         return Secrets(fake, "github:acme", "acme/actions")
 
 
 @pytest.mark.parametrize("kind", ["dependabot", "codespaces"])
-class TestAnotherSet(DestinationContract):
+class TestAnotherSet(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitHub, kind: str) -> Backend:
         return Secrets(fake, f"github:acme/site?set={kind}", f"acme/site/{kind}")

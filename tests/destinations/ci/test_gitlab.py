@@ -21,6 +21,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -133,19 +134,19 @@ def settings(fake: GitLab, key: str, backend: str = PROJECT, scope: str = "*") -
     return {name: value for name, value in fake.variables[backend][key, scope].items() if name != "value"}
 
 
-class TestAProject(DestinationContract):
+class TestAProject(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitLab) -> Backend:
         return Variables(fake, "gitlab:acme/site", PROJECT)
 
 
-class TestAnEnvironmentOfASubgroup(DestinationContract):
+class TestAnEnvironmentOfASubgroup(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitLab) -> Backend:
         return Variables(fake, "gitlab-group:acme/web?scope=production/*", "groups/acme/web", "production/*")
 
 
-class TestHiddenVariables(DestinationContract):
+class TestHiddenVariables(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitLab) -> Backend:
         return HiddenVariables(fake, "gitlab:acme/site?hidden=true", PROJECT)
@@ -286,7 +287,7 @@ class TestWhatIsThere:
     def test_one_of_the_other_type_is_refused_before_anything_is_written(
         self, fake: GitLab, url: str, key: str, kind: str
     ) -> None:
-        fake.put(PROJECT, key, "by hand", variable_type=kind)
+        fake.put(PROJECT, key, "{}", variable_type=kind)
         destination = opened(fake, f"gitlab:acme/site{url}")
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             error = failed(act)
@@ -295,7 +296,7 @@ class TestWhatIsThere:
         assert fake.count("P*") == 0
 
     def test_a_masked_one_cannot_take_lines(self, fake: GitLab) -> None:
-        fake.put(PROJECT, FILE, "by-hand-and-masked", variable_type="file", masked=True)
+        fake.put(PROJECT, FILE, "{}", variable_type="file", masked=True)
         destination = opened(fake, "gitlab:acme/site?type=file")
         for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
             error = failed(act)
@@ -304,7 +305,7 @@ class TestWhatIsThere:
         assert fake.count("P*") == 0
 
     def test_a_masked_one_that_cannot_take_the_value_is_reported(self, fake: GitLab) -> None:
-        fake.put(PROJECT, "TEXT", "by-hand-and-masked", masked=True)
+        fake.put(PROJECT, "TEXT", "{}", masked=True)
         url = "gitlab:acme/site?format=template&name=TEXT&template=$AccessKeyId $SecretAccessKey"
         credential = fresh_credential()
         error = failed(lambda: opened(fake, url).deliver(credential))

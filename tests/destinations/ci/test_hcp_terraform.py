@@ -13,6 +13,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -102,13 +103,13 @@ def by_name(fake: HcpTerraform) -> Vars:
     return Vars(fake, "hcp-terraform-varset:acme/aws keys", f"varsets/{fake.add_set('acme', 'aws keys')}")
 
 
-class TestAWorkspace(DestinationContract):
+class TestAWorkspace(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, workspace: Vars) -> Backend:
         return workspace
 
 
-class TestASetByName(DestinationContract):
+class TestASetByName(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, by_name: Vars) -> Backend:
         return by_name

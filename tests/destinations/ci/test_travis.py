@@ -16,6 +16,7 @@ from twokey.testing.contract import (
     Backend,
     DestinationContract,
     Hurried,
+    NamedValuesContract,
     assert_silent,
     fresh_credential,
     outcome,
@@ -86,13 +87,13 @@ def opened(fake: Travis, url: str = "travis:acme/site", hurried: Hurried | None 
     return registry.open_destination(url, services_of(Variables(fake, url), hurried or Hurried()))
 
 
-class TestARepository(DestinationContract):
+class TestARepository(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: Travis) -> Backend:
         return Variables(fake)
 
 
-class TestABranch(DestinationContract):
+class TestABranch(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: Travis) -> Backend:
         return Variables(fake, "travis:acme/site?branch=release/1", "release/1")

@@ -150,7 +150,7 @@ class Group(NamedValues):
 
     def preflight(self) -> None:
         """Raise if the group is missing, may not be seen, or takes its values from a key vault."""
-        self._read()
+        self.check_content(self._look())
 
     def deliver(self, credential: Credential) -> Receipt:
         """Deliver as every destination of named values does, but one after the other into the same group."""
@@ -161,7 +161,7 @@ class Group(NamedValues):
         group = self._read()
         stamp = str(group.get("modifiedOn", ""))
         shown = {}
-        for name in self.format.names:
+        for name in self.looked_for:
             one = group["variables"].get(_as_there(name, group["variables"]))
             if one is not None:
                 value = None if one.get("isSecret") else Hidden(one.get("value") or "")
@@ -181,6 +181,9 @@ class Group(NamedValues):
                 return
             raise unclear from None
 
+    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
+        self._replace({}, without=name)
+
     def _confirm(self, wanted: Mapping[str, Hidden]) -> str:
         """Check that the values arrived, and that the latest write of the group is this one."""
         stamp = super()._confirm(wanted)
@@ -192,13 +195,14 @@ class Group(NamedValues):
             )
         return stamp
 
-    def _replace(self, values: Mapping[str, Hidden]) -> None:
-        """Read the group and write it back with these values. An existing variable stays secret, or open, as it is."""
+    def _replace(self, values: Mapping[str, Hidden], without: str = "") -> None:
+        """Read the group, write it back with these values, and without one. Another stays secret, or open, as it is."""
         group = self._read()
         variables = dict(group["variables"])
         for name, value in values.items():
             there = _as_there(name, variables)
             variables[there] = {**variables.get(there, {"isSecret": True}), "value": value}
+        variables.pop(_as_there(without, variables), None)
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
         path = f"/{_quoted(self._organization)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
         # Not idempotent: the same request sent again would undo what another client wrote in between.

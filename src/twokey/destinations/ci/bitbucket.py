@@ -130,7 +130,7 @@ class PipelinesVariables(NamedValues):
     def preflight(self) -> None:
         """Raise if the workspace, the repository or the environment is missing, or the token sees no variables."""
         self._environment = ""
-        self._look()
+        self.check_content(self._look())
 
     def _look(self) -> Mapping[str, Found]:
         listed = self._listed(self._variables(), f"list the variables of {self._target}")
@@ -141,7 +141,7 @@ class PipelinesVariables(NamedValues):
                 secured=bool(one.get("secured")),
             )
             for one in listed
-            if one["key"] in self.format.names
+            if one["key"] in self.looked_for
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  nowhere to put a note
@@ -152,6 +152,10 @@ class PipelinesVariables(NamedValues):
             body = {"key": name, "value": value, "secured": before.secured}
             path = f"{self._variables()}/{quote(before.id, safe='')}"
             self._http.request(self._ask("PUT", path, f"write the variable {name} of {self._target}", body=body))
+
+    def _remove(self, name: str, shown: Shown) -> None:
+        path = f"{self._variables()}/{quote(shown.id, safe='')}"
+        self._http.find(self._ask("DELETE", path, f"remove the variable {name} of {self._target}"))
 
     def _create(self, name: str, value: Hidden) -> Found | None:
         """Create a variable. If the response was lost and the variable exists, return it: it is written again.

@@ -150,7 +150,7 @@ class Secrets(NamedValues):
 
     def _look(self) -> Mapping[str, Shown]:
         # Keys are case-insensitive: Buildkite takes no second one that differs in case only.
-        ours = {name.upper(): name for name in self.format.names}
+        ours = {name.upper(): name for name in self.looked_for}
         return {
             ours[one.key.upper()]: Shown(stamp=one.updated_at or "", note=one.description or "", id=one.id)
             for one in self._listed()
@@ -197,6 +197,11 @@ class Secrets(NamedValues):
             if made is None:
                 raise
             self._replace(name, made.id, value)
+
+    def _remove(self, name: str, shown: Shown) -> None:
+        path = f"{self._base}/{quote(shown.id, safe='')}"
+        description = f"remove the secret {name} of {self._target}"
+        self._http.find(Request("DELETE", path, description, permission=_NEEDED))
 
     def _replace(self, name: str, identity: str, value: Hidden) -> None:
         description = f"write the secret {name} of {self._target}"

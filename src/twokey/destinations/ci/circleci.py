@@ -208,7 +208,7 @@ class Context(NamedValues):
         return {
             one.variable: Shown(tail=one.truncated_value or "", stamp=one.updated_at or "")
             for one in self._listed()
-            if one.variable in self.format.names
+            if one.variable in self.looked_for
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
@@ -223,6 +223,10 @@ class Context(NamedValues):
         self._circleci.http.request(
             Request("PUT", path, description, body={"value": value}, secret=True, permission=_FOR_CONTEXTS)
         )
+
+    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
+        description = f"remove {name} of the context {self._target}"
+        self._circleci.http.find(Request("DELETE", f"{self._path()}/{name}", description, permission=_FOR_CONTEXTS))
 
     def _listed(self) -> list[_Kept]:
         description = f"list the variables of the context {self._target}"
@@ -258,7 +262,7 @@ class Project(NamedValues):
         return {
             one.name: Shown(tail=_tail(one.value or ""), stamp=one.created or one.created_at or "")
             for one in listed
-            if one.name in self.format.names
+            if one.name in self.looked_for
         }
 
     def _stamp(self, shown: Mapping[str, Shown]) -> str:
@@ -274,6 +278,10 @@ class Project(NamedValues):
         self._circleci.http.request(
             Request("POST", self._path, description, body=body, secret=True, permission=_FOR_PROJECTS)
         )
+
+    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
+        description = f"remove {name} of the project {self._target}"
+        self._circleci.http.find(Request("DELETE", f"{self._path}/{name}", description, permission=_FOR_PROJECTS))
 
 
 def _tail(masked: str) -> str:

@@ -200,7 +200,7 @@ class Secrets(NamedValues):
         if self._organization:
             requests = {
                 name: self._ask("GET", f"{self._prefix}/{name}", f"see {name}", mutates=False)
-                for name in self.format.names
+                for name in self.looked_for
             }
             found = {
                 name: response.json() for name, request in requests.items() if (response := self._http.find(request))
@@ -217,7 +217,7 @@ class Secrets(NamedValues):
         # GitHub stores names in uppercase.
         return {
             name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
-            for name in self.format.names
+            for name in self.looked_for
             if name.upper() in listed
         }
 
@@ -242,6 +242,9 @@ class Secrets(NamedValues):
         except ServiceRejected:
             self._github.forget_key(self._prefix)
             raise
+
+    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
+        self._http.find(self._ask("DELETE", f"{self._prefix}/{name}", f"remove the secret {name} of {self._target}"))
 
     def _visibility(self, name: str, before: Shown | None) -> dict[str, Any]:
         """Return who may see an organization's secret: a write that leaves it out would change it."""

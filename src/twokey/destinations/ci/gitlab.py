@@ -194,12 +194,15 @@ class CiVariables(NamedValues):
         path = str(found.get("path_with_namespace") or found.get("full_path") or self._target)
         if path.lower() != self._target.lower():
             raise _moved(self._target, path)
-        for name, one in self._look().items():
-            self._refuse_kind(name, one)
+        shown = self._look()
+        for name, one in shown.items():
+            if name in self.format.names:
+                self._refuse_kind(name, one)
+        self.check_content(shown)
         self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._target}"))
 
     def _look(self) -> Mapping[str, Found]:
-        found = {name: self._see(name) for name in self.format.names}
+        found = {name: self._see(name) for name in self.looked_for}
         return {name: one for name, one in found.items() if one is not None}
 
     def _see(self, name: str) -> Found | None:
@@ -233,6 +236,9 @@ class CiVariables(NamedValues):
             described = {"description": note} if is_note(before.note) else {}
             description = f"write the variable {name} of {self._target}"
             self._http.request(self._ask("PUT", self._path(name), description, body={"value": value, **described}))
+
+    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
+        self._http.find(self._ask("DELETE", self._path(name), f"remove the variable {name} of {self._target}"))
 
     def _create(self, name: str, value: Hidden, note: str) -> Shown | None:
         """Create a variable. If the response was lost and the variable exists, return it: it is written again.

@@ -125,7 +125,7 @@ class Vars(NamedValues):
     def preflight(self) -> None:
         """Raise if the owner is missing, or the token may not read its variables."""
         self._path = self._found()
-        self._look()
+        self.check_content(self._look())
 
     @abstractmethod
     def _found(self) -> str:
@@ -140,7 +140,7 @@ class Vars(NamedValues):
         shown = {}
         for one in self._listed(self._vars(), f"list the variables of {self._label}"):
             found = one["attributes"]
-            if found.get("category") == "env" and found.get("key") in self.format.names:
+            if found.get("category") == "env" and found.get("key") in self.looked_for:
                 shown[str(found["key"])] = _shown(one)
         return shown
 
@@ -171,6 +171,11 @@ class Vars(NamedValues):
         attributes = {"value": value, "description": beside(note, there.note)}
         data = {"type": "vars", "id": there.id, "attributes": attributes}
         self._http.request(self._writing("PATCH", f"{self._vars()}/{quote(there.id, safe='')}", name, data))
+
+    def _remove(self, name: str, shown: Shown) -> None:
+        description = f"remove the variable {name} of {self._label}"
+        path = f"{self._vars()}/{quote(shown.id, safe='')}"
+        self._http.find(Request("DELETE", path, description, permission=self.permission))
 
     def _settle(self, unclear: Ambiguous, name: str, value: Hidden, note: str) -> None:
         """Check whether the variable was created, and write it once more if so: that may be done twice."""

@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Confirmation, Receipt, Traits
-from twokey.core.errors import Ambiguous, ServiceError
+from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
+from twokey.destinations.formats import temporary
+from twokey.destinations.formats.format import SAMPLE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 SHORTER = "Shorten template= or the extra.* options of the destination."
 """The remedy for a value that the service does not take because of its length."""
 _MISSING = "-"
+_STAMP = "pair"
 _NOTE = re.compile(r"Access key \w+, rotated by twokey", re.ASCII)
 
 
@@ -69,7 +72,7 @@ class NamedValues(ABC):
 
     @abstractmethod
     def _look(self) -> Mapping[str, Shown]:
-        """Return what is shown of those of ``format.names`` that exist."""
+        """Return what is shown of those of ``looked_for`` that exist."""
 
     @abstractmethod
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:
@@ -77,6 +80,19 @@ class NamedValues(ABC):
 
         ``note`` names the access key; it belongs beside the value if the service has a field for it.
         """
+
+    @property
+    def looked_for(self) -> tuple[str, ...]:
+        """The names that ``_look`` looks for: those that are written, and those of session tokens beside a pair."""
+        return (*self.format.names, *self.format.names_beside)
+
+    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  for those that can
+        """Remove a value of ``format.names_beside``, which would make the pair useless."""
+        raise ServiceRejected(
+            f"{self.name} has {name} beside the pair, so SDKs cannot use the pair.",
+            state=f"{name} is still there.",
+            remedy=f"Delete {name} there, and run again.",
+        )
 
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: B027  most services need nothing
         """Do everything that has to be done, read or checked before the first of these values is written.
@@ -106,25 +122,60 @@ class NamedValues(ABC):
 
     def held(self) -> Holding:
         """Return which key is here, if the service shows that; otherwise what it shows of the latest write."""
-        shown = self._look()
+        looked = self._look()
+        shown = {name: one for name, one in looked.items() if name in self.format.names}
         if not shown:
             return NotHeld()
+        left = self._left_over(looked)
+        if left:
+            return CannotTell(temporary.reason(left), stamp="+".join((self._stamp(shown), *left)))
         if len(shown) == len(self.format.names) and all(one.value is not None for one in shown.values()):
             return self.format.holding({name: one.value for name, one in shown.items()})
         return CannotTell(self._why(shown), stamp=self._stamp(shown))
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write the values that differ or are hidden; then check whether they arrived."""
-        wanted = self.format.values(credential)
         before = self._look()
+        wanted = self._wanted(before, credential)
+        left = self._left_over(before)
         differing = {name: value for name, value in wanted.items() if not _is(before.get(name), value)}
-        if not differing:
-            return Receipt(credential.access_key_id, written=False, stamp=self._stamp(before))
-        self._prepare(differing, note_of(credential), before)
-        # A limit that is waited for between the two values of a pair would leave it torn for all that time.
-        with self.pace.together(len(differing)) if self.pace else nullcontext():
-            self._write_all(differing, note_of(credential), before)
-        return Receipt(credential.access_key_id, written=True, stamp=self._confirm(wanted))
+        if not differing and not left:
+            return Receipt(credential.access_key_id, written=False, stamp=self._stamp(before) or self._plain_stamp)
+        if differing:
+            self._prepare(differing, note_of(credential), before)
+            # A limit that is waited for between the two values of a pair would leave it torn for all that time.
+            with self.pace.together(len(differing)) if self.pace else nullcontext():
+                self._write_all(differing, note_of(credential), before)
+        self._remove_all({name: before[name] for name in left})
+        return Receipt(credential.access_key_id, written=True, stamp=self._confirm(wanted) or self._plain_stamp)
+
+    def check_content(self, shown: Mapping[str, Shown]) -> None:
+        """Raise ``ServiceRejected`` if a write would lose a value that is not twokey's; for ``preflight``."""
+        self._wanted(shown, SAMPLE)
+
+    def _wanted(self, shown: Mapping[str, Shown], credential: Credential) -> dict[str, Hidden]:
+        """Return the values to write. What a single value that is shown contains besides stays."""
+        return self.format.values_beside({name: one.value for name, one in shown.items()}, credential, self.name)
+
+    @property
+    def _plain_stamp(self) -> str:
+        """The stamp of a delivery to a service that shows nothing about its writes: only a session token differs."""
+        return _STAMP if self.format.names_beside else ""
+
+    def _left_over(self, shown: Mapping[str, Shown]) -> tuple[str, ...]:
+        return self.format.left_over({name: one.value for name, one in shown.items()})
+
+    def _remove_all(self, left: Mapping[str, Shown]) -> None:
+        for name, shown in left.items():
+            try:
+                self._remove(name, shown)
+            except ServiceError as error:
+                raise Ambiguous(
+                    f"{self.name} was written, and removing {name}, which lies beside the pair, failed: "
+                    f"{error.message}",
+                    state="SDKs that read both cannot use the pair.",
+                    remedy=f"Delete {name} there, and run again.",
+                ) from None
 
     def _confirm(self, wanted: Mapping[str, Hidden]) -> str:
         try:

@@ -170,7 +170,7 @@ class Repository(NamedValues):
         return {
             one.name: one
             for one in self._http.read(request, _Variables).env_vars
-            if one.name in self.format.names and (one.branch or "") == self._branch
+            if one.name in self.looked_for and (one.branch or "") == self._branch
         }
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
@@ -180,6 +180,12 @@ class Repository(NamedValues):
                 self._create(name, fields)
             else:
                 self._replace(name, before.id, fields)
+
+    def _remove(self, name: str, shown: Shown) -> None:
+        description = f"remove {name} of {self._target}"
+        path = f"{self._base}/env_var/{quote(shown.id, safe='')}"
+        with self._document:
+            self._http.find(Request("DELETE", path, description, permission=_NEEDED))
 
     def _create(self, name: str, fields: dict[str, Any]) -> None:
         """Create a variable once: a second one of the same name would be refused, or exist beside the first."""
