@@ -66,11 +66,18 @@ def _destination(assessment: Assessment, name: str) -> DestinationState:
 def _silent(assessment: Assessment, name: str, holding: CannotTell) -> DestinationState:
     delivery = assessment.journal.delivered.get(name)
     if delivery is None:
-        return DestinationState(name, "cannot_tell", "it has received no key yet, and does not show what it holds")
+        message = f"it has received no key yet, and does not show what it holds{_because(holding)}"
+        return DestinationState(name, "cannot_tell", message)
     received = f"received {delivery.key} at {timestamps.utc(delivery.at)}"
     if written_since(delivery, holding):
-        return DestinationState(name, "cannot_tell", f"another program has written there since it {received}")
+        message = f"another program has written there since it {received}{_because(holding)}"
+        return DestinationState(name, "cannot_tell", message)
     return DestinationState(name, "held" if delivery.key == assessment.held else "out_of_date", received)
+
+
+def _because(holding: CannotTell) -> str:
+    """Return what the destination shows instead of a key, such as a session token beside it."""
+    return f" ({holding.why.rstrip('.')})" if holding.why else ""
 
 
 def _since(key_id: str, moment: datetime | None) -> str:
