@@ -376,3 +376,22 @@ class TestLogins:
         assert azure._audience(azure.PUBLIC) == "https://vault.azure.net"
         assert azure._audience("https://{vault}.vault.azure.cn") == "https://vault.azure.cn"
         assert azure._audience("https://127.0.0.1:1") == "https://vault.azure.net"
+
+
+def test_the_expiry_of_an_existing_secret_stays(fake: KeyVault, store: Store) -> None:
+    attributes = {"enabled": True, "exp": 2_000_000_000, "nbf": 1_700_000_000, "created": 1, "recoveryLevel": "x"}
+    fake.put(NAME, "{}", attributes=attributes)
+    for _ in range(2):
+        store.deliver(fresh_credential())
+        found = fake.secrets[NAME][-1]["attributes"]
+        assert (found["exp"], found["nbf"]) == (2_000_000_000, 1_700_000_000)
+        assert "recoveryLevel" not in found
+
+
+def test_a_value_that_would_be_too_long_is_refused_before_anything_is_changed(fake: KeyVault, store: Store) -> None:
+    fake.put(NAME, json.dumps({"certificate": "x" * (25 << 10)}))
+    for act in (store.preflight, lambda: store.deliver(fresh_credential())):
+        error = outcome(act)
+        assert isinstance(error, ServiceRejected)
+        assert "bytes" in error.message
+    assert fake.count("PUT") == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -240,3 +240,14 @@ def test_what_a_person_writes_while_the_journal_is_written_is_noticed(fake: Vaul
     ]
     with pytest.raises(Conflict):
         store.save_journal(Journal(epoch=2), revision)
+
+
+def test_numbers_and_objects_of_other_fields_lose_no_digit(fake: Vault) -> None:
+    others = {"port": 5432, "big": 2**70, "ratio": 0.1 + 0.2, "one": 1.0, "in": {"deep": [None, True, 2**65]}}
+    fake.entries[PATH] = [cast("dict[str, str]", {**others})]
+    credential = fresh_credential()
+    store = open_store(URL, services_of(Secret(fake), Hurried()))
+    store.preflight()
+    store.deliver(credential)
+    assert fake.data(PATH) == {**others, **pair(credential)}
+    assert str(fake.data(PATH)) == str({**others, **pair(credential)})
