@@ -45,7 +45,7 @@ class TestANewPipeline:
 
     def test_that_is_named_on_the_command_line_alone(self, company: Company) -> None:
         company.settle(*VAULT)
-        ran = company.run("deliver", "--to", GITHUB[0], "--json")
+        ran = company.run("deliver", "--to", GITHUB[0], "--unmanaged", "--json")
         assert (ran.code, ends(ran, "delivered")) == (0, [GITHUB[0]])
         assert company.holding() == [GITHUB[0], *VAULT]
         assert company.writes() == {"github": 2}
