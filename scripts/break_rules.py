@@ -89,9 +89,23 @@ RULES = (
     Rule(
         "waiting: a list is not relied on while an intent is young",
         "planning/decision.py",
-        "moments = [assessment.journal.intent.at] if assessment.journal.intent else []",
+        "moments = [_created_by(assessment, assessment.journal.intent)] if assessment.journal.intent else []",
         "moments = []",
         (*PLAN, *ENGINE),
+    ),
+    Rule(
+        "waiting: it counts from the latest moment at which the key can have been created",
+        "planning/decision.py",
+        "return intent.at + (longest if settle >= UNDER_WAY else min(longest, settle))",
+        "return intent.at",
+        (*PLAN, *ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "a creation that leaves late renews its intent first",
+        "rotation/creation.py",
+        "if self._world.clock.monotonic() - began <= intent.within and",
+        "if",
+        (*ENGINE, *SIMULATION),
     ),
     Rule(
         "the fence on the journal: a run that lost the lease writes nothing more",

@@ -392,7 +392,19 @@ class TestAListThatLags:
     def test_is_waited_for_while_an_intent_is_young_whatever_else_there_is_to_say(self) -> None:
         recorded = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))
         found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K1", journal=recorded))
-        assert found.settles == ago(seconds=5) + POLICY.settle
+        assert found.settles == ago(seconds=5) + timedelta(seconds=40 + 15) + POLICY.settle
+
+    @pytest.mark.parametrize(("settle", "seconds"), [(30, 10 + 15 + 30), (20, 10 + 15 + 20), (1, 1 + 1)])
+    def test_is_waited_for_from_the_latest_moment_at_which_the_key_can_have_been_created(
+        self, settle: float, seconds: float
+    ) -> None:
+        """The creation may leave 10 s after this intent, and be under way for 15 s; an emulator is faster."""
+        recorded = journal(**SETTLED, intent=Intent(("K2",), ago(seconds=1), within=10))
+        found = decide(
+            observation_of(key("K2", days=16), held="K2", journal=recorded),
+            RotationPolicy(settle=timedelta(seconds=settle)),
+        )
+        assert found.settles == ago(seconds=1) + timedelta(seconds=seconds)
 
     def test_is_not_waited_for_where_settle_says_so(self) -> None:
         """The services' time, as one process knows it, may lie a second before what another wrote down."""

@@ -217,6 +217,47 @@ class TestACreation:
         result = rig.rotate()
         assert (result.outcome, len(result.removed)) == (Outcome.ROTATED, 1)
 
+    @pytest.mark.parametrize("seconds", [9, 19])
+    def test_that_was_throttled_and_then_lost_is_waited_for(self, rig: Rig, seconds: float) -> None:
+        rig.aws.make_user("ci", keys=0)
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        rig.aws.weather.list_lag = 25.0
+        rig.at[("create", "begin")] = lambda: rig.sleep_through(seconds)
+        assert rig.killed_at("create", "done")
+        (lost,) = rig.ids()
+        result = rig.rotate()
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (lost,))
+        assert rig.ids() == [result.current]
+
+    def test_of_an_ordinary_run_is_waited_for_less_than_a_minute(self, rig: Rig) -> None:
+        rig.settled()
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        assert rig.killed_at("create", "done")
+        before = rig.aws.now()
+        assert rig.rotate().outcome is Outcome.ROTATED
+        assert (rig.aws.now() - before).total_seconds() < 60
+
+    def test_whose_intent_takes_long_to_write_gets_more_time_with_each_of_three(self, rig: Rig) -> None:
+        rig.settled()
+        within: list[float] = []
+
+        def slowly(seconds: float) -> None:
+            intent = rig.record().journal.intent
+            within.append(intent.within if intent else 0.0)
+            rig.sleep_through(seconds)
+            rig.at[("intent", "done")] = lambda: slowly(seconds)
+
+        rig.at[("intent", "done")] = lambda: slowly(30)
+        assert rig.rotate().outcome is Outcome.ROTATED
+        assert within == [10, 10, 20, 40]
+        rig.later(days=15)
+        rig.at[("intent", "done")] = lambda: slowly(45)
+        failed = rig.rotate()
+        assert (failed.outcome, failed.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        assert "No key could be created within 40 s of its intent" in failed.message
+        rig.at.clear()
+        assert rig.rotate().outcome is Outcome.ROTATED
+
     def test_whose_run_lost_its_lease_is_taken_back_or_named(self, rig: Rig) -> None:
         rig.settled()
         rig.at[("verify", "done")] = lambda: rig.sleep_through(200)

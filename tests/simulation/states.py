@@ -149,6 +149,16 @@ HASTE = ", in haste"
 """Lists lag, and the next run follows at once."""
 UNCONDITIONAL = ", in haste on a store without conditions"
 """The same, and the store has no conditional write."""
+THROTTLED = ", in haste and throttled"
+"""Lists lag, the next run follows at once, and IAM throttles each creation for ``THROTTLING`` seconds."""
+THROTTLING = {1: 9.0, 2: 19.0}
+"""By the number of destinations: just within what an intent allows at first, and longer than that."""
+WEATHER = (UNCONDITIONAL, THROTTLED, HASTE)
+
+
+def in_fair_weather(name: str) -> str:
+    """Return the name of a state without its weather."""
+    return next((name.removesuffix(one) for one in WEATHER if name.endswith(one)), name)
 
 
 def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
@@ -164,9 +174,10 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
             _fall_out_of_date(world)
         world.note_holders()
         return world, policy
-    make, policy = STATES[name.removesuffix(UNCONDITIONAL).removesuffix(HASTE)]
+    make, policy = STATES[in_fair_weather(name)]
     world = make()
-    world.hasty = name.endswith((HASTE, UNCONDITIONAL))
+    world.hasty = name.endswith(WEATHER)
+    world.throttled = THROTTLING[destinations] if name.endswith(THROTTLED) else 0.0
     world.conditional = not name.endswith(UNCONDITIONAL)
     for other in ("second", "third")[: destinations - 1]:
         world.held[other] = world.held["store"] if world.held["store"] in world.keys else ""

@@ -36,9 +36,10 @@ DESTINATION_FAULTS = (*FAULTS, "expired", "gone")
 """At a delivery: the token for all destinations that cannot tell has expired, and is replaced some time after this
 run; the project is deleted for good."""
 EXPIRED = timedelta(minutes=8)
-LATE = timedelta(seconds=20)
-LAG = timedelta(seconds=9)
-"""Together they are shorter than the time that the protocol gives a list to settle."""
+LATE = timedelta(seconds=15)
+"""How much later than it was sent an effect takes place; as long as a creation may be under way."""
+LAG = timedelta(seconds=25)
+"""How far the lists lag; a little less than the time that the protocol gives them to settle."""
 Thing = TypeVar("Thing")
 Change = Callable[["World"], None]
 
@@ -85,6 +86,7 @@ class World:
     whose secret it has; ``held`` has its id. ``stamps``: of each destination that cannot tell but shows its latest
     write, how often it was written. ``waits``: the seconds for which a delivery waits for its service's limit.
     ``deleted``: destinations that are gone for good.
+    ``throttled``: the seconds for which IAM throttles a creation before it takes it.
     ``still``: the effects before which nothing has happened since the one before them in the same run, not even time
     has passed; ``proofs`` counts the keys that came to work, ``mark`` is what the latest effect left.
     """
@@ -105,6 +107,7 @@ class World:
     credential_revision: int = 0
     conditional: bool = True
     hasty: bool = False
+    throttled: float = 0.0
     calm_runs: int = 0
     gone: dict[str, tuple[Key, datetime]] = field(default_factory=dict)
     late: list[tuple[datetime, str, str, Change]] = field(default_factory=list)
@@ -263,6 +266,9 @@ class Iam:
     def create_key(self, _user: str, just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
         world = self._world
         just_before()
+        if world.throttled:
+            Clock(world).sleep(world.throttled)
+            just_before()
         key_id = f"N{world.made + 1}"
         # The number of keys is what the quota sees; the judge says whether the request was right.
         if len(world.keys) >= 2:

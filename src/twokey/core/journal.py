@@ -27,12 +27,14 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Written before a key is created: the ids known then. Any other key created soon after is ours.
 
-    ``earlier`` keeps the times of attempts that were never closed: their key may still come to light.
+    ``earlier`` keeps the times of attempts that were never closed: their key may still come to light. ``within`` is
+    the number of seconds after ``at`` in which the creation may be sent; later, the intent is written again first.
     """
 
     known: tuple[str, ...]
     at: datetime
     earlier: tuple[datetime, ...] = ()
+    within: float = 40.0
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -31,6 +31,7 @@ it; and it has not been used for ``idle``. The last use lags, so it can forbid a
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
@@ -48,8 +49,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from twokey.core.journal import Intent
     from twokey.core.model import AccessKey, Observation
     from twokey.planning.policy import RotationPolicy
+
+UNDER_WAY = timedelta(seconds=15)
+"""How long the request that creates a key may be under way: connecting and waiting for the response."""
 
 
 def plan(observation: Observation, policy: RotationPolicy, now: datetime, overrides: Overrides | None = None) -> Plan:
@@ -96,7 +101,7 @@ def user_recreated(assessment: Assessment) -> Plan | None:
 
 def unsettled(assessment: Assessment) -> Plan | None:
     """Wait while the list may lag behind a creation: twokey would take what it does not show yet for gone."""
-    moments = [assessment.journal.intent.at] if assessment.journal.intent else []
+    moments = [_created_by(assessment, assessment.journal.intent)] if assessment.journal.intent else []
     if (
         assessment.held
         and assessment.current is None
@@ -110,6 +115,16 @@ def unsettled(assessment: Assessment) -> Plan | None:
     left = durations.left(settles - assessment.now)
     message = f"A key was created a moment ago, and IAM's list may not show it yet: nothing can be decided for {left}."
     return replace(assessment.refuse(Reason.UNREADABLE, message), settles=settles)
+
+
+def _created_by(assessment: Assessment, intent: Intent) -> datetime:
+    """Return the latest moment at which the open intent's key can have been created.
+
+    The request may have left as long after the intent as that allows, and may have been under way for some time. Where
+    ``settle`` is shorter than a request may take, the services are an emulator: nothing there takes longer than it.
+    """
+    longest, settle = timedelta(seconds=intent.within) + UNDER_WAY, assessment.policy.settle
+    return intent.at + (longest if settle >= UNDER_WAY else min(longest, settle))
 
 
 def unfinished(assessment: Assessment, also: tuple[str, ...] = ()) -> Plan | None:
