@@ -87,6 +87,27 @@ RULES = (
         PLAN,
     ),
     Rule(
+        "attribution: a key that jobs use is no orphan",
+        "planning/assessment.py",
+        "if len(created) != 1 or _used_by_others(created[0], observation.last_used.get(created[0].id), policy):",
+        "if len(created) != 1:",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule(
+        "attribution: no orphan is removed while a destination may hold it",
+        "planning/assessment.py",
+        "orphan = None if claimed and _may_be_published(observation) else claimed",
+        "orphan = claimed",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule(
+        "attribution: what becomes LAST is recorded before it is overwritten anywhere",
+        "rotation/delivery.py",
+        'role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}',
+        "role: dict[str, str] = {}",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
         "waiting: a list is not relied on while an intent is young",
         "planning/decision.py",
         "moments = [_created_by(assessment, assessment.journal.intent)] if assessment.journal.intent else []",
@@ -131,7 +152,7 @@ RULES = (
     Rule(
         "age decides nothing: the oldest key may be the one in use",
         "planning/assessment.py",
-        "    last = _last(others, current, journal, held)\n",
+        "    last = _last(others, current, journal, held) or (None if orphan else claimed)\n",
         "    last = min(listed, key=lambda key: key.created, default=None)\n",
         (*PLAN, *SIMULATION),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from support.builders import NOW, STORE, USER, ago, journal, key, observation_of
 from twokey.core.journal import Delivery, Intent, Retiring
-from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.model import CannotTell, Held, LastUse, NotHeld
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
 from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, Overrides, RemoveOrphan, Resume
@@ -306,6 +307,89 @@ class TestAnInterruptedRun:
             journal=journal(**{**SETTLED, "intent": intent}),
         )
         assert decide(observation).actions[0] == RemoveOrphan("K3")
+
+    def interrupted(self, last_used: Any = None, **fields: Any) -> Any:
+        """Return what is observed after a run whose key K3 nothing is known to hold."""
+        recorded = journal(**{**SETTLED, "last": "K1", "intent": self.INTENT, **fields.pop("journal", {})})
+        found = observation_of(
+            key("K2", days=16), key("K3", created=ago(minutes=5)), held="K2", journal=recorded, **fields
+        )
+        return replace(found, last_used={} if last_used is None else {"K3": last_used})
+
+    def test_asks_for_the_last_use_of_its_key_before_it_is_removed(self) -> None:
+        assert decide(self.interrupted()).needs == ("K3",)
+        assert decide(self.interrupted(LastUse(None))).actions[0] == RemoveOrphan("K3")
+
+    @pytest.mark.parametrize(
+        ("use", "is_own"),
+        [
+            (LastUse(ago(minutes=5), "sts", "us-east-1"), True),
+            (LastUse(ago(minutes=4), "sts", "us-east-1"), True),
+            (LastUse(ago(minutes=5), "s3", "eu-central-1"), False),
+            (LastUse(ago(days=1), "iam", ""), False),
+        ],
+    )
+    def test_claims_no_key_that_was_used_for_more_than_its_own_verification(self, use: LastUse, is_own: bool) -> None:
+        found = decide(self.interrupted(use))
+        if is_own:
+            assert found.actions[0] == RemoveOrphan("K3")
+        else:
+            assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
+            assert "K3 (Active, last used" in found.message
+
+    @pytest.mark.parametrize(("minutes", "is_own"), [(6, True), (6.1, False)])
+    def test_claims_no_key_that_was_used_for_sts_when_its_run_was_over(self, minutes: float, is_own: bool) -> None:
+        """Five minutes, and the one that a verification may take."""
+        recorded = journal(**{**SETTLED, "intent": Intent(("K2",), ago(minutes=50))})
+        observation = observation_of(
+            key("K2", days=16), key("K3", created=ago(minutes=50)), held="K2", journal=recorded
+        )
+        used = LastUse(ago(minutes=50 - minutes), "sts", "us-east-1")
+        found = decide(replace(observation, last_used={"K3": used}))
+        assert (found.reason is Reason.INTERRUPTED) == is_own
+
+    @pytest.mark.parametrize(
+        ("delivered", "delivering", "stamp"),
+        [({}, (), ""), ({"ci:x": Delivery("K2", ago(days=16), "1")}, (), "2"), ({}, ("ci:x",), "1")],
+    )
+    def test_makes_its_key_last_while_it_is_unknown_what_a_destination_holds(
+        self, delivered: dict[str, Delivery], delivering: tuple[str, ...], stamp: str
+    ) -> None:
+        found = decide(
+            self.interrupted(
+                LastUse(None),
+                journal={"delivered": delivered, "delivering": delivering},
+                destinations={"ci:x": CannotTell(stamp=stamp)},
+            )
+        )
+        assert (found.outcome, found.reason, found.last) == (Outcome.COMPLETED, Reason.OUT_OF_DATE, "K3")
+        assert found.actions == (Resume("K2"), Deliver(("ci:x",), "K3"), Commit("K3", renew=False))
+
+    def test_removes_its_key_where_every_destination_is_known_to_hold_another(self) -> None:
+        delivered = {"ci:x": Delivery("K2", ago(days=16), "1")}
+        found = decide(
+            self.interrupted(
+                LastUse(None), journal={"delivered": delivered}, destinations={"ci:x": CannotTell(stamp="1")}
+            )
+        )
+        assert found.actions[0] == RemoveOrphan("K3")
+
+    def test_whose_key_became_last_keeps_it_as_last(self) -> None:
+        """The run was killed while it delivered: the journal names K3 already, and the intent is still open."""
+        recorded = {"last": "K3", "delivered": {"ci:x": Delivery("K3", ago(minutes=1))}}
+        found = decide(self.interrupted(LastUse(None), journal=recorded, destinations={"ci:x": CannotTell()}))
+        assert found.actions == (Resume("K2"), Deliver(("ci:x",), "K3"), Commit("K3", renew=False))
+        without_current = {**recorded, "current": "", "committed": None}
+        found = decide(self.interrupted(LastUse(None), journal=without_current, destinations={"ci:x": CannotTell()}))
+        assert found.last == "K3"
+
+    def test_without_a_current_makes_its_key_last_while_it_is_unknown_what_a_destination_holds(self) -> None:
+        observation = observation_of(
+            key("K3", created=ago(minutes=5)),
+            journal=journal(intent=Intent((), ago(minutes=5))),
+            destinations={"ci:x": CannotTell()},
+        )
+        assert decide(observation).actions == (Create(("K3",)), Deliver(("ci:x",)), Commit("K3"))
 
     def test_never_claims_a_key_that_a_destination_holds(self) -> None:
         observation = observation_of(

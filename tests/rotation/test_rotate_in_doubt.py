@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.rig import DAY, IN_VAIN, POLICY, Rig
+from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import NotVerified
-from twokey.core.model import MachineUser
+from twokey.core.model import CannotTell, MachineUser
 from twokey.core.reasons import Outcome, Reason
 from twokey.core.secret import Credential
 from twokey.emulator import Rule
@@ -19,6 +20,8 @@ from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from twokey.core.model import Holding
 
 UNKNOWN_KEY: dict[str, Any] = {"effect": "error_before", "status": 404, "code": "NoSuchEntity"}
 SSM = "ssm:/machine-users/{user}"
@@ -130,6 +133,61 @@ class TestALateDelivery:
         assert f"file:{tmp_path}/ci.json is not among this run's destinations" in refused.message
         assert first.current in rig.ids()
         assert rig.rotate(ignore_last_use=True).outcome is Outcome.ROTATED
+
+
+class TestAKeyThatOnlyAnOpenIntentExplains:
+    def test_is_not_removed_where_jobs_use_it(self, rig: Rig) -> None:
+        """A store that was restored from a backup, or an operator's key created within that minute."""
+        rig.settled()
+        assert rig.killed_at("create", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != rig.held())
+        rig.later(days=3)
+        rig.aws.set_last_used(key, 3600, "s3")
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
+        assert f"{key} (Active, last used 1h" in refused.message
+        assert key in rig.ids()
+
+    def test_is_removed_although_the_run_that_created_it_has_verified_it(self, rig: Rig) -> None:
+        rig.settled()
+        assert rig.killed_at("verify", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != rig.held())
+        rig.later(days=3)
+        assert rig.rotate().removed == (key,)
+
+    def test_becomes_last_where_a_destination_shows_that_it_was_written(self, rig: Rig) -> None:
+        """A run stored and delivered it; then the store was restored from a backup made before that."""
+        _, current = rig.settled()
+        destination = Stamped()
+        rig.others = (destination,)
+        assert rig.rotate(force=True).outcome is Outcome.COMPLETED
+        rig.later(days=15)
+        assert rig.killed_at("create", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != current.access_key_id)
+        destination.write(key)
+        result = rig.rotate()
+        assert (result.outcome, result.reason, result.last) == (Outcome.COMPLETED, Reason.OUT_OF_DATE, key)
+        assert destination.holds == current.access_key_id
+        rig.later(days=14)
+        assert rig.rotate().reason is Reason.GRACE
+        rig.later(days=1)
+        assert rig.rotate().removed == (key,)
+
+    @pytest.mark.parametrize("step", ["record", "deliver", "commit"])
+    def test_becomes_last_whatever_interrupts_that(self, rig: Rig, step: str) -> None:
+        _, current = rig.settled()
+        destination = Stamped()
+        rig.rotate()
+        rig.later(days=15)
+        assert rig.killed_at("create", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != rig.held())
+        rig.others = (destination,)
+        assert rig.killed_at(step, "begin" if step == "commit" else "done")
+        rig.later(days=1)
+        assert rig.rotate().reason in (Reason.OUT_OF_DATE, Reason.GRACE)
+        assert rig.record().journal.last == key
+        assert key in rig.ids()
+        assert destination.holds == rig.held() != current.access_key_id
 
 
 class TestADestinationThatCannotBeRead:
@@ -340,6 +398,30 @@ def test_verification_looks_after_the_lease_before_every_round(rig: Rig) -> None
         verify(unknown, user, rules, world.sts, world.clock, lambda: looks.append(rig.aws.count("sts:*")))
     assert looks == sorted(set(looks))
     assert len(looks) > 1
+
+
+class Stamped:
+    """A destination that does not show which key it holds, only how often it was written."""
+
+    name = "ci:stamped"
+    traits = Traits(atomic=True, conditional=False, confirms="timestamp")
+
+    def __init__(self) -> None:
+        self.holds = ""
+        self.writes = 0
+
+    def write(self, key_id: str) -> None:
+        self.holds, self.writes = key_id, self.writes + 1
+
+    def held(self) -> Holding:
+        return CannotTell("write-only", stamp=str(self.writes))
+
+    def deliver(self, credential: Credential) -> Receipt:
+        self.write(credential.access_key_id)
+        return Receipt(credential.access_key_id, written=True, stamp=str(self.writes))
+
+    def preflight(self) -> None:
+        """It can always be written."""
 
 
 def _copy_as_the_operator(rig: Rig, file: Path) -> None:

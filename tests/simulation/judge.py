@@ -56,9 +56,20 @@ def _create(world: World, key_id: str) -> None:
     others = [key for key in world.keys if key != key_id]
     if len(others) >= 2:
         raise Violation(f"I5: a key is created although {len(others)} exist")
-    orphans = [key for key in world.keys.values() if not key.unmanaged and not key.ever_held and key.id.startswith("N")]
+    found = (key for key in world.keys.values() if not key.unmanaged and not key.ever_held and key.id.startswith("N"))
+    orphans = [key for key in found if key.id not in becoming_last(world)]
     if len(orphans) > 1:
         raise Violation(f"I6: {len(orphans)} orphans at the same time")
+
+
+def becoming_last(world: World) -> set[str]:
+    """Name the keys of interrupted runs that are, or become, LAST: a destination whose state is unknown may hold them.
+
+    Without such a destination, a rotation that leaves one of them beside its own key has left an orphan.
+    """
+    journal = Journal.decode(world.journal) if world.journal else Journal()
+    unknown = any(not telling and name not in journal.delivered for name, telling in world.telling.items())
+    return {journal.last, *(journal.intent.known if journal.intent and unknown else ())}
 
 
 def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> None:
@@ -96,7 +107,8 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
     held = {*world.held.values(), *world.secrets_at.values()}
     if len(held) != 1 or not _works(world, next(iter(held))):
         raise Violation(f"I4: not all destinations hold one working key: {world.held}")
-    orphans = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
+    left = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
+    orphans = [key_id for key_id in left if key_id != journal.last]
     if orphans:
         raise Violation(f"I4: {orphans} are left over")
 

@@ -111,7 +111,17 @@ def state_of(world: World) -> Hashable:
 
 
 def _state_of(key: Key) -> Hashable:
-    return key.id, key.created, key.active, key.works, key.unmanaged, key.ever_held, key.inactive_since, key.last_used
+    return (
+        key.id,
+        key.created,
+        key.active,
+        key.works,
+        key.unmanaged,
+        key.ever_held,
+        key.inactive_since,
+        key.last_used,
+        key.used_for,
+    )
 
 
 def _until_done(

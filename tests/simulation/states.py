@@ -49,6 +49,28 @@ def _interrupted() -> World:
     return _world(Key("K2", ago(16)), Key("N0", ago(0.01), works=False), store="K2", journal=journal)
 
 
+def _in_use() -> World:
+    """An operator's key, created right after the intent of an interrupted run; jobs use it."""
+    world = _interrupted()
+    world.keys.pop("N0")
+    world.keys["K9"] = Key("K9", ago(0.01), unmanaged=True, last_used=ago(0.001))
+    return world
+
+
+def _from_a_backup() -> World:
+    """The store, restored to what it was between the creation of N0 and the moment at which it was stored."""
+    world = _interrupted()
+    world.keys["N0"].works = True
+    return world
+
+
+def _hold_what_the_store_forgot(world: World) -> None:
+    """Let the destination that does not show what it holds have received N0 since; it shows that it was written."""
+    journal = Journal.decode(world.journal)
+    world.held["third"], world.stamps["third"] = "N0", 2
+    world.journal = msgspec.structs.replace(journal, delivered={"third": Delivery("K2", ago(16), "1")}).encode()
+
+
 def _other_version() -> World:
     world = _settled()
     world.journal = world.journal.replace('"epoch"', '"version":2,"epoch"')
@@ -87,6 +109,8 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
         PLAIN,
     ),
     "interrupted, with an orphan": (_interrupted, PLAIN),
+    "interrupted, with a key in use": (_in_use, PLAIN),
+    "store from a backup": (_from_a_backup, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),
 }
@@ -183,5 +207,7 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
         world.held[other] = world.held["store"] if world.held["store"] in world.keys else ""
     if destinations == 3:
         world.telling["third"] = False
+    if destinations == 3 and "backup" in name:
+        _hold_what_the_store_forgot(world)
     world.note_holders()
     return world, policy

@@ -196,7 +196,7 @@ def _no_intent(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_attribution(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(assessment, "_orphan", lambda *_: None)
+    patch.setattr(assessment, "_claimed", lambda *_: None)
 
 
 def _doubtful_write_undone(patch: pytest.MonkeyPatch) -> None:
@@ -321,10 +321,13 @@ def test_the_judge_finds_that(rule: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_judge_finds_that_an_unconditional_store_loses_to_a_sleeper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without compare-and-set a runner that continues late publishes a key that another one removed."""
     monkeypatch.setattr(world, "_same", lambda _now, _seen: None)
-    with pytest.raises(Found, match=r"I1|I3|I5"):
-        _many_schedules()
+    assert any(_breaks(seed, ("I1", "I3", "I5")) for seed in range(3_000))
 
 
-def _many_schedules() -> None:
-    for seed in range(3_000):
+def _breaks(seed: int, invariants: tuple[str, ...]) -> bool:
+    """Say whether a schedule breaks one of these invariants; it may break another one first."""
+    try:
         schedule("two keys", 1, 2, seed)
+    except Found as found:
+        return str(found).startswith(invariants)
+    return False

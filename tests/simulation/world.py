@@ -64,6 +64,7 @@ class Key:
     ever_held: bool = False
     inactive_since: datetime | None = None
     last_used: datetime | None = None
+    used_for: str = "s3"
 
 
 @dataclass(slots=True)
@@ -258,7 +259,7 @@ class Iam:
         key = self._world.keys.get(key_id)
         if key is None:
             raise AccessDenied("iam:GetAccessKeyLastUsed", key_id)
-        return LastUse(key.last_used, "s3", "eu-central-1") if key.last_used else LastUse(None)
+        return LastUse(key.last_used, key.used_for, "eu-central-1") if key.last_used else LastUse(None)
 
     def may_create(self, _user: MachineUser) -> bool | None:
         return None
@@ -321,6 +322,8 @@ class Sts:
             key.works = True
             self._world.proofs += 1
             return None
+        if key.last_used is None:
+            key.last_used, key.used_for = self._world.now, "sts"
         return USER.account, USER.arn
 
     def reach(self, region: str) -> None:

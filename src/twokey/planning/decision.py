@@ -16,10 +16,11 @@ decides about it.
 5. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
 6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
 7. ``rolled_back``      the store holds another key than the journal names: refuse.
-8. ``without_current``  no key is both held and listed: create one if there is room, refuse if the roles are unclear.
-9. ``unmanaged``        there is a key created outside twokey: refuse, naming it.
-10. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
-11. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
+8. ``unproven``         the last use of an interrupted run's key is not known yet: ask for it.
+9. ``without_current``  no key is both held and listed: create one if there is room, refuse if the roles are unclear.
+10. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
+11. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
+12. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
 
 What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
 
@@ -170,6 +171,11 @@ def rolled_back(assessment: Assessment) -> Plan | None:
     )
 
 
+def unproven(assessment: Assessment) -> Plan | None:
+    """Ask for the last use of the key that an open intent explains: a use by a job proves that it is no orphan."""
+    return assessment.need(assessment.claimed) if assessment.claimed else None
+
+
 def without_current(assessment: Assessment) -> Plan | None:
     """Decide if no key is both held and listed: jobs have no working key."""
     if assessment.current is not None:
@@ -281,6 +287,7 @@ RULES: tuple[Callable[[Assessment], Plan | None], ...] = (
     retire_held,
     unfinished,
     rolled_back,
+    unproven,
     without_current,
     unmanaged,
     not_due,

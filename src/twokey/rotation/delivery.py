@@ -118,15 +118,16 @@ class Deliveries:
         """Record, before any of them is written, what they may hold, and which of them may be torn from now on.
 
         If this run then ends before its commit, the next one knows where ``instead_of`` was until an unknown moment,
-        and where both values have to be written again.
+        that it is LAST, and where both values have to be written again.
         """
         unknown = [name for name in names if instead_of and name not in self._delivered]
         torn = [name for name in self._torn_between_writes(names) if name not in self._open]
-        if unknown or torn:
+        role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}
+        if unknown or torn or role:
             self._delivered |= {name: Delivery(instead_of, timestamps.not_before_now(self._clock)) for name in unknown}
             self._open |= dict.fromkeys(torn)
             with self._reporter.effect("record", instead_of or key_id):
-                self._leased.write(**self._changes())
+                self._leased.write(**self._changes(), **role)
 
     def _torn_between_writes(self, names: tuple[str, ...]) -> list[str]:
         return [name for name in names if not self._destinations[name].traits.atomic]
