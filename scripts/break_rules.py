@@ -206,6 +206,13 @@ RULES = (
         (*PLAN, *SIMULATION),
     ),
     Rule(
+        "leases: one that ends later than any run can have taken it for is not believed",
+        "rotation/lease.py",
+        "not now < lease.until <= now + LENGTH + MOST_SKEW:",
+        "now >= lease.until:",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
         "a lease that is lost while a destination waits ends the run",
         "rotation/delivery.py",
         "            self._keep_lease()\n        except TwokeyError as error:\n            self._fatal = error\n",

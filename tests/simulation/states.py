@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.world import START, Key, World
-from twokey.core.journal import Delivery, Intent, Journal
+from twokey.core.journal import Delivery, Intent, Journal, Lease
 from twokey.planning.policy import RotationPolicy, Verification
 
 if TYPE_CHECKING:
@@ -71,6 +71,14 @@ def _hold_what_the_store_forgot(world: World) -> None:
     world.journal = msgspec.structs.replace(journal, delivered={"third": Delivery("K2", ago(16), "1")}).encode()
 
 
+def _leased_for_ever() -> World:
+    """A journal that was tampered with: its lease is one that no run can have taken."""
+    world = _settled()
+    lease = Lease(run="forged", host="elsewhere", process=1, start="1", until=ago(-365 * 70))
+    world.journal = msgspec.structs.replace(Journal.decode(world.journal), lease=lease).encode()
+    return world
+
+
 def _other_version() -> World:
     world = _settled()
     world.journal = world.journal.replace('"epoch"', '"version":2,"epoch"')
@@ -111,6 +119,7 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "interrupted, with an orphan": (_interrupted, PLAIN),
     "interrupted, with a key in use": (_in_use, PLAIN),
     "store from a backup": (_from_a_backup, PLAIN),
+    "a lease that never ends": (_leased_for_ever, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),
 }
