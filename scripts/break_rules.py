@@ -59,6 +59,20 @@ RULES = (
         PLAN,
     ),
     Rule(
+        "grace: one that was promised is kept although it is shortened",
+        "planning/assessment.py",
+        "return max(self.policy.grace, promised or timedelta(0))",
+        "return self.policy.grace",
+        (*PLAN, *SIMULATION),
+    ),
+    Rule(
+        "grace: the commit records what the readers of both keys are promised",
+        "rotation/apply.py",
+        "key_id: max(self._policy.grace, before.get(key_id, timedelta(0)))",
+        "key_id: self._policy.grace",
+        ENGINE,
+    ),
+    Rule(
         "grace counts from the commit, not from the creation",
         "planning/assessment.py",
         "if self.journal.current == self.held and self.journal.committed:",

@@ -80,6 +80,35 @@ class TestWhatKeepsLast:
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
         assert "1d" in found.message
 
+    SHORT = RotationPolicy(window=timedelta(days=4))
+    PROMISED = {"K1": timedelta(days=14), "K2": timedelta(days=14)}
+
+    def test_the_grace_that_its_readers_were_promised_although_it_was_shortened_since(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=13), graces=self.PROMISED)
+        observation = observation_of(key("K1", days=31), key("K2", days=13), held="K2", journal=recorded)
+        found = decide(observation, self.SHORT)
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
+        assert (
+            "its grace ends in 1d. LAST keeps the grace of 14d that its readers were promised; the grace of 1d 22h "
+            "that is configured now is shorter."
+        ) in found.message
+
+    def test_not_the_promised_grace_once_it_is_over_or_where_a_longer_one_is_configured(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=14), graces=self.PROMISED)
+        observation = observation_of(key("K1", days=31), key("K2", days=14), held="K2", journal=recorded)
+        assert decide(observation, self.SHORT).actions[0] == Delete("K1")
+        found = decide(observation, force=True)
+        assert found.reason is Reason.GRACE
+        assert "promised" not in found.message
+
+    def test_the_promised_grace_is_told_while_nothing_is_due(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=1), graces=self.PROMISED)
+        observation = observation_of(key("K1", days=31), key("K2", days=1), held="K2", journal=recorded)
+        found = decide(observation, self.SHORT)
+        assert (found.outcome, found.reason) == (Outcome.NOT_DUE, Reason.NOT_DUE)
+        assert found.message.startswith("A rotation is due in 22h. LAST keeps the grace of 14d")
+        assert "promised" not in decide(observation).message
+
     def test_its_grace_counted_from_the_latest_delivery(self) -> None:
         recorded = journal(**SETTLED, delivered={"ssm:/a": Delivery("K2", ago(days=2))})
         found = decide(

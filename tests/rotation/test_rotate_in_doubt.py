@@ -135,6 +135,35 @@ class TestALateDelivery:
         assert rig.rotate(ignore_last_use=True).outcome is Outcome.ROTATED
 
 
+class TestAGraceThatIsShortened:
+    def test_is_kept_for_the_jobs_that_read_a_key_while_it_was_longer(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        first = rig.rotate()
+        rig.policy = replace(POLICY, window=timedelta(days=4))
+        rig.later(days=2)
+        second = rig.rotate()
+        assert (second.outcome, second.last) == (Outcome.ROTATED, first.current)
+        rig.later(days=14)
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.GRACE)
+        assert "LAST keeps the grace of 14d 9h that its readers were promised" in refused.message
+        rig.later(days=1)
+        third = rig.rotate()
+        assert (third.outcome, third.removed) == (Outcome.ROTATED, (first.current,))
+        rig.later(days=2)
+        assert rig.rotate().removed == (second.current,)
+
+    def test_is_longer_for_the_present_last_at_once_where_it_is_lengthened(self, rig: Rig) -> None:
+        rig.policy = replace(POLICY, window=timedelta(days=4))
+        rig.aws.make_user("ci", keys=0)
+        rig.rotate()
+        rig.later(days=2)
+        rig.policy = POLICY
+        rig.rotate(force=True)
+        journal = rig.record().journal
+        assert journal.graces == {journal.current: POLICY.grace, journal.last: POLICY.grace}
+
+
 class TestAKeyThatOnlyAnOpenIntentExplains:
     def test_is_not_removed_where_jobs_use_it(self, rig: Rig) -> None:
         """A store that was restored from a backup, or an operator's key created within that minute."""

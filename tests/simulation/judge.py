@@ -81,8 +81,9 @@ def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> No
     if key.unmanaged:
         raise Violation(f"I7: {what} hits the unmanaged key {key_id}")
     until = world.held_until.get(key_id)
-    if until is not None and world.now < until + policy.grace:
-        raise Violation(f"I2: {what} hits {key_id} {until + policy.grace - world.now} before its grace is over")
+    grace = max(policy.grace, world.promised.get(key_id, policy.grace))
+    if until is not None and world.now < until + grace:
+        raise Violation(f"I2: {what} hits {key_id} {until + grace - world.now} before its grace is over")
     if what == "about to delete" and policy.soak and key.ever_held:
         since = key.inactive_since
         if key.active or since is None or world.now - since < policy.soak - timedelta(seconds=1):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 VERIFICATION = Verification(successes=2, interval=timedelta(seconds=1), timeout=timedelta(seconds=30))
 PLAIN = RotationPolicy(verification=VERIFICATION)
+SHORT = RotationPolicy(verification=VERIFICATION, window=4 * DAY)
 SOAK = RotationPolicy(verification=VERIFICATION, soak=2 * DAY)
 
 
@@ -71,6 +72,22 @@ def _hold_what_the_store_forgot(world: World) -> None:
     world.journal = msgspec.structs.replace(journal, delivered={"third": Delivery("K2", ago(16), "1")}).encode()
 
 
+def _shortened(*, committed: float) -> World:
+    """Grace was 14 days when K2 was committed, and has been shortened since."""
+    journal = Journal(
+        epoch=3,
+        user="AIDACI",
+        current="K2",
+        last="K1",
+        committed=ago(committed),
+        graces={"K1": 14 * DAY, "K2": 14 * DAY},
+    )
+    world = _world(Key("K1", ago(31)), Key("K2", ago(committed)), store="K2", journal=journal)
+    world.held_until["K1"] = ago(committed)
+    world.promised = {"K1": 14 * DAY, "K2": 14 * DAY}
+    return world
+
+
 def _leased_for_ever() -> World:
     """A journal that was tampered with: its lease is one that no run can have taken."""
     world = _settled()
@@ -119,6 +136,8 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "interrupted, with an orphan": (_interrupted, PLAIN),
     "interrupted, with a key in use": (_in_use, PLAIN),
     "store from a backup": (_from_a_backup, PLAIN),
+    "grace shortened": (lambda: _shortened(committed=5), SHORT),
+    "grace shortened, LAST out of grace": (lambda: _shortened(committed=15), SHORT),
     "a lease that never ends": (_leased_for_ever, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),

@@ -88,6 +88,7 @@ class World:
     write, how often it was written. ``waits``: the seconds for which a delivery waits for its service's limit.
     ``deleted``: destinations that are gone for good.
     ``throttled``: the seconds for which IAM throttles a creation before it takes it.
+    ``promised``: the grace that the readers of a key were promised, where it is longer than the present one.
     ``still``: the effects before which nothing has happened since the one before them in the same run, not even time
     has passed; ``proofs`` counts the keys that came to work, ``mark`` is what the latest effect left.
     """
@@ -109,6 +110,7 @@ class World:
     conditional: bool = True
     hasty: bool = False
     throttled: float = 0.0
+    promised: dict[str, timedelta] = field(default_factory=dict)
     calm_runs: int = 0
     gone: dict[str, tuple[Key, datetime]] = field(default_factory=dict)
     late: list[tuple[datetime, str, str, Change]] = field(default_factory=list)

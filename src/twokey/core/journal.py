@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -58,6 +58,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     ``removed`` records when keys were deleted recently: a list that lags may still show them. ``retiring`` records the
     same of keys that were made Inactive for the soak. ``delivering`` names the destinations where a pair of two values
     may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
+    ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
+    shorter.
     """
 
     version: int = JOURNAL_VERSION
@@ -72,6 +74,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     removed: dict[str, datetime] = {}
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
+    graces: dict[str, timedelta] = {}
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

@@ -79,7 +79,23 @@ class Assessment:
         """When every job that may have read LAST from any destination has had its grace."""
         moments = [delivery.at for delivery in self.journal.delivered.values()]
         moments += [self.committed] if self.committed else []
-        return max(moments) + self.policy.grace if moments else self.now
+        return max(moments) + self.grace if moments else self.now
+
+    @property
+    def grace(self) -> timedelta:
+        """LAST's grace: as configured, or as it was promised to the jobs that read LAST, whichever is longer."""
+        promised = self.journal.graces.get(self.last.id) if self.last else None
+        return max(self.policy.grace, promised or timedelta(0))
+
+    @property
+    def promise(self) -> str:
+        """Say that LAST keeps a grace that is longer than the configured one; empty where it is not."""
+        if self.grace <= self.policy.grace:
+            return ""
+        return (
+            f"LAST keeps the grace of {durations.show(self.grace)} that its readers were promised; the grace of "
+            f"{durations.show(self.policy.grace)} that is configured now is shorter."
+        )
 
     def holds(self, name: str) -> str:
         """Say which key a destination holds: what it shows, else what it last received, else ``?``."""
