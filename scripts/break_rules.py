@@ -101,6 +101,20 @@ RULES = (
         PLAN,
     ),
     Rule(
+        "open attempts: a refused creation leaves the intent as it was",
+        "rotation/creation.py",
+        "                self._leased.write(intent=self._before)\n",
+        "                if self._before is None:\n                    self._leased.write(intent=None)\n",
+        (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "open attempts: none is forgotten while the list may lack its key",
+        "planning/assessment.py",
+        "return tuple(at for at in attempts if now < at + SURELY_COMPLETE)",
+        "return attempts[:4]",
+        (*PLAN, *ENGINE),
+    ),
+    Rule(
         "attribution: a key that jobs use is no orphan",
         "planning/assessment.py",
         "if len(created) != 1 or _used_by_others(created[0], observation.last_used.get(created[0].id), policy):",

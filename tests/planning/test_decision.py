@@ -327,6 +327,18 @@ class TestAnInterruptedRun:
         )
         assert decide(observation).reason is Reason.UNMANAGED_KEY
 
+    @pytest.mark.parametrize(("minutes", "is_open"), [(59, True), (60, False)])
+    def test_that_is_the_eighth_within_an_hour_makes_no_other_key(self, minutes: float, is_open: bool) -> None:
+        """None of them is forgotten while the list may still lack its key."""
+        intent = Intent(("K2",), ago(minutes=2), (*(ago(minutes=3 + n) for n in range(6)), ago(minutes=minutes)))
+        recorded = journal(**{**SETTLED, "intent": intent})
+        found = decide(observation_of(key("K2", days=16), held="K2", journal=recorded))
+        assert (found.reason is Reason.UNREADABLE) == is_open
+        assert not is_open or "8 creations of a key were interrupted within 1h" in found.message
+        assert not is_open or "no other key is created for 1m" in found.message
+        late = observation_of(key("K2", days=16), key("K3", created=ago(minutes=4)), held="K2", journal=recorded)
+        assert decide(late).actions[0] == RemoveOrphan("K3")
+
     def test_claims_the_key_of_an_earlier_attempt_that_comes_to_light_late(self) -> None:
         intent = Intent(("K2",), ago(minutes=5), (ago(hours=2),))
         observation = observation_of(

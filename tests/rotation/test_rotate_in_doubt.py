@@ -345,6 +345,47 @@ class TestACreation:
         rig.at.clear()
         assert rig.rotate().outcome is Outcome.ROTATED
 
+    def test_whose_key_the_list_lacks_for_minutes_is_not_forgotten_for_those_that_are_refused(self, rig: Rig) -> None:
+        _, current = rig.settled()
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        rig.aws.weather.list_lag = 400.0
+        assert rig.killed_at("create", "done")
+        (lost,) = (key_id for key_id in rig.ids() if key_id != current.access_key_id)
+        opened = rig.record().journal.intent
+        for _ in range(6):
+            refused = rig.rotate()
+            assert "LimitExceeded" in refused.message
+            assert rig.record().journal.intent == opened
+            rig.later(seconds=40)
+        rig.aws.weather.list_lag = 0.0
+        result = rig.rotate()
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (lost,))
+
+    def test_of_which_many_are_lost_are_all_remembered(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", times=None, effect="error_before", status=500))
+        for number in range(8):
+            assert rig.rotate().outcome is Outcome.FAILED
+            intent = rig.record().journal.intent
+            assert intent
+            assert len(intent.earlier) == number
+            rig.later(minutes=2)
+        assert rig.rotate().reason is Reason.UNREADABLE
+        rig.aws.weather.clear()
+        rig.later(hours=1)
+        assert rig.rotate().outcome is Outcome.ROTATED
+
+    def test_that_is_undone_leaves_an_earlier_one_open(self, rig: Rig) -> None:
+        rig.settled()
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", times=1, effect="error_before", status=500))
+        assert rig.rotate().outcome is Outcome.FAILED
+        opened = rig.record().journal.intent
+        rig.later(minutes=2)
+        rig.aws.weather.propagation = 30
+        rig.policy = replace(rig.policy, verification=IN_VAIN)
+        assert rig.rotate().reason is Reason.NOT_VERIFIED
+        assert opened == rig.record().journal.intent is not None
+
     def test_whose_run_lost_its_lease_is_taken_back_or_named(self, rig: Rig) -> None:
         rig.settled()
         rig.at[("verify", "done")] = lambda: rig.sleep_through(200)

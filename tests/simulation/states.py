@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from simulation.world import START, Key, World
+from simulation.world import LAG, START, Key, World
 from twokey.core.journal import Delivery, Intent, Journal, Lease
 from twokey.planning.policy import RotationPolicy, Verification
 
@@ -143,6 +143,8 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "two keys, with soak": (_settled, SOAK),
 }
 """Name -> (world, policy). Every one is run with one, two and three destinations."""
+WITH_CURRENT = ("one key, stored", "two keys", "LAST inactive", "interrupted, with an orphan", "two keys, with soak")
+"""With CURRENT and a key that the list does not show yet, the user has two, and IAM refuses another one."""
 
 
 def _pipelines() -> World:
@@ -205,7 +207,9 @@ THROTTLED = ", in haste and throttled"
 """Lists lag, the next run follows at once, and IAM throttles each creation for ``THROTTLING`` seconds."""
 THROTTLING = {1: 9.0, 2: 19.0}
 """By the number of destinations: just within what an intent allows at first, and longer than that."""
-WEATHER = (UNCONDITIONAL, THROTTLED, HASTE)
+LAGGING = ", while lists lag for minutes"
+"""Lists lag for longer than the protocol gives them, and the next run follows soon."""
+WEATHER = (UNCONDITIONAL, THROTTLED, LAGGING, HASTE)
 
 
 def in_fair_weather(name: str) -> str:
@@ -229,6 +233,7 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
     make, policy = STATES[in_fair_weather(name)]
     world = make()
     world.hasty = name.endswith(WEATHER)
+    world.lag = timedelta(minutes=4) if name.endswith(LAGGING) else LAG
     world.throttled = THROTTLING[destinations] if name.endswith(THROTTLED) else 0.0
     world.conditional = not name.endswith(UNCONDITIONAL)
     for other in ("second", "third")[: destinations - 1]:

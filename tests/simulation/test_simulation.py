@@ -14,7 +14,7 @@ from simulation import world
 from simulation.play import Found, one_run, play, state_of, virtual_leases
 from simulation.prove import DESTINATIONS, enumerate_state, identifier, parse, table
 from simulation.runners import schedule
-from simulation.states import HASTE, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, initial
+from simulation.states import HASTE, LAGGING, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, WITH_CURRENT, initial
 from simulation.world import DESTINATION_FAULTS, EXPIRED, FAULTS, MORE_FAULTS, Iam, Pointless, World
 from twokey.core.errors import Ambiguous
 from twokey.core.journal import Intent
@@ -39,6 +39,12 @@ def test_no_single_fault_breaks_an_invariant(name: str, destinations: int) -> No
 def test_no_single_fault_in_haste_breaks_an_invariant(name: str, weather: str) -> None:
     for destinations in DESTINATIONS[THROTTLED if weather == THROTTLED else ""]:
         assert enumerate_state(name + weather, destinations, depth=1, kinds=MORE_FAULTS).violations == []
+
+
+@pytest.mark.parametrize("name", WITH_CURRENT)
+def test_no_single_fault_while_lists_lag_for_minutes_breaks_an_invariant(name: str) -> None:
+    for destinations in DESTINATIONS[LAGGING]:
+        assert enumerate_state(name + LAGGING, destinations, depth=1, kinds=MORE_FAULTS).violations == []
 
 
 @pytest.mark.parametrize(

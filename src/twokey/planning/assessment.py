@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 CREATION_WINDOW = timedelta(seconds=60)
 """A key made by an intent of ours is created within this time after the intent was written."""
+SURELY_COMPLETE = timedelta(hours=1)
+"""No list lags for longer: an attempt that was never closed is remembered for this long."""
+MOST_OPEN = 8
+"""How many attempts may be open at once: more are not made, so that none has to be forgotten."""
 OWN_USE = timedelta(minutes=5)
 """For this long after its creation, besides the time that a verification may take, twokey may use a key itself: the
 run that created it has to hold its lease."""
@@ -196,6 +200,13 @@ def holds(observation: Observation, name: str) -> str:
     if delivery is None or name in journal.delivering or written_since(delivery, holding):
         return "?"
     return delivery.key
+
+
+def open_attempts(journal: Journal, now: datetime) -> tuple[datetime, ...]:
+    """Return the creations that were never closed and whose keys a list may still lack."""
+    intent = journal.intent
+    attempts = (intent.at, *intent.earlier) if intent else ()
+    return tuple(at for at in attempts if now < at + SURELY_COMPLETE)
 
 
 def written_since(delivery: Delivery, holding: CannotTell) -> bool:

@@ -17,10 +17,11 @@ decides about it.
 6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
 7. ``rolled_back``      the store holds another key than the journal names: refuse.
 8. ``unproven``         the last use of an interrupted run's key is not known yet: ask for it.
-9. ``without_current``  no key is both held and listed: create one if there is room, refuse if the roles are unclear.
-10. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
-11. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
-12. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
+9. ``too_many_open``    many creations got no response, and the list shows none of their keys yet: refuse.
+10. ``without_current`` no key is both held and listed: create one if there is room, refuse if the roles are unclear.
+11. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
+12. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
+13. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
 
 What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
 
@@ -39,7 +40,7 @@ from twokey.core import durations
 from twokey.core.commands import command, rotate_command
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
-from twokey.planning.assessment import Assessment, assess
+from twokey.planning.assessment import MOST_OPEN, SURELY_COMPLETE, Assessment, assess, open_attempts
 from twokey.planning.between_rotations import not_due, why_due, why_removed
 from twokey.planning.plan import Action, Commit, Create, Delete, Deliver, Overrides, Plan, RemoveOrphan, Resume
 from twokey.planning.removal import NO_WORKING_CURRENT, removal_barred, soak, unread
@@ -176,6 +177,19 @@ def unproven(assessment: Assessment) -> Plan | None:
     return assessment.need(assessment.claimed) if assessment.claimed else None
 
 
+def too_many_open(assessment: Assessment) -> Plan | None:
+    """Refuse another creation while so many are open that one of them would have to be forgotten."""
+    attempts = open_attempts(assessment.journal, assessment.now)
+    if len(attempts) < MOST_OPEN or assessment.claimed:
+        return None
+    left = durations.show(min(attempts) + SURELY_COMPLETE - assessment.now)
+    return assessment.refuse(
+        Reason.UNREADABLE,
+        f"{len(attempts)} creations of a key were interrupted within {durations.show(SURELY_COMPLETE)}, and IAM's list "
+        f"may still show a key of each: no other key is created for {left}. Find out what interrupts the runs.",
+    )
+
+
 def without_current(assessment: Assessment) -> Plan | None:
     """Decide if no key is both held and listed: jobs have no working key."""
     if assessment.current is not None:
@@ -288,6 +302,7 @@ RULES: tuple[Callable[[Assessment], Plan | None], ...] = (
     unfinished,
     rolled_back,
     unproven,
+    too_many_open,
     without_current,
     unmanaged,
     not_due,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
 from twokey.core.journal import Intent
 from twokey.core.model import CannotTell, Held
-from twokey.rotation.removals import REMEMBERED
+from twokey.planning.assessment import open_attempts
 from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ class Creation:
         self._reporter = reporter
         self._effects = effects
         self._removals = removals
-        before = leased.journal.intent
-        self.open_attempts = (before.at, *before.earlier)[:REMEMBERED] if before else ()
+        self.open_attempts = open_attempts(leased.journal, world.clock.now())
+        self._before = leased.journal.intent if self.open_attempts else None
 
     def create(self, known: tuple[str, ...]) -> Credential:
         """Create a key, verify it and write it to the store; ``known`` are the ids that are listed now."""
@@ -91,8 +91,6 @@ class Creation:
         return intent, began
 
     def _create_after(self, intended: tuple[Intent, float]) -> Credential:
-        intent = intended[0]
-
         def in_time() -> None:
             nonlocal intended
             intended = self._renewed(*intended)
@@ -105,8 +103,7 @@ class Creation:
                 raise
             except ServiceError:
                 # The response proves that nothing was created; only an earlier open attempt may still show up.
-                if not intent.earlier:
-                    self._leased.write(intent=None)
+                self._leased.write(intent=self._before)
                 raise
         self._effects.created = key.id
         return credential
@@ -164,7 +161,7 @@ class Creation:
         return not isinstance(holding, CannotTell) and holding != Held(key_id)
 
     def _undo(self, key_id: str) -> str:
-        """Delete the key that this run created and no reader saw, then close the intent; return what is true now."""
+        """Delete the key that this run created and no reader saw, then close its intent; return what is true now."""
         self._leased.guard()
         with self._reporter.effect("remove unpublished", key_id):
             gone = self._removals.delete(key_id)
@@ -172,5 +169,5 @@ class Creation:
             return f"IAM does not know {key_id} yet; if it appears later, the next run removes it."
         self._effects.created = ""
         self._removals.record(key_id)
-        self._leased.write(intent=None, removed=self._removals.recorded)
+        self._leased.write(intent=self._before, removed=self._removals.recorded)
         return f"{key_id} was deleted again."
