@@ -215,9 +215,16 @@ RULES = (
     Rule(
         "open deliveries: what may be torn is recorded before the first of two writes",
         "rotation/delivery.py",
-        "            self._open |= dict.fromkeys(torn)\n",
+        "            self._open |= dict.fromkeys(opened)\n",
         "",
         (*DELIVERIES, *SIMULATION),
+    ),
+    Rule(
+        "open deliveries: a new destination is recorded before the first request to it",
+        "rotation/delivery.py",
+        "self._delivered |= {name: Delivery(instead_of or key_id, now) for name in new}",
+        "self._delivered |= {name: Delivery(instead_of, now) for name in new if instead_of}",
+        (*DELIVERIES, *ENGINE, *SIMULATION),
     ),
     Rule(
         "open deliveries: the next run delivers there again, whatever the destination shows",

@@ -10,7 +10,7 @@ import pytest
 
 from support.rig import DAY, IN_VAIN, POLICY, Rig
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import NotVerified
+from twokey.core.errors import NotVerified, ServiceRejected
 from twokey.core.model import CannotTell, MachineUser
 from twokey.core.reasons import Outcome, Reason
 from twokey.core.secret import Credential
@@ -133,6 +133,45 @@ class TestALateDelivery:
         assert f"file:{tmp_path}/ci.json is not among this run's destinations" in refused.message
         assert first.current in rig.ids()
         assert rig.rotate(ignore_last_use=True).outcome is Outcome.ROTATED
+
+
+class TestANewDestination:
+    def test_that_is_taken_out_after_a_kill_is_known_to_hold_its_key(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        destination = Stamped()
+        rig.others = (destination,)
+        assert rig.killed_at("deliver", "done")
+        given = destination.holds
+        rig.others = ()
+        assert rig.rotate().outcome is Outcome.COMPLETED
+        rig.later(days=15)
+        assert rig.rotate().last == given
+        rig.later(days=15)
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.LAST_HELD)
+        assert "ci:stamped is not among this run's destinations" in refused.message
+        assert given in rig.ids()
+
+    def test_that_was_not_reached_before_a_kill_is_delivered_to_by_the_next_run(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        destination = Stamped()
+        rig.others = (destination,)
+        assert rig.killed_at("record", "done")
+        journal = rig.record().journal
+        assert (set(journal.delivered), journal.delivering) == ({"ci:stamped"}, ("ci:stamped",))
+        assert destination.holds == ""
+        assert rig.rotate().outcome is Outcome.COMPLETED
+        assert destination.holds == rig.held()
+        assert rig.record().journal.delivering == ()
+
+    def test_that_refuses_its_first_key_is_not_recorded_to_hold_it(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        destination = Stamped()
+        destination.refuses = True
+        rig.others = (destination,)
+        assert rig.rotate().reason is Reason.DELIVERY_FAILED
+        journal = rig.record().journal
+        assert (journal.delivered, journal.delivering) == ({}, ())
 
 
 class TestAGraceThatIsShortened:
@@ -479,6 +518,7 @@ class Stamped:
     def __init__(self) -> None:
         self.holds = ""
         self.writes = 0
+        self.refuses = False
 
     def write(self, key_id: str) -> None:
         self.holds, self.writes = key_id, self.writes + 1
@@ -487,6 +527,8 @@ class Stamped:
         return CannotTell("write-only", stamp=str(self.writes))
 
     def deliver(self, credential: Credential) -> Receipt:
+        if self.refuses:
+            raise ServiceRejected("It takes no key.")
         self.write(credential.access_key_id)
         return Receipt(credential.access_key_id, written=True, stamp=str(self.writes))
 

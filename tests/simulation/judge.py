@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from simulation.world import destination_of
 from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
@@ -28,9 +29,17 @@ def judging(policy: RotationPolicy, start: World) -> Callable[[World, str, str],
         elif what in ("about to delete", "deactivate"):
             _removal(world, policy, what, key_id)
         else:
+            _recorded(world, what)
             _destinations(world, broken)
 
     return judge
+
+
+def _recorded(world: World, what: str) -> None:
+    """A destination is in the journal before the first request to it: it may be taken out of the configuration."""
+    name = destination_of(what)
+    if name and name not in Journal.decode(world.journal).delivered:
+        raise Violation(f"{name} received a key, and the journal does not name it")
 
 
 def _works(world: World, key_id: str) -> bool:

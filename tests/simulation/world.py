@@ -154,14 +154,14 @@ class World:
 
     def _answer(self, what: str, fault: str) -> None:
         if fault in ("expired", "gone"):
-            self.reach(_destination_of(what))
+            self.reach(destination_of(what))
         if fault == "refused":
             raise ServiceRejected(f"{what}: refused")
         if fault in ("lost", "late"):
             raise Ambiguous(f"{what}: no response")
 
     def _let_the_destination_fail(self, what: str, fault: str) -> None:
-        name = _destination_of(what)
+        name = destination_of(what)
         if not name or (fault == "expired" and self.telling.get(name, True)):
             raise Pointless
         if fault == "gone":
@@ -227,7 +227,7 @@ class World:
         return f"keys {keys or '-'}; {held}; journal {self.journal or '-'}"
 
 
-def _destination_of(what: str) -> str:
+def destination_of(what: str) -> str:
     """Return the destination that is delivered to; nothing for any other effect."""
     return what.removeprefix("deliver to ").partition(",")[0] if what.startswith("deliver to ") else ""
 
