@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Known = Callable[[int, World], bool]
     """Says, before the run with that number, whether all that follows was played already."""
 
-MOST_RUNS = 24
+MOST_RUNS = 60
 BETWEEN = timedelta(minutes=5)
 AT_ONCE = timedelta(seconds=1)
 SOON = timedelta(seconds=40)

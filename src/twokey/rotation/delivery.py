@@ -124,6 +124,9 @@ class Deliveries:
         If this run then ends before its commit, the next one knows where ``instead_of`` was until an unknown moment,
         that it is LAST, and where both values have to be written again.
         """
+        if instead_of and self._leased.journal.last != instead_of and self._leased.journal.intent:
+            # The key of an interrupted run becomes LAST: that run may be paused, and may not store it any more.
+            self._leased.fence()
         new = [name for name in names if name not in self._delivered]
         may_be_open = dict.fromkeys((*self._torn_between_writes(names), *new))
         opened = [name for name in may_be_open if name not in self._open]
