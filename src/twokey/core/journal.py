@@ -94,6 +94,11 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
         return journal
 
 
+def promised(journal: Journal, grace: timedelta, *key_ids: str) -> dict[str, timedelta]:
+    """Return what the readers of these keys are promised: a grace that was shortened is not taken back."""
+    return {key_id: max(grace, journal.graces.get(key_id, timedelta(0))) for key_id in filter(None, key_ids)}
+
+
 def stamp_of(shown: str) -> str:
     """Return what the journal keeps of a stamp, which is only ever compared: the stamp, or a digest of a long one."""
     return shown if len(shown) <= LONGEST_STAMP else hashlib.sha256(shown.encode()).hexdigest()[:LONGEST_STAMP]

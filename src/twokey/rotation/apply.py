@@ -13,7 +13,7 @@ import msgspec
 
 from twokey.core import timestamps
 from twokey.core.errors import Conflict, Failed
-from twokey.core.journal import Intent, Retiring
+from twokey.core.journal import Intent, Retiring, promised
 from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, RecordDeliveries, RemoveOrphan, Resume
 from twokey.rotation import preflight
 from twokey.rotation.creation import Creation
@@ -177,13 +177,8 @@ class Apply:
                 delivered=self._deliveries.of(current, last),
                 delivering=self._deliveries.delivering,
                 removed=self._removals.recorded,
-                graces=self._graces(current, last),
+                graces=promised(journal, self._policy.grace, current, last),
             )
-
-    def _graces(self, *key_ids: str) -> dict[str, timedelta]:
-        """Return what the readers of these keys are promised: a grace that was shortened is not taken back."""
-        before = self._leased.journal.graces
-        return {key_id: max(self._policy.grace, before.get(key_id, timedelta(0))) for key_id in filter(None, key_ids)}
 
     def _is_soaking(self, key_id: str) -> bool:
         key = self._observation.key(key_id)
