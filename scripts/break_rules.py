@@ -67,10 +67,17 @@ RULES = (
     ),
     Rule(
         "grace: the commit records what the readers of both keys are promised",
-        "rotation/apply.py",
-        "key_id: max(self._policy.grace, before.get(key_id, timedelta(0)))",
-        "key_id: self._policy.grace",
+        "core/journal.py",
+        "key_id: max(grace, journal.graces.get(key_id, timedelta(0)))",
+        "key_id: grace",
         ENGINE,
+    ),
+    Rule(
+        "grace: a takeover records what the readers of both keys are promised",
+        "adoption/takeover.py",
+        "                graces=self._promised(leased.journal, decision),\n",
+        "",
+        ("tests/adoption/test_takeover.py",),
     ),
     Rule(
         "grace counts from the commit, not from the creation",
@@ -169,6 +176,13 @@ RULES = (
         "                self._leased.fence()\n",
         "",
         (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "the fence on the store: before an orphan becomes LAST, a prepared write is made to fail",
+        "rotation/delivery.py",
+        "            self._leased.fence()\n",
+        "            pass\n",
+        ENGINE,
     ),
     Rule(
         "no key is deleted after a store write in doubt",

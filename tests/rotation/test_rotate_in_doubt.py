@@ -10,7 +10,7 @@ import pytest
 
 from support.rig import DAY, IN_VAIN, POLICY, Rig
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import NotVerified, ServiceRejected
+from twokey.core.errors import Conflict, NotVerified, ServiceRejected
 from twokey.core.model import CannotTell, MachineUser
 from twokey.core.reasons import Outcome, Reason
 from twokey.core.secret import Credential
@@ -240,6 +240,20 @@ class TestAKeyThatOnlyAnOpenIntentExplains:
         assert rig.rotate().reason is Reason.GRACE
         rig.later(days=1)
         assert rig.rotate().removed == (key,)
+
+    def test_becomes_last_only_once_the_run_that_created_it_can_no_longer_store_it(self, rig: Rig) -> None:
+        """That run may be paused, right before it writes to the store."""
+        rig.settled()
+        rig.rotate()
+        rig.later(days=15)
+        assert rig.killed_at("create", "done")
+        prepared, current = rig.record().revision, rig.held()
+        (key,) = (key_id for key_id in rig.ids() if key_id != current)
+        rig.others = (Stamped(),)
+        assert rig.rotate().last == key
+        with pytest.raises(Conflict):
+            rig.store().put(Credential(key, "s" * 40), prepared)
+        assert rig.held() == current
 
     @pytest.mark.parametrize("step", ["record", "deliver", "commit"])
     def test_becomes_last_whatever_interrupts_that(self, rig: Rig, step: str) -> None:
