@@ -182,7 +182,7 @@ def too_many_open(assessment: Assessment) -> Plan | None:
     attempts = open_attempts(assessment.journal, assessment.now)
     if len(attempts) < MOST_OPEN or assessment.claimed:
         return None
-    left = durations.show(min(attempts) + SURELY_COMPLETE - assessment.now)
+    left = durations.left(min(attempts) + SURELY_COMPLETE - assessment.now)
     return assessment.refuse(
         Reason.UNREADABLE,
         f"{len(attempts)} creations of a key were interrupted within {durations.show(SURELY_COMPLETE)}, and IAM's list "
