@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -160,6 +162,19 @@ class TestGrace:
         assert rig.rotate(force=True).reason is Reason.GRACE
         rig.later(seconds=120)
         assert rig.rotate(force=True).removed == (pairs[0].access_key_id,)
+
+    def test_is_promised_to_the_readers_of_both_keys(self, rig: Rig, pairs: list[KeyPair]) -> None:
+        rig.fill(pairs[1])
+        adopt(rig)
+        assert rig.record().journal.graces == dict.fromkeys([pair.access_key_id for pair in pairs], rig.policy.grace)
+        rig.policy = replace(rig.policy, window=timedelta(days=4))
+        rig.later(days=10)
+        result = rig.rotate()
+        assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.GRACE)
+        rig.later(days=5)
+        assert rig.rotate().removed == (pairs[0].access_key_id,)
+        rig.later(days=10)
+        assert rig.rotate().reason is Reason.GRACE
 
     def test_of_a_key_that_a_destination_holds_counts_from_the_delivery_of_current(
         self, rig: Rig, copies: Path, pairs: list[KeyPair]

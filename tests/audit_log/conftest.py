@@ -8,6 +8,8 @@ import pytest
 
 from audit_log.doctor import Log
 from audit_log.life import LoggedRig, live
+from audit_log.simulated import logged
+from simulation.play import play
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -29,3 +31,12 @@ def life(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def log(life: bytes, tmp_path: Path) -> Log:
     """Return a log without violations."""
     return Log(tmp_path / "audit.log", life.splitlines(keepends=True))
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> Log:
+    """Return the log of a run that finds a store from a backup; the orphaned key of that store becomes LAST."""
+    file = tmp_path / "restored.log"
+    with pytest.MonkeyPatch.context() as patch, logged(file, patch):
+        play("store from a backup", 3, {})
+    return Log(file, file.read_bytes().splitlines(keepends=True))

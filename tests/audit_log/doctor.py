@@ -12,7 +12,11 @@ from twokey.audit_log.records import Done, Failed, OfUser
 from twokey.audit_log.verification import Report, verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
     from pathlib import Path
+
+    from twokey.core.journal import Journal
 
 FORGED = "AKIAFORGEDFORGEDFORG"
 replace = msgspec.structs.replace
@@ -64,10 +68,35 @@ class Log:
             line, head = records.seal(record, number, head)
             self.lines.append(line)
 
+    def earlier(self, run: str, by: timedelta) -> None:
+        """Date everything from this run on that much earlier, its leases too."""
+        first = min(self.of_run(run))
+        self.forge([dated_back(one, by) if number >= first else one for number, one in enumerate(self.records, 1)])
+
+    def journals(self, run: str, change: Callable[[Journal], Journal], until: int | None = None) -> None:
+        """Change the journals that a run reads and writes, up to a line."""
+        self.forge(
+            [
+                replace(one, journal=change(one.journal))
+                if getattr(one, "run", "") == run and getattr(one, "journal", None) and (not until or one.seq <= until)
+                else one
+                for one in self.records
+            ]
+        )
+
     def verified(self, *heads: str) -> Report:
         """Write the file and verify it."""
         self.file.write_bytes(b"".join(self.lines))
         return verify(self.file, heads)
+
+
+def dated_back(one: Any, by: timedelta) -> Any:
+    """Return a record of an earlier time."""
+    journal = getattr(one, "journal", None)
+    if journal and journal.lease:
+        journal = replace(journal, lease=replace(journal.lease, until=journal.lease.until - by))
+        return replace(one, at=one.at - by, journal=journal)
+    return replace(one, at=one.at - by)
 
 
 def first_finding(report: Report) -> tuple[int, str]:

@@ -81,7 +81,7 @@ def live(rig: LoggedRig) -> dict[str, str]:
     rig.policy = replace(rig.policy, verification=QUICK)
     go("after-not-verified", days=0)
     rig.policy = replace(rig.policy, soak=SOAK)
-    go("soak-begins", days=13)
+    go("soak-begins", days=15)  # the grace that was promised before there was a soak is kept
     go("soaked", days=3)
     rig.policy = replace(rig.policy, soak=timedelta(0))
     go("in-a-hurry", days=1, force=True, ignore_last_use=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,10 @@ from twokey.core.reasons import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
     from pathlib import Path
+
+    from twokey.core.journal import Journal
 
 
 class TestWithoutKnowingTheChain:
@@ -167,13 +170,7 @@ class TestWithARecomputedChain:
 
     def test_a_deletion_is_moved_to_before_the_end_of_grace(self, log: Log) -> None:
         number = log.find("third", Begin, effect="delete")
-        first = min(log.of_run("third"))
-        log.forge(
-            [
-                replace(one, at=one.at - timedelta(days=10)) if number_of >= first else one
-                for number_of, one in enumerate(log.records, 1)
-            ]
-        )
+        log.earlier("third", timedelta(days=10))
         report = log.verified()
         assert first_finding(report) == (number, "I2")
         assert "before its grace is over" in report.findings[0].message
@@ -223,13 +220,7 @@ class TestWithARecomputedChain:
 
     def test_a_soak_is_cut_short(self, log: Log) -> None:
         number = log.find("soaked", Begin, effect="delete")
-        first = min(log.of_run("soaked"))
-        log.forge(
-            [
-                replace(one, at=one.at - timedelta(days=2)) if number_of >= first else one
-                for number_of, one in enumerate(log.records, 1)
-            ]
-        )
+        log.earlier("soaked", timedelta(days=2))
         assert (number, "I8") in [(one.line, one.rule) for one in log.verified().findings]
         assert first_finding(log.verified()) == (number, "I8")
 
@@ -321,11 +312,173 @@ class TestWithARecomputedChain:
         assert "lease" in {one.rule for one in log.verified().findings if one.line <= number}
 
 
+class TestAtTheEdges:
+    """What each rule about interrupted runs, orphaned keys, grace and leases forbids; the chain is recomputed."""
+
+    def test_last_is_removed_before_its_promised_grace_is_over(self, log: Log) -> None:
+        """The soak shortens the grace that is configured; what the readers of LAST were promised is longer."""
+        number = log.find("soak-begins", Begin, effect="deactivate")
+        log.earlier("soak-begins", timedelta(days=1))
+        assert first_finding(log.verified()) == (number, "I2")
+
+    def test_a_commit_promises_nothing(self, log: Log) -> None:
+        number = log.find("third", Begin, effect="journal", nth=-1)
+        log.forge([_with(one, graces={}) if one.seq == number else one for one in log.records])
+        report = log.verified()
+        assert first_finding(report) == (number, "I2")
+        assert "does not promise the readers of" in report.findings[0].message
+
+    def test_a_promise_is_taken_back_between_two_commits(self, log: Log) -> None:
+        number = log.find("soaked", Begin, effect="journal", nth=1)
+        shorter = dict.fromkeys(log.records[number - 1].journal.graces, timedelta(hours=1))
+        log.forge([_with(one, graces=shorter) if one.seq == number else one for one in log.records])
+        assert first_finding(log.verified()) == (number, "I2")
+
+    def test_a_destination_gets_a_key_before_the_journal_names_it(self, log: Log) -> None:
+        number = log.find("first", Begin, effect="deliver")
+        log.journals("first", lambda journal: replace(journal, delivered={}, delivering=()), until=number)
+        report = log.verified()
+        assert first_finding(report) == (number, "order")
+        assert "before the journal names ssm:/machine-users/ci" in report.findings[0].message
+
+    def test_an_announced_delivery_is_removed(self, log: Log) -> None:
+        """The destination does not show what it holds, and the commit repeats what was announced."""
+        number = log.find("first", Begin, effect="deliver")
+        announced = log.records[log.find("first", Begin, effect="journal", nth=-2) - 1].journal.delivered
+        commit = log.find("first", Begin, effect="journal", nth=-1)
+        changed = [_with(one, delivered=announced) if one.seq == commit else one for one in log.records]
+        changed = [
+            replace(one, holds={}) if isinstance(one, Observed) and one.run == "first" else one for one in changed
+        ]
+        log.forge([one for one in changed if one.seq not in (number, number + 1)])
+        report = log.verified()
+        assert first_finding(report) == (number, "order")
+        assert "the journal says that ssm:/machine-users/ci got" in report.findings[0].message
+
+    @pytest.mark.parametrize("run", ["first", "third"])
+    def test_a_destination_that_holds_a_key_is_forgotten(self, log: Log, run: str) -> None:
+        number = log.find(run, Begin, effect="journal", nth=-1)
+        log.forge([_with(one, delivered={}) if one.seq == number else one for one in log.records])
+        assert first_finding(log.verified()) == (number, "I3")
+
+    def test_a_delivery_to_a_destination_of_another_run_is_not_waited_for(self, log: Log) -> None:
+        """It was taken out of the configuration while, by the journal, it holds LAST."""
+        number = log.find("third", Begin, effect="delete")
+        key = log.records[number - 1].key
+
+        def still_holds(journal: Journal) -> Journal:
+            return replace(journal, delivered={name: replace(one, key=key) for name, one in journal.delivered.items()})
+
+        log.journals("third", still_holds, until=number)
+        log.forge([replace(one, destinations=()) if isinstance(one, Rules) else one for one in log.records])
+        assert (number, "I3") in [(one.line, one.rule) for one in log.verified().findings]
+
+    def test_an_orphan_is_removed_that_a_job_uses(self, log: Log) -> None:
+        number, created = _orphan(log)
+        log.forge([_used(one, log.records[number - 1].key, created + timedelta(minutes=9)) for one in log.records])
+        report = log.verified()
+        assert first_finding(report) == (number, "I7")
+        assert "which was used at" in report.findings[0].message
+
+    def test_an_orphan_that_only_its_own_run_used_may_be_removed(self, log: Log) -> None:
+        number, created = _orphan(log)
+        log.forge([_used(one, log.records[number - 1].key, created + timedelta(minutes=5)) for one in log.records])
+        assert log.verified().findings == ()
+
+    def test_an_orphan_is_removed_whose_last_use_was_not_read(self, log: Log) -> None:
+        number, _ = _orphan(log)
+        log.forge([replace(one, last_used={}) if isinstance(one, Observed) else one for one in log.records])
+        report = log.verified()
+        assert first_finding(report) == (number, "I7")
+        assert "without reading its last use" in report.findings[0].message
+
+    def test_an_orphan_is_removed_that_a_destination_may_hold(self, log: Log) -> None:
+        number, _ = _orphan(log)
+        (name,) = log.records[log.find("repair-orphan", Rules) - 1].destinations
+        log.journals("repair-orphan", lambda journal: replace(journal, delivering=(name,)), until=number)
+        log.forge(
+            [
+                replace(one, holds=one.holds | {name: None})
+                if isinstance(one, Observed) and one.run == "repair-orphan" and name in one.holds
+                else one
+                for one in log.records
+            ]
+        )
+        report = log.verified()
+        assert first_finding(report) == (number, "I3")
+        assert f"which {name} holds or may hold" in report.findings[0].message
+
+    def test_an_orphan_becomes_last_without_the_fence(self, restored: Log) -> None:
+        assert restored.verified().findings == ()
+        number = restored.find("run 1", Begin, effect="fence")
+        restored.forge([one for one in restored.records if one.seq not in (number, number + 1)])
+        report = restored.verified()
+        assert first_finding(report) == (number, "I6")
+        assert "becomes LAST without a fence" in report.findings[0].message
+
+    def test_an_attempt_is_forgotten_whose_key_the_list_may_lack(self, log: Log) -> None:
+        number = log.find("repair-orphan", Begin, effect="create") - 2
+        done = log.find("killed-after-create", Done, nth=-1)
+        at = log.records[number - 1].journal.intent.at
+        lost = Failed(**common(log.records[done - 1]), of=done - 1, error="Ambiguous", ambiguous=True)
+        log.forge([lost if one.seq == done else one for one in log.records])
+        assert log.verified().findings == ()
+
+        def forget(journal: Journal) -> Journal:
+            intent = journal.intent
+            return replace(journal, intent=replace(intent, earlier=())) if intent and intent.at == at else journal
+
+        log.journals("repair-orphan", forget)
+        report = log.verified()
+        assert first_finding(report) == (number, "I6")
+        assert "the journal forgets the creation of" in report.findings[0].message
+
+    def test_a_key_is_created_later_than_its_intent_allows(self, log: Log) -> None:
+        number = log.find("third", Done, nth=3)
+        assert log.records[number - 1].key
+        log.forge(
+            [
+                replace(one, created=one.created + timedelta(seconds=40)) if one.seq == number else one
+                for one in log.records
+            ]
+        )
+        assert first_finding(log.verified()) == (number, "I6")
+
+    def test_a_lease_is_taken_for_longer_than_any_run_needs(self, log: Log) -> None:
+        number = log.find("third", Begin)
+        lease = log.records[number - 1].journal.lease
+        lease = replace(lease, until=lease.until + timedelta(hours=1))
+        log.forge([_with(one, lease=lease) if one.seq == number else one for one in log.records])
+        report = log.verified()
+        assert first_finding(report) == (number, "lease")
+        assert "later than any lease lasts" in report.findings[0].message
+
+
+def _with(record: Any, **changes: Any) -> Any:
+    """Return a record with another journal."""
+    return replace(record, journal=replace(record.journal, **changes))
+
+
+def _orphan(log: Log) -> tuple[int, datetime]:
+    """Return the line in which an orphaned key is removed, and when the key was created."""
+    number = log.find("repair-orphan", Begin, effect="delete")
+    made = log.records[log.find("killed-after-create", Done, key=log.records[number - 1].key) - 1]
+    assert made.created
+    return number, made.created
+
+
+def _used(record: Any, key: str, at: datetime) -> Any:
+    """Return a record in which the last use of a key was read as this."""
+    if isinstance(record, Observed) and key in record.last_used:
+        return replace(record, last_used=record.last_used | {key: at})
+    return record
+
+
 def test_there_are_more_than_fifteen() -> None:
     """The promise of the page is about these."""
     doctored: list[Callable[..., None]] = [
         test
-        for group in (TestWithoutKnowingTheChain, TestWithARecomputedChain)
+        for group in (TestWithoutKnowingTheChain, TestWithARecomputedChain, TestAtTheEdges)
         for name, test in vars(group).items()
         if name.startswith("test_")
     ]

@@ -178,7 +178,7 @@ def test_every_effect_finds_its_line_on_the_disk(tmp_path: Path, monkeypatch: py
     with virtual_leases(world):
         recorded = Trail(log, "run", Clock(world)).watch(USER, policy, Overrides(), outside)
         assert rotate.rotate(USER, policy, recorded).outcome == "rotated"
-    assert seen == ["lease", "delete", "journal", "create", "store", "deliver to second", "journal"]
+    assert seen == ["lease", "delete", "journal", "create", "store", "journal", "deliver to second", "journal"]
 
 
 class TestADiskThatIsFull:

@@ -14,9 +14,9 @@ import simulation.play
 from audit_log.simulated import logged
 from simulation.play import Found, play
 from simulation.runners import schedule
-from simulation.states import PIPELINES, STATES, initial
+from simulation.states import PIPELINES, STATES, THROTTLED, initial
 from simulation.test_simulation import BROKEN
-from simulation.world import DESTINATION_FAULTS, FAULTS, Pointless
+from simulation.world import DESTINATION_FAULTS, FAULTS, MORE_FAULTS, Pointless
 from twokey.audit_log.verification import Report, verify
 
 if TYPE_CHECKING:
@@ -84,6 +84,21 @@ def test_a_journal_that_is_written_while_a_delivery_waits_is_in_order(
     for number in range(world.effects):
         for fault in FAULTS:
             report = logged_play(tmp_path / "log", "two keys", 3, {number: fault})[1]
+            assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
+
+
+def test_an_intent_that_is_written_again_while_a_creation_waits_is_in_order(tmp_path: Path) -> None:
+    """IAM throttles the creation for longer than the first intent allows."""
+    name = f"two keys{THROTTLED}"
+    world, report = logged_play(tmp_path / "log", name, 2, {})
+    assert world
+    assert report.findings == ()
+    lines = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    effects = [line.get("effect") for line in lines if line["what"] in ("begin", "done")]
+    assert ["create", "journal", None, None] in [effects[at : at + 4] for at in range(len(effects))]
+    for number in range(world.effects):
+        for fault in MORE_FAULTS:
+            report = logged_play(tmp_path / "log", name, 2, {number: fault})[1]
             assert (report.findings, report.elsewhere) == ((), ()), (number, fault)
 
 

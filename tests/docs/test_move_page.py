@@ -25,7 +25,7 @@ OLD = "secretsmanager:machine-users/{user}"
 OTHER_NAME = "secretsmanager:prod/machine-users/{user}"
 SSM = "ssm:/machine-users/{user}"
 DUE = ("--window", "4s")
-"""Whatever is older than two seconds is due, and its grace is over."""
+"""Whatever is older than two seconds is due, and its grace is over: the readers of every key here are promised that."""
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ def test_jobs_work_at_each_step(aws: Emulator, new: str) -> None:
     def works(store: str) -> bool:
         return aws.authenticates(read(aws, store))
 
-    twokey("rotate", "--store", OLD)
+    twokey("rotate", "--store", OLD, *DUE)
     assert works(OLD)
     twokey("deliver", "--store", OLD, "--to", new)
     assert (works(OLD), works(new)) == (True, True)
     twokey("adopt", "--store", new)
-    twokey("adopt", "--store", new, "--yes")
+    twokey("adopt", "--store", new, "--yes", *DUE)
     assert (works(OLD), works(new)) == (True, True)
     assert "not due" in twokey("rotate", "--store", new)
     assert "not due" in twokey("plan", "--store", OLD), "until the first rotation one may still go back"
@@ -78,7 +78,7 @@ def test_jobs_work_at_each_step(aws: Emulator, new: str) -> None:
 def test_back_and_forth(aws: Emulator) -> None:
     """Who goes back before a rotation finds both journals good; after one, the new one has to go first."""
     aws.make_user("ci", keys=1)
-    twokey("rotate", "--store", OLD, "--to", SSM)
+    twokey("rotate", "--store", OLD, "--to", SSM, *DUE)
     twokey("adopt", "--store", SSM, "--yes")
     assert "not due" in twokey("rotate", "--store", OLD, "--to", SSM)
     later(aws, OLD, "--to", SSM)
@@ -93,7 +93,7 @@ def test_back_and_forth(aws: Emulator) -> None:
 def test_a_new_store_that_is_dropped_again_is_remembered(aws: Emulator) -> None:
     """Of a store that is removed from the destinations, the journal knows that it was given the key that is LAST."""
     aws.make_user("ci", keys=1)
-    twokey("rotate", "--store", OLD, "--to", SSM)
+    twokey("rotate", "--store", OLD, "--to", SSM, *DUE)
     later(aws, OLD)
     refused = later(aws, OLD, code=3)
     assert "last_held" in refused

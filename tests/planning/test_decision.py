@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from support.builders import NOW, STORE, USER, ago, journal, key, observation_of
 from twokey.core.journal import Delivery, Intent, Retiring
-from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.model import CannotTell, Held, LastUse, NotHeld
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.decision import plan
 from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, Overrides, RemoveOrphan, Resume
@@ -78,6 +79,42 @@ class TestWhatKeepsLast:
         )
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
         assert "1d" in found.message
+
+    SHORT = RotationPolicy(window=timedelta(days=4))
+    PROMISED = {"K1": timedelta(days=14), "K2": timedelta(days=14)}
+
+    def test_the_grace_that_its_readers_were_promised_although_it_was_shortened_since(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=13), graces=self.PROMISED)
+        observation = observation_of(key("K1", days=31), key("K2", days=13), held="K2", journal=recorded)
+        found = decide(observation, self.SHORT)
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.GRACE)
+        assert (
+            "its grace ends in 1d. LAST keeps the grace of 14d that its readers were promised; the grace of 1d 22h "
+            "that is configured now is shorter."
+        ) in found.message
+
+    def test_not_the_promised_grace_once_it_is_over_or_where_a_longer_one_is_configured(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=14), graces=self.PROMISED)
+        observation = observation_of(key("K1", days=31), key("K2", days=14), held="K2", journal=recorded)
+        assert decide(observation, self.SHORT).actions[0] == Delete("K1")
+        found = decide(observation, force=True)
+        assert found.reason is Reason.GRACE
+        assert "promised" not in found.message
+
+    def test_the_promised_grace_is_told_while_nothing_is_due(self) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(days=1), graces=self.PROMISED)
+        observation = observation_of(key("K1", days=31), key("K2", days=1), held="K2", journal=recorded)
+        found = decide(observation, self.SHORT)
+        assert (found.outcome, found.reason) == (Outcome.NOT_DUE, Reason.NOT_DUE)
+        assert found.message.startswith("A rotation is due in 22h. LAST keeps the grace of 14d")
+        assert "promised" not in decide(observation).message
+
+    @pytest.mark.parametrize(("hours", "told"), [(23, True), (24, False)])
+    def test_the_promised_grace_is_told_until_it_is_over(self, hours: float, *, told: bool) -> None:
+        recorded = journal(current="K2", last="K1", committed=ago(hours=hours), graces={"K1": timedelta(days=1)})
+        observation = observation_of(key("K1", days=31), key("K2", days=1), held="K2", journal=recorded)
+        found = decide(observation, RotationPolicy(requested_grace=timedelta(hours=12)))
+        assert (found.reason, "promised" in found.message) == (Reason.NOT_DUE, told)
 
     def test_its_grace_counted_from_the_latest_delivery(self) -> None:
         recorded = journal(**SETTLED, delivered={"ssm:/a": Delivery("K2", ago(days=2))})
@@ -297,6 +334,18 @@ class TestAnInterruptedRun:
         )
         assert decide(observation).reason is Reason.UNMANAGED_KEY
 
+    @pytest.mark.parametrize(("minutes", "is_open"), [(59, True), (60, False)])
+    def test_that_is_the_eighth_within_an_hour_makes_no_other_key(self, minutes: float, is_open: bool) -> None:
+        """None of them is forgotten while the list may still lack its key."""
+        intent = Intent(("K2",), ago(minutes=2), (*(ago(minutes=3 + n) for n in range(6)), ago(minutes=minutes)))
+        recorded = journal(**{**SETTLED, "intent": intent})
+        found = decide(observation_of(key("K2", days=16), held="K2", journal=recorded))
+        assert (found.reason is Reason.UNREADABLE) == is_open
+        assert not is_open or "8 creations of a key were interrupted within 1h" in found.message
+        assert not is_open or "no other key is created for 1m" in found.message
+        late = observation_of(key("K2", days=16), key("K3", created=ago(minutes=4)), held="K2", journal=recorded)
+        assert decide(late).actions[0] == RemoveOrphan("K3")
+
     def test_claims_the_key_of_an_earlier_attempt_that_comes_to_light_late(self) -> None:
         intent = Intent(("K2",), ago(minutes=5), (ago(hours=2),))
         observation = observation_of(
@@ -306,6 +355,89 @@ class TestAnInterruptedRun:
             journal=journal(**{**SETTLED, "intent": intent}),
         )
         assert decide(observation).actions[0] == RemoveOrphan("K3")
+
+    def interrupted(self, last_used: Any = None, **fields: Any) -> Any:
+        """Return what is observed after a run whose key K3 nothing is known to hold."""
+        recorded = journal(**{**SETTLED, "last": "K1", "intent": self.INTENT, **fields.pop("journal", {})})
+        found = observation_of(
+            key("K2", days=16), key("K3", created=ago(minutes=5)), held="K2", journal=recorded, **fields
+        )
+        return replace(found, last_used={} if last_used is None else {"K3": last_used})
+
+    def test_asks_for_the_last_use_of_its_key_before_it_is_removed(self) -> None:
+        assert decide(self.interrupted()).needs == ("K3",)
+        assert decide(self.interrupted(LastUse(None))).actions[0] == RemoveOrphan("K3")
+
+    @pytest.mark.parametrize(
+        ("use", "is_own"),
+        [
+            (LastUse(ago(minutes=5), "sts", "us-east-1"), True),
+            (LastUse(ago(minutes=4), "sts", "us-east-1"), True),
+            (LastUse(ago(minutes=5), "s3", "eu-central-1"), False),
+            (LastUse(ago(days=1), "iam", ""), False),
+        ],
+    )
+    def test_claims_no_key_that_was_used_for_more_than_its_own_verification(self, use: LastUse, is_own: bool) -> None:
+        found = decide(self.interrupted(use))
+        if is_own:
+            assert found.actions[0] == RemoveOrphan("K3")
+        else:
+            assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
+            assert "K3 (Active, last used" in found.message
+
+    @pytest.mark.parametrize(("minutes", "is_own"), [(6, True), (6.1, False)])
+    def test_claims_no_key_that_was_used_for_sts_when_its_run_was_over(self, minutes: float, is_own: bool) -> None:
+        """Five minutes, and the one that a verification may take."""
+        recorded = journal(**{**SETTLED, "intent": Intent(("K2",), ago(minutes=50))})
+        observation = observation_of(
+            key("K2", days=16), key("K3", created=ago(minutes=50)), held="K2", journal=recorded
+        )
+        used = LastUse(ago(minutes=50 - minutes), "sts", "us-east-1")
+        found = decide(replace(observation, last_used={"K3": used}))
+        assert (found.reason is Reason.INTERRUPTED) == is_own
+
+    @pytest.mark.parametrize(
+        ("delivered", "delivering", "stamp"),
+        [({}, (), ""), ({"ci:x": Delivery("K2", ago(days=16), "1")}, (), "2"), ({}, ("ci:x",), "1")],
+    )
+    def test_makes_its_key_last_while_it_is_unknown_what_a_destination_holds(
+        self, delivered: dict[str, Delivery], delivering: tuple[str, ...], stamp: str
+    ) -> None:
+        found = decide(
+            self.interrupted(
+                LastUse(None),
+                journal={"delivered": delivered, "delivering": delivering},
+                destinations={"ci:x": CannotTell(stamp=stamp)},
+            )
+        )
+        assert (found.outcome, found.reason, found.last) == (Outcome.COMPLETED, Reason.OUT_OF_DATE, "K3")
+        assert found.actions == (Resume("K2"), Deliver(("ci:x",), "K3"), Commit("K3", renew=False))
+
+    def test_removes_its_key_where_every_destination_is_known_to_hold_another(self) -> None:
+        delivered = {"ci:x": Delivery("K2", ago(days=16), "1")}
+        found = decide(
+            self.interrupted(
+                LastUse(None), journal={"delivered": delivered}, destinations={"ci:x": CannotTell(stamp="1")}
+            )
+        )
+        assert found.actions[0] == RemoveOrphan("K3")
+
+    def test_whose_key_became_last_keeps_it_as_last(self) -> None:
+        """The run was killed while it delivered: the journal names K3 already, and the intent is still open."""
+        recorded = {"last": "K3", "delivered": {"ci:x": Delivery("K3", ago(minutes=1))}}
+        found = decide(self.interrupted(LastUse(None), journal=recorded, destinations={"ci:x": CannotTell()}))
+        assert found.actions == (Resume("K2"), Deliver(("ci:x",), "K3"), Commit("K3", renew=False))
+        without_current = {**recorded, "current": "", "committed": None}
+        found = decide(self.interrupted(LastUse(None), journal=without_current, destinations={"ci:x": CannotTell()}))
+        assert found.last == "K3"
+
+    def test_without_a_current_makes_its_key_last_while_it_is_unknown_what_a_destination_holds(self) -> None:
+        observation = observation_of(
+            key("K3", created=ago(minutes=5)),
+            journal=journal(intent=Intent((), ago(minutes=5))),
+            destinations={"ci:x": CannotTell()},
+        )
+        assert decide(observation).actions == (Create(("K3",)), Deliver(("ci:x",)), Commit("K3"))
 
     def test_never_claims_a_key_that_a_destination_holds(self) -> None:
         observation = observation_of(
@@ -392,7 +524,19 @@ class TestAListThatLags:
     def test_is_waited_for_while_an_intent_is_young_whatever_else_there_is_to_say(self) -> None:
         recorded = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))
         found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K1", journal=recorded))
-        assert found.settles == ago(seconds=5) + POLICY.settle
+        assert found.settles == ago(seconds=5) + timedelta(seconds=40 + 15) + POLICY.settle
+
+    @pytest.mark.parametrize(("settle", "seconds"), [(30, 10 + 15 + 30), (15, 10 + 15 + 15), (1, 1 + 1)])
+    def test_is_waited_for_from_the_latest_moment_at_which_the_key_can_have_been_created(
+        self, settle: float, seconds: float
+    ) -> None:
+        """The creation may leave 10 s after this intent, and be under way for 15 s; an emulator is faster."""
+        recorded = journal(**SETTLED, intent=Intent(("K2",), ago(seconds=1), within=10))
+        found = decide(
+            observation_of(key("K2", days=16), held="K2", journal=recorded),
+            RotationPolicy(settle=timedelta(seconds=settle)),
+        )
+        assert found.settles == ago(seconds=1) + timedelta(seconds=seconds)
 
     def test_is_not_waited_for_where_settle_says_so(self) -> None:
         """The services' time, as one process knows it, may lie a second before what another wrote down."""

@@ -144,7 +144,10 @@ class TestWhatIsRefused:
 
     def test_waits_while_a_list_may_lag(self) -> None:
         recorded = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))
-        assert decide(observation_of(*KEYS, held="K2", journal=recorded)).settles == ago(seconds=5) + POLICY.settle
+        assert (
+            decide(observation_of(*KEYS, held="K2", journal=recorded)).settles
+            == ago(seconds=5) + timedelta(seconds=40 + 15) + POLICY.settle
+        )
 
 
 class TestPerformed:

@@ -5,13 +5,15 @@ Its own clock does not tell it: the machine stood still, and the clock with it. 
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from twokey.core.errors import Conflict
-from twokey.core.journal import Intent
-from twokey.core.reasons import Outcome
+from twokey.core.journal import Intent, Lease
+from twokey.core.reasons import Outcome, Reason
 from twokey.core.secret import Credential
 from twokey.rotation.leased_journal import LeasedJournal
 
@@ -44,6 +46,25 @@ def test_its_journal_is_refused(rig: Rig, store: str, tmp_path: Path) -> None:
     with pytest.raises(Conflict):
         ledger.write(last="AKIAIOSFODNN7EXAMPLE")
     assert rig.record().journal == recorded
+
+
+@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize(("seconds", "believed"), [(235, True), (245, False), (70 * 365 * 86_400, False)])
+def test_a_lease_longer_than_any_is_not_believed(
+    rig: Rig, store: str, seconds: float, tmp_path: Path, *, believed: bool
+) -> None:
+    """Three minutes, and one by which two clocks may differ: who can write the journal alone blocks no user."""
+    rig.store_url = store.replace("{folder}", str(tmp_path))
+    rig.aws.make_user("ci", keys=0)
+    rig.rotate()
+    rig.later(days=15)
+    record = rig.record()
+    until = rig.aws.now() + timedelta(seconds=seconds)
+    lease = Lease(run="forged", host="elsewhere", process=1, start="1", until=until)
+    rig.store().save_journal(msgspec.structs.replace(record.journal, lease=lease), record.revision)
+    result = rig.rotate(wait=False)
+    assert (result.reason is Reason.LEASE_HELD) == believed
+    assert (result.outcome is Outcome.ROTATED) != believed
 
 
 @pytest.mark.parametrize("store", STORES)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.rig import DAY, IN_VAIN, POLICY, Rig
-from twokey.core.errors import NotVerified
-from twokey.core.model import MachineUser
+from twokey.core.destination import Receipt, Traits
+from twokey.core.errors import Conflict, NotVerified, ServiceRejected
+from twokey.core.model import CannotTell, MachineUser
 from twokey.core.reasons import Outcome, Reason
 from twokey.core.secret import Credential
 from twokey.emulator import Rule
@@ -19,6 +20,8 @@ from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from twokey.core.model import Holding
 
 UNKNOWN_KEY: dict[str, Any] = {"effect": "error_before", "status": 404, "code": "NoSuchEntity"}
 SSM = "ssm:/machine-users/{user}"
@@ -132,6 +135,143 @@ class TestALateDelivery:
         assert rig.rotate(ignore_last_use=True).outcome is Outcome.ROTATED
 
 
+class TestANewDestination:
+    def test_that_is_taken_out_after_a_kill_is_known_to_hold_its_key(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        destination = Stamped()
+        rig.others = (destination,)
+        assert rig.killed_at("deliver", "done")
+        given = destination.holds
+        rig.others = ()
+        assert rig.rotate().outcome is Outcome.COMPLETED
+        rig.later(days=15)
+        assert rig.rotate().last == given
+        rig.later(days=15)
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.LAST_HELD)
+        assert "ci:stamped is not among this run's destinations" in refused.message
+        assert given in rig.ids()
+
+    def test_that_was_not_reached_before_a_kill_is_delivered_to_by_the_next_run(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        destination = Stamped()
+        rig.others = (destination,)
+        assert rig.killed_at("record", "done")
+        journal = rig.record().journal
+        assert (set(journal.delivered), journal.delivering) == ({"ci:stamped"}, ("ci:stamped",))
+        assert destination.holds == ""
+        assert rig.rotate().outcome is Outcome.COMPLETED
+        assert destination.holds == rig.held()
+        assert rig.record().journal.delivering == ()
+
+    def test_that_refuses_its_first_key_is_not_recorded_to_hold_it(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        destination = Stamped()
+        destination.refuses = True
+        rig.others = (destination,)
+        assert rig.rotate().reason is Reason.DELIVERY_FAILED
+        journal = rig.record().journal
+        assert (journal.delivered, journal.delivering) == ({}, ())
+
+
+class TestAGraceThatIsShortened:
+    def test_is_kept_for_the_jobs_that_read_a_key_while_it_was_longer(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        first = rig.rotate()
+        rig.policy = replace(POLICY, window=timedelta(days=4))
+        rig.later(days=2)
+        second = rig.rotate()
+        assert (second.outcome, second.last) == (Outcome.ROTATED, first.current)
+        rig.later(days=14)
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.GRACE)
+        assert "LAST keeps the grace of 14d 9h that its readers were promised" in refused.message
+        rig.later(days=1)
+        third = rig.rotate()
+        assert (third.outcome, third.removed) == (Outcome.ROTATED, (first.current,))
+        rig.later(days=2)
+        assert rig.rotate().removed == (second.current,)
+
+    def test_is_longer_for_the_present_last_at_once_where_it_is_lengthened(self, rig: Rig) -> None:
+        rig.policy = replace(POLICY, window=timedelta(days=4))
+        rig.aws.make_user("ci", keys=0)
+        rig.rotate()
+        rig.later(days=2)
+        rig.policy = POLICY
+        rig.rotate(force=True)
+        journal = rig.record().journal
+        assert journal.graces == {journal.current: POLICY.grace, journal.last: POLICY.grace}
+
+
+class TestAKeyThatOnlyAnOpenIntentExplains:
+    def test_is_not_removed_where_jobs_use_it(self, rig: Rig) -> None:
+        """A store that was restored from a backup, or an operator's key created within that minute."""
+        rig.settled()
+        assert rig.killed_at("create", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != rig.held())
+        rig.later(days=3)
+        rig.aws.set_last_used(key, 3600, "s3")
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.UNMANAGED_KEY)
+        assert f"{key} (Active, last used 1h" in refused.message
+        assert key in rig.ids()
+
+    def test_is_removed_although_the_run_that_created_it_has_verified_it(self, rig: Rig) -> None:
+        rig.settled()
+        assert rig.killed_at("verify", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != rig.held())
+        rig.later(days=3)
+        assert rig.rotate().removed == (key,)
+
+    def test_becomes_last_where_a_destination_shows_that_it_was_written(self, rig: Rig) -> None:
+        """A run stored and delivered it; then the store was restored from a backup made before that."""
+        _, current = rig.settled()
+        destination = Stamped()
+        rig.others = (destination,)
+        assert rig.rotate(force=True).outcome is Outcome.COMPLETED
+        rig.later(days=15)
+        assert rig.killed_at("create", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != current.access_key_id)
+        destination.write(key)
+        result = rig.rotate()
+        assert (result.outcome, result.reason, result.last) == (Outcome.COMPLETED, Reason.OUT_OF_DATE, key)
+        assert destination.holds == current.access_key_id
+        rig.later(days=14)
+        assert rig.rotate().reason is Reason.GRACE
+        rig.later(days=1)
+        assert rig.rotate().removed == (key,)
+
+    def test_becomes_last_only_once_the_run_that_created_it_can_no_longer_store_it(self, rig: Rig) -> None:
+        """That run may be paused, right before it writes to the store."""
+        rig.settled()
+        rig.rotate()
+        rig.later(days=15)
+        assert rig.killed_at("create", "done")
+        prepared, current = rig.record().revision, rig.held()
+        (key,) = (key_id for key_id in rig.ids() if key_id != current)
+        rig.others = (Stamped(),)
+        assert rig.rotate().last == key
+        with pytest.raises(Conflict):
+            rig.store().put(Credential(key, "s" * 40), prepared)
+        assert rig.held() == current
+
+    @pytest.mark.parametrize("step", ["record", "deliver", "commit"])
+    def test_becomes_last_whatever_interrupts_that(self, rig: Rig, step: str) -> None:
+        _, current = rig.settled()
+        destination = Stamped()
+        rig.rotate()
+        rig.later(days=15)
+        assert rig.killed_at("create", "done")
+        (key,) = (key_id for key_id in rig.ids() if key_id != rig.held())
+        rig.others = (destination,)
+        assert rig.killed_at(step, "begin" if step == "commit" else "done")
+        rig.later(days=1)
+        assert rig.rotate().reason in (Reason.OUT_OF_DATE, Reason.GRACE)
+        assert rig.record().journal.last == key
+        assert key in rig.ids()
+        assert destination.holds == rig.held() != current.access_key_id
+
+
 class TestADestinationThatCannotBeRead:
     def test_is_not_believed_to_hold_what_it_was_last_given_while_something_is_to_go(self, rig: Rig) -> None:
         rig.settled()
@@ -217,6 +357,88 @@ class TestACreation:
         result = rig.rotate()
         assert (result.outcome, len(result.removed)) == (Outcome.ROTATED, 1)
 
+    @pytest.mark.parametrize("seconds", [9, 19])
+    def test_that_was_throttled_and_then_lost_is_waited_for(self, rig: Rig, seconds: float) -> None:
+        rig.aws.make_user("ci", keys=0)
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        rig.aws.weather.list_lag = 25.0
+        rig.at[("create", "begin")] = lambda: rig.sleep_through(seconds)
+        assert rig.killed_at("create", "done")
+        (lost,) = rig.ids()
+        result = rig.rotate()
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (lost,))
+        assert rig.ids() == [result.current]
+
+    def test_of_an_ordinary_run_is_waited_for_less_than_a_minute(self, rig: Rig) -> None:
+        rig.settled()
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        assert rig.killed_at("create", "done")
+        before = rig.aws.now()
+        assert rig.rotate().outcome is Outcome.ROTATED
+        assert (rig.aws.now() - before).total_seconds() < 60
+
+    def test_whose_intent_takes_long_to_write_gets_more_time_with_each_of_three(self, rig: Rig) -> None:
+        rig.settled()
+        within: list[float] = []
+
+        def slowly(seconds: float) -> None:
+            intent = rig.record().journal.intent
+            within.append(intent.within if intent else 0.0)
+            rig.sleep_through(seconds)
+            rig.at[("intent", "done")] = lambda: slowly(seconds)
+
+        rig.at[("intent", "done")] = lambda: slowly(30)
+        assert rig.rotate().outcome is Outcome.ROTATED
+        assert within == [10, 10, 20, 40]
+        rig.later(days=15)
+        rig.at[("intent", "done")] = lambda: slowly(45)
+        failed = rig.rotate()
+        assert (failed.outcome, failed.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        assert "No key could be created within 40 s of its intent" in failed.message
+        rig.at.clear()
+        assert rig.rotate().outcome is Outcome.ROTATED
+
+    def test_whose_key_the_list_lacks_for_minutes_is_not_forgotten_for_those_that_are_refused(self, rig: Rig) -> None:
+        _, current = rig.settled()
+        rig.policy = replace(POLICY, settle=timedelta(seconds=30))
+        rig.aws.weather.list_lag = 400.0
+        assert rig.killed_at("create", "done")
+        (lost,) = (key_id for key_id in rig.ids() if key_id != current.access_key_id)
+        opened = rig.record().journal.intent
+        for _ in range(6):
+            refused = rig.rotate()
+            assert "LimitExceeded" in refused.message
+            assert rig.record().journal.intent == opened
+            rig.later(seconds=40)
+        rig.aws.weather.list_lag = 0.0
+        result = rig.rotate()
+        assert (result.outcome, result.removed) == (Outcome.ROTATED, (lost,))
+
+    def test_of_which_many_are_lost_are_all_remembered(self, rig: Rig) -> None:
+        rig.aws.make_user("ci", keys=0)
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", times=None, effect="error_before", status=500))
+        for number in range(8):
+            assert rig.rotate().outcome is Outcome.FAILED
+            intent = rig.record().journal.intent
+            assert intent
+            assert len(intent.earlier) == number
+            rig.later(minutes=2)
+        assert rig.rotate().reason is Reason.UNREADABLE
+        rig.aws.weather.clear()
+        rig.later(hours=1)
+        assert rig.rotate().outcome is Outcome.ROTATED
+
+    def test_that_is_undone_leaves_an_earlier_one_open(self, rig: Rig) -> None:
+        rig.settled()
+        rig.aws.weather.add(Rule("iam:CreateAccessKey", times=1, effect="error_before", status=500))
+        assert rig.rotate().outcome is Outcome.FAILED
+        opened = rig.record().journal.intent
+        rig.later(minutes=2)
+        rig.aws.weather.propagation = 30
+        rig.policy = replace(rig.policy, verification=IN_VAIN)
+        assert rig.rotate().reason is Reason.NOT_VERIFIED
+        assert opened == rig.record().journal.intent is not None
+
     def test_whose_run_lost_its_lease_is_taken_back_or_named(self, rig: Rig) -> None:
         rig.settled()
         rig.at[("verify", "done")] = lambda: rig.sleep_through(200)
@@ -299,6 +521,33 @@ def test_verification_looks_after_the_lease_before_every_round(rig: Rig) -> None
         verify(unknown, user, rules, world.sts, world.clock, lambda: looks.append(rig.aws.count("sts:*")))
     assert looks == sorted(set(looks))
     assert len(looks) > 1
+
+
+class Stamped:
+    """A destination that does not show which key it holds, only how often it was written."""
+
+    name = "ci:stamped"
+    traits = Traits(atomic=True, conditional=False, confirms="timestamp")
+
+    def __init__(self) -> None:
+        self.holds = ""
+        self.writes = 0
+        self.refuses = False
+
+    def write(self, key_id: str) -> None:
+        self.holds, self.writes = key_id, self.writes + 1
+
+    def held(self) -> Holding:
+        return CannotTell("write-only", stamp=str(self.writes))
+
+    def deliver(self, credential: Credential) -> Receipt:
+        if self.refuses:
+            raise ServiceRejected("It takes no key.")
+        self.write(credential.access_key_id)
+        return Receipt(credential.access_key_id, written=True, stamp=str(self.writes))
+
+    def preflight(self) -> None:
+        """It can always be written."""
 
 
 def _copy_as_the_operator(rig: Rig, file: Path) -> None:

@@ -131,7 +131,7 @@ def start_job(world: OperatedWorld, name: str, policy: RotationPolicy) -> None:
 
 def use(world: OperatedWorld, key_id: str) -> None:
     """A job uses a key."""
-    world.keys[key_id].last_used = world.now
+    world.keys[key_id].last_used, world.keys[key_id].used_for = world.now, "s3"
 
 
 def act_midway(world: OperatedWorld, act: str, which: int) -> None:

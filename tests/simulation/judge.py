@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from simulation.world import destination_of
 from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
@@ -28,9 +29,17 @@ def judging(policy: RotationPolicy, start: World) -> Callable[[World, str, str],
         elif what in ("about to delete", "deactivate"):
             _removal(world, policy, what, key_id)
         else:
+            _recorded(world, what)
             _destinations(world, broken)
 
     return judge
+
+
+def _recorded(world: World, what: str) -> None:
+    """A destination is in the journal before the first request to it: it may be taken out of the configuration."""
+    name = destination_of(what)
+    if name and name not in Journal.decode(world.journal).delivered:
+        raise Violation(f"{name} received a key, and the journal does not name it")
 
 
 def _works(world: World, key_id: str) -> bool:
@@ -56,9 +65,20 @@ def _create(world: World, key_id: str) -> None:
     others = [key for key in world.keys if key != key_id]
     if len(others) >= 2:
         raise Violation(f"I5: a key is created although {len(others)} exist")
-    orphans = [key for key in world.keys.values() if not key.unmanaged and not key.ever_held and key.id.startswith("N")]
+    found = (key for key in world.keys.values() if not key.unmanaged and not key.ever_held and key.id.startswith("N"))
+    orphans = [key for key in found if key.id not in becoming_last(world)]
     if len(orphans) > 1:
         raise Violation(f"I6: {len(orphans)} orphans at the same time")
+
+
+def becoming_last(world: World) -> set[str]:
+    """Name the keys of interrupted runs that are, or become, LAST: a destination whose state is unknown may hold them.
+
+    Without such a destination, a rotation that leaves one of them beside its own key has left an orphan.
+    """
+    journal = Journal.decode(world.journal) if world.journal else Journal()
+    unknown = any(not telling and name not in journal.delivered for name, telling in world.telling.items())
+    return {journal.last, *(journal.intent.known if journal.intent and unknown else ())}
 
 
 def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> None:
@@ -70,8 +90,9 @@ def _removal(world: World, policy: RotationPolicy, what: str, key_id: str) -> No
     if key.unmanaged:
         raise Violation(f"I7: {what} hits the unmanaged key {key_id}")
     until = world.held_until.get(key_id)
-    if until is not None and world.now < until + policy.grace:
-        raise Violation(f"I2: {what} hits {key_id} {until + policy.grace - world.now} before its grace is over")
+    grace = max(policy.grace, world.promised.get(key_id, policy.grace))
+    if until is not None and world.now < until + grace:
+        raise Violation(f"I2: {what} hits {key_id} {until + grace - world.now} before its grace is over")
     if what == "about to delete" and policy.soak and key.ever_held:
         since = key.inactive_since
         if key.active or since is None or world.now - since < policy.soak - timedelta(seconds=1):
@@ -96,7 +117,8 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
     held = {*world.held.values(), *world.secrets_at.values()}
     if len(held) != 1 or not _works(world, next(iter(held))):
         raise Violation(f"I4: not all destinations hold one working key: {world.held}")
-    orphans = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
+    left = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
+    orphans = [key_id for key_id in left if key_id != journal.last]
     if orphans:
         raise Violation(f"I4: {orphans} are left over")
 

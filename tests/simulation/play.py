@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.judge import Violation, at_the_end, judging
 from simulation.states import initial
-from simulation.world import USER, Clock, Iam, Killed, SimulatedDestination, Sts, World, copy_of
+from simulation.world import LAG, USER, Clock, Iam, Killed, SimulatedDestination, Sts, World, copy_of
 from twokey.core.journal import Lease
 from twokey.rotation import lease as leases
 from twokey.rotation import rotate
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     Known = Callable[[int, World], bool]
     """Says, before the run with that number, whether all that follows was played already."""
 
-MOST_RUNS = 14
+MOST_RUNS = 60
 BETWEEN = timedelta(minutes=5)
 AT_ONCE = timedelta(seconds=1)
+SOON = timedelta(seconds=40)
 A_SOAK_LATER = timedelta(days=3)
 
 
@@ -111,7 +112,17 @@ def state_of(world: World) -> Hashable:
 
 
 def _state_of(key: Key) -> Hashable:
-    return key.id, key.created, key.active, key.works, key.unmanaged, key.ever_held, key.inactive_since, key.last_used
+    return (
+        key.id,
+        key.created,
+        key.active,
+        key.works,
+        key.unmanaged,
+        key.ever_held,
+        key.inactive_since,
+        key.last_used,
+        key.used_for,
+    )
 
 
 def _until_done(
@@ -130,12 +141,13 @@ def _until_done(
         result = one_run(world, policy, f"run {number + 1}")
         undisturbed = token_renewed and not any(before <= fault < world.effects for fault in world.faults)
         world.calm_runs = world.calm_runs + 1 if undisturbed else 0
-        if world.hasty and world.calm_runs < 2:
-            world.now += AT_ONCE
+        soon, calm = (SOON, 8) if world.lag > LAG else (AT_ONCE, 2)
+        if world.hasty and world.calm_runs < calm:
+            world.now += soon
             continue
         world.now += BETWEEN
         # In haste two undisturbed runs may still meet what lags; the one after a pause is judged.
-        if result is None or not undisturbed or (world.hasty and world.calm_runs == 2):
+        if result is None or not undisturbed or (world.hasty and world.calm_runs == calm):
             continue
         if result.reason in ("soak", "soaking"):
             world.now += A_SOAK_LATER

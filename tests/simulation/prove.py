@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulation.play import Found, Milestone, play, state_of
-from simulation.states import HASTE, PIPELINES, STATES, UNCONDITIONAL
+from simulation.states import HASTE, LAGGING, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, WITH_CURRENT, in_fair_weather
 from simulation.world import DESTINATION_FAULTS, FAULTS, Pointless
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from simulation.play import Known
     from simulation.world import World
 
-DESTINATIONS = {"": (1, 2, 3), HASTE: (1, 3), UNCONDITIONAL: (1, 2)}
+DESTINATIONS = {"": (1, 2, 3), HASTE: (1, 3), UNCONDITIONAL: (1, 2), THROTTLED: (1, 2), LAGGING: (1, 2)}
 """How many destinations are played, including the store. The second tells what it holds, the third does not."""
 Faults = dict[int, str]
 Fault = tuple[int, str]
@@ -48,7 +48,7 @@ def identifier(name: str, destinations: int, faults: Faults) -> str:
 def parse(text: str) -> tuple[str, int, Faults]:
     """Read an id; raises ``ValueError`` if it is not one."""
     name, destinations, faults = text.rsplit("/", 2)
-    if name.removesuffix(UNCONDITIONAL).removesuffix(HASTE) not in {**STATES, **PIPELINES}:
+    if in_fair_weather(name) not in {**STATES, **PIPELINES}:
         raise ValueError(f"unknown state {name!r}; the states are: {', '.join((*STATES, *PIPELINES))}")
     pairs = (part.split("=", 1) for part in faults.split(",") if part)
     return name, int(destinations), {int(number): fault for number, fault in pairs}
@@ -148,7 +148,7 @@ def prove(depth: int, workers: int, weather: str = "", kinds: tuple[str, ...] = 
         workers,
         [
             (name + weather, destinations, depth, *one)
-            for name in STATES
+            for name in (WITH_CURRENT if weather == LAGGING else STATES)
             for destinations in DESTINATIONS[weather]
             for one in shares
         ],

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from simulation.world import START, Key, World
-from twokey.core.journal import Delivery, Intent, Journal
+from simulation.world import LAG, START, Key, World
+from twokey.core.journal import Delivery, Intent, Journal, Lease
 from twokey.planning.policy import RotationPolicy, Verification
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 DAY = timedelta(days=1)
 VERIFICATION = Verification(successes=2, interval=timedelta(seconds=1), timeout=timedelta(seconds=30))
 PLAIN = RotationPolicy(verification=VERIFICATION)
+SHORT = RotationPolicy(verification=VERIFICATION, window=4 * DAY)
 SOAK = RotationPolicy(verification=VERIFICATION, soak=2 * DAY)
 
 
@@ -47,6 +48,52 @@ def _interrupted() -> World:
         epoch=3, user="AIDACI", current="K2", last="K1", committed=ago(16), intent=Intent(("K1", "K2"), ago(0.01))
     )
     return _world(Key("K2", ago(16)), Key("N0", ago(0.01), works=False), store="K2", journal=journal)
+
+
+def _in_use() -> World:
+    """An operator's key, created right after the intent of an interrupted run; jobs use it."""
+    world = _interrupted()
+    world.keys.pop("N0")
+    world.keys["K9"] = Key("K9", ago(0.01), unmanaged=True, last_used=ago(0.001))
+    return world
+
+
+def _from_a_backup() -> World:
+    """The store, restored to what it was between the creation of N0 and the moment at which it was stored."""
+    world = _interrupted()
+    world.keys["N0"].works = True
+    return world
+
+
+def _hold_what_the_store_forgot(world: World) -> None:
+    """Let the destination that does not show what it holds have received N0 since; it shows that it was written."""
+    journal = Journal.decode(world.journal)
+    world.held["third"], world.stamps["third"] = "N0", 2
+    world.journal = msgspec.structs.replace(journal, delivered={"third": Delivery("K2", ago(16), "1")}).encode()
+
+
+def _shortened(*, committed: float) -> World:
+    """Grace was 14 days when K2 was committed, and has been shortened since."""
+    journal = Journal(
+        epoch=3,
+        user="AIDACI",
+        current="K2",
+        last="K1",
+        committed=ago(committed),
+        graces={"K1": 14 * DAY, "K2": 14 * DAY},
+    )
+    world = _world(Key("K1", ago(31)), Key("K2", ago(committed)), store="K2", journal=journal)
+    world.held_until["K1"] = ago(committed)
+    world.promised = {"K1": 14 * DAY, "K2": 14 * DAY}
+    return world
+
+
+def _leased_for_ever() -> World:
+    """A journal that was tampered with: its lease is one that no run can have taken."""
+    world = _settled()
+    lease = Lease(run="forged", host="elsewhere", process=1, start="1", until=ago(-365 * 70))
+    world.journal = msgspec.structs.replace(Journal.decode(world.journal), lease=lease).encode()
+    return world
 
 
 def _other_version() -> World:
@@ -87,10 +134,17 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
         PLAIN,
     ),
     "interrupted, with an orphan": (_interrupted, PLAIN),
+    "interrupted, with a key in use": (_in_use, PLAIN),
+    "store from a backup": (_from_a_backup, PLAIN),
+    "grace shortened": (lambda: _shortened(committed=5), SHORT),
+    "grace shortened, LAST out of grace": (lambda: _shortened(committed=15), SHORT),
+    "a lease that never ends": (_leased_for_ever, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),
 }
 """Name -> (world, policy). Every one is run with one, two and three destinations."""
+WITH_CURRENT = ("one key, stored", "two keys", "LAST inactive", "interrupted, with an orphan", "two keys, with soak")
+"""With CURRENT and a key that the list does not show yet, the user has two, and IAM refuses another one."""
 
 
 def _pipelines() -> World:
@@ -149,6 +203,18 @@ HASTE = ", in haste"
 """Lists lag, and the next run follows at once."""
 UNCONDITIONAL = ", in haste on a store without conditions"
 """The same, and the store has no conditional write."""
+THROTTLED = ", in haste and throttled"
+"""Lists lag, the next run follows at once, and IAM throttles each creation for ``THROTTLING`` seconds."""
+THROTTLING = {1: 9.0, 2: 19.0}
+"""By the number of destinations: just within what an intent allows at first, and longer than that."""
+LAGGING = ", while lists lag for minutes"
+"""Lists lag for longer than the protocol gives them, and the next run follows soon."""
+WEATHER = (UNCONDITIONAL, THROTTLED, LAGGING, HASTE)
+
+
+def in_fair_weather(name: str) -> str:
+    """Return the name of a state without its weather."""
+    return next((name.removesuffix(one) for one in WEATHER if name.endswith(one)), name)
 
 
 def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
@@ -164,13 +230,17 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
             _fall_out_of_date(world)
         world.note_holders()
         return world, policy
-    make, policy = STATES[name.removesuffix(UNCONDITIONAL).removesuffix(HASTE)]
+    make, policy = STATES[in_fair_weather(name)]
     world = make()
-    world.hasty = name.endswith((HASTE, UNCONDITIONAL))
+    world.hasty = name.endswith(WEATHER)
+    world.lag = timedelta(minutes=4) if name.endswith(LAGGING) else LAG
+    world.throttled = THROTTLING[destinations] if name.endswith(THROTTLED) else 0.0
     world.conditional = not name.endswith(UNCONDITIONAL)
     for other in ("second", "third")[: destinations - 1]:
         world.held[other] = world.held["store"] if world.held["store"] in world.keys else ""
     if destinations == 3:
         world.telling["third"] = False
+    if destinations == 3 and "backup" in name:
+        _hold_what_the_store_forgot(world)
     world.note_holders()
     return world, policy

@@ -14,7 +14,7 @@ from simulation import world
 from simulation.play import Found, one_run, play, state_of, virtual_leases
 from simulation.prove import DESTINATIONS, enumerate_state, identifier, parse, table
 from simulation.runners import schedule
-from simulation.states import HASTE, PIPELINES, STATES, UNCONDITIONAL, initial
+from simulation.states import HASTE, LAGGING, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, WITH_CURRENT, initial
 from simulation.world import DESTINATION_FAULTS, EXPIRED, FAULTS, MORE_FAULTS, Iam, Pointless, World
 from twokey.core.errors import Ambiguous
 from twokey.core.journal import Intent
@@ -34,11 +34,17 @@ def test_no_single_fault_breaks_an_invariant(name: str, destinations: int) -> No
     assert proof.histories >= 1
 
 
-@pytest.mark.parametrize("weather", [HASTE, UNCONDITIONAL])
+@pytest.mark.parametrize("weather", [HASTE, UNCONDITIONAL, THROTTLED])
 @pytest.mark.parametrize("name", STATES)
 def test_no_single_fault_in_haste_breaks_an_invariant(name: str, weather: str) -> None:
-    for destinations in DESTINATIONS[""]:
+    for destinations in DESTINATIONS[THROTTLED if weather == THROTTLED else ""]:
         assert enumerate_state(name + weather, destinations, depth=1, kinds=MORE_FAULTS).violations == []
+
+
+@pytest.mark.parametrize("name", WITH_CURRENT)
+def test_no_single_fault_while_lists_lag_for_minutes_breaks_an_invariant(name: str) -> None:
+    for destinations in DESTINATIONS[LAGGING]:
+        assert enumerate_state(name + LAGGING, destinations, depth=1, kinds=MORE_FAULTS).violations == []
 
 
 @pytest.mark.parametrize(
@@ -196,7 +202,7 @@ def _no_intent(patch: pytest.MonkeyPatch) -> None:
 
 
 def _no_attribution(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(assessment, "_orphan", lambda *_: None)
+    patch.setattr(assessment, "_claimed", lambda *_: None)
 
 
 def _doubtful_write_undone(patch: pytest.MonkeyPatch) -> None:
@@ -321,10 +327,13 @@ def test_the_judge_finds_that(rule: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_judge_finds_that_an_unconditional_store_loses_to_a_sleeper(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without compare-and-set a runner that continues late publishes a key that another one removed."""
     monkeypatch.setattr(world, "_same", lambda _now, _seen: None)
-    with pytest.raises(Found, match=r"I1|I3|I5"):
-        _many_schedules()
+    assert any(_breaks(seed, ("I1", "I3", "I5")) for seed in range(3_000))
 
 
-def _many_schedules() -> None:
-    for seed in range(3_000):
+def _breaks(seed: int, invariants: tuple[str, ...]) -> bool:
+    """Say whether a schedule breaks one of these invariants; it may break another one first."""
+    try:
         schedule("two keys", 1, 2, seed)
+    except Found as found:
+        return str(found).startswith(invariants)
+    return False

@@ -36,9 +36,10 @@ DESTINATION_FAULTS = (*FAULTS, "expired", "gone")
 """At a delivery: the token for all destinations that cannot tell has expired, and is replaced some time after this
 run; the project is deleted for good."""
 EXPIRED = timedelta(minutes=8)
-LATE = timedelta(seconds=20)
-LAG = timedelta(seconds=9)
-"""Together they are shorter than the time that the protocol gives a list to settle."""
+LATE = timedelta(seconds=15)
+"""How much later than it was sent an effect takes place; as long as a creation may be under way."""
+LAG = timedelta(seconds=25)
+"""How far the lists lag; a little less than the time that the protocol gives them to settle."""
 Thing = TypeVar("Thing")
 Change = Callable[["World"], None]
 
@@ -63,6 +64,7 @@ class Key:
     ever_held: bool = False
     inactive_since: datetime | None = None
     last_used: datetime | None = None
+    used_for: str = "s3"
 
 
 @dataclass(slots=True)
@@ -85,6 +87,9 @@ class World:
     whose secret it has; ``held`` has its id. ``stamps``: of each destination that cannot tell but shows its latest
     write, how often it was written. ``waits``: the seconds for which a delivery waits for its service's limit.
     ``deleted``: destinations that are gone for good.
+    ``lag``: how far the lists lag for a key that no destination ever held.
+    ``throttled``: the seconds for which IAM throttles a creation before it takes it.
+    ``promised``: the grace that the readers of a key were promised, where it is longer than the present one.
     ``still``: the effects before which nothing has happened since the one before them in the same run, not even time
     has passed; ``proofs`` counts the keys that came to work, ``mark`` is what the latest effect left.
     """
@@ -105,6 +110,9 @@ class World:
     credential_revision: int = 0
     conditional: bool = True
     hasty: bool = False
+    throttled: float = 0.0
+    lag: timedelta = LAG
+    promised: dict[str, timedelta] = field(default_factory=dict)
     calm_runs: int = 0
     gone: dict[str, tuple[Key, datetime]] = field(default_factory=dict)
     late: list[tuple[datetime, str, str, Change]] = field(default_factory=list)
@@ -146,14 +154,14 @@ class World:
 
     def _answer(self, what: str, fault: str) -> None:
         if fault in ("expired", "gone"):
-            self.reach(_destination_of(what))
+            self.reach(destination_of(what))
         if fault == "refused":
             raise ServiceRejected(f"{what}: refused")
         if fault in ("lost", "late"):
             raise Ambiguous(f"{what}: no response")
 
     def _let_the_destination_fail(self, what: str, fault: str) -> None:
-        name = _destination_of(what)
+        name = destination_of(what)
         if not name or (fault == "expired" and self.telling.get(name, True)):
             raise Pointless
         if fault == "gone":
@@ -199,7 +207,10 @@ class World:
             return list(self.keys.values())
         since = self.now - LAG
         gone = [key for key, deleted in self.gone.values() if deleted > since and key.created <= since]
-        return [*gone, *(key for key in self.keys.values() if key.created <= since)]
+        return [
+            *gone,
+            *(key for key in self.keys.values() if key.created <= self.now - (LAG if key.ever_held else self.lag)),
+        ]
 
     def note_holders(self) -> None:
         """Remember until when each key was held by any destination: jobs may have read it there."""
@@ -216,7 +227,7 @@ class World:
         return f"keys {keys or '-'}; {held}; journal {self.journal or '-'}"
 
 
-def _destination_of(what: str) -> str:
+def destination_of(what: str) -> str:
     """Return the destination that is delivered to; nothing for any other effect."""
     return what.removeprefix("deliver to ").partition(",")[0] if what.startswith("deliver to ") else ""
 
@@ -255,7 +266,7 @@ class Iam:
         key = self._world.keys.get(key_id)
         if key is None:
             raise AccessDenied("iam:GetAccessKeyLastUsed", key_id)
-        return LastUse(key.last_used, "s3", "eu-central-1") if key.last_used else LastUse(None)
+        return LastUse(key.last_used, key.used_for, "eu-central-1") if key.last_used else LastUse(None)
 
     def may_create(self, _user: MachineUser) -> bool | None:
         return None
@@ -263,10 +274,14 @@ class Iam:
     def create_key(self, _user: str, just_before: Callable[[], None] = lambda: None) -> tuple[AccessKey, Credential]:
         world = self._world
         just_before()
+        if world.throttled:
+            Clock(world).sleep(world.throttled)
+            just_before()
         key_id = f"N{world.made + 1}"
         # The number of keys is what the quota sees; the judge says whether the request was right.
         if len(world.keys) >= 2:
-            world.judge(world, "create", key_id)
+            if world.lag <= LAG:
+                world.judge(world, "create", key_id)
             raise ServiceRejected("LimitExceeded")
         world.made += 1
 
@@ -315,6 +330,8 @@ class Sts:
             key.works = True
             self._world.proofs += 1
             return None
+        if key.last_used is None:
+            key.last_used, key.used_for = self._world.now, "sts"
         return USER.account, USER.arn
 
     def reach(self, region: str) -> None:

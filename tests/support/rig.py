@@ -24,7 +24,7 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from twokey.core.destination import Store
+    from twokey.core.destination import Destination, Store
     from twokey.core.events import Event
     from twokey.core.model import Record
     from twokey.rotation.results import Result
@@ -48,6 +48,7 @@ class Rig:
         self.aws = aws
         self.store_url = store
         self.deliver: tuple[str, ...] = ()
+        self.others: tuple[Destination, ...] = ()
         self.policy = POLICY
         self.events: list[Event] = []
         self.kill_at: tuple[str, str] | None = None
@@ -97,7 +98,7 @@ class Rig:
             sts=Sts(clients),
             clock=clients.clock,
             store=registry.open_store(fill(self.store_url), services),
-            destinations=tuple(registry.open_destination(fill(url), services) for url in self.deliver),
+            destinations=(*(registry.open_destination(fill(url), services) for url in self.deliver), *self.others),
             own_key=clients.own_key(),
             run=run,
             listener=self._listen,

@@ -27,7 +27,7 @@ from twokey.core import timestamps
 from twokey.core.commands import rotate_command
 from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.core.events import Reporter
-from twokey.core.journal import Delivery
+from twokey.core.journal import Delivery, promised
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Ending, Reason
 from twokey.rotation import lease as leases
@@ -221,6 +221,7 @@ class _Takeover:
             committed=now,
             lease=leases.take(self._world.run, now),
             delivered=journal.delivered | delivered,
+            graces=self._promised(journal, decision),
         )
         self._reporter.note("preflight")
         preflight.room_for(store, to_be)
@@ -233,10 +234,15 @@ class _Takeover:
                 last=decision.last,
                 committed=decision.committed or timestamps.not_before_now(self._world.clock),
                 delivered=delivered,
+                graces=self._promised(leased.journal, decision),
             )
         if self._observation:
             record = replace(self._observation.record, holding=Held(decision.current), journal=leased.journal)
             self._observation = replace(self._observation, record=record)
+
+    def _promised(self, journal: Journal, decision: Decision) -> dict[str, timedelta]:
+        """Promise the readers of CURRENT and LAST the configured grace, as a rotation's commit does."""
+        return promised(journal, self._policy.grace, decision.current, decision.last)
 
     def _fetch(self, decision: Decision) -> Credential:
         """Read the credential of CURRENT; raises ``_Changed`` if its source no longer holds it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twokey.audit_log.chain import Finding
 from twokey.audit_log.invariants import violations
 from twokey.audit_log.records import Began, Begin, Done, Ended, Failed, Observed, OfUser, Opened, Proved, Rules, Torn
-from twokey.audit_log.state import Open, UserState
+from twokey.audit_log.state import INACCURACY, Open, UserState
 from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     from twokey.audit_log.invariants import Violation
     from twokey.audit_log.records import AboutUser, Record
+    from twokey.core.journal import Intent
 
 BACK = timedelta(seconds=60)
 """How much earlier than a previous line a line may be dated: all runs use the services' clock."""
+UNDER_WAY = timedelta(seconds=15)
+"""How long the request that creates a key may be under way."""
+LONGEST_LEASE = timedelta(minutes=4)
+"""How long after the line that announces it a lease may end: three minutes, and the difference between two clocks."""
 CONDITIONAL = ("journal", "store", "fence")
 """Writes that fail by themselves if the lease was lost meanwhile; other effects must not begin without it."""
 SETTLED = (Outcome.ROTATED, Outcome.COMPLETED)
@@ -32,7 +37,7 @@ class Part:
 
     rules: Rules | None = None
     open: list[Open] = field(default_factory=list)
-    """The effects in progress. While a delivery waits for its service, the journal may be written."""
+    """The effects in progress. While a delivery or a creation waits for its service, the journal may be written."""
     ended: bool = False
 
 
@@ -114,15 +119,24 @@ class Replay:
         # A run may delete its own key after it lost its lease: no job can have read it.
         if begin.effect not in CONDITIONAL and not leased and not own:
             yield "lease", f"{begin.effect} {begin.key}".rstrip() + " begins without the lease"
+        if _too_long(begin):
+            yield "lease", "the journal contains a lease that ends later than any lease lasts"
         yield from violations(begin, state, part.rules)
         state.begins(begin)
-        part.open.append(Open(line, begin, leased, state.journal.epoch))
+        creating = any(one.begin.effect == "create" for one in part.open)
+        part.open.append(Open(line, begin, leased, state.journal.epoch, creating))
 
 
 def _within(record: AboutUser, part: Part) -> bool:
-    """Return whether this is a write of the journal while a delivery waits."""
+    """Return whether this is a write of the journal while a delivery or a creation waits."""
     is_journal = isinstance(record, Begin) and record.effect == "journal"
-    return is_journal and [one.begin.effect for one in part.open] == ["deliver"]
+    return is_journal and [one.begin.effect for one in part.open] in (["deliver"], ["create"])
+
+
+def _too_long(begin: Begin) -> bool:
+    """Return whether this run writes a lease of its own that no other run would believe."""
+    lease = begin.journal.lease if begin.journal else None
+    return lease is not None and lease.run == begin.run and lease.until > begin.at + LONGEST_LEASE
 
 
 def _leased(begin: Begin, state: UserState) -> bool:
@@ -142,9 +156,19 @@ def _end(record: Done | Failed, part: Part, state: UserState) -> Iterator[Violat
         return
     if not opened.leased and opened.begin.effect in CONDITIONAL:
         yield "lease", f"{opened.begin.effect} took place without the lease"
-    if opened.begin.effect == "create" and not record.key:
-        yield "order", "a creation returned no key"
+    if opened.begin.effect == "create":
+        yield from _created(record, state.attempts.get(record.run))
     state.done(opened, record, part.rules)
+
+
+def _created(done: Done, intent: Intent | None) -> Iterator[Violation]:
+    if not done.key:
+        yield "order", "a creation returned no key"
+    if not done.created or not intent:
+        return
+    latest = intent.at + timedelta(seconds=intent.within) + UNDER_WAY
+    if not intent.at - INACCURACY <= done.created <= latest + INACCURACY:
+        yield "I6", f"{done.key} was created at a time that its intent does not explain"
 
 
 def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Violation]:

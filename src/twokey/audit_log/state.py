@@ -12,23 +12,30 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.audit_log.records import Begin, Done, Failed, ListedKey, Observed, Proved, Rules
+    from twokey.core.journal import Intent
 
 AFTER_INTENT = timedelta(seconds=60)
 """A key is attributed to an intent if it was created within this time after it."""
-BEFORE_INTENT = timedelta(seconds=2)
-"""How much earlier IAM's ``CreateDate`` may appear: its resolution and that of the services' clock."""
+INACCURACY = timedelta(seconds=2)
+"""How far IAM's ``CreateDate`` may be off: its resolution and that of the services' clock."""
+COMPLETE = timedelta(hours=1)
+"""No list lags for longer: until then, an attempt without a known result stays in the journal."""
 MAY = "?"
-"""Held by a destination that cannot tell and that never got a key: it may hold any key."""
+"""Held by a destination that cannot tell and that never got a key, or has an open delivery: it may hold any key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An effect without a result yet; whether its run held the lease when it began, and the journal's epoch then."""
+    """An effect without a result yet; whether its run held the lease when it began, and the journal's epoch then.
+
+    ``creating``: the journal is written while a creation of the same run waits to be sent.
+    """
 
     line: int
     begin: Begin
     leased: bool
     epoch: int
+    creating: bool = False
 
 
 @dataclass(slots=True)
@@ -40,6 +47,10 @@ class UserState:
     listed_by: str = ""
     gone: set[str] = field(default_factory=set)
     holds: dict[str, str | None] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
+    """The key that each destination received last, according to the log."""
+    announced: set[str] = field(default_factory=set)
+    """The destinations that the journal names for a first delivery which has not taken place yet."""
     ambiguous_writes: set[tuple[str, str, str]] = field(default_factory=set)
     """(destination, key, run) of writes that may have taken place."""
     journal: Journal = field(default_factory=Journal)
@@ -53,6 +64,10 @@ class UserState:
     """The run whose creation may have created a key that is not known."""
     intent_of: str = ""
     """The run that wrote the open intent, until it creates a key."""
+    attempts: dict[str, Intent] = field(default_factory=dict)
+    """By run, the intent of a creation that began and whose result is not known."""
+    last_used: dict[tuple[str, str], datetime | None] = field(default_factory=dict)
+    """When a key was last used, by the run that read it."""
     fenced_by: str = ""
     identity: tuple[str, str] | None = None
     """IAM's id of the user, and its store: the journal belongs to both."""
@@ -72,7 +87,7 @@ class UserState:
         if held is not None:
             return held
         delivery = self.journal.delivered.get(destination)
-        return delivery.key if delivery else MAY
+        return delivery.key if delivery and destination not in self.journal.delivering else MAY
 
     def leased_to(self, run: str) -> bool:
         """Return whether this run holds the lease."""
@@ -80,12 +95,14 @@ class UserState:
 
     def unpublished(self, key: str) -> bool:
         """Return whether a rotation created this key and no job can have read it: an orphan, or a key just created."""
-        if key in self.created:
-            return key not in self.ever_held
-        intent, listed = self.journal.intent, self.keys.get(key)
-        if intent is None or listed is None or key in intent.known or key in self.ever_held:
+        if key in self.ever_held:
             return False
-        return any(at - BEFORE_INTENT <= listed.created <= at + AFTER_INTENT for at in (intent.at, *intent.earlier))
+        if key in self.created:
+            return True
+        intent, listed = self.journal.intent, self.keys.get(key)
+        if intent is None or listed is None or key in (*intent.known, self.journal.current, self.journal.last):
+            return False
+        return any(at - INACCURACY <= listed.created <= at + AFTER_INTENT for at in (intent.at, *intent.earlier))
 
     def is_last(self, key: str, store: str) -> bool:
         """Return whether this key is LAST by the evidence."""
@@ -122,6 +139,16 @@ class UserState:
             return False
         return journal.epoch > self.epochs + 1 or journal.epoch < self.journal.epoch
 
+    def closes(self, journal: Journal, store: str) -> bool:
+        """Return whether writing this journal is a commit, which closes every attempt."""
+        return journal.intent is None and journal.lease is None and journal.current == self.key_held_by(store)
+
+    def forgotten(self, journal: Journal, run: str, now: datetime) -> set[datetime]:
+        """Return the creations of other runs whose key a list may still lack, and that this journal does not name."""
+        named = (journal.intent.at, *journal.intent.earlier) if journal.intent else ()
+        attempts = {intent.at for of, intent in self.attempts.items() if of != run}
+        return {at for at in attempts if at not in named and now < at + COMPLETE}
+
     # The following methods change the state.
 
     def rules(self, rules: Rules) -> None:
@@ -129,10 +156,12 @@ class UserState:
         identity = (rules.user_id, rules.store)
         if self.identity not in (None, identity):
             self.journal, self.holds, self.ambiguous_writes, self.epochs = Journal(), {}, set(), 0
+            self.attempts = {}
         self.identity = identity
 
     def observed(self, seen: Observed) -> None:
-        """Apply what a run read under its lease. What other runs read may be outdated."""
+        """Apply what a run read under its lease. What other runs read may be outdated; last uses only grow."""
+        self.last_used |= {(seen.run, key): at for key, at in seen.last_used.items()}
         if not self.leased_to(seen.run):
             return
         if seen.keys is not None:
@@ -145,6 +174,7 @@ class UserState:
                 self.ambiguous_creation = ""
         if seen.journal is not None:
             self.journal = seen.journal
+            self.announced &= set(seen.journal.delivering)
             self.epochs = max(self.epochs, seen.journal.epoch)
         for destination, key_id in seen.holds.items():
             self.holds[destination] = key_id
@@ -166,7 +196,11 @@ class UserState:
         elif begin.effect == "create":
             self.ambiguous_creation = begin.run
             self.intent_of = ""
+            if self.journal.intent is not None:
+                self.attempts[begin.run] = self.journal.intent
         elif begin.journal is not None:
+            if begin.journal.intent != self.attempts.get(begin.run):
+                self.attempts.pop(begin.run, None)  # not sent yet: an intent is written again before, never after
             self.epochs = 1 if begin.journal.epoch == 1 else max(self.epochs, begin.journal.epoch)
 
     def failed(self, begin: Begin, failure: Failed) -> None:
@@ -176,7 +210,8 @@ class UserState:
         if begin.effect in ("store", "deliver"):
             self.ambiguous_writes.discard((begin.destination, begin.key, begin.run))
         elif begin.effect == "create":
-            self.ambiguous_creation = ""
+            self.ambiguous_creation = self.intent_of = ""
+            self.attempts.pop(begin.run, None)
 
     def done(self, opened: Open, done: Done, rules: Rules) -> None:
         """Apply an effect that took place."""
@@ -197,7 +232,8 @@ class UserState:
                 self._written(opened, rules)
 
     def _created(self, begin: Begin, done: Done) -> None:
-        self.ambiguous_creation = ""
+        self.ambiguous_creation = self.intent_of = ""
+        self.attempts.pop(begin.run, None)
         if done.key not in self.gone:
             self.keys.setdefault(done.key, None)
             self.created[done.key] = begin.run
@@ -206,10 +242,12 @@ class UserState:
         if not self.leased_to(begin.run):
             return  # reported late: another run has observed since
         self.ambiguous_writes = {write for write in self.ambiguous_writes if write[0] != begin.destination}
-        before = self.key_held_by(begin.destination)
-        if before not in ("", MAY):
+        recorded = self.journal.delivered.get(begin.destination)
+        # With an open delivery, it may have held what it last received until now.
+        for before in {self.key_held_by(begin.destination), recorded.key if recorded else ""} - {"", MAY}:
             self._held(before, done.at)
-        self.holds[begin.destination] = begin.key
+        self.announced.discard(begin.destination)
+        self.holds[begin.destination] = self.given[begin.destination] = begin.key
         self._held(begin.key, done.at)
 
     def _written(self, opened: Open, rules: Rules) -> None:
@@ -224,6 +262,13 @@ class UserState:
             self.proofs = {}
         if journal.intent is not None and journal.intent != self.journal.intent:
             self.intent_of = begin.run
+            if opened.creating:
+                self.attempts[begin.run] = journal.intent
+        if self.closes(journal, rules.store):
+            self.attempts = {}
+        if journal.last and journal.last != self.journal.last and self.unpublished(journal.last):
+            self._held(journal.last, begin.at)  # the orphaned key that a destination may hold becomes LAST
+        self.announced |= set(journal.delivering) & (set(journal.delivered) - set(self.journal.delivered))
         self.journal = journal
         if journal.lease is None:
             self.at_release[begin.run] = self._problem(rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -27,12 +27,14 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
     """Written before a key is created: the ids known then. Any other key created soon after is ours.
 
-    ``earlier`` keeps the times of attempts that were never closed: their key may still come to light.
+    ``earlier`` keeps the times of attempts that were never closed: their key may still come to light. ``within`` is
+    the number of seconds after ``at`` in which the creation may be sent; later, the intent is written again first.
     """
 
     known: tuple[str, ...]
     at: datetime
     earlier: tuple[datetime, ...] = ()
+    within: float = 40.0
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -56,6 +58,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     ``removed`` records when keys were deleted recently: a list that lags may still show them. ``retiring`` records the
     same of keys that were made Inactive for the soak. ``delivering`` names the destinations where a pair of two values
     may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
+    ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
+    shorter.
     """
 
     version: int = JOURNAL_VERSION
@@ -70,6 +74,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     removed: dict[str, datetime] = {}
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
+    graces: dict[str, timedelta] = {}
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""
@@ -87,6 +92,11 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
                 f"the journal has version {journal.version}, and this twokey reads version {JOURNAL_VERSION} only"
             )
         return journal
+
+
+def promised(journal: Journal, grace: timedelta, *key_ids: str) -> dict[str, timedelta]:
+    """Return what the readers of these keys are promised: a grace that was shortened is not taken back."""
+    return {key_id: max(grace, journal.graces.get(key_id, timedelta(0))) for key_id in filter(None, key_ids)}
 
 
 def stamp_of(shown: str) -> str:

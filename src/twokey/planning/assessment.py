@@ -1,5 +1,8 @@
 """Every listed key sorted into its role: CURRENT, LAST, an orphan of ours, unmanaged, or one that may be removed.
 
+A key is claimed if our open intent explains it. It is an orphan only if every destination surely holds another key. If
+what one of them holds is unknown, jobs may have read it there: it becomes LAST, with grace and the last-use veto.
+
 Besides LAST and an orphan, a key may be removed if the operator names it now (``retire``), or if its removal was
 decided earlier (``outgoing``): the operator named it, and it is Inactive for its soak; or it was deleted, and it is
 still listed when no list can lag any more.
@@ -19,11 +22,18 @@ from twokey.planning.plan import Action, Overrides, Plan
 
 if TYPE_CHECKING:
     from twokey.core.journal import Delivery, Journal
-    from twokey.core.model import AccessKey, Observation
+    from twokey.core.model import AccessKey, LastUse, Observation
     from twokey.planning.policy import RotationPolicy
 
 CREATION_WINDOW = timedelta(seconds=60)
 """A key made by an intent of ours is created within this time after the intent was written."""
+SURELY_COMPLETE = timedelta(hours=1)
+"""No list lags for longer: an attempt that was never closed is remembered for this long."""
+MOST_OPEN = 8
+"""How many attempts may be open at once: more are not made, so that none has to be forgotten."""
+OWN_USE = timedelta(minutes=5)
+"""For this long after its creation, besides the time that a verification may take, twokey may use a key itself: the
+run that created it has to hold its lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,7 @@ class Assessment:
     unmanaged: tuple[AccessKey, ...]
     retire: tuple[AccessKey, ...]
     outgoing: tuple[AccessKey, ...] = ()
+    claimed: AccessKey | None = None
     reason: Reason = field(default=Reason.DUE)
 
     @property
@@ -72,7 +83,23 @@ class Assessment:
         """When every job that may have read LAST from any destination has had its grace."""
         moments = [delivery.at for delivery in self.journal.delivered.values()]
         moments += [self.committed] if self.committed else []
-        return max(moments) + self.policy.grace if moments else self.now
+        return max(moments) + self.grace if moments else self.now
+
+    @property
+    def grace(self) -> timedelta:
+        """LAST's grace: as configured, or as it was promised to the jobs that read LAST, whichever is longer."""
+        promised = self.journal.graces.get(self.last.id) if self.last else None
+        return max(self.policy.grace, promised or timedelta(0))
+
+    @property
+    def promise(self) -> str:
+        """Say that LAST keeps a grace that is longer than the configured one; empty where it is not."""
+        if self.grace <= self.policy.grace:
+            return ""
+        return (
+            f"LAST keeps the grace of {durations.show(self.grace)} that its readers were promised; the grace of "
+            f"{durations.show(self.policy.grace)} that is configured now is shorter."
+        )
 
     def holds(self, name: str) -> str:
         """Say which key a destination holds: what it shows, else what it last received, else ``?``."""
@@ -149,12 +176,15 @@ def assess(observation: Observation, policy: RotationPolicy, now: datetime, over
     rest = tuple(key for key in listed if key != current and key not in retire)
     outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
     others = tuple(key for key in rest if key not in outgoing)
-    orphan = _orphan(others, journal, _published(observation))
+    claimed = _claimed(others, observation, policy)
+    orphan = None if claimed and _may_be_published(observation) else claimed
     others = tuple(key for key in others if key != orphan)
-    last = _last(others, current, journal, held)
+    last = _last(others, current, journal, held) or (None if orphan else claimed)
     unmanaged = tuple(key for key in others if key != last)
     observation = replace(observation, keys=listed)
-    return Assessment(observation, policy, now, overrides, held, current, last, orphan, unmanaged, retire, outgoing)
+    return Assessment(
+        observation, policy, now, overrides, held, current, last, orphan, unmanaged, retire, outgoing, claimed
+    )
 
 
 def holds(observation: Observation, name: str) -> str:
@@ -170,6 +200,13 @@ def holds(observation: Observation, name: str) -> str:
     if delivery is None or name in journal.delivering or written_since(delivery, holding):
         return "?"
     return delivery.key
+
+
+def open_attempts(journal: Journal, now: datetime) -> tuple[datetime, ...]:
+    """Return the creations that were never closed and whose keys a list may still lack."""
+    intent = journal.intent
+    attempts = (intent.at, *intent.earlier) if intent else ()
+    return tuple(at for at in attempts if now < at + SURELY_COMPLETE)
 
 
 def written_since(delivery: Delivery, holding: CannotTell) -> bool:
@@ -195,9 +232,18 @@ def _published(observation: Observation) -> set[str]:
     return received | {holding.key_id for holding in observation.destinations.values() if isinstance(holding, Held)}
 
 
-def _orphan(others: tuple[AccessKey, ...], journal: Journal, published: set[str]) -> AccessKey | None:
-    """Find the one key that our open intent explains and no job can have. Two candidates explain nothing."""
-    intent = journal.intent
+def _may_be_published(observation: Observation) -> bool:
+    """Say whether some destination may hold any key: then a job may have the key of an interrupted run."""
+    return any(holds(observation, name) == "?" for name in observation.destinations)
+
+
+def _claimed(others: tuple[AccessKey, ...], observation: Observation, policy: RotationPolicy) -> AccessKey | None:
+    """Find the one key that our open intent explains and no job is known to have. Two candidates explain nothing.
+
+    The secret of an orphan is known to no program: a key that was used for more than our own verification is none.
+    """
+    journal = observation.record.journal
+    intent, published = journal.intent, {*_published(observation), journal.current, journal.last}
     if intent is None:
         return None
     attempts = (intent.at, *intent.earlier)
@@ -208,7 +254,16 @@ def _orphan(others: tuple[AccessKey, ...], journal: Journal, published: set[str]
         and key.id not in published
         and any(at - 2 * timestamps.RESOLUTION <= key.created <= at + CREATION_WINDOW for at in attempts)
     ]
-    return created[0] if len(created) == 1 else None
+    if len(created) != 1 or _used_by_others(created[0], observation.last_used.get(created[0].id), policy):
+        return None
+    return created[0]
+
+
+def _used_by_others(key: AccessKey, use: LastUse | None, policy: RotationPolicy) -> bool:
+    """Say whether a key was surely used for more than the verification by the run that created it."""
+    if use is None or use.at is None:
+        return False
+    return use.service != "sts" or use.at > key.created + OWN_USE + policy.verification.timeout
 
 
 def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Journal, held: str) -> AccessKey | None:
@@ -220,7 +275,7 @@ def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Jou
         return by_id.get(journal.current) or next(
             (by_id[known] for known in journal.intent.known if known in by_id), None
         )
-    if journal.current:
+    if journal.current or journal.last in by_id:
         return by_id.get(journal.last)
     older = [key for key in others if key.created < current.created]
     return older[0] if len(others) == 1 and older else None

@@ -137,6 +137,8 @@ def _early_soak(assessment: Assessment) -> Plan | None:
 def _nothing(assessment: Assessment) -> Plan:
     due = assessment.next_due
     message = f"A rotation is due in {durations.left(due - assessment.now)}." if due else ""
+    if assessment.promise and assessment.now < assessment.grace_over:
+        message = f"{message} {assessment.promise}"
     return assessment.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, message)
 
 

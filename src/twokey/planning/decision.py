@@ -16,10 +16,12 @@ decides about it.
 5. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
 6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
 7. ``rolled_back``      the store holds another key than the journal names: refuse.
-8. ``without_current``  no key is both held and listed: create one if there is room, refuse if the roles are unclear.
-9. ``unmanaged``        there is a key created outside twokey: refuse, naming it.
-10. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
-11. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
+8. ``unproven``         the last use of an interrupted run's key is not known yet: ask for it.
+9. ``too_many_open``    many creations got no response, and the list shows none of their keys yet: refuse.
+10. ``without_current`` no key is both held and listed: create one if there is room, refuse if the roles are unclear.
+11. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
+12. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
+13. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
 
 What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
 
@@ -31,13 +33,14 @@ it; and it has not been used for ``idle``. The last use lags, so it can forbid a
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
 from twokey.core.commands import command, rotate_command
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
-from twokey.planning.assessment import Assessment, assess
+from twokey.planning.assessment import MOST_OPEN, SURELY_COMPLETE, Assessment, assess, open_attempts
 from twokey.planning.between_rotations import not_due, why_due, why_removed
 from twokey.planning.plan import Action, Commit, Create, Delete, Deliver, Overrides, Plan, RemoveOrphan, Resume
 from twokey.planning.removal import NO_WORKING_CURRENT, removal_barred, soak, unread
@@ -48,8 +51,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from twokey.core.journal import Intent
     from twokey.core.model import AccessKey, Observation
     from twokey.planning.policy import RotationPolicy
+
+UNDER_WAY = timedelta(seconds=15)
+"""How long the request that creates a key may be under way: connecting and waiting for the response."""
 
 
 def plan(observation: Observation, policy: RotationPolicy, now: datetime, overrides: Overrides | None = None) -> Plan:
@@ -96,7 +103,7 @@ def user_recreated(assessment: Assessment) -> Plan | None:
 
 def unsettled(assessment: Assessment) -> Plan | None:
     """Wait while the list may lag behind a creation: twokey would take what it does not show yet for gone."""
-    moments = [assessment.journal.intent.at] if assessment.journal.intent else []
+    moments = [_created_by(assessment, assessment.journal.intent)] if assessment.journal.intent else []
     if (
         assessment.held
         and assessment.current is None
@@ -110,6 +117,16 @@ def unsettled(assessment: Assessment) -> Plan | None:
     left = durations.left(settles - assessment.now)
     message = f"A key was created a moment ago, and IAM's list may not show it yet: nothing can be decided for {left}."
     return replace(assessment.refuse(Reason.UNREADABLE, message), settles=settles)
+
+
+def _created_by(assessment: Assessment, intent: Intent) -> datetime:
+    """Return the latest moment at which the open intent's key can have been created.
+
+    The request may have left as long after the intent as that allows, and may have been under way for some time. Where
+    ``settle`` is shorter than a request may take, the services are an emulator: nothing there takes longer than it.
+    """
+    longest, settle = timedelta(seconds=intent.within) + UNDER_WAY, assessment.policy.settle
+    return intent.at + (longest if settle >= UNDER_WAY else min(longest, settle))
 
 
 def unfinished(assessment: Assessment, also: tuple[str, ...] = ()) -> Plan | None:
@@ -152,6 +169,24 @@ def rolled_back(assessment: Assessment) -> Plan | None:
         f"{assessment.observation.store} holds {assessment.held}, but its journal names {recorded} as CURRENT: the "
         f"operator or another program wrote to the store. Put {recorded} back into the store. Only if no job uses "
         f"{recorded} any more, remove it: {_rotate(assessment, assessment.retiring(recorded))}.",
+    )
+
+
+def unproven(assessment: Assessment) -> Plan | None:
+    """Ask for the last use of the key that an open intent explains: a use by a job proves that it is no orphan."""
+    return assessment.need(assessment.claimed) if assessment.claimed else None
+
+
+def too_many_open(assessment: Assessment) -> Plan | None:
+    """Refuse another creation while so many are open that one of them would have to be forgotten."""
+    attempts = open_attempts(assessment.journal, assessment.now)
+    if len(attempts) < MOST_OPEN or assessment.claimed:
+        return None
+    left = durations.left(min(attempts) + SURELY_COMPLETE - assessment.now)
+    return assessment.refuse(
+        Reason.UNREADABLE,
+        f"{len(attempts)} creations of a key were interrupted within {durations.show(SURELY_COMPLETE)}, and IAM's list "
+        f"may still show a key of each: no other key is created for {left}. Find out what interrupts the runs.",
     )
 
 
@@ -266,6 +301,8 @@ RULES: tuple[Callable[[Assessment], Plan | None], ...] = (
     retire_held,
     unfinished,
     rolled_back,
+    unproven,
+    too_many_open,
     without_current,
     unmanaged,
     not_due,

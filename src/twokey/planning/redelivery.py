@@ -20,7 +20,7 @@ from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import assess
 from twokey.planning.between_rotations import may_be_read
-from twokey.planning.decision import rolled_back, unfinished, unreadable, unsettled, user_recreated
+from twokey.planning.decision import rolled_back, unfinished, unproven, unreadable, unsettled, user_recreated
 from twokey.planning.plan import Deliver, Overrides, RecordDeliveries, Resume
 from twokey.planning.rules import first_verdict
 
@@ -52,6 +52,7 @@ def deliver_plan(
         unsettled,
         partial(unfinished, also=silent),
         rolled_back,
+        unproven,
         without_working_current,
     )
     return first_verdict(rules, assessment) or _delivery(assessment, selected, silent)

@@ -53,10 +53,11 @@ def _in_grace(assessment: Assessment, last: AccessKey) -> Plan | None:
     if assessment.now >= assessment.grace_over:
         return None
     left = durations.left(assessment.grace_over - assessment.now)
+    promise = f" {assessment.promise}" if assessment.promise else ""
     return assessment.refuse(
         Reason.GRACE,
-        f"Jobs in flight may still use LAST ({last.id}): its grace ends in {left}. Wait until then, or accept that "
-        "they fail: --ignore-last-use.",
+        f"Jobs in flight may still use LAST ({last.id}): its grace ends in {left}.{promise} Wait until then, or accept "
+        "that they fail: --ignore-last-use.",
     )
 
 

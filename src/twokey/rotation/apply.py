@@ -6,13 +6,14 @@ last in a destination that takes two writes.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from twokey.core import timestamps
 from twokey.core.errors import Conflict, Failed
-from twokey.core.journal import Intent, Retiring
+from twokey.core.journal import Intent, Retiring, promised
 from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, RecordDeliveries, RemoveOrphan, Resume
 from twokey.rotation import preflight
 from twokey.rotation.creation import Creation
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from twokey.rotation.results import Effects
     from twokey.rotation.world import World
 
+LONGEST_GRACE = timedelta(days=999, seconds=86_399)
+"""Of the graces that are likely, the longest to write into the journal."""
+
 
 class Apply:
     """Performs actions for one machine user. ``effects`` stays true even if it raises an error of ``twokey.core``."""
@@ -47,6 +51,7 @@ class Apply:
         effects: Effects,
     ) -> None:
         self._observation = observation
+        self._policy = policy
         self._user = observation.user
         self._leased = leased
         self._world = world
@@ -82,7 +87,8 @@ class Apply:
         journal, now = self._leased.journal, self._world.clock.now()
         known = next((action.known for action in actions if isinstance(action, Create)), None)
         longest_id = max((key.id for key in self._observation.keys), key=len, default="A" * 20)
-        journal = msgspec.structs.replace(journal, current=longest_id, last=longest_id, committed=now)
+        graces = {f"{longest_id[1:]}{number}": LONGEST_GRACE for number in range(2)}
+        journal = msgspec.structs.replace(journal, current=longest_id, last=longest_id, committed=now, graces=graces)
         if known is not None:
             journal = msgspec.structs.replace(
                 journal,
@@ -171,6 +177,7 @@ class Apply:
                 delivered=self._deliveries.of(current, last),
                 delivering=self._deliveries.delivering,
                 removed=self._removals.recorded,
+                graces=promised(journal, self._policy.grace, current, last),
             )
 
     def _is_soaking(self, key_id: str) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from twokey.core.errors import Ambiguous, Conflict, Failed, NotVerified, ServiceError
 from twokey.core.journal import Intent
 from twokey.core.model import CannotTell, Held
-from twokey.rotation.removals import REMEMBERED
+from twokey.planning.assessment import open_attempts
 from twokey.rotation.verify import verify
 
 if TYPE_CHECKING:
@@ -20,17 +20,12 @@ if TYPE_CHECKING:
     from twokey.rotation.results import Effects
     from twokey.rotation.world import World
 
-FRESH = 40.0
-"""Seconds after which an intent is too old for a creation: the request takes up to 15 s, and what is created within
-60 s is attributed to the intent."""
+FRESH = (10.0, 20.0, 40.0)
+"""Seconds after which an intent is too old for a creation; then it is written again. A later run waits for the whole
+time that the intent records, so it is short at first, and longer where the store takes longer to write it. The request
+itself takes up to 15 s, and what is created within 60 s is attributed to the intent."""
 SEND_LIMIT = 20.0
 """Seconds of the lease that must be left when a creation is sent."""
-ATTEMPTS = 3
-"""How often an intent is written again because the process was paused after it."""
-
-
-class _TooLate(Failed):
-    """The process was paused after it wrote its intent; nothing was sent."""
 
 
 class Creation:
@@ -53,12 +48,12 @@ class Creation:
         self._reporter = reporter
         self._effects = effects
         self._removals = removals
-        before = leased.journal.intent
-        self.open_attempts = (before.at, *before.earlier)[:REMEMBERED] if before else ()
+        self.open_attempts = open_attempts(leased.journal, world.clock.now())
+        self._before = leased.journal.intent if self.open_attempts else None
 
     def create(self, known: tuple[str, ...]) -> Credential:
         """Create a key, verify it and write it to the store; ``known`` are the ids that are listed now."""
-        credential = self._send_create(known)
+        credential = self._create_after(self._intend(known))
         try:
             self._publish(credential)
         except Conflict as error:
@@ -87,38 +82,18 @@ class Creation:
         with self._reporter.effect("store", credential.access_key_id):
             self._put(credential)
 
-    def _send_create(self, known: tuple[str, ...]) -> Credential:
-        """Write the intent and create a key soon after it: the intent explains only what is created soon.
-
-        A process may be paused for hours between any two of its steps, so the time is checked right before the
-        request is sent.
-        """
-        for _ in range(ATTEMPTS):
-            try:
-                return self._create_after(self._intend(known))
-            except _TooLate:
-                continue
-        raise Conflict(
-            f"No key could be created within {FRESH:g} s of its intent: the process was paused in each of {ATTEMPTS} "
-            "attempts.",
-            state="No key was created.",
-            remedy="Run again on a machine with more CPU to spare.",
-        )
-
-    def _intend(self, known: tuple[str, ...]) -> tuple[Intent, float]:
+    def _intend(self, known: tuple[str, ...], within: float = FRESH[0]) -> tuple[Intent, float]:
         """Write the intent, and say when that began. Attempts of earlier runs that were never closed stay in it."""
         began = self._world.clock.monotonic()
-        intent = Intent(known, self._world.clock.now(), self.open_attempts)
+        intent = Intent(known, self._world.clock.now(), self.open_attempts, within)
         with self._reporter.effect("intent"):
             self._leased.write(intent=intent, removed=self._removals.recorded)
         return intent, began
 
     def _create_after(self, intended: tuple[Intent, float]) -> Credential:
-        intent, began = intended
-
         def in_time() -> None:
-            if self._world.clock.monotonic() - began > FRESH or self._leased.left() < SEND_LIMIT:
-                raise _TooLate("The process was paused after its intent.")
+            nonlocal intended
+            intended = self._renewed(*intended)
 
         with self._reporter.effect("create"):
             self._effects.count += 1
@@ -128,11 +103,28 @@ class Creation:
                 raise
             except ServiceError:
                 # The response proves that nothing was created; only an earlier open attempt may still show up.
-                if not intent.earlier:
-                    self._leased.write(intent=None)
+                self._leased.write(intent=self._before)
                 raise
         self._effects.created = key.id
         return credential
+
+    def _renewed(self, intent: Intent, began: float) -> tuple[Intent, float]:
+        """Write the intent again if it is too old for a creation that is sent now, and renew the lease with it.
+
+        A creation may wait for IAM's pace, and a process may be paused for hours between any two of its steps, so the
+        time is checked right before the request is sent.
+        """
+        for within in (*FRESH, None):
+            if self._world.clock.monotonic() - began <= intent.within and self._leased.left() >= SEND_LIMIT:
+                return intent, began
+            if within is not None:
+                intent, began = self._intend(intent.known, within)
+        raise Conflict(
+            f"No key could be created within {FRESH[-1]:g} s of its intent: the process was paused, or the store took "
+            f"longer to write it, {len(FRESH)} times.",
+            state="No key was created.",
+            remedy="Run again on a machine with more CPU to spare, or when the store responds faster.",
+        )
 
     def _disown(self, key_id: str, error: Conflict) -> None:
         """After a lost lease: remove the key that this run created, if it is sure that no reader will ever see it."""
@@ -169,7 +161,7 @@ class Creation:
         return not isinstance(holding, CannotTell) and holding != Held(key_id)
 
     def _undo(self, key_id: str) -> str:
-        """Delete the key that this run created and no reader saw, then close the intent; return what is true now."""
+        """Delete the key that this run created and no reader saw, then close its intent; return what is true now."""
         self._leased.guard()
         with self._reporter.effect("remove unpublished", key_id):
             gone = self._removals.delete(key_id)
@@ -177,5 +169,5 @@ class Creation:
             return f"IAM does not know {key_id} yet; if it appears later, the next run removes it."
         self._effects.created = ""
         self._removals.record(key_id)
-        self._leased.write(intent=None, removed=self._removals.recorded)
+        self._leased.write(intent=self._before, removed=self._removals.recorded)
         return f"{key_id} was deleted again."

@@ -72,6 +72,7 @@ class Deliveries:
         self._reported_until = float("-inf")
         self._delivered: dict[str, Delivery] = dict(leased.journal.delivered)
         self._open = dict.fromkeys(leased.journal.delivering)
+        self._first: set[str] = set()
 
     def of(self, *key_ids: str) -> dict[str, Delivery]:
         """Return the destinations that last received one of these keys."""
@@ -89,7 +90,8 @@ class Deliveries:
             name: Delivery(key_id, now, self._longest_stamp(destination))
             for name, destination in self._destinations.items()
         }
-        may_be_open = dict.fromkeys((*journal.delivering, *self._torn_between_writes(tuple(self._destinations))))
+        new = (name for name in self._destinations if name not in self._delivered)
+        may_be_open = dict.fromkeys((*journal.delivering, *self._torn_between_writes(tuple(self._destinations)), *new))
         return msgspec.structs.replace(journal, delivered=journal.delivered | deliveries, delivering=tuple(may_be_open))
 
     def _longest_stamp(self, destination: Destination) -> str:
@@ -117,16 +119,25 @@ class Deliveries:
     def _record_before(self, names: tuple[str, ...], instead_of: str, key_id: str) -> None:
         """Record, before any of them is written, what they may hold, and which of them may be torn from now on.
 
+        One that the journal does not name yet is named, and open until it is delivered to: if this run ends here, the
+        next one delivers there again; and if it is no longer configured then, the key is kept that it may hold.
         If this run then ends before its commit, the next one knows where ``instead_of`` was until an unknown moment,
-        and where both values have to be written again.
+        that it is LAST, and where both values have to be written again.
         """
-        unknown = [name for name in names if instead_of and name not in self._delivered]
-        torn = [name for name in self._torn_between_writes(names) if name not in self._open]
-        if unknown or torn:
-            self._delivered |= {name: Delivery(instead_of, timestamps.not_before_now(self._clock)) for name in unknown}
-            self._open |= dict.fromkeys(torn)
+        if instead_of and self._leased.journal.last != instead_of and self._leased.journal.intent:
+            # The key of an interrupted run becomes LAST: that run may be paused, and may not store it any more.
+            self._leased.fence()
+        new = [name for name in names if name not in self._delivered]
+        may_be_open = dict.fromkeys((*self._torn_between_writes(names), *new))
+        opened = [name for name in may_be_open if name not in self._open]
+        role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}
+        if new or opened or role:
+            now = timestamps.not_before_now(self._clock)
+            self._delivered |= {name: Delivery(instead_of or key_id, now) for name in new}
+            self._first = set() if instead_of else set(new)
+            self._open |= dict.fromkeys(opened)
             with self._reporter.effect("record", instead_of or key_id):
-                self._leased.write(**self._changes())
+                self._leased.write(**self._changes(), **role)
 
     def _torn_between_writes(self, names: tuple[str, ...]) -> list[str]:
         return [name for name in names if not self._destinations[name].traits.atomic]
@@ -162,6 +173,8 @@ class Deliveries:
         """Close the delivery: nothing was written there, so this run tore no pair. An earlier one may have."""
         if name not in self._observation.record.journal.delivering:
             self._open.pop(name, None)
+            if name in self._first:
+                self._delivered.pop(name, None)
 
     def _delivered_to(self, name: str, delivery: Delivery) -> None:
         before = self._delivered.get(name)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LENGTH = timedelta(minutes=3)
 """How long a lease lasts: as long as one user's rotation may take."""
+MOST_SKEW = timedelta(minutes=1)
+"""How far the clock of the run that took a lease may be ahead of ours."""
 MARGIN = 5.0
 """Seconds before its end from which its holder no longer relies on it."""
 
@@ -38,10 +40,11 @@ def blocks(journal: Journal, run: str, now: datetime, *, conditional: bool = Tru
     """Say whether the journal's lease keeps the run ``run`` from going on.
 
     A dead process holds nothing, but its last request may still take effect. A store with ``conditional`` writes
-    refuses that; in any other store, the lease of a run that was writing keys ends by time alone.
+    refuses that; in any other store, the lease of a run that was writing keys ends by time alone. A lease that ends
+    later than any run can have taken it for is not believed: a journal that was tampered with holds up no run.
     """
     lease = journal.lease
-    if lease is None or lease.run == run or now >= lease.until:
+    if lease is None or lease.run == run or not now < lease.until <= now + LENGTH + MOST_SKEW:
         return False
     return not is_dead(lease) or not (conditional or journal.intent is None)
 
