@@ -8,6 +8,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import botocore.loaders
+import botocore.session
 import pytest
 
 pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores")
@@ -51,8 +52,12 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(autouse=True)
 def _models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading botocore's service models is most of what a client or a command costs."""
-    monkeypatch.setattr(botocore.loaders, "create_loader", lambda *_: LOADER)
+    """Reading botocore's service models is most of what a client or a command costs.
+
+    A session has the function's name of its own.
+    """
+    for module in (botocore.loaders, botocore.session):
+        monkeypatch.setattr(module, "create_loader", lambda *_: LOADER)
 
 
 @pytest.fixture(autouse=True)

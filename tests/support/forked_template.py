@@ -36,7 +36,7 @@ def prepare() -> None:
         for found in pkgutil.walk_packages(getattr(module, "__path__", ()), f"{name}."):
             if name.startswith("twokey."):
                 importlib.import_module(found.name)
-    from botocore import loaders
+    from botocore import loaders, session
 
     loader = loaders.create_loader()
     for service in SERVICES:
@@ -44,7 +44,8 @@ def prepare() -> None:
             loader.load_service_model(service, kind)
     for name in ("endpoints", "sdk-default-configuration", "_retry", "partitions"):
         loader.load_data(name)
-    vars(loaders)["create_loader"] = lambda *_: loader
+    for module in (loaders, session):
+        vars(module)["create_loader"] = lambda *_: loader
     gc.collect()
     gc.freeze()
 
