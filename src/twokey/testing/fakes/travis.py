@@ -103,13 +103,7 @@ class Travis(FakeService):
     @route("PATCH", _REPOSITORY + "/env_var/([^/]+)")
     def update(self, request: ReceivedRequest, repository: str, identity: str) -> Reply:
         """Answer ``update``: what the body leaves out stays."""
-        there = self._variables(repository)
-        found = next((one for one in there if one["id"] == identity), None)
-        if found is None:
-            raise _error(404, "not_found", "env_var not found (or insufficient access)")
-        if not self.may["write"]:
-            raise _error(403, "insufficient_access", "operation requires write access to env_var")
-        self._check_migrated()
+        found = self._writable(repository, identity)
         body = request.json() or {}
         found.update({key.removeprefix("env_var."): value for key, value in body.items() if key.startswith("env_var.")})
         return Reply(200, self._shown(found))
@@ -117,15 +111,18 @@ class Travis(FakeService):
     @route("DELETE", _REPOSITORY + "/env_var/([^/]+)")
     def remove(self, _request: ReceivedRequest, repository: str, identity: str) -> Reply:
         """Answer ``delete``."""
-        there = self._variables(repository)
-        found = next((one for one in there if one["id"] == identity), None)
+        self._variables(repository).remove(self._writable(repository, identity))
+        return Reply(204)
+
+    def _writable(self, repository: str, identity: str) -> Any:
+        """Return a variable that may be changed; raises the refusal otherwise."""
+        found = next((one for one in self._variables(repository) if one["id"] == identity), None)
         if found is None:
             raise _error(404, "not_found", "env_var not found (or insufficient access)")
         if not self.may["write"]:
             raise _error(403, "insufficient_access", "operation requires write access to env_var")
         self._check_migrated()
-        there.remove(found)
-        return Reply(204)
+        return found
 
     def _ban(self, request: ReceivedRequest) -> bool:
         now = self.monotonic()
