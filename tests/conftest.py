@@ -43,6 +43,11 @@ def pytest_configure() -> None:
     spare_them()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that mostly wait: at the end, nothing would be left to run beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
 def pytest_collection_finish() -> None:
     """Keep the garbage collector from looking at all tests, and at what they import, again and again."""
     gc.collect()

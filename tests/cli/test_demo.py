@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from secrecy.processes import ISSUED, Tree
 from support.canaries import leaks, suspicious
 from twokey.emulator import Emulator
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.first
 def test_the_demo_shows_the_whole_cycle_and_every_statement_holds_and_no_secret(tmp_path: Path) -> None:
     with Emulator() as aws:
         tree = Tree(tmp_path / "tree", aws, (ISSUED,))

@@ -27,6 +27,7 @@ HOW_TO = pages.DOCS / "how-to"
 STORE = "secretsmanager:machine-users/{user}"
 
 
+@pytest.mark.first
 @pytest.mark.timeout(60)
 def test_existing_users(tmp_path: Path) -> None:
     """The store is empty. Of four users, one has its credential in a destination, one in a file of somebody's."""

@@ -35,6 +35,7 @@ def aws(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
     return rig.aws
 
 
+@pytest.mark.first
 @pytest.mark.timeout(90)
 def test_every_command_prints_what_is_shown(aws: Emulator, tmp_path: Path) -> None:
     """Three users with CURRENT in Secrets Manager, and a LAST."""

@@ -117,6 +117,7 @@ def test_the_policy_is_the_same_everywhere() -> None:
 
 
 @needs_terraform
+@pytest.mark.first
 @pytest.mark.timeout(300)
 def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
     """The page from top to bottom: keys by Terraform, then without, adopted, rotated; no change is left to apply."""

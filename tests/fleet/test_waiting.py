@@ -111,6 +111,7 @@ def _until(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.first
 def test_that_another_run_holds_let_the_free_ones_be_rotated(rig: Rig) -> None:
     held, free = [f"held-{number}" for number in range(3)], [f"free-{number}" for number in range(3)]
     for user in (*held, *free):

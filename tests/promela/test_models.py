@@ -55,6 +55,7 @@ def shown(verdict: Verdict) -> str:
 
 
 @needs_spin
+@pytest.mark.first
 @pytest.mark.parametrize("name", PROTOCOL)
 def test_no_order_of_events_breaks_an_invariant(name: str) -> None:
     verdict = holding(name)
@@ -64,6 +65,7 @@ def test_no_order_of_events_breaks_an_invariant(name: str) -> None:
 
 
 @needs_spin
+@pytest.mark.first
 def test_every_step_of_the_model_is_taken() -> None:
     """Nothing holds for want of events: what is never reached is a broken rule, or what only one leads to."""
     verdict = holding("two runs at once, and an operator")
@@ -80,7 +82,7 @@ def test_every_step_of_the_model_is_taken() -> None:
 
 
 @needs_spin
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", RULES, scope="module")
 def test_no_rule_can_be_left_out(name: str) -> None:
     verdict = without(name)
     assert not verdict.complete
@@ -90,7 +92,7 @@ def test_no_rule_can_be_left_out(name: str) -> None:
 
 
 @needs_spin
-@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("name", RULES, scope="module")
 def test_the_page_shows_what_spin_finds(name: str) -> None:
     """The very steps where it is the version of Spin that the page names, else as many steps to the same end."""
     text = PAGE.read_text(encoding="utf-8")

@@ -7,6 +7,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from botocore import client, compat, hooks, useragent
+from botocore.hooks import NodeList
 from botocore.loaders import create_loader
 from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
@@ -22,8 +23,9 @@ _NAMES: dict[str, str] = {}
 def spare_them() -> None:
     """Keep what depends only on botocore's own code, its models or this machine.
 
-    That is: what handlers accept, the current names of events, the methods of a service's client, and the name of the
-    operating system.
+    That is: what handlers accept, the current names of events, the model and the methods of a service's client, the
+    name of the operating system, and the parts of a user agent. Handlers are copied without asking each of the lists
+    that hold them how.
 
     Its pauses before it repeats a request pass at once: they are random, and no test is about them.
     """
@@ -39,6 +41,10 @@ def spare_them() -> None:
             self._alias_name_cache = _NAMES
 
     aliaser.__init__ = made
+    vars(hooks)["_PrefixTrie"]._recursive_copy = lambda _self, node: _copied(node)
+    vars(useragent)["sanitize_user_agent_string_component"] = cache(useragent.sanitize_user_agent_string_component)
+    models: Any = client.ClientCreator
+    models._load_service_model = _shared_model(models._load_service_model)
     _keep(client.ClientCreator, "_create_methods", lambda _creator, model: (model.service_name, model.api_version))
     _keep(
         useragent.UserAgentString, "_build_os_metadata", lambda agent: (agent._platform_name, agent._platform_version)
@@ -57,6 +63,28 @@ def _keep(owner: Any, name: str, key: Callable[..., Hashable]) -> None:
         return kept[wanted].copy()
 
     setattr(owner, name, once)
+
+
+def _copied(node: dict[str, Any]) -> dict[str, Any]:
+    copied: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, NodeList):
+            copied[key] = NodeList(value.first[:], value.middle[:], value.last[:])
+        else:
+            copied[key] = _copied(value) if isinstance(value, dict) else value
+    return copied
+
+
+def _shared_model(load: Callable[..., Any]) -> Callable[..., Any]:
+    """Let all clients of a service have one model: it only ever adds to what it has worked out."""
+    models: dict[Hashable, Any] = {}
+
+    def shared(creator: Any, service: str, api_version: str | None = None) -> Any:
+        if (service, api_version) not in models:
+            models[service, api_version] = load(creator, service, api_version)
+        return models[service, api_version]
+
+    return shared
 
 
 @cache

@@ -61,6 +61,7 @@ def test_begun_while_another_creates_wait_for_it_or_refuse_if_they_may_not(
     workspace.check_in_order()
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("store", STORES)
 @pytest.mark.parametrize("suspended", ["after the creation", "after a write", "before the verification"])
 def test_overtaken_while_suspended_harms_nothing_afterwards(
