@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,7 +13,24 @@ from twokey.core.secret import Credential
 from twokey.planning.policy import Verification
 from twokey.rotation.verify import verify
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SECOND = timedelta(seconds=1)
+OURS = (USER.account, USER.arn)
+"""What STS responds once a key works."""
+
+
+class Responses:
+    """An STS whose servers differ: each request is given the next response, and the last one from then on."""
+
+    def __init__(self, *responses: tuple[str, str] | None) -> None:
+        self.responses = list(responses)
+        self.asked: list[str | None] = []
+
+    def identity_of(self, _credential: Credential, region: str | None = None) -> tuple[str, str] | None:
+        self.asked.append(region)
+        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
 
 
 @pytest.fixture
@@ -37,3 +55,40 @@ def test_a_key_that_stays_unknown_is_not(world: World) -> None:
 def test_a_key_that_works_too_late_is_said_to_work_by_then(world: World) -> None:
     with pytest.raises(NotVerified, match=r"within 3 s: it worked only 2 times in a row, and 3 are required"):
         proved(world, Verification(3, SECOND, 3 * SECOND))
+
+
+def asked(world: World, sts: Responses, rules: Verification, still_ours: Callable[[], None] = lambda: None) -> None:
+    verify(Credential("N1", "x" * 40), USER, rules, sts, Clock(world), still_ours)
+
+
+def test_a_server_that_does_not_know_the_key_begins_the_row_again(world: World) -> None:
+    sts = Responses(OURS, OURS, None, OURS)
+    asked(world, sts, Verification(3, SECOND, 60 * SECOND))
+    assert len(sts.asked) == 6
+
+
+@pytest.mark.parametrize(
+    "other", [(USER.account, f"{USER.arn}-2"), ("999999999999", USER.arn), ("999999999999", "arn:aws:iam::9:user/ci")]
+)
+def test_a_key_of_another_user_or_account_is_refused_however_often_it_works(
+    world: World, other: tuple[str, str]
+) -> None:
+    with pytest.raises(NotVerified, match=f"authenticates as {other[1]}, not as {USER.arn}"):
+        asked(world, Responses(other), Verification(3, SECOND, 5 * SECOND))
+
+
+def test_every_region_is_asked_each_time(world: World) -> None:
+    sts = Responses(OURS)
+    asked(world, sts, Verification(2, SECOND, 60 * SECOND, ("eu-west-1", "us-east-1")))
+    assert sts.asked == ["eu-west-1", "us-east-1"] * 2
+
+
+def test_one_region_that_does_not_know_the_key_is_enough_to_refuse_it(world: World) -> None:
+    with pytest.raises(NotVerified, match="does not know the key yet in us-east-1"):
+        asked(world, Responses(*[OURS, None] * 9), Verification(1, SECOND, 3 * SECOND, ("eu-west-1", "us-east-1")))
+
+
+def test_the_lease_is_looked_after_before_each_round(world: World) -> None:
+    sts, looks = Responses(OURS), []
+    asked(world, sts, Verification(3, SECOND, 60 * SECOND), lambda: looks.append(len(sts.asked)))
+    assert looks == [0, 1, 2]

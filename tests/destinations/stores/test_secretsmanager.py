@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
@@ -397,6 +398,23 @@ def test_a_read_back_that_shows_another_version_is_ambiguous(
     monkeypatch.setattr("twokey.destinations.stores.secretsmanager_versions.Versions.move", lambda *_, **__: None)
     with pytest.raises(Ambiguous):
         store.put(fresh_credential(), revision)
+
+
+@pytest.mark.parametrize("effect", ["lost_response", "error_after", "error_before"])
+def test_a_move_in_doubt_is_no_lost_race_although_another_program_wrote_since(
+    aws: Emulator, store: Store, backend: Secret, effect: str
+) -> None:
+    """A job may have read the key in between: whoever takes the run for one that lost the race deletes that key."""
+    revision = store.put(fresh_credential(), store.load().revision)
+    aws.weather.add(Rule("secretsmanager:UpdateSecretVersionStage", times=None, effect=effect))
+    aws.weather.add(held := Rule("secretsmanager:DescribeSecret", effect="hold_before"))
+    with ThreadPoolExecutor(1) as pool:
+        put = pool.submit(outcome, lambda: store.put(fresh_credential(), revision))
+        aws.weather.wait_until_held(30)
+        aws.weather.remove(held)
+        backend.plant_text("another program's")
+        aws.weather.release()
+        assert isinstance(put.result(), Ambiguous)
 
 
 def test_what_cannot_be_looked_up_after_a_lost_response_stays_ambiguous(aws: Emulator, store: Store) -> None:
