@@ -283,13 +283,13 @@ def main(words: list[str]) -> int:
     chosen = [rule for rule in RULES if not words or any(word in rule.name for word in words)]
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="twokey-rules-") as folder:
-        whole = _copy(Path(folder) / "whole")
+        whole = _copy(HERE, Path(folder) / "whole", leave_out="__pycache__")
         guards = dict.fromkeys(test for rule in chosen for test in rule.guards)
         if _failing(whole, tuple(guards)):
             print("The tests fail although nothing is broken.")
             return 1
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            found = list(pool.map(lambda pair: _try(Path(folder) / str(pair[0]), pair[1]), enumerate(chosen)))
+            found = list(pool.map(lambda pair: _try(whole, Path(folder) / str(pair[0]), pair[1]), enumerate(chosen)))
     for rule, test in zip(chosen, found, strict=True):
         print(f"{'found ' if test else 'MISSED'}  {rule.name}{f'  ({test})' if test else ''}")
     caught = sum(1 for test in found if test)
@@ -297,9 +297,12 @@ def main(words: list[str]) -> int:
     return int(caught != len(chosen))
 
 
-def _try(folder: Path, rule: Rule) -> str:
-    """Break the rule in a copy of its own; return the first test that notices."""
-    copy = _copy(folder)
+def _try(whole: Path, folder: Path, rule: Rule) -> str:
+    """Break the rule in a copy of its own; return the first test that notices.
+
+    What Python compiled of the whole copy is copied too: only the file that changes is compiled again.
+    """
+    copy = _copy(whole, folder)
     file = copy / "src" / "twokey" / rule.file
     text = file.read_text(encoding="utf-8")
     if text.count(rule.text) != 1:
@@ -308,12 +311,12 @@ def _try(folder: Path, rule: Rule) -> str:
     return _failing(copy, rule.guards)
 
 
-def _copy(folder: Path) -> Path:
+def _copy(source: Path, folder: Path, *, leave_out: str = "") -> Path:
     folder.mkdir()
     for name in COPIED:
-        there = HERE / name
+        there = source / name
         if there.is_dir():
-            shutil.copytree(there, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(there, folder / name, ignore=shutil.ignore_patterns(leave_out))
         else:
             shutil.copy(there, folder)
     return folder
@@ -321,7 +324,8 @@ def _copy(folder: Path) -> Path:
 
 def _failing(copy: Path, tests: tuple[str, ...]) -> str:
     """Return the first of the tests that fails in this copy, or the empty string."""
-    environment = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(copy / "src")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", *tests]
     ran = subprocess.run(command, cwd=copy, env=environment, capture_output=True, text=True, check=False)
     if ran.returncode == 0:
