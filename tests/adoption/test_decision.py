@@ -135,6 +135,14 @@ class TestAnEmptyStore:
         other = decided(*TWO_KEYS, journal=recorded, destinations={ONE: Held(OLD)})
         assert (other.ending, other.reason) == (Ending.REFUSED, Reason.ROLLED_BACK)
 
+    def test_that_holds_a_deleted_key_gets_back_only_the_current_of_its_journal(self) -> None:
+        gone, recorded = "AKIAGONE", journal(current=NEW, last=OLD, committed=ago(days=3))
+        assert decided(*TWO_KEYS, held=gone, journal=recorded).reason is Reason.NOT_LISTED
+        assert decided(*TWO_KEYS, held=gone, journal=recorded, offer=Held(NEW)).ending is Ending.ADOPTED
+        other = decided(*TWO_KEYS, held=gone, journal=recorded, offer=Held(OLD))
+        assert (other.ending, other.reason) == (Ending.REFUSED, Reason.ROLLED_BACK)
+        assert f"holds {gone}, which IAM no longer lists" in other.message
+
 
 class TestCommitted:
     """When CURRENT began to be CURRENT, as the journal will say. Grace counts from it."""

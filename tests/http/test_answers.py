@@ -99,6 +99,6 @@ class TestARequestThatMustNotLeaveAnyMore:
                 raise Conflict("The lease is over.")
 
         service.add(Fault("PUT", "", "reset"))
-        with waiting.during(lambda _: None, forbid_the_second), pytest.raises(Conflict):
+        with waiting.during(lambda _: None, forbid_the_second), pytest.raises(Ambiguous):
             connection(service.url).request(WRITE)
         assert service.written == 0

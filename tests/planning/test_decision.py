@@ -276,6 +276,26 @@ class TestWhereTheJournalSaysNothing:
         found = decide(observation, retire=frozenset({"K2"}))
         assert found.actions == (Delete("K2"), Create(("K1", "K2")), Commit("K1"))
 
+    def test_a_stored_key_that_is_gone_is_called_that_whatever_the_journal_names(self) -> None:
+        """A run that slept published a key that another run has removed: no operator rolled anything back."""
+        alone = decide(observation_of(key("K2", days=16), held="K9", journal=journal(**SETTLED)))
+        assert (alone.outcome, alone.reason) == (Outcome.ROTATED, Reason.KEY_GONE)
+        assert alone.actions == (Create(("K2", "K9")), Commit("K2"))
+        both = observation_of(
+            key("K1", days=31),
+            key("K2", days=16),
+            held="K9",
+            journal=journal(**SETTLED),
+            last_used={"K1": None, "K2": ago(days=1)},
+        )
+        refused = decide(both)
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.KEY_GONE)
+        assert "holds K9, which IAM no longer lists, so jobs already fail" in refused.message
+        assert "The journal names K2 as CURRENT." in refused.message
+        assert "adopt ci --stdin" in refused.message
+        retired = decide(both, retire=frozenset({"K1"}))
+        assert retired.actions == (Delete("K1"), Create(("K1", "K2", "K9")), Commit("K2"))
+
     def test_a_store_that_cannot_be_read_refuses(self) -> None:
         found = decide(observation_of(key("K1", days=99), holding=CannotTell("it is binary")))
         assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNREADABLE)

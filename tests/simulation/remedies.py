@@ -202,6 +202,7 @@ REMEDIES: dict[str, Callable[[Operator, str], Overrides]] = {
     "rolled_back": Operator._rolled_back,
     "unmanaged_key": Operator._unmanaged_key,
     "cannot_attribute": Operator._cannot_attribute,
+    "key_gone": Operator._cannot_attribute,
     "grace": Operator._in_flight,
     "in_use": Operator._in_flight,
     "soak": Operator._soak,

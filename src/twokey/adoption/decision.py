@@ -133,11 +133,16 @@ def _take_over(assessment: Assessment, sources: frozenset[str], offer: Offer | N
     if recorded and recorded != current.id:
         return _refuse(
             Reason.ROLLED_BACK,
-            f"{assessment.observation.store} is empty, its journal names {recorded} as CURRENT, and {source} holds "
+            f"{assessment.observation.store} {_without(assessment)}, its journal names {recorded} as CURRENT, and "
+            f"{source} holds "
             f"{current.id}. Put {recorded} back into the store (--from, --stdin), or name the key that may be removed: "
             f"{rotate_command(assessment.observation.user.name, '--retire KEY_ID')}.",
         )
     return _roles(assessment, current, source)
+
+
+def _without(assessment: Assessment) -> str:
+    return f"holds {assessment.held}, which IAM no longer lists" if assessment.held else "is empty"
 
 
 def _in_store(assessment: Assessment, offer: Offer | None) -> tuple[AccessKey, str] | Decision | None:

@@ -16,6 +16,7 @@ from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEO
 from twokey.aws.errors import after_lost_response, call
 from twokey.core.errors import Ambiguous, ServiceError, Throttled, Unreachable
 from twokey.core.secret import Hidden
+from twokey.core.waiting import before_effect
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -37,20 +38,24 @@ class Sender:
         """Send ``operation`` (such as ``PutParameter``) for ``resource`` and return the response.
 
         Raises the errors of ``twokey.core.errors``. If ``mutates`` is true, every error except ``Ambiguous`` proves
-        that no attempt took effect. If it is false, the request changes nothing, and ``Ambiguous`` says so.
+        that no attempt took effect. If it is false, the request changes nothing, and ``Ambiguous`` says so. What
+        ``before_effect`` raises before an attempt forbids it, and propagates unless an earlier attempt is still open.
         AWS's message about a request that contains a secret (``Hidden``) is left out: it may repeat the secret, in part
         or encoded.
         """
         clock = self._clients.clock
         deadline = clock.monotonic() + PATIENCE
-        ambiguous = False
+        ambiguous: Ambiguous | None = None
         unanswered = 0
         pause = 0.1
         while True:
+            if mutates:
+                before_effect(ambiguous)
             response, failure = self._once(operation, resource, parameters, mutates=mutates)
             if failure is None:
                 return response
-            ambiguous = mutates and (ambiguous or isinstance(failure, Ambiguous))
+            if mutates and isinstance(failure, Ambiguous):
+                ambiguous = failure
             unanswered += isinstance(failure, (Ambiguous, Unreachable))
             retry = isinstance(failure, (Ambiguous, Unreachable, Throttled)) and unanswered < ATTEMPTS
             if not retry or clock.monotonic() + pause > deadline:

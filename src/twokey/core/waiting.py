@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
+from twokey.core.errors import TwokeyError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -64,9 +66,18 @@ def during(meanwhile: Callable[[float], None], before_effect: Callable[[], None]
         _before_effect.reset(other)
 
 
-def before_effect() -> None:
-    """Announce a request that may change something. Raises whatever forbids it: then the request must not be sent."""
-    _before_effect.get()()
+def before_effect(in_doubt: TwokeyError | None = None) -> None:
+    """Announce a request that may change something. Raises whatever forbids it: then the request must not be sent.
+
+    ``in_doubt`` is the error of an earlier attempt that may have taken effect: it is raised instead, because what
+    forbids the next attempt proves nothing about that one.
+    """
+    try:
+        _before_effect.get()()
+    except TwokeyError:
+        if in_doubt is None:
+            raise
+        raise in_doubt from None
 
 
 def pause(clock: Clock, seconds: float) -> None:

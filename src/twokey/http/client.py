@@ -106,8 +106,8 @@ class Http:
     def send(self, request: Request) -> Response:
         """Send a request and return the service's own response, whatever its status.
 
-        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``. If an earlier attempt is still unclear, a later refusal
-        does not settle it: then it raises the ``Ambiguous`` of that attempt.
+        Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``, and what ``before_effect`` raises. If an earlier
+        attempt is still unclear, a later refusal does not settle it: then it raises the ``Ambiguous`` of that attempt.
         """
         give_up = self._clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
@@ -116,7 +116,7 @@ class Http:
             self.pace.wait(write=request.mutates)
             renewals = self._renewals
             if request.mutates:
-                before_effect()
+                before_effect(open_attempt)
             response, failure = self._once(request)
             if response is None:
                 assert failure is not None

@@ -15,7 +15,7 @@ decides about it.
 4. ``unsettled``        a key was created a moment ago, and the list may not show it yet: wait.
 5. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
 6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
-7. ``rolled_back``      the store holds another key than the journal names: refuse.
+7. ``rolled_back``      the store holds another listed key than the journal names: refuse.
 8. ``unproven``         the last use of an interrupted run's key is not known yet: ask for it.
 9. ``too_many_open``    many creations got no response, and the list shows none of their keys yet: refuse.
 10. ``without_current`` no key is both held and listed: create one if there is room, refuse if the roles are unclear.
@@ -155,11 +155,11 @@ def unfinished(assessment: Assessment, also: tuple[str, ...] = ()) -> Plan | Non
 
 
 def rolled_back(assessment: Assessment) -> Plan | None:
-    """Refuse if the store and its journal contradict each other."""
+    """Refuse if the store and its journal contradict each other. A key that is gone contradicts nothing: jobs fail."""
     recorded = assessment.journal.current
     if (
         not recorded
-        or not assessment.held
+        or assessment.current is None
         or recorded == assessment.held
         or recorded in {*assessment.overrides.retire, *(key.id for key in assessment.outgoing)}
     ):
@@ -203,13 +203,25 @@ def without_current(assessment: Assessment) -> Plan | None:
     if len(rest) < 2:
         reason = Reason.KEY_GONE if assessment.held else Reason.STORE_EMPTY if rest else Reason.NO_KEY
         return rotation(replace(assessment, reason=reason), message=_starting(assessment, reason, rest))
-    held = f"the deleted key {assessment.held}" if assessment.held else "no key"
-    user = assessment.observation.user.name
-    return assessment.need(*rest) or assessment.refuse(
-        Reason.CANNOT_ATTRIBUTE,
-        f"{assessment.observation.store} holds {held}, and the user has {len(rest)}: "
-        f"{'; '.join(assessment.used(key) for key in rest)}. twokey cannot determine which is in use. If you have the "
-        f"credential in use, put it into the store: {command('adopt', user, '--from URL')} reads it from another "
+    return assessment.need(*rest) or _no_room(assessment, rest)
+
+
+def _no_room(assessment: Assessment, rest: tuple[AccessKey, ...]) -> Plan:
+    """Refuse: jobs have no working key, and both keys that the user has may be in use."""
+    held, recorded = assessment.held, assessment.journal.current
+    store, user = assessment.observation.store, assessment.observation.user.name
+    keys = f"the user has {len(rest)}: {'; '.join(assessment.used(key) for key in rest)}."
+    if held and recorded in {key.id for key in rest}:
+        reason = Reason.KEY_GONE
+        found = f"{store} holds {held}, which IAM no longer lists, so jobs already fail, and {keys}"
+        which = f"The journal names {recorded} as CURRENT. If you have that credential"
+    else:
+        reason = Reason.CANNOT_ATTRIBUTE
+        found = f"{store} holds {f'the deleted key {held}' if held else 'no key'}, and {keys}"
+        which = "twokey cannot determine which is in use. If you have the credential in use"
+    return assessment.refuse(
+        reason,
+        f"{found} {which}, put it into the store: {command('adopt', user, '--from URL')} reads it from another "
         f"destination, {command('adopt', user, '--stdin')} from standard input. If you know which key no program uses, "
         f"remove it, and twokey creates one in its place: {_rotate(assessment, '--retire KEY_ID')}.",
     )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.core import timestamps
+from twokey.core import timestamps, waiting
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld
 from twokey.core.model import Held, Record
 from twokey.rotation import lease as leases
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from twokey.core.destination import Store
@@ -57,8 +57,10 @@ class LeasedJournal:
             user=record.journal.user or user_id,
             lease=leases.take(run, now),
         )
-        revision = store.save_journal(journal, record.revision)
-        return cls(store, clock, run, Record(record.holding, journal, revision), _deadline(before))
+        deadline = _deadline(before)
+        with _while_it_lasts(lambda: deadline - clock.monotonic()):
+            revision = store.save_journal(journal, record.revision)
+        return cls(store, clock, run, Record(record.holding, journal, revision), deadline)
 
     def reread(self) -> Record:
         """Read the store again under the lease; raises ``Conflict`` where the lease is no longer ours."""
@@ -99,7 +101,7 @@ class LeasedJournal:
     def put(self, credential: Credential) -> None:
         """Write the credential to the store, conditionally on our epoch."""
         self.guard(PUT_LIMIT)
-        with self._keeping_the_lease_in_doubt():
+        with self._writing():
             self.revision = self._store.put(credential, self.revision)
 
     def credential(self) -> Credential | None:
@@ -109,7 +111,8 @@ class LeasedJournal:
     def fence(self) -> None:
         """Make every write fail from now on that an earlier run, perhaps only paused, has prepared."""
         self.guard()
-        self.revision = self._store.fence(self.revision)
+        with self._writing():
+            self.revision = self._store.fence(self.revision)
 
     def release(self, **changes: Any) -> None:
         """Give the lease back, with the last changes to the journal in the same write. A second call does nothing.
@@ -127,26 +130,39 @@ class LeasedJournal:
         if renew:
             changes["lease"] = leases.take(self._run, now)
         journal: Journal = msgspec.structs.replace(self.journal, **changes)
-        with self._keeping_the_lease_in_doubt():
+        with self._writing():
             self.revision = self._store.save_journal(journal, self.revision)
         self.journal = journal
         self._deadline = _deadline(before)
 
     def _check(self) -> None:
-        if self.left() <= 0:
-            raise Conflict(
-                "This run's lease expired: a step took longer than a lease lasts.",
-                state="The next run continues from what the journal records.",
-                remedy="Run again.",
-            )
+        _check_left(self.left())
 
     @contextmanager
-    def _keeping_the_lease_in_doubt(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
+        """Let no request leave once the lease is over; keep the lease where a write without a condition is in doubt."""
         try:
-            yield
+            with _while_it_lasts(self.left):
+                yield
         except Ambiguous:
             self._doubtful = not self._store.traits.conditional
             raise
+
+
+@contextmanager
+def _while_it_lasts(left: Callable[[], float]) -> Iterator[None]:
+    """Look at the lease right before each request that may change something: the process may have slept until then."""
+    with waiting.during(lambda _left: None, lambda: _check_left(left())):
+        yield
+
+
+def _check_left(left: float) -> None:
+    if left <= 0:
+        raise Conflict(
+            "This run's lease expired: a step took longer than a lease lasts.",
+            state="The next run continues from what the journal records.",
+            remedy="Run again.",
+        )
 
 
 def blocked(store: Store, journal: Journal, run: str, now: datetime) -> bool:
