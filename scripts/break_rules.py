@@ -275,6 +275,27 @@ RULES = (
         "            self._leased.check()\n        except TwokeyError:\n",
         DELIVERIES,
     ),
+    Rule(
+        "leases: one is looked at right before each request that writes to the store",
+        "rotation/leased_journal.py",
+        "waiting.during(lambda _left: None, lambda: _check_left(left())):",
+        "waiting.during(lambda _left: None, lambda: None):",
+        ENGINE,
+    ),
+    Rule(
+        "SSM: a version in between that cannot be read yet leaves the write in doubt",
+        "destinations/stores/ssm.py",
+        'raise NotFound(f"its version {number} cannot be read yet.")',
+        'return self._get(name) or {"Value": ""}',
+        ("tests/destinations/stores/test_ssm.py",),
+    ),
+    Rule(
+        "SSM: a label that ends all writes is found before LAST is removed",
+        "destinations/stores/ssm.py",
+        "        history.refuse_without_room(ROOM)\n",
+        "",
+        ("tests/destinations/stores/test_ssm.py", "tests/rotation/test_rotate_in_doubt.py"),
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from twokey.core.errors import Conflict, NotVerified, ServiceRejected
 from twokey.core.model import CannotTell, MachineUser
 from twokey.core.reasons import Outcome, Reason
 from twokey.core.secret import Credential
+from twokey.destinations.stores.ssm import ParameterStore
 from twokey.emulator import Rule
 from twokey.planning.policy import Verification
 from twokey.rotation.verify import verify
@@ -311,6 +313,62 @@ class TestAStoreWithoutConditions:
         assert rig.rotate(wait=False).reason is Reason.LEASE_HELD
         rig.later(minutes=4)
         assert rig.rotate(wait=False).outcome is Outcome.ROTATED
+
+    @pytest.mark.parametrize("parameter", ["/machine-users/ci", "/machine-users/ci.twokey-journal"])
+    def test_publishes_nothing_after_a_sleep_between_its_check_and_its_write(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch, parameter: str
+    ) -> None:
+        """Meanwhile, another run has taken over and removed the key as an orphan."""
+        rig.store_url = SSM
+        rig.aws.make_user("ci", keys=0)
+        write = ParameterStore._write
+
+        def late(self: ParameterStore, name: str, *arguments: Any, **named: Any) -> int:
+            if name == parameter and rig.record().journal.intent:
+                monkeypatch.setattr(ParameterStore, "_write", write)
+                rig.sleep_through(400)
+                assert rig.rotate(run="other").outcome in (Outcome.ROTATED, Outcome.COMPLETED)
+            return write(self, name, *arguments, **named)
+
+        monkeypatch.setattr(ParameterStore, "_write", late)
+        failed = rig.rotate()
+        assert (failed.outcome, failed.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        stored = rig.stored()
+        assert stored
+        assert rig.aws.authenticates(stored)
+        assert stored.access_key_id == rig.record().journal.current
+
+    def test_calls_a_published_key_that_is_gone_by_its_name_and_goes_on(self, rig: Rig) -> None:
+        rig.store_url = SSM
+        rig.aws.make_user("ci", keys=0)
+        rig.rotate()
+        (current,) = rig.ids()
+        gone = {"AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": "gone"}
+        rig.aws.client("ssm").put_parameter(
+            Name="/machine-users/ci", Value=json.dumps(gone), Type="SecureString", Overwrite=True
+        )
+        result = rig.rotate()
+        assert (result.outcome, result.reason) == (Outcome.ROTATED, Reason.KEY_GONE)
+        assert current in rig.ids()
+        assert rig.record().journal.last == current
+
+    def test_whose_next_version_aws_would_refuse_keeps_last(self, rig: Rig) -> None:
+        rig.store_url = SSM
+        rig.aws.make_user("ci", keys=0)
+        for _ in range(2):
+            assert rig.rotate().outcome is Outcome.ROTATED
+            rig.later(days=15)
+        ssm, ids = rig.aws.client("ssm"), rig.ids()
+        value = ssm.get_parameter(Name="/machine-users/ci", WithDecryption=True)["Parameter"]["Value"]
+        for _ in range(98):
+            ssm.put_parameter(Name="/machine-users/ci", Value=value, Type="SecureString", Overwrite=True)
+        ssm.label_parameter_version(Name="/machine-users/ci", ParameterVersion=1, Labels=["release"])
+        refused = rig.rotate()
+        assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
+        assert "--parameter-version 1 --labels release" in refused.message
+        assert rig.ids() == ids
+        ssm.unlabel_parameter_version(Name="/machine-users/ci", ParameterVersion=1, Labels=["release"])
+        assert rig.rotate().outcome is Outcome.ROTATED
 
     def test_refuses_more_destinations_than_its_journal_can_name_before_anything_is_changed(self, rig: Rig) -> None:
         _, current = rig.settled()

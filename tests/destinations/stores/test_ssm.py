@@ -167,9 +167,47 @@ def test_what_could_not_be_put_back_is_ambiguous(
     theirs, ours = fresh_credential(), fresh_credential()
     between(monkeypatch, store, lambda: backend.plant_text(json.dumps(pair(theirs))))
     aws.weather.add(Rule("ssm:PutParameter", nth=3, times=None, effect="error_before"))
-    with pytest.raises(Ambiguous, match="could not be written back") as raised:
+    with pytest.raises(Ambiguous, match="could not be read or written back") as raised:
         store.put(ours, revision)
     assert_silent(raised.value, theirs, ours)
+
+
+@pytest.mark.parametrize(("looks", "error"), [(3, Conflict), (4, Ambiguous)])
+def test_a_version_between_that_cannot_be_read_yet_is_not_one_that_was_never_written(
+    aws: Emulator,
+    store: Store,
+    backend: Parameter,
+    monkeypatch: pytest.MonkeyPatch,
+    looks: int,
+    error: type[Exception],
+) -> None:
+    """Reads are eventually consistent: unknown is never absent."""
+    revision = store.put(fresh_credential(), store.load().revision)
+    theirs, ours = fresh_credential(), fresh_credential()
+    lags: Any = {"status": 400, "code": "ParameterVersionNotFound", "message": "Not found."}
+
+    def then_reads_lag() -> None:
+        backend.plant_text(json.dumps(pair(theirs)))
+        aws.weather.add(Rule("ssm:GetParameter", times=looks, effect="error_before", **lags))
+
+    between(monkeypatch, store, then_reads_lag)
+    with pytest.raises(error) as raised:
+        store.put(ours, revision)
+    aws.weather.clear()
+    assert json.loads(backend.text() or "") == pair(theirs if error is Conflict else ours)
+    assert_silent(raised.value, theirs, ours)
+
+
+def test_a_read_that_lags_behind_this_runs_own_write_is_repeated(
+    aws: Emulator, store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), store.load().revision)
+    credential, both = fresh_credential(), type(store)._both  # type: ignore[attr-defined]
+    stale = [both(store, decrypt=True)]
+    revision = store.put(fresh_credential(), revision)
+    monkeypatch.setattr(type(store), "_both", lambda *one, **named: stale.pop() if stale else both(*one, **named))
+    store.put(credential, revision)
+    assert json.loads(backend.text() or "") == pair(credential)
 
 
 def test_a_parameter_deleted_at_the_same_moment_is_ambiguous(
@@ -305,3 +343,70 @@ class TestSettings:
             assert (error is None) == (length == fits)
             credential = Credential(fresh_credential().access_key_id, "s" * 40)
             assert isinstance(outcome(lambda: store.deliver(credential)), type(error))  # noqa: B023  called at once
+
+
+class TestALabelOnAnOldVersion:
+    """AWS deletes the oldest of 100 versions at each write, unless it has a label: then it refuses the write."""
+
+    def label(self, backend: Parameter, version: int, *labels: str, name: str = "") -> None:
+        backend.client.label_parameter_version(
+            Name=name or backend.name, ParameterVersion=version, Labels=list(labels or ("release-7",))
+        )
+
+    def test_ends_all_writes_on_the_emulator_as_on_aws(self, backend: Parameter) -> None:
+        for _ in range(100):
+            backend.plant_text("{}")
+        self.label(backend, 1)
+        with pytest.raises(backend.client.exceptions.ParameterMaxVersionLimitExceeded):
+            backend.plant_text("{}")
+        backend.client.unlabel_parameter_version(Name=backend.name, ParameterVersion=1, Labels=["release-7"])
+        backend.plant_text("{}")
+
+    @pytest.mark.parametrize(
+        ("written", "labelled", "possible"), [(98, 1, 2), (97, 1, None), (100, 1, 0), (100, 3, 2), (105, 8, 2)]
+    )
+    def test_is_refused_in_preflight_where_a_rotation_would_run_into_it(
+        self, store: Store, backend: Parameter, written: int, labelled: int, possible: int | None
+    ) -> None:
+        for _ in range(written):
+            backend.plant_text("{}")
+        self.label(backend, labelled, "release-7", "of-the-shop")
+        error = outcome(store.preflight)
+        if possible is None:
+            assert error is None
+            return
+        assert isinstance(error, ServiceRejected)
+        assert f"has {min(written, 100)} of the 100 versions" in error.message
+        assert f"the old version {labelled}, because it has the labels of-the-shop, release-7" in error.message
+        assert (f"after {possible} more, AWS refuses" if possible else "AWS refuses every further write") in (
+            error.message
+        )
+        assert error.remedy.endswith(
+            f"aws ssm unlabel-parameter-version --name {backend.name} --parameter-version {labelled} "
+            "--labels of-the-shop release-7"
+        )
+
+    def test_of_the_journal_is_refused_with_room_for_all_that_a_run_writes(
+        self, store: Store, backend: Parameter
+    ) -> None:
+        name = f"{backend.name}.twokey-journal"
+        for _ in range(80):
+            backend.plant_journal("{}")
+        self.label(backend, 1, name=name)
+        assert outcome(store.preflight) is None
+        backend.plant_journal("{}")
+        error = outcome(store.preflight)
+        assert isinstance(error, ServiceRejected)
+        assert f"--name {name} --parameter-version 1 --labels release-7" in error.remedy
+
+    def test_that_was_not_found_in_time_is_named_by_the_write_that_fails(
+        self, store: Store, backend: Parameter
+    ) -> None:
+        revision = store.save_journal(Journal(epoch=1), store.load().revision)
+        for _ in range(99):
+            revision = store.save_journal(Journal(epoch=1), revision)
+        self.label(backend, 1, name=f"{backend.name}.twokey-journal")
+        with pytest.raises(ServiceRejected, match="AWS refuses every further write") as raised:
+            store.save_journal(Journal(epoch=2), revision)
+        assert "aws ssm unlabel-parameter-version" in raised.value.remedy
+        assert store.load().journal == Journal(epoch=1)

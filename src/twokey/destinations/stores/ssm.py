@@ -12,19 +12,22 @@ Only the lease in the journal keeps two runs apart here.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected, UsageError
+from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
+from twokey.destinations.formats.format import SAMPLE, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.stores.ssm_names import JOURNAL, check, check_store
+from twokey.destinations.stores.ssm_versions import FULL, History
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -32,7 +35,6 @@ if TYPE_CHECKING:
     from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
-JOURNAL = ".twokey-journal"
 LIMIT = 4096
 """Bytes of a standard parameter's value ("Managing parameter tiers", Systems Manager User Guide)."""
 ADVANCED_LIMIT = 8192
@@ -40,9 +42,10 @@ ADVANCED_LIMIT = 8192
 _STANDARD = "Standard"
 _OWN_DESCRIPTION = re.compile(r"(Access key \w+)?", re.ASCII)
 LOOKS = 4
-_NAME = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+", re.ASCII)
-_LONGEST = 1011
-_DEEPEST = 15
+ROOM = 3
+"""How many versions of the credential a rotation may write: the pair, and what another writer wrote at that moment."""
+JOURNAL_ROOM = 20
+"""The same for the journal, with the deliveries that a run records and the renewals of its lease."""
 _on_parameter = partial(Permission, service="AWS Systems Manager", resource="parameter", type="action")
 _on_kms_key = partial(
     Permission, service="AWS KMS", resource="key", type="action", condition="a customer managed KMS key"
@@ -50,7 +53,7 @@ _on_kms_key = partial(
 PERMISSIONS = (
     _on_parameter(name="ssm:GetParameter", uses=("read", "write")),
     _on_parameter(name="ssm:GetParameters", uses=("journal",)),
-    _on_parameter(name="ssm:GetParameterHistory", uses=("write",)),
+    _on_parameter(name="ssm:GetParameterHistory", uses=("write", "journal")),
     _on_parameter(name="ssm:PutParameter", uses=("write", "create", "journal")),
     _on_kms_key(name="kms:Decrypt", uses=("read", "write", "journal")),
     _on_kms_key(name="kms:Encrypt", uses=("write", "create")),
@@ -64,36 +67,6 @@ class Revision:
     journal: int | None = None
     credential: int | None = None
     text: str = ""
-
-
-def check(address: Address) -> None:
-    """Raise ``UsageError`` for a name that a parameter cannot have ("PutParameter", API reference, parameter Name)."""
-    text_format(address)
-    rest, plain = address.rest, address.plain
-    if not _NAME.fullmatch(plain):
-        raise UsageError(
-            f"{rest!r} cannot be a parameter's name: expected letters, digits and any of the characters _.-, either "
-            "without a slash, or as a path that begins with a slash.",
-            remedy="Write ssm:/machine-users/{user}, for example. A path neither ends with a slash nor contains two in "
-            "a row.",
-        )
-    if re.match(r"/?(aws|ssm)", plain, re.IGNORECASE):
-        raise UsageError(
-            f"{rest!r} cannot be a parameter's name: AWS reserves names that begin with aws or ssm.",
-            remedy="Begin the name with something else.",
-        )
-    if len(plain) + len(JOURNAL) > _LONGEST or plain.count("/") > _DEEPEST:
-        raise UsageError(
-            f"{rest!r} cannot be a parameter's name: expected at most {_LONGEST - len(JOURNAL)} characters and "
-            f"{_DEEPEST} levels."
-        )
-    if plain.endswith(JOURNAL):
-        raise UsageError(f"{rest!r}: names that end with {JOURNAL} are reserved for journals: name another parameter.")
-
-
-def check_store(address: Address) -> None:
-    """Raise ``UsageError`` for a format that cannot be read back."""
-    refuse_store(address, text_format(address))
 
 
 def _open(address: Address, context: DestinationContext) -> ParameterStore:
@@ -177,12 +150,18 @@ class ParameterStore:
         return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
     def preflight(self) -> None:
-        """Ask AWS to create the existing parameter, which it refuses; for a missing one, nothing can be known."""
+        """Ask AWS to create the existing parameter, which it refuses; for a missing one, nothing can be known.
+
+        The journal has versions of its own, and more of them.
+        """
+        self._refuse_labelled_journal()
         found = self._get(self._parameter)
         if found is None:
             return
         self._refuse_plain(found)
-        self._refuse_long(self._text(found, SAMPLE), self._settings())
+        history = self._history(self._parameter)
+        self._refuse_long(self._text(found, SAMPLE), _settings(history.newest))
+        history.refuse_without_room(ROOM)
         try:
             # If it is deleted at this moment, the request creates it with an empty journal, which holds no key.
             self._send(
@@ -203,7 +182,7 @@ class ParameterStore:
         settings: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
-            settings |= self._settings()
+            settings |= _settings(self._history(self._parameter).newest)
             self._refuse_long(text, settings)
         version = self._write(self._parameter, text, _version(found), **settings)
         return self._confirm(text, version)
@@ -211,28 +190,6 @@ class ParameterStore:
     def _text(self, found: Any, credential: Credential) -> Hidden:
         """Return the value with the pair; what it contains besides stays."""
         return self._format.text_beside(found["Value"] if found else None, credential, self.name)
-
-    def _settings(self) -> dict[str, Any]:
-        """Return the settings that the parameter has now, which a write that leaves them out would lose.
-
-        Without a KMS key, AWS uses the account's default; an Advanced parameter is refused without its tier. A
-        description that is not twokey's stays, too.
-        """
-        newest = self._newest()
-        kept = {name: newest[name] for name in ("KeyId", "Tier", "AllowedPattern", "DataType") if newest.get(name)}
-        if not _OWN_DESCRIPTION.fullmatch(newest.get("Description", "")):
-            kept["Description"] = newest["Description"]
-        policies = [policy["PolicyText"] for policy in newest.get("Policies") or ()]
-        return {**kept, "Policies": f"[{','.join(policies)}]"} if policies else kept
-
-    def _newest(self) -> dict[str, Any]:
-        page: dict[str, Any] = {"NextToken": None}
-        newest: dict[str, Any] = {}
-        while "NextToken" in page:
-            more = {"NextToken": page["NextToken"]} if page["NextToken"] else {}
-            page = self._send("GetParameterHistory", self._parameter, mutates=False, Name=self._parameter, **more)
-            newest = max([newest, *page["Parameters"]], key=lambda entry: int(entry.get("Version", 0)))
-        return newest
 
     def _refuse_long(self, text: Hidden, settings: dict[str, Any]) -> None:
         """Raise ``ServiceRejected`` for a value that is too long; AWS itself moves Intelligent-Tiering to Advanced."""
@@ -257,8 +214,12 @@ class ParameterStore:
 
     def _check(self, seen: Revision, *, decrypt: bool = False) -> tuple[Revision, Any]:
         """Raise ``Conflict`` unless both parameters are unchanged since ``seen``."""
-        credential, stored = self._both(decrypt=decrypt)
-        now = replace(seen, journal=_version(stored), credential=_version(credential))
+        for look in range(LOOKS):
+            self._clock.sleep(0.2 * look)
+            credential, stored = self._both(decrypt=decrypt)
+            now = replace(seen, journal=_version(stored), credential=_version(credential))
+            if not _lags(now.journal, seen.journal) and not _lags(now.credential, seen.credential):
+                break
         # Another run that overwrote our journal and wrote it back gave it another number.
         same_journal = now.journal == seen.journal or (stored is not None and stored["Value"] == seen.text)
         if not same_journal or now.credential != seen.credential:
@@ -276,12 +237,29 @@ class ParameterStore:
             if found is None or found["Value"] != text or found["Version"] == expected:
                 if isinstance(error, ServiceRejected) and _version(found) != expected:
                     raise self._conflict("Nothing was changed by this run.") from None
-                raise error from None
+                raise self._explained(name, error) from None
             version = int(found["Version"])
         else:
             version = int(response["Version"])
         self._check_overtaken(name, text, expected or 0, version, settings)
         return version
+
+    def _history(self, name: str) -> History:
+        return History.of(name, self._send)
+
+    def _refuse_labelled_journal(self) -> None:
+        """Raise ``ServiceRejected`` for a label that ends the journal; as a destination, the parameter has none."""
+        with suppress(NotFound):
+            self._history(self._journal).refuse_without_room(JOURNAL_ROOM)
+
+    def _explained(self, name: str, error: ServiceError) -> ServiceError:
+        """Return the error with the label that made AWS refuse a write, if that is what it is about."""
+        if FULL not in error.message:
+            return error
+        try:
+            return self._history(name).without_room(1) or error
+        except ServiceError:
+            return error
 
     def _look_again(self, name: str, error: ServiceError) -> Any:
         try:
@@ -299,18 +277,30 @@ class ParameterStore:
             )
         try:
             for number in range(version - 1, expected, -1):
-                between = self._get(f"{name}:{number}")
-                if between and between["Value"] != text:
+                between = self._between(name, number)
+                if between["Value"] != text:
                     theirs = {**settings, **self._described_as(between, settings)}
                     self._send("PutParameter", name, Name=name, Value=between["Value"], Overwrite=True, **theirs)
                     raise self._conflict("This run overwrote the other value for a moment, and wrote it back.")
         except ServiceError as error:
             raise Ambiguous(
-                f"Another run or program wrote to {name} at the same time, and its value could not be written back: "
-                f"{error}",
+                f"Another run or program wrote to {name} at the same time, and its value could not be read or written "
+                f"back: {error}",
                 state="The parameter may hold what this run wrote.",
                 remedy="Run again: the next run finds out and continues.",
             ) from None
+
+    def _between(self, name: str, number: int) -> Any:
+        """Return a version that another writer has just written; raises ``NotFound`` where no read shows it yet.
+
+        Reads are eventually consistent, so a version that cannot be read is not one that was never written.
+        """
+        for look in range(LOOKS):
+            self._clock.sleep(0.2 * look)
+            between = self._get(f"{name}:{number}")
+            if between is not None:
+                return between
+        raise NotFound(f"its version {number} cannot be read yet.")
 
     def _described_as(self, found: Any, settings: dict[str, Any]) -> dict[str, str]:
         """Return the description of a value that is written back; one that is not twokey's stays."""
@@ -364,6 +354,19 @@ class ParameterStore:
         )
 
 
+def _settings(newest: Any) -> dict[str, Any]:
+    """Return the settings that a parameter has now, which a write that leaves them out would lose.
+
+    Without a KMS key, AWS uses the account's default; an Advanced parameter is refused without its tier. A
+    description that is not twokey's stays, too.
+    """
+    kept = {name: newest[name] for name in ("KeyId", "Tier", "AllowedPattern", "DataType") if newest.get(name)}
+    if not _OWN_DESCRIPTION.fullmatch(newest.get("Description", "")):
+        kept["Description"] = newest["Description"]
+    policies = [policy["PolicyText"] for policy in newest.get("Policies") or ()]
+    return {**kept, "Policies": f"[{','.join(policies)}]"} if policies else kept
+
+
 def _described(holding: Holding) -> dict[str, str]:
     """Return the description of a parameter, which is not secret: the key that it holds."""
     return {"Description": f"Access key {holding.key_id}"} if isinstance(holding, Held) else {}
@@ -371,6 +374,11 @@ def _described(holding: Holding) -> dict[str, str]:
 
 def _version(parameter: Any) -> int | None:
     return int(parameter["Version"]) if parameter else None
+
+
+def _lags(now: int | None, seen: int | None) -> bool:
+    """Say whether a read shows less than was seen already: it came from a replica that is out of date."""
+    return seen is not None and (now is None or now < seen)
 
 
 def _own(revision: object) -> Revision:
