@@ -28,6 +28,11 @@ ENGINE = (
     "tests/rotation/test_rotate.py",
     "tests/rotation/test_rotate_in_doubt.py",
 )
+LOCKS = (
+    "tests/destinations/locks/test_locked_store.py",
+    "tests/destinations/locks/test_locks.py::TestALock::test_is_taken_by_one_of_two_runs_that_read_the_same",
+)
+SSM = "tests/destinations/stores/test_ssm.py"
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
@@ -287,14 +292,42 @@ RULES = (
         "destinations/stores/ssm.py",
         'raise NotFound(f"its version {number} cannot be read yet.")',
         'return self._get(name) or {"Value": ""}',
-        ("tests/destinations/stores/test_ssm.py",),
+        (f"{SSM}::test_a_version_between_that_cannot_be_read_yet_is_not_one_that_was_never_written",),
     ),
     Rule(
         "SSM: a label that ends all writes is found before LAST is removed",
         "destinations/stores/ssm.py",
         "        history.refuse_without_room(ROOM)\n",
         "",
-        ("tests/destinations/stores/test_ssm.py", "tests/rotation/test_rotate_in_doubt.py"),
+        (f"{SSM}::TestALabelOnAnOldVersion", *ENGINE),
+    ),
+    Rule(
+        "locks: the lock is read right before each request to the store",
+        "destinations/locks/locked_store.py",
+        "waiting.also_before_effect(still_ours):",
+        "waiting.also_before_effect(lambda: None):",
+        LOCKS,
+    ),
+    Rule(
+        "locks: one is taken only from what was read (DynamoDB)",
+        "destinations/locks/dynamodb.py",
+        '"ConditionExpression": "fence = :seen"',
+        '"ConditionExpression": "fence = :seen OR fence <> :seen"',
+        LOCKS,
+    ),
+    Rule(
+        "locks: one is taken only from what was read (S3)",
+        "destinations/locks/s3.py",
+        '{"IfMatch": seen.tag} if seen else {"IfNoneMatch": "*"}',
+        '{} if seen else {"IfNoneMatch": "*"}',
+        LOCKS,
+    ),
+    Rule(
+        "locks: the lease in the lock counts where the journal is older",
+        "destinations/locks/locked_store.py",
+        "if content is not None and content.epoch > journal.epoch:",
+        "if False:",
+        LOCKS,
     ),
 )
 

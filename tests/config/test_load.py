@@ -252,3 +252,36 @@ def test_reading_a_configuration_imports_neither_botocore_nor_rich() -> None:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
 
     assert answer.stdout.strip() == "set()"
+
+
+class TestALock:
+    URL = "dynamodb:locks/{user}"
+
+    def test_is_read_from_the_file_and_from_the_command_line(self, tmp_path: Path) -> None:
+        file = tmp_path / "twokey.yaml"
+        file.write_text(f"version: 1\nmachine_users:\n  - {{path: a, store: '{STORE}', lock: '{self.URL}'}}\n")
+        flags = from_flags(store=STORE, path="a", lock=self.URL)
+        assert [one.selections[0].lock for one in (load_file(file), flags)] == [self.URL, self.URL]
+        assert from_flags(store=STORE, path="a").selections[0].lock is None
+
+    @pytest.mark.parametrize(
+        ("url", "problem"),
+        [
+            ("redis:locks/{user}", "there is no lock of the kind 'redis'"),
+            ("dynamodb:locks", "expected dynamodb:TABLE/KEY"),
+            ("s3:locks", "expected s3:BUCKET/KEY"),
+            ("s3:locks/ci", "would be the same for every selected user"),
+        ],
+    )
+    def test_that_cannot_be_one_is_refused_with_its_position(self, tmp_path: Path, url: str, problem: str) -> None:
+        file = tmp_path / "twokey.yaml"
+        file.write_text(f"version: 1\nmachine_users:\n  - path: a\n    store: {STORE}\n    lock: '{url}'\n")
+        with pytest.raises(UsageError) as raised:
+            load_file(file)
+        assert "twokey.yaml line 5: `lock`: " in raised.value.message
+        assert problem in raised.value.message
+        with pytest.raises(UsageError, match="--lock: "):
+            from_flags(store=STORE, path="a", lock=url)
+
+    def test_of_one_user_needs_no_field(self) -> None:
+        assert from_flags(store=STORE, users=["ci"], lock="s3:locks/ci").selections[0].lock == "s3:locks/ci"

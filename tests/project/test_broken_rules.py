@@ -21,4 +21,4 @@ def test_each_is_where_the_list_says_and_its_guards_exist(rule: Any) -> None:
     code = (ROOT / "src" / "twokey" / rule.file).read_text(encoding="utf-8")
     assert code.count(rule.text) == 1
     assert rule.broken != rule.text
-    assert all((ROOT / test).exists() for test in rule.guards)
+    assert all((ROOT / test.partition("::")[0]).exists() for test in rule.guards)

@@ -22,13 +22,25 @@ if TYPE_CHECKING:
 
     from support.rig import Rig
 
-STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
-CONDITIONAL = (STORES[0], STORES[2])
+STORES: tuple[str, ...] = (
+    "secretsmanager:machine-users/{user}",
+    "ssm:/machine-users/{user}",
+    "file:{folder}/{user}.json",
+)
+LOCKED = f"{STORES[1]} with a lock"
+CONDITIONAL = (STORES[0], STORES[2], LOCKED)
+STORES = (*STORES, LOCKED)
+
+
+def use(rig: Rig, store: str, folder: Path) -> None:
+    rig.store_url = store.replace("{folder}", str(folder)).removesuffix(" with a lock")
+    if store == LOCKED:
+        rig.lock()
 
 
 def frozen(rig: Rig, store: str, folder: Path) -> LeasedJournal:
     """Return the ledger of a run that took its lease and then stood still until that was over."""
-    rig.store_url = store.replace("{folder}", str(folder))
+    use(rig, store, folder)
     rig.aws.make_user("ci", keys=0)
     rig.rotate()
     rig.later(days=15)
@@ -54,7 +66,7 @@ def test_a_lease_longer_than_any_is_not_believed(
     rig: Rig, store: str, seconds: float, tmp_path: Path, *, believed: bool
 ) -> None:
     """Three minutes, and one by which two clocks may differ: who can write the journal alone blocks no user."""
-    rig.store_url = store.replace("{folder}", str(tmp_path))
+    use(rig, store, tmp_path)
     rig.aws.make_user("ci", keys=0)
     rig.rotate()
     rig.later(days=15)

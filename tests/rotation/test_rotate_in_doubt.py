@@ -321,18 +321,22 @@ class TestAStoreWithoutConditions:
         """Meanwhile, another run has taken over and removed the key as an orphan."""
         rig.store_url = SSM
         rig.aws.make_user("ci", keys=0)
-        write = ParameterStore._write
+        rig.rotate()
+        rig.later(days=15)
+        write, puts = ParameterStore._write, []
 
         def late(self: ParameterStore, name: str, *arguments: Any, **named: Any) -> int:
             if name == parameter and rig.record().journal.intent:
                 monkeypatch.setattr(ParameterStore, "_write", write)
                 rig.sleep_through(400)
                 assert rig.rotate(run="other").outcome in (Outcome.ROTATED, Outcome.COMPLETED)
+                puts.append(rig.aws.count("ssm:PutParameter"))
             return write(self, name, *arguments, **named)
 
         monkeypatch.setattr(ParameterStore, "_write", late)
         failed = rig.rotate()
         assert (failed.outcome, failed.reason) == (Outcome.FAILED, Reason.LEASE_LOST)
+        assert puts == [rig.aws.count("ssm:PutParameter")]
         stored = rig.stored()
         assert stored
         assert rig.aws.authenticates(stored)

@@ -7,7 +7,7 @@ import sys
 
 from simulation.prove import Proof, parse, prove, prove_pipelines, table
 from simulation.runners import race
-from simulation.states import HASTE, LAGGING, THROTTLED, UNCONDITIONAL
+from simulation.states import HASTE, LAGGING, LOCKED, THROTTLED, UNCONDITIONAL
 from simulation.world import MORE_FAULTS
 
 
@@ -28,7 +28,7 @@ def main() -> int:
     broken += _show(
         prove_pipelines(arguments.workers), "of 1, 4 and 20 pipelines with up to 2, 2 and 1 faults", arguments.workers
     )
-    for weather in (HASTE, UNCONDITIONAL, THROTTLED, LAGGING):
+    for weather in (HASTE, UNCONDITIONAL, LOCKED, THROTTLED, LAGGING):
         proof = prove(arguments.faults - 1, arguments.workers, weather, MORE_FAULTS)
         broken += _show(proof, f"with up to {arguments.faults - 1} faults{weather}", arguments.workers)
     races = race(arguments.schedules, arguments.workers)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulation.judge import Violation, at_the_end, judging
 from simulation.states import initial
-from simulation.world import LAG, USER, Clock, Iam, Killed, SimulatedDestination, Sts, World, copy_of
+from simulation.world import LAG, USER, Clock, Iam, Killed, SimulatedDestination, Sts, World, copy_of, store_of
 from twokey.core.journal import Lease
 from twokey.rotation import lease as leases
 from twokey.rotation import rotate
@@ -44,7 +44,7 @@ class Found(Exception):
 
 def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
     """Run twokey once as a process of its own; None where it was killed."""
-    store = SimulatedDestination(world, run, "store")
+    store = store_of(world, run)
     others = tuple(SimulatedDestination(world, run, name) for name in world.held if name != "store")
     edge: Any = Iam(world, run)
     outside = RotationWorld(iam=edge, sts=Sts(world), clock=Clock(world), store=store, destinations=others, run=run)
@@ -108,6 +108,7 @@ def state_of(world: World) -> Hashable:
         tuple(world.held_until.items()),
         tuple((_state_of(key), at) for key, at in world.gone.values()),
         tuple(sorted(world.dead)),
+        (world.lock.epoch, world.lock.lease) if world.lock else None,
     )
 
 

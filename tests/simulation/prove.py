@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from simulation.play import Found, Milestone, play, state_of
-from simulation.states import HASTE, LAGGING, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, WITH_CURRENT, in_fair_weather
+from simulation.states import (
+    HASTE,
+    LAGGING,
+    LOCKED,
+    PIPELINES,
+    STATES,
+    THROTTLED,
+    UNCONDITIONAL,
+    WITH_CURRENT,
+    in_fair_weather,
+)
 from simulation.world import DESTINATION_FAULTS, FAULTS, Pointless
 
 if TYPE_CHECKING:
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
     from simulation.play import Known
     from simulation.world import World
 
-DESTINATIONS = {"": (1, 2, 3), HASTE: (1, 3), UNCONDITIONAL: (1, 2), THROTTLED: (1, 2), LAGGING: (1, 2)}
+DESTINATIONS = {"": (1, 2, 3), HASTE: (1, 3), UNCONDITIONAL: (1, 2), LOCKED: (1, 2), THROTTLED: (1, 2), LAGGING: (1, 2)}
 """How many destinations are played, including the store. The second tells what it holds, the third does not."""
 Faults = dict[int, str]
 Fault = tuple[int, str]

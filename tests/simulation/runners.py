@@ -28,6 +28,10 @@ PAUSES = (0.0, 0.0, 0.0, 1.0, 40.0, 200.0)
 """Seconds that pass while another runner continues; the last is longer than a lease."""
 
 
+TO_THE_STORE = ("lease", "journal", "store", "fence")
+"""The effects in a store."""
+
+
 class Baton:
     """Lets exactly one runner continue, chosen by seed at every effect."""
 
@@ -74,10 +78,18 @@ class Shared(World):
         ``CreateAccessKey`` is sent right after the lease was checked: IAM has no fence, so a process that is paused
         just between the two for longer than its lease is outside of what is proved.
         """
-        if self.baton and self.choose and what != "create":
+        if what != "create" and not (self.locked and what in TO_THE_STORE):
+            self._yield(run)
+        World.effect(self, run, what, key_id, change)
+
+    def before_check(self, run: str) -> None:
+        """Yield before the lock is read. A request to the store is sent right after that, as a creation is."""
+        self._yield(run)
+
+    def _yield(self, run: str) -> None:
+        if self.baton and self.choose:
             self.baton.offer(run)
             self.now += timedelta(seconds=self.choose.choice(PAUSES))
-        World.effect(self, run, what, key_id, change)
 
 
 def schedule(name: str, destinations: int, runners: int, seed: int) -> None:

@@ -203,13 +203,15 @@ HASTE = ", in haste"
 """Lists lag, and the next run follows at once."""
 UNCONDITIONAL = ", in haste on a store without conditions"
 """The same, and the store has no conditional write."""
+LOCKED = ", in haste on a store with a lock"
+"""The same: the store has no conditional write, and a lock elsewhere, which has one."""
 THROTTLED = ", in haste and throttled"
 """Lists lag, the next run follows at once, and IAM throttles each creation for ``THROTTLING`` seconds."""
 THROTTLING = {1: 9.0, 2: 19.0}
 """By the number of destinations: just within what an intent allows at first, and longer than that."""
 LAGGING = ", while lists lag for minutes"
 """Lists lag for longer than the protocol gives them, and the next run follows soon."""
-WEATHER = (UNCONDITIONAL, THROTTLED, LAGGING, HASTE)
+WEATHER = (UNCONDITIONAL, LOCKED, THROTTLED, LAGGING, HASTE)
 
 
 def in_fair_weather(name: str) -> str:
@@ -235,7 +237,8 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
     world.hasty = name.endswith(WEATHER)
     world.lag = timedelta(minutes=4) if name.endswith(LAGGING) else LAG
     world.throttled = THROTTLING[destinations] if name.endswith(THROTTLED) else 0.0
-    world.conditional = not name.endswith(UNCONDITIONAL)
+    world.locked = name.endswith(LOCKED)
+    world.conditional = not (name.endswith(UNCONDITIONAL) or world.locked)
     for other in ("second", "third")[: destinations - 1]:
         world.held[other] = world.held["store"] if world.held["store"] in world.keys else ""
     if destinations == 3:

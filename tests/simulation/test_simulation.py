@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,9 @@ from simulation import world
 from simulation.play import Found, one_run, play, state_of, virtual_leases
 from simulation.prove import DESTINATIONS, enumerate_state, identifier, parse, table
 from simulation.runners import schedule
-from simulation.states import HASTE, LAGGING, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, WITH_CURRENT, initial
+from simulation.states import HASTE, LAGGING, LOCKED, PIPELINES, STATES, THROTTLED, UNCONDITIONAL, WITH_CURRENT, initial
 from simulation.world import DESTINATION_FAULTS, EXPIRED, FAULTS, MORE_FAULTS, Iam, Pointless, World
+from twokey.core import waiting
 from twokey.core.errors import Ambiguous
 from twokey.core.journal import Intent
 from twokey.planning import assessment, between_rotations, decision, removal
@@ -34,7 +36,7 @@ def test_no_single_fault_breaks_an_invariant(name: str, destinations: int) -> No
     assert proof.histories >= 1
 
 
-@pytest.mark.parametrize("weather", [HASTE, UNCONDITIONAL, THROTTLED])
+@pytest.mark.parametrize("weather", [HASTE, UNCONDITIONAL, LOCKED, THROTTLED])
 @pytest.mark.parametrize("name", STATES)
 def test_no_single_fault_in_haste_breaks_an_invariant(name: str, weather: str) -> None:
     for destinations in DESTINATIONS[THROTTLED if weather == THROTTLED else ""]:
@@ -146,6 +148,33 @@ def test_no_schedule_of_two_or_three_runners_breaks_an_invariant() -> None:
         schedule(list(STATES)[seed % len(STATES)], 1 + seed % 3, 2 + seed % 2, seed)
     for seed in range(60):
         schedule(list(PIPELINES)[seed % len(PIPELINES)], 2 + seed % 4, 2 + seed % 2, seed)
+
+
+def test_no_schedule_on_a_store_with_a_lock_breaks_an_invariant() -> None:
+    for seed in range(300):
+        schedule(list(STATES)[seed % len(STATES)] + LOCKED, 1 + seed % 2, 2 + seed % 2, seed)
+
+
+@pytest.mark.parametrize("left_out", ["the check before a request", "the condition"])
+def test_a_lock_that_does_not_do_its_work_is_found(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
+    if left_out == "the condition":
+
+        def replace(self: Any, _seen: Any, content: Any) -> Any:
+            self._world.effect(self._run, "lock", "", lambda world: setattr(world, "lock", content))
+            return content
+
+        monkeypatch.setattr(world.SimulatedLock, "replace", replace)
+    else:
+        monkeypatch.setattr(waiting, "also_before_effect", lambda _check: nullcontext())
+    assert any(_fails_with_a_lock(seed) for seed in range(3000))
+
+
+def _fails_with_a_lock(seed: int) -> bool:
+    try:
+        schedule(list(STATES)[seed % len(STATES)] + LOCKED, 1 + seed % 2, 2 + seed % 2, seed)
+    except Found:
+        return True
+    return False
 
 
 def test_every_fault_is_played_at_every_effect() -> None:

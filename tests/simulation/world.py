@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from twokey.core import waiting
 from twokey.core.destination import Receipt, Traits
@@ -25,6 +25,11 @@ from twokey.core.errors import (
 from twokey.core.journal import Journal
 from twokey.core.model import AccessKey, CannotTell, Held, Holding, LastUse, MachineUser, NotHeld, Record
 from twokey.core.secret import Credential
+from twokey.destinations.locks.locked_store import LockedStore
+
+if TYPE_CHECKING:
+    from twokey.core.destination import Store
+    from twokey.destinations.locks.lock import Content
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 USER = MachineUser("ci", "/machine-users/", "AIDACI", "123456789012", "arn:aws:iam::123456789012:user/machine-users/ci")
@@ -86,6 +91,7 @@ class World:
     ``held``: the key that each destination holds. ``secrets_at``: of each destination that takes two writes, the key
     whose secret it has; ``held`` has its id. ``stamps``: of each destination that cannot tell but shows its latest
     write, how often it was written. ``waits``: the seconds for which a delivery waits for its service's limit.
+    ``locked``: the store has a lock, which holds ``lock``.
     ``deleted``: destinations that are gone for good.
     ``lag``: how far the lists lag for a key that no destination ever held.
     ``throttled``: the seconds for which IAM throttles a creation before it takes it.
@@ -109,6 +115,8 @@ class World:
     journal_revision: int = 0
     credential_revision: int = 0
     conditional: bool = True
+    locked: bool = False
+    lock: Content | None = None
     hasty: bool = False
     throttled: float = 0.0
     lag: timedelta = LAG
@@ -136,7 +144,7 @@ class World:
         if self.mark == (run, self.now, self.proofs):
             self.still.add(number)
         fault = self.faults.get(number, "")
-        if fault == "late" and what == "lease" and not self.conditional:
+        if fault == "late" and what == "lease" and not (self.conditional or self.locked):
             fault = "lost"  # outside of what is proved: nothing keeps other runs away until it arrives
         if fault in ("expired", "gone"):
             self._let_the_destination_fail(what, fault)
@@ -151,6 +159,9 @@ class World:
             raise Killed
         self.mark = None if fault else (run, self.now, self.proofs)
         self._answer(what, fault)
+
+    def before_check(self, run: str) -> None:
+        """Announce that a run is about to read the lock, right before a request to the store."""
 
     def _answer(self, what: str, fault: str) -> None:
         if fault in ("expired", "gone"):
@@ -461,6 +472,7 @@ class SimulatedDestination:
         if not self._world.conditional:
             self._world.arrive()
             compare(self._world)
+            waiting.before_effect()
             self._world.effect(self._run, what, key_id, change)
             return
 
@@ -469,6 +481,36 @@ class SimulatedDestination:
             change(world)
 
         self._world.effect(self._run, what, key_id, conditionally)
+
+
+class SimulatedLock:
+    """A lock of the store, in a service with conditional writes."""
+
+    name = "lock"
+
+    def __init__(self, world: World, run: str) -> None:
+        self._world = world
+        self._run = run
+
+    def read(self) -> Content | None:
+        self._world.before_check(self._run)
+        self._world.arrive()
+        return self._world.lock
+
+    def replace(self, seen: Content | None, content: Content) -> Content:
+        def change(world: World) -> None:
+            if world.lock != seen:
+                raise Conflict("Another run has taken the lock.")
+            world.lock = content
+
+        self._world.effect(self._run, "lock", "", change)
+        return content
+
+
+def store_of(world: World, run: str) -> Store:
+    """Return the store as a run uses it."""
+    store = SimulatedDestination(world, run, "store")
+    return LockedStore(store, SimulatedLock(world, run)) if world.locked else store
 
 
 def _same(now: int, seen: int) -> None:

@@ -15,6 +15,7 @@ from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
 from twokey.aws.sts import Sts
 from twokey.destinations import registry
+from twokey.destinations.locks.registry import locked
 from twokey.emulator import Emulator, KeyPair
 from twokey.planning.plan import Overrides
 from twokey.planning.policy import RotationPolicy, Verification
@@ -47,6 +48,7 @@ class Rig:
     def __init__(self, aws: Emulator, store: str = "secretsmanager:machine-users/{user}") -> None:
         self.aws = aws
         self.store_url = store
+        self.lock_url = ""
         self.deliver: tuple[str, ...] = ()
         self.others: tuple[Destination, ...] = ()
         self.policy = POLICY
@@ -93,11 +95,12 @@ class Rig:
         def fill(url: str) -> str:
             return registry.fill(url, user=user, path=machine_user.path, account=machine_user.account)
 
+        store = registry.open_store(fill(self.store_url), services)
         return machine_user, RotationWorld(
             iam=iam,
             sts=Sts(clients),
             clock=clients.clock,
-            store=registry.open_store(fill(self.store_url), services),
+            store=locked(store, self.lock_url.format(user=user), services) if self.lock_url else store,
             destinations=(*(registry.open_destination(fill(url), services) for url in self.deliver), *self.others),
             own_key=clients.own_key(),
             run=run,
@@ -156,6 +159,17 @@ class Rig:
     def ids(self, user: str = "ci") -> list[str]:
         """Return the ids of the user's keys, oldest first, as they truly are."""
         return [key_id for key_id, _, _ in sorted(self.aws.keys(user), key=lambda key: key[2])]
+
+    def lock(self) -> str:
+        """Have every run use a lock, in a table that is made for that; return its URL."""
+        self.aws.client("dynamodb").create_table(
+            TableName="locks",
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        self.lock_url = "dynamodb:locks/{user}"
+        return self.lock_url
 
     def fill(self, key: KeyPair, user: str = "ci") -> None:
         """Put a credential into Secrets Manager by hand."""

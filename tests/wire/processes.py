@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twokey.emulator import KeyPair
 
 STORES = ("secretsmanager:machine-users/{user}", "ssm:/machine-users/{user}", "file:{folder}/{user}.json")
+LOCKED = f"{STORES[1]} with a lock"
 SHORT_LEASE = """
 from datetime import timedelta
 from twokey.config import arithmetic
@@ -32,6 +33,12 @@ main()
 """
 """The real command, except for a lease that is short enough for a test. The configuration is checked against the real
 length, which ``arithmetic`` has read by then."""
+
+
+STOPPED_CLOCK = SHORT_LEASE.replace(
+    "main()", "from twokey.rotation import leased_journal\nleased_journal._check_left = lambda _left: None\nmain()"
+)
+"""The same, on a machine whose clock stands still with it: no lease is ever over by time."""
 
 
 @dataclass
@@ -90,9 +97,11 @@ def end_lease(rig: Rig) -> None:
 
 def prepare(rig: Rig, folder: Path, store: str = STORES[0], keys: int = 2) -> Workspace:
     """Create a user that is due for a rotation, and a twokey.yaml that stores its key in ``store``."""
-    url = store.replace("{folder}", str(folder))
+    url, _, with_lock = store.replace("{folder}", str(folder)).partition(" ")
+    lock = f", lock: '{rig.lock()}'" if with_lock else ""
     rules = "version: 1\nsettle: 0s\nverify: {successes: 2, interval: 0s}\n"
-    (folder / "twokey.yaml").write_text(f"{rules}machine_users:\n  - {{path: /machine-users/, store: '{url}'}}\n")
+    entry = f"{{path: /machine-users/, store: '{url}'{lock}}}"
+    (folder / "twokey.yaml").write_text(f"{rules}machine_users:\n  - {entry}\n")
     rig.store_url = url
     workspace = Workspace(rig, folder, url)
     made = rig.aws.make_user("ci", keys=min(keys, 1), ages=(31 * DAY,))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.emulator import Rule
-from wire.processes import SHORT_LEASE, STORES, prepare, suspend
+from wire.processes import LOCKED, SHORT_LEASE, STOPPED_CLOCK, STORES, prepare, suspend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,13 +25,13 @@ WRITES = {
 
 @pytest.mark.parametrize("runners", [2, 3])
 @pytest.mark.parametrize("keys", [0, 2])
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", [*STORES, LOCKED])
 def test_begun_at_once_rotate_once(rig: Rig, tmp_path: Path, store: str, keys: int, runners: int) -> None:
     workspace = prepare(rig, tmp_path, store, keys)
     processes = [workspace.begin("rotate", "--json") for _ in range(runners)]
     outcomes = Counter(workspace.outcome(process)[0] for process in processes)
     assert outcomes.pop("rotated") == 1
-    if store.startswith("ssm:"):
+    if store == STORES[1]:
         # Without conditional writes, two runs may take the lease at once. The read-back detects it, and one of them
         # fails.
         assert outcomes.keys() <= {"not_due", "failed"}
@@ -41,7 +41,7 @@ def test_begun_at_once_rotate_once(rig: Rig, tmp_path: Path, store: str, keys: i
     workspace.check_in_order()
 
 
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", [*STORES, LOCKED])
 def test_begun_while_another_creates_wait_for_it_or_refuse_if_they_may_not(
     rig: Rig, tmp_path: Path, store: str
 ) -> None:
@@ -62,7 +62,7 @@ def test_begun_while_another_creates_wait_for_it_or_refuse_if_they_may_not(
 
 
 @pytest.mark.first
-@pytest.mark.parametrize("store", STORES)
+@pytest.mark.parametrize("store", [*STORES, LOCKED])
 @pytest.mark.parametrize("suspended", ["after the creation", "after a write", "before the verification"])
 def test_overtaken_while_suspended_harms_nothing_afterwards(
     rig: Rig, tmp_path: Path, store: str, suspended: str
@@ -89,4 +89,25 @@ def test_overtaken_while_suspended_harms_nothing_afterwards(
         stopped.send_signal(signal.SIGCONT)
     assert workspace.outcome(stopped)[0] == "failed"
     assert rig.stored() == published
+    workspace.check_in_order()
+
+
+def test_suspended_between_its_check_and_its_write_is_fenced_by_the_lock_alone(rig: Rig, tmp_path: Path) -> None:
+    """The history is read twice in preflight, and once more right before the pair is written."""
+    workspace = prepare(rig, tmp_path, LOCKED)
+    at = rig.aws.weather.add(Rule("ssm:GetParameterHistory", nth=3, effect="hold_after"))
+    stopped = workspace.begin("rotate", "--json", program=STOPPED_CLOCK)
+    rig.aws.weather.wait_until_held(30)
+    suspend(stopped)
+    try:
+        rig.aws.weather.remove(at)
+        rig.aws.weather.release()
+        outcome, reason = workspace.outcome(workspace.begin("rotate", "--json", program=SHORT_LEASE))
+        assert outcome == "rotated", reason
+        workspace.check_in_order()
+        published, writes = rig.stored(), rig.aws.count("ssm:PutParameter")
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    assert workspace.outcome(stopped) == ("failed", "lease_lost")
+    assert (rig.stored(), rig.aws.count("ssm:PutParameter")) == (published, writes)
     workspace.check_in_order()

@@ -35,10 +35,11 @@ _THROTTLED = {
     "TooManyRequestsException",
     "RequestLimitExceeded",
     "TooManyUpdates",
+    "ProvisionedThroughputExceededException",
     "SlowDown",
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
-_ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound"}
+_ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound", "NoSuchKey"}
 _NOTHING_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
 _WRONG_CONFIGURATION = (
     boto.ConfigParseError,

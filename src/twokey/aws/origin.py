@@ -25,8 +25,12 @@ class NotFromAws(Exception):
 
 
 def refuse_page(response_dict: dict[str, Any], **_: object) -> None:
-    """Raise ``NotFromAws`` for an HTML page; a handler of botocore's ``before-parse`` event."""
-    if _PAGE.match(response_dict.get("body") or b""):
+    """Raise ``NotFromAws`` for an HTML page; a handler of botocore's ``before-parse`` event.
+
+    A body that is not read yet is passed to this function again when it is.
+    """
+    body = response_dict.get("body")
+    if isinstance(body, bytes) and _PAGE.match(body):
         raise NotFromAws(response_dict["status_code"])
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name
 
+from twokey.aws import origin
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
 from twokey.aws.errors import after_lost_response, call
 from twokey.core.errors import Ambiguous, ServiceError, Throttled, Unreachable
@@ -69,10 +70,20 @@ class Sender:
     ) -> tuple[Any, ServiceError | None]:
         def send() -> Any:
             client = self._clients.client(self._service, self._region, once=True)
-            return getattr(client, xform_name(operation))(**parameters)
+            return _whole(getattr(client, xform_name(operation))(**parameters))
 
         quote = not any(isinstance(value, Hidden) for value in parameters.values())
         try:
             return call(f"{self._service}:{operation}", resource, send, mutates=mutates, quote=quote), None
         except ServiceError as error:
             return None, error
+
+
+def _whole(response: Any) -> Any:
+    """Read a body that botocore leaves on the connection, so that it is checked, and its errors are translated."""
+    stream = response.get("Body")
+    if not hasattr(stream, "read"):
+        return response
+    body = stream.read()
+    origin.refuse_page({"body": body, "status_code": response["ResponseMetadata"]["HTTPStatusCode"]})
+    return {**response, "Body": body}

@@ -25,6 +25,11 @@ SELECTION = (
         "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
     ),
     click.option(
+        "--lock",
+        metavar="URL",
+        help="A lock for a store without conditional writes, such as dynamodb:twokey-locks/{user}.",
+    ),
+    click.option(
         "--to",
         "deliver",
         metavar="URL",
@@ -93,6 +98,7 @@ class Flags:
     users: tuple[str, ...]
     path: str | None
     store: str | None
+    lock: str | None
     deliver: tuple[str, ...]
     window: str | None
     grace: str | None
@@ -141,6 +147,7 @@ def _settings(flags: Flags, *, to_selects: bool) -> Settings:
             path=flags.path,
             users=flags.users,
             deliver=flags.deliver,
+            lock=flags.lock,
             window=flags.window,
             grace=flags.grace,
             idle=flags.idle,
@@ -159,7 +166,7 @@ def _settings(flags: Flags, *, to_selects: bool) -> Settings:
 
 
 def _refuse_flags_of_the_file(flags: Flags, file: str, *, to_selects: bool) -> None:
-    for name in ("path", "store", "deliver", "window", "grace", "idle", "soak"):
+    for name in ("path", "store", "lock", "deliver", "window", "grace", "idle", "soak"):
         if getattr(flags, name) and not (to_selects and name == "deliver"):
             raise UsageError(
                 f"--{'to' if name == 'deliver' else name} cannot be combined with a configuration file ({file}).",

@@ -68,6 +68,7 @@ def from_flags(
     users: Sequence[str] = (),
     exclude: Sequence[str] = (),
     deliver: Sequence[str] = (),
+    lock: str | None = None,
     window: str | None = None,
     grace: str | None = None,
     idle: str | None = None,
@@ -96,6 +97,7 @@ def from_flags(
         exclude=exclude,
         store=store,
         deliver=deliver,
+        lock=lock,
         policy=_policy({}, rules),
         label=_flag,
     )
@@ -146,6 +148,7 @@ def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str, schedu
         exclude=entry.exclude or (),
         store=targets.url_of(entry.store, label("store")),
         deliver=[targets.url_of(one, label("deliver", index)) for index, one in enumerate(entry.deliver or ())],
+        lock=None if entry.lock is msgspec.UNSET else entry.lock,
         policy=policy,
         label=label,
         on_empty=entry.on_empty,

@@ -111,6 +111,15 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
     ] = UNSET
     exclude: Annotated[list[Pattern] | UnsetType, _about("Users to leave out.")] = UNSET
     store: Annotated[Url | Target, _about("The store: the place of record for each user's credential.")]
+    lock: Annotated[
+        str | UnsetType,
+        _about(
+            "A lock for a store without conditional writes, such as `ssm:`: `dynamodb:TABLE/{user}`. It fences a run "
+            "that was paused while another one took over.",
+            minLength=1,
+            examples=["dynamodb:twokey-locks/{user}"],
+        ),
+    ] = UNSET
     deliver: Annotated[
         list[Annotated[Url | Target, _about("A destination, as a URL or as a mapping with options.")]] | UnsetType,
         _about("The other destinations that jobs read the credential from."),

@@ -39,6 +39,8 @@ class Selection:
     on_empty: Literal["warn", "error"] = "warn"
     """What it means if a path, or a pattern, matches no user."""
     label: Label | None = field(default=None, compare=False, repr=False)
+    lock: str | None = None
+    """The URL of a lock beside the store."""
 
     @property
     def one_user(self) -> bool:
@@ -141,6 +143,7 @@ def select(
     policy: RotationPolicy,
     label: Label,
     on_empty: Literal["warn", "error"] = "warn",
+    lock: str | None = None,
 ) -> Selection:
     """Check one entry, and return it; raises ``UsageError`` that begins with ``label(key)``."""
     selection = Selection(
@@ -152,12 +155,15 @@ def select(
         policy=policy,
         on_empty=on_empty,
         label=label,
+        lock=lock,
     )
     _check_excluded(selection, label)
     for key, index, template in _templates(selection):
         # Which users a path has is known later; a pipeline of one user needs no field.
         several = len(selection.users) != 1 if key == "store" else len(selection.users) > 1
         _check_template(template, label(key, index), one_user=not several, store=key == "store")
+    if lock is not None:
+        _check_lock(lock, label("lock"), one_user=len(selection.users) == 1)
     return selection
 
 
@@ -243,4 +249,20 @@ def _check_template(template: str, what: str, *, one_user: bool, store: bool) ->
             "others there.",
             remedy="Put {user} into the URL, or, where it holds variables, give each user separate variable names: "
             "id={USER}_ID&secret={USER}_SECRET. Or select one user.",
+        )
+
+
+def _check_lock(template: str, what: str, *, one_user: bool) -> None:
+    from twokey.destinations.address import names_user
+    from twokey.destinations.locks import registry
+
+    try:
+        registry.parse(template)
+    except UsageError as error:
+        raise UsageError(f"{what}: {error.message}", state=error.state, remedy=error.remedy) from None
+    if not one_user and not names_user(template):
+        raise UsageError(
+            f"{what}: `{template}` would be the same for every selected user, and their runs would take it from each "
+            "other.",
+            remedy="Put {user} into the URL, or select one user.",
         )

@@ -66,6 +66,29 @@ def during(meanwhile: Callable[[float], None], before_effect: Callable[[], None]
         _before_effect.reset(other)
 
 
+@contextmanager
+def also_before_effect(check: Callable[[], None]) -> Iterator[None]:
+    """Have ``check`` called, too, right before a request that may change something; it may raise.
+
+    It comes first: it may take a while, and what else forbids the request must be looked at after that.
+    """
+    other = _before_effect.get()
+
+    def both() -> None:
+        token = _before_effect.set(other)
+        try:
+            check()
+        finally:
+            _before_effect.reset(token)
+        other()
+
+    token = _before_effect.set(both)
+    try:
+        yield
+    finally:
+        _before_effect.reset(token)
+
+
 def before_effect(in_doubt: TwokeyError | None = None) -> None:
     """Announce a request that may change something. Raises whatever forbids it: then the request must not be sent.
 

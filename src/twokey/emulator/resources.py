@@ -1,6 +1,6 @@
 """The resource of a request, as policies and error messages name it.
 
-The ARNs follow the "Service Authorization Reference" for IAM, STS, Secrets Manager, Systems Manager and S3.
+The ARNs follow the "Service Authorization Reference" for IAM, STS, Secrets Manager, Systems Manager, S3 and DynamoDB.
 Requests to every other service have the resource `*`.
 """
 
@@ -76,9 +76,8 @@ def resource_of(call: Call, caller: Caller, keyring: Keyring) -> Resource:
         return _secret(call, caller.account)
     if call.service == "ssm":
         return _parameters(call, caller.account)
-    if call.service == "s3":
-        arn = "arn:aws:s3:::" + ("/".join(part for part in bucket_and_key(call) if part) or "*")
-        return Resource((arn,), f'"{arn}"')
+    if call.service in ("dynamodb", "s3"):
+        return _table(call, caller.account) if call.service == "dynamodb" else _object(call)
     if call.service == "sts" and "RoleArn" in call.params:
         return Resource((str(call.params["RoleArn"]),), str(call.params["RoleArn"]))
     return Resource(("*",), "*")
@@ -127,6 +126,16 @@ def _named(start: str, kind: str, name: str, known: dict[str, Any], path: str) -
     entity = known.get(name)
     arn = str(entity.arn) if entity is not None else f"{start}:{kind}{path}{name}"
     return Resource((arn,), f"{kind} {name}")
+
+
+def _object(call: Call) -> Resource:
+    arn = "arn:aws:s3:::" + ("/".join(part for part in bucket_and_key(call) if part) or "*")
+    return Resource((arn,), f'"{arn}"')
+
+
+def _table(call: Call, account: str) -> Resource:
+    arn = f"arn:aws:dynamodb:{call.region}:{account}:table/{call.params.get('TableName', '*')}"
+    return Resource((arn,), arn)
 
 
 def _secret(call: Call, account: str) -> Resource:

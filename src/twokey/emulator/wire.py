@@ -85,7 +85,12 @@ _CREDENTIAL = re.compile(
 )
 _REST_XML = frozenset({"route53", "cloudfront"})
 _BY_VERSION = {"2010-05-08": "iam", "2011-06-15": "sts"}
-_BY_TARGET = {"secretsmanager": "secretsmanager", "AmazonSSM": "ssm", "TrentService": "kms"}
+_BY_TARGET = {
+    "secretsmanager": "secretsmanager",
+    "AmazonSSM": "ssm",
+    "TrentService": "kms",
+    "DynamoDB_20120810": "dynamodb",
+}
 
 
 def read(incoming: Incoming) -> Call:

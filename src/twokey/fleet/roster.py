@@ -30,7 +30,8 @@ UNCHANGED = "Nothing was changed."
 class Job:
     """One user, its rules, and the URLs of its store and destinations.
 
-    ``targets``: those of its destinations that a delivery is meant for; None means all.
+    ``targets``: those of its destinations that a delivery is meant for; None means all. ``lock``: the URL of the
+    store's lock.
     """
 
     user: MachineUser
@@ -38,6 +39,7 @@ class Job:
     store: str
     deliver: tuple[str, ...]
     targets: tuple[str, ...] | None = None
+    lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,11 @@ def select(
         for user in lookup.users(selection, names, iam):
             try:
                 store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
+                lock = selection.lock and fill_lock(selection.lock, user)
             except UsageError as error:  # this user's name does not fit the service: that stops no other user
                 unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
             else:
-                entries.append((selection, Job(user, selection.policy, store, tuple(deliver))))
+                entries.append((selection, Job(user, selection.policy, store, tuple(deliver), lock=lock)))
     jobs = [job for _, job in entries]
     if not jobs and not unfit:
         lookup.check_reached(len(selections))
@@ -94,6 +97,13 @@ def select(
     # An entry selects the users that it means, also where IAM did not list them for it.
     check_distinct([*jobs, *_selected_again(entries, lookup.unlisted)])
     return Roster(tuple(jobs), tuple(missing), tuple(lookup.warnings))
+
+
+def fill_lock(template: str, user: MachineUser) -> str:
+    """Fill the fields of a lock's URL in for one user; raises ``UsageError`` where a name does not fit the service."""
+    from twokey.destinations.locks import registry
+
+    return registry.parse(fill(template, user=user.name, path=user.path, account=user.account)).url
 
 
 def _selected_again(entries: Sequence[tuple[Selection, Job]], unlisted: Sequence[Selection]) -> Iterator[Job]:

@@ -1,0 +1,205 @@
+"""The contract of a lock, on the emulator: what S3 and DynamoDB promise about a write with a condition."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.store_faults import DOCS, denied, documented_policy, user_with
+from twokey.aws.clients import signing_as
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceRejected, Throttled, UsageError
+from twokey.core.journal import Lease
+from twokey.destinations.locks import registry
+from twokey.destinations.locks.lock import Content, Lock
+from twokey.emulator import Emulator, Rule
+from twokey.testing.stores import fresh_name, outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.destinations.registry import Services
+
+LEASE = Lease(run="r1", host="h b n", process=42, start="1", until=datetime(2026, 11, 21, 12, tzinfo=UTC))
+WRITES = {"s3": "s3:PutObject", "dynamodb": "dynamodb:PutItem"}
+READS = {"s3": "s3:GetObject", "dynamodb": "dynamodb:GetItem"}
+NOTHING_HAPPENED = ["error_before", "reset", "throttle", "html"]
+LOST = ["lost_response", "truncated", "error_after"]
+
+
+def make_places(administrator: Callable[[str], Any]) -> None:
+    s3, dynamodb = administrator("s3"), administrator("dynamodb")
+    if not s3.list_buckets()["Buckets"]:
+        s3.create_bucket(Bucket="locks", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+        dynamodb.create_table(
+            TableName="locks",
+            AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+
+
+@pytest.fixture(params=["dynamodb", "s3"])
+def scheme(request: pytest.FixtureRequest, administrator: Callable[[str], Any], aws: Emulator) -> str:
+    make_places(administrator)
+    aws.clear_requests()
+    return str(request.param)
+
+
+@pytest.fixture
+def url(scheme: str) -> str:
+    return f"{scheme}:locks/machine-users/{fresh_name()}"
+
+
+@pytest.fixture
+def lock(url: str, services: Services) -> Lock:
+    address = registry.parse(url)
+    return registry.kind_of(address.scheme).open(address, services)
+
+
+class TestALock:
+    def test_is_empty_until_it_is_taken_and_holds_what_was_written(self, lock: Lock) -> None:
+        assert lock.read() is None
+        written = lock.replace(None, Content(1, LEASE))
+        assert lock.read() == written
+        released = lock.replace(written, Content(1))
+        assert (released.lease, lock.read()) == (None, released)
+
+    def test_is_taken_by_one_of_two_runs_that_read_the_same(self, lock: Lock) -> None:
+        for seen in (None, lock.replace(None, Content(1, LEASE))):
+            if seen is None:
+                continue
+            first = lock.replace(seen, Content(2, LEASE))
+            with pytest.raises(Conflict, match=r"Another run \(process 42 on h\) has taken the lock"):
+                lock.replace(seen, Content(2, LEASE))
+            assert lock.read() == first
+
+    def test_that_was_never_taken_is_taken_by_one(self, lock: Lock) -> None:
+        first = lock.replace(None, Content(1, LEASE))
+        with pytest.raises(Conflict):
+            lock.replace(None, Content(1, LEASE))
+        assert lock.read() == first
+
+    def test_that_was_deleted_is_not_taken_for_the_one_that_was_seen(
+        self, lock: Lock, url: str, administrator: Callable[[str], Any]
+    ) -> None:
+        seen = lock.replace(None, Content(1, LEASE))
+        key = url.partition("/")[2]
+        if url.startswith("s3:"):
+            administrator("s3").delete_object(Bucket="locks", Key=key)
+        else:
+            administrator("dynamodb").delete_item(TableName="locks", Key={"LockID": {"S": key}})
+        with pytest.raises(Conflict):
+            lock.replace(seen, Content(2, LEASE))
+        assert lock.read() is None
+
+    @pytest.mark.parametrize("effect", [*NOTHING_HAPPENED, *LOST])
+    def test_is_taken_although_one_response_is_bad(self, aws: Emulator, lock: Lock, scheme: str, effect: str) -> None:
+        seen = lock.replace(None, Content(1, LEASE))
+        aws.weather.add(Rule(WRITES[scheme], effect=effect))
+        content = Content(2, LEASE)
+        assert lock.replace(seen, content) == lock.read() == content
+
+    @pytest.mark.parametrize("effect", LOST)
+    def test_whose_responses_are_all_lost_is_read_back(
+        self, aws: Emulator, lock: Lock, scheme: str, effect: str
+    ) -> None:
+        aws.weather.add(Rule(WRITES[scheme], times=None, effect=effect))
+        content = Content(1, LEASE)
+        assert lock.replace(None, content) == content
+
+    @pytest.mark.parametrize("seen", [True, False])
+    def test_that_is_never_reached_is_in_doubt(self, aws: Emulator, lock: Lock, scheme: str, *, seen: bool) -> None:
+        before = lock.replace(None, Content(1, LEASE)) if seen else None
+        aws.weather.add(Rule(WRITES[scheme], times=None, effect="error_before"))
+        assert isinstance(outcome(lambda: lock.replace(before, Content(2, LEASE))), Ambiguous)
+        assert lock.read() == before
+
+    def test_in_doubt_that_cannot_be_read_back_stays_in_doubt(self, aws: Emulator, lock: Lock, scheme: str) -> None:
+        aws.weather.add(Rule(WRITES[scheme], times=None, effect="lost_response"))
+        aws.weather.add(denied(READS[scheme]))
+        assert isinstance(outcome(lambda: lock.replace(None, Content(1, LEASE))), Ambiguous)
+
+    def test_that_another_run_took_after_a_lost_response_is_lost(self, aws: Emulator, lock: Lock, scheme: str) -> None:
+        seen = lock.replace(None, Content(1, LEASE))
+        theirs = lock.replace(seen, Content(2, LEASE))
+        aws.weather.add(Rule(WRITES[scheme], effect="reset"))
+        assert isinstance(outcome(lambda: lock.replace(seen, Content(2, LEASE))), Conflict)
+        assert lock.read() == theirs
+
+    def test_that_is_throttled_without_end_was_not_taken(self, aws: Emulator, lock: Lock, scheme: str) -> None:
+        code = {"s3": "SlowDown", "dynamodb": "ProvisionedThroughputExceededException"}[scheme]
+        status = {"s3": 503, "dynamodb": 400}[scheme]
+        aws.weather.add(Rule(WRITES[scheme], times=None, effect="error_before", status=status, code=code))
+        assert isinstance(outcome(lambda: lock.replace(None, Content(1, LEASE))), Throttled)
+        assert lock.read() is None
+
+    @pytest.mark.parametrize("calls", [READS, WRITES])
+    def test_that_may_not_be_read_or_written_names_the_permission(
+        self, aws: Emulator, lock: Lock, scheme: str, calls: dict[str, str]
+    ) -> None:
+        aws.weather.add(denied(calls[scheme]))
+        error = outcome(lambda: lock.replace(lock.read(), Content(1, LEASE)))
+        assert isinstance(error, AccessDenied)
+        assert calls[scheme] in error.message
+
+    @pytest.mark.parametrize("value", ["{}", "not JSON", '{"epoch": 1, "lease": 5, "fence": "f"}'])
+    def test_that_another_program_wrote_is_refused(
+        self, lock: Lock, url: str, administrator: Callable[[str], Any], value: str
+    ) -> None:
+        key = url.partition("/")[2]
+        if url.startswith("s3:"):
+            administrator("s3").put_object(Bucket="locks", Key=key, Body=value.encode())
+        else:
+            found = {"epoch": {"N": "1"}, "lease": {"S": "5"}, "fence": {"S": "f"}} if "epoch" in value else {}
+            administrator("dynamodb").put_item(TableName="locks", Item={"LockID": {"S": key}, **found})
+        with pytest.raises(ServiceRejected, match="twokey did not write"):
+            lock.read()
+
+    def test_without_its_table_or_bucket_says_so(self, services: Services, scheme: str) -> None:
+        address = registry.parse(f"{scheme}:no-such-thing/ci")
+        error = outcome(registry.kind_of(scheme).open(address, services).read)
+        assert isinstance(error, (NotFound, ServiceRejected))
+        assert "no DynamoDB table no-such-thing" in str(error) or "bucket does not exist" in str(error)
+
+    def test_needs_no_more_than_the_policy_of_its_page(self, aws: Emulator, lock: Lock, services: Services) -> None:
+        policy = documented_policy("../locks")
+        user = user_with(aws, policy)
+        with signing_as(user.access_key_id, user.secret_access_key):
+            assert lock.read() is None
+            lock.replace(lock.replace(None, Content(1, LEASE)), Content(2))
+        for statement in json.loads(policy)["Statement"]:
+            assert set(statement["Action"]) <= {
+                one.name for scheme in registry.SCHEMES for one in registry.kind_of(scheme).permissions
+            }
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "dynamodb:",
+        "dynamodb:locks",
+        "dynamodb:lo/ci",
+        "dynamodb:lo cks/ci",
+        "dynamodb:locks/" + "k" * 2049,
+        "dynamodb:locks/ci?region=x",
+        "s3:locks",
+        "s3:Locks/ci",
+        "s3:locks/" + "k" * 1025,
+        "redis:locks/ci",
+        "locks",
+        "dynamodb:locks/{usr}",
+    ],
+)
+def test_a_name_that_cannot_be_one_is_refused_before_anything_is_called(url: str) -> None:
+    with pytest.raises(UsageError):
+        registry.parse(url)
+
+
+@pytest.mark.parametrize("scheme", registry.SCHEMES)
+def test_the_page_names_every_permission(scheme: str) -> None:
+    text = (DOCS / "../locks.md").read_text(encoding="utf-8")
+    assert [one.name for one in registry.kind_of(scheme).permissions if one.name not in text] == []
+    assert f"    {scheme}:" in text
