@@ -329,6 +329,13 @@ RULES = (
         "if False:",
         LOCKS,
     ),
+    Rule(
+        "stamps: a secret that may not be read shows by its version who wrote last",
+        "destinations/stores/secretsmanager.py",
+        'return CannotTell(error.message, stamp=current or "")',
+        "return CannotTell(error.message)",
+        ("tests/rotation/test_secrets_that_may_not_be_read.py",),
+    ),
 )
 
 
