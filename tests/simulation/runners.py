@@ -82,7 +82,7 @@ class Shared(World):
             self._yield(run)
         World.effect(self, run, what, key_id, change)
 
-    def before_check(self, run: str) -> None:
+    def between(self, run: str) -> None:
         """Yield before the lock is read. A request to the store is sent right after that, as a creation is."""
         self._yield(run)
 

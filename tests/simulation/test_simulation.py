@@ -23,6 +23,7 @@ from twokey.core.journal import Intent
 from twokey.planning import assessment, between_rotations, decision, removal
 from twokey.rotation import creation, delivery
 from twokey.rotation.creation import Creation
+from twokey.rotation.leased_journal import LeasedJournal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,23 +156,17 @@ def test_no_schedule_on_a_store_with_a_lock_breaks_an_invariant() -> None:
         schedule(list(STATES)[seed % len(STATES)] + LOCKED, 1 + seed % 2, 2 + seed % 2, seed)
 
 
-@pytest.mark.parametrize("left_out", ["the check before a request", "the condition"])
-def test_a_lock_that_does_not_do_its_work_is_found(monkeypatch: pytest.MonkeyPatch, left_out: str) -> None:
-    if left_out == "the condition":
-
-        def replace(self: Any, _seen: Any, content: Any) -> Any:
-            self._world.effect(self._run, "lock", "", lambda world: setattr(world, "lock", content))
-            return content
-
-        monkeypatch.setattr(world.SimulatedLock, "replace", replace)
-    else:
-        monkeypatch.setattr(waiting, "also_before_effect", lambda _check: nullcontext())
-    assert any(_fails_with_a_lock(seed) for seed in range(3000))
+def test_the_lock_alone_fences_a_machine_whose_clock_stood_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No lease is ever over by time there; without the check right before each request, a deleted key is published."""
+    monkeypatch.setattr(LeasedJournal, "left", lambda _self: 180.0)
+    assert not any(_fails_with_a_lock(seed) for seed in range(400))
+    monkeypatch.setattr(waiting, "also_before_effect", lambda _check: nullcontext())
+    assert any(_fails_with_a_lock(seed) for seed in range(400))
 
 
 def _fails_with_a_lock(seed: int) -> bool:
     try:
-        schedule(list(STATES)[seed % len(STATES)] + LOCKED, 1 + seed % 2, 2 + seed % 2, seed)
+        schedule(list(STATES)[seed % len(STATES)] + LOCKED, 1, 2 + (seed // 3) % 2, seed)
     except Found:
         return True
     return False

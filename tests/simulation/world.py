@@ -160,8 +160,8 @@ class World:
         self.mark = None if fault else (run, self.now, self.proofs)
         self._answer(what, fault)
 
-    def before_check(self, run: str) -> None:
-        """Announce that a run is about to read the lock, right before a request to the store."""
+    def between(self, run: str) -> None:
+        """Announce that a run has compared what it is about to overwrite in a store without conditional writes."""
 
     def _answer(self, what: str, fault: str) -> None:
         if fault in ("expired", "gone"):
@@ -472,6 +472,7 @@ class SimulatedDestination:
         if not self._world.conditional:
             self._world.arrive()
             compare(self._world)
+            self._world.between(self._run)
             waiting.before_effect()
             self._world.effect(self._run, what, key_id, change)
             return
@@ -493,7 +494,6 @@ class SimulatedLock:
         self._run = run
 
     def read(self) -> Content | None:
-        self._world.before_check(self._run)
         self._world.arrive()
         return self._world.lock
 

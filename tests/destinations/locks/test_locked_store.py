@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import json
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,15 +15,17 @@ from support.store_faults import denied, whole_cycle
 from twokey.core import waiting
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
-from twokey.core.model import Held
+from twokey.core.model import Held, NotHeld
 from twokey.destinations.locks.locked_store import LockedStore
 from twokey.destinations.locks.registry import locked
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, Rule
+from twokey.system.safe_files import Directory
 from twokey.testing.stores import FULL, fresh_credential, fresh_name, outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from twokey.core.destination import Store
 
@@ -188,3 +191,30 @@ def test_a_lock_of_another_program_is_refused(
     store = locked(open_store(f"ssm:/{name}", services), f"dynamodb:locks/{name}", services)
     assert isinstance(outcome(store.load), ServiceRejected)
     assert puts(aws) == 0
+
+
+def test_a_file_that_two_hosts_share_is_fenced_too(
+    tmp_path: Path,
+    aws: Emulator,
+    administrator: Callable[[str], Any],
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the file system has no locks, each host compares, and both write."""
+    make_places(administrator)
+    lock = f"dynamodb:locks/{fresh_name()}"
+    plain = open_store(f"file:{tmp_path}/ci.json", services)
+    first, second = (locked(open_store(plain.name, services), lock, services) for _ in range(2))
+    revision = first.save_journal(MINE, first.load().revision)
+    write = type(plain)._write  # type: ignore[attr-defined]
+
+    def late(*arguments: Any) -> Any:
+        monkeypatch.setattr(type(plain), "_write", write)
+        monkeypatch.setattr(Directory, "locked", lambda *_: nullcontext())
+        contextvars.Context().run(lambda: second.save_journal(THEIRS, second.load().revision))
+        return write(*arguments)
+
+    monkeypatch.setattr(type(plain), "_write", late)
+    assert isinstance(outcome(lambda: first.put(fresh_credential(), revision)), Conflict)
+    assert plain.held() == NotHeld()
+    assert plain.load().journal == THEIRS

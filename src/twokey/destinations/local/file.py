@@ -3,7 +3,8 @@
 The file holds the credential, and what else it contains stays. The journal is ``PATH.twokey-journal``. Only their
 owner can read both. A revision is
 a fingerprint of both, compared under a lock on the directory: on one host, and on a file system that supports
-``flock``, writes are conditional. Nothing keeps apart two hosts that share a file system without locks.
+``flock``, writes are conditional. Two hosts that share a file system without it are kept apart only by a lock
+elsewhere (``destinations.locks``).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Holding, Record
+from twokey.core.waiting import before_effect
 from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind
@@ -167,6 +169,7 @@ class File:
             )
 
     def _write(self, directory: Directory, name: str, data: memoryview) -> Content:
+        before_effect()
         directory.replace(name, data)
         found = directory.read(name)
         if found is None or found.data != data:
