@@ -28,6 +28,7 @@ ENGINE = (
     "tests/rotation/test_rotate.py",
     "tests/rotation/test_rotate_in_doubt.py",
 )
+MADE_UP = ("tests/rotation/test_made_up_journals.py", "tests/planning/test_belief.py")
 LOCKS = (
     "tests/destinations/locks/test_locked_store.py",
     "tests/destinations/locks/test_locks.py::TestALock::test_is_taken_by_one_of_two_runs_that_read_the_same",
@@ -285,7 +286,7 @@ RULES = (
         "rotation/leased_journal.py",
         "waiting.during(lambda _left: None, lambda: _check_left(left())):",
         "waiting.during(lambda _left: None, lambda: None):",
-        ENGINE,
+        ("tests/rotation/test_rotate_in_doubt.py",),
     ),
     Rule(
         "SSM: a version in between that cannot be read yet leaves the write in doubt",
@@ -335,6 +336,20 @@ RULES = (
         'return CannotTell(error.message, stamp=current or "")',
         "return CannotTell(error.message)",
         ("tests/rotation/test_secrets_that_may_not_be_read.py",),
+    ),
+    Rule(
+        "made-up journals: a key that jobs use is not removed because the journal says that it was",
+        "planning/assessment.py",
+        " and not _in_use(key, observation, policy, now)",
+        "",
+        MADE_UP,
+    ),
+    Rule(
+        "made-up journals: a moment that is yet to come is not believed",
+        "planning/belief.py",
+        "return EARLIEST <= at <= now + MOST_SKEW",
+        "return True",
+        MADE_UP,
     ),
 )
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
 
 JOURNAL_VERSION = 1
 
 
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A time with its zone: one without it is not of twokey."""
 LONGEST_STAMP = 32
 """Characters of a stamp in the journal: of a longer one the journal keeps a digest."""
 
@@ -21,7 +24,7 @@ class Lease(msgspec.Struct, frozen=True, omit_defaults=True):
     host: str
     process: int
     start: str
-    until: datetime
+    until: Moment
 
 
 class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,8 +35,8 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
     """
 
     known: tuple[str, ...]
-    at: datetime
-    earlier: tuple[datetime, ...] = ()
+    at: Moment
+    earlier: tuple[Moment, ...] = ()
     within: float = 40.0
 
 
@@ -41,14 +44,14 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a destination last received, and when. ``stamp`` is what the destination showed of that write."""
 
     key: str
-    at: datetime
+    at: Moment
     stamp: str = ""
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
     """When a key was made Inactive for the soak, and whether the operator named it as one that may be removed."""
 
-    at: datetime
+    at: Moment
     named: bool = False
 
 
@@ -67,11 +70,11 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     user: str = ""
     current: str = ""
     last: str = ""
-    committed: datetime | None = None
+    committed: Moment | None = None
     lease: Lease | None = None
     intent: Intent | None = None
     retiring: dict[str, Retiring] = {}
-    removed: dict[str, datetime] = {}
+    removed: dict[str, Moment] = {}
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
     graces: dict[str, timedelta] = {}

@@ -18,6 +18,7 @@ from twokey.core import durations, timestamps
 from twokey.core.journal import stamp_of
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Outcome, Reason
+from twokey.planning.belief import believed
 from twokey.planning.plan import Action, Overrides, Plan
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Assessment:
 
     @property
     def journal(self) -> Journal:
-        """The journal as it was read."""
+        """The journal, as far as it can be believed."""
         return self.observation.record.journal
 
     @property
@@ -167,14 +168,15 @@ class Assessment:
 
 
 def assess(observation: Observation, policy: RotationPolicy, now: datetime, overrides: Overrides) -> Assessment:
-    """Sort the listed keys into roles."""
-    journal = observation.record.journal
+    """Sort the listed keys into roles, by the journal as far as it can be believed."""
+    journal = believed(observation.record.journal, now)
+    observation = replace(observation, record=replace(observation.record, journal=journal))
     held = observation.record.holding.key_id if isinstance(observation.record.holding, Held) else ""
     listed = tuple(key for key in observation.keys if key.id == held or not lags(key.id, journal, policy, now))
     current = next((key for key in listed if key.id == held), None)
     retire = tuple(key for key in listed if key.id in overrides.retire)
     rest = tuple(key for key in listed if key != current and key not in retire)
-    outgoing = tuple(key for key in rest if _is_outgoing(key, journal))
+    outgoing = tuple(key for key in rest if _is_outgoing(key, journal) and not _in_use(key, observation, policy, now))
     others = tuple(key for key in rest if key not in outgoing)
     claimed = _claimed(others, observation, policy)
     orphan = None if claimed and _may_be_published(observation) else claimed
@@ -224,6 +226,17 @@ def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
     """Say whether the removal of this key was decided earlier. One that the operator reactivated is kept."""
     retiring = journal.retiring.get(key.id)
     return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
+
+
+def _in_use(key: AccessKey, observation: Observation, policy: RotationPolicy, now: datetime) -> bool:
+    """Say whether an Active key surely is in use, or is younger than its removal: then the journal is wrong."""
+    if not key.active:
+        return False
+    removed = observation.record.journal.removed.get(key.id)
+    use = observation.last_used.get(key.id)
+    return (removed is not None and removed < key.created) or (
+        use is not None and use.at is not None and now - use.at < policy.idle
+    )
 
 
 def _published(observation: Observation) -> set[str]:

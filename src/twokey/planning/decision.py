@@ -16,7 +16,7 @@ decides about it.
 5. ``retire_held``      ``--retire`` names a key that something holds, or no key of this user: refuse.
 6. ``unfinished``       the store holds the key of an interrupted run: deliver it everywhere and commit.
 7. ``rolled_back``      the store holds another listed key than the journal names: refuse.
-8. ``unproven``         the last use of an interrupted run's key is not known yet: ask for it.
+8. ``unproven``         the last use of an orphaned or outgoing key is not known yet: ask for it.
 9. ``too_many_open``    many creations got no response, and the list shows none of their keys yet: refuse.
 10. ``without_current`` no key is both held and listed: create one if there is room, refuse if the roles are unclear.
 11. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
@@ -173,8 +173,8 @@ def rolled_back(assessment: Assessment) -> Plan | None:
 
 
 def unproven(assessment: Assessment) -> Plan | None:
-    """Ask for the last use of the key that an open intent explains: a use by a job proves that it is no orphan."""
-    return assessment.need(assessment.claimed) if assessment.claimed else None
+    """Ask for the last use of what goes by the journal alone: a key that jobs use is neither orphaned nor outgoing."""
+    return assessment.need(*filter(None, [assessment.claimed]), *assessment.outgoing)
 
 
 def too_many_open(assessment: Assessment) -> Plan | None:

@@ -10,6 +10,7 @@ import msgspec
 from twokey.core import timestamps, waiting
 from twokey.core.errors import Ambiguous, Conflict, LeaseHeld
 from twokey.core.model import Held, Record
+from twokey.planning.belief import believed
 from twokey.rotation import lease as leases
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ class LeasedJournal:
         other = record.journal.lease
         if other is not None and blocked(store, record.journal, run, now):
             raise held_by(other)
+        found = believed(record.journal, now)
         journal = msgspec.structs.replace(
-            record.journal,
-            epoch=record.journal.epoch + 1,
-            user=record.journal.user or user_id,
+            found,
+            epoch=found.epoch + 1,
+            user=found.user or user_id,
             lease=leases.take(run, now),
         )
         deadline = _deadline(before)
@@ -72,7 +74,7 @@ class LeasedJournal:
                 state="This run changed nothing since.",
                 remedy="Wait for that run, then run again.",
             )
-        self.journal, self.revision = record.journal, record.revision
+        self.journal, self.revision = believed(record.journal, self._clock.now()), record.revision
         self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
         return record
 

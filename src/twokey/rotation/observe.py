@@ -6,8 +6,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.core import waiting
-from twokey.core.errors import BadCredentials, NotFound, Refused, ServiceError, TwokeyError, UsageError, unforeseen
-from twokey.core.model import CannotTell, Observation
+from twokey.core.errors import (
+    AccessDenied,
+    BadCredentials,
+    NotFound,
+    Refused,
+    ServiceError,
+    TwokeyError,
+    UsageError,
+    unforeseen,
+)
+from twokey.core.model import CannotTell, LastUse, Observation
 from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -71,7 +80,7 @@ def with_last_use(observation: Observation, iam: Iam, key_ids: Sequence[str]) ->
     user, has been deleted meanwhile, and ``BadCredentials`` as they are.
     """
     try:
-        found = {key_id: iam.last_use(key_id) for key_id in key_ids}
+        found = {key_id: _last_use(key_id, observation, iam) for key_id in key_ids}
     except BadCredentials:
         raise
     except ServiceError as error:
@@ -79,6 +88,23 @@ def with_last_use(observation: Observation, iam: Iam, key_ids: Sequence[str]) ->
             raise ObservationChanged from None
         raise unreadable(error) from None
     return replace(observation, last_used={**observation.last_used, **found})
+
+
+def _last_use(key_id: str, observation: Observation, iam: Iam) -> LastUse:
+    """Return when a key was last used.
+
+    IAM denies this for a key that does not exist. So of a key that was deleted, and that a lagging list still shows,
+    nothing is known, provided that IAM tells it of another key: then the permission is not what is missing.
+    """
+    removed = observation.record.journal.removed
+    try:
+        return iam.last_use(key_id)
+    except (AccessDenied, NotFound):
+        others = [key.id for key in observation.keys if key.id not in removed]
+        if key_id not in removed or not others:
+            raise
+        iam.last_use(others[-1])
+        return LastUse(None)
 
 
 def _gone(observation: Observation, iam: Iam) -> bool:
