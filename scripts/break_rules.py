@@ -87,6 +87,20 @@ RULES = (
         (*PLAN, *SIMULATION),
     ),
     Rule(
+        "identity: the same URL elsewhere is another destination",
+        "core/identities.py",
+        "if not identity or _digest(identity) == _digest(mine):",
+        "if True:",
+        ("tests/rotation/test_elsewhere.py", *SIMULATION),
+    ),
+    Rule(
+        "identity: a delivery is recorded with what the URL meant",
+        "rotation/delivery.py",
+        '                self._identities.get(destination.name, ""),\n',
+        '                "",\n',
+        ("tests/rotation/test_elsewhere.py",),
+    ),
+    Rule(
         "verify: a key is proved before it is published",
         "rotation/verify.py",
         "    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
@@ -236,8 +250,8 @@ RULES = (
     Rule(
         "open deliveries: a new destination is recorded before the first request to it",
         "rotation/delivery.py",
-        "self._delivered |= {name: Delivery(instead_of or key_id, now) for name in new}",
-        "self._delivered |= {name: Delivery(instead_of, now) for name in new if instead_of}",
+        "self._identities.get(name, \"\")) for name in new\n",
+        "self._identities.get(name, \"\")) for name in new if instead_of\n",
         (*DELIVERIES, *ENGINE, *SIMULATION),
     ),
     Rule(

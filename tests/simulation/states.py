@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.world import LAG, START, Key, World
+from twokey.core.identities import identity_of
 from twokey.core.journal import Delivery, Intent, Journal, Lease
 from twokey.planning.policy import RotationPolicy, Verification
 
@@ -70,6 +71,20 @@ def _hold_what_the_store_forgot(world: World) -> None:
     journal = Journal.decode(world.journal)
     world.held["third"], world.stamps["third"] = "N0", 2
     world.journal = msgspec.structs.replace(journal, delivered={"third": Delivery("K2", ago(16), "1")}).encode()
+
+
+def _identity(name: str, where: str) -> str:
+    return identity_of((name, where), where)
+
+
+def _meaning_something_else(world: World) -> None:
+    """Let each name have meant another thing to the run that delivered LAST: it holds LAST still."""
+    journal, names = Journal.decode(world.journal), [name for name in world.held if name != "store"]
+    delivered = {name: Delivery("K1", ago(16), identity=_identity(name, "there")) for name in names}
+    world.held |= {f"{name} there": "K1" for name in names}
+    world.elsewhere = frozenset(f"{name} there" for name in names)
+    world.identities = {name: _identity(name, "here") for name in names}
+    world.journal = msgspec.structs.replace(journal, delivered=delivered).encode()
 
 
 def _shortened(*, committed: float) -> World:
@@ -138,6 +153,7 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "store from a backup": (_from_a_backup, PLAIN),
     "grace shortened": (lambda: _shortened(committed=5), SHORT),
     "grace shortened, LAST out of grace": (lambda: _shortened(committed=15), SHORT),
+    "names that mean something else": (_settled, PLAIN),
     "a lease that never ends": (_leased_for_ever, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),
@@ -242,5 +258,7 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
         world.telling["third"] = False
     if destinations == 3 and "backup" in name:
         _hold_what_the_store_forgot(world)
+    if "something else" in name:
+        _meaning_something_else(world)
     world.note_holders()
     return world, policy

@@ -121,6 +121,8 @@ class Replay:
             yield "lease", f"{begin.effect} {begin.key}".rstrip() + " begins without the lease"
         if _too_long(begin):
             yield "lease", "the journal contains a lease that ends later than any lease lasts"
+        if begin.journal is not None:
+            state.renamed(begin.journal)
         yield from violations(begin, state, part.rules)
         state.begins(begin)
         creating = any(one.begin.effect == "create" for one in part.open)

@@ -38,11 +38,15 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a destination last received, and when. ``stamp`` is what the destination showed of that write."""
+    """What a destination last received, and when. ``stamp`` is what the destination showed of that write.
+
+    ``identity`` says which thing the URL meant (see ``twokey.core.identities``); empty in journals of earlier versions.
+    """
 
     key: str
     at: datetime
     stamp: str = ""
+    identity: str = ""
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -83,23 +83,25 @@ class Runtime:
         return roster
 
     def _targets(self, job: Job) -> Targets:
-        from twokey.destinations import registry
+        from twokey.destinations import identity, registry
 
         opened: list[Destination] = [registry.open_store(job.store, self.services)]
         opened += [registry.open_destination(url, self.services) for url in job.deliver]
-        return [(one.name, registry.write_targets(one, self.services)) for one in opened]
+        return [(one.name, identity.write_targets(one, self.services, job.user.account)) for one in opened]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
-        from twokey.destinations import registry
+        from twokey.destinations import identity, registry
         from twokey.rotation.world import World
 
+        destinations = tuple(registry.open_destination(url, self.services) for url in job.deliver)
         return World(
             iam=self.iam,
             sts=self.sts,
             clock=self.clients.clock,
             store=registry.open_store(job.store, self.services),
-            destinations=tuple(registry.open_destination(url, self.services) for url in job.deliver),
+            destinations=destinations,
+            identities={one.name: identity.identity(one, self.services, job.user.account) for one in destinations},
             own_key=own_key,
             run=self.run,
             listener=listener,

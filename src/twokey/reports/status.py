@@ -35,7 +35,7 @@ def status(user: MachineUser, policy: RotationPolicy, world: World, schedule: ti
     ``schedule`` is the time between two runs, if it is known.
     """
     try:
-        seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
+        seen = observe(user, world.iam, world.store, world.destinations, world.own_key, world.identities)
         listed = [key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, world.clock.now())]
         seen = with_last_use(seen, world.iam, listed)
     except ObservationChanged:

@@ -63,6 +63,7 @@ class Deliveries:
         self._leased = leased
         self._clock = world.clock
         self._destinations = {destination.name: destination for destination in world.destinations}
+        self._identities = world.identities
         self._reporter = reporter
         self._effects = effects
         self._stop = world.stop
@@ -87,7 +88,7 @@ class Deliveries:
         """Return the journal as long as deliveries of such a key to all destinations may make it."""
         now = self._clock.now()
         deliveries = {
-            name: Delivery(key_id, now, self._longest_stamp(destination))
+            name: Delivery(key_id, now, self._longest_stamp(destination), self._identities.get(name, ""))
             for name, destination in self._destinations.items()
         }
         new = (name for name in self._destinations if name not in self._delivered)
@@ -133,7 +134,9 @@ class Deliveries:
         role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}
         if new or opened or role:
             now = timestamps.not_before_now(self._clock)
-            self._delivered |= {name: Delivery(instead_of or key_id, now) for name in new}
+            self._delivered |= {
+                name: Delivery(instead_of or key_id, now, identity=self._identities.get(name, "")) for name in new
+            }
             self._first = set() if instead_of else set(new)
             self._open |= dict.fromkeys(opened)
             with self._reporter.effect("record", instead_of or key_id):
@@ -158,7 +161,12 @@ class Deliveries:
             return
         self._delivered_to(
             destination.name,
-            Delivery(credential.access_key_id, timestamps.not_before_now(self._clock), stamp_of(receipt.stamp)),
+            Delivery(
+                credential.access_key_id,
+                timestamps.not_before_now(self._clock),
+                stamp_of(receipt.stamp),
+                self._identities.get(destination.name, ""),
+            ),
         )
         self._effects.delivered.append(DeliveryResult(destination.name, "delivered" if receipt.written else "held"))
         self._raise_fatal()
