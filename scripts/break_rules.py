@@ -250,8 +250,8 @@ RULES = (
     Rule(
         "open deliveries: a new destination is recorded before the first request to it",
         "rotation/delivery.py",
-        "self._identities.get(name, \"\")) for name in new\n",
-        "self._identities.get(name, \"\")) for name in new if instead_of\n",
+        'self._identities.get(name, "")) for name in new\n',
+        'self._identities.get(name, "")) for name in new if instead_of\n',
         (*DELIVERIES, *ENGINE, *SIMULATION),
     ),
     Rule(
