@@ -101,6 +101,27 @@ RULES = (
         ("tests/rotation/test_elsewhere.py",),
     ),
     Rule(
+        "forget: LAST keeps its grace from the moment at which a destination that had it is forgotten",
+        "planning/assessment.py",
+        "for moment in (self.committed, self.journal.forgotten) if moment",
+        "for moment in (self.committed,) if moment",
+        ("tests/rotation/test_forget.py", *SIMULATION),
+    ),
+    Rule(
+        "forget: what may hold a key is forgotten only if the operator confirms it",
+        "planning/forgetting.py",
+        "if not confirmed and not _holds_none(assessment, name):",
+        "if False:",
+        ("tests/planning/test_forgetting.py",),
+    ),
+    Rule(
+        "forget: jobs may have read LAST where a delivery is open or LAST was received",
+        "planning/forgetting.py",
+        "return not surely or holding == Held(assessment.last.id)",
+        "return False",
+        ("tests/planning/test_forgetting.py", "tests/rotation/test_forget.py"),
+    ),
+    Rule(
         "verify: a key is proved before it is published",
         "rotation/verify.py",
         "    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",

@@ -103,6 +103,14 @@ def _shortened(*, committed: float) -> World:
     return world
 
 
+def _forgotten() -> World:
+    """A destination that had received LAST was forgotten a day ago; jobs may have read it there until then."""
+    world = _settled()
+    world.journal = msgspec.structs.replace(Journal.decode(world.journal), forgotten=ago(1)).encode()
+    world.held_until["K1"] = ago(1)
+    return world
+
+
 def _leased_for_ever() -> World:
     """A journal that was tampered with: its lease is one that no run can have taken."""
     world = _settled()
@@ -154,6 +162,7 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "grace shortened": (lambda: _shortened(committed=5), SHORT),
     "grace shortened, LAST out of grace": (lambda: _shortened(committed=15), SHORT),
     "names that mean something else": (_settled, PLAIN),
+    "a destination forgotten": (_forgotten, PLAIN),
     "a lease that never ends": (_leased_for_ever, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),

@@ -122,7 +122,7 @@ def _memory(begin: Begin, journal: Journal, state: UserState, rules: Rules) -> I
         moments = ", ".join(timestamps.utc(at) for at in sorted(forgotten))
         yield "I6", f"the journal forgets the creation of {moments}, whose key a list may still lack"
     kept = {journal.current, journal.last} - {""}
-    for destination in set(state.journal.delivered) - set(journal.delivered):
+    for destination in set(state.journal.delivered) - set(journal.delivered) - {rules.forget}:
         holds = kept & {key for name, key, _ in state.ambiguous_writes if name == destination}
         holds |= kept & {state.given.get(destination, "")}
         # A delivery that was announced and refused leaves what was there before, and need not be named.

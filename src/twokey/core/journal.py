@@ -63,7 +63,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     same of keys that were made Inactive for the soak. ``delivering`` names the destinations where a pair of two values
     may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
     ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
-    shorter.
+    shorter. ``forgotten`` is the latest moment at which the operator let a destination be forgotten that jobs may have
+    read LAST from.
     """
 
     version: int = JOURNAL_VERSION
@@ -79,6 +80,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
     graces: dict[str, timedelta] = {}
+    forgotten: datetime | None = None
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

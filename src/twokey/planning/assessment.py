@@ -82,7 +82,7 @@ class Assessment:
     def grace_over(self) -> datetime:
         """When every job that may have read LAST from any destination has had its grace."""
         moments = [delivery.at for delivery in self.journal.delivered.values()]
-        moments += [self.committed] if self.committed else []
+        moments += [moment for moment in (self.committed, self.journal.forgotten) if moment]
         return max(moments) + self.grace if moments else self.now
 
     @property

@@ -16,7 +16,7 @@ from twokey.reports import check, windows
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, state_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
-from twokey.rotation.results import warnings
+from twokey.rotation.results import absent, warnings
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -147,7 +147,7 @@ def complete(entry: StatusEntry) -> bool:
 def _problems(decision: Plan, assessment: Assessment, world: World, schedule: timedelta | None) -> list[str]:
     if _busy(assessment, world):
         return []
-    problems = list(warnings(assessment.observation))
+    problems = [*warnings(assessment.observation), *absent(assessment.observation, decision)]
     if decision.outcome is Outcome.REFUSED and not decision.settles:
         problems.append(decision.message)
     if assessment.journal.intent:
