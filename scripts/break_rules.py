@@ -101,6 +101,27 @@ RULES = (
         ("tests/rotation/test_elsewhere.py",),
     ),
     Rule(
+        "contested: no rotation removes a key while another program keeps writing where LAST may be",
+        "planning/between_rotations.py",
+        "if contested and reason in (Reason.DUE, Reason.FORCED):",
+        "if False:",
+        ("tests/rotation/test_contested.py",),
+    ),
+    Rule(
+        "contested: another program that writes again is remembered across rotations",
+        "rotation/delivery.py",
+        "            return REMEMBERED\n",
+        "            return 0\n",
+        ("tests/rotation/test_contested.py",),
+    ),
+    Rule(
+        "contested: what another program writes restarts grace if it may be LAST",
+        "rotation/delivery.py",
+        "        if holds_none(self._observation, name):\n",
+        "        if True:\n",
+        ("tests/rotation/test_contested.py", *DELIVERIES),
+    ),
+    Rule(
         "forget: LAST keeps its grace from the moment at which a destination that had it is forgotten",
         "planning/assessment.py",
         "for moment in (self.committed, self.journal.forgotten) if moment",
@@ -110,7 +131,7 @@ RULES = (
     Rule(
         "forget: what may hold a key is forgotten only if the operator confirms it",
         "planning/forgetting.py",
-        "if not confirmed and not _holds_none(assessment, name):",
+        "if not confirmed and not assessment.holds_none(name):",
         "if False:",
         ("tests/planning/test_forgetting.py",),
     ),

@@ -185,9 +185,24 @@ def _pipelines_out_of_date() -> World:
     return world
 
 
+def _contested(world: World) -> None:
+    """Let another program have put LAST again into those that show it, or show that they were written."""
+    journal = Journal.decode(world.journal)
+    delivered = {name: msgspec.structs.replace(one, rewritten=2) for name, one in journal.delivered.items()}
+    for name in ("p1", "p3", "p4"):
+        if name in world.held:
+            world.held[name] = "K1"
+        if name in world.secrets_at:
+            world.secrets_at[name] = "K1"
+        if name in world.stamps:
+            world.stamps[name] += 1
+    world.journal = msgspec.structs.replace(journal, delivered=delivered).encode()
+
+
 PIPELINES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "pipelines": (_pipelines, PLAIN),
     "pipelines that are out of date": (_pipelines_out_of_date, PLAIN),
+    "pipelines that are contested": (_pipelines_out_of_date, PLAIN),
     "pipelines of a new user": (lambda: _world(Key("K1", ago(200))), PLAIN),
 }
 """The same, with destinations of four kinds: see ``_furnish``."""
@@ -253,6 +268,8 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
         _add_pipelines(world, destinations - 1)
         if "out of date" in name:
             _fall_out_of_date(world)
+        if "contested" in name:
+            _contested(world)
         world.note_holders()
         return world, policy
     make, policy = STATES[in_fair_weather(name)]

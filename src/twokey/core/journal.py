@@ -40,6 +40,7 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a destination last received, and when. ``stamp`` is what the destination showed of that write.
 
+    ``rewritten``: for how many further rotations it is remembered that another program has written there.
     ``identity`` says which thing the URL meant (see ``twokey.core.identities``); empty in journals of earlier versions.
     """
 
@@ -47,6 +48,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     at: datetime
     stamp: str = ""
     identity: str = ""
+    rewritten: int = 0
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):

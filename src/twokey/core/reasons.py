@@ -43,6 +43,7 @@ class Reason(StrEnum):
     # why it is refused
     GRACE = "grace", "Jobs in flight may still use LAST: its grace is not over."
     IN_USE = "in_use", "LAST was used recently: a job still depends on it."
+    CONTESTED = "contested", "Another program keeps writing to a destination between the runs."
     LAST_HELD = "last_held", "A destination holds LAST, or may hold it, and this run cannot deliver CURRENT there."
     UNMANAGED_KEY = "unmanaged_key", "The user has a key that twokey did not create and the journal does not name."
     CANNOT_ATTRIBUTE = "cannot_attribute", "twokey cannot determine which key is in use."

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from twokey.core import durations, timestamps
 from twokey.core.journal import stamp_of
-from twokey.core.model import CannotTell, Held
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Action, Overrides, Plan
 
 if TYPE_CHECKING:
     from twokey.core.journal import Delivery, Journal
-    from twokey.core.model import AccessKey, LastUse, Observation
+    from twokey.core.model import AccessKey, Holding, LastUse, Observation
     from twokey.planning.policy import RotationPolicy
 
 CREATION_WINDOW = timedelta(seconds=60)
@@ -116,6 +116,24 @@ class Assessment:
         is_open = name in self.journal.delivering
         return is_open or self.holds(name) != self.held or (delivery is not None and delivery.key != self.held)
 
+    def holds_none(self, name: str) -> bool:
+        """Say whether a destination shows that it holds no key of this user."""
+        return holds_none(self.observation, name)
+
+    def rewritten(self, name: str) -> bool:
+        """Say whether another program has surely written there since CURRENT was delivered."""
+        return name not in self.journal.delivering and rewritten(
+            self.journal.delivered.get(name), self.observation.destinations[name], self.held
+        )
+
+    @property
+    def contested(self) -> tuple[str, ...]:
+        """The destinations that another program has written to again: it did so before, within the last rotations."""
+        delivered = self.journal.delivered
+        return tuple(
+            name for name in self.observation.destinations if self.rewritten(name) and delivered[name].rewritten
+        )
+
     def holders(self, key_id: str) -> tuple[str, ...]:
         """Name the store and every destination that holds this key, or may hold it."""
         store = (self.observation.store,) if self.held == key_id else ()
@@ -202,6 +220,14 @@ def holds(observation: Observation, name: str) -> str:
     return delivery.key
 
 
+def holds_none(observation: Observation, name: str) -> bool:
+    """Say whether a destination shows that it holds no key of this user."""
+    holding = observation.destinations.get(name)
+    if isinstance(holding, Held):
+        return observation.key(holding.key_id) is None
+    return isinstance(holding, NotHeld)
+
+
 def open_attempts(journal: Journal, now: datetime) -> tuple[datetime, ...]:
     """Return the creations that were never closed and whose keys a list may still lack."""
     intent = journal.intent
@@ -212,6 +238,15 @@ def open_attempts(journal: Journal, now: datetime) -> tuple[datetime, ...]:
 def written_since(delivery: Delivery, holding: CannotTell) -> bool:
     """Say whether another program has written there since a delivery. Unknown, so False, without both stamps."""
     return bool(delivery.stamp and holding.stamp) and delivery.stamp not in (holding.stamp, stamp_of(holding.stamp))
+
+
+def rewritten(delivery: Delivery | None, holding: Holding, key_id: str) -> bool:
+    """Say whether another program has surely written there since this key was delivered."""
+    if delivery is None or delivery.key != key_id:
+        return False
+    if isinstance(holding, CannotTell):
+        return not holding.failed and written_since(delivery, holding)
+    return holding != Held(key_id)
 
 
 def lags(key_id: str, journal: Journal, policy: RotationPolicy, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core import durations, timestamps
 from twokey.core.commands import forget_command
-from twokey.core.model import CannotTell, Held, NotHeld
+from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import assess
 from twokey.planning.decision import unreadable, user_recreated
@@ -71,7 +71,7 @@ def _forget(assessment: Assessment, name: str, configured: Collection[str], *, c
             Reason.NOT_RECORDED,
             f"The journal does not name {name}. Destinations that it names and that are not configured: {others}.",
         )
-    if not confirmed and not _holds_none(assessment, name):
+    if not confirmed and not assessment.holds_none(name):
         return assessment.refuse(Reason.UNCONFIRMED, _experience(assessment, name))
     return assessment.conclude(
         Outcome.COMPLETED,
@@ -79,14 +79,6 @@ def _forget(assessment: Assessment, name: str, configured: Collection[str], *, c
         f"The journal forgets {name}. {_afterwards(assessment, name)}",
         Forget(name, restarts_grace=_may_have_held_last(assessment, name)),
     )
-
-
-def _holds_none(assessment: Assessment, name: str) -> bool:
-    """Say whether the destination shows that it holds no key of this user."""
-    holding = assessment.observation.destinations.get(name)
-    if isinstance(holding, Held):
-        return assessment.observation.key(holding.key_id) is None
-    return isinstance(holding, NotHeld)
 
 
 def _may_have_held_last(assessment: Assessment, name: str) -> bool:

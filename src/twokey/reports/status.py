@@ -148,7 +148,7 @@ def _problems(decision: Plan, assessment: Assessment, world: World, schedule: ti
     if _busy(assessment, world):
         return []
     problems = [*warnings(assessment.observation), *absent(assessment.observation, decision)]
-    if decision.outcome is Outcome.REFUSED and not decision.settles:
+    if (decision.outcome is Outcome.REFUSED or decision.reason is Reason.CONTESTED) and not decision.settles:
         problems.append(decision.message)
     if assessment.journal.intent:
         problems.append(

@@ -31,7 +31,7 @@ from twokey.core.errors import (
 )
 from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
 from twokey.core.model import CannotTell
-from twokey.planning.assessment import written_since
+from twokey.planning.assessment import holds_none, rewritten, written_since
 from twokey.rotation.results import DeliveryResult
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 FLUSH = 30.0
 """Seconds after which, at the latest, a delivery is in the journal while the run continues."""
+REMEMBERED = 2
+"""Rotations for which it is remembered that another program has written to a destination: a window."""
 WORTH_REPORTING = 10.0
 """Seconds of waiting for a service from which the wait is reported."""
 NOT_BEGUN = "The run was stopped before this destination's turn. The next run delivers here."
@@ -88,7 +90,9 @@ class Deliveries:
         """Return the journal as long as deliveries of such a key to all destinations may make it."""
         now = self._clock.now()
         deliveries = {
-            name: Delivery(key_id, now, self._longest_stamp(destination), self._identities.get(name, ""))
+            name: Delivery(
+                key_id, now, self._longest_stamp(destination), self._identities.get(name, ""), rewritten=REMEMBERED
+            )
             for name, destination in self._destinations.items()
         }
         new = (name for name in self._destinations if name not in self._delivered)
@@ -186,21 +190,36 @@ class Deliveries:
 
     def _delivered_to(self, name: str, delivery: Delivery) -> None:
         before = self._delivered.get(name)
-        if before is not None and before.key == delivery.key and self._surely_held(name, before):
-            delivery = msgspec.structs.replace(delivery, at=before.at)
+        if before is not None:
+            delivery = msgspec.structs.replace(delivery, rewritten=self._remembered(name, before, delivery.key))
+            if before.key == delivery.key and self._surely_held(name, before):
+                delivery = msgspec.structs.replace(delivery, at=before.at)
         self._delivered[name] = delivery
         self._open.pop(name, None)
         if self._unrecorded_since is None:
             self._unrecorded_since = self._clock.monotonic()
 
+    def _remembered(self, name: str, before: Delivery, key_id: str) -> int:
+        """Return for how many further rotations it is remembered that another program has written there."""
+        is_open = name in self._observation.record.journal.delivering
+        if not is_open and rewritten(before, self._observation.destinations[name], before.key):
+            return REMEMBERED
+        return before.rewritten if before.key == key_id else max(0, before.rewritten - 1)
+
     def _surely_held(self, name: str, before: Delivery) -> bool:
-        """Say whether no other program has written there since, so that no job can have read another key meanwhile."""
+        """Say whether no job can have read another key of this user there since.
+
+        No other program has written there, or what it has written is no key of this user.
+        """
         holding = self._observation.destinations[name]
+        is_open = name in self._observation.record.journal.delivering
+        if holds_none(self._observation, name):
+            return not is_open
         return (
             isinstance(holding, CannotTell)
             and bool(before.stamp and holding.stamp)
             and not written_since(before, holding)
-            and name not in self._observation.record.journal.delivering
+            and not is_open
         )
 
     def meanwhile(self, left: float = 0.0) -> None:
