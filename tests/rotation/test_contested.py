@@ -91,6 +91,18 @@ class TestADestinationThatDoesNotShowWhatItHolds:
         rewrite(pipelines)
         assert ended(pipelines.rotated()) == FIRST
 
+    def test_is_not_suspected_for_its_first_delivery_or_for_one_that_a_killed_run_did_not_record(
+        self, pipelines: Delivering
+    ) -> None:
+        pipelines.world.secrets_at.clear()
+        effects = pipelines.effects()
+        last = max(number for number, what in enumerate(effects) if what.startswith("deliver to"))
+        pipelines.world.faults = {last: "killed after"}
+        assert pipelines.run() is None
+        pipelines.world.faults = {}
+        assert pipelines.rotated().outcome is Outcome.COMPLETED
+        assert {delivery.rewritten for delivery in pipelines.journal.delivered.values()} == {0}
+
     def test_is_not_suspected_for_a_delivery_of_ours_that_was_interrupted(self, pipelines: Delivering) -> None:
         pipelines.rotated()
         for _ in range(3):

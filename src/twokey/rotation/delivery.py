@@ -30,7 +30,7 @@ from twokey.core.errors import (
     unforeseen,
 )
 from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
-from twokey.core.model import CannotTell
+from twokey.core.model import CannotTell, Held
 from twokey.planning.assessment import holds_none, rewritten, written_since
 from twokey.rotation.results import DeliveryResult
 
@@ -189,7 +189,7 @@ class Deliveries:
                 self._delivered.pop(name, None)
 
     def _delivered_to(self, name: str, delivery: Delivery) -> None:
-        before = self._delivered.get(name)
+        before = self._observation.record.journal.delivered.get(name)
         if before is not None:
             delivery = msgspec.structs.replace(delivery, rewritten=self._remembered(name, before, delivery.key))
             if before.key == delivery.key and self._surely_held(name, before):
@@ -200,9 +200,14 @@ class Deliveries:
             self._unrecorded_since = self._clock.monotonic()
 
     def _remembered(self, name: str, before: Delivery, key_id: str) -> int:
-        """Return for how many further rotations it is remembered that another program has written there."""
-        is_open = name in self._observation.record.journal.delivering
-        if not is_open and rewritten(before, self._observation.destinations[name], before.key):
+        """Return for how many further rotations it is remembered that another program has written there.
+
+        Only what followed a delivery of CURRENT counts: one of another key may have been followed by a run of ours.
+        """
+        record = self._observation.record
+        held = record.holding.key_id if isinstance(record.holding, Held) else ""
+        is_open = name in record.journal.delivering
+        if not is_open and rewritten(before, self._observation.destinations[name], held):
             return REMEMBERED
         return before.rewritten if before.key == key_id else max(0, before.rewritten - 1)
 
