@@ -165,7 +165,7 @@ def _until_done(
         if world.elsewhere and result.reason == "out_of_date":
             world.now += A_PERIOD_LATER
             continue
-        if result.reason == "contested" and result.outcome == "failed":
+        if result.reason == "contested" and result.outcome == "failed" and world.contested:
             continue  # CURRENT was delivered there again; the next run finds it there
         at_the_end(world, result.outcome.value, result.reason.value)
         return

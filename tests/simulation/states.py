@@ -188,6 +188,7 @@ def _pipelines_out_of_date() -> World:
 def _contested(world: World) -> None:
     """Let another program have put LAST again into those that show it, or show that they were written."""
     journal = Journal.decode(world.journal)
+    world.contested = True
     delivered = {name: msgspec.structs.replace(one, rewritten=2) for name, one in journal.delivered.items()}
     for name in ("p1", "p3", "p4"):
         if name in world.held:

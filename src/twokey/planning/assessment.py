@@ -22,7 +22,7 @@ from twokey.planning.plan import Action, Overrides, Plan
 
 if TYPE_CHECKING:
     from twokey.core.journal import Delivery, Journal
-    from twokey.core.model import AccessKey, Holding, LastUse, Observation
+    from twokey.core.model import AccessKey, LastUse, Observation
     from twokey.planning.policy import RotationPolicy
 
 CREATION_WINDOW = timedelta(seconds=60)
@@ -122,9 +122,7 @@ class Assessment:
 
     def rewritten(self, name: str) -> bool:
         """Say whether another program has surely written there since CURRENT was delivered."""
-        return name not in self.journal.delivering and rewritten(
-            self.journal.delivered.get(name), self.observation.destinations[name], self.held
-        )
+        return rewritten(self.observation, name)
 
     @property
     def contested(self) -> tuple[str, ...]:
@@ -240,13 +238,21 @@ def written_since(delivery: Delivery, holding: CannotTell) -> bool:
     return bool(delivery.stamp and holding.stamp) and delivery.stamp not in (holding.stamp, stamp_of(holding.stamp))
 
 
-def rewritten(delivery: Delivery | None, holding: Holding, key_id: str) -> bool:
-    """Say whether another program has surely written there since this key was delivered."""
-    if delivery is None or delivery.key != key_id:
+def rewritten(observation: Observation, name: str) -> bool:
+    """Say whether another program has surely written there since CURRENT was delivered.
+
+    Only what followed a delivery of CURRENT counts, and only without an open delivery or an open intent: an interrupted
+    run of ours may have written, too.
+    """
+    record, holding = observation.record, observation.destinations[name]
+    delivery = record.journal.delivered.get(name)
+    if record.journal.intent is not None or name in record.journal.delivering or delivery is None:
+        return False
+    if record.holding != Held(delivery.key):
         return False
     if isinstance(holding, CannotTell):
         return not holding.failed and written_since(delivery, holding)
-    return holding != Held(key_id)
+    return holding != record.holding
 
 
 def lags(key_id: str, journal: Journal, policy: RotationPolicy, now: datetime) -> bool:

@@ -30,7 +30,7 @@ from twokey.core.errors import (
     unforeseen,
 )
 from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
-from twokey.core.model import CannotTell, Held
+from twokey.core.model import CannotTell
 from twokey.planning.assessment import holds_none, rewritten, written_since
 from twokey.rotation.results import DeliveryResult
 
@@ -200,14 +200,8 @@ class Deliveries:
             self._unrecorded_since = self._clock.monotonic()
 
     def _remembered(self, name: str, before: Delivery, key_id: str) -> int:
-        """Return for how many further rotations it is remembered that another program has written there.
-
-        Only what followed a delivery of CURRENT counts: one of another key may have been followed by a run of ours.
-        """
-        record = self._observation.record
-        held = record.holding.key_id if isinstance(record.holding, Held) else ""
-        is_open = name in record.journal.delivering
-        if not is_open and rewritten(before, self._observation.destinations[name], held):
+        """Return for how many further rotations it is remembered that another program has written there."""
+        if rewritten(self._observation, name):
             return REMEMBERED
         return before.rewritten if before.key == key_id else max(0, before.rewritten - 1)
 
