@@ -91,7 +91,11 @@ class Deliveries:
         now = self._clock.now()
         deliveries = {
             name: Delivery(
-                key_id, now, self._longest_stamp(destination), self._identities.get(name, ""), rewritten=REMEMBERED
+                key_id,
+                now,
+                self._longest_stamp(destination),
+                self._identities.get(name, ""),
+                self._remembered(name, self._delivered.get(name), key_id),
             )
             for name, destination in self._destinations.items()
         }
@@ -190,19 +194,20 @@ class Deliveries:
 
     def _delivered_to(self, name: str, delivery: Delivery) -> None:
         before = self._observation.record.journal.delivered.get(name)
-        if before is not None:
-            delivery = msgspec.structs.replace(delivery, rewritten=self._remembered(name, before, delivery.key))
-            if before.key == delivery.key and self._surely_held(name, before):
-                delivery = msgspec.structs.replace(delivery, at=before.at)
+        delivery = msgspec.structs.replace(delivery, rewritten=self._remembered(name, before, delivery.key))
+        if before is not None and before.key == delivery.key and self._surely_held(name, before):
+            delivery = msgspec.structs.replace(delivery, at=before.at)
         self._delivered[name] = delivery
         self._open.pop(name, None)
         if self._unrecorded_since is None:
             self._unrecorded_since = self._clock.monotonic()
 
-    def _remembered(self, name: str, before: Delivery, key_id: str) -> int:
+    def _remembered(self, name: str, before: Delivery | None, key_id: str) -> int:
         """Return for how many further rotations it is remembered that another program has written there."""
         if rewritten(self._observation, name):
             return REMEMBERED
+        if before is None:
+            return 0
         return before.rewritten if before.key == key_id else max(0, before.rewritten - 1)
 
     def _surely_held(self, name: str, before: Delivery) -> bool:
