@@ -96,6 +96,35 @@ class TestAWholeLife:
         assert f"twokey/{run}" in agents.pop()
 
 
+class TestAUrlThatMeansAnotherThingElsewhere:
+    @pytest.mark.parametrize("url", ["file:ci.json", "ssm:/jobs/ci"])
+    def test_is_two_destinations_by_the_log_too(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+    ) -> None:
+        def go(name: str, region: str) -> None:
+            (tmp_path / name).mkdir(exist_ok=True)
+            monkeypatch.chdir(tmp_path / name)
+            monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+
+        with Emulator() as aws:
+            for name, value in aws.environment().items():
+                monkeypatch.setenv(name, value)
+            rig = LoggedRig(aws, tmp_path / "audit.log")
+            rig.store_url, rig.deliver = f"file:{tmp_path}/store.json", (url,)
+            aws.make_user("ci", keys=0)
+            go("one", "eu-central-1")
+            ended = [rig.rotate(run="first").outcome]
+            go("two", "us-east-1")
+            ended += [rig.rotate(run="moved").outcome]
+            for run in ("second", "refused"):
+                rig.later(days=16)
+                ended += [rig.rotate(run=run).outcome]
+            go("one", "eu-central-1")
+            ended += [rig.rotate(run="back").outcome]
+        assert ended == ["rotated", "completed", "rotated", "refused", "completed"]
+        assert verify(rig.file).findings == ()
+
+
 class TestTheCommand:
     def test_writes_nothing_but_the_first_line_where_nothing_is_due(self, rig: Rig, tmp_path: Path) -> None:
         rig.aws.make_user("ci", keys=0)

@@ -156,57 +156,6 @@ def test_a_kind_that_cannot_be_read_back_is_no_store(services: Services, monkeyp
 
 
 UUID = "00000000-0000-0000-0000-0000000000c1"
-SAME = [
-    ("github:acme/site", "github:Acme/Site"),
-    ("github:acme/site", "github:acme/site?id=aws_access_key_id&secret=aws_secret_access_key"),
-    ("github:acme/site", "github:acme/site?set=actions"),
-    ("github:acme/site", "github:acme/site?connection=github"),
-    ("github:acme", "github:acme?visibility=all"),
-    ("github:acme", "github:acme?visibility=selected&repositories=site"),
-    ("gitlab:acme/app", "gitlab:Acme/App?masked=true&protected=true"),
-    ("gitlab:acme/app", "gitlab:acme/app?scope=*"),
-    ("bitbucket:acme/site", "bitbucket:Acme/site"),
-    ("travis:acme/site", "travis:Acme/site?provider=github"),
-    ("azure-devops:acme/site/aws", "azure-devops:Acme/Site/AWS?id=aws_access_key_id&secret=aws_secret_access_key"),
-    (f"buildkite:acme/{UUID}", f"buildkite:Acme/{UUID.upper()}?id=aws_access_key_id&secret=aws_secret_access_key"),
-    ("vault:secret/ci/site", "vault:secret/ci/site?mount=secret"),
-    ("jenkins:aws", "jenkins:aws?kind=username-password&domain=_"),
-    ("webhook:https://hooks.test/ci", "webhook:https://hooks.test/ci?actions=held"),
-    ("exec:/bin/true", "exec:/bin/true?timeout=5s&actions=held"),
-]
-OTHERS = [
-    ("github:acme/site", "github:acme/site?environment=production"),
-    ("github:acme/site", "github:acme/site?set=dependabot"),
-    ("github:acme/site", "github:acme/site?id=A&secret=B"),
-    ("gitlab:acme/app", "gitlab:acme/app?scope=production"),
-    ("gitlab:acme/app", "gitlab:acme/app?id=aws_access_key_id&secret=aws_secret_access_key"),
-    ("travis:acme/site", "travis:acme/site?branch=main"),
-    ("vault:secret/ci/site", "vault:secret/ci/Site"),
-    ("circleci-context:gh/acme/deploy", "circleci-context:gh/acme/Deploy"),
-]
-
-
-class TestWhatAPlaceIs:
-    @pytest.fixture(autouse=True)
-    def tokens(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Give every service a token, in the variables of its own tools."""
-        for name in ("GH_TOKEN", "GITLAB_TOKEN", "BITBUCKET_TOKEN", "TRAVIS_TOKEN", "AZURE_DEVOPS_EXT_PAT"):
-            monkeypatch.setenv(name, "token-of-the-tests")
-        for name in ("BUILDKITE_API_TOKEN", "CIRCLE_TOKEN", "VAULT_TOKEN", "JENKINS_API_TOKEN", "JENKINS_USER_ID"):
-            monkeypatch.setenv(name, "token-of-the-tests")
-        for name in ("VAULT_ADDR", "JENKINS_URL"):
-            monkeypatch.setenv(name, "https://service.test")
-        monkeypatch.setenv("TWOKEY_WEBHOOK_SECRET", "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cy1vbmx5")
-
-    @pytest.mark.parametrize(("one", "other"), SAME)
-    def test_is_the_same_however_its_url_is_written(self, services: Services, one: str, other: str) -> None:
-        first, second = (registry.write_targets(open_destination(url, services), services) for url in (one, other))
-        assert first & second
-
-    @pytest.mark.parametrize(("one", "other"), OTHERS)
-    def test_is_another_where_jobs_read_something_else(self, services: Services, one: str, other: str) -> None:
-        first, second = (registry.write_targets(open_destination(url, services), services) for url in (one, other))
-        assert not first & second
 
 
 @pytest.mark.parametrize("url", ["github:acme/site", "azure-devops:acme/site/aws", f"buildkite:acme/{UUID}"])

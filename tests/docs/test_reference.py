@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import msgspec
 
 REFERENCE = pages.DOCS / "reference"
-SHARED = "Options of rotate, deliver, plan, status and adopt"
+SHARED = "Options of rotate, deliver, forget, plan, status and adopt"
 DROP_IN = "iam-credential-rotation"
 WORDS = (
     *(
@@ -71,7 +71,7 @@ def documented(name: str) -> dict[str, str]:
     """Return the options that the page gives to a command, each as it is written, with its default."""
     tables = pages.tables(REFERENCE / "commands.md")
     rows = list(tables.get(name, []))
-    if name in {"twokey rotate", "twokey deliver", "twokey plan", "twokey status", "twokey adopt"}:
+    if name in {"twokey rotate", "twokey deliver", "twokey forget", "twokey plan", "twokey status", "twokey adopt"}:
         rows += tables[SHARED]
     found = {}
     for option, _meaning, default in rows:

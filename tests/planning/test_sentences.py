@@ -549,7 +549,7 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         (
             "According to the journal, ci:x, ci:y received LAST (K1) and nothing since (ci:x, ci:y is not among "
             "this run's destinations). Deliver CURRENT there, or accept that jobs that read it there fail: "
-            "--ignore-last-use."
+            "--ignore-last-use. If no job reads it there any more: twokey forget ci --destination ci:x."
         ),
         [],
     ),

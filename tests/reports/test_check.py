@@ -182,3 +182,19 @@ def test_every_finding_has_a_level() -> None:
     assert set(LEVELS) == set(get_args(Finding))
     found: list[list[Finding]] = [[], ["late"], ["job_fails"], ["unreadable"]]
     assert [EXIT_CODES[level_of(one)] for one in found] == [0, 1, 2, 3]
+
+
+def test_a_destination_that_another_program_keeps_writing_to_is_named_by_every_command(rotated: Rig) -> None:
+    overwrite(rotated, "{}")
+    assert twokey("rotate").code == 0
+    overwrite(rotated, "{}")
+    planned = twokey("plan", "--json")
+    (_, site) = json.loads(planned.out)["results"]
+    assert (planned.code, site["outcome"], site["reason"]) == (1, "failed", "contested")
+    (_, site) = json.loads(twokey("status", "--json").out)["users"]
+    assert "contested" in site["findings"]
+    assert "Another program keeps writing to ssm:/ci/site" in " ".join(site["problems"])
+    assert "contested" in check().out
+    ran = twokey("rotate")
+    assert (ran.code, "failed (contested)" in ran.out + ran.err) == (1, True)
+    assert twokey("rotate").code == 0

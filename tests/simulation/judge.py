@@ -106,6 +106,9 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
         return
     # A destination that cannot tell received CURRENT just now: LAST has its grace again, and all else is done.
     if outcome == "refused" and reason != "grace":
+        last = Journal.decode(world.journal).last if _ours(world) else ""
+        if reason == "last_held" and last in [world.held[name] for name in world.elsewhere]:
+            return
         if any(key.unmanaged for key in world.keys.values()) or not _ours(world):
             return
         raise Violation(f"I4: refused, and there is no unmanaged key: {world.show()}")
@@ -116,7 +119,8 @@ def at_the_end(world: World, outcome: str, reason: str) -> None:
     lease = None if world.locked and journal.lease and journal.lease.until < world.now else journal.lease
     if journal.intent or lease or journal.delivering:
         raise Violation(f"I4: the journal is not clean: {world.journal}")
-    held = {*world.held.values(), *world.secrets_at.values()}
+    reached = [key_id for name, key_id in world.held.items() if name not in world.elsewhere]
+    held = {*reached, *world.secrets_at.values()}
     if len(held) != 1 or not _works(world, next(iter(held))):
         raise Violation(f"I4: not all destinations hold one working key: {world.held}")
     left = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]

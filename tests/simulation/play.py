@@ -32,6 +32,7 @@ BETWEEN = timedelta(minutes=5)
 AT_ONCE = timedelta(seconds=1)
 SOON = timedelta(seconds=40)
 A_SOAK_LATER = timedelta(days=3)
+A_PERIOD_LATER = timedelta(days=16)
 
 
 class Found(Exception):
@@ -45,9 +46,18 @@ class Found(Exception):
 def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
     """Run twokey once as a process of its own; None where it was killed."""
     store = store_of(world, run)
-    others = tuple(SimulatedDestination(world, run, name) for name in world.held if name != "store")
+    names = [name for name in world.held if name != "store" and name not in world.elsewhere]
+    others = tuple(SimulatedDestination(world, run, name) for name in names)
     edge: Any = Iam(world, run)
-    outside = RotationWorld(iam=edge, sts=Sts(world), clock=Clock(world), store=store, destinations=others, run=run)
+    outside = RotationWorld(
+        iam=edge,
+        sts=Sts(world),
+        clock=Clock(world),
+        store=store,
+        destinations=others,
+        identities=world.identities,
+        run=run,
+    )
     try:
         return rotate.rotate(USER, policy, outside)
     except Killed:
@@ -153,6 +163,11 @@ def _until_done(
         if result.reason in ("soak", "soaking"):
             world.now += A_SOAK_LATER
             continue
+        if world.elsewhere and result.reason == "out_of_date":
+            world.now += A_PERIOD_LATER
+            continue
+        if result.reason == "contested" and result.outcome == "failed" and world.contested:
+            continue  # CURRENT was delivered there again; the next run finds it there
         at_the_end(world, result.outcome.value, result.reason.value)
         return
     raise Violation(f"I4: not done after {MOST_RUNS} runs")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from simulation.world import LAG, START, Key, World
+from twokey.core.identities import identity_of
 from twokey.core.journal import Delivery, Intent, Journal, Lease
 from twokey.planning.policy import RotationPolicy, Verification
 
@@ -72,6 +73,20 @@ def _hold_what_the_store_forgot(world: World) -> None:
     world.journal = msgspec.structs.replace(journal, delivered={"third": Delivery("K2", ago(16), "1")}).encode()
 
 
+def _identity(name: str, where: str) -> str:
+    return identity_of((name, where), where)
+
+
+def _meaning_something_else(world: World) -> None:
+    """Let each name have meant another thing to the run that delivered LAST: it holds LAST still."""
+    journal, names = Journal.decode(world.journal), [name for name in world.held if name != "store"]
+    delivered = {name: Delivery("K1", ago(16), identity=_identity(name, "there")) for name in names}
+    world.held |= {f"{name} there": "K1" for name in names}
+    world.elsewhere = frozenset(f"{name} there" for name in names)
+    world.identities = {name: _identity(name, "here") for name in names}
+    world.journal = msgspec.structs.replace(journal, delivered=delivered).encode()
+
+
 def _shortened(*, committed: float) -> World:
     """Grace was 14 days when K2 was committed, and has been shortened since."""
     journal = Journal(
@@ -85,6 +100,14 @@ def _shortened(*, committed: float) -> World:
     world = _world(Key("K1", ago(31)), Key("K2", ago(committed)), store="K2", journal=journal)
     world.held_until["K1"] = ago(committed)
     world.promised = {"K1": 14 * DAY, "K2": 14 * DAY}
+    return world
+
+
+def _forgotten() -> World:
+    """A destination that had received LAST was forgotten a day ago; jobs may have read it there until then."""
+    world = _settled()
+    world.journal = msgspec.structs.replace(Journal.decode(world.journal), forgotten=ago(1)).encode()
+    world.held_until["K1"] = ago(1)
     return world
 
 
@@ -138,6 +161,8 @@ STATES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "store from a backup": (_from_a_backup, PLAIN),
     "grace shortened": (lambda: _shortened(committed=5), SHORT),
     "grace shortened, LAST out of grace": (lambda: _shortened(committed=15), SHORT),
+    "names that mean something else": (_settled, PLAIN),
+    "a destination forgotten": (_forgotten, PLAIN),
     "a lease that never ends": (_leased_for_ever, PLAIN),
     "journal of another version": (_other_version, PLAIN),
     "two keys, with soak": (_settled, SOAK),
@@ -160,9 +185,25 @@ def _pipelines_out_of_date() -> World:
     return world
 
 
+def _contested(world: World) -> None:
+    """Let another program have put LAST again into those that show it, or show that they were written."""
+    journal = Journal.decode(world.journal)
+    world.contested = True
+    delivered = {name: msgspec.structs.replace(one, rewritten=2) for name, one in journal.delivered.items()}
+    for name in ("p1", "p3", "p4"):
+        if name in world.held:
+            world.held[name] = "K1"
+        if name in world.secrets_at:
+            world.secrets_at[name] = "K1"
+        if name in world.stamps:
+            world.stamps[name] += 1
+    world.journal = msgspec.structs.replace(journal, delivered=delivered).encode()
+
+
 PIPELINES: dict[str, tuple[Callable[[], World], RotationPolicy]] = {
     "pipelines": (_pipelines, PLAIN),
     "pipelines that are out of date": (_pipelines_out_of_date, PLAIN),
+    "pipelines that are contested": (_pipelines_out_of_date, PLAIN),
     "pipelines of a new user": (lambda: _world(Key("K1", ago(200))), PLAIN),
 }
 """The same, with destinations of four kinds: see ``_furnish``."""
@@ -230,6 +271,8 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
         _add_pipelines(world, destinations - 1)
         if "out of date" in name:
             _fall_out_of_date(world)
+        if "contested" in name:
+            _contested(world)
         world.note_holders()
         return world, policy
     make, policy = STATES[in_fair_weather(name)]
@@ -245,5 +288,7 @@ def initial(name: str, destinations: int) -> tuple[World, RotationPolicy]:
         world.telling["third"] = False
     if destinations == 3 and "backup" in name:
         _hold_what_the_store_forgot(world)
+    if "something else" in name:
+        _meaning_something_else(world)
     world.note_holders()
     return world, policy

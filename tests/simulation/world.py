@@ -96,6 +96,9 @@ class World:
     ``lag``: how far the lists lag for a key that no destination ever held.
     ``throttled``: the seconds for which IAM throttles a creation before it takes it.
     ``promised``: the grace that the readers of a key were promised, where it is longer than the present one.
+    ``identities``: what the names of destinations mean to the runs; ``elsewhere``: destinations that no run reaches,
+    for their names mean something else to it.
+    ``contested``: another program has written to destinations before the first run, for the second time.
     ``still``: the effects before which nothing has happened since the one before them in the same run, not even time
     has passed; ``proofs`` counts the keys that came to work, ``mark`` is what the latest effect left.
     """
@@ -121,6 +124,9 @@ class World:
     throttled: float = 0.0
     lag: timedelta = LAG
     promised: dict[str, timedelta] = field(default_factory=dict)
+    identities: dict[str, str] = field(default_factory=dict)
+    elsewhere: frozenset[str] = frozenset()
+    contested: bool = False
     calm_runs: int = 0
     gone: dict[str, tuple[Key, datetime]] = field(default_factory=dict)
     late: list[tuple[datetime, str, str, Change]] = field(default_factory=list)

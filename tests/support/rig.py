@@ -14,7 +14,7 @@ from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
 from twokey.aws.iam import Iam
 from twokey.aws.sts import Sts
-from twokey.destinations import registry
+from twokey.destinations import identity, registry
 from twokey.destinations.locks.registry import locked
 from twokey.emulator import Emulator, KeyPair
 from twokey.planning.plan import Overrides
@@ -96,12 +96,14 @@ class Rig:
             return registry.fill(url, user=user, path=machine_user.path, account=machine_user.account)
 
         store = registry.open_store(fill(self.store_url), services)
+        opened = tuple(registry.open_destination(fill(url), services) for url in self.deliver)
         return machine_user, RotationWorld(
             iam=iam,
             sts=Sts(clients),
             clock=clients.clock,
             store=locked(store, self.lock_url.format(user=user), services) if self.lock_url else store,
-            destinations=(*(registry.open_destination(fill(url), services) for url in self.deliver), *self.others),
+            destinations=(*opened, *self.others),
+            identities={one.name: identity.identity(one, services, machine_user.account) for one in opened},
             own_key=clients.own_key(),
             run=run,
             listener=self._listen,

@@ -182,6 +182,7 @@ class _Takeover:
             world.store,
             world.destinations,
             world.own_key,
+            world.identities,
             load=leased.reread,
             meanwhile=leased.guard,
         )
@@ -190,7 +191,9 @@ class _Takeover:
         if not decision.does_as(before) or self._fetch(decision) != credential:
             raise _Changed("What was observed before the lease has changed.")
         delivered = {
-            name: Delivery(key_id, timestamps.not_before_now(self._world.clock))
+            name: Delivery(
+                key_id, timestamps.not_before_now(self._world.clock), identity=self._world.identities.get(name, "")
+            )
             for name, key_id in decision.delivered.items()
         }
         delivered = leased.journal.delivered | delivered
@@ -212,7 +215,10 @@ class _Takeover:
     def _preflight(self, journal: Journal, decision: Decision) -> None:
         """Prove that the store can be written; raises ``Refused``. Nothing has been written yet."""
         store, now = self._world.store, self._world.clock.now()
-        delivered = {name: Delivery(key_id, now) for name, key_id in decision.delivered.items()}
+        delivered = {
+            name: Delivery(key_id, now, identity=self._world.identities.get(name, ""))
+            for name, key_id in decision.delivered.items()
+        }
         to_be = msgspec.structs.replace(
             journal,
             user=self._user.id,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from twokey.audit_log.state import MAY
 from twokey.core import durations, timestamps
 
@@ -98,6 +100,9 @@ def _claims(journal: Journal, state: UserState, rules: Rules) -> Iterator[Violat
 def _explained(destination: str, journal: Journal, state: UserState, rules: Rules) -> bool:
     """Return whether what the journal says that a destination received is what the log records, or may be."""
     delivery, before = journal.delivered[destination], state.journal.delivered.get(destination)
+    if before is not None and not before.identity:
+        # A version of twokey recorded it that knew no identities: it is believed to mean what the URL means now.
+        before = msgspec.structs.replace(before, identity=delivery.identity)
     held, store_holds = state.holds.get(destination), state.key_held_by(rules.store)
     if delivery == before:
         # What was announced as a first delivery has to take place.
@@ -117,7 +122,7 @@ def _memory(begin: Begin, journal: Journal, state: UserState, rules: Rules) -> I
         moments = ", ".join(timestamps.utc(at) for at in sorted(forgotten))
         yield "I6", f"the journal forgets the creation of {moments}, whose key a list may still lack"
     kept = {journal.current, journal.last} - {""}
-    for destination in set(state.journal.delivered) - set(journal.delivered):
+    for destination in set(state.journal.delivered) - set(journal.delivered) - {rules.forget}:
         holds = kept & {key for name, key, _ in state.ambiguous_writes if name == destination}
         holds |= kept & {state.given.get(destination, "")}
         # A delivery that was announced and refused leaves what was there before, and need not be named.

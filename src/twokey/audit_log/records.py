@@ -88,6 +88,8 @@ class Rules(OfUser, frozen=True, kw_only=True, tag="user"):
     force: bool = False
     ignore_last_use: bool = False
     retire: tuple[str, ...] = ()
+    forget: str = ""
+    """The destination that the operator let the journal forget."""
 
 
 class ListedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

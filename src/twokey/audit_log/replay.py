@@ -29,6 +29,8 @@ LONGEST_LEASE = timedelta(minutes=4)
 CONDITIONAL = ("journal", "store", "fence")
 """Writes that fail by themselves if the lease was lost meanwhile; other effects must not begin without it."""
 SETTLED = (Outcome.ROTATED, Outcome.COMPLETED)
+REQUESTED = (Reason.DELIVERY_REQUESTED, Reason.FORGET_REQUESTED)
+"""Runs that do what the operator requested, and leave everything else to the next rotation."""
 
 
 @dataclass(slots=True)
@@ -121,6 +123,8 @@ class Replay:
             yield "lease", f"{begin.effect} {begin.key}".rstrip() + " begins without the lease"
         if _too_long(begin):
             yield "lease", "the journal contains a lease that ends later than any lease lasts"
+        if begin.journal is not None:
+            state.renamed(begin.journal)
         yield from violations(begin, state, part.rules)
         state.begins(begin)
         creating = any(one.begin.effect == "create" for one in part.open)
@@ -177,5 +181,5 @@ def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Violation]:
     if record.outcome in SETTLED and part.rules is not None:
         problem = state.at_release.get(record.run, "the lease was never released")
         # A delivery that the operator requested may be limited to some destinations, and leaves an open intent open.
-        if problem and (record.reason is not Reason.DELIVERY_REQUESTED or record.run not in state.at_release):
+        if problem and (record.reason not in REQUESTED or record.run not in state.at_release):
             yield "I4", f"it ends as {record.outcome}, but {problem}"

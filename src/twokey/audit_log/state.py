@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from twokey.core.journal import Journal
 
 if TYPE_CHECKING:
@@ -173,6 +175,7 @@ class UserState:
             if self.ambiguous_creation != seen.run:
                 self.ambiguous_creation = ""
         if seen.journal is not None:
+            self.renamed(seen.journal)
             self.journal = seen.journal
             self.announced &= set(seen.journal.delivering)
             self.epochs = max(self.epochs, seen.journal.epoch)
@@ -184,6 +187,20 @@ class UserState:
                 }
             if key_id:
                 self._held(key_id, seen.at)
+
+    def renamed(self, journal: Journal) -> None:
+        """Give each destination the name under which a journal has it now: a URL that means another thing elsewhere."""
+        new = {delivery.identity: name for name, delivery in journal.delivered.items() if delivery.identity}
+        names = {name: new.get(delivery.identity, name) for name, delivery in self.journal.delivered.items()}
+        self.journal = msgspec.structs.replace(
+            self.journal,
+            delivered={names[name]: one for name, one in self.journal.delivered.items()},
+            delivering=tuple(names.get(name, name) for name in self.journal.delivering),
+        )
+        self.holds = {names.get(name, name): held for name, held in self.holds.items()}
+        self.given = {names.get(name, name): key for name, key in self.given.items()}
+        self.announced = {names.get(name, name) for name in self.announced}
+        self.ambiguous_writes = {(names.get(name, name), key, run) for name, key, run in self.ambiguous_writes}
 
     def proved(self, proof: Proved) -> None:
         """Apply the correct responses in a row."""

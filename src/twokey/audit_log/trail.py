@@ -104,4 +104,5 @@ def _rules(run: str, user: MachineUser, policy: RotationPolicy, overrides: Overr
         force=overrides.force,
         ignore_last_use=overrides.ignore_last_use,
         retire=tuple(sorted(overrides.retire)),
+        forget=overrides.forget,
     )

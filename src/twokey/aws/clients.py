@@ -66,6 +66,11 @@ class Clients:
             self._session = session
         return self._session
 
+    @property
+    def region(self) -> str:
+        """The region of a client for which none is named; empty where none is configured."""
+        return self.session.get_config_variable("region") or ""
+
     def own_key(self) -> str:
         """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` if there is none."""
         from twokey.aws.credentials import CREDENTIAL_SOURCES

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "rotate": "Rotate the keys that are due; safe to run as often as you like.",
     "deliver": "Deliver CURRENT to its destinations; no key is created or removed.",
+    "forget": "Forget a destination that is no longer configured; no key is removed.",
     "plan": "Show what rotate would do, and why; change nothing (dry run).",
     "status": "Show every key: its role, age and holders; what is due; problems.",
     "adopt": "Show users that were managed outside twokey, and take them over.",

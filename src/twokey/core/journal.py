@@ -41,11 +41,17 @@ class Intent(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a destination last received, and when. ``stamp`` is what the destination showed of that write."""
+    """What a destination last received, and when. ``stamp`` is what the destination showed of that write.
+
+    ``rewritten``: for how many further rotations it is remembered that another program has written there.
+    ``identity`` says which thing the URL meant (see ``twokey.core.identities``); empty in journals of earlier versions.
+    """
 
     key: str
     at: Moment
     stamp: str = ""
+    identity: str = ""
+    rewritten: int = 0
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -62,7 +68,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     same of keys that were made Inactive for the soak. ``delivering`` names the destinations where a pair of two values
     may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
     ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
-    shorter.
+    shorter. ``forgotten`` is the latest moment at which the operator let a destination be forgotten that jobs may have
+    read LAST from.
     """
 
     version: int = JOURNAL_VERSION
@@ -78,6 +85,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
     graces: dict[str, timedelta] = {}
+    forgotten: datetime | None = None
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

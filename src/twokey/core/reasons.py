@@ -30,6 +30,7 @@ class Reason(StrEnum):
     RETIRE_REQUESTED = "retire_requested", "The operator requested the removal of this key."
     STILL_LISTED = "still_listed", "A key that was deleted is still listed; it is deleted again."
     DELIVERY_REQUESTED = "delivery_requested", "The operator requested this delivery."
+    FORGET_REQUESTED = "forget_requested", "The operator requested that the journal forgets this destination."
     SOAK = "soak", "A key is made Inactive for the soak before it is deleted."
     EXISTING_KEY = "existing_key", "The user was managed outside twokey until now; twokey takes over."
 
@@ -42,6 +43,7 @@ class Reason(StrEnum):
     # why it is refused
     GRACE = "grace", "Jobs in flight may still use LAST: its grace is not over."
     IN_USE = "in_use", "LAST was used recently: a job still depends on it."
+    CONTESTED = "contested", "Another program keeps writing to a destination between the runs."
     LAST_HELD = "last_held", "A destination holds LAST, or may hold it, and this run cannot deliver CURRENT there."
     UNMANAGED_KEY = "unmanaged_key", "The user has a key that twokey did not create and the journal does not name."
     CANNOT_ATTRIBUTE = "cannot_attribute", "twokey cannot determine which key is in use."
@@ -56,6 +58,12 @@ class Reason(StrEnum):
     RETIRE_HELD = "retire_held", "A destination holds, or may hold, the key to retire."
     RETIRE_UNKNOWN = "retire_unknown", "The key to retire is not one of the user's keys."
     OWN_KEY = "own_key", "twokey itself runs with a key of this user."
+    STILL_CONFIGURED = "still_configured", "The destination to forget is configured for the user."
+    NOT_RECORDED = "not_recorded", "The journal does not name the destination to forget."
+    UNCONFIRMED = (
+        "unconfirmed",
+        "The destination to forget may hold a key, and the operator has not confirmed that no job reads it there.",
+    )
     USER_RECREATED = "user_recreated", "The user was deleted and created again since the journal was written."
     UNREADABLE = "unreadable", "Something that the decision depends on cannot be read."
     PREFLIGHT = "preflight", "A write that the rotation needs would fail."

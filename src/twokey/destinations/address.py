@@ -1,7 +1,7 @@
 """A destination's URL: ``scheme:rest?option=value&…``, with fields such as ``{user}`` to be filled in.
 
-The URL alone says where a credential is delivered and in what format. The journal identifies a destination by its URL:
-two URLs that differ are two destinations.
+The URL says where a credential is delivered and in what format. Which thing it means in a run, and whether two URLs
+mean the same, is decided by ``twokey.destinations.identity``.
 """
 
 from __future__ import annotations
@@ -70,11 +70,12 @@ class Address:
             if not self.options[name] and "." not in name:
                 raise self.error(f"the option {name} has no value.", f"Write {name}=VALUE, or leave it out.")
 
-    def identity(self, ignore: Iterable[str], *, case_insensitive: bool, defaults: Mapping[str, str]) -> str:
+    def identity(self, name: str, ignore: Iterable[str], *, case_insensitive: bool, defaults: Mapping[str, str]) -> str:
         """Return what is the same for all URLs of one thing, such as a repository.
 
-        ``ignore``: the options that say how it is written. ``defaults``: the values that options have if they are left
-        out. ``case_insensitive``: case makes no difference in the rest of the URL.
+        ``name``: what the rest of the URL means in this run, such as an absolute path. ``ignore``: the options that say
+        how it is written. ``defaults``: the values that options have if they are left out. ``case_insensitive``: case
+        makes no difference in the name.
         """
         ignored = {*ignore}
         identifying = {
@@ -82,7 +83,7 @@ class Address:
             for name, value in self.options.items()
             if name not in ignored and f"{name.partition('.')[0]}.*" not in ignored and defaults.get(name) != value
         }
-        return with_options(f"{self.scheme}:{self.rest.casefold() if case_insensitive else self.rest}", identifying)
+        return with_options(f"{self.scheme}:{name.casefold() if case_insensitive else name}", identifying)
 
     def one_of(self, option: str, values: tuple[str, ...]) -> str:
         """Return an option's value, the first of ``values`` if it is missing; raises ``UsageError`` for others."""

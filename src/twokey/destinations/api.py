@@ -3,7 +3,7 @@
 Import from this module only; the modules behind it may change. ``twokey.testing`` has the contract suite and what fakes
 of services are made of. ``docs/how-to/write-a-destination.md`` builds a whole package.
 
-* What a kind is: ``Kind``, ``ConnectionKind``, ``Permission``, ``phrase``.
+* What a kind is: ``Kind``, ``ConnectionKind``, ``Permission``, ``Resolved``, ``phrase``.
 * What its functions get: ``Address``, ``DestinationContext``, ``ConnectionContext``, ``Settings``, ``Source``.
 * What it implements: ``Destination`` or ``Store``, or on top of them ``NamedValues`` or ``ServiceStore``.
 * What these return: ``Receipt``, ``Traits``, ``Held``, ``NotHeld``, ``CannotTell``, ``Shown``, ``Kept``, ``Journal``,
@@ -43,6 +43,8 @@ from twokey.destinations.kind import (
     InvalidKind,
     Kind,
     Permission,
+    Resolved,
+    WritesNamedMembers,
     WritesNamedValues,
     phrase,
 )
@@ -85,6 +87,7 @@ __all__ = [
     "Record",
     "RenewableToken",
     "Request",
+    "Resolved",
     "Response",
     "ServiceError",
     "ServiceRejected",
@@ -98,6 +101,7 @@ __all__ = [
     "TwokeyError",
     "Unreachable",
     "UsageError",
+    "WritesNamedMembers",
     "WritesNamedValues",
     "beside",
     "formats",

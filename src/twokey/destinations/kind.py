@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
 
 from twokey.destinations.connections import ConnectionKind, InvalidKind, named_fields, refuse
 
@@ -28,7 +28,9 @@ __all__ = [
     "InvalidKind",
     "Kind",
     "Permission",
+    "Resolved",
     "Use",
+    "WritesNamedMembers",
     "WritesNamedValues",
     "phrase",
 ]
@@ -99,6 +101,24 @@ class WritesNamedValues(Protocol):
     """The names, in one spelling: two that the service treats as one name are equal."""
 
 
+@runtime_checkable
+class WritesNamedMembers(Protocol):
+    """A destination with one value, whose pair has names within it: what else the value contains stays."""
+
+    other_members: tuple[str, ...]
+    """The names of the pair within the value; empty if they are the default ones of the format."""
+
+
+class Resolved(NamedTuple):
+    """What the rest of a URL means in this run: its full name, and where the thing of that name is.
+
+    Both identify the thing. Messages show ``where``: such as a region and an account, a server, a directory.
+    """
+
+    name: str
+    where: str
+
+
 def _no_check(_address: Address) -> None:
     return None
 
@@ -116,6 +136,9 @@ class Kind:
     ``check_store``: raises ``UsageError`` for a URL that cannot be a store although its kind can.
     ``read_secret``: returns the text that is stored there, for ``from:`` in a connection. Only for stores of secrets.
     ``connection``: how its service is reached. None for a kind without a service, and for AWS.
+    ``resolve``: returns what a URL means in this run, for a kind whose URLs mean other things elsewhere (in another
+    region, account or directory) and whose ``connection`` does not say it. The third argument is the machine user's AWS
+    account. Calls nothing.
     ``case_insensitive``: whether two names that differ only in case name the same thing.
     ``non_identifying_options``: options that say how something is written or created, not which thing it is.
     ``default_options``: the values that options have if the URL does not give them.
@@ -129,6 +152,7 @@ class Kind:
     check_store: Callable[[Address], None] = _no_check
     read_secret: Callable[[Address, DestinationContext], Hidden] | None = None
     connection: ConnectionKind[Any, Any] | None = None
+    resolve: Callable[[Address, DestinationContext, str], Resolved] | None = None
     case_insensitive: bool = False
     non_identifying_options: tuple[str, ...] = ()
     default_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -143,6 +167,8 @@ class Kind:
             refuse(self, name, Callable)
         if self.read_secret is not None:
             refuse(self, "read_secret", Callable)
+        if self.resolve is not None:
+            refuse(self, "resolve", Callable)
         if self.connection is not None:
             refuse(self, "connection", ConnectionKind)
         for name in ("store", "case_insensitive"):

@@ -19,7 +19,7 @@ from twokey.core.secret import Hidden
 from twokey.destinations import address as addresses
 from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
 from twokey.destinations.connections import ConnectionContext, ConnectionKind, Connections, Settings
-from twokey.destinations.kind import Kind, WritesNamedValues
+from twokey.destinations.kind import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -172,27 +172,6 @@ def open_store(url: str, services: Services) -> Store:
     address = parse(url, store_schemes)
     check_store(address)
     return cast("Store", kind_of(address.scheme).open(address, services))
-
-
-def write_targets(destination: Destination, services: Services) -> frozenset[str]:
-    """Return what a destination writes to: two destinations that share a target overwrite each other.
-
-    A destination that writes named values has one target for each name. The same name on two servers is two targets;
-    two connections to one server make no difference.
-    """
-    from twokey.destinations.formats import format as formats
-
-    address = parse(destination.name)
-    kind = kind_of(address.scheme)
-    target = address.identity(
-        (*formats.OPTIONS, CONNECTION, *kind.non_identifying_options),
-        case_insensitive=kind.case_insensitive,
-        defaults=kind.default_options,
-    )
-    if kind.connection is not None:
-        target = f"{target} {services.connections.server(address, kind.connection)}"
-    names = destination.value_names if isinstance(destination, WritesNamedValues) else ()
-    return frozenset(f"{target} {name}" for name in names) or frozenset({target})
 
 
 def check_store(address: Address) -> None:

@@ -83,26 +83,29 @@ class Runtime:
         return roster
 
     def _targets(self, job: Job) -> Targets:
-        from twokey.destinations import registry
+        from twokey.destinations import identity, registry
 
         opened: list[Destination] = [registry.open_store(job.store, self.services)]
         opened += [registry.open_destination(url, self.services) for url in job.deliver]
         locks = [(job.lock, frozenset({f"lock {job.lock}"}))] if job.lock else []
-        return [*((one.name, registry.write_targets(one, self.services)) for one in opened), *locks]
+        account = job.user.account
+        return [*((one.name, identity.write_targets(one, self.services, account)) for one in opened), *locks]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
-        from twokey.destinations import registry
+        from twokey.destinations import identity, registry
         from twokey.destinations.locks.registry import locked
         from twokey.rotation.world import World
 
         store = registry.open_store(job.store, self.services)
+        destinations = tuple(registry.open_destination(url, self.services) for url in job.deliver)
         return World(
             iam=self.iam,
             sts=self.sts,
             clock=self.clients.clock,
             store=locked(store, job.lock, self.services) if job.lock else store,
-            destinations=tuple(registry.open_destination(url, self.services) for url in job.deliver),
+            destinations=destinations,
+            identities={one.name: identity.identity(one, self.services, job.user.account) for one in destinations},
             own_key=own_key,
             run=self.run,
             listener=listener,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core import durations, timestamps
 from twokey.core.journal import stamp_of
-from twokey.core.model import CannotTell, Held
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.belief import believed
 from twokey.planning.plan import Action, Overrides, Plan
@@ -83,7 +83,7 @@ class Assessment:
     def grace_over(self) -> datetime:
         """When every job that may have read LAST from any destination has had its grace."""
         moments = [delivery.at for delivery in self.journal.delivered.values()]
-        moments += [self.committed] if self.committed else []
+        moments += [moment for moment in (self.committed, self.journal.forgotten) if moment]
         return max(moments) + self.grace if moments else self.now
 
     @property
@@ -116,6 +116,22 @@ class Assessment:
         delivery = self.journal.delivered.get(name)
         is_open = name in self.journal.delivering
         return is_open or self.holds(name) != self.held or (delivery is not None and delivery.key != self.held)
+
+    def holds_none(self, name: str) -> bool:
+        """Say whether a destination shows that it holds no key of this user."""
+        return holds_none(self.observation, name)
+
+    def rewritten(self, name: str) -> bool:
+        """Say whether another program has surely written there since CURRENT was delivered."""
+        return rewritten(self.observation, name)
+
+    @property
+    def contested(self) -> tuple[str, ...]:
+        """The destinations that another program has written to again: it did so before, within the last rotations."""
+        delivered = self.journal.delivered
+        return tuple(
+            name for name in self.observation.destinations if self.rewritten(name) and delivered[name].rewritten
+        )
 
     def holders(self, key_id: str) -> tuple[str, ...]:
         """Name the store and every destination that holds this key, or may hold it."""
@@ -204,6 +220,14 @@ def holds(observation: Observation, name: str) -> str:
     return delivery.key
 
 
+def holds_none(observation: Observation, name: str) -> bool:
+    """Say whether a destination shows that it holds no key of this user."""
+    holding = observation.destinations.get(name)
+    if isinstance(holding, Held):
+        return observation.key(holding.key_id) is None
+    return isinstance(holding, NotHeld)
+
+
 def open_attempts(journal: Journal, now: datetime) -> tuple[datetime, ...]:
     """Return the creations that were never closed and whose keys a list may still lack."""
     intent = journal.intent
@@ -214,6 +238,23 @@ def open_attempts(journal: Journal, now: datetime) -> tuple[datetime, ...]:
 def written_since(delivery: Delivery, holding: CannotTell) -> bool:
     """Say whether another program has written there since a delivery. Unknown, so False, without both stamps."""
     return bool(delivery.stamp and holding.stamp) and delivery.stamp not in (holding.stamp, stamp_of(holding.stamp))
+
+
+def rewritten(observation: Observation, name: str) -> bool:
+    """Say whether another program has surely written there since CURRENT was delivered.
+
+    Only what followed a delivery of CURRENT counts, and only without an open delivery or an open intent: an interrupted
+    run of ours may have written, too.
+    """
+    record, holding = observation.record, observation.destinations[name]
+    delivery = record.journal.delivered.get(name)
+    if record.journal.intent is not None or name in record.journal.delivering or delivery is None:
+        return False
+    if record.holding != Held(delivery.key):
+        return False
+    if isinstance(holding, CannotTell):
+        return not holding.failed and written_since(delivery, holding)
+    return holding != record.holding
 
 
 def lags(key_id: str, journal: Journal, policy: RotationPolicy, now: datetime) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
+from twokey.core.commands import command, forget_command
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Commit, Delete, Deliver, Plan, Resume
 from twokey.planning.removal import removal_barred, soak
@@ -23,10 +25,15 @@ def not_due(assessment: Assessment) -> Plan | None:
     if reason is not None and not instead_of and set(assessment.outgoing) <= set(assessment.removable):
         return None
     if out_of_date and assessment.current and assessment.current.active:
+        contested = assessment.contested
+        if contested and reason in (Reason.DUE, Reason.FORCED):
+            return assessment.refuse(Reason.CONTESTED, _contested(assessment, contested, refused=True))
         return assessment.conclude(
-            Outcome.COMPLETED,
-            Reason.OUT_OF_DATE,
-            f"{_without_current(assessment, out_of_date)} Grace counts from this delivery.",
+            Outcome.FAILED if contested else Outcome.COMPLETED,
+            Reason.CONTESTED if contested else Reason.OUT_OF_DATE,
+            _contested(assessment, contested)
+            if contested
+            else f"{_without_current(assessment, out_of_date)}{_grace(assessment, out_of_date)}",
             Resume(assessment.held),
             Deliver(out_of_date, instead_of),
             Commit(assessment.last.id if assessment.last else "", renew=False),
@@ -73,6 +80,29 @@ def _without_current(assessment: Assessment, out_of_date: tuple[str, ...]) -> st
             sentence = f"{{}} did not hold {held}."
         sentences.setdefault(sentence, []).append(name)
     return " ".join(sentence.format(", ".join(names)) for sentence, names in sentences.items())
+
+
+def _grace(assessment: Assessment, names: tuple[str, ...]) -> str:
+    """Say that grace counts from these deliveries, unless no job can have read LAST there since CURRENT was there."""
+    if all(assessment.rewritten(name) and assessment.holds_none(name) for name in names):
+        return ""
+    return " Grace counts from this delivery."
+
+
+def _contested(assessment: Assessment, names: tuple[str, ...], *, refused: bool = False) -> str:
+    """Say that another program keeps writing there, what this run does about it, and what the operator can do."""
+    user, shown = assessment.observation.user.name, ", ".join(names)
+    done = (
+        f"What it writes may be LAST, so no key is removed, and the rotation that is due does not take place. Stop "
+        f"that program, then deliver CURRENT: {command('deliver', user, f'--to {shlex.quote(names[0])}')}."
+        if refused
+        else f"{assessment.held} is delivered there again, but jobs may read what the other program writes. Stop that "
+        "program: otherwise the next rotation is refused while it may have written LAST."
+    )
+    return (
+        f"Another program keeps writing to {shown} between the runs. {done} Or take the destination out of the "
+        f"configuration, and forget it: {forget_command(user, names[0])}."
+    )
 
 
 def _retirement(assessment: Assessment) -> Plan | None:

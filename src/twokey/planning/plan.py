@@ -98,20 +98,32 @@ class RecordDeliveries:
         return "record the deliveries"
 
 
-Action = RemoveOrphan | Deactivate | Delete | Create | Resume | Deliver | Commit | RecordDeliveries
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Take a destination out of the journal. ``restarts_grace``: jobs may have read LAST there until now."""
+
+    destination: str
+    restarts_grace: bool = False
+
+    def __str__(self) -> str:
+        return f"forget {self.destination}"
+
+
+Action = RemoveOrphan | Deactivate | Delete | Create | Resume | Deliver | Commit | RecordDeliveries | Forget
 
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
     """What the operator requested beyond what is due.
 
-    ``retire`` names keys; with ``all_theirs`` every one of them must be this user's.
+    ``retire`` names keys; with ``all_theirs`` every one of them must be this user's. ``forget`` names a destination.
     """
 
     force: bool = False
     ignore_last_use: bool = False
     retire: frozenset[str] = frozenset()
     all_theirs: bool = False
+    forget: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
+from twokey.core.commands import forget_command
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Deactivate, Plan
 
@@ -40,12 +41,14 @@ def _delivered_last(assessment: Assessment, last: AccessKey) -> Plan | None:
     holders = [name for name, delivery in assessment.journal.delivered.items() if delivery.key == last.id]
     if not holders:
         return None
-    absent = ", ".join(name for name in holders if name not in assessment.observation.destinations)
-    why = f" ({absent} is not among this run's destinations)" if absent else ""
+    absent = [name for name in holders if name not in assessment.observation.destinations]
+    why = f" ({', '.join(absent)} is not among this run's destinations)" if absent else ""
+    user = assessment.observation.user.name
+    forget = f" If no job reads it there any more: {forget_command(user, absent[0])}." if absent else ""
     return assessment.refuse(
         Reason.LAST_HELD,
         f"According to the journal, {', '.join(holders)} received LAST ({last.id}) and nothing since{why}. Deliver "
-        "CURRENT there, or accept that jobs that read it there fail: --ignore-last-use.",
+        f"CURRENT there, or accept that jobs that read it there fail: --ignore-last-use.{forget}",
     )
 
 

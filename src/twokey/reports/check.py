@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from twokey.core.model import Held
-from twokey.core.reasons import Outcome
+from twokey.core.reasons import Outcome, Reason
 from twokey.planning.destination_states import destination_states
 from twokey.reports import windows
 
@@ -27,6 +27,7 @@ LEVELS: dict[Finding, Level] = {
     "out_of_date": "late",
     "interrupted": "late",
     "refused": "late",
+    "contested": "late",
     "window_breaks": "late",
 }
 EXIT_CODES: dict[Level, int] = {"well": 0, "late": 1, "broken": 2, "unknown": 3}
@@ -54,12 +55,18 @@ def findings(
         yield "out_of_date"
     if assessment.journal.intent:
         yield "interrupted"
-    if decision.outcome is Outcome.REFUSED and not decision.settles:
-        yield "refused"
+    yield from _of_decision(decision)
     if decision.next_due is not None and now > decision.next_due + policy.slack:
         yield "late"
     if any(windows.about_to_break(keys, decision.current, decision.next_due, policy, now, schedule)):
         yield "window_breaks"
+
+
+def _of_decision(decision: Plan) -> Iterator[Finding]:
+    if decision.outcome is Outcome.REFUSED and not decision.settles:
+        yield "refused"
+    if decision.reason is Reason.CONTESTED:
+        yield "contested"
 
 
 def _job_fails(assessment: Assessment) -> bool:

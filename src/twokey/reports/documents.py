@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["current", "last", "orphaned", "unmanaged", "unknown", "removed"]
 Finding = Literal[
-    "window_broken", "job_fails", "unreadable", "late", "out_of_date", "interrupted", "refused", "window_breaks"
+    "window_broken",
+    "job_fails",
+    "unreadable",
+    "late",
+    "out_of_date",
+    "interrupted",
+    "refused",
+    "contested",
+    "window_breaks",
 ]
 """What is wrong with a user: see ``reports.check``."""
 AuditRule = Literal["chain", "head", "order", "lease", "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
@@ -185,6 +193,7 @@ class AuditLogDocument(msgspec.Struct):
 DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
     "deliver": ResultsDocument,
+    "forget": ResultsDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
     "adopt": AdoptDocument,

@@ -16,7 +16,7 @@ from twokey.reports import check, windows
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, state_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
-from twokey.rotation.results import warnings
+from twokey.rotation.results import absent, warnings
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -35,7 +35,7 @@ def status(user: MachineUser, policy: RotationPolicy, world: World, schedule: ti
     ``schedule`` is the time between two runs, if it is known.
     """
     try:
-        seen = observe(user, world.iam, world.store, world.destinations, world.own_key)
+        seen = observe(user, world.iam, world.store, world.destinations, world.own_key, world.identities)
         listed = [key.id for key in seen.keys if not lags(key.id, seen.record.journal, policy, world.clock.now())]
         seen = with_last_use(seen, world.iam, listed)
     except ObservationChanged:
@@ -147,8 +147,8 @@ def complete(entry: StatusEntry) -> bool:
 def _problems(decision: Plan, assessment: Assessment, world: World, schedule: timedelta | None) -> list[str]:
     if _busy(assessment, world):
         return []
-    problems = list(warnings(assessment.observation))
-    if decision.outcome is Outcome.REFUSED and not decision.settles:
+    problems = [*warnings(assessment.observation), *absent(assessment.observation, decision)]
+    if (decision.outcome is Outcome.REFUSED or decision.reason is Reason.CONTESTED) and not decision.settles:
         problems.append(decision.message)
     if assessment.journal.intent:
         problems.append(

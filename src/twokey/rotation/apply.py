@@ -14,7 +14,17 @@ import msgspec
 from twokey.core import timestamps
 from twokey.core.errors import Conflict, Failed
 from twokey.core.journal import Intent, Retiring, promised
-from twokey.planning.plan import Commit, Create, Deactivate, Delete, Deliver, RecordDeliveries, RemoveOrphan, Resume
+from twokey.planning.plan import (
+    Commit,
+    Create,
+    Deactivate,
+    Delete,
+    Deliver,
+    Forget,
+    RecordDeliveries,
+    RemoveOrphan,
+    Resume,
+)
 from twokey.rotation import preflight
 from twokey.rotation.creation import Creation
 from twokey.rotation.delivery import Deliveries
@@ -116,6 +126,8 @@ class Apply:
                 self._deliver(names, instead_of)
             case Commit(last, renew):
                 self._commit(last, renew=renew)
+            case Forget(name, restarts_grace):
+                self._forget(name, restarts_grace=restarts_grace)
             case RecordDeliveries():
                 self._deliveries.conclude()
 
@@ -157,6 +169,16 @@ class Apply:
             raise Failed("There is no credential to deliver.")
         self._deliveries.perform(names, self._credential, instead_of)
 
+    def _forget(self, name: str, *, restarts_grace: bool) -> None:
+        journal = self._leased.journal
+        self._effects.count += 1
+        with self._reporter.effect("record"):
+            self._leased.release(
+                delivered={one: delivery for one, delivery in journal.delivered.items() if one != name},
+                delivering=tuple(one for one in journal.delivering if one != name),
+                forgotten=timestamps.not_before_now(self._world.clock) if restarts_grace else journal.forgotten,
+            )
+
     def _commit(self, last: str, *, renew: bool) -> None:
         journal = self._leased.journal
         current = self._credential.access_key_id if self._credential else self._leased.held
@@ -177,6 +199,7 @@ class Apply:
                 delivered=self._deliveries.of(current, last),
                 delivering=self._deliveries.delivering,
                 removed=self._removals.recorded,
+                forgotten=None if renew else journal.forgotten,
                 graces=promised(journal, self._policy.grace, current, last),
             )
 

@@ -31,7 +31,7 @@ from twokey.core.errors import (
 )
 from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
 from twokey.core.model import CannotTell
-from twokey.planning.assessment import written_since
+from twokey.planning.assessment import holds_none, rewritten, written_since
 from twokey.rotation.results import DeliveryResult
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 FLUSH = 30.0
 """Seconds after which, at the latest, a delivery is in the journal while the run continues."""
+REMEMBERED = 2
+"""Rotations for which it is remembered that another program has written to a destination: a window."""
 WORTH_REPORTING = 10.0
 """Seconds of waiting for a service from which the wait is reported."""
 NOT_BEGUN = "The run was stopped before this destination's turn. The next run delivers here."
@@ -63,6 +65,7 @@ class Deliveries:
         self._leased = leased
         self._clock = world.clock
         self._destinations = {destination.name: destination for destination in world.destinations}
+        self._identities = world.identities
         self._reporter = reporter
         self._effects = effects
         self._stop = world.stop
@@ -87,7 +90,13 @@ class Deliveries:
         """Return the journal as long as deliveries of such a key to all destinations may make it."""
         now = self._clock.now()
         deliveries = {
-            name: Delivery(key_id, now, self._longest_stamp(destination))
+            name: Delivery(
+                key_id,
+                now,
+                self._longest_stamp(destination),
+                self._identities.get(name, ""),
+                self._remembered(name, self._delivered.get(name), key_id),
+            )
             for name, destination in self._destinations.items()
         }
         new = (name for name in self._destinations if name not in self._delivered)
@@ -133,7 +142,9 @@ class Deliveries:
         role = {"last": instead_of} if instead_of and self._leased.journal.last != instead_of else {}
         if new or opened or role:
             now = timestamps.not_before_now(self._clock)
-            self._delivered |= {name: Delivery(instead_of or key_id, now) for name in new}
+            self._delivered |= {
+                name: Delivery(instead_of or key_id, now, identity=self._identities.get(name, "")) for name in new
+            }
             self._first = set() if instead_of else set(new)
             self._open |= dict.fromkeys(opened)
             with self._reporter.effect("record", instead_of or key_id):
@@ -158,7 +169,12 @@ class Deliveries:
             return
         self._delivered_to(
             destination.name,
-            Delivery(credential.access_key_id, timestamps.not_before_now(self._clock), stamp_of(receipt.stamp)),
+            Delivery(
+                credential.access_key_id,
+                timestamps.not_before_now(self._clock),
+                stamp_of(receipt.stamp),
+                self._identities.get(destination.name, ""),
+            ),
         )
         self._effects.delivered.append(DeliveryResult(destination.name, "delivered" if receipt.written else "held"))
         self._raise_fatal()
@@ -177,7 +193,8 @@ class Deliveries:
                 self._delivered.pop(name, None)
 
     def _delivered_to(self, name: str, delivery: Delivery) -> None:
-        before = self._delivered.get(name)
+        before = self._observation.record.journal.delivered.get(name)
+        delivery = msgspec.structs.replace(delivery, rewritten=self._remembered(name, before, delivery.key))
         if before is not None and before.key == delivery.key and self._surely_held(name, before):
             delivery = msgspec.structs.replace(delivery, at=before.at)
         self._delivered[name] = delivery
@@ -185,14 +202,28 @@ class Deliveries:
         if self._unrecorded_since is None:
             self._unrecorded_since = self._clock.monotonic()
 
+    def _remembered(self, name: str, before: Delivery | None, key_id: str) -> int:
+        """Return for how many further rotations it is remembered that another program has written there."""
+        if rewritten(self._observation, name):
+            return REMEMBERED
+        if before is None:
+            return 0
+        return before.rewritten if before.key == key_id else max(0, before.rewritten - 1)
+
     def _surely_held(self, name: str, before: Delivery) -> bool:
-        """Say whether no other program has written there since, so that no job can have read another key meanwhile."""
+        """Say whether no job can have read another key of this user there since.
+
+        No other program has written there, or what it has written is no key of this user.
+        """
         holding = self._observation.destinations[name]
+        is_open = name in self._observation.record.journal.delivering
+        if holds_none(self._observation, name):
+            return not is_open
         return (
             isinstance(holding, CannotTell)
             and bool(before.stamp and holding.stamp)
             and not written_since(before, holding)
-            and name not in self._observation.record.journal.delivering
+            and not is_open
         )
 
     def meanwhile(self, left: float = 0.0) -> None:

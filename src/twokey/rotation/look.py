@@ -62,6 +62,7 @@ def look(task: Task) -> tuple[Observation, Plan]:
             world.store,
             world.destinations,
             world.own_key,
+            world.identities,
             meanwhile=lambda: raise_if_stopped(world),
         )
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from twokey.core import waiting
@@ -16,11 +17,12 @@ from twokey.core.errors import (
     UsageError,
     unforeseen,
 )
+from twokey.core.identities import recognized
 from twokey.core.model import CannotTell, LastUse, Observation
 from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from twokey.core.destination import Destination, Store
     from twokey.core.model import Holding, MachineUser, Record
@@ -33,13 +35,15 @@ def observe(
     store: Store,
     destinations: Sequence[Destination],
     own_key: str = "",
+    identities: Mapping[str, str] = MappingProxyType({}),
     load: Callable[[], Record] | None = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Observation:
     """Read all that a decision depends on. ``load`` reads the store in another way, such as under the lease.
 
     ``meanwhile`` is called before each destination is read, and while one waits for its service: hundreds of them take
-    longer than a lease lasts. What it raises propagates.
+    longer than a lease lasts. What it raises propagates. ``identities`` are those of the destinations: the journal is
+    returned with the names that its deliveries have in this run.
 
     IAM first, the store second: if another run finishes in between, the store shows a key that the list lacks, and we
     look again under the lease. In the opposite order, the list would show a key that nothing explains.
@@ -63,7 +67,7 @@ def observe(
         user=user,
         keys=keys,
         store=store.name,
-        record=record,
+        record=replace(record, journal=recognized(record.journal, identities)),
         destinations={destination.name: _holding(destination, meanwhile) for destination in destinations},
         own_key=own_key,
     )

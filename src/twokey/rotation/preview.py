@@ -42,7 +42,8 @@ def preview(user: MachineUser, policy: RotationPolicy, world: World, overrides: 
                 raise held_by(lease)
             if not decision.settles:
                 # What could not be read is reported with each destination.
-                result = replace(results.unchanged(observation, decision), warnings=results.warnings(observation))
+                warnings = (*results.warnings(observation), *results.absent(observation, decision))
+                result = replace(results.unchanged(observation, decision), warnings=warnings)
                 return Preview(result, decision, destination_states(task.assess(observation)))
             settle(observation, decision.settles, world)
     except TwokeyError as error:

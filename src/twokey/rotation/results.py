@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
+from twokey.core.commands import forget_command
 from twokey.core.errors import (
     AccessDenied,
     Conflict,
@@ -20,9 +21,10 @@ from twokey.core.errors import (
 from twokey.core.model import CannotTell, Held, account_of
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import holds
+from twokey.planning.forgetting import unconfigured
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from datetime import datetime
 
     from twokey.core.journal import Journal
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from twokey.planning.assessment import Assessment
     from twokey.planning.plan import Plan
     from twokey.planning.policy import RotationPolicy
+
+
+FORGETTING = (Reason.FORGET_REQUESTED, Reason.STILL_CONFIGURED, Reason.NOT_RECORDED, Reason.UNCONFIRMED)
+"""How a run ends that was to forget a destination."""
 
 
 @dataclass(slots=True)
@@ -82,7 +88,7 @@ def unchanged(observation: Observation, decision: Plan) -> Result:
         decision.last,
         next_due=decision.next_due,
         destinations=already_held(observation, decision.current),
-        warnings=(*warnings(observation), *_unread(observation, decision)),
+        warnings=(*warnings(observation), *absent(observation, decision), *_unread(observation, decision)),
     )
 
 
@@ -104,7 +110,11 @@ def performed(
         removed,
         since + policy.period - policy.slack if since else decision.next_due,
         _destinations(observation, effects, current),
-        (*warnings(observation), *_unread(observation, decision, effects)),
+        (
+            *warnings(observation),
+            *absent(observation, decision, removed),
+            *_unread(observation, decision, effects),
+        ),
     )
 
 
@@ -175,6 +185,20 @@ def warnings(observation: Observation) -> tuple[str, ...]:
     return tuple(
         f"{key_id} encodes account {account_of(key_id)}, but the user belongs to {observation.user.account}."
         for key_id in odd
+    )
+
+
+def absent(observation: Observation, decision: Plan, removed: Collection[str] = ()) -> tuple[str, ...]:
+    """Say which destinations outside this run have a key by the journal: what that means is not seen elsewhere."""
+    user = observation.user.name
+    if decision.reason is Reason.LAST_HELD or decision.reason in FORGETTING:
+        return ()  # the decision is about them
+    return tuple(
+        f"{name} is not a destination of this run, and holds {key_id} according to the journal: twokey delivers no "
+        f"other key there, and does not remove {key_id} while that is recorded. Configure it again, or, if no job "
+        f"reads a key there: {forget_command(user, name)}"
+        for name, key_id in unconfigured(observation).items()
+        if key_id not in removed
     )
 
 

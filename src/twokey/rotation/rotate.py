@@ -129,6 +129,7 @@ def _look_again(task: Task, before: Observation, leased: LeasedJournal) -> tuple
         world.store,
         world.destinations,
         world.own_key,
+        world.identities,
         load=leased.reread,
         meanwhile=keep_the_lease,
     )

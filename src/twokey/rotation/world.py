@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twokey.core.events import Listener, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from twokey.core.destination import Destination, Store
     from twokey.core.ports import Clock, Iam, Sts
@@ -17,13 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Everything outside twokey that one user's rotation touches. ``stop``, once set, ends all waiting."""
+    """Everything outside twokey that one user's rotation touches. ``stop``, once set, ends all waiting.
+
+    ``identities`` says which thing the URL of each destination means in this run (see ``twokey.core.identities``).
+    """
 
     iam: Iam
     sts: Sts
     clock: Clock
     store: Store
     destinations: Sequence[Destination] = ()
+    identities: Mapping[str, str] = field(default_factory=dict)
     own_key: str = ""
     run: str = "run"
     listener: Listener = ignore

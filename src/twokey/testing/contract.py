@@ -34,6 +34,7 @@ from twokey.core.secret import Credential
 from twokey.destinations import registry
 from twokey.destinations.ci.named_values import NamedValues
 from twokey.destinations.connections import Configured, Connections
+from twokey.destinations.identity import identity
 from twokey.destinations.registry import Services
 from twokey.testing.server import Fault, ReceivedRequest, Reply
 
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from twokey.testing.server import FakeService
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105  AWS's own example
+ACCOUNT = "123456789012"
 _numbers = count(1)
 
 
@@ -182,7 +184,7 @@ def _is_test(file: str) -> bool:
 class EveryDestinationContract:
     """What every destination does, wherever it is. ``backend`` is its service, as the tests see it.
 
-    ``destination`` and ``second`` are two runs with the same backend.
+    ``destination`` and ``second`` are two runs with the same backend; ``services`` is what they are opened with.
     """
 
     @pytest.fixture
@@ -202,6 +204,10 @@ class EveryDestinationContract:
 
     def test_carries_the_url_as_its_name(self, destination: Destination, backend: BackendView) -> None:
         assert destination.name == backend.url
+
+    def test_its_url_means_the_same_in_every_run(self, destination: Destination, services: Services) -> None:
+        again = registry.open_destination(destination.name, services)
+        assert identity(destination, services, ACCOUNT) == identity(again, services, ACCOUNT)
 
     def test_an_empty_destination_holds_no_key(self, destination: Destination) -> None:
         assert destination.held() == NotHeld()
@@ -481,6 +487,16 @@ class DestinationContract(EveryDestinationContract):
         error = outcome(lambda: destination.deliver(credential))
         assert isinstance(error, ServiceError)
         assert_silent(error, credential)
+
+    def test_its_url_means_another_thing_on_another_server(
+        self, destination: Destination, services: Services, backend: Backend, hurried: Hurried
+    ) -> None:
+        settings = backend.settings()
+        if not settings.get("url") or backend.url.partition(":")[2].startswith("http"):
+            return  # its service has one address for everyone, or the URL says which server it is
+        elsewhere = services_of(backend, hurried, {**settings, "url": "https://elsewhere.test"})
+        other = registry.open_destination(backend.url, elsewhere)
+        assert identity(destination, services, ACCOUNT) != identity(other, elsewhere, ACCOUNT)
 
     def test_names_that_the_service_does_not_allow_are_refused_before_any_call(self, backend: Backend) -> None:
         for url in backend.bad_names:

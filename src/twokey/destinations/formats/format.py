@@ -16,7 +16,7 @@ filled in.
 from __future__ import annotations
 
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import ServiceRejected, UsageError
@@ -64,6 +64,8 @@ _TAKES = {
     "ses-smtp": ("id", "secret", "region", "extra.*"),
     "template": ("template", "region", "name"),
 }
+_MEMBERS = ("id", "secret", "profile")
+"""The options that name the pair within a text."""
 _ONE_WAY = ("ses-smtp", "template")
 FORMATS = tuple(_TAKES)
 PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
@@ -84,13 +86,15 @@ class Format:
     """How a destination stores a credential. Its ``repr`` contains no secret, because it has none.
 
     ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
-    read back from the values. ``body``: how a text of it is written and read.
+    read back from the values. ``body``: how a text of it is written and read. ``other_members``: the names of the pair
+    within a text, where a URL chose other ones than the default.
     """
 
     name: str
     names: tuple[str, ...]
     reversible: bool
     body: Body
+    other_members: tuple[str, ...] = ()
 
     def values(self, credential: Credential) -> dict[str, Hidden]:
         """Return the values by name, for a destination with named values."""
@@ -235,7 +239,10 @@ def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Form
     if name not in _TAKES:
         raise UsageError(f"There is no format {name!r}; {nearest(name, FORMATS)}")
     _refuse_idle(options, name)
-    return _MAKERS[name](options, names)
+    made = _MAKERS[name](options, names)
+    usual = _MAKERS[name]({option: options[option] for option in options if option not in _MEMBERS}, names)
+    members = _members_in(made.body)
+    return replace(made, other_members=members if members != _members_in(usual.body) else ())
 
 
 def supplied_credential(text: Text, name: str) -> Credential | None:
@@ -351,6 +358,15 @@ def _name(options: Mapping[str, str], names: Names) -> str:
     name = options.get("name", names.name)
     names.check(name)
     return name
+
+
+def _members_in(body: Body) -> tuple[str, ...]:
+    match body:
+        case Members(id_name, secret_name) | Variables(id_name, secret_name):
+            return id_name, secret_name
+        case CredentialsFile(profile):
+            return (profile,)
+    return ()
 
 
 def _names_of(body: Members) -> tuple[str, ...]:

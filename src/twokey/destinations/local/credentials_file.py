@@ -15,7 +15,7 @@ from twokey.destinations.formats.format import MEMBERS, format_at
 from twokey.destinations.formats.profiles import Profile
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
-from twokey.destinations.local.local_paths import check_path, path_of
+from twokey.destinations.local.local_paths import check_path, path_of, resolve
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -59,4 +59,4 @@ def _body(address: Address) -> CredentialsFile:
     return value_format.body
 
 
-KIND = Kind(scheme="credentials-file", check=check, open=_open)
+KIND = Kind(scheme="credentials-file", check=check, open=_open, resolve=resolve)

@@ -13,7 +13,7 @@ from twokey.destinations.formats import assignments, temporary
 from twokey.destinations.formats.format import ENVIRONMENT, format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
-from twokey.destinations.local.local_paths import check_path, path_of
+from twokey.destinations.local.local_paths import check_path, path_of, resolve
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -65,4 +65,4 @@ def _format(address: Address) -> Format:
     return format_at(address, default="pair", names=ENVIRONMENT, only=OPTIONS)
 
 
-KIND = Kind(scheme="dotenv", check=check, open=_open)
+KIND = Kind(scheme="dotenv", check=check, open=_open, resolve=resolve)

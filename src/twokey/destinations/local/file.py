@@ -22,7 +22,7 @@ from twokey.core.waiting import before_effect
 from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind
-from twokey.destinations.local.local_paths import JOURNAL, NO_DIRECTORY, check_path, check_writable, path_of
+from twokey.destinations.local.local_paths import JOURNAL, NO_DIRECTORY, check_path, check_writable, path_of, resolve
 from twokey.system.safe_files import Content, Directory, make_directory
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class File:
     def __init__(self, name: str, path: Path, value_format: Format, clock: Clock) -> None:
         self.name = name
         self._format = value_format
+        self.other_members = value_format.other_members
         self._path = path
         self._file = path.name
         self._journal = path.name + JOURNAL
@@ -199,4 +200,4 @@ def _fingerprint(found: Content | None) -> str:
     return hashlib.sha256(found.data).hexdigest() if found else ""
 
 
-KIND = Kind(scheme="file", check=check, open=_open, store=True, check_store=check_store)
+KIND = Kind(scheme="file", check=check, open=_open, store=True, check_store=check_store, resolve=resolve)

@@ -15,7 +15,7 @@ from twokey.destinations.formats.bodies import Members
 from twokey.destinations.formats.format import MEMBERS, format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
-from twokey.destinations.local.local_paths import check_path, path_of
+from twokey.destinations.local.local_paths import check_path, path_of, resolve
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -79,4 +79,4 @@ def _format(address: Address) -> Format:
     return value_format
 
 
-KIND = Kind(scheme="json", check=check, open=_open)
+KIND = Kind(scheme="json", check=check, open=_open, resolve=resolve)

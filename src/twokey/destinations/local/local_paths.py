@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import ServiceRejected, UsageError
+from twokey.destinations.kind import Resolved
 from twokey.system.safe_files import Directory, existing_above, refusing
 
 if TYPE_CHECKING:
     from twokey.destinations.address import Address
+    from twokey.destinations.kind import DestinationContext
 
 JOURNAL = ".twokey-journal"
 NO_DIRECTORY = "Create it. If a symbolic link has its name, correct the link."
@@ -37,6 +39,13 @@ def check_path(address: Address) -> None:
 def path_of(address: Address) -> Path:
     """Return the absolute path that a URL means, relative to the directory that twokey was started in."""
     return Path(os.path.abspath(address.rest))  # noqa: PTH100  follows no link
+
+
+def resolve(address: Address, _context: DestinationContext, _account: str) -> Resolved:
+    """Return which file this is, whatever links its directory is reached by."""
+    path = path_of(address)
+    directory = os.path.realpath(path.parent)
+    return Resolved(str(Path(directory, path.name)), directory)
 
 
 def check_writable(path: Path, *names: str) -> None:

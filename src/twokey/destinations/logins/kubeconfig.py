@@ -29,12 +29,21 @@ _LOGINS = "a token, a client certificate or a credential plugin"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How a cluster is reached. ``login`` describes, for messages, the credentials that are sent."""
+    """How a cluster is reached. ``login`` describes, for messages, the credentials that are sent.
+
+    ``distinction`` tells apart clusters with the same address, each in a network of its own.
+    """
 
     server: str
     tls: Tls
     token: RenewableToken | None
     login: str
+    distinction: str = ""
+
+    @property
+    def cluster(self) -> str:
+        """What distinguishes the cluster from others."""
+        return f"{self.server.rstrip('/').lower()} {self.distinction}".rstrip()
 
 
 class _Part(msgspec.Struct, frozen=True, rename="kebab"):

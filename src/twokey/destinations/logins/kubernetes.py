@@ -7,6 +7,7 @@ documentation.
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,6 +51,7 @@ class Cluster:
         token = access.token
         self.clock = context.clock
         self._login = access.login
+        self.server = access.cluster
         self.http = Http(
             "Kubernetes",
             access.server,
@@ -139,7 +141,9 @@ def _of_the_pod(context: ConnectionContext) -> Access:
     except (OSError, UnicodeError):
         raise UsageError(f"The pod's {SERVICE_ACCOUNT / 'ca.crt'} cannot be read.") from None
     server = f"https://{f'[{host}]' if ':' in host else host}:{port}"
-    return Access(server, Tls(ca), secret, "a valid token of the pod's service account")
+    # Within a pod, the API of most clusters has the same address; each cluster has its own certificate authority.
+    distinction = hashlib.sha256(ca.encode()).hexdigest()[:8]
+    return Access(server, Tls(ca), secret, "a valid token of the pod's service account", distinction)
 
 
 CONNECTION = ConnectionKind(

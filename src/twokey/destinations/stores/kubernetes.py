@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import format as formats
-from twokey.destinations.kind import Kind, Permission, phrase
+from twokey.destinations.kind import Kind, Permission, Resolved, phrase
 from twokey.destinations.logins.kubernetes import CONNECTION, Cluster, missing
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 from twokey.http.messages import Request
@@ -110,6 +110,11 @@ def check_store(address: Address) -> None:
 def _open(address: Address, context: DestinationContext) -> KubernetesSecret:
     """Return the Secret as a store or destination."""
     return KubernetesSecret(address, context.connection(address, CONNECTION))
+
+
+def _resolve(address: Address, context: DestinationContext, _account: str) -> Resolved:
+    """Return which Secret this is: each cluster has one of this name."""
+    return Resolved(address.rest, context.connection(address, CONNECTION).server)
 
 
 def _format(address: Address) -> formats.Format:
@@ -320,5 +325,6 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     connection=CONNECTION,
+    resolve=_resolve,
     permissions=PERMISSIONS,
 )

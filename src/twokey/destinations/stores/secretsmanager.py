@@ -23,7 +23,7 @@ from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
-from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.kind import Kind, Permission, Resolved
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 
 if TYPE_CHECKING:
@@ -100,6 +100,14 @@ def _versions(address: Address, context: DestinationContext) -> Versions:
     return Versions(context.clients, address.rest, arn["region"] if arn else None)
 
 
+def _resolve(address: Address, context: DestinationContext, account: str) -> Resolved:
+    """Return which secret this is: each region of each account has one of this name; an ARN names both."""
+    arn = _ARN.fullmatch(address.rest)
+    if arn:
+        return Resolved(address.rest, f"{arn['region']} {address.rest.split(':')[4]}")
+    return Resolved(address.rest, f"{context.clients.region} {account}".strip())
+
+
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     """Return the text of a secret, for ``from:``; needs only the permission secretsmanager:GetSecretValue."""
     text = _versions(address, context).text()
@@ -120,6 +128,7 @@ class SecretsManager:
     def __init__(self, name: str, versions: Versions, value_format: Format) -> None:
         self.name = name
         self._format = value_format
+        self.other_members = value_format.other_members
         self._versions = versions
         self._has_written = False
 
@@ -346,5 +355,6 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     read_secret=_read_secret,
+    resolve=_resolve,
     permissions=PERMISSIONS,
 )

@@ -53,6 +53,7 @@ class ServiceStore(ABC):
     def __init__(self, name: str, value_format: Format, clock: Clock) -> None:
         self.name = name
         self.format = value_format
+        self.other_members = value_format.other_members
         self.clock = clock
         self.traits = Traits(atomic=True, conditional=self.conditional, confirms="value")
 

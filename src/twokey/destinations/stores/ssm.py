@@ -25,7 +25,7 @@ from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats.format import SAMPLE, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
-from twokey.destinations.kind import Kind, Permission
+from twokey.destinations.kind import Kind, Permission, Resolved
 from twokey.destinations.stores.ssm_names import JOURNAL, check, check_store
 from twokey.destinations.stores.ssm_versions import FULL, History
 
@@ -74,6 +74,11 @@ def _open(address: Address, context: DestinationContext) -> ParameterStore:
     return ParameterStore(address.url, address.rest, text_format(address), context.clients)
 
 
+def _resolve(address: Address, context: DestinationContext, account: str) -> Resolved:
+    """Return which parameter this is: each region of each account has one of this name."""
+    return Resolved(address.rest, f"{context.clients.region} {account}".strip())
+
+
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     """Return the value of a parameter, for ``from:``."""
     return _open(address, context).text()
@@ -87,6 +92,7 @@ class ParameterStore:
     def __init__(self, name: str, parameter: str, value_format: Format, clients: Clients) -> None:
         self.name = name
         self._format = value_format
+        self.other_members = value_format.other_members
         self._parameter = parameter
         self._journal = parameter + JOURNAL
         self._sender = Sender(clients, "ssm")
@@ -394,5 +400,6 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     read_secret=_read_secret,
+    resolve=_resolve,
     permissions=PERMISSIONS,
 )
