@@ -28,6 +28,7 @@ ENGINE = (
     "tests/rotation/test_rotate.py",
     "tests/rotation/test_rotate_in_doubt.py",
 )
+CLAIMS = ("tests/rotation/test_claims.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
@@ -92,6 +93,27 @@ RULES = (
         "    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
         "    return\n    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
         (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "preflight: it is asked before the lease creates a store",
+        "rotation/rotate.py",
+        "    if observation.record.journal.epoch:\n",
+        "    if observation:\n",
+        CLAIMS,
+    ),
+    Rule(
+        "preflight: a store that was just created can be changed, too, before a key goes",
+        "rotation/apply.py",
+        "                self._leased.write()\n",
+        "                pass\n",
+        CLAIMS,
+    ),
+    Rule(
+        "claims: what was written before an error is part of its message",
+        "rotation/claims.py",
+        'if effects.count or effects.lease != "none":',
+        "if False:",
+        CLAIMS,
     ),
     Rule(
         "intent: the known ids are recorded before a key is created",

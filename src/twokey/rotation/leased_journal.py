@@ -60,6 +60,12 @@ class LeasedJournal:
         revision = store.save_journal(journal, record.revision)
         return cls(store, clock, run, Record(record.holding, journal, revision), _deadline(before))
 
+    @classmethod
+    def untaken(cls, store: Store, clock: Clock, run: str, record: Record) -> LeasedJournal:
+        """Return the journal as it will be under a lease that is not taken yet: nothing can be written with it."""
+        journal = msgspec.structs.replace(record.journal, lease=leases.take(run, clock.now()))
+        return cls(store, clock, run, Record(record.holding, journal, record.revision), clock.monotonic())
+
     def reread(self) -> Record:
         """Read the store again under the lease; raises ``Conflict`` where the lease is no longer ours."""
         record = self._store.load()

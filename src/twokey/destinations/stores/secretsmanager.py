@@ -183,7 +183,12 @@ class SecretsManager:
         seen = _own(revision)
         version = str(uuid.uuid4())
         first = self._add(seen, version, encode_journal(journal), JOURNAL_PENDING)
-        self._versions.move(JOURNAL, to=version, source=seen.journal)
+        try:
+            self._versions.move(JOURNAL, to=version, source=seen.journal)
+        except (AccessDenied, ServiceRejected) as error:
+            if not seen.exists:
+                error.state = f"No key was changed. The secret {self._versions.secret_id} was created; it holds no key."
+            raise
         self._has_written = True
         return Revision(True, version, version if first else seen.current)
 
