@@ -109,6 +109,20 @@ RULES = (
         CLAIMS,
     ),
     Rule(
+        "preflight: the session of the run outlasts what cannot be interrupted",
+        "rotation/preflight.py",
+        "                sts.credentials_left(),\n",
+        "                float('inf'),\n",
+        ("tests/rotation/test_lifetime.py",),
+    ),
+    Rule(
+        "preflight: a token that is not replaced outlasts what cannot be interrupted",
+        "http/renewable_token.py",
+        "                if token == before:\n",
+        "                if not token:\n",
+        ("tests/rotation/test_lifetime.py",),
+    ),
+    Rule(
         "claims: what was written before an error is part of its message",
         "rotation/claims.py",
         'if effects.count or effects.lease != "none":',

@@ -6,6 +6,7 @@ last in a destination that takes two writes.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -78,8 +79,9 @@ class Apply:
         if not creates:
             return
         preflight.regions_usable(self._world.sts, self._policy.verification.regions)
-        preflight.store_writable(self._world.store)
-        preflight.destinations_writable(self._world.destinations, meanwhile or self._deliveries.meanwhile)
+        with preflight.outlasting(self._policy.verification, self._world.sts) if removes else nullcontext():
+            preflight.store_writable(self._world.store)
+            preflight.destinations_writable(self._world.destinations, meanwhile or self._deliveries.meanwhile)
         if removes:
             preflight.keys_creatable(self._world.iam, self._user)
             if self._effects.new_store:
