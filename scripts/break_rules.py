@@ -29,6 +29,7 @@ ENGINE = (
     "tests/rotation/test_rotate_in_doubt.py",
 )
 CLAIMS = ("tests/rotation/test_claims.py",)
+MOVES = ("tests/simulation/test_moving.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
@@ -121,6 +122,55 @@ RULES = (
         "                if token == before:\n",
         "                if not token:\n",
         ("tests/rotation/test_lifetime.py",),
+    ),
+    Rule(
+        "move: no run rotates from the former store",
+        "rotation/look.py",
+        "    if journal.moved:\n",
+        "    if False:\n",
+        MOVES,
+    ),
+    Rule(
+        "move: no run rotates from the store that a move is not finished to",
+        "rotation/look.py",
+        "    if journal.arriving:\n",
+        "    if False:\n",
+        MOVES,
+    ),
+    Rule(
+        "move: what the target receives is in the source's journal before",
+        "moving/move.py",
+        "source.write(delivered=source.journal.delivered | {self.target.name: Delivery(look.current, now)})",
+        "source.guard()",
+        MOVES,
+    ),
+    Rule(
+        "move: the target says from the first write on that a move is under way",
+        "moving/move.py",
+        "self._lease(self.target, look.target, arriving=self.source.name)",
+        "self._lease(self.target, look.target)",
+        MOVES,
+    ),
+    Rule(
+        "move: the source says where the user is before the target rotates",
+        "moving/move.py",
+        "source.release(moved=self.target.name)",
+        "source.release()",
+        MOVES,
+    ),
+    Rule(
+        "move: the new store records that the former one holds CURRENT",
+        "moving/move.py",
+        "        if not self.unread:\n",
+        "        if False:\n",
+        MOVES,
+    ),
+    Rule(
+        "move: the journal moves as a whole",
+        "moving/move.py",
+        'if one.name not in ("epoch", "lease", "arriving"))',
+        'if one.name not in ("epoch", "lease", "arriving", "graces"))',
+        MOVES,
     ),
     Rule(
         "claims: what was written before an error is part of its message",

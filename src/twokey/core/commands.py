@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 
 def command(name: str, user: str, options: str = "") -> str:
     """Return ``twokey NAME USER OPTIONS``; a user whose name begins with a hyphen comes last, after ``--``."""
@@ -12,3 +14,8 @@ def command(name: str, user: str, options: str = "") -> str:
 def rotate_command(user: str, options: str = "") -> str:
     """Return the command that rotates a user."""
     return command("rotate", user, options)
+
+
+def move_command(user: str, source: str, target: str) -> str:
+    """Return the command that moves a user from one store to another."""
+    return command("move-store", user, f"--from {shlex.quote(source)} --to {shlex.quote(target)}")

@@ -59,7 +59,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     same of keys that were made Inactive for the soak. ``delivering`` names the destinations where a pair of two values
     may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
     ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
-    shorter.
+    shorter. ``moved`` names the store that this one was moved to, ``arriving`` the one from which a move to here is not
+    finished: no run rotates from a store that has either.
     """
 
     version: int = JOURNAL_VERSION
@@ -75,6 +76,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
     graces: dict[str, timedelta] = {}
+    moved: str = ""
+    arriving: str = ""
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

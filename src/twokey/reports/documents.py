@@ -185,6 +185,7 @@ class AuditLogDocument(msgspec.Struct):
 DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
     "deliver": ResultsDocument,
+    "move-store": ResultsDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
     "adopt": AdoptDocument,

@@ -45,8 +45,11 @@ class LeasedJournal:
         self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
 
     @classmethod
-    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record) -> LeasedJournal:
-        """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale."""
+    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record, **changes: Any) -> LeasedJournal:
+        """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale.
+
+        The changes to the journal are part of the same write.
+        """
         before, now = clock.monotonic(), clock.now()
         other = record.journal.lease
         if other is not None and blocked(store, record.journal, run, now):
@@ -56,6 +59,7 @@ class LeasedJournal:
             epoch=record.journal.epoch + 1,
             user=record.journal.user or user_id,
             lease=leases.take(run, now),
+            **changes,
         )
         revision = store.save_journal(journal, record.revision)
         return cls(store, clock, run, Record(record.holding, journal, revision), _deadline(before))
