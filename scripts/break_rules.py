@@ -34,6 +34,8 @@ LOCKS = (
     "tests/destinations/locks/test_locks.py::TestALock::test_is_taken_by_one_of_two_runs_that_read_the_same",
 )
 SSM = "tests/destinations/stores/test_ssm.py"
+CLAIMS = ("tests/rotation/test_claims.py",)
+MOVES = ("tests/simulation/test_moving.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
@@ -154,6 +156,90 @@ RULES = (
         "    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
         "    return\n    deadline = clock.monotonic() + rules.timeout.total_seconds()\n",
         (*ENGINE, *SIMULATION),
+    ),
+    Rule(
+        "preflight: it is asked before the lease creates a store",
+        "rotation/rotate.py",
+        "    if observation.record.journal.epoch:\n",
+        "    if observation:\n",
+        CLAIMS,
+    ),
+    Rule(
+        "preflight: a store that was just created can be changed, too, before a key goes",
+        "rotation/apply.py",
+        "                self._leased.write()\n",
+        "                pass\n",
+        CLAIMS,
+    ),
+    Rule(
+        "preflight: the session of the run outlasts what cannot be interrupted",
+        "rotation/preflight.py",
+        "                sts.credentials_left(),\n",
+        "                float('inf'),\n",
+        ("tests/rotation/test_lifetime.py",),
+    ),
+    Rule(
+        "preflight: a token that is not replaced outlasts what cannot be interrupted",
+        "http/renewable_token.py",
+        "                if token == before:\n",
+        "                if not token:\n",
+        ("tests/rotation/test_lifetime.py",),
+    ),
+    Rule(
+        "move: no run rotates from the former store",
+        "rotation/look.py",
+        "    if journal.moved:\n",
+        "    if False:\n",
+        MOVES,
+    ),
+    Rule(
+        "move: no run rotates from the store that a move is not finished to",
+        "rotation/look.py",
+        "    if journal.arriving:\n",
+        "    if False:\n",
+        MOVES,
+    ),
+    Rule(
+        "move: what the target receives is in the source's journal before",
+        "moving/move.py",
+        "source.write(delivered=source.journal.delivered | {self.target.name: Delivery(look.current, now)})",
+        "source.guard()",
+        MOVES,
+    ),
+    Rule(
+        "move: the target says from the first write on that a move is under way",
+        "moving/move.py",
+        "self._lease(self.target, look.target, arriving=self.source.name)",
+        "self._lease(self.target, look.target)",
+        MOVES,
+    ),
+    Rule(
+        "move: the source says where the user is before the target rotates",
+        "moving/move.py",
+        "source.release(moved=self.target.name)",
+        "source.release()",
+        MOVES,
+    ),
+    Rule(
+        "move: the new store records that the former one holds CURRENT",
+        "moving/move.py",
+        "        if not self.unread:\n",
+        "        if False:\n",
+        MOVES,
+    ),
+    Rule(
+        "move: the journal moves as a whole",
+        "moving/move.py",
+        'if one.name not in ("epoch", "lease", "arriving"))',
+        'if one.name not in ("epoch", "lease", "arriving", "graces"))',
+        MOVES,
+    ),
+    Rule(
+        "claims: what was written before an error is part of its message",
+        "rotation/claims.py",
+        'if effects.count or effects.lease != "none":',
+        "if False:",
+        CLAIMS,
     ),
     Rule(
         "intent: the known ids are recorded before a key is created",

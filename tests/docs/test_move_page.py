@@ -51,7 +51,7 @@ def test_every_command_prints_what_is_shown(aws: Emulator, tmp_path: Path) -> No
 def test_jobs_work_at_each_step(aws: Emulator, new: str) -> None:
     """The page's steps, one after the other, and two rotations afterwards: every store that is read gives a good key.
 
-    What the page says of the old store holds, too: its key works until the second rotation.
+    What the page says of the former store holds, too: its key works until the operator lets it be removed.
     """
     aws.make_user("ci", keys=1)
 
@@ -60,33 +60,33 @@ def test_jobs_work_at_each_step(aws: Emulator, new: str) -> None:
 
     twokey("rotate", "--store", OLD, *DUE)
     assert works(OLD)
-    twokey("deliver", "--store", OLD, "--to", new)
+    twokey("move-store", "--from", OLD, "--to", new)
     assert (works(OLD), works(new)) == (True, True)
-    twokey("adopt", "--store", new)
-    twokey("adopt", "--store", new, "--yes", *DUE)
+    assert "moved" in twokey("rotate", "--store", OLD, code=3)
+    assert "not due" in twokey("rotate", "--store", new, "--to", OLD)
+    later(aws, new, "--to", OLD)
     assert (works(OLD), works(new)) == (True, True)
-    assert "not due" in twokey("rotate", "--store", new)
-    assert "not due" in twokey("plan", "--store", OLD), "until the first rotation one may still go back"
+    assert read(aws, OLD) == read(aws, new)
     later(aws, new)
     assert (works(OLD), works(new)) == (True, True)
-    assert read(aws, OLD) != read(aws, new)
-    twokey("plan", "--store", OLD, code=3)
-    later(aws, new)
+    assert "last_held" in later(aws, new, code=3)
+    assert (works(OLD), works(new)) == (True, True)
+    later(aws, new, "--ignore-last-use")
     assert (works(OLD), works(new)) == (False, True)
 
 
 @pytest.mark.timeout(90)
 def test_back_and_forth(aws: Emulator) -> None:
-    """Who goes back before a rotation finds both journals good; after one, the new one has to go first."""
+    """Whoever moves back, before a rotation or after one, finds the journal with all that it knew."""
     aws.make_user("ci", keys=1)
-    twokey("rotate", "--store", OLD, "--to", SSM, *DUE)
-    twokey("adopt", "--store", SSM, "--yes")
+    twokey("rotate", "--store", OLD, *DUE)
+    twokey("move-store", "--from", OLD, "--to", SSM)
+    later(aws, SSM, "--to", OLD)
+    twokey("move-store", "--from", SSM, "--to", OLD)
     assert "not due" in twokey("rotate", "--store", OLD, "--to", SSM)
+    assert "moved" in twokey("rotate", "--store", SSM, code=3)
     later(aws, OLD, "--to", SSM)
-    assert "rolled_back" in twokey("adopt", "--store", SSM, "--yes", code=3)
-    aws.client("ssm").delete_parameter(Name="/machine-users/ci.twokey-journal")
-    twokey("adopt", "--store", SSM, "--yes")
-    assert "not due" in twokey("rotate", "--store", SSM)
+    assert aws.authenticates(read(aws, OLD))
     assert aws.authenticates(read(aws, SSM))
 
 

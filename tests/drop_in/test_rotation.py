@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import threading
 from datetime import UTC, datetime, timedelta
@@ -185,6 +186,9 @@ class FakeSts:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def credentials_left(self) -> float:
+        return math.inf
 
     def reach(self, region: str) -> None:
         """Accept the credentials in every region."""

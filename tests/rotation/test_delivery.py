@@ -195,7 +195,10 @@ class TestAPlaceThatFails:
         monkeypatch.setattr(SimulatedDestination, "preflight", preflight)
         result = pipelines.rotated()
         assert (result.outcome, result.reason) == (Outcome.REFUSED, Reason.PREFLIGHT)
-        assert result.message == "ci:4: The token has expired. Nothing was changed. Make another one."
+        assert result.message == (
+            "ci:4: The token has expired. No key was changed, and nothing that jobs read; only the journal of store "
+            "was written. Make another one."
+        )
 
 
 class TestATornPair:

@@ -21,10 +21,11 @@ OURS = (USER.account, USER.arn)
 """What STS responds once a key works."""
 
 
-class Responses:
+class Responses(Sts):
     """An STS whose servers differ: each request is given the next response, and the last one from then on."""
 
     def __init__(self, *responses: tuple[str, str] | None) -> None:
+        super().__init__(World())
         self.responses = list(responses)
         self.asked: list[str | None] = []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from secrecy.adoptions import ADOPTIONS
-from secrecy.outcomes import BROKEN, CASES, PATH, Case, Stage
+from secrecy.outcomes import BROKEN, CASES, PATH, SSM, STORE, Case, Stage
 from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 DELIVERIES = (Reason.DELIVERY_REQUESTED, Reason.HELD)
+MOVES = {Reason.MOVE_REQUESTED, Reason.MOVED, Reason.MOVE_UNFINISHED}
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ class TestNoSecretIsShown:
 
     def test_covers_every_reason(self) -> None:
         # A run is stopped by a signal: that is tested with a real process.
-        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED}
+        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED, *MOVES}
 
     def test_by_deliver_before_while_and_after(self, stage: Stage, commands: Commands) -> None:
         copy = stage.folder / "ci.json"
@@ -72,6 +73,33 @@ class TestNoSecretIsShown:
             commands.run("deliver", *options, terminal=True)
         commands.shown += trail.read_text(encoding="utf-8")
         assert copy.exists()
+        commands.assert_silent()
+
+    def test_by_move_store_and_the_runs_that_it_refuses(self, stage: Stage, commands: Commands) -> None:
+        stage.rig.settled()
+        options = stage.filed(PATH)
+        commands.run("rotate", *options)
+        commands.run("move-store", *options, "--to", SSM, terminal=True)
+        reasons = set()
+        for command in ("move-store", "rotate"):
+            more = ("--to", SSM) if command == "move-store" else ()
+            (result,) = commands.run(command, *options, *more, "-v", "--json").document["results"]
+            reasons.add(result["reason"])
+        assert reasons == {Reason.MOVED}
+        former, new = (SSM, STORE)
+        (result,) = commands.run("move-store", *options, "--from", former, "--to", new, "-v", "--json").document[
+            "results"
+        ]
+        assert result["reason"] == Reason.MOVE_REQUESTED
+        parameters = stage.rig.aws.client("ssm")
+        name = "/copies/ci.twokey-journal"
+        text = parameters.get_parameter(Name=name)["Parameter"]["Value"].replace('"moved":', '"arriving":')
+        parameters.put_parameter(Name=name, Value=text, Type="String", Overwrite=True)
+        unfinished = stage.configured(store=SSM)
+        (result,) = commands.run("rotate", *unfinished, "--json").document["results"]
+        assert result["reason"] == Reason.MOVE_UNFINISHED
+        for command in ("plan", "status", "rotate"):
+            commands.run(command, *unfinished, terminal=True)
         commands.assert_silent()
 
     @pytest.mark.parametrize("case", BROKEN, ids=str)

@@ -6,6 +6,7 @@ in one of the ways of ``FAULTS``. A judge checks the world after every effect.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -350,6 +351,9 @@ class Sts:
         if key.last_used is None:
             key.last_used, key.used_for = self._world.now, "sts"
         return USER.account, USER.arn
+
+    def credentials_left(self) -> float:
+        return math.inf
 
     def reach(self, region: str) -> None:
         """Every region accepts twokey's own credentials."""

@@ -30,8 +30,8 @@ from twokey.core.events import Reporter
 from twokey.core.journal import Delivery, promised
 from twokey.core.model import CannotTell, Held
 from twokey.core.reasons import Ending, Reason
+from twokey.rotation import claims, preflight, results
 from twokey.rotation import lease as leases
-from twokey.rotation import preflight, results
 from twokey.rotation.leased_journal import LeasedJournal, blocked, held_by
 from twokey.rotation.look import Task, look
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
@@ -100,6 +100,7 @@ class _Takeover:
         try:
             decision = self._attempt(perform=perform)
         except TwokeyError as error:
+            claims.checked(error, self._effects, self._world.store.name)
             decision = _decision_of(results.failed(self._user, error, self._effects))
         at = self._world.clock.now()
         return TakeoverResult(
@@ -162,8 +163,11 @@ class _Takeover:
         self._prove(credential, decision)
         try:
             with self._reporter.effect("lease"):
-                leased = LeasedJournal.take(
-                    self._world.store, self._world.clock, self._world.run, self._user.id, observation.record
+                world, user_id = self._world, self._user.id
+                leased = claims.leased(
+                    self._effects,
+                    observation.record,
+                    lambda: LeasedJournal.take(world.store, world.clock, world.run, user_id, observation.record),
                 )
         except (Conflict, LeaseHeld):
             raise _Changed("Another run was at work.") from None
@@ -281,7 +285,7 @@ class _Takeover:
                 Reason.UNVERIFIED,
                 f"{decision.source} holds {credential.access_key_id}, which did not work with the secret beside it. "
                 f"{_why(error)}",
-                state="The store was not changed.",
+                state="The credential in the store was not changed.",
                 remedy="Find the secret that belongs to it, or name the key that may be removed: "
                 f"{rotate_command(self._user.name, '--retire KEY_ID')}.",
             ) from None

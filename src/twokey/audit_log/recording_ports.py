@@ -68,6 +68,9 @@ class RecordingSts:
             self._recorder.proved(credential.access_key_id, identity)
         return identity
 
+    def credentials_left(self) -> float:
+        return self._sts.credentials_left()
+
     def reach(self, region: str) -> None:
         self._sts.reach(region)
 

@@ -7,6 +7,7 @@ variable contains them, and a handler of botocore's ``choose-signer`` event pass
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     import botocore.credentials
     import botocore.session
@@ -73,6 +75,18 @@ class Clients:
 
     def own_key(self) -> str:
         """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` if there is none."""
+        return self._own()[0]
+
+    def credentials_left(self) -> float:
+        """Return for how many seconds twokey's own credentials are valid; infinite where their end is not known.
+
+        Asking for them renews what can be renewed: botocore does so from 15 minutes before their end.
+        """
+        end: datetime | None = self._own()[1]
+        return math.inf if end is None else (end - self.clock.now()).total_seconds()
+
+    def _own(self) -> tuple[str, datetime | None]:
+        """Return the id of the key, and when the credentials end, as far as their source says."""
         from twokey.aws.credentials import CREDENTIAL_SOURCES
         from twokey.aws.errors import translate
 
@@ -88,7 +102,9 @@ class Clients:
                 state="Nothing was called.",
                 remedy=CREDENTIAL_SOURCES,
             )
-        return str(credentials.get_frozen_credentials().access_key)
+        # Only botocore's credentials that can be renewed know their end, and have no public name for it.
+        key = str(credentials.get_frozen_credentials().access_key)
+        return key, getattr(credentials, "_expiry_time", None)
 
     def client(self, service: str, region: str | None = None, *, once: bool = False) -> Any:
         """Return the client for a service and region. With ``once`` it sends each request exactly one time.

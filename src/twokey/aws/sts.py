@@ -30,6 +30,10 @@ class Sts:
         )
         return response["Account"], response["Arn"]
 
+    def credentials_left(self) -> float:
+        """Return for how many seconds twokey's own credentials are valid, if possible renewed; infinite if unknown."""
+        return self._clients.credentials_left()
+
     def reach(self, region: str) -> None:
         """Raise a ``ServiceError`` unless this region accepts twokey's own credentials; ask once in a run.
 

@@ -40,7 +40,7 @@ Pattern = Annotated[str, _about("A user name; `*`, `?` and `[…]` match as in a
 
 
 Target = Annotated[
-    dict[str, str | int | bool | dict[str, str] | None],
+    dict[str, str | int | bool | list[str] | dict[str, str] | None],
     _about(
         "A destination with its options: `to` is the URL; the other keys, such as `format`, `id` and `connection`, "
         "are its options.",

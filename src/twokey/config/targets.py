@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from twokey.destinations.connections import ConnectionKind, Settings
 
 _AT = re.compile(r"^(.*) - at `\$\.?(.*)`$")
+_OPTIONS = {"tags": "tag", "labels": "label", "kms_key": "kms"}
+"""The names under which a mapping may have options of URLs that are shorter there."""
 _NEVER = "twokey.yaml never holds a secret"
 _INSTEAD = (
     "Write where it comes from: {{{key}: {{env: NAME}}}}, {{{key}: {{file: PATH}}}} or {{{key}: {{from: URL}}}}. "
@@ -35,10 +37,14 @@ def url_of(target: str | Mapping[str, Any], label: str) -> str:
     for key, value in target.items():
         if key == "to":
             continue
+        option = _OPTIONS.get(key, key)
         if isinstance(value, dict):
-            options |= {f"{key}.{name}": _text(one) for name, one in value.items()}
+            found = {f"{option}.{name}": _text(one) for name, one in value.items()}
         else:
-            options[key] = _text(value)
+            found = {option: ",".join(map(_text, value)) if isinstance(value, list) else _text(value)}
+        if found.keys() & options.keys():
+            raise UsageError(f"{label}: `{key}` and `{option}` are the same option.", remedy="Remove one of the two.")
+        options |= found
     url = target.get("to")
     if not isinstance(url, str) or not url:
         raise UsageError(

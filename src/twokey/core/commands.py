@@ -19,3 +19,8 @@ def rotate_command(user: str, options: str = "") -> str:
 def forget_command(user: str, name: str) -> str:
     """Return the command that forgets a destination."""
     return command("forget", user, f"--destination {shlex.quote(name)}")
+
+
+def move_command(user: str, source: str, target: str) -> str:
+    """Return the command that moves a user from one store to another."""
+    return command("move-store", user, f"--from {shlex.quote(source)} --to {shlex.quote(target)}")

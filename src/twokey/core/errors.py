@@ -2,7 +2,7 @@
 
 TwokeyError                 1   anything below, and any error that is not foreseen
 ├── UsageError              2   the command line or twokey.yaml is wrong; nothing was called
-├── Refused                 3   a rule says no; nothing was changed (carries its Reason)
+├── Refused                 3   a rule says no; no key was changed, and nothing that jobs read (carries its Reason)
 ├── AuditLogFailed          1   the audit log cannot be written: no further effect is begun
 └── Failed                  1   an error kept twokey from what was requested
     ├── Stopped             1   the whole run was stopped while this user's part waited
@@ -65,7 +65,7 @@ class UsageError(TwokeyError):
 
 
 class Refused(TwokeyError):
-    """A rule keeps twokey from acting; nothing was changed."""
+    """A rule keeps twokey from acting; no key was changed, and nothing that jobs read."""
 
     exit_code = ExitCode.REFUSED
 

@@ -69,7 +69,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     may be torn: it is written before the first of the two, and the next run delivers there again, whatever they show.
     ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
     shorter. ``forgotten`` is the latest moment at which the operator let a destination be forgotten that jobs may have
-    read LAST from.
+    read LAST from. ``moved`` names the store that this one was moved to, ``arriving`` the one from which a move to here
+    is not finished: no run rotates from a store that has either.
     """
 
     version: int = JOURNAL_VERSION
@@ -86,6 +87,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     delivering: tuple[str, ...] = ()
     graces: dict[str, timedelta] = {}
     forgotten: datetime | None = None
+    moved: str = ""
+    arriving: str = ""
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

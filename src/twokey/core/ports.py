@@ -77,6 +77,10 @@ class Sts(Protocol):
         """Return account and ARN that the credential authenticates as, or None if it does not (yet)."""
         ...
 
+    def credentials_left(self) -> float:
+        """Return for how many seconds twokey's own credentials are valid, if possible renewed; infinite if unknown."""
+        ...
+
     def reach(self, region: str) -> None:
         """Raise a ``ServiceError`` unless this region accepts twokey's own credentials."""
         ...

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     DELIVERY_REQUESTED = "delivery_requested", "The operator requested this delivery."
     FORGET_REQUESTED = "forget_requested", "The operator requested that the journal forgets this destination."
     SOAK = "soak", "A key is made Inactive for the soak before it is deleted."
+    MOVE_REQUESTED = "move_requested", "The operator requested that the user is moved to another store."
     EXISTING_KEY = "existing_key", "The user was managed outside twokey until now; twokey takes over."
 
     # why nothing is done
@@ -41,6 +42,8 @@ class Reason(StrEnum):
     MANAGED = "managed", "The journal names CURRENT, and the store holds it."
 
     # why it is refused
+    MOVED = "moved", "The user was moved to another store: this one is not its store any more."
+    MOVE_UNFINISHED = "move_unfinished", "A move of the user to this store was begun and is not finished."
     GRACE = "grace", "Jobs in flight may still use LAST: its grace is not over."
     IN_USE = "in_use", "LAST was used recently: a job still depends on it."
     CONTESTED = "contested", "Another program keeps writing to a destination between the runs."

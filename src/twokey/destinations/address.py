@@ -70,6 +70,17 @@ class Address:
             if not self.options[name] and "." not in name:
                 raise self.error(f"the option {name} has no value.", f"Write {name}=VALUE, or leave it out.")
 
+    def without(self, options: Iterable[str]) -> str:
+        """Return the URL without these options, and everything else as it is written (``x.*`` as in ``allow``)."""
+        dropped = {*options}
+        head, mark, rest = self.url.partition("?")
+        kept = [
+            part
+            for part in rest.split("&")
+            if not ({name := unquote(part.partition("=")[0]), f"{name.partition('.')[0]}.*"} & dropped)
+        ]
+        return f"{head}?{'&'.join(kept)}" if mark and kept else head
+
     def identity(self, name: str, ignore: Iterable[str], *, case_insensitive: bool, defaults: Mapping[str, str]) -> str:
         """Return what is the same for all URLs of one thing, such as a repository.
 
@@ -111,7 +122,9 @@ def take_apart(url: str) -> Address:
 
 def with_options(url: str, options: Mapping[str, str]) -> str:
     """Return the URL with options added to it, always in the same order."""
-    added = "&".join(f"{name}={_escaped(value)}" for name, value in sorted(options.items()))
+    added = "&".join(
+        f"{quote(name, safe=_SAFE.replace('=', ''))}={_escaped(value)}" for name, value in sorted(options.items())
+    )
     if not added:
         return url
     return f"{url}{'&' if '?' in url else '?'}{added}"
@@ -170,6 +183,7 @@ def _options(url: str, text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for part in text.split("&"):
         name, equals, value = part.partition("=")
+        name = unquote(name, errors="replace")
         if not name or not equals:
             raise UsageError(
                 f"{url!r}: expected options as name=value.", remedy="Write %3F for a question mark in a value."

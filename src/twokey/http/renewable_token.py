@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twokey.core import lifetime
 from twokey.core.errors import Ambiguous, BadCredentials, Unreachable
 
 if TYPE_CHECKING:
@@ -49,19 +51,26 @@ class RenewableToken:
         self._keep_unreadable = keep_unreadable
         self._lock = threading.Lock()
         self._token: Hidden | None = None
-        self._until: float | None = None
+        self._end: float | None = None
         self._read_before = False
 
     def __str__(self) -> str:
         return self._source
 
     def value(self) -> Hidden:
-        """Return the token, renewed if it is about to end.
+        """Return the token, renewed if it is about to end, or will before what the engine needs it for.
 
-        Raises what ``get`` raises, ``BadCredentials`` above all. It never raises ``Ambiguous``.
+        Raises what ``get`` raises, ``BadCredentials`` above all, also for a token that ends too soon and that the
+        source does not replace. It never raises ``Ambiguous``.
         """
         with self._lock:
-            return self._token if self._token is not None and not self._ends() else self._fetch()
+            token = self._token if self._token is not None and not self._ends() else self._fetch()
+            if self._left() < lifetime.needed():
+                before, token = token, self._fetch()
+                # Another token shows that the source grants them whenever they are needed.
+                if token == before:
+                    lifetime.refuse_short(f"The token from {self._source}", self._left(), self._remedy())
+            return token
 
     def renew(self) -> bool:
         """Get the token again after a refusal; return whether it is a different one now."""
@@ -85,7 +94,16 @@ class RenewableToken:
         return self.value()
 
     def _ends(self) -> bool:
-        return self._until is not None and self._clock is not None and self._clock.monotonic() > self._until
+        return self._left() < EARLY
+
+    def _left(self) -> float:
+        """Return for how many seconds the token is valid; infinite if that is not known."""
+        if self._end is None or self._clock is None or self._token is None:
+            return math.inf
+        return self._end - self._clock.monotonic()
+
+    def _remedy(self) -> str:
+        return f"Let {self._source} grant tokens that are valid for longer, then run again."
 
     def _fetch(self) -> Hidden:
         began = self._clock.monotonic() if self._clock is not None else 0.0
@@ -95,5 +113,5 @@ class RenewableToken:
             # A login without a response leaves no doubt about the request that was to follow: it was not sent.
             raise Unreachable(error.message, state="Nothing was sent after that.", remedy=error.remedy) from None
         self._token = grant.token
-        self._until = None if grant.seconds is None else began + max(grant.seconds - EARLY, 0.0)
+        self._end = None if grant.seconds is None else began + grant.seconds
         return grant.token

@@ -194,6 +194,7 @@ DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
     "deliver": ResultsDocument,
     "forget": ResultsDocument,
+    "move-store": ResultsDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
     "adopt": AdoptDocument,

@@ -6,6 +6,7 @@ last in a destination that takes two writes.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from twokey.rotation.removals import REMEMBERED, Removals
 from twokey.rotation.results import DeliveryResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from twokey.core.events import Reporter
     from twokey.core.journal import Journal
@@ -73,10 +74,11 @@ class Apply:
         self._removals = Removals(observation.user.name, world, leased.journal.removed)
         self._creation = Creation(observation.user, policy, leased, world, reporter, effects, self._removals)
 
-    def preflight(self, actions: Sequence[Action]) -> None:
+    def preflight(self, actions: Sequence[Action], meanwhile: Callable[[float], None] | None = None) -> None:
         """Prove, before anything irreversible, that the writes to come are allowed; raises ``Refused``.
 
         Without a creation nothing is irreversible: a destination that cannot be written then fails alone.
+        ``meanwhile`` is called while a destination waits for its service, instead of what keeps the lease.
         """
         creates = any(isinstance(action, Create) for action in actions)
         if not creates and not any(isinstance(action, Deliver) for action in actions):
@@ -87,10 +89,14 @@ class Apply:
         if not creates:
             return
         preflight.regions_usable(self._world.sts, self._policy.verification.regions)
-        preflight.store_writable(self._world.store)
-        preflight.destinations_writable(self._world.destinations, self._deliveries.meanwhile)
+        with preflight.outlasting(self._policy.verification, self._world.sts) if removes else nullcontext():
+            preflight.store_writable(self._world.store)
+            preflight.destinations_writable(self._world.destinations, meanwhile or self._deliveries.meanwhile)
         if removes:
             preflight.keys_creatable(self._world.iam, self._user)
+            if self._effects.new_store:
+                # The lease created the store. Whether it can be changed, too, shows before a key goes.
+                self._leased.write()
 
     def _journal_to_be(self, actions: Sequence[Action]) -> Journal:
         """Return a journal as long as the longest that these actions will write."""
@@ -145,6 +151,7 @@ class Apply:
         with self._reporter.effect("deactivate", key_id):
             self._effects.count += 1
             self._world.iam.deactivate_key(self._user.name, key_id)
+        self._effects.deactivated.append(key_id)
         self._leased.write(
             retiring={
                 **self._leased.journal.retiring,

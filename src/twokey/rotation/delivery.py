@@ -32,6 +32,7 @@ from twokey.core.errors import (
 from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
 from twokey.core.model import CannotTell
 from twokey.planning.assessment import holds_none, rewritten, written_since
+from twokey.rotation.claims import of_destination
 from twokey.rotation.results import DeliveryResult
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Deliveries:
         self._raise_fatal()
         if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
             self._untouched(destination.name)
-        self._effects.delivered.append(DeliveryResult(destination.name, "failed", str(error)))
+        self._effects.delivered.append(DeliveryResult(destination.name, "failed", of_destination(error)))
 
     def _untouched(self, name: str) -> None:
         """Close the delivery: nothing was written there, so this run tore no pair. An earlier one may have."""

@@ -46,8 +46,11 @@ class LeasedJournal:
         self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
 
     @classmethod
-    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record) -> LeasedJournal:
-        """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale."""
+    def take(cls, store: Store, clock: Clock, run: str, user_id: str, record: Record, **changes: Any) -> LeasedJournal:
+        """Take the next epoch at the revision that was read; raises ``LeaseHeld``, or ``Conflict`` if it is stale.
+
+        The changes to the journal are part of the same write.
+        """
         before, now = clock.monotonic(), clock.now()
         other = record.journal.lease
         if other is not None and blocked(store, record.journal, run, now):
@@ -58,11 +61,18 @@ class LeasedJournal:
             epoch=found.epoch + 1,
             user=found.user or user_id,
             lease=leases.take(run, now),
+            **changes,
         )
         deadline = _deadline(before)
         with _while_it_lasts(lambda: deadline - clock.monotonic()):
             revision = store.save_journal(journal, record.revision)
         return cls(store, clock, run, Record(record.holding, journal, revision), deadline)
+
+    @classmethod
+    def untaken(cls, store: Store, clock: Clock, run: str, record: Record) -> LeasedJournal:
+        """Return the journal as it will be under a lease that is not taken yet: nothing can be written with it."""
+        journal = msgspec.structs.replace(record.journal, lease=leases.take(run, clock.now()))
+        return cls(store, clock, run, Record(record.holding, journal, record.revision), clock.monotonic())
 
     def reread(self) -> Record:
         """Read the store again under the lease; raises ``Conflict`` where the lease is no longer ours."""

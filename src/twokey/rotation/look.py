@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
+from twokey.core.commands import move_command
 from twokey.core.errors import Refused
 from twokey.core.reasons import Reason
 from twokey.planning.assessment import assess
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
+    from twokey.core.journal import Journal
     from twokey.core.model import MachineUser, Observation
     from twokey.core.ports import Clock
     from twokey.planning.assessment import Assessment
@@ -80,11 +82,32 @@ def look(task: Task) -> tuple[Observation, Plan]:
 def decide_on(observation: Observation, task: Task) -> tuple[Observation, Plan]:
     """Plan, reading the last uses that the plan needs; raises ``Refused`` for a wrong clock."""
     _check_clock(task.world.clock)
+    refuse_moved(task.user.name, observation.store, observation.record.journal)
     while True:
         decision = task.decide(observation, task.policy, task.world.clock.now(), task.overrides)
         if not decision.needs:
             return observation, decision
         observation = with_last_use(observation, task.world.iam, decision.needs)
+
+
+def refuse_moved(user: str, store: str, journal: Journal) -> None:
+    """Raise ``Refused`` for a store that is not the user's any more, or not yet: two stores never rotate one user."""
+    if journal.arriving:
+        raise Refused(
+            Reason.MOVE_UNFINISHED,
+            f"A move of {user} from {journal.arriving} to {store} is not finished.",
+            state="Nothing was changed.",
+            remedy=f"Finish it: {move_command(user, journal.arriving, store)}. Until then, run with {journal.arriving} "
+            "as the store; if the command is refused because the user has moved on, with the store that it names.",
+        )
+    if journal.moved:
+        raise Refused(
+            Reason.MOVED,
+            f"{user} was moved to {journal.moved}: {store} is not its store any more.",
+            state="Nothing was changed.",
+            remedy=f"Use a configuration with {journal.moved} as the store of {user}. To move it back: "
+            f"{move_command(user, journal.moved, store)}.",
+        )
 
 
 def _check_clock(clock: Clock) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core import waiting
+from twokey.core import durations, lifetime, waiting
 from twokey.core.errors import Refused, ServiceError, TwokeyError, UsageError, unforeseen
 from twokey.core.reasons import Reason
 
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from twokey.core.journal import Journal
     from twokey.core.model import MachineUser
     from twokey.core.ports import Iam, Sts
+    from twokey.planning.policy import Verification
 
 UNTOUCHED = "Nothing was changed."
+TO_CREATE = timedelta(minutes=1)
+"""How long the removal of LAST and the creation of a key may take (``creation.FRESH``, and the request itself)."""
+TO_STORE = timedelta(minutes=1)
+"""How long the write to the store may take. What follows can be finished by another run."""
 
 
 def room_for(store: Store, journal: Journal) -> None:
@@ -38,6 +44,22 @@ def destinations_writable(destinations: Iterable[Destination], meanwhile: Callab
         meanwhile(0.0)
         with _refusing(f"{destination.name}: "), waiting.during(meanwhile):
             _check(destination)
+
+
+@contextmanager
+def outlasting(verification: Verification, sts: Sts) -> Iterator[None]:
+    """Refuse credentials that end before the key is stored, twokey's own and those of the destinations in the block."""
+    seconds = (TO_CREATE + verification.timeout + TO_STORE).total_seconds()
+    with lifetime.needing(seconds):
+        with _refusing():
+            lifetime.refuse_short(
+                "The AWS session that twokey runs with",
+                sts.credentials_left(),
+                f"Run again with a session that lasts longer. A key needs up to {durations.show(TO_CREATE)} to be "
+                f"created, {durations.show(verification.timeout)} to be verified and {durations.show(TO_STORE)} to be "
+                "stored; LAST is removed before that.",
+            )
+        yield
 
 
 def regions_usable(sts: Sts, regions: Iterable[str]) -> None:

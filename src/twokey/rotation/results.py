@@ -51,14 +51,18 @@ class DeliveryResult:
 class Effects:
     """What has been changed so far; kept up to date, so that a failure can still be reported truly.
 
-    ``removing`` names the key whose deletion was begun last; ``count`` is how many effects were begun.
+    ``removing`` names the key whose deletion was begun last; ``count`` is how many effects on keys and destinations
+    were begun. ``lease``: whether a lease was written to the journal. ``new_store``: the store had no journal before.
     """
 
     created: str = ""
     removed: list[str] = field(default_factory=list)
     removing: str = ""
+    deactivated: list[str] = field(default_factory=list)
     delivered: list[DeliveryResult] = field(default_factory=list)
     count: int = 0
+    lease: Literal["none", "doubtful", "written"] = "none"
+    new_store: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
     lease       take the user for this run
     observe     again, under the lease
     plan        again: only this decision counts
-    preflight   prove that what is to come is allowed
+    preflight   prove that what is to come is allowed; where the lease would create the store, before it, too
     apply       perform the actions, in order
 
 Whatever interrupts this, IAM and the store hold the truth, and the next run goes on from them.
@@ -16,10 +16,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import Ambiguous, Conflict, LeaseHeld, TwokeyError
+from twokey.core.errors import Conflict, LeaseHeld, TwokeyError
 from twokey.core.events import Reporter
 from twokey.planning.decision import plan
-from twokey.rotation import results
+from twokey.rotation import claims, results
 from twokey.rotation.apply import Apply
 from twokey.rotation.leased_journal import LeasedJournal
 from twokey.rotation.look import Task, decide_on, look
@@ -59,6 +59,7 @@ def rotate(
                 return results.unchanged(observation, decision)
             else:
                 try:
+                    _check_before_creating(task, observation, decision, effects)
                     return _under_lease(task, observation, effects)
                 except _LostTheRace:
                     if world.clock.monotonic() > deadline:
@@ -66,8 +67,7 @@ def rotate(
                     pause(world, 0.2)
     except TwokeyError as error:
         assessment = task.assess(observation) if observation else None
-        if not (effects.count or error.state or isinstance(error, (Ambiguous, Conflict))):
-            error.state = "Nothing was changed."
+        claims.checked(error, effects, world.store.name)
         return results.failed(user, error, effects, assessment)
 
 
@@ -85,7 +85,11 @@ def _under_lease(task: Task, observation: Observation, effects: Effects) -> Resu
     reporter = Reporter(task.user.name, world.clock, world.listener)
     try:
         with reporter.effect("lease"):
-            leased = LeasedJournal.take(world.store, world.clock, world.run, task.user.id, observation.record)
+            leased = claims.leased(
+                effects,
+                observation.record,
+                lambda: LeasedJournal.take(world.store, world.clock, world.run, task.user.id, observation.record),
+            )
     except (Conflict, LeaseHeld):
         raise _LostTheRace from None
     try:
@@ -102,6 +106,20 @@ def _under_lease(task: Task, observation: Observation, effects: Effects) -> Resu
         _give_back(leased)
         raise
     return results.performed(observation, decision, task.policy, effects, leased.journal)
+
+
+def _check_before_creating(task: Task, observation: Observation, decision: Plan, effects: Effects) -> None:
+    """Where the lease would create the journal, prove first that the writes to come are allowed; raises ``Refused``.
+
+    A run that is refused leaves no empty store behind. Where the journal exists, all this is asked under the lease.
+    """
+    if observation.record.journal.epoch:
+        return
+    world = task.world
+    untaken = LeasedJournal.untaken(world.store, world.clock, world.run, observation.record)
+    reporter = Reporter(task.user.name, world.clock, world.listener)
+    apply = Apply(observation, task.policy, untaken, world, reporter, effects)
+    apply.preflight(decision.actions, lambda _left: raise_if_stopped(world))
 
 
 def _give_back(leased: LeasedJournal) -> None:

@@ -214,9 +214,9 @@ def format_at(
         raise address.error(error.message, error.remedy) from None
 
 
-def text_format(address: Address) -> Format:
+def text_format(address: Address, own: Iterable[str] = ()) -> Format:
     """Return the format of a destination with one value without a name; raises ``UsageError`` with the URL."""
-    return format_at(address, default="json", names=MEMBERS, only=ONE_TEXT)
+    return format_at(address, default="json", names=MEMBERS, own=own, only=ONE_TEXT)
 
 
 def refuse_store(address: Address, value_format: Format) -> None:

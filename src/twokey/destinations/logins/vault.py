@@ -6,11 +6,13 @@ Sources: "AppRole auth method (API)", "JWT/OIDC auth method (API)", "Kubernetes 
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
+from twokey.core import lifetime
 from twokey.core.errors import AccessDenied, BadCredentials, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
@@ -88,6 +90,7 @@ class Vault:
             raise UsageError(f"{label}: expected exactly one of {', '.join(_METHODS)}.")
         self.clock = context.clock
         get_token, self._source = self._method(settings, context)
+        self._is_given = settings.token is not None
         self._token = RenewableToken(lambda: Grant(get_token()), self._source)
         space = {"X-Vault-Namespace": settings.namespace} if settings.namespace else {}
         self.http = Http(
@@ -121,6 +124,31 @@ class Vault:
                 remedy=f"Provide {self._source}.",
             )
         return response
+
+    def outlast(self) -> None:
+        """Raise ``BadCredentials`` if a token ends too soon for what the engine needs it for; renew it first if it can.
+
+        A login can be repeated, so only a token that is read from somewhere is looked up ("Lookup a token (self)",
+        "Renew a token (self)", Vault's API).
+        """
+        wanted = lifetime.needed()
+        if not wanted or not self._is_given:
+            return
+        found = self._found()
+        if 0 < found.get("ttl", 0) < wanted and found.get("renewable"):
+            renew = Request("POST", "/v1/auth/token/renew-self", "renew the token", body={}, mutates=False, secret=True)
+            self.http.send(self._with_token(renew))
+            found = self._found()
+        if 0 < found.get("ttl", 0) < wanted:
+            self._token.renew()
+            found = self._found()
+        lifetime.refuse_short("Vault's token", found.get("ttl", 0) or math.inf, f"Provide {self._source} that lasts.")
+
+    def _found(self) -> dict[str, Any]:
+        request = Request("GET", "/v1/auth/token/lookup-self", "look up the token", mutates=False, secret=True)
+        response = self.http.send(self._with_token(request))
+        found: dict[str, Any] = (response.json() or {}).get("data") or {} if response.good else {}
+        return found
 
     def lacking(self, path: str, capabilities: list[str]) -> AccessDenied:
         """Return the error for capabilities that the token does not have."""

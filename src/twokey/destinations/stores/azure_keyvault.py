@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
+from twokey.destinations import creation_options
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.azure import CONNECTION, Azure, codes_of, refusal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from twokey.core.model import Holding
     from twokey.destinations.address import Address
+    from twokey.destinations.creation_options import CreationOptions
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
 
@@ -96,6 +98,7 @@ class _Version:
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that a vault's secret cannot have."""
     _format(address)
+    creation_options.of_azure(address)
     if not _TARGET.fullmatch(address.plain):
         raise address.error(
             "expected VAULT_NAME/SECRET_NAME: letters, digits and dashes; a vault's name begins with a letter and "
@@ -122,14 +125,16 @@ def _open(address: Address, context: DestinationContext) -> KeyVaultSecret:
 
 
 def _format(address: Address) -> formats.Format:
-    return formats.format_at(address, default="json", names=formats.MEMBERS, own=("connection",), only=formats.ONE_TEXT)
+    own = ("connection", *creation_options.OF_AZURE)
+    return formats.format_at(address, default="json", names=formats.MEMBERS, own=own, only=formats.ONE_TEXT)
 
 
 class _Entry:
     """One secret of a vault."""
 
-    def __init__(self, http: Http, name: str) -> None:
+    def __init__(self, http: Http, name: str, new: CreationOptions) -> None:
         self._http = http
+        self._new = new
         self._name = name
         self._label = f"the secret {name}"
         self._permission = phrase(PERMISSIONS, on=f"secrets of {http.service}")
@@ -156,7 +161,7 @@ class _Entry:
         description = f"write {self._label}"
         if before.id == _DISABLED:
             raise refusal(description, _DISABLED, "Nothing was written there.")
-        tags = dict(before.tags)
+        tags = dict(before.tags if before.id else self._new.tags)
         if TAG in tags or len(tags) < MOST_TAGS:
             tags[TAG] = note
         body: dict[str, Any] = {"value": Hidden(value), "contentType": before.content or content, "tags": tags}
@@ -190,11 +195,13 @@ class KeyVaultSecret(ServiceStore):
 
     def __init__(self, address: Address, azure: Azure) -> None:
         # The secret is one text, whatever the format.
-        super().__init__(address.url, replace(_format(address), names=("access key",)), azure.clock)
-        vault, _, name = address.rest.partition("/")
+        name = address.without(creation_options.OF_AZURE)
+        super().__init__(name, replace(_format(address), names=("access key",)), azure.clock)
+        vault, _, secret = address.rest.partition("/")
         http = azure.vault(vault)
-        self._credential = _Entry(http, name)
-        self._journal = _Entry(http, name + JOURNAL)
+        new = creation_options.of_azure(address)
+        self._credential = _Entry(http, secret, new)
+        self._journal = _Entry(http, secret + JOURNAL, new)
 
     def preflight(self) -> None:
         """Read both secrets, and check whether the name is reserved for a deleted one."""
@@ -265,5 +272,6 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     connection=CONNECTION,
+    non_identifying_options=creation_options.OF_AZURE,
     permissions=PERMISSIONS,
 )

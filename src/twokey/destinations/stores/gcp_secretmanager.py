@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.core.errors import AccessDenied, Ambiguous
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
+from twokey.destinations import creation_options
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.logins.google import CONNECTION, Google, reasons_of
@@ -79,6 +80,7 @@ class Revision:
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a secret's name or an alias that Google does not allow."""
     _format(address)
+    creation_options.of_google(address)
     if not _TARGET.fullmatch(address.plain):
         raise address.error("expected PROJECT/NAME: a project's ID, then letters, digits, dashes and underscores.")
     if "alias" in address.options and not _ALIAS.fullmatch(address.options["alias"]):
@@ -101,7 +103,11 @@ def _open(address: Address, context: DestinationContext) -> GoogleSecret:
 
 def _format(address: Address) -> formats.Format:
     return formats.format_at(
-        address, default="json", names=formats.MEMBERS, own=("connection", "alias"), only=formats.ONE_TEXT
+        address,
+        default="json",
+        names=formats.MEMBERS,
+        own=("connection", "alias", *creation_options.OF_GOOGLE),
+        only=formats.ONE_TEXT,
     )
 
 
@@ -114,7 +120,9 @@ class GoogleSecret(ServiceStore):
         self._alias = address.options.get("alias", "")
         self.conditional = bool(self._alias)
         # The version is one text, whatever the format.
-        super().__init__(address.url, replace(_format(address), names=("access key",)), google.clock)
+        name = address.without(creation_options.OF_GOOGLE)
+        self._new = creation_options.of_google(address)
+        super().__init__(name, replace(_format(address), names=("access key",)), google.clock)
         self._http = google.http
         project, _, self._secret = address.rest.rpartition("/")
         self._all = f"/v1/projects/{project}/secrets"
@@ -282,7 +290,11 @@ class GoogleSecret(ServiceStore):
 
     def _creation(self, notes: dict[str, str]) -> Request:
         request = self._request("POST", f"{self._all}?secretId={self._secret}", f"create {self._target}")
-        return replace(request, body={"replication": {"automatic": {}}, "annotations": notes})
+        key = {"customerManagedEncryption": {"kmsKeyName": self._new.kms}} if self._new.kms else {}
+        replicas = [{"location": location, **key} for location in self._new.replicas]
+        replication = {"userManaged": {"replicas": replicas}} if replicas else {"automatic": key}
+        labels = {"labels": dict(self._new.tags)} if self._new.tags else {}
+        return replace(request, body={"replication": replication, **labels, "annotations": notes})
 
     def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Request:
         """Return the request, which keeps other annotations and aliases. Google refuses it if it is sent twice."""
@@ -337,5 +349,6 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     connection=CONNECTION,
+    non_identifying_options=creation_options.OF_GOOGLE,
     permissions=PERMISSIONS,
 )

@@ -21,6 +21,7 @@ from twokey.core.errors import AccessDenied, Conflict, NotFound, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
+from twokey.destinations import creation_options
 from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind, Permission, Resolved
@@ -53,7 +54,9 @@ PERMISSIONS = (
     _on_secret(name="secretsmanager:PutSecretValue", uses=("write", "journal")),
     _on_secret(name="secretsmanager:UpdateSecretVersionStage", uses=("write", "journal")),
     _on_secret(name="secretsmanager:CreateSecret", uses=("create",)),
-    _on_kms_key(name="kms:Decrypt", uses=("read", "journal")),
+    _on_secret(name="secretsmanager:TagResource", uses=("create",), condition="tag.NAME= in the URL"),
+    _on_secret(name="secretsmanager:ReplicateSecretToRegions", uses=("create",), condition="replica= in the URL"),
+    _on_kms_key(name="kms:Decrypt", uses=("read", "create", "journal")),
     _on_kms_key(name="kms:GenerateDataKey", uses=("write", "create", "journal")),
 )
 
@@ -74,7 +77,8 @@ def version_of(key_id: str) -> str:
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that a secret cannot have ("CreateSecret", API reference, parameter Name)."""
-    text_format(address)
+    _format(address)
+    creation_options.of_aws(address)
     rest, plain = address.rest, address.plain
     arn = _ARN.fullmatch(plain)
     if plain.startswith("arn:") and not arn:
@@ -87,17 +91,23 @@ def check(address: Address) -> None:
 
 def check_store(address: Address) -> None:
     """Raise ``UsageError`` for a format that cannot be read back."""
-    refuse_store(address, text_format(address))
+    refuse_store(address, _format(address))
 
 
 def _open(address: Address, context: DestinationContext) -> SecretsManager:
     """Return the secret as a store or destination."""
-    return SecretsManager(address.url, _versions(address, context), text_format(address))
+    name = address.without(creation_options.OF_SECRETS_MANAGER)
+    return SecretsManager(name, _versions(address, context), _format(address))
 
 
 def _versions(address: Address, context: DestinationContext) -> Versions:
     arn = _ARN.fullmatch(address.rest)
-    return Versions(context.clients, address.rest, arn["region"] if arn else None)
+    region = arn["region"] if arn else None
+    return Versions(context.clients, address.rest, region, creation_options.of_aws(address))
+
+
+def _format(address: Address) -> Format:
+    return text_format(address, own=creation_options.OF_SECRETS_MANAGER)
 
 
 def _resolve(address: Address, context: DestinationContext, account: str) -> Resolved:
@@ -182,7 +192,12 @@ class SecretsManager:
         seen = _own(revision)
         version = str(uuid.uuid4())
         first = self._add(seen, version, encode_journal(journal), JOURNAL_PENDING)
-        self._versions.move(JOURNAL, to=version, source=seen.journal)
+        try:
+            self._versions.move(JOURNAL, to=version, source=seen.journal)
+        except (AccessDenied, ServiceRejected) as error:
+            if not seen.exists:
+                error.state = f"No key was changed. The secret {self._versions.secret_id} was created; it holds no key."
+            raise
         self._has_written = True
         return Revision(True, version, version if first else seen.current)
 
@@ -356,5 +371,6 @@ KIND = Kind(
     check_store=check_store,
     read_secret=_read_secret,
     resolve=_resolve,
+    non_identifying_options=creation_options.OF_SECRETS_MANAGER,
     permissions=PERMISSIONS,
 )

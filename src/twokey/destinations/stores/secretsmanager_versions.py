@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
-from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected
+from twokey.destinations.creation_options import CreationOptions, denied
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
 JOURNAL = "TWOKEY_JOURNAL"
 JOURNAL_PENDING = "TWOKEY_JOURNAL_PENDING"
+_NOTHING = CreationOptions()
 LOOKS = 4
 """How often a write is read back before twokey gives up: a response may come from a replica that is out of date."""
 
@@ -42,9 +44,10 @@ class Labels:
 class Versions:
     """The calls about one secret. Raises the errors of ``twokey.core.errors`` only."""
 
-    def __init__(self, clients: Clients, secret_id: str, region: str | None) -> None:
+    def __init__(self, clients: Clients, secret_id: str, region: str | None, new: CreationOptions = _NOTHING) -> None:
         self._sender = Sender(clients, "secretsmanager", region)
         self._clock = clients.clock
+        self._new = new
         self.secret_id = secret_id
 
     def labels(self) -> Labels:
@@ -71,10 +74,29 @@ class Versions:
     def create(self, version: str, text: str) -> None:
         """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it exists."""
         try:
-            self._send("CreateSecret", Name=self.secret_id, ClientRequestToken=version, SecretString=text)
+            self._send(
+                "CreateSecret",
+                Name=self.secret_id,
+                ClientRequestToken=version,
+                SecretString=text,
+                **self._creation(),
+            )
+        except AccessDenied as error:
+            raise denied(
+                error,
+                "tag.NAME=VALUE, kms=alias/NAME",
+                f"aws secretsmanager create-secret --name {self.secret_id} (no value is needed)",
+            ) from None
         except (ServiceRejected, Ambiguous) as error:
             if not self._has(version, error):
                 raise error from None
+
+    def _creation(self) -> dict[str, Any]:
+        """Return what the URL wants of a new secret. A replica has the same key, by the name that it has there."""
+        key = {"KmsKeyId": self._new.kms} if self._new.kms else {}
+        tags = {"Tags": self._new.aws_tags} if self._new.tags else {}
+        replicas = [{"Region": region, **key} for region in self._new.replicas]
+        return {**key, **tags, **({"AddReplicaRegions": replicas} if replicas else {})}
 
     def _has(self, version: str, error: ServiceError) -> bool:
         labels = self._labels_after(error)

@@ -19,19 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.sending import Sender
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
-from twokey.destinations.formats.format import SAMPLE, text_format
+from twokey.destinations import creation_options
+from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind, Permission, Resolved
-from twokey.destinations.stores.ssm_names import JOURNAL, check, check_store
+from twokey.destinations.stores.ssm_names import JOURNAL, check, check_store, format_of
 from twokey.destinations.stores.ssm_versions import FULL, History
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
+    from twokey.destinations.creation_options import CreationOptions
     from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
@@ -55,6 +57,7 @@ PERMISSIONS = (
     _on_parameter(name="ssm:GetParameters", uses=("journal",)),
     _on_parameter(name="ssm:GetParameterHistory", uses=("write", "journal")),
     _on_parameter(name="ssm:PutParameter", uses=("write", "create", "journal")),
+    _on_parameter(name="ssm:AddTagsToResource", uses=("create", "journal"), condition="tag.NAME= in the URL"),
     _on_kms_key(name="kms:Decrypt", uses=("read", "write", "journal")),
     _on_kms_key(name="kms:Encrypt", uses=("write", "create")),
 )
@@ -71,7 +74,8 @@ class Revision:
 
 def _open(address: Address, context: DestinationContext) -> ParameterStore:
     """Return the parameter as a store or destination."""
-    return ParameterStore(address.url, address.rest, text_format(address), context.clients)
+    name, new = address.without(creation_options.OF_PARAMETER_STORE), creation_options.of_aws(address)
+    return ParameterStore(name, address.rest, format_of(address), context.clients, new)
 
 
 def _resolve(address: Address, context: DestinationContext, account: str) -> Resolved:
@@ -89,8 +93,9 @@ class ParameterStore:
 
     traits = Traits(atomic=True, conditional=False, confirms="value")
 
-    def __init__(self, name: str, parameter: str, value_format: Format, clients: Clients) -> None:
+    def __init__(self, name: str, parameter: str, value_format: Format, clients: Clients, new: CreationOptions) -> None:
         self.name = name
+        self._new = new
         self._format = value_format
         self.other_members = value_format.other_members
         self._parameter = parameter
@@ -234,10 +239,13 @@ class ParameterStore:
 
     def _write(self, name: str, text: str, expected: int | None, **settings: Any) -> int:
         """Write the version after ``expected``, and return its number."""
+        created = self._creation(settings) if expected is None else {}
         try:
             response = self._send(
-                "PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **settings
+                "PutParameter", name, Name=name, Value=text, Overwrite=expected is not None, **settings, **created
             )
+        except AccessDenied as error:
+            raise self._denied(error, name) if expected is None else error from None
         except (ServiceRejected, Ambiguous) as error:
             found = self._look_again(name, error)
             if found is None or found["Value"] != text or found["Version"] == expected:
@@ -266,6 +274,16 @@ class ParameterStore:
             return self._history(name).without_room(1) or error
         except ServiceError:
             return error
+
+    def _creation(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Return what the URL wants of a new parameter. AWS encrypts a SecureString only, so the journal has no key."""
+        key = {"KeyId": self._new.kms} if self._new.kms and settings.get("Type") == "SecureString" else {}
+        return {**key, **({"Tags": self._new.aws_tags} if self._new.tags else {})}
+
+    def _denied(self, error: AccessDenied, name: str) -> AccessDenied:
+        kind = "String" if name == self._journal else "SecureString"
+        beforehand = f"aws ssm put-parameter --name {name} --type {kind} --value '{encode_journal(Journal())}'"
+        return creation_options.denied(error, "tag.NAME=VALUE, kms=alias/NAME", beforehand)
 
     def _look_again(self, name: str, error: ServiceError) -> Any:
         try:
@@ -401,5 +419,6 @@ KIND = Kind(
     check_store=check_store,
     read_secret=_read_secret,
     resolve=_resolve,
+    non_identifying_options=creation_options.OF_PARAMETER_STORE,
     permissions=PERMISSIONS,
 )

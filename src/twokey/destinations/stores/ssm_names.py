@@ -1,4 +1,4 @@
-"""The names that a parameter can have, and that of the parameter with the journal."""
+"""What a URL may say of a parameter: its name, its format, what it is created with; and the journal's name."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import re
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
+from twokey.destinations import creation_options
 from twokey.destinations.formats.format import refuse_store, text_format
 
 if TYPE_CHECKING:
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
 
 JOURNAL = ".twokey-journal"
 _NAME = re.compile(r"(/[A-Za-z0-9_.-]+)+|[A-Za-z0-9_.-]+", re.ASCII)
@@ -19,7 +21,8 @@ _DEEPEST = 15
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that a parameter cannot have ("PutParameter", API reference, parameter Name)."""
-    text_format(address)
+    format_of(address)
+    creation_options.of_aws(address)
     rest, plain = address.rest, address.plain
     if not _NAME.fullmatch(plain):
         raise UsageError(
@@ -44,4 +47,9 @@ def check(address: Address) -> None:
 
 def check_store(address: Address) -> None:
     """Raise ``UsageError`` for a format that cannot be read back."""
-    refuse_store(address, text_format(address))
+    refuse_store(address, format_of(address))
+
+
+def format_of(address: Address) -> Format:
+    """Return the format of the value; raises ``UsageError`` for one that there is not."""
+    return text_format(address, own=creation_options.OF_PARAMETER_STORE)

@@ -241,6 +241,7 @@ class VaultSecret(ServiceStore):
             if lacks:
                 raise self._vault.lacking(path, lacks)
         self.check_content()
+        self._vault.outlast()
 
     def _read(self) -> Kept:
         credential, journal = self._credential.read(), self._journal.read()

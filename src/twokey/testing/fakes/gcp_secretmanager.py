@@ -138,7 +138,8 @@ class Google(FakeService):
         if target in self.secrets:
             raise _refusal(409, f"Secret [{target}] already exists.", status="ALREADY_EXISTS")
         self._check_annotations(body.get("annotations") or {})
-        self.secrets[target] = {**self._made(), "annotations": body.get("annotations") or {}}
+        given = {key: body[key] for key in ("annotations", "labels") if body.get(key)}
+        self.secrets[target] = {**self._made(), **given, "replication": body["replication"]}
         return Reply(200, self._shown(target))
 
     @route("PATCH", _SECRET)

@@ -25,6 +25,7 @@ class Vault(FakeService):
     def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
         self.tokens = {"root-token"}
+        self.ttl, self.renewable = 3600, True
         self.logins: dict[str, Callable[[dict[str, Any]], bool]] = {
             "approle": lambda body: (body.get("role_id"), body.get("secret_id")) == ("twokey", "the-secret-id"),
             "jwt": lambda body: (body.get("role"), body.get("jwt")) == ("twokey", "ey.jwt"),
@@ -78,7 +79,16 @@ class Vault(FakeService):
     @route("GET", r"/v1/auth/token/lookup-self")
     def lookup(self, _request: ReceivedRequest) -> Reply:
         """Answer ``Lookup a token (self)``."""
-        return Reply(200, self._envelope({"policies": ["default", "twokey"], "type": "service", "ttl": 3600}))
+        found = {"policies": ["default", "twokey"], "type": "service", "ttl": self.ttl, "renewable": self.renewable}
+        return Reply(200, self._envelope(found))
+
+    @route("POST", r"/v1/auth/token/renew-self")
+    def renew(self, _request: ReceivedRequest) -> Reply:
+        """Answer ``Renew a token (self)``."""
+        if not self.renewable:
+            raise Refusal(400, {"errors": ["lease is not renewable"]})
+        self.ttl = 3600
+        return Reply(200, self._envelope(None, {"client_token": "", "lease_duration": self.ttl, "renewable": True}))
 
     @route("POST", r"/v1/sys/capabilities-self")
     def capabilities(self, request: ReceivedRequest) -> Reply:

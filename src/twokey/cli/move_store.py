@@ -1,0 +1,167 @@
+"""``twokey move-store``: move users to another store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from twokey.cli.help import Command, epilog
+from twokey.cli.options import DEFAULT_CONFIG, MAX_USERS, Flags, options, settings_of
+from twokey.cli.over_users import VERBOSE, over_users
+from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twokey.config.settings import Settings
+    from twokey.core.destination import Store
+    from twokey.core.events import Listener
+    from twokey.fleet.auditing import Auditing
+    from twokey.fleet.roster import Job
+    from twokey.fleet.run import Run
+    from twokey.rotation.results import Result
+
+
+@click.command(
+    "move-store",
+    cls=Command,
+    epilog=epilog(
+        (
+            "twokey move-store ci --from secretsmanager:ci --to ssm:/ci",
+            "Move ci from Secrets Manager to Parameter Store.",
+        ),
+        ("twokey move-store ci --to 'ssm:/keys/{user}'", "Move ci from the store in ./twokey.yaml."),
+    ),
+)
+@click.argument("users", nargs=-1, metavar="[USER ...]")
+@click.option("--from", "source", metavar="URL", help="The former store.  [default: the store in the configuration]")
+@click.option("--to", "target", metavar="URL", help="The new store.  [default: the store in the configuration]")
+@click.option(
+    "--former-unread",
+    is_flag=True,
+    help="By your word, no job reads the former store any more: what it holds then forbids no removal.",
+)
+@click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--quiet", "-q", is_flag=True, help="Print only errors (and the JSON object).")
+@options((MAX_USERS, VERBOSE))
+def command(
+    *,
+    users: tuple[str, ...],
+    source: str | None,
+    target: str | None,
+    former_unread: bool,
+    config: str | None,
+    as_json: bool,
+    quiet: bool,
+    max_users: int | None,
+    verbose: bool,
+) -> int:
+    """Move users to another store, with every promise to their jobs.
+
+    The pair and the journal are copied, so grace, the last-use veto and the record of what destinations hold go on as
+    before. The former store keeps the key; its journal says where the user is now, and a run that still names it is
+    refused. No key is created, deactivated or deleted. An interrupted move is finished by the same command.
+    """
+    flags = _flags(users, source, target, config, as_json=as_json, quiet=quiet, max_users=max_users)
+    settings = settings_of(flags)
+    _check(settings, source, target)
+
+    from twokey.cli import progress, results_view
+    from twokey.reports import documents
+
+    def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Result]:
+        return _move(run, source, target, unread=former_unread)
+
+    def report(results: Sequence[Result]) -> int:
+        return results_view.report(results, documents.results_document(results), as_json=as_json, quiet=quiet)
+
+    steps = progress.Steps(verbose=verbose, quiet=quiet)
+    return over_users(flags, settings, work, report, steps=steps)
+
+
+def _flags(
+    users: tuple[str, ...],
+    source: str | None,
+    target: str | None,
+    config: str | None,
+    *,
+    as_json: bool,
+    quiet: bool,
+    max_users: int | None,
+) -> Flags:
+    from pathlib import Path
+
+    # With a configuration it has the connections, and the store that is not named; without one, both are named.
+    from_file = config is not None or Path(DEFAULT_CONFIG).exists()
+    if not from_file and not (source and target and users):
+        raise UsageError(
+            "Without a configuration file, move-store needs the user, --from and --to.",
+            remedy="Write twokey move-store USER --from URL --to URL.",
+        )
+    return Flags(
+        users=users,
+        path=None,
+        store=None if from_file else source,
+        lock=None,
+        deliver=(),
+        window=None,
+        grace=None,
+        idle=None,
+        soak=None,
+        config=config,
+        concurrency=None,
+        as_json=as_json,
+        quiet=quiet,
+        max_users=max_users,
+    )
+
+
+def _check(settings: Settings, source: str | None, target: str | None) -> None:
+    """Raise ``UsageError`` for errors that show before anything is called."""
+    from twokey.destinations import registry
+
+    if not source and not target:
+        raise UsageError(
+            "move-store needs --from or --to.",
+            remedy="Name the one that is not in the configuration: the new store (--to), or the former one (--from).",
+        )
+    for option, url in (("--from", source), ("--to", target)):
+        if url is not None:
+            try:
+                registry.check_store(registry.parse(url, registry.store_schemes))
+            except UsageError as error:
+                raise UsageError(f"{option}: {error.message}", state=error.state, remedy=error.remedy) from None
+    several = not settings.selections or len(settings.selections) > 1 or not settings.selections[0].one_user
+    for option, url in (("--from", source), ("--to", target)):
+        if several and url is not None and not registry.names_user(url):
+            raise UsageError(
+                f"{option}: {url!r} would be the same for every selected user.", remedy="Put {user} into the URL."
+            )
+
+
+def _move(run: Run, source: str | None, target: str | None, *, unread: bool) -> Callable[[Job, Listener], Result]:
+    from dataclasses import replace
+
+    from twokey.destinations import identity, registry
+    from twokey.destinations.locks.registry import locked
+    from twokey.fleet.runtime import fill
+    from twokey.moving.move import move_store
+
+    def opened(url: str | None, job: Job) -> Store:
+        return registry.open_store(fill(url, job.user) if url else job.store, run.runtime.services)
+
+    def one(job: Job, listener: Listener) -> Result:
+        former, new = opened(source, job), opened(target, job)
+        services, account = run.runtime.services, job.user.account
+        if identity.write_targets(former, services, account) & identity.write_targets(new, services, account):
+            raise UsageError(
+                f"{former.name} and {new.name} are the same store.", remedy="Name another store with --to or --from."
+            )
+        # Runs from the former store take the user's lock; nothing rotates from the new one until it has arrived.
+        former = locked(former, job.lock, services) if job.lock else former
+        world = replace(run.world(job, listener), store=former)
+        return move_store(job.user, job.policy, world, new, unread=unread)
+
+    return one

@@ -1,0 +1,1 @@
+"""Moving a user to another store."""

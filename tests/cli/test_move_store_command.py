@@ -1,0 +1,182 @@
+"""``twokey move-store`` on the emulator, between real stores."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support import commands
+from twokey.destinations.registry import Services, open_store
+from twokey.emulator import Emulator, KeyPair
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from support.rig import Rig
+    from twokey.core.journal import Journal
+    from twokey.core.model import Record
+
+SECRET, PARAMETER = "secretsmanager:keys/{user}", "ssm:/keys/{user}"
+MOVE = ("move-store", "ci", "--from", SECRET, "--to", PARAMETER)
+DUE = ("--window", "4s")
+
+
+@pytest.fixture
+def aws(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The user ci with a LAST, in Secrets Manager; a folder without a configuration."""
+    monkeypatch.chdir(tmp_path)
+    rig.aws.make_user("ci", keys=1)
+    twokey("rotate", "ci", "--store", SECRET, "--to", f"file:{tmp_path}/{{user}}.json", *DUE)
+    return rig.aws
+
+
+def twokey(*arguments: str, code: int = 0) -> str:
+    ran = commands.twokey(*arguments)
+    assert ran.code == code, ran.out + ran.err
+    return ran.out + ran.err
+
+
+def record(rig: Rig, store: str) -> Record:
+    return open_store(store.format(user="ci"), Services(rig.clients())).load()
+
+
+def pair(aws: Emulator, store: str) -> KeyPair:
+    """Read a store as a job does."""
+    name = store.partition(":")[2].format(user="ci")
+    if store == PARAMETER:
+        text = aws.client("ssm").get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"]
+    else:
+        text = aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"]
+    found = json.loads(text)
+    return KeyPair(found["AccessKeyId"], found["SecretAccessKey"])
+
+
+def facts(journal: Journal, *stores: str) -> dict[str, Any]:
+    """Return what has to be the same in both journals."""
+    names = ("user", "current", "last", "committed", "graces", "intent", "removed", "retiring", "delivering")
+    delivered = {name: one for name, one in journal.delivered.items() if name not in stores}
+    return {name: getattr(journal, name) for name in names} | {"delivered": delivered}
+
+
+def test_the_pair_and_the_journal_move(rig: Rig, aws: Emulator) -> None:
+    before, keys = record(rig, SECRET), aws.keys("ci")
+    text = twokey(*MOVE)
+    former, new = record(rig, SECRET), record(rig, PARAMETER)
+    stores = (SECRET.format(user="ci"), PARAMETER.format(user="ci"))
+    assert "ci: completed (move_requested). ssm:/keys/ci is the store now." in text
+    assert facts(former.journal, *stores) == facts(new.journal, *stores) == facts(before.journal, *stores)
+    assert new.holding == former.holding == before.holding
+    assert pair(aws, SECRET) == pair(aws, PARAMETER)
+    assert (former.journal.moved, new.journal.moved, new.journal.arriving) == ("ssm:/keys/ci", "", "")
+    assert new.journal.delivered["secretsmanager:keys/ci"].key == before.journal.current
+    assert new.journal.epoch > before.journal.epoch
+    assert (former.journal.lease, new.journal.lease) == (None, None)
+    assert aws.keys("ci") == keys
+
+
+@pytest.mark.parametrize("command", [("rotate",), ("plan",), ("deliver",), ("adopt",), ("rotate", "--force")])
+def test_a_configuration_that_names_the_former_store_is_told_where_the_user_is(
+    aws: Emulator, command: tuple[str, ...]
+) -> None:
+    twokey(*MOVE)
+    aws.clear_requests()
+    more = ("--to", "file:other.json") if command == ("deliver",) else ()
+    text = twokey(*command, "ci", "--store", SECRET, *more, code=3)
+    assert "moved" in text
+    assert "ci was moved to ssm:/keys/ci" in text
+    assert not [one for one in aws.requests if one.operation.startswith(("Create", "Put", "Update", "Delete"))]
+
+
+def test_jobs_that_read_either_store_work_at_each_step(aws: Emulator) -> None:
+    twokey(*MOVE)
+    assert aws.authenticates(pair(aws, SECRET))
+    assert "not due" in twokey("rotate", "ci", "--store", PARAMETER, "--to", SECRET)
+    for _ in range(2):
+        aws.advance(4)
+        assert "rotated" in twokey("rotate", "ci", "--store", PARAMETER, "--to", SECRET, *DUE, "--ignore-last-use")
+        assert pair(aws, SECRET) == pair(aws, PARAMETER)
+        assert aws.authenticates(pair(aws, SECRET))
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_former_store_that_is_not_delivered_to_keeps_its_key(aws: Emulator, tmp_path: Path, unread: bool) -> None:
+    """Unless it is the operator's word that no job reads it."""
+    new = ("--store", PARAMETER, "--to", f"file:{tmp_path}/{{user}}.json")
+    twokey(*MOVE, *(["--former-unread"] if unread else []))
+    aws.advance(4)
+    twokey("rotate", "ci", *new, *DUE, "--ignore-last-use")
+    aws.advance(4)
+    plan = twokey("plan", "ci", *new, *DUE, code=0 if unread else 3)
+    assert ("secretsmanager:keys/ci" in plan) == (not unread), plan
+
+
+def test_it_can_be_repeated_and_taken_back(rig: Rig, aws: Emulator) -> None:
+    twokey(*MOVE)
+    again = record(rig, PARAMETER)
+    assert "ssm:/keys/ci is the store already" in twokey(*MOVE)
+    assert record(rig, PARAMETER) == again
+    twokey("move-store", "ci", "--from", PARAMETER, "--to", SECRET)
+    assert (record(rig, SECRET).journal.moved, record(rig, PARAMETER).journal.moved) == ("", "secretsmanager:keys/ci")
+    assert "not due" in twokey("rotate", "ci", "--store", SECRET)
+    assert aws.authenticates(pair(aws, SECRET))
+
+
+def test_what_cannot_be_moved_is_refused_before_anything_is_written(rig: Rig, aws: Emulator) -> None:
+    aws.make_user("site", keys=1)
+    twokey("rotate", "site", "--store", PARAMETER)
+    aws.clear_requests()
+    for more, reason in (
+        (("site", "--from", PARAMETER, "--to", "ssm:/keys/ci-{user}"), ""),
+        (("ci", "--from", "ssm:/none/{user}", "--to", "ssm:/other/{user}"), "holds no key"),
+        (("ci", "--from", SECRET, "--to", "ssm:/keys/site"), "that of another IAM user"),
+    ):
+        if reason:
+            assert reason in twokey("move-store", *more, code=3)
+    assert not [one for one in aws.requests if one.operation.startswith(("Create", "Put", "Update", "Delete"))]
+
+
+def test_two_names_of_one_store_are_refused(aws: Emulator) -> None:
+    assert "the same store" in twokey("move-store", "ci", "--from", SECRET, "--to", f"{SECRET}?tag.a=b", code=1)
+    assert aws.keys("ci")
+
+
+class TestWithAConfiguration:
+    @pytest.fixture(autouse=True)
+    def _file(self, aws: Emulator, tmp_path: Path) -> None:
+        del aws
+        (tmp_path / "twokey.yaml").write_text(
+            f"version: 1\nmachine_users:\n  - users: [ci]\n    store: {SECRET}\n", encoding="utf-8"
+        )
+
+    def test_the_store_that_is_not_named_is_the_configured_one(self, rig: Rig) -> None:
+        document = json.loads(commands.twokey("move-store", "--to", PARAMETER, "--json").out)
+        (entry,) = document["results"]
+        assert (entry["outcome"], entry["reason"]) == ("completed", "move_requested")
+        assert record(rig, SECRET).journal.moved == "ssm:/keys/ci"
+
+    def test_a_configuration_that_names_the_new_store_already_does_as_well(self, rig: Rig, tmp_path: Path) -> None:
+        file = tmp_path / "twokey.yaml"
+        file.write_text(file.read_text(encoding="utf-8").replace(SECRET, PARAMETER), encoding="utf-8")
+        twokey("move-store", "ci", "--from", SECRET)
+        assert record(rig, SECRET).journal.moved == "ssm:/keys/ci"
+        assert "not due" in twokey("rotate")
+
+    def test_one_of_both_stores_has_to_be_named(self) -> None:
+        assert "needs --from or --to" in twokey("move-store", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("ci", "--to", PARAMETER), "needs the user, --from and --to"),
+        (("ci", "--from", SECRET, "--to", "github:acme/site"), "cannot be read back"),
+        (("ci", "site", "--from", SECRET, "--to", "ssm:/keys/all"), "the same for every selected user"),
+    ],
+)
+def test_wrong_arguments_are_named_before_anything_is_called(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in twokey("move-store", *arguments, code=2)
