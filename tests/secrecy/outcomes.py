@@ -218,13 +218,14 @@ def user_recreated(stage: Stage) -> tuple[str, ...]:
 
 
 def still_listed(stage: Stage) -> tuple[str, ...]:
-    """A key exists that was deleted according to the journal."""
+    """A key exists that was deleted after its creation, according to the journal."""
     stage.rig.aws.make_user("ci", path="/machine-users/", keys=0)
     stage.rig.rotate()
     made = stage.rig.aws.client("iam").create_access_key(UserName="ci")["AccessKey"]["AccessKeyId"]
     store = stage.rig.world()[1].store
     record = store.load()
-    removed = {made: stage.rig.aws.now() - timedelta(minutes=2)}
+    stage.rig.aws.advance(30)
+    removed = {made: stage.rig.aws.now() - timedelta(seconds=10)}
     store.save_journal(msgspec.structs.replace(record.journal, removed=removed), record.revision)
     return PATH
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 DELIVERIES = (Reason.DELIVERY_REQUESTED, Reason.HELD)
 MOVES = {Reason.MOVE_REQUESTED, Reason.MOVED, Reason.MOVE_UNFINISHED}
+FORGETTING = [Reason.STILL_CONFIGURED, Reason.NOT_RECORDED, Reason.UNCONFIRMED, Reason.FORGET_REQUESTED]
 
 
 @pytest.fixture
@@ -58,7 +60,12 @@ class TestNoSecretIsShown:
 
     def test_covers_every_reason(self) -> None:
         # A run is stopped by a signal: that is tested with a real process.
-        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {Reason.STOPPED, *MOVES}
+        assert {case.reason for case in (*CASES, *ADOPTIONS)} == set(Reason) - {
+            Reason.STOPPED,
+            Reason.CONTESTED,
+            *MOVES,
+            *FORGETTING,
+        }
 
     def test_by_deliver_before_while_and_after(self, stage: Stage, commands: Commands) -> None:
         copy = stage.folder / "ci.json"
@@ -100,6 +107,40 @@ class TestNoSecretIsShown:
         assert result["reason"] == Reason.MOVE_UNFINISHED
         for command in ("plan", "status", "rotate"):
             commands.run(command, *unfinished, terminal=True)
+        commands.assert_silent()
+
+    def test_by_forget_whatever_it_is_asked(self, stage: Stage, commands: Commands) -> None:
+        copy = f"file:{stage.folder}/ci.json"
+        stage.rig.settled()
+        options = stage.filed((*PATH, "--to", copy))
+        commands.run("rotate", *options)
+        elsewhere = ("--destination", SSM.format(user="ci"))
+        reasons = []
+        for asked in (("--destination", copy), elsewhere, ("--destination", copy), ("--destination", copy, "--yes")):
+            if len(reasons) == 2:
+                options = stage.filed(PATH)
+                commands.run("plan", *options, terminal=True)
+            ran = commands.run("forget", "ci", *options, *asked, "-v", "--json")
+            reasons += [result["reason"] for result in ran.document["results"]]
+            commands.run("forget", "ci", *options, *asked, terminal=True)
+        assert reasons == FORGETTING
+        commands.assert_silent()
+
+    def test_of_a_contested_destination(self, stage: Stage, commands: Commands) -> None:
+        copy, reasons = stage.folder / "ci.json", []
+        _, former = stage.rig.settled()
+        options = stage.filed((*PATH, "--to", f"file:{copy}"))
+        commands.run("rotate", *options)
+        for _ in range(2):
+            copy.write_text(
+                json.dumps({"AccessKeyId": former.access_key_id, "SecretAccessKey": former.secret_access_key})
+            )
+            commands.run("status", *options, terminal=True)
+            ran = commands.run("rotate", *options, "-v", "--json")
+            reasons += [result["reason"] for result in ran.document["results"]]
+            commands.run("plan", *options)
+        assert reasons[-1] == Reason.CONTESTED
+        commands.run("status", *options, "--check")
         commands.assert_silent()
 
     @pytest.mark.parametrize("case", BROKEN, ids=str)

@@ -83,8 +83,13 @@ class Folder:
         return json.loads(file.read_text()) if file.exists() else None
 
 
+def without_aws() -> Services:
+    """Return what a destination is opened with; a program of one's own needs no AWS."""
+    return Services(Clients("exec"))
+
+
 def opened(url: str) -> Destination:
-    return open_destination(url, Services(Clients("exec")))
+    return open_destination(url, without_aws())
 
 
 @pytest.fixture
@@ -126,6 +131,10 @@ class TestAProgramThatKnowsEveryAction(EveryDestinationContract):
     @pytest.fixture
     def backend(self, folder: Folder) -> BackendView:
         return Kept(folder)
+
+    @pytest.fixture
+    def services(self) -> Services:
+        return without_aws()
 
     @pytest.fixture
     def destination(self, backend: BackendView) -> Destination:
@@ -742,7 +751,7 @@ class TestUrls:
 
     def test_cannot_be_a_store(self) -> None:
         with pytest.raises(UsageError, match="cannot be a store"):
-            registry.open_store("exec:/x", Services(Clients("exec")))
+            registry.open_store("exec:/x", without_aws())
 
     def test_an_argument_may_hold_anything(self, folder: Folder) -> None:
         url = folder.url(TELLS) + f"?arg.1={quote('a&b=c?d')}"
