@@ -115,7 +115,7 @@ class TestNoSecretIsShown:
         options = stage.filed((*PATH, "--to", copy))
         commands.run("rotate", *options)
         elsewhere = ("--destination", SSM.format(user="ci"))
-        reasons = []
+        reasons: list[str] = []
         for asked in (("--destination", copy), elsewhere, ("--destination", copy), ("--destination", copy, "--yes")):
             if len(reasons) == 2:
                 options = stage.filed(PATH)
@@ -127,7 +127,8 @@ class TestNoSecretIsShown:
         commands.assert_silent()
 
     def test_of_a_contested_destination(self, stage: Stage, commands: Commands) -> None:
-        copy, reasons = stage.folder / "ci.json", []
+        copy = stage.folder / "ci.json"
+        reasons: list[str] = []
         _, former = stage.rig.settled()
         options = stage.filed((*PATH, "--to", f"file:{copy}"))
         commands.run("rotate", *options)
