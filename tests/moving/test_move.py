@@ -21,7 +21,7 @@ MOST = 40
 
 
 def store(rig: Rig, template: str, user: str) -> Store:
-    return open_store(template.format(user=user), Services(rig.clients()))
+    return open_store(template.format(user=user), Services(rig.clients_of("run")))
 
 
 def move(rig: Rig, user: str, target: str) -> Result:

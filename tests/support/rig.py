@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -53,6 +54,7 @@ class Rig:
         self.others: tuple[Destination, ...] = ()
         self.policy = POLICY
         self.events: list[Event] = []
+        self._clients: dict[tuple[str, frozenset[tuple[str, str]]], Clients] = {}
         self.kill_at: tuple[str, str] | None = None
         self._ahead = 0.0
         self.slept = 0.0
@@ -69,6 +71,13 @@ class Rig:
     def clients(self, run: str = "run") -> Clients:
         """Return a fresh AWS edge, as a process of its own would have. Its pauses pass at once, for AWS too."""
         return Clients(run, clock=ServiceClock(*self.time()))
+
+    def clients_of(self, run: str) -> Clients:
+        """Return the AWS edge of all runs of this name and environment: making one is a large part of a run's cost."""
+        key = run, frozenset(os.environ.items())
+        if key not in self._clients:
+            self._clients[key] = self.clients(run)
+        return self._clients[key]
 
     def time(self) -> tuple[Callable[[], float], Callable[[], float], Callable[[float], None]]:
         """Return what a ``ServiceClock`` is made of: a wall clock, one that never jumps, and how to wait."""
@@ -87,7 +96,7 @@ class Rig:
         self, user: str = "ci", run: str = "run", clients: Clients | None = None, **fields: Any
     ) -> tuple[Any, RotationWorld]:
         """Return the user and all that its rotation touches."""
-        clients = clients or self.clients(run)
+        clients = clients or self.clients_of(run)
         iam = Iam(clients)
         machine_user = iam.user(user)
         services = registry.Services(clients)
