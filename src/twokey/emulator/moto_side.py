@@ -115,10 +115,19 @@ def _install_clock() -> None:
 
 @cache
 def _application() -> Any:
-    """moto's WSGI application. It has no state of its own, and building the routes of a service takes milliseconds."""
+    """moto's WSGI application. It has no state of its own, and building the routes of a service takes milliseconds.
+
+    For each request, moto lists its own folders to find the service, and all methods of a class to find one: what it
+    found the first time is kept.
+    """
+    from moto.core import responses
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-    return DomainDispatcherApplication(create_backend_app)
+    names = vars(responses)
+    names["method_names_from_class"] = cache(names["method_names_from_class"])
+    application: Any = DomainDispatcherApplication(create_backend_app)
+    application.get_backend_for_host = cache(application.get_backend_for_host)
+    return application
 
 
 class Moto:
