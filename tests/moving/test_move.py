@@ -30,18 +30,18 @@ def move(rig: Rig, user: str, target: str) -> Result:
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("effect", ["lost_response", "error_after"])
 @pytest.mark.parametrize(("source", "target"), [(SECRET, PARAMETER), (PARAMETER, SECRET)])
-def test_one_bad_answer_anywhere_is_finished_by_running_it_again(
-    rig: Rig, effect: str, source: str, target: str
-) -> None:
-    """A store without conditions keeps its lease while a write to it is in doubt."""
+def test_one_lost_response_anywhere_is_finished_by_running_it_again(rig: Rig, source: str, target: str) -> None:
+    """A store without conditions keeps its lease while a write to it is in doubt.
+
+    The simulation plays every other ending; here the responses are those of the services.
+    """
     for nth in range(2, MOST):  # the first request is the test's own
         user = f"u{nth}"
         rig.store_url = source
         rig.aws.make_user(user, keys=1)
         assert rig.rotate(user).outcome is Outcome.ROTATED
-        rule = Rule("*", nth=nth, effect=effect, status=400, code="AccessDeniedException")
+        rule = Rule("*", nth=nth, effect="lost_response")
         rig.aws.weather.add(rule)
         result = move(rig, user, target)
         rig.aws.weather.clear()
