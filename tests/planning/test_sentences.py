@@ -265,10 +265,6 @@ STATES: dict[str, tuple[Any, dict[str, Any]]] = {
         observation_of(K1, K2, key("K9", days=3), held="K1", journal=journal(**SETTLED), last_used={"K9": None}),
         {"overrides": Overrides(retire=frozenset({"K2"}))},
     ),
-    "retired key held by a destination of earlier": (
-        observation_of(K1, K2, held="K2", journal=journal(delivered={"ci:old": Delivery("K1", NOW)})),
-        {"overrides": Overrides(retire=frozenset({"K1"}))},
-    ),
     "retired key in doubt": (
         observation_of(K1, K2, held="K2", destinations={"ci:x": CannotTell(""), "ci:y": CannotTell("")}),
         {"overrides": Overrides(retire=frozenset({"K1"}))},
@@ -668,14 +664,6 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
             "The user has an unmanaged key: K9 (Active, never used as far as IAM knows). "
             "secretsmanager:machine-users/ci holds K1, and the journal does not name K9. Find out what uses K9. "
             "If no program uses K9, remove it: twokey rotate ci --retire K2 --retire K9."
-        ),
-        [],
-    ),
-    "retired key held by a destination of earlier": (
-        "refused (retire_held)",
-        (
-            "K1 is held, or may be held, by ci:old, so jobs may use it. To remove it, deliver another key there "
-            "first. If no job reads ci:old any more: twokey forget ci --destination ci:old."
         ),
         [],
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.core.commands import forget_command
 from twokey.core.reasons import Reason
 from twokey.planning.removal import unread
 
@@ -44,13 +43,10 @@ def retire_held(assessment: Assessment) -> Plan | None:
 
 def _held_by(assessment: Assessment, key: AccessKey, holders: tuple[str, ...]) -> str:
     """Say what holds the key to retire, and what to do about a destination that cannot tell."""
-    observation, user = assessment.observation, assessment.observation.user.name
     message = f"{key.id} is held, or may be held, by {', '.join(holders)}, so jobs may use it."
-    silent = [name for name in holders if name in observation.destinations and assessment.holds(name) == "?"]
+    silent = [name for name in holders if name in assessment.observation.destinations and assessment.holds(name) == "?"]
     if not silent:
-        elsewhere = [name for name in holders if name not in (observation.store, *observation.destinations)]
-        forget = f" If no job reads {elsewhere[0]} any more: {forget_command(user, elsewhere[0])}." if elsewhere else ""
-        return f"{message} To remove it, deliver another key there first.{forget}"
+        return f"{message} To remove it, deliver another key there first."
     return (
         f"{message} Which key {', '.join(silent)} holds is unknown: leave it out of this run if it holds another one."
     )
