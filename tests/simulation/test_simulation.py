@@ -198,6 +198,11 @@ def _is_over(number: int, _world: World) -> bool:
     return number == 1
 
 
+def test_writes_of_ours_that_take_effect_late_are_not_those_of_another_program() -> None:
+    """Two deliveries without a response reach the destination after the run that followed each: it is not contested."""
+    play(*parse(f"store from a backup{HASTE}/3/3=late,9=late"))
+
+
 def test_a_history_can_be_repeated_by_its_id_and_is_shown_as_a_table() -> None:
     again = parse(identifier("two keys", 2, {3: "lost", 7: "killed after"}))
     assert again == ("two keys", 2, {3: "lost", 7: "killed after"})

@@ -45,6 +45,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``rewritten``: for how many further rotations it is remembered that another program has written there.
     ``identity`` says which thing the URL meant (see ``twokey.core.identities``); empty in journals of earlier versions.
+    ``doubt``: a write of ours got no response and may take effect late; it counts the deliveries until that is over.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True):
     stamp: str = ""
     identity: str = ""
     rewritten: int = 0
+    doubt: int = 0
 
 
 class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):

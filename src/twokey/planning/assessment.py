@@ -243,14 +243,14 @@ def written_since(delivery: Delivery, holding: CannotTell) -> bool:
 def rewritten(observation: Observation, name: str) -> bool:
     """Say whether another program has surely written there since CURRENT was delivered.
 
-    Only what followed a delivery of CURRENT counts, and only without an open delivery or an open intent: an interrupted
-    run of ours may have written, too.
+    Only what followed a delivery of CURRENT counts, and only without an open delivery, an open intent or a write in
+    doubt: an interrupted run of ours may have written, too, or its write may have taken effect late.
     """
     record, holding = observation.record, observation.destinations[name]
     delivery = record.journal.delivered.get(name)
     if record.journal.intent is not None or name in record.journal.delivering or delivery is None:
         return False
-    if record.holding != Held(delivery.key):
+    if delivery.doubt or record.holding != Held(delivery.key):
         return False
     if isinstance(holding, CannotTell):
         return not holding.failed and written_since(delivery, holding)

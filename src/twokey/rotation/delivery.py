@@ -51,6 +51,8 @@ REMEMBERED = 2
 """Rotations for which it is remembered that another program has written to a destination: a window."""
 WORTH_REPORTING = 10.0
 """Seconds of waiting for a service from which the wait is reported."""
+IN_DOUBT = 2
+"""A write in doubt may take effect before the next delivery, or right after it: neither is another program's."""
 NOT_BEGUN = "The run was stopped before this destination's turn. The next run delivers here."
 WORKS = "CURRENT works where it was delivered, and the previous key still works everywhere else."
 RESUMED = "twokey finishes the delivery without creating another key."
@@ -97,6 +99,7 @@ class Deliveries:
                 self._longest_stamp(destination),
                 self._identities.get(name, ""),
                 self._remembered(name, self._delivered.get(name), key_id),
+                IN_DOUBT,
             )
             for name, destination in self._destinations.items()
         }
@@ -184,6 +187,9 @@ class Deliveries:
         self._raise_fatal()
         if isinstance(error, ServiceError) and not isinstance(error, Ambiguous):
             self._untouched(destination.name)
+        elif destination.name in self._delivered:
+            before = self._delivered[destination.name]
+            self._delivered[destination.name] = msgspec.structs.replace(before, doubt=IN_DOUBT)
         self._effects.delivered.append(DeliveryResult(destination.name, "failed", of_destination(error)))
 
     def _untouched(self, name: str) -> None:
@@ -195,7 +201,11 @@ class Deliveries:
 
     def _delivered_to(self, name: str, delivery: Delivery) -> None:
         before = self._observation.record.journal.delivered.get(name)
-        delivery = msgspec.structs.replace(delivery, rewritten=self._remembered(name, before, delivery.key))
+        delivery = msgspec.structs.replace(
+            delivery,
+            rewritten=self._remembered(name, before, delivery.key),
+            doubt=max(0, before.doubt - 1) if before else 0,
+        )
         if before is not None and before.key == delivery.key and self._surely_held(name, before):
             delivery = msgspec.structs.replace(delivery, at=before.at)
         self._delivered[name] = delivery
