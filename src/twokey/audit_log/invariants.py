@@ -103,6 +103,9 @@ def _explained(destination: str, journal: Journal, state: UserState, rules: Rule
     if before is not None and not before.identity:
         # A version of twokey recorded it that knew no identities: it is believed to mean what the URL means now.
         before = msgspec.structs.replace(before, identity=delivery.identity)
+    if before is not None:
+        # A delivery that got no response leaves what is recorded, but for the doubt.
+        before = msgspec.structs.replace(before, doubt=delivery.doubt)
     held, store_holds = state.holds.get(destination), state.key_held_by(rules.store)
     if delivery == before:
         # What was announced as a first delivery has to take place.
