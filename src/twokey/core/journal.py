@@ -8,6 +8,8 @@ from typing import Annotated
 
 import msgspec
 
+from twokey.core.decoding import decoder
+
 JOURNAL_VERSION = 1
 
 
@@ -100,7 +102,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     def decode(cls, text: str | bytes) -> Journal:
         """Read a journal; raises ``ValueError`` with one clear sentence if it is not twokey's."""
         try:
-            journal = msgspec.json.decode(text, type=cls)
+            journal = decoder(cls).decode(text)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"expected a journal of twokey: {error}") from None
         if journal.version != JOURNAL_VERSION:

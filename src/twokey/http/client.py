@@ -15,6 +15,7 @@ import msgspec
 import urllib3
 from urllib3 import exceptions as broken
 
+from twokey.core.decoding import decoder
 from twokey.core.errors import Ambiguous, Failed, ServiceError, Unreachable
 from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect, pause
@@ -177,7 +178,7 @@ class Http:
         """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""
         response = self.request(request)
         try:
-            return msgspec.json.decode(response.body.encode(), type=shape)
+            return decoder(shape).decode(response.body.encode())
         except (msgspec.DecodeError, UnicodeError):
             raise self.verdicts.unclear(request, "its response does not have the documented shape.") from None
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from twokey.core.decoding import decoder
 from twokey.core.destination import Receipt, Traits
 from twokey.core.errors import Ambiguous, ServiceError
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
@@ -63,7 +64,7 @@ def response_in(text: Hidden | None) -> HookResponse | None:
     if text is None:
         return None
     try:
-        found = msgspec.json.decode(text.encode(), type=HookResponse) if text.strip() else HookResponse()
+        found = decoder(HookResponse).decode(text.encode()) if text.strip() else HookResponse()
     except (msgspec.DecodeError, UnicodeError):
         return None
     # An empty id is the result of a failed lookup, not the absence of a key: that is null.

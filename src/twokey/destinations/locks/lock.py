@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from twokey.core.decoding import decoder
 from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
 from twokey.core.journal import Lease
 
@@ -101,7 +102,7 @@ def encoded(lease: Lease | None) -> str:
 def decoded(text: str, name: str) -> Lease | None:
     """Read a lease; raises ``ServiceRejected`` for a text that twokey did not write."""
     try:
-        return msgspec.json.decode(text, type=Lease | None)
+        return decoder(Lease).decode(text) if text != "null" else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise foreign(name) from None
 

@@ -10,6 +10,7 @@ import subprocess
 
 import msgspec
 
+from twokey.core.decoding import decoder
 from twokey.core.errors import BadCredentials
 from twokey.core.secret import Hidden
 from twokey.system import environment
@@ -53,7 +54,7 @@ def run(plugin: Plugin, command: str) -> Hidden:
     if text is None:
         raise _failed(plugin, why)
     try:
-        token = Hidden(msgspec.json.decode(text.encode(), type=_Credential).status.token)
+        token = Hidden(decoder(_Credential).decode(text.encode()).status.token)
     except (msgspec.DecodeError, UnicodeError):
         raise _failed(plugin, "it printed no ExecCredential with a token") from None
     if not token or any(not 32 < ord(character) < 127 for character in token):

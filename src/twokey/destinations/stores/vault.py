@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from twokey.core.decoding import decoder
 from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.formats import format as formats
@@ -147,7 +148,7 @@ class _Entry:
         found = (response.json() or {}).get("data") or {}
         if "metadata" not in found:
             raise self._other_version()
-        contents = msgspec.json.decode(memoryview(response.body.encode()), type=_ReadResponse).data
+        contents = decoder(_ReadResponse).decode(memoryview(response.body.encode())).data
         return _Version(int(found["metadata"]["version"]), contents.data)
 
     def check_version(self) -> None:
