@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,15 +35,14 @@ moments = st.one_of(
     ),
 )
 seconds = st.floats(allow_nan=False, allow_infinity=False)
-made_up = st.builds(
-    Journal,
-    epoch=st.integers(-(2**63), 2**63 - 1),
-    user=st.sampled_from(("", USER.id)),
-    current=ids,
-    last=ids,
-    committed=st.none() | moments,
-    lease=st.none() | st.builds(Lease, st.just("x"), st.just("h"), st.just(1), st.just("1"), moments),
-    intent=st.none()
+MADE_UP: dict[str, st.SearchStrategy[Any]] = {
+    "epoch": st.integers(-(2**63), 2**63 - 1),
+    "user": st.sampled_from(("", USER.id)),
+    "current": ids,
+    "last": ids,
+    "committed": st.none() | moments,
+    "lease": st.none() | st.builds(Lease, st.just("x"), st.just("h"), st.just(1), st.just("1"), moments),
+    "intent": st.none()
     | st.builds(
         Intent,
         known=st.lists(ids, max_size=3).map(tuple),
@@ -50,12 +50,19 @@ made_up = st.builds(
         earlier=st.lists(moments, max_size=9).map(tuple),
         within=seconds,
     ),
-    retiring=st.dictionaries(ids, st.builds(Retiring, at=moments, named=st.booleans()), max_size=3),
-    removed=st.dictionaries(ids, moments, max_size=3),
-    delivered=st.dictionaries(st.sampled_from((*NAMES, "ci:gone")), st.builds(Delivery, ids, moments, st.just("v1"))),
-    delivering=st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
-    graces=st.dictionaries(ids, st.timedeltas(), max_size=3),
-)
+    "retiring": st.dictionaries(ids, st.builds(Retiring, at=moments, named=st.booleans()), max_size=3),
+    "removed": st.dictionaries(ids, moments, max_size=3),
+    "delivered": st.dictionaries(
+        st.sampled_from((*NAMES, "ci:gone")),
+        st.builds(Delivery, ids, moments, st.just("v1"), rewritten=st.integers(), doubt=st.integers()),
+    ),
+    "delivering": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
+    "graces": st.dictionaries(ids, st.timedeltas(), max_size=3),
+    "forgotten": st.none() | moments,
+}
+made_up = st.builds(Journal, **MADE_UP)
+FIXED = {"version", "moved", "arriving"}
+"""Another version is refused, and so is every run while the journal says that the user is in another store."""
 uses = st.sampled_from(
     [LastUse(None), LastUse(NOW - timedelta(hours=1), "s3", "x"), LastUse(NOW - 20 * DAY, "s3", "x")]
 )
@@ -170,3 +177,21 @@ def test_a_journal_that_a_run_wrote_is_believed_as_it_is() -> None:
 def test_a_time_without_its_zone_is_none_of_twokey(text: str) -> None:
     with pytest.raises(ValueError, match=re.escape("expected a journal of twokey")):
         Journal.decode(text)
+
+
+def test_every_field_of_a_journal_is_made_up() -> None:
+    fields = {one.name for one in msgspec.structs.fields(Journal)}
+    assert {*MADE_UP, *FIXED} == fields
+    assert not {*MADE_UP} & FIXED
+
+
+@pytest.mark.parametrize("count", [-1, 10**12])
+def test_a_count_beyond_all_measure_is_not_believed(count: int) -> None:
+    journal = Journal(delivered={"ci:x": Delivery("K1", NOW, rewritten=count, doubt=count)})
+    found = believed(journal, NOW).delivered["ci:x"]
+    assert (found.rewritten, found.doubt) == ((0, 0) if count < 0 else (2, 2))
+
+
+def test_a_moment_without_a_zone_is_not_twokey_s() -> None:
+    with pytest.raises(ValueError, match="expected a journal"):
+        Journal.decode('{"forgotten": "2026-05-16T00:00:00"}')

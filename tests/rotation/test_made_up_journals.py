@@ -71,6 +71,7 @@ DELAYS: dict[str, dict[str, Any]] = {
     "attempts": {"intent": Intent((), datetime(2026, 1, 1, tzinfo=UTC), (FAR,) * 9)},
     "an epoch": {"epoch": 2**63 - 1},
     "a delivery": {"delivered": {"ssm:/copies/ci": Delivery("X", FAR, "1")}},
+    "a destination that was forgotten": {"forgotten": FAR},
 }
 
 

@@ -15,6 +15,10 @@ JOURNAL_VERSION = 1
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 """A time with its zone: one without it is not of twokey."""
+REMEMBERED = 2
+"""Rotations for which it is remembered that another program has written to a destination: a window."""
+IN_DOUBT = 2
+"""A write in doubt may take effect before the next delivery, or right after it: neither is another program's."""
 LONGEST_STAMP = 32
 """Characters of a stamp in the journal: of a longer one the journal keeps a digest."""
 
@@ -90,7 +94,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     delivered: dict[str, Delivery] = {}
     delivering: tuple[str, ...] = ()
     graces: dict[str, timedelta] = {}
-    forgotten: datetime | None = None
+    forgotten: Moment | None = None
     moved: str = ""
     arriving: str = ""
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from twokey.core.journal import IN_DOUBT, REMEMBERED
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -41,6 +43,7 @@ def believed(journal: Journal, now: datetime) -> Journal:
         retiring=_dated(journal.retiring, {key_id: one.at for key_id, one in journal.retiring.items()}, now),
         removed=_dated(journal.removed, journal.removed, now),
         delivered={name: _delivery(one, committed or EARLIEST, now) for name, one in journal.delivered.items()},
+        forgotten=journal.forgotten if journal.forgotten and _possible(journal.forgotten, now) else None,
         graces={key_id: min(max(grace, timedelta(0)), LONGEST_GRACE) for key_id, grace in journal.graces.items()},
     )
 
@@ -62,4 +65,9 @@ def _dated(entries: Mapping[str, Entry], moments: Mapping[str, datetime], now: d
 
 
 def _delivery(delivery: Delivery, otherwise: datetime, now: datetime) -> Delivery:
-    return delivery if _possible(delivery.at, now) else msgspec.structs.replace(delivery, at=otherwise)
+    return msgspec.structs.replace(
+        delivery,
+        at=delivery.at if _possible(delivery.at, now) else otherwise,
+        rewritten=min(max(delivery.rewritten, 0), REMEMBERED),
+        doubt=min(max(delivery.doubt, 0), IN_DOUBT),
+    )

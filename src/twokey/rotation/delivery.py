@@ -29,7 +29,7 @@ from twokey.core.errors import (
     UsageError,
     unforeseen,
 )
-from twokey.core.journal import LONGEST_STAMP, Delivery, stamp_of
+from twokey.core.journal import IN_DOUBT, LONGEST_STAMP, REMEMBERED, Delivery, stamp_of
 from twokey.core.model import CannotTell
 from twokey.planning.assessment import holds_none, rewritten, written_since
 from twokey.rotation.claims import of_destination
@@ -47,12 +47,8 @@ if TYPE_CHECKING:
 
 FLUSH = 30.0
 """Seconds after which, at the latest, a delivery is in the journal while the run continues."""
-REMEMBERED = 2
-"""Rotations for which it is remembered that another program has written to a destination: a window."""
 WORTH_REPORTING = 10.0
 """Seconds of waiting for a service from which the wait is reported."""
-IN_DOUBT = 2
-"""A write in doubt may take effect before the next delivery, or right after it: neither is another program's."""
 NOT_BEGUN = "The run was stopped before this destination's turn. The next run delivers here."
 WORKS = "CURRENT works where it was delivered, and the previous key still works everywhere else."
 RESUMED = "twokey finishes the delivery without creating another key."
