@@ -180,3 +180,28 @@ def test_wrong_arguments_are_named_before_anything_is_called(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert message in twokey("move-store", *arguments, code=2)
+
+
+def test_a_move_from_a_store_with_a_lock_takes_the_lock_and_gives_it_back(
+    rig: Rig, aws: Emulator, tmp_path: Path
+) -> None:
+    """A run from the former store that was paused would otherwise not notice the move."""
+    aws.client("dynamodb").create_table(
+        TableName="locks",
+        KeySchema=[{"AttributeName": "LockID", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "LockID", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    configuration = tmp_path / "twokey.yaml"
+    entry = "version: 1\nmachine_users:\n  - users: [%s]\n    store: %s\n    lock: dynamodb:locks/{user}\n"
+    aws.make_user("other", keys=0)
+    configuration.write_text(entry % ("other", PARAMETER))
+    twokey("rotate")
+    aws.clear_requests()
+    assert "is the store now" in twokey("move-store", "other", "--to", SECRET)
+    assert aws.count("dynamodb:PutItem") > 1
+    item = aws.client("dynamodb").get_item(TableName="locks", Key={"LockID": {"S": "other"}})["Item"]
+    assert item["lease"]["S"] == "null"
+    twokey("rotate", code=3)
+    configuration.write_text(entry % ("other", SECRET))
+    assert "not due" in twokey("rotate")

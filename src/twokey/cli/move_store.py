@@ -157,7 +157,9 @@ def _move(run: Run, source: str | None, target: str | None, *, unread: bool) -> 
         services, account = run.runtime.services, job.user.account
         if identity.write_targets(former, services, account) & identity.write_targets(new, services, account):
             raise UsageError(
-                f"{former.name} and {new.name} are the same store.", remedy="Name another store with --to or --from."
+                f"{former.name} and {new.name} are the same store.",
+                state="Nothing was changed.",
+                remedy="Name another store with --to or --from.",
             )
         # Runs from the former store take the user's lock; nothing rotates from the new one until it has arrived.
         former = locked(former, job.lock, services) if job.lock else former
