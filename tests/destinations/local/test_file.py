@@ -333,3 +333,22 @@ def test_a_path_is_meant_from_where_the_run_began(
     store.deliver(credential)
     assert json.loads((tmp_path / "out/ci.json").read_text()) == pair(credential)
     assert store.held() == Held(credential.access_key_id)
+
+
+def test_a_write_that_another_program_replaced_at_once_is_in_doubt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been read in between, and a key in doubt is never deleted."""
+    from twokey.system.safe_files import Directory
+
+    replaced = Directory.replace
+
+    def overtaken(directory: Directory, name: str, data: memoryview) -> None:
+        replaced(directory, name, data)
+        replaced(directory, name, memoryview(b"another program's"))
+
+    store = open_store(f"file:{tmp_path}/ci.json", Services(Clients("test")))
+    revision = store.save_journal(Journal(), store.load().revision)
+    monkeypatch.setattr(Directory, "replace", overtaken)
+    with pytest.raises(Ambiguous, match="reads back with another content"):
+        store.put(fresh_credential(), revision)

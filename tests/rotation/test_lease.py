@@ -1,0 +1,92 @@
+"""Whether the process that holds a lease is dead: if in doubt, it is alive."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from twokey.rotation import lease as leases
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from twokey.core.journal import Lease
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+ON_LINUX = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to look at")
+NO_SUCH_PROCESS = 2**22 + 1
+"""Beyond the largest number of a process on Linux (proc_sys_kernel(5), pid_max)."""
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def lease_of(process: int, start: str | None = None) -> Lease:
+    lease = leases.take("run", NOW)
+    return msgspec.structs.replace(lease, process=process, start=leases._start(process) if start is None else start)
+
+
+@ON_LINUX
+class TestAProcessOnThisHost:
+    def test_that_runs_is_alive(self, child: subprocess.Popen[bytes]) -> None:
+        assert not leases.is_dead(lease_of(child.pid))
+
+    def test_that_ended_is_dead_although_its_parent_has_not_asked_for_its_end(
+        self, child: subprocess.Popen[bytes]
+    ) -> None:
+        held = lease_of(child.pid)
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it stays as a zombie
+        assert leases.is_dead(held)
+
+    def test_whose_number_another_process_has_is_dead(self, child: subprocess.Popen[bytes]) -> None:
+        assert leases.is_dead(lease_of(child.pid, start="1"))
+
+    def test_that_is_gone_is_dead(self) -> None:
+        assert leases.is_dead(lease_of(NO_SUCH_PROCESS, start="1"))
+
+    def test_of_which_no_start_is_known_is_alive(self) -> None:
+        assert not leases.is_dead(lease_of(NO_SUCH_PROCESS, start=""))
+
+    def test_of_another_user_that_cannot_be_looked_at_is_alive(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Its number is hidden in /proc, and the kernel refuses to signal it: so it exists."""
+
+        def refused(_pid: int, _signal: int) -> None:
+            raise PermissionError
+
+        monkeypatch.setattr(os, "kill", refused)
+        assert not leases.is_dead(lease_of(NO_SUCH_PROCESS, start="1"))
+
+
+@ON_LINUX
+class TestAnotherHost:
+    """Two containers may share a name, and a machine has other processes after each boot."""
+
+    def test_is_one_of_another_name_boot_or_set_of_processes(self, child: subprocess.Popen[bytes]) -> None:
+        child.kill()
+        child.wait()
+        held = lease_of(child.pid, start="1")
+        assert leases.is_dead(held)
+        name, boot, numbers = held.host.split()
+        assert boot == Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        assert numbers == Path("/proc/self/ns/pid").readlink().name
+        for host in (f"other {boot} {numbers}", f"{name} other {numbers}", f"{name} {boot} pid:[1]"):
+            assert not leases.is_dead(msgspec.structs.replace(held, host=host))
+
+    def test_is_every_one_where_the_kernel_does_not_say_which_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def missing(_path: Path) -> Path:
+            raise FileNotFoundError
+
+        monkeypatch.setattr(Path, "readlink", missing)
+        assert leases._host.__wrapped__() != leases._host.__wrapped__()
