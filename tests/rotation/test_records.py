@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from support.rig import IN_VAIN, POLICY, Rig
+from support.rig import DAY, IN_VAIN, POLICY, Rig
 from twokey.core.journal import Delivery, Lease
 from twokey.core.reasons import Outcome, Reason
 from twokey.emulator import Rule
@@ -91,6 +91,12 @@ class TestTheCommit:
     def test_keeps_what_was_deleted_so_that_a_list_that_lags_revives_nothing(self, rig: Rig) -> None:
         last, _ = rig.settled()
         rig.rotate()
+        assert list(rig.record().journal.removed) == [last.access_key_id]
+
+    def test_keeps_what_was_deleted_also_where_no_key_is_created(self, rig: Rig) -> None:
+        last, current = rig.aws.make_user("ci", path="/machine-users/", keys=2, ages=(5 * DAY, 4 * DAY))
+        rig.fill(current)
+        assert rig.rotate(retire=frozenset({last.access_key_id})).outcome is Outcome.RETIRED
         assert list(rig.record().journal.removed) == [last.access_key_id]
 
     def test_keeps_the_promised_grace_of_both_keys(self, rig: Rig) -> None:
