@@ -123,6 +123,15 @@ def test_a_parameter_keeps_the_key_that_it_is_encrypted_with(aws: Emulator, stor
     assert backend.about()["KeyId"] == "alias/machine-users"
 
 
+def test_a_parameter_that_was_given_another_key_keeps_that_one(store: Store, backend: Parameter) -> None:
+    for number, key in enumerate(("alias/first", "alias/second")):
+        backend.client.put_parameter(
+            Name=backend.name, Value="{}", Type="SecureString", KeyId=key, Overwrite=bool(number)
+        )
+    store.deliver(fresh_credential())
+    assert backend.about()["KeyId"] == "alias/second"
+
+
 @pytest.mark.parametrize("open_one", [Journal(epoch=9), FULL])
 def test_a_journal_written_at_the_same_moment_is_put_back(
     store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch, open_one: Journal
@@ -134,6 +143,22 @@ def test_a_journal_written_at_the_same_moment_is_put_back(
     with pytest.raises(Conflict, match="wrote it back"):
         store.save_journal(Journal(epoch=2), revision)
     assert store.load().journal == open_one
+
+
+def test_of_several_credentials_written_at_the_same_moment_the_newest_is_put_back(
+    store: Store, backend: Parameter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), store.load().revision)
+    theirs = [fresh_credential() for _ in range(3)]
+
+    def write_all() -> None:
+        for one in theirs:
+            backend.plant_text(json.dumps(pair(one)))
+
+    between(monkeypatch, store, write_all)
+    with pytest.raises(Conflict, match="wrote it back"):
+        store.put(fresh_credential(), revision)
+    assert json.loads(backend.text() or "") == pair(theirs[-1])
 
 
 def test_a_credential_written_at_the_same_moment_is_put_back(
