@@ -18,6 +18,7 @@ from hypothesis.internal.conjecture import providers  # noqa: E402
 
 from support.botocore_costs import LOADER, spare_them  # noqa: E402
 from support.rig import Rig  # noqa: E402
+from support.shortcut import ON_CONNECTIONS, SHORTCUT  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ def pytest_configure() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     spare_them()
+    SHORTCUT.install()
+    gc.disable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +56,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +78,12 @@ def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture(autouse=True)
+def _connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the tests of a connection's two ends have connections."""
+    monkeypatch.setattr(SHORTCUT, "open", not request.node.nodeid.startswith(ON_CONNECTIONS))
 
 
 @pytest.fixture

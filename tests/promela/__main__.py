@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--without", choices=RULES, metavar="RULE", help=f"one of: {', '.join(RULES)}")
     asked = parser.parse_args()
     if spin.missing():
-        print(f"Not installed: {spin.missing()}. On Debian: apt-get install spin gcc", file=sys.stderr)
+        print(f"Not installed: {spin.missing()}. On Debian: apt-get install spin gcc tcc", file=sys.stderr)
         return 2
     if asked.without:
         return 0 if _without(asked.without) else 1

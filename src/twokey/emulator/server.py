@@ -71,6 +71,13 @@ class Server(ThreadingMixIn, TCPServer):
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    def headers_of(self, response: Response) -> list[tuple[str, str]]:
+        """The response's headers, with those that every response of AWS has."""
+        own = {"Content-Length": str(len(response.body)), "x-amzn-RequestId": str(uuid.uuid4())}
+        present = {name.lower() for name, _ in response.headers}
+        missing = [(name, value) for name, value in own.items() if name.lower() not in present]
+        return [*response.headers, ("Date", self.date()), *missing]
+
     def process_request(self, request: Any, client_address: Any) -> None:
         """Track the connection until it is closed."""
         with self._lock:
@@ -146,10 +153,7 @@ class _Connection(BaseHTTPRequestHandler):
             self.wfile.write(whole[: len(whole) - max(1, len(delivery.response.body) // 8)])
 
     def _bytes(self, response: Response) -> bytes:
-        own = {"Content-Length": str(len(response.body)), "x-amzn-RequestId": str(uuid.uuid4())}
-        present = {name.lower() for name, _ in response.headers}
-        missing = [(name, value) for name, value in own.items() if name.lower() not in present]
-        headers = [*response.headers, ("Date", self.server.date()), *missing]
+        headers = self.server.headers_of(response)
         reason = self.responses.get(response.status, ("Unknown", ""))[0]
         lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers), "", ""]
         start = "\r\n".join(lines).encode("latin-1", "replace")

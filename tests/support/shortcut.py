@@ -1,0 +1,110 @@
+"""Requests of botocore to the emulator of this process, without the connection between the two.
+
+The connection, and the changes between its client's thread and the server's, cost almost as much as all that botocore
+and the emulator do for a request. What is sent and returned stays the same: botocore serialises and signs the request,
+the emulator reads, checks and performs it, and botocore parses the response.
+
+Connections remain wherever they matter: for other processes, through a proxy, while the weather has a fault or a delay
+that is still to come, and in ``ON_CONNECTIONS``. A client that has used a connection keeps using connections, so that
+it meets all that a fault does to them.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+from botocore.awsrequest import AWSResponse
+from botocore.httpsession import URLLib3Session
+from urllib3 import HTTPHeaderDict, HTTPResponse
+
+from twokey.emulator import Emulator
+from twokey.emulator.front import Ending
+from twokey.emulator.wire import Incoming
+
+if TYPE_CHECKING:
+    from botocore.awsrequest import AWSPreparedRequest
+
+ON_CONNECTIONS = ("tests/aws/", "tests/emulator/")
+"""The tests of the two ends of a connection."""
+
+
+class Shortcut:
+    """The way from botocore's sessions to the emulator that runs, if ``open``."""
+
+    open = True
+    _emulator: Emulator | None = None
+    _url = ""
+
+    def install(self) -> None:
+        """Let requests take it from now on."""
+        emulators, sessions = _methods(Emulator), _methods(URLLib3Session)
+        start, stop, send = emulators.start, emulators.stop, sessions.send
+
+        def started(emulator: Emulator) -> Emulator:
+            start(emulator)
+            self._emulator, self._url = emulator, f"{emulator.endpoint_url}/"
+            return emulator
+
+        def stopped(emulator: Emulator) -> None:
+            if emulator is self._emulator:
+                self._emulator = None
+            stop(emulator)
+
+        def sent(session: Any, request: AWSPreparedRequest) -> Any:
+            emulator = self._emulator
+            if emulator is None or not self._may_take(session, request, emulator):
+                session._uses_connections = True
+                return send(session, request)
+            return _respond(emulator, request, self._url)
+
+        emulators.start, emulators.stop, sessions.send = started, stopped, sent
+
+    def _may_take(self, session: Any, request: AWSPreparedRequest, emulator: Emulator) -> bool:
+        url = str(request.url)
+        return (
+            self.open
+            and url.startswith(self._url)
+            and not hasattr(session, "_uses_connections")
+            and not session._proxy_config.proxy_url_for(url)
+            and not emulator.weather.latency
+            and all(rule.hits == rule.times for rule in emulator.weather.rules)
+        )
+
+
+SHORTCUT = Shortcut()
+
+
+def _methods(owner: Any) -> Any:
+    """Return a class as one whose methods may be replaced."""
+    return owner
+
+
+def _respond(emulator: Emulator, request: AWSPreparedRequest, url: str) -> AWSResponse:
+    delivery = emulator._server.handler(_incoming(request, url), lambda: False)
+    response = delivery.response
+    assert delivery.ending is Ending.WHOLE, "a fault was added after its client had begun this request"
+    assert response
+    headers: Any = HTTPHeaderDict(emulator._server.headers_of(response))
+    body = BytesIO(b"" if request.method == "HEAD" else response.body)
+    options: Any = {"preload_content": False, "decode_content": False, "enforce_content_length": False}
+    raw = HTTPResponse(body, headers, response.status, **options)
+    returned = AWSResponse(str(request.url), response.status, headers, raw)
+    if not request.stream_output:
+        _ = returned.content
+    return returned
+
+
+def _incoming(request: AWSPreparedRequest, url: str) -> Incoming:
+    """Return the request as the server would read it from a connection."""
+    fields = [("Host", url.removeprefix("http://").rstrip("/"))]
+    fields += [(name, value if isinstance(value, str) else value.decode()) for name, value in request.headers.items()]
+    target = f"/{str(request.url).removeprefix(url)}"
+    return Incoming(request.method, target, {name.lower(): value for name, value in fields}, fields, _body(request))
+
+
+def _body(request: AWSPreparedRequest) -> bytes:
+    body: Any = request.body
+    if hasattr(body, "read"):
+        body = body.read()
+    return body.encode() if isinstance(body, str) else bytes(body or b"")
