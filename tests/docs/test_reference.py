@@ -38,7 +38,10 @@ WORDS = (
     *("idle", "soak", "store", "destination", "deliver", "verify", "retire", "revoke", "observe", "plan", "apply"),
     "reason",
 )
-INNER = ("twokey audit-log verify",)
+INNER = (
+    "twokey audit-log verify",
+    *(f"twokey policy {name}" for name in ("rotator", "machine-user", "role-trust", "source-ip")),
+)
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey rotate --json": documents.ResultsDocument,
     "An entry of results": documents.ResultEntry,
