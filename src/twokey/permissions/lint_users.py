@@ -58,7 +58,7 @@ def password(user: Principal, passwords: frozenset[str] | None) -> Iterator[Find
             user.account,
             user.name,
             user.arn,
-            f"{user.name} has a console password: whoever knows it can log in as this machine user.",
+            f"{user.name} has a console password: the console lets a human log in as this machine user.",
             f"Remove it: aws iam delete-login-profile --user-name {user.name}",
         )
 
