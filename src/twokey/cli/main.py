@@ -25,6 +25,7 @@ COMMANDS = {
     "adopt": "Show users that were managed outside twokey, and take them over.",
     "move-store": "Move users to another store, with every promise to their jobs.",
     "lint": "Find machine users that can do too much, and roles that trust too many.",
+    "advise": "Show how the jobs of a machine user do without its key.",
     "policy": "Print IAM policies to deploy: least privilege, each statement with its reason.",
     "demo": "Watch a whole cycle on a built-in AWS emulator; no setup.",
     "audit-log": "Verify a file that --audit-log wrote.",

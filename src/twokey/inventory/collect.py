@@ -7,6 +7,7 @@ Sources: "GetAccountAuthorizationDetails", "GenerateCredentialReport" and "GetCr
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import NotFound, ServiceError
@@ -28,6 +29,16 @@ def account(iam: Iam) -> Account:
 
     Console passwords are in the credential report. Without it, they are unknown.
     """
+    found = details(iam)
+    try:
+        rows = list(report(iam))
+    except ServiceError:
+        return found
+    return replace(found, passwords=frozenset(row["user"] for row in rows if row["password_enabled"] == _YES))
+
+
+def details(iam: Iam) -> Account:
+    """Return the same without console passwords; raises a ``ServiceError``."""
     found: dict[str, list[Any]] = {"users": [], "groups": [], "roles": [], "policies": []}
     for page in iam.authorization_details():
         found["users"] += page["UserDetailList"]
@@ -36,15 +47,9 @@ def account(iam: Iam) -> Account:
         found["policies"] += page["Policies"]
     documents = {one["Arn"]: _default(one) for one in found["policies"]}
     groups = {one["GroupName"]: one for one in found["groups"]}
-    try:
-        rows = list(report(iam))
-    except ServiceError:
-        passwords = None
-    else:
-        passwords = frozenset(row["user"] for row in rows if row["password_enabled"] == _YES)
     users = [_user(one, groups, documents) for one in found["users"]]
     roles = [_role(one, documents) for one in found["roles"]]
-    return Account(tuple(users), tuple(roles), passwords)
+    return Account(tuple(users), tuple(roles))
 
 
 def report(iam: Iam) -> Iterator[dict[str, str]]:
