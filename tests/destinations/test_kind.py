@@ -145,7 +145,7 @@ class TestAPermission:
             ("name", "", "is empty"),
             ("uses", "read", "has the type str; expected tuple"),
             ("uses", (), "is empty"),
-            ("uses", ("delete",), "holds 'delete'; expected some of read, write, create, journal"),
+            ("uses", ("delete",), "holds 'delete'; expected some of load, read, write, create, journal"),
             ("optional", "no", "expected bool"),
             ("right", "x", "is unknown"),
         ],

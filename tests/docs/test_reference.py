@@ -14,6 +14,7 @@ from twokey.audit_log import records
 from twokey.cli.main import COMMANDS, cli
 from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason
+from twokey.permissions.findings import RULES
 from twokey.reports import documents
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ WORDS = (
     *("idle", "soak", "store", "destination", "deliver", "verify", "retire", "revoke", "observe", "plan", "apply"),
     "reason",
 )
-INNER = ("twokey audit-log verify",)
+INNER = (
+    "twokey audit-log verify",
+    *(f"twokey policy {name}" for name in ("rotator", "machine-user", "role-trust", "source-ip")),
+)
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey rotate --json": documents.ResultsDocument,
     "An entry of results": documents.ResultEntry,
@@ -50,6 +54,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey adopt --json": documents.AdoptDocument,
     "An adopted user": documents.AdoptEntry,
     "A destination and what it holds": documents.HoldingEntry,
+    "twokey lint --json": documents.LintDocument,
+    "A finding of lint": documents.LintEntry,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,
 }
@@ -173,3 +179,9 @@ def test_glossary() -> None:
     """Each word that the project uses is explained."""
     said = [row[0] for row in pages.tables(pages.DOCS / "glossary.md")["Glossary"]]
     assert said[: len(WORDS)] == list(WORDS)
+
+
+def test_every_finding_of_lint_is_on_its_page_with_its_severity() -> None:
+    rows = [row for table in pages.tables(REFERENCE / "lint.md").values() for row in table]
+    expected = {f"`{name}`": (rule.severity, f"{rule.title}.") for name, rule in RULES.items()}
+    assert {row[0]: (row[1], row[2]) for row in rows} == expected

@@ -9,17 +9,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from docs import consoles, pages
+from docs import pages
+from docs.terraform import Terraform, needs_terraform
 from twokey.emulator import Emulator, KeyPair
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGE = pages.DOCS / "how-to" / "terraform.md"
 OTHER_POLICY = pages.DOCS / "how-to" / "github-actions-schedule.md"
@@ -27,61 +29,15 @@ FILES = {block.split()[1]: block for block in pages.blocks(PAGE, "hcl")}
 STORE = ("--path", "/machine-users/", "--store", "secretsmanager:machine-users/{user}")
 
 
-@cache
-def mirror() -> Path | None:
-    """Return the folder that holds the AWS provider, from where such mirrors usually are."""
-    shared = [Path(folder, "terraform", "plugins") for folder in ("/usr/share", "/usr/local/share")]
-    folders = [Path.home() / ".terraform.d" / "plugins", *shared, *Path("/opt").glob("*/")]
-    return next((folder for folder in folders if any(folder.glob("*/hashicorp/aws/*"))), None)
-
-
-needs_terraform = pytest.mark.skipif(
-    shutil.which("terraform") is None or mirror() is None,
-    reason="Terraform, or a mirror of its AWS provider, is not installed",
-)
-
-
-class Terraform:
-    """Terraform in a folder, on an emulator."""
-
-    def __init__(self, folder: Path, aws: Emulator) -> None:
-        self._folder = folder
-        path = f"{consoles.BIN}{os.pathsep}{os.environ['PATH']}"
-        own = {"HOME": str(folder), "PATH": path, "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1"}
-        # Each command reads the provider's schema; Go's garbage collector takes a third of that time if it may.
-        go = {"GOGC": "800"}
-        self._environment = {"LC_ALL": "C.UTF-8", "CHECKPOINT_DISABLE": "1", **go, **own, **aws.environment()}
+class PageTerraform(Terraform):
+    """Terraform with files of the page."""
 
     def files(self, *names: str) -> None:
         """Have these files of the page in the folder, and no others."""
-        for old in self._folder.glob("*.tf"):
+        for old in self.folder.glob("*.tf"):
             old.unlink()
         for name in names:
-            (self._folder / name).write_text(FILES[name], encoding="utf-8")
-
-    def run(self, *arguments: str, code: int = 0) -> str:
-        """Run Terraform; return all that it prints."""
-        return self.shell(" ".join(f"'{part}'" for part in ("terraform", *arguments)), code)
-
-    def shell(self, block: str, code: int = 0) -> str:
-        """Run commands as they stand on the page; return all that they print."""
-        done = subprocess.run(
-            ["sh", "-c", block],
-            cwd=self._folder,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-        assert done.returncode == code, done.stdout
-        return re.sub(r"\x1b\[\d*m", "", done.stdout)
-
-    def init(self) -> None:
-        """Get ready, without a network."""
-        self.run("init", "-input=false", f"-plugin-dir={mirror()}")
+            (self.folder / name).write_text(FILES[name], encoding="utf-8")
 
 
 def block(part: str) -> str:
@@ -122,7 +78,7 @@ def test_the_policy_is_the_same_everywhere() -> None:
 def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
     """The page from top to bottom: keys by Terraform, then without, adopted, rotated; no change is left to apply."""
     with Emulator() as aws:
-        terraform = Terraform(tmp_path, aws)
+        terraform = PageTerraform(tmp_path, aws)
         terraform.files("main.tf", "twokey.tf", "keys.tf")
         terraform.init()
         terraform.run("fmt", "-check")
@@ -171,7 +127,7 @@ def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
 def test_the_other_files_are_valid(tmp_path: Path) -> None:
     """Terraform and its provider know all that stands there."""
     with Emulator() as aws:
-        terraform = Terraform(tmp_path, aws)
+        terraform = PageTerraform(tmp_path, aws)
         terraform.files("main.tf", "as_ci.tf", "ignore.tf")
         terraform.init()
         terraform.run("fmt", "-check")

@@ -22,6 +22,17 @@ SERVICES = ("iam", "sts", "secrets_manager", "ssm")
 and Tools Reference Guide)."""
 
 
+def partition_of(region: str) -> str:
+    """Return the partition of a region, as ARNs begin: ``aws``, ``aws-cn``, ``aws-us-gov``, …; ``aws`` if unknown."""
+    import botocore.session
+    from botocore.exceptions import UnknownRegionError
+
+    try:
+        return botocore.session.Session().get_partition_for_region(region)
+    except UnknownRegionError:
+        return "aws"
+
+
 def refuse_unencrypted(session: botocore.session.Session) -> None:
     """Raise ``UsageError`` for a configured endpoint whose responses could be read on the network."""
     for place, url in _configured(session):

@@ -21,14 +21,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.aws.clients import Clients
+    from twokey.aws.clock import ServiceClock
 
 PERMISSIONS = {
     "look": ("iam:ListUsers", "iam:GetUser", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"),
     "rotate": ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey"),
+    "account": (
+        "iam:GetAccountAuthorizationDetails",
+        "iam:GenerateCredentialReport",
+        "iam:GetCredentialReport",
+    ),
     "preflight (optional)": ("iam:SimulatePrincipalPolicy", "iam:GetRole"),
 }
 
-_READS = frozenset((*PERMISSIONS["look"], *PERMISSIONS["preflight (optional)"]))
+_READS = frozenset(action for name, actions in PERMISSIONS.items() if name != "rotate" for action in actions)
 
 PATIENCE = 120.0
 """Seconds for which a request is sent again while AWS throttles it."""
@@ -76,6 +82,31 @@ class Iam:
         used = response.get("AccessKeyLastUsed", {})
         at: datetime | None = used.get("LastUsedDate")
         return LastUse(at, used.get("ServiceName", ""), used.get("Region", "")) if at else LastUse(None)
+
+    @property
+    def clock(self) -> ServiceClock:
+        """The clock of the run."""
+        return self._clock
+
+    def authorization_details(self) -> Iterator[Any]:
+        """Yield every page of all users, groups, roles and policies (iam:GetAccountAuthorizationDetails)."""
+        kinds = ["User", "Group", "Role", "LocalManagedPolicy", "AWSManagedPolicy"]
+        operation = "get_account_authorization_details"
+        yield from self._pages(
+            operation, "iam:GetAccountAuthorizationDetails", "the account", Filter=kinds, MaxItems=1000
+        )
+
+    def generate_report(self) -> str:
+        """Begin a credential report, if none is recent, and return its state (iam:GenerateCredentialReport)."""
+        return str(
+            self._repeat("generate_credential_report", "iam:GenerateCredentialReport", "the account").get("State", "")
+        )
+
+    def report(self) -> str:
+        """Return the credential report as CSV (iam:GetCredentialReport)."""
+        response = self._repeat("get_credential_report", "iam:GetCredentialReport", "the account")
+        content: bytes = response["Content"]
+        return content.decode("utf-8")
 
     def create_key(self, user: str, just_before: Callable[[], None] = _nothing) -> tuple[AccessKey, Credential]:
         """Create a key (iam:CreateAccessKey).

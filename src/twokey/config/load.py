@@ -18,7 +18,7 @@ from twokey.config.schema import (
     Rules,
     decode,
 )
-from twokey.config.settings import Label, Selection, Settings, select, together
+from twokey.config.settings import Label, Selection, Settings, Tier, path_prefix, select, together
 from twokey.core import durations
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy, Verification
@@ -57,7 +57,14 @@ def load(file: Path) -> Settings:
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
     connections = targets.connections(document, form.connections or {})
     return Settings(
-        together(entries), form.max_users, form.concurrency, document.name, audit_log, connections, schedule
+        together(entries),
+        form.max_users,
+        form.concurrency,
+        document.name,
+        audit_log,
+        connections,
+        schedule,
+        _tiers(form, document),
     )
 
 
@@ -132,6 +139,32 @@ def _schedule(form: Form, document: Document) -> timedelta | None:
     if not schedule:
         raise UsageError(f"{label}: the time between two runs cannot be zero.")
     return schedule
+
+
+def _tiers(form: Form, document: Document) -> tuple[Tier, ...]:
+    tiers = form.tiers or {}
+    for name, tier in tiers.items():
+        label = _label(document, ("tiers", name))
+        if tier.path is msgspec.UNSET and not tier.users and not tier.tags:
+            at = document.at(("tiers", name))
+            raise UsageError(f"{at}: the tier `{name}` has no user.", remedy="Add `path`, `users` or `tags` to it.")
+        for index, other in enumerate(tier.reaches or ()):
+            if other not in tiers or other == name:
+                what = "is this tier itself" if other == name else "is no tier"
+                raise UsageError(f"{label('reaches', index)}: `{other}` {what}; the tiers are {', '.join(tiers)}.")
+    return tuple(
+        Tier(
+            name=name,
+            path=None
+            if tier.path is msgspec.UNSET
+            else path_prefix(tier.path, _label(document, ("tiers", name))("path")),
+            users=tuple(tier.users or ()),
+            tags=tier.tags or {},
+            roles=tuple(tier.roles),
+            reaches=tuple(tier.reaches or ()),
+        )
+        for name, tier in tiers.items()
+    )
 
 
 def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str, schedule: timedelta | None) -> Selection:

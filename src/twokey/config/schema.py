@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -21,6 +21,7 @@ MAX_USERS = 100
 CONCURRENCY = 32
 MOST_CONCURRENCY = 64
 
+FormT = TypeVar("FormT", bound=msgspec.Struct)
 _DURATION = {"pattern": durations.PATTERN, "examples": ["30d", "12h", "90s", "1d12h"]}
 
 
@@ -134,6 +135,27 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
     ] = "warn"
 
 
+class TierForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tier: which users belong to it, which roles it has, and the roles of which other tiers its users may assume."""
+
+    path: Annotated[
+        str | UnsetType, _about("Users below this IAM path belong to the tier.", minLength=1, examples=["/ci/prod/"])
+    ] = UNSET
+    users: Annotated[list[Pattern] | UnsetType, _about("Users whose names match one of these belong to the tier.")] = (
+        UNSET
+    )
+    tags: Annotated[
+        dict[str, str] | UnsetType, _about("Users with one of these tags, with this value, belong to the tier.")
+    ] = UNSET
+    roles: Annotated[
+        Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)],
+        _about("The ARNs of the tier's roles; `*` stands for any part of a name."),
+    ]
+    reaches: Annotated[
+        list[str] | UnsetType, _about("Other tiers whose roles the users of this tier may assume too.")
+    ] = UNSET
+
+
 _SELECTS = Meta(extra_json_schema={"anyOf": [{"required": ["path"]}, {"required": ["users"]}]})
 
 
@@ -167,6 +189,13 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "How to reach services, by name. A destination uses the connection that has the name of its service, or "
             "the one in its option `connection`. Secrets are never in this file: `token: {env: NAME}`, `{file: PATH}` "
             "or `{from: URL}`."
+        ),
+    ] = UNSET
+    tiers: Annotated[
+        dict[str, TierForm] | UnsetType,
+        _about(
+            "Tiers of machine users and roles, such as production and non-production, for twokey lint and twokey "
+            "policy. A user belongs to the first tier that names it."
         ),
     ] = UNSET
     machine_users: Annotated[
@@ -206,10 +235,18 @@ def config_schema() -> dict[str, Any]:
 def decode(document: Document) -> Form:
     """Return the document as a form; raises ``UsageError`` with line and key for each mismatch."""
     _refuse_other_versions(document)
+    tiers = document.value.get("tiers")
+    for name, tier in tiers.items() if isinstance(tiers, dict) else ():
+        # msgspec does not say which value of a mapping is wrong.
+        _convert(tier, TierForm, document, ("tiers", name))
+    return _convert(document.value, Form, document)
+
+
+def _convert(value: object, form: type[FormT], document: Document, place: Place = ()) -> FormT:
     try:
-        return msgspec.convert(document.value, Form)
+        return msgspec.convert(value, form)
     except msgspec.ValidationError as error:
-        raise _plain(str(error), document) from None
+        raise _plain(str(error), document, place) from None
 
 
 def _refuse_other_versions(document: Document) -> None:
@@ -224,16 +261,16 @@ def _refuse_other_versions(document: Document) -> None:
         )
 
 
-def _plain(message: str, document: Document) -> UsageError:
-    """Return msgspec's error in plain words."""
+def _plain(message: str, document: Document, outer: Place) -> UsageError:
+    """Return msgspec's error about the value at ``outer`` in plain words."""
     what, _, where = message.partition(" - at `$")
-    place: Place = tuple(word or int(index) for word, index in _STEP.findall(where))
+    place: Place = (*outer, *(word or int(index) for word, index in _STEP.findall(where)))
     named = re.search(r"field `(.+)`$", what)
     if named and "unknown" in what:
         return document.wrong((*place, named[1]), f"unknown key `{named[1]}`{_nearest(named[1], place)}")
     key = next((str(step) for step in reversed(place) if isinstance(step, str)), "the file")
     if named:
-        inside = f"this entry of `{key}`" if place else "the file"
+        inside = f"`{key}`" if place[:1] == ("tiers",) else f"this entry of `{key}`" if place else "the file"
         return document.wrong(place, f"{inside} has no `{named[1]}`, which is required.")
     limit = _LIMIT.fullmatch(what)
     if limit:
@@ -247,7 +284,7 @@ def _plain(message: str, document: Document) -> UsageError:
 def _nearest(unknown: str, place: Place) -> str:
     struct: type[msgspec.Struct] = Form
     if place:
-        struct = Verify if place[-1] == "verify" else Entry
+        struct = Verify if place[-1] == "verify" else TierForm if place[0] == "tiers" else Entry
     known = [field.encode_name for field in msgspec.structs.fields(struct)]
     near = difflib.get_close_matches(unknown.lower(), known, n=1)
     return f"; did you mean `{near[0]}`?" if near else "."

@@ -70,6 +70,28 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """A tier of machine users, such as production: who belongs to it, its roles, and which tiers it reaches too."""
+
+    name: str
+    path: str | None
+    users: tuple[str, ...]
+    """Patterns of names, as a shell matches them, without regard to case."""
+    tags: Mapping[str, str]
+    roles: tuple[str, ...]
+    """ARNs, with ``*`` for any part of a name."""
+    reaches: tuple[str, ...]
+
+    def has(self, name: str, path: str, tags: Mapping[str, str]) -> bool:
+        """Return whether a user belongs to the tier: by path, by name, or by a tag."""
+        return (
+            (self.path is not None and path.startswith(self.path))
+            or any(_matches(name, pattern) for pattern in self.users)
+            or any(tags.get(key) == value for key, value in self.tags.items())
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a run. ``source`` names the file, or the command line."""
 
@@ -81,6 +103,20 @@ class Settings:
     connections: Mapping[str, Configured] = field(default_factory=dict)
     schedule: timedelta | None = None
     """The time between two runs, if it is known."""
+    tiers: tuple[Tier, ...] = ()
+
+    def tier(self, name: str) -> Tier:
+        """Return the tier of a name; raises ``UsageError`` where there is none."""
+        for tier in self.tiers:
+            if tier.name == name:
+                return tier
+        known = ", ".join(tier.name for tier in self.tiers) or "none"
+        raise UsageError(f"There is no tier {name!r} in {self.source}. Its tiers: {known}.")
+
+    def reached_roles(self, tier: Tier) -> tuple[str, ...]:
+        """Return the roles that users of a tier may assume: those of the tier, and of the tiers that it reaches."""
+        tiers = (tier, *(self.tier(name) for name in tier.reaches))
+        return tuple(dict.fromkeys(role for one in tiers for role in one.roles))
 
 
 class Label(Protocol):

@@ -40,7 +40,8 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     REFUSED = 3
-    PLANNED = 4  # only ``plan --detailed-exitcode``
+    PLANNED = 4  # ``plan --detailed-exitcode``
+    FOUND = 4  # ``lint --fail-on``: a finding is at least that severe
 
 
 class TwokeyError(Exception):

@@ -160,6 +160,21 @@ def fill(template: str, *, user: str, path: str, account: str) -> str:
     return _filled(template, values)
 
 
+def pattern(template: str, *, user: str = "", path: str | None = None, account: str) -> str:
+    """Return the URL with ``*`` for what is not known: the user, and the paths below a path prefix, or every path.
+
+    Raises ``UsageError`` for a value that a URL cannot contain.
+    """
+    if path is None:
+        template = template.replace("{path}/", "*").replace("{path}", "*")
+    else:
+        # Users may lie deeper than the prefix.
+        template = template.replace("{path}", "{path}*") if path.strip("/") else template.replace("{path}", "*")
+    if not user:
+        template = template.replace("{user}", "*").replace("{USER}", "*")
+    return fill(template, user=user or "x", path=path or "/", account=account)
+
+
 def names_user(template: str) -> bool:
     """Say whether the URL differs from user to user."""
     return "{user}" in template or "{USER}" in template

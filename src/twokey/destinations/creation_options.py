@@ -7,7 +7,7 @@ keeps what it has. So these options do not say which thing a URL names, and a de
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import AccessDenied
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.destinations.address import Address
+    from twokey.destinations.kind import AwsScope
 
 TAG = "tag.*"
 LABEL = "label.*"
@@ -89,6 +90,18 @@ def of_aws(address: Address) -> CreationOptions:
             "Name the key by an alias that every region has (kms=alias/NAME), or a multi-region key (kms=mrk-…).",
         )
     return options
+
+
+def keys(address: Address, scope: AwsScope) -> dict[str, tuple[str, ...]]:
+    """Return the ARNs of the KMS keys that a URL of AWS names, in its region and in those of its replicas."""
+    options = of_aws(address)
+    if not options.kms:
+        return {}
+    if options.kms.startswith("arn:"):
+        return {"key": (options.kms,)}
+    name = options.kms if options.kms.startswith("alias/") else f"key/{options.kms}"
+    regions = dict.fromkeys((scope.region, *options.replicas))
+    return {"key": tuple(replace(scope, region=region).arn("kms", name) for region in regions)}
 
 
 def of_google(address: Address) -> CreationOptions:

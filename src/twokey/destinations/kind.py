@@ -23,20 +23,23 @@ if TYPE_CHECKING:
     from twokey.destinations.connections import Settings
 
 __all__ = [
+    "AwsScope",
     "ConnectionKind",
     "DestinationContext",
     "InvalidKind",
     "Kind",
     "Permission",
     "Resolved",
+    "Resources",
     "Use",
     "WritesNamedMembers",
     "WritesNamedValues",
     "phrase",
 ]
 
-Use = Literal["read", "write", "create", "journal"]
-"""What a permission is for: to read what is stored, to write to it, to create what is missing, to keep the journal."""
+Use = Literal["load", "read", "write", "create", "journal"]
+"""What a permission is for: to load a store's credential and journal, to read what a destination holds, to write to it,
+to create what is missing, to keep the journal."""
 _USES: tuple[Use, ...] = get_args(Use)
 _PLURALS = {"capability": "capabilities"}
 _SCHEME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
@@ -53,7 +56,8 @@ class Permission:
     service spells it. ``resource``: what it is granted on; for AWS, the resource type of the Service Authorization
     Reference. ``uses``: what twokey needs it for. ``grant``: the kind of token or policy that has it; permissions with
     different grants are alternatives: those of one grant are enough. ``optional``: the kind works without it.
-    ``condition``: the options or circumstances without which it is not needed.
+    ``condition``: the options or circumstances without which it is not needed. ``option``: the option of the URL
+    without which it is not needed.
     """
 
     service: str
@@ -64,17 +68,35 @@ class Permission:
     grant: str = ""
     optional: bool = False
     condition: str = ""
+    option: str = ""
 
     def __post_init__(self) -> None:
         for name in ("service", "name", "resource", "type"):
             refuse(self, name, str, filled=True)
-        for name in ("grant", "condition"):
+        for name in ("grant", "condition", "option"):
             refuse(self, name, str)
         refuse(self, "optional", bool)
         refuse(self, "uses", tuple, of=str, filled=True)
         for use in self.uses:
             if use not in _USES:
                 raise InvalidKind("Permission", "uses", f"holds {use!r}; expected some of {', '.join(_USES)}")
+
+
+@dataclass(frozen=True, slots=True)
+class AwsScope:
+    """Where in AWS a URL means something: the partition, the region and the account of its ARN."""
+
+    partition: str
+    region: str
+    account: str
+
+    def arn(self, service: str, resource: str) -> str:
+        """Return the ARN of a resource of a service in this region and account."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
+
+
+Resources = Mapping[str, tuple[str, ...]]
+"""ARNs by the resource type of a kind's permissions."""
 
 
 class DestinationContext(Protocol):
@@ -139,6 +161,8 @@ class Kind:
     ``resolve``: returns what a URL means in this run, for a kind whose URLs mean other things elsewhere (in another
     region, account or directory) and whose ``connection`` does not say it. The third argument is the machine user's AWS
     account. Calls nothing.
+    ``resources``: returns the ARNs that a URL means, for a kind of AWS, as a policy lists them. Fields of the URL are
+    filled in, or ``*`` stands for them. The third argument is whether the URL is that of a store. Calls nothing.
     ``case_insensitive``: whether two names that differ only in case name the same thing.
     ``non_identifying_options``: options that say how something is written or created, not which thing it is.
     ``default_options``: the values that options have if the URL does not give them.
@@ -153,6 +177,7 @@ class Kind:
     read_secret: Callable[[Address, DestinationContext], Hidden] | None = None
     connection: ConnectionKind[Any, Any] | None = None
     resolve: Callable[[Address, DestinationContext, str], Resolved] | None = None
+    resources: Callable[[Address, AwsScope, bool], Resources] | None = None
     case_insensitive: bool = False
     non_identifying_options: tuple[str, ...] = ()
     default_options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -169,6 +194,8 @@ class Kind:
             refuse(self, "read_secret", Callable)
         if self.resolve is not None:
             refuse(self, "resolve", Callable)
+        if self.resources is not None:
+            refuse(self, "resources", Callable)
         if self.connection is not None:
             refuse(self, "connection", ConnectionKind)
         for name in ("store", "case_insensitive"):

@@ -19,16 +19,21 @@ def context_of(call: Call, caller: Caller, clock: Clock) -> dict[str, Sequence[s
 
     `aws:SecureTransport` is true although the emulator uses plain HTTP, because clients of AWS use TLS.
     """
-    now = clock.now()
+    now, headers = clock.now(), call.incoming.headers
+    # A request through a VPC endpoint has no public address.
+    endpoint = headers.get("x-emulator-source-vpce")
     facts: dict[str, str | None] = {
-        "aws:SourceIp": call.source_ip,
+        "aws:SourceIp": None if endpoint else call.source_ip,
+        "aws:VpcSourceIp": call.source_ip if endpoint else None,
+        "aws:SourceVpce": endpoint,
+        "aws:SourceVpc": headers.get("x-emulator-source-vpc") if endpoint else None,
         "aws:SecureTransport": "true",
-        "aws:ViaAWSService": "false",
+        "aws:ViaAWSService": headers.get("x-emulator-via-aws-service", "false"),
         "aws:PrincipalIsAWSService": "false",
         "aws:CurrentTime": timestamp(now),
         "aws:EpochTime": str(int(now.timestamp())),
         "aws:RequestedRegion": call.region,
-        "aws:UserAgent": call.incoming.headers.get("user-agent"),
+        "aws:UserAgent": headers.get("user-agent"),
         "sts:ExternalId": _text(call, "ExternalId"),
         "sts:RoleSessionName": _text(call, "RoleSessionName"),
         "sts:SourceIdentity": _text(call, "SourceIdentity"),

@@ -149,6 +149,6 @@ def managed_document(account: str, arn: str) -> str:
 
 
 def boundary_of(account: str, entity: Any) -> tuple[str, ...] | None:
-    """The permissions boundary of a role (moto stores none for users)."""
+    """The permissions boundary of a user or role."""
     arn = getattr(entity, "permissions_boundary_arn", None)
     return (managed_document(account, arn),) if arn else None

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from twokey.emulator.wire import bucket_and_key
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from twokey.emulator.identity import Caller
     from twokey.emulator.keyring import Keyring
     from twokey.emulator.wire import Call
@@ -50,6 +52,34 @@ def action_of(call: Call) -> str:
         return f"s3:{_S3_ACTIONS.get(call.operation, call.operation)}"
     operation = "InvokeFunction" if call.name == "lambda:Invoke" else call.operation
     return f"{_PREFIXES.get(call.service, call.service)}:{operation}"
+
+
+def also_needed(call: Call, resource: Resource) -> Iterator[tuple[str, Resource]]:
+    """What else must be allowed, depending on what the request contains: the actions, each with its resource.
+
+    Sources: "CreateSecret" and "PutParameter" (required permissions), and "GetObject" (permissions: without
+    s3:ListBucket, the response for an object that does not exist is 403).
+    """
+    if call.name == "secretsmanager:CreateSecret":
+        if call.params.get("Tags"):
+            yield "secretsmanager:TagResource", resource
+        if call.params.get("AddReplicaRegions"):
+            yield "secretsmanager:ReplicateSecretToRegions", resource
+    if call.name == "ssm:PutParameter" and call.params.get("Tags"):
+        yield "ssm:AddTagsToResource", resource
+    if call.name in ("s3:GetObject", "s3:HeadObject") and not _exists(*bucket_and_key(call)):
+        arn = f"arn:aws:s3:::{bucket_and_key(call)[0]}"
+        yield "s3:ListBucket", Resource((arn,), f'"{arn}"')
+
+
+def _exists(bucket: str, key: str) -> bool:
+    from moto.s3.models import s3_backends
+
+    buckets: dict[str, Any] = {}
+    for partitions in list(s3_backends.values()):
+        for backend in list(partitions.values()):
+            buckets |= backend.buckets
+    return bucket not in buckets or key in buckets[bucket].keys
 
 
 def needs_no_permission(call: Call) -> bool:

@@ -104,6 +104,7 @@ class Weather:
     `deletion_lag`: a deleted or deactivated key still authenticates.
     `list_lag`: ListAccessKeys shows creations and deletions after this delay.
     `last_used_lag`: GetAccessKeyLastUsed does not show more recent uses.
+    `report_delay`: a credential report is complete after this delay.
     `latency`: added to every request, in real seconds.
     """
 
@@ -125,6 +126,7 @@ class Weather:
         self.deletion_lag = 0.0
         self.list_lag = 0.0
         self.last_used_lag = 0.0
+        self.report_delay = 0.0
         self.latency = 0.0
         self.rules: list[Rule] = []
         self._limits: dict[str, Bucket] = {}

@@ -29,4 +29,6 @@ class World:
     moto: Moto
     page_size: int = 1000
     key_quota: int = 2
+    reports: dict[str, tuple[float, str]] = field(default_factory=dict)
+    """The credential report of each account: when it was begun, and its text."""
     lock: threading.RLock = field(default_factory=threading.RLock)

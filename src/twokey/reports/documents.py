@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from twokey.core.reasons import Ending, Outcome, Reason
+from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from twokey.permissions.findings import Finding as LintFinding
     from twokey.planning.destination_states import DestinationState
     from twokey.rotation.results import Result
 
@@ -190,6 +192,25 @@ class AuditLogDocument(msgspec.Struct):
     findings: list[FindingEntry]
 
 
+class LintEntry(msgspec.Struct):
+    """One finding: its rule, whom and what it is about, what is wrong, and what to do. ``user`` is empty for a role."""
+
+    id: str
+    severity: Literal["low", "medium", "high", "critical"]
+    account: str
+    user: str
+    resource: str
+    message: str
+    remedy: str
+
+
+class LintDocument(msgspec.Struct):
+    """What ``twokey lint --json`` prints; ``summary`` counts the findings of each severity."""
+
+    findings: list[LintEntry]
+    summary: dict[str, int]
+
+
 DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
     "deliver": ResultsDocument,
@@ -199,6 +220,7 @@ DOCUMENTS: dict[str, type] = {
     "status": StatusDocument,
     "adopt": AdoptDocument,
     "audit-log verify": AuditLogDocument,
+    "lint": LintDocument,
 }
 
 
@@ -231,6 +253,26 @@ def plan_document(results: Iterable[tuple[Result, list[str], Sequence[Destinatio
         for result, actions, states in results
     ]
     return PlanDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def lint_document(findings: Sequence[LintFinding]) -> LintDocument:
+    """Return the document of the findings."""
+    entries = [
+        LintEntry(
+            id=one.id,
+            severity=one.level,
+            account=one.account,
+            user=one.user,
+            resource=one.resource,
+            message=one.message,
+            remedy=one.remedy,
+        )
+        for one in findings
+    ]
+    counts: dict[str, int] = {
+        severity: sum(entry.severity == severity for entry in entries) for severity in reversed(SEVERITIES)
+    }
+    return LintDocument(entries, counts)
 
 
 def summary(outcomes: Iterable[str]) -> dict[str, int]:

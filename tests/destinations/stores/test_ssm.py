@@ -418,9 +418,9 @@ class TestALabelOnAnOldVersion:
         for _ in range(80):
             backend.plant_journal("{}")
         self.label(backend, 1, name=name)
-        assert outcome(store.preflight) is None
+        assert outcome(lambda: store.room_for(Journal())) is None
         backend.plant_journal("{}")
-        error = outcome(store.preflight)
+        error = outcome(lambda: store.room_for(Journal()))
         assert isinstance(error, ServiceRejected)
         assert f"--name {name} --parameter-version 1 --labels release-7" in error.remedy
 

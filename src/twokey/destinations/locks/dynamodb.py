@@ -18,15 +18,18 @@ from twokey.destinations.locks.lock import Content, LockKind, decoded, encoded, 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
-    from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.kind import AwsScope, DestinationContext, Resources
 
 KEY = "LockID"
 _FAILED = "ConditionalCheckFailedException"
 _TABLE = re.compile(r"[A-Za-z0-9_.-]{3,255}", re.ASCII)
 _LONGEST_KEY = 2048
 """Bytes of a partition key ("Constraints in Amazon DynamoDB", DynamoDB Developer Guide)."""
-_on_table = partial(Permission, service="Amazon DynamoDB", resource="table", type="action", uses=("journal",))
-PERMISSIONS = (_on_table(name="dynamodb:GetItem"), _on_table(name="dynamodb:PutItem"))
+_on_table = partial(Permission, service="Amazon DynamoDB", resource="table", type="action")
+PERMISSIONS = (
+    _on_table(name="dynamodb:GetItem", uses=("load", "journal")),
+    _on_table(name="dynamodb:PutItem", uses=("journal",)),
+)
 
 
 def check(address: Address) -> None:
@@ -39,6 +42,11 @@ def check(address: Address) -> None:
             "_.-, and the key of the item.",
             remedy="Write dynamodb:twokey-locks/{user}, for example.",
         )
+
+
+def _resources(address: Address, scope: AwsScope) -> Resources:
+    """Return the ARN of the table."""
+    return {"table": (scope.arn("dynamodb", f"table/{address.rest.partition('/')[0]}"),)}
 
 
 def _open(address: Address, context: DestinationContext) -> Item:
@@ -102,4 +110,4 @@ class Item:
             ) from None
 
 
-KIND = LockKind(scheme="dynamodb", check=check, open=_open, permissions=PERMISSIONS)
+KIND = LockKind(scheme="dynamodb", check=check, open=_open, permissions=PERMISSIONS, resources=_resources)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.destinations.address import Address
-    from twokey.destinations.kind import DestinationContext, Permission
+    from twokey.destinations.kind import AwsScope, DestinationContext, Permission, Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class LockKind:
     check: Callable[[Address], None]
     open: Callable[[Address, DestinationContext], Lock]
     permissions: tuple[Permission, ...]
+    resources: Callable[[Address, AwsScope], Resources]
 
 
 def settled(lock: Lock, seen: Content | None, content: Content, error: ServiceError) -> Content:

@@ -20,22 +20,27 @@ from twokey.destinations.locks.lock import Content, LockKind, decoded, encoded, 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
-    from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.kind import AwsScope, DestinationContext, Resources
 
 _FAILED = ("PreconditionFailed", "ConditionalRequestConflict")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
 _LONGEST_KEY = 1024
 """Bytes of an object's key ("Naming Amazon S3 objects", Amazon S3 User Guide)."""
-_on_object = partial(Permission, service="Amazon S3", resource="object", type="action", uses=("journal",))
+_on_object = partial(Permission, service="Amazon S3", resource="object", type="action", uses=("load", "journal"))
 _on_kms_key = partial(
-    Permission, service="AWS KMS", resource="key", type="action", uses=("journal",), condition="a customer managed key"
+    Permission,
+    service="AWS KMS",
+    resource="key",
+    type="action",
+    uses=("load", "journal"),
+    condition="a customer managed key",
 )
 PERMISSIONS = (
     _on_object(name="s3:GetObject"),
-    _on_object(name="s3:PutObject"),
-    Permission(service="Amazon S3", resource="bucket", type="action", uses=("journal",), name="s3:ListBucket"),
+    _on_object(name="s3:PutObject", uses=("journal",)),
+    Permission(service="Amazon S3", resource="bucket", type="action", uses=("load", "journal"), name="s3:ListBucket"),
     _on_kms_key(name="kms:Decrypt"),
-    _on_kms_key(name="kms:GenerateDataKey"),
+    _on_kms_key(name="kms:GenerateDataKey", uses=("journal",)),
 )
 
 
@@ -49,6 +54,12 @@ def check(address: Address) -> None:
             "dashes, and the key of the object.",
             remedy="Write s3:my-bucket/twokey-locks/{user}, for example.",
         )
+
+
+def _resources(address: Address, scope: AwsScope) -> Resources:
+    """Return the ARNs of the bucket and of the object."""
+    bucket = f"arn:{scope.partition}:s3:::{address.rest.partition('/')[0]}"
+    return {"bucket": (bucket,), "object": (f"arn:{scope.partition}:s3:::{address.rest}",)}
 
 
 def _open(address: Address, context: DestinationContext) -> LockObject:
@@ -99,4 +110,4 @@ class LockObject:
         return changed(content, tag=written["ETag"])
 
 
-KIND = LockKind(scheme="s3", check=check, open=_open, permissions=PERMISSIONS)
+KIND = LockKind(scheme="s3", check=check, open=_open, permissions=PERMISSIONS, resources=_resources)

@@ -24,7 +24,7 @@ from twokey.core.secret import Credential, Hidden
 from twokey.destinations import creation_options
 from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
 from twokey.destinations.formats.journals import decode_journal, encode_journal
-from twokey.destinations.kind import Kind, Permission, Resolved
+from twokey.destinations.kind import AwsScope, Kind, Permission, Resolved
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.formats.format import Format
-    from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.kind import DestinationContext, Resources
 
 LIMIT = 65_536
 """Bytes of a secret's value ("AWS Secrets Manager quotas", User Guide)."""
@@ -40,23 +40,29 @@ _NAMESPACE = uuid.UUID("6a7c3e2b-4a3f-5d0b-9c52-0c3b2f0f7e11")
 """Must never change: version IDs of credentials are derived from it."""
 _NAME = re.compile(r"[A-Za-z0-9/_+=.@-]{1,512}", re.ASCII)
 _ARN = re.compile(r"arn:aws[a-z-]*:secretsmanager:(?P<region>[a-z0-9-]+):[0-9x]+:secret:(?P<name>.+)", re.ASCII)
+_SUFFIX = re.compile(r"-[A-Za-z0-9]{6}$", re.ASCII)
 _on_secret = partial(Permission, service="AWS Secrets Manager", resource="secret", type="action")
 _on_kms_key = partial(
     Permission, service="AWS KMS", resource="key", type="action", condition="a customer managed KMS key"
 )
 PERMISSIONS = (
-    _on_secret(name="secretsmanager:DescribeSecret", uses=("read", "write", "journal")),
+    _on_secret(name="secretsmanager:DescribeSecret", uses=("load", "read", "write", "journal")),
     _on_secret(
         name="secretsmanager:GetSecretValue",
-        uses=("read", "journal"),
+        uses=("load", "read", "journal"),
         condition="a store, or a destination whose key twokey is to read, or that has other members beside the pair",
     ),
     _on_secret(name="secretsmanager:PutSecretValue", uses=("write", "journal")),
     _on_secret(name="secretsmanager:UpdateSecretVersionStage", uses=("write", "journal")),
     _on_secret(name="secretsmanager:CreateSecret", uses=("create",)),
-    _on_secret(name="secretsmanager:TagResource", uses=("create",), condition="tag.NAME= in the URL"),
-    _on_secret(name="secretsmanager:ReplicateSecretToRegions", uses=("create",), condition="replica= in the URL"),
-    _on_kms_key(name="kms:Decrypt", uses=("read", "create", "journal")),
+    _on_secret(name="secretsmanager:TagResource", uses=("create",), condition="tag.NAME= in the URL", option="tag.*"),
+    _on_secret(
+        name="secretsmanager:ReplicateSecretToRegions",
+        uses=("create",),
+        condition="replica= in the URL",
+        option="replica",
+    ),
+    _on_kms_key(name="kms:Decrypt", uses=("load", "read", "create", "journal")),
     _on_kms_key(name="kms:GenerateDataKey", uses=("write", "create", "journal")),
 )
 
@@ -116,6 +122,21 @@ def _resolve(address: Address, context: DestinationContext, account: str) -> Res
     if arn:
         return Resolved(address.rest, f"{arn['region']} {address.rest.split(':')[4]}")
     return Resolved(address.rest, f"{context.clients.region} {account}".strip())
+
+
+def _resources(address: Address, scope: AwsScope, _store: bool) -> Resources:
+    """Return the secret's ARN, which ends with six random characters, and the name by which it is created.
+
+    A request for a secret that does not exist is authorized for its ARN without them ("Permissions policy examples for
+    AWS Secrets Manager", AWS Secrets Manager User Guide).
+    """
+    arn, named = _ARN.fullmatch(address.rest), address.rest
+    if arn:
+        scope = AwsScope(named.split(":")[1], arn["region"], named.split(":")[4])
+        named = _SUFFIX.sub("", arn["name"])
+    start = scope.arn("secretsmanager", f"secret:{named}")
+    secrets = (start,) if start.endswith("*") else (start, f"{start}-??????")
+    return {"secret": secrets, **creation_options.keys(address, scope)}
 
 
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
@@ -373,4 +394,5 @@ KIND = Kind(
     resolve=_resolve,
     non_identifying_options=creation_options.OF_SECRETS_MANAGER,
     permissions=PERMISSIONS,
+    resources=_resources,
 )

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from twokey.destinations.address import Address
     from twokey.destinations.creation_options import CreationOptions
     from twokey.destinations.formats.format import Format
-    from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.kind import AwsScope, DestinationContext, Resources
 
 LIMIT = 4096
 """Bytes of a standard parameter's value ("Managing parameter tiers", Systems Manager User Guide)."""
@@ -54,11 +54,13 @@ _on_kms_key = partial(
 )
 PERMISSIONS = (
     _on_parameter(name="ssm:GetParameter", uses=("read", "write")),
-    _on_parameter(name="ssm:GetParameters", uses=("journal",)),
+    _on_parameter(name="ssm:GetParameters", uses=("load", "journal")),
     _on_parameter(name="ssm:GetParameterHistory", uses=("write", "journal")),
     _on_parameter(name="ssm:PutParameter", uses=("write", "create", "journal")),
-    _on_parameter(name="ssm:AddTagsToResource", uses=("create", "journal"), condition="tag.NAME= in the URL"),
-    _on_kms_key(name="kms:Decrypt", uses=("read", "write", "journal")),
+    _on_parameter(
+        name="ssm:AddTagsToResource", uses=("create", "journal"), condition="tag.NAME= in the URL", option="tag.*"
+    ),
+    _on_kms_key(name="kms:Decrypt", uses=("load", "read", "write", "journal")),
     _on_kms_key(name="kms:Encrypt", uses=("write", "create")),
 )
 
@@ -81,6 +83,13 @@ def _open(address: Address, context: DestinationContext) -> ParameterStore:
 def _resolve(address: Address, context: DestinationContext, account: str) -> Resolved:
     """Return which parameter this is: each region of each account has one of this name."""
     return Resolved(address.rest, f"{context.clients.region} {account}".strip())
+
+
+def _resources(address: Address, scope: AwsScope, store: bool) -> Resources:
+    """Return the ARNs of the parameter and, for a store, of the one beside it with the journal."""
+    parameter = scope.arn("ssm", f"parameter/{address.rest.lstrip('/')}")
+    names = (parameter, parameter + JOURNAL) if store and not parameter.endswith("*") else (parameter,)
+    return {"parameter": names, **creation_options.keys(address, scope)}
 
 
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
@@ -128,7 +137,12 @@ class ParameterStore:
         return Record(holding, journal, Revision(_version(stored), _version(credential), text))
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``ServiceRejected`` if the journal is longer than a standard parameter may be."""
+        """Raise ``ServiceRejected`` if the journal is too long, or a label keeps AWS from making room for versions."""
+        self._refuse_long_journal(journal)
+        with suppress(NotFound):
+            self._history(self._journal).refuse_without_room(JOURNAL_ROOM)
+
+    def _refuse_long_journal(self, journal: Journal) -> None:
         length = len(encode_journal(journal).encode())
         if length > LIMIT:
             raise ServiceRejected(
@@ -138,7 +152,7 @@ class ParameterStore:
 
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Write the journal if the parameters are still at ``revision``; see the module for what this guarantees."""
-        self.room_for(journal)
+        self._refuse_long_journal(journal)
         text = encode_journal(journal)
         seen, _ = self._check(_own(revision))
         version = self._write(self._journal, text, seen.journal, Type="String")
@@ -161,11 +175,7 @@ class ParameterStore:
         return Receipt(credential.access_key_id, written=True, stamp=f"{self._put(credential, found)}")
 
     def preflight(self) -> None:
-        """Ask AWS to create the existing parameter, which it refuses; for a missing one, nothing can be known.
-
-        The journal has versions of its own, and more of them.
-        """
-        self._refuse_labelled_journal()
+        """Ask AWS to create the existing parameter, which it refuses; for a missing one, nothing can be known."""
         found = self._get(self._parameter)
         if found is None:
             return
@@ -260,11 +270,6 @@ class ParameterStore:
 
     def _history(self, name: str) -> History:
         return History.of(name, self._send)
-
-    def _refuse_labelled_journal(self) -> None:
-        """Raise ``ServiceRejected`` for a label that ends the journal; as a destination, the parameter has none."""
-        with suppress(NotFound):
-            self._history(self._journal).refuse_without_room(JOURNAL_ROOM)
 
     def _explained(self, name: str, error: ServiceError) -> ServiceError:
         """Return the error with the label that made AWS refuse a write, if that is what it is about."""
@@ -421,4 +426,5 @@ KIND = Kind(
     resolve=_resolve,
     non_identifying_options=creation_options.OF_PARAMETER_STORE,
     permissions=PERMISSIONS,
+    resources=_resources,
 )

@@ -1,0 +1,163 @@
+"""``twokey lint``: machine users that can do too much, and roles that trust too many."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from twokey.cli.help import Command, epilog
+from twokey.cli.options import DEFAULT_CONFIG
+from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.config.settings import Settings
+    from twokey.permissions.account import Account, Principal
+    from twokey.permissions.findings import Finding
+
+_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
+
+
+@click.command(
+    "lint",
+    cls=Command,
+    epilog=epilog(
+        ("twokey lint", "Check the users of ./twokey.yaml and all roles of the account."),
+        ("twokey lint --path /machine-users/ --fail-on high", "Exit with 4 if a finding is high or critical."),
+        ("twokey lint --format sarif > lint.sarif", "Write a file for a code scanning service."),
+    ),
+)
+@click.argument("users", nargs=-1, metavar="[USER ...]")
+@click.option("--path", metavar="PATH", help="Check every user below this IAM path, such as /machine-users/.")
+@click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}, if it exists]")
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(["table", "json", "sarif"]),
+    default="table",
+    show_default=True,
+    help="Print a table, one JSON object, or SARIF 2.1.0.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["low", "medium", "high", "critical"]),
+    help="Exit with 4 if a finding is at least this severe.",
+)
+def command(
+    *, users: tuple[str, ...], path: str | None, config: str | None, as_format: str, as_json: bool, fail_on: str | None
+) -> int:
+    """Find machine users that can do too much, and roles that trust too many; change nothing.
+
+    A machine user should only assume the roles made for it. lint reads the whole account with a few requests, whatever
+    the number of users, and follows roles through chains.
+    """
+    settings = _settings(config)
+
+    from twokey.core.errors import ExitCode
+    from twokey.fleet.runtime import Runtime
+    from twokey.inventory import collect
+    from twokey.permissions.findings import reaches
+    from twokey.permissions.lint import lint
+
+    runtime = Runtime(settings)
+    account = collect.account(runtime.iam)
+    selected = _selected(account, settings, users, path)
+    findings = lint(
+        account,
+        selected,
+        settings.tiers if settings else (),
+        _deliveries(settings, selected),
+        every_role=not users,
+    )
+    _print(findings, "json" if as_json else as_format, config or DEFAULT_CONFIG, len(selected), account)
+    return ExitCode.FOUND if fail_on and any(reaches(one, fail_on) for one in findings) else ExitCode.DONE
+
+
+def _settings(config: str | None) -> Settings | None:
+    from twokey.config.load import load
+
+    if config is None and not Path(DEFAULT_CONFIG).exists():
+        return None
+    return load(Path(config or DEFAULT_CONFIG))
+
+
+def _selected(account: Account, settings: Settings | None, users: tuple[str, ...], path: str | None) -> list[Principal]:
+    """Return the users to check: the named ones, those below the path, those of the configuration, or all."""
+    from twokey.config.settings import path_prefix, same_name
+
+    found = list(account.users)
+    if path is not None:
+        prefix = path_prefix(path, "--path")
+        found = [user for user in found if user.path.startswith(prefix)]
+    if users:
+        wanted = set(map(same_name, users))
+        missing = [name for name in users if same_name(name) not in {same_name(user.name) for user in found}]
+        if missing:
+            where = f" below {path}" if path is not None else ""
+            raise UsageError(
+                f"There is no IAM user {', '.join(missing)}{where} in this account.",
+                remedy="Check the name and the account: aws sts get-caller-identity.",
+            )
+        return [user for user in found if same_name(user.name) in wanted]
+    if path is None and settings is not None:
+        return [user for user in found if _configured(user, settings)]
+    return found
+
+
+def _configured(user: Principal, settings: Settings) -> bool:
+    from twokey.core.model import MachineUser
+
+    known = MachineUser(user.name, user.path, "", user.account, user.arn)
+    return any(selection.means(known) for selection in settings.selections)
+
+
+def _deliveries(settings: Settings | None, users: Sequence[Principal]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return where the configuration delivers each user's key."""
+    from twokey.config.settings import same_name
+    from twokey.core.model import MachineUser
+    from twokey.fleet.runtime import fill
+
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    for user in users:
+        known = MachineUser(user.name, user.path, "", user.account, user.arn)
+        for selection in settings.selections if settings else ():
+            if selection.means(known):
+                urls = tuple(fill(url, known) for url in selection.deliver)
+                found[same_name(user.name)] = (fill(selection.store, known), urls)
+    return found
+
+
+def _print(findings: Sequence[Finding], as_format: str, file: str, users: int, account: Account) -> None:
+    from twokey.cli import terminal
+    from twokey.reports import documents, sarif
+
+    if as_format == "json":
+        terminal.say_json(documents.encode(documents.lint_document(findings)))
+        return
+    if as_format == "sarif":
+        terminal.say_json(sarif.sarif(findings, file))
+        return
+    if terminal.is_interactive(sys.stdout):
+        for finding in findings:
+            heading = f"{finding.level}  {finding.id}  {finding.user or finding.resource}"
+            terminal.draw([[(heading, _COLOURS[finding.level])]])
+            terminal.paragraph(f"  {finding.message}", further="  ")
+            terminal.paragraph(f"  {finding.remedy}", further="  ")
+    else:
+        for finding in findings:
+            terminal.say(
+                f"{finding.level} {finding.id} {finding.user or finding.resource}: {finding.message} {finding.remedy}"
+            )
+    if account.passwords is None:
+        terminal.tell(
+            "Warning: the credential report cannot be read, so console passwords are unknown. Allow "
+            "iam:GenerateCredentialReport and iam:GetCredentialReport."
+        )
+    counts = documents.lint_document(findings).summary
+    found = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "no finding"
+    terminal.tell(f"{found}: {users} users and {len(account.roles)} roles were checked.")

@@ -1,0 +1,287 @@
+"""``twokey policy``: IAM policies to deploy, with one sentence for each statement that says why it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from twokey.cli.help import Command, Group, epilog
+from twokey.cli.options import DEFAULT_CONFIG, Flags, options, settings_of
+from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from twokey.config.settings import Settings
+    from twokey.destinations.kind import AwsScope
+    from twokey.permissions.documents import Document
+
+FORMAT = click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(["json", "terraform"]),
+    default="json",
+    show_default=True,
+    help="Print what the AWS API takes, or Terraform configuration.",
+)
+QUIET = click.option("--quiet", "-q", is_flag=True, help="Do not explain the statements on stderr.")
+ACCOUNT = click.option(
+    "--account", metavar="ID", help="The AWS account.  [default: that of the credentials, which STS is asked for]"
+)
+
+
+@click.group(
+    "policy",
+    cls=Group,
+    no_args_is_help=True,
+    epilog=epilog(
+        ("twokey policy rotator --format terraform", "The policy of the role that runs twokey with ./twokey.yaml."),
+        ("twokey policy machine-user --role arn:aws:iam::123456789012:role/deploy", "An assume-only machine user."),
+    ),
+)
+def command() -> None:
+    """Print IAM policies to deploy: least privilege, each statement with its reason.
+
+    Nothing is changed in AWS. The policy goes to stdout, the reasons to stderr, or, with --format terraform, into
+    comments.
+    """
+
+
+@command.command(
+    "rotator",
+    cls=Command,
+    epilog=epilog(
+        ("twokey policy rotator", "The policy for every command and all users of ./twokey.yaml."),
+        ("twokey policy rotator --command plan --command status", "The policy of a job that only looks."),
+        ("twokey policy rotator ci --store 'ssm:/keys/{user}' --account 123456789012", "The policy for one user."),
+    ),
+)
+@click.argument("users", nargs=-1, metavar="[USER ...]")
+@click.option("--path", metavar="PATH", help="Select every user below this IAM path, such as /machine-users/.")
+@click.option("--store", metavar="URL", help="The store, such as secretsmanager:machine-users/{user}.")
+@click.option("--lock", metavar="URL", help="The lock beside the store.")
+@click.option("--to", "deliver", metavar="URL", multiple=True, help="A further destination; may be repeated.")
+@click.option("--soak", metavar="TIME", help="How long LAST is Inactive before it is deleted.  [default: 0s]")
+@click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]")
+@click.option(
+    "--command",
+    "commands",
+    metavar="NAME",
+    multiple=True,
+    help="Only what this command needs; may be repeated.  [default: all commands]",
+)
+@click.option("--split", is_flag=True, help="Print one policy for each command.")
+@ACCOUNT
+@click.option("--region", metavar="REGION", help="The region of the stores.  [default: that of the AWS SDKs]")
+@click.option(
+    "--kms-key",
+    "keys",
+    metavar="ARN",
+    multiple=True,
+    help="A customer managed key with which existing secrets or parameters are encrypted; may be repeated.",
+)
+@click.option(
+    "--principal",
+    metavar="ARN",
+    default="",
+    help="The role or user that runs twokey. Lets it ask the policy simulator about itself before LAST is removed.",
+)
+@options((FORMAT, QUIET))
+def rotator(
+    *,
+    commands: tuple[str, ...],
+    split: bool,
+    account: str | None,
+    region: str | None,
+    keys: tuple[str, ...],
+    principal: str,
+    as_format: str,
+    quiet: bool,
+    **parameters: Any,
+) -> int:
+    """Print the policy of the principal that runs twokey, for the users, stores and destinations selected."""
+    flags = Flags(**parameters, window=None, grace=None, idle=None, concurrency=None, as_json=False, quiet=quiet)
+    settings = settings_of(flags)
+
+    from twokey.permissions import rotator as policies
+
+    chosen = tuple(dict.fromkeys(commands)) or tuple(policies.COMMANDS)
+    scope = _scope(settings, account, region)
+
+    def grant(names: tuple[str, ...]) -> policies.Grant:
+        return policies.Grant(scope, names, flags.users, keys, principal)
+
+    if split:
+        documents = {name: policies.document(settings.selections, grant((name,))) for name in chosen}
+    else:
+        documents = {"rotator": policies.document(settings.selections, grant(chosen))}
+    return _print(documents, as_format, quiet=quiet)
+
+
+@command.command(
+    "machine-user",
+    cls=Command,
+    epilog=epilog(
+        ("twokey policy machine-user --tier production", "The users of a tier of ./twokey.yaml."),
+        ("twokey policy machine-user --role arn:aws:iam::123456789012:role/deploy", "Users that assume one role."),
+    ),
+)
+@click.option("--role", "roles", metavar="ARN", multiple=True, help="A role to assume; may be repeated.")
+@click.option("--tier", metavar="NAME", help="A tier of the configuration: its roles, and those that it reaches.")
+@click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]")
+@options((FORMAT, QUIET))
+def machine_user(*, roles: tuple[str, ...], tier: str | None, config: str | None, as_format: str, quiet: bool) -> int:
+    """Print the policy of a machine user that may assume its roles, and nothing else."""
+    from twokey.permissions import guardrails
+
+    if tier is None and not roles:
+        # Without a choice, one policy for each tier of the configuration.
+        settings = _file(config)
+        if settings is None or not settings.tiers:
+            raise UsageError(
+                "A machine user needs a role to assume.", remedy="Add --role ARN, or `tiers:` to twokey.yaml."
+            )
+        tiers = {
+            one.name: guardrails.machine_user(settings.reached_roles(one), tier=one.name) for one in settings.tiers
+        }
+        return _print(tiers, as_format, quiet=quiet)
+    named: tuple[str, ...] = ()
+    if tier is not None:
+        settings = _file(config)
+        if settings is None:
+            raise UsageError("--tier needs a configuration file with `tiers:`.", remedy="Add --config FILE.")
+        named = settings.reached_roles(settings.tier(tier))
+    document = guardrails.machine_user((*named, *roles), tier=tier or "")
+    return _print({"machine-user": document}, as_format, quiet=quiet)
+
+
+@command.command(
+    "role-trust",
+    cls=Command,
+    epilog=epilog(
+        (
+            "twokey policy role-trust --principal arn:aws:iam::123456789012:user/machine-users/ci --external-id acme-1",
+            "Trust one machine user, with an external ID.",
+        ),
+        (
+            "twokey policy role-trust --oidc gitlab.com --aud gitlab.com --sub repo:acme/site",
+            "Trust the jobs of one branch, without a key.",
+        ),
+    ),
+)
+@click.option(
+    "--principal",
+    "principals",
+    metavar="ARN",
+    multiple=True,
+    help="A user or role, or the ID of an account, that may assume the role; may be repeated.",
+)
+@click.option("--external-id", metavar="TEXT", default="", help="Require this external ID.")
+@click.option("--oidc", "provider", metavar="ISSUER", help="An OIDC provider whose jobs may assume the role.")
+@click.option("--sub", "subjects", metavar="TEXT", multiple=True, help="The exact subject of a job; may be repeated.")
+@click.option(
+    "--aud", "audience", metavar="TEXT", default="sts.amazonaws.com", show_default=True, help="The token's audience."
+)
+@ACCOUNT
+@options((FORMAT, QUIET))
+def role_trust(
+    *,
+    principals: tuple[str, ...],
+    external_id: str,
+    provider: str | None,
+    subjects: tuple[str, ...],
+    audience: str,
+    account: str | None,
+    as_format: str,
+    quiet: bool,
+) -> int:
+    """Print the trust policy of a role: which machine users, or which jobs by OIDC, may assume it."""
+    from twokey.permissions import guardrails
+
+    if bool(provider) == bool(principals):
+        raise UsageError(
+            "expected either --principal or --oidc.",
+            remedy="Name the machine users (--principal ARN), or the provider of the jobs' tokens (--oidc ISSUER).",
+        )
+    if provider:
+        scope = _scope(None, account, None)
+        document = guardrails.trust_of_provider(scope.account, scope.partition, provider, audience, subjects)
+    else:
+        document = guardrails.trust_of_users(principals, external_id=external_id)
+    return _print({"role-trust": document}, as_format, quiet=quiet)
+
+
+@command.command(
+    "source-ip",
+    cls=Command,
+    epilog=epilog(
+        ("twokey policy source-ip --allow 203.0.113.0/24", "Deny requests from everywhere else."),
+        (
+            "twokey policy source-ip --allow 203.0.113.7/32 --vpc vpc-0a1b2c3d",
+            "The same, and allow the VPC endpoints of one VPC.",
+        ),
+    ),
+)
+@click.option(
+    "--allow", "networks", metavar="CIDR", multiple=True, help="A public network of the jobs; may be repeated."
+)
+@click.option("--vpc", "vpcs", metavar="ID", multiple=True, help="A VPC whose endpoints are allowed; may be repeated.")
+@click.option(
+    "--vpce", "endpoints", metavar="ID", multiple=True, help="A VPC endpoint that is allowed; may be repeated."
+)
+@options((FORMAT, QUIET))
+def source_ip(
+    *,
+    networks: tuple[str, ...],
+    vpcs: tuple[str, ...],
+    endpoints: tuple[str, ...],
+    as_format: str,
+    quiet: bool,
+) -> int:
+    """Print the guard that makes a machine user's keys work from these networks only."""
+    from twokey.permissions import guardrails
+
+    document = guardrails.source_ip(networks, vpcs=vpcs, endpoints=endpoints)
+    return _print({"source-ip": document}, as_format, quiet=quiet)
+
+
+def _file(config: str | None) -> Settings | None:
+    from pathlib import Path
+
+    from twokey.config.load import load
+
+    if config is None and not Path(DEFAULT_CONFIG).exists():
+        return None
+    return load(Path(config or DEFAULT_CONFIG))
+
+
+def _scope(settings: Settings | None, account: str | None, region: str | None) -> AwsScope:
+    """Return account, region and partition: as typed, else from the SDKs' settings and STS."""
+    import re
+
+    from twokey.aws.endpoints import partition_of
+    from twokey.destinations.kind import AwsScope
+    from twokey.fleet.runtime import Runtime
+
+    if account is not None and not re.fullmatch(r"\d{12}", account, re.ASCII):
+        raise UsageError(f"--account: expected the 12 digits of an AWS account, got {account!r}.")
+    runtime = Runtime(settings)
+    where = region or runtime.clients.region
+    if not where and settings is not None:
+        raise UsageError("No AWS region is set.", remedy="Add --region, or set AWS_REGION.")
+    return AwsScope(partition_of(where), where, account or runtime.sts.caller()[0])
+
+
+def _print(documents: Mapping[str, Document], as_format: str, *, quiet: bool) -> int:
+    from twokey.cli import terminal
+    from twokey.permissions.documents import as_json, as_terraform
+
+    write: Callable[[Mapping[str, Document]], str] = as_terraform if as_format == "terraform" else as_json
+    if as_format == "json" and not quiet:
+        for document in documents.values():
+            terminal.tell(document.purpose)
+            for statement in document.statements:
+                terminal.tell(f"  {statement.sid}: {statement.why}")
+    click.echo(write(documents))
+    return 0

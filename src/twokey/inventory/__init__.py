@@ -1,0 +1,1 @@
+"""What an account has: collected with few requests, whatever the number of users."""

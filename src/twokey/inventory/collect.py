@@ -1,0 +1,119 @@
+"""The picture of a whole account, from a few requests: users, groups, roles and policies; console passwords.
+
+Sources: "GetAccountAuthorizationDetails", "GenerateCredentialReport" and "GetCredentialReport" (IAM API Reference);
+"Generate credential reports for your AWS account" (IAM User Guide).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from twokey.core.errors import NotFound, ServiceError
+from twokey.permissions.account import Account, Attached, How, Principal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from twokey.aws.iam import Iam
+
+PATIENCE = 60.0
+"""Seconds for which a credential report is waited for."""
+PAUSE = 2.0
+_YES = "true"
+
+
+def account(iam: Iam) -> Account:
+    """Return all users and roles of the account with their policies; raises a ``ServiceError`` if they cannot be read.
+
+    Console passwords are in the credential report. Without it, they are unknown.
+    """
+    found = details(iam)
+    try:
+        rows = list(report(iam))
+    except ServiceError:
+        return found
+    return replace(found, passwords=frozenset(row["user"] for row in rows if row["password_enabled"] == _YES))
+
+
+def details(iam: Iam) -> Account:
+    """Return the same without console passwords; raises a ``ServiceError``."""
+    found: dict[str, list[Any]] = {"users": [], "groups": [], "roles": [], "policies": []}
+    for page in iam.authorization_details():
+        found["users"] += page["UserDetailList"]
+        found["groups"] += page["GroupDetailList"]
+        found["roles"] += page["RoleDetailList"]
+        found["policies"] += page["Policies"]
+    documents = {one["Arn"]: _default(one) for one in found["policies"]}
+    groups = {one["GroupName"]: one for one in found["groups"]}
+    users = [_user(one, groups, documents) for one in found["users"]]
+    roles = [_role(one, documents) for one in found["roles"]]
+    return Account(tuple(users), tuple(roles))
+
+
+def report(iam: Iam) -> Iterator[dict[str, str]]:
+    """Yield the rows of the account's credential report, which is made if there is none of the last four hours.
+
+    Raises a ``ServiceError`` if it cannot be made or read, and if it takes longer than ``PATIENCE``.
+    """
+    waited = 0.0
+    while iam.generate_report() != "COMPLETE":
+        if waited >= PATIENCE:
+            raise NotFound(
+                "IAM is still making the credential report of the account.", remedy="Run again in a few minutes."
+            )
+        iam.clock.sleep(PAUSE)
+        waited += PAUSE
+    yield from csv.DictReader(iam.report().splitlines())
+
+
+def _default(policy: Any) -> dict[str, Any]:
+    versions: Iterable[Any] = policy.get("PolicyVersionList", ())
+    return next((one["Document"] for one in versions if one["IsDefaultVersion"]), {})
+
+
+def _own(entity: Any, inline: str, documents: dict[str, dict[str, Any]], group: str = "") -> Iterator[Attached]:
+    of_group: How = "policy of the group"
+    for one in entity.get(inline, ()):
+        yield Attached(of_group if group else "inline policy", one["PolicyName"], one["PolicyDocument"], group)
+    for one in entity.get("AttachedManagedPolicies", ()):
+        document = documents.get(one["PolicyArn"], {})
+        yield Attached(of_group if group else "attached policy", one["PolicyName"], document, group)
+
+
+def _boundary(entity: Any, documents: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
+    arn = entity.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    return documents.get(arn, {}) if arn else None
+
+
+def _tags(entity: Any) -> dict[str, str]:
+    return {one["Key"]: one["Value"] for one in entity.get("Tags", ())}
+
+
+def _user(user: Any, groups: dict[str, Any], documents: dict[str, dict[str, Any]]) -> Principal:
+    policies = list(_own(user, "UserPolicyList", documents))
+    for name in user.get("GroupList", ()):
+        policies += _own(groups.get(name, {}), "GroupPolicyList", documents, name)
+    return Principal(
+        kind="user",
+        name=user["UserName"],
+        path=user["Path"],
+        arn=user["Arn"],
+        policies=tuple(policies),
+        boundary=_boundary(user, documents),
+        tags=_tags(user),
+    )
+
+
+def _role(role: Any, documents: dict[str, dict[str, Any]]) -> Principal:
+    return Principal(
+        kind="role",
+        name=role["RoleName"],
+        path=role["Path"],
+        arn=role["Arn"],
+        policies=tuple(_own(role, "RolePolicyList", documents)),
+        boundary=_boundary(role, documents),
+        tags=_tags(role),
+        trust=role.get("AssumeRolePolicyDocument") or {},
+    )

@@ -1,0 +1,274 @@
+"""The policy of the principal that runs twokey, for the users, stores and destinations of a configuration.
+
+Each action comes from the code that uses it: ``twokey.aws.iam.PERMISSIONS``, and the ``permissions`` and ``resources``
+of each kind. What a command does with them is in ``COMMANDS``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from twokey.aws.iam import PERMISSIONS as IAM
+from twokey.config.settings import same_name
+from twokey.core.errors import UsageError
+from twokey.destinations import address as addresses
+from twokey.destinations import registry
+from twokey.destinations.address import nearest
+from twokey.destinations.locks import registry as locks
+from twokey.permissions.documents import Condition, Document, Statement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from twokey.config.settings import Selection
+    from twokey.destinations.address import Address
+    from twokey.destinations.kind import AwsScope, Permission, Use
+
+_LIST = "iam:ListUsers"
+_DEACTIVATE = "iam:UpdateAccessKey"
+_SERVICES = {"secretsmanager": "secretsmanager", "ssm": "ssm", "s3": "s3"}
+"""The service through which a kind's requests reach KMS, as ``kms:ViaService`` names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a command does: actions of IAM, and what it uses stores and destinations for."""
+
+    iam: frozenset[str]
+    store: frozenset[Use]
+    destination: frozenset[Use]
+
+
+_USER: frozenset[str] = frozenset({_LIST, "iam:GetUser"})
+_KEYS = _USER | {"iam:ListAccessKeys"}
+_AGES = _KEYS | {"iam:GetAccessKeyLastUsed"}
+_LOOK: frozenset[Use] = frozenset({"load", "read"})
+_KEEP: frozenset[Use] = frozenset({"load", "read", "journal", "write"})
+_ALL: frozenset[Use] = frozenset({"load", "read", "write", "create", "journal"})
+_DELIVER: frozenset[Use] = frozenset({"read", "write", "create"})
+_READ: frozenset[Use] = frozenset({"read"})
+
+COMMANDS = {
+    "rotate": Needs(_AGES | set(IAM["rotate"]), _ALL, _DELIVER),
+    "plan": Needs(_AGES, _LOOK, _READ),
+    "status": Needs(_AGES, _LOOK, _READ),
+    "deliver": Needs(_KEYS, _KEEP, _DELIVER),
+    "adopt": Needs(_AGES, _ALL, _READ),
+    "forget": Needs(_KEYS, _KEEP, _READ),
+    "move-store": Needs(_USER, _ALL, _READ),
+}
+"""The commands that call AWS for the users of a configuration, and what each needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who the policy is for: the commands, the named users (none: all of the configuration), and where in AWS.
+
+    ``keys``: ARNs of the KMS keys with which existing secrets are encrypted. ``principal``: the ARN of the role or user
+    that runs twokey, if it may ask IAM's policy simulator about itself.
+    """
+
+    scope: AwsScope
+    commands: tuple[str, ...]
+    users: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
+    principal: str = ""
+
+
+def document(selections: Sequence[Selection], grant: Grant) -> Document:
+    """Return the policy. Raises ``UsageError`` for an unknown command, and for a user that no entry covers."""
+    for name in grant.commands:
+        if name not in COMMANDS:
+            raise UsageError(f"--command: there is no {name!r} here; {nearest(name, COMMANDS)}")
+    known = {same_name(name) for selection in selections for name in selection.users}
+    if all(selection.users for selection in selections):
+        for name in grant.users:
+            if same_name(name) not in known:
+                raise UsageError(f"No entry of the configuration covers the user {name}.")
+    statements = _merged([*_iam(selections, grant), *_urls(selections, grant), *_simulator(grant)])
+    which = "twokey" if len(grant.commands) == len(COMMANDS) else f"twokey {', '.join(grant.commands)}"
+    name = "twokey" if len(grant.commands) == len(COMMANDS) else f"twokey-{'-'.join(grant.commands)}"
+    return Document(name, f"What {which} needs for the machine users of this configuration.", statements)
+
+
+def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
+    needed = frozenset[str]().union(*(COMMANDS[name].iam for name in grant.commands))
+    lists = not grant.users and any(not selection.users for selection in selections)
+    if not any(selection.policy.soak for selection in selections):
+        needed -= {_DEACTIVATE}
+    if lists:
+        yield Statement(
+            sid="ListUsers",
+            why="List the users below the IAM paths; AWS accepts only * as the resource of this action.",
+            actions=(_LIST,),
+            resources=("*",),
+        )
+    users = tuple(dict.fromkeys(arn for selection in _chosen(selections, grant) for arn in _users(selection, grant)))
+    reads = [action for action in IAM["look"] if action in needed and action != _LIST]
+    if lists and not (grant.users or any(selection.users for selection in selections)):
+        reads.remove("iam:GetUser")
+    writes = [action for action in IAM["rotate"] if action in needed]
+    if reads:
+        yield Statement(
+            sid="ReadKeys",
+            why="Find the users, list their keys, and learn when each key was last used.",
+            actions=tuple(reads),
+            resources=users,
+        )
+    if writes:
+        how = "create a key, make LAST Inactive, and delete LAST" if _DEACTIVATE in writes else "create and delete keys"
+        yield Statement(sid="RotateKeys", why=f"Rotate: {how} of these users.", actions=tuple(writes), resources=users)
+
+
+def _chosen(selections: Sequence[Selection], grant: Grant) -> list[Selection]:
+    """Return the entries that may select one of the named users, or all entries."""
+    return [one for one in selections if not (grant.users or one.users) or _names(one, grant)]
+
+
+def _names(selection: Selection, grant: Grant) -> tuple[str, ...]:
+    """Return the users of an entry that have a name here; none means all below its path."""
+    names = grant.users or selection.users
+    wanted = set(map(same_name, selection.users if grant.users else ()))
+    return tuple(name for name in names if not selection.leaves_out(name) and (not wanted or same_name(name) in wanted))
+
+
+def _users(selection: Selection, grant: Grant) -> Iterator[str]:
+    start = f"arn:{grant.scope.partition}:iam::{grant.scope.account}:user"
+    path = selection.path or "/"
+    names = _names(selection, grant)
+    for name in names:
+        # The user is at the path, or anywhere below it.
+        yield f"{start}{path}{name}"
+        yield f"{start}{path}*/{name}"
+    if not names:
+        yield f"{start}{path}*"
+
+
+def _urls(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
+    stores = frozenset[Any]().union(*(COMMANDS[name].store for name in grant.commands))
+    others = frozenset[Any]().union(*(COMMANDS[name].destination for name in grant.commands))
+    for selection in _chosen(selections, grant):
+        for index, template in enumerate((selection.store, *selection.deliver)):
+            store = index == 0
+            for address in _addresses(template, selection, grant, registry.parse):
+                kind = registry.kind_of(address.scheme)
+                if kind.resources is not None:
+                    found = kind.resources(address, grant.scope, store)
+                    role, uses = ("store", stores) if store else ("destination", others)
+                    yield from _statements(address, role, kind.permissions, uses, found, grant)
+        if selection.lock:
+            for address in _addresses(selection.lock, selection, grant, locks.parse):
+                lock = locks.kind_of(address.scheme)
+                yield from _statements(
+                    address, "lock", lock.permissions, stores, lock.resources(address, grant.scope), grant
+                )
+
+
+def _addresses(template: str, selection: Selection, grant: Grant, parse: Callable[[str], Address]) -> Iterator[Address]:
+    parse(template)
+    account = grant.scope.account
+    path = selection.path
+    fill = partial(addresses.pattern, template, path=path, account=account)
+    names = _names(selection, grant)
+    if not addresses.names_user(template) or not names:
+        names = ("",)
+    for name in names:
+        yield addresses.take_apart(fill(user=name))
+
+
+def _statements(
+    address: Address,
+    role: str,
+    permissions: Iterable[Permission],
+    uses: frozenset[Use],
+    resources: Mapping[str, tuple[str, ...]],
+    grant: Grant,
+) -> Iterator[Statement]:
+    """Yield what a URL needs, by the type of resource."""
+    by_type: dict[str, list[str]] = {}
+    for one in permissions:
+        if uses.intersection(one.uses) and (not one.option or _has(address, one.option)):
+            by_type.setdefault(one.resource, []).append(one.name)
+    for kind, actions in by_type.items():
+        sid = f"{role.capitalize()}{''.join(word.capitalize() for word in address.scheme.split('-'))}"
+        if kind == "key":
+            yield from _kms(sid, address, tuple(actions), (*resources.get("key", ()), *grant.keys), grant)
+        else:
+            yield Statement(
+                sid=f"{sid}{'' if kind != 'bucket' else 'Bucket'}",
+                why=_WHY[role][bool(uses & {"write", "journal"})]
+                if kind != "bucket"
+                else "Tell a lock that does not exist from one that is denied.",
+                actions=tuple(actions),
+                resources=resources[kind],
+            )
+
+
+_WHY = {
+    "store": ("Read CURRENT and the journal in the store.", "Keep CURRENT, and the journal beside it, in the store."),
+    "destination": (
+        "Read which key the destination holds.",
+        "Deliver CURRENT to the destination, and read back which key is there.",
+    ),
+    "lock": ("Read who has the lock beside the store.", "Take and give back the lock beside the store."),
+}
+"""Why a URL of each role is read, and why it is written."""
+
+
+def _has(address: Address, option: str) -> bool:
+    return any(name == option or f"{name.partition('.')[0]}.*" == option for name in address.options)
+
+
+def _kms(
+    sid: str, address: Address, actions: tuple[str, ...], keys: tuple[str, ...], grant: Grant
+) -> Iterator[Statement]:
+    via = f"{_SERVICES[address.scheme]}.*.amazonaws.com" + (".cn" if grant.scope.partition == "aws-cn" else "")
+    through = Condition("StringLike", "kms:ViaService", (via,))
+    why = "Encrypt and decrypt with the customer managed key, only through the service that stores the value."
+    named = tuple(key for key in keys if ":alias/" not in key)
+    if named:
+        yield Statement(sid=f"{sid}Key", why=why, actions=actions, resources=named, conditions=(through,))
+    for key in dict.fromkeys(key for key in keys if ":alias/" in key):
+        # A policy cannot name a key by its alias: the condition does ("Using aliases to control access to KMS keys").
+        start, _, alias = key.partition(":alias/")
+        aliased = Condition("ForAnyValue:StringEquals", "kms:ResourceAliases", (f"alias/{alias}",))
+        yield Statement(
+            sid=f"{sid}Alias", why=why, actions=actions, resources=(f"{start}:key/*",), conditions=(through, aliased)
+        )
+
+
+def _simulator(grant: Grant) -> Iterator[Statement]:
+    if grant.principal and "rotate" in grant.commands:
+        asks = tuple(IAM["preflight (optional)"])
+        yield Statement(
+            sid="Preflight",
+            why="Ask IAM, before LAST is removed, whether this principal may create a key. Optional.",
+            actions=asks if ":role/" in grant.principal else asks[:1],
+            resources=(grant.principal,),
+        )
+
+
+def _merged(statements: Iterable[Statement]) -> tuple[Statement, ...]:
+    """Return one statement for all that allow the same, under a Sid of its own."""
+    found: dict[tuple[object, ...], Statement] = {}
+    for one in statements:
+        key = (one.sid, one.why, frozenset(one.actions), one.conditions)
+        earlier = found.get(key)
+        resources = tuple(dict.fromkeys((*(earlier.resources if earlier else ()), *one.resources)))
+        found[key] = replace(one, resources=_without_covered(resources))
+    seen: dict[str, int] = {}
+    result = []
+    for one in found.values():
+        seen[one.sid] = seen.get(one.sid, 0) + 1
+        result.append(replace(one, sid=f"{one.sid}{seen[one.sid]}") if seen[one.sid] > 1 else one)
+    return tuple(result)
+
+
+def _without_covered(resources: tuple[str, ...]) -> tuple[str, ...]:
+    """Leave out what a pattern that ends with ``*`` covers."""
+    prefixes = [one[:-1] for one in resources if one.endswith("*") and "*" not in one[:-1]]
+    return tuple(
+        one for one in resources if not any(one.startswith(prefix) and one != f"{prefix}*" for prefix in prefixes)
+    )

@@ -1,0 +1,72 @@
+"""Runs Terraform on the emulator, where it and a mirror of its AWS provider are installed.
+
+No package brings Terraform or its AWS provider. A machine that has them needs the provider in a filesystem mirror (a
+folder as ``terraform providers mirror`` makes it), because a test downloads nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from docs import consoles
+
+if TYPE_CHECKING:
+    from twokey.emulator import Emulator
+
+
+@cache
+def mirror() -> Path | None:
+    """Return the folder that holds the AWS provider, from where such mirrors usually are."""
+    shared = [Path(folder, "terraform", "plugins") for folder in ("/usr/share", "/usr/local/share")]
+    folders = [Path.home() / ".terraform.d" / "plugins", *shared, *Path("/opt").glob("*/")]
+    return next((folder for folder in folders if any(folder.glob("*/hashicorp/aws/*"))), None)
+
+
+needs_terraform = pytest.mark.skipif(
+    shutil.which("terraform") is None or mirror() is None,
+    reason="Terraform, or a mirror of its AWS provider, is not installed",
+)
+
+
+class Terraform:
+    """Terraform in a folder, on an emulator."""
+
+    def __init__(self, folder: Path, aws: Emulator) -> None:
+        self.folder = folder
+        path = f"{consoles.BIN}{os.pathsep}{os.environ['PATH']}"
+        own = {"HOME": str(folder), "PATH": path, "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1"}
+        # Each command reads the provider's schema; Go's garbage collector takes a third of that time if it may.
+        go = {"GOGC": "800"}
+        self._environment = {"LC_ALL": "C.UTF-8", "CHECKPOINT_DISABLE": "1", **go, **own, **aws.environment()}
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        """Run Terraform; return all that it prints."""
+        return self.shell(" ".join(f"'{part}'" for part in ("terraform", *arguments)), code)
+
+    def shell(self, block: str, code: int = 0) -> str:
+        """Run commands as they stand on the page; return all that they print."""
+        done = subprocess.run(
+            ["sh", "-c", block],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert done.returncode == code, done.stdout
+        return re.sub(r"\x1b\[\d*m", "", done.stdout)
+
+    def init(self) -> None:
+        """Get ready, without a network."""
+        self.run("init", "-input=false", f"-plugin-dir={mirror()}")

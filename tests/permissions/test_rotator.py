@@ -1,0 +1,173 @@
+"""The rotator's policy is enough for each command, and each of its actions is needed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.commands import twokey
+from support.store_faults import user_with
+from twokey.permissions import rotator
+
+if TYPE_CHECKING:
+    from support.rig import Rig
+
+DAY = 86_400.0
+IAM_WRITES = ("iam:GetAccessKeyLastUsed", "iam:CreateAccessKey", "iam:DeleteAccessKey")
+"""What a rotation needs, which comes only after every destination holds CURRENT."""
+CONFIG = """
+version: 1
+machine_users:
+  - users: [%(user)s]
+    store: ssm:/stores/{user}?tag.team=infra
+    lock: s3:twokey-locks/{user}
+    deliver:
+      - secretsmanager:others/{user}?tag.team=infra&replica=eu-west-1
+      - secretsmanager:existing/{user}
+      - ssm:/others/{user}
+"""
+
+
+BELOW_A_PATH = """
+version: 1
+soak: 1d
+machine_users:
+  - path: /paths/
+    store: ssm:/stores/{user}
+"""
+
+
+def policy(*arguments: str) -> dict[str, Any]:
+    """The document that the command prints."""
+    ran = twokey("policy", "rotator", "-q", *arguments)
+    assert (ran.code, ran.err) == (0, "")
+    return dict(ran.document)
+
+
+def actions(document: dict[str, Any]) -> list[str]:
+    """Every action of a document."""
+    found: dict[str, None] = {}
+    for statement in document["Statement"]:
+        names = statement["Action"]
+        found |= dict.fromkeys([names] if isinstance(names, str) else names)
+    return list(found)
+
+
+def without(document: dict[str, Any], action: str) -> str:
+    """The document without one action."""
+    statements = []
+    for one in document["Statement"]:
+        names = [one["Action"]] if isinstance(one["Action"], str) else one["Action"]
+        kept = [name for name in names if name != action]
+        if kept:
+            statements.append({**one, "Action": kept})
+    return json.dumps({**document, "Statement": statements})
+
+
+class Installation:
+    """Users with two keys, the newer of which the store holds, and a principal with just a policy."""
+
+    def __init__(self, rig: Rig, folder: Path) -> None:
+        self.rig = rig
+        self.folder = folder
+        self.users = 0
+        location = {"LocationConstraint": "eu-central-1"}
+        rig.aws.client("s3").create_bucket(Bucket="twokey-locks", CreateBucketConfiguration=location)
+
+    def user(self, *, deliver: bool) -> str:
+        """Create the next user, and configure it; without destinations, a rotation is due at once."""
+        self.users += 1
+        name = f"ci{self.users}"
+        pairs = self.rig.aws.make_user(name, path="/paths/deeper/", keys=2, ages=(40 * DAY, 16 * DAY))
+        self.rig.aws.client("ssm").put_parameter(
+            Name=f"/stores/{name}",
+            Type="SecureString",
+            Value=json.dumps({"AccessKeyId": pairs[1].access_key_id, "SecretAccessKey": pairs[1].secret_access_key}),
+        )
+        self.rig.aws.client("secretsmanager").create_secret(Name=f"existing/{name}", SecretString="{}")
+        self.folder.joinpath("twokey.yaml").write_text(
+            (CONFIG if deliver else CONFIG.partition("    deliver")[0]) % {"user": name}, encoding="utf-8"
+        )
+        return name
+
+    def runs(self, document: str, *arguments: str) -> Any:
+        """Run a command as a principal with this policy."""
+        with pytest.MonkeyPatch.context() as environment:
+            for name, value in self.rig.aws.environment(user_with(self.rig.aws, document)).items():
+                environment.setenv(name, value)
+            return twokey(*arguments)
+
+
+@pytest.fixture
+def installation(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    monkeypatch.chdir(tmp_path)
+    return Installation(rig, tmp_path)
+
+
+NEW_STORE = "secretsmanager:moved/{user}?tag.team=infra"
+RUNS = {
+    "rotate": ("rotate", "{user}"),
+    "plan": ("plan", "{user}"),
+    "status": ("status", "{user}"),
+    "deliver": ("deliver", "{user}"),
+    "adopt": ("adopt", "{user}", "--yes"),
+    "forget": ("forget", "{user}", "--destination", "file:gone.json", "--yes"),
+    "move-store": ("move-store", "{user}", "--to", NEW_STORE),
+}
+
+
+READS_ON = ("plan", "status", "adopt", "forget")
+"""Commands that go on where a destination cannot be read, and say so."""
+IN_DOUBT = {
+    "forget": ("ssm:GetParameterHistory", "ssm:AddTagsToResource", "s3:ListBucket", "secretsmanager:GetSecretValue"),
+    "move-store": ("ssm:GetParameterHistory",),
+}
+"""Needed only if a response is lost, if the journal or lock is missing, or for other members of a value."""
+
+
+def ended(installation: Installation, command: str, missing: str = "") -> tuple[Any, dict[str, Any]]:
+    """Run a command for the next user with the policy for it, without one action; return the end and the policy."""
+    name = installation.user(deliver=missing not in IAM_WRITES)
+    document = policy(name, "--command", command)
+    if command == "move-store":
+        target = policy(name, "--store", NEW_STORE, "--command", command)
+        document["Statement"] += [{**one, "Sid": f"New{one['Sid']}"} for one in target["Statement"]]
+    if command == "forget":
+        assert twokey("deliver", name, "--to", "file:gone.json", "--unmanaged").code == 0
+    text = without(document, missing)
+    return installation.runs(text, *(one.replace("{user}", name) for one in RUNS[command])), document
+
+
+@pytest.mark.parametrize("command", RUNS)
+def test_the_policy_is_enough_and_each_action_that_is_missing_is_named(
+    installation: Installation, command: str
+) -> None:
+    ran, document = ended(installation, command)
+    assert ran.code == 0, ran
+    unnamed = []
+    for action in set(actions(document)) - set(IN_DOUBT.get(command, ())):
+        ran, _ = ended(installation, command, action)
+        if action not in ran.out + ran.err or not (ran.code or command in READS_ON):
+            unnamed.append((action, ran.out + ran.err))
+    assert unnamed == []
+
+
+@pytest.mark.parametrize("missing", ["", "iam:ListUsers", "iam:UpdateAccessKey"])
+def test_users_below_a_path_are_listed_and_with_a_soak_last_is_deactivated(
+    installation: Installation, missing: str
+) -> None:
+    installation.user(deliver=False)
+    Path("twokey.yaml").write_text(BELOW_A_PATH, encoding="utf-8")
+    document = policy("--command", "rotate")
+    assert {"iam:ListUsers", "iam:UpdateAccessKey"} < set(actions(document))
+    assert "iam:GetUser" not in actions(document)
+    ran = installation.runs(without(document, missing), "rotate")
+    assert (ran.code == 0) == (not missing)
+    assert missing in ran.out + ran.err
+
+
+def test_every_command_that_calls_aws_for_users_has_a_policy() -> None:
+    assert set(RUNS) == set(rotator.COMMANDS)
