@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -60,7 +61,8 @@ class Recording:
     """Every request that a fake gets, by the step that it is a part of.
 
     ``names`` are texts that differ between two operations which are otherwise the same, and what stands for each.
-    ``opened`` makes a body readable that is sealed for the service.
+    ``numbers`` matches what the service numbers things by, which differs, too. ``opened`` makes a body readable that is
+    sealed for the service. ``base`` is the path of the service's own URL, which the fake's has not: clients send it.
     """
 
     def __init__(
@@ -68,11 +70,15 @@ class Recording:
         fake: FakeService,
         names: Mapping[str, str] | None = None,
         opened: Callable[[ReceivedRequest, Any], Any] = lambda _request, body: body,
+        base: str = "",
+        numbers: str = "",
     ) -> None:
         self.names = dict(names or {})
         self.step = ""
         self._sent: dict[str, list[Sent]] = defaultdict(list)
         self._opened = opened
+        self._base = base
+        self._numbers = numbers
         self._fake = fake
         self._handle = fake.handle
         vars(fake)["handle"] = self._record
@@ -99,13 +105,16 @@ class Recording:
         if request.path.startswith(_STEP):
             self.step = request.path.removeprefix(_STEP)
             return Reply(204)
+        if request.path.startswith(f"{self._base}/"):
+            raw_path = request.raw_path.removeprefix(self._base)
+            request = replace(request, path=request.path.removeprefix(self._base), raw_path=raw_path)
         self._sent[self.step].append(self._meaning(request))
         return self._handle(request)
 
     def _meaning(self, request: ReceivedRequest) -> Sent:
         media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
         body = self._opened(request, _body(request, media_type))
-        path = "/".join(quote(unquote(part), safe="{}") for part in request.raw_path.split("/"))
+        path = "/".join(quote(unquote(part), safe="{}") for part in request.raw_path.rstrip("/").split("/"))
         query = tuple(sorted(request.query.items()))
         named = self._named([path, query, body])
         return Sent(request.method, named[0], tuple(map(tuple, named[1])), media_type if request.data else "", named[2])
@@ -114,7 +123,7 @@ class Recording:
         if isinstance(value, str):
             for text, name in self.names.items():
                 value = value.replace(text, name)
-            return value
+            return re.sub(self._numbers, "{number}", value) if self._numbers else value
         if isinstance(value, dict):
             return {self._named(name): self._named(one) for name, one in value.items()}
         if isinstance(value, list | tuple):
