@@ -41,7 +41,7 @@ def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake:
         twokey_delivers(recording, backend, name)
     found = recording.run("atlassian", token=fake.token, pairs=PAIRS)
     for name, backend in backends.items():
-        assert_same_requests(recording, name, paging=("page", "pagelen"))
+        assert_same_requests(recording, name, besides=("page", "pagelen"))
         assert found[name]["listed"]["AWS_ACCESS_KEY_ID"] == [None, True]
         assert found[name]["listed"]["AWS_SECRET_ACCESS_KEY"] == [None, True]
         assert backend.read() == pair(UPDATED)

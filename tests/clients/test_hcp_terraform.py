@@ -45,7 +45,7 @@ def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake:
         twokey_delivers(recording, backend, name)
     found = recording.run("pytfe_client", token=fake.token, pairs=PAIRS, notes=NOTES)
     for name, backend in backends.items():
-        assert_same_requests(recording, name, paging=("page[size]", "page[number]"))
+        assert_same_requests(recording, name, besides=("page[size]", "page[number]"))
         assert found[name]["read"] == [None, True, NOTES["updates"]]
         assert found[name]["listed"] > 120
         assert backend.read() == pair(UPDATED)

@@ -26,7 +26,7 @@ PAIRS = {
 }
 """What the steps of a client write: an id and a secret."""
 NOTES = {"creates": note_of(CREATED), "updates": note_of(UPDATED)}
-CLIENT_STEPS = ("looks", "deletes the pair", *PAIRS, "creates a token", "deletes the token")
+STEPS = ("looks", "deletes the pair", *PAIRS, "creates a token", "deletes the token")
 TOKEN = "AWS_SESSION_TOKEN"
 
 
@@ -50,27 +50,22 @@ def twokey_delivers(recording: Recording, backend: Backend, name: str) -> None:
     recording.step = "another client"
 
 
-def assert_same_requests(recording: Recording, name: str, paging: tuple[str, ...] = ()) -> None:
+def assert_same_requests(recording: Recording, name: str, besides: tuple[str, ...] = ()) -> None:
     """Assert that the client writes as twokey does, and that it too sends each request with which twokey looks.
 
-    ``paging``: the parameters that say which part of a list is wanted; the client does not let them be chosen.
+    ``besides``: parameters in which they may differ, such as those that say which page of a list is wanted.
     """
-    assert_same_writes(recording, name)
-    client = [
-        _of_any_variable(one.without(*paging)) for one in recording.reads(*(f"{name} {step}" for step in CLIENT_STEPS))
-    ]
+
+    def writes(*steps: str) -> list[Sent]:
+        return [one.without(*besides) for step in steps for one in recording.writes(step)]
+
+    assert writes(f"{name} creates") == writes(f"twokey {name} creates") != []
+    assert writes(f"{name} updates", f"{name} deletes the token") == writes(f"twokey {name} updates") != []
+    client = [_of_any_variable(one.without(*besides)) for one in recording.reads(*(f"{name} {step}" for step in STEPS))]
     for one in recording.reads(*(f"twokey {name} {step}" for step in ("looks", "creates", "updates"))):
-        assert _of_any_variable(one.without(*paging)) in client
+        assert _of_any_variable(one.without(*besides)) in client
 
 
 def _of_any_variable(request: Sent) -> Sent:
     """Return a request without the name of a variable: twokey looks for the names of session tokens, too."""
     return replace(request, path=re.sub(r"(?<=/)AWS_\w+", "{name}", request.path))
-
-
-def assert_same_writes(recording: Recording, name: str) -> None:
-    """Assert that the client's requests that change something are those of twokey, in this order."""
-    assert recording.writes(f"{name} creates") == recording.writes(f"twokey {name} creates") != []
-    client = [*recording.writes(f"{name} updates"), *recording.writes(f"{name} deletes the token")]
-    assert client == recording.writes(f"twokey {name} updates")
-    assert client[-1].method == "DELETE"
