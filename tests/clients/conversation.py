@@ -35,6 +35,8 @@ NODE_PACKAGES = INSTALLED / "node" / "node_modules"
 PROGRAMS = Path(__file__).parent / "programs"
 PYTHON_READY, NODE_READY = INSTALLED / ".ready", INSTALLED / "node" / ".ready"
 _STEP = "/.step/"
+_SAME = {"text/xml": "application/xml"}
+"""Media types that mean the same (RFC 7303)."""
 needs_python_clients = pytest.mark.skipif(not PYTHON_READY.exists(), reason="needs the services' clients: make clients")
 needs_node_clients = pytest.mark.skipif(
     not NODE_READY.exists() or shutil.which("node") is None,
@@ -117,7 +119,8 @@ class Recording:
         path = "/".join(quote(unquote(part), safe="{}") for part in request.raw_path.rstrip("/").split("/"))
         query = tuple(sorted(request.query.items()))
         named = self._named([path, query, body])
-        return Sent(request.method, named[0], tuple(map(tuple, named[1])), media_type if request.data else "", named[2])
+        media_type = _SAME.get(media_type, media_type) if request.data else ""
+        return Sent(request.method, named[0], tuple(map(tuple, named[1])), media_type, named[2])
 
     def _named(self, value: Any) -> Any:
         if isinstance(value, str):
