@@ -134,6 +134,15 @@ class Recording:
         return value
 
 
+def without_nulls(_request: ReceivedRequest, body: Any) -> Any:
+    """Leave out what is null, for services to which a member that is missing means the same."""
+    if isinstance(body, list):
+        return [without_nulls(_request, one) for one in body]
+    if not isinstance(body, dict):
+        return body
+    return {name: without_nulls(_request, one) for name, one in body.items() if one is not None}
+
+
 def _body(request: ReceivedRequest, media_type: str) -> Any:
     if not request.data:
         return None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from clients.conversation import Recording, needs_python_clients
+from clients.conversation import Recording, needs_python_clients, without_nulls
 from clients.variables import PAIRS, UPDATED, assert_same_requests, opened, twokey_delivers
 from destinations.ci.test_azure_devops import Group
 from twokey.core.model import CannotTell
@@ -15,8 +15,6 @@ from twokey.testing.fakes.azure_devops import AzureDevOps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from twokey.testing.server import ReceivedRequest
 
 pytestmark = needs_python_clients
 
@@ -28,15 +26,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[AzureDevOps]:
         yield azure
 
 
-def without_nulls(_request: ReceivedRequest, body: Any) -> Any:
-    """Leave out what is null: the client does not send it, and a secret variable without a value keeps its own."""
-    if not isinstance(body, dict):
-        return body
-    return {name: without_nulls(_request, one) for name, one in body.items() if one is not None}
-
-
 def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake: AzureDevOps) -> None:
     backend = Group(fake)
+    # A secret variable without a value keeps the one that it has.
     recording = Recording(fake, opened=without_nulls)
     twokey_delivers(recording, backend, "group")
     found = recording.run("azure_devops", token=fake.token, pairs=PAIRS)
