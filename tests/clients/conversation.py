@@ -85,11 +85,15 @@ class Recording:
         self._handle = fake.handle
         vars(fake)["handle"] = self._record
 
-    def run(self, program: str, **task: Any) -> dict[str, Any]:
+    def run(self, program: str, environment: Mapping[str, str] | None = None, **task: Any) -> dict[str, Any]:
         """Have a client do its part against the fake; return what it found. Later requests are part of no step."""
-        results = run(program, {"fake": self._fake.url, **task})
+        results = run(program, {"fake": self._fake.url, **task}, **(environment or {}))
         self.step = ""
         return results
+
+    def sent(self, step: str) -> list[Sent]:
+        """Return all requests of a step, in order."""
+        return self._sent[step]
 
     def writes(self, step: str) -> list[Sent]:
         """Return the requests of a step that change something, in order."""
