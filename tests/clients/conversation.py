@@ -35,6 +35,7 @@ NODE_PACKAGES = INSTALLED / "node" / "node_modules"
 PROGRAMS = Path(__file__).parent / "programs"
 PYTHON_READY, NODE_READY = INSTALLED / ".ready", INSTALLED / "node" / ".ready"
 _STEP = "/.step/"
+_LOOKS = {"GET", "LIST"}
 _SAME = {"text/xml": "application/xml"}
 """Media types that mean the same (RFC 7303)."""
 needs_python_clients = pytest.mark.skipif(not PYTHON_READY.exists(), reason="needs the services' clients: make clients")
@@ -64,7 +65,8 @@ class Recording:
 
     ``names`` are texts that differ between two operations which are otherwise the same, and what stands for each.
     ``numbers`` matches what the service numbers things by, which differs, too. ``opened`` makes a body readable that is
-    sealed for the service. ``base`` is the path of the service's own URL, which the fake's has not: clients send it.
+    sealed for the service. ``untyped`` is the media type that the service assumes where none is named. ``base`` is the
+    path of the service's own URL, which the fake's has not: clients send it.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Recording:
         opened: Callable[[ReceivedRequest, Any], Any] = lambda _request, body: body,
         base: str = "",
         numbers: str = "",
+        untyped: str = "",
     ) -> None:
         self.names = dict(names or {})
         self.step = ""
@@ -81,6 +84,7 @@ class Recording:
         self._opened = opened
         self._base = base
         self._numbers = numbers
+        self._untyped = untyped
         self._fake = fake
         self._handle = fake.handle
         vars(fake)["handle"] = self._record
@@ -97,13 +101,13 @@ class Recording:
 
     def writes(self, step: str) -> list[Sent]:
         """Return the requests of a step that change something, in order."""
-        return [one for one in self._sent[step] if one.method != "GET"]
+        return [one for one in self._sent[step] if one.method not in _LOOKS]
 
     def reads(self, *steps: str) -> list[Sent]:
         """Return the requests of some steps that only look, each once."""
         found: list[Sent] = []
         for one in (one for step in steps for one in self._sent[step]):
-            if one.method == "GET" and one not in found:
+            if one.method in _LOOKS and one not in found:
                 found.append(one)
         return found
 
@@ -118,7 +122,7 @@ class Recording:
         return self._handle(request)
 
     def _meaning(self, request: ReceivedRequest) -> Sent:
-        media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        media_type = request.headers.get("Content-Type", self._untyped).partition(";")[0].strip().lower()
         body = self._opened(request, _body(request, media_type))
         path = "/".join(quote(unquote(part), safe="{}") for part in request.raw_path.rstrip("/").split("/"))
         query = tuple(sorted(request.query.items()))
@@ -150,7 +154,7 @@ def without_nulls(_request: ReceivedRequest, body: Any) -> Any:
 def _body(request: ReceivedRequest, media_type: str) -> Any:
     if not request.data:
         return None
-    if media_type.endswith("json"):
+    if media_type.endswith(("json", "+yaml")):
         return json.loads(request.data)
     if media_type == "application/x-www-form-urlencoded":
         return dict(parse_qsl(request.data.decode(), keep_blank_values=True))

@@ -78,7 +78,8 @@ class KeyVault(FakeService):
         """Answer ``Delete Secret``: it can be recovered, and its name is taken, until it is purged."""
         self.get(_request, name)
         self.deleted.add(name.lower())
-        return self.get_deleted(_request, name)
+        reply: Reply = self.get_deleted(_request, name)
+        return reply
 
     @route("DELETE", r"/deletedsecrets/([^/]+)")
     def purge(self, _request: ReceivedRequest, name: str) -> Reply:

@@ -94,9 +94,9 @@ class Doppler(FakeService):
             raise _refusal(400, "Either secrets or change_requests is required")
         if values is not None:
             changes = [{"name": name, "value": value} for name, value in values.items()]
-        for change in changes:
+        for change in changes or ():
             self._check(config, change)
-        for change in changes:
+        for change in changes or ():
             self._apply(config, change)
         return Reply(200, {"secrets": {}, "success": True})
 

@@ -7,7 +7,7 @@ view it, a document never shows a secret, and the response to an update that los
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
@@ -76,7 +76,7 @@ class Jenkins(FakeService):
     def list_domains(self, _request: ReceivedRequest, folder: str, store: str) -> Reply:
         """Answer a listing of a store's domains, by their names in URLs."""
         before = f"{_path_of(folder)}|{store}|"
-        found = {one.removeprefix(before): {} for one in self.domains if one.startswith(before)}
+        found: dict[str, Any] = {one.removeprefix(before): {} for one in self.domains if one.startswith(before)}
         if not found or "View" not in self.permissions:
             raise Refusal(404, self.not_found, _PAGE)
         return Reply(200, {"domains": found}, {"X-Jenkins": "2.516.3"})
