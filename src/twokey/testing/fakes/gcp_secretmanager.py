@@ -127,6 +127,29 @@ class Google(FakeService):
         self._may("secrets.get")
         return Reply(200, self._shown(f"{project}/{name}"))
 
+    @route("GET", _SECRETS)
+    def list_secrets(self, _request: ReceivedRequest, project: str) -> Reply:
+        """Answer ``projects.secrets.list``."""
+        self._may("secrets.list")
+        shown = [self._shown(target) for target in self.secrets if target.startswith(f"{project}/")]
+        return Reply(200, {"secrets": shown, "totalSize": len(shown)} if shown else {})
+
+    @route("GET", _SECRET + "/versions")
+    def list_versions(self, _request: ReceivedRequest, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.versions.list``: the newest first."""
+        self._may("versions.list")
+        target = f"{project}/{name}"
+        shown = [self._version(target, number) for number in range(len(self._secret(target)["versions"]), 0, -1)]
+        return Reply(200, {"versions": shown, "totalSize": len(shown)} if shown else {})
+
+    @route("DELETE", _SECRET)
+    def delete(self, _request: ReceivedRequest, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.delete``."""
+        self._may("secrets.delete")
+        self._secret(f"{project}/{name}")
+        del self.secrets[f"{project}/{name}"]
+        return Reply(200, {})
+
     @route("POST", _SECRETS)
     def create(self, request: ReceivedRequest, project: str) -> Reply:
         """Answer ``projects.secrets.create``."""
