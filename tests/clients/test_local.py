@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -36,9 +36,14 @@ def test_clients_read_what_twokey_writes(program: str, tmp_path: Path, monkeypat
     credential = fresh_credential()
     files = write_files(tmp_path, credential)
     messages: list[ReceivedRequest] = []
+
+    def kept(request: ReceivedRequest, body: Any) -> Any:
+        messages.append(request)
+        return body
+
     with Webhook() as fake:
         monkeypatch.setenv("TEST_WEBHOOK_SECRET", fake.secret)
-        recording = Recording(fake, opened=lambda request, body: messages.append(request) or body)
+        recording = Recording(fake, opened=kept)
         opened(Receiver(fake)).deliver(credential)
         message = next(one for one in messages if one.method == "POST")
         found = recording.run(

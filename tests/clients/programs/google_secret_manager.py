@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from google.api_core.client_options import ClientOptions
-from google.cloud import secretmanager_v1
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.oauth2.credentials import Credentials
 
 from clients.programs import steps
 
 task = steps.task()
-client = secretmanager_v1.SecretManagerServiceClient(
+client = SecretManagerServiceClient(
     credentials=Credentials(task["token"]),
     transport="rest",
     client_options=ClientOptions(api_endpoint=task["fake"]),
