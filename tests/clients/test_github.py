@@ -20,11 +20,17 @@ if TYPE_CHECKING:
 
     from twokey.testing.server import ReceivedRequest
 
-TARGETS = {
+COMMON = {
     "repository": ("github:acme/site", "acme/site/actions"),
     "environment": ("github:acme/api?environment=production", "acme/api/environments/production"),
     "organization": ("github:acme?visibility=all", "acme/actions"),
 }
+OTHERS = {
+    "dependabot": ("github:acme/site?set=dependabot", "acme/site/dependabot"),
+    "codespaces": ("github:acme/site?set=codespaces", "acme/site/codespaces"),
+    "selected": ("github:acme?set=dependabot&visibility=selected&repositories=site,api", "acme/dependabot"),
+}
+"""What only one of the clients knows in full."""
 
 
 @pytest.fixture
@@ -36,10 +42,15 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
 
 
 @pytest.mark.parametrize(
-    "program",
-    [pytest.param("pygithub", marks=needs_python_clients), pytest.param("octokit.mjs", marks=needs_node_clients)],
+    ("program", "targets"),
+    [
+        pytest.param("pygithub", COMMON, marks=needs_python_clients, id="pygithub"),
+        pytest.param("octokit.mjs", COMMON | OTHERS, marks=needs_node_clients, id="octokit"),
+    ],
 )
-def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake: GitHub, program: str) -> None:
+def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(
+    fake: GitHub, program: str, targets: dict[str, tuple[str, str]]
+) -> None:
     def unsealed(request: ReceivedRequest, body: Any) -> Any:
         if request.method != "PUT":
             return body
@@ -49,14 +60,16 @@ def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake:
 
     recording = Recording(fake, opened=unsealed)
     written = {}
-    for name, (url, inside) in TARGETS.items():
+    for name, (url, inside) in targets.items():
         twokey_delivers(recording, Secrets(fake, url, inside), name)
         written[name] = {one: secret["updated_at"] for one, secret in fake.secrets[inside].items()}
     found = recording.run(program, token=fake.token, pairs=PAIRS)
-    for name, (url, inside) in TARGETS.items():
+    for name, (url, inside) in targets.items():
         backend = Secrets(fake, url, inside)
         assert_same_requests(recording, name)
-        assert found[name] == {"listed": written[name], "read": written[name]["AWS_ACCESS_KEY_ID"]}
+        assert found[name]["listed"] == written[name]
+        assert found[name]["read"] == written[name]["AWS_ACCESS_KEY_ID"]
+        assert found[name].get("seen") in (None, ["acme/site", "acme/api"])
         assert backend.read() == pair(UPDATED)
         assert isinstance(opened(backend).held(), CannotTell)
         assert opened(backend).deliver(CREATED).written

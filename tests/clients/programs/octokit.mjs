@@ -1,10 +1,10 @@
-// @octokit/rest, with secrets of a repository, an environment and an organization.
+// @octokit/rest, with secrets of repositories, an environment and organizations, of Actions, Dependabot and Codespaces.
 import { Octokit } from "@octokit/rest";
 import sodium from "libsodium-wrappers";
 import { found, step, task } from "./steps.mjs";
 
 const octokit = new Octokit({ auth: task.token, baseUrl: task.fake });
-const { actions } = octokit.rest;
+const { actions, codespaces, dependabot, repos } = octokit.rest;
 const site = { owner: "acme", repo: "site" };
 const production = { owner: "acme", repo: "api", environment_name: "production" };
 const targets = {
@@ -33,18 +33,56 @@ const targets = {
     write: actions.createOrUpdateOrgSecret,
     remove: actions.deleteOrgSecret,
   },
+  dependabot: {
+    at: site,
+    list: dependabot.listRepoSecrets,
+    read: dependabot.getRepoSecret,
+    key: dependabot.getRepoPublicKey,
+    write: dependabot.createOrUpdateRepoSecret,
+    remove: dependabot.deleteRepoSecret,
+  },
+  codespaces: {
+    at: site,
+    list: codespaces.listRepoSecrets,
+    read: codespaces.getRepoSecret,
+    key: codespaces.getRepoPublicKey,
+    write: codespaces.createOrUpdateRepoSecret,
+    remove: codespaces.deleteRepoSecret,
+  },
+  selected: {
+    at: { org: "acme" },
+    about: { visibility: "selected" },
+    repositories: ["site", "api"],
+    seenBy: dependabot.listSelectedReposForOrgSecret,
+    list: dependabot.listOrgSecrets,
+    read: dependabot.getOrgSecret,
+    key: dependabot.getOrgPublicKey,
+    write: dependabot.createOrUpdateOrgSecret,
+    remove: dependabot.deleteOrgSecret,
+  },
 };
 await sodium.ready;
 const results = {};
-for (const [name, { at, about, list, read, key, write, remove }] of Object.entries(targets)) {
+for (const [name, target] of Object.entries(targets)) {
+  const { at, about, repositories = [], seenBy, list, read, key, write, remove } = target;
+  const chosen = {};
   const put = async (secret_name, value) => {
     const { data } = await key(at);
     const sealed = sodium.crypto_box_seal(sodium.from_string(value), sodium.from_base64(data.key, sodium.base64_variants.ORIGINAL));
     const encrypted_value = sodium.to_base64(sealed, sodium.base64_variants.ORIGINAL);
-    await write({ ...at, ...about, secret_name, encrypted_value, key_id: data.key_id });
+    await write({ ...at, ...about, ...chosen, secret_name, encrypted_value, key_id: data.key_id });
   };
   await step(`${name} looks`);
-  if (at.repo) await octokit.rest.repos.get({ owner: at.owner, repo: at.repo });
+  if (at.repo) await repos.get({ owner: at.owner, repo: at.repo });
+  for (const repo of repositories) {
+    const { data } = await repos.get({ owner: at.org, repo });
+    chosen.selected_repository_ids = [...(chosen.selected_repository_ids ?? []), data.id];
+  }
+  let seen = [];
+  if (seenBy) {
+    const { data } = await seenBy({ ...at, secret_name: "AWS_ACCESS_KEY_ID", per_page: 100, page: 1 });
+    seen = data.repositories.map((one) => one.full_name);
+  }
   await list({ ...at, per_page: 100 });
   const secrets = await octokit.paginate(list, { ...at, per_page: 1 });
   const listed = Object.fromEntries(secrets.map((one) => [one.name, one.updated_at]));
@@ -60,6 +98,6 @@ for (const [name, { at, about, list, read, key, write, remove }] of Object.entri
   await put("AWS_SESSION_TOKEN", "a token");
   await step(`${name} deletes the token`);
   await remove({ ...at, secret_name: "AWS_SESSION_TOKEN" });
-  results[name] = { listed, read: data.updated_at };
+  results[name] = { listed, read: data.updated_at, ...(seenBy ? { seen } : {}) };
 }
 found(results);
