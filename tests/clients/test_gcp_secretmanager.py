@@ -9,7 +9,7 @@ import pytest
 
 from clients.conversation import Recording, needs_python_clients
 from clients.variables import CREATED, UPDATED, assert_same_requests, opened
-from destinations.logins.test_gcp_login import external, is_signed, service_account
+from destinations.logins.test_gcp_login import external, impersonation, is_signed, service_account
 from destinations.stores.test_gcp_secretmanager import TARGET, URL, Secret
 from twokey.core.journal import Journal
 from twokey.core.model import Held
@@ -86,13 +86,15 @@ def assert_same_change(recording: Recording) -> None:
     assert ours.body["annotations"] == theirs.body["annotations"]
 
 
-def test_a_client_logs_in_as_twokey_does_with_the_same_file(fake: Google, tmp_path: Path) -> None:
+def test_a_client_logs_in_as_twokey_does(fake: Google, tmp_path: Path) -> None:
     """A user's file cannot be tried: google-auth always goes to Google's own address with it."""
     (tmp_path / "subject").write_text("ey.subject", encoding="utf-8")
     (tmp_path / "subject").chmod(0o600)
+    subject = {"file": str(tmp_path / "subject")}
     contents = {
         "service account": service_account(fake),
-        "external account": external(fake, {"file": str(tmp_path / "subject")}),
+        "external account": external(fake, subject),
+        "impersonation": external(fake, subject, service_account_impersonation_url=impersonation(fake)),
     }
     recording = Recording(fake)
     files = {}
@@ -101,23 +103,32 @@ def test_a_client_logs_in_as_twokey_does_with_the_same_file(fake: Google, tmp_pa
         (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
         (tmp_path / name).chmod(0o600)
         recording.step = f"twokey {name}"
-        opened(LoggedIn(fake, files[name])).held()
-    recording.run("google_auth", files=files)
+        opened(LoggedIn(fake, credentials=files[name])).held()
+    recording.step = "twokey metadata"
+    opened(LoggedIn(fake, metadata=fake.url)).held()
+    recording.run("google_auth", {"GCE_METADATA_HOST": fake.url.removeprefix("http://")}, files=files)
     for name in contents:
-        ours, theirs = recording.writes(f"twokey {name}")[0], recording.writes(name)[0]
-        assert (ours.method, ours.path, ours.media_type) == (theirs.method, theirs.path, theirs.media_type)
-        assert said(ours.body) == {name: said(theirs.body)[name] for name in said(ours.body)}
+        ours, theirs = recording.writes(f"twokey {name}"), recording.writes(name)
+        assert len(ours) == len(theirs) == (2 if name == "impersonation" else 1)
+        for one, other in zip(ours, theirs, strict=True):
+            assert (one.method, one.path, one.media_type) == (other.method, other.path, other.media_type)
+            wanted = said(one.body)
+            if len(ours) == 2 and one is ours[0]:
+                # To impersonate, either of two scopes is enough; Google's client asks for the other one.
+                del wanted["scope"]
+            assert wanted == {name: said(other.body)[name] for name in wanted}
+    assert recording.sent("twokey metadata")[0] in [one.without("scopes") for one in recording.sent("metadata")]
 
 
 class LoggedIn(Secret):
-    """The secret, after a login with a file."""
+    """The secret, after a login."""
 
-    def __init__(self, fake: Google, file: str) -> None:
+    def __init__(self, fake: Google, **login: str) -> None:
         super().__init__(fake)
-        self._file = file
+        self._login = login
 
     def settings(self) -> dict[str, Any]:
-        return {"url": self.fake.url, "credentials": self._file}
+        return {"url": self.fake.url, **self._login}
 
 
 def said(form: dict[str, str]) -> dict[str, Any]:

@@ -104,6 +104,14 @@ class Google(FakeService):
             raise Refusal(404, b"no service account")
         return self._granted()
 
+    @route("GET", r"/computeMetadata/v1/instance/service-accounts/default/")
+    def about_account(self, request: ReceivedRequest) -> Reply:
+        """Answer what Google's clients ask before they ask for a token: whose account it is."""
+        if request.headers.get("Metadata-Flavor") != "Google" or request.query.get("recursive") != "true":
+            raise Refusal(403, b"Missing required header: Metadata-Flavor")
+        scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+        return Reply(200, {"email": SERVICE_ACCOUNT, "aliases": ["default"], "scopes": scopes})
+
     @route("POST", r"/v1/projects/-/serviceAccounts/([^/]+):generateAccessToken")
     def impersonate(self, request: ReceivedRequest, account: str) -> Reply:
         """Answer ``generateAccessToken``."""
