@@ -54,7 +54,9 @@ mutants: $(MUTANTS)/.ready ## change decision.py, between_rotations.py and polic
 model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md
 	@PYTHONPATH=tests $(BIN)/python -m promela $(ARGS)
 
-clients: $(CLIENTS)/.ready ## the AWS CLI, a client that nobody here wrote, for the tests that use it
+clients: $(CLIENTS)/.ready ## the AWS CLI and other services' clients, which nobody here wrote, for the tests that use them
+	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(CLIENTS)/node/.ready; \
+		else echo "npm is missing: the tests with clients for JavaScript skip and say so."; fi
 
 apis: $(APIS)/.ready ## what holds the fakes to the services' own API descriptions; needs Node.js with npm
 
@@ -67,14 +69,14 @@ bench: $(READY) ## every figure of performance, as a ratio in the same run
 lock: $(READY) ## name again the versions and hashes that are installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra emulator --extra gcp --extra testing --group dev pyproject.toml -o requirements/dev.txt
-	echo awscli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/clients.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links requirements/clients/python.in -o requirements/clients/python.txt
 	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c requirements/dev.txt - -o requirements/mutants.txt
 	echo kubernetes-validate | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/apis/schemas.txt
-	! command -v npm > /dev/null || $(BIN)/python scripts/lock_apis.py
+	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
 clean: ## remove all that was made
 	rm -rf $(VENV) $(CLIENTS) $(MUTANTS) $(APIS) .mypy_cache .ruff_cache .pytest_cache build dist
@@ -87,9 +89,16 @@ $(READY): requirements/dev.txt pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
-$(CLIENTS)/.ready: requirements/clients.txt
+# Python compiles what is used at its first use: to compile everything takes as long as to install it.
+$(CLIENTS)/.ready: requirements/clients/python.txt
 	@$(PYTHON) -m venv $(CLIENTS)
-	@$(CLIENTS)/bin/pip install --quiet --require-hashes --requirement requirements/clients.txt
+	@$(CLIENTS)/bin/pip install --quiet --no-compile --require-hashes --requirement requirements/clients/python.txt
+	@touch $@
+
+$(CLIENTS)/node/.ready: $(wildcard requirements/clients/package*.json requirements/clients/.npmrc) | $(CLIENTS)/.ready
+	@mkdir -p $(CLIENTS)/node
+	@cp requirements/clients/package.json requirements/clients/package-lock.json requirements/clients/.npmrc $(CLIENTS)/node/
+	@cd $(CLIENTS)/node && npm ci --loglevel=error
 	@touch $@
 
 $(MUTANTS)/.ready: requirements/mutants.txt

@@ -11,7 +11,9 @@ import botocore.loaders
 import botocore.session
 import pytest
 
-pytest.register_assert_rewrite("twokey.testing.contract", "twokey.testing.stores")
+pytest.register_assert_rewrite(
+    "twokey.testing.contract", "twokey.testing.stores", "clients.conversation", "clients.variables"
+)
 
 from hypothesis import settings  # noqa: E402
 from hypothesis.internal.conjecture import providers  # noqa: E402

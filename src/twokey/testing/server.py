@@ -304,7 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = _any  # noqa: N815  names of http.server
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_LIST = _any  # noqa: N815  names of http.server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  a name of http.server
         """Log nothing."""

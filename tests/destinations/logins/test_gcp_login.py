@@ -46,7 +46,8 @@ def is_signed(form: dict[str, str]) -> bool:
     except InvalidSignature:
         return False
     claims = claims_of(form["assertion"])
-    return (claims["iss"], claims["scope"], claims["exp"] - claims["iat"]) == (SERVICE_ACCOUNT, SCOPE, 3600)
+    said = (claims["iss"], claims["scope"], claims["aud"], claims["exp"] - claims["iat"])
+    return said == (SERVICE_ACCOUNT, SCOPE, "https://oauth2.googleapis.com/token", 3600)
 
 
 @pytest.fixture

@@ -334,6 +334,20 @@ class TestLogins:
         backend.held()
         assert fake.count("GET", "/metadata/") == 2
 
+    def test_a_token_of_app_service_serves_until_the_second_at_which_it_expires(
+        self, fake: KeyVault, logins: Logins, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", f"{fake.url}/msi/token")
+        monkeypatch.setenv("IDENTITY_HEADER", "h-of-the-app")
+        backend = logins.by()
+        backend.held()
+        logins.hurried.sleep(3000)
+        backend.held()
+        assert fake.count("GET", "/msi/") == 1
+        logins.hurried.sleep(560)
+        backend.held()
+        assert fake.count("GET", "/msi/") == 2
+
     def test_the_federated_token_is_read_again_at_each_login(
         self, fake: KeyVault, logins: Logins, tmp_path: Path
     ) -> None:

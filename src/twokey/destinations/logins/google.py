@@ -123,7 +123,8 @@ class Google:
         url = _text(found, "token_uri", path, _TOKEN_URL)
         now = int(self.clock.now().timestamp())
         email = _text(found, "client_email", path)
-        claims = {"iss": email, "scope": SCOPE, "aud": url, "iat": now, "exp": now + _HOUR}
+        # The audience is always this one, also where an older file names another address to send the JWT to.
+        claims = {"iss": email, "scope": SCOPE, "aud": _TOKEN_URL, "iat": now, "exp": now + _HOUR}
         header = {"alg": "RS256", "typ": "JWT", "kid": _text(found, "private_key_id", path, "-")}
         assertion = _signed(header, claims, _text(found, "private_key", path), path)
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}

@@ -1,12 +1,13 @@
 """Access tokens that an OAuth 2.0 login grants.
 
 Sources: RFC 6749, 5.1 and 5.2 (responses with a token, and with an error); RFC 7523 and RFC 8693 for the grants that
-clouds use.
+clouds use; "How to use managed identities for App Service and Azure Functions", Microsoft Learn (``expires_on``).
 """
 
 from __future__ import annotations
 
 import re
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import BadCredentials
@@ -46,14 +47,31 @@ def _granted(response: Response, member: str) -> Grant | None:
     found = response.json()
     if not response.good or not isinstance(found, dict) or not found.get(member):
         return None
-    return Grant(Hidden(found[member]), _seconds(found.get("expires_in")))
+    return Grant(Hidden(found[member]), _valid_for(found, response))
 
 
-def _seconds(text: Any) -> float:
+def _valid_for(found: dict[str, Any], response: Response) -> float:
+    """Return for how many seconds a token is valid. Azure App Service names the second at which it expires instead."""
+    seconds = _number(found.get("expires_in"))
+    if seconds is None:
+        until, sent = _number(found.get("expires_on")), _moment(response.headers.get("Date", ""))
+        seconds = until - sent if until is not None and sent is not None else None
+    return SHORTEST if seconds is None else seconds
+
+
+def _number(text: Any) -> float | None:
     try:
         return float(text)
     except (TypeError, ValueError):
-        return SHORTEST
+        return None
+
+
+def _moment(date: str) -> float | None:
+    """Return the second of a ``Date`` header."""
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except ValueError:
+        return None
 
 
 def _why(found: Any) -> str:

@@ -8,6 +8,7 @@ service's is.
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _GROUPS = r"/([^/]+)/([^/]+)/_apis/distributedtask/variablegroups"
+_IN_ACCEPT = re.compile(r".*;\s*api-version=([\w.-]+).*")
+"""Clients may name the version in this header: "REST API versioning", Azure DevOps Services."""
+_TASK_AGENT = "a85b8835-c1a1-4aac-ae97-1c3d0ba72dbd"
+_LOCATIONS = (
+    ("e81700f7-3be2-46de-8624-2eb35882fcaa", "", "Location/ResourceAreas", "/{areaId}"),
+    ("f5b09dd5-9d54-45a1-8b5a-1c8287d634cc", "{project}/", "distributedtask/variablegroups", "/{groupId}"),
+    ("ef5b7057-ffc3-4c77-bbad-c10b4a4abcc7", "", "distributedtask/variablegroups", "/{groupId}"),
+)
 
 
 class AzureDevOps(FakeService):
@@ -73,9 +82,27 @@ class AzureDevOps(FakeService):
         if request.headers.get("Authorization") not in {basic, f"Bearer {self.bearer}"}:
             message = "TF400813: The user '' is not authorized to access this resource."
             raise Refusal(401, _error(message, "UnauthorizedRequestException"))
-        if request.query.get("api-version") != "7.1":
+        version = request.query.get("api-version") or _IN_ACCEPT.sub(r"\1", request.headers.get("Accept", ""))
+        if version not in {"7.1", "7.1-preview.1", "7.1-preview.2"} and request.method != "OPTIONS":
             message = "A preview version must be indicated, or none was."
             raise Refusal(400, _error(message, "VssVersionNotSpecifiedException"))
+
+    @route("OPTIONS", r"/([^/]+)/_apis")
+    def locations(self, _request: ReceivedRequest, _organization: str) -> Reply:
+        """Answer the first request of Microsoft's clients: which paths the resources have that they know by an id."""
+        versions = {"resourceVersion": 2, "minVersion": 1.0, "maxVersion": 7.2, "releasedVersion": "7.1"}
+        found = [
+            {"id": number, "area": path.split("/")[0], "resourceName": path.split("/")[-1], **versions}
+            | {"routeTemplate": f"{before}_apis/{'' if 'Areas' in path else '{area}/'}{{resource}}{after}"}
+            for number, before, path, after in _LOCATIONS
+        ]
+        return Reply(200, {"count": len(found), "value": found})
+
+    @route("GET", r"/([^/]+)/_apis/ResourceAreas")
+    def areas(self, _request: ReceivedRequest, organization: str) -> Reply:
+        """Answer which server has the resources of an area."""
+        area = {"id": _TASK_AGENT, "name": "distributedtask", "locationUrl": f"{self.url}/{organization}/"}
+        return Reply(200, {"count": 1, "value": [area]})
 
     @route("GET", _GROUPS)
     def list_groups(self, request: ReceivedRequest, organization: str, project: str) -> Reply:

@@ -6,6 +6,7 @@ Names are case-insensitive. A deleted secret keeps its name until it is purged.
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _CODES = {400: "BadParameter", 401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound", 409: "Conflict"}
+_PERMISSIONS = {"GET": "get", "PUT": "set", "DELETE": "delete"}
 MOST_VALUE, MOST_TAGS, MOST_TAG, MOST_TYPE = 25_000, 15, 256, 255
 TENANT, CLIENT = "0d3bbd40-0000-4000-8000-00000000000a", "9f1c0000-0000-4000-8000-00000000000b"
 AUDIENCE = "https://vault.azure.net"
@@ -49,18 +51,45 @@ class KeyVault(FakeService):
 
     def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, the network and the permissions; logins need none."""
-        if "secrets/" not in request.path:
+        if "secrets" not in request.path:
             return
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
-            raise _refusal(401, "AKV10000: Request is missing a Bearer or PoP token.")
+            where = f'Bearer authorization="{self.url}/{TENANT}", resource="{AUDIENCE}"'
+            message = "AKV10000: Request is missing a Bearer or PoP token."
+            raise _refusal(401, message, headers={"WWW-Authenticate": where})
         if self.forbidden:
             raise _refusal(403, "Access is not allowed.", self.forbidden)
-        if {"GET": "get", "PUT": "set"}[request.method] in self.denied:
+        if _PERMISSIONS[request.method] in self.denied:
             raise _refusal(403, "Caller is not authorized to perform action on resource.", "ForbiddenByRbac")
         if not re.fullmatch(r"7\.[4-6]|20\d\d-\d\d-\d\d", request.query.get("api-version", "")):
             raise _refusal(400, "The api-version is missing or not known.")
 
-    @route("GET", r"/secrets/([^/]+)")
+    @route("GET", r"/secrets")
+    def list_secrets(self, _request: ReceivedRequest) -> Reply:
+        """Answer ``Get Secrets``: without their values."""
+        listed = [self._shown(name) for name in self.secrets if name not in self.deleted]
+        for one in listed:
+            one["id"] = one["id"].rpartition("/")[0]
+            del one["value"]
+        return Reply(200, {"value": listed, "nextLink": None})
+
+    @route("DELETE", r"/secrets/([^/]+)")
+    def delete(self, _request: ReceivedRequest, name: str) -> Reply:
+        """Answer ``Delete Secret``: it can be recovered, and its name is taken, until it is purged."""
+        self.get(_request, name)
+        self.deleted.add(name.lower())
+        reply: Reply = self.get_deleted(_request, name)
+        return reply
+
+    @route("DELETE", r"/deletedsecrets/([^/]+)")
+    def purge(self, _request: ReceivedRequest, name: str) -> Reply:
+        """Answer ``Purge Deleted Secret``."""
+        self.get_deleted(_request, name)
+        self.deleted.remove(name.lower())
+        del self.secrets[name.lower()]
+        return Reply(204)
+
+    @route("GET", r"/secrets/([^/]+)/?")
     def get(self, _request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Get Secret``."""
         versions = self.secrets.get(name.lower())
@@ -95,7 +124,16 @@ class KeyVault(FakeService):
         """Answer ``Get Deleted Secret``."""
         if name.lower() not in self.deleted:
             raise _refusal(404, f"Deleted Secret not found: {name}")
-        return Reply(200, {"recoveryId": f"{self.url}/deletedsecrets/{name}", "deletedDate": 1795262400})
+        known = self._shown(name) if name.lower() in self.secrets else {}
+        shown = {one: value for one, value in known.items() if one != "value"}
+        return Reply(200, {**shown, "recoveryId": f"{self.url}/deletedsecrets/{name}", "deletedDate": 1795262400})
+
+    @route("GET", r"/([^/]+)/v2.0/.well-known/openid-configuration")
+    def about_logins(self, _request: ReceivedRequest, tenant: str) -> Reply:
+        """Answer where a tenant's logins are (OpenID Connect Discovery)."""
+        base = f"{self.url}/{tenant}"
+        endpoints = {f"{one}_endpoint": f"{base}/oauth2/v2.0/{one}" for one in ("authorization", "token")}
+        return Reply(200, {"issuer": f"{base}/v2.0", **endpoints})
 
     @route("POST", r"/([^/]+)/oauth2/v2.0/token")
     def log_in(self, request: ReceivedRequest, tenant: str) -> Reply:
@@ -121,8 +159,13 @@ class KeyVault(FakeService):
 
     @route("GET", r"/msi/token")
     def app_service(self, request: ReceivedRequest) -> Reply:
-        """Answer as App Service, Functions and Container Apps do."""
-        return self._identity(request, request.headers.get("X-Identity-Header") == "h-of-the-app", "2019-08-01")
+        """Answer as App Service, Functions and Container Apps do: with the second at which the token expires.
+
+        "How to use managed identities for App Service and Azure Functions"; Microsoft's clients expect no other field.
+        """
+        found = self._identity(request, request.headers.get("X-Identity-Header") == "h-of-the-app", "2019-08-01").body
+        until = str(int(time.time()) + int(found.pop("expires_in")))
+        return Reply(200, {**found, "expires_on": until, "resource": AUDIENCE, "client_id": CLIENT})
 
     def _identity(self, request: ReceivedRequest, allowed: bool, version: str) -> Reply:
         requested = request.query.get("api-version"), request.query.get("resource")
@@ -142,6 +185,6 @@ class KeyVault(FakeService):
         return {**version, "id": f"https://site-prd.vault.azure.net/secrets/{name}/{version['id']}"}
 
 
-def _refusal(status: int, message: str, inner: str = "") -> Refusal:
+def _refusal(status: int, message: str, inner: str = "", headers: dict[str, str] | None = None) -> Refusal:
     error = {"code": _CODES[status], "message": message}
-    return Refusal(status, {"error": {**error, "innererror": {"code": inner}} if inner else error})
+    return Refusal(status, {"error": {**error, "innererror": {"code": inner}} if inner else error}, headers)

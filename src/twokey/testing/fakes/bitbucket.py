@@ -48,7 +48,8 @@ class Bitbucket(FakeService):
     def add_repository(self, name: str, *environments: str) -> None:
         """Create a repository with deployment environments."""
         self.targets[name] = []
-        self.environments[name] = [{"uuid": _uuid(), "name": one, "slug": one.lower()} for one in environments]
+        kind = {"type": "deployment_environment"}
+        self.environments[name] = [{**kind, "uuid": _uuid(), "name": one, "slug": one.lower()} for one in environments]
         self.targets |= {f"{name}/{one['uuid']}": [] for one in self.environments[name]}
 
     def environment(self, name: str, deployment: str) -> str:
@@ -82,6 +83,13 @@ class Bitbucket(FakeService):
             detail = {"granted": list(self.scopes), "required": [needed]}
             raise Refusal(403, _error("Your credentials lack one or more required privilege scopes.", detail))
 
+    @route("GET", _REPOSITORY)
+    def see_repository(self, _request: ReceivedRequest, name: str) -> Reply:
+        """Answer ``Get a repository``."""
+        self._target(name)
+        links = {"self": {"href": f"{self.url}/repositories/{name}"}}
+        return Reply(200, {"type": "repository", "full_name": name, "slug": name.partition("/")[2], "links": links})
+
     @route("GET", _REPOSITORY + "/environments")
     def list_environments(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``List environments``: ten on a page, whatever ``pagelen`` is."""
@@ -92,8 +100,8 @@ class Bitbucket(FakeService):
             raise Refusal(404, _error("Invalid page"))
         return Reply(200, {"page": page, "pagelen": 10, "values": values})
 
-    @route("GET", _OF_REPOSITORY)
-    @route("GET", _OF_WORKSPACE)
+    @route("GET", _OF_REPOSITORY + "/?")
+    @route("GET", _OF_WORKSPACE + "/?")
     def list_variables(self, request: ReceivedRequest, name: str) -> Reply:
         """Answer ``List variables for a repository`` and ``List variables for a workspace``."""
         return self._page(request, self._target(name))
@@ -111,8 +119,9 @@ class Bitbucket(FakeService):
 
     @route("POST", _OF_ENVIRONMENT)
     def make_of_environment(self, request: ReceivedRequest, name: str, environment: str) -> Reply:
-        """Answer ``Create a variable for an environment``."""
-        return self._make(request, self._target(name, environment))
+        """Answer ``Create a variable for an environment``: its response names no type."""
+        made = self._make(request, self._target(name, environment)).body
+        return Reply(201, {field: value for field, value in made.items() if field != "type"})
 
     @route("PUT", _OF_REPOSITORY + r"/([^/]+)")
     @route("PUT", _OF_WORKSPACE + r"/([^/]+)")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Z_][A-Z0-9_]*")
 _VISIBILITIES = {"masked", "unmasked", "restricted"}
 _SECRETS = r"/v3/configs/config/secrets"
+_ONE = r"/v3/configs/config/secret"
 
 
 class Doppler(FakeService):
@@ -46,7 +47,7 @@ class Doppler(FakeService):
         """Check the token, and whether it may write."""
         if request.headers.get("Authorization", "").removeprefix("Bearer ") not in self.tokens:
             raise _refusal(401, "Invalid Auth token")
-        if request.method == "POST" and self.read_only:
+        if request.method != "GET" and self.read_only:
             raise _refusal(403, "This token does not have write access")
 
     def too_many(self, seconds: float) -> Reply:
@@ -63,6 +64,24 @@ class Doppler(FakeService):
         shown = {name: self._shown(config, name) for name in names if name in self.configs[config]}
         return Reply(200, {"secrets": shown, "success": True})
 
+    @route("GET", _SECRETS + "/names")
+    def names(self, request: ReceivedRequest) -> Reply:
+        """Answer ``List Names`` of secrets."""
+        return Reply(200, {"names": [*self.configs[self._config(request.query)]], "success": True})
+
+    @route("GET", _ONE)
+    def see(self, request: ReceivedRequest) -> Reply:
+        """Answer ``Retrieve`` of a secret."""
+        config, name = self._named(request)
+        return Reply(200, {"name": name, "value": self._shown(config, name), "success": True})
+
+    @route("DELETE", _ONE)
+    def delete(self, request: ReceivedRequest) -> Reply:
+        """Answer ``Delete`` of a secret."""
+        config, name = self._named(request)
+        del self.configs[config][name]
+        return Reply(204)
+
     @route("POST", _SECRETS)
     def update(self, request: ReceivedRequest) -> Reply:
         """Answer ``Update`` of secrets: all change requests, or none."""
@@ -70,12 +89,14 @@ class Doppler(FakeService):
         config = self._config(body)
         if self.before_write:
             self.before_write.pop(0)()
-        changes = body.get("change_requests")
-        if not isinstance(changes, list) or "secrets" in body:
+        changes, values = body.get("change_requests"), body.get("secrets")
+        if (changes is None) == (values is None):
             raise _refusal(400, "Either secrets or change_requests is required")
-        for change in changes:
+        if values is not None:
+            changes = [{"name": name, "value": value} for name, value in values.items()]
+        for change in changes or ():
             self._check(config, change)
-        for change in changes:
+        for change in changes or ():
             self._apply(config, change)
         return Reply(200, {"secrets": {}, "success": True})
 
@@ -83,7 +104,7 @@ class Doppler(FakeService):
         name, there = change["name"], self.configs[config]
         if not _NAME.fullmatch(name) or name.startswith("DOPPLER_"):
             raise _refusal(400, f"Invalid secret name {name}")
-        if change.get("visibility", "masked") not in _VISIBILITIES:
+        if (change.get("visibility") or "masked") not in _VISIBILITIES:
             raise _refusal(400, "Invalid visibility")
         original = change.get("originalName")
         if original is not None and original not in there:
@@ -99,7 +120,7 @@ class Doppler(FakeService):
         there = self.configs[config].setdefault(change["name"], {"raw": "", "visibility": "masked"})
         if change.get("value") is not None:
             there["raw"] = change["value"]
-        there["visibility"] = change.get("visibility", there["visibility"])
+        there["visibility"] = change.get("visibility") or there["visibility"]
 
     def _shown(self, config: str, name: str) -> dict[str, Any]:
         found = self.configs[config][name]
@@ -118,6 +139,12 @@ class Doppler(FakeService):
             return named["raw"] if named else ""
 
         return re.sub(r"\$\{(\w+)\}", of, raw)
+
+    def _named(self, request: ReceivedRequest) -> tuple[str, str]:
+        config, name = self._config(request.query), request.query.get("name", "")
+        if name not in self.configs[config]:
+            raise _refusal(404, f"Could not find requested secret: {name}")
+        return config, name
 
     def _config(self, named: Any) -> str:
         config = f"{named.get('project')}/{named.get('config')}"

@@ -104,6 +104,14 @@ class Google(FakeService):
             raise Refusal(404, b"no service account")
         return self._granted()
 
+    @route("GET", r"/computeMetadata/v1/instance/service-accounts/default/")
+    def about_account(self, request: ReceivedRequest) -> Reply:
+        """Answer what Google's clients ask before they ask for a token: whose account it is."""
+        if request.headers.get("Metadata-Flavor") != "Google" or request.query.get("recursive") != "true":
+            raise Refusal(403, b"Missing required header: Metadata-Flavor")
+        scopes = ["https://www.googleapis.com/auth/cloud-platform"]
+        return Reply(200, {"email": SERVICE_ACCOUNT, "aliases": ["default"], "scopes": scopes})
+
     @route("POST", r"/v1/projects/-/serviceAccounts/([^/]+):generateAccessToken")
     def impersonate(self, request: ReceivedRequest, account: str) -> Reply:
         """Answer ``generateAccessToken``."""
@@ -126,6 +134,29 @@ class Google(FakeService):
         """Answer ``projects.secrets.get``."""
         self._may("secrets.get")
         return Reply(200, self._shown(f"{project}/{name}"))
+
+    @route("GET", _SECRETS)
+    def list_secrets(self, _request: ReceivedRequest, project: str) -> Reply:
+        """Answer ``projects.secrets.list``."""
+        self._may("secrets.list")
+        shown = [self._shown(target) for target in self.secrets if target.startswith(f"{project}/")]
+        return Reply(200, {"secrets": shown, "totalSize": len(shown)} if shown else {})
+
+    @route("GET", _SECRET + "/versions")
+    def list_versions(self, _request: ReceivedRequest, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.versions.list``: the newest first."""
+        self._may("versions.list")
+        target = f"{project}/{name}"
+        shown = [self._version(target, number) for number in range(len(self._secret(target)["versions"]), 0, -1)]
+        return Reply(200, {"versions": shown, "totalSize": len(shown)} if shown else {})
+
+    @route("DELETE", _SECRET)
+    def delete(self, _request: ReceivedRequest, project: str, name: str) -> Reply:
+        """Answer ``projects.secrets.delete``."""
+        self._may("secrets.delete")
+        self._secret(f"{project}/{name}")
+        del self.secrets[f"{project}/{name}"]
+        return Reply(200, {})
 
     @route("POST", _SECRETS)
     def create(self, request: ReceivedRequest, project: str) -> Reply:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
-from twokey.testing.fakes.github_bodies import error, refusal, repository
+from twokey.testing.fakes.github_bodies import environment, error, organization, refusal, repository
 from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class GitHub(FakeService):
 
     def authorize(self, request: ReceivedRequest) -> None:
         """Check the token; without the scope, a private repository does not exist."""
-        if request.headers.get("Authorization") != f"Bearer {self.token}":
+        if request.headers.get("Authorization") not in {f"Bearer {self.token}", f"token {self.token}"}:
             raise refusal(401, "Bad credentials")
         if request.path.startswith("/orgs/") and "admin:org" not in self.scopes:
             raise refusal(403, "Resource not accessible by personal access token")
@@ -82,7 +82,18 @@ class GitHub(FakeService):
     @route("GET", _REPOSITORY)
     def see_repository(self, _request: ReceivedRequest, name: str) -> Reply:
         """Answer ``Get a repository``."""
-        return Reply(200, repository(self._repository(name)))
+        return Reply(200, repository(self._repository(name), self.url))
+
+    @route("GET", _REPOSITORY + "/environments/([^/]+)")
+    def see_environment(self, _request: ReceivedRequest, name: str, environment_name: str) -> Reply:
+        """Answer ``Get an environment``."""
+        self._target(name, f"environments/{environment_name}")
+        return Reply(200, environment(name, environment_name, self.url))
+
+    @route("GET", _ORGANIZATION)
+    def see_organization(self, _request: ReceivedRequest, name: str) -> Reply:
+        """Answer ``Get an organization``."""
+        return Reply(200, organization(name, self.url))
 
     @route("GET", _REPOSITORY + _SET + "/public-key")
     def repository_key(self, _request: ReceivedRequest, name: str, kind: str) -> Reply:
@@ -97,10 +108,15 @@ class GitHub(FakeService):
     @route("GET", _REPOSITORY + _SET)
     def list_repository(self, request: ReceivedRequest, name: str, kind: str) -> Reply:
         """Answer ``List repository secrets``."""
-        found = list(self.secrets.get(self._target(name, kind), {}).values())
-        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
-        listed = [_shown(one) for one in found[size * (page - 1) : size * page]]
-        return Reply(200, {"total_count": len(found), "secrets": listed})
+        return self._page(
+            request, "secrets", [_shown(one) for one in self.secrets.get(self._target(name, kind), {}).values()]
+        )
+
+    @route("GET", _ORGANIZATION + _SET)
+    def list_organization(self, request: ReceivedRequest, name: str, kind: str) -> Reply:
+        """Answer ``List organization secrets``."""
+        found = self.secrets.get(f"{name}/{kind}", {}).values()
+        return self._page(request, "secrets", [{**_shown(one), "visibility": one["visibility"]} for one in found])
 
     @route("GET", _REPOSITORY + _SET + r"/(\w+)")
     def see_repository_secret(self, _request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
@@ -139,11 +155,9 @@ class GitHub(FakeService):
     @route("GET", _ORGANIZATION + _SET + r"/(\w+)/repositories")
     def who_sees(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
         """Answer ``List selected repositories for an organization secret``."""
-        chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
-        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         known = {one["id"]: one for one in self.repositories.values()}
-        listed = [repository(known[one]) for one in chosen[size * (page - 1) : size * page]]
-        return Reply(200, {"total_count": len(chosen), "repositories": listed})
+        chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
+        return self._page(request, "repositories", [repository(known[one], self.url) for one in chosen])
 
     @route("PUT", _ORGANIZATION + _SET + r"/(\w+)")
     def write_organization_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
@@ -177,6 +191,12 @@ class GitHub(FakeService):
         created = before["created_at"] if before else now
         there[name.upper()] = {"name": name.upper(), "created_at": created, "updated_at": now, "value": value}
         return Reply(204) if before else Reply(201, {})
+
+    def _page(self, request: ReceivedRequest, member: str, found: list[dict[str, Any]]) -> Reply:
+        size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
+        following = f'<{self.url}{request.raw_path}?per_page={size}&page={page + 1}>; rel="next"'
+        headers = {"Link": following} if size * page < len(found) else {}
+        return Reply(200, {"total_count": len(found), member: found[size * (page - 1) : size * page]}, headers)
 
     def _repository(self, name: str) -> dict[str, Any]:
         if name not in self.repositories:

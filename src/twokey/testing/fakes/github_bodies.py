@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from twokey.testing.server import Refusal
 
-API = "https://api.github.com"
 SITE = "https://github.com"
 DOCUMENTATION = "https://docs.github.com/rest"
 _TIME = "2026-01-01T00:00:00Z"
@@ -94,14 +94,14 @@ def error(status: int, message: str) -> dict[str, Any]:
     return {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
 
 
-def repository(known: dict[str, Any]) -> dict[str, Any]:
+def repository(known: dict[str, Any], api: str) -> dict[str, Any]:
     """Return all that GitHub shows of a repository with this ``full_name``, ``id`` and the like."""
     owner, _, name = known["full_name"].partition("/")
-    url, page = f"{API}/repos/{owner}/{name}", f"{SITE}/{owner}/{name}"
+    url, page = f"{api}/repos/{owner}/{name}", f"{SITE}/{owner}/{name}"
     return {
         "name": name,
         "node_id": f"R_{known['id']}",
-        "owner": _owner(owner),
+        "owner": _owner(owner, api),
         "url": url,
         "html_url": page,
         "clone_url": f"{page}.git",
@@ -120,8 +120,28 @@ def repository(known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _owner(login: str) -> dict[str, Any]:
-    url = f"{API}/users/{login}"
+def organization(login: str, api: str) -> dict[str, Any]:
+    """Return what GitHub shows of an organization, as far as a client needs it."""
+    return {"login": login, "id": 1, "node_id": "O_1", "url": f"{api}/orgs/{login}", "description": None}
+
+
+def environment(repository_name: str, name: str, api: str) -> dict[str, Any]:
+    """Return what GitHub shows of a repository's environment."""
+    return {
+        "id": 1,
+        "node_id": "EN_1",
+        "name": name,
+        "url": f"{api}/repos/{repository_name}/environments/{quote(name, safe='')}",
+        "html_url": f"{SITE}/{repository_name}/deployments/activity_log",
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "protection_rules": [],
+        "deployment_branch_policy": None,
+    }
+
+
+def _owner(login: str, api: str) -> dict[str, Any]:
+    url = f"{api}/users/{login}"
     return {
         "login": login,
         "id": 1,

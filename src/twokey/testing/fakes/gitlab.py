@@ -92,6 +92,16 @@ class GitLab(FakeService):
         """Answer ``Get a single project`` and ``Get a single group``."""
         return Reply(200, self._target(request, kind, path)[1])
 
+    @route("GET", _TARGET + "/variables")
+    def list_variables(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
+        """Answer ``List project variables`` and ``List group variables``: 20 on a page, unless ``per_page`` says."""
+        found = [_shown(one) for one in self.variables[self._managed(request, kind, path)].values()]
+        size, page = int(request.query.get("per_page", 20)), int(request.query.get("page", 1))
+        following = str(page + 1) if size * page < len(found) else ""
+        link = f'<{self.url}{request.raw_path}?page={following}&per_page={size}>; rel="next"'
+        headers = {"X-Next-Page": following, "X-Page": str(page), "X-Per-Page": str(size)}
+        return Reply(200, found[size * (page - 1) : size * page], headers | ({"Link": link} if following else {}))
+
     @route("GET", _TARGET + r"/variables/(\w+)")
     def see_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Get a single variable``."""
@@ -146,7 +156,8 @@ class GitLab(FakeService):
         return Reply(204)
 
     def _target(self, request: ReceivedRequest, kind: str, path: str) -> tuple[str, dict[str, Any]]:
-        target = f"{kind}/{path}"
+        numbered = (one for one, about in self.targets.items() if str(about["id"]) == path and one.startswith(kind))
+        target = next(numbered, f"{kind}/{path}")
         if target in self.moved:
             if request.method != "GET":
                 raise Refusal(405, {"message": "405 Non GET methods are not allowed for moved projects"})

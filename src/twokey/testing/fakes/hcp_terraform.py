@@ -93,8 +93,22 @@ class HcpTerraform(FakeService):
 
     @route("GET", _VARS)
     def list_variables(self, request: ReceivedRequest, owner: str) -> Reply:
-        """Answer ``List variables``."""
-        return self._page(request, [_variable(one) for one in self._of(owner)])
+        """Answer ``List variables``: those of a workspace all at once, whatever page is asked for; of a set in pages.
+
+        HashiCorp's pytfe says so of workspaces (``Variables.list``).
+        """
+        found = [_variable(one) for one in self._of(owner)]
+        if owner.startswith("workspaces/"):
+            return Reply(200, {"data": found}, {"Content-Type": MEDIA})
+        return self._page(request, found)
+
+    @route("GET", _VARS + r"/([^/]+)")
+    def see_variable(self, _request: ReceivedRequest, owner: str, number: str) -> Reply:
+        """Answer a request for one variable, which no page of the reference describes."""
+        found = next((one for one in self._of(owner) if one["id"] == number), None)
+        if found is None:
+            raise Refusal(404, self.not_found)
+        return Reply(200, {"data": _variable(found)}, {"Content-Type": MEDIA})
 
     @route("POST", _VARS)
     def create_variable(self, request: ReceivedRequest, owner: str) -> Reply:

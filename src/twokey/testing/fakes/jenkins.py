@@ -7,7 +7,7 @@ view it, a document never shows a secret, and the response to an update that los
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
@@ -67,6 +67,20 @@ class Jenkins(FakeService):
             realm = {"WWW-Authenticate": 'Basic realm="Jenkins"'}
             raise Refusal(401, b"<html><body><h2>HTTP ERROR 401 Unauthorized</h2></body></html>", {**_PAGE, **realm})
 
+    @route("GET", r"/crumbIssuer/api/json")
+    def crumb(self, _request: ReceivedRequest) -> Reply:
+        """Answer the request for a crumb, which clients send even where a token needs none."""
+        return Reply(200, {"crumb": "c" * 64, "crumbRequestField": "Jenkins-Crumb"}, {"X-Jenkins": "2.516.3"})
+
+    @route("GET", r"((?:/job/[^/]+)*)/credentials/store/([^/]+)/api/json")
+    def list_domains(self, _request: ReceivedRequest, folder: str, store: str) -> Reply:
+        """Answer a listing of a store's domains, by their names in URLs."""
+        before = f"{_path_of(folder)}|{store}|"
+        found: dict[str, Any] = {one.removeprefix(before): {} for one in self.domains if one.startswith(before)}
+        if not found or "View" not in self.permissions:
+            raise Refusal(404, self.not_found, _PAGE)
+        return Reply(200, {"domains": found}, {"X-Jenkins": "2.516.3"})
+
     @route("GET", _DOMAIN + r"/api/json")
     def list_credentials(self, _request: ReceivedRequest, folder: str, store: str, domain: str) -> Reply:
         """Answer a listing of the ids and descriptions in a domain, in UTF-8."""
@@ -115,6 +129,14 @@ class Jenkins(FakeService):
             self._domain(folder, store, domain)[name] = document
         return Reply(200)
 
+    @route("POST", _DOMAIN + r"/credential/([^/]+)/doDelete")
+    def delete(self, _request: ReceivedRequest, folder: str, store: str, domain: str, name: str) -> Reply:
+        """Answer ``doDelete``, a form of the pages that clients use as well: it leads on to the domain's page."""
+        self._credential(folder, store, domain, name)
+        self._permitted("Delete")
+        del self._domain(folder, store, domain)[name]
+        return Reply(302, None, {"Location": f"{self.url}{folder}/credentials/store/{store}/domain/{domain}/"})
+
     def _parsed(self, request: ReceivedRequest) -> ET.Element:
         """Read a document as XStream does: an unknown class or invalid XML is an error of the server."""
         if not request.headers.get("Content-Type", "").startswith(("application/xml", "text/xml")):
@@ -128,7 +150,7 @@ class Jenkins(FakeService):
         return found
 
     def _domain(self, folder: str, store: str, domain: str) -> dict[str, ET.Element]:
-        path = f"{folder.replace('/job/', '/').strip('/')}|{store}|{domain}"
+        path = f"{_path_of(folder)}|{store}|{domain}"
         if path not in self.domains or "View" not in self.permissions:
             raise Refusal(404, self.not_found, _PAGE)
         return self.domains[path]
@@ -143,6 +165,10 @@ class Jenkins(FakeService):
         if permission not in self.permissions:
             about = {"X-You-Are-Authenticated-As": "twokey", "X-Required-Permission": _PERMISSION + permission}
             raise Refusal(403, _page("twokey is missing the permission"), {**_PAGE, **about})
+
+
+def _path_of(folder: str) -> str:
+    return folder.replace("/job/", "/").strip("/")
 
 
 def _basic(token: str) -> str:

@@ -101,7 +101,7 @@ class Kubernetes(FakeService):
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if not self.certificates and token not in self.tokens:
             raise refusal(401, "Unauthorized")
-        verb = {"GET": "get", "POST": "create", "PATCH": "patch"}.get(request.method, "")
+        verb = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}.get(request.method, "")
         if "/secrets" in request.path and verb in self.denied:
             raise refusal(403, f'secrets is forbidden: {_USER} cannot {verb} resource "secrets" in API group ""')
         if "selfsubjectaccessreviews" in request.path and "review" in self.denied:
@@ -115,6 +115,27 @@ class Kubernetes(FakeService):
         if about["resource"] != "secrets" or (about["verb"] == "create" and "name" in about):
             return Reply(201, {**body, "status": {"allowed": False}})
         return Reply(201, {**body, "status": {"allowed": about["verb"] not in self.denied}})
+
+    @route("GET", _SECRETS)
+    def list_secrets(self, _request: ReceivedRequest, namespace: str) -> Reply:
+        """List the Secrets of a namespace. The items do not repeat their kind."""
+        items = [
+            {field: value for field, value in one.items() if field not in {"kind", "apiVersion"}}
+            for target, one in self.secrets.items()
+            if target.startswith(f"{namespace}/")
+        ]
+        metadata = {"resourceVersion": str(self.tick())}
+        return Reply(200, {"kind": "SecretList", "apiVersion": "v1", "metadata": metadata, "items": items})
+
+    @route("DELETE", _SECRETS + r"/([^/]+)")
+    def delete(self, _request: ReceivedRequest, namespace: str, name: str) -> Reply:
+        """Delete a Secret."""
+        uid = self._found(namespace, name)["metadata"]["uid"]
+        del self.secrets[f"{namespace}/{name}"]
+        details = {"name": name, "kind": "secrets", "uid": uid}
+        return Reply(
+            200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        )
 
     @route("GET", _SECRETS + r"/([^/]+)")
     def read(self, _request: ReceivedRequest, namespace: str, name: str) -> Reply:

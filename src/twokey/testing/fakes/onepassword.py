@@ -70,7 +70,7 @@ class OnePassword(FakeService):
     def list_vaults(self, request: ReceivedRequest) -> Reply:
         """Answer ``Get all Vaults``; the filter is case-insensitive."""
         wanted = _wanted(request, "name")
-        found = [{"id": key, "name": name} for key, name in self.vaults.items() if name.lower() == wanted]
+        found = [{"id": key, "name": name} for key, name in self.vaults.items() if wanted in {None, name.lower()}]
         return Reply(200, found)
 
     @route("GET", rf"/v1/vaults/{_ID}/items")
@@ -78,7 +78,7 @@ class OnePassword(FakeService):
         """Answer ``Get all items``: without their fields."""
         self._see(vault)
         wanted = _wanted(request, "title")
-        found = [item for item in self.items.values() if item["title"].lower() == wanted]
+        found = [item for item in self.items.values() if wanted in {None, item["title"].lower()}]
         return Reply(200, [{key: value for key, value in item.items() if key != "fields"} for item in found])
 
     @route("GET", rf"/v1/vaults/{_ID}/items/{_ID}")
@@ -107,6 +107,13 @@ class OnePassword(FakeService):
         if body.get("id", item) != item:
             raise _refusal(400, "The item id in the body is not the one in the path")
         return Reply(200, self._keep({**body, "id": item}, found["version"] + 1))
+
+    @route("DELETE", rf"/v1/vaults/{_ID}/items/{_ID}")
+    def delete(self, _request: ReceivedRequest, vault: str, item: str) -> Reply:
+        """Answer ``Delete an Item``."""
+        self._found(vault, item)
+        del self.items[item]
+        return Reply(204)
 
     def _valid(self, request: ReceivedRequest, vault: str) -> dict[str, Any]:
         body: dict[str, Any] = request.json() or {}
@@ -140,7 +147,9 @@ class OnePassword(FakeService):
         return f"{kind}{self.tick():025d}"
 
 
-def _wanted(request: ReceivedRequest, attribute: str) -> str:
+def _wanted(request: ReceivedRequest, attribute: str) -> str | None:
+    if "filter" not in request.query:
+        return None
     match = _FILTER.fullmatch(request.query.get("filter", ""))
     if not match or match[1] != attribute:
         raise _refusal(400, "Invalid filter")

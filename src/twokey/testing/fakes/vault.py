@@ -118,6 +118,25 @@ class Vault(FakeService):
         found = {"data": versions[-1], "metadata": self._version(path)}
         return Reply(200 if versions[-1] is not None else 404, self._envelope(found))
 
+    @route("LIST", r"/v1/secret/metadata/(.+)")
+    def list_secrets(self, _request: ReceivedRequest, path: str) -> Reply:
+        """Answer ``List secrets``: the names below a path, those of folders with a slash."""
+        self._mount()
+        folder = path.rstrip("/") + "/"
+        below = [one.removeprefix(folder) for one in self.entries if one.startswith(folder)]
+        keys = sorted({name if not more else f"{name}/" for name, _, more in (one.partition("/") for one in below)})
+        if not keys:
+            raise Refusal(404, {"errors": []})
+        return Reply(200, self._envelope({"keys": keys}))
+
+    @route("DELETE", r"/v1/secret/metadata/(.+)")
+    def delete(self, _request: ReceivedRequest, path: str) -> Reply:
+        """Answer ``Delete metadata and all versions``."""
+        self._mount()
+        self.entries.pop(path, None)
+        self.metadata.pop(path, None)
+        return Reply(204)
+
     @route("POST", r"/v1/secret/data/(.+)")
     def write(self, request: ReceivedRequest, path: str) -> Reply:
         """Answer ``Create/update secret``."""

@@ -1,7 +1,7 @@
-"""Write requirements/apis/package-lock.json: exact versions and hashes of what holds the fakes to the services' APIs.
+"""Write the package-lock.json of requirements/apis and requirements/clients: exact versions and hashes.
 
-npm resolves what package.json names; ``npm ci`` checks the hashes. Prism after 5.14 needs Node.js 24, which few have.
-The file names no address of any kind.
+npm resolves what package.json names; ``npm ci`` checks the hashes. Prism after 5.14 needs Node.js 24, and
+@octokit/request after 10.0.8 needs Node.js 22, which few have. The files name no address of any kind.
 """
 
 from __future__ import annotations
@@ -12,22 +12,28 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-FOLDER = Path(__file__).parent.parent / "requirements" / "apis"
+FOLDERS = [Path(__file__).parent.parent / "requirements" / name for name in ("apis", "clients")]
 LOCK = "package-lock.json"
 LEFT_OUT = {"resolved", "funding", "deprecated", "license"}
 
 
 def main() -> None:
+    """Lock what each folder names."""
+    for folder in FOLDERS:
+        write_lock(folder)
+
+
+def write_lock(target: Path) -> None:
     """Resolve in a folder of its own, so that nothing is installed here."""
-    with tempfile.TemporaryDirectory(prefix="twokey-apis-") as name:
+    with tempfile.TemporaryDirectory(prefix="twokey-npm-") as name:
         folder = Path(name)
         for file in ("package.json", ".npmrc"):
-            shutil.copy(FOLDER / file, folder)
+            shutil.copy(target / file, folder)
         subprocess.run(["npm", "install", "--package-lock-only", "--loglevel=error"], cwd=folder, check=True)
         lock = json.loads((folder / LOCK).read_text(encoding="utf-8"))
     packages = {path: kept(package) for path, package in lock["packages"].items()}
     text = json.dumps({"lockfileVersion": lock["lockfileVersion"], "requires": True, "packages": packages}, indent=2)
-    (FOLDER / LOCK).write_text(text + "\n", encoding="utf-8")
+    (target / LOCK).write_text(text + "\n", encoding="utf-8")
 
 
 def kept(package: dict[str, object]) -> dict[str, object]:
