@@ -58,6 +58,7 @@ SCHEMES = {
     "hcp-terraform": f"{_HERE}.ci.hcp_terraform",
     "hcp-terraform-varset": f"{_HERE}.ci.hcp_terraform",
     "jenkins": f"{_HERE}.ci.jenkins",
+    "gitea": f"{_HERE}.ci.gitea",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
