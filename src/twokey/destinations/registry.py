@@ -59,6 +59,7 @@ SCHEMES = {
     "hcp-terraform-varset": f"{_HERE}.ci.hcp_terraform",
     "jenkins": f"{_HERE}.ci.jenkins",
     "gitea": f"{_HERE}.ci.gitea",
+    "vercel": f"{_HERE}.ci.vercel",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
