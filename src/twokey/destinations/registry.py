@@ -60,6 +60,7 @@ SCHEMES = {
     "jenkins": f"{_HERE}.ci.jenkins",
     "gitea": f"{_HERE}.ci.gitea",
     "vercel": f"{_HERE}.ci.vercel",
+    "netlify": f"{_HERE}.ci.netlify",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
