@@ -61,6 +61,8 @@ SCHEMES = {
     "gitea": f"{_HERE}.ci.gitea",
     "vercel": f"{_HERE}.ci.vercel",
     "netlify": f"{_HERE}.ci.netlify",
+    "cloudflare-worker": f"{_HERE}.ci.cloudflare",
+    "cloudflare-pages": f"{_HERE}.ci.cloudflare",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
