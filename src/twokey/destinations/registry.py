@@ -63,6 +63,7 @@ SCHEMES = {
     "netlify": f"{_HERE}.ci.netlify",
     "cloudflare-worker": f"{_HERE}.ci.cloudflare",
     "cloudflare-pages": f"{_HERE}.ci.cloudflare",
+    "heroku": f"{_HERE}.ci.heroku",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }

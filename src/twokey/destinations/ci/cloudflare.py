@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twokey.core.errors import Failed, ServiceRejected
-from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
+from twokey.destinations.ci.merged_values import MergedValues
+from twokey.destinations.ci.named_values import SHORTER, Shown
 from twokey.destinations.ci.token_connection import TokenSettings, connector
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
@@ -100,10 +101,8 @@ class _Found(msgspec.Struct):
     result: _Project
 
 
-class Secrets(NamedValues):
-    """Secrets that one request changes together; None as a value removes one."""
-
-    atomic_write = True
+class Secrets(MergedValues):
+    """Secrets of a Worker or of a Pages project."""
 
     def __init__(self, address: Address, http: Http) -> None:
         super().__init__(address.url, _format(address))
@@ -124,18 +123,6 @@ class Secrets(NamedValues):
                     state="Nothing was written there.",
                     remedy=SHORTER,
                 )
-
-    def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
-        self._change({name: value})
-
-    def _write_all(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  no field for a note
-        self._change(values)
-
-    def _remove(self, name: str, shown: Shown) -> None:  # noqa: ARG002  the name says enough
-        self._change({name: None})
-
-    def _change(self, values: Mapping[str, Hidden | None]) -> None:
-        raise NotImplementedError
 
     def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
         """Return a request. Its response may hold the values of variables that are not secret."""
@@ -160,7 +147,7 @@ class Worker(Secrets):
         listed = self._http.read(request, _Listed).result or []
         return {one.name: Shown() for one in listed if one.name in self.looked_for}
 
-    def _change(self, values: Mapping[str, Hidden | None]) -> None:
+    def _merge(self, values: Mapping[str, Hidden | None], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  no field for a note
         secrets = {
             name: None if value is None else {"name": name, "text": value, "type": "secret_text"}
             for name, value in values.items()
@@ -186,16 +173,16 @@ class Pages(Secrets):
         found = self._http.read(request, _Found).result.deployment_configs
         return found.get(self._environment, _Environment())
 
-    def _change(self, values: Mapping[str, Hidden | None]) -> None:
+    def _merge(self, values: Mapping[str, Hidden | None], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  no field for a note
         config: dict[str, Any] = {
             "env_vars": {
                 name: None if value is None else {"type": "secret_text", "value": value}
                 for name, value in values.items()
             }
         }
-        before = self._read().wrangler_config_hash
-        if before is not None:
-            config["wrangler_config_hash"] = before
+        present = self._read().wrangler_config_hash
+        if present is not None:
+            config["wrangler_config_hash"] = present
         description = f"write {' and '.join(values)} of the Pages project {self._name}"
         self._http.request(
             self._ask("PATCH", self._path, description, {"deployment_configs": {self._environment: config}})
