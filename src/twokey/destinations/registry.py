@@ -64,6 +64,7 @@ SCHEMES = {
     "cloudflare-worker": f"{_HERE}.ci.cloudflare",
     "cloudflare-pages": f"{_HERE}.ci.cloudflare",
     "heroku": f"{_HERE}.ci.heroku",
+    "infisical": f"{_HERE}.ci.infisical",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
