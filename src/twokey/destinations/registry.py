@@ -65,6 +65,8 @@ SCHEMES = {
     "cloudflare-pages": f"{_HERE}.ci.cloudflare",
     "heroku": f"{_HERE}.ci.heroku",
     "infisical": f"{_HERE}.ci.infisical",
+    "woodpecker": f"{_HERE}.ci.woodpecker",
+    "woodpecker-org": f"{_HERE}.ci.woodpecker",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
