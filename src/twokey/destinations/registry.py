@@ -67,6 +67,7 @@ SCHEMES = {
     "infisical": f"{_HERE}.ci.infisical",
     "woodpecker": f"{_HERE}.ci.woodpecker",
     "woodpecker-org": f"{_HERE}.ci.woodpecker",
+    "flyio": f"{_HERE}.ci.flyio",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
