@@ -68,6 +68,7 @@ SCHEMES = {
     "woodpecker": f"{_HERE}.ci.woodpecker",
     "woodpecker-org": f"{_HERE}.ci.woodpecker",
     "flyio": f"{_HERE}.ci.flyio",
+    "teamcity": f"{_HERE}.ci.teamcity",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
