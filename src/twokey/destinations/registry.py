@@ -69,6 +69,7 @@ SCHEMES = {
     "woodpecker-org": f"{_HERE}.ci.woodpecker",
     "flyio": f"{_HERE}.ci.flyio",
     "teamcity": f"{_HERE}.ci.teamcity",
+    "octopus": f"{_HERE}.ci.octopus",
     "exec": f"{_HERE}.hooks.exec",
     "webhook": f"{_HERE}.hooks.webhook",
 }
