@@ -36,6 +36,7 @@ class Variables(TokenBackend):
         "vercel:acme/site?target=staging",
         "vercel:acme/site?target=production,",
         "vercel:acme/site?target=production,production",
+        "vercel:acme/site?target=preview,production",
         "vercel:acme/site?id=_ID",
         "vercel:acme/site?id=AWS_LAMBDA_ID",
         "vercel:acme/site?secret=AWS_SECRET_KEY",

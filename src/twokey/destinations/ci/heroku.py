@@ -40,13 +40,14 @@ PERMISSIONS = (
     Permission(service="Heroku", name="deploy", resource="app"),
 )
 _NEEDED = phrase(PERMISSIONS)
-_APP = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
+_APP = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]", re.ASCII)
+"""The name of an app. Its ID would be a second name of the same thing."""
 
 
 def check(address: Address) -> None:
     """Raise ``UsageError`` for a name that Heroku allows no app or config var."""
     if not _APP.fullmatch(address.plain):
-        raise address.error("expected the name of an app, or its ID.")
+        raise address.error("expected the name of an app: lowercase letters, digits and dashes.")
     address.allow(("connection", *formats.OPTIONS))
     _format(address)
 

@@ -76,15 +76,17 @@ def check(address: Address) -> None:
         raise address.error("expected TEAM/PROJECT, or PROJECT of a personal account.")
     address.allow(("connection", "target", *formats.OPTIONS))
     chosen = _targets(address)
-    if not chosen <= {*TARGETS} or len(chosen) != len(address.options.get("target", TARGETS[0]).split(",")):
+    # One order only: two URLs that name the same environments are then the same destination.
+    if chosen != [one for one in TARGETS if one in chosen]:
         raise address.error(
-            f"target={address.options['target']}: expected some of {', '.join(TARGETS)}, with commas between them."
+            f"target={address.options['target']}: expected some of {', '.join(TARGETS)}, in this order, with commas "
+            "between them."
         )
     _format(address)
 
 
-def _targets(address: Address) -> frozenset[str]:
-    return frozenset(address.options.get("target", TARGETS[0]).split(","))
+def _targets(address: Address) -> list[str]:
+    return address.options.get("target", TARGETS[0]).split(",")
 
 
 def _format(address: Address) -> formats.Format:
@@ -155,7 +157,7 @@ class Variables(NamedValues):
         self._http = http
         self.pace = http.pace
         self._target = address.rest
-        self._environments = _targets(address)
+        self._environments = frozenset(_targets(address))
         team, _, project = address.rest.rpartition("/")
         self._project = quote(project, safe="")
         self._team = {"teamId" if team.startswith("team_") else "slug": team} if team else {}
