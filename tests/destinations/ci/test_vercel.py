@@ -8,7 +8,7 @@ import pytest
 
 from support.token_backends import TOKEN, TokenBackend
 from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected
-from twokey.core.model import CannotTell
+from twokey.core.model import CannotTell, NotHeld
 from twokey.testing.contract import (
     Backend,
     DestinationContract,
@@ -98,11 +98,15 @@ class TestEnvironments:
         assert fake.count("POST") == 0
 
     def test_that_are_others_and_branches_keep_their_variables(self, fake: Vercel) -> None:
-        fake.add_variable("AWS_ACCESS_KEY_ID", ["preview"])
+        fake.add_variable("AWS_ACCESS_KEY_ID", ["production"])
         fake.add_variable("AWS_SECRET_ACCESS_KEY", ["preview"], gitBranch="next")
         before = [dict(one) for one in fake.projects["acme", "site"]]
-        opened(Variables(fake)).deliver(fresh_credential())
+        destination = opened(Variables(fake, "vercel:acme/site?target=preview", "preview"))
+        assert destination.held() == NotHeld()
+        for _ in range(2):
+            destination.deliver(fresh_credential())
         assert fake.projects["acme", "site"][:2] == before
+        assert len(fake.projects["acme", "site"]) == 4
 
 
 class TestAnExistingVariable:

@@ -98,7 +98,13 @@ class Vercel(FakeService):
         """Write one variable; return the code of the error, if any."""
         if wanted["key"] in self.refused:
             return "ENV_CONFLICT"
-        same = [one for one in there if one["key"] == wanted["key"] and {*one["target"]} & {*wanted["target"]}]
+        same = [
+            one
+            for one in there
+            if one["key"] == wanted["key"]
+            and one.get("gitBranch") == wanted.get("gitBranch")
+            and {*one["target"]} & {*wanted["target"]}
+        ]
         if same and not (upsert and {*same[0]["target"]} == {*wanted["target"]}):
             return "ENV_ALREADY_EXISTS"
         if same:
