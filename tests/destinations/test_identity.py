@@ -30,6 +30,12 @@ SAME = [
     ("travis:acme/site", "travis:Acme/site?provider=github"),
     ("azure-devops:acme/site/aws", "azure-devops:Acme/Site/AWS?id=aws_access_key_id&secret=aws_secret_access_key"),
     (f"buildkite:acme/{UUID}", f"buildkite:Acme/{UUID.upper()}?id=aws_access_key_id&secret=aws_secret_access_key"),
+    ("gitea:acme/site", "gitea:Acme/Site?id=aws_access_key_id&secret=aws_secret_access_key"),
+    ("woodpecker:acme/site", "woodpecker:Acme/site?events=push,tag&id=aws_access_key_id&secret=aws_secret_access_key"),
+    ("vercel:acme/site", "vercel:acme/site?target=production"),
+    ("netlify:acme", "netlify:acme?context=production"),
+    (f"cloudflare-pages:{'c' * 32}/site", f"cloudflare-pages:{'c' * 32}/site?environment=production"),
+    ("octopus:Spaces-1/aws", "octopus:Spaces-1/AWS"),
     ("vault:secret/ci/site", "vault:secret/ci/site?mount=secret"),
     ("jenkins:aws", "jenkins:aws?kind=username-password&domain=_"),
     ("webhook:https://hooks.test/ci", "webhook:https://hooks.test/ci?actions=held"),
@@ -44,6 +50,13 @@ OTHERS = [
     ("travis:acme/site", "travis:acme/site?branch=main"),
     ("vault:secret/ci/site", "vault:secret/ci/Site"),
     ("circleci-context:gh/acme/deploy", "circleci-context:gh/acme/Deploy"),
+    ("gitea:acme/site", "gitea:acme"),
+    ("woodpecker:acme/site", "woodpecker-org:acme/site"),
+    ("vercel:acme/site", "vercel:acme/site?target=preview"),
+    ("netlify:acme", "netlify:acme?context=dev"),
+    (f"cloudflare-pages:{'c' * 32}/site", f"cloudflare-worker:{'c' * 32}/site"),
+    (f"infisical:{UUID}/prod", f"infisical:{UUID}/prod/ci"),
+    ("teamcity:Acme_Site", "teamcity:acme_site"),
 ]
 
 
@@ -78,7 +91,11 @@ def tokens(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "token-of-the-tests")
     for name in ("BUILDKITE_API_TOKEN", "CIRCLE_TOKEN", "VAULT_TOKEN", "JENKINS_API_TOKEN", "JENKINS_USER_ID"):
         monkeypatch.setenv(name, "token-of-the-tests")
-    for name in ("VAULT_ADDR", "JENKINS_URL"):
+    for name in ("GITEA_TOKEN", "WOODPECKER_TOKEN", "VERCEL_TOKEN", "NETLIFY_AUTH_TOKEN", "CLOUDFLARE_API_TOKEN"):
+        monkeypatch.setenv(name, "token-of-the-tests")
+    for name in ("OCTOPUS_API_KEY", "INFISICAL_TOKEN", "TEAMCITY_TOKEN"):
+        monkeypatch.setenv(name, "token-of-the-tests")
+    for name in ("GITEA_SERVER_URL", "WOODPECKER_SERVER", "OCTOPUS_URL", "TEAMCITY_URL", "VAULT_ADDR", "JENKINS_URL"):
         monkeypatch.setenv(name, "https://service.test")
     monkeypatch.setenv("TWOKEY_WEBHOOK_SECRET", "whsec_c2VjcmV0LW9mLXRoZS10ZXN0cy1vbmx5")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from docs import consoles, pages
+from support.spacelift import Spacelift
 from twokey.audit_log import records
 from twokey.audit_log.log import AuditLog
 from twokey.aws import iam
@@ -106,6 +107,24 @@ def test_write_a_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert int(ran.stdout.split()[-4]) >= 36, ran.stdout
         (key,) = aws.keys("build")
         assert locker.lockers["build"]["AWS_ACCESS_KEY_ID"]["value"] == key[0]
+
+
+@pytest.mark.timeout(60)
+def test_deliver_by_a_program(tmp_path: Path) -> None:
+    """The program on the page delivers to a service that twokey has no kind for; one user without a key."""
+    with Emulator() as aws, Spacelift() as spacelift:
+        aws.make_user("build", keys=0)
+        environment = {
+            **aws.environment(),
+            "SPACELIFT_API_KEY_ENDPOINT": spacelift.url,
+            "SPACELIFT_API_KEY_ID": spacelift.key["id"],
+            "SPACELIFT_API_KEY_SECRET": spacelift.key["secret"],
+        }
+        consoles.check(HOW_TO / "deliver-by-a-program.md", tmp_path, environment)
+        (key,) = aws.keys("build")
+        context = spacelift.contexts["aws-build"]
+        assert context["AWS_ACCESS_KEY_ID"]["value"] == key[0]
+        assert context["AWS_SECRET_ACCESS_KEY"]["writeOnly"]
 
 
 def installed(page: Path, site: Path) -> None:

@@ -176,7 +176,10 @@ class Http:
 
     def read(self, request: Request, shape: type[Shape]) -> Shape:
         """Send a request that reads and return its body in that shape; raises ``Ambiguous`` for another body."""
-        response = self.request(request)
+        return self.decoded(request, self.request(request), shape)
+
+    def decoded(self, request: Request, response: Response, shape: type[Shape]) -> Shape:
+        """Return the body of a response to a request in that shape, as ``read`` does."""
         try:
             return decoder(shape).decode(response.body.encode())
         except (msgspec.DecodeError, UnicodeError):

@@ -25,13 +25,21 @@ _CODE = re.compile(r"[a-z_]{3,40}", re.ASCII)
 _ENTRA_CODE = re.compile(r"AADSTS\d{4,8}", re.ASCII)
 
 
-def granted(http: Http, request: Request, source: str, *, token: str = "access_token") -> Grant:  # noqa: S107  a member
+def granted(
+    http: Http,
+    request: Request,
+    source: str,
+    *,
+    token: str = "access_token",  # noqa: S107  a member
+    seconds: str = "expires_in",
+) -> Grant:
     """Send a login and return what it grants; raises ``BadCredentials`` if it is refused.
 
-    ``source`` names the credentials of this login in the error; ``token`` is the member of the response with the token.
+    ``source`` names the credentials of this login in the error. ``token`` and ``seconds`` are the members of the
+    response with the token, and with the time for which it is valid.
     """
     response = http.send(request)
-    found = _granted(response, token)
+    found = _granted(response, token, seconds)
     if found is not None:
         return found
     if response.status in _REFUSED:
@@ -43,16 +51,16 @@ def granted(http: Http, request: Request, source: str, *, token: str = "access_t
     raise http.verdicts.error_of(request, response)
 
 
-def _granted(response: Response, member: str) -> Grant | None:
+def _granted(response: Response, member: str, seconds: str) -> Grant | None:
     found = response.json()
     if not response.good or not isinstance(found, dict) or not found.get(member):
         return None
-    return Grant(Hidden(found[member]), _valid_for(found, response))
+    return Grant(Hidden(found[member]), _valid_for(found, seconds, response))
 
 
-def _valid_for(found: dict[str, Any], response: Response) -> float:
+def _valid_for(found: dict[str, Any], member: str, response: Response) -> float:
     """Return for how many seconds a token is valid. Azure App Service names the second at which it expires instead."""
-    seconds = _number(found.get("expires_in"))
+    seconds = _number(found.get(member))
     if seconds is None:
         until, sent = _number(found.get("expires_on")), _moment(response.headers.get("Date", ""))
         seconds = until - sent if until is not None and sent is not None else None

@@ -1,0 +1,124 @@
+"""Netlify's environment variables: the contract for a site, and what is special to Netlify."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.token_backends import TOKEN, TokenBackend
+from twokey.core.errors import ServiceRejected
+from twokey.core.model import CannotTell, Held
+from twokey.testing.contract import Backend, DestinationContract, fresh_credential, opened, outcome, pair
+from twokey.testing.fakes.netlify import Netlify
+from twokey.testing.server import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SITE = "00000000-0000-0000-0000-00000000517e"
+ID, SECRET = "MY_AWS_ACCESS_KEY_ID", "MY_AWS_SECRET_ACCESS_KEY"
+
+
+class Variables(TokenBackend):
+    """Variables on the fake, as a new deployment in a context sees them."""
+
+    fake: Netlify
+    writes = ("P*", "/env")
+    names = (ID, SECRET)
+    bad_names = (
+        "netlify:acme/site",
+        f"netlify:acme/{SITE}/more",
+        f"netlify:Acme/{SITE}",
+        "netlify:..",
+        "netlify:acme?context=staging",
+        "netlify:acme?id=AWS_ACCESS_KEY_ID",
+        "netlify:acme?id=_ID",
+        "netlify:acme?secret=WITH-DASH",
+    )
+
+    def __init__(self, fake: Netlify, url: str = f"netlify:acme/{SITE}", context: str = "production") -> None:
+        super().__init__(fake, url)
+        self.target = url.removeprefix("netlify:").partition("?")[0]
+        self.context = context
+
+    def value(self, name: str) -> str | None:
+        return self.fake.value(self.target, name, self.context)
+
+    def remove(self) -> None:
+        self.fake.delete(self.target)
+
+    def take_permission_away(self) -> None:
+        self.fake.may_write = False
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Netlify]:
+    with Netlify() as netlify:
+        monkeypatch.setenv(TOKEN, netlify.token)
+        yield netlify
+
+
+class TestASite(DestinationContract):
+    @pytest.fixture
+    def backend(self, fake: Netlify) -> Backend:
+        return Variables(fake)
+
+
+class TestContexts:
+    @pytest.mark.parametrize("context", ["deploy-preview", "dev", "all"])
+    def test_of_the_option_get_the_pair_as_secrets_where_netlify_has_them(self, fake: Netlify, context: str) -> None:
+        backend = Variables(fake, f"netlify:acme?context={context}", context)
+        credential = fresh_credential()
+        destination = opened(backend)
+        destination.preflight()
+        destination.deliver(credential)
+        assert backend.read() == pair(credential)
+        secret = context == "deploy-preview"
+        assert [one["is_secret"] for one in fake.targets["acme"]] == [secret, secret]
+        holding = destination.held()
+        assert isinstance(holding, CannotTell) if secret else holding == Held(credential.access_key_id)
+
+    def test_that_are_others_keep_their_value(self, fake: Netlify) -> None:
+        for name in (ID, SECRET):
+            fake.add_variable(f"acme/{SITE}", name, {"deploy-preview": "other"}, secret=True)
+        backend = Variables(fake)
+        credential = fresh_credential()
+        opened(backend).deliver(credential)
+        assert backend.read() == pair(credential)
+        assert fake.value(f"acme/{SITE}", ID, "deploy-preview") == "other"
+
+    @pytest.mark.parametrize(("there", "context"), [("all", "production"), ("deploy-preview", "all")])
+    def test_that_would_lose_their_value_are_refused_before_anything_is_created(
+        self, fake: Netlify, there: str, context: str
+    ) -> None:
+        fake.add_variable("acme", ID, {there: "other"})
+        destination = opened(Variables(fake, f"netlify:acme?context={context}", context))
+        for act in (destination.preflight, lambda: destination.deliver(fresh_credential())):
+            error = outcome(act)
+            assert isinstance(error, ServiceRejected)
+            assert f"context={context}" in error.message
+        assert fake.count("P*") == 0
+
+
+class TestASessionToken:
+    def test_beside_the_pair_is_removed_from_this_context_alone(self, fake: Netlify) -> None:
+        token = "MY_AWS_SESSION_TOKEN"
+        fake.add_variable(f"acme/{SITE}", token, {"production": "x", "deploy-preview": "y"}, secret=True)
+        destination = opened(Variables(fake))
+        destination.deliver(fresh_credential())
+        assert fake.value(f"acme/{SITE}", token, "production") is None
+        assert fake.value(f"acme/{SITE}", token, "deploy-preview") == "y"
+        holding = destination.held()
+        assert isinstance(holding, CannotTell)
+        assert token not in holding.why
+
+
+class TestACreation:
+    def test_whose_response_is_lost_is_sent_once_and_then_written(self, fake: Netlify) -> None:
+        fake.add(Fault("POST", "/env", "lost_response"))
+        backend = Variables(fake)
+        credential = fresh_credential()
+        opened(backend).deliver(credential)
+        assert backend.read() == pair(credential)
+        assert (fake.count("POST"), fake.count("PATCH")) == (2, 1)
