@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from support.ci_systems import ENTRA, TokenService, become, jwt, program
+from support.ci_systems import ENTRA, REQUEST_TOKEN, TokenService, become, jwt, program
+from support.local_variables import watched
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import BadCredentials, TwokeyError, UsageError
 from twokey.oidc import sources
@@ -102,7 +103,7 @@ class TestOnRequest:
     ) -> None:
         become(monkeypatch, **service.github_job())
         service.add(Fault("GET", "/actions/", "refuse", status=200, body={"token": "x"}))
-        assert "its response has no value" in refusal().message
+        assert "it is empty" in refusal().message
 
 
 class TestFromAProgram:
@@ -197,6 +198,19 @@ class TestThatExists:
     def test_a_token_that_has_ended_is_not_sent(self, monkeypatch: pytest.MonkeyPatch, end: float) -> None:
         become(monkeypatch, MY_TOKEN=jwt(VAULT, end))
         assert "it ended at" in refusal(variable="MY_TOKEN").message
+
+    @pytest.mark.parametrize("system", ["GitHub", "Buildkite", "GitLab"])
+    def test_no_variable_shows_the_token(
+        self, service: TokenService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str
+    ) -> None:
+        become(monkeypatch, **service.github_job() if system == "GitHub" else {})
+        if system == "Buildkite":
+            become(monkeypatch, BUILDKITE="true", PATH=str(tmp_path))
+            program(tmp_path, "buildkite-agent", f"print({jwt(VAULT, number=0)!r})")
+        elif system == "GitLab":
+            become(monkeypatch, GITLAB_CI="true", TWOKEY_ID_TOKEN=jwt(VAULT, number=0))
+        with watched(jwt(VAULT, number=0), REQUEST_TOKEN):
+            assert token() == jwt(VAULT, number=0)
 
     def test_no_error_shows_the_token(self, monkeypatch: pytest.MonkeyPatch) -> None:
         for text in (jwt("other"), jwt(VAULT, NOW - 9), "a.b.c", "no-token", "two\nlines"):

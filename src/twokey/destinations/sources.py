@@ -65,17 +65,21 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 raise UsageError(f"{label}: {error.message}", remedy=error.remedy) from None
 
 
-def token_of(source: Source, label: str, read_url: Callable[[str], Hidden]) -> RenewableToken:
-    """Return the secret of a source as a token, read when it is first needed. Reading raises ``BadCredentials``."""
-    reader = _Reader(source, label, read_url)
+def token_of(source: Source, label: str, read_url: Callable[[str], Hidden], *, lines: bool = False) -> RenewableToken:
+    """Return the secret of a source as a token, read when it is first needed. Reading raises ``BadCredentials``.
+
+    ``lines``: it may have several lines, as a private key has. In a variable, they may be separated by ``\\n``.
+    """
+    reader = _Reader(source, label, read_url, lines=lines)
     return RenewableToken(lambda: Grant(reader.read()), str(source), keep_unreadable=True)
 
 
 class _Reader:
     """Reads one source. A library's exception does not leave it, not even as a context: it may contain the secret."""
 
-    def __init__(self, source: Source, label: str, read_url: Callable[[str], Hidden]) -> None:
+    def __init__(self, source: Source, label: str, read_url: Callable[[str], Hidden], *, lines: bool) -> None:
         self._source = source
+        self._lines = lines
         self._label = label
         self._read_url = read_url
 
@@ -87,6 +91,8 @@ class _Reader:
         text = Hidden(text.strip())
         if not text:
             raise self._unreadable("it is empty")
+        if self._lines:
+            return Hidden(text.replace("\\n", "\n"))
         if any(ord(character) < 32 or ord(character) > 126 for character in text):
             raise self._unreadable("it contains a character that a token cannot have, such as a line break")
         return text

@@ -21,7 +21,7 @@ from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect, pause
 from twokey.http import retry_after, transport
 from twokey.http.errors import Verdicts
-from twokey.http.messages import Request, Response, body_of, words_of
+from twokey.http.messages import Request, Response, Shy, body_of, hidden, words_of
 from twokey.http.rate_limits import Limit, Pace
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Http:
         token: str = "a valid token",  # noqa: S107  text for messages
         patience: float = PATIENCE,
         tls: transport.Tls | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """Prepare the connection; nothing is called.
 
@@ -85,7 +86,7 @@ class Http:
         translates the errors that only this service has. ``refuses_token`` recognizes the response of a service that
         refuses a token with another status than 401. ``own_page`` distinguishes the error pages of a service that
         sends some from those of a proxy. ``token`` says where the token comes from. ``ca`` is a file of certificates to
-        trust, ``tls`` the other TLS settings.
+        trust, ``tls`` the other TLS settings. ``pace`` is that of another connection with the same limits.
         """
         self.service = service
         self.url = transport.checked(url, service)
@@ -102,7 +103,7 @@ class Http:
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._renewals = 0
-        self.pace = Pace(clock, limits)
+        self.pace = pace or Pace(clock, limits)
 
     def send(self, request: Request) -> Response:
         """Send a request and return the service's own response, whatever its status.
@@ -215,10 +216,9 @@ class Http:
             url = self._followed(request, url, found.status, found.headers.get("Location", ""))
         raise self.verdicts.rejected(request, f"it redirects more than {MOST_REDIRECTS} times.")
 
-    def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def _sent(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return all headers; the token among them does not show itself in a traceback."""
-        found = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}
-        return {name: Hidden(value) for name, value in found.items()}
+        return hidden(Shy({"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}))
 
     def _followed(self, request: Request, url: str, status: int, location: str) -> str:
         try:

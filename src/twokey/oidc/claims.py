@@ -24,12 +24,11 @@ def audiences(claims: dict[str, Any]) -> tuple[str, ...]:
 
 def claims_of(token: Hidden) -> dict[str, Any] | None:
     """Return the claims of a JSON Web Token, unverified; None for anything else (RFC 7519)."""
-    parts = token.split(".")
-    if len(parts) != 3:
+    if token.count(".") != 2:
         return None
     try:
-        data = base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4))
-        return msgspec.json.decode(data, type=dict[str, Any])
+        # In one expression: no variable shows a part of the token. More padding than needed is ignored.
+        return msgspec.json.decode(base64.urlsafe_b64decode(f"{token.split('.')[1]}==="), type=dict[str, Any])
     except (ValueError, msgspec.DecodeError):
         return None
 

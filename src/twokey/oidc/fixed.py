@@ -39,7 +39,7 @@ class Variable:
 
     def fetch(self, audience: str, clock: Clock) -> Hidden:  # noqa: ARG002  the token exists already
         """Return the token."""
-        return checked(environment.variable(self.variable), self.name, self.remedy(audience))
+        return checked(Hidden(environment.variable(self.variable)), self.name, self.remedy(audience))
 
     def remedy(self, audience: str) -> str:
         """Return what to change so that the variable contains a token for this audience."""
@@ -119,7 +119,7 @@ class HcpTerraform(Variable):
         )
 
 
-def checked(text: str, name: str, remedy: str) -> Hidden:
+def checked(text: Hidden, name: str, remedy: str) -> Hidden:
     """Return a token without the white space around it; raises ``BadCredentials`` for text that cannot be one."""
     token = Hidden(text.strip())
     if not token:

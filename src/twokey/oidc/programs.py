@@ -11,6 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
+from twokey.core.secret import Hidden
 from twokey.oidc.claims import audiences, claims_of, unusable
 from twokey.oidc.fixed import checked
 from twokey.system import environment
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twokey.core.ports import Clock
-    from twokey.core.secret import Hidden
 
 LONGEST = 30.0
 """Seconds that a program may take; the lease of a rotation must outlast it."""
@@ -68,7 +68,7 @@ class CircleCI:
 
     def fetch(self, audience: str, clock: Clock) -> Hidden:  # noqa: ARG002  the program knows the time
         """Return a token, for this audience if the program is there; raises ``BadCredentials``."""
-        if text := environment.variable(self._variable):
+        if text := Hidden(environment.variable(self._variable)):
             token = checked(text, self.name, self.remedy(audience))
             if audience in audiences(claims_of(token) or {}) or shutil.which("circleci") is None:
                 return token
@@ -89,20 +89,24 @@ def printed_by(command: Sequence[str], name: str, remedy: str) -> Hidden:
     if program is None:
         raise unusable(name, f"there is no program {command[0]} on the PATH", remedy)
     try:
-        completed = subprocess.run(  # noqa: S603  the CI system's own program
-            [program, *command[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=LONGEST,
-            check=False,
-        )
+        text, code = _output([program, *command[1:]])
     except subprocess.TimeoutExpired:
         why = f"{command[0]} took longer than {LONGEST:.0f} s"
     except OSError as error:
         why = f"{command[0]}: {error.strerror or 'it cannot be run'}"
     else:
-        if not completed.returncode:
-            return checked(completed.stdout.decode(errors="replace"), name, remedy)
-        why = f"{command[0]} ended with exit code {completed.returncode}"
+        if not code:
+            return checked(text, name, remedy)
+        why = f"{command[0]} ended with exit code {code}"
     raise unusable(name, why, remedy)
+
+
+def _output(command: Sequence[str]) -> tuple[Hidden, int]:
+    """Run a program and return what it prints, and its exit code."""
+    with subprocess.Popen(  # noqa: S603  the CI system's own program
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            return Hidden(process.communicate(timeout=LONGEST)[0].decode(errors="replace")), process.returncode
+        finally:
+            process.kill()

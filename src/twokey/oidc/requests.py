@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+import msgspec
+
+from twokey.core.decoding import decoder
 from twokey.core.errors import BadCredentials, UsageError
 from twokey.core.secret import Hidden
 from twokey.http.client import Http
 from twokey.http.messages import Request
-from twokey.oidc.claims import unusable
 from twokey.oidc.fixed import checked
 from twokey.system import environment
 
@@ -19,6 +21,13 @@ if TYPE_CHECKING:
     from twokey.core.ports import Clock
 
 _PATIENCE = 60.0
+
+
+class _Granted(msgspec.Struct, frozen=True, rename="camel"):
+    """The response with a token: ``value`` at GitHub, ``oidcToken`` at Azure DevOps."""
+
+    value: Hidden = Hidden()
+    oidc_token: Hidden = Hidden()
 
 
 class GitHubActions:
@@ -40,7 +49,7 @@ class GitHubActions:
         """Return a token for an audience; raises a ``ServiceError``."""
         path = _path(self.url_variable, {"audience": audience})
         request = Request("GET", path, "grant an identity token", mutates=False, secret=True)
-        return _requested(self, request, "value", clock, self.remedy(audience))
+        return _requested(self, request, clock, self.remedy(audience))
 
     def remedy(self, audience: str) -> str:  # noqa: ARG002  any audience is granted
         """Return what to write into the workflow."""
@@ -81,7 +90,7 @@ class AzurePipelines:
             mutates=False,
             secret=True,
         )
-        return _requested(self, request, "oidcToken", clock, self.remedy(audience))
+        return _requested(self, request, clock, self.remedy(audience))
 
     def remedy(self, audience: str) -> str:
         """Return what to write into the pipeline."""
@@ -102,10 +111,8 @@ def _path(variable: str, query: Mapping[str, str]) -> str:
     return f"{parts.path}?{urlencode([*parse_qsl(parts.query), *query.items()])}"
 
 
-def _requested(
-    system: GitHubActions | AzurePipelines, request: Request, member: str, clock: Clock, remedy: str
-) -> Hidden:
-    """Send a request for a token, and return the member of the response that is the token."""
+def _requested(system: GitHubActions | AzurePipelines, request: Request, clock: Clock, remedy: str) -> Hidden:
+    """Send a request for a token, and return the token that the response contains."""
     parts = urlsplit(environment.variable(system.url_variable))
     secret = Hidden(environment.variable(system.token_variable))
     http = Http(
@@ -122,8 +129,8 @@ def _requested(
         )
     if not response.good:
         raise http.verdicts.error_of(request, response)
-    found = response.json()
-    text = found.get(member) if isinstance(found, dict) else None
-    if not isinstance(text, str):
-        raise unusable(system.name, f"its response has no {member}", remedy)
-    return checked(text, system.name, remedy)
+    try:
+        found = decoder(_Granted).decode(response.body.encode())
+    except (msgspec.DecodeError, UnicodeError):
+        found = _Granted()
+    return checked(found.value or found.oidc_token, system.name, remedy)

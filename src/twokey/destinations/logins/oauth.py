@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from twokey.core.decoding import decoder
 from twokey.core.errors import BadCredentials
 from twokey.core.secret import Hidden
 from twokey.http.renewable_token import Grant
@@ -42,11 +45,25 @@ def granted(http: Http, request: Request, source: str, *, token: str = "access_t
     raise http.verdicts.error_of(request, response)
 
 
+class _Granted(msgspec.Struct, frozen=True):
+    access_token: Hidden
+    expires_in: Any = None
+
+
+class _Impersonated(msgspec.Struct, frozen=True, rename="camel"):
+    access_token: Hidden
+    expires_in: Any = None
+
+
+_SHAPES: dict[str, type[_Granted | _Impersonated]] = {"access_token": _Granted, "accessToken": _Impersonated}
+
+
 def _granted(response: Response, member: str) -> Grant | None:
-    found = response.json()
-    if not response.good or not isinstance(found, dict) or not found.get(member):
+    try:
+        found = decoder(_SHAPES[member]).decode(response.body.encode()) if response.good else None
+    except (msgspec.DecodeError, UnicodeError):
         return None
-    return Grant(Hidden(found[member]), _seconds(found.get("expires_in")))
+    return Grant(found.access_token, _seconds(found.expires_in)) if found and found.access_token else None
 
 
 def _seconds(text: Any) -> float:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
+from twokey.testing.fakes.github_apps import Apps
 from twokey.testing.fakes.github_bodies import error, refusal, repository
-from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
+from twokey.testing.server import ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +25,8 @@ _ORGANIZATION = r"/orgs/([^/]+)"
 MOST = {"repository": 100, "environment": 100, "organization": 1000}
 
 
-class GitHub(FakeService):
-    """GitHub with repositories ``acme/site`` and others that tests add, and one token."""
+class GitHub(Apps):
+    """GitHub with repositories ``acme/site`` and others that tests add, one token, and one App."""
 
     not_found = error(404, "Not Found")
 
@@ -37,6 +38,7 @@ class GitHub(FakeService):
         self.environments: dict[str, set[str]] = {}
         self.secrets: dict[str, dict[str, dict[str, Any]]] = {}
         self.gone: set[str] = set()
+        self.unseen: set[str] = set()
         self._keys: dict[str, PrivateKey] = {}
         self.add_repository("acme/site")
 
@@ -60,8 +62,8 @@ class GitHub(FakeService):
 
     def documented_limits(self) -> None:
         """Enforce "Rate limits for the REST API": content writes by minute and hour, points by minute, all by hour."""
-        self.limit(lambda request: request.method != "GET", 80, 60)
-        self.limit(lambda request: request.method != "GET", 500, 3600)
+        self.limit(_creates_content, 80, 60)
+        self.limit(_creates_content, 500, 3600)
         self.limit(lambda _: True, 5000, 3600)
 
     def too_many(self, seconds: float) -> Reply:
@@ -71,6 +73,12 @@ class GitHub(FakeService):
 
     def authorize(self, request: ReceivedRequest) -> None:
         """Check the token; without the scope, a private repository does not exist."""
+        if self.of_app(request):
+            return
+        installation = self.by_token(request)
+        if installation is not None:
+            self.allow(request, installation)
+            return
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             raise refusal(401, "Bad credentials")
         if request.path.startswith("/orgs/") and "admin:org" not in self.scopes:
@@ -142,7 +150,8 @@ class GitHub(FakeService):
         chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         known = {one["id"]: one for one in self.repositories.values()}
-        listed = [repository(known[one]) for one in chosen[size * (page - 1) : size * page]]
+        seen = [one for one in chosen if known[one]["full_name"] not in self.unseen]
+        listed = [repository(known[one]) for one in seen[size * (page - 1) : size * page]]
         return Reply(200, {"total_count": len(chosen), "repositories": listed})
 
     @route("PUT", _ORGANIZATION + _SET + r"/(\w+)")
@@ -201,6 +210,10 @@ class GitHub(FakeService):
     def _public_key(self, target: str) -> Reply:
         key = self._key(target)
         return Reply(200, {"key_id": _id_of(key), "key": base64.b64encode(bytes(key.public_key)).decode()})
+
+
+def _creates_content(request: ReceivedRequest) -> bool:
+    return request.method != "GET" and not request.path.startswith("/app/")
 
 
 def _id_of(key: PrivateKey) -> str:

@@ -120,6 +120,30 @@ def repository(known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def installation(number: int, app: int, account: str, permissions: dict[str, str], *, user: bool) -> dict[str, Any]:
+    """Return all that GitHub shows of an App's installation on an account."""
+    url = f"{API}/app/installations/{number}"
+    return {
+        "id": number,
+        "account": _owner(account) | ({"type": "User"} if user else {}),
+        "repository_selection": "all",
+        "access_tokens_url": f"{url}/access_tokens",
+        "repositories_url": f"{API}/installation/repositories",
+        "html_url": f"{SITE}/organizations/{account}/settings/installations/{number}",
+        "app_id": app,
+        "target_id": 1,
+        "target_type": "User" if user else "Organization",
+        "permissions": permissions,
+        "events": [],
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "single_file_name": None,
+        "app_slug": "twokey",
+        "suspended_by": None,
+        "suspended_at": None,
+    }
+
+
 def _owner(login: str) -> dict[str, Any]:
     url = f"{API}/users/{login}"
     return {
