@@ -67,7 +67,7 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
         ("github: {app: {id: 1, private_kee: {env: X}}}", 3, "unknown key `private_kee`; did you mean private_key?"),
         ("github: {app: {id: 1}}", 3, "`github.app` has no `private_key`, which is required."),
         ("github: {token: {envv: X}}", 3, "unknown key `envv`; did you mean env?"),
-        ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; expected one of env, file, from, key."),
+        ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; expected one of env, file, from, key, oidc."),
         ("vault: {approle: {rolle_id: r}}", 3, "unknown key `rolle_id`; did you mean role_id?"),
         ("github: {token: {env: X}, url: [a]}", 3, "`github.url`: expected text, got `array`."),
         ("github: x", 2, "must be a mapping, not text"),

@@ -181,7 +181,7 @@ class ConnectionContext:
         """
         label = f"{self.at}: `{field_name}`" if self.at else f"The connection {self.name}, {field_name}"
         source.check(label, self.check_secret)
-        return token_of(source, label, self.read_secret, lines=lines)
+        return token_of(source, label, self.read_secret, self.clock, lines=lines)
 
 
 @dataclass(slots=True)

@@ -52,10 +52,12 @@ class GitHub:
         self._https: dict[str, Http] = {}
         self._lock = threading.Lock()
         if (settings.token is None) == (settings.app is None):
-            both = "Both are set." if settings.token else "Neither is set."
             raise UsageError(
-                f"{context.at or f'The connection {context.name}'}: expected either `token` or `app`. {both}",
-                remedy="Set GH_TOKEN or GITHUB_TOKEN, or add one of them to twokey.yaml under connections: github.",
+                f"{context.at}: expected either `token` or `app`."
+                if context.at
+                else f"The connection {context.name} is not configured.",
+                remedy="Set GH_TOKEN or GITHUB_TOKEN, or add it to twokey.yaml under connections: "
+                "github: {token: …} or {app: …}.",
             )
         if settings.app is not None:
             self._app: AppLogin | None = AppLogin(settings.app, context, self._reached)
