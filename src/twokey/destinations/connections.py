@@ -19,6 +19,7 @@ import msgspec
 from twokey.core.errors import UsageError
 from twokey.destinations.address import CONNECTION, nearest
 from twokey.destinations.sources import Source, token_of
+from twokey.http import transport
 from twokey.system import environment
 
 if TYPE_CHECKING:
@@ -35,11 +36,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     url: Annotated[str, msgspec.Meta(description="The service's address; by default its public one.")] = ""
     ca: Annotated[str, msgspec.Meta(description="A file with the CA certificates to trust, instead of the usual.")] = ""
+    insecure_http: Annotated[
+        bool, msgspec.Meta(description="Allow plain http to a private address: others in that network can read along.")
+    ] = False
 
     @property
     def server(self) -> str:
         """What distinguishes the server that is reached from other servers of its kind."""
         return self.url.rstrip("/").lower()
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether other machines can read the requests: the operator allows plain http, and the URL has it."""
+        return self.insecure_http and transport.is_readable_on_the_network(self.url)
 
     @property
     def secret_files(self) -> tuple[str, ...]:

@@ -78,6 +78,7 @@ class Http:
         patience: float = PATIENCE,
         tls: transport.Tls | None = None,
         pace: Pace | None = None,
+        insecure_http: bool = False,
     ) -> None:
         """Prepare the connection; nothing is called.
 
@@ -87,9 +88,10 @@ class Http:
         refuses a token with another status than 401. ``own_page`` distinguishes the error pages of a service that
         sends some from those of a proxy. ``token`` says where the token comes from. ``ca`` is a file of certificates to
         trust, ``tls`` the other TLS settings. ``pace`` is that of another connection with the same limits.
+        ``insecure_http`` allows plain http to a private address.
         """
         self.service = service
-        self.url = transport.checked(url, service)
+        self.url = transport.checked(url, service, private=insecure_http)
         self.verdicts = Verdicts(service, self.url, token, explain, refuses_token)
         transport.refuse_unusable(self.url, ca)
         self._clock = clock

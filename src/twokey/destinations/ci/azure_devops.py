@@ -123,6 +123,7 @@ class AzureDevOps:
             },
             renew=secret.renew,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"a valid token with {_NEEDED} (in {secret})",
         )
         self._alone: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)

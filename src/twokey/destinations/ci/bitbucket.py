@@ -95,6 +95,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         renew=secret.renew,
         limits=LIMITS,
         ca=settings.ca or None,
+        insecure_http=settings.insecure_http,
         explain=_explain,
         token=f"a valid token (in {secret}), and the account's `email` if it is an API token",
     )

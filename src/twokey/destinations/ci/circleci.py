@@ -147,6 +147,7 @@ class CircleCI:
             headers=lambda: {"Circle-Token": str(secret.value())},
             renew=secret.renew,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"a valid personal API token (in {secret}); a project's token is not enough",
         )
         self._contexts: dict[str, dict[str, str]] = {}

@@ -137,6 +137,7 @@ class GitLab:
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             explain=_explain,
             token=f"a valid access token (in {secret}); the token of a CI job is not enough",
         )

@@ -99,6 +99,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         renew=secret.renew,
         limits=LIMITS,
         ca=settings.ca or None,
+        insecure_http=settings.insecure_http,
         token=f"a valid token of a team or a user (in {secret})",
     )
 

@@ -42,6 +42,7 @@ class Azure:
         self.clock = context.clock
         self._url = settings.url or PUBLIC
         self._ca = settings.ca or None
+        self._insecure_http = settings.insecure_http
         self._token, self._source = self._token_of(settings, context)
         self._vaults: dict[str, Http] = {}
         self._lock = threading.Lock()
@@ -58,6 +59,7 @@ class Azure:
                     renew=self._token.renew,
                     limits=LIMITS,
                     ca=self._ca,
+                    insecure_http=self._insecure_http,
                     explain=_explain,
                     token=self._source,
                     patience=_PATIENCE,

@@ -92,7 +92,13 @@ def token_for(audience: str, settings: Settings, context: ConnectionContext) -> 
 def _application(
     settings: Settings, context: ConnectionContext, audience: str, secret: RenewableToken, form_field: str
 ) -> Callable[[], Grant]:
-    http = Http("Entra", settings.authority or AUTHORITY, context.clock, ca=settings.ca or None, patience=_PATIENCE)
+    http = Http(
+        "Entra",
+        settings.authority or AUTHORITY,
+        context.clock,
+        ca=settings.ca or None,
+        patience=_PATIENCE,
+    )
     source = f"{secret}, the tenant, and that the application {settings.client} accepts it"
 
     def log_in() -> Grant:

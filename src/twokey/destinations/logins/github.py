@@ -120,6 +120,7 @@ class GitHub:
             headers=lambda: {**headers(), **_HEADERS},
             renew=renew,
             ca=self._settings.ca or None,
+            insecure_http=self._settings.insecure_http,
             explain=_explain,
             token=token,
             pace=self._pace,

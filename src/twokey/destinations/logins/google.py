@@ -92,6 +92,7 @@ class Google:
             renew=token.renew,
             limits=LIMITS,
             ca=self._ca,
+            insecure_http=settings.insecure_http,
             explain=_explain,
             token=source,
             patience=_PATIENCE,
