@@ -267,10 +267,15 @@ class Http:
             return self._pool
 
     def _heed_budget(self, response: Response) -> None:
-        """Wait for an exhausted budget before the service has to refuse."""
-        wait = retry_after.used_up(response.headers, self._clock.now())
-        if wait is not None and response.good:
-            self.pace.hold(min(wait, self._patience))
+        """Wait for an exhausted budget before the service has to refuse, and as long as a good response asks.
+
+        Azure DevOps slows a client down by Retry-After in a 200 ("Rate and usage limits", Microsoft Learn).
+        """
+        if not response.good:
+            return
+        now = self._clock.now()
+        waits = retry_after.used_up(response.headers, now), retry_after.retry_after(response.headers, now)
+        self.pace.hold(min(max(wait or 0.0 for wait in waits), self._patience))
 
     def _token_refused(self, response: Response) -> bool:
         return response.status == 401 or self.verdicts.refuses_token(response)
