@@ -18,7 +18,7 @@ import re
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
@@ -200,7 +200,7 @@ class Vars(NamedValues):
 
         def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
             found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={number or 1}", description)
-            return found.get("data") or [], ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
+            return found.get("data") or [], _following(found, number or 1)
 
         return paging.chained(page)
 
@@ -295,6 +295,22 @@ class SetVars(Vars):
             state="Nothing was written there.",
             remedy=f"Create the set (twokey does not create sets), or give the token {self.permission}.",
         )
+
+
+def _following(document: Mapping[str, Any], number: int) -> int | None:
+    """Return the number of the page that follows one; None for the last. Only some lists have ``meta`` (JSON:API).
+
+    The link's host is of no interest: a token is sent to the configured one only.
+    """
+    pagination = (document.get("meta") or {}).get("pagination")
+    if pagination is not None:
+        following: int | None = pagination.get("next-page")
+        return following
+    link = (document.get("links") or {}).get("next")
+    if not link:
+        return None
+    found = parse_qs(urlsplit(str(link)).query).get("page[number]", [""])[0]
+    return int(found) if found.isdecimal() else number + 1
 
 
 def _shown(variable: Mapping[str, Any]) -> Shown:
