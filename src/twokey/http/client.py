@@ -94,7 +94,7 @@ class Http:
         self.url = transport.checked(url, service, private=insecure_http)
         self.verdicts = Verdicts(service, self.url, token, explain, refuses_token)
         transport.refuse_unusable(self.url, ca)
-        self._clock = clock
+        self.clock = clock
         self._headers = headers
         self._renew = renew
         self._own_page = own_page
@@ -113,7 +113,7 @@ class Http:
         Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``, and what ``before_effect`` raises. If an earlier
         attempt is still unclear, a later refusal does not settle it: then it raises the ``Ambiguous`` of that attempt.
         """
-        give_up = self._clock.monotonic() + self._patience
+        give_up = self.clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
         renewed, unanswered, put_off = False, 0, 0
         while True:
@@ -131,11 +131,11 @@ class Http:
                     raise open_attempt or failure
                 self._back_off(failure, give_up, unanswered)
                 continue
-            wait = retry_after.requested_wait(response.status, response.headers, self._clock.now())
+            wait = retry_after.requested_wait(response.status, response.headers, self.clock.now())
             if wait is not None:
                 put_off += 1
                 wait = max(wait, min(LONGEST_DOUBT, SHORTEST_DOUBT * 2**put_off))
-                if self._clock.monotonic() + wait > give_up:
+                if self.clock.monotonic() + wait > give_up:
                     raise open_attempt or self.verdicts.throttled(request, wait)
                 self.pace.hold(wait)
             elif self._token_refused(response) and not renewed and self._renewed_since(renewals):
@@ -149,10 +149,10 @@ class Http:
     def _back_off(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
         """Wait before a request is sent again, as long as an overloaded server asks; raises if that is too long."""
         wait = failure.wait if isinstance(failure, _Overloaded) else 0.0
-        if self._clock.monotonic() + wait > give_up:
+        if self.clock.monotonic() + wait > give_up:
             raise failure
         self.pace.hold(wait)
-        pause(self._clock, 0.5 * 2**unanswered)
+        pause(self.clock, 0.5 * 2**unanswered)
 
     def _renewed_since(self, renewals: int) -> bool:
         """Return whether the token changed since a request was sent, by this renewal or by another thread's."""
@@ -255,7 +255,7 @@ class Http:
         if status in _TRANSIENT or alien:
             what = "a page that is not from the service" if alien else "a server error"
             unclear = self.verdicts.unclear(request, f"it responded with {status}, {what}.")
-            raise _Overloaded.of(unclear, retry_after.retry_after(headers, self._clock.now()))
+            raise _Overloaded.of(unclear, retry_after.retry_after(headers, self.clock.now()))
         if len(data) > LONGEST_RESPONSE:
             raise self.verdicts.unclear(request, f"its response is longer than {LONGEST_RESPONSE} bytes.")
         return response
@@ -273,7 +273,7 @@ class Http:
         """
         if not response.good:
             return
-        now = self._clock.now()
+        now = self.clock.now()
         waits = retry_after.used_up(response.headers, now), retry_after.retry_after(response.headers, now)
         self.pace.hold(min(max(wait or 0.0 for wait in waits), self._patience))
 
