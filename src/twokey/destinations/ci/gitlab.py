@@ -1,4 +1,4 @@
-"""GitLab CI/CD variables: ``gitlab:GROUP/PROJECT`` and ``gitlab-group:GROUP``, with subgroups as they are.
+"""GitLab CI/CD variables: ``gitlab:GROUP/PROJECT`` and ``gitlab-group:GROUP``, with subgroups as they are, or an id.
 
 Options: ``scope=ENVIRONMENT`` picks the variable of that environment scope. The others apply only when a variable is
 created: ``type=env_var|file``, ``masked=``, ``hidden=``, ``protected=``, ``raw=`` (each ``true`` or ``false``). An
@@ -18,8 +18,10 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
+
+import msgspec
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
@@ -51,7 +53,7 @@ TYPES = ("env_var", "file")
 FILE = replace(formats.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
 _PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)
-_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them"
+_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them, or the project's id"
 _SCOPE = re.compile(r"[A-Za-z0-9_/$.* -]{1,255}", re.ASCII)
 _MASKED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}", re.ASCII)
 _MASKED_AND_RAW = re.compile(r"\S{8,}")
@@ -75,6 +77,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     """How GitLab is reached: gitlab.com, or your own server (``url: https://HOST``)."""
 
     token: Source
+    oauth: Annotated[bool, msgspec.Meta(description="Whether the token is one of OAuth 2.0, sent as Bearer.")] = False
 
 
 def check(address: Address) -> None:
@@ -83,7 +86,7 @@ def check(address: Address) -> None:
     if not _PATH.fullmatch(plain) or plain.endswith((".git", ".atom", ".")):
         expected = "GROUP, with its parent groups before it" if address.scheme == GROUP else _PROJECT_PATH
         raise address.error(f"expected {expected}.")
-    if address.scheme != GROUP and "/" not in plain:
+    if address.scheme != GROUP and "/" not in plain and not plain.isdecimal():
         raise address.error(f"expected {_PROJECT_PATH}.", "For the variables of a group, write gitlab-group:GROUP.")
     address.allow(("connection", "scope", "type", *SWITCHES, *formats.OPTIONS))
     if not _SCOPE.fullmatch(without_fields(address.options.get("scope", "*"))):
@@ -129,11 +132,17 @@ class GitLab:
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         secret = context.secret(settings.token)
+
+        def headers() -> dict[str, str]:
+            if settings.oauth:
+                return {"Authorization": f"Bearer {secret.value()}"}
+            return {"PRIVATE-TOKEN": secret.value()}
+
         self.http = Http(
             "GitLab",
             _api(settings.url or PUBLIC),
             context.clock,
-            headers=lambda: {"PRIVATE-TOKEN": secret.value()},
+            headers=headers,
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
@@ -141,7 +150,8 @@ class GitLab:
             explain=_explain,
             token=f"a valid access token (in {secret}); the token of a CI job is not enough",
         )
-        self._scopes: list[str] | None = None
+        # GitLab tells the scopes of an access token; those of an OAuth token show when it is refused.
+        self._scopes: list[str] | None = [] if settings.oauth else None
         self._lock = threading.Lock()
 
     def refuse_reader(self, request: Request) -> None:
@@ -193,7 +203,7 @@ class CiVariables(NamedValues):
                 "Unarchive it in GitLab, or remove it from the destinations.",
             )
         path = str(found.get("path_with_namespace") or found.get("full_path") or self._target)
-        if path.lower() != self._target.lower():
+        if path.lower() != self._target.lower() and not self._target.isdecimal():
             raise _moved(self._target, path)
         shown = self._look()
         for name, one in shown.items():
