@@ -8,6 +8,7 @@ response of the service. A token is never sent to another host after a redirect.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -195,6 +196,7 @@ class Http:
 
     def _response(self, request: Request) -> Response:
         url, method = f"{self.url}{request.path}", request.method
+        first = url
         body, headers = body_of(request)
         for _ in range(MOST_REDIRECTS + 1):
             sent = self._sent({**headers, **request.headers, **request.sign()})
@@ -214,7 +216,8 @@ class Http:
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
-                return self._own(request, found.status, found.headers, data, sent)
+                own = self._own(request, found.status, found.headers, data, sent)
+                return replace(own, moved_to=urlsplit(url).path) if url != first else own
             url = self._followed(request, url, found.status, found.headers.get("Location", ""))
         raise self.verdicts.rejected(request, f"it redirects more than {MOST_REDIRECTS} times.")
 

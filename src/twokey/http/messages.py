@@ -29,7 +29,8 @@ class Response:
     """A response of the service itself. ``body`` may contain a secret: it does not show itself.
 
     ``data`` are its bytes, for a service that sends text in another encoding than UTF-8. ``sent`` are the words of the
-    request's headers, the token among them.
+    request's headers, the token among them. ``moved_to`` is the path to which the service redirected; empty if it did
+    not.
     """
 
     status: int
@@ -37,6 +38,7 @@ class Response:
     body: Hidden = field(default_factory=Hidden)
     sent: tuple[Hidden, ...] = ()
     data: memoryview = field(default_factory=lambda: memoryview(b""))
+    moved_to: str = ""
 
     @property
     def good(self) -> bool:

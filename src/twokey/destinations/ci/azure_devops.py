@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Receipt
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
     from twokey.destinations.logins.azure_devops import AzureDevOps
 
@@ -72,7 +73,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> Group:
     """Return the variables of a group."""
-    return Group(address, context.connection(address, CONNECTION))
+    return Group(address, context.connection(address, CONNECTION), context.claims)
 
 
 class Group(NamedValues):
@@ -81,10 +82,11 @@ class Group(NamedValues):
     atomic_write = True
     confirms = "timestamp"
 
-    def __init__(self, address: Address, azure: AzureDevOps) -> None:
+    def __init__(self, address: Address, azure: AzureDevOps, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self.value_names = tuple(name.upper() for name in self.value_names)
         self._azure = azure
+        self._claims = claims
         self._organization, self._project, self._group = _parts(address.rest)
         self._id = self._group if self._group.isdecimal() else ""
         self._written = ""
@@ -162,6 +164,9 @@ class Group(NamedValues):
                 state="Nothing was written there.",
                 remedy="Deliver to another variable group, or to the vault itself (azure-keyvault:).",
             )
+        # A group has a name and an id, a project too; projects may share it.
+        thing = f"the variable group {group['id']} of {self._organization.lower()}"
+        self._claims.claim(self.name, self._azure.http.url, thing, self.value_names)
         return {**group, "variables": group.get("variables") or {}}
 
     def _found_id(self) -> str:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
     from twokey.destinations.logins.github import GitHub
 
@@ -116,7 +117,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> Secrets:
     """Return the secrets of a repository, an environment or an organization."""
-    return Secrets(address, context.connection(address, CONNECTION))
+    return Secrets(address, context.connection(address, CONNECTION), context.claims)
 
 
 class Secrets(NamedValues):
@@ -124,7 +125,7 @@ class Secrets(NamedValues):
 
     confirms = "timestamp"
 
-    def __init__(self, address: Address, github: GitHub) -> None:
+    def __init__(self, address: Address, github: GitHub, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self.value_names = tuple(name.upper() for name in self.value_names)
         self._github = github
@@ -141,6 +142,8 @@ class Secrets(NamedValues):
         self._base = f"/orgs/{address.rest}" if self._organization else f"/repos/{address.rest}"
         inner = f"environments/{quote(environment, safe='')}" if environment is not None else kind
         self._prefix = f"{self._base}/{inner}/secrets"
+        self._claims = claims
+        self._inner = inner
         self._seen_by: dict[str, dict[str, Any]] = {}
 
     def preflight(self) -> None:
@@ -148,6 +151,7 @@ class Secrets(NamedValues):
         self._github.refuse_lacking(self._target, _of_apps(self._needed), f"write the secrets of {self._target}")
         if not self._organization:
             found = self._http.request(self._ask("GET", self._base, f"see {self._target}", mutates=False)).json()
+            self._claim(str(found["full_name"]))
             if found.get("archived"):
                 raise archived(self._target)
         self._github.public_key(self._http, self._prefix, self._permission)
@@ -170,13 +174,24 @@ class Secrets(NamedValues):
         request = self._ask(
             "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._target}", mutates=False
         )
-        listed = {str(one["name"]): one for one in self._http.request(request).json()["secrets"]}
+        response = self._http.request(request)
+        self._claim(self._present_name() if response.moved_to else self._target)
+        listed = {str(one["name"]): one for one in response.json()["secrets"]}
         # GitHub stores names in uppercase.
         return {
             name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
             for name in self.looked_for
             if name.upper() in listed
         }
+
+    def _present_name(self) -> str:
+        """Return the present name of a repository that was renamed."""
+        request = self._ask("GET", self._base, f"see {self._target}", mutates=False)
+        return str(self._http.request(request).json()["full_name"])
+
+    def _claim(self, name: str) -> None:
+        """Refuse a repository that another URL of this run reaches by another name."""
+        self._claims.claim(self.name, self._http.url, f"{name.lower()} {self._inner}", self.value_names)
 
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  no field for a note
         """Check the sizes; read the key to seal with, and who may see an organization's secrets."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.kind import DestinationContext
 
@@ -124,7 +125,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> CiVariables:
     """Return the variables of a project or a group."""
-    return CiVariables(address, context.connection(address, CONNECTION))
+    return CiVariables(address, context.connection(address, CONNECTION), context.claims)
 
 
 class GitLab:
@@ -178,11 +179,13 @@ class Found(Shown):
 class CiVariables(NamedValues):
     """CI/CD variables of one project or group, in one environment scope."""
 
-    def __init__(self, address: Address, gitlab: GitLab) -> None:
+    def __init__(self, address: Address, gitlab: GitLab, claims: Claims) -> None:
         self._hidden = address.options.get("hidden") == "true"
         self.confirms = "nothing" if self._hidden else "value"
         super().__init__(address.url, _format(address))
         self._gitlab = gitlab
+        self._claims = claims
+        self._claimed = False
         self._http = gitlab.http
         self.pace = self._http.pace
         self._options = address.options
@@ -190,13 +193,13 @@ class CiVariables(NamedValues):
         self._scope = address.options.get("scope", "*")
         self._type = address.options.get("type", TYPES[0])
         group = address.scheme == GROUP
+        self._kind = "group" if group else "project"
         self._permission = f"{phrase(PERMISSIONS[address.scheme])} (an archived one takes no variables)"
         self._base = f"/{'groups' if group else 'projects'}/{quote(address.rest, safe='')}"
 
     def preflight(self) -> None:
         """Raise if the project or group is missing, archived or renamed, or an existing variable is unsuitable."""
-        path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
-        found = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
+        found = self._about()
         if found.get("archived"):
             raise _refused(
                 f"{self._target} is archived: GitLab takes no variables for it.",
@@ -212,7 +215,24 @@ class CiVariables(NamedValues):
         self.check_content(shown)
         self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._target}"))
 
+    def _about(self) -> dict[str, Any]:
+        """Return what GitLab shows of the project or group, and refuse one that another URL of this run reaches."""
+        path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
+        found: dict[str, Any] = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
+        present = found.get("path_with_namespace") or found.get("full_path") or self._target
+        self._claim(str(present))
+        return found
+
+    def _claim(self, path: str) -> None:
+        thing = f"{self._kind} {path.lower()}, scope {self._scope}"
+        self._claims.claim(self.name, self._http.url, thing, self.value_names)
+        self._claimed = True
+
     def _look(self) -> Mapping[str, Found]:
+        if not self._claimed and self._target.isdecimal():
+            self._about()
+        elif not self._claimed:
+            self._claim(self._target)  # GitLab writes nothing by a former path: it has to be the present one
         found = {name: self._see(name) for name in self.looked_for}
         return {name: one for name, one in found.items() if one is not None}
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.kind import DestinationContext
 
@@ -107,7 +108,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
 def _open(address: Address, context: DestinationContext) -> Vars:
     """Return the variables of a workspace or of a variable set."""
     kind = SetVars if address.scheme == _SETS else WorkspaceVars
-    return kind(address, context.connection(address, CONNECTION))
+    return kind(address, context.connection(address, CONNECTION), context.claims)
 
 
 class Vars(NamedValues):
@@ -116,9 +117,10 @@ class Vars(NamedValues):
     confirms = "timestamp"
     permission = ""
 
-    def __init__(self, address: Address, http: Http) -> None:
+    def __init__(self, address: Address, http: Http, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self._http = http
+        self._claims = claims
         self.pace = self._http.pace
         self._organization, _, self._owner = address.rest.partition("/")
         self._path = ""
@@ -266,7 +268,10 @@ class SetVars(Vars):
         return f"the variable set {self._owner} of {self._organization}"
 
     def _found(self) -> str:
-        return f"/api/v2/varsets/{self._id()}/relationships/vars"
+        number = self._id()
+        # A set has a name and an id; both may be in use.
+        self._claims.claim(self.name, self._http.url, f"the variable set {number}", self.value_names)
+        return f"/api/v2/varsets/{number}/relationships/vars"
 
     def _id(self) -> str:
         """Return the set's id. An id in the destination has to be of a set of this organization."""

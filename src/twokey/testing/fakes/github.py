@@ -7,7 +7,9 @@ organization's secret that leaves the selected repositories out removes them, as
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlencode
 
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
@@ -39,6 +41,7 @@ class GitHub(Apps):
         self.secrets: dict[str, dict[str, dict[str, Any]]] = {}
         self.gone: set[str] = set()
         self.unseen: set[str] = set()
+        self.former: dict[str, int] = {}
         self._keys: dict[str, PrivateKey] = {}
         self.add_repository("acme/site")
 
@@ -50,6 +53,27 @@ class GitHub(Apps):
     def delete(self, name: str) -> None:
         """Delete a repository, or an organization with all that it has."""
         self.gone.add(name)
+
+    def rename(self, before: str, now: str) -> None:
+        """Rename a repository: its former name redirects, with 301 for reads and 307 for writes."""
+        self.repositories[now] = {**self.repositories.pop(before), "full_name": now}
+        self.environments[now] = self.environments.pop(before)
+        for target in [one for one in self.secrets if one.startswith(f"{before}/")]:
+            self.secrets[f"{now}{target.removeprefix(before)}"] = self.secrets.pop(target)
+        self.former[before] = self.repositories[now]["id"]
+
+    def handle(self, request: ReceivedRequest) -> Reply:
+        """Answer one request: under a former name with a redirect to the ID, which is an address as well."""
+        _, kind, *parts = request.raw_path.split("/")
+        if kind == "repos" and (number := self.former.get("/".join(parts[:2]))) is not None:
+            query = f"?{urlencode(request.query)}" if request.query else ""
+            location = "/".join((f"{self.url}/repositories/{number}", *parts[2:])) + query
+            return Reply(301 if request.method == "GET" else 307, error(301, "Moved"), {"Location": location})
+        if kind == "repositories":
+            found = [one["full_name"] for one in self.repositories.values() if str(one["id"]) == parts[0]]
+            path = "/".join(("/repos", *found, *parts[1:]))
+            request = replace(request, path=unquote(path), raw_path=path)
+        return super().handle(request)
 
     def change_key(self, target: str) -> None:
         """Change the public key of a target (see ``value``): a value sealed with the former key is refused."""
