@@ -111,8 +111,8 @@ def _rotated(hurried: Any, url: str) -> Result:
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
     from twokey.destinations import registry
-    from twokey.destinations.ci.github import Settings
     from twokey.destinations.connections import Configured, Connections
+    from twokey.destinations.logins.github import Settings
     from twokey.destinations.sources import Source
     from twokey.planning.policy import RotationPolicy
     from twokey.rotation.rotate import rotate

@@ -49,6 +49,17 @@ def answers_to_errors(document: Document, schema: str) -> None:
             path[method]["responses"].setdefault("4XX", error)
 
 
+def drop_nullable_without_type(node: Any) -> None:
+    """Remove ``nullable`` where no ``type`` is beside it: it has no meaning there (OpenAPI 3.0.3), and stops Prism."""
+    if isinstance(node, dict):
+        if "type" not in node and node.get("nullable") is True:
+            del node["nullable"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inner in node:
+            drop_nullable_without_type(inner)
+
+
 def _copy(document: Document, kept: Document, reference: str) -> Any:
     """Copy what a reference such as ``#/components/schemas/basic-error`` names, and return it."""
     *folders, name = reference.removeprefix("#/").split("/")

@@ -11,6 +11,7 @@ import pytest
 from api import descriptions
 from api.prism import Prism, needs_prism
 from destinations.ci.test_github import Secrets
+from destinations.logins.test_github_app import key
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, Throttled
 from twokey.core.model import CannotTell, NotHeld
 from twokey.destinations import registry
@@ -40,6 +41,8 @@ PATHS = (
         if below or backend == REPOSITORY
     ),
     *(f"{ORGANIZATION}/{kind}/secrets/{{secret_name}}/repositories" for kind in KINDS),
+    *(f"{account}/installation" for account in (REPOSITORY, ORGANIZATION, "/users/{username}")),
+    "/app/installations/{installation_id}/access_tokens",
 )
 PLACES = {
     "github:acme/site": "acme/site/actions",
@@ -82,6 +85,7 @@ def prism(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prism]:
     found = descriptions.cut(descriptions.read("@octokit", "openapi", "generated", "api.github.com.json"), PATHS)
     # Nearly no operation describes its errors; GitHub's own form for them is this one.
     descriptions.answers_to_errors(found, "validation-error")
+    descriptions.drop_nullable_without_type(found)
     with Prism(found, tmp_path_factory.mktemp("prism")) as running:
         yield running
 
@@ -120,6 +124,27 @@ def test_an_update_asks_which_repositories_see_an_organizations_secret(fake: Git
     assert [one.status for one in prism.exchanges if "/repositories?" in one.path] == [200, 200]
     ids = [fake.repositories[name]["id"] for name in ("acme/site", "acme/api")]
     assert fake.secrets["acme/actions"]["AWS_ACCESS_KEY_ID"]["repositories"] == ids
+
+
+@pytest.mark.parametrize(("account", "user"), [("acme/site", False), ("acme", False), ("mona_acme/dotfiles", True)])
+def test_the_login_of_an_app_is_as_github_describes_it(
+    fake: GitHub, prism: Prism, monkeypatch: pytest.MonkeyPatch, account: str, user: bool
+) -> None:
+    fake.app_key = key()[1]
+    monkeypatch.setenv("APP_KEY", key()[0])
+    backend = Described(fake, f"github:{account}", prism, f"{account}/actions")
+    app = {"id": fake.app_id, "private_key": {"env": "APP_KEY"}}
+    services = services_of(backend, Hurried(), {"app": app, "url": prism.url})
+    if user:
+        fake.add_repository(account)
+        fake.install("mona_acme", permissions={"secrets": "write", "metadata": "read"}, user=True)
+    else:
+        fake.install("other", permissions={})
+        assert isinstance(outcome(registry.open_destination(backend.url, services).preflight), NotFound)
+        fake.install("acme", permissions={"secrets": "write", "organization_secrets": "write", "metadata": "read"})
+    destination = registry.open_destination(backend.url, services)
+    destination.preflight()
+    assert destination.deliver(fresh_credential()).written
 
 
 @pytest.mark.parametrize("url", SOME)

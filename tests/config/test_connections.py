@@ -9,7 +9,7 @@ import pytest
 
 from twokey.config.load import load as load_file
 from twokey.core.errors import UsageError
-from twokey.destinations.ci.github import Settings as GitHub
+from twokey.destinations.logins.github import Settings as GitHub
 from twokey.destinations.logins.vault import Settings as Vault
 from twokey.destinations.sources import Source
 
@@ -61,9 +61,13 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
         ),
         ("gitub: {token: {env: X}}", 3, "there is no service 'gitub' to connect to; did you mean github? Give"),
         ("github: {tokn: {env: X}}", 3, "unknown key `tokn`; did you mean token?"),
-        ("github: {}", 3, "`github` has no `token`, which is required."),
+        ("gitlab: {}", 3, "`gitlab` has no `token`, which is required."),
+        ("gcp: {token: ya29.abcdefghijklmnop}", 3, "`token` contains the secret itself"),
+        ("github: {app: {id: 1, private_key: abc}}", 3, "`private_key` contains the secret itself"),
+        ("github: {app: {id: 1, private_kee: {env: X}}}", 3, "unknown key `private_kee`; did you mean private_key?"),
+        ("github: {app: {id: 1}}", 3, "`github.app` has no `private_key`, which is required."),
         ("github: {token: {envv: X}}", 3, "unknown key `envv`; did you mean env?"),
-        ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; expected one of env, file, from, key."),
+        ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; expected one of env, file, from, key, oidc."),
         ("vault: {approle: {rolle_id: r}}", 3, "unknown key `rolle_id`; did you mean role_id?"),
         ("github: {token: {env: X}, url: [a]}", 3, "`github.url`: expected text, got `array`."),
         ("github: x", 2, "must be a mapping, not text"),

@@ -149,7 +149,7 @@ connections:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("github", "`github` has no `token`"), ("locker", "RuntimeError: boom.")]
+    ("name", "expected"), [("gitlab", "`gitlab` has no `token`"), ("locker", "RuntimeError: boom.")]
 )
 def test_one_that_cannot_be_used_does_not_get_in_the_way_of_other_connections(
     tmp_path: Path, name: str, expected: str

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
+import urllib3
 
 from support.http_servers import READ, Service, connection
-from twokey.core.errors import UsageError
+from twokey.core.errors import Unreachable, UsageError
+
+if TYPE_CHECKING:
+    import socket
 
 
 @pytest.mark.parametrize(
@@ -57,3 +63,68 @@ def test_slashes_at_the_end_make_no_difference(service: Service, end: str) -> No
 @pytest.mark.parametrize("url", ["http://localhost:1", "http://[::1]:1", "https://service.test:8443/api/v3"])
 def test_of_this_machine_and_over_tls_are_taken(url: str) -> None:
     assert connection(url).url == url
+
+
+class TestInAPrivateNetwork:
+    """With ``insecure_http``, plain http is sent to private addresses, and to nothing else."""
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            *("10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.1.1", "[fd00::1]", "[fe80::1]"),
+            *("vault", "vault.tools.svc", "vault.tools.svc.cluster.local", "vault.svc.acme.example", "vault.local"),
+            *("vault.acme.internal", "VAULT.local."),
+        ],
+    )
+    def test_private_addresses_and_names_of_a_cluster_are_taken(self, host: str) -> None:
+        assert connection(f"http://{host}:1", insecure_http=True)
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            *("11.0.0.1", "172.32.0.1", "172.15.0.1", "192.169.0.1", "8.8.8.8", "100.64.0.1", "0.0.0.0", "192.0.0.1"),
+            *("[2001:db8::1]", "[::]", "[::ffff:8.8.8.8]", "vault.example.com", "svc.example.com", "vault.svc-a.com"),
+            *("internal.evil.test", "local.evil.test"),
+        ],
+    )
+    def test_all_others_are_refused(self, host: str) -> None:
+        with pytest.raises(UsageError, match="extends to private addresses only"):
+            connection(f"http://{host}", insecure_http=True)
+
+    @pytest.mark.parametrize(
+        ("address", "private"),
+        [("10.1.2.3", True), ("fd00::1", True), ("::ffff:10.1.2.3", True), ("8.8.8.8", False), ("2001:db8::1", False)],
+    )
+    def test_a_name_counts_as_what_it_leads_to_when_the_connection_is_made(
+        self, service: Service, monkeypatch: pytest.MonkeyPatch, address: str, *, private: bool
+    ) -> None:
+        """Whatever was looked up earlier: nothing is sent to a public address."""
+        looked_up = urllib3.util.connection.create_connection
+        monkeypatch.setattr(
+            urllib3.util.connection,
+            "create_connection",
+            lambda _address, *more, **options: Elsewhere(
+                looked_up(("127.0.0.1", service.port), *more, **options), address
+            ),
+        )
+        reached = connection(f"http://vault.tools.svc:{service.port}", insecure_http=True)
+        if private:
+            assert reached.request(READ).good
+        else:
+            with pytest.raises(Unreachable, match="its name leads to a public address"):
+                reached.request(READ)
+            assert service.tokens == []
+
+
+class Elsewhere:
+    """A connection that seems to lead to another address."""
+
+    def __init__(self, connected: socket.socket, address: str) -> None:
+        self._connected = connected
+        self._address = address
+
+    def getpeername(self) -> tuple[str, int]:
+        return self._address, 80
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connected, name)

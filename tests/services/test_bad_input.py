@@ -29,10 +29,13 @@ MISTAKES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         deliver(GITHUB[0], github={"token": {"file": "nowhere.token"}}),
         ("`github`", "no file nowhere.token"),
     ),
-    "a token from nowhere": (deliver(GITHUB[0], github={"token": {}}), ("exactly one of `env`, `file` and `from`",)),
+    "a token from nowhere": (
+        deliver(GITHUB[0], github={"token": {}}),
+        ("exactly one of `env`, `file`, `from` and `oidc`",),
+    ),
     "a token from two sources": (
         deliver(GITHUB[0], github={"token": {"env": "ACME_GITHUB", "file": "gitlab.token"}}),
-        ("exactly one of `env`, `file` and `from`",),
+        ("exactly one of `env`, `file`, `from` and `oidc`",),
     ),
     "a token from a source that keeps none": (
         deliver(GITHUB[0], github={"token": {"from": "gitlab:acme/site"}}),

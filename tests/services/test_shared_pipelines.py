@@ -153,3 +153,29 @@ class TestOnTwoServers:
         reached = {**company.connections["vault"], "kind": "vault", "namespace": "team"}
         company.configure(VAULT[0], f"{VAULT[0]}?connection=team", team=reached)
         assert company.run("plan").code == 0
+
+
+class TestByTwoNames:
+    """A repository that was renamed is still reached by its former name: only GitHub knows that both are one."""
+
+    def test_one_user_gets_it_and_the_other_is_refused_with_both_names(self, two: Company) -> None:
+        two.github.rename("acme/site-1", "acme/shop")
+        two.write(entry("ci-site", "github:acme/shop"), entry("ci-app", "github:acme/site-1"))
+        ran = two.run("rotate", "--json", "--concurrency", "1")
+        assert (ran.code, sorted(ran.outcomes.values())) == (3, ["refused", "rotated"])
+        (rotated,) = [user for user, outcome in ran.outcomes.items() if outcome == "rotated"]
+        (refused,) = set(USERS) - {rotated}
+        assert two.github.value("acme/shop/actions", ID) == two.rig.held(rotated)
+        assert two.rig.ids(refused) == []
+        assert "github:acme/shop" in ran.out
+        assert "are two names of the same thing (acme/shop actions), where both write AWS_ACCESS_KEY_ID" in ran.out
+
+    def test_of_one_user_nothing_is_changed(self, two: Company) -> None:
+        two.github.rename("acme/site-1", "acme/shop")
+        two.write(entry("ci-site", "github:acme/shop", "github:acme/site-1"))
+        for command, code in (("status", 1), ("plan", 0), ("rotate", 3)):
+            ran = two.run(command, "--json")
+            assert ran.code == code
+            assert "are two names of the same thing" in ran.out
+        assert two.rig.ids("ci-site") == []
+        assert two.writes() == {}

@@ -10,7 +10,7 @@ import msgspec
 from twokey.core.errors import UsageError
 from twokey.destinations import registry
 from twokey.destinations.address import nearest, with_options
-from twokey.destinations.connections import Configured
+from twokey.destinations.connections import Configured, types_in
 from twokey.destinations.sources import Source
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _refuse_literals(
     for field in msgspec.structs.fields(struct):
         value = settings.get(field.encode_name)
         where = (*place, field.encode_name)
-        kinds = {field.type, *getattr(field.type, "__args__", ())}
+        kinds = types_in(field.type)
         if Source in kinds and isinstance(value, str | int | float):
             key = field.encode_name
             raise document.wrong(where, f"`{key}` contains the secret itself: {_NEVER}.", _INSTEAD.format(key=key))
@@ -119,7 +119,7 @@ def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
     if not inner:
         return list(fields)
-    kinds = (fields[str(inner[0])].type, *getattr(fields[str(inner[0])].type, "__args__", ()))
+    kinds = types_in(fields[str(inner[0])].type)
     below = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, msgspec.Struct))
     return _keys(below, inner[1:])
 

@@ -2,10 +2,13 @@
 
 At its first use of a type, msgspec works out what it is like. A second thread that uses the type meanwhile meets an
 unfinished description, and the process dies (segmentation fault). So that takes place under a lock here.
+
+A field of the type ``Hidden`` is never a plain text on the way: msgspec calls the type from C.
 """
 
 from __future__ import annotations
 
+import operator
 import threading
 from typing import Any, TypeVar, cast
 
@@ -22,5 +25,5 @@ def decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
     found = _decoders.get(key)
     if found is None:
         with _lock:
-            found = _decoders.setdefault(key, msgspec.json.Decoder(key))
+            found = _decoders.setdefault(key, msgspec.json.Decoder(key, dec_hook=operator.call))
     return cast("msgspec.json.Decoder[T]", found)

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, cast, get_args, get_origin
 
 import msgspec
 
 from twokey.core.errors import UsageError
 from twokey.destinations.address import CONNECTION, nearest
 from twokey.destinations.sources import Source, token_of
+from twokey.http import transport
 from twokey.system import environment
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     url: Annotated[str, msgspec.Meta(description="The service's address; by default its public one.")] = ""
     ca: Annotated[str, msgspec.Meta(description="A file with the CA certificates to trust, instead of the usual.")] = ""
+    insecure_http: Annotated[
+        bool, msgspec.Meta(description="Allow plain http to a private address: others in that network can read along.")
+    ] = False
 
     @property
     def server(self) -> str:
@@ -42,10 +46,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return self.url.rstrip("/").lower()
 
     @property
+    def is_readable(self) -> bool:
+        """Whether other machines can read the requests: the operator allows plain http, and the URL has it."""
+        return self.insecure_http and transport.is_readable_on_the_network(self.url)
+
+    @property
     def secret_files(self) -> tuple[str, ...]:
         """The files that secrets are read from."""
-        values = (getattr(self, name) for name in self.__struct_fields__)
-        return tuple(value.file for value in values if isinstance(value, Source) and value.file)
+        return tuple(_secret_files(self))
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -139,7 +147,9 @@ class ConnectionKind(Generic[SettingsT, ClientT]):
         for name, variables in self.environment.items():
             present = environment.first_set(variables)
             if present is not None:
-                found[name] = {"env": present} if _is_source(settings[name].type) else environment.variable(present)
+                found[name] = (
+                    {"env": present} if Source in types_in(settings[name].type) else environment.variable(present)
+                )
             elif settings[name].required:
                 raise UsageError(
                     f"The connection {self.name} is not configured.",
@@ -173,11 +183,14 @@ class ConnectionContext:
     read_secret: Callable[[str], Hidden]
     sign_identity: Callable[[str], dict[str, str]]
 
-    def secret(self, source: Source, field_name: str = "token") -> RenewableToken:
-        """Return the secret of a setting; raises ``UsageError`` if twokey can tell now that reading fails."""
+    def secret(self, source: Source, field_name: str = "token", *, lines: bool = False) -> RenewableToken:
+        """Return the secret of a setting; raises ``UsageError`` if twokey can tell now that reading fails.
+
+        ``lines``: it may have several lines, as a private key has.
+        """
         label = f"{self.at}: `{field_name}`" if self.at else f"The connection {self.name}, {field_name}"
         source.check(label, self.check_secret)
-        return token_of(source, label, self.read_secret)
+        return token_of(source, label, self.read_secret, self.clock, lines=lines)
 
 
 @dataclass(slots=True)
@@ -238,5 +251,18 @@ def _connect(configured: Configured, kind: ConnectionKind[SettingsT, ClientT], c
         raise UsageError(f"{configured.at}: {error.message}", state=error.state, remedy=error.remedy) from None
 
 
-def _is_source(kind: Any) -> bool:
-    return kind is Source or Source in get_args(kind)
+def _secret_files(settings: msgspec.Struct) -> Iterator[str]:
+    """Return the files of all sources in the settings, also of those within a login."""
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        if isinstance(value, Source):
+            yield from (value.file,) if value.file else ()
+        elif isinstance(value, msgspec.Struct):
+            yield from _secret_files(value)
+
+
+def types_in(annotation: Any) -> set[Any]:
+    """Return the types that a setting may have: those of a union, also of one that is annotated."""
+    if get_origin(annotation) is Annotated:
+        return types_in(get_args(annotation)[0])
+    return set().union(*map(types_in, get_args(annotation))) if get_args(annotation) else {annotation}

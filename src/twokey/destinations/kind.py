@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Destination
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.connections import Settings
 
 __all__ = [
@@ -105,6 +106,11 @@ class DestinationContext(Protocol):
     @property
     def clients(self) -> Clients:
         """The AWS clients of the run; their clock is the run's."""
+        ...
+
+    @property
+    def claims(self) -> Claims:
+        """What the destinations of the run have turned out to be at their services."""
         ...
 
     def connection(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> ClientT:

@@ -18,6 +18,7 @@ from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations import address as addresses
 from twokey.destinations.address import CONNECTION, Address, names_user, nearest, without_fields
+from twokey.destinations.claims import Claims
 from twokey.destinations.connections import ConnectionContext, ConnectionKind, Connections, Settings
 from twokey.destinations.kind import Kind
 
@@ -98,6 +99,7 @@ class Services:
 
     clients: Clients
     connections: Connections = field(default_factory=Connections)
+    claims: Claims = field(default_factory=Claims)
 
     def connection(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> ClientT:
         """Return the connection that a URL names, or the default one; raises ``UsageError`` if there is none."""

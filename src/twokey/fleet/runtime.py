@@ -59,7 +59,7 @@ class Runtime:
         for url in also:
             registry.reach(url, self.services)
         found = select(settings.selections, names, self.iam, fill)
-        return replace(found, warnings=(*_exposed(settings), *found.warnings))
+        return replace(found, warnings=(*_exposed(settings), *_readable(settings), *found.warnings))
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
@@ -112,6 +112,16 @@ class Runtime:
             wait=wait,
             stop=self.stop,
         )
+
+
+def _readable(settings: Settings) -> list[str]:
+    """Return warnings about connections whose requests other machines can read."""
+    return [
+        f"The connection {name} is not encrypted ({one.settings.url}, `insecure_http`): every machine between here and "
+        "there can read its token and the access keys. Use https:// where the service has it."
+        for name, one in sorted(settings.connections.items())
+        if one.settings.is_readable
+    ]
 
 
 def _exposed(settings: Settings) -> list[str]:

@@ -8,6 +8,7 @@ response of the service. A token is never sent to another host after a redirect.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -21,7 +22,7 @@ from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect, pause
 from twokey.http import retry_after, transport
 from twokey.http.errors import Verdicts
-from twokey.http.messages import Request, Response, body_of, words_of
+from twokey.http.messages import Request, Response, Shy, body_of, hidden, words_of
 from twokey.http.rate_limits import Limit, Pace
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ class Http:
         token: str = "a valid token",  # noqa: S107  text for messages
         patience: float = PATIENCE,
         tls: transport.Tls | None = None,
+        pace: Pace | None = None,
+        insecure_http: bool = False,
     ) -> None:
         """Prepare the connection; nothing is called.
 
@@ -85,13 +88,14 @@ class Http:
         translates the errors that only this service has. ``refuses_token`` recognizes the response of a service that
         refuses a token with another status than 401. ``own_page`` distinguishes the error pages of a service that
         sends some from those of a proxy. ``token`` says where the token comes from. ``ca`` is a file of certificates to
-        trust, ``tls`` the other TLS settings.
+        trust, ``tls`` the other TLS settings. ``pace`` is that of another connection with the same limits.
+        ``insecure_http`` allows plain http to a private address.
         """
         self.service = service
-        self.url = transport.checked(url, service)
+        self.url = transport.checked(url, service, private=insecure_http)
         self.verdicts = Verdicts(service, self.url, token, explain, refuses_token)
         transport.refuse_unusable(self.url, ca)
-        self._clock = clock
+        self.clock = clock
         self._headers = headers
         self._renew = renew
         self._own_page = own_page
@@ -102,7 +106,7 @@ class Http:
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._renewals = 0
-        self.pace = Pace(clock, limits)
+        self.pace = pace or Pace(clock, limits)
 
     def send(self, request: Request) -> Response:
         """Send a request and return the service's own response, whatever its status.
@@ -110,7 +114,7 @@ class Http:
         Raises ``Unreachable``, ``Ambiguous`` and ``Throttled``, and what ``before_effect`` raises. If an earlier
         attempt is still unclear, a later refusal does not settle it: then it raises the ``Ambiguous`` of that attempt.
         """
-        give_up = self._clock.monotonic() + self._patience
+        give_up = self.clock.monotonic() + self._patience
         open_attempt: Ambiguous | None = None
         renewed, unanswered, put_off = False, 0, 0
         while True:
@@ -128,11 +132,11 @@ class Http:
                     raise open_attempt or failure
                 self._back_off(failure, give_up, unanswered)
                 continue
-            wait = retry_after.requested_wait(response.status, response.headers, self._clock.now())
+            wait = retry_after.requested_wait(response.status, response.headers, self.clock.now())
             if wait is not None:
                 put_off += 1
                 wait = max(wait, min(LONGEST_DOUBT, SHORTEST_DOUBT * 2**put_off))
-                if self._clock.monotonic() + wait > give_up:
+                if self.clock.monotonic() + wait > give_up:
                     raise open_attempt or self.verdicts.throttled(request, wait)
                 self.pace.hold(wait)
             elif self._token_refused(response) and not renewed and self._renewed_since(renewals):
@@ -146,10 +150,10 @@ class Http:
     def _back_off(self, failure: ServiceError, give_up: float, unanswered: int) -> None:
         """Wait before a request is sent again, as long as an overloaded server asks; raises if that is too long."""
         wait = failure.wait if isinstance(failure, _Overloaded) else 0.0
-        if self._clock.monotonic() + wait > give_up:
+        if self.clock.monotonic() + wait > give_up:
             raise failure
         self.pace.hold(wait)
-        pause(self._clock, 0.5 * 2**unanswered)
+        pause(self.clock, 0.5 * 2**unanswered)
 
     def _renewed_since(self, renewals: int) -> bool:
         """Return whether the token changed since a request was sent, by this renewal or by another thread's."""
@@ -195,6 +199,7 @@ class Http:
 
     def _response(self, request: Request) -> Response:
         url, method = f"{self.url}{request.path}", request.method
+        first = url
         body, headers = body_of(request)
         for _ in range(MOST_REDIRECTS + 1):
             sent = self._sent({**headers, **request.headers, **request.sign()})
@@ -214,14 +219,14 @@ class Http:
             finally:
                 found.release_conn()
             if found.status not in _MOVED:
-                return self._own(request, found.status, found.headers, data, sent)
+                own = self._own(request, found.status, found.headers, data, sent)
+                return replace(own, moved_to=urlsplit(url).path) if url != first else own
             url = self._followed(request, url, found.status, found.headers.get("Location", ""))
         raise self.verdicts.rejected(request, f"it redirects more than {MOST_REDIRECTS} times.")
 
-    def _sent(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def _sent(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return all headers; the token among them does not show itself in a traceback."""
-        found = {"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}
-        return {name: Hidden(value) for name, value in found.items()}
+        return hidden(Shy({"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}))
 
     def _followed(self, request: Request, url: str, status: int, location: str) -> str:
         try:
@@ -256,7 +261,7 @@ class Http:
         if status in _TRANSIENT or alien:
             what = "a page that is not from the service" if alien else "a server error"
             unclear = self.verdicts.unclear(request, f"it responded with {status}, {what}.")
-            raise _Overloaded.of(unclear, retry_after.retry_after(headers, self._clock.now()))
+            raise _Overloaded.of(unclear, retry_after.retry_after(headers, self.clock.now()))
         if len(data) > LONGEST_RESPONSE:
             raise self.verdicts.unclear(request, f"its response is longer than {LONGEST_RESPONSE} bytes.")
         return response
@@ -268,10 +273,15 @@ class Http:
             return self._pool
 
     def _heed_budget(self, response: Response) -> None:
-        """Wait for an exhausted budget before the service has to refuse."""
-        wait = retry_after.used_up(response.headers, self._clock.now())
-        if wait is not None and response.good:
-            self.pace.hold(min(wait, self._patience))
+        """Wait for an exhausted budget before the service has to refuse, and as long as a good response asks.
+
+        Azure DevOps slows a client down by Retry-After in a 200 ("Rate and usage limits", Microsoft Learn).
+        """
+        if not response.good:
+            return
+        now = self.clock.now()
+        waits = retry_after.used_up(response.headers, now), retry_after.retry_after(response.headers, now)
+        self.pace.hold(min(max(wait or 0.0 for wait in waits), self._patience))
 
     def _token_refused(self, response: Response) -> bool:
         return response.status == 401 or self.verdicts.refuses_token(response)

@@ -29,7 +29,8 @@ class Response:
     """A response of the service itself. ``body`` may contain a secret: it does not show itself.
 
     ``data`` are its bytes, for a service that sends text in another encoding than UTF-8. ``sent`` are the words of the
-    request's headers, the token among them.
+    request's headers, the token among them. ``moved_to`` is the path to which the service redirected; empty if it did
+    not.
     """
 
     status: int
@@ -37,6 +38,7 @@ class Response:
     body: Hidden = field(default_factory=Hidden)
     sent: tuple[Hidden, ...] = ()
     data: memoryview = field(default_factory=lambda: memoryview(b""))
+    moved_to: str = ""
 
     @property
     def good(self) -> bool:
@@ -99,6 +101,18 @@ class Request:
     follow: bool = True
 
 
+class Shy(dict[str, str]):
+    """Headers whose ``repr`` does not show them."""
+
+    def __repr__(self) -> str:
+        return "(hidden)"
+
+
+def hidden(headers: Shy) -> dict[str, Hidden]:
+    """Return headers whose values do not show themselves. No variable shows them on the way."""
+    return dict(zip(headers, map(Hidden, headers.values()), strict=True))
+
+
 def body_of(request: Request) -> tuple[memoryview | None, dict[str, str]]:
     """Return the body, in a type that no traceback shows, and the headers that belong to it."""
     if request.raw is not None:
@@ -114,8 +128,8 @@ def body_of(request: Request) -> tuple[memoryview | None, dict[str, str]]:
 
 def words_of(headers: Mapping[str, str]) -> tuple[Hidden, ...]:
     """Return the words of the headers that may be secret; "Basic" encodes two in one (RFC 7617)."""
-    words = [word for name, value in headers.items() if name not in _PUBLIC for word in value.split()]
+    words = [word for name, value in headers.items() if name not in _PUBLIC for word in map(Hidden, value.split())]
     for word in list(words):
         with contextlib.suppress(ValueError):
-            words += base64.b64decode(word, validate=True).decode("ascii").split(":")
-    return tuple(map(Hidden, words))
+            words += map(Hidden, base64.b64decode(word, validate=True).decode("ascii").split(":"))
+    return tuple(words)

@@ -17,6 +17,7 @@ import urllib3
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
+from twokey.http import private_networks
 from twokey.http.bounded import limited
 from twokey.system import environment
 
@@ -51,12 +52,13 @@ class Tls:
     key: Hidden = field(default_factory=Hidden)
 
 
-def checked(url: str, service: str, *, on_link: bool = True) -> str:
+def checked(url: str, service: str, *, on_link: bool = True, private: bool = False) -> str:
     """Return a service's base URL without a slash at its end; raises ``UsageError`` if no token may be sent to it.
 
     A token is sent over TLS only, with two exceptions: a service on this machine, and one on a link-local address, as
     the metadata servers of the clouds have (169.254.169.254; RFC 3927: such addresses are never routed). ``on_link`` is
-    false for anything but a metadata server: other machines on the link could read along.
+    false for anything but a metadata server: other machines on the link could read along. ``private``: the operator
+    allows plain http inside a private network; ``pool`` then connects to private addresses only.
     """
     try:
         parts = urlsplit(url)
@@ -71,12 +73,23 @@ def checked(url: str, service: str, *, on_link: bool = True) -> str:
     if parts.username or parts.password:
         raise UsageError(f"{service}: the URL contains a user name or a password.", remedy="Remove it from the URL.")
     if is_readable_on_the_network(url) and not (on_link and _on_link(host)):
-        raise UsageError(
-            f"{service}: {url!r} is not encrypted: the token could be read on the network.", remedy="Use https://."
-        )
+        _refuse_plain(url, host, service, private=private)
     if parts.query or parts.fragment:
         raise UsageError(f"{service}: expected a URL without a query or a fragment, not {url!r}.")
     return url.rstrip("/")
+
+
+def _refuse_plain(url: str, host: str, service: str, *, private: bool) -> None:
+    """Raise ``UsageError`` for plain http to another machine, unless the operator allows it in a private network."""
+    local = private_networks.may_be_private(host)
+    if private and local:
+        return
+    message = f"{service}: {url!r} is not encrypted: the token could be read on the network."
+    if private:
+        message = f"{message} `insecure_http` extends to private addresses only."
+        raise UsageError(message, remedy=f"Use https://, or {private_networks.PRIVATE_IN_WORDS}.")
+    further = " If this network is trusted, insecure_http: true in the connection allows it." if local else ""
+    raise UsageError(message, remedy=f"Use https://.{further}")
 
 
 def is_readable_on_the_network(url: str) -> bool:
@@ -126,7 +139,9 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
     context = _context(ca, tls or Tls()) if parts.scheme == "https" else None
     proxy = _proxy(parts)
     if proxy is None:
-        return _limited(urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context))
+        manager = urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
+        manager.pool_classes_by_scheme = private_networks.private_only(manager.pool_classes_by_scheme)
+        return _limited(manager)
     headers = None
     if proxy.username:
         login = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"

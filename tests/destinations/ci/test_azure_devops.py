@@ -252,3 +252,75 @@ class TestTheStamp:
         holding = destination.held()
         assert isinstance(holding, CannotTell)
         assert holding.stamp != receipt.stamp
+
+
+class TestAnOlderServer:
+    @pytest.mark.parametrize("versions", [("7.0", "6.1"), ("6.0-preview.2", "5.1")])
+    def test_is_reached_by_a_version_that_it_knows_which_is_tried_once(
+        self, fake: AzureDevOps, versions: tuple[str, ...]
+    ) -> None:
+        """Server 2022 and Server 2020 do not know 7.1."""
+        fake.versions = versions
+        group = Group(fake)
+        destination = group.open()
+        destination.preflight()
+        credential = fresh_credential()
+        assert destination.deliver(credential).written
+        assert group.read() == pair(credential)
+        assert fake.count("*", "api-version=7.1") == 1
+
+    def test_that_knows_none_is_told(self, fake: AzureDevOps) -> None:
+        fake.versions = ("5.1",)
+        error = outcome(Group(fake).open().preflight)
+        assert isinstance(error, ServiceRejected)
+        assert "none of the versions 7.1, 7.0, 6.0-preview.2" in error.message
+        assert "Azure DevOps Server 2020" in error.remedy
+
+
+def test_a_good_response_that_asks_to_wait_is_obeyed(fake: AzureDevOps) -> None:
+    """Azure DevOps delays a client by Retry-After in a 200, before it refuses anything."""
+    group, hurried = Group(fake), Hurried()
+    fake.throttling = 20
+    destination = registry.open_destination(group.url, services_of(group, hurried))
+    destination.deliver(fresh_credential())
+    assert hurried.slept >= 20 * (len(fake.requests) - 1)
+
+
+class TestEntra:
+    """Without a personal access token: as an application, or as a managed identity."""
+
+    APPLICATION: dict[str, Any] = {"tenant": "t-1", "client": "c-1", "client_secret": {"env": "TEST_CLIENT_SECRET"}}
+
+    def open(self, fake: AzureDevOps, settings: dict[str, Any]) -> Destination:
+        values = {"url": fake.url, "authority": fake.url, **settings}
+        return registry.open_destination(Group(fake).url, services_of(Group(fake), Hurried(), values))
+
+    @pytest.fixture(autouse=True)
+    def _secret(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEST_CLIENT_SECRET", "s-of-the-application")
+
+    def test_an_application_gets_a_token_for_azure_devops(self, fake: AzureDevOps) -> None:
+        destination = self.open(fake, self.APPLICATION)
+        destination.preflight()
+        assert destination.deliver(fresh_credential()).written
+        assert fake.count("POST", "/t-1/oauth2/v2.0/token") == 1
+
+    def test_a_wrong_secret_is_named_and_not_shown(self, fake: AzureDevOps, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEST_CLIENT_SECRET", "s-of-another")
+        error = outcome(self.open(fake, self.APPLICATION).preflight)
+        assert isinstance(error, BadCredentials)
+        assert "TEST_CLIENT_SECRET" in error.remedy
+        assert "s-of-another" not in str(error)
+
+    @pytest.mark.parametrize(
+        ("settings", "sentence"),
+        [
+            ({}, "expected `token`, an application"),
+            ({"client_secret": {"env": "TEST_CLIENT_SECRET"}}, "needs `tenant` and `client`"),
+        ],
+    )
+    def test_settings_that_name_no_login_are_refused(
+        self, fake: AzureDevOps, settings: dict[str, Any], sentence: str
+    ) -> None:
+        with pytest.raises(UsageError, match=sentence):
+            self.open(fake, settings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import AccessDenied, Ambiguous, BadCredentials, NotFound, ServiceRejected, TwokeyError
-from twokey.core.model import CannotTell, Held
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations import registry
 from twokey.testing.contract import (
     Backend,
@@ -164,6 +164,69 @@ class TestSecuredValues:
         assert isinstance(error, ServiceRejected)
         assert "at the same time" in error.message
         assert_silent(error, credential)
+
+
+class TestLag:
+    """Bitbucket's lists lag by seconds when a variable was created: it exists, and is not listed yet."""
+
+    @pytest.fixture
+    def hurried(self) -> Hurried:
+        return Hurried()
+
+    @pytest.fixture
+    def fake(self, monkeypatch: pytest.MonkeyPatch, hurried: Hurried) -> Iterator[Bitbucket]:
+        with Bitbucket(hurried.monotonic) as bitbucket:
+            monkeypatch.setenv("TEST_BITBUCKET_TOKEN", bitbucket.token)
+            bitbucket.lag = 5
+            yield bitbucket
+
+    def open(self, fake: Bitbucket, hurried: Hurried) -> Destination:
+        backend = Variables(fake, "bitbucket:acme/site", "acme/site")
+        return registry.open_destination(backend.url, services_of(backend, hurried))
+
+    def test_what_bitbucket_created_has_arrived_although_no_list_shows_it(
+        self, fake: Bitbucket, hurried: Hurried
+    ) -> None:
+        credential = fresh_credential()
+        assert self.open(fake, hurried).deliver(credential).written
+        assert Variables(fake, "", "acme/site").read() == pair(credential)
+
+    def test_a_second_delivery_of_the_run_writes_to_what_the_first_created(
+        self, fake: Bitbucket, hurried: Hurried
+    ) -> None:
+        destination, credential = self.open(fake, hurried), fresh_credential()
+        destination.deliver(fresh_credential())
+        assert destination.deliver(credential).written
+        assert Variables(fake, "", "acme/site").read() == pair(credential)
+        assert (fake.count("POST"), len(fake.targets["acme/site"])) == (2, 2)
+
+    def test_a_run_that_follows_at_once_looks_again_after_the_conflict(self, fake: Bitbucket, hurried: Hurried) -> None:
+        self.open(fake, hurried).deliver(fresh_credential())
+        credential = fresh_credential()
+        assert self.open(fake, hurried).deliver(credential).written
+        assert Variables(fake, "", "acme/site").read() == pair(credential)
+        assert hurried.slept < 15
+
+    def test_a_lost_response_is_looked_for_until_the_list_shows_it(self, fake: Bitbucket, hurried: Hurried) -> None:
+        fake.add(Fault("POST", "/variables", "lost_response"))
+        credential = fresh_credential()
+        assert self.open(fake, hurried).deliver(credential).written
+        assert Variables(fake, "", "acme/site").read() == pair(credential)
+
+    def test_a_conflict_with_what_is_never_listed_is_an_error(self, fake: Bitbucket, hurried: Hurried) -> None:
+        self.open(fake, hurried).deliver(fresh_credential())
+        fake.lag = 1e6
+        error = failed(lambda: self.open(fake, hurried).deliver(fresh_credential()))
+        assert isinstance(error, ServiceRejected)
+        assert "another client changed it" in error.message
+
+    def test_what_another_client_deletes_meanwhile_is_not_taken_to_be_there(
+        self, fake: Bitbucket, hurried: Hurried
+    ) -> None:
+        destination = self.open(fake, hurried)
+        destination.deliver(fresh_credential())
+        fake.targets["acme/site"].clear()
+        assert destination.held() == NotHeld()
 
 
 class TestPages:

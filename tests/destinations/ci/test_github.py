@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import NotFound
+from twokey.core.errors import NotFound, ServiceRejected
 from twokey.destinations import registry
 from twokey.testing.contract import (
     Backend,
@@ -14,6 +14,7 @@ from twokey.testing.contract import (
     Hurried,
     NamedValuesContract,
     fresh_credential,
+    opened,
     outcome,
     services_of,
 )
@@ -119,3 +120,20 @@ class TestAnOrganizationsPair:
             writes = [number for number, (method, _) in enumerate(fake.requests) if method == "PUT"]
             assert len(writes) == 2
             assert writes[1] - writes[0] == 1
+
+    def test_is_not_written_where_the_token_sees_only_some_of_the_repositories_that_see_it(self, fake: GitHub) -> None:
+        """A write contains all of them: those that are left out would lose the secret."""
+        backend = Secrets(fake, self.URL, "acme/actions")
+        opened(backend).deliver(fresh_credential())
+        fake.unseen.add("acme/api")
+        fake.clear()
+        error = outcome(lambda: opened(backend).deliver(fresh_credential()))
+        assert isinstance(error, ServiceRejected)
+        assert "2 repositories may see AWS_ACCESS_KEY_ID of acme, but GitHub shows 1 of them" in error.message
+        assert fake.count("PUT") == 0
+
+
+def test_accounts_of_managed_users_have_an_underscore(fake: GitHub) -> None:
+    fake.add_repository("mona_acme/dotfiles")
+    backend = Secrets(fake, "github:mona_acme/dotfiles", "mona_acme/dotfiles/actions")
+    assert opened(backend).deliver(fresh_credential()).written

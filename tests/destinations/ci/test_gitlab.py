@@ -429,3 +429,29 @@ class TestWhereItIs:
     def test_a_group_is_no_project(self) -> None:
         with pytest.raises(UsageError, match="GROUP/PROJECT"):
             registry.parse("gitlab:acme")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "kind", "path"), [("gitlab", "projects", "acme/site"), ("gitlab-group", "groups", "acme")]
+)
+def test_a_target_may_be_named_by_its_id_which_no_rename_changes(
+    fake: GitLab, scheme: str, kind: str, path: str
+) -> None:
+    number = fake.targets[f"{kind}/{path}"]["id"]
+    backend = Variables(fake, f"{scheme}:{number}", f"{kind}/{path}")
+    destination = registry.open_destination(backend.url, services_of(backend, Hurried()))
+    destination.preflight()
+    credential = fresh_credential()
+    assert destination.deliver(credential).written
+    assert backend.read() == pair(credential)
+
+
+def test_a_token_of_oauth_is_sent_as_bearer(fake: GitLab) -> None:
+    fake.oauth_token = fake.token
+    backend = Variables(fake, "gitlab:acme/site", PROJECT)
+    settings = {**backend.settings(), "oauth": True}
+    destination = registry.open_destination(backend.url, services_of(backend, Hurried(), settings))
+    destination.preflight()
+    assert destination.deliver(fresh_credential()).written
+    without = registry.open_destination(backend.url, services_of(backend, Hurried()))
+    assert isinstance(failed(without.held), BadCredentials)

@@ -287,6 +287,14 @@ class TestNames:
         assert by_id.held() == Held(credential.access_key_id)
         assert fake.count("GET", "filter") == 0
 
+    def test_two_names_of_one_item_in_one_run_are_refused(self, fake: OnePassword, services: Services) -> None:
+        open_store(URL, services).deliver(fresh_credential())
+        item = (fake.titled("ci") or {})["id"]
+        by_id = open_store(f"onepassword:{fake.vault}/{item}", services)
+        error = outcome(by_id.load)
+        assert isinstance(error, ServiceRejected)
+        assert f"{by_id.name} and {URL} are two names of the same thing" in error.message
+
     def test_an_id_that_is_not_there_is_no_empty_store(self, services: Services) -> None:
         missing = open_store(f"onepassword:ops/{'a' * 26}", services)
         for act in (missing.load, missing.held, missing.preflight):

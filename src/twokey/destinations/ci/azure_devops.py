@@ -7,31 +7,25 @@ immediately before it is written, deliveries of this run into one group wait for
 client that follows immediately is noticed. The stamp of a delivery is the time at which the group was last modified.
 
 Sources: "Variablegroups - Get", "… - Get Variable Groups", "… - Update" (Azure DevOps Services REST API 7.1);
-"Define variables", "Manage variable groups", "Library of assets" (Azure Pipelines: names, secrets, roles); "Rate and
-usage limits"; "Naming restrictions and conventions" (Azure DevOps). Microsoft's own clients write as this does: the
+"Define variables", "Manage variable groups", "Library of assets" (Azure Pipelines: names, secrets, roles); "Naming
+restrictions and conventions" (Azure DevOps). Microsoft's own clients write as this does: the
 azure-devops extension of the Azure CLI, and the Terraform provider (``azuredevops_variable_group_variable``).
 """
 
 from __future__ import annotations
 
-import base64
 import re
-import threading
-from collections import defaultdict
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from twokey.core.errors import Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
-from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import format as formats
-from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
-from twokey.destinations.sources import Source
-from twokey.http.client import Http
+from twokey.destinations.kind import Kind
+from twokey.destinations.logins.azure_devops import CONNECTION, NEEDED, PERMISSIONS
 from twokey.http.messages import Request
 
 if TYPE_CHECKING:
@@ -40,11 +34,10 @@ if TYPE_CHECKING:
     from twokey.core.destination import Receipt
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.logins.azure_devops import AzureDevOps
 
-PUBLIC = "https://dev.azure.com"
-VERSION = "api-version=7.1"
 NAMES = replace(
     formats.ENVIRONMENT,
     pattern=r"[A-Za-z0-9_.]+",
@@ -58,30 +51,6 @@ _GROUP = re.compile(r"[^*?]{1,256}")
 _SENT_BACK = ("name", "description", "type", "providerData", "variableGroupProjectReferences")
 """The fields that an update sends back besides the variables; a field that it leaves out is lost."""
 _FROM_KEY_VAULT = "AzureKeyVault"
-_administrator = partial(
-    Permission, service="Azure DevOps", name="Administrator", resource="variable group", type="role"
-)
-PERMISSIONS = (
-    Permission(
-        service="Azure DevOps",
-        name="Variable Groups (read, create & manage)",
-        resource="organization",
-        type="scope",
-        grant="personal access token",
-    ),
-    _administrator(grant="personal access token"),
-    _administrator(grant="Microsoft Entra token or SYSTEM_ACCESSTOKEN"),
-)
-_NEEDED = phrase(PERMISSIONS)
-
-
-class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Azure DevOps is reached: dev.azure.com, or your own server (``url: https://HOST/tfs``).
-
-    The token is a personal access token, or one of Microsoft Entra, which is recognized by its three parts.
-    """
-
-    token: Source
 
 
 def check(address: Address) -> None:
@@ -104,34 +73,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> Group:
     """Return the variables of a group."""
-    return Group(address, context.connection(address, CONNECTION))
-
-
-class AzureDevOps:
-    """One Azure DevOps, as one token sees it. Its limits count load, not requests; its responses say when to wait."""
-
-    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
-        secret = context.secret(settings.token)
-        self.http = Http(
-            "Azure DevOps",
-            settings.url or PUBLIC,
-            context.clock,
-            headers=lambda: {
-                "Authorization": _authorization(secret.value()),
-                # Without it, the response to a token that is not accepted is a sign-in page.
-                "X-TFS-FedAuthRedirect": "Suppress",
-            },
-            renew=secret.renew,
-            ca=settings.ca or None,
-            token=f"a valid token with {_NEEDED} (in {secret})",
-        )
-        self._alone: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
-        self._lock = threading.Lock()
-
-    def alone(self, organization: str, group: str) -> threading.Lock:
-        """Return the lock of a delivery that reads and writes a group: two at once would undo each other."""
-        with self._lock:
-            return self._alone[organization.lower(), group]
+    return Group(address, context.connection(address, CONNECTION), context.claims)
 
 
 class Group(NamedValues):
@@ -140,10 +82,11 @@ class Group(NamedValues):
     atomic_write = True
     confirms = "timestamp"
 
-    def __init__(self, address: Address, azure: AzureDevOps) -> None:
+    def __init__(self, address: Address, azure: AzureDevOps, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self.value_names = tuple(name.upper() for name in self.value_names)
         self._azure = azure
+        self._claims = claims
         self._organization, self._project, self._group = _parts(address.rest)
         self._id = self._group if self._group.isdecimal() else ""
         self._written = ""
@@ -204,15 +147,15 @@ class Group(NamedValues):
             variables[there] = {**variables.get(there, {"isSecret": True}), "value": value}
         variables.pop(_as_there(without, variables), None)
         body = {name: group[name] for name in _SENT_BACK if group.get(name) is not None}
-        path = f"/{_quoted(self._organization)}/_apis/distributedtask/variablegroups/{self._found_id()}?{VERSION}"
+        path = f"/{_quoted(self._organization)}/_apis/distributedtask/variablegroups/{self._found_id()}"
         # Not idempotent: the same request sent again would undo what another client wrote in between.
         request = self._ask("PUT", path, f"write {self._label}", {**body, "variables": variables})
-        self._written = str((self._azure.http.request(request).json() or {}).get("modifiedOn", ""))
+        self._written = str((self._azure.request(request).json() or {}).get("modifiedOn", ""))
 
     def _read(self) -> dict[str, Any]:
         """Read the group by its id: only that response names the projects that share it."""
-        path = f"{self._base}/{self._found_id()}?{VERSION}"
-        group = self._azure.http.request(self._ask("GET", path, f"read {self._label}")).json()
+        path = f"{self._base}/{self._found_id()}"
+        group = self._azure.request(self._ask("GET", path, f"read {self._label}")).json()
         if not isinstance(group, dict) or "id" not in group:
             raise self._missing()
         if group.get("type") == _FROM_KEY_VAULT:
@@ -221,13 +164,16 @@ class Group(NamedValues):
                 state="Nothing was written there.",
                 remedy="Deliver to another variable group, or to the vault itself (azure-keyvault:).",
             )
+        # A group has a name and an id, a project too; projects may share it.
+        thing = f"the variable group {group['id']} of {self._organization.lower()}"
+        self._claims.claim(self.name, self._azure.http.url, thing, self.value_names)
         return {**group, "variables": group.get("variables") or {}}
 
     def _found_id(self) -> str:
         """Return the group's id; looked up once."""
         if not self._id:
-            path = f"{self._base}?groupName={_quoted(self._group)}&{VERSION}"
-            listed = (self._azure.http.request(self._ask("GET", path, f"find {self._label}")).json() or {}).get("value")
+            path = f"{self._base}?groupName={_quoted(self._group)}"
+            listed = (self._azure.request(self._ask("GET", path, f"find {self._label}")).json() or {}).get("value")
             ids = {str(one["name"]): str(one["id"]) for one in listed or []}
             found = ids.get(_as_there(self._group, ids))
             if found is None:
@@ -247,7 +193,7 @@ class Group(NamedValues):
         return NotFound(
             f"Azure DevOps does not show {self._label}: it does not exist, or the token has no access to it.",
             state="Nothing was written there.",
-            remedy=f"Create the group (twokey does not create groups), or give the token {_NEEDED}.",
+            remedy=f"Create the group (twokey does not create groups), or give the token {NEEDED}.",
         )
 
     def _ask(self, method: str, path: str, description: str, body: Any = None) -> Request:
@@ -261,15 +207,8 @@ class Group(NamedValues):
             mutates=mutates,
             idempotent=not mutates,
             secret=True,
-            permission=_NEEDED,
+            permission=NEEDED,
         )
-
-
-def _authorization(token: Hidden) -> str:
-    """Return the header for a personal access token (Basic, without a user), or for a JSON Web Token (RFC 7519)."""
-    if token.count(".") == 2:
-        return f"Bearer {token}"
-    return f"Basic {base64.b64encode(f':{token}'.encode()).decode()}"
 
 
 def _as_there(name: str, named: Mapping[str, Any]) -> str:
@@ -281,12 +220,6 @@ def _quoted(part: str) -> str:
     return quote(part, safe="")
 
 
-CONNECTION = ConnectionKind(
-    name="azure-devops",
-    settings=Settings,
-    connect=AzureDevOps,
-    environment={"token": ("AZURE_DEVOPS_EXT_PAT", "SYSTEM_ACCESSTOKEN")},
-)
 KIND = Kind(
     scheme="azure-devops",
     check=check,

@@ -4,7 +4,8 @@ Option: ``deployment=NAME`` picks the variables of one of a repository's deploym
 
 Id and secret are created as secured variables, which Bitbucket never shows again. An existing variable stays secured or
 not, as it is. Bitbucket shows neither when a variable was written nor a note beside it, so the only proof of a delivery
-is that the variable exists.
+is that the variable exists. For some seconds after a creation, no list shows it: the response to the creation is the
+proof then, and a conflict with a variable that is not listed means to look again.
 
 Sources: "Pipelines" and "Deployments" in the reference of the Bitbucket Cloud REST API and its OpenAPI description
 (paths, fields, statuses, scopes, pages), "Variables and secrets" (names), "API request limits", "API token
@@ -22,8 +23,9 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound
+from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
+from twokey.core.waiting import pause
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.formats import format as formats
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
 PUBLIC = "https://api.bitbucket.org/2.0"
 LIMITS = (Limit(1000, 3600, writes_only=False),)
 """Requests of one user or token ("API request limits"); large workspaces have more, up to 10,000."""
+LAG = 30.0
+"""Seconds for which a list may not show yet what was created; Bitbucket's Terraform provider waits for five."""
+_LOOKS = (0.0, 1.0, 2.0, 3.0, 4.0)
 _PAGE = 100
 _TARGET = re.compile(r"[A-Za-z0-9_-]{1,62}(/[A-Za-z0-9_.-]{1,62})?", re.ASCII)
 _SCOPE = re.compile(r"[a-z:_-]{1,60}", re.ASCII)
@@ -95,6 +100,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         renew=secret.renew,
         limits=LIMITS,
         ca=settings.ca or None,
+        insecure_http=settings.insecure_http,
         explain=_explain,
         token=f"a valid token (in {secret}), and the account's `email` if it is an API token",
     )
@@ -123,6 +129,8 @@ class PipelinesVariables(NamedValues):
         self.pace = self._http.pace
         self._target = address.rest
         self._deployment = address.options.get("deployment")
+        self._created: dict[str, tuple[Found, float]] = {}
+        self._confirming = False
         self._environment = ""
         self._permission = phrase(PERMISSIONS)
         self._base = f"/repositories/{address.rest}" if "/" in address.rest else f"/workspaces/{address.rest}"
@@ -133,6 +141,27 @@ class PipelinesVariables(NamedValues):
         self.check_content(self._look())
 
     def _look(self) -> Mapping[str, Found]:
+        found = self._look_in_list()
+        now = self._http.clock.monotonic()
+        created = {name: one for name, (one, at) in self._created.items() if now - at < LAG}
+        if self._confirming:
+            return created | found
+        for wait in _LOOKS:
+            if created.keys() <= found.keys():
+                break
+            pause(self._http.clock, wait)
+            found = self._look_in_list()
+        return found
+
+    def _confirm(self, wanted: Mapping[str, Hidden]) -> str:
+        """Check that the values arrived. The response to a creation proves it; no list does for some seconds."""
+        self._confirming = True
+        try:
+            return super()._confirm(wanted)
+        finally:
+            self._confirming = False
+
+    def _look_in_list(self) -> dict[str, Found]:
         listed = self._listed(self._variables(), f"list the variables of {self._target}")
         return {
             str(one["key"]): Found(
@@ -158,20 +187,32 @@ class PipelinesVariables(NamedValues):
         self._http.find(self._ask("DELETE", path, f"remove the variable {name} of {self._target}"))
 
     def _create(self, name: str, value: Hidden) -> Found | None:
-        """Create a variable. If the response was lost and the variable exists, return it: it is written again.
+        """Create a variable. If it exists although no list showed it, return it: it is written again.
 
-        Bitbucket creates no second one of the same name, so sending the request again does no harm.
+        Either its creation was this run's and the response was lost, or it was another run's a moment ago. Bitbucket
+        creates no second one of the same name, so sending the request again does no harm.
         """
         body = {"key": name, "value": value, "secured": name in self.format.names[:2]}
+        request = self._ask("POST", self._variables(), f"create the variable {name} of {self._target}", body=body)
         try:
-            self._http.request(
-                self._ask("POST", self._variables(), f"create the variable {name} of {self._target}", body=body)
-            )
-        except Ambiguous:
-            there = self._look().get(name)
+            made = self._http.request(request).json()
+        except (Ambiguous, _Exists):
+            there = self._listed_later(name)
             if there is None:
                 raise
             return there
+        if isinstance(made, dict) and made.get("uuid"):
+            found = Found(id=str(made["uuid"]), secured=bool(made.get("secured")))
+            self._created[name] = found, self._http.clock.monotonic()
+        return None
+
+    def _listed_later(self, name: str) -> Found | None:
+        """Look for a variable until a list shows it, or surely would."""
+        for wait in _LOOKS:
+            pause(self._http.clock, wait)
+            found = self._look_in_list().get(name)
+            if found is not None:
+                return found
         return None
 
     def _variables(self) -> str:
@@ -222,8 +263,18 @@ class PipelinesVariables(NamedValues):
         )
 
 
+class _Exists(ServiceRejected):
+    """Bitbucket has the variable that it was asked to create."""
+
+
 def _explain(request: Request, response: Response) -> Failed | None:
     """Name the scopes that Bitbucket reports as missing. Nothing else is quoted: its response may hold a value."""
+    if response.status == 409 and request.method == "POST":
+        return _Exists(
+            f"Bitbucket cannot {request.description}: another client changed it at the same time.",
+            state="Nothing was written there.",
+            remedy="Run again.",
+        )
     if response.status != 403:
         return None
     body = response.json()

@@ -110,6 +110,7 @@ class Buildkite:
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"a valid API access token (in {secret})",
         )
         self._scopes: list[str] | None = None

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.kind import DestinationContext
 
@@ -98,7 +99,7 @@ def _format(address: Address) -> formats.Format:
 def _open(address: Address, context: DestinationContext) -> NamedValues:
     """Return the variables of a context or of a project."""
     circleci = context.connection(address, CONNECTION)
-    return Context(address, circleci) if address.scheme == CONTEXTS else Project(address, circleci)
+    return Context(address, circleci, context.claims) if address.scheme == CONTEXTS else Project(address, circleci)
 
 
 class _Kept(msgspec.Struct):
@@ -147,6 +148,7 @@ class CircleCI:
             headers=lambda: {"Circle-Token": str(secret.value())},
             renew=secret.renew,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"a valid personal API token (in {secret}); a project's token is not enough",
         )
         self._contexts: dict[str, dict[str, str]] = {}
@@ -187,9 +189,10 @@ class Context(NamedValues):
 
     confirms = "last4"
 
-    def __init__(self, address: Address, circleci: CircleCI) -> None:
+    def __init__(self, address: Address, circleci: CircleCI, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self._circleci = circleci
+        self._claims = claims
         self.pace = circleci.http.pace
         self._target = address.rest
 
@@ -237,6 +240,8 @@ class Context(NamedValues):
         if not _ID.fullmatch(found):
             service, organization, name = found.split("/", 2)
             found = self._circleci.context(f"{service}/{organization}", name)
+        # A context has a name and an id; both may be in use.
+        self._claims.claim(self.name, self._circleci.http.url, f"the context {found.lower()}", self.value_names)
         return f"/api/v2/context/{quote(found, safe='')}/environment-variable"
 
 

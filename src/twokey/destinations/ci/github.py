@@ -7,47 +7,42 @@ secret keeps its visibility.
 GitHub never shows a secret again. What it shows is when each was written, which is the stamp of a delivery. A value is
 sealed for GitHub before it leaves this process (a libsodium sealed box), so that nothing on the way can read it.
 
-Sources: "REST API endpoints for GitHub Actions secrets", "… for Dependabot secrets", "… for Codespaces", "Rate limits
-for the REST API", "Using secrets in GitHub Actions" (names, sizes), GitHub Docs.
+Sources: "REST API endpoints for GitHub Actions secrets", "… for Dependabot secrets", "… for Codespaces", "Using secrets
+in GitHub Actions" (names, sizes), "Enterprise Managed Users" (the names of accounts), GitHub Docs.
 """
 
 from __future__ import annotations
 
 import base64
 import re
-import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.core.errors import Failed, NotFound, ServiceRejected
-from twokey.destinations import connections
+from twokey.core.errors import ServiceRejected
 from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
 from twokey.destinations.formats import format as formats
-from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
-from twokey.destinations.sources import Source
+from twokey.destinations.kind import Kind, Permission, phrase
+from twokey.destinations.logins.github import CONNECTION, archived
 from twokey.http import paging
-from twokey.http.client import Http
-from twokey.http.messages import Request, Response
-from twokey.http.rate_limits import Limit
+from twokey.http.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
-    from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.logins.github import GitHub
 
-PUBLIC = "https://api.github.com"
-LIMITS = (Limit(80, 60), Limit(500, 3600))
-"""Secondary limits for requests that create content ("Rate limits for the REST API")."""
 LONGEST = 48 * 1024
 """Bytes of a secret ("Using secrets in GitHub Actions", limits)."""
 SETS = ("actions", "dependabot", "codespaces")
 VISIBILITIES = ("private", "all", "selected")
 NAMES = replace(formats.ENVIRONMENT, forbidden=("GITHUB_",), case_insensitive=True)
-_OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})"
+_OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,38})"
+"""Accounts of Enterprise Managed Users end in an underscore and the enterprise's short code."""
 _TARGET = re.compile(rf"{_OWNER}(/[A-Za-z0-9._-]{{1,100}})?", re.ASCII)
 _PAGE = 100
 _CLASSIC, _FINE_GRAINED = "classic token", "fine-grained token or GitHub App"
@@ -91,10 +86,13 @@ PERMISSIONS = (
 )
 
 
-class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How GitHub is reached: github.com, or your own server (``url: https://HOST/api/v3``)."""
-
-    token: Source
+_NAMES_FOR_APPS = {
+    ("repository", "Secrets"): "secrets",
+    ("repository", "Dependabot secrets"): "dependabot_secrets",
+    ("environment", "Environments"): "environments",
+    ("organization", "Secrets"): "organization_secrets",
+}
+"""GitHub's API description lists these; for the others, only GitHub's own refusal says what is missing."""
 
 
 def check(address: Address) -> None:
@@ -119,49 +117,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> Secrets:
     """Return the secrets of a repository, an environment or an organization."""
-    return Secrets(address, context.connection(address, CONNECTION))
-
-
-class GitHub:
-    """One GitHub, as one token sees it."""
-
-    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
-        secret = context.secret(settings.token)
-        self.http = Http(
-            "GitHub",
-            settings.url or PUBLIC,
-            context.clock,
-            headers=lambda: {
-                "Authorization": f"Bearer {secret.value()}",
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-            renew=secret.renew,
-            limits=LIMITS,
-            ca=settings.ca or None,
-            explain=_explain,
-            token=f"a valid token (in {secret})",
-        )
-        self._keys: dict[str, tuple[str, bytes]] = {}
-        self._lock = threading.Lock()
-
-    def public_key(self, prefix: str, permission: str) -> tuple[str, bytes]:
-        """Return the id and the key that secrets below ``prefix`` are sealed with; requested once in a run."""
-        with self._lock:
-            if prefix in self._keys:
-                return self._keys[prefix]
-        request = Request(
-            "GET", f"{prefix}/public-key", "read the public key for secrets", mutates=False, permission=permission
-        )
-        found = self.http.request(request).json()
-        with self._lock:
-            self._keys[prefix] = (str(found["key_id"]), base64.b64decode(found["key"]))
-            return self._keys[prefix]
-
-    def forget_key(self, prefix: str) -> None:
-        """Request the public key again next time: GitHub may have changed it."""
-        with self._lock:
-            self._keys.pop(prefix, None)
+    return Secrets(address, context.connection(address, CONNECTION), context.claims)
 
 
 class Secrets(NamedValues):
@@ -169,11 +125,11 @@ class Secrets(NamedValues):
 
     confirms = "timestamp"
 
-    def __init__(self, address: Address, github: GitHub) -> None:
+    def __init__(self, address: Address, github: GitHub, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self.value_names = tuple(name.upper() for name in self.value_names)
         self._github = github
-        self._http = github.http
+        self._http = github.http(address.rest)
         self.pace = self._http.pace
         self._options = address.options
         self._target = address.rest
@@ -181,19 +137,24 @@ class Secrets(NamedValues):
         kind = address.options.get("set", "actions")
         environment = address.options.get("environment")
         resource = "organization" if self._organization else "repository" if environment is None else "environment"
-        self._permission = _needed(kind, resource)
+        self._needed = _needed(kind, resource)
+        self._permission = phrase(self._needed)
         self._base = f"/orgs/{address.rest}" if self._organization else f"/repos/{address.rest}"
         inner = f"environments/{quote(environment, safe='')}" if environment is not None else kind
         self._prefix = f"{self._base}/{inner}/secrets"
+        self._claims = claims
+        self._inner = inner
         self._seen_by: dict[str, dict[str, Any]] = {}
 
     def preflight(self) -> None:
-        """Raise if the repository is missing or archived, or the token may not even see its secrets."""
+        """Raise if the repository is missing or archived, an App lacks a permission, or the token sees no secrets."""
+        self._github.refuse_lacking(self._target, _of_apps(self._needed), f"write the secrets of {self._target}")
         if not self._organization:
             found = self._http.request(self._ask("GET", self._base, f"see {self._target}", mutates=False)).json()
+            self._claim(str(found["full_name"]))
             if found.get("archived"):
-                raise _archived(self._target)
-        self._github.public_key(self._prefix, self._permission)
+                raise archived(self._target)
+        self._github.public_key(self._http, self._prefix, self._permission)
 
     def _look(self) -> Mapping[str, Shown]:
         """Return when each was written. A repository has at most 100 secrets: one page; an organization has more."""
@@ -213,13 +174,24 @@ class Secrets(NamedValues):
         request = self._ask(
             "GET", f"{self._prefix}?per_page={_PAGE}", f"list the secrets of {self._target}", mutates=False
         )
-        listed = {str(one["name"]): one for one in self._http.request(request).json()["secrets"]}
+        response = self._http.request(request)
+        self._claim(self._present_name() if response.moved_to else self._target)
+        listed = {str(one["name"]): one for one in response.json()["secrets"]}
         # GitHub stores names in uppercase.
         return {
             name: Shown(stamp=str(listed[name.upper()]["updated_at"]))
             for name in self.looked_for
             if name.upper() in listed
         }
+
+    def _present_name(self) -> str:
+        """Return the present name of a repository that was renamed."""
+        request = self._ask("GET", self._base, f"see {self._target}", mutates=False)
+        return str(self._http.request(request).json()["full_name"])
+
+    def _claim(self, name: str) -> None:
+        """Refuse a repository that another URL of this run reaches by another name."""
+        self._claims.claim(self.name, self._http.url, f"{name.lower()} {self._inner}", self.value_names)
 
     def _prepare(self, values: Mapping[str, Hidden], note: str, before: Mapping[str, Shown]) -> None:  # noqa: ARG002  no field for a note
         """Check the sizes; read the key to seal with, and who may see an organization's secrets."""
@@ -230,11 +202,11 @@ class Secrets(NamedValues):
                     state="Nothing was written there.",
                     remedy=SHORTER,
                 )
-        self._github.public_key(self._prefix, self._permission)
+        self._github.public_key(self._http, self._prefix, self._permission)
         self._seen_by = {name: self._visibility(name, before.get(name)) for name in values}
 
     def _write(self, name: str, value: Hidden, note: str, before: Shown | None) -> None:  # noqa: ARG002  no field for a note
-        key_id, key = self._github.public_key(self._prefix, self._permission)
+        key_id, key = self._github.public_key(self._http, self._prefix, self._permission)
         body = {"encrypted_value": _sealed(value, key), "key_id": key_id, **self._seen_by[name]}
         request = self._ask("PUT", f"{self._prefix}/{name}", f"write the secret {name} of {self._target}", body=body)
         try:
@@ -261,13 +233,27 @@ class Secrets(NamedValues):
     def _repositories(self, name: str) -> list[int]:
         """Return the IDs of all repositories that may see a secret."""
 
+        total = 0
+
         def page(number: int) -> list[dict[str, Any]]:
+            nonlocal total
             path = f"{self._prefix}/{name}/repositories?per_page={_PAGE}&page={number}"
             request = self._ask("GET", path, f"list the repositories that see {name}", mutates=False)
-            found: list[dict[str, Any]] = self._http.request(request).json()["repositories"]
+            body = self._http.request(request).json()
+            total = int(body["total_count"])
+            found: list[dict[str, Any]] = body["repositories"]
             return found
 
-        return [int(one["id"]) for one in paging.numbered(page, _PAGE)]
+        seen = list(dict.fromkeys(int(one["id"]) for one in paging.numbered(page, _PAGE)))
+        if len(seen) != total:
+            raise ServiceRejected(
+                f"{total} repositories may see {name} of {self._target}, but GitHub shows {len(seen)} of them to "
+                "twokey's token: a write would take the secret away from the others.",
+                state="Nothing was written there.",
+                remedy="Give the token, or the installation of the GitHub App, access to all repositories of "
+                f"{self._target}.",
+            )
+        return seen
 
     def _repository(self, name: str) -> int:
         path = f"/repos/{self._target}/{name}"
@@ -288,38 +274,18 @@ def _selected(ids: list[int]) -> dict[str, Any]:
     return {"selected_repository_ids": ids} if ids else {}
 
 
-def _needed(kind: str, resource: str) -> str:
-    """Return the permissions that a token needs for one of ``SETS`` on a resource, as a part of a sentence."""
+def _needed(kind: str, resource: str) -> tuple[Permission, ...]:
+    """Return the permissions that a token needs for one of ``SETS`` on a resource."""
     conditions = {"", "environment=", f"set={kind}"}
-    return phrase(tuple(one for one in PERMISSIONS if one.resource == resource and one.condition in conditions))
+    return tuple(one for one in PERMISSIONS if one.resource == resource and one.condition in conditions)
 
 
-def _archived(name: str) -> ServiceRejected:
-    return ServiceRejected(
-        f"{name} is archived: GitHub takes no secrets for it.",
-        state="Nothing was written there.",
-        remedy="Unarchive the repository, or remove it from the destinations.",
-    )
+def _of_apps(needed: tuple[Permission, ...]) -> dict[str, str]:
+    """Return the permissions that an App needs to write, by the names that GitHub's API has for them."""
+    named = {(one.resource, one.name.removesuffix(": write")): one for one in needed if one.name.endswith(": write")}
+    return {_NAMES_FOR_APPS[key]: key[1] for key in named if key in _NAMES_FOR_APPS}
 
 
-def _explain(request: Request, response: Response) -> Failed | None:
-    error_message = response.error_message()
-    if response.status == 403 and "archived" in error_message:
-        return _archived(request.path.removeprefix("/repos/").partition("/actions")[0])
-    if response.status == 403 and "SAML" in error_message:
-        return NotFound(
-            f"GitHub cannot {request.description}: the token is not authorized for the organization's single sign-on.",
-            remedy="Authorize the token for the organization (GitHub, Settings, Tokens, Configure SSO).",
-        )
-    return None
-
-
-CONNECTION = ConnectionKind(
-    name="github",
-    settings=Settings,
-    connect=GitHub,
-    environment={"token": ("GH_TOKEN", "GITHUB_TOKEN"), "url": ("GITHUB_API_URL",)},
-)
 KIND = Kind(
     scheme="github",
     check=check,

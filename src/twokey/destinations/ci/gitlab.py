@@ -1,4 +1,4 @@
-"""GitLab CI/CD variables: ``gitlab:GROUP/PROJECT`` and ``gitlab-group:GROUP``, with subgroups as they are.
+"""GitLab CI/CD variables: ``gitlab:GROUP/PROJECT`` and ``gitlab-group:GROUP``, with subgroups as they are, or an id.
 
 Options: ``scope=ENVIRONMENT`` picks the variable of that environment scope. The others apply only when a variable is
 created: ``type=env_var|file``, ``masked=``, ``hidden=``, ``protected=``, ``raw=`` (each ``true`` or ``false``). An
@@ -18,8 +18,10 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
+
+import msgspec
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.kind import DestinationContext
 
@@ -51,7 +54,7 @@ TYPES = ("env_var", "file")
 FILE = replace(formats.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}"
 _PATH = re.compile(rf"{_PART}(/{_PART})*", re.ASCII)
-_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them"
+_PROJECT_PATH = "GROUP/PROJECT, with any subgroups between them, or the project's id"
 _SCOPE = re.compile(r"[A-Za-z0-9_/$.* -]{1,255}", re.ASCII)
 _MASKED = re.compile(r"[a-zA-Z0-9_+=/@:.~-]{8,}", re.ASCII)
 _MASKED_AND_RAW = re.compile(r"\S{8,}")
@@ -75,6 +78,7 @@ class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_f
     """How GitLab is reached: gitlab.com, or your own server (``url: https://HOST``)."""
 
     token: Source
+    oauth: Annotated[bool, msgspec.Meta(description="Whether the token is one of OAuth 2.0, sent as Bearer.")] = False
 
 
 def check(address: Address) -> None:
@@ -83,7 +87,7 @@ def check(address: Address) -> None:
     if not _PATH.fullmatch(plain) or plain.endswith((".git", ".atom", ".")):
         expected = "GROUP, with its parent groups before it" if address.scheme == GROUP else _PROJECT_PATH
         raise address.error(f"expected {expected}.")
-    if address.scheme != GROUP and "/" not in plain:
+    if address.scheme != GROUP and "/" not in plain and not plain.isdecimal():
         raise address.error(f"expected {_PROJECT_PATH}.", "For the variables of a group, write gitlab-group:GROUP.")
     address.allow(("connection", "scope", "type", *SWITCHES, *formats.OPTIONS))
     if not _SCOPE.fullmatch(without_fields(address.options.get("scope", "*"))):
@@ -121,7 +125,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> CiVariables:
     """Return the variables of a project or a group."""
-    return CiVariables(address, context.connection(address, CONNECTION))
+    return CiVariables(address, context.connection(address, CONNECTION), context.claims)
 
 
 class GitLab:
@@ -129,18 +133,26 @@ class GitLab:
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         secret = context.secret(settings.token)
+
+        def headers() -> dict[str, str]:
+            if settings.oauth:
+                return {"Authorization": f"Bearer {secret.value()}"}
+            return {"PRIVATE-TOKEN": secret.value()}
+
         self.http = Http(
             "GitLab",
             _api(settings.url or PUBLIC),
             context.clock,
-            headers=lambda: {"PRIVATE-TOKEN": secret.value()},
+            headers=headers,
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             explain=_explain,
             token=f"a valid access token (in {secret}); the token of a CI job is not enough",
         )
-        self._scopes: list[str] | None = None
+        # GitLab tells the scopes of an access token; those of an OAuth token show when it is refused.
+        self._scopes: list[str] | None = [] if settings.oauth else None
         self._lock = threading.Lock()
 
     def refuse_reader(self, request: Request) -> None:
@@ -167,11 +179,13 @@ class Found(Shown):
 class CiVariables(NamedValues):
     """CI/CD variables of one project or group, in one environment scope."""
 
-    def __init__(self, address: Address, gitlab: GitLab) -> None:
+    def __init__(self, address: Address, gitlab: GitLab, claims: Claims) -> None:
         self._hidden = address.options.get("hidden") == "true"
         self.confirms = "nothing" if self._hidden else "value"
         super().__init__(address.url, _format(address))
         self._gitlab = gitlab
+        self._claims = claims
+        self._claimed = False
         self._http = gitlab.http
         self.pace = self._http.pace
         self._options = address.options
@@ -179,20 +193,20 @@ class CiVariables(NamedValues):
         self._scope = address.options.get("scope", "*")
         self._type = address.options.get("type", TYPES[0])
         group = address.scheme == GROUP
+        self._kind = "group" if group else "project"
         self._permission = f"{phrase(PERMISSIONS[address.scheme])} (an archived one takes no variables)"
         self._base = f"/{'groups' if group else 'projects'}/{quote(address.rest, safe='')}"
 
     def preflight(self) -> None:
         """Raise if the project or group is missing, archived or renamed, or an existing variable is unsuitable."""
-        path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
-        found = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
+        found = self._about()
         if found.get("archived"):
             raise _refused(
                 f"{self._target} is archived: GitLab takes no variables for it.",
                 "Unarchive it in GitLab, or remove it from the destinations.",
             )
         path = str(found.get("path_with_namespace") or found.get("full_path") or self._target)
-        if path.lower() != self._target.lower():
+        if path.lower() != self._target.lower() and not self._target.isdecimal():
             raise _moved(self._target, path)
         shown = self._look()
         for name, one in shown.items():
@@ -201,7 +215,24 @@ class CiVariables(NamedValues):
         self.check_content(shown)
         self._gitlab.refuse_reader(self._ask("PUT", self._base, f"write the variables of {self._target}"))
 
+    def _about(self) -> dict[str, Any]:
+        """Return what GitLab shows of the project or group, and refuse one that another URL of this run reaches."""
+        path = f"{self._base}?with_projects=false" if self._base.startswith("/groups") else self._base
+        found: dict[str, Any] = self._http.request(self._ask("GET", path, f"see {self._target}")).json()
+        present = found.get("path_with_namespace") or found.get("full_path") or self._target
+        self._claim(str(present))
+        return found
+
+    def _claim(self, path: str) -> None:
+        thing = f"{self._kind} {path.lower()}, scope {self._scope}"
+        self._claims.claim(self.name, self._http.url, thing, self.value_names)
+        self._claimed = True
+
     def _look(self) -> Mapping[str, Found]:
+        if not self._claimed and self._target.isdecimal():
+            self._about()
+        elif not self._claimed:
+            self._claim(self._target)  # GitLab writes nothing by a former path: it has to be the present one
         found = {name: self._see(name) for name in self.looked_for}
         return {name: one for name, one in found.items() if one is not None}
 

@@ -18,7 +18,7 @@ import re
 from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, quote, urlsplit
 
 from twokey.core.errors import AccessDenied, Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.connections import ConnectionContext
     from twokey.destinations.kind import DestinationContext
 
@@ -99,6 +100,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         renew=secret.renew,
         limits=LIMITS,
         ca=settings.ca or None,
+        insecure_http=settings.insecure_http,
         token=f"a valid token of a team or a user (in {secret})",
     )
 
@@ -106,7 +108,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
 def _open(address: Address, context: DestinationContext) -> Vars:
     """Return the variables of a workspace or of a variable set."""
     kind = SetVars if address.scheme == _SETS else WorkspaceVars
-    return kind(address, context.connection(address, CONNECTION))
+    return kind(address, context.connection(address, CONNECTION), context.claims)
 
 
 class Vars(NamedValues):
@@ -115,9 +117,10 @@ class Vars(NamedValues):
     confirms = "timestamp"
     permission = ""
 
-    def __init__(self, address: Address, http: Http) -> None:
+    def __init__(self, address: Address, http: Http, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self._http = http
+        self._claims = claims
         self.pace = self._http.pace
         self._organization, _, self._owner = address.rest.partition("/")
         self._path = ""
@@ -199,7 +202,7 @@ class Vars(NamedValues):
 
         def page(number: int | None) -> tuple[list[dict[str, Any]], int | None]:
             found = self._document(f"{path}{mark}page%5Bsize%5D={_PAGE}&page%5Bnumber%5D={number or 1}", description)
-            return found.get("data") or [], ((found.get("meta") or {}).get("pagination") or {}).get("next-page")
+            return found.get("data") or [], _following(found, number or 1)
 
         return paging.chained(page)
 
@@ -265,7 +268,10 @@ class SetVars(Vars):
         return f"the variable set {self._owner} of {self._organization}"
 
     def _found(self) -> str:
-        return f"/api/v2/varsets/{self._id()}/relationships/vars"
+        number = self._id()
+        # A set has a name and an id; both may be in use.
+        self._claims.claim(self.name, self._http.url, f"the variable set {number}", self.value_names)
+        return f"/api/v2/varsets/{number}/relationships/vars"
 
     def _id(self) -> str:
         """Return the set's id. An id in the destination has to be of a set of this organization."""
@@ -294,6 +300,22 @@ class SetVars(Vars):
             state="Nothing was written there.",
             remedy=f"Create the set (twokey does not create sets), or give the token {self.permission}.",
         )
+
+
+def _following(document: Mapping[str, Any], number: int) -> int | None:
+    """Return the number of the page that follows one; None for the last. Only some lists have ``meta`` (JSON:API).
+
+    The link's host is of no interest: a token is sent to the configured one only.
+    """
+    pagination = (document.get("meta") or {}).get("pagination")
+    if pagination is not None:
+        following: int | None = pagination.get("next-page")
+        return following
+    link = (document.get("links") or {}).get("next")
+    if not link:
+        return None
+    found = parse_qs(urlsplit(str(link)).query).get("page[number]", [""])[0]
+    return int(found) if found.isdecimal() else number + 1
 
 
 def _shown(variable: Mapping[str, Any]) -> Shown:

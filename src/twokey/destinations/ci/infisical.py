@@ -125,7 +125,7 @@ def _log_in(http: Http, client_id: str, secret: RenewableToken, named: str) -> G
     body = {"clientId": client_id, "clientSecret": secret.latest()}
     path = "/api/v1/auth/universal-auth/login"
     request = Request("POST", path, "log in", body=body, mutates=False, secret=True)
-    return granted(http, request, named, token="accessToken", seconds="expiresIn")  # noqa: S106  a member
+    return granted(http, request, named, token="accessToken")  # noqa: S106  a member
 
 
 def _open(address: Address, context: DestinationContext) -> Secrets:

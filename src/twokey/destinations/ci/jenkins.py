@@ -116,6 +116,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         },
         renew=secret.renew,
         ca=settings.ca or None,
+        insecure_http=settings.insecure_http,
         explain=_explain,
         own_page=_own_page,
         token=f"a valid API token of the user {settings.user} (in {secret})",

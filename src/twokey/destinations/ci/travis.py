@@ -118,6 +118,7 @@ class Travis:
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             explain=_explain,
             refuses_token=_refuses_token,
             token=f"a valid API token (in {secret})",

@@ -107,7 +107,7 @@ class Webhooks:
                 "webhook:/PATH needs the connection's url.",
                 remedy="Set `url` in the connection, or write webhook:https://HOST/PATH.",
             )
-        transport.checked(url, "webhook", on_link=False)
+        transport.checked(url, "webhook", on_link=False, private=self._settings.insecure_http)
         with self._lock:
             if url not in self._hosts:
                 self._hosts[url] = Http(
@@ -116,6 +116,7 @@ class Webhooks:
                     self._clock,
                     renew=self._secret.renew,
                     ca=self._settings.ca or None,
+                    insecure_http=self._settings.insecure_http,
                     explain=self._explain,
                 )
             return self._hosts[url]

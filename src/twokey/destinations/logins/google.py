@@ -37,16 +37,43 @@ SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LIMITS = (Limit(600, 60),)
 """Writes of one project ("Quotas and limits", Secret Manager)."""
 _TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  no token
+_STS = "https://sts.googleapis.com/v1/token"
+_IAM = "https://iamcredentials.googleapis.com"
+_JWT = "urn:ietf:params:oauth:token-type:jwt"
 _HOUR = 3600
 _PATIENCE = 120.0
 _UNREADABLE = "is not a credentials file: expected a JSON object with the member type"
 
 
+class WorkloadIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Workload identity federation without a credentials file: a provider, and a service account to act as."""
+
+    provider: Annotated[
+        str,
+        msgspec.Meta(
+            description="The provider: projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/NAME.",
+            pattern="^projects/[^/]+/locations/[^/]+/workloadIdentityPools/[^/]+/providers/[^/]+$",
+        ),
+    ]
+    service_account: Annotated[
+        str, msgspec.Meta(description="The email address of the service account, unless the pool has access itself.")
+    ] = ""
+    token: Annotated[
+        Source | None,
+        msgspec.Meta(description="The token to exchange; by default one of the CI system, for the provider."),
+    ] = None
+    sts: Annotated[str, msgspec.Meta(description="The URL that exchanges tokens; by default Google's.")] = _STS
+    iam: Annotated[str, msgspec.Meta(description="The address of the IAM Credentials API; by default Google's.")] = _IAM
+
+
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Google Cloud is reached: ``token``, else ``credentials``, else the metadata server."""
+    """How Google Cloud is reached: ``token``, ``credentials``, ``workload_identity``, or the metadata server."""
 
     token: Annotated[Source | None, msgspec.Meta(description="An access token.")] = None
     credentials: Annotated[str, msgspec.Meta(description="The path of a credentials file (JSON).")] = ""
+    workload_identity: Annotated[
+        WorkloadIdentity | None, msgspec.Meta(description="Federation with a token of the CI system.")
+    ] = None
     metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the standard one.")] = ""
 
 
@@ -65,6 +92,7 @@ class Google:
             renew=token.renew,
             limits=LIMITS,
             ca=self._ca,
+            insecure_http=settings.insecure_http,
             explain=_explain,
             token=source,
             patience=_PATIENCE,
@@ -78,6 +106,8 @@ class Google:
             log_in = self._file(Path(settings.credentials))
             source = f"a valid credentials file ({settings.credentials})"
             return RenewableToken(log_in, source, self.clock), source
+        if settings.workload_identity is not None:
+            return self._federated(settings.workload_identity, context)
         http = self._login("The metadata server", settings.metadata or METADATA)
         request = Request(
             "GET",
@@ -90,6 +120,22 @@ class Google:
         source = "the machine's service account, or set a token or a credentials file under connections: gcp:"
         machine = "a service account for this machine"
         return RenewableToken(lambda: granted(http, request, source), machine, self.clock), machine
+
+    def _federated(self, identity: WorkloadIdentity, context: ConnectionContext) -> tuple[RenewableToken, str]:
+        """Return a login by federation: what a credentials file of the type external_account would contain."""
+        name = f"iam.googleapis.com/{identity.provider}"
+        source = identity.token or Source(oidc=f"https://{name}")
+        secret = context.secret(source, "workload_identity.token")
+        found = {"audience": f"//{name}", "subject_token_type": _JWT, "token_url": identity.sts}
+        if identity.service_account:
+            account = f"/v1/projects/-/serviceAccounts/{identity.service_account}:generateAccessToken"
+            found["service_account_impersonation_url"] = f"{identity.iam.rstrip('/')}{account}"
+        label = f"workload_identity of {context.at or context.name}"
+        needed = f"a valid token (in {secret}) that the provider {identity.provider} accepts"
+        return (
+            RenewableToken(lambda: self._external_account(found, label, secret.latest()), needed, self.clock),
+            needed,
+        )
 
     def _login(self, service: str, url: str) -> Http:
         return Http(service, url, self.clock, ca=self._ca, patience=_PATIENCE)
@@ -136,21 +182,25 @@ class Google:
         url = _text(found, "token_uri", path, _TOKEN_URL)
         return self._exchange(url, {"grant_type": "refresh_token", **form}, str(path))
 
-    def _external_account(self, found: dict[str, Any], path: Path) -> Grant:
-        """Exchange another provider's token for Google's (RFC 8693), then for a service account's if one is set."""
+    def _external_account(self, found: dict[str, Any], path: Path | str, subject: Hidden | None = None) -> Grant:
+        """Exchange another provider's token for Google's (RFC 8693), then for a service account's if one is set.
+
+        ``subject`` is that token; by default it comes from the credential_source. ``path`` names where all this is
+        configured.
+        """
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
             "audience": _text(found, "audience", path),
             "scope": SCOPE,
             "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
-            "subject_token": self._subject(found.get("credential_source"), path),
+            "subject_token": self._subject(found.get("credential_source"), path) if subject is None else subject,
             "subject_token_type": _text(found, "subject_token_type", path),
         }
         federated = self._exchange(_text(found, "token_url", path), form, f"{path} and the workload identity pool")
         impersonated = found.get("service_account_impersonation_url")
         return self._impersonate(impersonated, federated, path) if isinstance(impersonated, str) else federated
 
-    def _impersonate(self, url: str, federated: Grant, path: Path) -> Grant:
+    def _impersonate(self, url: str, federated: Grant, path: Path | str) -> Grant:
         http, where = self._at("Google's IAM", url)
         request = Request(
             "POST",
@@ -164,7 +214,7 @@ class Google:
         source = f"the service account in {path}: the pool's identity needs roles/iam.workloadIdentityUser on it"
         return Grant(granted(http, request, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
 
-    def _subject(self, source: Any, path: Path) -> Hidden:
+    def _subject(self, source: Any, path: Path | str) -> Hidden:
         """Return the other provider's token, from a file or a URL."""
         if not isinstance(source, dict) or not (source.get("file") or source.get("url")):
             raise UsageError(f"{path}: expected a credential_source with file or url.")
@@ -246,7 +296,7 @@ def _hidden(value: Any) -> Any:
     return Hidden(value) if isinstance(value, str) else value
 
 
-def _text(found: dict[str, Any], name: str, path: Path, default: str = "") -> Hidden:
+def _text(found: dict[str, Any], name: str, path: Path | str, default: str = "") -> Hidden:
     text = found.get(name, default)
     if not isinstance(text, str) or not text:
         raise BadCredentials(

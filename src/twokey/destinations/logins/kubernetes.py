@@ -59,6 +59,7 @@ class Cluster:
             headers=lambda: {"Authorization": f"Bearer {token.value()}"} if token is not None else {},
             renew=token.renew if token is not None else lambda: False,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             tls=access.tls,
             explain=self._explain,
             token=access.login,

@@ -10,6 +10,9 @@ import re
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
+from twokey.core.decoding import decoder
 from twokey.core.errors import BadCredentials
 from twokey.core.secret import Hidden
 from twokey.http.renewable_token import Grant
@@ -25,21 +28,13 @@ _CODE = re.compile(r"[a-z_]{3,40}", re.ASCII)
 _ENTRA_CODE = re.compile(r"AADSTS\d{4,8}", re.ASCII)
 
 
-def granted(
-    http: Http,
-    request: Request,
-    source: str,
-    *,
-    token: str = "access_token",  # noqa: S107  a member
-    seconds: str = "expires_in",
-) -> Grant:
+def granted(http: Http, request: Request, source: str, *, token: str = "access_token") -> Grant:  # noqa: S107  a member
     """Send a login and return what it grants; raises ``BadCredentials`` if it is refused.
 
-    ``source`` names the credentials of this login in the error. ``token`` and ``seconds`` are the members of the
-    response with the token, and with the time for which it is valid.
+    ``source`` names the credentials of this login in the error; ``token`` is the member of the response with the token.
     """
     response = http.send(request)
-    found = _granted(response, token, seconds)
+    found = _granted(response, token)
     if found is not None:
         return found
     if response.status in _REFUSED:
@@ -51,18 +46,34 @@ def granted(
     raise http.verdicts.error_of(request, response)
 
 
-def _granted(response: Response, member: str, seconds: str) -> Grant | None:
-    found = response.json()
-    if not response.good or not isinstance(found, dict) or not found.get(member):
+class _Granted(msgspec.Struct, frozen=True):
+    access_token: Hidden
+    expires_in: Any = None
+    expires_on: Any = None
+
+
+class _Impersonated(msgspec.Struct, frozen=True, rename="camel"):
+    access_token: Hidden
+    expires_in: Any = None
+    expires_on: Any = None
+
+
+_SHAPES: dict[str, type[_Granted | _Impersonated]] = {"access_token": _Granted, "accessToken": _Impersonated}
+
+
+def _granted(response: Response, member: str) -> Grant | None:
+    try:
+        found = decoder(_SHAPES[member]).decode(response.body.encode()) if response.good else None
+    except (msgspec.DecodeError, UnicodeError):
         return None
-    return Grant(Hidden(found[member]), _valid_for(found, seconds, response))
+    return Grant(found.access_token, _valid_for(found, response)) if found and found.access_token else None
 
 
-def _valid_for(found: dict[str, Any], member: str, response: Response) -> float:
+def _valid_for(found: _Granted | _Impersonated, response: Response) -> float:
     """Return for how many seconds a token is valid. Azure App Service names the second at which it expires instead."""
-    seconds = _number(found.get(member))
+    seconds = _number(found.expires_in)
     if seconds is None:
-        until, sent = _number(found.get("expires_on")), _moment(response.headers.get("Date", ""))
+        until, sent = _number(found.expires_on), _moment(response.headers.get("Date", ""))
         seconds = until - sent if until is not None and sent is not None else None
     return SHORTEST if seconds is None else seconds
 

@@ -50,6 +50,7 @@ class Connect:
             headers=lambda: {"Authorization": f"Bearer {secret.value()}"},
             renew=secret.renew,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"a valid token (in {secret})",
             patience=_PATIENCE,
         )

@@ -99,6 +99,7 @@ class Vault:
             context.clock,
             headers=lambda: {"X-Vault-Request": "true", **space},
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=self._source,
             patience=120,
         )

@@ -125,6 +125,7 @@ class Doppler:
             renew=secret.renew,
             limits=LIMITS,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"a valid token (in {secret})",
             patience=120,
         )

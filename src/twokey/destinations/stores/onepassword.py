@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
 
 JOURNAL = "twokey-journal"
@@ -79,7 +80,7 @@ def check_store(address: Address) -> None:
 
 def _open(address: Address, context: DestinationContext) -> OnePasswordItem:
     """Return the item as a store or destination."""
-    return OnePasswordItem(address, context.connection(address, CONNECTION))
+    return OnePasswordItem(address, context.connection(address, CONNECTION), context.claims)
 
 
 def _format(address: Address) -> formats.Format:
@@ -92,9 +93,10 @@ class OnePasswordItem(ServiceStore):
     conditional = False
     longest_journal = LONGEST_JOURNAL
 
-    def __init__(self, address: Address, server: Connect) -> None:
+    def __init__(self, address: Address, server: Connect, claims: Claims) -> None:
         super().__init__(address.url, _format(address), server.clock)
         self._server = server
+        self._claims = claims
         self._vault, _, self._item = address.rest.partition("/")
         self._target = f"the item {self._item} of the vault {self._vault}"
         self._journal = f"{JOURNAL} {self.format.names[0]}"
@@ -106,6 +108,9 @@ class OnePasswordItem(ServiceStore):
     def _find(self) -> dict[str, Any] | None:
         """Return the whole item, or None; raises ``ServiceRejected`` if two items or fields have the same name."""
         item = self._server.item(self._vault, self._item)
+        if item is not None:
+            # An item and a vault have a name and an id; both may be in use.
+            self._claims.claim(self.name, "1Password", f"the item {item['id']}", ("the pair",))
         for name in (*self.format.names, self._journal):
             if item is not None and len(_fields(item, name)) > 1:
                 raise ServiceRejected(

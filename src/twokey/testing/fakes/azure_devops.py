@@ -16,6 +16,8 @@ from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+RESOURCE = "499b84ac-1321-427f-aa17-267ca6975798"
+"""What Entra calls Azure DevOps."""
 _GROUPS = r"/([^/]+)/([^/]+)/_apis/distributedtask/variablegroups"
 _IN_ACCEPT = re.compile(r".*;\s*api-version=([\w.-]+).*")
 """Clients may name the version in this header: "REST API versioning", Azure DevOps Services."""
@@ -37,6 +39,10 @@ class AzureDevOps(FakeService):
         self.role = "Administrator"
         self.projects = {"acme/web shop"}
         self.groups: dict[int, dict[str, Any]] = {}
+        self.versions: tuple[str, ...] = ("7.1", "7.0")
+        """The versions of the API that the server knows; one that ends in a preview needs that ending."""
+        self.throttling = 0.0
+        """Seconds that a response asks to wait, although it is good."""
         self.then: Callable[[], None] | None = None
         """What another client does immediately after the next write."""
 
@@ -77,15 +83,45 @@ class AzureDevOps(FakeService):
         self.groups[group]["modifiedOn"] = self.stamp()
 
     def authorize(self, request: ReceivedRequest) -> None:
-        """Check the token, the API's version and the project."""
+        """Check the token and the API's version; Entra's login needs neither."""
+        if request.path.endswith("/oauth2/v2.0/token"):
+            return
         basic = f"Basic {base64.b64encode(f':{self.token}'.encode()).decode()}"
         if request.headers.get("Authorization") not in {basic, f"Bearer {self.bearer}"}:
             message = "TF400813: The user '' is not authorized to access this resource."
             raise Refusal(401, _error(message, "UnauthorizedRequestException"))
         version = request.query.get("api-version") or _IN_ACCEPT.sub(r"\1", request.headers.get("Accept", ""))
-        if version not in {"7.1", "7.1-preview.1", "7.1-preview.2"} and request.method != "OPTIONS":
-            message = "A preview version must be indicated, or none was."
-            raise Refusal(400, _error(message, "VssVersionNotSpecifiedException"))
+        if request.method != "OPTIONS":
+            self._check_version(version)
+
+    def _check_version(self, version: str) -> None:
+        if version in self.versions:
+            return
+        message, kind = "No api-version was supplied.", "VssVersionNotSpecifiedException"
+        if f"{version}-preview.2" in self.versions:
+            message = f'The requested version "{version}" of the resource is under preview.'
+            kind = "VssInvalidPreviewVersionException"
+        elif version:
+            newest = self.versions[0].partition("-")[0]
+            message = f"The requested REST API version of {version} is out of range for this server. The latest REST "
+            message += f"API version this server supports is {newest}."
+            kind = "VssVersionOutOfRangeException"
+        raise Refusal(400, _error(message, kind))
+
+    def handle(self, request: ReceivedRequest) -> Reply:
+        """Answer one request; while it slows a client down, with the time to wait ("Rate and usage limits")."""
+        reply = super().handle(request)
+        if self.throttling and reply.status == 200:
+            return Reply(200, reply.body, {**reply.headers, "Retry-After": f"{self.throttling:g}"})
+        return reply
+
+    @route("POST", r"/([^/]+)/oauth2/v2.0/token")
+    def log_in(self, request: ReceivedRequest, _tenant: str) -> Reply:
+        """Answer the client credentials flow of Entra; ``bearer`` is the token that it grants."""
+        form = request.form()
+        if form.get("scope") != f"{RESOURCE}/.default" or form.get("client_secret") != "s-of-the-application":
+            raise Refusal(401, {"error": "invalid_client", "error_description": f"AADSTS7000215: {form}"})
+        return Reply(200, {"access_token": self.bearer, "expires_in": 3599, "token_type": "Bearer"})
 
     @route("OPTIONS", r"/([^/]+)/_apis")
     def locations(self, _request: ReceivedRequest, _organization: str) -> Reply:

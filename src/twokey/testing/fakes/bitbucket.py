@@ -43,6 +43,9 @@ class Bitbucket(FakeService):
         """Variables by ``acme``, ``acme/site`` and ``acme/site/{uuid of an environment}``."""
         self.environments: dict[str, list[dict[str, Any]]] = {}
         self.most_on_a_page = 100
+        self.lag = 0.0
+        """Seconds for which the lists do not show a created variable yet."""
+        self._created: dict[str, float] = {}
         self.add_repository("acme/site")
 
     def add_repository(self, name: str, *environments: str) -> None:
@@ -159,7 +162,9 @@ class Bitbucket(FakeService):
             raise Refusal(404, _error(f"{'Workspace' if '/' not in target else 'Repository'} {target} not found"))
         return self.targets[target]
 
-    def _page(self, request: ReceivedRequest, variables: list[dict[str, Any]]) -> Reply:
+    def _page(self, request: ReceivedRequest, all_variables: list[dict[str, Any]]) -> Reply:
+        late = {one for one, at in self._created.items() if self.monotonic() - at < self.lag}
+        variables = [one for one in all_variables if one["uuid"] not in late]
         size, page = int(request.query.get("pagelen", 10)), int(request.query.get("page", 1))
         size = min(size, self.most_on_a_page)
         values = [_shown(one) for one in variables[size * (page - 1) : size * page]]
@@ -174,6 +179,7 @@ class Bitbucket(FakeService):
             raise Refusal(409, _error("Conflict", detail, "variable-service.variable.duplicate"))
         made = {"uuid": _uuid(), "secured": False, **{name: body[name] for name in _FIELDS if name in body}}
         variables.append(made)
+        self._created[made["uuid"]] = self.monotonic()
         return Reply(201, _shown(made))
 
     def _write(self, request: ReceivedRequest, variables: list[dict[str, Any]], variable: str) -> Reply:

@@ -7,13 +7,16 @@ organization's secret that leaves the selected repositories out removes them, as
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlencode
 
 from nacl.exceptions import CryptoError
 from nacl.public import PrivateKey, SealedBox
 
+from twokey.testing.fakes.github_apps import Apps
 from twokey.testing.fakes.github_bodies import environment, error, organization, refusal, repository
-from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
+from twokey.testing.server import ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +27,8 @@ _ORGANIZATION = r"/orgs/([^/]+)"
 MOST = {"repository": 100, "environment": 100, "organization": 1000}
 
 
-class GitHub(FakeService):
-    """GitHub with repositories ``acme/site`` and others that tests add, and one token."""
+class GitHub(Apps):
+    """GitHub with repositories ``acme/site`` and others that tests add, one token, and one App."""
 
     not_found = error(404, "Not Found")
 
@@ -37,6 +40,8 @@ class GitHub(FakeService):
         self.environments: dict[str, set[str]] = {}
         self.secrets: dict[str, dict[str, dict[str, Any]]] = {}
         self.gone: set[str] = set()
+        self.unseen: set[str] = set()
+        self.former: dict[str, int] = {}
         self._keys: dict[str, PrivateKey] = {}
         self.add_repository("acme/site")
 
@@ -49,6 +54,27 @@ class GitHub(FakeService):
         """Delete a repository, or an organization with all that it has."""
         self.gone.add(name)
 
+    def rename(self, before: str, now: str) -> None:
+        """Rename a repository: its former name redirects, with 301 for reads and 307 for writes."""
+        self.repositories[now] = {**self.repositories.pop(before), "full_name": now}
+        self.environments[now] = self.environments.pop(before)
+        for target in [one for one in self.secrets if one.startswith(f"{before}/")]:
+            self.secrets[f"{now}{target.removeprefix(before)}"] = self.secrets.pop(target)
+        self.former[before] = self.repositories[now]["id"]
+
+    def handle(self, request: ReceivedRequest) -> Reply:
+        """Answer one request: under a former name with a redirect to the ID, which is an address as well."""
+        _, kind, *parts = request.raw_path.split("/")
+        if kind == "repos" and (number := self.former.get("/".join(parts[:2]))) is not None:
+            query = f"?{urlencode(request.query)}" if request.query else ""
+            location = "/".join((f"{self.url}/repositories/{number}", *parts[2:])) + query
+            return Reply(301 if request.method == "GET" else 307, error(301, "Moved"), {"Location": location})
+        if kind == "repositories":
+            found = [one["full_name"] for one in self.repositories.values() if str(one["id"]) == parts[0]]
+            path = "/".join(("/repos", *found, *parts[1:]))
+            request = replace(request, path=unquote(path), raw_path=path)
+        return super().handle(request)
+
     def change_key(self, target: str) -> None:
         """Change the public key of a target (see ``value``): a value sealed with the former key is refused."""
         self._keys.pop(target, None)
@@ -60,8 +86,8 @@ class GitHub(FakeService):
 
     def documented_limits(self) -> None:
         """Enforce "Rate limits for the REST API": content writes by minute and hour, points by minute, all by hour."""
-        self.limit(lambda request: request.method != "GET", 80, 60)
-        self.limit(lambda request: request.method != "GET", 500, 3600)
+        self.limit(_creates_content, 80, 60)
+        self.limit(_creates_content, 500, 3600)
         self.limit(lambda _: True, 5000, 3600)
 
     def too_many(self, seconds: float) -> Reply:
@@ -71,6 +97,12 @@ class GitHub(FakeService):
 
     def authorize(self, request: ReceivedRequest) -> None:
         """Check the token; without the scope, a private repository does not exist."""
+        if self.of_app(request):
+            return
+        installation = self.by_token(request)
+        if installation is not None:
+            self.allow(request, installation)
+            return
         if request.headers.get("Authorization") not in {f"Bearer {self.token}", f"token {self.token}"}:
             raise refusal(401, "Bad credentials")
         if request.path.startswith("/orgs/") and "admin:org" not in self.scopes:
@@ -157,7 +189,10 @@ class GitHub(FakeService):
         """Answer ``List selected repositories for an organization secret``."""
         known = {one["id"]: one for one in self.repositories.values()}
         chosen = self._secret(f"{name}/{kind}", secret)["repositories"]
-        return self._page(request, "repositories", [repository(known[one], self.url) for one in chosen])
+        seen = [one for one in chosen if known[one]["full_name"] not in self.unseen]
+        return self._page(
+            request, "repositories", [repository(known[one], self.url) for one in seen], total=len(chosen)
+        )
 
     @route("PUT", _ORGANIZATION + _SET + r"/(\w+)")
     def write_organization_secret(self, request: ReceivedRequest, name: str, kind: str, secret: str) -> Reply:
@@ -192,11 +227,14 @@ class GitHub(FakeService):
         there[name.upper()] = {"name": name.upper(), "created_at": created, "updated_at": now, "value": value}
         return Reply(204) if before else Reply(201, {})
 
-    def _page(self, request: ReceivedRequest, member: str, found: list[dict[str, Any]]) -> Reply:
+    def _page(
+        self, request: ReceivedRequest, member: str, found: list[dict[str, Any]], *, total: int | None = None
+    ) -> Reply:
         size, page = int(request.query.get("per_page", 30)), int(request.query.get("page", 1))
         following = f'<{self.url}{request.raw_path}?per_page={size}&page={page + 1}>; rel="next"'
         headers = {"Link": following} if size * page < len(found) else {}
-        return Reply(200, {"total_count": len(found), member: found[size * (page - 1) : size * page]}, headers)
+        count = len(found) if total is None else total
+        return Reply(200, {"total_count": count, member: found[size * (page - 1) : size * page]}, headers)
 
     def _repository(self, name: str) -> dict[str, Any]:
         if name not in self.repositories:
@@ -221,6 +259,10 @@ class GitHub(FakeService):
     def _public_key(self, target: str) -> Reply:
         key = self._key(target)
         return Reply(200, {"key_id": _id_of(key), "key": base64.b64encode(bytes(key.public_key)).decode()})
+
+
+def _creates_content(request: ReceivedRequest) -> bool:
+    return request.method != "GET" and not request.path.startswith("/app/")
 
 
 def _id_of(key: PrivateKey) -> str:

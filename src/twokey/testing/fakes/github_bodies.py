@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from twokey.testing.server import Refusal
 
+API = "https://api.github.com"
 SITE = "https://github.com"
 DOCUMENTATION = "https://docs.github.com/rest"
 _TIME = "2026-01-01T00:00:00Z"
@@ -137,6 +138,30 @@ def environment(repository_name: str, name: str, api: str) -> dict[str, Any]:
         "updated_at": _TIME,
         "protection_rules": [],
         "deployment_branch_policy": None,
+    }
+
+
+def installation(number: int, app: int, account: str, permissions: dict[str, str], *, user: bool) -> dict[str, Any]:
+    """Return all that GitHub shows of an App's installation on an account."""
+    url = f"{API}/app/installations/{number}"
+    return {
+        "id": number,
+        "account": _owner(account, API) | ({"type": "User"} if user else {}),
+        "repository_selection": "all",
+        "access_tokens_url": f"{url}/access_tokens",
+        "repositories_url": f"{API}/installation/repositories",
+        "html_url": f"{SITE}/organizations/{account}/settings/installations/{number}",
+        "app_id": app,
+        "target_id": 1,
+        "target_type": "User" if user else "Organization",
+        "permissions": permissions,
+        "events": [],
+        "created_at": _TIME,
+        "updated_at": _TIME,
+        "single_file_name": None,
+        "app_slug": "twokey",
+        "suspended_by": None,
+        "suspended_at": None,
     }
 
 

@@ -33,6 +33,7 @@ class GitLab(FakeService):
     def __init__(self, monotonic: Callable[[], float] | None = None, token: str = "glpat-" + "t" * 20) -> None:
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
         self.token = token
+        self.oauth_token = ""
         self.scopes = ["api"]
         self.manages = True
         """Whether the token's role may manage variables: Maintainer of a project, Owner of a group."""
@@ -75,7 +76,10 @@ class GitLab(FakeService):
 
     def authorize(self, request: ReceivedRequest) -> None:
         """Check the token and its scopes; for the token, what it may not see does not exist."""
-        if request.headers.get("Private-Token") != self.token:
+        authorized = request.headers.get("Private-Token") == self.token
+        if self.oauth_token:
+            authorized = request.headers.get("Authorization") == f"Bearer {self.oauth_token}"
+        if not authorized:
             raise Refusal(401, {"message": "401 Unauthorized"})
         enough = {"api"} if request.method != "GET" else {"api", "read_api"}
         if not enough & set(self.scopes) and not request.path.endswith("/personal_access_tokens/self"):
@@ -156,8 +160,9 @@ class GitLab(FakeService):
         return Reply(204)
 
     def _target(self, request: ReceivedRequest, kind: str, path: str) -> tuple[str, dict[str, Any]]:
-        numbered = (one for one, about in self.targets.items() if str(about["id"]) == path and one.startswith(kind))
-        target = next(numbered, f"{kind}/{path}")
+        target = f"{kind}/{path}"
+        if path.isdecimal():
+            target = next((one for one, known in self._by_id(kind) if known == int(path)), target)
         if target in self.moved:
             if request.method != "GET":
                 raise Refusal(405, {"message": "405 Non GET methods are not allowed for moved projects"})
@@ -168,6 +173,9 @@ class GitLab(FakeService):
         if target not in self.targets:
             raise Refusal(404, {"message": f"404 {kind.title()[:-1]} Not Found"})
         return target, self.targets[target]
+
+    def _by_id(self, kind: str) -> list[tuple[str, int]]:
+        return [(name, about["id"]) for name, about in self.targets.items() if name.startswith(f"{kind}/")]
 
     def _managed(self, request: ReceivedRequest, kind: str, path: str) -> str:
         """Return a target whose variables the token may manage: no token may manage those of an archived project."""

@@ -93,14 +93,8 @@ class HcpTerraform(FakeService):
 
     @route("GET", _VARS)
     def list_variables(self, request: ReceivedRequest, owner: str) -> Reply:
-        """Answer ``List variables``: those of a workspace all at once, whatever page is asked for; of a set in pages.
-
-        HashiCorp's pytfe says so of workspaces (``Variables.list``).
-        """
-        found = [_variable(one) for one in self._of(owner)]
-        if owner.startswith("workspaces/"):
-            return Reply(200, {"data": found}, {"Content-Type": MEDIA})
-        return self._page(request, found)
+        """Answer ``List variables``."""
+        return self._page(request, [_variable(one) for one in self._of(owner)], meta=False)
 
     @route("GET", _VARS + r"/([^/]+)")
     def see_variable(self, _request: ReceivedRequest, owner: str, number: str) -> Reply:
@@ -162,13 +156,17 @@ class HcpTerraform(FakeService):
     def _of(self, owner: str) -> list[dict[str, Any]]:
         return self.variables[self._owner(owner.removesuffix("/relationships"))]
 
-    def _page(self, request: ReceivedRequest, found: list[dict[str, Any]]) -> Reply:
+    def _page(self, request: ReceivedRequest, found: list[dict[str, Any]], *, meta: bool = True) -> Reply:
+        """Return a page with links to the others; only some lists have ``meta`` as well."""
         size, page = int(request.query.get("page[size]", 20)), int(request.query.get("page[number]", 1))
         size = min(size, 100)
         more = page + 1 if len(found) > size * page else None
         pagination = {"current-page": page, "next-page": more, "total-count": len(found)}
-        data = found[size * (page - 1) : size * page]
-        return Reply(200, {"data": data, "meta": {"pagination": pagination}}, {"Content-Type": MEDIA})
+        following = f"{self.url}{request.raw_path}?page%5Bnumber%5D={more}&page%5Bsize%5D={size}" if more else None
+        body: dict[str, Any] = {"data": found[size * (page - 1) : size * page], "links": {"next": following}}
+        if meta:
+            body["meta"] = {"pagination": pagination}
+        return Reply(200, body, {"Content-Type": MEDIA})
 
     def _shown(self, path: str) -> dict[str, Any]:
         kind, _, number = path.partition("/")
