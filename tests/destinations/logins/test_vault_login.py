@@ -218,7 +218,9 @@ class TestInNamespaces:
 class TestAStandbyThatLags:
     """It answers reads from an older state, whichever Vault and version it is."""
 
-    @pytest.fixture(params=[("412", True, 412), ("429", True, 429), ("no index", False, 0)], ids=lambda kind: kind[0])
+    @pytest.fixture(
+        params=[("Vault", True, 412), ("OpenBao", True, 429), ("no index", False, 0)], ids=lambda kind: kind[0]
+    )
     def behind(self, fake: Vault, request: pytest.FixtureRequest) -> Vault:
         _, fake.indexed, fake.lag_status = request.param
         fake.lag = 4
@@ -248,6 +250,16 @@ class TestAStandbyThatLags:
         credential = fresh_credential()
         store.put(credential, store.load().revision)
         assert behind.data(PATH) == pair(credential)
+
+
+def test_openbao_passes_on_what_a_standby_cannot_answer_so_that_nothing_waits(fake: Vault) -> None:
+    fake.lag, fake.lag_status = 1000, 429
+    hurried = Hurried()
+    settings = {"url": fake.url, "token": {"env": "TEST_VAULT_TOKEN"}}
+    store = open_store(URL, services_of(Secret(fake), hurried, settings))
+    store.put(fresh_credential(), store.load().revision)
+    assert isinstance(store.held(), Held)
+    assert hurried.slept == 0
 
 
 def test_the_token_of_a_login_is_used_where_the_standby_has_it(fake: Vault) -> None:

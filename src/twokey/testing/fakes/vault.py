@@ -73,23 +73,40 @@ class Vault(FakeService):
         reads, index, older = self._behind
         if request.method == "GET" and reads:
             self._behind = (reads - 1, index, older)
-            if self.indexed and int(request.headers.get("X-Vault-Index", "0")) > index:
-                after = {"Retry-After": "1"} if self.lag_status == 429 else {}
-                return Reply(self.lag_status, {"errors": ["required index state not present"]}, after)
-            now = self._state()
-            self._restore(older)
-            try:
-                return super().handle(request)
-            finally:
-                self._restore(now)
+            return self._by_the_standby(request, index, older)
         before = deepcopy(self._state())
         reply = super().handle(request)
         if self._state() == before:
             return reply
         self._behind = (self.lag, index, older) if reads else (self.lag, self._index, before)
         self._index += 1
-        shown = {"X-Vault-Index": str(self._index)} if self.indexed else {}
+        shown = {"X-Vault-Index": self._shown(self._index)} if self.indexed else {}
         return Reply(reply.status, reply.body, {**reply.headers, **shown})
+
+    def _by_the_standby(self, request: ReceivedRequest, index: int, older: dict[str, Any]) -> Reply:
+        """Answer from the older state, unless the request requires a later one.
+
+        Then a header has OpenBao pass it on to the active node. Vault refuses that header unless it is configured.
+        """
+        openbao = self.lag_status == 429
+        if self.indexed and _state_of(request.headers.get("X-Vault-Index", "")) > index:
+            if request.headers.get("X-Vault-Inconsistent") != "forward-active-node":
+                message = [] if openbao else ["required index state not present"]
+                return Reply(self.lag_status, {"errors": message}, {"Retry-After": "1"} if openbao else {})
+            if openbao:
+                return super().handle(request)
+            return Reply(400, {"errors": ["forwarding via header X-Vault-Inconsistent disabled in configuration"]})
+        now = self._state()
+        self._restore(older)
+        try:
+            return super().handle(request)
+        finally:
+            self._restore(now)
+
+    def _shown(self, index: int) -> str:
+        """Return a state as the header shows it: OpenBao's is JSON in Base64, Vault's another text."""
+        openbao, vault = json.dumps({"cluster": "c", "value": str(index)}), f"v1:c:0:{index}:mac"
+        return base64.b64encode((openbao if self.lag_status == 429 else vault).encode()).decode()
 
     def _state(self) -> dict[str, Any]:
         return {"tokens": self.tokens, "entries": self.entries, "metadata": self.metadata}
@@ -240,3 +257,9 @@ class Vault(FakeService):
             message = f"error making upstream request: received error code 403 from STS: {self.aws_words or refused}"
             raise Refusal(400, {"errors": [message]}) from None
         return b"Action=GetCallerIdentity" in body
+
+
+def _state_of(shown: str) -> int:
+    """Return the state that a request's header names; 0 without one."""
+    text = base64.b64decode(shown).decode()
+    return int(json.loads(text)["value"] if text.startswith("{") else text.split(":")[3]) if text else 0
