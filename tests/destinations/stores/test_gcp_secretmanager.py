@@ -459,3 +459,27 @@ def test_another_format_is_written_and_read_back(fake: Google, services: Service
         assert shown in (fake.text(TARGET) or "")
         assert str(credential.reveal()) in (fake.text(TARGET) or "")
         assert backend.held() == Held(credential.access_key_id)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("json", '{"AccessKeyId": "%s", "SecretAccessKey": "%s", "SessionToken": "IQoJ", "other": 1}'),
+        ("env", "AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nAWS_SESSION_TOKEN=IQoJ\nother=1\n"),
+        (
+            "credentials-file",
+            "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = IQoJ\n[other]\na = 1\n",
+        ),
+    ],
+)
+def test_a_session_token_is_removed_from_the_one_text_in_every_format(fake: Google, option: str, text: str) -> None:
+    """Nothing lies beside one text: what is left over is in it."""
+    credential = fresh_credential()
+    fake.put(TARGET, text % (credential.access_key_id, credential.reveal()))
+    destination = open_destination(f"{URL}?format={option}", services_of(Secret(fake), Hurried()))
+    assert isinstance(destination.held(), CannotTell)
+    assert destination.deliver(credential).written
+    written = fake.text(TARGET) or ""
+    assert "IQoJ" not in written
+    assert "other" in written
+    assert destination.held() == Held(credential.access_key_id)

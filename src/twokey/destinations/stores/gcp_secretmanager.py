@@ -253,7 +253,7 @@ class GoogleSecret(ServiceStore):
         values: Mapping[str, Hidden],
         seen: object,
         note: str,
-        without: Collection[str] = (),  # noqa: ARG002  one text has nothing beside it
+        without: Collection[str] = (),  # noqa: ARG002  nothing lies beside one text: its own merge removes it
     ) -> None:
         if self._now(seen) is None:
             self._patch(seen, {})
