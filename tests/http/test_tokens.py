@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from twokey.aws.signed_identity import IdentityRequest, SignedRequest
     from twokey.http.client import Http
     from twokey.http.renewable_token import RenewableToken
     from twokey.testing.contract import Hurried
@@ -31,8 +32,12 @@ def nowhere(url: str) -> Hidden:
     raise AssertionError(url)
 
 
+def nobody(wanted: IdentityRequest) -> SignedRequest:
+    raise AssertionError(wanted)
+
+
 def secret(source: Source, read: Callable[[str], Hidden] = nowhere) -> RenewableToken:
-    return ConnectionContext("service", AT, ServiceClock(), readable, read, lambda _: {}).secret(source)
+    return ConnectionContext("service", AT, ServiceClock(), readable, read, nobody).secret(source)
 
 
 def reached(service: Service, token: RenewableToken, hurried: Hurried | None = None) -> Http:

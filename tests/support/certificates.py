@@ -36,10 +36,11 @@ class Authority:
         built = _builder(self._name, self._name, self._key).add_extension(constraints, critical=True)
         self.pem = built.sign(self._key, hashes.SHA256()).public_bytes(_PEM).decode()
 
-    def sign(self, name: str, password: bytes = b"") -> Certificate:
-        """Return a certificate for a name on 127.0.0.1; with a password, its key is encrypted."""
+    def sign(self, name: str, password: bytes = b"", *, host: str = "") -> Certificate:
+        """Return a certificate for 127.0.0.1, or for a host; with a password, its key is encrypted."""
         key = ec.generate_private_key(ec.SECP256R1())
-        here = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
+        found = x509.DNSName(host) if host else x509.IPAddress(ip_address("127.0.0.1"))
+        here = x509.SubjectAlternativeName([found])
         signed = _builder(_named(name), self._name, key).add_extension(here, critical=False)
         certificate = signed.sign(self._key, hashes.SHA256()).public_bytes(_PEM).decode()
         hide: serialization.KeySerializationEncryption = (
@@ -47,9 +48,9 @@ class Authority:
         )
         return Certificate(certificate, key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, hide).decode())
 
-    def server(self, folder: Path, *, ask_clients: bool = False) -> ssl.SSLContext:
+    def server(self, folder: Path, *, ask_clients: bool = False, host: str = "") -> ssl.SSLContext:
         """Return what a server needs; ``ask_clients``: it accepts only those that this authority signed."""
-        signed = self.sign("a server")
+        signed = self.sign("a server", host=host)
         file = folder / "server.pem"
         file.write_text(signed.key + signed.certificate, encoding="utf-8")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,49 +1,114 @@
-"""A signed GetCallerIdentity request, by which Vault's AWS auth method identifies a caller.
+"""A signed GetCallerIdentity request, by which another service learns from STS who twokey is.
 
-Vault itself sends it to STS. It contains a signature that is valid for minutes, and no secret key ("AWS auth method
-(API)", Vault's documentation: Login, IAM).
+That service itself sends it to STS. It contains a signature that is valid for minutes, and no secret key. STS accepts
+it only at the host and for the region that it is signed for, so both have to be those that the service will use.
+
+Sources: "AWS auth method (API)", Vault's documentation (Login; ``sts_endpoint`` and ``sts_region`` of Configure
+Client); "AWS STS Regions and endpoints", IAM User Guide (the global endpoint exists in one partition only).
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
-from twokey.aws.credentials import CREDENTIAL_SOURCES
-from twokey.core.errors import BadCredentials
+from twokey.core.errors import BadCredentials, TwokeyError
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import botocore.session
+    from botocore.credentials import ReadOnlyCredentials
+
     from twokey.aws.clients import Clients
 
-_URL = "https://sts.amazonaws.com/"
-_BODY = "Action=GetCallerIdentity&Version=2011-06-15"
+ACTION = "Action=GetCallerIdentity&Version=2011-06-15"
+_GLOBAL = ("https://sts.amazonaws.com/", "us-east-1")
+REGION = "{region}"
 
 
-def signed_identity_request(clients: Clients, server_id: str = "") -> dict[str, str]:
-    """Return the fields of a login with a signed GetCallerIdentity request; raises ``BadCredentials`` without a key."""
-    credentials = clients.session.get_credentials()
-    if credentials is None:
+@dataclass(frozen=True, slots=True)
+class IdentityRequest:
+    """What is to be signed.
+
+    ``url`` is where the request will be sent; ``{region}`` in it stands for the region. Without ``url``, that is the
+    endpoint of STS in ``region``; without ``region`` too, the global endpoint, or, in a partition that has none, the
+    endpoint in twokey's own region.
+    """
+
+    region: str = ""
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ACTION
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """The signed request. Its headers contain the signature, and the token of a session."""
+
+    method: str
+    url: str
+    headers: Mapping[str, Hidden]
+    body: str
+
+
+def sign(clients: Clients, wanted: IdentityRequest) -> SignedRequest:
+    """Sign with the credentials that twokey runs with; raises ``BadCredentials`` if there are none."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    credentials = _own_credentials(clients)
+    url, region = _target(clients, wanted)
+    request = AWSRequest("POST", url, headers=dict(wanted.headers), data=wanted.body)
+    SigV4Auth(credentials, "sts", region).add_auth(request)
+    headers = {str(name): Hidden(value) for name, value in request.headers.items()}
+    return SignedRequest("POST", url, headers, wanted.body)
+
+
+def _own_credentials(clients: Clients) -> ReadOnlyCredentials:
+    from twokey.aws.credentials import CREDENTIAL_SOURCES
+    from twokey.aws.errors import translate
+
+    try:
+        credentials = clients.session.get_credentials()
+        frozen = credentials and credentials.get_frozen_credentials()
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about credentials
+        raise translate(error, action="Getting AWS credentials", resource="", mutates=False) from None
+    if not frozen:
         raise BadCredentials(
-            "No AWS credentials were found for the login to Vault.",
+            "No AWS credentials were found, and the login is by twokey's AWS identity.",
             state="Nothing was sent.",
             remedy=CREDENTIAL_SOURCES,
         )
-    headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-    if server_id:
-        headers["X-Vault-AWS-IAM-Server-ID"] = server_id
-    request = AWSRequest("POST", _URL, headers=headers, data=_BODY)
-    SigV4Auth(credentials.get_frozen_credentials(), "sts", "us-east-1").add_auth(request)
-    return {
-        "iam_http_request_method": "POST",
-        "iam_request_url": _encoded(_URL),
-        "iam_request_body": _encoded(_BODY),
-        "iam_request_headers": _encoded(json.dumps({name: [value] for name, value in request.headers.items()})),
-    }
+    return frozen
 
 
-def _encoded(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def _target(clients: Clients, wanted: IdentityRequest) -> tuple[str, str]:
+    """Return the URL and the region to sign for."""
+    session = clients.session
+    own = clients.region
+    if wanted.url:
+        region = wanted.region or own or _GLOBAL[1]
+        return wanted.url.replace(REGION, region), region
+    if wanted.region:
+        return _endpoint(wanted.region, _partition(session, wanted.region)[1]), wanted.region
+    partition, suffix = _partition(session, own)
+    if partition not in {"", "aws"}:
+        return _endpoint(own, suffix), own
+    return _GLOBAL
+
+
+def _endpoint(region: str, suffix: str) -> str:
+    return f"https://sts.{region}.{suffix}/"
+
+
+def _partition(session: botocore.session.Session, region: str) -> tuple[str, str]:
+    """Return the partition of a region and the suffix of its host names; those of no partition are named as AWS's."""
+    for partition in session.get_data("partitions")["partitions"]:
+        if re.match(partition["regionRegex"], region):
+            return partition["id"], partition["outputs"]["dnsSuffix"]
+    return "", "amazonaws.com"

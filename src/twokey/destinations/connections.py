@@ -23,6 +23,7 @@ from twokey.http import transport
 from twokey.system import environment
 
 if TYPE_CHECKING:
+    from twokey.aws.signed_identity import IdentityRequest, SignedRequest
     from twokey.core.ports import Clock
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
@@ -181,7 +182,7 @@ class ConnectionContext:
     clock: Clock
     check_secret: Callable[[str], object]
     read_secret: Callable[[str], Hidden]
-    sign_identity: Callable[[str], dict[str, str]]
+    sign_identity: Callable[[IdentityRequest], SignedRequest]
 
     def secret(self, source: Source, field_name: str = "token", *, lines: bool = False) -> RenewableToken:
         """Return the secret of a setting; raises ``UsageError`` if twokey can tell now that reading fails.

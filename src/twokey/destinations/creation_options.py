@@ -104,6 +104,11 @@ def keys(address: Address, scope: AwsScope) -> dict[str, tuple[str, ...]]:
     return {"key": tuple(replace(scope, region=region).arn("kms", name) for region in regions)}
 
 
+def is_google_location(text: str) -> bool:
+    """Return whether a text can be the name of a location of Google Cloud."""
+    return bool(_GOOGLE_LOCATION.fullmatch(text))
+
+
 def of_google(address: Address) -> CreationOptions:
     """Return the options of a URL of Google; raises ``UsageError`` for what Google does not take.
 
@@ -119,7 +124,7 @@ def of_google(address: Address) -> CreationOptions:
     if options.kms and "{" not in options.kms and not _GOOGLE_KEY.fullmatch(options.kms):
         raise address.error(f"kms={options.kms} is not a key: expected projects/P/locations/L/keyRings/R/cryptoKeys/K.")
     for location in options.replicas:
-        if not _GOOGLE_LOCATION.fullmatch(location):
+        if not is_google_location(location):
             raise address.error(f"replica={location} is not a location.", "Write replica=europe-west3, for example.")
     if options.kms and len(options.replicas) > 1:
         raise address.error(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from twokey.aws.clients import Clients
+    from twokey.aws.signed_identity import IdentityRequest, SignedRequest
     from twokey.core.destination import Destination, Store
 
 __all__ = ["Services", "fill", "kind_of", "names_user", "open_destination", "open_store", "parse"]
@@ -108,10 +109,10 @@ class Services:
     def _context(self, name: str, at: str) -> ConnectionContext:
         return ConnectionContext(name, at, self.clients.clock, readable, self.read_secret, self._sign_identity)
 
-    def _sign_identity(self, server_id: str) -> dict[str, str]:
-        from twokey.aws.signed_identity import signed_identity_request
+    def _sign_identity(self, wanted: IdentityRequest) -> SignedRequest:
+        from twokey.aws import signed_identity
 
-        return signed_identity_request(self.clients, server_id)
+        return signed_identity.sign(self.clients, wanted)
 
     def read_secret(self, url: str) -> Hidden:
         """Return the text that a secrets store holds, such as a token; raises ``UsageError`` or a ``ServiceError``."""

@@ -77,7 +77,7 @@ class Http:
         own_page: Callable[[Mapping[str, str], bytes], bool] = lambda _headers, _data: False,
         token: str = "a valid token",  # noqa: S107  text for messages
         patience: float = PATIENCE,
-        tls: transport.Tls | None = None,
+        tls: transport.Tls | Callable[[], transport.Tls] | None = None,
         pace: Pace | None = None,
         insecure_http: bool = False,
     ) -> None:
@@ -88,13 +88,14 @@ class Http:
         translates the errors that only this service has. ``refuses_token`` recognizes the response of a service that
         refuses a token with another status than 401. ``own_page`` distinguishes the error pages of a service that
         sends some from those of a proxy. ``token`` says where the token comes from. ``ca`` is a file of certificates to
-        trust, ``tls`` the other TLS settings. ``pace`` is that of another connection with the same limits.
-        ``insecure_http`` allows plain http to a private address.
+        trust, ``tls`` the other TLS settings; a function returns those of the moment, for an identity that is renewed.
+        ``pace`` is that of another connection with the same limits. ``insecure_http`` allows plain http to a private
+        address.
         """
         self.service = service
         self.url = transport.checked(url, service, private=insecure_http)
         self.verdicts = Verdicts(service, self.url, token, explain, refuses_token)
-        transport.refuse_unusable(self.url, ca)
+        transport.refuse_unusable(self.url, ca, None if callable(tls) else tls)
         self.clock = clock
         self._headers = headers
         self._renew = renew
@@ -103,6 +104,7 @@ class Http:
         self._ca = ca
         self._tls = tls
         self._pool: urllib3.PoolManager | None = None
+        self._pool_tls: transport.Tls | None = None
         self._lock = threading.Lock()
         self._renewing = threading.Lock()
         self._renewals = 0
@@ -267,9 +269,10 @@ class Http:
         return response
 
     def _opened(self) -> urllib3.PoolManager:
+        tls = self._tls() if callable(self._tls) else self._tls
         with self._lock:
-            if self._pool is None:
-                self._pool = transport.pool(self.url, self._ca, CONCURRENT, self._tls)
+            if self._pool is None or tls != self._pool_tls:
+                self._pool, self._pool_tls = transport.pool(self.url, self._ca, CONCURRENT, tls), tls
             return self._pool
 
     def _heed_budget(self, response: Response) -> None:

@@ -60,6 +60,8 @@ class Response:
             for key in _MESSAGE_MEMBERS:
                 if found.get(key):
                     value = found[key]
+                    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+                        value = "; ".join(value)
                     inner = value.get("message") if isinstance(value, dict) else None
                     text = next((one for one in (value, inner) if isinstance(one, str)), None) or json.dumps(value)
                     break

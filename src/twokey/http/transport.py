@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
 import urllib3
@@ -45,11 +45,16 @@ class Tls:
     """The TLS settings of a connection, as PEM texts.
 
     ``ca``: the certificates to trust instead of the usual ones. ``certificate`` and ``key``: the client's identity.
+    ``server_name``: the name in the server's certificate, if it is another than the host's. ``proxy``: the URL of a
+    proxy, instead of the environment's; ``proxy_source`` is where it is set.
     """
 
     ca: str = ""
     certificate: str = field(default="", repr=False)
     key: Hidden = field(default_factory=Hidden)
+    server_name: str = ""
+    proxy: str = field(default="", repr=False)
+    proxy_source: str = "HTTPS_PROXY (or ALL_PROXY)"
 
 
 def checked(url: str, service: str, *, on_link: bool = True, private: bool = False) -> str:
@@ -117,13 +122,13 @@ def connected_to(url: str) -> tuple[str, str | None, int | None]:
     return scheme, host or None, found.port or _PORTS.get(scheme)
 
 
-def refuse_unusable(url: str, ca: str | None) -> None:
+def refuse_unusable(url: str, ca: str | None, tls: Tls | None = None) -> None:
     """Raise ``UsageError`` for a proxy, or a file of CA certificates, that is set for this URL and cannot be used.
 
     This is checked before any service is called, not in the middle of a rotation.
     """
     parts = urlsplit(url)
-    _proxy(parts)
+    _proxy(parts, tls or Tls())
     bundle = _bundle(ca)
     if parts.scheme == "https" and bundle:
         _readable(bundle, lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle))
@@ -137,9 +142,11 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
     parts = urlsplit(url)
     timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT, read=READ_TIMEOUT)
     context = _context(ca, tls or Tls()) if parts.scheme == "https" else None
-    proxy = _proxy(parts)
+    tls = tls or Tls()
+    proxy = _proxy(parts, tls)
+    name: dict[str, Any] = {"server_hostname": tls.server_name} if tls.server_name else {}
     if proxy is None:
-        manager = urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context)
+        manager = urllib3.PoolManager(maxsize=connections, timeout=timeout, retries=False, ssl_context=context, **name)
         manager.pool_classes_by_scheme = private_networks.private_only(manager.pool_classes_by_scheme)
         return _limited(manager)
     headers = None
@@ -154,8 +161,14 @@ def pool(url: str, ca: str | None, connections: int, tls: Tls | None = None) -> 
             timeout=timeout,
             retries=False,
             ssl_context=context,
+            **name,
         )
     )
+
+
+def refuse_identity(tls: Tls) -> None:
+    """Raise ``UsageError`` for a client certificate and a key that cannot be used."""
+    _identify(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), tls)
 
 
 def _limited(manager: PoolManager) -> PoolManager:
@@ -212,12 +225,14 @@ def _as_file(text: Hidden) -> Iterator[str]:
         os.close(reading)
 
 
-def _proxy(parts: SplitResult) -> SplitResult | None:
+def _proxy(parts: SplitResult, tls: Tls) -> SplitResult | None:
     """Return the proxy for a URL; raises ``UsageError`` for one of a kind that cannot be used.
 
     A request without TLS, which stays on this machine or link, is never sent to a proxy: no other machine may see it.
     """
-    found = environment.proxy_for(parts.scheme, parts.hostname or "", parts.port) if parts.scheme == "https" else None
+    if parts.scheme != "https":
+        return None
+    found = tls.proxy or environment.proxy_for(parts.scheme, parts.hostname or "", parts.port)
     if found is None:
         return None
     try:
@@ -228,7 +243,7 @@ def _proxy(parts: SplitResult) -> SplitResult | None:
     if scheme in {"http", "https"} and host:
         return proxy
     raise UsageError(
-        "HTTPS_PROXY (or ALL_PROXY) is not the URL of a proxy that twokey can use.",
+        f"{tls.proxy_source} is not the URL of a proxy that twokey can use.",
         remedy="Set it to http://HOST:PORT or https://HOST:PORT. SOCKS is not supported.",
     )
 

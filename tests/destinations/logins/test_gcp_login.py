@@ -12,12 +12,20 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from twokey.core.errors import BadCredentials, Unreachable, UsageError
+from twokey.core.errors import AccessDenied, BadCredentials, Unreachable, UsageError
 from twokey.destinations.logins.google import METADATA, SCOPE
 from twokey.destinations.registry import open_destination
 from twokey.http import transport
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential, in_variables, outcome, pair, services_of
-from twokey.testing.fakes.gcp_secretmanager import JWT_GRANT, SERVICE_ACCOUNT, Google, claims_of
+from twokey.testing.fakes.gcp_secretmanager import (
+    AWS_KEY,
+    AWS_SECRET,
+    AWS_TYPE,
+    JWT_GRANT,
+    SERVICE_ACCOUNT,
+    Google,
+    claims_of,
+)
 from twokey.testing.server import Fault
 
 from destinations.stores.test_gcp_secretmanager import URL, Secret  # isort: skip
@@ -75,6 +83,21 @@ def external(fake: Google, source: Any, **more: Any) -> dict[str, Any]:
     return {"type": "external_account", **known, "credential_source": source, **more}
 
 
+AWS = {
+    "environment_id": "aws1",
+    "region_url": "http://169.254.169.254/latest/meta-data/placement/availability-zone",
+    "url": "http://169.254.169.254/latest/meta-data/iam/security-credentials",
+    "regional_cred_verification_url": "https://sts.{region}.amazonaws.com?Action=GetCallerIdentity&Version=2011-06-15",
+}
+"""As ``gcloud iam workload-identity-pools create-cred-config --aws`` writes it."""
+
+
+def impersonated(fake: Google, source: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """As ``gcloud auth application-default login --impersonate-service-account`` writes it."""
+    url = {"service_account_impersonation_url": impersonation(fake)}
+    return {"type": "impersonated_service_account", **url, "source_credentials": source, "delegates": [], **more}
+
+
 def impersonation(fake: Google) -> str:
     return f"{fake.url}/v1/projects/-/serviceAccounts/{SERVICE_ACCOUNT}:generateAccessToken"
 
@@ -101,9 +124,20 @@ def reached(fake: Google, tmp_path: Path) -> Reached:
     return Reached(fake, tmp_path)
 
 
-@pytest.fixture(params=["service account", "user", "file", "json file", "url", "impersonated", "metadata"])
-def destination(request: pytest.FixtureRequest, fake: Google, reached: Reached, tmp_path: Path) -> Destination:
+WAYS = ("service account", "user", "file", "json file", "url", "impersonated", "aws", "impersonated user", "metadata")
+
+
+@pytest.fixture(params=WAYS)
+def destination(
+    request: pytest.FixtureRequest,
+    fake: Google,
+    reached: Reached,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Destination:
     """A destination that is reached in one of all ways."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", AWS_KEY)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", AWS_SECRET)
     subject = tmp_path / "subject"
     subject.write_text("ey.subject\n" if request.param != "json file" else '{"id_token": "ey.subject"}')
     layout = {"type": "json", "subject_token_field_name": "id_token"}
@@ -114,6 +148,8 @@ def destination(request: pytest.FixtureRequest, fake: Google, reached: Reached, 
         "file": external(fake, {"file": str(subject)}),
         "json file": external(fake, {"file": str(subject), "format": layout}),
         "url": external(fake, {**job, "format": {**layout, "subject_token_field_name": "value"}}),
+        "aws": external(fake, AWS, subject_token_type=AWS_TYPE),
+        "impersonated user": impersonated(fake, user(fake)),
         "impersonated": external(fake, {"file": str(subject)}, service_account_impersonation_url=impersonation(fake)),
     }
     if request.param == "metadata":
@@ -223,7 +259,7 @@ class TestRefusals:
         assert message in error.message
         assert fake.requests == []
 
-    @pytest.mark.parametrize("source", [{"environment_id": "aws1"}, {"executable": {"command": "x"}}, None])
+    @pytest.mark.parametrize("source", [{"executable": {"command": "x"}}, None])
     def test_a_source_that_is_neither_file_nor_url_is_refused(
         self, fake: Google, reached: Reached, source: Any
     ) -> None:
@@ -239,6 +275,148 @@ class TestRefusals:
         assert isinstance(error, UsageError)
         assert "with the extra `gcp`" in error.remedy
         assert outcome(reached.with_file(user(fake)).held) is None
+
+
+class TestFromAws:
+    """The subject token is a signed GetCallerIdentity, which Google sends to STS."""
+
+    @pytest.fixture(autouse=True)
+    def _own_credentials(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", AWS_KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", AWS_SECRET)
+
+    @pytest.mark.parametrize("region", ["eu-central-1", "us-gov-west-1"])
+    def test_it_is_signed_for_twokeys_own_region(
+        self, fake: Google, reached: Reached, monkeypatch: pytest.MonkeyPatch, region: str
+    ) -> None:
+        monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+        fake.aws_region = region
+        destination = reached.with_file(external(fake, AWS, subject_token_type=AWS_TYPE))
+        assert outcome(destination.held) is None
+
+    def test_a_service_account_can_be_impersonated(self, fake: Google, reached: Reached) -> None:
+        url = {"service_account_impersonation_url": impersonation(fake)}
+        assert outcome(reached.with_file(external(fake, AWS, subject_token_type=AWS_TYPE, **url)).held) is None
+
+    def test_a_key_that_the_pool_does_not_trust_is_refused_without_showing_it(
+        self, fake: Google, reached: Reached, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "t" * 40)
+        monkeypatch.setenv("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2VjEXAMPLE")
+        error = outcome(reached.with_file(external(fake, AWS, subject_token_type=AWS_TYPE)).held)
+        assert isinstance(error, BadCredentials)
+        assert "invalid_grant" in error.message
+        assert "the workload identity pool" in error.remedy
+        for secret in ("t" * 40, "IQoJb3JpZ2luX2VjEXAMPLE"):
+            assert secret not in str(error) + in_variables(error)
+
+    def test_without_aws_credentials_the_error_says_what_needs_them(
+        self, fake: Google, reached: Reached, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        error = outcome(reached.with_file(external(fake, AWS, subject_token_type=AWS_TYPE)).held)
+        assert isinstance(error, BadCredentials)
+        assert "the login is by twokey's AWS identity" in error.message
+
+    def test_a_later_version_of_the_file_is_refused(self, fake: Google, reached: Reached) -> None:
+        source = {**AWS, "environment_id": "aws2"}
+        error = outcome(reached.with_file(external(fake, source, subject_token_type=AWS_TYPE)).held)
+        assert isinstance(error, BadCredentials)
+        assert "environment_id aws2" in error.message
+
+
+class TestImpersonation:
+    def test_the_delegates_of_the_file_are_named(self, fake: Google, reached: Reached) -> None:
+        delegates = ["projects/-/serviceAccounts/between@site-prd.iam.gserviceaccount.com"]
+        assert outcome(reached.with_file(impersonated(fake, user(fake), delegates=delegates)).held) is None
+        assert fake.delegates == delegates
+
+    def test_a_service_account_may_impersonate_another(self, fake: Google, reached: Reached) -> None:
+        assert outcome(reached.with_file(impersonated(fake, service_account(fake))).held) is None
+
+    def test_an_identity_without_the_role_is_told_which(self, fake: Google, reached: Reached) -> None:
+        url = impersonation(fake).replace("twokey@", "other@")
+        file = impersonated(fake, user(fake), service_account_impersonation_url=url)
+        error = outcome(reached.with_file(file).held)
+        assert isinstance(error, BadCredentials)
+        assert "roles/iam.serviceAccountTokenCreator" in error.remedy
+
+    def test_a_source_of_another_kind_is_refused(self, fake: Google, reached: Reached) -> None:
+        error = outcome(reached.with_file(impersonated(fake, {"type": "gdch_service_account"})).held)
+        assert isinstance(error, BadCredentials)
+        assert "source_credentials of the type gdch_service_account" in error.message
+
+
+class TestDefaultCredentials:
+    """The variable, then gcloud's own file, then the metadata server ("Application Default Credentials")."""
+
+    @pytest.fixture
+    def home(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+        for name in ("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "GOOGLE_CLOUD_QUOTA_PROJECT"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        folder = tmp_path / ".config" / "gcloud"
+        folder.mkdir(parents=True)
+        return folder / "application_default_credentials.json"
+
+    def test_gclouds_own_file(self, fake: Google, reached: Reached, home: Path) -> None:
+        home.write_text(json.dumps(user(fake)))
+        assert outcome(reached.with_settings({}).held) is None
+
+    def test_gclouds_own_file_in_its_other_folder(
+        self, fake: Google, reached: Reached, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "application_default_credentials.json").write_text(json.dumps(user(fake)))
+        monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
+        assert outcome(reached.with_settings({}).held) is None
+
+    def test_the_variable_comes_first(
+        self, fake: Google, reached: Reached, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home.write_text("not read")
+        (tmp_path / "named.json").write_text(json.dumps(user(fake)))
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "named.json"))
+        assert outcome(reached.with_settings({}).held) is None
+
+    def test_a_variable_that_names_no_file_is_an_error(
+        self, reached: Reached, home: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+        with pytest.raises(UsageError, match="nowhere"):
+            reached.with_settings({})
+
+    def test_what_the_connection_sets_comes_before_all_of_them(
+        self, fake: Google, reached: Reached, home: Path
+    ) -> None:
+        home.write_text("not read")
+        assert outcome(reached.with_settings({"metadata": fake.url}).held) is None
+
+
+class TestQuotaProject:
+    @pytest.fixture(autouse=True)
+    def _no_variable(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.delenv("GOOGLE_CLOUD_QUOTA_PROJECT", raising=False)
+
+    def test_the_files_counts_unless_the_environment_or_the_connection_names_another(
+        self, fake: Google, reached: Reached, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        fake.billed = {"of-the-file", "of-the-variable", "of-the-connection"}
+        content = user(fake, quota_project_id="of-the-file")
+        assert outcome(reached.with_file(content).held) is None
+        monkeypatch.setenv("GOOGLE_CLOUD_QUOTA_PROJECT", "of-the-variable")
+        assert outcome(reached.with_file(content).held) is None
+        own = {"credentials": str(reached.file), "quota_project": "of-the-connection"}
+        assert outcome(reached.with_settings(own).held) is None
+        assert fake.quota_projects == ["of-the-file", "of-the-variable", "of-the-connection"]
+
+    def test_without_one_no_header_is_sent(self, fake: Google, reached: Reached) -> None:
+        assert outcome(reached.with_file(service_account(fake)).held) is None
+        assert fake.quota_projects == [""]
+
+    def test_one_that_may_not_be_used_names_the_permission(self, fake: Google, reached: Reached) -> None:
+        error = outcome(reached.with_file(user(fake, quota_project_id="of-others")).held)
+        assert isinstance(error, AccessDenied)
+        assert "serviceusage.services.use" in error.remedy
 
 
 def test_the_token_of_the_environment_is_enough(

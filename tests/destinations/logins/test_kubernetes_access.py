@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,8 @@ import yaml
 
 from destinations.stores.test_kubernetes import TARGET, URL, Secret, as_data
 from support.certificates import Authority
+from support.http_servers import Proxy
+from twokey.aws.clock import ServiceClock
 from twokey.core.errors import BadCredentials, TwokeyError, Unreachable, UsageError
 from twokey.core.model import NotHeld
 from twokey.destinations.logins import kubernetes as cluster
@@ -20,6 +23,7 @@ from twokey.destinations.logins import kubernetes_plugin
 from twokey.destinations.registry import open_destination
 from twokey.testing.contract import Hurried, fresh_credential, outcome, services_of
 from twokey.testing.fakes.kubernetes import Kubernetes
+from twokey.testing.server import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,10 +35,11 @@ PLUGIN = """
 import json, os, sys
 asked = json.loads(os.environ["KUBERNETES_EXEC_INFO"])
 assert asked["kind"] == "ExecCredential" and asked["spec"] == {"interactive": False}, asked
+ends = {"expirationTimestamp": os.environ["ENDS"]} if "ENDS" in os.environ else {}
 assert sys.stdin.read() == ""
 print("a secret on stderr", file=sys.stderr)
 runs = open(os.environ["RUNS"], "a+"); runs.write("x"); runs.seek(0)
-status = {"token": sys.argv[1] + str(len(runs.read()))}
+status = {"token": sys.argv[1] + str(len(runs.read())), **ends}
 print(json.dumps({"apiVersion": asked["apiVersion"], "kind": "ExecCredential", "status": status}))
 """
 
@@ -228,7 +233,20 @@ class TestPlugin:
         [
             ("print('no JSON, a-secret')", "printed no ExecCredential with a token"),
             ('print(\'{"status": {"token": 5}}\')', "printed no ExecCredential with a token"),
-            ('print(\'{"status": {"clientCertificateData": "a-secret"}}\')', "printed no ExecCredential with a token"),
+            ("print('{}')", "printed no ExecCredential with a token"),
+            ("print('{\"status\": {}}')", "printed no ExecCredential with a token"),
+            ('print(\'{"status": {"clientCertificateData": "a-secret"}}\')', "a client certificate without its key"),
+            ('print(\'{"status": {"clientKeyData": "a-secret"}}\')', "a key without its certificate"),
+            (
+                'print(\'{"status": {"clientCertificateData": "a-secret", "clientKeyData": "a-secret"}}\')',
+                "do not belong together",
+            ),
+            (
+                'print(\'{"apiVersion": "client.authentication.k8s.io/v1beta1", "status": {"token": "a-secret"}}\')',
+                "of another kind or version than client.authentication.k8s.io/v1",
+            ),
+            ('print(\'{"kind": "Pod", "status": {"token": "a-secret"}}\')', "of another kind or version"),
+            ('print(\'{"status": {"token": "x", "expirationTimestamp": "a-secret"}}\')', "printed no ExecCredential"),
             (
                 'print(\'{"status": {"token": "a-secret\\\\nX-Header: 1"}}\')',
                 "a token with a character that a token cannot have",
@@ -265,6 +283,132 @@ class TestPlugin:
         error = outcome(opened(fake, config, tmp_path).held)
         assert isinstance(error, BadCredentials)
         assert "kubectl-no-such-plugin" in error.message
+        assert "not installed" in error.message
+
+    def test_the_kubeconfigs_own_hint_says_how_to_install_it(
+        self, fake: Kubernetes, config: dict[str, Any], plugin: dict[str, Any], tmp_path: Path
+    ) -> None:
+        plugin |= {
+            "command": "gke-gcloud-auth-plugin-x",
+            "installHint": "Install it\n  by following https://hint.example",
+        }
+        error = outcome(opened(fake, config, tmp_path).held)
+        assert isinstance(error, BadCredentials)
+        assert "The kubeconfig says: Install it by following https://hint.example" in error.remedy
+
+    def test_it_is_run_again_before_its_token_expires(
+        self, fake: Kubernetes, config: dict[str, Any], plugin: dict[str, Any], tmp_path: Path
+    ) -> None:
+        fake.tokens = {"token-1", "token-2"}
+        hurried = Hurried()
+        clock = ServiceClock(sleep=hurried.sleep, monotonic=hurried.monotonic)
+        plugin["env"].append({"name": "ENDS", "value": f"{clock.now() + timedelta(minutes=30):%Y-%m-%dT%H:%M:%SZ}"})
+        (tmp_path / "config").write_text(yaml.safe_dump(config), encoding="utf-8")
+        settings = {"kubeconfig": str(tmp_path / "config")}
+        destination = open_destination(URL, services_of(Secret(fake), hurried, settings))
+        destination.held()
+        hurried.sleep(25 * 60)
+        destination.held()
+        assert (tmp_path / "runs").read_text() == "x"
+        hurried.sleep(5 * 60)
+        destination.held()
+        assert (tmp_path / "runs").read_text() == "xx"
+
+    @pytest.mark.parametrize(
+        "more", [{}, {"tls-server-name": "cluster.test", "proxy-url": "http://me:pw@10.0.0.9:3128"}]
+    )
+    def test_it_is_told_about_the_cluster_if_it_asks(
+        self,
+        config: dict[str, Any],
+        plugin: dict[str, Any],
+        tmp_path: Path,
+        authority: Authority,
+        more: dict[str, str],
+    ) -> None:
+        """GKE's kubeconfigs have ``provideClusterInfo``."""
+        (tmp_path / "ca.pem").write_text(authority.pem, encoding="utf-8")
+        extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}}
+        config["clusters"][0]["cluster"] = {
+            "server": "https://10.0.0.1",
+            "certificate-authority": "ca.pem",
+            "extensions": [extension],
+            **more,
+        }
+        plugin |= {
+            "provideClusterInfo": True,
+            "args": [
+                "-c",
+                (
+                    f"import os; open({str(tmp_path / 'told')!r}, 'w').write("
+                    "os.environ['KUBERNETES_EXEC_INFO']); raise SystemExit(1)"
+                ),
+            ],
+        }
+        (tmp_path / "config").write_text(yaml.safe_dump(config), encoding="utf-8")
+        backend = Secret(Kubernetes())
+        settings = {"kubeconfig": str(tmp_path / "config")}
+        outcome(open_destination(URL, services_of(backend, Hurried(), settings)).held)
+        told = json.loads((tmp_path / "told").read_text(encoding="utf-8"))
+        cluster = told["spec"]["cluster"]
+        assert base64.b64decode(cluster.pop("certificate-authority-data")).decode() == authority.pem
+        shown = {**more, **({"proxy-url": "http://10.0.0.9:3128"} if more else {})}
+        assert cluster == {"server": "https://10.0.0.1", "config": {"audience": "x"}, **shown}
+        assert (told["apiVersion"], told["spec"]["interactive"]) == ("client.authentication.k8s.io/v1", False)
+
+    def test_its_client_certificate_is_used_and_replaced_when_it_is_refused(
+        self, authority: Authority, config: dict[str, Any], plugin: dict[str, Any], tmp_path: Path
+    ) -> None:
+        strict = Kubernetes()
+        strict.tls, strict.certificates = authority.server(tmp_path, ask_clients=True), True
+        for number in (1, 2):
+            signed = authority.sign(f"twokey-{number}")
+            status = {"clientCertificateData": signed.certificate, "clientKeyData": signed.key}
+            printed = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status}
+            (tmp_path / f"printed-{number}").write_text(json.dumps(printed), encoding="utf-8")
+        program = (
+            "import os; runs = open(os.environ['RUNS'], 'a+'); runs.write('x'); runs.seek(0); "
+            f"print(open({str(tmp_path)!r} + '/printed-' + str(len(runs.read()))).read())"
+        )
+        plugin["args"] = ["-c", program]
+        with strict:
+            config["clusters"][0]["cluster"]["server"] = strict.url
+            destination = opened(strict, config, tmp_path)
+            assert delivers(strict, destination)
+            assert (tmp_path / "runs").read_text() == "x"
+            strict.add(Fault("GET", "/secrets/", "refuse", status=401, body={"message": "Unauthorized"}))
+            assert delivers(strict, destination)
+            assert (tmp_path / "runs").read_text() == "xx"
+
+
+class TestTheNetworkOfACluster:
+    """What a kubeconfig says about the way to the cluster."""
+
+    def test_the_certificate_may_be_for_another_name_than_the_address(
+        self, authority: Authority, config: dict[str, Any], tmp_path: Path
+    ) -> None:
+        renamed = Kubernetes()
+        renamed.tls = authority.server(tmp_path, host="cluster.test")
+        names: list[str | None] = []
+        renamed.tls.sni_callback = lambda _socket, name, _context: names.append(name)
+        with renamed:
+            config["clusters"][0]["cluster"]["server"] = renamed.url
+            assert isinstance(outcome(opened(renamed, config, tmp_path).held), Unreachable)
+            config["clusters"][0]["cluster"]["tls-server-name"] = "cluster.test"
+            assert delivers(renamed, opened(renamed, config, tmp_path))
+            assert names[-1] == "cluster.test"
+            config["clusters"][0]["cluster"]["tls-server-name"] = "another.test"
+            assert isinstance(outcome(opened(renamed, config, tmp_path).held), Unreachable)
+
+    def test_a_proxy_of_its_own_is_used_instead_of_the_environments(
+        self, fake: Kubernetes, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        target = fake.url.removeprefix("https://")
+        with Proxy(hosts={target: fake.port}, login="me:a-password") as proxy:
+            config["clusters"][0]["cluster"]["proxy-url"] = f"http://me:a-password@{proxy.place}"
+            assert delivers(fake, opened(fake, config, tmp_path))
+            assert set(proxy.connects) == {target}
 
 
 class TestWhatIsRefused:
@@ -272,8 +416,7 @@ class TestWhatIsRefused:
         ("part", "change", "message"),
         [
             ("cluster", {"insecure-skip-tls-verify": True}, "send the token to any server"),
-            ("cluster", {"tls-server-name": "other"}, "tls-server-name"),
-            ("cluster", {"proxy-url": "socks5://localhost:1"}, "proxy-url"),
+            ("cluster", {"proxy-url": "socks5://me:a-secret@localhost:1"}, "`proxy-url` in "),
             ("cluster", {"server": "http://10.0.0.1"}, "not encrypted"),
             ("cluster", {"server": ""}, "expected the URL of a service"),
             ("cluster", {"certificate-authority-data": "!"}, "not base64"),
@@ -284,7 +427,7 @@ class TestWhatIsRefused:
             ("user", {"token": ""}, "has no credentials"),
             ("user", {"token": "", "client-certificate-data": "eA=="}, "expected a client certificate and its key"),
             ("user", {"token": "", "exec": {"command": "x", "apiVersion": "client.authentication.k8s.io/v9"}}, "v9"),
-            ("user", {"token": "", "exec": {"command": "x", "provideClusterInfo": True}}, "provideClusterInfo"),
+            ("user", {"token": "", "exec": {"command": "x", "interactiveMode": "Always"}}, "interactiveMode Always"),
             ("context", {"user": "nobody"}, "no user 'nobody'; expected someone"),
             ("context", {"cluster": "locla"}, "did you mean local?"),
             ("context", {"user": ""}, "has no user"),

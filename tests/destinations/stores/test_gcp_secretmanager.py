@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,14 @@ from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Serv
 from twokey.core.journal import Delivery, Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_destination, open_store
-from twokey.destinations.stores.gcp_secretmanager import ATTEMPTS, JOURNAL, LONGEST_JOURNAL, NEWEST, NOTE
+from twokey.destinations.stores.gcp_secretmanager import (
+    ATTEMPTS,
+    JOURNAL,
+    LONGEST_JOURNAL,
+    NEWEST,
+    NOTE,
+    GoogleSecret,
+)
 from twokey.testing.contract import (
     Backend,
     DestinationContract,
@@ -36,6 +44,7 @@ if TYPE_CHECKING:
 TARGET = "site-prd/ci"
 URL = f"gcp-secretmanager:{TARGET}"
 BY_ALIAS = f"{URL}?alias=current"
+REGIONAL = f"{URL}?location=europe-west3&alias=current"
 
 
 class Secret(Backend):
@@ -54,6 +63,9 @@ class Secret(Backend):
         f"{URL}?alias=1st",
         f"{URL}?alias={'a' * 64}",
         f"{URL}?name=x",
+        f"{URL}?location=",
+        f"{URL}?location=Frankfurt",
+        f"{URL}?location=europe-west3&replica=europe-west3",
     )
 
     def __init__(self, fake: Google, url: str = URL) -> None:
@@ -94,6 +106,40 @@ class Secret(Backend):
 
     def picture(self) -> Any:
         return repr(self.fake.secrets)
+
+
+class Regional(Secret):
+    """A secret of one location, at the endpoint of that location."""
+
+    def __init__(self, fake: Google) -> None:
+        super().__init__(fake, REGIONAL)
+        self.version = "current"
+
+    def settings(self) -> dict[str, Any]:
+        return {**super().settings(), "url": f"{self.fake.url}/{{location}}"}
+
+    @contextmanager
+    def _there(self) -> Iterator[None]:
+        everywhere, self.fake.secrets = self.fake.secrets, self.fake.regional.setdefault("europe-west3", {})
+        try:
+            yield
+        finally:
+            self.fake.secrets = everywhere
+
+    def text(self) -> str | None:
+        with self._there():
+            return super().text()
+
+    def plant_text(self, text: str) -> None:
+        with self._there():
+            super().plant_text(text)
+
+    def plant_journal(self, text: str) -> None:
+        with self._there():
+            super().plant_journal(text)
+
+    def picture(self) -> Any:
+        return repr((self.fake.secrets, self.fake.regional.get("europe-west3", {})))
 
 
 @pytest.fixture
@@ -140,6 +186,39 @@ class TestWithAnAliasAsAStore(OneTextContract, ConditionalContract):
     @pytest.fixture
     def backend(self, fake: Google) -> StoreBackend:
         return Secret(fake, BY_ALIAS)
+
+
+class TestRegionalAsAStore(OneTextContract, ConditionalContract):
+    @pytest.fixture
+    def backend(self, fake: Google) -> StoreBackend:
+        return Regional(fake)
+
+    @pytest.fixture
+    def services(self, fake: Google) -> Services:
+        return services_of(Regional(fake), Hurried())
+
+
+class TestRegional:
+    def test_it_is_another_secret_than_the_one_of_that_name_without_a_location(self, fake: Google) -> None:
+        services = services_of(Regional(fake), Hurried())
+        here, there = fresh_credential(), fresh_credential()
+        open_destination(BY_ALIAS, services).deliver(here)
+        open_destination(REGIONAL, services).deliver(there)
+        assert (Secret(fake, BY_ALIAS).read(), Regional(fake).read()) == (pair(here), pair(there))
+
+    def test_its_key_of_encryption_is_its_own_and_it_has_no_replicas(self, fake: Google) -> None:
+        key = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k"
+        open_destination(f"{REGIONAL}&kms={key}", services_of(Regional(fake), Hurried())).deliver(fresh_credential())
+        (secret,) = fake.regional["europe-west3"].values()
+        assert secret["customerManagedEncryption"] == {"kmsKeyName": key}
+        assert "replication" not in secret
+
+    def test_by_default_it_is_at_googles_own_endpoint_of_the_location(self, fake: Google) -> None:
+        services = services_of(Secret(fake), Hurried(), {"token": {"env": "TEST_GOOGLE_TOKEN"}})
+        for url, host in ((URL, ""), (REGIONAL, "europe-west3.rep.")):
+            secret = open_destination(url, services)
+            assert isinstance(secret, GoogleSecret)
+            assert secret._http.url == f"https://secretmanager.{host}googleapis.com"
 
 
 class TestLatest:
@@ -380,3 +459,27 @@ def test_another_format_is_written_and_read_back(fake: Google, services: Service
         assert shown in (fake.text(TARGET) or "")
         assert str(credential.reveal()) in (fake.text(TARGET) or "")
         assert backend.held() == Held(credential.access_key_id)
+
+
+@pytest.mark.parametrize(
+    ("option", "text"),
+    [
+        ("json", '{"AccessKeyId": "%s", "SecretAccessKey": "%s", "SessionToken": "IQoJ", "other": 1}'),
+        ("env", "AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nAWS_SESSION_TOKEN=IQoJ\nother=1\n"),
+        (
+            "credentials-file",
+            "[default]\naws_access_key_id = %s\naws_secret_access_key = %s\naws_session_token = IQoJ\n[other]\na = 1\n",
+        ),
+    ],
+)
+def test_a_session_token_is_removed_from_the_one_text_in_every_format(fake: Google, option: str, text: str) -> None:
+    """Nothing lies beside one text: what is left over is in it."""
+    credential = fresh_credential()
+    fake.put(TARGET, text % (credential.access_key_id, credential.reveal()))
+    destination = open_destination(f"{URL}?format={option}", services_of(Secret(fake), Hurried()))
+    assert isinstance(destination.held(), CannotTell)
+    assert destination.deliver(credential).written
+    written = fake.text(TARGET) or ""
+    assert "IQoJ" not in written
+    assert "other" in written
+    assert destination.held() == Held(credential.access_key_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from twokey.core.errors import AccessDenied, BadCredentials, Failed, ServiceReje
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.connections import ConnectionKind
+from twokey.destinations.logins import google_sources
 from twokey.destinations.logins.oauth import granted
 from twokey.destinations.sources import LONGEST_SECRET, Source
 from twokey.http.client import Http
@@ -27,11 +29,14 @@ from twokey.http.rate_limits import Limit
 from twokey.http.renewable_token import Grant, RenewableToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from twokey.destinations.connections import ConnectionContext
 
 PUBLIC = "https://secretmanager.googleapis.com"
+REGIONAL = "https://secretmanager.{location}.rep.googleapis.com"
+"""Where the secrets of one location are ("Secret Manager endpoints"); they are nowhere else."""
+_LOCATION = "{location}"
 METADATA = "http://169.254.169.254"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LIMITS = (Limit(600, 60),)
@@ -67,13 +72,19 @@ class WorkloadIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Google Cloud is reached: ``token``, ``credentials``, ``workload_identity``, or the metadata server."""
+    """How Google Cloud is reached: ``token``, ``credentials``, ``workload_identity``, or Google's default credentials.
+
+    In ``url``, ``{location}`` stands for the location of a regional secret.
+    """
 
     token: Annotated[Source | None, msgspec.Meta(description="An access token.")] = None
     credentials: Annotated[str, msgspec.Meta(description="The path of a credentials file (JSON).")] = ""
     workload_identity: Annotated[
         WorkloadIdentity | None, msgspec.Meta(description="Federation with a token of the CI system.")
     ] = None
+    quota_project: Annotated[
+        str, msgspec.Meta(description="The project whose quota and billing requests count for.")
+    ] = ""
     metadata: Annotated[str, msgspec.Meta(description="The metadata server's URL; by default the standard one.")] = ""
 
 
@@ -83,28 +94,53 @@ class Google:
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         self.clock = context.clock
         self._ca = settings.ca or None
-        token, source = self._token(settings, context)
-        self.http = Http(
+        self._url = settings.url
+        self._insecure_http = settings.insecure_http
+        self._sign = context.sign_identity
+        file = self._credentials_file(settings)
+        self._access, self._source = self._token(settings, context, file)
+        payer = google_sources.quota_project(settings.quota_project, _credentials(file) if file else None)
+        self._payer = {"x-goog-user-project": payer} if payer else {}
+        self._endpoints: dict[str, Http] = {}
+        self._lock = threading.Lock()
+
+    def at(self, location: str) -> Http:
+        """Return the connection to the endpoint of a location, or to the global one."""
+        with self._lock:
+            if location not in self._endpoints:
+                url = self._url or (REGIONAL if location else PUBLIC)
+                self._endpoints[location] = self._secret_manager(url.replace(_LOCATION, location).rstrip("/"))
+            return self._endpoints[location]
+
+    def _secret_manager(self, url: str) -> Http:
+        return Http(
             "Google Secret Manager",
-            settings.url or PUBLIC,
-            context.clock,
-            headers=lambda: {"Authorization": f"Bearer {token.value()}"},
-            renew=token.renew,
+            url,
+            self.clock,
+            headers=lambda: {"Authorization": f"Bearer {self._access.value()}", **self._payer},
+            renew=self._access.renew,
             limits=LIMITS,
             ca=self._ca,
-            insecure_http=settings.insecure_http,
+            insecure_http=self._insecure_http,
             explain=_explain,
-            token=source,
+            token=self._source,
             patience=_PATIENCE,
         )
 
-    def _token(self, settings: Settings, context: ConnectionContext) -> tuple[RenewableToken, str]:
+    def _credentials_file(self, settings: Settings) -> Path | None:
+        if settings.token is not None:
+            return None
+        if settings.credentials:
+            return Path(settings.credentials)
+        return None if settings.metadata or settings.workload_identity else google_sources.default_file()
+
+    def _token(self, settings: Settings, context: ConnectionContext, file: Path | None) -> tuple[RenewableToken, str]:
         if settings.token is not None:
             secret = context.secret(settings.token)
             return secret, f"a valid access token (in {secret})"
-        if settings.credentials:
-            log_in = self._file(Path(settings.credentials))
-            source = f"a valid credentials file ({settings.credentials})"
+        if file is not None:
+            log_in = self._file(file)
+            source = f"a valid credentials file ({file})"
             return RenewableToken(log_in, source, self.clock), source
         if settings.workload_identity is not None:
             return self._federated(settings.workload_identity, context)
@@ -117,7 +153,10 @@ class Google:
             mutates=False,
             secret=True,
         )
-        source = "the machine's service account, or set a token or a credentials file under connections: gcp:"
+        source = (
+            "the machine's service account, or set a token or a credentials file under connections: gcp:, or run "
+            "`gcloud auth application-default login`"
+        )
         machine = "a service account for this machine"
         return RenewableToken(lambda: granted(http, request, source), machine, self.clock), machine
 
@@ -146,13 +185,14 @@ class Google:
             "service_account": self._service_account,
             "authorized_user": self._authorized_user,
             "external_account": self._external_account,
+            "impersonated_service_account": self._impersonated,
         }
         if not isinstance(kind, str) or kind not in makers:
             raise UsageError(
                 f"{path}: twokey does not support credentials of the type {kind}.",
                 remedy=f"Use one of the types {', '.join(makers)}.",
             )
-        if kind == "service_account":
+        if "service_account" in {kind, _source_of(_credentials(path)).get("type")}:
             _require_cryptography()
 
         def log_in() -> Grant:
@@ -193,31 +233,55 @@ class Google:
             "audience": _text(found, "audience", path),
             "scope": SCOPE,
             "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
-            "subject_token": self._subject(found.get("credential_source"), path) if subject is None else subject,
+            "subject_token": self._subject(found, path) if subject is None else subject,
             "subject_token_type": _text(found, "subject_token_type", path),
         }
         federated = self._exchange(_text(found, "token_url", path), form, f"{path} and the workload identity pool")
         impersonated = found.get("service_account_impersonation_url")
         return self._impersonate(impersonated, federated, path) if isinstance(impersonated, str) else federated
 
-    def _impersonate(self, url: str, federated: Grant, path: Path | str) -> Grant:
+    def _impersonated(self, found: dict[str, Any], path: Path) -> Grant:
+        """Log in with the credentials inside the file, and get a token of a service account with them."""
+        source = _source_of(found)
+        makers = {
+            "service_account": self._service_account,
+            "authorized_user": self._authorized_user,
+            "external_account": self._external_account,
+        }
+        kind = source.get("type")
+        if not isinstance(kind, str) or kind not in makers:
+            raise UsageError(
+                f"{path}: twokey does not support source_credentials of the type {kind}.",
+                remedy=f"Use one of the types {', '.join(makers)}.",
+            )
+        url = _text(found, "service_account_impersonation_url", path)
+        delegates = [str(one) for one in found.get("delegates") or ()]
+        return self._impersonate(url, makers[kind](source, path), path, delegates)
+
+    def _impersonate(self, url: str, federated: Grant, path: Path | str, delegates: Sequence[str] = ()) -> Grant:
         http, where = self._at("Google's IAM", url)
         request = Request(
             "POST",
             where,
             "grant a service account's token",
-            body={"scope": [SCOPE], "lifetime": f"{_HOUR}s"},
+            body={"scope": [SCOPE], "lifetime": f"{_HOUR}s", **({"delegates": list(delegates)} if delegates else {})},
             headers={"Authorization": Hidden(f"Bearer {federated.token}")},
             mutates=False,
             secret=True,
         )
-        source = f"the service account in {path}: the pool's identity needs roles/iam.workloadIdentityUser on it"
+        source = (
+            f"the service account in {path}: the identity that asks for its token needs "
+            "roles/iam.serviceAccountTokenCreator on it, one of a workload identity pool roles/iam.workloadIdentityUser"
+        )
         return Grant(granted(http, request, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
 
-    def _subject(self, source: Any, path: Path | str) -> Hidden:
-        """Return the other provider's token, from a file or a URL."""
+    def _subject(self, found: dict[str, Any], path: Path | str) -> Hidden:
+        """Return the other provider's token, from a file or a URL; AWS's is made here."""
+        source = found.get("credential_source")
+        if isinstance(source, dict) and google_sources.is_aws(source):
+            return google_sources.aws_subject(source, _text(found, "audience", path), self._sign, path)
         if not isinstance(source, dict) or not (source.get("file") or source.get("url")):
-            raise UsageError(f"{path}: expected a credential_source with file or url.")
+            raise UsageError(f"{path}: expected a credential_source with file or url, or environment_id for AWS.")
         if source.get("file"):
             text = _read(Path(str(source["file"])))
         else:
@@ -249,7 +313,15 @@ def _explain(request: Request, response: Response) -> Failed | None:
         return ServiceRejected(
             f"Google Secret Manager cannot {request.description}: its API is not enabled in the project.",
             state=state,
-            remedy="Enable it: gcloud services enable secretmanager.googleapis.com.",
+            remedy="Enable it: gcloud services enable secretmanager.googleapis.com. With the credentials of a user, it "
+            "has to be enabled in the quota project: set `quota_project` in the connection.",
+        )
+    if "USER_PROJECT_DENIED" in reasons:
+        return AccessDenied(
+            request.description,
+            "Google Secret Manager",
+            remedy="The identity needs serviceusage.services.use (roles/serviceusage.serviceUsageConsumer) on the "
+            "quota project; or name another one: `quota_project` in the connection, GOOGLE_CLOUD_QUOTA_PROJECT.",
         )
     if "ACCESS_TOKEN_SCOPE_INSUFFICIENT" in reasons:
         return AccessDenied(request.description, "Google Secret Manager", remedy=f"The token needs the scope {SCOPE}.")
@@ -271,6 +343,11 @@ def _credentials(path: Path) -> dict[str, Any]:
     if found is None or "type" not in found:
         raise UsageError(f"{path} {_UNREADABLE}.", remedy="Name a credentials file of Google Cloud.")
     return found
+
+
+def _source_of(found: dict[str, Any]) -> dict[str, Any]:
+    source = found.get("source_credentials")
+    return source if isinstance(source, dict) else {}
 
 
 def _read(path: Path) -> Hidden:
@@ -348,6 +425,6 @@ CONNECTION = ConnectionKind(
     connect=Google,
     environment={
         "token": ("CLOUDSDK_AUTH_ACCESS_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"),
-        "credentials": ("GOOGLE_APPLICATION_CREDENTIALS",),
+        "credentials": (google_sources.FILE_VARIABLE,),
     },
 )

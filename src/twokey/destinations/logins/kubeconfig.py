@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
 from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.address import nearest
-from twokey.destinations.logins.kubernetes_plugin import VERSIONS, Plugin, run
+from twokey.destinations.logins.kubernetes_plugin import EXTENSION, VERSIONS, Plugin, PluginCredential
 from twokey.http.renewable_token import Grant, RenewableToken
 from twokey.http.transport import Tls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from twokey.core.ports import Clock
 
 _LOGINS = "a token, a client certificate or a credential plugin"
 
@@ -31,7 +34,8 @@ _LOGINS = "a token, a client certificate or a credential plugin"
 class Access:
     """How a cluster is reached. ``login`` describes, for messages, the credentials that are sent.
 
-    ``distinction`` tells apart clusters with the same address, each in a network of its own.
+    ``token`` or ``plugin`` is what gives them, besides a certificate in ``tls``. ``distinction`` tells apart clusters
+    with the same address, each in a network of its own.
     """
 
     server: str
@@ -39,6 +43,22 @@ class Access:
     token: RenewableToken | None
     login: str
     distinction: str = ""
+    plugin: PluginCredential | None = None
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers that authenticate."""
+        if self.plugin is not None:
+            return self.plugin.headers()
+        return {"Authorization": f"Bearer {self.token.value()}"} if self.token is not None else {}
+
+    def renew(self) -> bool:
+        """Get the credentials again after a refusal; return whether they are different ones now."""
+        source = self.plugin or self.token
+        return source.renew() if source is not None else False
+
+    def tls_now(self) -> Tls:
+        """Return the TLS settings, with the certificate that a plugin gives."""
+        return self.tls if self.plugin is None else self.plugin.identified(self.tls)
 
     @property
     def cluster(self) -> str:
@@ -50,6 +70,11 @@ class _Part(msgspec.Struct, frozen=True, rename="kebab"):
     """A part of a kubeconfig, which writes names with dashes. Unknown fields are ignored."""
 
 
+class _Extension(_Part, frozen=True):
+    name: str = ""
+    extension: Any = None
+
+
 class _Cluster(_Part, frozen=True):
     server: str = ""
     certificate_authority: str = ""
@@ -57,6 +82,7 @@ class _Cluster(_Part, frozen=True):
     insecure_skip_tls_verify: bool = False
     tls_server_name: str = ""
     proxy_url: str = ""
+    extensions: list[_Extension] | None = None
 
 
 class _User(_Part, frozen=True):
@@ -105,9 +131,10 @@ _Entry = TypeVar("_Entry")
 class Kubeconfig:
     """The content of one or more kubeconfig files; the first entry of a name counts."""
 
-    def __init__(self, paths: str, label: str) -> None:
+    def __init__(self, paths: str, label: str, clock: Clock) -> None:
         """Read the files; ``paths`` is written as in ``KUBECONFIG``. Raises ``UsageError``."""
         self._label = label
+        self._clock = clock
         self._paths = paths
         self._current = ""
         self._clusters: dict[str, tuple[_Cluster, Path]] = {}
@@ -129,17 +156,18 @@ class Kubeconfig:
             raise self._error("it has no current context.", "Set `context` in the connection.")
         found = self._named(self._contexts, name, "context")
         cluster, beside = self._named(self._clusters, found.cluster, "cluster")
-        ca, server = self._trusted(cluster, beside), cluster.server
+        tls = self._trusted(cluster, beside)
         if not found.user:
             raise self._error(f"the context {name} has no user.")
         user, beside = self._named(self._users, found.user, "user")
         certificate, key = self._certificate(user, beside)
         token = self._token(user, beside, secret_of)
-        if token is None and not certificate:
+        plugin = self._plugin(user.exec, cluster, tls, beside) if user.exec is not None and token is None else None
+        if token is None and plugin is None and not certificate:
             raise self._error(f"the user {found.user} has no credentials; expected {_LOGINS}.")
-        return Access(
-            server, Tls(ca, certificate, key), token, f"valid credentials (of the user {found.user} in {self._paths})"
-        )
+        tls = replace(tls, certificate=certificate, key=key)
+        login = f"valid credentials (of the user {found.user} in {self._paths})"
+        return Access(cluster.server, tls, token, login, plugin=plugin)
 
     def _add(self, path: Path) -> None:
         try:
@@ -159,18 +187,18 @@ class Kubeconfig:
         for context in read.contexts or ():
             self._contexts.setdefault(context.name, context.context)
 
-    def _trusted(self, cluster: _Cluster, beside: Path) -> str:
+    def _trusted(self, cluster: _Cluster, beside: Path) -> Tls:
         if cluster.insecure_skip_tls_verify:
             raise self._error(
                 "insecure-skip-tls-verify would send the token to any server that answers at this address.",
                 "Set the cluster's certificate-authority instead.",
             )
-        for value, field in ((cluster.tls_server_name, "tls-server-name"), (cluster.proxy_url, "proxy-url")):
-            if value:
-                raise self._error(
-                    f"twokey does not support `{field}` of a cluster.", "Remove it; for a proxy, set HTTPS_PROXY."
-                )
-        return self._pem(cluster.certificate_authority, cluster.certificate_authority_data, beside)
+        return Tls(
+            self._pem(cluster.certificate_authority, cluster.certificate_authority_data, beside),
+            server_name=cluster.tls_server_name,
+            proxy=cluster.proxy_url,
+            proxy_source=f"`proxy-url` in {self._paths}",
+        )
 
     def _certificate(self, user: _User, beside: Path) -> tuple[str, Hidden]:
         certificate = self._pem(user.client_certificate, user.client_certificate_data, beside)
@@ -191,20 +219,23 @@ class Kubeconfig:
             return secret_of(str(beside / user.token_file))
         if user.token:
             return RenewableToken(lambda: Grant(Hidden(user.token)), self._paths)
-        return self._plugin(user.exec, beside) if user.exec is not None else None
+        return None
 
-    def _plugin(self, plugin: Plugin, beside: Path) -> RenewableToken:
+    def _plugin(self, plugin: Plugin, cluster: _Cluster, tls: Tls, beside: Path) -> PluginCredential:
         if plugin.api_version not in VERSIONS:
             raise self._error(
                 f"twokey does not support credential plugins of {plugin.api_version}.", f"Use {VERSIONS[0]}."
             )
-        if plugin.provide_cluster_info:
+        if plugin.interactive_mode == "Always":
             raise self._error(
-                "twokey does not support `provideClusterInfo` of a credential plugin.", f"Remove it, or use {_LOGINS}."
+                f"the credential plugin {plugin.command} has the interactiveMode Always, and twokey runs no program "
+                "that asks on a terminal.",
+                "Set it to IfAvailable or Never, or configure credentials that need no terminal.",
             )
         # A path is relative to the file; a bare name is searched on PATH ("client-go credential plugins").
         command = str(beside / plugin.command) if "/" in plugin.command else plugin.command
-        return RenewableToken(lambda: Grant(run(plugin, command)), f"the plugin {plugin.command}")
+        info = _described(cluster, tls) if plugin.provide_cluster_info else None
+        return PluginCredential(plugin, command, info, self._clock)
 
     def _pem(self, file: str, data: str, beside: Path) -> Hidden:
         if data:
@@ -228,3 +259,18 @@ class Kubeconfig:
 
     def _error(self, message: str, remedy: str = "") -> UsageError:
         return UsageError(f"{self._label}: kubeconfig {self._paths}: {message}", remedy=remedy)
+
+
+def _described(cluster: _Cluster, tls: Tls) -> dict[str, Any]:
+    """Return what client-go tells a plugin about the cluster; the proxy without its password."""
+    parts = urlsplit(cluster.proxy_url)
+    proxy = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    authority = base64.b64encode(tls.ca.encode()).decode()
+    told = {
+        "server": cluster.server,
+        "tls-server-name": cluster.tls_server_name,
+        "certificate-authority-data": authority,
+        "proxy-url": proxy,
+    }
+    config = next((one.extension for one in cluster.extensions or () if one.name == EXTENSION), None)
+    return {**{name: text for name, text in told.items() if text}, "config": config}

@@ -18,6 +18,7 @@ from twokey.destinations import connections
 from twokey.destinations.connections import ConnectionKind
 from twokey.destinations.logins.kubeconfig import Access, Kubeconfig
 from twokey.destinations.sources import Source
+from twokey.http import transport
 from twokey.http.client import Http
 from twokey.http.transport import Tls
 from twokey.system import environment
@@ -48,19 +49,20 @@ class Cluster:
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
         access = _access(settings, context)
-        token = access.token
         self.clock = context.clock
         self._login = access.login
         self.server = access.cluster
+        if access.plugin is not None:
+            transport.refuse_unusable(access.server, settings.ca or None, access.tls)
         self.http = Http(
             "Kubernetes",
             access.server,
             context.clock,
-            headers=lambda: {"Authorization": f"Bearer {token.value()}"} if token is not None else {},
-            renew=token.renew if token is not None else lambda: False,
+            headers=access.headers,
+            renew=access.renew,
             ca=settings.ca or None,
             insecure_http=settings.insecure_http,
-            tls=access.tls,
+            tls=access.tls if access.plugin is None else access.tls_now,
             explain=self._explain,
             token=access.login,
             patience=_PATIENCE,
@@ -128,7 +130,7 @@ def _access(settings: Settings, context: ConnectionContext) -> Access:
             f"{label}: no cluster is configured: twokey does not run in a pod, and there is no {paths}.",
             remedy="Set KUBECONFIG, or add it to twokey.yaml under connections: kubernetes: {kubeconfig: …}.",
         )
-    return Kubeconfig(paths, label).access(
+    return Kubeconfig(paths, label, context.clock).access(
         settings.context, lambda path: context.secret(Source(file=path), "tokenFile")
     )
 

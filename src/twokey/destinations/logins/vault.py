@@ -1,11 +1,13 @@
 """How Vault and OpenBao are reached: with a token, or an auth method that grants one.
 
-Sources: "AppRole auth method (API)", "JWT/OIDC auth method (API)", "Kubernetes auth method (API)", "AWS auth method
-(API)", "Token auth method (API)", Vault's documentation; OpenBao's are equal.
+Sources: "JWT/OIDC auth method (API)", "Kubernetes auth method (API)", "Token auth method (API)", "Vault Enterprise
+Eventual Consistency" (X-Vault-Index, 412), Vault's documentation; "Eventual consistency", OpenBao's, which responds
+with 429 instead.
 """
 
 from __future__ import annotations
 
+import base64
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,10 +15,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 
 from twokey.core import lifetime
-from twokey.core.errors import AccessDenied, BadCredentials, UsageError
+from twokey.core.errors import AccessDenied, BadCredentials, ServiceRejected, UsageError
 from twokey.core.secret import Hidden
+from twokey.core.waiting import pause
 from twokey.destinations import connections
 from twokey.destinations.connections import ConnectionKind
+from twokey.destinations.logins.vault_methods import (
+    AppRole,
+    Aws,
+    Certificate,
+    Login,
+    UserPass,
+    aws_login,
+    check_aws,
+    identity,
+    reason,
+)
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -28,15 +42,12 @@ if TYPE_CHECKING:
     from twokey.destinations.connections import ConnectionContext
 
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
-_METHODS = ("token", "approle", "jwt", "kubernetes", "aws")
-
-
-class AppRole(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """AppRole: a role ID, and a secret ID from another source."""
-
-    role_id: str
-    secret_id: Source
-    mount: str = "approle"
+_METHODS = ("token", "approle", "jwt", "kubernetes", "aws", "cert", "userpass")
+_INDEX = "X-Vault-Index"
+"""The header with the state that a write led to; a node that does not have it yet must not answer a later request."""
+_OPENBAO = base64.b64encode(b'{"c').decode()
+_WAITS = (0.25, 0.5, 1.0, 2.0, 3.0, 3.0)
+"""Seconds between requests to a node that does not have that state yet."""
 
 
 class Jwt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,51 +66,62 @@ class Kubernetes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     mount: str = "kubernetes"
 
 
-class Aws(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The AWS identity that twokey itself runs with. ``server_id`` goes into X-Vault-AWS-IAM-Server-ID."""
-
-    role: str
-    mount: str = "aws"
-    server_id: str = ""
-
-
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How Vault is reached. Exactly one of ``token``, ``approle``, ``jwt``, ``kubernetes`` and ``aws``."""
+    """How Vault is reached, and exactly one auth method."""
 
     url: Annotated[str, msgspec.Meta(description="Vault's address.")]
     namespace: str = ""
+    login_namespace: Annotated[
+        str, msgspec.Meta(description="The namespace of the auth method or token; by default `namespace`.")
+    ] = ""
+    client_certificate: Annotated[str, msgspec.Meta(description="The path of a client certificate (PEM).")] = ""
+    client_key: Annotated[str, msgspec.Meta(description="The path of its key (PEM).")] = ""
     token: Source | None = None
     approle: AppRole | None = None
     jwt: Jwt | None = None
     kubernetes: Kubernetes | None = None
     aws: Aws | None = None
+    cert: Certificate | None = None
+    userpass: UserPass | None = None
 
     @property
     def server(self) -> str:
         """What distinguishes the Vault that is reached, with its namespace, from others."""
         return f"{super().server} {self.namespace}"
 
+    @property
+    def secret_files(self) -> tuple[str, ...]:
+        """The files that secrets are read from, the client's key among them."""
+        return (*super().secret_files, *filter(None, (self.client_key,)))
+
 
 class Vault:
     """One Vault, accessed with one identity. Logs in when it needs a token, and again after a token is refused."""
 
     def __init__(self, settings: Settings, context: ConnectionContext) -> None:
+        label = context.at or "The connection vault"
         methods = [name for name in _METHODS if getattr(settings, name) is not None]
         if len(methods) != 1:
-            label = context.at or "The connection vault"
             raise UsageError(f"{label}: expected exactly one of {', '.join(_METHODS)}.")
         self.clock = context.clock
+        self.versions: dict[str, int] = {}
+        self._index = ""
+        tls = identity(settings.client_certificate, settings.client_key, label)
+        if settings.cert is not None and tls is None:
+            raise UsageError(f"{label}: `cert` needs `client_certificate` and `client_key`.")
         get_token, self._source = self._method(settings, context)
         self._is_given = settings.token is not None
         self._token = RenewableToken(lambda: Grant(get_token()), self._source)
-        space = {"X-Vault-Namespace": settings.namespace} if settings.namespace else {}
+        self._space = _in_namespace(settings.namespace)
+        self._login_space = _in_namespace(settings.login_namespace or settings.namespace)
         self.http = Http(
             "Vault",
             settings.url,
             context.clock,
-            headers=lambda: {"X-Vault-Request": "true", **space},
+            headers=lambda: {"X-Vault-Request": "true"},
             ca=settings.ca or None,
             insecure_http=settings.insecure_http,
+            tls=tls,
             token=self._source,
             patience=120,
         )
@@ -113,11 +135,11 @@ class Vault:
 
     def send(self, request: Request) -> Response:
         """Send a request with a token. Raises ``BadCredentials`` if the token itself is refused."""
-        response = self.http.send(self._with_token(request))
+        response = self._send(request)
         if response.status != 403 or self._is_good():
             return response
         self._token.renew()
-        response = self.http.send(self._with_token(request))
+        response = self._send(request)
         if response.status == 403 and not self._is_good():
             raise BadCredentials(
                 "Vault does not accept the token: it is unknown or has expired.",
@@ -138,7 +160,7 @@ class Vault:
         found = self._found()
         if 0 < found.get("ttl", 0) < wanted and found.get("renewable"):
             renew = Request("POST", "/v1/auth/token/renew-self", "renew the token", body={}, mutates=False, secret=True)
-            self.http.send(self._with_token(renew))
+            self._send(renew, self._login_space)
             found = self._found()
         if 0 < found.get("ttl", 0) < wanted:
             self._token.renew()
@@ -147,7 +169,7 @@ class Vault:
 
     def _found(self) -> dict[str, Any]:
         request = Request("GET", "/v1/auth/token/lookup-self", "look up the token", mutates=False, secret=True)
-        response = self.http.send(self._with_token(request))
+        response = self._send(request, self._login_space)
         found: dict[str, Any] = (response.json() or {}).get("data") or {} if response.good else {}
         return found
 
@@ -162,10 +184,34 @@ class Vault:
     def _is_good(self) -> bool:
         """Say whether the token itself is accepted: Vault answers 403 for a bad token and for a missing permission."""
         request = Request("GET", "/v1/auth/token/lookup-self", "look up the token", mutates=False, secret=True)
-        return self.http.send(self._with_token(request)).good
+        return self._send(request, self._login_space).good
 
-    def _with_token(self, request: Request) -> Request:
-        return replace(request, headers={**request.headers, "X-Vault-Token": self._token.value()})
+    def _send(self, request: Request, space: dict[str, str] | None = None) -> Response:
+        """Send a request with the token, to a node that has the state of what was written before.
+
+        A standby that lags refuses with 412, and nothing took effect. Without the header, it may answer from an older
+        state: the reader of a version compares its number.
+        """
+        for wait in (*_WAITS, None):
+            token = {"X-Vault-Token": self._token.value()}
+            # At the end without the index: a cluster that was restored from a backup never reaches it.
+            index = _required(self._index) if wait is not None else {}
+            headers = {**request.headers, **(self._space if space is None else space), **token, **index}
+            response = self.http.send(replace(request, headers=headers))
+            if response.status != 412:
+                return self._recorded(response)
+            if wait is not None:
+                pause(self.clock, wait)
+        raise ServiceRejected(
+            f"Vault cannot {request.description}: the node that answered does not have the latest state yet (412).",
+            state="Nothing was written there." if request.mutates else "",
+            remedy="Run again. If that does not help, check the replication of the cluster's standbys, or set the "
+            "connection's url to the active node.",
+        )
+
+    def _recorded(self, response: Response) -> Response:
+        self._index = response.headers.get(_INDEX) or self._index
+        return response
 
     def _method(self, settings: Settings, context: ConnectionContext) -> tuple[Callable[[], Hidden], str]:
         if settings.token is not None:
@@ -174,36 +220,75 @@ class Vault:
             role = settings.approle
             secret_id = context.secret(role.secret_id, "approle.secret_id")
             return (
-                lambda: self._login(role.mount, {"role_id": role.role_id, "secret_id": secret_id.value()}),
+                lambda: self._with_secret(role.mount, {"role_id": role.role_id}, "secret_id", secret_id.value()),
                 f"a valid secret ID (in {role.secret_id}) of the AppRole",
             )
         if settings.aws is not None:
             aws = settings.aws
-            return lambda: self._login(
-                aws.mount, {"role": aws.role, **context.sign_identity(aws.server_id)}
-            ), "AWS credentials that the role accepts"
+            check_aws(aws, context.at or "The connection vault")
+            return lambda: self._login(aws_login(aws, context)), (
+                "AWS credentials that the role accepts, with `region` and `endpoint` of `aws` as sts_region and "
+                "sts_endpoint of the auth method"
+            )
+        if settings.cert is not None:
+            login = Login(settings.cert.mount, {"name": settings.cert.role} if settings.cert.role else {})
+            return lambda: self._login(login), f"a client certificate (in {settings.client_certificate}) it accepts"
+        if settings.userpass is not None:
+            user = settings.userpass
+            password = context.secret(user.password, "userpass.password")
+            return (
+                lambda: self._with_secret(user.mount, {}, "password", password.value(), user.username),
+                f"a valid password (in {user.password}) of {user.username}",
+            )
         jwt = settings.jwt or settings.kubernetes
         assert jwt is not None
         secret = context.secret(jwt.jwt, "jwt")
         return (
-            lambda: self._login(jwt.mount, {"role": jwt.role, "jwt": secret.latest()}),
+            lambda: self._with_secret(jwt.mount, {"role": jwt.role}, "jwt", secret.latest()),
             f"a valid JWT (in {jwt.jwt}) for the role {jwt.role}",
         )
 
-    def _login(self, mount: str, body: dict[str, str]) -> Hidden:
+    def _with_secret(self, mount: str, body: dict[str, str], name: str, secret: Hidden, user: str = "") -> Hidden:
+        return self._login(Login(mount, {**body, name: secret}, (secret,), user))
+
+    def _login(self, login: Login) -> Hidden:
         request = Request(
-            "POST", f"/v1/auth/{mount}/login", f"log in at {mount}", body=body, mutates=False, secret=True
+            "POST",
+            login.path,
+            f"log in at {login.mount}",
+            body=login.body,
+            headers=self._login_space,
+            mutates=False,
+            secret=True,
         )
         response = self.http.send(request)
         if response.status in {400, 403}:
+            words = reason(response, login.secrets)
+            quoted = f" Vault says: {words}" if words else ""
             raise BadCredentials(
-                f"Vault refuses the login at auth/{mount} ({response.status}).",
+                f"Vault refuses the login at auth/{login.mount} ({response.status}).{quoted}",
                 state="Nothing was written there.",
                 remedy=f"Provide {self._source}, and check the role's settings in Vault.",
             )
         if not response.good:
             raise self.http.verdicts.error_of(request, response)
-        return Hidden(response.json()["auth"]["client_token"])
+        return Hidden(self._recorded(response).json()["auth"]["client_token"])
+
+
+def _required(index: str) -> dict[str, str]:
+    """Return the headers that require a state.
+
+    A standby of OpenBao can be told to pass the request on to the active node, so that nothing has to wait. Vault
+    refuses that header unless its configuration allows it. OpenBao's index is JSON in Base64, Vault's is not.
+    """
+    if not index:
+        return {}
+    openbao = index.startswith(_OPENBAO)
+    return {_INDEX: index, **({"X-Vault-Inconsistent": "forward-active-node"} if openbao else {})}
+
+
+def _in_namespace(name: str) -> dict[str, str]:
+    return {"X-Vault-Namespace": name} if name else {}
 
 
 CONNECTION = ConnectionKind(
@@ -215,5 +300,7 @@ CONNECTION = ConnectionKind(
         "token": ("VAULT_TOKEN", "BAO_TOKEN"),
         "namespace": ("VAULT_NAMESPACE", "BAO_NAMESPACE"),
         "ca": ("VAULT_CACERT", "BAO_CACERT"),
+        "client_certificate": ("VAULT_CLIENT_CERT", "BAO_CLIENT_CERT"),
+        "client_key": ("VAULT_CLIENT_KEY", "BAO_CLIENT_KEY"),
     },
 )

@@ -225,7 +225,7 @@ class KeyVaultSecret(ServiceStore):
         values: Mapping[str, Hidden],
         seen: object,
         note: str,
-        without: Collection[str] = (),  # noqa: ARG002  one text has nothing beside it
+        without: Collection[str] = (),  # noqa: ARG002  nothing lies beside one text: its own merge removes it
     ) -> None:
         before, _ = self._now(seen)
         content = "application/json" if self.format.name in _ONE_OBJECT else "text/plain"

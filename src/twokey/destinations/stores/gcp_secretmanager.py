@@ -83,6 +83,11 @@ def check(address: Address) -> None:
     creation_options.of_google(address)
     if not _TARGET.fullmatch(address.plain):
         raise address.error("expected PROJECT/NAME: a project's ID, then letters, digits, dashes and underscores.")
+    location = address.options.get("location")
+    if location is not None and not creation_options.is_google_location(location):
+        raise address.error(f"location={location} is not a location.", "Write location=europe-west3, for example.")
+    if location is not None and "replica" in address.options:
+        raise address.error("location= names a regional secret, and replica= is for secrets without a location.")
     if "alias" in address.options and not _ALIAS.fullmatch(address.options["alias"]):
         raise address.error(
             "expected an alias that begins with a letter, followed by letters, digits, - and _; without alias=, "
@@ -106,7 +111,7 @@ def _format(address: Address) -> formats.Format:
         address,
         default="json",
         names=formats.MEMBERS,
-        own=("connection", "alias", *creation_options.OF_GOOGLE),
+        own=("connection", "alias", "location", *creation_options.OF_GOOGLE),
         only=formats.ONE_TEXT,
     )
 
@@ -123,11 +128,12 @@ class GoogleSecret(ServiceStore):
         name = address.without(creation_options.OF_GOOGLE)
         self._new = creation_options.of_google(address)
         super().__init__(name, replace(_format(address), names=("access key",)), google.clock)
-        self._http = google.http
+        self._location = address.options.get("location", "")
+        self._http = google.at(self._location)
         project, _, self._secret = address.rest.rpartition("/")
-        self._all = f"/v1/projects/{project}/secrets"
+        self._all = f"/v1/projects/{project}{f'/locations/{self._location}' if self._location else ''}/secrets"
         self._path = f"{self._all}/{self._secret}"
-        self._target = f"the secret {self._secret} of {project}"
+        self._target = f"the secret {self._secret} of {project}{f' in {self._location}' if self._location else ''}"
         self._known = 0
         self._note = ""
 
@@ -247,7 +253,7 @@ class GoogleSecret(ServiceStore):
         values: Mapping[str, Hidden],
         seen: object,
         note: str,
-        without: Collection[str] = (),  # noqa: ARG002  one text has nothing beside it
+        without: Collection[str] = (),  # noqa: ARG002  nothing lies beside one text: its own merge removes it
     ) -> None:
         if self._now(seen) is None:
             self._patch(seen, {})
@@ -294,7 +300,9 @@ class GoogleSecret(ServiceStore):
         replicas = [{"location": location, **key} for location in self._new.replicas]
         replication = {"userManaged": {"replicas": replicas}} if replicas else {"automatic": key}
         labels = {"labels": dict(self._new.tags)} if self._new.tags else {}
-        return replace(request, body={"replication": replication, **labels, "annotations": notes})
+        # A regional secret has no replicas, and its key of its own.
+        where = key if self._location else {"replication": replication}
+        return replace(request, body={**where, **labels, "annotations": notes})
 
     def _change(self, secret: dict[str, Any], notes: dict[str, str], aliases: Mapping[str, str]) -> Request:
         """Return the request, which keeps other annotations and aliases. Google refuses it if it is sent twice."""

@@ -24,6 +24,7 @@ import msgspec
 from twokey.core.decoding import decoder
 from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
+from twokey.core.waiting import pause
 from twokey.destinations.formats import format as formats
 from twokey.destinations.formats.journals import json_text
 from twokey.destinations.kind import Kind, Permission, phrase
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 JOURNAL = ".twokey-journal"
 _JOURNAL_FIELD = "journal"
+_LAG = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
+"""Seconds between reads, as long as a node shows an older version than one that was seen."""
 _PATH = re.compile(r"[A-Za-z0-9_.@+=,:-]+(/[A-Za-z0-9_.@+=,:-]+)+", re.ASCII)
 _on_data = partial(Permission, service="Vault", resource="data path", type="capability")
 PERMISSIONS = (
@@ -134,7 +137,20 @@ class _Entry:
         self._permission = phrase(PERMISSIONS, on=f"{mount}/data/{path}")
 
     def read(self) -> _Version:
-        """Read the latest version. Vault answers 404, with the version's number, for one that is deleted."""
+        """Read the latest version; a standby that lags shows an older one than this run knows of for a while.
+
+        A secret that was deleted with all its versions begins again, so an older one is believed in the end.
+        """
+        for wait in (*_LAG, None):
+            found = self._read()
+            if wait is None or found.number >= self._vault.versions.get(self._data, 0):
+                break
+            pause(self._vault.clock, wait)
+        self._vault.versions[self._data] = found.number
+        return found
+
+    def _read(self) -> _Version:
+        """Read what a node has. Vault answers 404, with the version's number, for one that is deleted."""
         request = self._request("GET", self._data, f"read {self.path}", mutates=False)
         response = self._vault.send(request)
         if response.status == 404:
@@ -182,6 +198,9 @@ class _Entry:
             )
         if not response.good:
             raise self._vault.http.verdicts.error_of(request, response)
+        number = ((response.json() or {}).get("data") or {}).get("version")
+        if isinstance(number, int):
+            self._vault.versions[self._data] = max(number, self._vault.versions.get(self._data, 0))
 
     def describe(self, note: str) -> None:
         """Write the access key's ID into the custom metadata, for the operator. A failure is ignored.
@@ -226,7 +245,10 @@ class VaultSecret(ServiceStore):
         self._paths = (f"{mount}/data/{path}", f"{mount}/data/{path}{JOURNAL}")
 
     def preflight(self) -> None:
-        """Ask Vault what the token may do with both secrets; nothing is written."""
+        """Ask Vault what the token may do with both secrets; nothing is written.
+
+        A token of a parent namespace, or without the policy ``default``, may not ask: then the write shows it.
+        """
         request = Request(
             "POST",
             "/v1/sys/capabilities-self",
@@ -234,15 +256,21 @@ class VaultSecret(ServiceStore):
             body={"paths": list(self._paths)},
             mutates=False,
         )
-        found = self._vault.request(request).json() or {}
-        able = found.get("data") or found
+        response = self._vault.send(request)
+        if response.status != 403:
+            if not response.good:
+                raise self._vault.http.verdicts.error_of(request, response)
+            found = response.json() or {}
+            self._check_capabilities(found.get("data") or found)
+        self.check_content()
+        self._vault.outlast()
+
+    def _check_capabilities(self, able: Mapping[str, Collection[str]]) -> None:
         for path in self._paths:
             may = set(able.get(path, ()))
             lacks = sorted({"create", "read", "update"} - may) if "root" not in may else []
             if lacks:
                 raise self._vault.lacking(path, lacks)
-        self.check_content()
-        self._vault.outlast()
 
     def _read(self) -> Kept:
         credential, journal = self._credential.read(), self._journal.read()

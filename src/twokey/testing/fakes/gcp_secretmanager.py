@@ -1,6 +1,11 @@
 """Google Cloud's Secret Manager, token endpoints, metadata server and IAM: etags, versions, aliases, permissions.
 
-Errors have the shape of AIP-193. Adding a version changes no etag. ``latest`` may lag behind the versions.
+Errors have the shape of AIP-193. Adding a version changes no etag. ``latest`` may lag behind the versions. A regional
+secret exists at the endpoint of its location only: at ``/LOCATION`` of this server.
+
+Sources: "Workload identity federation with AWS" and AIP-4117 (the signed request as a subject token),
+"Method: serviceAccounts.generateAccessToken", "Regional secrets" (Secret Manager), "System parameters" (the quota
+project), Google Cloud's documentation.
 """
 
 from __future__ import annotations
@@ -8,8 +13,11 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import unquote
 
+from twokey.testing.fakes.signed_identity import RefusedByAws, caller
 from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
@@ -22,6 +30,10 @@ _STATUS = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DEN
 MOST_ANNOTATIONS, MOST_PAYLOAD = 16 << 10, 64 << 10
 JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+AWS_TYPE = "urn:ietf:params:aws:token-type:aws4_request"
+AWS_KEY, AWS_SECRET = "AKIAIOSFODNN7EXAMPLE", "s" * 40
+"""The access key that the workload identity pool trusts."""
+_REGIONAL = re.compile(r"/([a-z0-9-]+)(/v1/projects/[^/]+)/locations/([^/]+)(/secrets.*)")
 SERVICE_ACCOUNT = "twokey@site-prd.iam.gserviceaccount.com"
 
 
@@ -44,10 +56,16 @@ class Google(FakeService):
         self.secrets: dict[str, dict[str, Any]] = {}
         self.lagging = False
         self.machine = True
+        self.location = ""
+        self.regional: dict[str, dict[str, dict[str, Any]]] = {}
+        self.quota_projects: list[str] = []
+        self.billed = {"site-prd"}
+        self.aws_region = "us-east-1"
+        self.delegates: list[str] = []
         self.before_patch: list[Callable[[], None]] = []
         self.logins: dict[str, Callable[[dict[str, str]], bool]] = {
             JWT_GRANT: lambda _form: False,
-            EXCHANGE: lambda form: form.get("subject_token") == "ey.subject",
+            EXCHANGE: self._is_trusted,
             "refresh_token": lambda form: form.get("refresh_token") == "1//refresh",
         }
 
@@ -68,6 +86,21 @@ class Google(FakeService):
         secret["annotations"] = {**secret["annotations"], **notes}
         secret["etag"] = self._etag()
 
+    def handle(self, request: ReceivedRequest) -> Reply:
+        """Answer a request; those for regional secrets at the endpoint of their location only."""
+        found = _REGIONAL.fullmatch(request.raw_path)
+        if found is None:
+            return super().handle(request)
+        endpoint, project, location, rest = found.groups()
+        if endpoint != location:
+            return _refusal(400, f"The endpoint of {endpoint} has no secrets of {location}.").reply
+        everywhere, self.secrets = self.secrets, self.regional.setdefault(location, {})
+        self.location = location
+        try:
+            return super().handle(replace(request, path=f"{project}{rest}", raw_path=f"{project}{rest}"))
+        finally:
+            self.secrets, self.location = everywhere, ""
+
     def authorize(self, request: ReceivedRequest) -> None:
         """Check the token, the project and the API; logins need none."""
         if not request.path.startswith("/v1/projects/") or "serviceAccounts" in request.path:
@@ -77,6 +110,11 @@ class Google(FakeService):
         project = request.path.split("/")[3]
         if project not in self.projects:
             raise _refusal(403, f"Permission denied on resource project {project} (or it may not exist).")
+        payer = request.headers.get("X-Goog-User-Project", "")
+        self.quota_projects.append(payer)
+        if payer and payer not in self.billed:
+            message = f"Caller does not have required permission to use project {payer}."
+            raise _refusal(403, message, reason="USER_PROJECT_DENIED")
         if not self.enabled:
             message = f"Secret Manager API has not been used in project {project} before or it is disabled."
             raise _refusal(403, message, reason="SERVICE_DISABLED")
@@ -119,6 +157,7 @@ class Google(FakeService):
             raise _refusal(401, "Request had invalid authentication credentials.")
         if account != SERVICE_ACCOUNT or not (request.json() or {}).get("scope"):
             raise _refusal(403, "Permission 'iam.serviceAccounts.getAccessToken' denied")
+        self.delegates = (request.json() or {}).get("delegates", [])
         token = self._granted().body["access_token"]
         return Reply(200, {"accessToken": token, "expireTime": "2026-11-21T13:00:00Z"})
 
@@ -164,13 +203,14 @@ class Google(FakeService):
         self._may("secrets.create")
         body, name = request.json() or {}, request.query.get("secretId", "")
         target = f"{project}/{name}"
-        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) or "replication" not in body:
-            raise _refusal(400, "Invalid secret id, or no replication.")
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,255}", name) or ("replication" in body) == bool(self.location):
+            raise _refusal(400, "Invalid secret id; or no replication, which a regional secret must not have.")
         if target in self.secrets:
             raise _refusal(409, f"Secret [{target}] already exists.", status="ALREADY_EXISTS")
         self._check_annotations(body.get("annotations") or {})
         given = {key: body[key] for key in ("annotations", "labels") if body.get(key)}
-        self.secrets[target] = {**self._made(), **given, "replication": body["replication"]}
+        own = {key: body[key] for key in ("replication", "customerManagedEncryption") if key in body}
+        self.secrets[target] = {**self._made(), **given, **own}
         return Reply(200, self._shown(target))
 
     @route("PATCH", _SECRET)
@@ -253,12 +293,31 @@ class Google(FakeService):
         secret = self._secret(target)
         project, _, name = target.partition("/")
         shown = {key: secret[key] for key in ("annotations", "versionAliases", "labels") if secret[key]}
-        return {"name": f"projects/{project}/secrets/{name}", "etag": secret["etag"], **shown}
+        return {"name": self._named(project, name), "etag": secret["etag"], **shown}
+
+    def _named(self, project: str, name: str) -> str:
+        return f"projects/{project}{f'/locations/{self.location}' if self.location else ''}/secrets/{name}"
 
     def _version(self, target: str, number: int) -> dict[str, Any]:
         project, _, name = target.partition("/")
         state = self.secrets[target]["versions"][number - 1]["state"]
-        return {"name": f"projects/{project}/secrets/{name}/versions/{number}", "state": state}
+        return {"name": f"{self._named(project, name)}/versions/{number}", "state": state}
+
+    def _is_trusted(self, form: dict[str, str]) -> bool:
+        """Return whether a subject token is one of the job's, or a request that STS says the trusted key signed."""
+        if form.get("subject_token_type") != AWS_TYPE:
+            return form.get("subject_token") == "ey.subject"
+        asked = json.loads(unquote(form["subject_token"]))
+        headers = {one["key"]: one["value"] for one in asked["headers"]}
+        signed = headers.get("Authorization", "").partition("SignedHeaders=")[2].partition(",")[0].split(";")
+        target = {name.lower(): value for name, value in headers.items()}.get("x-goog-cloud-target-resource")
+        if target != form.get("audience") or "x-goog-cloud-target-resource" not in signed or "host" not in headers:
+            return False
+        try:
+            caller(asked["method"], asked["url"], headers, b"", region=self.aws_region, keys={AWS_KEY: AWS_SECRET})
+        except RefusedByAws:
+            return False
+        return str(asked["url"]).startswith(f"https://sts.{self.aws_region}.") and "GetCallerIdentity" in asked["url"]
 
     def _granted(self) -> Reply:
         token = f"ya29.{self.tick()}"
