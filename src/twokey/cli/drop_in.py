@@ -106,10 +106,13 @@ class Signals:
         handle(self._end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
+        first = not self.stop.is_set()
         self.exit_code = 128 + number
         self.stop.set()
         if not self.held:
             raise SystemExit(self.exit_code)
+        if first:
+            terminal.show_finishing()
 
 
 def _tell(message: str) -> None:

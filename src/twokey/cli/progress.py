@@ -75,6 +75,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the bars, for good: they would be drawn over what is printed past them."""
         if self._bar:
             self._bar.stop()
 
