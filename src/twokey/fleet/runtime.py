@@ -64,13 +64,15 @@ class Runtime:
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
         from twokey.destinations import registry
+        from twokey.fleet.roster import located
 
         wanted = set(map(same_name, names))
         for selection in settings.selections:
             # Which users a path has is known later: with names, only the entries that surely mean one of them.
             if not names or not wanted.isdisjoint(map(same_name, selection.users)):
-                for url in (selection.store, *selection.deliver):
-                    registry.reach(url, self.services)
+                for url, at in selection.urls:
+                    with located(at):
+                        registry.reach(url, self.services)
 
     def check(self, roster: Roster) -> Roster:
         """Open every destination of every user and compare what they write to; return the users unchanged.
@@ -79,14 +81,18 @@ class Runtime:
         """
         from twokey.fleet.roster import check_apart
 
-        check_apart({job.user.key: self._targets(job) for job in roster.jobs})
+        check_apart({job.user.key: self._targets(job) for job in roster.jobs}, roster.jobs)
         return roster
 
     def _targets(self, job: Job) -> Targets:
         from twokey.destinations import identity, registry
+        from twokey.fleet.roster import located
 
-        opened: list[Destination] = [registry.open_store(job.store, self.services)]
-        opened += [registry.open_destination(url, self.services) for url in job.deliver]
+        with located(job.at(job.store)):
+            opened: list[Destination] = [registry.open_store(job.store, self.services)]
+        for url in job.deliver:
+            with located(job.at(url)):
+                opened.append(registry.open_destination(url, self.services))
         locks = [(job.lock, frozenset({f"lock {job.lock}"}))] if job.lock else []
         account = job.user.account
         return [*((one.name, identity.write_targets(one, self.services, account)) for one in opened), *locks]
