@@ -137,7 +137,7 @@ def show_ending() -> None:
 
 
 def show_finishing() -> None:
-    """Print what a signal means for the drop-in, whose output is the only place that has the new secrets."""
+    """Print what a signal means for the drop-in: it outputs every new secret before it ends."""
     _tell_from_handler(
         "Ending: no further user is begun. The user under way is finished, and every new key is output. A further "
         "signal does not hasten it."
