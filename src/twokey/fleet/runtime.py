@@ -59,7 +59,7 @@ class Runtime:
         for url in also:
             registry.reach(url, self.services)
         found = select(settings.selections, names, self.iam, fill)
-        return replace(found, warnings=(*_exposed(settings), *found.warnings))
+        return replace(found, warnings=(*_exposed(settings), *_advice(settings, also), *found.warnings))
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
@@ -127,3 +127,12 @@ def _exposed(settings: Settings) -> list[str]:
     secrets = sorted({file for one in settings.connections.values() for file in one.settings.secret_files})
     files = [(Path(settings.source), False), *((Path(file), True) for file in secrets)]
     return [warning for file, secret in files if (warning := warning_about(file, secret=secret))]
+
+
+def _advice(settings: Settings, also: tuple[str, ...]) -> list[str]:
+    """Return warnings about URLs that are valid, and not what the operator wants."""
+    from twokey.destinations import registry
+
+    urls = [pair for selection in settings.selections for pair in selection.urls]
+    urls += [(url, "") for url in also]
+    return [f"{at}{about}" for url, at in dict.fromkeys(urls) if (about := registry.advice(url))]
