@@ -209,7 +209,8 @@ def _wrapped(text: str, indent: str, further: str) -> list[str]:
 def headline(text: str) -> None:
     """Print the title of a section."""
     say()
-    _say_styled("", text, "\x1b[1m")
+    for line in _wrapped(text, "", ""):
+        _say_styled("", line, "\x1b[1m")
 
 
 def typed(text: str) -> None:
