@@ -493,6 +493,13 @@ RULES = (
         "return True",
         MADE_UP,
     ),
+    Rule(
+        "drop-in: the users that twokey manages are refused",
+        "drop_in/__init__.py",
+        "if not refusals[user]",
+        "if True",
+        ("tests/drop_in/test_managed.py",),
+    ),
 )
 
 

@@ -68,6 +68,25 @@ def test_a_table_that_would_leave_a_column_too_little_is_not_drawn() -> None:
     assert layout.table(columns, [[cell(KEY), cell("ssm:/a")]], 30) is not None
 
 
+def test_what_stands_below_a_row_has_the_whole_width_and_an_indent() -> None:
+    columns = (Column("user"), Column("outcome", 1, words=True))
+    rows = [[cell("ci"), cell("will be refused (in_use)")], [cell("b"), cell("not due")]]
+    assert text_of(layout.table(columns, rows, 22, [[cell("one two three four five six")], []])) == [
+        "user  outcome",
+        "ci    will be refused",
+        "      (in_use)",
+        "  one two three four",
+        "    five six",
+        "b     not due",
+    ]
+    assert layout.table(columns, rows, 13) is None, "a word would be broken"
+
+
+def test_a_name_may_have_two_lines_in_a_table() -> None:
+    assert layout.narrowest_of(["ci", "build-and-deploy-the-public-website"]) == len("the-public-website")
+    assert layout.narrowest_of(["a", ""]) == 1
+
+
 def test_a_block_sets_further_lines_below_the_first() -> None:
     title = [("ci: ", "bold"), ("due now", "")]
     assert text_of(layout.block(title, [("CURRENT", cell(KEY)), ("problem", cell("one two three four"))], 33)) == [

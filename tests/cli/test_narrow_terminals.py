@@ -22,7 +22,7 @@ DESTINATIONS = (
     *("--to", "ssm:/a/long/name/of/a/parameter/{user}"),
 )
 WHOLE = re.compile(r"AKIA\w*|\d{4}-\d\d-\d\dT\S*|--[a-z-]+|[a-z]+_[a-z_]+")
-WIDTHS = (60, 80, 100, 132, 200)
+WIDTHS = (40, 60, 80, 100, 132, 200)
 
 
 @pytest.fixture
@@ -64,19 +64,32 @@ def test_rotate_shows_the_reason_and_what_was_removed(user: str, columns: int, m
     lines, text = shown(monkeypatch, columns, "rotate")
     assert max(map(len, lines)) <= columns
     assert "rotated (due)" in text
-    assert re.search(rf"removed +{user}", text)
+    assert re.search(rf"\[?removed +{user}", text)
 
 
-def test_a_narrow_terminal_gets_a_block_for_each_user_and_a_wide_one_a_table(
+def test_a_wide_terminal_gets_the_reasons_beside_each_user(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, _ = shown(monkeypatch, 200, "plan")
+    assert lines[0].split() == ["user", "outcome", "CURRENT", "LAST", "due", "what", "and", "why"]
+
+
+def test_a_terminal_of_80_columns_gets_a_table_with_the_reasons_below_each_user(
     user: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow, _ = shown(monkeypatch, 80, "plan")
-    wide, _ = shown(monkeypatch, 200, "plan")
-    assert narrow[:2] == [
+    lines, text = shown(monkeypatch, 80, "rotate")
+    assert lines[0].split() == ["user", "outcome", "CURRENT", "LAST"]
+    assert lines[1].startswith("build-and-deploy-")
+    assert "rotated (due)" in lines[1]
+    assert lines[3].startswith("  CURRENT has reached the end of its period. [removed ")
+    assert f"[removed {user}, next due 20" in text
+    assert shown(monkeypatch, 80, "status")[0][0].split() == ["user", "key", "role", "age", "last", "use"]
+
+
+def test_a_narrower_terminal_gets_a_block_for_each_user(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines, _ = shown(monkeypatch, 60, "plan")
+    assert lines[:2] == [
         f"{NAME}: will be rotated (due)",
         "  why          CURRENT has reached the end of its period.",
     ]
-    assert wide[0].split() == ["user", "outcome", "CURRENT", "LAST", "due", "what", "and", "why"]
 
 
 def test_deliver_that_has_nothing_to_do_says_that_all_is_up_to_date(user: str, monkeypatch: pytest.MonkeyPatch) -> None:

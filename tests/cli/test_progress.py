@@ -43,3 +43,18 @@ def test_a_long_wait_for_a_service_is_told_once(capsys: pytest.CaptureFixture[st
         steps.show(UserKey("123456789012", "ci"), "ci", Event(NOW, "ci", "limit", "note", "", "2026-11-21T13:00:00Z"))
     said = "ci: a service's rate limit is used up; waiting for it, until 2026-11-21T13:00:00Z"
     assert capsys.readouterr().err.splitlines() == [said]
+
+
+@pytest.mark.parametrize(
+    ("verbose", "named"), [(False, ["ci-0", "ci-1", "ci-2"]), (True, [f"ci-{n}" for n in range(6)])]
+)
+def test_of_many_users_that_wait_for_the_same_the_first_are_named(
+    verbose: bool, named: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps = Steps(verbose=verbose, quiet=False)
+    for number in range(6):
+        event = Event(NOW, f"ci-{number}", "settle", "note", "", "2026-11-21T13:00:00Z")
+        steps.show(UserKey("123456789012", f"ci-{number}"), f"ci-{number}", event)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines if line.startswith("ci-")] == named
+    assert lines.count("Further users wait for the same; --verbose names each.") == (not verbose)

@@ -33,7 +33,24 @@ def test_users_are_together_about_whom_many_texts_say_the_same() -> None:
     assert repeats.groups(NAMES, texts) == [[0, 1, 2, 3, 4, 5]]
     assert repeats.groups(NAMES, ["", *texts[1:]]) == [[0], [1, 2, 3, 4, 5]]
     assert repeats.groups(NAMES[:3], texts[:3]) == [[0], [1], [2]]
-    assert repeats.said_of(NAMES, ["new", *texts[1:]]) == ["", "", *["ci-2"] * 4]
+    assert repeats.said_before(NAMES, ["new", *texts[1:]]) == ["", "", *["as for ci-2"] * 4]
+
+
+def test_a_text_with_other_keys_and_times_says_the_same_and_names_them() -> None:
+    keys = [f"AKIAIOSFODNN7EXAMPL{number}" for number in range(1, 7)]
+    texts = [
+        f"{key} of {name} is 3d old. Remove it by 2026-12-0{name[-1]}T01:00:00Z."
+        for name, key in zip(NAMES, keys, strict=True)
+    ]
+    before = repeats.said_before(NAMES, texts)
+    assert before[:2] == ["", f"as for ci-1, with {keys[1]}, 2026-12-02T01:00:00Z"]
+    assert repeats.groups(NAMES, texts) == [[0], [1], [2], [3], [4], [5]]
+    assert repeats.groups(NAMES, texts, values=True) == [[0, 1, 2, 3, 4, 5]]
+
+
+def test_what_a_text_is_about_stays() -> None:
+    texts = [f"The window is broken: {name} has an old key." for name in NAMES]
+    assert repeats.said_before(NAMES, texts)[1] == "The window is broken: as for ci-1"
 
 
 def test_a_name_within_another_name_is_not_the_user() -> None:
@@ -55,7 +72,7 @@ def test_a_refusal_of_many_users_says_its_reason_once_and_names_them_all(users: 
     assert (quiet.out, quiet.err.splitlines()) == ("", ran.out.splitlines())
 
 
-@pytest.mark.parametrize("columns", [80, 200])
+@pytest.mark.parametrize("columns", [40, 80, 200])
 def test_so_it_does_at_a_terminal(users: list[str], monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     with mock.patch.object(terminal, "is_interactive", return_value=True):
@@ -95,3 +112,57 @@ def test_a_warning_that_many_users_share_is_printed_once(rig: Rig, tmp_path: Pat
         "Warning: ci-1: ci-1 has no key of its own.",
         "Warning: the same for 5 more users (ci-2, ci-3, ci-4, ci-5, ci-6).",
     ]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_a_failed_delivery_of_many_users_is_explained_once_and_each_key_shown(
+    rig: Rig, columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = [rig.settled(name)[0].access_key_id for name in NAMES]
+    denied = Rule("ssm:PutParameter", times=None, effect="error_before", status=400, code="AccessDeniedException")
+    rig.aws.weather.add(denied)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with mock.patch.object(terminal, "is_interactive", return_value=True):
+        ran = twokey("rotate", *NAMES, "--store", STORE, "--to", "ssm:/m/{user}")
+    text = " ".join(ran.out.split())
+    assert text.count("could not be delivered to") == 1
+    assert text.count("As for ci-1, with AKIA") == len(NAMES) - 1
+    assert all(key in text for key in (*removed, *(rig.held(name) for name in NAMES)))
+    assert text.count("delivery_failed") == len(NAMES)
+
+
+def test_what_is_nothing_to_worry_about_is_said_once_at_a_terminal_and_on_each_line_of_a_log(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        rig.settled(name)
+    log = twokey("plan", *NAMES, "--store", STORE)
+    assert log.out.count("CURRENT has reached the end of its period.") == len(NAMES)
+    for columns in ("40", "80", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
+            text = " ".join(twokey("plan", *NAMES, "--store", STORE).out.split())
+        assert text.count("CURRENT has reached the end of its period.") == 1
+        assert text.count("create a key, verify it, store it") == 1
+        assert all(key in text for name in NAMES for key in rig.ids(name))
+
+
+def test_warnings_about_the_keys_of_many_users_are_one_that_names_them(rig: Rig) -> None:
+    for name in NAMES:
+        rig.settled(name)
+    err = twokey("plan", *NAMES, "--store", STORE).err
+    assert err.count("The window is broken: ") == 1
+    oldest = [rig.ids(name)[0] for name in NAMES]
+    others = ", ".join(f"{name} with {key}" for name, key in zip(NAMES[1:], oldest[1:], strict=True))
+    assert f"Warning: the same for 5 more users ({others})." in err
+
+
+def test_one_error_of_many_destinations_is_said_once(rig: Rig) -> None:
+    rig.settled()
+    denied = Rule("ssm:PutParameter", times=None, effect="error_before", status=400, code="AccessDeniedException")
+    rig.aws.weather.add(denied)
+    deliver = [part for number in range(1, 7) for part in ("--to", f"ssm:/m/{number}/{{user}}")]
+    ran = twokey("rotate", "ci", "--store", STORE, *deliver)
+    assert "could not be delivered to 6 of 6 destinations: ssm:/m/1/ci: Access denied" in ran.out
+    assert ran.out.count("If a policy requires tags") == 2
+    assert "  ci: ssm:/m/6/ci: failed, Access denied: as for ssm:/m/2/ci" in ran.out.splitlines()

@@ -69,8 +69,8 @@ def test_a_connection_is_named_like_its_service_or_says_which() -> None:
         ("github: {token: {envv: X}}", 3, "unknown key `envv`; did you mean env?"),
         ("github: {token: {value: ghp_x}}", 3, "unknown key `value`; expected one of env, file, from, key, oidc."),
         ("vault: {approle: {rolle_id: r}}", 3, "unknown key `rolle_id`; did you mean role_id?"),
-        ("github: {token: {env: X}, url: [a]}", 3, "`github.url`: expected text, got `array`."),
-        ("github: x", 2, "must be a mapping, not text"),
+        ("github: {token: {env: X}, url: [a]}", 3, "`github.url`: expected text, got a list."),
+        ("github: x", 3, "`github`: expected a mapping of the connection's settings, got text."),
     ],
 )
 def test_what_is_wrong_with_a_connection_is_said_with_its_line(connections: str, line: int, sentence: str) -> None:

@@ -50,12 +50,15 @@ VERSION = "twokey.yaml line 1: `version`: expected the number 1, the version of 
         ("window: 30d", "twokey.yaml line 1: `version` is missing. Write `version: 1`"),
         ("version: 2", VERSION + "2."),
         ("version: true", VERSION + "true."),
-        ("version: '1'", VERSION + "'1'."),
-        ("version: [1]", VERSION + "another value."),
+        ("version: '1'", VERSION + "the text '1'. Remove the quotes: version: 1."),
+        ("version: one", VERSION + "'one'."),
+        ("version: [1]", VERSION + "a list."),
         ("version: 1", "twokey.yaml line 1: the file has no `machine_users`, which is required."),
         ("version: 1\nmachine_users: []", "twokey.yaml line 2: `machine_users` is an empty list."),
         ("version: 1\nmachine_users: 3", "twokey.yaml line 2: `machine_users` must be a list, not a whole number."),
         ("version: 1\nmachine_users:\n", "twokey.yaml line 2: `machine_users` has no value."),
+        ("version: 1\nmachine_users:\n  -\n", "twokey.yaml line 3: an item of `machine_users` has no value."),
+        ("version: 1\nmachine_users: {path: a}", "twokey.yaml line 2: `machine_users` must be a list, not a mapping."),
         (
             "version: 1\nmachine_users:\n  - a\n",
             "twokey.yaml line 3: an item of `machine_users` must be a mapping, not text.",
@@ -76,7 +79,24 @@ def test_what_is_missing_at_the_top_is_said(text: str, sentence: str) -> None:
         ("window: 30x", "`window`: '30x' is not a duration. Write it like 30d"),
         ("window: 1:30", "`window`: 1:30 is not a duration."),
         ("window: [30d]", "`window` must be text, not a list."),
-        ("window:", "`window` has no value. Fill it in, or remove the key."),
+        ("window:", "`window` has no value. Fill it in, or remove it."),
+        ("window: 0s", "window: 0s is too short."),
+        ("grace: 20d", "grace: 20d is longer than the period less its slack"),
+        ("soak: 20d", "soak: 20d is longer than the period less its slack"),
+        ("idle: 29d", "idle: 29d is longer than the period"),
+        ("schedule: 20d", "schedule: with a run every 20d, a rotation that is due after"),
+        ("schedule: 0s", "`schedule`: the time between two runs cannot be zero."),
+        ("verify: {timeout: 10m}", "verify.timeout: 10m is longer than a lease"),
+        (
+            "verify: {regions: [Bad Region]}",
+            "`regions`: expected an AWS region such as eu-central-1, got 'Bad Region'.",
+        ),
+        ("verify: {regions: [[a]]}", "an item of `regions` must be text, not a list."),
+        ("audit_log: ''", "`audit_log` is empty."),
+        ("connections: [a]", "`connections` must be a mapping, not a list."),
+        ("connections: {github: x}", "`github`: expected a mapping of the connection's settings, got text. Write each"),
+        ("connections: {github: }", "`github`: expected a mapping of the connection's settings, got nothing."),
+        ("store: ssm:/x", "unknown key `store`; it belongs into an entry of `machine_users`."),
         ("max_users: 0", "`max_users` must be at least 1."),
         ("max_users: many", "`max_users` must be a whole number, not text."),
         ("max_users: 1.0", "`max_users` must be a whole number, not a number."),
@@ -111,7 +131,10 @@ def test_what_is_missing_at_the_top_is_said(text: str, sentence: str) -> None:
         ('window: "\\q"', "expected an escape that YAML knows after `\\`. Use single quotes"),
         ("window: - 30d", "expected a value after the key, found an item of a list. Put `- ` on the next line."),
         ("window: 'a' b", "expected the end of the line after this value. Put the whole value in quotes."),
-        ("audit_log: {user}.log", "expected the end of the line after this value. Put the whole value in quotes."),
+        (
+            "audit_log: {user}.log",
+            "at the beginning of a value, YAML reads `{user}` as a mapping, not as a field. Quote the value:",
+        ),
         ("verify: [a,,b]", "expected a value, found `,`."),
         ("window: |x\n a", "this is not YAML: while scanning a block scalar"),
         ("window: *old", "`*` begins a YAML alias. Quote a pattern that begins with it"),
@@ -159,6 +182,43 @@ def test_what_is_not_yaml_is_said_with_the_line_and_what_is_expected_there(
     [
         (f"stor: {STORE}", 3, "unknown key `stor`; did you mean `store`?"),
         ("path: a", 3, "this entry of `machine_users` has no `store`, which is required."),
+        (f"path: a\n    store: {STORE}\n    max_users: 3", 5, "unknown key `max_users`; it belongs at the top of the"),
+        (f"path: a\n    store: {STORE}\n    on_empty: ignore", 5, "`on_empty`: expected warn or error, got ignore."),
+        (f"path: a\n    store: {STORE}\n    on_empty: yes", 5, "`on_empty`: expected warn or error, got yes."),
+        (f"path: a\n    store: {STORE}\n    except:\n      - a\n      - ''", 7, "`except`: a pattern is empty."),
+        (f"path: a\n    store: {STORE}\n    lock: x:y", 5, "`lock`: 'x:y': there is no lock of the kind 'x'"),
+        ("path: a\n    store: [a]", 4, "`store` must be a URL, or a mapping with `to`, not a list."),
+        ("path: a\n    store: ssm:/{acount}/{user}", 4, "there is no field {acount}; did you mean {account}?"),
+        ("path: a\n    store: ssm:/{account/{user}", 4, "has an unmatched brace."),
+        (f"path: a\n    store: {STORE}\n    deliver:\n      -", 6, "an item of `deliver` has no value."),
+        (
+            f"path: a\n    store: {STORE}\n    deliver:\n      - [a]",
+            6,
+            "an item of `deliver` must be a URL, or a mapping",
+        ),
+        (
+            f"path: a\n    store: {STORE}\n    deliver:\n      - to: ssm:/b/{{user}}\n        id: 1.5",
+            7,
+            '`id`: YAML reads 1.5 as a number, not as text; quote it: "1.5".',
+        ),
+        (
+            f"path: a\n    store: {STORE}\n    deliver:\n      - to: ssm:/b/{{user}}\n        id: [a, [b]]",
+            7,
+            "`id`: expected text, a whole number, true or false, a list of texts or a mapping of texts, got a list in",
+        ),
+        (
+            f"path: a\n    store: {STORE}\n    deliver:\n      - to: ssm:/b/{{user}}\n        tags:\n          a: 1",
+            8,
+            '`tags`: YAML reads 1 as a whole number, not as text; quote it: "1".',
+        ),
+        (
+            (
+                f"path: a\n    store: {STORE}\n    deliver:\n"
+                "      - {to: 'ssm:/b/{user}', tag: {a: b}, tags: {a: c}}"
+            ),
+            6,
+            "`tag` and `tags` are the same option.",
+        ),
         (f"store: {STORE}", 3, "this entry selects no user. Add `path` or `users` to it."),
         (f"path: ''\n    store: {STORE}", 3, "`path`: the IAM path is empty."),
         (f"path: a b\n    store: {STORE}", 3, "`path`: expected an IAM path, got 'a b'."),
@@ -230,10 +290,10 @@ def test_what_is_not_yaml_is_said_with_the_line_and_what_is_expected_there(
         ("path: a\n    store: {user}", 4, "`store`: this is a mapping without `to`."),
         (
             f"users: [a]\n    store: {STORE}\n    grace: 15d",
-            3,
+            5,
             "grace: 15d is longer than the period less its slack (14d 9h)",
         ),
-        (f"users: [a]\n    store: {STORE}\n    verify: {{timeout: 0.1s}}", 3, "verify.timeout: 0.1s is too short"),
+        (f"users: [a]\n    store: {STORE}\n    verify: {{timeout: 0.1s}}", 5, "verify.timeout: 0.1s is too short"),
     ],
 )
 def test_what_is_wrong_with_an_entry_is_said_with_its_line(entry: str, line: int, sentence: str) -> None:
@@ -243,10 +303,34 @@ def test_what_is_wrong_with_an_entry_is_said_with_its_line(entry: str, line: int
     assert sentence in said
 
 
-def test_a_rule_of_the_top_level_that_does_not_fit_an_entry_is_said_at_the_entry() -> None:
+def test_a_rule_of_the_top_level_that_does_not_fit_a_rule_of_an_entry_is_said_at_the_latter() -> None:
     text = f"version: 1\ngrace: 10d\n{ENTRY}  - path: b\n    window: 20d\n    store: ssm:/b/{{user}}\n"
 
-    assert refusal(text).startswith("twokey.yaml line 6: grace: 10d is longer than")
+    assert refusal(text).startswith("twokey.yaml line 7: grace: 10d is longer than")
+
+
+@pytest.mark.parametrize("loader", ["CSafeLoader", "SafeLoader"])
+@pytest.mark.parametrize(
+    ("text", "line", "field", "url"),
+    [
+        (f"{ENTRY}    deliver:\n      - {{to: ssm:/x/{{user}}}}\n", 6, "{user}", "ssm:/x/{user}"),
+        (f"{ENTRY}    deliver:\n      - {{to: x/{{USER}}_ID, format: json}}\n", 6, "{USER}", "x/{USER}_ID"),
+        (f"{ENTRY}    deliver: [ssm:/x/{{user}}]\n", 5, "{user}", "ssm:/x/{user}"),
+        (f"{ENTRY}    deliver: ['ssm:/x/{{user}}',\n      ssm:/{{path}}]\n", 6, "{path}", "ssm:/{path}"),
+        ("machine_users:\n  - {path: a, store: ssm:/{account}}\n", 3, "{account}", "ssm:/{account}"),
+        (f"{ENTRY}    deliver:\n      - {{user}}/x\n", 6, "{user}", "{user}/x"),
+    ],
+)
+def test_a_field_that_yaml_reads_as_a_mapping_is_named_with_the_quotes_to_write(
+    text: str, line: int, field: str, url: str, loader: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("twokey.config.yaml_lines._LOADER", getattr(yaml, loader))
+
+    said = refusal(f"version: 1\n{text}")
+
+    assert said.startswith(f"twokey.yaml line {line}: ")
+    assert f"YAML reads `{field}` as a mapping, not as a field." in said
+    assert said.endswith(f'Quote the value: "{url}".')
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,7 @@ def test_a_signal_lets_the_user_in_hand_be_finished_and_the_rest_alone(
     assert (answer.code, list(answer.made)) == (code, ["a", "b"])
     assert answer.made["b"]["AccessKeyId"] == ids(aws, "b")[-1]
     assert ids(aws, "c") == before
+    assert answer.err.startswith("Ending: no further user is begun. The user under way is finished, and every new key")
     assert "Error: The run was stopped; nothing was changed for c." in answer.err
 
 

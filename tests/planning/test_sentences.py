@@ -383,8 +383,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
     "retired key held": (
         "refused (retire_held)",
         (
-            "K1 is held, or may be held, by ci:x, ci:y, so jobs may use it. To remove it, deliver another key "
-            "there first."
+            "K1 is held, or may be held, by ci:x, ci:y, so jobs may use it. Deliver CURRENT there first: twokey "
+            "deliver ci."
         ),
         [],
     ),

@@ -22,6 +22,7 @@ from twokey import drop_in
 from twokey.aws import errors, sending
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden
+from twokey.drop_in.managed import Managed
 from twokey.drop_in.output import OutFile, StandardOutput
 from twokey.rotation import creation
 
@@ -124,7 +125,7 @@ class TestTheVariablesOfEveryFunction:
             StandardOutput(StringIO()),
         ):
             with Variables(canaries) as variables:
-                job = drop_in.prepare(clients, "/machine-users/", 1)
+                job = drop_in.prepare(clients, "/machine-users/", 1, Managed())
                 assert drop_in.perform(job, output, say=messages.append, mask=lambda _: None, stop=threading.Event())
             output.discard()
             assert variables.leaks() == set()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from twokey.cli.layout import Cell, Line
     from twokey.reports.documents import AdoptDocument, AdoptEntry, HoldingEntry, KeyEntry
 
-KEYS = (*map(layout.Column, ("key", "role", "status", "age", "last use")), layout.Column("held by", 30))
+KEYS = (*status_view.KEY, layout.Column("last use", 1, words=True), layout.Column("held by", 24))
 DESTINATIONS = (layout.Column("destination", 30), layout.Column("what it holds", layout.NARROWEST))
 MANAGED = "already managed"
 OUTCOMES = {"adopted": "taken over", "nothing": "nothing to take over", "refused": "refused", "failed": "failed"}
@@ -67,8 +67,11 @@ def _line(entry: AdoptEntry, name: str, message: str, *, performed: bool) -> str
 def _messages(document: AdoptDocument, names: Sequence[str]) -> list[str]:
     """Return each user's message; of one that many users have, only the first time what it says."""
     texts = [entry.message if entry.outcome in ("failed", "refused") else "" for entry in document.results]
-    before = repeats.said_of(names, texts)
-    return [f"As for {one}." if one else entry.message for one, entry in zip(before, document.results, strict=True)]
+    before = repeats.said_before(names, texts)
+    return [
+        f"{known[0].upper()}{known[1:]}." if known else entry.message
+        for known, entry in zip(before, document.results, strict=True)
+    ]
 
 
 def _say(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> None:
@@ -123,6 +126,4 @@ def _tables(entry: AdoptEntry, width: int) -> list[Line] | None:
 
 
 def _key_row(key: KeyEntry) -> list[Cell]:
-    state, holders = "Active" if key.active else "Inactive", key.held_by or terminal.NOTHING
-    role, age = terminal.role_name(key.role), terminal.age(key.age_seconds)
-    return [*map(layout.cell, (key.id, role, state, age, status_view.use(key), holders))]
+    return [*map(layout.cell, (*status_view.key_cells(key), key.held_by or terminal.NOTHING))]

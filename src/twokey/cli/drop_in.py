@@ -20,6 +20,7 @@ from twokey.cli.main import run
 from twokey.cli.signals import handle
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Hidden
+from twokey.drop_in.managed import managed as managed_users
 from twokey.drop_in.output import OutFile, StandardOutput
 from twokey.system import environment
 
@@ -51,13 +52,19 @@ NAME = "iam-credential-rotation"
     show_default=True,
     help="Refuse, before any change, if more users than this are selected.",
 )
+@click.option(
+    "--config",
+    metavar="FILE",
+    help="Refuse the users that this configuration of twokey selects.  [default: twokey.yaml here, if it exists]",
+)
 @click.argument("path")
-def command(path: str, outfile: str | None, max_users: int) -> None:
+def command(path: str, outfile: str | None, max_users: int, config: str | None) -> None:
     """Create a new access key for every IAM user below PATH, and print the new keys as JSON.
 
     This command decides by age alone: of two keys, the older one is deleted first, even if it is the one in use. The
     newer one keeps working until the next run. Store the output at once: each secret is shown only once. If it is
-    lost, the next run deletes the key that your jobs use. twokey rotate decides by evidence instead.
+    lost, the next run deletes the key that your jobs use. twokey rotate decides by evidence instead. Users that
+    twokey.yaml selects are refused.
 
     Exit codes: 0 every user has a new key; 1 a user failed, or AWS could not be used; 2 usage error, no user below
     PATH, too many users, or AWS rejects the credentials; 128 plus the number of the signal that ended it. The output
@@ -65,7 +72,7 @@ def command(path: str, outfile: str | None, max_users: int) -> None:
     """
     signals = Signals()
     try:
-        done = _run(drop_in.prefix(path), outfile, max_users, signals)
+        done = _run(drop_in.prefix(path), outfile, max_users, config, signals)
     except TwokeyError as error:
         _tell(f"Error: {error}")
         sys.exit(signals.exit_code or error.exit_code)
@@ -77,14 +84,15 @@ def main() -> None:
     run(partial(command, prog_name=NAME))
 
 
-def _run(path: str, outfile: str | None, max_users: int, signals: Signals) -> bool:
+def _run(path: str, outfile: str | None, max_users: int, config: str | None, signals: Signals) -> bool:
+    managed = managed_users(Path(config) if config else None)
     output = _output(outfile)
     try:
         # Importing botocore takes the most time of the start, and a wrong argument needs none of it.
         from twokey.aws.clients import Clients
 
         clients = Clients(f"{NAME}-{uuid.uuid4().hex[:8]}")
-        job = drop_in.prepare(clients, path, max_users)
+        job = drop_in.prepare(clients, path, max_users, managed)
         signals.held = True
         return drop_in.perform(job, output, say=_tell, mask=_mask, stop=signals.stop)
     finally:
@@ -106,10 +114,13 @@ class Signals:
         handle(self._end, signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
+        first = not self.stop.is_set()
         self.exit_code = 128 + number
         self.stop.set()
         if not self.held:
             raise SystemExit(self.exit_code)
+        if first:
+            terminal.show_finishing()
 
 
 def _tell(message: str) -> None:

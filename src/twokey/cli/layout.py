@@ -46,10 +46,14 @@ def cell(text: str | Iterable[str], style: str = "") -> Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table. ``least``: it may be wrapped, but is never narrower than this; None: it is never wrapped."""
+    """A column of a table. ``least``: it may be wrapped, but is never narrower than this; None: it is never wrapped.
+
+    With ``words``, it is also never narrower than its longest word.
+    """
 
     heading: str
     least: int | None = None
+    words: bool = False
 
 
 def wrap(text: str, width: int) -> list[str]:
@@ -89,17 +93,53 @@ def _parts(word: str, width: int) -> Iterator[str]:
         yield from (part[at : at + width] for at in range(0, len(part), width))
 
 
-def table(columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int) -> list[Line] | None:
-    """Return a table in lines, or None if it does not fit so that it can be read."""
+def table(
+    columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int, below: Sequence[Sequence[Cell]] = ()
+) -> list[Line] | None:
+    """Return a table in lines, or None if it does not fit so that it can be read.
+
+    ``below``: for each row, the texts that stand below it, indented, in the whole width.
+    """
     headings = [cell(column.heading, "bold") for column in columns]
     all_rows = [headings, *rows]
     natural = [max(map(len, _texts(all_rows, index))) for index in range(len(columns))]
-    least = [min(column.least or full, full) for column, full in zip(columns, natural, strict=True)]
+    least = [_least(column, all_rows, index, natural[index]) for index, column in enumerate(columns)]
     room = width - len(BETWEEN) * (len(columns) - 1)
     if sum(least) > room:
         return None
     widths = _shared(least, natural, room)
-    return [line for row in all_rows for line in _row(row, widths)]
+    lines = _row(headings, widths)
+    for row, texts in zip_longest(rows, below[: len(rows)], fillvalue=()):
+        lines += _row(row, widths)
+        lines += [line for each in texts for line in indented(each, width)]
+    return lines
+
+
+def indented(text: Cell, width: int) -> list[Line]:
+    """Return a text in lines of the whole width but an indent, its further lines indented more."""
+    lines: list[Line] = []
+    for each in text.lines:
+        first, *further = wrap(each, max(width - 2 * len(BETWEEN), 1))
+        lines += [[(BETWEEN + first, text.style)], *([(2 * BETWEEN + line, text.style)] for line in further)]
+    return lines
+
+
+def narrowest_of(names: Iterable[str], lines: int = 2) -> int:
+    """Return the width at which each name needs no more than so many lines."""
+    return max((_narrowest(clean(name), lines) for name in names), default=0)
+
+
+def _narrowest(name: str, lines: int) -> int:
+    return next(width for width in range(-(-len(name) // lines) or 1, len(name) + 2) if len(wrap(name, width)) <= lines)
+
+
+def _least(column: Column, rows: Sequence[Sequence[Cell]], index: int, natural: int) -> int:
+    if column.least is None:
+        return natural
+    longest = (
+        max((len(word) for text in _texts(rows, index) for word in text.split()), default=0) if column.words else 0
+    )
+    return min(max(column.least, longest), natural)
 
 
 def block(title: Line, labelled: Iterable[tuple[str, Cell]], width: int) -> list[Line]:

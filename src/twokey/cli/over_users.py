@@ -61,7 +61,7 @@ def over_users(
     def observe(jobs: Sequence[Job]) -> Iterator[Observer]:
         count = sum(len(job.deliver) for job in jobs) if deliveries else 0
         bar = progress.Progress(len(jobs), quiet=flags.quiet, deliveries=count)
-        with bar, terminable():
+        with bar, terminable(bar.clear):
             yield progress.Observer(bar, steps, jobs)
 
     runtime = Runtime(settings)

@@ -7,6 +7,7 @@ from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from twokey.cli.repeats import FEW
 from twokey.cli.terminal import is_interactive, tell
 from twokey.fleet.names import Names
 
@@ -37,16 +38,31 @@ class Steps:
         self._verbose = verbose
         self._quiet = quiet and not verbose
         self._waits: set[tuple[UserKey, str]] = set()
+        self._waiting: dict[str, set[UserKey]] = {}
+        self._named: set[UserKey] = set()
+        self._lock = Lock()
 
     def show(self, key: UserKey, name: str, event: Event) -> None:
         """Print an event of one user's rotation; ``name`` is how text names the user."""
         if event.step in WAITS:
             if (key, event.detail) not in self._waits and not self._quiet:
                 self._waits.add((key, event.detail))
-                tell(f"{name}: {WAITS[event.step]} {event.detail}")
+                self._show_wait(key, name, event)
         elif self._verbose:
             words = {"begin": "…", "done": "done", "failed": f"failed ({event.detail})", "note": event.detail}
             tell(" ".join(part for part in (f"{name}:", event.step, event.subject, words[event.phase]) if part))
+
+    def _show_wait(self, key: UserKey, name: str, event: Event) -> None:
+        """Print what a user waits for; of many that wait for the same, only the first ones, unless with ``-v``."""
+        with self._lock:
+            waiting = self._waiting.setdefault(event.step, set())
+            known, few = key in waiting, len(waiting) < FEW
+            waiting.add(key)
+            if self._verbose or few or key in self._named:
+                self._named.add(key)
+                tell(f"{name}: {WAITS[event.step]} {event.detail}")
+            elif not known and len(waiting) == FEW + 1:
+                tell("Further users wait for the same; --verbose names each.")
 
 
 class Progress:
@@ -75,6 +91,10 @@ class Progress:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Remove the bars, for good: they would be drawn over what is printed past them."""
         if self._bar:
             self._bar.stop()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
@@ -22,16 +23,26 @@ def handle(handler: Callable[[int, Any], object], *numbers: signal.Signals) -> d
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C: begin nothing more, finish what is under way; a second signal ends at once."""
+def terminable(clear: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Treat SIGTERM like Ctrl-C: begin nothing more, finish what is under way; a second signal ends at once.
 
-    from twokey.cli.terminal import show_ending
+    ``clear`` removes what would be drawn over the message. Both signals print what they do before they do it: the
+    second one ends the process by itself, so that whatever started it sees which signal it was.
+    """
+    from twokey.cli.terminal import show_ended_at_once, show_ending
 
     def interrupt(number: int, _frame: object) -> NoReturn:
         for each in before:
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, end_at_once)
+        with suppress(Exception):
+            clear()
         show_ending()
         raise KeyboardInterrupt(signal.Signals(number).name)
+
+    def end_at_once(number: int, _frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        show_ended_at_once()
+        os.kill(os.getpid(), number)
 
     before = handle(interrupt, signal.SIGINT, signal.SIGTERM)
     try:

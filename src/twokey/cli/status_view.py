@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import layout, repeats, results_view, terminal
+from twokey.cli import layout, repeats, result_words, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
 
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from twokey.cli.layout import Cell, Line
     from twokey.reports.documents import DestinationStateEntry, KeyEntry, StatusEntry
 
+KEY = (layout.Column("key"), layout.Column("role", 1, words=True), layout.Column("age"))
 KEYS = (
-    *map(layout.Column, ("user", "key", "role", "age", "last use")),
+    layout.Column("user"),
+    *KEY,
+    layout.Column("last use"),
     layout.Column("held by", 30),
     layout.Column("next", 25),
 )
@@ -42,7 +45,7 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
         for key in entry.keys:
             terminal.say(f"  {name}: {key_line(key)}")
         for state in _beside_the_store(entry):
-            terminal.say(f"  {name}: {results_view.state_line(state)}")
+            terminal.say(f"  {name}: {result_words.state_line(state)}")
         for problem in each:
             terminal.say(f"  {name}: problem: {problem}")
 
@@ -77,51 +80,71 @@ def _problems(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[list
     """Return each user's problems; of one that many users have, only the first time what it is."""
     owners = [name for entry, name in zip(entries, names, strict=True) for _ in entry.problems]
     texts = [problem for entry in entries for problem in entry.problems]
-    shown = (
-        f"as for {known}" if known else text for text, known in zip(texts, repeats.said_of(owners, texts), strict=True)
-    )
+    shown = (known or text for text, known in zip(texts, repeats.said_before(owners, texts), strict=True))
     return [[next(shown) for _ in entry.problems] for entry in entries]
 
 
 def _tables(
     entries: Sequence[StatusEntry], names: Sequence[str], problems: Sequence[Sequence[str]], width: int
 ) -> list[Line]:
-    """Return the tables of keys and of destinations and the problems; nothing if one of the two does not fit."""
-    keys = [row for entry, name in zip(entries, names, strict=True) for row in _key_rows(entry, name)]
+    """Return the widest tables of keys and destinations that fit, and the problems; nothing if none fits."""
     states = [row for entry, name in zip(entries, names, strict=True) for row in _state_rows(entry, name)]
+    keys = [row for entry, name in zip(entries, names, strict=True) for row in _key_rows(entry, name)]
     lines = layout.table(KEYS, keys, width)
     beside = layout.table(STATES, states, width) if states else []
     if lines is None or beside is None:
-        return []
+        return _narrow(entries, names, problems, width)
     lines += [[], *beside] if beside else []
     for name, each in zip(names, problems, strict=True):
         lines += [[(line, "yellow")] for problem in each for line in layout.wrap(f"{name}: {problem}", width)]
     return lines
 
 
+def _narrow(
+    entries: Sequence[StatusEntry], names: Sequence[str], problems: Sequence[Sequence[str]], width: int
+) -> list[Line]:
+    """Return a table of the keys; what else there is of each user stands below them, in the whole width."""
+    columns = (layout.Column("user", layout.narrowest_of(names)), *KEY, layout.Column("last use", 1, words=True))
+    rows: list[list[Cell]] = []
+    below: list[list[Cell]] = []
+    for entry, name, each in zip(entries, names, problems, strict=True):
+        found = [[layout.cell(row[0].lines, "bold"), *row[1 : len(columns)]] for row in _key_rows(entry, name)]
+        rows += found
+        below += [[] for _ in found[1:]]
+        below.append(_below(entry, each))
+    return layout.table(columns, rows, width, below) or []
+
+
+def _below(entry: StatusEntry, problems: Sequence[str]) -> list[Cell]:
+    held = [f"{key.id} is held by {', '.join(key.held_by)}" for key in entry.keys if key.held_by]
+    states = [result_words.state_line(state) for state in _beside_the_store(entry) if state.outcome != "held"]
+    return [
+        layout.cell(entry.next),
+        *map(layout.cell, (*held, *states)),
+        *(layout.cell(f"problem: {problem}", "yellow") for problem in problems),
+    ]
+
+
 def _key_rows(entry: StatusEntry, name: str) -> Iterator[list[Cell]]:
     first, last = name, entry.next
     for key in entry.keys:
-        role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
-        texts = (
-            first,
-            key.id,
-            role,
-            terminal.age(key.age_seconds),
-            _used_ago(key),
-            key.held_by or terminal.NOTHING,
-            last,
-        )
+        texts = (first, *key_cells(key), key.held_by or terminal.NOTHING, last)
         yield [*map(layout.cell, texts)]
         first, last = "", ""
     if not entry.keys:
         yield [*map(layout.cell, (name, *[terminal.NOTHING] * 5, entry.next))]
 
 
+def key_cells(key: KeyEntry) -> tuple[str, str, str, str]:
+    """Return a key in the columns of ``KEY``, and when it was last used."""
+    role = terminal.role_name(key.role) + ("" if key.active else " (Inactive)")
+    return key.id, role, terminal.age(key.age_seconds), _used_ago(key)
+
+
 def _state_rows(entry: StatusEntry, name: str) -> Iterator[list[Cell]]:
     first = name
     for state in _beside_the_store(entry):
-        word = layout.cell(results_view.state_word(state), "" if state.outcome == "held" else "yellow")
+        word = layout.cell(result_words.state_word(state), "" if state.outcome == "held" else "yellow")
         yield [layout.cell(first), layout.cell(state.destination), word, layout.cell(state.message or terminal.NOTHING)]
         first = ""
 
@@ -132,7 +155,7 @@ def _blocks(
     lines: list[Line] = []
     for entry, name, each in zip(entries, names, problems, strict=True):
         labelled = [*labelled_keys(entry.keys)]
-        labelled += [("destination", layout.cell(results_view.state_line(state))) for state in _beside_the_store(entry)]
+        labelled += [("destination", layout.cell(result_words.state_line(state))) for state in _beside_the_store(entry)]
         labelled += [("problem", layout.cell(problem, "yellow")) for problem in each]
         lines += layout.block([(f"{name}: ", "bold"), (entry.next, "")], labelled, width)
     return lines

@@ -55,21 +55,26 @@ def draw(lines: Iterable[Line]) -> None:
         console.print(text, no_wrap=True, overflow="ignore", crop=False, highlight=False)
 
 
-def width() -> int:
-    """Return the columns of the terminal."""
-    import shutil
-
-    return shutil.get_terminal_size().columns
+def width(stream: TextIO | None = None) -> int:
+    """Return the columns of the terminal that a stream is, by default stdout; 80 where it is none."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns)
+    try:
+        return os.get_terminal_size((stream or sys.stdout).fileno()).columns or 80
+    except (OSError, ValueError, AttributeError):
+        return 80
 
 
 def tell(text: str) -> None:
     """Print a line that is not a result on stderr, if there is one: at a terminal wrapped, further lines indented."""
     shown = clean(text)
-    if sys.stderr is None or len(shown) <= width() or not is_interactive(sys.stderr):
+    room = width(sys.stderr)
+    if sys.stderr is None or len(shown) <= room or not is_interactive(sys.stderr):
         _write_error(shown)
         return
     indent = shown[: len(shown) - len(shown.lstrip())]
-    first, *further = wrap(shown.strip(), max(width() - len(indent) - 2, 1))
+    first, *further = wrap(shown.strip(), max(room - len(indent) - 2, 1))
     _write_error("\n".join([indent + first, *(f"{indent}  {line}" for line in further)]))
 
 
@@ -124,10 +129,39 @@ def show_defect(error: BaseException) -> None:
 
 
 def show_ending() -> None:
-    """Print that a signal arrived, from its handler: past the buffer, which the interrupted code may be writing to."""
-    text = "Ending: no further user is begun, and those under way are finished. A second signal ends at once.\n"
-    with contextlib.suppress(OSError, ValueError):
-        os.write(sys.stderr.fileno(), text.encode())
+    """Print that a signal arrived, and what a second one does."""
+    _tell_from_handler(
+        "Ending: no further user is begun, and those under way are finished. A second Ctrl-C or SIGTERM ends at once; "
+        "the next run then goes on from what it finds."
+    )
+
+
+def show_finishing() -> None:
+    """Print what a signal means for the drop-in: it outputs every new secret before it ends."""
+    _tell_from_handler(
+        "Ending: no further user is begun. The user under way is finished, and every new key is output. A further "
+        "signal does not hasten it."
+    )
+
+
+def show_ended_at_once() -> None:
+    """Print what the second signal did."""
+    _tell_from_handler(
+        "Ended at once. A user that was under way may be half done; no key in use was lost. Run the same command again "
+        "to go on from there."
+    )
+
+
+def _tell_from_handler(text: str) -> None:
+    """Print a line on stderr from a signal's handler: past the buffer, which the interrupted code may be writing to.
+
+    At a terminal, it replaces the ``^C`` that the terminal has shown.
+    """
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        if is_interactive(sys.stderr):
+            first, *further = wrap(text, max(width(sys.stderr) - 2, 1))
+            text = "\r\x1b[K" + "\r\n".join([first, *(f"  {line}" for line in further)])
+        os.write(sys.stderr.fileno(), f"{text}\n".encode())
 
 
 def show_uncaught(error: BaseException) -> None:
@@ -175,7 +209,8 @@ def _wrapped(text: str, indent: str, further: str) -> list[str]:
 def headline(text: str) -> None:
     """Print the title of a section."""
     say()
-    _say_styled("", text, "\x1b[1m")
+    for line in _wrapped(text, "", ""):
+        _say_styled("", line, "\x1b[1m")
 
 
 def typed(text: str) -> None:

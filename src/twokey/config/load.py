@@ -8,16 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from twokey.config import arithmetic, targets, yaml_lines
-from twokey.config.schema import (
-    CONCURRENCY,
-    DURATIONS,
-    MAX_USERS,
-    MOST_CONCURRENCY,
-    Entry,
-    Form,
-    Rules,
-    decode,
-)
+from twokey.config.mismatches import decode
+from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
 from twokey.config.settings import Label, Selection, Settings, Tier, path_prefix, select, together
 from twokey.core import durations
 from twokey.core.errors import UsageError
@@ -53,7 +45,7 @@ def load(file: Path) -> Settings:
     for index, entry in enumerate(form.machine_users):
         place: Place = ("machine_users", index)
         label = _label(document, place)
-        entries.append((_selection(entry, defaults, label, document.at(place), schedule), label))
+        entries.append((_selection(entry, defaults, label, document, place, schedule), label))
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
     connections = targets.connections(document, form.connections or {})
     return Settings(
@@ -167,14 +159,30 @@ def _tiers(form: Form, document: Document) -> tuple[Tier, ...]:
     )
 
 
-def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str, schedule: timedelta | None) -> Selection:
+def _line_of(rule: str, defaults: RuleValues, own: RuleValues, document: Document, place: Place) -> str:
+    """Return the line of a rule that cannot be kept: in the entry if that sets rules of its own, otherwise at the top.
+
+    Where the rule itself is a default, the line is that of a rule that it follows from.
+    """
+    values, at = (own, place) if own else (defaults, ())
+    found = next((one for one in (rule, "grace", "soak", "window") if one in values), "")
+    if rule == "schedule" and not own:
+        found = rule
+    return document.at((*at, *found.split(".")) if found else place)
+
+
+def _selection(
+    entry: Entry, defaults: RuleValues, label: Label, document: Document, place: Place, schedule: timedelta | None
+) -> Selection:
+    at = document.at(place)
     if entry.path is msgspec.UNSET and entry.users is msgspec.UNSET:
         raise UsageError(f"{at}: this entry selects no user.", remedy="Add `path` or `users` to it.")
     own = _rules(entry, label)
     try:
         policy = _policy(defaults, own, schedule)
     except UsageError as error:
-        raise UsageError(f"{at}: {error.message}", state=error.state, remedy=error.remedy) from None
+        where = _line_of(error.message.partition(":")[0], defaults, own, document, place)
+        raise UsageError(f"{where}: {error.message}", state=error.state, remedy=error.remedy) from None
     return select(
         path=None if entry.path is msgspec.UNSET else entry.path,
         users=entry.users or (),

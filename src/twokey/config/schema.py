@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
-import json
-import re
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from twokey.core import durations
 
-if TYPE_CHECKING:
-    from twokey.config.yaml_lines import Document, Place
-    from twokey.core.errors import UsageError
-
 VERSION = 1
 MAX_USERS = 100
 CONCURRENCY = 32
 MOST_CONCURRENCY = 64
 
-FormT = TypeVar("FormT", bound=msgspec.Struct)
 _DURATION = {"pattern": durations.PATTERN, "examples": ["30d", "12h", "90s", "1d12h"]}
 
 
@@ -32,7 +24,8 @@ def _about(description: str, default: object = None, **more: Any) -> Meta:
 
 
 UserName = Annotated[str, _about("The name of an IAM user.", pattern=r"^[A-Za-z0-9_+=,.@-]{1,64}$")]
-Region = Annotated[str, _about("An AWS region.", pattern=r"^[a-z0-9-]+$", examples=["eu-central-1"])]
+REGION = r"^[a-z0-9-]+$"
+Region = Annotated[str, _about("An AWS region.", pattern=REGION, examples=["eu-central-1"])]
 Url = Annotated[
     str,
     _about("A destination: `scheme:name`, with `{user}`, `{USER}`, `{path}` and `{account}` filled in.", minLength=1),
@@ -205,22 +198,6 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout", "schedule")
-_WORDS = {
-    "str": "text",
-    "int": "a whole number",
-    "float": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "empty",
-    "date": "a date",
-    "datetime": "a date",
-}
-_PLAIN = re.compile(r"[A-Za-z][\w./*-]*")
-"""A text that YAML reads as itself within a list in brackets."""
-_STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
-_TYPES = re.compile(r"Expected `(\w+)(?: \| \w+)*`, got `(\w+)`")
-_LIMIT = re.compile(r"Expected `(int|array)`(?: of length)? (<=|>=) (\d+)")
 
 
 def config_schema() -> dict[str, Any]:
@@ -230,91 +207,3 @@ def config_schema() -> dict[str, Any]:
         "title": "twokey.yaml",
         **msgspec.json.schema(Form),
     }
-
-
-def decode(document: Document) -> Form:
-    """Return the document as a form; raises ``UsageError`` with line and key for each mismatch."""
-    _refuse_other_versions(document)
-    tiers = document.value.get("tiers")
-    for name, tier in tiers.items() if isinstance(tiers, dict) else ():
-        # msgspec does not say which value of a mapping is wrong.
-        _convert(tier, TierForm, document, ("tiers", name))
-    return _convert(document.value, Form, document)
-
-
-def _convert(value: object, form: type[FormT], document: Document, place: Place = ()) -> FormT:
-    try:
-        return msgspec.convert(value, form)
-    except msgspec.ValidationError as error:
-        raise _plain(str(error), document, place) from None
-
-
-def _refuse_other_versions(document: Document) -> None:
-    version = document.value.get("version")
-    if version is None:
-        raise document.wrong((), "`version` is missing.", "Write `version: 1` as the first line.")
-    if type(version) is not int or version != VERSION:
-        found = repr(version[:20]) if isinstance(version, str) else document.spelled.get(("version",), "another value")
-        raise document.wrong(
-            ("version",),
-            f"`version`: expected the number {VERSION}, the version of the format that this twokey reads, got {found}.",
-        )
-
-
-def _plain(message: str, document: Document, outer: Place) -> UsageError:
-    """Return msgspec's error about the value at ``outer`` in plain words."""
-    what, _, where = message.partition(" - at `$")
-    place: Place = (*outer, *(word or int(index) for word, index in _STEP.findall(where)))
-    named = re.search(r"field `(.+)`$", what)
-    if named and "unknown" in what:
-        return document.wrong((*place, named[1]), f"unknown key `{named[1]}`{_nearest(named[1], place)}")
-    key = next((str(step) for step in reversed(place) if isinstance(step, str)), "the file")
-    if named:
-        inside = f"`{key}`" if place[:1] == ("tiers",) else f"this entry of `{key}`" if place else "the file"
-        return document.wrong(place, f"{inside} has no `{named[1]}`, which is required.")
-    limit = _LIMIT.fullmatch(what)
-    if limit:
-        return document.wrong(place, _limit(key, *limit.groups()))
-    types = _TYPES.fullmatch(what)
-    if types:
-        return _type(document, place, key, types[1], types[2])
-    return document.wrong(place, f"`{key}`: {what}.")
-
-
-def _nearest(unknown: str, place: Place) -> str:
-    struct: type[msgspec.Struct] = Form
-    if place:
-        struct = Verify if place[-1] == "verify" else TierForm if place[0] == "tiers" else Entry
-    known = [field.encode_name for field in msgspec.structs.fields(struct)]
-    near = difflib.get_close_matches(unknown.lower(), known, n=1)
-    return f"; did you mean `{near[0]}`?" if near else "."
-
-
-def _limit(key: str, kind: str, relation: str, bound: str) -> str:
-    if kind == "array":
-        return f"`{key}` is an empty list."
-    return f"`{key}` must be {'at most' if relation == '<=' else 'at least'} {bound}."
-
-
-def _type(document: Document, place: Place, key: str, expected: str, got: str) -> UsageError:
-    if got == "null":
-        return document.wrong(place, f"`{key}` has no value.", "Fill it in, or remove the key.")
-    spelled = document.spelled.get(place, "")
-    if expected == "str" and key in DURATIONS and got in {"int", "float"}:
-        return document.wrong(place, f"`{key}`: {spelled} is not a duration.", durations.HOW_TO_WRITE)
-    if expected == "str" and spelled:
-        return document.wrong(
-            place, f'`{key}`: YAML reads {spelled} as {_WORDS.get(got, got)}, not as text; quote it: "{spelled}".'
-        )
-    if expected == "array":
-        found = _WORDS.get(got, got)
-        return document.wrong(place, f"`{key}` must be a list, not {found}.", _as_list(key, got, spelled))
-    subject = f"`{key}`" if not place or place[-1] == key else f"an item of `{key}`"
-    return document.wrong(place, f"{subject} must be {_WORDS.get(expected, expected)}, not {_WORDS.get(got, got)}.")
-
-
-def _as_list(key: str, got: str, spelled: str) -> str:
-    """Return how the value is written as a list."""
-    if got != "str" or not spelled or "\n" in spelled:
-        return "Begin each item of it with `- `, on a line of its own."
-    return f"Write {key}: [{spelled if _PLAIN.fullmatch(spelled) else json.dumps(spelled, ensure_ascii=False)}]."

@@ -68,6 +68,16 @@ class Selection:
         """Return where a value was set, as a message begins."""
         return self.label(key, item) if self.label else f"`{key}`"
 
+    @property
+    def urls(self) -> tuple[tuple[str, str], ...]:
+        """The URLs of the store and of the other destinations, each with the position in a file that it has."""
+        places = (("store", None, self.store), *(("deliver", index, url) for index, url in enumerate(self.deliver)))
+        return tuple((url, self._position(key, index)) for key, index, url in places)
+
+    def _position(self, key: str, item: int | None) -> str:
+        named = self.named(key, item)
+        return f"{named}: " if " line " in named else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Tier:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from twokey.config.mismatches import in_words
 from twokey.core.errors import UsageError
 from twokey.destinations import registry
 from twokey.destinations.address import nearest, with_options
@@ -34,6 +35,7 @@ def url_of(target: str | Mapping[str, Any], label: str) -> str:
     if isinstance(target, str):
         return target
     options: dict[str, str] = {}
+    keys: dict[str, str] = {}
     for key, value in target.items():
         if key == "to":
             continue
@@ -42,9 +44,13 @@ def url_of(target: str | Mapping[str, Any], label: str) -> str:
             found = {f"{option}.{name}": _text(one) for name, one in value.items()}
         else:
             found = {option: ",".join(map(_text, value)) if isinstance(value, list) else _text(value)}
-        if found.keys() & options.keys():
-            raise UsageError(f"{label}: `{key}` and `{option}` are the same option.", remedy="Remove one of the two.")
+        again = next((one for one in found if one in options), None)
+        if again is not None:
+            raise UsageError(
+                f"{label}: `{keys[again]}` and `{key}` are the same option.", remedy="Remove one of the two."
+            )
         options |= found
+        keys |= dict.fromkeys(found, key)
     url = target.get("to")
     if not isinstance(url, str) or not url:
         raise UsageError(
@@ -110,8 +116,7 @@ def _wrong(document: Document, place: Place, message: str, struct: type[msgspec.
         return document.wrong(
             (*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}` has no `{named[1]}`, which is required."
         )
-    what = what.replace("Expected `object`", "expected a mapping").replace("Expected `str`", "expected text")
-    return document.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {what}.")
+    return document.wrong((*place, *inner), f"`{'.'.join((str(place[-1]), *inner))}`: {in_words(what)}.")
 
 
 def _keys(struct: type[msgspec.Struct], inner: Place) -> list[str]:

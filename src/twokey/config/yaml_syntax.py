@@ -5,6 +5,7 @@ PyYAML has two parsers whose errors are worded differently; the one written in C
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,8 @@ from twokey.core.errors import UsageError
 
 _IN_QUOTES = "Put the whole value in quotes."
 _INDENT = "Indent it like the other lines of the same level."
+_FIELD = re.compile(r"""(?<![^\s\[{,])[^\s"'\[{,]*\{(?:user|USER|path|account)\}[^\s"',}\]]*""")
+"""A URL with a field that is not in quotes."""
 
 
 def syntax_error(error: yaml.YAMLError, text: str, name: str) -> UsageError:
@@ -64,7 +67,12 @@ def _meaning(found: _Found) -> tuple[int, str, str]:
         return found.line, "`*` begins a YAML alias.", 'Quote a pattern that begins with it: "*-old".'
     if "another document" in problem:
         return found.line, "expected one YAML document, found several.", "Remove the `---` between them."
-    return _of_text(found) or _of_structure(found) or (found.line, f"this is not YAML: {_quoted(found)}.", "")
+    return (
+        _of_text(found)
+        or _of_fields(found)
+        or _of_structure(found)
+        or (found.line, f"this is not YAML: {_quoted(found)}.", "")
+    )
 
 
 def _of_text(found: _Found) -> tuple[int, str, str] | None:
@@ -79,6 +87,19 @@ def _of_text(found: _Found) -> tuple[int, str, str] | None:
         )
     if "simple key" in found.context:
         return found.first_line, "expected a colon after the key, as in `window: 30d`.", "Add it."
+    return None
+
+
+def _of_fields(found: _Found) -> tuple[int, str, str] | None:
+    """Say what is wrong with a field such as ``{user}`` where YAML reads its braces as a mapping."""
+    lines = found.text.split("\n")
+    flow = "flow " in found.context
+    for number in range(found.first_line if flow else found.line, min(found.line + 1, len(lines))):
+        url = _FIELD.search(lines[number].partition(" #")[0])
+        if url and (flow or url[0].startswith("{")):
+            within = "within braces or brackets, YAML reads" if flow else "at the beginning of a value, YAML reads"
+            field = url[0][url[0].index("{") : url[0].index("}") + 1]
+            return number, f"{within} `{field}` as a mapping, not as a field.", f'Quote the value: "{url[0]}".'
     return None
 
 

@@ -23,7 +23,7 @@ FIELDS = ("user", "USER", "path", "account")
 CONNECTION = "connection"
 """The option of every destination of a service: which connection of twokey.yaml it uses."""
 _FIELD = re.compile(r"(?<!\$)\{([^{}]*)\}")
-_PLACEHOLDER = re.compile(r"\$\{\w*\}")
+_PLACEHOLDER = re.compile(r"\$\{[\w:]*\}")
 """A placeholder of a template, which is filled in when the credential is written."""
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)

@@ -176,6 +176,17 @@ def reach(template: str, services: Services) -> None:
         services.connection(address, connection)
 
 
+def advice(template: str) -> str:
+    """Return what the operator should change in a URL although it is valid, as a sentence; empty if nothing."""
+    options = parse(template).options
+    if options.get("format") != "template":
+        return ""
+    from twokey.destinations.formats import format as formats
+
+    about = formats.advice(options)
+    return f"{template.partition('?')[0]}: {about}" if about else ""
+
+
 def open_destination(url: str, services: Services) -> Destination:
     """Return the destination of a URL whose fields are filled in. Nothing is called."""
     address = parse(url)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.core.model import MachineUser
     from twokey.core.secret import Credential
+    from twokey.drop_in.managed import Managed
     from twokey.drop_in.output import Output
 
 MAX_USERS = 20
@@ -49,9 +50,11 @@ class Job:
     clients: Clients
     own_key: str
     users: tuple[MachineUser, ...]
+    refusals: tuple[str, ...] = ()
+    """Why nothing is done for those users that twokey manages."""
 
 
-def prepare(clients: Clients, path: str, max_users: int) -> Job:
+def prepare(clients: Clients, path: str, max_users: int, managed: Managed) -> Job:
     """Find the users below ``path``; nothing is changed.
 
     Raises ``UsageError`` for credentials that AWS refuses, no user, or more than ``max_users``.
@@ -59,7 +62,10 @@ def prepare(clients: Clients, path: str, max_users: int) -> Job:
     from twokey.aws.iam import Iam
 
     own_key = _own_key(clients)
-    return Job(clients, own_key, tuple(selected(Iam(clients), path, max_users)))
+    users = selected(Iam(clients), path, max_users)
+    refusals = {user: managed.refusal(user) for user in users}
+    others = tuple(user for user in users if not refusals[user])
+    return Job(clients, own_key, others, tuple(filter(None, refusals.values())))
 
 
 def perform(
@@ -79,11 +85,13 @@ def perform(
 
     rotation = Rotation(Iam(job.clients), Sts(job.clients), job.clients.clock, job.own_key, output, say, mask, stop)
     complete = False
+    for refusal in job.refusals:
+        say(f"Error: {refusal}")
     try:
         rotation.run(job.users)
     finally:
         complete = _finish(rotation, output)
-    return complete and not rotation.failed
+    return complete and not rotation.failed and not job.refusals
 
 
 def _own_key(clients: Clients) -> str:

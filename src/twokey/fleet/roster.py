@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import Failed, UsageError
@@ -40,6 +41,14 @@ class Job:
     deliver: tuple[str, ...]
     targets: tuple[str, ...] | None = None
     lock: str | None = None
+    positions: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    """Where the file names the store and each destination, as messages begin; each is empty without a file."""
+
+    def at(self, url: str) -> str:
+        """Return where the file names a URL of this user, as a message begins."""
+        urls = (self.store, *self.deliver)
+        known = dict(zip(reversed(urls[: len(self.positions)]), reversed(self.positions), strict=True))
+        return known.get(url, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +91,9 @@ def select(
             except UsageError as error:  # this user's name does not fit the service: that stops no other user
                 unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
             else:
-                entries.append((selection, Job(user, selection.policy, store, tuple(deliver), lock=lock)))
+                positions = tuple(at for _, at in selection.urls)
+                job = Job(user, selection.policy, store, tuple(deliver), lock=lock, positions=positions)
+                entries.append((selection, job))
     jobs = [job for _, job in entries]
     if not jobs and not unfit:
         lookup.check_reached(len(selections))
@@ -110,7 +121,7 @@ def _selected_again(entries: Sequence[tuple[Selection, Job]], unlisted: Sequence
     for selection in unlisted:
         for entry, job in entries:
             if entry is not selection and selection.means(job.user):
-                yield replace(job, store=selection.store)
+                yield replace(job, store=selection.store, positions=tuple(at for _, at in selection.urls)[:1])
 
 
 def select_destinations(
@@ -162,32 +173,51 @@ def check_distinct(jobs: Sequence[Job]) -> None:
     for job in jobs:
         key = job.user.key
         if key in users:
+            stores = f"for {users[key].store} and for {job.store}"
             raise UsageError(
-                f"The user {named(key)} is selected twice: for {users[key].store} and for {job.store}.",
+                f"{job.at(job.store)}The user {named(key)} is selected twice: {stores}.",
                 state=UNCHANGED,
                 remedy="Take it out of one of the entries (except: names users to leave out).",
             )
         users[key] = job
 
 
-def check_apart(users: Mapping[UserKey, Targets]) -> None:
-    """Raise ``UsageError`` if two users, or two destinations of one user, would write the same."""
+def check_apart(users: Mapping[UserKey, Targets], jobs: Sequence[Job] = ()) -> None:
+    """Raise ``UsageError`` if two users, or two destinations of one user, would write the same.
+
+    ``jobs`` tell where the file names the destinations.
+    """
     named = Names(users)
+    positions = {job.user.key: (job.at(job.store), *map(job.at, job.deliver)) for job in jobs}
     writers: dict[str, tuple[UserKey, str]] = {}
     for key, targets in users.items():
-        for name, written in targets:
+        for index, (name, written) in enumerate(targets):
             for one in written:
                 if one in writers:
-                    raise _overlap(writers[one], (key, name), named)
+                    at = next(iter(positions.get(key, ())[index : index + 1]), "")
+                    raise _overlap(writers[one], (key, name), named, at)
                 writers[one] = (key, name)
 
 
-def _overlap(first: tuple[UserKey, str], second: tuple[UserKey, str], named: Names) -> UsageError:
+@contextmanager
+def located(at: str) -> Iterator[None]:
+    """Have a ``UsageError`` begin with a position in the file, unless it has one of its own."""
+    try:
+        yield
+    except UsageError as error:
+        if not at or " line " in error.message.partition(": ")[0]:
+            raise
+        raise UsageError(f"{at}{error.message}", state=error.state, remedy=error.remedy) from None
+
+
+def _overlap(first: tuple[UserKey, str], second: tuple[UserKey, str], named: Names, at: str) -> UsageError:
     (other, also), (user, destination) = first, second
     who = f"{named(user)}, twice," if other == user else f"{named(other)} and {named(user)}"
     same = f" (as {also})" if also != destination else ""
     return UsageError(
-        f"{who} would write to the same destination: {destination}{same}.", state=UNCHANGED, remedy=_apart(other, user)
+        f"{at}{who} would write to the same destination: {destination}{same}.",
+        state=UNCHANGED,
+        remedy=_apart(other, user),
     )
 
 

@@ -59,18 +59,21 @@ class Runtime:
         for url in also:
             registry.reach(url, self.services)
         found = select(settings.selections, names, self.iam, fill)
-        return replace(found, warnings=(*_exposed(settings), *_readable(settings), *found.warnings))
+        warnings = (*_exposed(settings), *_readable(settings), *_advice(settings, also), *found.warnings)
+        return replace(found, warnings=warnings)
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
         from twokey.destinations import registry
+        from twokey.fleet.roster import located
 
         wanted = set(map(same_name, names))
         for selection in settings.selections:
             # Which users a path has is known later: with names, only the entries that surely mean one of them.
             if not names or not wanted.isdisjoint(map(same_name, selection.users)):
-                for url in (selection.store, *selection.deliver):
-                    registry.reach(url, self.services)
+                for url, at in selection.urls:
+                    with located(at):
+                        registry.reach(url, self.services)
 
     def check(self, roster: Roster) -> Roster:
         """Open every destination of every user and compare what they write to; return the users unchanged.
@@ -79,14 +82,18 @@ class Runtime:
         """
         from twokey.fleet.roster import check_apart
 
-        check_apart({job.user.key: self._targets(job) for job in roster.jobs})
+        check_apart({job.user.key: self._targets(job) for job in roster.jobs}, roster.jobs)
         return roster
 
     def _targets(self, job: Job) -> Targets:
         from twokey.destinations import identity, registry
+        from twokey.fleet.roster import located
 
-        opened: list[Destination] = [registry.open_store(job.store, self.services)]
-        opened += [registry.open_destination(url, self.services) for url in job.deliver]
+        with located(job.at(job.store)):
+            opened: list[Destination] = [registry.open_store(job.store, self.services)]
+        for url in job.deliver:
+            with located(job.at(url)):
+                opened.append(registry.open_destination(url, self.services))
         locks = [(job.lock, frozenset({f"lock {job.lock}"}))] if job.lock else []
         account = job.user.account
         return [*((one.name, identity.write_targets(one, self.services, account)) for one in opened), *locks]
@@ -131,3 +138,12 @@ def _exposed(settings: Settings) -> list[str]:
     secrets = sorted({file for one in settings.connections.values() for file in one.settings.secret_files})
     files = [(Path(settings.source), False), *((Path(file), True) for file in secrets)]
     return [warning for file, secret in files if (warning := warning_about(file, secret=secret))]
+
+
+def _advice(settings: Settings, also: tuple[str, ...]) -> list[str]:
+    """Return warnings about URLs that are valid, and not what the operator wants."""
+    from twokey.destinations import registry
+
+    urls = [pair for selection in settings.selections for pair in selection.urls]
+    urls += [(url, "") for url in also]
+    return [f"{at}{about}" for url, at in dict.fromkeys(urls) if (about := registry.advice(url))]

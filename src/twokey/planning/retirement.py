@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from twokey.core import durations
+from twokey.core.commands import command, rotate_command
 from twokey.core.reasons import Reason
-from twokey.planning.removal import unread
+from twokey.planning.removal import removal_barred, soak, unread
 
 if TYPE_CHECKING:
     from twokey.core.model import AccessKey
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def retire_held(assessment: Assessment) -> Plan | None:
-    """Refuse to retire what is in use by evidence."""
+    """Refuse to retire what is in use by evidence; for CURRENT, say how it is replaced first."""
+    if assessment.current in assessment.retire and assessment.held != assessment.observation.own_key:
+        return _replace_first(assessment, assessment.held)
     if assessment.retire and assessment.unread:
         return unread(assessment)
     for key in assessment.retire:
@@ -41,10 +45,51 @@ def retire_held(assessment: Assessment) -> Plan | None:
     return None
 
 
+def _replace_first(assessment: Assessment, current: str) -> Plan:
+    """Refuse to remove CURRENT, with the commands that replace it and then remove it: it has probably leaked.
+
+    The successor is delivered first. Otherwise every job would fail, to stop the key a few seconds earlier.
+    """
+    last, user = assessment.last, assessment.observation.user.name
+    barred = removal_barred(assessment, last) if last else None
+    if barred and barred.needs:
+        return barred
+    soaks = last is not None and soak(assessment, last) is not None
+    others = tuple(key.id for key in assessment.unmanaged)
+    options = " ".join(("--force", *(("--ignore-last-use",) if barred else ()), *(f"--retire {one}" for one in others)))
+    costs = [f"jobs that still use LAST ({last.id}) fail"] if last and (barred or soaks) else []
+    costs += [f"a program that uses {one} fails" for one in others]
+    holders = assessment.holders(current)
+    return assessment.refuse(
+        Reason.RETIRE_HELD,
+        f"{current} is CURRENT: {', '.join(holders)} {'holds' if len(holders) == 1 else 'hold'} it or may hold it, and "
+        f"jobs use it. If it has leaked, replace it first, then remove it. {_without_soak(assessment) if soaks else ''}"
+        f"(1) {rotate_command(user, options)} creates another key and delivers it{'; '.join(['', *costs])}. "
+        f"(2) {rotate_command(user, f'--retire {current}')} has {current} {_removed(assessment, soaks)}; jobs that "
+        "read it before (1) and still run fail. To stop it even before (1), at the price that every job fails until "
+        f"(1) is done: aws iam update-access-key --user-name {user} --access-key-id {current} --status Inactive",
+    )
+
+
+def _without_soak(assessment: Assessment) -> str:
+    length = durations.exact(assessment.policy.soak)
+    return (
+        f"Set soak to 0s while you do that (soak: 0s in twokey.yaml, or --soak 0s): otherwise LAST is Inactive for "
+        f"{length} before there is room for another key. "
+    )
+
+
+def _removed(assessment: Assessment, soaks: bool) -> str:
+    length = assessment.policy.soak
+    return f"made Inactive, and deleted by a run {durations.exact(length)} later" if length and not soaks else "deleted"
+
+
 def _held_by(assessment: Assessment, key: AccessKey, holders: tuple[str, ...]) -> str:
     """Say what holds the key to retire, and what to do about a destination that cannot tell."""
     message = f"{key.id} is held, or may be held, by {', '.join(holders)}, so jobs may use it."
     silent = [name for name in holders if name in assessment.observation.destinations and assessment.holds(name) == "?"]
+    if not silent and assessment.current and assessment.current.active:
+        return f"{message} Deliver CURRENT there first: {command('deliver', assessment.observation.user.name)}."
     if not silent:
         return f"{message} To remove it, deliver another key there first."
     return (

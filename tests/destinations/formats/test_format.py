@@ -6,9 +6,11 @@ import hmac
 import json
 import re
 import shlex
+import string
 import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from botocore.configloader import raw_config_parse
@@ -21,7 +23,17 @@ from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import smtp
-from twokey.destinations.formats.format import ENVIRONMENT, FORMATS, MEMBERS, OPTIONS, PAIR, Format, Names, format_of
+from twokey.destinations.formats.format import (
+    ENVIRONMENT,
+    FORMATS,
+    MEMBERS,
+    OPTIONS,
+    PAIR,
+    Format,
+    Names,
+    advice,
+    format_of,
+)
 from twokey.destinations.formats.journals import encode_journal
 from twokey.testing.stores import SECRET, assert_silent
 
@@ -295,6 +307,45 @@ class TestTemplate:
         made = form("template", template=text, region="eu-central-1").text(Credential("AKIAX", "some+secret+key"))
         assert made == "id=AKIAX secret=some+secret+key smtp=BMXhUYlu5Z3gSXVQORxlVa7XPaz91aGWdfHxvkOZdWZ2 $5"
 
+    def test_percent_encodes_what_has_url_behind_it(self) -> None:
+        text = "a:${AccessKeyId:url}:${SecretAccessKey:url}@${SmtpPassword:url}"
+        made = form("template", template=text, region="eu-central-1").text(Credential("AKIAX", "a/b+c=d é~"))
+        assert made.startswith("a:AKIAX:a%2Fb%2Bc%3Dd%20%C3%A9~@")
+        assert not set(made) & set("/+=")
+
+    @given(st.text(st.sampled_from(string.ascii_letters + string.digits + "/+="), min_size=1, max_size=40))
+    def test_every_secret_is_read_back_from_a_url(self, secret: str) -> None:
+        made = form("template", template="sqs://$AccessKeyId:${SecretAccessKey:url}@host/x").text(
+            Credential("AKIAX", secret)
+        )
+        parts = urlsplit(made)
+        assert unquote(parts.password or "") == secret
+        assert (parts.hostname, parts.path) == ("host", "/x")
+
+    def test_recognizes_a_value_from_before_url_was_added(self) -> None:
+        key = Credential("AKIAIOSFODNN7EXAMPLE", "a/b+c" * 8)
+        before = form("template", template="sqs://$AccessKeyId:$SecretAccessKey@")
+        after = form("template", template="sqs://$AccessKeyId:${SecretAccessKey:url}@")
+        assert after.text_beside(before.text(key), key, "x:y") == after.text(key)
+        assert before.text_beside(after.text(key), key, "x:y") == before.text(key)
+
+    @pytest.mark.parametrize(
+        ("template", "secret"),
+        [
+            ("sqs://$AccessKeyId:$SecretAccessKey@", "SecretAccessKey"),
+            ("smtp://$AccessKeyId:${SmtpPassword}@mail", "SmtpPassword"),
+            ("https://host/?id=$AccessKeyId&key=$SecretAccessKey", "SecretAccessKey"),
+            ("sqs://$AccessKeyId:${SecretAccessKey:url}@", ""),
+            ("sqs://$AccessKeyId@host", ""),
+            ("endpoint=https://host\nsecret=$SecretAccessKey", ""),
+            ('{"url": "https://host", "secret": "$SecretAccessKey"}', ""),
+            ("s3:$AccessKeyId:$SecretAccessKey", ""),
+        ],
+    )
+    def test_that_puts_a_secret_into_a_url_as_it_is_gets_advice(self, template: str, secret: str) -> None:
+        said = advice({"format": "template", "template": template})
+        assert said.endswith(f"Write ${{{secret}:url}} there.") if secret else said == ""
+
     def test_cannot_be_read_back(self) -> None:
         subject = form("template")
         assert isinstance(subject.holding(subject.values(KEY)), CannotTell)
@@ -309,6 +360,9 @@ class TestTemplate:
             ("$zzz", "expected one of AccessKeyId, SecretAccessKey, SmtpPassword."),
             ("$AccessKeyId costs 5$", "a single $ at character 21"),
             ("${AccessKeyId", "a single $ at character 1"),
+            ("${SecretAccessKey:uri}", "expected ${SecretAccessKey:url} or ${SecretAccessKey}."),
+            ("${SecretAccessKey:}", "expected ${SecretAccessKey:url} or ${SecretAccessKey}."),
+            ("${Secret:url}", "an unknown placeholder $Secret"),
             ("nothing", "The template has no placeholder"),
             ("$$AccessKeyId", "The template has no placeholder"),
             ("", "template needs template="),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 
     from twokey.destinations.formats.found import Found
     from twokey.destinations.formats.journals import Text
+    from twokey.destinations.formats.templates import Piece
 
-_PLACEHOLDERS = {"AccessKeyId": r"[A-Z0-9]{16,128}", "SecretAccessKey": r"[!-~]+", "SmtpPassword": r"[A-Za-z0-9+/=]+"}
-"""What a placeholder of a template is filled with."""
 Extras = tuple[tuple[str, str], ...]
 """Names and constant values that are written beside the pair."""
 
@@ -205,14 +204,6 @@ class CredentialsFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a template: literal text, or a placeholder."""
-
-    kind: Literal["text", "AccessKeyId", "SecretAccessKey", "SmtpPassword"]
-    text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Template:
     """Text with placeholders. The result is compared with what is stored, never parsed."""
 
@@ -221,7 +212,7 @@ class Template:
 
     def write(self, credential: Credential) -> Hidden:
         """Return the text with its placeholders filled in."""
-        return Hidden("".join(self._filled(piece, credential) for piece in self.pieces))
+        return Hidden("".join(piece.filled(credential, self.region) for piece in self.pieces))
 
     def merged(self, text: Hidden, credential: Credential) -> Hidden | None:
         """Return the whole text in place of one that was written from this template; None for any other text."""
@@ -230,22 +221,11 @@ class Template:
     @property
     def _pattern(self) -> re.Pattern[str]:
         """What this template's text looks like, whatever the key."""
-        pieces = "".join(_PLACEHOLDERS.get(piece.kind) or re.escape(piece.text) for piece in self.pieces)
-        return re.compile(rf"{pieces}[\r\n]*")
+        return re.compile(rf"{''.join(piece.pattern for piece in self.pieces)}[\r\n]*")
 
     def read(self, text: Text) -> Found:
         """Return that the key cannot be told, unless the text is a journal."""
         return NotHeld() if is_journal(text) else CannotTell("text from a template cannot be read back")
-
-    def _filled(self, piece: Piece, credential: Credential) -> Hidden:
-        match piece.kind:
-            case "AccessKeyId":
-                return Hidden(credential.access_key_id)
-            case "SecretAccessKey":
-                return credential.reveal()
-            case "SmtpPassword":
-                return smtp.password(credential, self.region)
-        return Hidden(piece.text)
 
 
 def _never_empty(text: Text, found: Found, what: str) -> Found:

@@ -15,7 +15,6 @@ filled in.
 
 from __future__ import annotations
 
-import string
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,8 +22,8 @@ from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held, Holding, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import nearest
-from twokey.destinations.formats import assignments, profiles, smtp, temporary
-from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Piece, Template, Variables
+from twokey.destinations.formats import assignments, profiles, smtp, templates, temporary
+from twokey.destinations.formats.bodies import Body, CredentialsFile, Members, Template, Variables
 from twokey.destinations.formats.found import plain_text
 from twokey.destinations.formats.journals import json_object
 from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS, PROFILES, PROPERTIES, Names
@@ -32,7 +31,6 @@ from twokey.destinations.formats.present import has_no_content, is_only_a_creden
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Literal
 
     from twokey.destinations.address import Address
     from twokey.destinations.formats.bodies import Extras
@@ -68,7 +66,6 @@ _MEMBERS = ("id", "secret", "profile")
 """The options that name the pair within a text."""
 _ONE_WAY = ("ses-smtp", "template")
 FORMATS = tuple(_TAKES)
-PLACEHOLDERS = ("AccessKeyId", "SecretAccessKey", "SmtpPassword")
 _EXTRA = "extra."
 _CONTENTS = {
     "pair": "a JSON object",
@@ -245,6 +242,17 @@ def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Form
     return replace(made, other_members=members if members != _members_in(usual.body) else ())
 
 
+def advice(options: Mapping[str, str]) -> str:
+    """Return what is to be changed in a URL's options although they are valid; empty if nothing is."""
+    secret = templates.unencoded(options["template"]) if options.get("format") == "template" else ""
+    if not secret:
+        return ""
+    return (
+        f"its template puts ${secret} into a URL as it is. It can contain / and +, so programs would read that URL "
+        f"wrongly after some rotations, and not after others. Write ${{{secret}:{templates.URL}}} there."
+    )
+
+
 def supplied_credential(text: Text, name: str) -> Credential | None:
     """Read a pair that the operator supplies, also as ``aws iam create-access-key`` prints it, in ``AccessKey``.
 
@@ -300,7 +308,9 @@ def _credentials_file(options: Mapping[str, str], names: Names) -> Format:
 
 
 def _template(options: Mapping[str, str], names: Names) -> Format:
-    pieces = _pieces(_required(options, "template", "template", "the text with placeholders such as $AccessKeyId"))
+    pieces = templates.pieces(
+        _required(options, "template", "template", "the text with placeholders such as $AccessKeyId")
+    )
     region = ""
     if any(piece.kind == "SmtpPassword" for piece in pieces):
         region = _required(options, "region", "$SmtpPassword", "the password is valid in one region only")
@@ -377,33 +387,6 @@ def _required(options: Mapping[str, str], option: str, what: str, why: str) -> s
     if not options.get(option):
         raise UsageError(f"{what} needs {option}=: {why}.")
     return options[option]
-
-
-def _pieces(text: str) -> tuple[Piece, ...]:
-    """Split a template (``string.Template`` in Python's documentation); raises ``UsageError``."""
-    pieces, end = [], 0
-    for match in string.Template.pattern.finditer(text):
-        pieces.append(Piece("text", text[end : match.start()] + ("$" if match["escaped"] is not None else "")))
-        end = match.end()
-        if match["invalid"] is not None:
-            raise UsageError(
-                f"The template has a single $ at character {match.start() + 1}: write $$ for a dollar sign."
-            )
-        placeholder = match["named"] or match["braced"]
-        if placeholder:
-            pieces.append(Piece(_kind(placeholder)))
-    pieces.append(Piece("text", text[end:]))
-    if all(piece.kind == "text" for piece in pieces):
-        known = ", ".join(f"${name}" for name in PLACEHOLDERS)
-        raise UsageError(f"The template has no placeholder; expected one of {known}.")
-    return tuple(piece for piece in pieces if piece != Piece("text"))
-
-
-def _kind(placeholder: str) -> Literal["AccessKeyId", "SecretAccessKey", "SmtpPassword"]:
-    match placeholder:
-        case "AccessKeyId" | "SecretAccessKey" | "SmtpPassword":
-            return placeholder
-    raise UsageError(f"The template has an unknown placeholder ${placeholder}; {nearest(placeholder, PLACEHOLDERS)}")
 
 
 def _thing(url: str) -> str:
