@@ -152,7 +152,7 @@ def _unsent(error: Exception, request: _Request) -> ServiceError | None:
         return ServiceRejected(
             "No AWS region is set.",
             state="The request was not sent.",
-            remedy="Set AWS_DEFAULT_REGION, or `region` in the profile that AWS_PROFILE names.",
+            remedy="Set AWS_REGION, or `region` in the profile that AWS_PROFILE names.",
         )
     if failed := network.unreachable(error, request.action, request.first_line(error)):
         return failed

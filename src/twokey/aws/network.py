@@ -16,6 +16,7 @@ _NO_CONNECTION = (boto.EndpointConnectionError, boto.ConnectTimeoutError)
 _NOT_AN_ADDRESS = (broken.LocationValueError, UnicodeError)
 """What urllib3 and Python raise for the URL of an endpoint or a proxy that they cannot use."""
 _LOGIN_WANTED = "407"
+_VARIANTS = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 _MASKED = "***"
 """How botocore shows the user name and password in a proxy's URL."""
 _UNTRUSTED = "If a proxy intercepts TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL."
@@ -30,7 +31,7 @@ def unreachable(error: Exception, action: str, quoted: str) -> Unreachable | Non
         return _proxy(error, action)
     if isinstance(error, _NO_CONNECTION):
         return _failure(
-            action, quoted, f"Check the network, proxy settings and AWS_ENDPOINT_URL, then run again.{_all_proxy()}"
+            action, quoted, f"Check the network, proxy settings and AWS_ENDPOINT_URL, then run again.{_hint()}"
         )
     if isinstance(error, boto.SSLError) and _is_certificate(error.kwargs.get("error")):
         return _failure(action, quoted, _trusted())
@@ -90,8 +91,11 @@ def _trusted() -> str:
     )
 
 
-def _all_proxy() -> str:
-    """Return a hint where the only proxy that is set is one that the AWS SDK ignores."""
+def _hint() -> str:
+    """Return a hint at a setting that leads to an address that no server has, or past the proxy."""
+    variants = [name for name in _VARIANTS if environment.variable(name).lower() == "true"]
+    if variants:
+        return f" Not every service has the endpoint that {' and '.join(variants)} selects in every region."
     if environment.first_set(("HTTPS_PROXY", "https_proxy")) or not environment.first_set(("ALL_PROXY", "all_proxy")):
         return ""
     return " AWS is reached by HTTPS_PROXY; ALL_PROXY counts for other services only."
