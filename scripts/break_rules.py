@@ -500,6 +500,20 @@ RULES = (
         "if True",
         ("tests/drop_in/test_managed.py",),
     ),
+    Rule(
+        "doubt: a response that is lost behind a proxy proves nothing",
+        "aws/network.py",
+        'if proof == "unclear":',
+        "if False:",
+        ("tests/aws/test_connections.py",),
+    ),
+    Rule(
+        "doubt: an error while the own credentials are renewed is not that of the change",
+        "aws/clients.py",
+        'session.register_component("credential_provider", ProviderChain(session))',
+        'session.get_component("credential_provider")',
+        ("tests/aws/test_own_settings.py::TestCredentialsThatEndWithinARun",),
+    ),
 )
 
 

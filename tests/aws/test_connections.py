@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 import threading
@@ -15,12 +16,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from support.http_servers import Proxy, signed_by_itself
 from twokey.aws.clients import Clients
 from twokey.aws.iam import Iam
 from twokey.core.errors import Ambiguous, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -47,8 +49,13 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @contextmanager
-def server(certificate: Path, patch: pytest.MonkeyPatch, host: str = HOST) -> Iterator[list[bytes]]:
-    """Serve TLS, one request for each connection; collect the requests, and respond to none in valid TLS."""
+def server(
+    certificate: Path,
+    patch: pytest.MonkeyPatch,
+    host: str = HOST,
+    answer: Callable[[ssl.SSLSocket], None] | None = None,
+) -> Iterator[list[bytes]]:
+    """Serve TLS, one request for each connection; collect the requests, and respond to none in valid HTTP."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     received: list[bytes] = []
@@ -62,7 +69,7 @@ def server(certificate: Path, patch: pytest.MonkeyPatch, host: str = HOST) -> It
             try:
                 with context.wrap_socket(raw, server_side=True) as connection:
                     received.append(connection.recv(65536))
-                    nonsense(connection)
+                    (answer or nonsense)(connection)
             except OSError:
                 raw.close()
 
@@ -123,4 +130,71 @@ def test_a_refused_connection_proves_that_nothing_was_sent(monkeypatch: pytest.M
     with socket.create_server((HOST, 0)) as closed:
         reach(f"http://{HOST}:{closed.getsockname()[1]}", monkeypatch)
     with pytest.raises(Unreachable, match="The request was not sent"):
+        Iam(Clients("run")).create_key("ci")
+
+
+class TestBehindAProxy:
+    """urllib3 reports both a proxy that opens no connection and one whose connection breaks later as the proxy's."""
+
+    @pytest.fixture
+    def proxy(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+        for name in ("NO_PROXY", "no_proxy", "https_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with Proxy() as running:
+            monkeypatch.setenv("HTTPS_PROXY", f"http://{running.place}")
+            yield running
+
+    def test_a_response_that_is_lost_leaves_a_creation_in_doubt(
+        self, certificate: Path, monkeypatch: pytest.MonkeyPatch, proxy: Proxy
+    ) -> None:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        with server(certificate, monkeypatch, answer=lambda connection: connection.close()) as received:
+            port = int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2])
+            proxy.hosts[f"{HOST}:{port}"] = port
+            with pytest.raises(Ambiguous, match=r"through the proxy broke.*It may have taken effect"):
+                Iam(Clients("run")).create_key("ci")
+            assert len(received) == 1
+
+    @pytest.mark.parametrize(
+        ("login", "closed", "prefix", "words"),
+        [
+            ("me:x", False, "", r"requires a user name and password \(407.*not sent.*HTTPS_PROXY"),
+            ("me:x", False, "me:secret-word@", r"rejects the user name and password \(407.*not sent.*HTTPS_PROXY"),
+            ("", True, "", r"did not open a connection to AWS \(403 Forbidden.*not sent.*NO_PROXY"),
+            ("", False, "", r"did not open a connection to AWS \(502 Bad Gateway.*not sent.*NO_PROXY"),
+        ],
+    )
+    def test_a_proxy_that_refuses_is_named_with_its_reason(
+        self, monkeypatch: pytest.MonkeyPatch, proxy: Proxy, login: str, closed: bool, prefix: str, words: str
+    ) -> None:
+        proxy.login, proxy.closed = login, closed
+        reach("https://aws.test", monkeypatch)
+        monkeypatch.setenv("HTTPS_PROXY", f"http://{prefix}{proxy.place}")
+        with pytest.raises(Unreachable, match=words) as raised:
+            Iam(Clients("run")).create_key("ci")
+        assert f"the proxy http://{proxy.place}" in raised.value.message
+        assert "secret-word" not in str(raised.value)
+
+    def test_a_proxy_that_is_not_there_is_named(self, monkeypatch: pytest.MonkeyPatch, proxy: Proxy) -> None:
+        with socket.create_server((HOST, 0)) as closed:
+            place = f"http://{HOST}:{closed.getsockname()[1]}"
+        reach("https://aws.test", monkeypatch)
+        monkeypatch.setenv("HTTPS_PROXY", place)
+        with pytest.raises(Unreachable, match=f"the proxy {place} cannot be used: .*Connection refused.*HTTPS_PROXY"):
+            Iam(Clients("run")).create_key("ci")
+
+    def test_a_proxy_that_the_sdk_ignores_is_told(self, monkeypatch: pytest.MonkeyPatch, proxy: Proxy) -> None:
+        with socket.create_server((HOST, 0)) as closed:
+            reach(f"https://{HOST}:{closed.getsockname()[1]}", monkeypatch)
+        monkeypatch.delenv("HTTPS_PROXY")
+        monkeypatch.setenv("ALL_PROXY", f"http://{proxy.place}")
+        with pytest.raises(Unreachable, match="AWS is reached by HTTPS_PROXY; ALL_PROXY counts for other services"):
+            Iam(Clients("run")).create_key("ci")
+
+
+def test_the_certificates_that_are_trusted_instead_are_named(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(signed_by_itself(tmp_path / "other.pem", HOST)))
+    with server(certificate, monkeypatch), pytest.raises(Unreachable, match=r"other\.pem \(AWS_CA_BUNDLE\)"):
         Iam(Clients("run")).create_key("ci")

@@ -10,6 +10,7 @@ from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
 from twokey.aws.clients import Clients
+from twokey.aws.credentials import UnknownKey
 from twokey.aws.errors import LONGEST_QUOTE, call, translate
 from twokey.aws.iam import Iam
 from twokey.core.errors import (
@@ -48,7 +49,7 @@ def aws_error(code: str, message: str = "", status: int = 400) -> boto.ClientErr
         (aws_error("ResourceNotFoundException"), NotFound),
         (aws_error("AccessDenied", status=403), AccessDenied),
         (aws_error("ExpiredToken", status=403), BadCredentials),
-        (aws_error("InvalidClientTokenId", status=403), BadCredentials),
+        (aws_error("InvalidClientTokenId", status=403), UnknownKey),
         (aws_error("SignatureDoesNotMatch", status=403), BadCredentials),
         (aws_error("ServiceFailure", status=500), Ambiguous),
         (aws_error("502", status=502), Ambiguous),
@@ -129,6 +130,48 @@ def test_a_denial_names_the_permission_and_the_resource_that_aws_names() -> None
     assert isinstance(error, AccessDenied)
     assert (error.action, error.resource) == ("iam:CreateAccessKey", "user ci")
     assert "Allow iam:CreateAccessKey" in str(error)
+
+
+SECRET = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY00"
+
+
+@pytest.mark.parametrize(
+    ("action", "resource", "stated", "shown"),
+    [
+        (
+            "ssm:PutParameter",
+            "/jobs/ci",
+            "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/jobs/ci",
+            "arn:aws-cn:ssm:cn-north-1:123456789012:parameter/jobs/ci",
+        ),
+        (
+            "secretsmanager:PutSecretValue",
+            "jobs/ci",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:jobs/ci-AbCdEf",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:jobs/ci-AbCdEf",
+        ),
+        (
+            "kms:GenerateDataKey",
+            "jobs/ci",
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        ),
+        ("kms:Decrypt", "jobs/ci", f"alias/{SECRET}", "the KMS key of jobs/ci"),
+        ("ssm:PutParameter", "/jobs/ci", f"arn:aws:ssm:eu-central-1:123456789012:parameter/{SECRET}", "/jobs/ci"),
+        ("ssm:PutParameter", "/jobs/ci", f"{SECRET}/jobs/ci", "/jobs/ci"),
+        ("ssm:PutParameter", "/jobs/ci", f"/jobs/ci {SECRET}", "/jobs/ci"),
+        ("ssm:PutParameter", "/jobs/ci", "", "/jobs/ci"),
+    ],
+)
+def test_a_denial_of_a_request_with_a_secret_names_the_resource_and_nothing_else(
+    action: str, resource: str, stated: str, shown: str
+) -> None:
+    on = f" on resource: {stated}" if stated else ""
+    message = f"User: arn:aws:iam::1:user/x is not authorized to perform: {action}{on} because no policy allows it"
+    error = translate(aws_error("AccessDeniedException", message), action=action, resource=resource, quote=False)
+    assert isinstance(error, AccessDenied)
+    assert (error.action, error.resource) == (action, shown)
+    assert SECRET not in str(error)
 
 
 def test_a_long_message_is_cut_and_none_is_quoted_about_a_request_with_a_secret() -> None:

@@ -11,19 +11,20 @@ import math
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
-from twokey.core.errors import BadCredentials, TwokeyError
+from twokey.core.errors import TwokeyError
 from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     import botocore.credentials
     import botocore.session
+
+    from twokey.aws.own_credentials import OwnCredentials
 
 _signer: ContextVar[botocore.credentials.Credentials | None] = ContextVar("twokey_signer", default=None)
 
@@ -55,56 +56,52 @@ class Clients:
     def session(self) -> botocore.session.Session:
         """Return the botocore session, which gets credentials, region and endpoints where the AWS SDKs get them.
 
-        Raises ``UsageError`` for a configured endpoint that is not encrypted.
+        Raises ``UsageError`` for a configured endpoint that is not encrypted, and for settings that cannot be used.
         """
         if self._session is None:
             import botocore.session
 
-            from twokey.aws import endpoints
+            from twokey.aws import endpoints, settings
+            from twokey.aws.own_credentials import ProviderChain
 
-            session = botocore.session.Session()
+            session = botocore.session.Session(session_vars=settings.variables())
+            settings.check(session)
             endpoints.refuse_unencrypted(session)
             session.register("before-send", endpoints.refuse_to_send)
+            session.register("before-send", settings.refuse_proxy)
+            session.register_component("credential_provider", ProviderChain(session))
             self._session = session
         return self._session
 
     @property
     def region(self) -> str:
         """The region of a client for which none is named; empty where none is configured."""
-        return self.session.get_config_variable("region") or ""
+        try:
+            return self.session.get_config_variable("region") or ""
+        except TwokeyError:
+            raise
+        except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about its configuration
+            from twokey.aws.errors import before_sending
+
+            raise before_sending(error, "Reading the AWS region") from None
 
     def own_key(self) -> str:
-        """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` if there is none."""
-        return self._own()[0]
+        """Return the id of the access key that twokey itself runs with; raises ``CredentialsUnavailable``."""
+        return str(self._own().get_frozen_credentials().access_key)
 
     def credentials_left(self) -> float:
         """Return for how many seconds twokey's own credentials are valid; infinite where their end is not known.
 
         Asking for them renews what can be renewed: botocore does so from 15 minutes before their end.
         """
-        end: datetime | None = self._own()[1]
+        own = self._own()
+        own.get_frozen_credentials()
+        end = own.expiry
         return math.inf if end is None else (end - self.clock.now()).total_seconds()
 
-    def _own(self) -> tuple[str, datetime | None]:
-        """Return the id of the key, and when the credentials end, as far as their source says."""
-        from twokey.aws.credentials import CREDENTIAL_SOURCES
-        from twokey.aws.errors import translate
-
-        try:
-            credentials = self.session.get_credentials()
-        except TwokeyError:
-            raise
-        except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about credentials
-            raise translate(error, action="Getting AWS credentials", resource="", mutates=False) from None
-        if credentials is None:
-            raise BadCredentials(
-                "No AWS credentials were found.",
-                state="Nothing was called.",
-                remedy=CREDENTIAL_SOURCES,
-            )
-        # Only botocore's credentials that can be renewed know their end, and have no public name for it.
-        key = str(credentials.get_frozen_credentials().access_key)
-        return key, getattr(credentials, "_expiry_time", None)
+    def _own(self) -> OwnCredentials:
+        own: Any = self.session.get_credentials()
+        return cast("OwnCredentials", own)
 
     def client(self, service: str, region: str | None = None, *, once: bool = False) -> Any:
         """Return the client for a service and region. With ``once`` it sends each request exactly one time.

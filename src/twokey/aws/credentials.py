@@ -33,6 +33,10 @@ CREDENTIAL_SOURCES = "Provide credentials where the AWS SDKs look for them: AWS_
 """What to do if there are no credentials."""
 
 
+class UnknownKey(BadCredentials):
+    """AWS does not know the access key that signed a request, or does not accept it for this service."""
+
+
 def no_credentials(error: Exception, message: str) -> BadCredentials:
     """Return the error for credentials that are missing; ``message`` is what may be quoted of botocore's error.
 
@@ -62,7 +66,7 @@ def credentials_rejected(code: str, message: str) -> BadCredentials | None:
             f"The AWS credentials have expired ({code}).", remedy="Renew the session (sign in again), then run again."
         )
     if code in _UNKNOWN_KEY:
-        return BadCredentials(
+        return UnknownKey(
             f"AWS does not know the credentials ({code}).",
             remedy="Check AWS_PROFILE and the region. The key may be deleted, Inactive, not propagated yet, or from "
             "another partition, or the account has not enabled the region.",
@@ -79,3 +83,18 @@ def credentials_rejected(code: str, message: str) -> BadCredentials | None:
             remedy=_CLOCK if time or code == "RequestExpired" else _WRONG_PAIR,
         )
     return None
+
+
+def session_without_mfa(arn: str) -> BadCredentials | None:
+    """Return the error for a session that STS accepts, as ``arn``, and IAM does not; None for the session of a role.
+
+    "You cannot call any IAM API operations unless MFA authentication information is included in the request"
+    ("GetSessionToken", AWS STS API Reference); those of GetFederationToken cannot call IAM at all.
+    """
+    if ":assumed-role/" in arn:
+        return None
+    return BadCredentials(
+        f"IAM does not accept the session that twokey runs with, although it is valid ({arn}): a session of "
+        "GetSessionToken without MFA, or of GetFederationToken, cannot call IAM.",
+        remedy="Use a role, a session with MFA, or the access key itself (aws-vault exec --no-session).",
+    )

@@ -10,17 +10,16 @@ responses are ``Hidden``, and of an error only the parts remain that cannot cont
 from __future__ import annotations
 
 import re
-import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
 
-from twokey.aws import origin
+from twokey.aws import network, origin
 from twokey.aws.credentials import NO_CREDENTIALS, credentials_rejected, no_credentials
 from twokey.aws.denials import denied
-from twokey.core.errors import Ambiguous, NotFound, ServiceError, ServiceRejected, Throttled, TwokeyError, Unreachable
+from twokey.core.errors import Ambiguous, NotFound, ServiceError, ServiceRejected, Throttled, TwokeyError
 from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
@@ -40,7 +39,6 @@ _THROTTLED = {
 }
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
 _ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound", "NoSuchKey"}
-_NOTHING_SENT = (boto.EndpointConnectionError, boto.ConnectTimeoutError, boto.ProxyConnectionError)
 _WRONG_CONFIGURATION = (
     boto.ConfigParseError,
     boto.ConfigNotFound,
@@ -57,6 +55,7 @@ _WRONG_CONFIGURATION = (
 _BROKEN = {
     boto.ReadTimeoutError: "no response arrived in time.",
     boto.ConnectionClosedError: "the connection broke before the response arrived.",
+    boto.ProxyConnectionError: "the connection through the proxy broke before the response arrived.",
     boto.ResponseStreamingError: "the connection broke within the response.",
     boto.SSLError: "TLS failed; a proxy may intercept the connection.",
     ResponseParserError: "the response is not valid: it was cut off, or is not from AWS.",
@@ -153,33 +152,15 @@ def _unsent(error: Exception, request: _Request) -> ServiceError | None:
         return ServiceRejected(
             "No AWS region is set.",
             state="The request was not sent.",
-            remedy="Set AWS_DEFAULT_REGION, or `region` in the profile that AWS_PROFILE names.",
+            remedy="Set AWS_REGION, or `region` in the profile that AWS_PROFILE names.",
         )
-    if isinstance(error, _NOTHING_SENT) or _wrong_certificate(error):
-        return _unreachable(error, request)
-    if isinstance(error, _WRONG_CONFIGURATION):
+    if failed := network.unreachable(error, request.action, request.first_line(error)):
+        return failed
+    if isinstance(error, _WRONG_CONFIGURATION) or network.is_of_an_address(error):
         return _misconfigured(request.first_line(error), request)
     if isinstance(error, boto.ParamValidationError):
         return ServiceRejected(f"{request.name}: {request.quoted(str(error))}", state="The request was not sent.")
     return None
-
-
-def _unreachable(error: Exception, request: _Request) -> Unreachable:
-    remedy = "Check the network, proxy settings and AWS_ENDPOINT_URL, then run again."
-    if isinstance(error, boto.SSLError):
-        remedy = "If a proxy intercepts TLS, name its certificates in AWS_CA_BUNDLE. Check AWS_ENDPOINT_URL."
-    message = f"{request.action}: no connection: {request.first_line(error)}"
-    return Unreachable(message, state="The request was not sent.", remedy=remedy)
-
-
-def _wrong_certificate(error: Exception) -> bool:
-    """Return whether the server's certificate was rejected, which ends the handshake before anything is sent.
-
-    Other TLS errors may also occur in the response. Python and urllib3 each have an error of this name.
-    """
-    inner = error.kwargs.get("error") if isinstance(error, boto.SSLError) else None
-    causes = (inner, *getattr(inner, "args", ()))
-    return any(isinstance(one, ssl.CertificateError) or type(one).__name__ == "CertificateError" for one in causes)
 
 
 def _from_response(error: boto.ClientError, request: _Request) -> ServiceError:

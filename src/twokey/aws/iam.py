@@ -9,10 +9,11 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
+from twokey.aws.credentials import UnknownKey, session_without_mfa
 from twokey.aws.errors import after_lost_response, call
 from twokey.aws.pace import Pacer
 from twokey.aws.simulator import verdict
-from twokey.core.errors import Ambiguous, NotFound, ServiceError, Throttled, Unreachable
+from twokey.core.errors import Ambiguous, BadCredentials, NotFound, ServiceError, Throttled, Unreachable
 from twokey.core.model import AccessKey, LastUse, MachineUser
 from twokey.core.secret import Credential
 
@@ -36,6 +37,8 @@ PERMISSIONS = {
 
 _READS = frozenset(action for name, actions in PERMISSIONS.items() if name != "rotate" for action in actions)
 
+_TEMPORARY = "ASIA"
+"""How the ids of temporary keys begin ("IAM identifiers", IAM User Guide)."""
 PATIENCE = 120.0
 """Seconds for which a request is sent again while AWS throttles it."""
 CREATE_PATIENCE = 20.0
@@ -241,7 +244,22 @@ class Iam:
         def send() -> Any:
             return getattr(self._clients.client("iam", once=True), operation)(**parameters)
 
-        return call(action, resource, send, mutates=action not in _READS)
+        try:
+            return call(action, resource, send, mutates=action not in _READS)
+        except UnknownKey as error:
+            failure = self._why_unknown() or error
+        raise failure
+
+    def _why_unknown(self) -> BadCredentials | None:
+        """Return why IAM alone does not accept the own session; None if STS does not either, or for a long-term key."""
+        try:
+            if not self._clients.own_key().startswith(_TEMPORARY):
+                return None
+            sts = self._clients.client("sts")
+            arn: str = call("sts:GetCallerIdentity", "", sts.get_caller_identity, mutates=False)["Arn"]
+        except ServiceError:
+            return None
+        return session_without_mfa(arn)
 
 
 def _machine_user(user: Any) -> MachineUser:

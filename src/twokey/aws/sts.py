@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.clients import signing_as
 from twokey.aws.errors import call
-from twokey.core.errors import BadCredentials, ServiceRejected, Unreachable
+from twokey.core.errors import BadCredentials, CredentialsUnavailable, ServiceRejected, Unreachable
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -49,6 +49,8 @@ class Sts:
                 lambda: self._clients.client("sts", region).get_caller_identity(),
                 mutates=False,
             )
+        except CredentialsUnavailable:
+            raise
         except BadCredentials:
             raise ServiceRejected(
                 f"The region {region} does not accept the credentials that twokey runs with, so no key can be proved "
@@ -77,6 +79,8 @@ class Sts:
 
         try:
             response = call("sts:GetCallerIdentity", credential.access_key_id, send, mutates=False)
+        except CredentialsUnavailable:
+            raise
         except BadCredentials:
             return None
         return response["Account"], response["Arn"]

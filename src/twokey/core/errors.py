@@ -14,6 +14,7 @@ TwokeyError                 1   anything below, and any error that is not forese
     └── ServiceError        1   a service responded with an error, or not at all
         ├── AccessDenied        which permission on what
         ├── BadCredentials      twokey's own credentials: none, expired, unknown
+        │   └── CredentialsUnavailable  they could not be had: nothing was sent
         ├── NotFound            the user, secret or parameter does not exist
         ├── Throttled           proves that nothing happened
         ├── ServiceRejected     another response that proves that nothing happened
@@ -132,6 +133,10 @@ class AccessDenied(ServiceError):
 
 class BadCredentials(ServiceError):
     """The credentials that twokey runs with are missing, expired or unknown."""
+
+
+class CredentialsUnavailable(BadCredentials):
+    """twokey's own credentials could not be had where they are configured: nothing was sent with them."""
 
 
 class NotFound(ServiceError):

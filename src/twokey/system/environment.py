@@ -31,6 +31,11 @@ def first_set(names: Iterable[str]) -> str | None:
     return next((name for name in names if variable(name)), None)
 
 
+def first_value(names: Iterable[str]) -> str:
+    """Return the value of the first variable that is set and not empty; empty if none is."""
+    return next((value for name in names if (value := variable(name))), "")
+
+
 def for_program(added: dict[str, str]) -> dict[str, str]:
     """Return the environment of a program: this process's own, and ``added``, which contains no secret."""
     return {**os.environ, **added}

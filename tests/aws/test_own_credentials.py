@@ -1,0 +1,84 @@
+"""Each way to configure twokey's own credentials that fails: one sentence with the cause and the fix, never a defect.
+
+Every case is a configuration as a user has it. Nothing of botocore is replaced, only where it keeps its sign-ins, and
+how long it pauses.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+from botocore.credentials import SSOProvider
+from botocore.tokens import SSOTokenProvider
+from botocore.utils import ContainerMetadataFetcher, JSONFileCache
+
+from support.credential_cases import CASES, TOKEN, Case, Services
+from twokey.aws.clients import Clients
+from twokey.core.errors import CredentialsUnavailable
+from twokey.emulator import Emulator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[Emulator]:
+    with Emulator() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[Services]:
+    with Services() as running:
+        yield running
+
+
+def configure(case: Case, aws: Emulator, services: Services, folder: Path, patch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set up a case; return what the words' fields mean."""
+    admin = aws.admin
+    fields = {
+        "dir": str(folder),
+        "url": services.url,
+        "admin": f"aws_access_key_id = {admin.access_key_id}\naws_secret_access_key = {admin.secret_access_key}\n",
+    }
+
+    def filled(text: str) -> str:
+        for name, value in fields.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION"):
+        patch.setenv(name, aws.environment()[name])
+    for name, text in {**case.files, "config": case.config}.items():
+        (folder / name).write_text(filled(text))
+    patch.setenv("AWS_CONFIG_FILE", str(folder / "config"))
+    for name, value in case.variables.items():
+        patch.setenv(name, filled(value))
+    for owner in (SSOProvider, SSOTokenProvider):
+        patch.setattr(owner, "_SSO_TOKEN_CACHE_DIR", str(folder))
+    patch.setattr(ContainerMetadataFetcher, "SLEEP_TIME", 0)
+    if case.signed_in:
+        token = {"accessToken": TOKEN, "expiresAt": case.signed_in, "startUrl": "https://corp.awsapps.com/start"}
+        for key in ("corp", "https://corp.awsapps.com/start"):
+            JSONFileCache(str(folder))[hashlib.sha1(key.encode()).hexdigest()] = token
+    return fields
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_that_cannot_be_had_are_explained_before_anything_is_called(
+    name: str, aws: Emulator, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = CASES[name]
+    fields = configure(case, aws, services, tmp_path, monkeypatch)
+    with pytest.raises(CredentialsUnavailable) as raised:
+        Clients("run").own_key()
+    error = raised.value
+    assert case.words.replace("{dir}", fields["dir"]) in error.message
+    assert case.remedy.replace("{dir}", fields["dir"]) in error.remedy
+    assert error.message.endswith((".", '"', "/"))
+    assert TOKEN not in str(error)
+    assert error.__cause__ is error.__context__ is None
+    assert not any(request.operation.startswith("iam:") for request in aws.requests)
