@@ -1,0 +1,1 @@
+"""Identity tokens (OpenID Connect): get one from the CI system that this runs in."""
