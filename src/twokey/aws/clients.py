@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import BadCredentials, TwokeyError
+from twokey.core.secret import Credential, Hidden, SessionCredential
 from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from datetime import datetime
 
     import botocore.credentials
@@ -44,7 +45,7 @@ class Clients:
         self.run = run
         self.clock = clock or ServiceClock()
         self._connections = connections
-        self._clients: dict[tuple[str, str | None, bool], Any] = {}
+        self._clients: dict[tuple[str, str | None, bool, bool], Any] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         # DEBUG logs of botocore contain request and response bodies, and so secrets. No setting of a logger, made
@@ -75,23 +76,50 @@ class Clients:
 
     def own_key(self) -> str:
         """Return the id of the access key that twokey itself runs with; raises ``BadCredentials`` if there is none."""
-        return self._own()[0]
+        return str(self._own().access_key)
 
     def credentials_left(self) -> float:
         """Return for how many seconds twokey's own credentials are valid; infinite where their end is not known.
 
         Asking for them renews what can be renewed: botocore does so from 15 minutes before their end.
         """
-        end: datetime | None = self._own()[1]
+        end = _end(self._own())
         return math.inf if end is None else (end - self.clock.now()).total_seconds()
 
-    def _own(self) -> tuple[str, datetime | None]:
-        """Return the id of the key, and when the credentials end, as far as their source says."""
+    def own_credential(self) -> Credential:
+        """Return twokey's own credentials, if possible renewed; raises ``BadCredentials`` if there are none."""
+        credentials = self._own()
+        key_id, secret, token, *_ = map(_hidden, credentials.get_frozen_credentials())
+        return (
+            SessionCredential(str(key_id), secret, token, _end(credentials))
+            if token
+            else Credential(str(key_id), secret)
+        )
+
+    def own_source(self) -> str:
+        """Return where botocore found twokey's own credentials, by its name: ``env``, ``iam-role``, …"""
+        return str(self._own().method)
+
+    def profile(self) -> Mapping[str, Any]:
+        """Return the settings of the profile in use, and those of its ``services`` section under that name."""
+        try:
+            found: dict[str, Any] = dict(self.session.get_scoped_config())
+            section = self.session.full_config.get("services", {}).get(found.get("services"))
+        except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about its files
+            from twokey.aws.errors import before_sending
+
+            raise before_sending(error, "Reading the AWS configuration") from None
+        return {**found, "services": section} if section else found
+
+    def _own(self) -> Any:
+        """Return botocore's credentials, which are refreshed when they are used."""
         from twokey.aws.credentials import CREDENTIAL_SOURCES
         from twokey.aws.errors import translate
 
         try:
             credentials = self.session.get_credentials()
+            if credentials is not None:
+                credentials.get_frozen_credentials()
         except TwokeyError:
             raise
         except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about credentials
@@ -102,20 +130,20 @@ class Clients:
                 state="Nothing was called.",
                 remedy=CREDENTIAL_SOURCES,
             )
-        # Only botocore's credentials that can be renewed know their end, and have no public name for it.
-        key = str(credentials.get_frozen_credentials().access_key)
-        return key, getattr(credentials, "_expiry_time", None)
+        return credentials
 
-    def client(self, service: str, region: str | None = None, *, once: bool = False) -> Any:
+    def client(self, service: str, region: str | None = None, *, once: bool = False, keyless: bool = False) -> Any:
         """Return the client for a service and region. With ``once`` it sends each request exactly one time.
 
+        A ``keyless`` one has no credentials of its own: each request is signed with those of ``signing_as``, or not at
+        all. Others look for twokey's own when they are created, which takes seconds where there are none.
         ``total_max_attempts`` takes precedence over AWS_MAX_ATTEMPTS and the profile.
         """
-        key = (service, region, once)
+        key = (service, region, once, keyless)
         with self._lock:
             if key not in self._clients:
                 try:
-                    self._clients[key] = self._create(service, region, once=once)
+                    self._clients[key] = self._create(service, region, once=once, keyless=keyless)
                 except TwokeyError:
                     raise
                 except Exception as error:  # noqa: BLE001  botocore raises many kinds, all before it sends
@@ -124,12 +152,15 @@ class Clients:
                     raise before_sending(error, f"Creating a client for {service}") from None
             return self._clients[key]
 
-    def _create(self, service: str, region: str | None, *, once: bool) -> Any:
+    def _create(self, service: str, region: str | None, *, once: bool, keyless: bool) -> Any:
         from botocore.config import Config
 
+        unused = "none" if keyless else None
         client: Any = self.session.create_client(
             service,
             region_name=region,
+            aws_access_key_id=unused,
+            aws_secret_access_key=unused,
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 1 if once else ATTEMPTS},
                 connect_timeout=CONNECT_TIMEOUT,
@@ -150,6 +181,16 @@ class Clients:
     ) -> None:
         if response_dict and parsed_response and origin.is_from_aws(parsed_response):
             self.clock.record_date(response_dict["headers"].get("date"))
+
+
+def _hidden(text: str | None) -> Hidden:
+    return Hidden(text or "")
+
+
+def _end(credentials: Any) -> datetime | None:
+    """Return when the credentials end: only those that can be renewed know it, and have no public name for it."""
+    end: datetime | None = getattr(credentials, "_expiry_time", None)
+    return end
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.emulator.identity import managed_document, session_caller
 from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of
-from twokey.emulator.services.trust import may_assume
+from twokey.emulator.services.trust import why_not
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller, Session
@@ -37,11 +37,11 @@ def assume_role(world: World, call: Call, caller: Caller) -> Response:
     """AssumeRole: requires that the role exists, trusts the caller, and allows sessions of that length."""
     account, role = _role(str(call.params.get("RoleArn", "")))
     name = _session_name(call)
-    if role is None or not may_assume(world, call, caller, account, role):
-        message = (
-            f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {call.params.get('RoleArn')}"
-        )
-        raise ServiceError("AccessDenied", message, 403)
+    refusal = f": sts:AssumeRole on resource: {call.params.get('RoleArn')}"
+    if role is not None:
+        refusal = why_not(world, call, caller, account, role) or ""
+    if refusal:
+        raise ServiceError("AccessDenied", f"User: {caller.arn} is not authorized to perform{refusal}", 403)
     chained = caller.session is not None and caller.session.kind == "role"
     length = _seconds(call, default=3600, highest=43200)
     _check_length(length, int(role.max_session_duration or 3600), chained=chained)
