@@ -18,7 +18,7 @@ from twokey.config.schema import (
     Rules,
     decode,
 )
-from twokey.config.settings import Label, Selection, Settings, select, together
+from twokey.config.settings import Label, RoleSettings, Selection, Settings, select, together
 from twokey.core import durations
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy, Verification
@@ -57,7 +57,14 @@ def load(file: Path) -> Settings:
     audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
     connections = targets.connections(document, form.connections or {})
     return Settings(
-        together(entries), form.max_users, form.concurrency, document.name, audit_log, connections, schedule
+        together(entries),
+        form.max_users,
+        form.concurrency,
+        document.name,
+        audit_log,
+        connections,
+        schedule,
+        _roles(form, document),
     )
 
 
@@ -124,6 +131,11 @@ def _label(document: Document, place: Place) -> Label:
     return name
 
 
+def _named(document: Document, place: Place, key: str) -> Label:
+    """Name the one value that is here, whatever is asked for."""
+    return lambda _key, _item=None: f"{document.at(place)}: `{key}`"
+
+
 def _schedule(form: Form, document: Document) -> timedelta | None:
     if form.schedule is msgspec.UNSET:
         return None
@@ -132,6 +144,17 @@ def _schedule(form: Form, document: Document) -> timedelta | None:
     if not schedule:
         raise UsageError(f"{label}: the time between two runs cannot be zero.")
     return schedule
+
+
+def _roles(form: Form, document: Document) -> dict[str, RoleSettings]:
+    found = {}
+    for name, entry in (form.roles or {}).items():
+        if isinstance(entry, str):
+            found[name] = RoleSettings(entry, "", "", _named(document, ("roles", name), name))
+        else:
+            label = _label(document, ("roles", name))
+            found[name] = RoleSettings(entry.arn, entry.external_id or "", entry.duration or "", label)
+    return found
 
 
 def _selection(entry: Entry, defaults: RuleValues, label: Label, at: str, schedule: timedelta | None) -> Selection:

@@ -134,6 +134,16 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
     ] = "warn"
 
 
+class RoleEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A role that jobs assume, with what it requires."""
+
+    arn: Annotated[str, _about("The ARN of the role.", pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/")]
+    external_id: Annotated[str | UnsetType, _about("The external id that its trust policy requires.")] = UNSET
+    duration: Annotated[
+        str | UnsetType, _about("How long a session lasts, 15m to 12h, without --duration.", "1h", **_DURATION)
+    ] = UNSET
+
+
 _SELECTS = Meta(extra_json_schema={"anyOf": [{"required": ["path"]}, {"required": ["users"]}]})
 
 
@@ -168,6 +178,10 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "the one in its option `connection`. Secrets are never in this file: `token: {env: NAME}`, `{file: PATH}` "
             "or `{from: URL}`."
         ),
+    ] = UNSET
+    roles: Annotated[
+        dict[str, Annotated[str, _about("The ARN of the role.", minLength=1)] | RoleEntry] | UnsetType,
+        _about("The roles that jobs assume, by the names that --role uses: an ARN, or a mapping."),
     ] = UNSET
     machine_users: Annotated[
         Annotated[list[Annotated[Entry, _SELECTS]], Meta(min_length=1)],
@@ -247,7 +261,7 @@ def _plain(message: str, document: Document) -> UsageError:
 def _nearest(unknown: str, place: Place) -> str:
     struct: type[msgspec.Struct] = Form
     if place:
-        struct = Verify if place[-1] == "verify" else Entry
+        struct = Verify if place[-1] == "verify" else RoleEntry if place[0] == "roles" else Entry
     known = [field.encode_name for field in msgspec.structs.fields(struct)]
     near = difflib.get_close_matches(unknown.lower(), known, n=1)
     return f"; did you mean `{near[0]}`?" if near else "."

@@ -81,6 +81,18 @@ class Settings:
     connections: Mapping[str, Configured] = field(default_factory=dict)
     schedule: timedelta | None = None
     """The time between two runs, if it is known."""
+    roles: Mapping[str, RoleSettings] = field(default_factory=dict)
+    """The roles that jobs assume, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSettings:
+    """An entry of ``roles``, as it is written. ``label`` names the lines of its keys."""
+
+    arn: str
+    external_id: str
+    duration: str
+    label: Label
 
 
 class Label(Protocol):
