@@ -46,6 +46,7 @@ class Sessions:
         self.keys = keys
         self.count = 0
         self.broken = False
+        self.grace = timedelta(hours=3)
 
     def read(self) -> Provided:
         if self.broken:
@@ -53,7 +54,7 @@ class Sessions:
         self.count += 1
         end = self.time.now() + self.length
         if self.keys:
-            return Provided(Credential(f"AKIA{self.count}", "secret"), end)
+            return Provided(Credential(f"AKIA{self.count}", "secret"), end, self.time.now() + self.grace)
         return Provided(SessionCredential(f"ASIA{self.count}", "secret", "token", end), end, end)
 
 
@@ -148,6 +149,18 @@ class TestRefreshing:
         time.seconds += 45 * 60
         assert [ask(endpoint)[1]["AccessKeyId"] for _ in range(2)] == ["ASIA1", "ASIA1"]
         assert said == ["The credentials of the job cannot be refreshed, and it keeps those it has: The store is away."]
+
+    def test_so_does_an_access_key_until_its_grace_ends(self, endpoint: Endpoint, source: Sessions, time: Time) -> None:
+        source.keys = True
+        start = time.now()
+        ask(endpoint)
+        source.broken = True
+        time.seconds += 150 * 60
+        _, document = ask(endpoint)
+        assert document["AccessKeyId"] == "AKIA1"
+        assert document["Expiration"] == f"{start + source.grace:%Y-%m-%dT%H:%M:%SZ}"
+        time.seconds += 30 * 60
+        assert ask(endpoint)[0] == 500
 
     def test_one_that_has_ended_does_not(self, endpoint: Endpoint, source: Sessions, time: Time) -> None:
         ask(endpoint)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import SessionCredential
+from twokey.jobs.credentials import HOUR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,8 +28,8 @@ class Refreshing:
     """Provides a source's credentials to the processes of one job; any thread may ask.
 
     An access key is read from the store each time. A session serves until it is near its end; then the store is read
-    and the roles are assumed again. If that fails while the session still works, the job keeps it, and the operator is
-    told once. ``mask`` gets each credential before the job does.
+    and the roles are assumed again. If that fails while the former credentials are sure to work, the job keeps them,
+    and the operator is told once. ``mask`` gets each credential before the job does.
     """
 
     def __init__(
@@ -59,10 +61,11 @@ class Refreshing:
             try:
                 provided = self._read()
             except TwokeyError as error:
-                if held is None or held.expires <= self._clock.now():
+                kept = held and self._kept(held)
+                if kept is None:
                     raise
                 self._say(f"The credentials of the job cannot be refreshed, and it keeps those it has: {error}")
-                return held
+                return kept
             self._failing = False
             return provided
 
@@ -72,6 +75,11 @@ class Refreshing:
         left = held.expires - self._clock.now()
         recent = self._clock.monotonic() - self._since < TOGETHER
         return left > REFRESH or (recent and left > timedelta(0))
+
+    def _kept(self, held: Provided) -> Provided | None:
+        """Return credentials that were read earlier, if they are sure to work; grace guarantees that of a key."""
+        now, end = self._clock.now(), held.guaranteed or held.expires
+        return replace(held, expires=min(end, max(held.expires, now + HOUR))) if now < end else None
 
     def _read(self) -> Provided:
         provided = self._source.read()
