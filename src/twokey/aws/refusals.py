@@ -66,7 +66,8 @@ def explain_web_identity(request: RoleRequest, code: str, message: str) -> Twoke
             f"The role {role} does not let this job assume it: there is no such role in account "
             f"{_account(request.arn)}, or its trust policy does not match the token's claims.",
             state=NOTHING_ISSUED,
-            remedy="Compare the conditions of the trust policy, above all sub and aud, with the claims of the token.",
+            remedy="Compare the conditions of the trust policy with the claims of the token"
+            f"{f' ({request.claims})' if request.claims else ', above all sub and aud'}.",
         )
     return _unfit(request, code, message)
 

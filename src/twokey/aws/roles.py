@@ -69,7 +69,7 @@ class Sessions:
 
     def assume_with_token(self, request: RoleRequest, token: Hidden) -> SessionCredential:
         """Assume a role with the token of an OIDC provider."""
-        parameters = {**_parameters(request), "WebIdentityToken": str(token)}
+        parameters = {**_parameters(request), "WebIdentityToken": token}
 
         def send() -> Any:
             return self._sts(request.arn.split(":")[1]).assume_role_with_web_identity(**parameters)

@@ -30,6 +30,13 @@ JOB = (
         help="The store to read, such as secretsmanager:machine-users/ci.",
     ),
     click.option(
+        "--web-identity",
+        is_flag=False,
+        flag_value="",
+        metavar="[FILE]",
+        help="Assume the first role with an OIDC token, without any key: that of the CI system, or that in FILE.",
+    ),
+    click.option(
         "--role",
         "roles",
         metavar="ROLE",
@@ -56,6 +63,7 @@ class JobFlags:
 
     user: str | None
     store: str | None
+    web_identity: str | None
     roles: tuple[str, ...]
     external_id: str | None
     session_name: str | None
@@ -78,6 +86,7 @@ def opened(flags: JobFlags) -> tuple[JobRuntime, Source]:
     from twokey.jobs import session_name, session_options
 
     _refuse_options_without_a_role(flags)
+    _refuse_web_identity_beside_a_key(flags)
     user = flags.user or ""
     options = session_options.SessionOptions(
         session_name=session_options.session_name(flags.session_name)
@@ -90,7 +99,8 @@ def opened(flags: JobFlags) -> tuple[JobRuntime, Source]:
         duration=session_options.duration(flags.duration) if flags.duration is not None else None,
     )
     runtime = JobRuntime(_settings(flags))
-    return runtime, runtime.source(JobRequest(user, flags.store or "", flags.roles, options), flags.notify)
+    request = JobRequest(user, flags.store or "", flags.roles, options, flags.web_identity)
+    return runtime, runtime.source(request, flags.notify)
 
 
 def _checked(text: str | None, check: Callable[[str], str]) -> str:
@@ -104,6 +114,18 @@ def _refuse_options_without_a_role(flags: JobFlags) -> None:
         if getattr(flags, name):
             option = "--tag" if name == "tags" else f"--{name.replace('_', '-')}"
             raise UsageError(f"{option} is about the session of a role, and no role is set.", remedy="Add --role.")
+
+
+def _refuse_web_identity_beside_a_key(flags: JobFlags) -> None:
+    if flags.web_identity is None:
+        return
+    if flags.user or flags.store:
+        raise UsageError(
+            "--web-identity needs no key, and a machine user or its store is named too.",
+            remedy="Leave out USER and --store, or --web-identity.",
+        )
+    if not flags.roles:
+        raise UsageError("--web-identity assumes a role, and no role is set.", remedy="Add --role.")
 
 
 def _settings(flags: JobFlags) -> Settings | None:

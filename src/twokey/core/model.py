@@ -90,7 +90,10 @@ Holding = Held | NotHeld | CannotTell
 
 @dataclass(frozen=True, slots=True)
 class RoleRequest:
-    """A session of a role, as a job requests it. ``policy`` is the JSON of a session policy."""
+    """A session of a role, as a job requests it.
+
+    ``policy`` is the JSON of a session policy; ``claims`` describes the OIDC token, if it is requested with one.
+    """
 
     arn: str
     session_name: str
@@ -99,6 +102,7 @@ class RoleRequest:
     source_identity: str = ""
     tags: tuple[tuple[str, str], ...] = ()
     policy: str = ""
+    claims: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,11 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import AccessDenied, ServiceError, UsageError
-from twokey.jobs import session_options
+from twokey.core.errors import AccessDenied, BadCredentials, ServiceError, UsageError
+from twokey.jobs import instance, session_options
 from twokey.jobs.credentials import OwnSource, StoreSource
 from twokey.jobs.role_chain import RoleChain
+from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,21 +21,54 @@ if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.config.settings import RoleSettings, Selection, Settings
     from twokey.core.model import MachineUser
-    from twokey.core.ports import Roles
+    from twokey.core.ports import Clock, Roles
+    from twokey.core.secret import Hidden
     from twokey.destinations.registry import Services
     from twokey.jobs.credentials import Source
-    from twokey.jobs.role_chain import TokenSource
     from twokey.jobs.session_options import Role, SessionOptions
+    from twokey.oidc import sources as oidc
+
+
+AUDIENCE = "sts.amazonaws.com"
+"""What AWS asks OIDC tokens to be for by default; a provider in IAM may have others."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What a job requests: a user or a store, or neither; the roles in their order; and their sessions' options."""
+    """What a job requests: a user or a store, or neither; the roles in their order; and their sessions' options.
+
+    ``web_identity``: the file with an OIDC token, the empty text for the CI system's own, None for no such token.
+    """
 
     user: str
     store: str
     roles: tuple[str, ...]
     options: SessionOptions
+    web_identity: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CiTokens:
+    """The OIDC tokens of the CI system that this runs in, or of a file."""
+
+    found: oidc.TokenSource
+    clock: Clock
+
+    def token(self) -> Hidden:
+        """Return a token. One whose audience the job's definition sets may be for another; AWS decides about that."""
+        from twokey.oidc.claims import audiences, claims_of, refuse_unsuitable
+
+        token = self.found.fetch(AUDIENCE, self.clock)
+        own = audiences(claims_of(token) or {})
+        refuse_unsuitable(token, own[0] if own else AUDIENCE, self.clock, self.found.name, self.found.remedy(AUDIENCE))
+        return token
+
+    def claims(self, token: Hidden) -> str:
+        """Return issuer, subject and audience of a token."""
+        from twokey.oidc.claims import audiences, claims_of
+
+        claims = claims_of(token) or {}
+        return f"iss {claims.get('iss')}, sub {claims.get('sub')}, aud {', '.join(audiences(claims))}"
 
 
 class JobRuntime:
@@ -50,16 +84,40 @@ class JobRuntime:
         self._services: Services = Services(self.clients, Connections(settings.connections if settings else {}))
         self._roles: Roles | None = None
 
-    def source(self, request: JobRequest, notify: Callable[[str], None], tokens: TokenSource | None = None) -> Source:
+    def source(self, request: JobRequest, notify: Callable[[str], None]) -> Source:
         """Return what provides the job's credentials; raises ``UsageError`` where the request does not fit."""
         roles = self._chain(request.roles)
-        if tokens is not None:
+        if request.web_identity is not None and (tokens := self._tokens(request.web_identity)):
             return RoleChain(None, roles, request.options, self.sts(), notify, tokens)
         if request.user or request.store:
             source: Source = self._store(request)
+            if here := instance.service(environment.variable):
+                notify(f"This runs on {here}, which has a role of its own: no machine user is needed.")
         else:
             source = OwnSource(self.sts(), self.clients.clock)
+            if here := self._instance():
+                notify(f"This runs on {here}: its own role is used, and no machine user is needed.")
         return RoleChain(source, roles, request.options, self.sts(), notify) if roles else source
+
+    def _tokens(self, file: str) -> CiTokens | None:
+        """Return where the OIDC token comes from; None where the role of the instance takes its place."""
+        from twokey.oidc import sources
+
+        try:
+            return CiTokens(sources.find(file=file), self.clients.clock)
+        except UsageError:
+            if self._instance():
+                return None
+            raise
+
+    def _instance(self) -> str:
+        """Return the service of AWS that this runs in, and whose role the AWS SDKs find; empty for none."""
+        if here := instance.service(environment.variable):
+            return here
+        try:
+            return "EC2" if self.clients.own_source() == instance.OF_EC2 else ""
+        except BadCredentials:
+            return ""
 
     def sts(self) -> Roles:
         """Return the edge to STS."""

@@ -33,6 +33,10 @@ class TokenSource(Protocol):
         """Return a token of the CI system for this job."""
         ...
 
+    def claims(self, token: Hidden) -> str:
+        """Return what a trust policy may ask of a token, for a message."""
+        ...
+
 
 @dataclass(slots=True)
 class RoleChain:
@@ -62,7 +66,8 @@ class RoleChain:
         if held is None:
             if self.tokens is None:
                 raise UsageError("expected a source of credentials.")
-            return self.sts.assume_with_token(request, self.tokens.token())
+            token = self.tokens.token()
+            return self.sts.assume_with_token(replace(request, claims=self.tokens.claims(token)), token)
         try:
             return self.sts.assume(request, held)
         except ChainTooLong:
@@ -89,7 +94,7 @@ class RoleChain:
 
     def _arn(self, role: Role, held: Credential | None) -> str:
         if self._account is None:
-            if held is None:
+            if held is None:  # the first role, with an OIDC token
                 raise UsageError(
                     f"--role: {role.name} is a name, and without a key its account is not known.",
                     remedy="Write the ARN of the role, or an entry of roles: in twokey.yaml.",

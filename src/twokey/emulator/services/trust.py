@@ -61,6 +61,22 @@ def trust(document: str, caller: Caller, context: Mapping[str, Any]) -> bool | N
     return trusted
 
 
+def trusts_web_identity(role: Any, provider: str, context: Mapping[str, Any]) -> bool:
+    """Whether the trust policy allows the holder of a token of this OIDC provider to assume the role."""
+    trusted = False
+    for statement in statements(str(role.assume_role_policy_document)):
+        principal = statement.get("Principal")
+        names = as_list(principal.get("Federated", [])) if isinstance(principal, dict) else as_list(principal)
+        if provider not in names or not covers_action(statement, "sts:AssumeRoleWithWebIdentity"):
+            continue
+        deny = statement.get("Effect") == "Deny"
+        if condition_met(statement, context, unsupported=deny):
+            if deny:
+                return False
+            trusted = True
+    return trusted
+
+
 def _principal(principal: object, caller: Caller) -> bool | None:
     """How a statement's principal matches: by name (True), by account (False), not (None)."""
     names = as_list(principal.get("AWS", [])) if isinstance(principal, dict) else as_list(principal)
