@@ -13,26 +13,21 @@ import shutil
 import subprocess
 import sys
 import time
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from docs import consoles, pages
+from support.terraform import mirror
 from twokey.emulator import Emulator, KeyPair
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAGE = pages.DOCS / "how-to" / "terraform.md"
 OTHER_POLICY = pages.DOCS / "how-to" / "github-actions-schedule.md"
 FILES = {block.split()[1]: block for block in pages.blocks(PAGE, "hcl")}
 STORE = ("--path", "/machine-users/", "--store", "secretsmanager:machine-users/{user}")
-
-
-@cache
-def mirror() -> Path | None:
-    """Return the folder that holds the AWS provider, from where such mirrors usually are."""
-    shared = [Path(folder, "terraform", "plugins") for folder in ("/usr/share", "/usr/local/share")]
-    folders = [Path.home() / ".terraform.d" / "plugins", *shared, *Path("/opt").glob("*/")]
-    return next((folder for folder in folders if any(folder.glob("*/hashicorp/aws/*"))), None)
 
 
 needs_terraform = pytest.mark.skipif(
