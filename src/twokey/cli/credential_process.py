@@ -8,7 +8,7 @@ import click
 
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
-from twokey.cli.job_options import JOB, JobFlags, mask, opened
+from twokey.cli.job_options import JOB, JobFlags, mask, opened, starting
 from twokey.cli.options import options
 
 
@@ -27,11 +27,12 @@ def command(**parameters: Any) -> int:
     access key expires in an hour, or sooner where the grace of the user does not guarantee more: so a job of any length
     survives any number of rotations.
     """
-    from twokey.jobs.credential_process import document
-
     flags = JobFlags(**parameters)
-    _, source = opened(flags)
-    provided = source.read()
+    with starting():
+        from twokey.jobs.credential_process import document
+
+        _, source = opened(flags)
+        provided = source.read()
     mask(provided.credential)
     terminal.say(document(provided))
     return 0

@@ -9,7 +9,7 @@ import click
 
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
-from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, mask_texts, opened
+from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, mask_texts, opened, starting
 from twokey.cli.options import options
 from twokey.core.errors import Failed, TwokeyError
 from twokey.system import environment
@@ -47,7 +47,7 @@ class Exec(Command):
         own, words = args[:at], args[at + 1 :]
         left = super().parse_args(ctx, own)
         if ctx.params["command"]:
-            raise click.UsageError(f"Expected -- before the command: -- {' '.join(ctx.params['words'])}", ctx)
+            raise click.UsageError(f"Expected -- before the command: -- {' '.join(ctx.params['command'])}", ctx)
         if not words and not ctx.resilient_parsing:
             raise click.UsageError("Expected a command after --, such as: twokey exec ci -- make deploy", ctx)
         ctx.params["command"] = tuple(words)
@@ -99,15 +99,16 @@ def command(*, via: str | None, command: tuple[str, ...], **parameters: Any) -> 
 
 
 def _run(flags: JobFlags, via: str | None, words: tuple[str, ...]) -> int:
-    from twokey.jobs.exec import Command as Job
-    from twokey.jobs.refreshing import Refreshing
-
-    runtime, source = opened(flags)
-    credentials = Refreshing(source, runtime.clients.clock, terminal.tell, mask)
-    provided = credentials.first()
     with ExitStack() as stack:
-        job = stack.enter_context(Job(words))
-        variables = _provide(stack, flags, via, runtime, credentials, provided)
+        with starting():
+            from twokey.jobs.exec import Command as Job
+            from twokey.jobs.refreshing import Refreshing
+
+            runtime, source = opened(flags)
+            credentials = Refreshing(source, runtime.clients.clock, terminal.tell, mask)
+            provided = credentials.first()
+            job = stack.enter_context(Job(words))
+            variables = _provide(stack, flags, via, runtime, credentials, provided)
         status = job.run(variables)
     if status and via != "env" and not credentials.asked:
         terminal.tell(

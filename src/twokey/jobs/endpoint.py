@@ -138,7 +138,7 @@ class _Connection(BaseHTTPRequestHandler):
         return hmac.compare_digest(shown, self.server.token.encode())
 
     def _respond(self, status: int, content: dict[str, str]) -> None:
-        body = Hidden(json.dumps(content)).encode()
+        body = memoryview(Hidden(json.dumps(content)).encode())
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Cache-Control", "no-store")

@@ -52,13 +52,13 @@ def variables(provided: Provided) -> dict[str, Hidden]:
     return found
 
 
-def rendered(provided: Provided, form: str) -> Hidden:
-    """Return the credentials in one of the formats, as lines.
+def rendered(provided: Provided, form: str) -> list[Hidden]:
+    """Return the lines of the credentials in one of the formats.
 
     For an access key, a session token of an earlier use of the same shell is removed: with it, AWS rejects the key.
     """
     if form == "process":
-        return credential_process.document(provided)
+        return [credential_process.document(provided)]
     found = variables(provided)
     if not all(map(_PLAIN.fullmatch, found.values())):
         raise Failed(
@@ -70,7 +70,7 @@ def rendered(provided: Provided, form: str) -> Hidden:
     lines = [Hidden(_SET[form].format(name=name, value=value)) for name, value in found.items()]
     if TOKEN not in found:
         lines += [Hidden(_REMOVE[form].format(name=name)) for name in (TOKEN, END)]
-    return Hidden("\n".join(lines))
+    return lines
 
 
 _SET: Mapping[str, str] = {

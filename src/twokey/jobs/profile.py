@@ -19,6 +19,7 @@ from socketserver import BaseRequestHandler, UnixStreamServer
 from typing import TYPE_CHECKING, Any, Self
 
 from twokey.core.errors import Failed, TwokeyError
+from twokey.core.secret import Hidden
 from twokey.jobs import credential_process
 from twokey.jobs.endpoint import Serving
 
@@ -132,7 +133,7 @@ class _Request(BaseRequestHandler):
         """Send the credentials."""
         connection: socket.socket = self.request
         try:
-            message = "+" + credential_process.document(self.server.credentials.ask())
+            message = Hidden(f"+{credential_process.document(self.server.credentials.ask())}")
         except TwokeyError as error:
-            message = f"-{error}"
-        connection.sendall(message.encode())
+            message = Hidden(f"-{error}")
+        connection.sendall(memoryview(message.encode()))
