@@ -39,8 +39,8 @@ def for_program(added: dict[str, str]) -> dict[str, str]:
 def without(names: Iterable[str], added: Mapping[str, str]) -> dict[str, Hidden]:
     """Return the environment of a job's command: this process's own without these variables, and ``added``."""
     removed = set(names)
-    kept = {name: Hidden(value) for name, value in os.environ.items() if name not in removed}
-    return kept | {name: Hidden(value) for name, value in added.items()}
+    kept = {name: Hidden(os.environ[name]) for name in os.environ if name not in removed}
+    return kept | {name: Hidden(added[name]) for name in added}
 
 
 def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
