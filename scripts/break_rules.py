@@ -514,6 +514,34 @@ RULES = (
         'session.get_component("credential_provider")',
         ("tests/aws/test_own_settings.py::TestCredentialsThatEndWithinARun",),
     ),
+    Rule(
+        "jobs: a key expires before its grace can end",
+        "jobs/credentials.py",
+        "start + min(HOUR, grace)",
+        "start + HOUR",
+        ("tests/jobs/test_credentials.py::TestWithoutARole",),
+    ),
+    Rule(
+        "jobs: an access key is read from the store at each refresh",
+        "jobs/refreshing.py",
+        "        if not isinstance(held.credential, SessionCredential):\n            return False\n",
+        "",
+        ("tests/jobs/test_endpoint.py::TestRefreshing",),
+    ),
+    Rule(
+        "jobs: the endpoint answers only with its token",
+        "jobs/endpoint.py",
+        "hmac.compare_digest(shown, self.server.token.encode())",
+        "True",
+        ("tests/jobs/test_endpoint.py::TestWhoIsAnswered",),
+    ),
+    Rule(
+        "jobs: no profile wins over the endpoint",
+        "jobs/profile.py",
+        "if name in SETTINGS",
+        "if True",
+        ("tests/jobs/test_exec.py::TestTheEnvironment",),
+    ),
 )
 
 

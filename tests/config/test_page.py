@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from twokey.config.load import load as load_file
-from twokey.config.schema import Entry, Form, Rules, TierForm, Verify, config_schema
+from twokey.config.schema import Entry, Form, RoleEntry, Rules, TierForm, Verify, config_schema
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy
 
@@ -90,7 +90,7 @@ def test_the_page_lists_every_key_and_no_other() -> None:
     own = [*Verify.__struct_fields__, *Rules.__struct_fields__]
     own += [
         field.encode_name
-        for struct in (Form, Entry, TierForm)
+        for struct in (Form, Entry, RoleEntry, TierForm)
         for field in msgspec.structs.fields(struct)
         if field.name not in Rules.__struct_fields__
     ]

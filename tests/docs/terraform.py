@@ -10,24 +10,17 @@ import os
 import re
 import shutil
 import subprocess
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from docs import consoles
+from support.terraform import mirror
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from twokey.emulator import Emulator
-
-
-@cache
-def mirror() -> Path | None:
-    """Return the folder that holds the AWS provider, from where such mirrors usually are."""
-    shared = [Path(folder, "terraform", "plugins") for folder in ("/usr/share", "/usr/local/share")]
-    folders = [Path.home() / ".terraform.d" / "plugins", *shared, *Path("/opt").glob("*/")]
-    return next((folder for folder in folders if any(folder.glob("*/hashicorp/aws/*"))), None)
 
 
 needs_terraform = pytest.mark.skipif(

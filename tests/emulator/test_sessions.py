@@ -204,11 +204,11 @@ def test_a_federated_user_may_do_what_the_user_and_the_policy_allow(aws: Emulato
     assert refused(aws.client("ssm", session).describe_parameters).code == "AccessDeniedException"
 
 
-def test_web_identities_are_not_implemented(aws: Emulator, refused: Callable[..., Any]) -> None:
+def test_sessions_by_saml_are_not_implemented(aws: Emulator, refused: Callable[..., Any]) -> None:
     error = refused(
-        aws.client("sts").assume_role_with_web_identity,
+        aws.client("sts").assume_role_with_saml,
         RoleArn=f"arn:aws:iam::{aws.account_id}:role/x",
-        RoleSessionName="run",
-        WebIdentityToken="t.t.t.t",
+        PrincipalArn=f"arn:aws:iam::{aws.account_id}:saml-provider/x",
+        SAMLAssertion="assertion",
     )
     assert (error.code, error.status) == ("NotImplemented", 501)

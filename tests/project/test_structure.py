@@ -158,6 +158,10 @@ class TestImports:
         assert {name for name, below in package_graph().items() if "cli" in below} == {"__main__"}
         assert {name for name, below in package_graph().items() if "testing" in below} == set()
 
+    @pytest.mark.parametrize("module", sorted(module for module in MODULES if package(module) == "jobs"))
+    def test_what_runs_beside_a_job_reaches_services_through_ports_alone(self, module: str) -> None:
+        assert {package(name) for name in imports(module)} <= {"", "core", "jobs", "system"}
+
     @pytest.mark.parametrize("module", sorted(module for module in MODULES if package(module) == "audit_log"))
     def test_the_checker_of_audit_logs_shares_nothing_with_what_decides(self, module: str) -> None:
         """A defect of the engine must not excuse itself in the checker."""

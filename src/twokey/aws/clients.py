@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, cast
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import TwokeyError
+from twokey.core.secret import Credential, Hidden, SessionCredential
 from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     import botocore.credentials
     import botocore.session
@@ -45,7 +47,7 @@ class Clients:
         self.run = run
         self.clock = clock or ServiceClock()
         self._connections = connections
-        self._clients: dict[tuple[str, str | None, bool], Any] = {}
+        self._clients: dict[tuple[str, str | None, bool, bool], Any] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         # DEBUG logs of botocore contain request and response bodies, and so secrets. No setting of a logger, made
@@ -99,20 +101,43 @@ class Clients:
         end = own.expiry
         return math.inf if end is None else (end - self.clock.now()).total_seconds()
 
+    def own_credential(self) -> Credential:
+        """Return twokey's own credentials, if possible renewed; raises ``CredentialsUnavailable``."""
+        own = self._own()
+        key_id, secret, token, *_ = map(_hidden, own.get_frozen_credentials())
+        return SessionCredential(str(key_id), secret, token, own.expiry) if token else Credential(str(key_id), secret)
+
+    def own_source(self) -> str:
+        """Return where botocore found twokey's own credentials, by its name: ``env``, ``iam-role``, …"""
+        return self._own().method
+
+    def profile(self) -> Mapping[str, Any]:
+        """Return the settings of the profile in use, and those of its ``services`` section under that name."""
+        try:
+            found: dict[str, Any] = dict(self.session.get_scoped_config())
+            section = self.session.full_config.get("services", {}).get(found.get("services"))
+        except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about its files
+            from twokey.aws.errors import before_sending
+
+            raise before_sending(error, "Reading the AWS configuration") from None
+        return {**found, "services": section} if section else found
+
     def _own(self) -> OwnCredentials:
         own: Any = self.session.get_credentials()
         return cast("OwnCredentials", own)
 
-    def client(self, service: str, region: str | None = None, *, once: bool = False) -> Any:
+    def client(self, service: str, region: str | None = None, *, once: bool = False, keyless: bool = False) -> Any:
         """Return the client for a service and region. With ``once`` it sends each request exactly one time.
 
+        A ``keyless`` one has no credentials of its own: each request is signed with those of ``signing_as``, or not at
+        all. Others look for twokey's own when they are created, which takes seconds where there are none.
         ``total_max_attempts`` takes precedence over AWS_MAX_ATTEMPTS and the profile.
         """
-        key = (service, region, once)
+        key = (service, region, once, keyless)
         with self._lock:
             if key not in self._clients:
                 try:
-                    self._clients[key] = self._create(service, region, once=once)
+                    self._clients[key] = self._create(service, region, once=once, keyless=keyless)
                 except TwokeyError:
                     raise
                 except Exception as error:  # noqa: BLE001  botocore raises many kinds, all before it sends
@@ -121,12 +146,15 @@ class Clients:
                     raise before_sending(error, f"Creating a client for {service}") from None
             return self._clients[key]
 
-    def _create(self, service: str, region: str | None, *, once: bool) -> Any:
+    def _create(self, service: str, region: str | None, *, once: bool, keyless: bool) -> Any:
         from botocore.config import Config
 
+        unused = "none" if keyless else None
         client: Any = self.session.create_client(
             service,
             region_name=region,
+            aws_access_key_id=unused,
+            aws_secret_access_key=unused,
             config=Config(
                 retries={"mode": "standard", "total_max_attempts": 1 if once else ATTEMPTS},
                 connect_timeout=CONNECT_TIMEOUT,
@@ -147,6 +175,16 @@ class Clients:
     ) -> None:
         if response_dict and parsed_response and origin.is_from_aws(parsed_response):
             self.clock.record_date(response_dict["headers"].get("date"))
+
+
+def _hidden(text: str | None) -> Hidden:
+    return Hidden(text or "")
+
+
+def _end(credentials: Any) -> datetime | None:
+    """Return when the credentials end: only those that can be renewed know it, and have no public name for it."""
+    end: datetime | None = getattr(credentials, "_expiry_time", None)
+    return end
 
 
 @contextmanager

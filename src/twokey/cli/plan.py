@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 def command(
     *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], detailed_exitcode: bool, **parameters: Any
 ) -> int:
-    """Show what rotate would do, and why; change nothing (dry run)."""
+    """Show what rotate would do, and why (dry run). Nothing is changed."""
     flags = Flags(**parameters)
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)

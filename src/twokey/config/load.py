@@ -10,7 +10,7 @@ import msgspec
 from twokey.config import arithmetic, targets, yaml_lines
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
-from twokey.config.settings import Label, Selection, Settings, Tier, path_prefix, select, together
+from twokey.config.settings import Label, RoleSettings, Selection, Settings, Tier, path_prefix, select, together
 from twokey.core import durations
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy, Verification
@@ -56,7 +56,8 @@ def load(file: Path) -> Settings:
         audit_log,
         connections,
         schedule,
-        _tiers(form, document),
+        roles=_roles(form, document),
+        tiers=_tiers(form, document),
     )
 
 
@@ -123,6 +124,11 @@ def _label(document: Document, place: Place) -> Label:
     return name
 
 
+def _named(document: Document, place: Place, key: str) -> Label:
+    """Name the one value that is here, whatever is asked for."""
+    return lambda _key, _item=None: f"{document.at(place)}: `{key}`"
+
+
 def _schedule(form: Form, document: Document) -> timedelta | None:
     if form.schedule is msgspec.UNSET:
         return None
@@ -157,6 +163,17 @@ def _tiers(form: Form, document: Document) -> tuple[Tier, ...]:
         )
         for name, tier in tiers.items()
     )
+
+
+def _roles(form: Form, document: Document) -> dict[str, RoleSettings]:
+    found = {}
+    for name, entry in (form.roles or {}).items():
+        if isinstance(entry, str):
+            found[name] = RoleSettings(entry, "", "", _named(document, ("roles", name), name))
+        else:
+            label = _label(document, ("roles", name))
+            found[name] = RoleSettings(entry.arn, entry.external_id or "", entry.duration or "", label)
+    return found
 
 
 def _line_of(rule: str, defaults: RuleValues, own: RuleValues, document: Document, place: Place) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from twokey.config.schema import DURATIONS, REGION, VERSION, Entry, Form, TierForm, Verify
+from twokey.config.schema import DURATIONS, REGION, VERSION, Entry, Form, RoleEntry, TierForm, Verify
 from twokey.core import durations
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ def decode(document: Document) -> Form:
         _check_options(document, place, mapping)
     _check_items(document)
     _check_connections(document)
-    tiers = document.value.get("tiers")
-    for name, tier in tiers.items() if isinstance(tiers, dict) else ():
-        # msgspec does not say which value of a mapping is wrong.
-        _convert(tier, TierForm, document, ("tiers", name))
+    for key, form in (("tiers", TierForm), ("roles", RoleEntry)):
+        values = document.value.get(key)
+        for name, value in values.items() if isinstance(values, dict) else ():
+            # msgspec does not say which value of a mapping is wrong.
+            if isinstance(value, dict):
+                _convert(value, form, document, (key, name))
     return _convert(document.value, Form, document)
 
 
@@ -195,7 +197,15 @@ def _nearest(unknown: str, place: Place) -> str:
 def _form_at(place: Place) -> type[msgspec.Struct]:
     if not place:
         return Form
-    return Verify if place[-1] == "verify" else TierForm if place[0] == "tiers" else Entry
+    return (
+        Verify
+        if place[-1] == "verify"
+        else TierForm
+        if place[0] == "tiers"
+        else RoleEntry
+        if place[0] == "roles"
+        else Entry
+    )
 
 
 def _keys(struct: type[msgspec.Struct]) -> list[str]:

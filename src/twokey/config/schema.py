@@ -149,6 +149,16 @@ class TierForm(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     ] = UNSET
 
 
+class RoleEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A role that jobs assume, with what it requires."""
+
+    arn: Annotated[str, _about("The ARN of the role.", pattern=r"^arn:aws[a-z-]*:iam::[0-9]{12}:role/")]
+    external_id: Annotated[str | UnsetType, _about("The external id that its trust policy requires.")] = UNSET
+    duration: Annotated[
+        str | UnsetType, _about("How long a session lasts, 15m to 12h, without --duration.", "1h", **_DURATION)
+    ] = UNSET
+
+
 _SELECTS = Meta(extra_json_schema={"anyOf": [{"required": ["path"]}, {"required": ["users"]}]})
 
 
@@ -190,6 +200,10 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "Tiers of machine users and roles, such as production and non-production, for twokey lint and twokey "
             "policy. A user belongs to the first tier that names it."
         ),
+    ] = UNSET
+    roles: Annotated[
+        dict[str, Annotated[str, _about("The ARN of the role.", minLength=1)] | RoleEntry] | UnsetType,
+        _about("The roles that jobs assume, by the names that --role uses: an ARN, or a mapping."),
     ] = UNSET
     machine_users: Annotated[
         Annotated[list[Annotated[Entry, _SELECTS]], Meta(min_length=1)],

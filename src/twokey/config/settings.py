@@ -113,6 +113,8 @@ class Settings:
     connections: Mapping[str, Configured] = field(default_factory=dict)
     schedule: timedelta | None = None
     """The time between two runs, if it is known."""
+    roles: Mapping[str, RoleSettings] = field(default_factory=dict)
+    """The roles that jobs assume, by name."""
     tiers: tuple[Tier, ...] = ()
 
     def tier(self, name: str) -> Tier:
@@ -127,6 +129,16 @@ class Settings:
         """Return the roles that users of a tier may assume: those of the tier, and of the tiers that it reaches."""
         tiers = (tier, *(self.tier(name) for name in tier.reaches))
         return tuple(dict.fromkeys(role for one in tiers for role in one.roles))
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSettings:
+    """An entry of ``roles``, as it is written. ``label`` names the lines of its keys."""
+
+    arn: str
+    external_id: str
+    duration: str
+    label: Label
 
 
 class Label(Protocol):

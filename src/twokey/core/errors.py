@@ -19,6 +19,7 @@ TwokeyError                 1   anything below, and any error that is not forese
         ├── Throttled           proves that nothing happened
         ├── ServiceRejected     another response that proves that nothing happened
         ├── Unreachable         no connection: nothing was sent
+        ├── ChainTooLong        a role that is assumed by a role: its session would be longer than an hour
         └── Ambiguous           no clear response: whether an effect took place, or what a read would show, is unknown
 
 An error speaks to the operator at 3 a.m.: ``message`` says what happened, ``state`` what is true now,
@@ -149,6 +150,10 @@ class Throttled(ServiceError):
 
 class ServiceRejected(ServiceError):
     """The service refused the request; it had no effect."""
+
+
+class ChainTooLong(ServiceRejected):
+    """A session of a role that is assumed with the credentials of another role lasts an hour at most."""
 
 
 class Unreachable(ServiceError):

@@ -89,6 +89,23 @@ Holding = Held | NotHeld | CannotTell
 
 
 @dataclass(frozen=True, slots=True)
+class RoleRequest:
+    """A session of a role, as a job requests it.
+
+    ``policy`` is the JSON of a session policy; ``claims`` describes the OIDC token, if it is requested with one.
+    """
+
+    arn: str
+    session_name: str
+    seconds: int = 3600
+    external_id: str = ""
+    source_identity: str = ""
+    tags: tuple[tuple[str, str], ...] = ()
+    policy: str = ""
+    claims: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What a store holds. ``revision`` is the store's own name for exactly this state, for conditional writes."""
 

@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from twokey.core.model import AccessKey, LastUse, MachineUser
-    from twokey.core.secret import Credential
+    from twokey.core.model import AccessKey, LastUse, MachineUser, RoleRequest
+    from twokey.core.secret import Credential, Hidden, SessionCredential
 
 
 class Clock(Protocol):
@@ -83,4 +83,24 @@ class Sts(Protocol):
 
     def reach(self, region: str) -> None:
         """Raise a ``ServiceError`` unless this region accepts twokey's own credentials."""
+        ...
+
+
+class Roles(Protocol):
+    """The calls to STS that provide a job with credentials. Each raises the errors of ``twokey.core.errors``."""
+
+    def own(self) -> Credential:
+        """Return the credentials that the AWS SDKs find, renewed where they can be."""
+        ...
+
+    def account(self, credential: Credential) -> tuple[str, str]:
+        """Return the account that the credentials belong to, and the partition of AWS, such as ``aws``."""
+        ...
+
+    def assume(self, request: RoleRequest, credential: Credential) -> SessionCredential:
+        """Assume a role with these credentials. Raises ``ChainTooLong`` where only the duration is in the way."""
+        ...
+
+    def assume_with_token(self, request: RoleRequest, token: Hidden) -> SessionCredential:
+        """Assume a role with the token of an OIDC provider, without any key."""
         ...

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NoReturn, SupportsIndex
+from typing import TYPE_CHECKING, NoReturn, SupportsIndex
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 
 class Hidden(str):
@@ -53,3 +56,23 @@ class Credential:
 
     def __reduce_ex__(self, _protocol: object) -> NoReturn:
         raise TypeError("a Credential is never serialised")
+
+
+class SessionCredential(Credential):
+    """Temporary credentials: an access key with a session token. ``expires`` is None if their end is not known."""
+
+    __slots__ = ("__token", "expires")
+
+    def __init__(self, access_key_id: str, secret: str, token: str, expires: datetime | None) -> None:
+        super().__init__(access_key_id, secret)
+        self.__token = Hidden(token)
+        self.expires = expires
+
+    def reveal_token(self) -> Hidden:
+        """Return the session token, which is as secret as the secret access key."""
+        return self.__token
+
+
+def token_of(credential: Credential) -> Hidden:
+    """Return the session token of temporary credentials, and the empty text for an access key."""
+    return credential.reveal_token() if isinstance(credential, SessionCredential) else Hidden()

@@ -44,6 +44,7 @@ class Control:
             "GET clock": lambda _: {"now": emulator.now().isoformat()},
             "POST clock": self._advance,
             "POST users": self._make_user,
+            "POST issuer-keys": lambda body: emulator.set_issuer_keys(str(body["issuer"]), str(body["url"])),
             "POST keys": self._keys,
             "POST key-age": self._age_key,
             "POST last-used": self._set_last_used,

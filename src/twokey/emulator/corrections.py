@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from twokey.emulator.world import World
 
 
-_NOT_IMPLEMENTED = frozenset({"sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"})
+_NOT_IMPLEMENTED = frozenset({"sts:AssumeRoleWithSAML"})
 
 
 def check_implemented(call: Call) -> None:

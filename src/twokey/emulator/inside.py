@@ -69,6 +69,11 @@ class Inside:
     def key_quota(self, keys: int) -> None:
         self._world.key_quota = keys
 
+    def set_issuer_keys(self, issuer: str, url: str) -> None:
+        """Read the keys (JWKS) of an OIDC issuer from this URL, which a test serves, not from the issuer itself."""
+        with self._world.lock:
+            self._world.issuer_keys[issuer] = url
+
     def make_user(
         self,
         name: str,

@@ -19,7 +19,8 @@ class World:
     """Clock, keys, sessions, weather and moto; `lock` is held while a request reads or changes them.
 
     `page_size` is the maximum size of one page of a list, whatever the request asks for;
-    `key_quota` is the number of access keys that CreateAccessKey allows for each user.
+    `key_quota` is the number of access keys that CreateAccessKey allows for each user;
+    `issuer_keys` has the URL of the keys (JWKS) of OIDC issuers that cannot be asked for it.
     """
 
     clock: Clock
@@ -31,4 +32,5 @@ class World:
     key_quota: int = 2
     reports: dict[str, tuple[float, str]] = field(default_factory=dict)
     """The credential report of each account: when it was begun, and its text."""
+    issuer_keys: dict[str, str] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -41,6 +41,13 @@ def for_program(added: dict[str, str]) -> dict[str, str]:
     return {**os.environ, **added}
 
 
+def without(names: Iterable[str], added: Mapping[str, str]) -> dict[str, Hidden]:
+    """Return the environment of a job's command: this process's own without these variables, and ``added``."""
+    removed = set(names)
+    kept = {name: Hidden(os.environ[name]) for name in os.environ if name not in removed}
+    return kept | {name: Hidden(added[name]) for name in added}
+
+
 def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     """Return the proxy's URL by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (case-insensitive), or None."""
     proxies = getproxies_environment()

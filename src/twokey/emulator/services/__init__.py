@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 
 
 @cache
+def unsigned() -> Mapping[str, Callable[[World, Call], Response]]:
+    """The operations that need no signature, by name."""
+    from twokey.emulator.services import web_identity
+
+    return web_identity.UNSIGNED
+
+
+@cache
 def operations() -> Mapping[str, Operation]:
     """Every own operation by its name (`iam:ListUsers`)."""
     from twokey.emulator.services import iam_account, iam_keys, iam_users, secrets_manager, simulation, ssm, sts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.emulator.identity import managed_document, session_caller
 from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of
-from twokey.emulator.services.trust import may_assume
+from twokey.emulator.services.trust import why_not
 
 if TYPE_CHECKING:
     from twokey.emulator.identity import Caller, Session
@@ -35,23 +35,24 @@ def get_access_key_info(world: World, call: Call, caller: Caller) -> Response:
 
 def assume_role(world: World, call: Call, caller: Caller) -> Response:
     """AssumeRole: requires that the role exists, trusts the caller, and allows sessions of that length."""
-    account, role = _role(str(call.params.get("RoleArn", "")))
-    name = _session_name(call)
-    if role is None or not may_assume(world, call, caller, account, role):
-        message = (
-            f"User: {caller.arn} is not authorized to perform: sts:AssumeRole on resource: {call.params.get('RoleArn')}"
-        )
-        raise ServiceError("AccessDenied", message, 403)
+    account, role = role_of(str(call.params.get("RoleArn", "")))
+    name = session_name(call)
+    refusal = f": sts:AssumeRole on resource: {call.params.get('RoleArn')}"
+    if role is not None:
+        refusal = why_not(world, call, caller, account, role) or ""
+    if refusal:
+        raise ServiceError("AccessDenied", f"User: {caller.arn} is not authorized to perform{refusal}", 403)
     chained = caller.session is not None and caller.session.kind == "role"
-    length = _seconds(call, default=3600, highest=43200)
-    _check_length(length, int(role.max_session_duration or 3600), chained=chained)
-    session = _issue(world, "role", account, role, name, length, _session_policies(call, account))
+    length = seconds(call, default=3600, highest=43200)
+    check_length(length, int(role.max_session_duration or 3600), chained=chained)
+    session = issue(world, "role", account, role, name, length, session_policies(call, account))
     user = session_caller(session)
     assumed = {"AssumedRoleId": user.user_id, "Arn": user.arn}
-    return query_response(call, {"Credentials": _credentials(session), "AssumedRoleUser": assumed})
+    return query_response(call, {"Credentials": credentials_of(session), "AssumedRoleUser": assumed})
 
 
-def _role(arn: str) -> tuple[str, Any]:
+def role_of(arn: str) -> tuple[str, Any]:
+    """The account of a role, and moto's role, or None."""
     match = _ROLE_ARN.fullmatch(arn)
     if match is None:
         raise ServiceError("ValidationError", f"{arn} is invalid")
@@ -63,7 +64,8 @@ def _by_name(account: str, name: str) -> Any:
     return next((role for role in backend_of(account).roles.values() if role.name == name), None)
 
 
-def _session_name(call: Call) -> str:
+def session_name(call: Call) -> str:
+    """The name that the request gives the session."""
     name = str(call.params.get("RoleSessionName", ""))
     if not re.fullmatch(r"[\w+=,.@-]{2,64}", name):
         raise ServiceError(
@@ -74,7 +76,8 @@ def _session_name(call: Call) -> str:
     return name
 
 
-def _seconds(call: Call, *, default: int, highest: int) -> int:
+def seconds(call: Call, *, default: int, highest: int) -> int:
+    """The length that the request asks for."""
     text = str(call.params.get("DurationSeconds", default))
     length = int(text) if text.isdigit() else 0
     if not 900 <= length <= highest:
@@ -87,7 +90,7 @@ def _seconds(call: Call, *, default: int, highest: int) -> int:
     return length
 
 
-def _check_length(length: int, highest: int, *, chained: bool) -> None:
+def check_length(length: int, highest: int, *, chained: bool) -> None:
     """ "AssumeRole", STS API reference: the role's own maximum, and one hour for a role that assumes a role."""
     if chained and length > 3600:
         message = "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining"
@@ -97,7 +100,8 @@ def _check_length(length: int, highest: int, *, chained: bool) -> None:
         raise ServiceError("ValidationError", message)
 
 
-def _session_policies(call: Call, account: str) -> tuple[str, ...] | None:
+def session_policies(call: Call, account: str) -> tuple[str, ...] | None:
+    """The documents of the session policies, or None."""
     arns = [value for key, value in call.params.items() if re.fullmatch(r"PolicyArns\.member\.\d+\.arn", key)]
     inline = [str(call.params["Policy"])] if "Policy" in call.params else []
     documents = (*inline, *(managed_document(account, arn) for arn in arns))
@@ -107,21 +111,21 @@ def _session_policies(call: Call, account: str) -> tuple[str, ...] | None:
 def get_session_token(world: World, call: Call, caller: Caller) -> Response:
     """GetSessionToken: temporary credentials with the caller's own permissions."""
     _needs_user(call, caller)
-    length = _seconds(call, default=43200, highest=129600)
-    session = _issue(world, "user", caller.account, caller.user, caller.user.name, length, None)
-    return query_response(call, {"Credentials": _credentials(session)})
+    length = seconds(call, default=43200, highest=129600)
+    session = issue(world, "user", caller.account, caller.user, caller.user.name, length, None)
+    return query_response(call, {"Credentials": credentials_of(session)})
 
 
 def get_federation_token(world: World, call: Call, caller: Caller) -> Response:
     """GetFederationToken: temporary credentials for what both the caller's policies and the session policy allow."""
     _needs_user(call, caller)
-    length = _seconds(call, default=43200, highest=129600)
-    policies = _session_policies(call, caller.account) or ()
+    length = seconds(call, default=43200, highest=129600)
+    policies = session_policies(call, caller.account) or ()
     name = str(call.params.get("Name", ""))
-    session = _issue(world, "federated", caller.account, caller.user, name, length, policies)
+    session = issue(world, "federated", caller.account, caller.user, name, length, policies)
     user = session_caller(session)
     federated = {"FederatedUserId": user.user_id, "Arn": user.arn}
-    return query_response(call, {"Credentials": _credentials(session), "FederatedUser": federated})
+    return query_response(call, {"Credentials": credentials_of(session), "FederatedUser": federated})
 
 
 def _needs_user(call: Call, caller: Caller) -> None:
@@ -129,9 +133,10 @@ def _needs_user(call: Call, caller: Caller) -> None:
         raise ServiceError("AccessDenied", f"Cannot call {call.operation} with session credentials", 403)
 
 
-def _issue(
+def issue(
     world: World, kind: str, account: str, principal: Any, name: str, length: int, policies: tuple[str, ...] | None
 ) -> Session:
+    """Issue the credentials of a session."""
     now = world.clock.now()
     return world.sessions.issue(
         kind=kind,
@@ -144,7 +149,8 @@ def _issue(
     )
 
 
-def _credentials(session: Session) -> dict[str, Any]:
+def credentials_of(session: Session) -> dict[str, Any]:
+    """The credentials as responses have them."""
     return {
         "AccessKeyId": session.access_key_id,
         "SecretAccessKey": session.secret_access_key,

@@ -1,4 +1,7 @@
-"""Role trust policies: who may assume a role ("AWS JSON policy elements: Principal", IAM User Guide)."""
+"""Role trust policies: who may assume a role ("AWS JSON policy elements: Principal", IAM User Guide).
+
+The reasons are those of "Troubleshoot access denied error messages" (IAM User Guide).
+"""
 
 from __future__ import annotations
 
@@ -19,18 +22,22 @@ if TYPE_CHECKING:
 _ACTION = "sts:AssumeRole"
 
 
-def may_assume(world: World, call: Call, caller: Caller, account: str, role: Any) -> bool:
-    """Whether the trust policy and the caller's own policies together allow it.
+def why_not(world: World, call: Call, caller: Caller, account: str, role: Any) -> str | None:
+    """Why the trust policy and the caller's own policies together do not allow it, in AWS's words; None if they do.
 
     In the account of the role, a trust policy that names the caller is sufficient. If it names only the account, or if
     the caller is in another account, the caller's own policies must allow it as well.
     """
     context = context_of(call, caller, world.clock)
     by_name = trust(str(role.assume_role_policy_document), caller, context)
-    own = evaluate(layers_of(caller), _ACTION, (str(role.arn),), context).decision
-    if by_name is None or own is Decision.EXPLICIT_DENY:
-        return False
-    return own is Decision.ALLOWED or (by_name and caller.account == account and _unlimited(caller))
+    if by_name is None:
+        return f": {_ACTION} because no role trust policy allows the {_ACTION} action"
+    own = evaluate(layers_of(caller), _ACTION, (str(role.arn),), context)
+    if own.decision is Decision.ALLOWED:
+        return None
+    if own.decision is Decision.IMPLICIT_DENY and by_name and caller.account == account and _unlimited(caller):
+        return None
+    return f": {_ACTION} on resource: {role.arn} {own.because(_ACTION)}"
 
 
 def _unlimited(caller: Caller) -> bool:
@@ -51,6 +58,22 @@ def trust(document: str, caller: Caller, context: Mapping[str, Any]) -> bool | N
         if deny:
             return None
         trusted = bool(trusted) or match
+    return trusted
+
+
+def trusts_web_identity(role: Any, provider: str, context: Mapping[str, Any]) -> bool:
+    """Whether the trust policy allows the holder of a token of this OIDC provider to assume the role."""
+    trusted = False
+    for statement in statements(str(role.assume_role_policy_document)):
+        principal = statement.get("Principal")
+        names = as_list(principal.get("Federated", [])) if isinstance(principal, dict) else as_list(principal)
+        if provider not in names or not covers_action(statement, "sts:AssumeRoleWithWebIdentity"):
+            continue
+        deny = statement.get("Effect") == "Deny"
+        if condition_met(statement, context, unsupported=deny):
+            if deny:
+                return False
+            trusted = True
     return trusted
 
 
