@@ -166,3 +166,24 @@ def test_one_error_of_many_destinations_is_said_once(rig: Rig) -> None:
     assert "could not be delivered to 6 of 6 destinations: ssm:/m/1/ci: Access denied" in ran.out
     assert ran.out.count("If a policy requires tags") == 2
     assert "  ci: ssm:/m/6/ci: failed, Access denied: as for ssm:/m/2/ci" in ran.out.splitlines()
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+def test_lint_explains_a_finding_of_many_users_once_at_a_terminal(
+    rig: Rig, columns: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    everything = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}'
+    for name in NAMES:
+        rig.aws.make_user(name, path="/machine-users/", keys=0)
+        rig.aws.client("iam").put_user_policy(UserName=name, PolicyName="all", PolicyDocument=everything)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with mock.patch.object(terminal, "is_interactive", return_value=True):
+        out = twokey("lint", "--path", "/machine-users/").out
+    text = " ".join(out.split())
+    assert text.count("The inline policy all allows everything.") == 1
+    assert text.count("critical TK104 ci-") == len(NAMES)
+    assert out.count("\n  As for ci-1.\n") >= len(NAMES) - 1
+    assert all(len(line) <= columns for line in out.splitlines())
+    log = twokey("lint", "--path", "/machine-users/").out
+    assert log.count("The inline policy all allows everything.") == len(NAMES)

@@ -68,10 +68,7 @@ def _messages(document: AdoptDocument, names: Sequence[str]) -> list[str]:
     """Return each user's message; of one that many users have, only the first time what it says."""
     texts = [entry.message if entry.outcome in ("failed", "refused") else "" for entry in document.results]
     before = repeats.said_before(names, texts)
-    return [
-        f"{known[0].upper()}{known[1:]}." if known else entry.message
-        for known, entry in zip(before, document.results, strict=True)
-    ]
+    return [repeats.sentence(known) or entry.message for known, entry in zip(before, document.results, strict=True)]
 
 
 def _say(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> None:

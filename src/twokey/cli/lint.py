@@ -143,11 +143,11 @@ def _print(findings: Sequence[Finding], as_format: str, file: str, users: int, a
         terminal.say_json(sarif.sarif(findings, file))
         return
     if terminal.is_interactive(sys.stdout):
-        for finding in findings:
+        for finding, texts in zip(findings, _sentences(findings), strict=True):
             heading = f"{finding.level}  {finding.id}  {finding.user or finding.resource}"
             terminal.draw([[(heading, _COLOURS[finding.level])]])
-            terminal.paragraph(f"  {finding.message}", further="  ")
-            terminal.paragraph(f"  {finding.remedy}", further="  ")
+            for text in texts:
+                terminal.paragraph(text, "  ", "  ")
     else:
         for finding in findings:
             terminal.say(
@@ -161,3 +161,17 @@ def _print(findings: Sequence[Finding], as_format: str, file: str, users: int, a
     counts = documents.lint_document(findings).summary
     found = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "no finding"
     terminal.tell(f"{found}: {users} users and {len(account.roles)} roles were checked.")
+
+
+def _sentences(findings: Sequence[Finding]) -> list[list[str]]:
+    """Return what a terminal shows of each finding, of what many users have in common only the first time."""
+    from twokey.cli import repeats
+
+    subjects = [finding.user or finding.resource for finding in findings]
+    messages = repeats.said_before(subjects, [f"{finding.id} {finding.message}" for finding in findings])
+    remedies = repeats.said_before(subjects, [f"{finding.id} {finding.remedy}" for finding in findings])
+    shown = []
+    for finding, message, remedy in zip(findings, messages, remedies, strict=True):
+        texts = (repeats.sentence(message) or finding.message, repeats.sentence(remedy) or finding.remedy)
+        shown.append(list(dict.fromkeys(texts)))
+    return shown

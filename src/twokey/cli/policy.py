@@ -11,7 +11,7 @@ from twokey.cli.options import DEFAULT_CONFIG, Flags, options, settings_of
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from twokey.config.settings import Settings
     from twokey.destinations.kind import AwsScope
@@ -277,11 +277,14 @@ def _print(documents: Mapping[str, Document], as_format: str, *, quiet: bool) ->
     from twokey.cli import terminal
     from twokey.permissions.documents import as_json, as_terraform
 
-    write: Callable[[Mapping[str, Document]], str] = as_terraform if as_format == "terraform" else as_json
-    if as_format == "json" and not quiet:
+    if as_format == "terraform":
+        for line in as_terraform(documents).splitlines():
+            terminal.say(line)
+        return 0
+    if not quiet:
         for document in documents.values():
             terminal.tell(document.purpose)
             for statement in document.statements:
                 terminal.tell(f"  {statement.sid}: {statement.why}")
-    click.echo(write(documents))
+    terminal.say_json(as_json(documents))
     return 0

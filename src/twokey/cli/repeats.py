@@ -66,6 +66,11 @@ def _begin(text: str, name: str) -> str:
     return begin + colon if short else ""
 
 
+def sentence(known: str) -> str:
+    """Return what ``said_before`` returns as a sentence of its own; empty if that is empty."""
+    return f"{known[0].upper()}{known[1:]}." if known else ""
+
+
 def more(names: Sequence[str]) -> str:
     """Return how many users are meant besides the first, and their names."""
     return f"{len(names)} more users ({', '.join(names)})"

@@ -60,7 +60,7 @@ def _sentence(result: Result, known: str) -> str:
     if not known:
         return result.message
     # Where nothing is to be done, the reason's code says enough.
-    return f"{known[0].upper()}{known[1:]}." if result.outcome in result_words.BAD else ""
+    return repeats.sentence(known) if result.outcome in result_words.BAD else ""
 
 
 def _wide(shown: Sequence[Shown], width: int, planned: bool) -> list[Line] | None:
