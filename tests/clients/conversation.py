@@ -24,7 +24,7 @@ import pytest
 from twokey.testing.server import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from twokey.testing.server import FakeService, ReceivedRequest
 
@@ -195,8 +195,3 @@ def _copy_programs(folder: Path) -> None:
     for one in PROGRAMS.glob("*.mjs"):
         shutil.copy(one, folder)
     (folder / "node_modules").symlink_to(NODE_PACKAGES)
-
-
-def paths(requests: Iterable[Sent]) -> set[tuple[str, str]]:
-    """Return methods and paths alone."""
-    return {(one.method, one.path) for one in requests}

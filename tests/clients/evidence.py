@@ -88,6 +88,7 @@ CLIENTS = (
 )
 DESCRIPTIONS = {
     "github": ("GitHub's own", "api/test_github.py"),
+    "netlify": ("Netlify's own", "api/test_netlify.py"),
     "kubernetes": ("Kubernetes' own schemas of its objects", "api/test_kubernetes.py"),
     "gitlab": ("this project's, written from what GitLab publishes", "api/test_gitlab.py"),
     "vault": ("this project's, written from what HashiCorp publishes", "api/test_vault.py"),
@@ -95,7 +96,7 @@ DESCRIPTIONS = {
     "ssm": ("AWS's own, from which botocore makes each request", "emulator/test_ssm.py"),
 }
 """By page: what Prism (of AWS: botocore) holds requests and the fake's responses to, and the tests that do so."""
-SERVERS = {"vault": ("a real OpenBao", "destinations/stores/test_openbao.py")}
+SERVERS = {"vault": ("OpenBao", "destinations/stores/test_openbao.py")}
 """By page: a real server of the service, and the tests that run against it."""
 
 
@@ -118,8 +119,7 @@ def clients_of(page: str) -> list[Client]:
 
 def server_of(page: str) -> str:
     """Return the real server behind a page, or nothing."""
-    name, tests = SERVERS.get(page, ("", ""))
-    return name if name and (TESTS / tests).exists() else ""
+    return SERVERS.get(page, ("",))[0]
 
 
 def sentence(page: str) -> str:

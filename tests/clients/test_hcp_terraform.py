@@ -25,6 +25,7 @@ pytestmark = needs_python_clients
 def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[HcpTerraform]:
     with HcpTerraform() as terraform:
         monkeypatch.setenv("TEST_TFE_TOKEN", terraform.token)
+        terraform.as_pytfe_expects = True
         for number in range(120):
             terraform.add_set("acme", f"aws keys {number}")
         yield terraform

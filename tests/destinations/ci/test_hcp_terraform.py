@@ -245,6 +245,6 @@ class TestTheRateLimit:
         destination = workspace.open(hurried=hurried)
         for _ in range(20):
             destination.deliver(fresh_credential())
-        look, write = 1, 2
+        look, write = 2, 2
         assert workspace.fake.count("*") == 1 + 20 * (look + write + look), "none was refused and sent again"
         assert hurried.slept > 1

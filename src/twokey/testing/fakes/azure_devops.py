@@ -95,7 +95,8 @@ class AzureDevOps(FakeService):
             self._check_version(version)
 
     def _check_version(self, version: str) -> None:
-        if version in self.versions:
+        # Clients that were written before a version was released name its preview.
+        if version in self.versions or version.partition("-preview")[0] in self.versions:
             return
         message, kind = "No api-version was supplied.", "VssVersionNotSpecifiedException"
         if f"{version}-preview.2" in self.versions:

@@ -27,6 +27,10 @@ class HcpTerraform(FakeService):
         super().__init__(**({"monotonic": monotonic} if monotonic else {}))
         self.token = token
         self.may_write = True
+        self.as_pytfe_expects = False
+        """HashiCorp's client and its reference differ in how variables are listed. The client expects those of a
+        workspace all at once, whatever page is asked for, and ``meta`` in every page (``Variables.list``, ``_list``);
+        by default, there are pages with ``links`` alone."""
         self.owners: dict[str, dict[str, Any]] = {}
         """Workspaces and sets by their id."""
         self.variables: dict[str, list[dict[str, Any]]] = {}
@@ -94,7 +98,10 @@ class HcpTerraform(FakeService):
     @route("GET", _VARS)
     def list_variables(self, request: ReceivedRequest, owner: str) -> Reply:
         """Answer ``List variables``."""
-        return self._page(request, [_variable(one) for one in self._of(owner)], meta=False)
+        found = [_variable(one) for one in self._of(owner)]
+        if self.as_pytfe_expects and owner.startswith("workspaces/"):
+            return Reply(200, {"data": found}, {"Content-Type": MEDIA})
+        return self._page(request, found, meta=self.as_pytfe_expects)
 
     @route("GET", _VARS + r"/([^/]+)")
     def see_variable(self, _request: ReceivedRequest, owner: str, number: str) -> Reply:
