@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from destinations.ci import test_azure_devops, test_circleci, test_github, test_gitlab, test_hcp_terraform
+from destinations.ci import (
+    test_azure_devops,
+    test_circleci,
+    test_github,
+    test_gitlab,
+    test_hcp_terraform,
+    test_woodpecker,
+)
+from support.token_backends import TOKEN
 from twokey.core.errors import ServiceRejected
 from twokey.destinations import registry
 from twokey.testing.contract import Backend, Hurried, fresh_credential, outcome, pair, services_of
@@ -15,6 +23,7 @@ from twokey.testing.fakes.circleci import CircleCI
 from twokey.testing.fakes.github import GitHub
 from twokey.testing.fakes.gitlab import GitLab
 from twokey.testing.fakes.hcp_terraform import HcpTerraform
+from twokey.testing.fakes.woodpecker import Woodpecker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +81,11 @@ def circleci(fake: CircleCI) -> Names:
     return Names(test_circleci.Variables(fake, "circleci-context:gh/acme/keys", number), f"circleci-context:{number}")
 
 
+def woodpecker(fake: Woodpecker) -> Names:
+    fake.names["repos/acme/shop"] = fake.names["repos/acme/site"]
+    return Names(test_woodpecker.Secrets(fake), "woodpecker:acme/shop")
+
+
 KINDS: dict[str, tuple[Any, Any]] = {
     "a renamed repository": (GitHub, github),
     "an environment of a renamed repository": (GitHub, environment),
@@ -80,6 +94,7 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "a group by id and path": (GitLab, gitlab_group),
     "a variable set by name and id": (HcpTerraform, hcp_terraform),
     "a context by name and id": (CircleCI, circleci),
+    "a repository of Woodpecker by two names": (Woodpecker, woodpecker),
 }
 
 
@@ -89,6 +104,7 @@ def names(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     with service() as fake:
         for name in ("GITHUB", "AZURE", "GITLAB", "TFE", "CIRCLE"):
             monkeypatch.setenv(f"TEST_{name}_TOKEN", fake.token)
+        monkeypatch.setenv(TOKEN, fake.token)
         yield made(fake)
 
 

@@ -108,7 +108,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         assert settings.client_secret is not None
         secret = context.secret(settings.client_secret, "client_secret")
         named = f"a valid client ID and client secret (in {secret})"
-        login = Http("Infisical", url, context.clock, ca=ca, token=named)
+        login = Http("Infisical", url, context.clock, ca=ca, insecure_http=settings.insecure_http, token=named)
         token = RenewableToken(lambda: _log_in(login, settings.client_id, secret, named), named, context.clock)
     return Http(
         "Infisical",
@@ -117,6 +117,7 @@ def connect(settings: Settings, context: ConnectionContext) -> Http:
         headers=lambda: {"Authorization": f"Bearer {token.value()}"},
         renew=token.renew,
         ca=ca,
+        insecure_http=settings.insecure_http,
         token=named,
     )
 

@@ -51,6 +51,7 @@ def connector(
             headers=lambda: sends(str(secret.value())),
             renew=secret.renew,
             ca=settings.ca or None,
+            insecure_http=settings.insecure_http,
             token=f"{expected} (in {secret})",
             **options,
         )

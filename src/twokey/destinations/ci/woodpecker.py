@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
 
@@ -80,7 +81,7 @@ def _format(address: Address) -> formats.Format:
 
 def _open(address: Address, context: DestinationContext) -> Secrets:
     """Return the secrets of a repository or an organization."""
-    return Secrets(address, context.connection(address, CONNECTION))
+    return Secrets(address, context.connection(address, CONNECTION), context.claims)
 
 
 class _Owner(msgspec.Struct):
@@ -104,10 +105,11 @@ class Found(Shown):
 class Secrets(NamedValues):
     """Secrets of one repository or organization."""
 
-    def __init__(self, address: Address, http: Http) -> None:
+    def __init__(self, address: Address, http: Http, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self.value_names = tuple(name.upper() for name in self.value_names)
         self._http = http
+        self._claims = claims
         self.pace = http.pace
         self._target = address.rest
         self._events = _events(address)
@@ -148,6 +150,8 @@ class Secrets(NamedValues):
         if not self._base:
             path = f"/api/{self._kind}/lookup/{quote(self._target)}"
             owner = self._http.read(self._ask("GET", path, f"find {self._target}"), _Owner)
+            # A repository may still be found by a former name.
+            self._claims.claim(self.name, self._http.url, f"{self._kind}/{owner.id}", self.value_names)
             self._base = f"/api/{self._kind}/{owner.id}/secrets"
         return self._base
 
