@@ -12,9 +12,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from twokey.core.errors import Failed, NotFound, ServiceRejected
+from twokey.core.errors import Failed, NotFound, ServiceRejected, UsageError
 from twokey.destinations import connections
 from twokey.destinations.connections import ConnectionKind
+from twokey.destinations.logins.onepassword_service import ServiceAccount, require_sdk
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
@@ -31,17 +32,18 @@ _GONE = {"ARCHIVED", "DELETED"}
 
 
 class Settings(connections.Settings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the Connect server is reached."""
+    """How 1Password is reached: a Connect server (``url``, ``token``), or itself (``service_account_token``)."""
 
-    url: Annotated[str, msgspec.Meta(description="The Connect server's address, without /v1.")]
-    token: Source
+    url: Annotated[str, msgspec.Meta(description="The Connect server's address, without /v1.")] = ""
+    token: Source | None = None
+    service_account_token: Source | None = None
 
 
 class Connect:
     """One Connect server, accessed with one token."""
 
-    def __init__(self, settings: Settings, context: ConnectionContext) -> None:
-        secret = context.secret(settings.token)
+    def __init__(self, settings: Settings, token: Source, context: ConnectionContext) -> None:
+        secret = context.secret(token)
         self.clock = context.clock
         self._http = Http(
             "1Password Connect",
@@ -156,9 +158,34 @@ def _not_one_vault(vault: str, found: int) -> Failed:
     )
 
 
+def connect(settings: Settings, context: ConnectionContext) -> Connect | ServiceAccount:
+    """Return the connection to a Connect server, or to 1Password's own service.
+
+    If the environment names both, the Connect server counts, as for 1Password's own tools.
+    """
+    label = context.at or "The connection onepassword"
+    by_connect = bool(settings.url) and settings.token is not None
+    if settings.service_account_token is not None and not (by_connect and not context.at):
+        if settings.url or settings.token is not None:
+            raise UsageError(f"{label}: expected either `url` and `token`, or `service_account_token`.")
+        require_sdk()
+        return ServiceAccount(context.secret(settings.service_account_token, "service_account_token"), context.clock)
+    if not settings.url or settings.token is None:
+        raise UsageError(
+            f"{label} is not configured: expected `url` and `token` of a Connect server, or `service_account_token`.",
+            remedy="Set OP_CONNECT_HOST and OP_CONNECT_TOKEN, or OP_SERVICE_ACCOUNT_TOKEN; or add them to twokey.yaml "
+            "under connections: onepassword:.",
+        )
+    return Connect(settings, settings.token, context)
+
+
 CONNECTION = ConnectionKind(
     name="onepassword",
     settings=Settings,
-    connect=Connect,
-    environment={"url": ("OP_CONNECT_HOST",), "token": ("OP_CONNECT_TOKEN",)},
+    connect=connect,
+    environment={
+        "url": ("OP_CONNECT_HOST",),
+        "token": ("OP_CONNECT_TOKEN",),
+        "service_account_token": ("OP_SERVICE_ACCOUNT_TOKEN",),
+    },
 )

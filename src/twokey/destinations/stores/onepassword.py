@@ -1,4 +1,4 @@
-"""1Password, through the operator's Connect server: ``onepassword:VAULT/ITEM``, each by its name or ID.
+"""1Password, through a Connect server or as a service account: ``onepassword:VAULT/ITEM``, each by its name or ID.
 
 One item holds the pair and the journal. Each write replaces the whole item as it was just read, with the new values: a
 reader never sees a mixed pair, and other fields stay. Connect documents no conditional write. So twokey reads the item
@@ -21,7 +21,7 @@ from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
 from twokey.destinations.formats import format as formats
 from twokey.destinations.kind import Kind, Permission
-from twokey.destinations.logins.onepassword import CONNECTION, Connect
+from twokey.destinations.logins.onepassword import CONNECTION
 from twokey.destinations.stores.service_store import Kept, ServiceStore
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
     from twokey.destinations.kind import DestinationContext
+    from twokey.destinations.logins.onepassword import Connect
+    from twokey.destinations.logins.onepassword_service import ServiceAccount
 
 JOURNAL = "twokey-journal"
 ATTEMPTS = 4
@@ -93,7 +95,7 @@ class OnePasswordItem(ServiceStore):
     conditional = False
     longest_journal = LONGEST_JOURNAL
 
-    def __init__(self, address: Address, server: Connect, claims: Claims) -> None:
+    def __init__(self, address: Address, server: Connect | ServiceAccount, claims: Claims) -> None:
         super().__init__(address.url, _format(address), server.clock)
         self._server = server
         self._claims = claims
