@@ -172,7 +172,7 @@ DEFECTS = {
     """,
     "where errors are shown": """
         from twokey.fleet import pool
-        from twokey.cli import terminal
+        from twokey.cli import defects
         def _defect(*arguments):
             text = os.environ["AWS_SECRET_ACCESS_KEY"]
             raise LookupError(text)
@@ -183,7 +183,7 @@ DEFECTS = {
             if len(_calls) == 1:
                 raise RuntimeError("the error page is broken") from error
             _show(error)
-        _show = _patch(terminal, "show_defect", _broken)
+        _show = _patch(defects, "show", _broken)
     """,
     "at an interruption while an interruption is shown": """
         from twokey.fleet import pool
@@ -242,7 +242,7 @@ class TestADefect:
         broken = """
             def _broken(error):
                 raise RuntimeError(str(error))
-            _patch(terminal, "show_defect", _broken)
+            _patch(defects, "show", _broken)
         """
         tree.site = (CURIOUS, DEFECTS["where errors are shown"], broken)
         ended = tree.run("rotate")

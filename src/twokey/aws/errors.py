@@ -140,7 +140,8 @@ def _misconfigured(message: str, request: _Request) -> ServiceRejected:
     return ServiceRejected(
         f"{request.action}: {message}",
         state="The request was not sent.",
-        remedy="Check the AWS configuration: AWS_CONFIG_FILE, AWS_PROFILE, the region, proxies and AWS_ENDPOINT_URL.",
+        remedy="Check the AWS configuration: AWS_CONFIG_FILE, AWS_PROFILE, AWS_REGION, AWS_USE_FIPS_ENDPOINT, "
+        "AWS_USE_DUALSTACK_ENDPOINT, proxies and AWS_ENDPOINT_URL.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 import click
 
 from twokey import __version__
+from twokey.cli import streams
 from twokey.cli.help import Group, epilog
 from twokey.core.errors import ExitCode, TwokeyError
 from twokey.system.hardening import raise_safeguards
@@ -100,17 +101,21 @@ def cli() -> None:
 
 def main() -> None:
     """Run ``twokey``."""
+    streams.prepare()
     run(cli)
 
 
 def run(command: Callable[..., object]) -> NoReturn:
     """Run a click command as this process's only work."""
     raise_safeguards(_show_uncaught)
-    sys.exit(guarded(command))
+    try:
+        sys.exit(guarded(command))
+    finally:
+        streams.give_up()
 
 
 def _show_uncaught(error: BaseException) -> None:
-    from twokey.cli.terminal import show_uncaught
+    from twokey.cli.defects import show_uncaught
 
     show_uncaught(error)
 
@@ -119,6 +124,8 @@ def guarded(command: Callable[..., object]) -> int:
     """Run a click command; the only function that turns an error into text and an exit code."""
     try:
         code = command(standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.ClickException as error:
         from twokey.cli.terminal import show_usage_error
 
@@ -140,8 +147,7 @@ def guarded(command: Callable[..., object]) -> int:
         sys.stderr.close()
         return int(ExitCode.FAILED)
     except Exception as error:  # noqa: BLE001  whatever it is, it must not show what it holds
-        from twokey.cli.terminal import show_defect
+        from twokey.cli.defects import show
 
-        show_defect(error)
-        return int(ExitCode.FAILED)
+        return int(show(error))
     return code if isinstance(code, int) else int(ExitCode.DONE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from twokey.core.errors import TwokeyError
 
 NOTHING = "-"
+_UNSAFE_WITHOUT_UNICODE = re.compile(rf"{UNSAFE.pattern}|[^\x00-\x7f]", UNSAFE.flags)
 
 
 def say(text: str = "") -> None:
@@ -35,8 +37,12 @@ def say(text: str = "") -> None:
 
 
 def say_json(document: str) -> None:
-    """Print a JSON document on stdout: the same document, with unsafe characters written as JSON escapes them."""
-    sys.stdout.write("\n".join(UNSAFE.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
+    """Print a JSON document on stdout: the same document, with unsafe characters written as JSON escapes them.
+
+    So are those that the encoding of stdout may not have.
+    """
+    unsafe = UNSAFE if (sys.stdout.encoding or "utf-8").lower().startswith("utf") else _UNSAFE_WITHOUT_UNICODE
+    sys.stdout.write("\n".join(unsafe.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
 
 
 def _escape_in_json(found: Match[str]) -> str:
@@ -86,8 +92,10 @@ def tell_ci(command: str) -> None:
 def _write_error(line: str) -> None:
     if sys.stderr is None:
         return
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
+    # A message that cannot be written must not end the rotation that it is about.
+    with contextlib.suppress(OSError):
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
 
 
 def announcer(*, quiet: bool) -> Callable[[str], None]:
@@ -116,16 +124,6 @@ def show_usage_error(error: ClickException) -> None:
     error.show(file=shown)
     for line in shown.getvalue().split("\n")[:-1]:
         tell(line)
-
-
-def show_defect(error: BaseException) -> None:
-    """Print where an unforeseen exception comes from, and nothing of what it holds: that may be a secret."""
-    import traceback
-
-    tell(f"Error: a defect in twokey ({type(error).__name__}). What was done stands; the next run goes on from there.")
-    for frame in traceback.extract_tb(error.__traceback__)[-4:]:
-        tell(f"  at {frame.name}, line {frame.lineno} of {os.path.basename(frame.filename)}")  # noqa: PTH119
-    tell("  Please report these lines; they hold no secret.")
 
 
 def show_ending() -> None:
@@ -162,14 +160,6 @@ def _tell_from_handler(text: str) -> None:
             first, *further = wrap(text, max(width(sys.stderr) - 2, 1))
             text = "\r\x1b[K" + "\r\n".join([first, *(f"  {line}" for line in further)])
         os.write(sys.stderr.fileno(), f"{text}\n".encode())
-
-
-def show_uncaught(error: BaseException) -> None:
-    """Print what an uncaught exception means."""
-    if isinstance(error, KeyboardInterrupt):
-        show_interrupted()
-    else:
-        show_defect(error)
 
 
 def show_interrupted() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from twokey.emulator import errors
+from twokey.emulator import errors, partition
 from twokey.emulator.identity import session_caller, user_caller
 from twokey.emulator.responses import ServiceError
 from twokey.emulator.signature import check_signature, check_time
@@ -23,7 +23,7 @@ def authenticate(world: World, call: Call) -> Caller:
     scope = call.scope
     if scope is None:
         raise errors.unsigned(call)
-    if scope.region in world.weather.disabled_regions:
+    if scope.region in world.weather.disabled_regions or partition.of(scope.region) != partition.current():
         raise errors.unknown_key(call)
     if scope.access_key_id.startswith("ASIA"):
         return _by_session(world, call, scope)
@@ -43,7 +43,9 @@ def _by_key(world: World, call: Call, scope: Scope) -> Caller:
 def _record_use(world: World, call: Call, entry: Key) -> None:
     from moto.iam.models import AccessKeyLastUsed
 
-    region = "us-east-1" if call.service in _GLOBAL else call.region
+    # A global service belongs to one region of its partition; the emulator knows that of the oldest partition only.
+    main = "us-east-1" if partition.current() == "aws" else partition.home()
+    region = main if call.service in _GLOBAL else call.region
     world.keyring.used(entry, call.service, region)
     now = world.clock.now().replace(tzinfo=None)
     entry.key.last_used = AccessKeyLastUsed(now, call.service, region)  # for moto's credential report

@@ -6,7 +6,7 @@ import os
 import threading
 from typing import Any, Self
 
-from twokey.emulator import moto_side
+from twokey.emulator import moto_side, partition
 from twokey.emulator.control import Control
 from twokey.emulator.front import Front
 from twokey.emulator.identity import Sessions
@@ -51,6 +51,7 @@ class Emulator(Inside):
     def _begin(self) -> tuple[World, Server]:
         moto_side.load()
         moto_side.start(self._clock, self._seed)
+        partition.enter(self.region)
         keyring = Keyring(self._clock, self.weather, self._seed)
         world = World(self._clock, self.weather, keyring, Sessions(), moto_side.Moto(), self._page_size)
         front = Front(world, self._record)

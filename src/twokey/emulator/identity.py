@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from twokey.emulator import partition
 from twokey.permissions.evaluate import Layers
 
 if TYPE_CHECKING:
@@ -60,9 +61,9 @@ def session_caller(session: Session) -> Caller:
     if session.kind == "user":
         return Caller(account, key_id, str(principal.arn), str(principal.id), principal, session)
     if session.kind == "federated":
-        arn = f"arn:aws:sts::{account}:federated-user/{session.name}"
+        arn = partition.arn("sts", "", account, f"federated-user/{session.name}")
         return Caller(account, key_id, arn, f"{account}:{session.name}", None, session)
-    arn = f"arn:aws:sts::{account}:assumed-role/{principal.name}/{session.name}"
+    arn = partition.arn("sts", "", account, f"assumed-role/{principal.name}/{session.name}")
     return Caller(account, key_id, arn, f"{principal.id}:{session.name}", None, session)
 
 
@@ -122,9 +123,7 @@ def layers_of(caller: Caller) -> Layers:
 
 def user_policies(user: Any) -> tuple[str, ...]:
     """A user's inline, attached and group policies."""
-    from moto.iam.models import iam_backends
-
-    groups = [g for g in iam_backends[user.account_id]["aws"].groups.values() if user in g.users]
+    groups = [g for g in partition.iam_of(user.account_id).groups.values() if user in g.users]
     return entity_policies(user) + tuple(text for group in groups for text in entity_policies(group))
 
 
@@ -142,9 +141,7 @@ def default_document(policy: Any) -> str:
 
 def managed_document(account: str, arn: str) -> str:
     """The text of a managed policy of an account; empty, which allows nothing, if the policy does not exist."""
-    from moto.iam.models import iam_backends
-
-    policy = iam_backends[account]["aws"].managed_policies.get(arn)
+    policy = partition.iam_of(account).managed_policies.get(arn)
     return default_document(policy) if policy is not None else ""
 
 

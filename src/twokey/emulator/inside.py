@@ -6,6 +6,7 @@ import json
 from datetime import UTC, timedelta
 from typing import TYPE_CHECKING, Any
 
+from twokey.emulator import partition
 from twokey.emulator.clock import Clock
 from twokey.emulator.keyring import ALWAYS, LastUse
 from twokey.emulator.record import Record
@@ -86,28 +87,24 @@ class Inside:
 
         `ages` (seconds before now) set the CreateDate of the keys; keys without an age are new.
         """
-        from moto.iam.models import iam_backends
-
         from twokey.emulator.services.iam_keys import make_key
         from twokey.emulator.services.iam_users import set_unique_id
 
         where = account or self.account_id
         padded = sorted((*ages[:keys], *[0.0] * (keys - len(ages))), reverse=True)
         with self._world.lock:
-            backend = iam_backends[where]["aws"]
+            backend = partition.iam_of(where)
             if name in backend.users:
                 raise EmulatorError(f"The user {name} exists already in account {where}: choose another name.")
-            user = backend.create_user("us-east-1", name, path, None)
+            user = backend.create_user(self.region, name, path, None)
             set_unique_id(user)
             dates = [self.now() - timedelta(seconds=age) for age in padded]
             entries = [make_key(self._world, where, user, created=date, propagated_at=ALWAYS) for date in dates]
         return [KeyPair(entry.id, entry.secret) for entry in entries]
 
     def _user(self, name: str, account: str | None = None) -> Any:
-        from moto.iam.models import iam_backends
-
         where = account or self.account_id
-        user = iam_backends[where]["aws"].users.get(name)
+        user = partition.iam_of(where).users.get(name)
         if user is None:
             raise EmulatorError(f"The user {name} does not exist in account {where}: create it with make_user.")
         return user

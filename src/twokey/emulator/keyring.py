@@ -11,6 +11,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from twokey.emulator import partition
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
@@ -89,10 +91,11 @@ class Keyring:
     def _adopt(self, key_id: str) -> Key | None:
         from moto.iam.models import iam_backends
 
-        for account, partitions in list(iam_backends.items()):
-            key = partitions["aws"].access_keys.get(key_id)
+        for account in list(iam_backends):
+            iam = partition.iam_of(account)
+            key = iam.access_keys.get(key_id)
             name = key.user_name if key is not None else None
-            user = partitions["aws"].users.get(name) if name is not None else None
+            user = iam.users.get(name) if name is not None else None
             if user is not None:
                 return self.add(account, user, key, at=ALWAYS)
         return None

@@ -6,20 +6,22 @@ import json
 from functools import cache
 from typing import Any
 
+from twokey.emulator import partition
+
 _QUARANTINE_V4 = "AWSCompromisedKeyQuarantineV4"
 
 
 def ensure_managed_policy(account: str, arn: str) -> None:
     """Add an AWS managed policy to an account; any other ARN is ignored."""
-    from moto.iam.models import AWSManagedPolicy, iam_backends
+    from moto.iam.models import AWSManagedPolicy
 
-    backend = iam_backends[account]["aws"]
+    backend = partition.iam_of(account)
     name = arn.rsplit("/", 1)[-1]
-    if not arn.startswith("arn:aws:iam::aws:policy/") or arn in backend.managed_policies:
+    if not arn.startswith(partition.arn("iam", "", "aws", "policy/")) or arn in backend.managed_policies:
         return
     data = _known().get(name)
     if data is not None:
-        policy = AWSManagedPolicy.from_data(name, account, "us-east-1", data)
+        policy = AWSManagedPolicy.from_data(name, account, partition.home(), data)
         backend.managed_policies[policy.arn] = policy
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from twokey.emulator import partition
 from twokey.emulator.wire import bucket_and_key
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def resource_of(call: Call, caller: Caller, keyring: Keyring) -> Resource:
 
 
 def _iam(call: Call, caller: Caller, keyring: Keyring) -> Resource:
-    start, params = f"arn:aws:iam::{caller.account}", call.params
+    start, params = f"arn:{partition.current()}:iam::{caller.account}", call.params
     if call.operation == "GetAccessKeyLastUsed":
         entry = keyring.find(str(params.get("AccessKeyId", "")))
         arn = str(entry.user.arn) if entry is not None else "*"
@@ -136,9 +137,7 @@ _LISTED = {"ListUsers": "user", "ListRoles": "role", "ListGroups": "group", "Lis
 
 def _iam_entity(call: Call, caller: Caller, start: str) -> Resource | None:
     """The user, role or group that the operation acts on; for some operations that is the caller."""
-    from moto.iam.models import iam_backends
-
-    backend = iam_backends[caller.account]["aws"]
+    backend = partition.iam_of(caller.account)
     known: dict[str, dict[str, Any]] = {"User": backend.users, "Role": backend.roles, "Group": backend.groups}
     for kind, entities in known.items():
         name = call.params.get(f"{kind}Name")
@@ -159,19 +158,19 @@ def _named(start: str, kind: str, name: str, known: dict[str, Any], path: str) -
 
 
 def _object(call: Call) -> Resource:
-    arn = "arn:aws:s3:::" + ("/".join(part for part in bucket_and_key(call) if part) or "*")
+    arn = partition.arn("s3", "", "", "/".join(part for part in bucket_and_key(call) if part) or "*")
     return Resource((arn,), f'"{arn}"')
 
 
 def _table(call: Call, account: str) -> Resource:
-    arn = f"arn:aws:dynamodb:{call.region}:{account}:table/{call.params.get('TableName', '*')}"
+    arn = partition.arn("dynamodb", call.region, account, f"table/{call.params.get('TableName', '*')}")
     return Resource((arn,), arn)
 
 
 def _secret(call: Call, account: str) -> Resource:
     from moto.secretsmanager.models import secretsmanager_backends
 
-    start = f"arn:aws:secretsmanager:{call.region}:{account}:secret:"
+    start = partition.arn("secretsmanager", call.region, account, "secret:")
     if call.operation == "CreateSecret":
         arn = f"{start}{call.params.get('Name', '')}-AbCdEf"
         return Resource((arn,), str(call.params.get("Name", "")))
@@ -184,7 +183,7 @@ def _secret(call: Call, account: str) -> Resource:
 
 
 def _parameters(call: Call, account: str) -> Resource:
-    start = f"arn:aws:ssm:{call.region}:{account}:parameter/"
+    start = partition.arn("ssm", call.region, account, "parameter/")
     params = call.params
     names = params.get("Names") or params.get("Name") or params.get("Path")
     if params.get("ResourceType") == "Parameter":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from twokey.emulator import partition
 from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.paging import page
 
@@ -20,9 +21,7 @@ _PREFIX = re.compile(r"/[\x21-\x7f]*")
 
 def backend_of(account: str) -> Any:
     """moto's IAM of an account."""
-    from moto.iam.models import iam_backends
-
-    return iam_backends[account]["aws"]
+    return partition.iam_of(account)
 
 
 def user_of(call: Call, caller: Caller) -> Any:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twokey.emulator.wire import Call
     from twokey.emulator.world import World
 
-_ROLE_ARN = re.compile(r"arn:aws:iam::(\d{12}):role(/.*)?/([^/]+)")
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::(\d{12}):role(/.*)?/([^/]+)")
 
 
 def get_caller_identity(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature for all

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from twokey.emulator import partition
 from twokey.emulator.context import context_of
 from twokey.emulator.identity import layers_of
 from twokey.permissions.conditions import as_list
@@ -83,4 +84,4 @@ def _principal(principal: object, caller: Caller) -> bool | None:
     principals = set(map(str, names))
     if principals & {"*", caller.arn, caller.principal_arn}:
         return True
-    return False if principals & {caller.account, f"arn:aws:iam::{caller.account}:root"} else None
+    return False if principals & {caller.account, partition.arn("iam", "", caller.account, "root")} else None
