@@ -5,12 +5,16 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from support.commands import twokey
+from support.roles import file_store
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import Failed
 from twokey.core.secret import Credential, SessionCredential
@@ -20,6 +24,7 @@ from twokey.jobs.refreshing import Refreshing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.rig import Rig
 
@@ -171,6 +176,20 @@ class TestRefreshing:
 
 
 class TestServeCredentials:
+    def test_prints_the_variables_and_serves_until_it_is_ended(self, rig: Rig, tmp_path: Path) -> None:
+        _, current = rig.settled()
+        words = [sys.executable, "-m", "twokey", "serve-credentials", "--store", file_store(current, tmp_path)]
+        serving = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert serving.stdout
+        variables = dict(serving.stdout.readline().strip().split("=", 1) for _ in range(2))
+        url = urlsplit(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+        connection = http.client.HTTPConnection(url.netloc, timeout=30)
+        connection.request("GET", url.path, headers={"Authorization": variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
+        assert json.loads(connection.getresponse().read())["AccessKeyId"] == current.access_key_id
+        serving.terminate()
+        assert serving.wait(60) == 0
+        serving.stdout.close()
+
     def test_says_that_a_port_is_in_use(self, rig: Rig) -> None:
         rig.settled()
         with socket.socket() as taken:
