@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from twokey.cli import terminal
+from twokey.cli import defects, terminal
 from twokey.cli.help import Command, epilog
 from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, mask_texts, opened, starting
 from twokey.cli.options import options
@@ -91,7 +91,7 @@ def command(*, via: str | None, command: tuple[str, ...], **parameters: Any) -> 
         terminal.show_error(error)
         return OWN_FAILURE
     except Exception as error:  # noqa: BLE001  whatever it is, it must not show what it holds
-        terminal.show_defect(error)
+        defects.show(error)
         return OWN_FAILURE
     if status < 0:
         end_like(status)
