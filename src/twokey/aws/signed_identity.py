@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import BadCredentials, TwokeyError
 from twokey.core.secret import Hidden
@@ -68,22 +68,19 @@ def sign(clients: Clients, wanted: IdentityRequest) -> SignedRequest:
 
 
 def _own_credentials(clients: Clients) -> ReadOnlyCredentials:
-    from twokey.aws.credentials import CREDENTIAL_SOURCES
+    """Return the credentials that twokey runs with; an error says what needs them."""
     from twokey.aws.errors import translate
 
     try:
-        credentials = clients.session.get_credentials()
-        frozen = credentials and credentials.get_frozen_credentials()
+        own: Any = clients.session.get_credentials()
+        frozen: ReadOnlyCredentials = own.get_frozen_credentials()
+    except BadCredentials as error:
+        needed = f"{error.message} The login is by twokey's AWS identity."
+        raise type(error)(needed, state="Nothing was sent.", remedy=error.remedy) from None
     except TwokeyError:
         raise
     except Exception as error:  # noqa: BLE001  botocore raises many kinds, all about credentials
         raise translate(error, action="Getting AWS credentials", resource="", mutates=False) from None
-    if not frozen:
-        raise BadCredentials(
-            "No AWS credentials were found, and the login is by twokey's AWS identity.",
-            state="Nothing was sent.",
-            remedy=CREDENTIAL_SOURCES,
-        )
     return frozen
 
 

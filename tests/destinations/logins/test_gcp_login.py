@@ -316,7 +316,7 @@ class TestFromAws:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         error = outcome(reached.with_file(external(fake, AWS, subject_token_type=AWS_TYPE)).held)
         assert isinstance(error, BadCredentials)
-        assert "the login is by twokey's AWS identity" in error.message
+        assert "The login is by twokey's AWS identity" in error.message
 
     def test_a_later_version_of_the_file_is_refused(self, fake: Google, reached: Reached) -> None:
         source = {**AWS, "environment_id": "aws2"}

@@ -107,7 +107,7 @@ class TestByAws:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         error = outcome(reached(fake, aws={"role": "twokey"}).held)
         assert isinstance(error, BadCredentials)
-        assert "the login is by twokey's AWS identity" in error.message
+        assert "The login is by twokey's AWS identity" in error.message
 
     @pytest.mark.parametrize(
         ("options", "message"),
