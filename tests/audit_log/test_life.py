@@ -104,7 +104,7 @@ class TestAUrlThatMeansAnotherThingElsewhere:
         def go(name: str, region: str) -> None:
             (tmp_path / name).mkdir(exist_ok=True)
             monkeypatch.chdir(tmp_path / name)
-            monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+            monkeypatch.setenv("AWS_REGION", region)
 
         with Emulator() as aws:
             for name, value in aws.environment().items():

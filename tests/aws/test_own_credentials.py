@@ -10,13 +10,17 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore import exceptions
 from botocore.credentials import SSOProvider
+from botocore.session import Session
 from botocore.tokens import SSOTokenProvider
 from botocore.utils import ContainerMetadataFetcher, JSONFileCache
 
 from support.credential_cases import CASES, TOKEN, Case, Services
+from twokey.aws.chain_failures import unavailable
 from twokey.aws.clients import Clients
-from twokey.core.errors import CredentialsUnavailable
+from twokey.aws.errors import translate
+from twokey.core.errors import CredentialsUnavailable, ServiceError
 from twokey.emulator import Emulator
 
 if TYPE_CHECKING:
@@ -82,3 +86,37 @@ def test_that_cannot_be_had_are_explained_before_anything_is_called(
     assert TOKEN not in str(error)
     assert error.__cause__ is error.__context__ is None
     assert not any(request.operation.startswith("iam:") for request in aws.requests)
+
+
+SHOWN = (exceptions.InvalidConfigError, exceptions.BaseEndpointResolverError, exceptions.EndpointProviderError)
+"""Their texts are botocore's own, about the configuration."""
+
+
+def kinds(base: type[Exception]) -> Iterator[type[Exception]]:
+    """Return every kind of error of botocore that a text is made for."""
+    for kind in vars(exceptions).values():
+        if isinstance(kind, type) and issubclass(kind, base):
+            yield kind
+
+
+class Anything(dict[str, str]):
+    """The fields of an error's text, whatever their names."""
+
+    def __missing__(self, name: str) -> str:
+        return TOKEN if name in ("error_msg", "report", "error") else name
+
+
+@pytest.mark.parametrize("kind", sorted(kinds(exceptions.BotoCoreError), key=repr))
+def test_no_kind_of_error_of_the_sdk_is_a_defect_or_shows_what_a_service_said(
+    kind: type[exceptions.BotoCoreError], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = kind.fmt.format_map(Anything())
+    error = kind.__new__(kind)
+    error.kwargs = Anything()
+    Exception.__init__(error, text)
+    found = unavailable(error, Session())
+    assert found.message.startswith("No usable AWS credentials: ")
+    assert found.remedy
+    if not issubclass(kind, SHOWN):
+        assert TOKEN not in str(found)
+    assert isinstance(translate(error, action="iam:ListUsers", resource="/", mutates=False), ServiceError)

@@ -144,19 +144,19 @@ class TestOneUrl:
     def test_means_another_thing_in_another_region_and_in_another_account(
         self, url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
         here = meant(url)
         assert here.endswith(f" eu-central-1 {ACCOUNT}")
         assert here == meant(url)
         assert here != meant(url, "210987654321")
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
         assert here != meant(url)
 
     def test_with_an_arn_means_the_same_in_every_region(self, monkeypatch: pytest.MonkeyPatch) -> None:
         url = "secretsmanager:arn:aws:secretsmanager:eu-central-1:123456789012:secret:ci-AbCdEf"
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        monkeypatch.setenv("AWS_REGION", "eu-central-1")
         here = meant(url)
-        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
         assert here == meant(url, "210987654321")
 
     @pytest.mark.parametrize(

@@ -175,6 +175,18 @@ CASES = {
         "no AWS region is set", "Set AWS_REGION, or region in the profile 'p'", ASSUMES, {**CHAINED, "AWS_REGION": "",
         "AWS_DEFAULT_REGION": ""}, {"credentials": "[base]\n{admin}"},
     ),
+    "STS at an endpoint that is no URL": Case(
+        "assuming the role (sts:AssumeRole): the endpoint is not a URL", "AWS_ENDPOINT_URL_STS",
+        ASSUMES, {**CHAINED, "AWS_ENDPOINT_URL_STS": "nonsense"}, {"credentials": "[base]\n{admin}"},
+    ),
+    "STS with retries of a kind that does not exist": Case(
+        "Invalid value provided to \"mode\": \"bogus\"", "in the environment (AWS_…) or in the profile 'p'",
+        ASSUMES, {**CHAINED, "AWS_RETRY_MODE": "bogus"}, {"credentials": "[base]\n{admin}"},
+    ),
+    "STS with regional endpoints of a kind that does not exist": Case(
+        "STS regional endpoints option bogus is invalid", "in the environment (AWS_…) or in the profile 'p'",
+        ASSUMES, {**CHAINED, "AWS_STS_REGIONAL_ENDPOINTS": "bogus"}, {"credentials": "[base]\n{admin}"},
+    ),
     "STS in a region that is none": Case(
         "Provided region_name 'Frankfurt!' doesn't match", "AWS_REGION",
         ASSUMES, {**CHAINED, "AWS_REGION": "Frankfurt!"}, {"credentials": "[base]\n{admin}"},

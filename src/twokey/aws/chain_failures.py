@@ -38,6 +38,8 @@ _ORIGINS = {
     sources.ContainerProvider.METHOD: "the container's credential service",
     sources.InstanceMetadataProvider.METHOD: "the instance metadata service",
 }
+_NO_URL = ("Invalid endpoint", "Invalid IPv6 URL")
+"""How the errors of botocore and of Python about an endpoint that is no URL begin."""
 _SIGN_IN = "A scheduler cannot sign in: use a role there."
 
 
@@ -183,6 +185,10 @@ def _no_endpoint(error: Any, _profiles: Profiles) -> Failure:
     return Failure(sentence(first_line(error)), f"Check {names}.")
 
 
+def _bad_setting(error: Any, profiles: Profiles) -> Failure:
+    return Failure(sentence(first_line(error)), f"Correct it in the environment (AWS_…) or in {profiles.described}.")
+
+
 _CONFIGURATION: dict[type[Exception], Callable[[Any, Profiles], Failure]] = {
     boto.ProfileNotFound: _no_profile,
     boto.ConfigParseError: _unparsable,
@@ -196,6 +202,11 @@ _CONFIGURATION: dict[type[Exception], Callable[[Any, Profiles], Failure]] = {
     boto.BaseEndpointResolverError: _no_endpoint,
     boto.EndpointProviderError: _no_endpoint,
     boto.InvalidRegionError: _no_endpoint,
+    boto.InvalidRetryConfigurationError: _bad_setting,
+    boto.InvalidDefaultsMode: _bad_setting,
+    boto.InvalidSTSRegionalEndpointsConfigError: _bad_setting,
+    boto.InvalidS3UsEast1RegionalEndpointConfigError: _bad_setting,
+    boto.InvalidChecksumConfigError: _bad_setting,
 }
 """The first entry that an error is an instance of explains it."""
 
@@ -203,6 +214,8 @@ _CONFIGURATION: dict[type[Exception], Callable[[Any, Profiles], Failure]] = {
 def _of_network(error: Exception, source: object | None) -> Failure | None:
     """Explain a service that supplies credentials and that cannot be reached, or does not respond."""
     what = purpose_of(source)
+    if isinstance(error, ValueError) and str(error).startswith(_NO_URL):
+        return Failure(f"{what}: the endpoint is not a URL.", "Check AWS_ENDPOINT_URL, and AWS_ENDPOINT_URL_STS.")
     if failed := network.unreachable(error, what, first_line(error)):
         return Failure(failed.message, failed.remedy)
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):

@@ -53,7 +53,7 @@ def _proxy(error: boto.ProxyConnectionError, action: str) -> Unreachable | None:
     urllib3 also reports the connection that breaks after the request, as one of the proxy (``proof_of``).
     """
     inner: Any = error.kwargs.get("error")
-    proof = proof_of(inner)
+    proof = proof_of(inner) if isinstance(inner, Exception) else "unclear"
     if proof == "unclear":
         return None
     url, reason = str(error.kwargs.get("proxy_url")), reason_of(inner)
