@@ -7,8 +7,6 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-import botocore.loaders
-import botocore.session
 import pytest
 
 pytest.register_assert_rewrite(
@@ -18,7 +16,7 @@ pytest.register_assert_rewrite(
 from hypothesis import settings  # noqa: E402
 from hypothesis.internal.conjecture import providers  # noqa: E402
 
-from support.botocore_costs import LOADER, spare_them  # noqa: E402
+from support.botocore_costs import spare_them  # noqa: E402
 from support.rig import Rig  # noqa: E402
 from support.shortcut import ON_CONNECTIONS, SHORTCUT  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
@@ -43,9 +41,24 @@ def pytest_configure() -> None:
     # has to reach the tests that send it to themselves or to a process of theirs.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _forget_the_aws_of_this_machine()
     spare_them()
     SHORTCUT.install()
     gc.disable()
+
+
+def _forget_the_aws_of_this_machine() -> None:
+    """Keep the credentials, profiles and endpoints of whoever runs the tests out of them."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
+            del os.environ[name]
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the tests of a connection's two ends have connections."""
+    SHORTCUT.open = not item.nodeid.startswith(ON_CONNECTIONS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,33 +72,6 @@ def pytest_collection_finish() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
     gc.enable()
-
-
-@pytest.fixture(autouse=True)
-def _models_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Reading botocore's service models is most of what a client or a command costs.
-
-    A session has the function's name of its own.
-    """
-    for module in (botocore.loaders, botocore.session):
-        monkeypatch.setattr(module, "create_loader", lambda *_: LOADER)
-
-
-@pytest.fixture(autouse=True)
-def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the credentials, profiles and endpoints of whoever runs the tests out of them."""
-    for name in list(os.environ):
-        if name.startswith("AWS_") and name != "AWS_CA_BUNDLE":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-
-
-@pytest.fixture(autouse=True)
-def _connections(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the tests of a connection's two ends have connections."""
-    monkeypatch.setattr(SHORTCUT, "open", not request.node.nodeid.startswith(ON_CONNECTIONS))
 
 
 @pytest.fixture

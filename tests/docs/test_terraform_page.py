@@ -77,8 +77,7 @@ def test_the_policy_is_the_same_everywhere() -> None:
 @pytest.mark.timeout(300)
 def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
     """The page from top to bottom: keys by Terraform, then without, adopted, rotated; no change is left to apply."""
-    with Emulator() as aws:
-        terraform = PageTerraform(tmp_path, aws)
+    with Emulator() as aws, PageTerraform(tmp_path, aws) as terraform:
         terraform.files("main.tf", "twokey.tf", "keys.tf")
         terraform.init()
         terraform.run("fmt", "-check")

@@ -9,6 +9,7 @@ import traceback
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from unittest import mock
 
 import botocore.parsers
 import pytest
@@ -73,7 +74,8 @@ class Variables:
 
     def leaks(self) -> set[str]:
         """Return the functions, and their variables, that would give a secret away."""
-        return {f"{where}: {name}" for where, name, shown in self._seen if leaks(shown, self._canaries.secrets)}
+        leaking = {shown for shown in {shown for *_, shown in self._seen} if leaks(shown, self._canaries.secrets)}
+        return {f"{where}: {name}" for where, name, shown in self._seen if shown in leaking}
 
 
 def _is_sending(frame: FrameType | None) -> bool:
@@ -155,7 +157,9 @@ def _rendered(error: BaseException) -> Iterator[tuple[str, str]]:
             locals_max_string=longest,
             locals_max_length=1_000,
         )
-        console.print(about)
+        # Colours for the lines of the source would take longer than all else, and the console has none.
+        with mock.patch.object(Traceback, "_guess_lexer", return_value="text"):
+            console.print(about)
         yield f"rich, {longest}", console.file.getvalue()  # type: ignore[attr-defined]
     stream = StringIO()
     logging.Formatter().formatException((type(error), error, error.__traceback__))

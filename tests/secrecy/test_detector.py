@@ -11,7 +11,7 @@ from urllib.parse import quote_plus
 
 import pytest
 
-from support.canaries import PART, Canaries, entropy, forms, leaks, suspicious
+from support.canaries import BLOCK, PART, Canaries, entropy, forms, leaks, suspicious
 from twokey.emulator import Emulator
 
 SECRET = Canaries().take()
@@ -31,6 +31,11 @@ class TestASecret:
         text = forms(SECRET)[form]
         assert leaks(f"…{text[-PART:]}…", {SECRET})
         assert not leaks(f"…{text[-PART + 1 :]}…", {SECRET})
+
+    @pytest.mark.parametrize("before", range(BLOCK))
+    def test_is_found_wherever_it_begins(self, before: int) -> None:
+        part = SECRET[:PART]
+        assert leaks("-" * before + part, {SECRET}) == [f"exact: {part}"]
 
     @pytest.mark.parametrize("before", range(6))
     def test_is_found_inside_a_value_that_was_encoded_as_a_whole(self, before: int) -> None:

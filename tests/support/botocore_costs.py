@@ -6,16 +6,15 @@ from functools import cache
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
-from botocore import client, compat, hooks, useragent
+from botocore import client, compat, hooks, loaders, session, useragent
 from botocore.hooks import NodeList
-from botocore.loaders import create_loader
 from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-LOADER = create_loader()
+LOADER = loaders.create_loader()
 """Reads botocore's service models once for all tests: they are most of what a client costs."""
 _NAMES: dict[str, str] = {}
 
@@ -29,6 +28,8 @@ def spare_them() -> None:
 
     Its pauses before it repeats a request pass at once: they are random, and no test is about them.
     """
+    for module in (loaders, session):  # a session has the function's name of its own
+        vars(module)["create_loader"] = lambda *_: LOADER
     vars(hooks)["accepts_kwargs"] = _accepts_kwargs
     backoff: Any = standard.ExponentialBackoff
     backoff.delay_amount = lambda _self, _context: 0.0

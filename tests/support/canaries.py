@@ -14,7 +14,7 @@ import random
 import re
 import string
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PART = 16
 """Characters of a secret, or of one of its forms, that count as the secret: 16 of 40 leave 144 bits to guess."""
+BLOCK = PART // 2
 _LETTERS = string.ascii_letters + string.digits + "/+"
 
 
@@ -71,15 +72,23 @@ class Canaries:
 def leaks(shown: str | bytes, secrets: Iterable[str]) -> list[str]:
     """Return the form and the place of everything in ``shown`` that gives a part of a secret away."""
     text = shown.decode("latin-1") if isinstance(shown, bytes) else shown
-    known: dict[str, str] = {}
-    for secret in secrets:
-        known |= _parts(secret)
+    known, blocks = _known(frozenset(secrets))
     found = []
     # Tables and wrapped lines put white space into the middle of a value.
-    for seen in (text, "".join(text.split())):
-        grams = (seen[start : start + PART] for start in range(len(seen) - PART + 1))
-        found += [f"{known[gram]}: {gram}" for gram in grams if gram in known]
+    for seen in dict.fromkeys((text, "".join(text.split()))):
+        # Whatever is as long as a part contains a whole block, so only what is around a known block is looked at.
+        for block in range(0, len(seen) - BLOCK + 1, BLOCK):
+            if seen[block : block + BLOCK] in blocks:
+                grams = (seen[start : start + PART] for start in range(max(block - BLOCK, 0), block + 1))
+                found += [f"{known[gram]}: {gram}" for gram in grams if gram in known]
     return list(dict.fromkeys(found))
+
+
+@lru_cache(maxsize=8)
+def _known(secrets: frozenset[str]) -> tuple[dict[str, str], set[str]]:
+    """Return the parts of the secrets' forms, with the name of the form, and the blocks within them."""
+    parts = {part: name for secret in secrets for part, name in _parts(secret).items()}
+    return parts, {part[start : start + BLOCK] for part in parts for start in range(PART - BLOCK + 1)}
 
 
 @cache
