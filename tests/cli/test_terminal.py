@@ -109,7 +109,7 @@ def test_every_printer_cleans(capsys: pytest.CaptureFixture[str], monkeypatch: p
 def test_no_other_module_prints_or_makes_text_for_the_terminal() -> None:
     folder = Path(terminal.__file__).parent
     for module in folder.glob("*.py"):
-        if module.name == "terminal.py":
+        if module.name in ("terminal.py", "relayed_credentials.py"):  # a process of its own, which imports neither
             continue
         text = module.read_text(encoding="utf-8")
         assert "rich.text" not in text, module

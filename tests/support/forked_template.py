@@ -87,6 +87,9 @@ def become(run: Run) -> None:
     os.dup2(err, 2)
     os.close(out)
     os.close(err)
+    # Python's own streams know from their beginning whether they are files: these are those of the template.
+    sys.stdout = open(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)  # noqa: SIM115  for good
+    sys.stderr = open(2, "w", 1, encoding=sys.stderr.encoding, errors=sys.stderr.errors, closefd=False)  # noqa: SIM115  for good
     os.set_inheritable(alive, False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()

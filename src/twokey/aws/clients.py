@@ -11,7 +11,7 @@ import math
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
@@ -123,8 +123,11 @@ class Clients:
         return {**found, "services": section} if section else found
 
     def _own(self) -> OwnCredentials:
+        from twokey.aws.own_credentials import OwnCredentials
+
         own: Any = self.session.get_credentials()
-        return cast("OwnCredentials", own)
+        # A session that was given its credentials has botocore's own.
+        return own if isinstance(own, OwnCredentials) else OwnCredentials(own, self.session)
 
     def client(self, service: str, region: str | None = None, *, once: bool = False, keyless: bool = False) -> Any:
         """Return the client for a service and region. With ``once`` it sends each request exactly one time.
