@@ -48,6 +48,11 @@ def tree(tmp_path: Path, canaries: Canaries) -> Iterator[Tree]:
         yield made
 
 
+def leave_unmanaged(tree: Tree) -> None:
+    """Have no configuration: the drop-in refuses those that a configuration selects."""
+    (tree.here / "twokey.yaml").unlink()
+
+
 DESTINATIONS = {"here/out/ci.json", "here/copies/ci.json"}
 
 
@@ -102,6 +107,8 @@ class TestARun:
     ) -> None:
         """The parent process raises the limit; the process itself lowers it again."""
         before = resource.getrlimit(resource.RLIMIT_CORE)
+        if "-o" in program:
+            leave_unmanaged(tree)
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (before[1], before[1]))
             dumps = _dumps_core()
@@ -232,6 +239,7 @@ class TestADefect:
             _patch(output.OutFile, "finish", _defect)
         """,
         )
+        leave_unmanaged(tree)
         ended = tree.run("-o", "out.json", "machine-users", program=DROP_IN)
         assert ended.code == 1
         assert "Error: a defect in twokey (LookupError)" in ended.err
@@ -291,6 +299,7 @@ class TestTheDropIn:
     def test_shows_the_keys_that_it_made_on_standard_output_and_nothing_else_anywhere(
         self, tree: Tree, canaries: Canaries
     ) -> None:
+        leave_unmanaged(tree)
         ended = tree.run("machine-users", program=DROP_IN)
         made = {pair["SecretAccessKey"] for pair in json.loads(ended.out).values()}
         assert ended.code == 0
@@ -304,6 +313,7 @@ class TestTheDropIn:
         assert tree.notes("child") == []
 
     def test_shows_none_where_there_is_a_file(self, tree: Tree, canaries: Canaries) -> None:
+        leave_unmanaged(tree)
         ended = tree.run("-o", "made.json", "machine-users", program=DROP_IN)
         assert (ended.code, ended.out) == (0, "")
         assert leaks(ended.err, canaries.secrets) == []

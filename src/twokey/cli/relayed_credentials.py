@@ -22,7 +22,8 @@ def main(path: str) -> int:
         return 1
     mark, text = (whole := b"".join(parts).decode())[:1], whole[1:]
     if mark != "+":
-        sys.stderr.write(f"{text or 'twokey exec ended before it responded.'}\n")
+        shown = "".join(character if character.isprintable() else " " for character in text)
+        sys.stderr.write(f"{shown or 'twokey exec ended before it responded.'}\n")
         return 1
     sys.stdout.write(f"{text}\n")
     return 0
