@@ -7,6 +7,8 @@ Region and profile come from the variables that version 2 of the AWS CLI and the
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -79,7 +81,8 @@ def _check_bundle(session: botocore.session.Session) -> None:
     if not bundle:
         return
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+        found = Path(bundle).stat()
+        _read_certificates(bundle, (found.st_ino, found.st_mtime_ns, found.st_size))
     except ssl.SSLError:
         why = "expected certificates in PEM"
     except OSError as error:
@@ -90,6 +93,12 @@ def _check_bundle(session: botocore.session.Session) -> None:
         f"The CA certificates in {bundle} ({place}) cannot be read: {why}.",
         remedy=f"Let {place} name a file of certificates in PEM, or remove it.",
     )
+
+
+@lru_cache(maxsize=16)
+def _read_certificates(bundle: str, _state: tuple[int, ...]) -> None:
+    """Read certificates, once for each state of the file: a system's own take some 30 ms. Raises ``OSError``."""
+    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
 
 
 def refuse_proxy(**event: Any) -> None:
