@@ -33,6 +33,8 @@ from twokey.planning.policy import RotationPolicy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+pytestmark = pytest.mark.first
+
     from support.rig import Rig
 
 ROOT = Path(__file__).resolve().parents[2]

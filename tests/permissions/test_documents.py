@@ -84,6 +84,7 @@ class TestEveryStatement:
         assert re.findall(r"^  # (.+)$", hcl, re.MULTILINE) == list(reasons.values())
 
 
+@pytest.mark.first
 @needs_terraform
 def test_terraform_makes_the_same_documents_of_it(rig: Rig, tmp_path: Path) -> None:
     every = {**POLICIES, "trust": TRUST, "jobs": (*JOBS, *SUBJECT)}

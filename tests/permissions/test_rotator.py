@@ -141,6 +141,7 @@ def ended(installation: Installation, command: str, missing: str = "") -> tuple[
     return installation.runs(text, *(one.replace("{user}", name) for one in RUNS[command])), document
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("command", RUNS)
 def test_the_policy_is_enough_and_each_action_that_is_missing_is_named(
     installation: Installation, command: str
