@@ -33,9 +33,9 @@ from twokey.planning.policy import RotationPolicy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-pytestmark = pytest.mark.first
-
     from support.rig import Rig
+
+pytestmark = pytest.mark.first
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ROOT / ".venv-clients" / "node" / "node_modules"
