@@ -160,7 +160,7 @@ def _print(findings: Sequence[Finding], as_format: str, file: str, users: int, a
         )
     counts = documents.lint_document(findings).summary
     found = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "no finding"
-    terminal.tell(f"{found}: {users} users and {len(account.roles)} roles were checked.")
+    terminal.tell(f"{found}: {_count(users, 'user')} and {_count(len(account.roles), 'role')} checked.")
 
 
 def _sentences(findings: Sequence[Finding]) -> list[list[str]]:
@@ -175,3 +175,7 @@ def _sentences(findings: Sequence[Finding]) -> list[list[str]]:
         texts = (repeats.sentence(message) or finding.message, repeats.sentence(remedy) or finding.remedy)
         shown.append(list(dict.fromkeys(texts)))
     return shown
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
