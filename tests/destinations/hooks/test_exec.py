@@ -461,7 +461,9 @@ class TestTime:
     FAMILY = """\
         import os, pathlib, subprocess, sys, time
         sleeper = subprocess.Popen(["sleep", "60"], {streams})
-        pathlib.Path(sys.argv[1]).write_text(f"[{{os.getpid()}}, {{sleeper.pid}}]")
+        written = pathlib.Path(sys.argv[1] + ".part")
+        written.write_text(f"[{{os.getpid()}}, {{sleeper.pid}}]")
+        written.rename(sys.argv[1])
         {end}
         """
 
