@@ -191,3 +191,14 @@ def test_what_is_not_known_is_said(arguments: tuple[str, ...], expected: str) ->
     ran = twokey("advise", *arguments)
     assert (ran.code, ran.out) == (2, "")
     assert expected in ran.err
+
+
+@pytest.mark.parametrize(
+    "line", ["AWS_SECRET_ACCESS_KEY: wJalr", 'AWS_SESSION_TOKEN: "wJalr"', "- AWS_SECRET_ACCESS_KEY=wJalr"]
+)
+def test_a_secret_in_the_file_itself_is_not_printed(line: str) -> None:
+    Path(".gitlab-ci.yml").write_text(f"deploy:\n  variables:\n    {line}\n  script: [make]\n")
+    ran = twokey("advise", "ci", "--pipeline", ".gitlab-ci.yml")
+    assert (ran.code, ran.out) == (2, "")
+    assert "line 3 of .gitlab-ci.yml has a secret itself" in ran.err
+    assert "wJalr" not in ran.err

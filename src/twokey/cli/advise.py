@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from twokey.cli.help import Command, epilog
-from twokey.cli.options import DEFAULT_CONFIG
+from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def command(
     from twokey.permissions.advice import REGION, Asked, advise
 
     text = _read(pipeline)
-    settings = _settings(config)
+    _refuse_secret(pipeline, text)
+    settings = configuration(config)
     runtime = Runtime(settings)
     account = collect.details(runtime.iam)
     found = _user(account, user)
@@ -80,12 +81,16 @@ def _read(pipeline: str | None) -> str | None:
         raise UsageError(f"--pipeline: {pipeline} cannot be read: {why}.", remedy="Check the path.") from None
 
 
-def _settings(config: str | None) -> Settings | None:
-    from twokey.config.load import load
+def _refuse_secret(pipeline: str | None, text: str | None) -> None:
+    """Raise ``UsageError`` for a file that has a secret itself: the diff would print it."""
+    from twokey.permissions.pipelines import line_with_secret
 
-    if config is None and not Path(DEFAULT_CONFIG).exists():
-        return None
-    return load(Path(config or DEFAULT_CONFIG))
+    number = line_with_secret(text or "")
+    if number is not None:
+        raise UsageError(
+            f"--pipeline: line {number} of {pipeline} has a secret itself, and the diff would print it.",
+            remedy="Take the line out, and replace the key: everyone who can read the file has it.",
+        )
 
 
 def _user(account: Account, name: str) -> Principal:

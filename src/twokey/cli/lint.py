@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from twokey.cli.help import Command, epilog
-from twokey.cli.options import DEFAULT_CONFIG
+from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def command(
     A machine user should only assume the roles made for it. lint reads the whole account with a few requests, whatever
     the number of users, and follows roles through chains.
     """
-    settings = _settings(config)
+    settings = configuration(config)
 
     from twokey.core.errors import ExitCode
     from twokey.fleet.runtime import Runtime
@@ -76,14 +75,6 @@ def command(
     )
     _print(findings, "json" if as_json else as_format, config or DEFAULT_CONFIG, len(selected), account)
     return ExitCode.FOUND if fail_on and any(reaches(one, fail_on) for one in findings) else ExitCode.DONE
-
-
-def _settings(config: str | None) -> Settings | None:
-    from twokey.config.load import load
-
-    if config is None and not Path(DEFAULT_CONFIG).exists():
-        return None
-    return load(Path(config or DEFAULT_CONFIG))
 
 
 def _selected(account: Account, settings: Settings | None, users: tuple[str, ...], path: str | None) -> list[Principal]:

@@ -174,6 +174,15 @@ def _refuse_flags_of_the_file(flags: Flags, file: str, *, to_selects: bool) -> N
             )
 
 
+def configuration(config: str | None) -> Settings | None:
+    """Return the settings of the named file, or of the default one; None if nothing is named and there is none."""
+    from twokey.config.load import load
+
+    if config is None and not Path(DEFAULT_CONFIG).exists():
+        return None
+    return load(Path(config or DEFAULT_CONFIG))
+
+
 def overrides(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Overrides:
     """Return what the operator requests beyond what is due; raises ``UsageError`` for a malformed key id."""
     import re

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from twokey.cli.help import Command, Group, epilog
-from twokey.cli.options import DEFAULT_CONFIG, Flags, options, settings_of
+from twokey.cli.options import DEFAULT_CONFIG, Flags, configuration, options, settings_of
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def machine_user(*, roles: tuple[str, ...], tier: str | None, config: str | None
 
     if tier is None and not roles:
         # Without a choice, one policy for each tier of the configuration.
-        settings = _file(config)
+        settings = configuration(config)
         if settings is None or not settings.tiers:
             raise UsageError(
                 "A machine user needs a role to assume.", remedy="Add --role ARN, or `tiers:` to twokey.yaml."
@@ -148,7 +148,7 @@ def machine_user(*, roles: tuple[str, ...], tier: str | None, config: str | None
         return _print(tiers, as_format, quiet=quiet)
     named: tuple[str, ...] = ()
     if tier is not None:
-        settings = _file(config)
+        settings = configuration(config)
         if settings is None:
             raise UsageError("--tier needs a configuration file with `tiers:`.", remedy="Add --config FILE.")
         named = settings.reached_roles(settings.tier(tier))
@@ -244,16 +244,6 @@ def source_ip(
 
     document = guardrails.source_ip(networks, vpcs=vpcs, endpoints=endpoints)
     return _print({"source-ip": document}, as_format, quiet=quiet)
-
-
-def _file(config: str | None) -> Settings | None:
-    from pathlib import Path
-
-    from twokey.config.load import load
-
-    if config is None and not Path(DEFAULT_CONFIG).exists():
-        return None
-    return load(Path(config or DEFAULT_CONFIG))
 
 
 def _scope(settings: Settings | None, account: str | None, region: str | None) -> AwsScope:

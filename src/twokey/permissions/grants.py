@@ -28,6 +28,13 @@ def statements(document: Document) -> list[Statement]:
     return [one for one in as_list(document.get("Statement", [])) if isinstance(one, dict)]
 
 
+def conditions(statement: Statement) -> Iterator[tuple[str, str, list[Any]]]:
+    """Yield operator, key and values of each condition of a statement, names in lowercase."""
+    for operator, keys in (statement.get("Condition") or {}).items():
+        for key, values in keys.items():
+            yield str(operator).lower(), str(key).lower(), as_list(values)
+
+
 @lru_cache(maxsize=65_536)
 def covers(pattern: str, other: str) -> bool:
     """Whether a pattern matches everything that another pattern matches. It may return False where that is true."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
 from twokey.permissions.documents import Condition, Document, Statement
+from twokey.permissions.networks import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -195,18 +196,9 @@ def _network(text: str) -> str:
         ) from None
     if not network.prefixlen:
         raise UsageError(f"--allow: {text} allows every address.", remedy="Name the networks that jobs run in.")
-    if network.is_private and not _documentation(network):
+    if is_private(network):
         raise UsageError(
             f"--allow: {text} is private: aws:SourceIp is always a public address.",
             remedy="Name the public addresses of the NAT gateway, or the VPC with --vpc.",
         )
     return str(network)
-
-
-def _documentation(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    """Whether a network is for examples in texts (RFC 5737, RFC 3849): Python counts those as private."""
-    examples = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
-    return any(
-        network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type]
-        for other in map(ipaddress.ip_network, examples)
-    )

@@ -7,11 +7,11 @@ Guide).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twokey.permissions.conditions import as_list
 from twokey.permissions.findings import Finding
-from twokey.permissions.grants import statements
+from twokey.permissions.grants import conditions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,12 +70,6 @@ def _issuers(statement: Statement) -> Iterator[str]:
             yield one
 
 
-def _conditions(statement: Statement) -> Iterator[tuple[str, str, list[Any]]]:
-    for operator, keys in (statement.get("Condition") or {}).items():
-        for key, values in keys.items():
-            yield str(operator).lower(), str(key).lower(), as_list(values)
-
-
 def _limited(statement: Statement, keys: frozenset[str]) -> bool:
     """Whether a condition on one of these keys limits who may call."""
     return any(True for _ in _limits(statement, keys))
@@ -83,7 +77,7 @@ def _limited(statement: Statement, keys: frozenset[str]) -> bool:
 
 def _limits(statement: Statement, keys: frozenset[str]) -> Iterator[list[str]]:
     """Yield the values of conditions on one of these keys that a request without the key does not meet."""
-    for operator, key, values in _conditions(statement):
+    for operator, key, values in conditions(statement):
         quantifier, _, name = operator.rpartition(":")
         positive = name in {"stringequals", "stringlike", "stringequalsignorecase", "arnequals", "arnlike"}
         if key in keys and positive and quantifier != "forallvalues" and "*" not in values:
@@ -102,7 +96,7 @@ def _subjects(role: Principal, statement: Statement, issuer: str) -> Iterator[Fi
         )
         return
     exact = {"stringequals", "stringequalsignorecase", "foranyvalue:stringequals"}
-    for operator, key, values in _conditions(statement):
+    for operator, key, values in conditions(statement):
         if key != f"{issuer.lower()}:sub" or operator in exact:
             continue
         for value in map(str, values):
@@ -119,7 +113,7 @@ def _subjects(role: Principal, statement: Statement, issuer: str) -> Iterator[Fi
 
 
 def _for_all_values(role: Principal, statement: Statement) -> Iterator[Finding]:
-    for operator, key, _ in _conditions(statement):
+    for operator, key, _ in conditions(statement):
         if operator.startswith("forallvalues:"):
             yield _about(
                 role,

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twokey.permissions.conditions import as_list
 from twokey.permissions.findings import Finding
-from twokey.permissions.grants import Grants, statements
+from twokey.permissions.grants import Grants, conditions, statements
+from twokey.permissions.networks import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.permissions.account import Attached, Principal
-    from twokey.permissions.grants import Statement
+from twokey.permissions.grants import Statement
 
 HARMLESS = frozenset(
     f"sts:{name}" for name in ("assumerole", "tagsession", "setsourceidentity", "getcalleridentity", "getsessiontoken")
@@ -98,21 +100,14 @@ def _about(user: Principal, rule: str, message: str, remedy: str) -> Finding:
     return Finding(rule, user.account, user.name, user.arn, message, remedy)
 
 
-def _conditions(statement: Statement) -> Iterator[tuple[str, str, list[Any]]]:
-    """Yield operator, key and values of each condition, names in lowercase."""
-    for operator, keys in (statement.get("Condition") or {}).items():
-        for key, values in keys.items():
-            yield str(operator).lower(), str(key).lower(), as_list(values)
-
-
 def _keys(statement: Statement) -> Iterator[str]:
-    return (key for _, key, _ in _conditions(statement))
+    return (key for _, key, _ in conditions(statement))
 
 
 def _networks(statement: Statement, operator: str) -> list[str]:
     return [
         str(value)
-        for name, key, values in _conditions(statement)
+        for name, key, values in conditions(statement)
         if key == _SOURCE and name.rpartition(":")[2].removesuffix("ifexists") == operator
         for value in values
     ]
@@ -124,15 +119,11 @@ def _open(networks: list[str]) -> bool:
 
 
 def _private(networks: list[str]) -> bool:
-    """Whether one of them is of a VPC: such an address is never the ``aws:SourceIp`` of a request."""
-    ranges = [ipaddress.ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+    """Whether one of them is of a VPC."""
     for text in networks:
-        try:
-            network = ipaddress.ip_network(text, strict=False)
-        except ValueError:
-            continue
-        if any(network.version == one.version and network.subnet_of(one) for one in ranges):  # type: ignore[arg-type]
-            return True
+        with contextlib.suppress(ValueError):
+            if is_private(ipaddress.ip_network(text, strict=False)):
+                return True
     return False
 
 

@@ -79,6 +79,15 @@ def of_destination(url: str) -> tuple[System, str] | None:
     return None
 
 
+def line_with_secret(text: str) -> int | None:
+    """Return the number of the line that has a secret itself, where a reference such as ``$NAME`` belongs."""
+    for number, line in enumerate(text.splitlines(), 1):
+        plain = line.replace('"', "").replace("'", "")
+        if _is_key(line, (*_KEYS[1:], *_INPUTS[1:])) and re.match(r"[^:=]*[:=]\s*[^\s$#]", plain):
+            return number
+    return None
+
+
 def changed(system: System, text: str, role: str, region: str) -> str:
     """Return the pipeline's file with the change; unchanged where there is nothing to change."""
     lines = system.change(text.splitlines(), role, region)
