@@ -9,7 +9,7 @@ import pytest
 from docs import pages
 from twokey.core.secret import Credential
 from twokey.destinations import registry
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 
 FOLDER = pages.DOCS / "reference" / "destinations"
 FORMATS = pages.DOCS / "reference" / "formats.md"

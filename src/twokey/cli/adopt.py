@@ -149,7 +149,7 @@ def _opened(source: str, job: Job, run: Run) -> CredentialSource:
 
 def _read_standard_input() -> Credential:
     """Read the pair; raises ``UsageError``, which repeats nothing of it."""
-    from twokey.destinations.formats.format import supplied_credential
+    from twokey.destinations.formats.options import supplied_credential
 
     if sys.stdin.isatty():
         raise UsageError(

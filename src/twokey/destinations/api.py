@@ -36,7 +36,7 @@ from twokey.core.secret import Credential, Hidden
 from twokey.destinations.address import Address
 from twokey.destinations.ci.named_values import NamedValues, Shown, beside, note_of
 from twokey.destinations.connections import ConnectionContext, Settings
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import (
     ConnectionKind,
     DestinationContext,

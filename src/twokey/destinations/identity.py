@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.identities import identity_of
 from twokey.destinations.address import CONNECTION
-from twokey.destinations.formats.format import OPTIONS
+from twokey.destinations.formats.options import OPTIONS
 from twokey.destinations.kind import Resolved, WritesNamedMembers, WritesNamedValues
 from twokey.destinations.registry import kind_of, parse
 

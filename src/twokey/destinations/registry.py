@@ -181,7 +181,7 @@ def advice(template: str) -> str:
     options = parse(template).options
     if options.get("format") != "template":
         return ""
-    from twokey.destinations.formats import format as formats
+    from twokey.destinations.formats import options as formats
 
     about = formats.advice(options)
     return f"{template.partition('?')[0]}: {about}" if about else ""

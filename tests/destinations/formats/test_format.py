@@ -23,18 +23,10 @@ from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import smtp
-from twokey.destinations.formats.format import (
-    ENVIRONMENT,
-    FORMATS,
-    MEMBERS,
-    OPTIONS,
-    PAIR,
-    Format,
-    Names,
-    advice,
-    format_of,
-)
+from twokey.destinations.formats.format import PAIR, Format
 from twokey.destinations.formats.journals import encode_journal
+from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS, Names
+from twokey.destinations.formats.options import FORMATS, OPTIONS, advice, format_of
 from twokey.testing.stores import SECRET, assert_silent
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,8 +12,12 @@ from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations.formats import json_members, temporary
-from twokey.destinations.formats.format import ENVIRONMENT, FORMATS, MEMBERS, Format, format_of
+from twokey.destinations.formats.names import ENVIRONMENT, MEMBERS
+from twokey.destinations.formats.options import FORMATS, format_of
 from twokey.testing.stores import FOREIGN, SECRET, outcome
+
+if TYPE_CHECKING:
+    from twokey.destinations.formats.format import Format
 
 KEY, OLD = Credential("AKIAIOSFODNN7EXAMPLE", SECRET), Credential("AKIAI44QH8DHBEXAMPLE", SECRET[::-1])
 OPTIONS: dict[str, dict[str, str]] = {

@@ -10,7 +10,7 @@ import pytest
 from twokey.core.errors import ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
-from twokey.destinations.formats.format import FORMATS, text_format
+from twokey.destinations.formats.options import FORMATS, text_format
 from twokey.destinations.registry import Services, open_destination, open_store, parse
 from twokey.testing.stores import assert_silent, fresh_credential, fresh_name, pair
 

@@ -23,7 +23,7 @@ from urllib.parse import quote
 from twokey.core.errors import Ambiguous, Failed, NotFound, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind
 from twokey.destinations.logins.azure_devops import CONNECTION, NEEDED, PERMISSIONS
 from twokey.http.messages import Request
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.destinations.logins.azure_devops import AzureDevOps
 
@@ -67,7 +68,7 @@ def _parts(name: str) -> tuple[str, str, str]:
     return parts[0], parts[1], parts[2]
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

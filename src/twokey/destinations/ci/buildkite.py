@@ -23,7 +23,7 @@ import msgspec
 from twokey.core.errors import AccessDenied, Ambiguous, ServiceRejected
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http import paging
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 PUBLIC = "https://api.buildkite.com"
@@ -77,7 +78,7 @@ def check(address: Address) -> None:
     _format(address)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

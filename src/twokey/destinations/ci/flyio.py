@@ -18,7 +18,7 @@ import msgspec
 from twokey.destinations.ci.merged_values import MergedValues
 from twokey.destinations.ci.named_values import Shown
 from twokey.destinations.ci.token_connection import TokenSettings, connector
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http.messages import Request
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
 
@@ -44,7 +45,7 @@ def check(address: Address) -> None:
     _format(address)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=formats.ENVIRONMENT)
 
 

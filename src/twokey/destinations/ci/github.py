@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from twokey.core.errors import ServiceRejected
 from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.github import CONNECTION, archived
 from twokey.http import paging
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.destinations.logins.github import GitHub
 
@@ -111,7 +112,7 @@ def check(address: Address) -> None:
 _OF_ORGANIZATIONS = ("visibility", "repositories")
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

@@ -28,7 +28,7 @@ from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.address import without_fields
 from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, is_note
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
     from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 PUBLIC = "https://gitlab.com"
@@ -102,7 +103,7 @@ def check(address: Address) -> None:
     _check_mask(address, value_format)
 
 
-def _check_mask(address: Address, value_format: formats.Format) -> None:
+def _check_mask(address: Address, value_format: Format) -> None:
     """Refuse a mask that GitLab would refuse: a masked value is one line without spaces."""
     switches = {switch: address.options.get(switch) for switch in ("masked", "hidden")}
     if switches == {"masked": "false", "hidden": "true"}:
@@ -117,7 +118,7 @@ def _check_mask(address: Address, value_format: formats.Format) -> None:
         )
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     default = "credentials-file" if address.options.get("type") == "file" else "pair"
     credentials_file = address.options.get("format", default) == "credentials-file"
     return formats.format_of(address.options, default=default, names=FILE if credentials_file else formats.ENVIRONMENT)

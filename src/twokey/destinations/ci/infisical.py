@@ -27,7 +27,7 @@ from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.merged_values import MergedValues
 from twokey.destinations.ci.named_values import Shown, beside
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.logins.oauth import granted
 from twokey.destinations.sources import Source
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext, Use
 
 PUBLIC = "https://app.infisical.com"
@@ -89,7 +90,7 @@ def check(address: Address) -> None:
     _format(address)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=formats.ENVIRONMENT)
 
 

@@ -28,7 +28,7 @@ from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.destinations.ci.named_values import NamedValues, Shown
 from twokey.destinations.ci.token_connection import TokenSettings, connector
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http.messages import Request
 from twokey.http.rate_limits import Limit
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
 
@@ -74,7 +75,7 @@ def check(address: Address) -> None:
     _format(address)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

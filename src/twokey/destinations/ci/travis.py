@@ -29,7 +29,7 @@ from twokey.core.errors import AccessDenied, Ambiguous, Failed, ServiceRejected,
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
 from twokey.destinations.ci.named_values import NamedValues, Shown
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.destinations.sources import Source
 from twokey.http.client import Http
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 PUBLIC = "https://api.travis-ci.com"
@@ -79,7 +80,7 @@ def check(address: Address) -> None:
     _format(address)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=formats.ENVIRONMENT)
 
 

@@ -25,7 +25,7 @@ import msgspec
 from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.destinations.ci.named_values import SHORTER, NamedValues, Shown, beside
 from twokey.destinations.ci.token_connection import TokenSettings, connector
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http import paging
 from twokey.http.messages import Request
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
     from twokey.http.messages import Response
@@ -89,7 +90,7 @@ def _targets(address: Address) -> list[str]:
     return address.options.get("target", TARGETS[0]).split(",")
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

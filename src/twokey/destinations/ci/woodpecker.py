@@ -25,7 +25,7 @@ import msgspec
 from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.destinations.ci.named_values import NamedValues, Shown, is_note
 from twokey.destinations.ci.token_connection import ServerSettings, connector
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import ConnectionKind, Kind, Permission, phrase
 from twokey.http import paging
 from twokey.http.messages import Request
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
 
@@ -75,7 +76,7 @@ def _events(address: Address) -> list[str]:
     return address.options.get("events", ",".join(EVENTS)).split(",")
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from twokey.core.model import Held
 from twokey.core.secret import Credential
 from twokey.destinations.formats.bodies import CredentialsFile
-from twokey.destinations.formats.format import MEMBERS, format_at
+from twokey.destinations.formats.names import MEMBERS
+from twokey.destinations.formats.options import format_at
 from twokey.destinations.formats.profiles import Profile
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from twokey.core.model import CannotTell
 from twokey.destinations.formats import assignments, temporary
-from twokey.destinations.formats.format import ENVIRONMENT, format_at
+from twokey.destinations.formats.names import ENVIRONMENT
+from twokey.destinations.formats.options import format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
 from twokey.destinations.local.local_paths import check_path, path_of, resolve

@@ -19,8 +19,9 @@ from twokey.core.errors import Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Holding, Record
 from twokey.core.waiting import before_effect
-from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
+from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.formats.options import refuse_store, text_format
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.local_paths import JOURNAL, NO_DIRECTORY, check_path, check_writable, path_of, resolve
 from twokey.system.safe_files import Content, Directory, make_directory

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from twokey.core.model import CannotTell
 from twokey.destinations.formats import json_members, temporary
 from twokey.destinations.formats.bodies import Members
-from twokey.destinations.formats.format import MEMBERS, format_at
+from twokey.destinations.formats.names import MEMBERS
+from twokey.destinations.formats.options import format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
 from twokey.destinations.local.local_paths import check_path, path_of, resolve

@@ -22,7 +22,8 @@ from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations import creation_options
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
+from twokey.destinations.formats.format import SAMPLE, Format
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.azure import CONNECTION, Azure, codes_of, refusal
 from twokey.destinations.stores.service_store import Kept, ServiceStore
@@ -124,7 +125,7 @@ def _open(address: Address, context: DestinationContext) -> KeyVaultSecret:
     return KeyVaultSecret(address, context.connection(address, CONNECTION))
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     own = ("connection", *creation_options.OF_AZURE)
     return formats.format_at(address, default="json", names=formats.MEMBERS, own=own, only=formats.ONE_TEXT)
 
@@ -235,7 +236,7 @@ class KeyVaultSecret(ServiceStore):
 
     def check_content(self, kept: Kept | None = None) -> None:
         """Raise what writing beside the present value would raise, also because of its length."""
-        self._refuse_long(next(iter(self._wanted(kept or self._read(), formats.SAMPLE).values())))
+        self._refuse_long(next(iter(self._wanted(kept or self._read(), SAMPLE).values())))
 
     def _refuse_long(self, text: Hidden) -> None:
         if len(text.encode()) > LONGEST:

@@ -24,7 +24,7 @@ from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.core.secret import Hidden
 from twokey.destinations import connections
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import ConnectionKind, Kind, Permission
 from twokey.destinations.sources import Source
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.connections import ConnectionContext
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 PUBLIC = "https://api.doppler.com"
@@ -107,7 +108,7 @@ def _open(address: Address, context: DestinationContext) -> DopplerSecrets:
     return DopplerSecrets(address, context.connection(address, CONNECTION))
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

@@ -28,7 +28,7 @@ from twokey.core.errors import AccessDenied, Ambiguous
 from twokey.core.model import CannotTell
 from twokey.core.secret import Hidden
 from twokey.destinations import creation_options
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.logins.google import CONNECTION, Google, reasons_of
 from twokey.destinations.stores.service_store import Kept, ServiceStore
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from twokey.core.model import Holding
     from twokey.core.secret import Credential
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 JOURNAL, NOTE, CLAIM, NEWEST = "twokey-journal", "twokey-access-key", "twokey-claim", "twokey-version"
@@ -106,7 +107,7 @@ def _open(address: Address, context: DestinationContext) -> GoogleSecret:
     return GoogleSecret(address, context.connection(address, CONNECTION))
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_at(
         address,
         default="json",

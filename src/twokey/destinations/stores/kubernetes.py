@@ -36,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.secret import Hidden
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission, Resolved, phrase
 from twokey.destinations.logins.kubernetes import CONNECTION, Cluster, missing
 from twokey.destinations.stores.service_store import Kept, ServiceStore
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 JOURNAL = "twokey.io/journal"
@@ -117,7 +118,7 @@ def _resolve(address: Address, context: DestinationContext, _account: str) -> Re
     return Resolved(address.rest, context.connection(address, CONNECTION).server)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.kind import Kind, Permission
 from twokey.destinations.logins.onepassword import CONNECTION
 from twokey.destinations.stores.service_store import Kept, ServiceStore
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.destinations.logins.onepassword import Connect
     from twokey.destinations.logins.onepassword_service import ServiceAccount
@@ -85,7 +86,7 @@ def _open(address: Address, context: DestinationContext) -> OnePasswordItem:
     return OnePasswordItem(address, context.connection(address, CONNECTION), context.claims)
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=NAMES)
 
 

@@ -22,8 +22,9 @@ from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.core.secret import Credential, Hidden
 from twokey.destinations import creation_options
-from twokey.destinations.formats.format import SAMPLE, refuse_store, text_format
+from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
+from twokey.destinations.formats.options import refuse_store, text_format
 from twokey.destinations.kind import AwsScope, Kind, Permission, Resolved
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 

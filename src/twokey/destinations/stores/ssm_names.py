@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import UsageError
 from twokey.destinations import creation_options
-from twokey.destinations.formats.format import refuse_store, text_format
+from twokey.destinations.formats.options import refuse_store, text_format
 
 if TYPE_CHECKING:
     from twokey.destinations.address import Address

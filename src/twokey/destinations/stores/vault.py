@@ -25,7 +25,7 @@ from twokey.core.decoding import decoder
 from twokey.core.errors import Conflict, NotFound, ServiceError, ServiceRejected
 from twokey.core.secret import Hidden
 from twokey.core.waiting import pause
-from twokey.destinations.formats import format as formats
+from twokey.destinations.formats import options as formats
 from twokey.destinations.formats.journals import json_text
 from twokey.destinations.kind import Kind, Permission, phrase
 from twokey.destinations.logins.vault import CONNECTION, Vault
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
 
 JOURNAL = ".twokey-journal"
@@ -95,7 +96,7 @@ def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     return Hidden(msgspec.json.encode(found.data).decode())
 
 
-def _format(address: Address) -> formats.Format:
+def _format(address: Address) -> Format:
     return formats.format_of(address.options, default="pair", names=formats.MEMBERS)
 
 
@@ -236,7 +237,7 @@ class _Entry:
 class VaultSecret(ServiceStore):
     """A secret of a KV version 2 mount."""
 
-    def __init__(self, name: str, value_format: formats.Format, vault: Vault, mount: str, path: str) -> None:
+    def __init__(self, name: str, value_format: Format, vault: Vault, mount: str, path: str) -> None:
         super().__init__(name, value_format, vault.clock)
         self._vault = vault
         self._credential = _Entry(vault, mount, path)
