@@ -17,7 +17,6 @@ from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden, SessionCredential
-from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -152,8 +151,13 @@ class Clients:
     def _create(self, service: str, region: str | None, *, once: bool, keyless: bool) -> Any:
         from botocore.config import Config
 
+        from twokey.aws.models import models
+        from twokey.http.bounded import limited
+
+        session = self.session
+        session.register_component("data_loader", models(session.get_config_variable("data_path")))
         unused = "none" if keyless else None
-        client: Any = self.session.create_client(
+        client: Any = session.create_client(
             service,
             region_name=region,
             aws_access_key_id=unused,
