@@ -11,6 +11,7 @@ import math
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws import origin
@@ -70,6 +71,7 @@ class Clients:
             endpoints.refuse_unencrypted(session)
             session.register("before-send", endpoints.refuse_to_send)
             session.register("before-send", settings.refuse_proxy)
+            session.register("needs-retry", partial(settings.refuse_bundle, session))
             session.register_component("credential_provider", ProviderChain(session))
             self._session = session
         return self._session
