@@ -115,6 +115,15 @@ class TestRoles:
             hours = 2 if name == "long" else 1
             assert timedelta(hours=hours, minutes=-1) < left(rig, document) <= timedelta(hours=hours)
 
+    def test_one_is_assumed_without_reading_the_journal(self, rig: Rig, role: str) -> None:
+        rig.aws.clear_requests()
+        provided(*STORE, "--role", role)
+        assert [f"{one.service}:{one.operation}" for one in rig.aws.requests] == [
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "sts:AssumeRole",
+        ]
+
     def test_a_role_with_a_path_is_found_by_path_and_name(self, rig: Rig) -> None:
         rig.settled()
         make_role(rig.aws, "deploy", Path="/web/")
