@@ -1,7 +1,8 @@
 """One botocore client per service and region for the whole process, whatever the number of accounts and keys.
 
-A client costs about 180 ms and 11 MB. So the credentials that sign a request are selected for each request: a context
-variable contains them, and a handler of botocore's ``choose-signer`` event passes them to the signer.
+A client of a session of its own costs about 180 ms and 11 MB, as botocore makes both. So the credentials that sign a
+request are selected for each request: a context variable contains them, and a handler of botocore's ``choose-signer``
+event passes them to the signer.
 """
 
 from __future__ import annotations
