@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from twokey.aws.clients import Clients, signing_as
 from twokey.aws.iam import Iam
+from twokey.aws.models import models
 from twokey.core.model import MachineUser
 from twokey.destinations import registry
 from twokey.rotation.observe import observe
@@ -76,12 +77,16 @@ def _shared(user: str) -> Callable[[dict[str, str]], None]:
 
 
 def _naive(user: str) -> Callable[[dict[str, str]], None]:
-    """The naive way: a session and clients for each account, kept for the whole run."""
+    """The naive way: a session and clients for each account, kept for the whole run.
+
+    As with botocore alone, each session reads the models of the services itself; twokey's sessions share them.
+    """
     kept: list[Clients] = []
 
     def look(account: dict[str, str]) -> None:
         os.environ["AWS_ACCESS_KEY_ID"] = account["access_key_id"]
         os.environ["AWS_SECRET_ACCESS_KEY"] = account["secret_access_key"]
+        models.cache_clear()
         kept.append(Clients("benchmark"))
         _observe(user, account["account"], Iam(kept[-1]), kept[-1])
 

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from support.http_servers import Proxy, signed_by_itself
 from twokey.aws.clients import Clients
 from twokey.aws.iam import Iam
-from twokey.core.errors import Ambiguous, Unreachable
+from twokey.core.errors import Ambiguous, Unreachable, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -123,6 +123,19 @@ def test_a_certificate_of_another_host_proves_that_nothing_was_sent(
     with server(certificate, monkeypatch, host="localhost") as received:
         with pytest.raises(Unreachable, match="The request was not sent"):
             Iam(Clients("run")).create_key("ci")
+        assert not any(received)
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_certificates_to_trust_that_are_damaged_are_named_before_anything_is_sent(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, once: bool
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    with server(certificate, monkeypatch) as received:
+        with pytest.raises(UsageError, match=r"bundle\.pem \(AWS_CA_BUNDLE\) cannot be read.*was not sent"):
+            Iam(Clients("run")).create_key("ci") if once else Iam(Clients("run")).keys("ci")
         assert not any(received)
 
 

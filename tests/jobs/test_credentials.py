@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +101,19 @@ class TestWithoutARole:
     def test_what_the_sdks_find_is_provided_too(self, rig: Rig) -> None:
         assert who(rig, provided()).endswith("/administrator")
 
+    def test_that_of_a_file_needs_nothing_that_reaches_a_service(self, rig: Rig, tmp_path: Path) -> None:
+        """A job waits for each module that is imported, and an SDK runs a ``credential_process`` again and again."""
+        _, current = rig.settled()
+        code = (
+            "import sys; from twokey.cli.main import cli, guarded;"
+            f"words = ['credential-process', '--store', {file_store(current, tmp_path)!r}];"
+            "guarded(lambda standalone_mode: cli.main(words, standalone_mode=standalone_mode));"
+            "print([m for m in ('botocore', 'urllib3', 'ssl', 'email', 'rich', 'yaml') if m in sys.modules])"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert current.access_key_id in done.stdout
+        assert done.stdout.rstrip().endswith("[]")
+
     def test_a_field_in_the_store_is_filled_in(self, rig: Rig) -> None:
         rig.settled()
         assert who(rig, provided("ci", "--store", "secretsmanager:machine-users/{user}")).endswith("/ci")
@@ -114,6 +129,15 @@ class TestRoles:
             assert who(rig, document) == f"arn:aws:sts::{rig.aws.account_id}:assumed-role/deploy/twokey-ci"
             hours = 2 if name == "long" else 1
             assert timedelta(hours=hours, minutes=-1) < left(rig, document) <= timedelta(hours=hours)
+
+    def test_one_is_assumed_without_reading_the_journal(self, rig: Rig, role: str) -> None:
+        rig.aws.clear_requests()
+        provided(*STORE, "--role", role)
+        assert [f"{one.service}:{one.operation}" for one in rig.aws.requests] == [
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "sts:AssumeRole",
+        ]
 
     def test_a_role_with_a_path_is_found_by_path_and_name(self, rig: Rig) -> None:
         rig.settled()

@@ -11,10 +11,12 @@ from botocore.hooks import NodeList
 from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
 
+from twokey.aws.models import models
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-LOADER = loaders.create_loader()
+LOADER = models(None)
 """Reads botocore's service models once for all tests: they are most of what a client costs."""
 _NAMES: dict[str, str] = {}
 
@@ -44,8 +46,8 @@ def spare_them() -> None:
     aliaser.__init__ = made
     vars(hooks)["_PrefixTrie"]._recursive_copy = lambda _self, node: _copied(node)
     vars(useragent)["sanitize_user_agent_string_component"] = cache(useragent.sanitize_user_agent_string_component)
-    models: Any = client.ClientCreator
-    models._load_service_model = _shared_model(models._load_service_model)
+    creator: Any = client.ClientCreator
+    creator._load_service_model = _shared_model(creator._load_service_model)
     _keep(client.ClientCreator, "_create_methods", lambda _creator, model: (model.service_name, model.api_version))
     _keep(
         useragent.UserAgentString, "_build_os_metadata", lambda agent: (agent._platform_name, agent._platform_version)

@@ -38,7 +38,9 @@ def prepare() -> None:
                 importlib.import_module(found.name)
     from botocore import loaders, session
 
-    loader = loaders.create_loader()
+    from twokey.aws.models import models
+
+    loader = models(None)
     for service in SERVICES:
         for kind in ("service-2", "endpoint-rule-set-1", "paginators-1"):
             loader.load_service_model(service, kind)

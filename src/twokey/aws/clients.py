@@ -1,7 +1,8 @@
 """One botocore client per service and region for the whole process, whatever the number of accounts and keys.
 
-A client costs about 180 ms and 11 MB. So the credentials that sign a request are selected for each request: a context
-variable contains them, and a handler of botocore's ``choose-signer`` event passes them to the signer.
+A client of a session of its own costs about 180 ms and 11 MB, as botocore makes both. So the credentials that sign a
+request are selected for each request: a context variable contains them, and a handler of botocore's ``choose-signer``
+event passes them to the signer.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import math
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden, SessionCredential
-from twokey.http.bounded import limited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -71,6 +72,7 @@ class Clients:
             endpoints.refuse_unencrypted(session)
             session.register("before-send", endpoints.refuse_to_send)
             session.register("before-send", settings.refuse_proxy)
+            session.register("needs-retry", partial(settings.refuse_bundle, session))
             session.register_component("credential_provider", ProviderChain(session))
             self._session = session
         return self._session
@@ -152,8 +154,13 @@ class Clients:
     def _create(self, service: str, region: str | None, *, once: bool, keyless: bool) -> Any:
         from botocore.config import Config
 
+        from twokey.aws.models import models
+        from twokey.http.bounded import limited
+
+        session = self.session
+        session.register_component("data_loader", models(session.get_config_variable("data_path")))
         unused = "none" if keyless else None
-        client: Any = self.session.create_client(
+        client: Any = session.create_client(
             service,
             region_name=region,
             aws_access_key_id=unused,

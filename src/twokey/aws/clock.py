@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ class ServiceClock:
         """Record the ``Date`` header of a response; an invalid one is ignored."""
         if not date:
             return
+        from email.utils import parsedate_to_datetime
+
         try:
             seconds = parsedate_to_datetime(date).timestamp()
         except ValueError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Any
 
-import botocore.loaders
 import botocore.session
 from botocore.exceptions import UnknownServiceError
+
+from twokey.aws.models import models
 
 __all__ = ["UnknownServiceError", "make_client"]
 
@@ -18,7 +18,7 @@ def make_client(
 ) -> Any:
     """Return an ordinary botocore client that signs with this key and sends to this endpoint."""
     session = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
-    session.register_component("data_loader", _models())
+    session.register_component("data_loader", models(None))
     for variable in ("config_file", "credentials_file"):
         session.set_config_variable(variable, os.devnull)
     return session.create_client(
@@ -29,9 +29,3 @@ def make_client(
         aws_secret_access_key=secret,
         aws_session_token=token,
     )
-
-
-@cache
-def _models() -> Any:
-    """Return botocore's service models. All clients share them: most of the cost of a client is reading them."""
-    return botocore.loaders.create_loader()

@@ -7,11 +7,11 @@ Region and profile come from the variables that version 2 of the AWS CLI and the
 from __future__ import annotations
 
 import ssl
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from botocore.exceptions import SSLError
 from botocore.utils import get_environ_proxies
 
 from twokey.core.errors import UsageError
@@ -19,6 +19,8 @@ from twokey.core.secret import Hidden
 from twokey.system import environment
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import botocore.session
 
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -66,10 +68,19 @@ def check(session: botocore.session.Session) -> None:
     for name in _NUMBERS:
         if (number := environment.variable(name)) and not number.strip().isdecimal():
             raise UsageError(f"{name}: expected a number, not {number!r}.", remedy=f"Correct {name}, or unset it.")
-    _check_bundle(session)
+    _check_bundle(session, _find_certificate)
 
 
-def _check_bundle(session: botocore.session.Session) -> None:
+def refuse_bundle(session: botocore.session.Session, caught_exception: Exception | None = None, **_: Any) -> None:
+    """Raise ``UsageError`` for damaged CA certificates after TLS has failed; a handler of ``needs-retry``.
+
+    They are read when a connection is made, which takes some 30 ms, so they are not read in advance as well.
+    """
+    if isinstance(caught_exception, SSLError):
+        _check_bundle(session, ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations)
+
+
+def _check_bundle(session: botocore.session.Session, read: Callable[[str], None]) -> None:
     """Raise ``UsageError`` for CA certificates that cannot be read: no connection to AWS would succeed."""
     try:
         bundle: Any = session.get_config_variable("ca_bundle")
@@ -81,8 +92,7 @@ def _check_bundle(session: botocore.session.Session) -> None:
     if not bundle:
         return
     try:
-        found = Path(bundle).stat()
-        _read_certificates(bundle, (found.st_ino, found.st_mtime_ns, found.st_size))
+        read(bundle)
     except ssl.SSLError:
         why = "expected certificates in PEM"
     except OSError as error:
@@ -91,14 +101,16 @@ def _check_bundle(session: botocore.session.Session) -> None:
         return
     raise UsageError(
         f"The CA certificates in {bundle} ({place}) cannot be read: {why}.",
+        state="The request was not sent.",
         remedy=f"Let {place} name a file of certificates in PEM, or remove it.",
     )
 
 
-@lru_cache(maxsize=16)
-def _read_certificates(bundle: str, _state: tuple[int, ...]) -> None:
-    """Read certificates, once for each state of the file: a system's own take some 30 ms. Raises ``OSError``."""
-    ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(bundle)
+def _find_certificate(bundle: str) -> None:
+    """Raise ``OSError`` for a file that cannot be read, or has no certificate in PEM."""
+    with Path(bundle).open("rb") as stream:
+        if not any(line.startswith(b"-----BEGIN ") for line in stream):
+            raise ssl.SSLError
 
 
 def refuse_proxy(**event: Any) -> None:

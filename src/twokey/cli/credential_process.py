@@ -8,7 +8,7 @@ import click
 
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
-from twokey.cli.job_options import JOB, JobFlags, mask, opened, starting
+from twokey.cli.job_options import JOB, JobFlags, mask, opened
 from twokey.cli.options import options
 
 
@@ -28,11 +28,10 @@ def command(**parameters: Any) -> int:
     survives any number of rotations.
     """
     flags = JobFlags(**parameters)
-    with starting():
-        from twokey.jobs.credential_process import document
+    from twokey.jobs.credential_process import document
 
-        _, source = opened(flags)
-        provided = source.read()
+    _, source = opened(flags)
+    provided = source.read()
     mask(provided.credential)
     terminal.say(document(provided))
     return 0

@@ -8,7 +8,7 @@ import click
 
 from twokey.cli import terminal
 from twokey.cli.help import Command, epilog
-from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, opened, starting
+from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, opened
 from twokey.cli.options import options
 
 FORMATS = ("process", "env", "env-no-export", "powershell", "windows-cmd", "fish")
@@ -32,11 +32,10 @@ def command(*, form: str, **parameters: Any) -> int:
     Variables cannot be refreshed: stderr says until when they work. For a job that may take longer, use twokey exec.
     """
     flags = JobFlags(**parameters)
-    with starting():
-        from twokey.jobs.env import rendered
+    from twokey.jobs.env import rendered
 
-        _, source = opened(flags)
-        provided = source.read()
+    _, source = opened(flags)
+    provided = source.read()
     mask(provided.credential)
     for line in rendered(provided, form):
         terminal.say(line)

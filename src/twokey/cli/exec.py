@@ -9,7 +9,7 @@ import click
 
 from twokey.cli import defects, terminal
 from twokey.cli.help import Command, epilog
-from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, mask_texts, opened, starting
+from twokey.cli.job_options import JOB, JobFlags, guarantee, mask, mask_texts, opened
 from twokey.cli.options import options
 from twokey.core.errors import Failed, TwokeyError
 from twokey.system import environment
@@ -100,15 +100,14 @@ def command(*, via: str | None, command: tuple[str, ...], **parameters: Any) -> 
 
 def _run(flags: JobFlags, via: str | None, words: tuple[str, ...]) -> int:
     with ExitStack() as stack:
-        with starting():
-            from twokey.jobs.exec import Command as Job
-            from twokey.jobs.refreshing import Refreshing
+        from twokey.jobs.exec import Command as Job
+        from twokey.jobs.refreshing import Refreshing
 
-            runtime, source = opened(flags)
-            credentials = Refreshing(source, runtime.clients.clock, terminal.tell, mask)
-            provided = credentials.first()
-            job = stack.enter_context(Job(words))
-            variables = _provide(stack, flags, via, runtime, credentials, provided)
+        runtime, source = opened(flags)
+        credentials = Refreshing(source, runtime.clients.clock, terminal.tell, mask)
+        provided = credentials.first()
+        job = stack.enter_context(Job(words))
+        variables = _provide(stack, flags, via, runtime, credentials, provided)
         status = job.run(variables)
     if status and via != "env" and not credentials.asked:
         terminal.tell(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +15,7 @@ from twokey.core.secret import Hidden, token_of
 from twokey.system import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from twokey.config.settings import Settings
     from twokey.core.secret import Credential
@@ -137,19 +135,6 @@ def _settings(flags: JobFlags) -> Settings | None:
     from twokey.config.load import load
 
     return load(Path(flags.config or DEFAULT_CONFIG))
-
-
-@contextmanager
-def starting() -> Iterator[None]:
-    """Keep the garbage collector off while modules are imported, which takes most of the time before a job starts.
-
-    It would look at all that they make, again and again, and there is nothing to collect.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 def mask(credential: Credential) -> None:

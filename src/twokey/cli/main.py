@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, NoReturn
@@ -36,6 +37,11 @@ COMMANDS = {
     "audit-log": "Verify a file that --audit-log wrote.",
     "emulator": "Run the AWS emulator as a server, to test your own configuration.",
 }
+
+
+COLLECT_AFTER = 100_000
+"""After how many more objects the garbage collector looks for cycles. A command that soon ends imports fewer, and none
+of them is garbage: with Python's 700, looking at them again and again takes a fifth of its time."""
 
 
 class Commands(Group):
@@ -107,11 +113,13 @@ def main() -> None:
 
 def run(command: Callable[..., object]) -> NoReturn:
     """Run a click command as this process's only work."""
+    gc.set_threshold(COLLECT_AFTER)
     raise_safeguards(_show_uncaught)
     try:
         sys.exit(guarded(command))
     finally:
         streams.give_up()
+        gc.freeze()  # the interpreter would look at every object before it ends
 
 
 def _show_uncaught(error: BaseException) -> None:

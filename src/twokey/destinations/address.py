@@ -6,7 +6,6 @@ mean the same, is decided by ``twokey.destinations.identity``.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -187,8 +186,10 @@ def without_fields(text: str) -> str:
 
 def nearest(word: str, known: Iterable[str], before: str = "", after: str = "") -> str:
     """Return the end of a sentence that names the known word that was probably meant, or all known words."""
+    from difflib import get_close_matches
+
     words = tuple(known)
-    near = difflib.get_close_matches(word.lower(), words, n=1, cutoff=0.5)
+    near = get_close_matches(word.lower(), words, n=1, cutoff=0.5)
     if near:
         return f"did you mean {before}{near[0]}{after}?"
     return f"expected {'one of ' if len(words) > 1 else ''}{', '.join(before + name + after for name in words)}."

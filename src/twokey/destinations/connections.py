@@ -19,7 +19,6 @@ import msgspec
 from twokey.core.errors import UsageError
 from twokey.destinations.address import CONNECTION, nearest
 from twokey.destinations.sources import Source, token_of
-from twokey.http import transport
 from twokey.system import environment
 
 if TYPE_CHECKING:
@@ -49,6 +48,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def is_readable(self) -> bool:
         """Whether other machines can read the requests: the operator allows plain http, and the URL has it."""
+        from twokey.http import transport
+
         return self.insecure_http and transport.is_readable_on_the_network(self.url)
 
     @property

@@ -11,14 +11,13 @@ import msgspec
 from twokey.core.errors import BadCredentials, ServiceError, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.formats.journals import json_object, json_text
-from twokey.http.renewable_token import Grant, RenewableToken
-from twokey.oidc import sources as identity
 from twokey.system import environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.core.ports import Clock
+    from twokey.http.renewable_token import RenewableToken
 
 LONGEST_SECRET = 64 << 10
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,63}", re.ASCII)
@@ -75,6 +74,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
                 raise UsageError(f"{label}: {error.message}", remedy=error.remedy) from None
 
     def _check_oidc(self, label: str) -> None:
+        from twokey.oidc import sources as identity
+
         if self.url or self.key or (self.env and self.file):
             raise UsageError(f"{label}: beside `oidc`, only one of `env` and `file` can be set.")
         try:
@@ -90,6 +91,8 @@ def token_of(
 
     ``lines``: it may have several lines, as a private key has. In a variable, they may be separated by ``\\n``.
     """
+    from twokey.http.renewable_token import Grant, RenewableToken
+
     if source.oidc:
         return RenewableToken(lambda: Grant(_identity_token(source, label, clock)), str(source))
     reader = _Reader(source, label, read_url, lines=lines)
@@ -98,6 +101,8 @@ def token_of(
 
 def _identity_token(source: Source, label: str, clock: Clock) -> Hidden:
     """Get an identity token; raises a ``ServiceError`` that begins with ``label``."""
+    from twokey.oidc import sources as identity
+
     try:
         return identity.token(source.oidc, clock, variable=source.env, file=source.file)
     except (UsageError, BadCredentials) as error:

@@ -90,7 +90,7 @@ class JobRuntime:
         if request.web_identity is not None and (tokens := self._tokens(request.web_identity)):
             return RoleChain(None, roles, request.options, self.sts(), notify, tokens)
         if request.user or request.store:
-            source: Source = self._store(request)
+            source: StoreSource | OwnSource = self._store(request)
             if here := instance.service(environment.variable):
                 notify(f"This runs on {here}, which has a role of its own: no machine user is needed.")
         else:

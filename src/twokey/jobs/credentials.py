@@ -47,6 +47,14 @@ class Source(Protocol):
         ...
 
 
+class CredentialSource(Protocol):
+    """Provides credentials that are used at once, to assume a role. Raises the errors of ``twokey.core.errors``."""
+
+    def credential(self) -> Credential:
+        """Return credentials that work now."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class StoreSource:
     """CURRENT of a machine user. ``grace`` is the configured one; None if only the store's journal knows it."""
@@ -59,6 +67,12 @@ class StoreSource:
     def read(self) -> Provided:
         """Return CURRENT; raises ``Failed`` if the store holds no key."""
         start = _earlier(self.clock)
+        credential = self.credential()
+        grace, known = self._grace_of(credential.access_key_id)
+        return Provided(credential, start + min(HOUR, grace), start + grace if known else None)
+
+    def credential(self) -> Credential:
+        """Return CURRENT without its grace, which the journal may have to be read for; raises ``Failed`` as above."""
         credential = self.store.credential()
         if credential is None:
             whom = f" of {self.user}" if self.user else ""
@@ -66,8 +80,7 @@ class StoreSource:
                 f"The store {self.store.name} holds no key{whom}.",
                 remedy=f"Check the URL. For a user without a key: twokey rotate {self.user or 'USER'}.",
             )
-        grace, known = self._grace_of(credential.access_key_id)
-        return Provided(credential, start + min(HOUR, grace), start + grace if known else None)
+        return credential
 
     def _grace_of(self, key_id: str) -> tuple[timedelta, bool]:
         """Return for how long the key works at least, and whether that is promised."""
@@ -90,9 +103,13 @@ class OwnSource:
     def read(self) -> Provided:
         """Return the credentials, renewed if they can be."""
         start = _earlier(self.clock)
-        credential = self.roles.own()
+        credential = self.credential()
         ends = credential.expires if isinstance(credential, SessionCredential) else None
         return Provided(credential, ends or start + HOUR, ends)
+
+    def credential(self) -> Credential:
+        """Return the credentials, renewed if they can be."""
+        return self.roles.own()
 
 
 def _earlier(clock: Clock) -> datetime:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from twokey.core.ports import Roles
     from twokey.core.secret import Credential, Hidden, SessionCredential
-    from twokey.jobs.credentials import Source
+    from twokey.jobs.credentials import CredentialSource
 
 CHAINED = timedelta(hours=1)
 """The longest session of a role that is assumed with another role's credentials ("AssumeRole", STS API Reference)."""
@@ -42,7 +42,7 @@ class TokenSource(Protocol):
 class RoleChain:
     """Assumes the roles again at each ``read``, with what the source provides then."""
 
-    source: Source | None
+    source: CredentialSource | None
     roles: Sequence[Role]
     options: SessionOptions
     sts: Roles
@@ -53,7 +53,7 @@ class RoleChain:
 
     def read(self) -> Provided:
         """Return a session of the last role."""
-        held: Credential | None = self.source.read().credential if self.source else None
+        held: Credential | None = self.source.credential() if self.source else None
         session = None
         for index, role in enumerate(self.roles):
             request = self._request(index, role, held)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
-from urllib.request import (  # type: ignore[attr-defined]  # typeshed knows the second one on macOS only
-    getproxies_environment,
-    proxy_bypass_environment,
-)
 
 from twokey.core.secret import Hidden
 
@@ -50,6 +46,11 @@ def without(names: Iterable[str], added: Mapping[str, str]) -> dict[str, Hidden]
 
 def proxy_for(scheme: str, host: str, port: int | None) -> str | None:
     """Return the proxy's URL by ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY`` (case-insensitive), or None."""
+    from urllib.request import (  # type: ignore[attr-defined]  # typeshed knows the second one on macOS only
+        getproxies_environment,
+        proxy_bypass_environment,
+    )
+
     proxies = getproxies_environment()
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or proxy_bypass_environment(f"{host}:{port}" if port else host, proxies):
