@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+import os
+from functools import cache, partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
+from urllib import request
 
-from botocore import client, compat, hooks, loaders, session, useragent
+from botocore import client, compat, hooks, loaders, regions, session, useragent, utils
 from botocore.hooks import NodeList
 from botocore.retries import standard
 from botocore.utils import EVENT_ALIASES
@@ -19,14 +21,16 @@ if TYPE_CHECKING:
 LOADER = models(None)
 """Reads botocore's service models once for all tests: they are most of what a client costs."""
 _NAMES: dict[str, str] = {}
+_MIDDLE = 1
+"""Where botocore puts a handler that asks for no place."""
+_read_proxies = request.getproxies_environment
 
 
 def spare_them() -> None:
     """Keep what depends only on botocore's own code, its models or this machine.
 
     That is: what handlers accept, the current names of events, the model and the methods of a service's client, the
-    name of the operating system, and the parts of a user agent. Handlers are copied without asking each of the lists
-    that hold them how.
+    name of the operating system, and the parts of a user agent. Clients share the handlers that their session has.
 
     Its pauses before it repeats a request pass at once: they are random, and no test is about them.
     """
@@ -44,10 +48,13 @@ def spare_them() -> None:
             self._alias_name_cache = _NAMES
 
     aliaser.__init__ = made
-    vars(hooks)["_PrefixTrie"]._recursive_copy = lambda _self, node: _copied(node)
+    _share_handlers()
+    vars(utils)["getproxies"] = vars(request)["getproxies_environment"] = _proxies
     vars(useragent)["sanitize_user_agent_string_component"] = cache(useragent.sanitize_user_agent_string_component)
     creator: Any = client.ClientCreator
     creator._load_service_model = _shared_model(creator._load_service_model)
+    endpoints: Any = regions
+    endpoints.EndpointProvider = _shared_endpoints(endpoints.EndpointProvider)
     _keep(client.ClientCreator, "_create_methods", lambda _creator, model: (model.service_name, model.api_version))
     _keep(
         useragent.UserAgentString, "_build_os_metadata", lambda agent: (agent._platform_name, agent._platform_version)
@@ -68,14 +75,40 @@ def _keep(owner: Any, name: str, key: Callable[..., Hashable]) -> None:
     setattr(owner, name, once)
 
 
+def _share_handlers() -> None:
+    """Let a copy of botocore's handlers share their tree, of which a change then makes its own branch anew."""
+    tree: Any = vars(hooks)["_PrefixTrie"]
+    remove = tree.remove_item
+
+    def append_item(self: Any, key: str, value: Any, section: int = _MIDDLE) -> None:
+        self._root = node = dict(self._root)
+        for part in key.split("."):
+            children = node["children"] = dict(node["children"])
+            found = children.get(part)
+            node = children[part] = dict(found) if found else {"chunk": part, "values": None, "children": {}}
+        values = node["values"] = _lists(node["values"] or NodeList([], [], []))
+        values[section].append(value)
+
+    def remove_item(self: Any, key: str, value: Any) -> None:
+        self._root = _copied(self._root)
+        remove(self, key, value)
+
+    tree._recursive_copy, tree.append_item, tree.remove_item = lambda _self, node: dict(node), append_item, remove_item
+
+
 def _copied(node: dict[str, Any]) -> dict[str, Any]:
-    copied: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, NodeList):
-            copied[key] = NodeList(value.first[:], value.middle[:], value.last[:])
-        else:
-            copied[key] = _copied(value) if isinstance(value, dict) else value
-    return copied
+    children = {part: _copied(child) for part, child in node["children"].items()}
+    return {**node, "children": children, "values": node["values"] and _lists(node["values"])}
+
+
+def _lists(values: NodeList) -> NodeList:
+    return NodeList(values.first[:], values.middle[:], values.last[:])
+
+
+def _proxies() -> dict[str, str]:
+    """Return the proxies of the environment, which is decoded only if it names one."""
+    named = any(name.lower().endswith(b"_proxy") for name in os.environ._data)  # type: ignore[attr-defined]
+    return _read_proxies() if named else {}
 
 
 def _shared_model(load: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,5 +129,20 @@ def _accepts(function: FunctionType) -> Any:
 
 
 def _accepts_kwargs(handler: Any) -> Any:
-    function = getattr(handler, "__func__", handler)
-    return _accepts(function) if isinstance(function, FunctionType) else compat.accepts_kwargs(handler)
+    called = handler.func if isinstance(handler, partial) else handler
+    if not isinstance(called, FunctionType):
+        called = getattr(called, "__func__", None) or getattr(type(called), "__call__", None)  # noqa: B004  its function
+    return _accepts(called) if isinstance(called, FunctionType) else compat.accepts_kwargs(handler)
+
+
+def _shared_endpoints(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Let all clients of a service have one interpreter of the rules for its endpoints, which are the same object."""
+    made: dict[int, tuple[Any, Any]] = {}
+
+    def shared(*, ruleset_data: Any, **others: Any) -> Any:
+        kept = made.get(id(ruleset_data))
+        if kept is None:
+            kept = made[id(ruleset_data)] = ruleset_data, make(ruleset_data=ruleset_data, **others)
+        return kept[1]
+
+    return shared

@@ -14,8 +14,8 @@ from __future__ import annotations
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from botocore.awsrequest import AWSResponse
-from botocore.httpsession import URLLib3Session
+from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool, AWSResponse
+from botocore.httpsession import ProxyConfiguration, URLLib3Session
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from twokey.emulator import Emulator
@@ -40,6 +40,7 @@ class Shortcut:
         """Let requests take it from now on."""
         emulators, sessions = _methods(Emulator), _methods(URLLib3Session)
         start, stop, send = emulators.start, emulators.stop, sessions.send
+        _begin_when_needed(sessions)
 
         def started(emulator: Emulator) -> Emulator:
             start(emulator)
@@ -65,7 +66,7 @@ class Shortcut:
         return (
             self.open
             and url.startswith(self._url)
-            and not hasattr(session, "_uses_connections")
+            and "_uses_connections" not in vars(session)
             and not session._proxy_config.proxy_url_for(url)
             and not emulator.weather.latency
             and all(rule.hits == rule.times for rule in emulator.weather.rules)
@@ -78,6 +79,31 @@ SHORTCUT = Shortcut()
 def _methods(owner: Any) -> Any:
     """Return a class as one whose methods may be replaced."""
     return owner
+
+
+def _begin_when_needed(sessions: Any) -> None:
+    """Let a session of botocore begin when its first connection is needed: its TLS costs a third of a client."""
+    make, close = sessions.__init__, sessions.close
+
+    def made(session: Any, **options: Any) -> None:
+        session._options = options
+        session._proxy_config = ProxyConfiguration(options.get("proxies"), options.get("proxies_config"))
+        session._pool_classes_by_scheme = {"http": AWSHTTPConnectionPool, "https": AWSHTTPSConnectionPool}
+
+    def attribute(session: Any, name: str) -> Any:
+        options = vars(session).pop("_options", None)
+        if options is None:
+            raise AttributeError(name)
+        pools = session._pool_classes_by_scheme
+        make(session, **options)
+        session._pool_classes_by_scheme.update(pools)
+        return getattr(session, name)
+
+    def closed(session: Any) -> None:
+        if "_options" not in vars(session):
+            close(session)
+
+    sessions.__init__, sessions.__getattr__, sessions.close = made, attribute, closed
 
 
 def _respond(emulator: Emulator, request: AWSPreparedRequest, url: str) -> AWSResponse:

@@ -71,7 +71,7 @@ class Clients:
             settings.check(session)
             endpoints.refuse_unencrypted(session)
             session.register("before-send", endpoints.refuse_to_send)
-            session.register("before-send", settings.refuse_proxy)
+            session.register("before-send", settings.ProxyCheck())
             session.register("needs-retry", partial(settings.refuse_bundle, session))
             session.register_component("credential_provider", ProviderChain(session))
             self._session = session

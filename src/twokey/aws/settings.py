@@ -113,19 +113,32 @@ def _find_certificate(bundle: str) -> None:
             raise ssl.SSLError
 
 
-def refuse_proxy(**event: Any) -> None:
-    """Raise ``UsageError`` for a request by a proxy that the AWS SDK cannot use; a handler of ``before-send``."""
-    url = event["request"].url
-    scheme = urlsplit(url).scheme
-    proxy = str(get_environ_proxies(url).get(scheme) or "")
-    if not proxy or _is_usable(proxy):
-        return
-    name = f"{scheme.upper()}_PROXY"
-    raise UsageError(
-        f"{name} is not the URL of a proxy that twokey can use.",
-        state="The request was not sent.",
-        remedy=f"Set {name} to http://HOST:PORT or https://HOST:PORT. SOCKS is not supported.",
-    )
+class ProxyCheck:
+    """A handler of ``before-send`` that refuses a proxy that the AWS SDK cannot use.
+
+    Each host is looked up once: a client keeps the proxy that it was created with.
+    """
+
+    def __init__(self) -> None:
+        self._passed: set[str] = set()
+
+    def __call__(self, **event: Any) -> None:
+        """Raise ``UsageError`` for a request by such a proxy."""
+        url = event["request"].url
+        parts = urlsplit(url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if origin in self._passed:
+            return
+        proxy = str(get_environ_proxies(url).get(parts.scheme) or "")
+        if not proxy or _is_usable(proxy):
+            self._passed.add(origin)
+            return
+        name = f"{parts.scheme.upper()}_PROXY"
+        raise UsageError(
+            f"{name} is not the URL of a proxy that twokey can use.",
+            state="The request was not sent.",
+            remedy=f"Set {name} to http://HOST:PORT or https://HOST:PORT. SOCKS is not supported.",
+        )
 
 
 def _is_usable(proxy: str) -> bool:

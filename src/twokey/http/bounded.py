@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import time
+from functools import cache
 from http.client import HTTPResponse
 from typing import TYPE_CHECKING, Any
 
@@ -60,11 +61,11 @@ class _Response(HTTPResponse):
 
 def limited(pools: Mapping[str, Any]) -> dict[str, Any]:
     """Return urllib3's classes of connection pools, by scheme, with connections whose responses are limited."""
-    return {
-        scheme: type(pool.__name__, (pool,), {"ConnectionCls": _limited(pool.ConnectionCls)})
-        for scheme, pool in pools.items()
-    }
+    return {scheme: _limited(pool) for scheme, pool in pools.items()}
 
 
-def _limited(connection: Any) -> Any:
-    return type(connection.__name__, (connection,), {"response_class": _Response})
+@cache
+def _limited(pool: Any) -> Any:
+    connection = pool.ConnectionCls
+    limited_connection = type(connection.__name__, (connection,), {"response_class": _Response})
+    return type(pool.__name__, (pool,), {"ConnectionCls": limited_connection})
