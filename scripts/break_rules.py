@@ -202,8 +202,22 @@ RULES = (
     Rule(
         "move: what the target receives is in the source's journal before",
         "moving/move.py",
-        "source.write(delivered=source.journal.delivered | {self.target.name: given})",
+        "source.write(delivered=self._recorded(look, source.journal))",
         "source.guard()",
+        MOVES,
+    ),
+    Rule(
+        "move: a key that an interrupted move wrote to the target stays recorded",
+        "moving/move.py",
+        "if before is not None and before.key != look.current",
+        "if False",
+        MOVES,
+    ),
+    Rule(
+        "move: a paused rotation cannot write to the source any more",
+        "moving/move.py",
+        "if source.journal.intent is not None:",
+        "if False:",
         MOVES,
     ),
     Rule(

@@ -117,7 +117,9 @@ def _explained(destination: str, journal: Journal, state: UserState, rules: Rule
     # A destination that the journal does not name yet is named before the first request to it.
     is_announced = before is None and destination in journal.delivering and delivery.key in (store_holds, journal.last)
     if destination == rules.moved_to and delivery.key == store_holds:
-        return True  # what a move is about to write there
+        state.moving.add((destination, delivery.key))
+    if (destination, delivery.key) in state.moving:
+        return True  # what a move is about to write there; that record may be in doubt
     return held == delivery.key or may_hold or is_announced
 
 

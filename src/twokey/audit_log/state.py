@@ -84,6 +84,8 @@ class UserState:
     """IAM's id of the user, and its store: the journal belongs to both."""
     others: dict[str, OtherStore] = field(default_factory=dict)
     """The other stores of a move, by name."""
+    moving: set[tuple[str, str]] = field(default_factory=set)
+    """(store, key) that a move has recorded, or may have recorded, before it writes the key there."""
     epochs: int = 0
     """The latest epoch that any run of this log has written, or begun to write."""
     at_release: dict[str, str] = field(default_factory=dict)
