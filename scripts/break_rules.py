@@ -202,9 +202,30 @@ RULES = (
     Rule(
         "move: what the target receives is in the source's journal before",
         "moving/move.py",
-        "source.write(delivered=source.journal.delivered | {self.target.name: Delivery(look.current, now)})",
+        "source.write(delivered=self._recorded(look, source.journal))",
         "source.guard()",
         MOVES,
+    ),
+    Rule(
+        "move: a key that an interrupted move wrote to the target stays recorded",
+        "moving/move.py",
+        "if before is not None and before.key != look.current",
+        "if False",
+        MOVES,
+    ),
+    Rule(
+        "move: a paused rotation cannot write to the source any more",
+        "moving/move.py",
+        "if source.journal.intent is not None:",
+        "if False:",
+        MOVES,
+    ),
+    Rule(
+        "move: what the target's URL meant elsewhere stays in the journal",
+        "moving/move.py",
+        "journal=recognized(record.journal, self.world.identities)",
+        "journal=record.journal",
+        ("tests/cli/test_move_store_command.py::test_a_move_knows_that_one_url_is_two_destinations_in_two_regions",),
     ),
     Rule(
         "move: the target says from the first write on that a move is under way",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from simulation import play, runners
+from simulation import moving, play, runners
 from simulation.world import USER, Clock, Iam, Killed, SimulatedDestination, Sts, World
 from twokey.audit_log.log import AuditLog
 from twokey.audit_log.trail import Trail
+from twokey.moving.move import move_store
 from twokey.planning.plan import Overrides
 from twokey.rotation import rotate
 from twokey.rotation.world import World as RotationWorld
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from simulation.moving import TwoStores
     from twokey.audit_log.records import Record
     from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
@@ -65,6 +67,48 @@ def logged(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
 
     patch.setattr(play, "one_run", one_run)
     patch.setattr(runners, "one_run", one_run)
+    try:
+        yield
+    finally:
+        log.close()
+
+
+@contextmanager
+def logged_moves(file: Path, patch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let every move and every rotation between two simulated stores write into one audit log."""
+    log = AuditLog.open(file)
+
+    def ended(trail: Trail, result: Result) -> Result:
+        trail.ended(result)
+        return result
+
+    def trail_of(world: TwoStores, run: str) -> Trail:
+        mortal: Any = Mortal(log, world, run)
+        return Trail(mortal, run, Clock(world))
+
+    def move(world: TwoStores, run: str, source: str = moving.FORMER, target: str = moving.NEW) -> Result | None:
+        trail = trail_of(world, run)
+        try:
+            store = moving.SimulatedStore(world, run, target)
+            outside, new = trail.watch_move(
+                USER, moving.POLICY, Overrides(), moving.outside(world, run, source), store, unread=False
+            )
+            return ended(trail, move_store(USER, moving.POLICY, outside, new))
+        except Killed:
+            return None
+
+    def rotated(world: TwoStores, run: str, store: str, *others: str) -> Result | None:
+        trail = trail_of(world, run)
+        pipelines = [name for name in world.held if name not in (moving.FORMER, moving.NEW)]
+        try:
+            outside = moving.outside(world, run, store, *others, *pipelines)
+            outside = trail.watch(USER, moving.POLICY, Overrides(), outside)
+            return ended(trail, rotate.rotate(USER, moving.POLICY, outside))
+        except Killed:
+            return None
+
+    patch.setattr(moving, "move", move)
+    patch.setattr(moving, "rotated", rotated)
     try:
         yield
     finally:

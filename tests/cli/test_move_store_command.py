@@ -137,9 +137,69 @@ def test_what_cannot_be_moved_is_refused_before_anything_is_written(rig: Rig, aw
     assert not [one for one in aws.requests if one.operation.startswith(("Create", "Put", "Update", "Delete"))]
 
 
-def test_two_names_of_one_store_are_refused(aws: Emulator) -> None:
-    assert "the same store" in twokey("move-store", "ci", "--from", SECRET, "--to", f"{SECRET}?tag.a=b", code=1)
-    assert aws.keys("ci")
+@pytest.mark.parametrize("spelling", [SECRET, f"{SECRET}?tag.a=b", "secretsmanager:keys/ci", f"{SECRET}?format=json"])
+def test_two_names_of_one_store_are_refused_as_a_mistake(rig: Rig, aws: Emulator, spelling: str) -> None:
+    before = record(rig, SECRET)
+    aws.clear_requests()
+    text = twokey("move-store", "ci", "--from", SECRET, "--to", spelling, code=2)
+    assert "--from and --to are the same store of ci" in text
+    assert not [one for one in aws.requests if one.operation.startswith(("Create", "Put", "Update", "Delete"))]
+    assert record(rig, SECRET) == before
+
+
+def test_a_move_is_in_the_audit_log_and_the_next_rotation_continues_there(aws: Emulator, tmp_path: Path) -> None:
+    file = tmp_path / "audit.log"
+    logged = ("--audit-log", str(file))
+    twokey(
+        "rotate",
+        "ci",
+        "--store",
+        SECRET,
+        "--to",
+        f"file:{tmp_path}/{{user}}.json",
+        *DUE,
+        *logged,
+        "--force",
+        "--ignore-last-use",
+    )
+    twokey(*MOVE, *logged)
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    moved = [line for line in lines if line.get("run") == lines[-1]["run"]]
+    (rules,) = [line for line in moved if line["what"] == "user"]
+    assert (rules["store"], rules["moved_to"]) == ("secretsmanager:keys/ci", "ssm:/keys/ci")
+    effects = [(line["effect"], line["destination"]) for line in moved if line["what"] == "begin"]
+    former, new = ("journal", "secretsmanager:keys/ci"), ("journal", "ssm:/keys/ci")
+    assert effects == [former, new, former, ("store", "ssm:/keys/ci"), new, former, new]
+    (store,) = [line for line in moved if line.get("effect") == "store"]
+    ended, current = moved[-1], pair(aws, PARAMETER)
+    assert store["key"] == ended["current"] == current.access_key_id
+    assert (ended["what"], ended["outcome"], ended["reason"]) == ("ended", "completed", "move_requested")
+    twokey(*MOVE, *logged)
+    assert len(file.read_text().splitlines()) == len(lines), "where there is nothing to move, no line is written"
+    aws.advance(4)
+    twokey("rotate", "ci", "--store", PARAMETER, "--to", SECRET, *DUE, "--ignore-last-use", *logged)
+    twokey("move-store", "ci", "--from", PARAMETER, "--to", SECRET, *logged)
+    aws.advance(4)
+    twokey("rotate", "ci", "--store", SECRET, "--to", PARAMETER, *DUE, "--ignore-last-use", *logged)
+    assert "the log is valid" in twokey("audit-log", "verify", str(file))
+    assert current.secret_access_key not in file.read_text()
+    assert pair(aws, SECRET).secret_access_key not in file.read_text()
+
+
+def test_a_move_knows_that_one_url_is_two_destinations_in_two_regions(
+    rig: Rig, aws: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the URL of the new store meant elsewhere still holds CURRENT: its key is protected after the move, too."""
+    aws.make_user("site", keys=0)
+    file = f"file:{tmp_path}/store.json"
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    given = json.loads(twokey("rotate", "site", "--store", file, "--to", PARAMETER, "--json"))["results"][0]["current"]
+    monkeypatch.setenv("AWS_REGION", "us-west-2")
+    twokey("move-store", "site", "--from", file, "--to", PARAMETER)
+    delivered = open_store("ssm:/keys/site", Services(rig.clients())).load().journal.delivered
+    (elsewhere,) = [name for name in delivered if name.startswith("ssm:/keys/site (eu-west-1")]
+    assert {name: one.key for name, one in delivered.items()} == {file: given, elsewhere: given}
+    assert delivered[file].identity
 
 
 class TestWithAConfiguration:
@@ -162,6 +222,25 @@ class TestWithAConfiguration:
         twokey("move-store", "ci", "--from", SECRET)
         assert record(rig, SECRET).journal.moved == "ssm:/keys/ci"
         assert "not due" in twokey("rotate")
+
+    @pytest.mark.parametrize("spelling", [PARAMETER, "ssm:/keys/ci?tag.a=b"])
+    def test_a_user_whose_configuration_has_the_new_store_has_nothing_to_move(
+        self, rig: Rig, tmp_path: Path, spelling: str
+    ) -> None:
+        """As where the command is repeated once the configuration was changed."""
+        twokey("move-store", "--to", PARAMETER)
+        file = tmp_path / "twokey.yaml"
+        file.write_text(file.read_text(encoding="utf-8").replace(SECRET, PARAMETER), encoding="utf-8")
+        before = record(rig, PARAMETER)
+        for option in ("--to", "--from"):
+            text = twokey("move-store", "ci", option, spelling)
+            assert "ci: completed (moved). ssm:/keys/ci" in text
+            assert "is the store already" in text
+        assert record(rig, PARAMETER) == before
+
+    def test_a_store_that_is_not_the_users_any_more_says_where_the_user_is(self) -> None:
+        twokey("move-store", "--to", PARAMETER)
+        assert "ci was moved to ssm:/keys/ci" in twokey("move-store", "--to", SECRET, code=3)
 
     def test_one_of_both_stores_has_to_be_named(self) -> None:
         assert "needs --from or --to" in twokey("move-store", code=2)

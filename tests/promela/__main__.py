@@ -35,17 +35,18 @@ def _search(model: str, options: tuple[str, ...], *, shortest: bool) -> spin.Ver
 
 def _protocol(name: str) -> bool:
     began = time.monotonic()
-    verdict = _search("rotation", PROTOCOL[name], shortest=False)
+    verdict = _search(PROTOCOL[name].model, PROTOCOL[name].options, shortest=False)
     said = "no invariant breaks" if verdict.complete else f"NOT PROVED {verdict.broken}\n{verdict.printed}"
     print(f"{name}: {verdict.states:,} states, {said}, {time.monotonic() - began:.0f} s.", flush=True)
     if verdict.steps:
-        print(spin.table(verdict.steps))
+        print(spin.table(verdict.steps, PROTOCOL[name].model))
     return verdict.complete
 
 
 def _without(name: str) -> bool:
-    verdict = _search("rotation", (f"WITHOUT_{name}", *RULES[name].options), shortest=True)
-    return _counterexample(f"without {name}", verdict, RULES[name].broken)
+    model = RULES[name].model
+    verdict = _search(model, (f"WITHOUT_{name}", *RULES[name].options), shortest=True)
+    return _counterexample(f"without {name}", verdict, RULES[name].broken, model)
 
 
 def _naive(name: str) -> bool:
@@ -53,9 +54,9 @@ def _naive(name: str) -> bool:
     return _counterexample(f"the naive rotation: {name}", verdict, NAIVE[name].broken)
 
 
-def _counterexample(title: str, verdict: spin.Verdict, expected: str) -> bool:
+def _counterexample(title: str, verdict: spin.Verdict, expected: str, model: str = "naive") -> bool:
     said = f"{verdict.broken} is broken. {INVARIANTS[verdict.broken]}" if verdict.broken else "Nothing was found."
-    print(f"\n{title}\n\n{spin.table(verdict.steps)}\n\n{said}", flush=True)
+    print(f"\n{title}\n\n{spin.table(verdict.steps, model)}\n\n{said}", flush=True)
     return verdict.broken == expected
 
 

@@ -15,22 +15,36 @@ INVARIANTS = {
     "I5": "A key is created only while fewer than two exist.",
     "I6": "The next run removes an orphaned key.",
     "I7": "An unmanaged key is never touched.",
+    "M1": "At most one store rotates the user.",
+    "M2": "When the user changes store, both hold the same key, and both journals say the same.",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """A model, with its ``-D`` options, in which the protocol holds."""
+
+    options: tuple[str, ...] = ()
+    model: str = "rotation"
+
+
 PROTOCOL = {
-    "one run at a time": (),
-    "one run at a time, and an operator": ("OPERATOR",),
-    "two runs at once": ("RUNS=2", "GRACE=1"),
-    "two runs at once, and an operator": ("RUNS=2", "GRACE=1", "OPERATOR"),
+    "one run at a time": Configuration(),
+    "one run at a time, and an operator": Configuration(("OPERATOR",)),
+    "two runs at once": Configuration(("RUNS=2", "GRACE=1")),
+    "two runs at once, and an operator": Configuration(("RUNS=2", "GRACE=1", "OPERATOR")),
+    "a move to another store, and a run from each": Configuration(model="move"),
+    "two runs at once, on a store without conditions, with a lock": Configuration(model="lock"),
 }
-"""The configurations in which the protocol holds, each with its ``-D`` options."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule of the protocol, the invariant that breaks without it, and what must be there for that."""
+    """A rule of the protocol, the invariant that breaks without it, what must be there for that, and the model."""
 
     broken: str
     options: tuple[str, ...] = ()
+    model: str = "rotation"
 
 
 _ALONE = ("GRACE=1",)
@@ -52,6 +66,17 @@ RULES = {
     "store_condition": Rule("I3", _TWO),
     "orphan_fence": Rule("I3", _TWO),
     "lease_at_delivery": Rule("I3", _TWO),
+    "arriving": Rule("M1", model="move"),
+    "switch_first": Rule("M1", model="move"),
+    "source_lease": Rule("M2", model="move"),
+    "source_fence": Rule("M2", model="move"),
+    "record": Rule("I1", model="move"),
+    "earlier_record": Rule("I3", model="move"),
+    "former": Rule("M2", model="move"),
+    "whole": Rule("M2", model="move"),
+    "lock": Rule("I6", model="lock"),
+    "lock_before_request": Rule("I6", model="lock"),
+    "lock_and_versions": Rule("I6", model="lock"),
 }
 """Each rule by the name that the model leaves it out by: ``-DWITHOUT_name``."""
 

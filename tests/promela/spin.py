@@ -1,7 +1,8 @@
 """Lets Spin search a model of ``models/``: does an invariant break, and by which shortest steps?
 
 A model prints one line for each step, its cells separated by bars: step, who, what, the keys in IAM, and what the
-store, the pipeline and a job hold. ``broken | I3`` says which invariant the last step broke.
+store, the pipeline (or what ``COLUMNS`` names instead) and a job hold. ``broken | I3`` says which invariant the last
+step broke.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ MEMORY = 2000
 DEPTH = 2_000_000
 SMALL_TABLE = 18
 """The binary logarithm of the entries in the hash table of a search that ends early."""
-BEGINS = ("lease", "begin")
+BEGINS = ("lease", "begin", "look")
 """The steps with which a run begins."""
+COLUMNS = {"move": ("the former store", "the new store"), "lock": ("the store", "the lock")}
+"""What a model shows instead of the store and the pipeline."""
 _STATES = re.compile(r"(\d+) states, stored")
 _ERRORS = re.compile(r"errors: (\d+)")
 _INCOMPLETE = ("max search depth too small", "Search not completed", "out of memory", "hash array")
@@ -90,7 +93,7 @@ def search(folder: Path, model: str, options: Iterable[str], *, shortest: bool =
     file = f"{model}.pml"
     shutil.copy(FOLDER / file, folder)
     _run(folder, "spin", "-a", *defines, file)
-    many = not shortest and any(option.startswith("RUNS=") for option in options)
+    many = not shortest and (model in COLUMNS or any(option.startswith("RUNS=") for option in options))
     # States that are stored as they are take a fifth more memory, and a fifth less time.
     flags = ["-w", "-DSAFETY", "-DNOCOMP", f"-DMEMLIM={MEMORY}", *(["-DBFS"] if shortest else [])]
     _run(folder, *(["gcc", "-O1"] if many else _quick_compiler()), *flags, "-o", "pan", "pan.c")
@@ -135,10 +138,11 @@ def _steps(trail: str) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def table(steps: tuple[Step, ...]) -> str:
+def table(steps: tuple[Step, ...], model: str = "rotation") -> str:
     """Return the steps as a Markdown table; without the job's column where no job runs."""
     jobs = any(step.job != "-" for step in steps)
-    heads = ["step", "who", "what", "keys in IAM", "the store", "the pipeline", *(["a job uses"] if jobs else [])]
+    holders = COLUMNS.get(model, ("the store", "the pipeline"))
+    heads = ["step", "who", "what", "keys in IAM", *holders, *(["a job uses"] if jobs else [])]
     rows = [heads]
     for step in steps:
         keys = ", ".join(filter(str.isalpha, step.keys))

@@ -69,18 +69,19 @@ def _creation(begin: Begin, state: UserState, rules: Rules) -> Iterator[Violatio
 
 
 def _publication(begin: Begin, state: UserState, rules: Rules) -> Iterator[Violation]:
-    listed = state.keys.get(begin.key)
-    if begin.destination not in (rules.store, *rules.destinations):
+    listed, moving = state.keys.get(begin.key), begin.destination == rules.moved_to
+    if begin.destination not in (rules.store, rules.moved_to, *rules.destinations):
         yield "I1", f"{begin.destination} is not a destination of this user"
-    if begin.key not in state.live:
+    if begin.key not in state.live and (not moving or begin.key in state.gone):  # a move does not list the keys
         yield "I1", f"{begin.destination} gets {begin.key}, which does not exist"
     elif (listed and not listed.active) or begin.key in state.inactive_since:
         yield "I1", f"{begin.destination} gets {begin.key}, which is Inactive"
     if state.proofs.get((begin.run, begin.key), 0) < rules.proofs:
         yield "I1", f"{begin.destination} gets {begin.key}, which was not proved ({rules.proofs} responses in a row)"
-    if begin.effect == "deliver" and state.key_held_by(rules.store) != begin.key:
+    beside_the_store = begin.effect == "deliver" or moving
+    if beside_the_store and state.key_held_by(rules.store) != begin.key:
         yield "I1", f"{begin.destination} gets {begin.key}, which the store does not hold"
-    if begin.effect == "deliver" and begin.destination not in state.journal.delivered:
+    if beside_the_store and begin.destination not in state.journal.delivered:
         yield "order", f"{begin.destination} gets {begin.key} before the journal names {begin.destination}"
 
 
@@ -115,6 +116,10 @@ def _explained(destination: str, journal: Journal, state: UserState, rules: Rule
     may_hold = held is None and (delivery.key == journal.last or state.is_last(delivery.key, rules.store))
     # A destination that the journal does not name yet is named before the first request to it.
     is_announced = before is None and destination in journal.delivering and delivery.key in (store_holds, journal.last)
+    if destination == rules.moved_to and delivery.key == store_holds:
+        state.moving.add((destination, delivery.key))
+    if (destination, delivery.key) in state.moving:
+        return True  # what a move is about to write there; that record may be in doubt
     return held == delivery.key or may_hold or is_announced
 
 

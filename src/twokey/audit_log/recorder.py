@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.core.journal import Journal
-    from twokey.core.model import Holding, MachineUser
+    from twokey.core.model import Holding, MachineUser, Record
     from twokey.core.ports import Clock
 
 
@@ -28,11 +28,13 @@ class _Read:
     keys: tuple[records.ListedKey, ...] | None = None
     holds: dict[str, str | None] = field(default_factory=dict)
     journal: Journal | None = None
+    new_journal: Journal | None = None
     last_used: dict[str, datetime | None] = field(default_factory=dict)
 
     @property
     def not_empty(self) -> bool:
-        return self.keys is not None or bool(self.holds) or self.journal is not None or bool(self.last_used)
+        journal = self.journal or self.new_journal
+        return self.keys is not None or bool(self.holds) or journal is not None or bool(self.last_used)
 
 
 @dataclass(slots=True)
@@ -69,8 +71,9 @@ class Recorder:
         self._user = user
         self._clock = clock
         self._rules: records.Rules | None = rules
+        self._moved_to = rules.moved_to
         self._proofs: dict[str, _Proof] = {}
-        self._epoch = -1
+        self._epochs: dict[str, int] = {}
         self.read = _Read()
 
     def held(self, destination: str, holding: Holding) -> None:
@@ -79,10 +82,23 @@ class Recorder:
             holding.key_id if isinstance(holding, Held) else "" if isinstance(holding, NotHeld) else None
         )
 
-    def writes_journal(self, journal: Journal) -> None:
+    def loaded(self, store: str, record: Record) -> None:
+        """Record what a store contains."""
+        self.held(store, record.holding)
+        if store == self._moved_to:
+            self.read.new_journal = record.journal
+        else:
+            self.read.journal = record.journal
+
+    def writes_journal(self, store: str, journal: Journal) -> None:
         """With a new lease, discard what was read before it: another run may have changed it. Last uses only grow."""
-        if journal.lease is not None and journal.epoch != self._epoch:
-            self._epoch = journal.epoch
+        if journal.lease is None or journal.epoch == self._epochs.get(store, -1):
+            return
+        self._epochs[store] = journal.epoch
+        if store == self._moved_to:  # its lease protects that store alone
+            self.read.new_journal = None
+            self.read.holds.pop(store, None)
+        else:
             self.read = _Read(last_used=self.read.last_used)
 
     def proved(self, key_id: str, identity: tuple[str, str] | None) -> None:
@@ -123,6 +139,7 @@ class Recorder:
                     keys=read.keys,
                     holds=read.holds,
                     journal=read.journal,
+                    new_journal=read.new_journal,
                     last_used=read.last_used,
                 )
             )

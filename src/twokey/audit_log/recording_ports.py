@@ -107,8 +107,7 @@ class RecordingStore(RecordingDestination):
 
     def load(self) -> Record:
         record = self._store.load()
-        self._recorder.held(self.name, record.holding)
-        self._recorder.read.journal = record.journal
+        self._recorder.loaded(self.name, record)
         return record
 
     def credential(self) -> Credential | None:
@@ -118,7 +117,7 @@ class RecordingStore(RecordingDestination):
         self._store.room_for(journal)
 
     def save_journal(self, journal: Journal, revision: object) -> object:
-        self._recorder.writes_journal(journal)
+        self._recorder.writes_journal(self.name, journal)
         with self._recorder.effect("journal", destination=self.name, journal=journal):
             return self._store.save_journal(journal, revision)
 

@@ -90,6 +90,9 @@ class Rules(OfUser, frozen=True, kw_only=True, tag="user"):
     retire: tuple[str, ...] = ()
     forget: str = ""
     """The destination that the operator let the journal forget."""
+    moved_to: str = ""
+    """The store that the user is moved to; ``store`` is then the one that the user is moved from."""
+    former_unread: bool = False
 
 
 class ListedKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -104,11 +107,13 @@ class Observed(OfUser, frozen=True, kw_only=True, tag="observed"):
     """What the run has read since its previous line about this user; what it did not read is omitted.
 
     ``holds``: for each destination, the id of the key that it holds, empty for none, null if it cannot tell.
+    ``journal`` is that of the user's store, ``new_journal`` that of the store that the user is moved to.
     """
 
     keys: tuple[ListedKey, ...] | None = None
     holds: dict[str, str | None] = {}
     journal: Journal | None = None
+    new_journal: Journal | None = None
     last_used: dict[str, Moment | None] = {}
 
 

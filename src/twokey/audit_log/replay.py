@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from twokey.audit_log import moves
 from twokey.audit_log.chain import Finding
 from twokey.audit_log.invariants import violations
 from twokey.audit_log.records import Began, Begin, Done, Ended, Failed, Observed, OfUser, Opened, Proved, Rules, Torn
@@ -29,7 +30,7 @@ LONGEST_LEASE = timedelta(minutes=4)
 CONDITIONAL = ("journal", "store", "fence")
 """Writes that fail by themselves if the lease was lost meanwhile; other effects must not begin without it."""
 SETTLED = (Outcome.ROTATED, Outcome.COMPLETED)
-REQUESTED = (Reason.DELIVERY_REQUESTED, Reason.FORGET_REQUESTED)
+REQUESTED = (Reason.DELIVERY_REQUESTED, Reason.FORGET_REQUESTED, Reason.MOVE_REQUESTED)
 """Runs that do what the operator requested, and leave everything else to the next rotation."""
 
 
@@ -40,6 +41,8 @@ class Part:
     rules: Rules | None = None
     open: list[Open] = field(default_factory=list)
     """The effects in progress. While a delivery or a creation waits for its service, the journal may be written."""
+    moved: bool = False
+    """Whether it has read in the journal of the store that the user has moved."""
     ended: bool = False
 
 
@@ -99,6 +102,9 @@ class Replay:
                 state.rules(record)
             case Observed():
                 state.observed(record)
+                part.moved |= record.journal is not None and bool(record.journal.moved)
+                if part.rules is not None and part.rules.moved_to:
+                    moves.observed(record, state, part.rules)
             case Proved():
                 state.proved(record)
             case Begin():
@@ -114,6 +120,9 @@ class Replay:
         if part.rules is None:
             yield "order", "an effect begins before the settings of the run appear"
             return
+        if moves.is_of_new_store(begin, part.rules):
+            yield from self._at_new_store(line, begin, part, state, part.rules)
+            return
         leased = _leased(begin, state)
         if state.missed(begin):
             self.elsewhere.append(line)
@@ -126,9 +135,20 @@ class Replay:
         if begin.journal is not None:
             state.renamed(begin.journal)
         yield from violations(begin, state, part.rules)
+        yield from moves.switch(begin, state, part.rules)
         state.begins(begin)
         creating = any(one.begin.effect == "create" for one in part.open)
         part.open.append(Open(line, begin, leased, state.journal.epoch, creating))
+
+    def _at_new_store(self, line: int, begin: Begin, part: Part, state: UserState, rules: Rules) -> Iterator[Violation]:
+        store = moves.new_store(state, rules)
+        if moves.missed(begin, store):
+            self.elsewhere.append(line)
+        if _too_long(begin):
+            yield "lease", "the journal contains a lease that ends later than any lease lasts"
+        yield from moves.arrival(begin, state, rules, moved=part.moved)
+        part.open.append(Open(line, begin, moves.leased(begin, store), store.journal.epoch))
+        moves.begins(begin, store)
 
 
 def _within(record: AboutUser, part: Part) -> bool:
@@ -183,3 +203,5 @@ def _ended(record: Ended, part: Part, state: UserState) -> Iterator[Violation]:
         # A delivery that the operator requested may be limited to some destinations, and leaves an open intent open.
         if problem and (record.reason not in REQUESTED or record.run not in state.at_release):
             yield "I4", f"it ends as {record.outcome}, but {problem}"
+        elif record.reason is Reason.MOVE_REQUESTED:
+            yield from moves.unfinished(record, state, part.rules, moved=part.moved)

@@ -41,6 +41,15 @@ class Open:
 
 
 @dataclass(slots=True)
+class OtherStore:
+    """A store that the user is moved to, or was moved from, as far as the log describes it."""
+
+    journal: Journal = field(default_factory=Journal)
+    epochs: int = 0
+    """The latest epoch that any run of this log has written there."""
+
+
+@dataclass(slots=True)
 class UserState:
     """One user, as far as the log describes it. Changes outside the log appear with the next observation."""
 
@@ -73,6 +82,10 @@ class UserState:
     fenced_by: str = ""
     identity: tuple[str, str] | None = None
     """IAM's id of the user, and its store: the journal belongs to both."""
+    others: dict[str, OtherStore] = field(default_factory=dict)
+    """The other stores of a move, by name."""
+    moving: set[tuple[str, str]] = field(default_factory=set)
+    """(store, key) that a move has recorded, or may have recorded, before it writes the key there."""
     epochs: int = 0
     """The latest epoch that any run of this log has written, or begun to write."""
     at_release: dict[str, str] = field(default_factory=dict)
@@ -154,12 +167,18 @@ class UserState:
     # The following methods change the state.
 
     def rules(self, rules: Rules) -> None:
-        """Reset the journal if the user was recreated, or has another store."""
-        identity = (rules.user_id, rules.store)
-        if self.identity not in (None, identity):
-            self.journal, self.holds, self.ambiguous_writes, self.epochs = Journal(), {}, set(), 0
-            self.attempts = {}
+        """Reset the journal if the user was recreated, or has another store; a move takes the journal along."""
+        identity, before = (rules.user_id, rules.store), self.identity
         self.identity = identity
+        if before in (None, identity):
+            return
+        if before is not None and before[0] == rules.user_id and self.journal.moved == rules.store:
+            now = self.others.pop(rules.store, OtherStore())
+            self.others[before[1]] = OtherStore(self.journal, self.epochs)
+            self.journal, self.epochs = now.journal, now.epochs
+            return
+        self.journal, self.holds, self.ambiguous_writes, self.epochs = Journal(), {}, set(), 0
+        self.attempts, self.others = {}, {}
 
     def observed(self, seen: Observed) -> None:
         """Apply what a run read under its lease. What other runs read may be outdated; last uses only grow."""
@@ -245,8 +264,12 @@ class UserState:
                 self._delivered(begin, done)
             case "fence":
                 self.fenced_by = begin.run
-            case "journal":
+            case "journal" if begin.destination != rules.moved_to or begin.journal is None:
                 self._written(opened, rules)
+            case "journal":
+                self.others[begin.destination].journal = begin.journal
+                if begin.journal.lease is None:
+                    self.at_release[begin.run] = ""
 
     def _created(self, begin: Begin, done: Done) -> None:
         self.ambiguous_creation = self.intent_of = ""

@@ -13,14 +13,17 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from twokey import __version__
 from twokey.audit_log import records
 from twokey.audit_log.recorder import Recorder
 from twokey.audit_log.recording_ports import RecordingDestination, RecordingIam, RecordingStore, RecordingSts
-from twokey.core.reasons import Outcome
+from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
     from twokey.audit_log.log import AuditLog
+    from twokey.core.destination import Store
     from twokey.core.model import MachineUser
     from twokey.core.ports import Clock
     from twokey.planning.plan import Overrides
@@ -42,19 +45,40 @@ class Trail:
 
     def watch(self, user: MachineUser, policy: RotationPolicy, overrides: Overrides, world: World) -> World:
         """Return a world in which every change for this user is recorded before and after."""
+        return self._recorded(user, world, _rules(self._run, user, policy, overrides, world))[0]
+
+    def watch_move(
+        self,
+        user: MachineUser,
+        policy: RotationPolicy,
+        overrides: Overrides,
+        world: World,
+        target: Store,
+        *,
+        unread: bool,
+    ) -> tuple[World, Store]:
+        """Return the world of a move from its store, and the new store, with every change recorded."""
+        rules = _rules(self._run, user, policy, overrides, world)
+        rules = msgspec.structs.replace(rules, moved_to=target.name, former_unread=unread)
+        recorded, recorder = self._recorded(user, world, rules)
+        return recorded, RecordingStore(target, recorder)
+
+    def _recorded(self, user: MachineUser, world: World, rules: records.Rules) -> tuple[World, Recorder]:
         self._own_key = world.own_key
-        recorder = Recorder(self, self._run, user, world.clock, _rules(self._run, user, policy, overrides, world))
-        return replace(
+        recorder = Recorder(self, self._run, user, world.clock, rules)
+        recorded = replace(
             world,
             iam=RecordingIam(world.iam, recorder),
             sts=RecordingSts(world.sts, recorder),
             store=RecordingStore(world.store, recorder),
             destinations=tuple(RecordingDestination(one, recorder) for one in world.destinations),
         )
+        return recorded, recorder
 
     def ended(self, result: Result) -> None:
-        """Record how the run ended for a user; not recorded if nothing was due."""
-        if result.outcome is not Outcome.NOT_DUE:
+        """Record how the run ended for a user; not recorded if there was nothing to do."""
+        nothing = result.outcome is Outcome.NOT_DUE
+        if not nothing and (result.outcome, result.reason) != (Outcome.COMPLETED, Reason.MOVED):
             self.write(
                 records.Ended(
                     at=self._clock.now(),

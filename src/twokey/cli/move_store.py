@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, MAX_USERS, Flags, options, settings_of
-from twokey.cli.over_users import VERBOSE, over_users
-from twokey.core.errors import UsageError
+from twokey.cli.over_users import AUDIT_LOG, VERBOSE, over_users
+from twokey.core.errors import TwokeyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,9 +18,11 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.destination import Store
     from twokey.core.events import Listener
+    from twokey.destinations.registry import Services
     from twokey.fleet.auditing import Auditing
-    from twokey.fleet.roster import Job
+    from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
+    from twokey.fleet.runtime import Runtime
     from twokey.rotation.results import Result
 
 
@@ -45,7 +48,7 @@ if TYPE_CHECKING:
 @click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--quiet", "-q", is_flag=True, help="Print only errors (and the JSON object).")
-@options((MAX_USERS, VERBOSE))
+@options((MAX_USERS, AUDIT_LOG, VERBOSE))
 def command(
     *,
     users: tuple[str, ...],
@@ -56,6 +59,7 @@ def command(
     as_json: bool,
     quiet: bool,
     max_users: int | None,
+    audit_log: str | None,
     verbose: bool,
 ) -> int:
     """Move users to another store, with every promise to their jobs.
@@ -65,20 +69,27 @@ def command(
     refused. No key is created, deactivated or deleted. An interrupted move is finished by the same command.
     """
     flags = _flags(users, source, target, config, as_json=as_json, quiet=quiet, max_users=max_users)
+    flags = replace(flags, audit_log=audit_log)
     settings = settings_of(flags)
     _check(settings, source, target)
 
     from twokey.cli import progress, results_view
     from twokey.reports import documents
 
-    def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Result]:
-        return _move(run, source, target, unread=former_unread)
+    def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:
+        return _move(run, audit, source, target, unread=former_unread)
+
+    def select(runtime: Runtime) -> Roster:
+        roster = runtime.roster(settings, users)
+        if source and target:
+            _refuse_same(roster, source, target, runtime.services)
+        return roster
 
     def report(results: Sequence[Result]) -> int:
         return results_view.report(results, documents.results_document(results), as_json=as_json, quiet=quiet)
 
     steps = progress.Steps(verbose=verbose, quiet=quiet)
-    return over_users(flags, settings, work, report, steps=steps)
+    return over_users(flags, settings, work, report, select=select, audit_log=settings.audit_log, steps=steps)
 
 
 def _flags(
@@ -141,29 +152,60 @@ def _check(settings: Settings, source: str | None, target: str | None) -> None:
             )
 
 
-def _move(run: Run, source: str | None, target: str | None, *, unread: bool) -> Callable[[Job, Listener], Result]:
-    from dataclasses import replace
-
-    from twokey.destinations import identity, registry
+def _move(
+    run: Run, audit: Auditing, source: str | None, target: str | None, *, unread: bool
+) -> Callable[[Job, Listener], Result]:
+    from twokey.destinations import identity
     from twokey.destinations.locks.registry import locked
-    from twokey.fleet.runtime import fill
-    from twokey.moving.move import move_store
+    from twokey.moving.move import already_there, move_store
 
-    def opened(url: str | None, job: Job) -> Store:
-        return registry.open_store(fill(url, job.user) if url else job.store, run.runtime.services)
+    services = run.runtime.services
 
     def one(job: Job, listener: Listener) -> Result:
-        former, new = opened(source, job), opened(target, job)
-        services, account = run.runtime.services, job.user.account
-        if identity.write_targets(former, services, account) & identity.write_targets(new, services, account):
-            raise UsageError(
-                f"{former.name} and {new.name} are the same store.",
-                state="Nothing was changed.",
-                remedy="Name another store with --to or --from.",
-            )
+        former, new = _opened(source, job, services), _opened(target, job, services)
+        meant = {store.name: identity.identity(store, services, job.user.account) for store in (former, new)}
+        same = _same(former, new, services, job)
         # Runs from the former store take the user's lock; nothing rotates from the new one until it has arrived.
         former = locked(former, job.lock, services) if job.lock else former
-        world = replace(run.world(job, listener), store=former)
-        return move_store(job.user, job.policy, world, new, unread=unread)
+        world = run.world(job, listener)
+        world = replace(world, store=former, identities={**world.identities, **meant})
+        if same:
+            return audit.ended(already_there(job.user, job.policy, world))
+        world, new = audit.watch_move(job, world, new, unread=unread)
+        return audit.ended(move_store(job.user, job.policy, world, new, unread=unread))
 
     return one
+
+
+def _opened(url: str | None, job: Job, services: Services) -> Store:
+    """Open a store that was named, or else the one in the configuration."""
+    from twokey.destinations import registry
+    from twokey.fleet.runtime import fill
+
+    return registry.open_store(fill(url, job.user) if url else job.store, services)
+
+
+def _same(former: Store, new: Store, services: Services, job: Job) -> bool:
+    """Say whether two URLs mean one store, however they are written."""
+    from twokey.destinations import identity
+
+    account = job.user.account
+    return not identity.write_targets(former, services, account).isdisjoint(
+        identity.write_targets(new, services, account)
+    )
+
+
+def _refuse_same(roster: Roster, source: str, target: str, services: Services) -> None:
+    """Raise ``UsageError`` if the two stores that were named are one, for any user, before anything is changed."""
+    for job in roster.jobs:
+        try:
+            former, new = _opened(source, job, services), _opened(target, job, services)
+            same = _same(former, new, services, job)
+        except TwokeyError:
+            continue  # this user's own result says so
+        if same:
+            names = " and ".join(dict.fromkeys((former.name, new.name)))
+            raise UsageError(
+                f"--from and --to are the same store of {job.user.name}: {names}.",
+                remedy="Name the former store with --from, and the new one with --to.",
+            )

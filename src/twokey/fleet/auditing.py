@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.audit_log.trail import Trail
+    from twokey.core.destination import Store
     from twokey.fleet.roster import Job
     from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Overrides
@@ -30,6 +31,14 @@ class Auditing:
     def watch(self, job: Job, overrides: Overrides, world: World) -> World:
         """Return the world of one user's rotation, with its effects recorded."""
         return self._trail.watch(job.user, job.policy, overrides, world) if self._trail else world
+
+    def watch_move(self, job: Job, world: World, target: Store, *, unread: bool) -> tuple[World, Store]:
+        """Return the world of one user's move from its store, and the new store, with the effects on both recorded."""
+        if self._trail is None:
+            return world, target
+        from twokey.planning.plan import Overrides
+
+        return self._trail.watch_move(job.user, job.policy, Overrides(), world, target, unread=unread)
 
     def ended(self, result: Result) -> Result:
         """Record how the run ended for one user. Where that fails, so does the run for this user."""

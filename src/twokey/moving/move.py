@@ -3,6 +3,7 @@
     look        read both stores; refuse what cannot be moved; nothing is written
     preflight   prove that the target can be written, and that its journal has room
     leases      take the user in both stores; the target says at once that a move to it is under way
+    fence       a rotation that was interrupted may only be paused: it cannot write to the source any more
     look again  only this counts
     verify      the key that the source holds works
     record      the source's journal says that the target may hold it
@@ -28,6 +29,7 @@ import msgspec
 from twokey.core import timestamps
 from twokey.core.errors import Conflict, LeaseHeld, NotVerified, Refused, ServiceError, TwokeyError
 from twokey.core.events import Reporter
+from twokey.core.identities import recognized
 from twokey.core.journal import Delivery
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.reasons import Outcome, Reason
@@ -66,6 +68,16 @@ def move_store(
         return move.performed()
     except TwokeyError as error:
         claims.checked(error, move.effects, f"{world.store.name} or {target.name}")
+        return results.failed(user, error, move.effects)
+
+
+def already_there(user: MachineUser, policy: RotationPolicy, world: World) -> Result:
+    """Return the result for a user whose store in ``world`` is the one to move to. Nothing is written."""
+    move = _Move(user, policy, world, world.store, unread=False)
+    try:
+        return move.unneeded()
+    except TwokeyError as error:
+        claims.checked(error, move.effects, world.store.name)
         return results.failed(user, error, move.effects)
 
 
@@ -110,7 +122,7 @@ class _Move:
             with contextlib.suppress(_Changed):
                 look = self._look()
                 if look.switched and not look.target.journal.arriving:
-                    return self._result(look.target, Reason.MOVED, f"{self.target.name} is the store already.")
+                    return self._unchanged(look.target)
                 self._refuse_if_busy(look)
                 return self._arrived(look) if look.switched else self._moved(look)
             self.world.clock.sleep(0.2)
@@ -121,13 +133,36 @@ class _Move:
             remedy="Find out what else changes them, or run again later.",
         )
 
+    def unneeded(self) -> Result:
+        """Return the result where the store is the one to move to, provided that no move away or here is recorded."""
+        record = self._read(self.target)
+        refuse_moved(self.user.name, self.target.name, record.journal)
+        return self._unchanged(record)
+
+    def _unchanged(self, record: Record) -> Result:
+        return self._result(record, Reason.MOVED, f"{self.target.name} is the store already.")
+
     def _look(self) -> _Look:
-        try:
-            look = _Look(self.source.load(), self.target.load())
-        except ServiceError as error:
-            raise unreadable(error) from None
+        look = _Look(self._read(self.source), self._read(self.target))
         self._refuse(look)
         return look
+
+    def _read(self, store: Store) -> Record:
+        """Read a store; the deliveries in its journal get the names that they have in this run."""
+        try:
+            record = store.load()
+        except ServiceError as error:
+            raise unreadable(error) from None
+        return replace(record, journal=recognized(record.journal, self.world.identities))
+
+    def _delivery(self, store: Store, key_id: str, journal: Journal) -> Delivery:
+        """Return the record that a store holds a key, with what its URL means in this run.
+
+        Neither store held LAST since CURRENT was committed: its grace does not begin again.
+        """
+        since = journal.committed if journal.current == key_id else None
+        at = since or timestamps.not_before_now(self.world.clock)
+        return Delivery(key_id, at, identity=self.world.identities.get(store.name, ""))
 
     def _refuse(self, look: _Look) -> None:
         """Raise ``Refused`` for what cannot be moved."""
@@ -190,12 +225,14 @@ class _Move:
                 return self._under_leases(source, target)
 
     def _under_leases(self, source: LeasedJournal, target: LeasedJournal) -> Result:
+        if source.journal.intent is not None:
+            with self.reporter.effect("fence"):
+                source.fence()
         look = _Look(source.reread(), target.reread())
         self._refuse_contents(look)
         credential = self._credential(look.current)
-        now = timestamps.not_before_now(self.world.clock)
         with self.reporter.effect("record", look.current):
-            source.write(delivered=source.journal.delivered | {self.target.name: Delivery(look.current, now)})
+            source.write(delivered=self._recorded(look, source.journal))
         target.guard()
         with self.reporter.effect("store", look.current):
             self.effects.count += 1
@@ -211,6 +248,17 @@ class _Move:
         with self.reporter.effect("switch"):
             source.release(moved=self.target.name)
         return self._arrive(target)
+
+    def _recorded(self, look: _Look, journal: Journal) -> dict[str, Delivery]:
+        """Return the deliveries with the one that is about to be made.
+
+        A key that the target received from a move that was interrupted stays recorded until it holds another one: it
+        is LAST by now, so no rotation removes the one that this move writes there before that.
+        """
+        before = journal.delivered.get(self.target.name)
+        if before is not None and before.key != look.current and before.key in (journal.current, journal.last):
+            return journal.delivered
+        return journal.delivered | {self.target.name: self._delivery(self.target, look.current, journal)}
 
     def _arrived(self, look: _Look) -> Result:
         """Finish a move that was interrupted after the switch."""
@@ -235,7 +283,7 @@ class _Move:
         copied = {one.name: getattr(journal, one.name) for one in names}
         delivered = {name: one for name, one in journal.delivered.items() if name != self.target.name}
         if not self.unread:
-            delivered[self.source.name] = Delivery(look.current, timestamps.not_before_now(self.world.clock))
+            delivered[self.source.name] = self._delivery(self.source, look.current, journal)
         delivering = tuple(name for name in journal.delivering if name != self.target.name)
         return {**copied, "user": self.user.id, "moved": "", "delivered": delivered, "delivering": delivering}
 
