@@ -3,8 +3,8 @@
 GitLab describes its API for machines, but no package is known to carry that. So the requests are written down here,
 after that description (``doc/api/openapi/openapi_v3.yaml`` of GitLab 19.5) and the code that it is made from.
 
-Sources: "Project-level CI/CD variables API", "Group-level CI/CD variables API", "Personal access tokens API",
-"REST API troubleshooting" (errors), GitLab Docs.
+Sources: "Project-level CI/CD variables API", "Group-level CI/CD variables API", "Instance-level CI/CD variables
+API", "Personal access tokens API", "REST API troubleshooting" (errors), GitLab Docs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 from api.prism import Prism, needs_prism
 from api.written import ANYTHING, NUMBER, STRING, SWITCH, TEXTS, document, fields, operation, or_null, query, whole
-from destinations.ci.test_gitlab import File, HiddenVariables, Variables
+from destinations.ci.test_gitlab import File, HiddenVariables, Instance, Variables
 from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceRejected
 from twokey.core.model import NotHeld
 from twokey.destinations import registry
@@ -48,6 +48,8 @@ VARIABLE = whole(
     hidden=SWITCH,
 )
 """A hidden one's value is null."""
+OF_INSTANCE = ("key", "value", "protected", "masked", "raw", "variable_type", "description")
+INSTANCE_VARIABLE = whole(**{name: one for name, one in VARIABLE["properties"].items() if name in OF_INSTANCE})
 TOKEN = {
     **fields("id", "name", "scopes", "active", "revoked", id=NUMBER, name=STRING, scopes=TEXTS),
     "additionalProperties": True,
@@ -67,6 +69,7 @@ PLACES: dict[str, tuple[type[Variables], str, str]] = {
     "gitlab:acme/site?protected=true&raw=false&masked=false": (Variables, "projects/acme/site", "*"),
     "gitlab-group:acme": (Variables, "groups/acme", "*"),
     "gitlab-group:acme/web?scope=production": (Variables, "groups/acme/web", "production"),
+    "gitlab-instance:variables": (Instance, "admin/ci", "*"),
 }
 
 
@@ -86,6 +89,17 @@ def description() -> Document:
                 "put": operation({200: VARIABLE, "4XX": ERROR}, CHANGE, SCOPE),
             },
         }
+    create, change = (
+        {**body, "properties": {name: one for name, one in body["properties"].items() if name in OF_INSTANCE}}
+        for body in (MAKE, CHANGE)
+    )
+    paths |= {
+        "/api/v4/admin/ci/variables": {"post": operation({201: INSTANCE_VARIABLE, "4XX": ERROR}, create)},
+        "/api/v4/admin/ci/variables/{key}": {
+            "get": operation({200: INSTANCE_VARIABLE, "4XX": ERROR}),
+            "put": operation({200: INSTANCE_VARIABLE, "4XX": ERROR}, change),
+        },
+    }
     return document("GitLab", paths)
 
 
@@ -97,7 +111,7 @@ def described(fake: GitLab, prism: Prism, url: str) -> Variables:
         def settings(self) -> dict[str, Any]:
             return {**super().settings(), "url": prism.url}
 
-    backend: Variables = Described(fake, url, inside, scope)
+    backend: Variables = Described(fake, *(() if kind is Instance else (url, inside, scope)))
     return backend
 
 
@@ -137,7 +151,7 @@ def test_looking_creating_and_updating(fake: GitLab, prism: Prism, url: str) -> 
         opened(backend).held()
 
 
-@pytest.mark.parametrize("url", ["gitlab:acme/site", "gitlab-group:acme"])
+@pytest.mark.parametrize("url", ["gitlab:acme/site", "gitlab-group:acme", "gitlab-instance:variables"])
 class TestErrors:
     def test_a_missing_target(self, fake: GitLab, prism: Prism, url: str) -> None:
         backend = described(fake, prism, url)
@@ -164,7 +178,7 @@ class TestErrors:
         assert isinstance(outcome(opened(described(fake, prism, url)).held), AccessDenied)
 
     def test_as_many_variables_as_there_may_be(self, fake: GitLab, prism: Prism, url: str) -> None:
-        fake.most = {"projects": 0, "groups": 0}
+        fake.most = dict.fromkeys(fake.most, 0)
         assert isinstance(
             outcome(lambda: opened(described(fake, prism, url)).deliver(fresh_credential())), ServiceRejected
         )

@@ -167,6 +167,20 @@ class TestTheCommand:
         assert "Nothing was called" in ran.err
         assert rig.aws.requests == []
 
+    def test_names_the_line_of_a_log_that_cannot_be_written(
+        self, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        log = tmp_path / "missing" / "audit.log"
+        entry = "machine_users:\n  - path: /machine-users/\n    store: secretsmanager:machine-users/{user}\n"
+        (tmp_path / "twokey.yaml").write_text(f"version: 1\n{entry}audit_log: {log}\n")
+        for command in (("rotate",), ("adopt", "--yes")):
+            ran = twokey(*command)
+            assert ran.code == 2
+            said = f"Error: twokey.yaml line 5: `audit_log`: The audit log {log} cannot be written: Its directory does"
+            assert ran.err.startswith(said)
+        assert rig.aws.requests == []
+
     def test_tells_many_users_in_one_chain(self, rig: Rig, tmp_path: Path) -> None:
         for number in range(8):
             rig.aws.make_user(f"ci-{number}", keys=number % 2)

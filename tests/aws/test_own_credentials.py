@@ -7,7 +7,9 @@ how long it pauses.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import os
+import signal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore import exceptions
@@ -17,6 +19,7 @@ from botocore.tokens import SSOTokenProvider
 from botocore.utils import ContainerMetadataFetcher, JSONFileCache
 
 from support.credential_cases import CASES, TOKEN, Case, Services
+from twokey.aws import own_programs
 from twokey.aws.chain_failures import unavailable
 from twokey.aws.clients import Clients
 from twokey.aws.errors import translate
@@ -86,6 +89,37 @@ def test_that_cannot_be_had_are_explained_before_anything_is_called(
     assert TOKEN not in str(error)
     assert error.__cause__ is error.__context__ is None
     assert not any(request.operation.startswith("iam:") for request in aws.requests)
+
+
+@pytest.mark.parametrize("profile", ["program", "role"])
+@pytest.mark.parametrize("program", ["exec sleep 60", "sleep 60 & echo $! > {dir}/child; echo {}"])
+def test_a_program_that_does_not_end_is_stopped_and_named(
+    profile: str, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    class Recorded(own_programs.Program):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    (tmp_path / "run").write_text(program.replace("{dir}", str(tmp_path)))
+    (tmp_path / "config").write_text(
+        f"[profile program]\ncredential_process = sh {tmp_path}/run\n"
+        "[profile role]\nrole_arn = arn:aws:iam::123456789012:role/rotator\nsource_profile = program\n"
+    )
+    for name, value in {"AWS_CONFIG_FILE": str(tmp_path / "config"), "AWS_PROFILE": profile}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(own_programs, "LONGEST", 0.5)
+    monkeypatch.setattr(own_programs, "Program", Recorded)
+    with pytest.raises(CredentialsUnavailable) as raised:
+        Clients("run").own_key()
+    for child in tmp_path.glob("child"):
+        os.kill(int(child.read_text()), signal.SIGKILL)
+    message = "the credential_process of the profile 'program' was not done after 0 seconds, and was stopped."
+    assert raised.value.message == f"No usable AWS credentials: {message}"
+    assert "Run it in a shell" in raised.value.remedy
+    assert [one.returncode is not None for one in started] == [True]
 
 
 SHOWN = (exceptions.InvalidConfigError, exceptions.BaseEndpointResolverError, exceptions.EndpointProviderError)

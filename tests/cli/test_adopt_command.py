@@ -64,6 +64,25 @@ class TestWithoutYes:
         assert ran.err == "1 can be taken over. Nothing was changed; add --yes to take over.\n"
         assert rig.held() == ""
 
+    @pytest.mark.parametrize("width", ["", "200", "60"])
+    def test_names_what_cannot_be_read_as_plan_and_status_do(
+        self, rig: Rig, width: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        rig.settled()
+        broken = tmp_path / "ci.json"
+        broken.mkdir()
+        if width:
+            monkeypatch.setattr("twokey.cli.terminal.is_interactive", lambda _: True)
+            monkeypatch.setenv("COLUMNS", width)
+        selected = ("ci", "--store", "secretsmanager:machine-users/{user}", "--to", f"file:{tmp_path}/{{user}}.json")
+        for command in ("adopt", "plan", "status"):
+            said = " ".join(twokey(command, *selected).out.split())
+            assert "cannot be read" in said
+            assert "does not tell" not in said
+        found = twokey("adopt", *selected, "--json").document["results"][0]
+        assert [one["holds"] for one in found["destinations"]] == ["key", "unreachable"]
+        assert f"what file:{broken} holds, which could not be read; the next" in " ".join(found["unknown"])
+
     def test_is_refused_where_some_user_needs_a_person(
         self, rig: Rig, destinations: tuple[str, ...], tmp_path: Path
     ) -> None:

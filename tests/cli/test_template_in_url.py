@@ -48,27 +48,46 @@ def test_every_reader_of_the_url_finds_the_secret(rig: Rig, how: str, tmp_path: 
         assert (parts.username, unquote(parts.password or "")) == (stored.access_key_id, stored.secret_access_key)
 
 
+PASSWORD = (
+    "its template has $SecretAccessKey as the password in a URL. It can contain / and +, so it is written "
+    "percent-encoded. Write ${SecretAccessKey:url} there."
+)
+AS_IT_IS = (
+    "its template puts $SecretAccessKey into a URL as it is. It can contain / and +, so programs would read that URL "
+    "wrongly after some rotations, and not after others. Write ${SecretAccessKey:url} there."
+)
+
+
 @pytest.mark.parametrize("command", ["plan", "status", "rotate"])
-def test_a_secret_in_a_url_as_it_is_is_warned_of_with_what_to_write(command: str, tmp_path: Path) -> None:
-    advice = (
-        "file:broker/{user}.url: its template puts $SecretAccessKey into a URL as it is. It can contain / and +, so "
-        "programs would read that URL wrongly after some rotations, and not after others. Write "
-        "${SecretAccessKey:url} there."
-    )
+@pytest.mark.parametrize(("end", "advice"), [("@", PASSWORD), ("", AS_IT_IS)])
+def test_a_secret_in_a_url_without_url_is_warned_of_with_what_to_write(
+    command: str, end: str, advice: str, tmp_path: Path
+) -> None:
     selected = ("--path", "/workers/", "--store", "secretsmanager:machine-users/{user}")
-    assert f"Warning: {advice}\n" in twokey(command, *selected, "--to", f"{URL}{RAW}@").err
-    assert "Warning: " not in twokey(command, *selected, "--to", f"{URL}{ENCODED}@").err
+    expected = f"file:broker/{{user}}.url: {advice}\n"
+    assert f"Warning: {expected}" in twokey(command, *selected, "--to", f"{URL}{RAW}{end}").err
+    assert "Warning: " not in twokey(command, *selected, "--to", f"{URL}{ENCODED}{end}").err
     begin = f"version: 1\nmachine_users:\n  - path: workers\n    store: {selected[-1]}\n    deliver:\n"
-    (tmp_path / "twokey.yaml").write_text(f"{begin}      - '{URL}{RAW}@'\n")
-    assert f"Warning: twokey.yaml line 6: `deliver`: {advice}\n" in twokey(command).err
+    (tmp_path / "twokey.yaml").write_text(f"{begin}      - '{URL}{RAW}{end}'\n")
+    assert f"Warning: twokey.yaml line 6: `deliver`: {expected}" in twokey(command).err
+
+
+def test_every_reader_finds_the_secret_that_has_no_url_behind_it(rig: Rig, tmp_path: Path) -> None:
+    store = "secretsmanager:machine-users/{user}"
+    assert twokey("rotate", "--path", "/workers/", "--store", store, "--to", f"{URL}{RAW}@").code == 0
+    for user in USERS:
+        stored = rig.stored(user)
+        assert stored
+        parts = urlsplit((tmp_path / "broker" / f"{user}.url").read_text().strip())
+        assert unquote(parts.password or "") == stored.secret_access_key
 
 
 def test_a_url_from_before_the_template_was_corrected_is_replaced_by_deliver(rig: Rig, tmp_path: Path) -> None:
     selected = (USERS[0], "--store", "secretsmanager:machine-users/{user}")
-    assert twokey("rotate", *selected, "--to", f"{URL}{RAW}@").code == 0
-    ran = twokey("deliver", *selected, "--to", f"{URL}{ENCODED}@")
+    assert twokey("rotate", *selected, "--to", f"{URL}{RAW}").code == 0
+    ran = twokey("deliver", *selected, "--to", f"{URL}{ENCODED}")
     assert (ran.code, ran.err) == (0, "1 completed.\n")
     stored = rig.stored(USERS[0])
     assert stored
-    written = urlsplit((tmp_path / "broker" / f"{USERS[0]}.url").read_text().strip())
-    assert unquote(written.password or "") == stored.secret_access_key
+    written = (tmp_path / "broker" / f"{USERS[0]}.url").read_text().strip()
+    assert unquote(written) == f"sqs://{stored.access_key_id}:{stored.secret_access_key}"

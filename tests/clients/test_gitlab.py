@@ -21,6 +21,7 @@ TARGETS = {
     "project": ("gitlab:acme/site", "projects", "acme/site", "*"),
     "environment": ("gitlab:acme/site?scope=production%2Feu", "projects", "acme/site", "production/eu"),
     "group": ("gitlab-group:acme", "groups", "acme", "*"),
+    "instance": ("gitlab-instance:variables", "admin", "ci", "*"),
 }
 
 

@@ -36,7 +36,7 @@ def opened(backend: Backend, options: str = "") -> Destination:
     return registry.open_destination(url, services_of(backend, Hurried()))
 
 
-def twokey_delivers(recording: Recording, backend: Backend, name: str) -> None:
+def twokey_delivers(recording: Recording, backend: Backend, name: str, token: str = TOKEN) -> None:
     """Have twokey create a pair, then update it and remove a session token that another client put beside it."""
     recording.step = f"twokey {name} looks"
     opened(backend).preflight()
@@ -44,7 +44,7 @@ def twokey_delivers(recording: Recording, backend: Backend, name: str) -> None:
     recording.step = f"twokey {name} creates"
     opened(backend).deliver(CREATED)
     recording.step = "another client puts a token beside it"
-    opened(backend, f"id={TOKEN}&secret=DB_PASSWORD").deliver(CREATED)
+    opened(backend, f"id={token}&secret=DB_PASSWORD").deliver(CREATED)
     recording.step = f"twokey {name} updates"
     opened(backend).deliver(UPDATED)
     recording.step = "another client"

@@ -11,6 +11,7 @@ from twokey.emulator import KeyPair, Rule
 from twokey.testing.fakes.doppler import Doppler
 from twokey.testing.fakes.kubernetes import Kubernetes
 from twokey.testing.fakes.vault import Vault
+from twokey.testing.server import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -126,6 +127,16 @@ def test_a_run_killed_after_the_store_was_written_is_finished_without_another_ke
     assert ends(ran, "delivered") == list(OTHERS)
     assert store.company.rig.aws.count("iam:CreateAccessKey") == 0
     assert store.company.rig.ids() == [first, held]
+
+
+@pytest.mark.parametrize("body", [{}, [None], "text", {"data": "text"}, {"error": "text"}], ids=repr)
+def test_a_service_that_is_not_the_one_expected_is_no_defect(store: Store, body: Any) -> None:
+    store.fake.add(Fault("*", "", "refuse", times=None, status=200, body=body))
+    for command in (("rotate",), ("plan",), ("status",), ("adopt", "--yes"), ("env", "ci")):
+        ran = store.company.run(*command)
+        assert ran.code in (1, 3)
+        assert "defect" not in ran.out + ran.err
+    assert store.company.rig.ids() == []
 
 
 def test_a_service_that_is_away_keeps_a_rotation_from_beginning(store: Store) -> None:

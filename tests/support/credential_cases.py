@@ -118,7 +118,7 @@ CASES = {
         'sso-session does not exist: "corp"', "Correct the profile 'p'", SSO.partition("[sso-session")[0], P
     ),
     "a session of aws login, without what it needs": Case(
-        "lacks the package awscrt", "pip install 'botocore[crt]'",
+        "aws login of the profile 'p' needs the package awscrt, which is not installed", "pip install 'botocore[crt]'",
         "[profile p]\nlogin_session = arn:aws:iam::123456789012:user/me\n", P,
     ),
     "a role that does not exist, or whose trust does not allow it": Case(

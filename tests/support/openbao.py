@@ -131,12 +131,22 @@ class OpenBao:
         name = policy or self.policy(mount)
         return str(self.send("POST", "auth/token/create", {"policies": [name], "ttl": "1h"})["auth"]["client_token"])
 
-    def policy(self, mount: str, capabilities: tuple[str, ...] = ("create", "read", "update")) -> str:
-        """Write the policy of a mount, and return its name."""
-        rules = {f"{mount}/data/*": list(capabilities), f"{mount}/metadata/*": ["patch"]}
+    def policy(
+        self, mount: str, data: tuple[str, ...] = ("create", "read", "update"), metadata: tuple[str, ...] = ("patch",)
+    ) -> str:
+        """Write the policy of a mount, with these capabilities, and return its name."""
+        rules = {f"{mount}/data/*": list(data), f"{mount}/metadata/*": list(metadata)}
         text = json.dumps({"path": {path: {"capabilities": able} for path, able in rules.items()}})
         self.send("PUT", f"sys/policies/acl/{mount}", {"policy": text})
         return mount
+
+    def approle(self, mount: str, **settings: Any) -> tuple[str, str]:
+        """Let a role with the policy of a mount log in, at ``approle-MOUNT``; return its ID and a secret ID."""
+        role = f"auth/approle-{mount}/role/twokey"
+        self.send("POST", f"sys/auth/approle-{mount}", {"type": "approle"})
+        self.send("POST", role, {"token_policies": [mount], **settings})
+        made = self.send("POST", f"{role}/secret-id", {})["data"]["secret_id"]
+        return str(self.send("GET", f"{role}/role-id")["data"]["role_id"]), str(made)
 
     def data(self, mount: str, path: str) -> dict[str, Any] | None:
         """Return what the latest version of a secret holds."""

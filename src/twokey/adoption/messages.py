@@ -40,6 +40,8 @@ def unknown(assessment: Assessment, current: AccessKey, last: AccessKey | None) 
 def _not_known(assessment: Assessment, name: str, holding: Holding) -> str:
     next_step = "the next `rotate` delivers CURRENT there."
     match holding:
+        case CannotTell(failed=True) if not assessment.journal.delivered.get(name):
+            return f"what {name} holds, which could not be read; {next_step}"
         case CannotTell(why) if not assessment.journal.delivered.get(name):
             return f"what {name} holds ({why.rstrip('.')}); {next_step}"
         case Held(key_id) if assessment.observation.key(key_id) is None:

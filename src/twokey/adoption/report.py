@@ -140,8 +140,8 @@ def _holding_entry(name: str, holding: Holding) -> HoldingEntry:
     match holding:
         case Held(key_id):
             return HoldingEntry(name, "key", key_id, None)
-        case CannotTell(why):
-            return HoldingEntry(name, "cannot_tell", None, why)
+        case CannotTell(why, failed=failed):
+            return HoldingEntry(name, "unreachable" if failed else "cannot_tell", None, why)
     return HoldingEntry(name, "empty", None, None)
 
 

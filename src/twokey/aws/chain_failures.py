@@ -162,9 +162,10 @@ def _invalid(error: Any, profiles: Profiles) -> Failure:
     return Failure(sentence(first_line(error)), f"Correct {profiles.described} in the AWS configuration {files}.")
 
 
-def _no_package(_error: Any, _profiles: Profiles) -> Failure:
+def _no_package(_error: Any, profiles: Profiles) -> Failure:
+    profile = profiles.with_setting("login_session")
     return Failure(
-        "the AWS SDK lacks the package awscrt, which this source of credentials needs.",
+        f"the session of aws login of the profile {profile!r} needs the package awscrt, which is not installed.",
         "Install it beside twokey: pip install 'botocore[crt]'.",
     )
 

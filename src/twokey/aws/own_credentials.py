@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.credentials import create_credential_resolver
 
+from twokey.aws import own_programs
 from twokey.aws.chain_failures import Frozen, as_error, malformed, none_found, unavailable
 from twokey.aws.failure import Failure
 from twokey.core.errors import CredentialsUnavailable, TwokeyError
@@ -88,6 +89,7 @@ class ProviderChain:
         # botocore would read the code from standard input where there is no terminal, and take its end for Ctrl-C.
         roles: Any = resolver.get_provider("assume-role")
         roles._prompter = _mfa_code  # noqa: SLF001  botocore has no public way
+        own_programs.limit(resolver)
         return resolver.load_credentials()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from typing import TYPE_CHECKING
 
 from botocore import credentials as sources
@@ -110,6 +111,12 @@ def _of_process(error: Exception, profiles: Profiles, *, expired: bool) -> Failu
         return Failure(
             f"{what} cannot be started: {unreadable(error)}.",
             f"Write the whole path of the program into the profile {profile!r}, and make it executable.",
+        )
+    if isinstance(error, subprocess.TimeoutExpired):
+        return Failure(
+            f"{what} was not done after {error.timeout:.0f} seconds, and was stopped.",
+            "Run it in a shell to see what it waits for. A scheduler cannot enter a code or use a browser: use a role "
+            "there.",
         )
     if isinstance(error, boto.CredentialRetrievalError):
         return Failure(f"{what} failed.", "Run it in a shell to see why.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from twokey.cli import layout, repeats, status_view, terminal
+from twokey.cli import layout, repeats, result_words, status_view, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
 
@@ -89,6 +89,8 @@ def _holds(entry: HoldingEntry) -> str:
             return f"holds {entry.key}"
         case "empty":
             return "is empty"
+        case "unreachable":
+            return f"{result_words.STATES[entry.holds]}: {entry.message}"
         case _:
             return f"does not tell what it holds: {entry.message}"
 

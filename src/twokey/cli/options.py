@@ -118,7 +118,11 @@ def settings_of(flags: Flags, *, to_selects: bool = False) -> Settings:
     With ``to_selects``, --to may be combined with a file: see ``selected_destinations``.
     """
     found = _settings(flags, to_selects=to_selects)
-    return replace(found, audit_log=Path(flags.audit_log)) if flags.audit_log is not None else found
+    if flags.audit_log is None:
+        return found
+    from twokey.config.settings import AuditFile
+
+    return replace(found, audit_log=AuditFile(Path(flags.audit_log)))
 
 
 def selected_destinations(flags: Flags) -> tuple[str, ...]:

@@ -9,11 +9,10 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from twokey.cli.options import Flags
     from twokey.cli.progress import Observer, Steps
-    from twokey.config.settings import Settings
+    from twokey.config.settings import AuditFile, Settings
     from twokey.core.events import Listener
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job, Roster
@@ -39,7 +38,7 @@ def over_users(
     report: Callable[[Sequence[T | Result]], int],
     *,
     select: Callable[[Runtime], Roster] | None = None,
-    audit_log: Path | None = None,
+    audit_log: AuditFile | None = None,
     steps: Steps | None = None,
     deliveries: bool = False,
     limited: bool = True,

@@ -10,7 +10,17 @@ import msgspec
 from twokey.config import arithmetic, targets, yaml_lines
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
-from twokey.config.settings import Label, RoleSettings, Selection, Settings, Tier, path_prefix, select, together
+from twokey.config.settings import (
+    AuditFile,
+    Label,
+    RoleSettings,
+    Selection,
+    Settings,
+    Tier,
+    path_prefix,
+    select,
+    together,
+)
 from twokey.core import durations
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy, Verification
@@ -46,7 +56,8 @@ def load(file: Path) -> Settings:
         place: Place = ("machine_users", index)
         label = _label(document, place)
         entries.append((_selection(entry, defaults, label, document, place, schedule), label))
-    audit_log = None if form.audit_log is msgspec.UNSET else Path(form.audit_log)
+    audit_at = _label(document, ())("audit_log")
+    audit_log = None if form.audit_log is msgspec.UNSET else AuditFile(Path(form.audit_log), audit_at)
     connections = targets.connections(document, form.connections or {})
     return Settings(
         together(entries),

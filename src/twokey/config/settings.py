@@ -102,6 +102,14 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditFile:
+    """The file of the audit log. ``label``: how an error about it begins, such as ``twokey.yaml line 4``."""
+
+    path: Path
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a run. ``source`` names the file, or the command line."""
 
@@ -109,7 +117,7 @@ class Settings:
     max_users: int
     concurrency: int
     source: str
-    audit_log: Path | None = None
+    audit_log: AuditFile | None = None
     connections: Mapping[str, Configured] = field(default_factory=dict)
     schedule: timedelta | None = None
     """The time between two runs, if it is known."""

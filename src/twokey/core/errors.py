@@ -170,5 +170,6 @@ def unforeseen(name: str, error: Exception) -> Ambiguous:
         f"{name}: an unexpected {type(error).__name__} was raised: the response of its service is not understood, or "
         "this destination's code has a bug.",
         state="Whether anything was written there is unknown.",
-        remedy="Run again. If it persists, report it to the maintainers of this destination, with this message.",
+        remedy="Check the connection's url, then run again. If it persists, report it to the maintainers of this "
+        "destination, with this message.",
     )

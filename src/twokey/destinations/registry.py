@@ -51,6 +51,7 @@ SCHEMES = {
     "github": f"{_HERE}.ci.github",
     "gitlab": f"{_HERE}.ci.gitlab",
     "gitlab-group": f"{_HERE}.ci.gitlab",
+    "gitlab-instance": f"{_HERE}.ci.gitlab_instance",
     "circleci-context": f"{_HERE}.ci.circleci",
     "circleci": f"{_HERE}.ci.circleci",
     "travis": f"{_HERE}.ci.travis",

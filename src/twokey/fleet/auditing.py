@@ -6,14 +6,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import AuditLogFailed
+from twokey.core.errors import AuditLogFailed, UsageError
 from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from twokey.audit_log.trail import Trail
+    from twokey.config.settings import AuditFile
     from twokey.core.destination import Store
     from twokey.fleet.roster import Job
     from twokey.fleet.runtime import Runtime
@@ -54,7 +54,7 @@ class Auditing:
 
 
 @contextmanager
-def auditing(file: Path | None, runtime: Runtime, announce: Callable[[str], None]) -> Iterator[Auditing]:
+def auditing(file: AuditFile | None, runtime: Runtime, announce: Callable[[str], None]) -> Iterator[Auditing]:
     """Open the log before anything is called, and close it. Where lines were written, ``announce`` the log's head.
 
     Raises ``UsageError`` where the file cannot be written.
@@ -65,7 +65,12 @@ def auditing(file: Path | None, runtime: Runtime, announce: Callable[[str], None
     from twokey.audit_log.log import AuditLog
     from twokey.audit_log.trail import Trail
 
-    log = AuditLog.open(file)
+    try:
+        log = AuditLog.open(file.path)
+    except UsageError as error:
+        if not file.label:
+            raise
+        raise UsageError(f"{file.label}: {error.message}", state=error.state, remedy=error.remedy) from None
     try:
         yield Auditing(Trail(log, runtime.run, runtime.clients.clock))
     except BaseException:

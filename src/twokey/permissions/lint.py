@@ -23,6 +23,7 @@ VARIABLES = {
     "github": "GitHub Actions",
     "gitlab": "GitLab CI",
     "gitlab-group": "GitLab CI",
+    "gitlab-instance": "GitLab CI",
     "circleci": "CircleCI",
     "circleci-context": "CircleCI",
     "bitbucket": "Bitbucket Pipelines",

@@ -295,7 +295,7 @@ SYSTEMS = (
     System(
         name="GitLab CI",
         files=(r"\.gitlab-ci\.ya?ml$",),
-        schemes=("gitlab", "gitlab-group"),
+        schemes=("gitlab", "gitlab-group", "gitlab-instance"),
         issuer="gitlab.com",
         audience="https://gitlab.com",
         subject="project_path:OWNER/PROJECT:ref_type:branch:ref:main",

@@ -133,10 +133,10 @@ class StatusDocument(msgspec.Struct):
 
 
 class HoldingEntry(msgspec.Struct):
-    """Which key one destination holds: an id, or none because it is empty or does not show it."""
+    """Which key one destination holds: an id, or none because it is empty, does not show it or could not be read."""
 
     destination: str
-    holds: Literal["key", "empty", "cannot_tell"]
+    holds: Literal["key", "empty", "cannot_tell", "unreachable"]
     key: str | None
     message: str | None
 

@@ -63,6 +63,10 @@ def observe(
         raise
     except ServiceError as error:
         raise unreadable(error) from None
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  such as a response that its service does not document
+        raise unreadable(unforeseen(store.name, error)) from None
     return Observation(
         user=user,
         keys=keys,

@@ -1,4 +1,4 @@
-"""python-gitlab, with the variables of a project, a group and one environment of a project."""
+"""python-gitlab, with the variables of a project, a group, one environment of a project, and the instance."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ found = {}
 for name, (owners, path, scope) in task["targets"].items():
     task.step(f"{name} looks")
     server.personal_access_tokens.get("self")
+    of_instance = owners == "admin"
     about = {"with_projects": "false"} if owners == "groups" else {}
-    variables = getattr(server, owners).get(path, **about).variables
-    which = {"filter": {"environment_scope": scope}}
+    variables = (server if of_instance else getattr(server, owners).get(path, **about)).variables
+    which = {} if of_instance else {"filter": {"environment_scope": scope}}
     every = variables.list(get_all=True, per_page=1)
-    listed = {one.key: one.value for one in every if one.environment_scope == scope}
+    listed = {one.key: one.value for one in every if of_instance or one.environment_scope == scope}
     read = variables.get(ID, **which)
     task.step(f"{name} deletes the pair")
     for key in listed:
         variables.delete(key, **which)
-    settings = {"environment_scope": scope, "variable_type": "env_var", "protected": False, "raw": True}
+    settings = {"variable_type": "env_var", "protected": False, "raw": True}
+    settings |= {} if of_instance else {"environment_scope": scope}
     for step, pair in task["pairs"].items():
         task.step(f"{name} {step}")
         for key, value in zip((ID, SECRET), pair, strict=True):

@@ -45,7 +45,7 @@ class Variables(Backend):
     """Variables on the fake: ``inside`` is the fake's name for the target that they are in."""
 
     writes = ("P*", "/variables")
-    bad_names = (
+    bad_names: tuple[str, ...] = (
         "gitlab:site",
         "gitlab:acme/site/",
         "gitlab:acme//site",
@@ -144,6 +144,49 @@ class TestAnEnvironmentOfASubgroup(NamedValuesContract, DestinationContract):
     @pytest.fixture
     def backend(self, fake: GitLab) -> Backend:
         return Variables(fake, "gitlab-group:acme/web?scope=production/*", "groups/acme/web", "production/*")
+
+
+class Instance(Variables):
+    """Variables of the whole server."""
+
+    bad_names = (
+        "gitlab-instance:gitlab.example.com",
+        "gitlab-instance:variables/acme",
+        "gitlab-instance:variables?scope=production",
+        "gitlab-instance:variables?hidden=true",
+        "gitlab-instance:variables?type=file&format=pair",
+    )
+
+    def __init__(self, fake: GitLab) -> None:
+        super().__init__(fake, "gitlab-instance:variables", "admin/ci")
+
+
+class TestTheInstance(NamedValuesContract, DestinationContract):
+    @pytest.fixture
+    def backend(self, fake: GitLab) -> Backend:
+        return Instance(fake)
+
+    def test_takes_a_variable_of_type_file(self, fake: GitLab) -> None:
+        credential = fresh_credential()
+        destination = opened(fake, f"{Instance(fake).url}?type=file&protected=true")
+        destination.preflight()
+        assert destination.deliver(credential).written
+        assert destination.held() == Held(credential.access_key_id)
+        found = fake.variables["admin/ci"][FILE, "*"]
+        assert (found["variable_type"], found["protected"], found["masked"]) == ("file", True, False)
+
+    def test_needs_an_administrator(self, fake: GitLab) -> None:
+        fake.manages = False
+        error = failed(opened(fake, Instance(fake).url).preflight)
+        assert isinstance(error, AccessDenied)
+        assert "Administrator" in error.remedy
+        assert "admin_mode" in error.remedy
+
+    def test_of_an_old_gitlab_has_no_variables(self, fake: GitLab) -> None:
+        del fake.targets["admin/ci"]
+        error = failed(opened(fake, Instance(fake).url).preflight)
+        assert isinstance(error, NotFound)
+        assert "since version 13.0" in error.message
 
 
 class TestHiddenVariables(NamedValuesContract, DestinationContract):

@@ -314,10 +314,27 @@ class TestTemplate:
         assert unquote(parts.password or "") == secret
         assert (parts.hostname, parts.path) == ("host", "/x")
 
+    @pytest.mark.parametrize(
+        ("template", "made"),
+        [
+            ("sqs://$AccessKeyId:$SecretAccessKey@", "sqs://AKIAX:a%2Fb%2Bc@"),
+            ("$AccessKeyId s3://$SecretAccessKey@bucket/$SecretAccessKey", "AKIAX s3://a%2Fb%2Bc@bucket/a/b+c"),
+            ("mail://x:-$SecretAccessKey-$AccessKeyId@host", "mail://x:-a%2Fb%2Bc-AKIAX@host"),
+            ("sqs://$AccessKeyId:$SecretAccessKey", "sqs://AKIAX:a/b+c"),
+            ("https://host/$SecretAccessKey@", "https://host/a/b+c@"),
+            ("url=https://host;key=$SecretAccessKey;to=a@b", "url=https://host;key=a/b+c;to=a@b"),
+            ("https://host,$SecretAccessKey a@b", "https://host,a/b+c a@b"),
+        ],
+    )
+    def test_percent_encodes_a_password_before_the_host_of_a_url_and_nothing_else(
+        self, template: str, made: str
+    ) -> None:
+        assert form("template", template=template).text(Credential("AKIAX", "a/b+c")) == made
+
     def test_recognizes_a_value_from_before_url_was_added(self) -> None:
         key = Credential("AKIAIOSFODNN7EXAMPLE", "a/b+c" * 8)
-        before = form("template", template="sqs://$AccessKeyId:$SecretAccessKey@")
-        after = form("template", template="sqs://$AccessKeyId:${SecretAccessKey:url}@")
+        before = form("template", template="https://host/$AccessKeyId:$SecretAccessKey@")
+        after = form("template", template="https://host/$AccessKeyId:${SecretAccessKey:url}@")
         assert after.text_beside(before.text(key), key, "x:y") == after.text(key)
         assert before.text_beside(after.text(key), key, "x:y") == before.text(key)
 

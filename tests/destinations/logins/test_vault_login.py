@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
 from support.certificates import Authority
-from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected, UsageError
+from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected, Unreachable, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import Held
 from twokey.core.secret import Credential
@@ -15,7 +15,7 @@ from twokey.destinations.logins.vault import CONNECTION
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential, outcome, pair, services_of
 from twokey.testing.fakes.vault import AWS_KEY, AWS_SECRET, Vault
-from twokey.testing.server import Reply
+from twokey.testing.server import Fault, Reply
 
 from destinations.stores.test_vault import PATH, URL, Secret  # isort: skip
 
@@ -45,6 +45,25 @@ def reached(fake: Vault, **settings: Any) -> Destination:
 def stored(fake: Vault, **settings: Any) -> Store:
     method = settings or {"token": {"env": "TEST_VAULT_TOKEN"}}
     return open_store(URL, services_of(Secret(fake), Hurried(), {"url": fake.url, **method}))
+
+
+class TestAResponseToALogin:
+    """Sources: "Login MFA" (Vault's documentation): nothing is granted before a second request with a code."""
+
+    PASSWORD: ClassVar = {"userpass": {"username": "twokey", "password": {"env": "TEST_PASSWORD"}}}
+
+    def test_that_requires_mfa_is_named(self, fake: Vault) -> None:
+        auth = {"client_token": "", "mfa_requirement": {"mfa_request_id": "1", "mfa_constraints": {}}}
+        fake.add(Fault("*", "/login", "refuse", times=None, status=200, body={"auth": auth}))
+        error = outcome(reached(fake, **self.PASSWORD).held)
+        assert isinstance(error, BadCredentials)
+        assert "no token for the login at auth/userpass: it requires MFA." in error.message
+
+    @pytest.mark.parametrize("body", [{}, [], {"auth": None}, {"auth": "text"}, {"auth": {}}], ids=repr)
+    def test_without_a_token_is_an_error(self, fake: Vault, body: Any) -> None:
+        fake.add(Fault("*", "/login", "refuse", times=None, status=200, body=body))
+        error = outcome(reached(fake, **self.PASSWORD).held)
+        assert isinstance(error, BadCredentials if body == {"auth": {}} else Unreachable)
 
 
 class TestByAws:

@@ -154,10 +154,7 @@ class TestLogins:
         return mount
 
     def test_approle(self, server: OpenBao, mount: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        server.send("POST", f"sys/auth/approle-{mount}", {"type": "approle"})
-        server.send("POST", f"auth/approle-{mount}/role/twokey", {"token_policies": [mount]})
-        role = server.send("GET", f"auth/approle-{mount}/role/twokey/role-id")["data"]["role_id"]
-        made = server.send("POST", f"auth/approle-{mount}/role/twokey/secret-id", {})["data"]["secret_id"]
+        role, made = server.approle(mount)
         monkeypatch.setenv("TEST_SECRET_ID", made)
         method = {"role_id": role, "secret_id": {"env": "TEST_SECRET_ID"}, "mount": f"approle-{mount}"}
         delivered(server, mount, {"url": server.url, "approle": method})
@@ -219,10 +216,7 @@ class TestLogins:
     def test_a_token_that_ends_is_replaced_by_another_login(
         self, server: OpenBao, mount: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        server.send("POST", f"sys/auth/approle-{mount}", {"type": "approle"})
-        server.send("POST", f"auth/approle-{mount}/role/twokey", {"token_policies": [mount], "token_num_uses": 3})
-        role = server.send("GET", f"auth/approle-{mount}/role/twokey/role-id")["data"]["role_id"]
-        made = server.send("POST", f"auth/approle-{mount}/role/twokey/secret-id", {})["data"]["secret_id"]
+        role, made = server.approle(mount, token_num_uses=3)
         monkeypatch.setenv("TEST_SECRET_ID", made)
         method = {"role_id": role, "secret_id": {"env": "TEST_SECRET_ID"}, "mount": f"approle-{mount}"}
         delivered(server, mount, {"url": server.url, "approle": method})

@@ -49,7 +49,7 @@ LIMITS = (Limit(2000, 60, writes_only=False),)
 """Authenticated API traffic of one user ("GitLab.com rate limits"). Your own server reports its limits by 429."""
 LONGEST = 10_000
 """Characters of a value ("GitLab CI/CD variables")."""
-GROUP = "gitlab-group"
+GROUP, INSTANCE = "gitlab-group", "gitlab-instance"
 SWITCHES = ("masked", "hidden", "protected", "raw")
 TYPES = ("env_var", "file")
 FILE = replace(formats.ENVIRONMENT, name="AWS_SHARED_CREDENTIALS_FILE")
@@ -71,7 +71,16 @@ def _permissions(resource: str, role: str) -> tuple[Permission, ...]:
     )
 
 
-PERMISSIONS = {"gitlab": _permissions("project", "Maintainer"), GROUP: _permissions("group", "Owner")}
+PERMISSIONS = {
+    "gitlab": _permissions("project", "Maintainer"),
+    GROUP: _permissions("group", "Owner"),
+    INSTANCE: (
+        *_permissions("instance", "Administrator"),
+        Permission(
+            service="GitLab", name="admin_mode", resource="instance", type="scope", condition="if it has Admin Mode"
+        ),
+    ),
+}
 """By scheme."""
 
 
@@ -93,6 +102,11 @@ def check(address: Address) -> None:
     address.allow(("connection", "scope", "type", *SWITCHES, *formats.OPTIONS))
     if not _SCOPE.fullmatch(without_fields(address.options.get("scope", "*"))):
         raise address.error("scope= takes letters, digits, spaces and the characters _/$.*- only.")
+    check_value(address)
+
+
+def check_value(address: Address) -> None:
+    """Raise ``UsageError`` for settings or a format of the variable that GitLab does not allow."""
     for switch in SWITCHES:
         address.one_of(switch, ("false", "true"))
     value_format = _format(address)
@@ -193,10 +207,9 @@ class CiVariables(NamedValues):
         self._target = address.rest
         self._scope = address.options.get("scope", "*")
         self._type = address.options.get("type", TYPES[0])
-        group = address.scheme == GROUP
-        self._kind = "group" if group else "project"
+        self._kind = "group" if address.scheme == GROUP else "project"
         self._permission = f"{phrase(PERMISSIONS[address.scheme])} (an archived one takes no variables)"
-        self._base = f"/{'groups' if group else 'projects'}/{quote(address.rest, safe='')}"
+        self._base = f"/{self._kind}s/{quote(address.rest, safe='')}"
 
     def preflight(self) -> None:
         """Raise if the project or group is missing, archived or renamed, or an existing variable is unsuitable."""
@@ -369,10 +382,10 @@ def _explain(request: Request, response: Response) -> Failed | None:
     """Translate GitLab's errors. Its messages are never quoted: they may hold a value."""
     error_message = response.error_message()
     if response.status == 404 and "Variable Not Found" not in error_message:
-        message = (
-            f"GitLab cannot {request.description}: the project or group does not exist, or the token has no access to "
-            "it."
-        )
+        missing = "the project or group does not exist, or the token has no access to it"
+        if request.path.startswith("/admin"):
+            missing = "it has no variables of its own; GitLab has them since version 13.0"
+        message = f"GitLab cannot {request.description}: {missing}."
         return NotFound(message, remedy=f"Check the name, and that the token has {request.permission}.")
     if response.status == 405 and "moved" in error_message:
         return _moved("The project")
@@ -405,4 +418,5 @@ KINDS = tuple(
         permissions=permissions,
     )
     for scheme, permissions in PERMISSIONS.items()
+    if scheme != INSTANCE
 )

@@ -111,12 +111,18 @@ def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Form
 
 def advice(options: Mapping[str, str]) -> str:
     """Return what is to be changed in a URL's options although they are valid; empty if nothing is."""
-    secret = templates.unencoded(options["template"]) if options.get("format") == "template" else ""
-    if not secret:
+    found = templates.unencoded(options["template"]) if options.get("format") == "template" else None
+    if found is None:
         return ""
+    write = f"Write ${{{found.kind}:{templates.URL}}} there."
+    if found.password:
+        return (
+            f"its template has ${found.kind} as the password in a URL. It can contain / and +, so it is written "
+            f"percent-encoded. {write}"
+        )
     return (
-        f"its template puts ${secret} into a URL as it is. It can contain / and +, so programs would read that URL "
-        f"wrongly after some rotations, and not after others. Write ${{{secret}:{templates.URL}}} there."
+        f"its template puts ${found.kind} into a URL as it is. It can contain / and +, so programs would read that "
+        f"URL wrongly after some rotations, and not after others. {write}"
     )
 
 

@@ -272,7 +272,20 @@ class Vault:
             )
         if not response.good:
             raise self.http.verdicts.error_of(request, response)
-        return Hidden(self._recorded(response).json()["auth"]["client_token"])
+        found = self._recorded(response).json()
+        auth = found.get("auth") if isinstance(found, dict) else None
+        if not isinstance(auth, dict):
+            raise self.http.verdicts.unclear(request, "its response has no token.")
+        if not auth.get("client_token"):
+            # With "Login MFA", a response grants nothing before a second request with a code.
+            raise BadCredentials(
+                f"Vault grants no token for the login at auth/{login.mount}"
+                f"{': it requires MFA' if auth.get('mfa_requirement') else ''}.",
+                state="Nothing was written there.",
+                remedy="Let an administrator exempt twokey's role from the login enforcement of MFA, or use another "
+                "auth method.",
+            )
+        return Hidden(auth["client_token"])
 
 
 def _required(index: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.destination import Receipt, Traits
-from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected
+from twokey.core.errors import Ambiguous, Conflict, ServiceError, ServiceRejected, Unreachable, unforeseen
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, Holding, NotHeld, Record
 from twokey.destinations.formats.format import SAMPLE
@@ -83,19 +83,27 @@ class ServiceStore(ABC):
     def _write_fence(self, kept: Kept) -> None:
         """Change the revision and nothing else, so that a write prepared at an older one fails."""
 
+    def _see(self) -> Kept:
+        """Read both; raises ``Unreachable`` for a response whose shape the service does not document."""
+        try:
+            return self._read()
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            found = unforeseen(self.name, error)
+            raise Unreachable(found.message, remedy=found.remedy) from None
+
     def held(self) -> Holding:
         """Return which key is here."""
-        return self._holding(self._read())
+        return self._holding(self._see())
 
     def load(self) -> Record:
         """Read the credential's id, the journal and the revision."""
-        kept = self._read()
+        kept = self._see()
         journal = decode_journal(kept.journal, self.name) if kept.journal is not None else Journal()
         return Record(self._holding(kept), journal, kept.revision)
 
     def credential(self) -> Credential | None:
         """Read the credential."""
-        kept = self._read()
+        kept = self._see()
         holding = self._holding(kept)
         if isinstance(holding, CannotTell):
             raise ServiceRejected(f"{self.name} holds no credential that twokey can read: {holding.why}.")
@@ -125,7 +133,7 @@ class ServiceStore(ABC):
     def put(self, credential: Credential, revision: object) -> object:
         """Write the credential if the store is still at ``revision``, and read it back. What lies beside it stays."""
         self._own(revision)
-        kept = self._read()
+        kept = self._see()
         if kept.revision != revision:
             raise self._conflict()
         values, left = self._wanted(kept, credential), self._left_over(kept)
@@ -140,7 +148,7 @@ class ServiceStore(ABC):
     def fence(self, revision: object) -> object:
         """Make every write that was prepared at an older revision fail."""
         self._own(revision)
-        kept = self._read()
+        kept = self._see()
         if kept.revision != revision:
             raise self._conflict()
         if not self.conditional:
@@ -151,7 +159,7 @@ class ServiceStore(ABC):
 
     def deliver(self, credential: Credential) -> Receipt:
         """Write the credential unless it is here already."""
-        kept = self._read()
+        kept = self._see()
         if _same(kept.values, self._wanted(kept, credential)) and not self._left_over(kept):
             return Receipt(credential.access_key_id, written=False, stamp=_STAMP)
         try:
@@ -170,7 +178,7 @@ class ServiceStore(ABC):
 
     def check_content(self, kept: Kept | None = None) -> None:
         """Raise what writing beside the present values would raise; for ``preflight``."""
-        self._wanted(kept or self._read(), SAMPLE)
+        self._wanted(kept or self._see(), SAMPLE)
 
     def _written(
         self,
@@ -194,7 +202,7 @@ class ServiceStore(ABC):
         for look in range(LOOKS):
             self.clock.sleep(0.2 * look)
             try:
-                kept = self._read()
+                kept = self._see()
             except ServiceError as error:
                 message = f"{self.name}: {what} was written, but reading it back failed: {error}"
                 raise doubt or Ambiguous(message) from None

@@ -45,8 +45,8 @@ class Gitea(FakeService):
         return self.targets.get(target, {}).get(name)
 
     def authorize(self, request: ReceivedRequest) -> None:
-        """Check the token, its scope, and whether its user is an owner."""
-        if request.headers.get("Authorization") != f"token {self.token}":
+        """Check the token, which may be sent in two ways, its scope, and whether its user is an owner."""
+        if request.headers.get("Authorization") not in {f"token {self.token}", f"Bearer {self.token}"}:
             raise _error(401, "invalid username, password or token")
         scope = "organization" if "/orgs/" in request.path else "repository"
         enough = {f"write:{scope}"} | ({f"read:{scope}"} if request.method == "GET" else set())

@@ -1,7 +1,8 @@
-"""GitLab's REST API v4 for CI/CD variables of projects and groups, as far as a rotation needs it.
+"""GitLab's REST API v4 for CI/CD variables of projects, groups and the instance, as far as a rotation needs it.
 
-There is one variable per key and environment scope. Hidden ones show no value. As in GitLab, what a request leaves out
-stays as it is, and a setting that an older version or a smaller plan does not have is ignored.
+There is one variable per key and environment scope; those of the instance have no scope, and cannot be hidden. Hidden
+ones show no value. As in GitLab, what a request leaves out stays as it is, and a setting that an older version or a
+smaller plan does not have is ignored.
 """
 
 from __future__ import annotations
@@ -16,12 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _API = "/api/v4"
-_TARGET = _API + r"/(projects|groups)/([^/]+)"
+_TARGET = _API + r"/(projects|groups|admin)/([^/]+)"
 _FILTER = "filter[environment_scope]"
 _SEVERAL = "There are multiple variables with provided parameters. Please use 'filter[environment_scope]'"
 _INSUFFICIENT = "The request requires higher privileges than provided by the access token."
 _TEXTS = ("value", "description", "environment_scope", "variable_type")
 _SWITCHES = ("masked", "protected", "raw")
+_LIMITS = {
+    "projects": "project ci variables",
+    "groups": "group ci variables",
+    "admin": "ci instance level variables",
+}
+_OWNERS = {"projects": "", "groups": "Group", "admin": "Instance"}
 LONGEST = 10_000
 
 
@@ -36,17 +43,18 @@ class GitLab(FakeService):
         self.oauth_token = ""
         self.scopes = ["api"]
         self.manages = True
-        """Whether the token's role may manage variables: Maintainer of a project, Owner of a group."""
+        """Whether the token's role may manage variables: Maintainer of a project, Owner of a group, administrator."""
         self.premium = True
         """Whether group variables have environment scopes."""
         self.hides = True
         """Whether it is GitLab 17.4 or later."""
-        self.most = {"projects": 8000, "groups": 30_000}
+        self.most = {"projects": 8000, "groups": 30_000, "admin": 25}
         self.targets: dict[str, dict[str, Any]] = {}
         self.moved: dict[str, str] = {}
         self.variables: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
         self.add_target("projects", "acme/site")
         self.add_target("groups", "acme")
+        self.add_target("admin", "ci")
 
     def add_target(self, kind: str, path: str) -> None:
         """Create one of the ``projects`` or ``groups``."""
@@ -94,12 +102,14 @@ class GitLab(FakeService):
     @route("GET", _TARGET)
     def see_target(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``Get a single project`` and ``Get a single group``."""
+        if kind == "admin":
+            raise Refusal(404, self.not_found)
         return Reply(200, self._target(request, kind, path)[1])
 
     @route("GET", _TARGET + "/variables")
     def list_variables(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
         """Answer ``List project variables`` and ``List group variables``: 20 on a page, unless ``per_page`` says."""
-        found = [_shown(one) for one in self.variables[self._managed(request, kind, path)].values()]
+        found = [_shown(one, kind) for one in self.variables[self._managed(request, kind, path)].values()]
         size, page = int(request.query.get("per_page", 20)), int(request.query.get("page", 1))
         following = str(page + 1) if size * page < len(found) else ""
         link = f'<{self.url}{request.raw_path}?page={following}&per_page={size}>; rel="next"'
@@ -110,7 +120,7 @@ class GitLab(FakeService):
     def see_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
         """Answer ``Get a single variable``."""
         target = self._managed(request, kind, path)
-        return Reply(200, _shown(self._found(request, kind, target, key)))
+        return Reply(200, _shown(self._found(request, kind, target, key), kind))
 
     @route("POST", _TARGET + "/variables")
     def make_variable(self, request: ReceivedRequest, kind: str, path: str) -> Reply:
@@ -120,22 +130,23 @@ class GitLab(FakeService):
         if missing:
             raise Refusal(400, {"error": ", ".join(missing)})
         key, scope = str(body["key"]).strip(), str(body.get("environment_scope", "*"))
-        if kind == "groups" and not self.premium:
+        if kind == "admin" or (kind == "groups" and not self.premium):
             scope = "*"
         there = self.variables[target]
         if (key, scope) in there:
             taken = f"({key}) has already been taken"
             raise Refusal(400, {"message": {"key": [taken]}})
         if len(there) >= self.most[kind]:
-            member = "project ci variables" if kind == "projects" else "group ci variables"
-            raise Refusal(400, {"message": {"base": [f"Maximum number of {member} ({self.most[kind]}) exceeded"]}})
-        hidden = bool(self.hides and body.get("masked_and_hidden"))
+            raise Refusal(
+                400, {"message": {"base": [f"Maximum number of {_LIMITS[kind]} ({self.most[kind]}) exceeded"]}}
+            )
+        hidden = bool(self.hides and body.get("masked_and_hidden")) and kind != "admin"
         default = {"variable_type": "env_var", "description": None, **dict.fromkeys(_SWITCHES, False)}
         made = {**default, **_of(body), "key": key, "environment_scope": scope, "hidden": hidden}
         made["masked"] = made["masked"] or hidden
         _validate(made)
         there[key, scope] = made
-        return Reply(201, _shown(made))
+        return Reply(201, _shown(made, kind))
 
     @route("PUT", _TARGET + r"/variables/(\w+)")
     def write_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
@@ -143,13 +154,15 @@ class GitLab(FakeService):
         target = self._managed(request, kind, path)
         before = self._found(request, kind, target, key)
         after = {**before, **_of(request.json() or {})}
+        if kind == "admin":
+            after["environment_scope"] = "*"
         if before["hidden"] and after["masked"] != before["masked"]:
             message = "Updating masked attribute is not allowed on updates for hidden variables."
             raise Refusal(400, {"message": {"base": [message]}})
         _validate(after)
         del self.variables[target][key, before["environment_scope"]]
         self.variables[target][key, after["environment_scope"]] = after
-        return Reply(200, _shown(after))
+        return Reply(200, _shown(after, kind))
 
     @route("DELETE", _TARGET + r"/variables/(\w+)")
     def delete_variable(self, request: ReceivedRequest, kind: str, path: str, key: str) -> Reply:
@@ -185,14 +198,14 @@ class GitLab(FakeService):
         return target
 
     def _found(self, request: ReceivedRequest, kind: str, target: str, key: str) -> dict[str, Any]:
-        scope = request.query.get(_FILTER)
+        scope = None if kind == "admin" else request.query.get(_FILTER)
         found = [
             one for (name, of), one in self.variables[target].items() if name == key and (scope is None or of == scope)
         ]
         if len(found) > 1:
             raise Refusal(409, {"message": f"409 Conflict: {_SEVERAL}"})
         if not found:
-            raise Refusal(404, {"message": f"404 {'Variable' if kind == 'projects' else 'GroupVariable'} Not Found"})
+            raise Refusal(404, {"message": f"404 {_OWNERS[kind]}Variable Not Found"})
         return found[0]
 
 
@@ -219,5 +232,7 @@ def _validate(variable: dict[str, Any]) -> None:
         raise Refusal(400, {"message": problems})
 
 
-def _shown(variable: dict[str, Any]) -> dict[str, Any]:
-    return {**variable, "value": None if variable["hidden"] else variable["value"]}
+def _shown(variable: dict[str, Any], kind: str) -> dict[str, Any]:
+    shown = {**variable, "value": None if variable["hidden"] else variable["value"]}
+    without = ("environment_scope", "hidden") if kind == "admin" else ()
+    return {name: value for name, value in shown.items() if name not in without}

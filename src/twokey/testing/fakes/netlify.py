@@ -98,6 +98,12 @@ class Netlify(FakeService):
         found["updated_at"] = self.stamp()
         return Reply(201, _shown(found))
 
+    @route("DELETE", _ENV + "/([^/]+)")
+    def delete_variable(self, request: ReceivedRequest, account: str, key: str) -> Reply:
+        """Answer ``deleteEnvVar``."""
+        self._target(request, account).remove(self._variable(request, account, key))
+        return Reply(204)
+
     @route("DELETE", _ENV + "/([^/]+)/value/([^/]+)")
     def delete_value(self, request: ReceivedRequest, account: str, key: str, identity: str) -> Reply:
         """Answer ``deleteEnvVarValue``."""
