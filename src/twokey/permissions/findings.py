@@ -26,6 +26,7 @@ RULES = {
     "TK202": Meaning("critical", "A user reaches such a role through other roles"),
     "TK203": Meaning("critical", "A user can make credentials for a user of such a tier"),
     "TK204": Meaning("critical", "A user can change the permissions of a user or role of such a tier, or its own"),
+    "TK205": Meaning("critical", "A user can let a service work with a role of such a tier"),
     "TK301": Meaning("high", "A machine user has a console password"),
     "TK401": Meaning("medium", "No guard limits from where the keys of a user work"),
     "TK402": Meaning("medium", "A guard by source address denies what AWS services do for the user"),

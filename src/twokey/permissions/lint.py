@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.config.settings import same_name
-from twokey.permissions import lint_trust, lint_users
+from twokey.permissions import lint_guards, lint_trust, lint_users
 from twokey.permissions.findings import Finding, order
 from twokey.permissions.lint_tiers import Tiers
 from twokey.permissions.reach import Reach
@@ -60,7 +60,7 @@ def lint(
         grants = reach.of(user)
         found += lint_users.rights(user, grants)
         found += lint_users.password(user, account.passwords)
-        found += lint_users.guard(user, grants)
+        found += lint_guards.guard(user, grants)
         found += closed.findings(user)
         found += _keys_in_variables(user, *deliveries.get(same_name(user.name), ("", ())))
     reached = {arn for user in users for arn in reach.closure(user)} if not every_role else set[str]()

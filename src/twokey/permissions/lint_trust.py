@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 from twokey.permissions.conditions import as_list
 from twokey.permissions.findings import Finding
-from twokey.permissions.grants import conditions, statements
+from twokey.permissions.statements import conditions, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from twokey.permissions.account import Principal
     from twokey.permissions.findings import Severity
-    from twokey.permissions.grants import Statement
+    from twokey.permissions.statements import Statement
 
 _ASSUMES = frozenset({"sts:assumerole", "sts:assumerolewithwebidentity", "sts:assumerolewithsaml", "sts:*", "*"})
 _LIMITS = frozenset(
