@@ -209,6 +209,7 @@ PLANTED: dict[str, tuple[str, Callable[[Planting], object]]] = {
     "OIDC without a subject": ("TK502", lambda at: at.role("jobs", oidc({"StringEquals": {AUD: "sts.amazonaws.com"}}))),
     "OIDC with every subject": ("TK502", lambda at: at.role("jobs", oidc({"StringLike": {SUB: "*"}}))),
     "OIDC with a wildcard": ("TK503", lambda at: at.role("jobs", oidc({"StringLike": {SUB: "repo:acme/*"}}))),
+    "OIDC for any audience": ("TK505", lambda at: at.role("jobs", oidc({"StringEquals": {SUB: BRANCH}}))),
     "ForAllValues": (
         "TK504",
         lambda at: at.role("jobs", oidc({"StringEquals": {SUB: BRANCH}, "ForAllValues:StringEquals": {AUD: "x"}})),
@@ -226,6 +227,8 @@ ALSO = {
     "a passed role": {"TK101"},
     "a policy of a closed role": {"TK101"},
     "the own policy": {"TK101"},
+    "ForAllValues": {"TK505"},
+    "OIDC with a wildcard": {"TK505"},
     "ForAllValues on the subject": {"TK504"},
 }
 """What else each of these is: a user of no tier that may assume every role reaches production, for example."""

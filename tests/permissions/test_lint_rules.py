@@ -8,7 +8,9 @@ import pytest
 
 from twokey.config.settings import Tier
 from twokey.permissions.account import Account, Attached, Group, Principal
+from twokey.permissions.advice import Asked, trust
 from twokey.permissions.lint import lint
+from twokey.permissions.pipelines import SYSTEMS, System
 
 AT = "arn:aws:iam::123456789012"
 GUARD = {
@@ -380,3 +382,147 @@ class TestTheGuard:
     )
     def test_must_not_deny_services_and_endpoints(self, guards: Any, rule: str) -> None:
         assert found(user(TO_TEST, *guards, guard=None)) == {rule}
+
+
+GITHUB = "token.actions.githubusercontent.com"
+
+
+def by_token(issuer: str = GITHUB, **condition: Any) -> Principal:
+    """A role for the tokens of an issuer; the audience is right unless the condition says otherwise."""
+    keyed: dict[str, Any] = {"StringEquals": {f"{issuer}:aud": "sts.amazonaws.com"}}
+    for operator, subject in condition.items():
+        keyed.setdefault(operator.replace("_", ":"), {})[f"{issuer}:sub"] = subject
+    return role(
+        "jobs",
+        {"Federated": f"{AT}:oidc-provider/{issuer}"},
+        Action="sts:AssumeRoleWithWebIdentity",
+        Condition=keyed,
+    )
+
+
+def trusting(*roles: Principal) -> dict[str, str]:
+    """What is found about roles: ids with severities."""
+    found = lint(Account((), roles, frozenset()), [], (), {}, every_role=True)
+    return {one.id: one.level for one in found}
+
+
+class TestWhomARoleTrusts:
+    @pytest.mark.parametrize(
+        "trust",
+        [
+            {"Principal": "*"},
+            {"Principal": {"AWS": ["123456789012", "*"]}, "Action": "sts:*"},
+            {"Principal": "*", "Action": ["sts:TagSession", "sts:Assume*"]},
+            {"NotPrincipal": {"AWS": f"{AT}:root"}},
+            {"Principal": "*", "Condition": {"StringEquals": {"sts:ExternalId": "x"}}},
+            {"Principal": "*", "Condition": {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/deploy"}}},
+            {"Principal": "*", "Condition": {"StringLike": {"aws:PrincipalOrgID": "o-*"}}},
+            {"Principal": "*", "Condition": {"StringEqualsIfExists": {"aws:PrincipalOrgID": "o-a"}}},
+            {"Principal": "*", "Condition": {"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}}},
+            {"Principal": "*", "Condition": {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24", "0.0.0.0/0"]}}},
+        ],
+    )
+    def test_anyone(self, trust: dict[str, Any]) -> None:
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", **trust}
+        open_ = Principal("role", "r", "/", f"{AT}:role/r", (), trust=document(statement))
+        assert trusting(open_) == {"TK501": "critical"}
+
+    @pytest.mark.parametrize(
+        "trust",
+        [
+            {"Principal": {"AWS": "arn:aws:iam::999988887777:root"}},
+            {"Principal": {"Service": "lambda.amazonaws.com"}},
+            {"Principal": "*", "Action": "sts:TagSession"},
+            {"Principal": "*", "Condition": {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}},
+            {
+                "Principal": "*",
+                "Condition": {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-a1b2c3d4e5/r-1/*"}},
+            },
+            {"Principal": "*", "Condition": {"ArnLike": {"aws:PrincipalArn": f"{AT}:role/*"}}},
+            {"Principal": "*", "Condition": {"StringEqualsIfExists": {"aws:PrincipalAccount": "123456789012"}}},
+            {"Principal": "*", "Condition": {"StringEquals": {"aws:SourceVpce": "vpce-1"}}},
+        ],
+    )
+    def test_not_everyone(self, trust: dict[str, Any]) -> None:
+        statement = {"Effect": "Allow", "Action": "sts:AssumeRole", **trust}
+        assert trusting(Principal("role", "r", "/", f"{AT}:role/r", (), trust=document(statement))) == {}
+
+    def test_a_deny_of_all_others_limits_it(self) -> None:
+        anyone = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": "*"}
+        others = {**anyone, "Effect": "Deny", "Condition": {"StringNotEquals": {"aws:PrincipalOrgID": "o-a"}}}
+        assert trusting(Principal("role", "r", "/", f"{AT}:role/r", (), trust=document(anyone, others))) == {}
+
+    def test_tags_of_a_session_are_limited_by_for_all_values(self) -> None:
+        limits = {"ForAllValues:StringEquals": {"aws:TagKeys": ["team"], "sts:TransitiveTagKeys": ["team"]}}
+        assert trusting(role("r", Condition=limits)) == {}
+        present = {"ForAllValues:StringEquals": {"aws:CalledVia": "x"}, "Null": {"aws:CalledVia": "false"}}
+        assert trusting(role("r", Condition=present)) == {}
+
+
+class TestTokens:
+    @pytest.mark.parametrize(
+        ("condition", "found"),
+        [
+            ({}, {"TK502": "critical"}),
+            ({"StringLike": "*"}, {"TK502": "critical"}),
+            ({"StringLike": ["repo:acme/site:ref:refs/heads/main", "**"]}, {"TK502": "critical"}),
+            ({"StringNotEquals": "repo:evil/x"}, {"TK502": "critical"}),
+            ({"StringLike": "repo:*"}, {"TK503": "critical"}),
+            ({"StringLike": "repo:acme*/site:*"}, {"TK503": "critical"}),
+            ({"StringLike": "repo:acme/*"}, {"TK503": "high"}),
+            ({"ForAnyValue_StringLike": "repo:acme/site:*"}, {"TK503": "medium"}),
+            ({"StringEqualsIfExists": "repo:acme/site:ref:refs/heads/main"}, {}),
+            ({"StringLike": "repo:acme/site:environment:production"}, {}),
+        ],
+    )
+    def test_of_github(self, condition: dict[str, Any], found: dict[str, str]) -> None:
+        assert trusting(by_token(**condition)) == found
+
+    @pytest.mark.parametrize(
+        ("issuer", "subject", "found"),
+        [
+            ("oidc.eks.eu-west-1.amazonaws.com/id/ABC", "system:serviceaccount:ci:*", {"TK503": "medium"}),
+            ("oidc.circleci.com/org/a", "org/a/project/b/user/*", {}),
+            ("oidc.circleci.com/org/a", "org/a/project/*/user/*", {"TK503": "medium"}),
+            ("agent.buildkite.com", "organization:acme:pipeline:p:ref:refs/heads/main:commit:*:step:*", {}),
+            ("agent.buildkite.com", "organization:*", {"TK503": "critical"}),
+            ("app.terraform.io", "organization:acme:project:p:workspace:w:run_phase:*", {}),
+            ("app.terraform.io", "organization:acme:project:*", {"TK503": "medium"}),
+            ("gitlab.com", "project_path:acme/*:ref_type:branch:ref:main", {"TK503": "high"}),
+        ],
+    )
+    def test_of_others(self, issuer: str, subject: str, found: dict[str, str]) -> None:
+        assert trusting(by_token(issuer, StringLike=subject)) == found
+
+    def test_for_any_audience(self) -> None:
+        exact = {"StringEquals": {f"{GITHUB}:sub": "repo:acme/site:ref:refs/heads/main"}}
+        provider = {"Federated": f"{AT}:oidc-provider/{GITHUB}"}
+        jobs = role("jobs", provider, Action="sts:AssumeRoleWithWebIdentity", Condition=exact)
+        assert trusting(jobs) == {"TK505": "medium"}
+
+    def test_of_an_issuer_of_ones_own_for_any_audience_are_limited_by_the_provider(self) -> None:
+        issuer = "oidc.circleci.com/org/a"
+        provider = {"Federated": f"{AT}:oidc-provider/{issuer}"}
+        subject = {"StringLike": {f"{issuer}:sub": "org/a/project/b/user/*"}}
+        assert trusting(role("jobs", provider, Action="sts:AssumeRoleWithWebIdentity", Condition=subject)) == {}
+
+    def test_of_cognito_are_limited_by_their_pool(self) -> None:
+        for condition, found in (
+            ({"StringEquals": {"cognito-identity.amazonaws.com:aud": "eu-west-1:1"}}, {}),
+            (
+                {"ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"}},
+                {"TK502": "critical"},
+            ),
+        ):
+            pool = role(
+                "pool",
+                {"Federated": "cognito-identity.amazonaws.com"},
+                Action="sts:AssumeRoleWithWebIdentity",
+                Condition=condition,
+            )
+            assert trusting(pool) == found
+
+    @pytest.mark.parametrize("system", SYSTEMS, ids=lambda one: one.name)
+    def test_that_advise_trusts_are_right(self, system: System) -> None:
+        asked = Asked("ci", "123456789012", "aws", (PRODUCTION,), system, "acme/site", "eu-west-1")
+        assert trusting(Principal("role", "r", "/", PRODUCTION, (), trust=trust(asked).value())) == {}

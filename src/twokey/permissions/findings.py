@@ -37,6 +37,7 @@ RULES = {
     "TK502": Meaning("critical", "Everyone who uses an OIDC provider can assume a role"),
     "TK503": Meaning("high", "A role trusts OIDC subjects by a wildcard"),
     "TK504": Meaning("high", "A condition with ForAllValues also holds without a value"),
+    "TK505": Meaning("medium", "A role takes OIDC tokens that were made for another service"),
     "TK601": Meaning("medium", "A key is in CI variables, where the token of the store is enough"),
     "TK602": Meaning("low", "The jobs of a user can work without a key"),
 }
