@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,6 @@ from twokey.permissions.findings import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from support.rig import Rig
 
@@ -341,6 +341,38 @@ def test_keys_in_variables_of_a_ci_system_are_found_in_the_configuration(plantin
     connection = "connections: {github: {token: {env: GITHUB_TOKEN}}}\n"
     tmp_path.joinpath("twokey.yaml").write_text(CONFIG + deliver + connection)
     assert ids() == {"TK601", "TK602"}
+
+
+CLUSTER = """
+apiVersion: v1
+clusters: [{name: c, cluster: {server: "%s"}}]
+users: [{name: u, user: {token: t}}]
+contexts: [{name: x, context: {cluster: c, user: u}}]
+current-context: x
+"""
+
+
+@pytest.mark.parametrize(
+    ("server", "found"),
+    [("https://0A1B.gr7.eu-west-1.eks.amazonaws.com", {"TK602"}), ("https://cluster.example", set[str]())],
+)
+def test_pods_of_eks_need_no_key(planting: Planting, tmp_path: Path, server: str, found: set[str]) -> None:
+    planting.user("u", TO_TEST)
+    tmp_path.joinpath("kubeconfig").write_text(CLUSTER % server)
+    tmp_path.joinpath("kubeconfig").chmod(0o600)
+    connection = "connections: {kubernetes: {kubeconfig: kubeconfig}}\n"
+    tmp_path.joinpath("twokey.yaml").write_text(CONFIG + '    deliver: ["kubernetes:ci/{user}"]\n' + connection)
+    assert ids() == found
+
+
+def test_jobs_on_a_machine_of_aws_need_no_key(planting: Planting, monkeypatch: pytest.MonkeyPatch) -> None:
+    planting.user("u", TO_TEST)
+    with Path("twokey.yaml").open("a") as file:
+        file.write('    deliver: ["file:keys/{user}.json"]\n')
+    assert ids() == set()
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "jobs")
+    ran = twokey("lint")
+    assert "low TK602 u: The jobs that read file:keys/u.json run on Lambda" in ran.out
 
 
 def test_a_report_that_may_not_be_read_leaves_passwords_unknown_and_says_so(planting: Planting, rig: Rig) -> None:
