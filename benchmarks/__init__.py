@@ -7,6 +7,8 @@
     limit      the share of IAM's request rate that is used while AWS throttles
 
     pipelines  300 GitHub pipelines against the time that GitHub's limits allow
+    jobs       `twokey exec` and `credential-process` against a bare AssumeRole
+    lint       1,000 users and 1,000 roles against Cloud Custodian
 
 Absolute times say more about the machine than about the program; a ratio is comparable between machines. What is
 compared runs alternately (A B A B), so that a machine that becomes slower slows both.

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.children import MeasurementFailed
 from benchmarks.cloud import Cloud
+from benchmarks.environments import ROOT
 from benchmarks.figures import Figure, at_least, at_most, per, ratio_of_medians
-from benchmarks.origin import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Runs programs as processes of their own and measures them: wall time, and CPU time as the kernel counts it."""
+"""Runs programs as processes of their own and measures wall time, and CPU time and memory as the kernel counts them."""
 
 from __future__ import annotations
 
@@ -25,12 +25,16 @@ class MeasurementFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """The cost of one run of a program, its stdout, and its number of requests if they were counted."""
+    """The cost of one run of a program, its stdout, and its number of requests if they were counted.
+
+    ``memory``: the most that it had resident, in bytes.
+    """
 
     wall: float
     cpu: float
     output: str = ""
     requests: int = 0
+    memory: int = 0
 
 
 def script(name: str) -> str:
@@ -64,7 +68,8 @@ def measure(command: Sequence[str], environment: Mapping[str, str] | None = None
     if child.returncode != 0:
         message = (errors or output).strip()[-600:]
         raise MeasurementFailed(f"{Path(command[0]).name} ended with exit code {child.returncode}: {message}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, output)
+    # getrusage(2): ru_maxrss is in kilobytes.
+    return Cost(wall, usage.ru_utime + usage.ru_stime, output, memory=usage.ru_maxrss * 1024)
 
 
 def alternate(runs: int, *programs: Callable[[], Cost]) -> list[list[Cost]]:
@@ -84,6 +89,11 @@ def walls(costs: Sequence[Cost]) -> list[float]:
 def cpus(costs: Sequence[Cost]) -> list[float]:
     """Return the CPU times."""
     return [cost.cpu for cost in costs]
+
+
+def memories(costs: Sequence[Cost]) -> list[float]:
+    """Return the memory that each needed."""
+    return [float(cost.memory) for cost in costs]
 
 
 def medians(costs: Sequence[Cost]) -> str:

@@ -88,6 +88,19 @@ class Cloud:
         recorded = self._request("GET", "requests")["requests"]
         return [_recorded(request) for request in recorded if not service or request["service"] == service]
 
+    def client(self, service: str) -> Any:
+        """Return a client of this AWS, of botocore."""
+        import botocore.session
+
+        variables = self.aws_variables
+        return botocore.session.Session().create_client(
+            service,
+            region_name=variables["AWS_REGION"],
+            endpoint_url=variables["AWS_ENDPOINT_URL"],
+            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        )
+
     def _request(self, method: str, path: str, body: object = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
         with urlopen(Request(self._description["control_url"] + path, data, method=method), timeout=60) as response:
@@ -111,23 +124,10 @@ def fill_files(folder: Path, held: dict[str, dict[str, str]]) -> str:
 
 def fill_secrets(cloud: Cloud, held: dict[str, dict[str, str]]) -> str:
     """Write what a store in Secrets Manager holds; return its URL."""
-    client = _client(cloud, "secretsmanager")
+    client = cloud.client("secretsmanager")
     for name, pair in held.items():
         client.create_secret(Name=SECRET.format(user=name), SecretString=json.dumps(pair))
     return f"secretsmanager:{SECRET}"
-
-
-def _client(cloud: Cloud, service: str) -> Any:
-    import botocore.session
-
-    variables = cloud.aws_variables
-    return botocore.session.Session().create_client(
-        service,
-        region_name=variables["AWS_REGION"],
-        endpoint_url=variables["AWS_ENDPOINT_URL"],
-        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
-    )
 
 
 def _pair(key: dict[str, str]) -> dict[str, str]:

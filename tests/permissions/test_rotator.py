@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support import drop_in_runs
 from support.commands import twokey
 from support.store_faults import user_with
+from twokey.drop_in import PERMISSIONS
 from twokey.permissions import rotator
 
 if TYPE_CHECKING:
@@ -168,6 +170,73 @@ def test_users_below_a_path_are_listed_and_with_a_soak_last_is_deactivated(
     ran = installation.runs(without(document, missing), "rotate")
     assert (ran.code == 0) == (not missing)
     assert missing in ran.out + ran.err
+
+
+SOURCE = "secretsmanager:legacy/{user}"
+
+
+def taken_over(installation: Installation, missing: str) -> tuple[Any, dict[str, Any]]:
+    """Adopt a user whose credential is elsewhere, with the policy for it without one action."""
+    installation.users += 1
+    name = f"old{installation.users}"
+    pair = installation.rig.aws.make_user(name, path="/paths/", keys=1)[0]
+    value = json.dumps({"AccessKeyId": pair.access_key_id, "SecretAccessKey": pair.secret_access_key})
+    installation.rig.aws.client("secretsmanager").create_secret(Name=f"legacy/{name}", SecretString=value)
+    document = policy(name, "--command", "adopt", "--from", SOURCE)
+    return installation.runs(without(document, missing), "adopt", name, "--from", SOURCE, "--yes"), document
+
+
+def test_adopt_from_elsewhere_needs_to_read_there_and_each_action_that_is_missing_is_named(
+    installation: Installation,
+) -> None:
+    Path("twokey.yaml").write_text(BELOW_A_PATH.replace("soak: 1d", ""), encoding="utf-8")
+    ran, document = taken_over(installation, "")
+    assert ran.code == 0, ran
+    assert "secretsmanager:GetSecretValue" in actions(document)
+    for action in actions(document):
+        ran, _ = taken_over(installation, action)
+        assert action in ran.out + ran.err, action
+
+
+def test_a_source_without_adopt_is_a_mistake() -> None:
+    ran = twokey(
+        "policy", "rotator", "--store", "ssm:/a/{user}", "--path", "/a/", "--command", "plan", "--from", SOURCE
+    )
+    assert (ran.code, "--from is for adopt." in ran.err) == (2, True)
+
+
+class TestTheDropIn:
+    def rotated(self, installation: Installation, missing: str) -> tuple[drop_in_runs.Answer, dict[str, Any]]:
+        """Run iam-credential-rotation for the next path, with the policy for it without one action."""
+        installation.users += 1
+        path = f"/old{installation.users}/"
+        aws = installation.rig.aws
+        aws.make_user(f"old{installation.users}", path=path, keys=2, ages=(40 * DAY, 16 * DAY))
+        caller = f"caller{installation.users}"
+        key = aws.make_user(caller, keys=1)[0]
+        arn = aws.client("iam").get_user(UserName=caller)["User"]["Arn"]
+        ran = twokey("policy", "drop-in", path, "-q", "--principal", arn)
+        assert (ran.code, ran.err) == (0, "")
+        document = dict(ran.document)
+        text = without(document, missing)
+        aws.client("iam").put_user_policy(UserName=caller, PolicyName="only", PolicyDocument=text)
+        return drop_in_runs.run(aws, installation.folder, path, **aws.environment(key)), document
+
+    def test_has_a_policy_that_is_enough_and_each_action_that_is_missing_is_named(
+        self, installation: Installation
+    ) -> None:
+        ran, document = self.rotated(installation, "")
+        assert (ran.code, ran.err) == (0, "")
+        for action in actions(document):
+            ran, _ = self.rotated(installation, action)
+            # Without the simulator, the first creation shows whether it is allowed.
+            if action != "iam:SimulatePrincipalPolicy":
+                assert action in ran.err, action
+            assert ran.code == (0 if action in PERMISSIONS["better with"] else 1)
+
+    def test_needs_the_path_of_machine_users(self) -> None:
+        ran = twokey("policy", "drop-in", "/", "--account", "123456789012")
+        assert (ran.code, "selects every user of the account" in ran.err) == (2, True)
 
 
 def test_every_command_that_calls_aws_for_users_has_a_policy() -> None:

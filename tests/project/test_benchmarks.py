@@ -8,15 +8,19 @@ import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import calls, children, figures, limit, origin
+from benchmarks import calls, children, figures, limit, lint, origin
 from benchmarks.cloud import RecordedRequest
 from benchmarks.figures import Figure, at_least, at_most
+
+if TYPE_CHECKING:
+    from benchmarks.environments import Environment
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 
@@ -181,9 +185,14 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "startup, calls, many, accounts, limit" in capsys.readouterr().err
 
 
-def test_the_tool_of_origin_is_locked_by_hashes_and_names_no_registry() -> None:
-    locked = origin.REQUIREMENTS.read_text()
+@pytest.mark.parametrize(
+    ("environment", "package"), [(origin.ENVIRONMENT, "iam-credential-rotation==0.2.2"), (lint.CUSTODIAN, "c7n==")]
+)
+def test_a_tool_that_is_compared_with_is_locked_by_hashes_and_names_no_registry(
+    environment: Environment, package: str
+) -> None:
+    locked = environment.requirements.read_text()
 
-    assert "iam-credential-rotation==0.2.2" in locked
+    assert package in locked
     assert locked.count("==") <= locked.count("--hash=sha256:")
     assert "http" not in locked

@@ -57,7 +57,10 @@ def command(
     """
     settings = configuration(config)
 
+    from functools import partial
+
     from twokey.core.errors import ExitCode
+    from twokey.fleet import on_aws
     from twokey.fleet.runtime import Runtime
     from twokey.inventory import collect
     from twokey.permissions.findings import reaches
@@ -72,6 +75,7 @@ def command(
         settings.tiers if settings else (),
         _deliveries(settings, selected),
         every_role=not users,
+        on_aws=partial(on_aws.service_of, services=runtime.services),
     )
     _print(findings, "json" if as_json else as_format, config or DEFAULT_CONFIG, len(selected), account)
     return ExitCode.FOUND if fail_on and any(reaches(one, fail_on) for one in findings) else ExitCode.DONE

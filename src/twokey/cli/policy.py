@@ -30,6 +30,13 @@ ACCOUNT = click.option(
     "--account", metavar="ID", help="The AWS account.  [default: that of the credentials, which STS is asked for]"
 )
 
+PRINCIPAL = click.option(
+    "--principal",
+    metavar="ARN",
+    default="",
+    help="The role or user that runs the command. Lets it ask the policy simulator about itself before a removal.",
+)
+
 
 @click.group(
     "policy",
@@ -71,6 +78,7 @@ def command() -> None:
     multiple=True,
     help="Only what this command needs; may be repeated.  [default: all commands]",
 )
+@click.option("--from", "source", metavar="URL", help="The URL that adopt --from reads the credential from.")
 @click.option("--split", is_flag=True, help="Print one policy for each command.")
 @ACCOUNT
 @click.option("--region", metavar="REGION", help="The region of the stores.  [default: that of the AWS SDKs]")
@@ -81,16 +89,12 @@ def command() -> None:
     multiple=True,
     help="A customer managed key with which existing secrets or parameters are encrypted; may be repeated.",
 )
-@click.option(
-    "--principal",
-    metavar="ARN",
-    default="",
-    help="The role or user that runs twokey. Lets it ask the policy simulator about itself before LAST is removed.",
-)
+@PRINCIPAL
 @options((FORMAT, QUIET))
 def rotator(
     *,
     commands: tuple[str, ...],
+    source: str | None,
     split: bool,
     account: str | None,
     region: str | None,
@@ -107,16 +111,37 @@ def rotator(
     from twokey.permissions import rotator as policies
 
     chosen = tuple(dict.fromkeys(commands)) or tuple(policies.COMMANDS)
+    if source is not None and "adopt" not in chosen:
+        raise UsageError("--from is for adopt.", remedy="Add --command adopt, or omit --from.")
     scope = _scope(settings, account, region)
 
     def grant(names: tuple[str, ...]) -> policies.Grant:
-        return policies.Grant(scope, names, flags.users, keys, principal)
+        return policies.Grant(scope, names, flags.users, keys, principal, source or "")
 
     if split:
         documents = {name: policies.document(settings.selections, grant((name,))) for name in chosen}
     else:
         documents = {"rotator": policies.document(settings.selections, grant(chosen))}
     return _print(documents, as_format, quiet=quiet)
+
+
+@command.command(
+    "drop-in",
+    cls=Command,
+    epilog=epilog(("twokey policy drop-in /machine-users/", "The policy for the users below this IAM path.")),
+)
+@click.argument("path")
+@ACCOUNT
+@PRINCIPAL
+@options((FORMAT, QUIET))
+def drop_in(*, path: str, account: str | None, principal: str, as_format: str, quiet: bool) -> int:
+    """Print the policy of the principal that runs iam-credential-rotation for the users below PATH."""
+    from twokey.drop_in import prefix
+    from twokey.permissions import original
+
+    prefix(path)
+    document = original.document(path, _scope(None, account, None), principal)
+    return _print({"drop-in": document}, as_format, quiet=quiet)
 
 
 @command.command(

@@ -9,7 +9,8 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import AccessDenied, BadCredentials, ServiceError, UsageError
+from twokey.core.errors import AccessDenied, ServiceError, UsageError
+from twokey.fleet import on_aws
 from twokey.jobs import instance, session_options
 from twokey.jobs.credentials import OwnSource, StoreSource
 from twokey.jobs.role_chain import RoleChain
@@ -95,7 +96,7 @@ class JobRuntime:
                 notify(f"This runs on {here}, which has a role of its own: no machine user is needed.")
         else:
             source = OwnSource(self.sts(), self.clients.clock)
-            if here := self._instance():
+            if here := on_aws.service_here(self.clients):
                 notify(f"This runs on {here}: its own role is used, and no machine user is needed.")
         return RoleChain(source, roles, request.options, self.sts(), notify) if roles else source
 
@@ -106,18 +107,9 @@ class JobRuntime:
         try:
             return CiTokens(sources.find(file=file), self.clients.clock)
         except UsageError:
-            if self._instance():
+            if on_aws.service_here(self.clients):
                 return None
             raise
-
-    def _instance(self) -> str:
-        """Return the service of AWS that this runs in, and whose role the AWS SDKs find; empty for none."""
-        if here := instance.service(environment.variable):
-            return here
-        try:
-            return "EC2" if self.clients.own_source() == instance.OF_EC2 else ""
-        except BadCredentials:
-            return ""
 
     def sts(self) -> Roles:
         """Return the edge to STS."""

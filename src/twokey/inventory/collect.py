@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.core.errors import NotFound, ServiceError
-from twokey.permissions.account import Account, Attached, How, Principal
+from twokey.permissions.account import Account, Attached, Group, How, Principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -49,7 +49,8 @@ def details(iam: Iam) -> Account:
     groups = {one["GroupName"]: one for one in found["groups"]}
     users = [_user(one, groups, documents) for one in found["users"]]
     roles = [_role(one, documents) for one in found["roles"]]
-    return Account(tuple(users), tuple(roles))
+    own = [_group(one, documents) for one in found["groups"]]
+    return Account(tuple(users), tuple(roles), groups=tuple(own))
 
 
 def report(iam: Iam) -> Iterator[dict[str, str]]:
@@ -79,12 +80,21 @@ def _own(entity: Any, inline: str, documents: dict[str, dict[str, Any]], group: 
         yield Attached(of_group if group else "inline policy", one["PolicyName"], one["PolicyDocument"], group)
     for one in entity.get("AttachedManagedPolicies", ()):
         document = documents.get(one["PolicyArn"], {})
-        yield Attached(of_group if group else "attached policy", one["PolicyName"], document, group)
+        yield Attached(of_group if group else "attached policy", one["PolicyName"], document, group, one["PolicyArn"])
+
+
+def _boundary_arn(entity: Any) -> str:
+    return str(entity.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn", ""))
 
 
 def _boundary(entity: Any, documents: dict[str, dict[str, Any]]) -> dict[str, Any] | None:
-    arn = entity.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-    return documents.get(arn, {}) if arn else None
+    """Return the boundary; None as well where its document is unknown, for then it may allow everything."""
+    return documents.get(_boundary_arn(entity))
+
+
+def _group(group: Any, documents: dict[str, dict[str, Any]]) -> Group:
+    name = group["GroupName"]
+    return Group(name, group["Arn"], tuple(_own(group, "GroupPolicyList", documents, name)))
 
 
 def _tags(entity: Any) -> dict[str, str]:
@@ -102,6 +112,8 @@ def _user(user: Any, groups: dict[str, Any], documents: dict[str, dict[str, Any]
         arn=user["Arn"],
         policies=tuple(policies),
         boundary=_boundary(user, documents),
+        boundary_arn=_boundary_arn(user),
+        groups=tuple(user.get("GroupList", ())),
         tags=_tags(user),
     )
 
@@ -114,6 +126,7 @@ def _role(role: Any, documents: dict[str, dict[str, Any]]) -> Principal:
         arn=role["Arn"],
         policies=tuple(_own(role, "RolePolicyList", documents)),
         boundary=_boundary(role, documents),
+        boundary_arn=_boundary_arn(role),
         tags=_tags(role),
         trust=role.get("AssumeRolePolicyDocument") or {},
     )

@@ -14,12 +14,13 @@ How = Literal["inline policy", "attached policy", "policy of the group"]
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """A policy of a principal: how it has it, the policy's name, and the document."""
+    """A policy of a principal: how it has it, the policy's name, and the document. ``arn``: that of a managed one."""
 
     how: How
     name: str
     document: Document
     group: str = ""
+    arn: str = ""
 
     def __str__(self) -> str:
         return f"the {self.how} {f'{self.group} ' if self.group else ''}{self.name}"
@@ -27,7 +28,11 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A user or a role. ``boundary``: the document of its permissions boundary. ``trust``: the one of a role."""
+    """A user or a role.
+
+    ``boundary``: the document of its permissions boundary, and ``boundary_arn`` its ARN. ``groups``: the names of a
+    user's groups. ``trust``: the trust policy of a role.
+    """
 
     kind: Literal["user", "role"]
     name: str
@@ -35,6 +40,8 @@ class Principal:
     arn: str
     policies: tuple[Attached, ...]
     boundary: Document | None = None
+    boundary_arn: str = ""
+    groups: tuple[str, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     trust: Document | None = None
 
@@ -50,9 +57,22 @@ class Principal:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A group of users, with its policies."""
+
+    name: str
+    arn: str
+    policies: tuple[Attached, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """All users and roles of an account. ``passwords``: the users with a console password, None if it is unknown."""
+    """All users, roles and groups of an account.
+
+    ``passwords``: the users with a console password, None if it is unknown.
+    """
 
     users: tuple[Principal, ...]
     roles: tuple[Principal, ...]
     passwords: frozenset[str] | None = None
+    groups: tuple[Group, ...] = ()

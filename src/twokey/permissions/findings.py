@@ -26,6 +26,7 @@ RULES = {
     "TK202": Meaning("critical", "A user reaches such a role through other roles"),
     "TK203": Meaning("critical", "A user can make credentials for a user of such a tier"),
     "TK204": Meaning("critical", "A user can change the permissions of a user or role of such a tier, or its own"),
+    "TK205": Meaning("critical", "A user can let a service work with a role of such a tier"),
     "TK301": Meaning("high", "A machine user has a console password"),
     "TK401": Meaning("medium", "No guard limits from where the keys of a user work"),
     "TK402": Meaning("medium", "A guard by source address denies what AWS services do for the user"),
@@ -36,6 +37,7 @@ RULES = {
     "TK502": Meaning("critical", "Everyone who uses an OIDC provider can assume a role"),
     "TK503": Meaning("high", "A role trusts OIDC subjects by a wildcard"),
     "TK504": Meaning("high", "A condition with ForAllValues also holds without a value"),
+    "TK505": Meaning("medium", "A role takes OIDC tokens that were made for another service"),
     "TK601": Meaning("medium", "A key is in CI variables, where the token of the store is enough"),
     "TK602": Meaning("low", "The jobs of a user can work without a key"),
 }

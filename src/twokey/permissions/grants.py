@@ -1,158 +1,157 @@
 """What a principal's policies allow, as patterns: of actions, and of the resources of one action.
 
-Conditions are taken as if they could hold where they allow, and as if they could fail where they deny: what is reported
-as allowed may be impossible in a special case, but nothing that is possible is left out. Sources: "Policy evaluation
-logic" and "Permissions boundaries for IAM entities" (IAM User Guide).
+Conditions whose result is unknown are taken as if they could hold where they allow, and as if they could fail where
+they deny: what is reported as allowed may be impossible in a special case, but nothing that is possible is left out.
+Sources: "Policy evaluation logic" and "Permissions boundaries for IAM entities" (IAM User Guide).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
-from twokey.permissions.conditions import as_list, like, like_any_case
+from twokey.permissions.statements import NOTHING, TAGS, covers, overlap, rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from twokey.permissions.account import Document
+    from twokey.permissions.statements import Known, Rule
 
-Statement = dict[str, Any]
-_VARIABLE = re.compile(r"\$\{[^}]*\}")
-
-
-def statements(document: Document) -> list[Statement]:
-    """Return the statements of a document; none for an invalid one."""
-    return [one for one in as_list(document.get("Statement", [])) if isinstance(one, dict)]
+Tags = dict[str, list[str]]
 
 
-def conditions(statement: Statement) -> Iterator[tuple[str, str, list[Any]]]:
-    """Yield operator, key and values of each condition of a statement, names in lowercase."""
-    for operator, keys in (statement.get("Condition") or {}).items():
-        for key, values in keys.items():
-            yield str(operator).lower(), str(key).lower(), as_list(values)
+class Actions(NamedTuple):
+    """Actions that are allowed: those that match a pattern, except some. In lowercase."""
 
+    pattern: str
+    exceptions: tuple[str, ...] = ()
 
-@lru_cache(maxsize=65_536)
-def covers(pattern: str, other: str) -> bool:
-    """Whether a pattern matches everything that another pattern matches. It may return False where that is true."""
-    return like(other, pattern) if "?" not in other else pattern == other or like(other.replace("?", "*"), pattern)
+    def __str__(self) -> str:
+        """Name them for people."""
+        name = "everything" if self.all else self.pattern
+        return f"{name} except {', '.join(self.exceptions)}" if self.exceptions else name
 
+    @property
+    def all(self) -> bool:
+        """Whether the pattern matches every action."""
+        return not self.pattern.strip("*:")
 
-@lru_cache(maxsize=65_536)
-def overlap(one: str, other: str) -> bool:
-    """Whether some text matches both patterns."""
-    if not one or not other:
-        return not one.strip("*") and not other.strip("*")
-    if one[0] == "*":
-        return overlap(one[1:], other) or overlap(one, other[1:])
-    if other[0] == "*":
-        return overlap(other, one)
-    return (one[0] == other[0] or "?" in (one[0], other[0])) and overlap(one[1:], other[1:])
+    def without(self, patterns: Sequence[str]) -> Iterator[Actions]:
+        """Yield what is left without actions that match one of the patterns."""
+        if not any(covers(one, self.pattern) for one in patterns):
+            more = [one for one in patterns if overlap(one, self.pattern)]
+            yield Actions(self.pattern, tuple(dict.fromkeys((*self.exceptions, *more))))
+
+    def within(self, patterns: Sequence[str]) -> Iterator[Actions]:
+        """Yield what is left of them if only actions that match one of the patterns count."""
+        for one in patterns:
+            if covers(one, self.pattern):
+                yield self
+                return
+        for one in patterns:
+            if overlap(one, self.pattern) and not any(covers(other, one) for other in self.exceptions):
+                kept = tuple(other for other in self.exceptions if overlap(other, one))
+                yield Actions(one if covers(self.pattern, one) else self.pattern, kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Grants:
-    """The allowing and denying statements of a principal, and the allowing ones of its boundary."""
+    """The allowing and denying rules of a principal, and the allowing ones of its boundary."""
 
-    allows: tuple[Statement, ...]
-    denies: tuple[Statement, ...]
-    boundary: tuple[Statement, ...] | None
+    allows: tuple[Rule, ...]
+    denies: tuple[Rule, ...]
+    boundary: tuple[Rule, ...] | None
+    known: Known
 
     @classmethod
-    def of(cls, documents: Iterable[Document], boundary: Document | None) -> Grants:
+    def of(cls, documents: Iterable[Document], boundary: Document | None, known: Known = NOTHING) -> Grants:
         """Read the statements of a principal's documents."""
-        own = [one for document in documents for one in statements(document)]
-        limits = None if boundary is None else statements(boundary)
+        own = [one for document in documents for one in rules(document, known)]
+        limits = None if boundary is None else list(rules(boundary, known))
         return cls(
-            tuple(one for one in own if one.get("Effect") == "Allow"),
-            tuple(one for one in (*own, *(limits or ())) if one.get("Effect") == "Deny"),
-            None if limits is None else tuple(one for one in limits if one.get("Effect") == "Allow"),
+            tuple(one for one in own if not one.deny),
+            tuple(one for one in (*own, *(limits or ())) if one.deny),
+            None if limits is None else tuple(one for one in limits if not one.deny),
+            known,
         )
 
-    def actions(self, statement: Statement) -> Iterator[str]:
-        """Yield patterns of the actions that an allowing statement really allows, in lowercase."""
-        for pattern in _actions(statement):
-            yield from self._not_denied(pattern)
+    def actions(self, rule: Rule) -> Iterator[Actions]:
+        """Yield the actions that an allowing rule really allows."""
+        found: Iterable[Actions] = map(Actions, rule.actions)
+        if rule.but_actions:
+            found = Actions("*").without(rule.actions)
+        certain = [deny for deny in self.denies if not deny.condition]
+        for one in found:
+            for rest in left_by(certain, rule, one):
+                yield from self._within_boundary(rest, rule)
 
-    def _not_denied(self, pattern: str) -> Iterator[str]:
-        left = [pattern]
-        for deny in self.denies:
-            if deny.get("Condition") or not _everywhere(deny):
-                continue
-            left = [rest for one in left for rest in _without(one, deny)]
-        for one in left:
-            yield from self._within_boundary(one)
-
-    def _within_boundary(self, pattern: str) -> Iterator[str]:
+    def _within_boundary(self, actions: Actions, rule: Rule) -> Iterator[Actions]:
         if self.boundary is None:
-            yield pattern
+            yield actions
             return
-        for statement in self.boundary:
-            for limit in _actions(statement):
-                if covers(limit, pattern):
-                    yield pattern
-                elif covers(pattern, limit) or overlap(pattern, limit):
-                    yield limit
+        for limit in self.boundary:
+            if any(overlap(one, other) for one in limit.patterns for other in rule.patterns):
+                yield from (actions.without if limit.but_actions else actions.within)(limit.actions)
 
     def resources(self, action: str) -> Iterator[str]:
         """Yield patterns of the resources on which the action is allowed; a resource that is denied may match them."""
-        if self.boundary is not None and not any(_names(one, action) for one in self.boundary):
+        if self.boundary is not None and not any(one.names(action) for one in self.boundary):
             return
-        for statement in self.allows:
-            if _names(statement, action):
-                named = ["*"] if "NotResource" in statement else as_list(statement.get("Resource", []))
-                yield from (_known(one, "*") for one in named)
+        for rule in self.allows:
+            if rule.names(action):
+                yield from rule.patterns
 
-    def may(self, action: str, resource: str) -> bool:
-        """Whether the action may be allowed on a resource."""
+    def may(self, action: str, resource: str, tags: Tags | None = None) -> bool:
+        """Whether the action may be allowed on a resource. ``tags``: those of the resource, as ``tags_of`` has them."""
         return (
-            any(_names(one, action) and _on(one, resource) for one in self.allows)
-            and (self.boundary is None or any(_names(one, action) and _on(one, resource) for one in self.boundary))
-            and not self.denied(action, resource)
+            self._allowed(self.allows, action, resource, tags)
+            and self.bounded(action, resource, tags)
+            and not self.denied(action, resource, tags)
         )
 
-    def denied(self, action: str, resource: str) -> bool:
-        """Whether the action is denied on a resource, whatever the conditions."""
+    def may_on_any(self, action: str) -> bool:
+        """Whether the action may be allowed on some resource."""
         return any(
-            _names(one, action) and _on(one, resource, denies=True) and not one.get("Condition") for one in self.denies
+            not any(one.names(action) and not one.condition and covers_all(one, pattern) for one in self.denies)
+            for pattern in self.resources(action)
         )
 
+    def bounded(self, action: str, resource: str, tags: Tags | None = None) -> bool:
+        """Whether the boundary, if there is one, may allow the action on a resource."""
+        return self.boundary is None or self._allowed(self.boundary, action, resource, tags)
 
-def _actions(statement: Mapping[str, Any]) -> list[str]:
-    if "NotAction" in statement:
-        return ["*"]
-    return [str(one).lower() for one in as_list(statement.get("Action", []))]
+    def denied(self, action: str, resource: str, tags: Tags | None = None) -> bool:
+        """Whether the action is certainly denied on a resource."""
+        return any(
+            one.names(action)
+            and (not one.condition or (one.by_tags and self._decide(one.condition, tags) is True))
+            and one.on(resource)
+            for one in self.denies
+        )
 
+    def _allowed(self, allowing: Iterable[Rule], action: str, resource: str, tags: Tags | None) -> bool:
+        return any(
+            one.names(action) and one.on(resource) and not (one.by_tags and self._decide(one.condition, tags) is False)
+            for one in allowing
+        )
 
-def _everywhere(statement: Mapping[str, Any]) -> bool:
-    return "*" in as_list(statement.get("Resource", []))
-
-
-def _without(pattern: str, deny: Statement) -> list[str]:
-    """Return what is left of a pattern of actions: nothing, the pattern, or the exceptions of the deny."""
-    if "NotAction" in deny:
-        exceptions: Sequence[str] = [str(one).lower() for one in as_list(deny["NotAction"])]
-        if any(covers(one, pattern) for one in exceptions):
-            return [pattern]
-        return [one for one in exceptions if overlap(one, pattern)]
-    return [] if any(covers(str(one).lower(), pattern) for one in as_list(deny.get("Action", []))) else [pattern]
-
-
-def _names(statement: Mapping[str, Any], action: str) -> bool:
-    if "NotAction" in statement:
-        return not any(like_any_case(action, str(one)) for one in as_list(statement["NotAction"]))
-    return any(like_any_case(action, str(one)) for one in as_list(statement.get("Action", [])))
+    def _decide(self, condition: Mapping[str, Mapping[str, object]], tags: Tags | None) -> bool | None:
+        return None if tags is None else self.known.with_values(tags, TAGS).decide(condition)
 
 
-def _on(statement: Mapping[str, Any], resource: str, *, denies: bool = False) -> bool:
-    if "NotResource" in statement:
-        return not any(like(resource, _known(one, "*")) for one in as_list(statement["NotResource"]))
-    # What a variable stands for is not known here: a resource with one is allowed, and is not denied.
-    return any(like(resource, _known(one, "\0" if denies else "*")) for one in as_list(statement.get("Resource", [])))
+def covers_all(rule: Rule, pattern: str) -> bool:
+    """Whether a rule is about every resource that matches a pattern."""
+    if rule.but_resources:
+        return not any(overlap(one, pattern) for one in rule.resources)
+    return any(covers(one, pattern) for one in rule.resources)
 
 
-def _known(pattern: object, variable: str) -> str:
-    return _VARIABLE.sub(variable, str(pattern))
+def left_by(denies: Iterable[Rule], rule: Rule, actions: Actions) -> Iterator[Actions]:
+    """Yield what is left of an allowing rule's actions if these denying rules apply."""
+    left = [actions]
+    for deny in denies:
+        if all(covers_all(deny, one) for one in rule.patterns):
+            change = Actions.within if deny.but_actions else Actions.without
+            left = [rest for one in left for rest in change(one, deny.actions)]
+    yield from left

@@ -1,6 +1,7 @@
 """Findings about users that reach a closed tier: by roles, by new credentials, by changed policies. Pure.
 
-A tier is closed to a user unless it is the user's own, or one that this tier reaches.
+A tier is closed to a user unless it is the user's own, or one that this tier reaches. To a user of no tier, those are
+closed that no tier reaches, such as production.
 """
 
 from __future__ import annotations
@@ -9,19 +10,17 @@ from typing import TYPE_CHECKING
 
 from twokey.permissions.conditions import like
 from twokey.permissions.findings import Finding
+from twokey.permissions.lint_changes import Changes
 from twokey.permissions.reach import names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from twokey.config.settings import Tier
     from twokey.permissions.account import Account, Principal
     from twokey.permissions.reach import Reach
 
-MINTS = ("iam:CreateAccessKey", "iam:CreateLoginProfile", "iam:UpdateLoginProfile")
-"""Actions on a user that make a credential for it."""
-CHANGES_USER = ("iam:PutUserPolicy", "iam:AttachUserPolicy", "iam:DeleteUserPermissionsBoundary")
-CHANGES_ROLE = ("iam:UpdateAssumeRolePolicy", "iam:PutRolePolicy", "iam:AttachRolePolicy")
+    Chains = Mapping[str, Sequence[Principal]]
 
 
 class Tiers:
@@ -31,13 +30,16 @@ class Tiers:
         """Find the tier of each user and of each role."""
         self._tiers = tiers
         self._reach = reach
+        self._reached = {name for tier in tiers for name in tier.reaches}
         self._users = {user.arn: self.of_user(user) for user in account.users}
         self._roles = {role.arn: self._of_role(role) for role in account.roles}
-        self._of_tier: dict[str, list[Principal]] = {}
+        of_tier: dict[str, list[Principal]] = {}
         for principal in (*account.users, *account.roles):
             tier = self._users.get(principal.arn) or self._roles.get(principal.arn)
             if tier:
-                self._of_tier.setdefault(tier.name, []).append(principal)
+                of_tier.setdefault(tier.name, []).append(principal)
+        self._changes = Changes(account, reach, of_tier)
+        self._through: dict[tuple[int, str], list[tuple[Tier, Sequence[Principal]]]] = {}
 
     def of_user(self, user: Principal) -> Tier | None:
         """Return the first tier that names a user."""
@@ -46,90 +48,63 @@ class Tiers:
     def _of_role(self, role: Principal) -> Tier | None:
         return next((tier for tier in self._tiers if any(like(role.arn, one) for one in tier.roles)), None)
 
+    def _closed(self, own: Tier | None) -> list[Tier]:
+        if own is None:
+            return [tier for tier in self._tiers if tier.name not in self._reached]
+        return [tier for tier in self._tiers if tier.name != own.name and tier.name not in own.reaches]
+
     def findings(self, user: Principal) -> Iterator[Finding]:
         """Find how a user reaches a tier that is closed to it."""
         own = self._users.get(user.arn) or self.of_user(user)
-        if own is None:
-            return
-        closed = {tier.name: tier for tier in self._tiers if tier.name != own.name and tier.name not in own.reaches}
+        closed = self._closed(own)
         if not closed:
             return
+        whose = f"{user.name} of the tier {own.name}" if own else f"{user.name}, a user of no tier,"
         chains = self._reach.closure(user)
-        for arn, chain in chains.items():
-            tier = self._roles.get(arn)
-            if tier and tier.name in closed:
-                yield _through(user, own, tier, chain)
-        if not any(tier and tier.name in closed for tier in map(self._roles.get, chains)):
-            yield from self._elsewhere(user, own, list(closed.values()))
-        yield from self._by_changes(user, own, list(closed.values()), [user, *(chain[-1] for chain in chains.values())])
+        reached = self._roles_of(chains, own, closed)
+        for tier, chain in reached:
+            yield _through(user, whose, tier, chain)
+        if not reached:
+            yield from self._elsewhere(user, whose, closed)
+        for rule, target, text in self._changes.of(user, chains, [tier.name for tier in closed]):
+            yield _about(user, rule, target, f"{whose} {text}")
 
-    def _elsewhere(self, user: Principal, own: Tier, closed: Sequence[Tier]) -> Iterator[Finding]:
+    def _roles_of(
+        self, chains: Chains, own: Tier | None, closed: Sequence[Tier]
+    ) -> Sequence[tuple[Tier, Sequence[Principal]]]:
+        """Return the roles of closed tiers that are reached. Users with the same policies reach the same."""
+        key = (id(chains), own.name if own else "")
+        if key not in self._through:
+            ways = [(self._roles.get(arn), chain) for arn, chain in chains.items()]
+            self._through[key] = [(tier, chain) for tier, chain in ways if tier and tier in closed]
+        return self._through[key]
+
+    def _elsewhere(self, user: Principal, whose: str, closed: Sequence[Tier]) -> Iterator[Finding]:
         for tier in closed:
+            # Which roles of this account are reached is known; those of another one are only named.
+            roles = [one for one in tier.roles if one.split(":")[4:5] != [user.account]]
             for pattern in self._reach.elsewhere(user):
-                if names(pattern, tier.roles):
+                if names(pattern, roles):
                     yield _about(
                         user,
                         "TK201",
                         pattern,
-                        f"{user.name} of the tier {own.name} may assume {pattern} by its own policy, and roles of the "
-                        f"tier {tier.name} are among them.",
+                        f"{whose} may assume {pattern} by its own policy, and roles of the tier {tier.name} are among "
+                        "them.",
                     )
                     return
 
-    def _by_changes(
-        self, user: Principal, own: Tier, closed: Sequence[Tier], principals: Sequence[Principal]
-    ) -> Iterator[Finding]:
-        """Find the first credential and the first change that the user, or a role that it reaches, can make."""
-        targets = [one for tier in closed for one in self._of_tier.get(tier.name, ())]
-        users = [one for one in targets if one.kind == "user"]
-        roles = [one for one in targets if one.kind == "role"]
-        for rule, what, kinds in (
-            ("TK203", "can make a credential for", ((MINTS, users),)),
-            (
-                "TK204",
-                "can change the permissions of",
-                ((CHANGES_USER, [*users, user]), (CHANGES_ROLE, roles)),
-            ),
-        ):
-            found = self._first(principals, kinds)
-            if found:
-                by, action, target = found
-                through = f" through the role {by.name}" if by.arn != user.arn else ""
-                whom = "itself" if target.arn == user.arn else f"{target.name}, a {target.kind} of a closed tier"
-                yield _about(
-                    user,
-                    rule,
-                    target.arn,
-                    f"{user.name} of the tier {own.name} {what} {whom}{through}: {action} is allowed.",
-                )
 
-    def _first(
-        self, principals: Sequence[Principal], kinds: Sequence[tuple[Sequence[str], Sequence[Principal]]]
-    ) -> tuple[Principal, str, Principal] | None:
-        for by in principals:
-            grants = self._reach.of(by)
-            for actions, targets in kinds:
-                for action in actions:
-                    if not any(True for _ in grants.resources(action)):
-                        continue
-                    for target in targets:
-                        if grants.may(action, target.arn):
-                            return by, action, target
-        return None
-
-
-def _through(user: Principal, own: Tier, tier: Tier, chain: Sequence[Principal]) -> Finding:
+def _through(user: Principal, whose: str, tier: Tier, chain: Sequence[Principal]) -> Finding:
     role = chain[-1]
     if len(chain) == 1:
-        message = f"{user.name} of the tier {own.name} can assume {role.name}, a role of the tier {tier.name}."
-        return _about(user, "TK201", role.arn, message)
+        return _about(user, "TK201", role.arn, f"{whose} can assume {role.name}, a role of the tier {tier.name}.")
     way = ", then ".join(one.name for one in chain)
-    message = f"{user.name} of the tier {own.name} reaches {role.name}, a role of the tier {tier.name}: {way}."
-    return _about(user, "TK202", role.arn, message)
+    return _about(user, "TK202", role.arn, f"{whose} reaches {role.name}, a role of the tier {tier.name}: {way}.")
 
 
 def _about(user: Principal, rule: str, resource: str, message: str) -> Finding:
     remedy = "Take the permission out of its policies, or the principal out of the role's trust policy."
-    if rule in ("TK203", "TK204"):
+    if rule not in ("TK201", "TK202"):
         remedy = "Take the permission out of its policies: nothing but assuming its roles is needed."
     return Finding(rule, user.account, user.name, resource, message, remedy)

@@ -1,23 +1,30 @@
 """Which roles a principal can assume, directly and through other roles. Pure.
 
 Who may assume a role follows from both sides: the role's trust policy and, where that names an account and not the
-principal itself, the principal's own policies ("Cross-account policy evaluation logic", IAM User Guide).
+principal itself, the principal's own policies ("Cross-account policy evaluation logic", IAM User Guide). A trust policy
+that names a user is enough, whatever the user's boundary allows ("Permissions boundaries for IAM entities").
+
+Many users have the same policies: what follows from these alone is found out once.
 """
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import TYPE_CHECKING
 
-from twokey.permissions.conditions import as_list, like
-from twokey.permissions.grants import Grants, overlap, statements
+from twokey.permissions.conditions import like
+from twokey.permissions.grants import Grants
+from twokey.permissions.statements import known_of, overlap, tags_of
+from twokey.permissions.trusts import ASSUME, account_names, how_trusted, own_names, trusted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from twokey.permissions.account import Account, Principal
+    from twokey.permissions.account import Account, Document, Principal
 
-ASSUME = "sts:AssumeRole"
+Key = tuple[str, ...]
+Chains = dict[str, tuple["Principal", ...]]
 
 
 class Reach:
@@ -25,35 +32,55 @@ class Reach:
 
     def __init__(self, account: Account) -> None:
         """Index the roles by ARN, and by the principals that their trust policies name."""
-        self.grants: dict[str, Grants] = {}
         self._roles = {role.arn: role for role in account.roles}
+        self._trust = {role.arn: trusted(role) for role in account.roles}
+        self._tags = {one.arn: tags_of(one) for one in (*account.users, *account.roles)}
         self._trusting: dict[str, list[Principal]] = {}
-        self._matching: dict[str, tuple[Principal, ...]] = {}
-        self._trusted = {role.arn: frozenset(_trusted(role)) for role in account.roles}
+        self._particular: list[Principal] = []
         for role in account.roles:
-            for named in self._trusted[role.arn]:
-                self._trusting.setdefault(named, []).append(role)
+            if all(one.plain for one in self._trust[role.arn]):
+                for name in dict.fromkeys(name for one in self._trust[role.arn] for name in sorted(one.names)):
+                    self._trusting.setdefault(name, []).append(role)
+            else:
+                self._particular.append(role)
+        self._matching: dict[str, tuple[Principal, ...]] = {}
+        self._texts: dict[int, str] = {}
+        self._keys: dict[str, Key] = {}
+        self._grants: dict[Key, Grants] = {}
+        self._by_account: dict[Key, tuple[Principal, ...]] = {}
+        self._assumable: dict[str, tuple[Principal, ...]] = {}
+        self._closures: dict[Key, Chains] = {}
 
     def of(self, principal: Principal) -> Grants:
         """Return what a principal's policies allow."""
-        if principal.arn not in self.grants:
-            self.grants[principal.arn] = Grants.of(principal.documents, principal.boundary)
-        return self.grants[principal.arn]
+        key = self._key(principal)
+        if key not in self._grants:
+            self._grants[key] = Grants.of(principal.documents, principal.boundary, known_of(principal))
+        return self._grants[key]
 
-    def assumable(self, principal: Principal) -> Iterator[Principal]:
-        """Yield the roles of the account that a principal can assume itself."""
-        grants = self.of(principal)
-        candidates = {role.arn: role for role in self._trusting.get(principal.arn, ())}
-        for pattern in dict.fromkeys(grants.resources(ASSUME)):
-            candidates |= {role.arn: role for role in self._matched(pattern)}
-        for arn, role in candidates.items():
-            if role.arn == principal.arn or grants.denied(ASSUME, arn):
-                continue
-            named = principal.arn in self._trusted[arn]
-            account = not self._trusted[arn].isdisjoint(_account_names(principal))
-            within = grants.boundary is None or grants.may(ASSUME, arn)
-            if (named and within) or (account and grants.may(ASSUME, arn)):
-                yield role
+    def may(self, principal: Principal, action: str, target: str) -> bool:
+        """Whether a principal may do something to a user or role of the account."""
+        return self.of(principal).may(action, target, self._tags.get(target))
+
+    def assumable(self, principal: Principal) -> Sequence[Principal]:
+        """Return the roles of the account that a principal can assume itself."""
+        if principal.arn not in self._assumable:
+            self._assumable[principal.arn] = tuple(self._assume(principal))
+        return self._assumable[principal.arn]
+
+    def _assume(self, principal: Principal) -> Iterator[Principal]:
+        key = self._key(principal)
+        if key not in self._by_account:
+            self._by_account[key] = tuple(self._of_account(principal))
+        found = {role.arn: role for role in self._by_account[key]}
+        found |= {role.arn: role for role in self._named(principal) if self._by_name(principal, role)}
+        known = known_of(principal)
+        for role in self._particular:
+            how = how_trusted(self._trust[role.arn], principal, known)
+            if (how == "name" and self._by_name(principal, role)) or (how and self.may(principal, ASSUME, role.arn)):
+                found[role.arn] = role
+        found.pop(principal.arn, None)
+        yield from found.values()
 
     def elsewhere(self, principal: Principal) -> Iterator[str]:
         """Yield the patterns of roles that a principal may assume by its own policies and that are not of the account.
@@ -67,7 +94,14 @@ class Reach:
 
     def closure(self, principal: Principal) -> Mapping[str, Sequence[Principal]]:
         """Return every role that a principal reaches, with the shortest chain to it: the roles, in their order."""
-        chains: dict[str, tuple[Principal, ...]] = {}
+        named = sorted({role.arn for role in self._named(principal)})
+        key = (principal.arn,) if self._particular else (*self._key(principal), "", *named)
+        if key not in self._closures:
+            self._closures[key] = self._chains(principal)
+        return self._closures[key]
+
+    def _chains(self, principal: Principal) -> Chains:
+        chains: Chains = {}
         waiting: deque[tuple[Principal, tuple[Principal, ...]]] = deque([(principal, ())])
         while waiting:
             at, chain = waiting.popleft()
@@ -76,6 +110,23 @@ class Reach:
                     chains[role.arn] = (*chain, role)
                     waiting.append((role, chains[role.arn]))
         return chains
+
+    def _named(self, principal: Principal) -> Iterator[Principal]:
+        return (role for name in own_names(principal) for role in self._trusting.get(name, ()))
+
+    def _by_name(self, principal: Principal, role: Principal) -> bool:
+        """Whether a principal whom the role trusts by name can assume it, whatever its own policies allow."""
+        grants, tags = self.of(principal), self._tags[role.arn]
+        within = principal.kind == "user" or grants.bounded(ASSUME, role.arn, tags)
+        return within and not grants.denied(ASSUME, role.arn, tags)
+
+    def _of_account(self, principal: Principal) -> Iterator[Principal]:
+        """Yield the roles that trust the account, and that the principal's policies let it assume."""
+        trusting = {role.arn for name in account_names(principal) for role in self._trusting.get(name, ())}
+        patterns = dict.fromkeys(self.of(principal).resources(ASSUME))
+        for arn, role in {role.arn: role for pattern in patterns for role in self._matched(pattern)}.items():
+            if arn in trusting and self.may(principal, ASSUME, arn):
+                yield role
 
     def _matched(self, pattern: str) -> tuple[Principal, ...]:
         if pattern not in self._matching:
@@ -86,23 +137,20 @@ class Reach:
             self._matching[pattern] = found
         return self._matching[pattern]
 
+    def _key(self, principal: Principal) -> Key:
+        """Return what principals have in common whose policies allow the same."""
+        if principal.arn not in self._keys:
+            boundary = () if principal.boundary is None else ("boundary", self._text(principal.boundary))
+            key = (principal.kind, *map(self._text, principal.documents), *boundary)
+            text = "".join(key).lower()
+            personal = "${" in text or '"aws:principal' in text or '"aws:username' in text
+            self._keys[principal.arn] = (principal.arn,) if personal else key
+        return self._keys[principal.arn]
 
-def _trusted(role: Principal) -> Iterator[str]:
-    """Yield the principals of AWS that a trust policy lets assume the role."""
-    for one in statements(role.trust or {}):
-        actions = {str(action).lower() for action in as_list(one.get("Action", []))}
-        if one.get("Effect") != "Allow" or not actions & {"sts:assumerole", "sts:*", "*"}:
-            continue
-        principal = one.get("Principal")
-        if principal == "*":
-            yield "*"
-        elif isinstance(principal, dict):
-            yield from map(str, as_list(principal.get("AWS", [])))
-
-
-def _account_names(principal: Principal) -> set[str]:
-    partition = principal.arn.split(":")[1]
-    return {"*", principal.account, f"arn:{partition}:iam::{principal.account}:root"}
+    def _text(self, document: Document) -> str:
+        if id(document) not in self._texts:
+            self._texts[id(document)] = json.dumps(document)
+        return self._texts[id(document)]
 
 
 def names(pattern: str, patterns: Sequence[str]) -> bool:

@@ -67,7 +67,7 @@ class Grant:
     """Who the policy is for: the commands, the named users (none: all of the configuration), and where in AWS.
 
     ``keys``: ARNs of the KMS keys with which existing secrets are encrypted. ``principal``: the ARN of the role or user
-    that runs twokey, if it may ask IAM's policy simulator about itself.
+    that runs twokey, if it may ask IAM's policy simulator about itself. ``source``: what ``adopt --from`` reads.
     """
 
     scope: AwsScope
@@ -75,6 +75,7 @@ class Grant:
     users: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     principal: str = ""
+    source: str = ""
 
 
 def document(selections: Sequence[Selection], grant: Grant) -> Document:
@@ -164,6 +165,13 @@ def _urls(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
                 yield from _statements(
                     address, "lock", lock.permissions, stores, lock.resources(address, grant.scope), grant
                 )
+        if grant.source and "adopt" in grant.commands:
+            for address in _addresses(grant.source, selection, grant, registry.parse):
+                kind = registry.kind_of(address.scheme)
+                if kind.resources is not None:
+                    store = False
+                    found = kind.resources(address, grant.scope, store)
+                    yield from _statements(address, "source", kind.permissions, _READ, found, grant)
 
 
 def _addresses(template: str, selection: Selection, grant: Grant, parse: Callable[[str], Address]) -> Iterator[Address]:
@@ -212,6 +220,7 @@ _WHY = {
         "Read which key the destination holds.",
         "Deliver CURRENT to the destination, and read back which key is there.",
     ),
+    "source": ("Read the credential that adopt takes over.",) * 2,
     "lock": ("Read who has the lock beside the store.", "Take and give back the lock beside the store."),
 }
 """Why a URL of each role is read, and why it is written."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from twokey import __version__
 from twokey.permissions.findings import RULES
@@ -52,7 +53,7 @@ def _result(finding: Finding, index: int, file: str) -> dict[str, Any]:
         "message": {"text": f"{finding.message} {finding.remedy}"},
         "locations": [
             {
-                "physicalLocation": {"artifactLocation": {"uri": file}, "region": {"startLine": 1}},
+                "physicalLocation": {"artifactLocation": {"uri": quote(file)}, "region": {"startLine": 1}},
                 "logicalLocations": [{"fullyQualifiedName": finding.resource, "kind": "resource"}],
             }
         ],
