@@ -105,11 +105,11 @@ class Iam:
             self._repeat("generate_credential_report", "iam:GenerateCredentialReport", "the account").get("State", "")
         )
 
-    def report(self) -> str:
-        """Return the credential report as CSV (iam:GetCredentialReport)."""
+    def report(self) -> tuple[str, datetime]:
+        """Return the credential report as CSV, and when it was made (iam:GetCredentialReport)."""
         response = self._repeat("get_credential_report", "iam:GetCredentialReport", "the account")
         content: bytes = response["Content"]
-        return content.decode("utf-8")
+        return content.decode("utf-8"), response["GeneratedTime"]
 
     def create_key(self, user: str, just_before: Callable[[], None] = _nothing) -> tuple[AccessKey, Credential]:
         """Create a key (iam:CreateAccessKey).

@@ -91,11 +91,11 @@ class Event(msgspec.Struct, frozen=True):
     detail: str | None
 
 
-class User(msgspec.Struct, frozen=True):
+class User(msgspec.Struct, frozen=True, omit_defaults=True):
     """An IAM user. Of one outside the configuration, ``managed`` is false, and nothing is known from a journal.
 
     ``readable`` is false where the store or its journal could not be read: then roles are unknown. Durations are in
-    seconds; ``window`` is the limit that the user's keys are held to.
+    seconds; ``window`` is the limit that the user's keys are held to. The document omits what has its default.
     """
 
     account: str
