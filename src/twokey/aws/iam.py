@@ -27,11 +27,8 @@ if TYPE_CHECKING:
 PERMISSIONS = {
     "look": ("iam:ListUsers", "iam:GetUser", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"),
     "rotate": ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey"),
-    "account": (
-        "iam:GetAccountAuthorizationDetails",
-        "iam:GenerateCredentialReport",
-        "iam:GetCredentialReport",
-    ),
+    "account": ("iam:GetAccountAuthorizationDetails",),
+    "report": ("iam:GenerateCredentialReport", "iam:GetCredentialReport"),
     "preflight (optional)": ("iam:SimulatePrincipalPolicy", "iam:GetRole"),
 }
 

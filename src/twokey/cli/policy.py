@@ -69,7 +69,7 @@ def command() -> None:
     "commands",
     metavar="NAME",
     multiple=True,
-    help="Only what this command needs; may be repeated.  [default: all commands]",
+    help="Only what this command needs; may be repeated.  [default: all commands but audit]",
 )
 @click.option("--split", is_flag=True, help="Print one policy for each command.")
 @ACCOUNT
@@ -106,7 +106,7 @@ def rotator(
 
     from twokey.permissions import rotator as policies
 
-    chosen = tuple(dict.fromkeys(commands)) or tuple(policies.COMMANDS)
+    chosen = tuple(dict.fromkeys(commands)) or policies.DEFAULT
     scope = _scope(settings, account, region)
 
     def grant(names: tuple[str, ...]) -> policies.Grant:
