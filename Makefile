@@ -79,7 +79,8 @@ lock: $(READY) ## name again the versions and hashes that are installed
 	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
 		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 		-c requirements/dev.txt - -o requirements/mutants.txt
-	echo kubernetes-validate | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-deps \
+	printf 'kubernetes-validate\nocsf-json-schema\nprometheus-client\nsarif-kit\n' | $(BIN)/uv pip compile --quiet \
+		--universal --python-version 3.11 --generate-hashes --no-deps \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/apis/schemas.txt
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 

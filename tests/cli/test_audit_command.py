@@ -14,6 +14,7 @@ from support.rig import DAY, Rig
 from twokey.cli import terminal
 from twokey.core.journal import Delivery, Journal
 from twokey.emulator import Emulator, Rule
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,3 +197,73 @@ def test_a_duration_that_is_none_is_refused(option: str) -> None:
     ran = twokey("audit", option, "often")
     assert ran.code == 2
     assert f"{option}: 'often' is not a duration." in ran.err
+
+
+class TestOtherFormats:
+    @pytest.mark.parametrize(
+        ("name", "begin"),
+        [
+            ("csv", "account,user,path,key_id,"),
+            ("sarif", '{\n  "version": "2.1.0"'),
+            ("ocsf", '[\n  {\n    "category_uid": 2'),
+            ("asff", '[\n  {\n    "SchemaVersion": "2018-10-08"'),
+            ("prometheus", "# HELP twokey_audit_timestamp_seconds "),
+        ],
+    )
+    def test_are_printed(self, name: str, begin: str) -> None:
+        ran = twokey("audit", "--format", name, "--quiet")
+        assert (ran.code, ran.err) == (0, "")
+        assert ran.out.startswith(begin)
+
+    def test_asff_needs_a_region_before_anything_is_read(
+        self, account: Emulator, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name, raising=False)
+        ran = twokey("audit", "--format", "asff")
+        assert ran.code == 2
+        assert "Set AWS_REGION." in ran.err
+        assert account.requests == []
+
+
+class Gateway(FakeService):
+    """A push gateway: each group has the metrics that came last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.groups: dict[str, str] = {}
+        self.full = False
+
+    def authorize(self, request: ReceivedRequest) -> None:
+        """Anyone may push."""
+
+    @route("PUT", r"/metrics/job/(?P<job>\w+)/account/(?P<account>\d+)")
+    def put(self, request: ReceivedRequest, job: str, account: str) -> Reply:
+        if self.full:
+            raise Refusal(400, {"message": "pushed metrics are invalid"})
+        self.groups[f"{job} {account}"] = request.data.decode()
+        return Reply(200, None)
+
+
+class TestThePushGateway:
+    def test_gets_the_metrics(self) -> None:
+        with Gateway() as gateway:
+            ran = twokey("audit", "--json", "--push-gateway", f"{gateway.url}/")
+        assert ran.code == 0
+        [(group, text)] = gateway.groups.items()
+        assert group == "twokey_audit 123456789012"
+        assert 'twokey_audit_complete{account="123456789012"} 1\n' in text
+
+    def test_that_does_not_take_them_is_a_failure_after_the_result_was_printed(self) -> None:
+        with Gateway() as gateway:
+            gateway.full = True
+            ran = twokey("audit", "--json", "--push-gateway", gateway.url)
+        assert ran.code == 1
+        assert ran.document["account"] == "123456789012"
+        assert "The push gateway" in ran.err
+
+    def test_that_is_no_url_is_refused_before_anything_is_read(self, account: Emulator) -> None:
+        ran = twokey("audit", "--push-gateway", "pushgateway:9091")
+        assert ran.code == 2
+        assert "--push-gateway: expected the URL of a Prometheus push gateway" in ran.err
+        assert account.requests == []

@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from twokey.cli.audit_formats import FORMATS, JSON, text_of
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
+from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
     from twokey.config.settings import Settings
+    from twokey.fleet.runtime import Runtime
+    from twokey.http.client import Http
     from twokey.inventory.audit import Request
     from twokey.reports.audit import Audit
-
-FORMATS = ("table", "json")
 
 
 @click.command(
@@ -24,7 +26,7 @@ FORMATS = ("table", "json")
     epilog=epilog(
         ("twokey audit", "Show every key of the account, and what is wrong."),
         ("twokey audit --path /machine-users/ --fail-on high", "Exit with 4 if a finding is high or critical."),
-        ("twokey audit --format json --output audit.json", "Write what twokey report renders later."),
+        ("twokey audit --format csv --output keys.csv", "Write a file for a spreadsheet."),
     ),
 )
 @click.option("--path", metavar="PATH", help="Only the users below this IAM path, such as /machine-users/.")
@@ -35,7 +37,7 @@ FORMATS = ("table", "json")
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="What to print.",
+    help="A table, one JSON object, CSV, or the format of another service.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
@@ -66,6 +68,9 @@ FORMATS = ("table", "json")
     show_default=True,
     help="How old the keys of users may be that twokey does not rotate.",
 )
+@click.option(
+    "--push-gateway", metavar="URL", help="Also send the metrics to this push gateway of Prometheus, http://HOST:9091."
+)
 @click.option("--redact", is_flag=True, help="Shorten key ids to their first and last four characters.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no warnings and no summary on stderr.")
 def command(
@@ -80,6 +85,7 @@ def command(
     max_age: str,
     within: str,
     limit: str,
+    push_gateway: str | None,
     redact: bool,
     quiet: bool,
 ) -> int:
@@ -95,20 +101,47 @@ def command(
 
     from contextlib import ExitStack
 
+    from twokey.fleet.runtime import Runtime
     from twokey.system.report_files import ReportFile
 
+    runtime = Runtime(settings)
+    region = _region(runtime, as_format)
+    gateway = _gateway(push_gateway, runtime)
     with ExitStack() as stack:
         file = stack.enter_context(ReportFile(Path(output))) if output else None
-        result = _audit(settings, request)
+        result = _audit(runtime, settings, request)
         if redact:
             from twokey.reports.audit import redact as redacted
 
             result = redacted(result)
-        text = _render(result, as_format)
+        text = None if as_format == "table" else text_of(result, as_format, config or DEFAULT_CONFIG, region)
         if file:
             file.write(text if text is not None else _lines(result))
     _show(result, text, as_format, to_file=bool(output), quiet=quiet, configured=settings is not None)
+    if gateway:
+        from twokey.reports.push_gateway import push
+
+        push(gateway, result)
     return _code(result, fail_on)
+
+
+def _gateway(url: str | None, runtime: Runtime) -> Http | None:
+    if url is None:
+        return None
+    from twokey.reports.push_gateway import open_gateway
+
+    return open_gateway(url, runtime.clients.clock)
+
+
+def _region(runtime: Runtime, as_format: str) -> str:
+    region = runtime.clients.region
+    if as_format == "asff" and not region:
+        raise UsageError(
+            "--format asff needs a region: that of the Security Hub which imports the findings.",
+            state="Nothing was called.",
+            remedy="Set AWS_REGION.",
+        )
+    return region
 
 
 def _request(
@@ -129,24 +162,13 @@ def _request(
     )
 
 
-def _audit(settings: Settings | None, request: Request) -> Audit:
+def _audit(runtime: Runtime, settings: Settings | None, request: Request) -> Audit:
     from functools import partial
 
     from twokey.fleet.members import members
-    from twokey.fleet.runtime import Runtime
     from twokey.inventory.audit import audit
 
-    runtime = Runtime(settings)
     return audit(runtime.iam, request, partial(members, runtime, settings))
-
-
-def _render(result: Audit, as_format: str) -> str | None:
-    """Return the text of a format; None for the table, which depends on where it is shown."""
-    if as_format == "json":
-        from twokey.reports import documents
-
-        return documents.encode(result) + "\n"
-    return None
 
 
 def _lines(result: Audit) -> str:
@@ -161,7 +183,7 @@ def _show(result: Audit, text: str | None, as_format: str, *, to_file: bool, qui
     if not to_file:
         if text is None:
             audit_view.show(result)
-        elif as_format in ("json", "sarif", "ocsf", "asff"):
+        elif as_format in JSON:
             terminal.say_json(text.removesuffix("\n"))
         else:
             for line in text.splitlines():

@@ -321,6 +321,10 @@ def _how(user: FoundUser, key: FoundKey) -> str:
     return f": aws iam update-access-key --user-name {user.row.user} --access-key-id {key.id} --status Inactive"
 
 
+def _created(user: FoundUser, key_id: str | None) -> datetime | None:
+    return next((key.created for key in user.keys if key_id and key.id == key_id), None)
+
+
 def _finding(
     rule: str,
     user: FoundUser,
@@ -341,4 +345,5 @@ def _finding(
         remedy=remedy,
         key_id=key.id if key else key_id,
         controls=list(controls),
+        key_created=key.created if key else _created(user, key_id),
     )

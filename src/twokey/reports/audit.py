@@ -6,6 +6,7 @@ reader of this document may take it for the good or for the bad.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -60,7 +61,10 @@ class Key(msgspec.Struct, frozen=True):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One finding, with the controls of other catalogues that it corresponds to."""
+    """One finding, with the controls of other catalogues that it corresponds to.
+
+    ``key_created`` identifies the key from run to run, whether its id is known or not.
+    """
 
     id: str
     severity: Severity
@@ -71,6 +75,14 @@ class Finding(msgspec.Struct, frozen=True):
     remedy: str
     key_id: str | None
     controls: list[str]
+    key_created: Moment | None = None
+
+    @property
+    def identity(self) -> str:
+        """What is the same for this finding in every run, and for no other finding; without the id of a key."""
+        key = self.key_created.isoformat() if self.key_created else self.key_id or ""
+        text = f"{self.id}\n{self.account}\n{self.user}\n{self.resource}\n{key}"
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Destination(msgspec.Struct, frozen=True):
