@@ -14,7 +14,7 @@ from twokey.audit_log import records
 from twokey.cli.main import COMMANDS, cli
 from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason
-from twokey.inventory import findings
+from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
 from twokey.reports import audit, documents
 
@@ -195,9 +195,12 @@ def test_every_finding_of_lint_is_on_its_page_with_its_severity() -> None:
 
 
 def test_every_finding_of_audit_is_on_its_page_with_its_severity_and_its_controls() -> None:
-    rows = pages.tables(REFERENCE / "audit.md")["Findings of audit"]
+    tables = pages.tables(REFERENCE / "audit.md")
+    rows = tables["Findings of audit"]
     expected = {
         f"`{name}`": (rule.severity, f"{rule.title}.", ", ".join(f"`{one}`" for one in rule.controls))
         for name, rule in findings.RULES.items()
     }
     assert {row[0]: (row[1], row[2], row[3]) for row in rows} == expected
+    of_files = {f"`{name}`": (rule.severity, f"{rule.title}.") for name, rule in state.RULES.items()}
+    assert {row[0]: (row[1], row[2]) for row in tables["Findings in Terraform's files"]} == of_files

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from botocore import loaders, validate
 from botocore.model import ServiceModel
@@ -19,7 +20,7 @@ from botocore.model import ServiceModel
 from api import descriptions
 from inventory.cases import LIMITS, NEW, NOW, OLD, REPORT, found, managed, rotated, row, user
 from inventory.test_findings import CLEAN, PLANTED
-from twokey.inventory import report
+from twokey.inventory import report, state
 from twokey.inventory.credential_report import ROOT, Report
 from twokey.inventory.decision import FoundUser
 from twokey.inventory.findings import RULES
@@ -32,7 +33,7 @@ from twokey.reports import (
     audit_sarif,
 )
 
-TITLES = {name: rule.title for name, rule in RULES.items()}
+TITLES = {name: rule.title for name, rule in {**RULES, **state.RULES}.items()}
 INSTALLED = descriptions.INSTALLED / "python"
 EVIL = "=1+1@x"
 
@@ -66,11 +67,17 @@ def result() -> audit.Audit:
         for number, (_, one) in enumerate(PLANTED.values())
     ]
     evil = named(user(found(None, 400, 300), found(None, 300)), EVIL)
-    return of(*planted, evil, named(CLEAN["CURRENT and LAST, both Active"], "fine"))
+    whole = of(*planted, evil, named(CLEAN["CURRENT and LAST, both Active"], "fine"))
+    root = "arn:aws:iam::123456789012:root"
+    in_files = [
+        audit.Finding(rule, "high", "123456789012", "", root, "a", "b", OLD, [], NOW, f"a.tfstate, output.{number}")
+        for number, rule in enumerate((*state.RULES, *state.RULES))
+    ]
+    return msgspec.structs.replace(whole, findings=[*whole.findings, *in_files])
 
 
 def test_every_rule_is_in_what_is_tested(result: audit.Audit) -> None:
-    assert {one.id for one in result.findings} == set(RULES)
+    assert {one.id for one in result.findings} == set(TITLES)
 
 
 def test_sarif_is_valid_by_the_schema_of_oasis(result: audit.Audit) -> None:
@@ -194,6 +201,4 @@ def test_a_result_without_findings_and_keys_is_valid_in_every_format() -> None:
 
 
 def replace_findings(result: audit.Audit) -> audit.Audit:
-    import msgspec
-
     return msgspec.structs.replace(result, findings=[], keys=[])

@@ -83,6 +83,18 @@ class Iam:
         at: datetime | None = used.get("LastUsedDate")
         return LastUse(at, used.get("ServiceName", ""), used.get("Region", "")) if at else LastUse(None)
 
+    def owner(self, key_id: str) -> str | None:
+        """Return the user that a key of this account belongs to (iam:GetAccessKeyLastUsed); None if there is none.
+
+        IAM denies this for a key that does not exist, and does not say whether that is why.
+        """
+        operation = "get_access_key_last_used"
+        try:
+            response = self._repeat(operation, "iam:GetAccessKeyLastUsed", key_id, AccessKeyId=key_id)
+        except NotFound:
+            return None
+        return str(response["UserName"]) if response.get("UserName") else None
+
     @property
     def clock(self) -> ServiceClock:
         """The clock of the run."""

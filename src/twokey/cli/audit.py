@@ -71,6 +71,14 @@ if TYPE_CHECKING:
 @click.option(
     "--push-gateway", metavar="URL", help="Also send the metrics to this push gateway of Prometheus, http://HOST:9091."
 )
+@click.option(
+    "--state",
+    "states",
+    metavar="FILE",
+    multiple=True,
+    help="Also find keys and secrets in this state or plan file of Terraform or OpenTofu, or s3://BUCKET/KEY; may be "
+    "repeated.",
+)
 @click.option("--redact", is_flag=True, help="Shorten key ids to their first and last four characters.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no warnings and no summary on stderr.")
 def command(
@@ -86,6 +94,7 @@ def command(
     within: str,
     limit: str,
     push_gateway: str | None,
+    states: tuple[str, ...],
     redact: bool,
     quiet: bool,
 ) -> int:
@@ -109,7 +118,7 @@ def command(
     gateway = _gateway(push_gateway, runtime)
     with ExitStack() as stack:
         file = stack.enter_context(ReportFile(Path(output))) if output else None
-        result = _audit(runtime, settings, request)
+        result = _audit(runtime, settings, request, states)
         if redact:
             from twokey.reports.audit import redact as redacted
 
@@ -162,13 +171,16 @@ def _request(
     )
 
 
-def _audit(runtime: Runtime, settings: Settings | None, request: Request) -> Audit:
+def _audit(runtime: Runtime, settings: Settings | None, request: Request, states: tuple[str, ...]) -> Audit:
     from functools import partial
 
     from twokey.fleet.members import members
+    from twokey.inventory import state, state_sources
     from twokey.inventory.audit import audit
 
-    return audit(runtime.iam, request, partial(members, runtime, settings))
+    found = state_sources.read(states, runtime.clients)
+    result = audit(runtime.iam, request, partial(members, runtime, settings))
+    return state.with_state(result, runtime.iam, found) if found else result
 
 
 def _lines(result: Audit) -> str:

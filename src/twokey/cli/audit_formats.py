@@ -18,10 +18,10 @@ def text_of(result: Audit, name: str, config: str, region: str) -> str:
 
     ``config`` is the file that SARIF shows findings at, ``region`` that of the Security Hub which imports ASFF.
     """
-    from twokey.inventory.findings import RULES
+    from twokey.inventory import findings, state
     from twokey.reports import documents
 
-    titles = {rule: meaning.title for rule, meaning in RULES.items()}
+    titles = {rule: meaning.title for rule, meaning in {**findings.RULES, **state.RULES}.items()}
     arguments: dict[str, tuple[object, ...]] = {"sarif": (titles, config), "ocsf": (titles,), "asff": (titles, region)}
     if name == "json":
         return documents.encode(result) + "\n"

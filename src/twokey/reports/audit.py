@@ -63,7 +63,8 @@ class Key(msgspec.Struct, frozen=True):
 class Finding(msgspec.Struct, frozen=True):
     """One finding, with the controls of other catalogues that it corresponds to.
 
-    ``key_created`` identifies the key from run to run, whether its id is known or not.
+    ``key_created`` identifies the key from run to run, whether its id is known or not. ``location``: the file, and the
+    address in it, that the finding is about.
     """
 
     id: str
@@ -76,12 +77,13 @@ class Finding(msgspec.Struct, frozen=True):
     key_id: str | None
     controls: list[str]
     key_created: Moment | None = None
+    location: str | None = None
 
     @property
     def identity(self) -> str:
         """What is the same for this finding in every run, and for no other finding; without the id of a key."""
         key = self.key_created.isoformat() if self.key_created else self.key_id or ""
-        text = f"{self.id}\n{self.account}\n{self.user}\n{self.resource}\n{key}"
+        text = f"{self.id}\n{self.account}\n{self.user}\n{self.resource}\n{key}\n{self.location or ''}"
         return hashlib.sha256(text.encode()).hexdigest()
 
 

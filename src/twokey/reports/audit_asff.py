@@ -31,7 +31,12 @@ def render(result: Audit, titles: Mapping[str, str], region: str) -> str:
 def _finding(finding: Finding, title: str, result: Audit, region: str) -> dict[str, Any]:
     partition, made = partition_of_arn(finding.resource), timestamps.utc(result.generated)
     where = {"Partition": partition, "Region": region}
-    resources: list[dict[str, Any]] = [{"Type": "AwsIamUser", "Id": finding.resource, **where}]
+    is_user = ":user/" in finding.resource
+    resources: list[dict[str, Any]] = [
+        {"Type": "AwsIamUser", "Id": finding.resource, **where}
+        if is_user
+        else {"Type": "AwsAccount", "Id": f"AWS::::Account:{finding.account}", **where}
+    ]
     if finding.key_id:
         resources.append({"Type": "AwsIamAccessKey", "Id": f"AWS::IAM::AccessKey:{finding.key_id}", **where})
     return {

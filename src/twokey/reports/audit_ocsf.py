@@ -31,7 +31,8 @@ def render(result: Audit, titles: Mapping[str, str]) -> str:
 def _event(finding: Finding, title: str, result: Audit) -> dict[str, Any]:
     number, name = _SEVERITIES[finding.severity]
     time = int(result.generated.timestamp() * 1000)
-    user = {"type": "AwsIamUser", "uid": finding.resource, "name": finding.user}
+    kind = "AwsIamUser" if ":user/" in finding.resource else "AwsAccount"
+    user = {"type": kind, "uid": finding.resource, "name": finding.user or finding.account}
     key = {"type": "AwsIamAccessKey", "uid": finding.key_id, "name": finding.key_id}
     return {
         "category_uid": CATEGORY,
