@@ -175,11 +175,13 @@ def _audit(runtime: Runtime, settings: Settings | None, request: Request, states
     from functools import partial
 
     from twokey.fleet.members import members
-    from twokey.inventory import state, state_sources
+    from twokey.inventory import history, state, state_sources
     from twokey.inventory.audit import audit
 
     found = state_sources.read(states, runtime.clients)
     result = audit(runtime.iam, request, partial(members, runtime, settings))
+    if settings and settings.audit_log:
+        result = history.with_history(result, settings.audit_log)
     return state.with_state(result, runtime.iam, found) if found else result
 
 
