@@ -14,8 +14,9 @@ from twokey.audit_log import records
 from twokey.cli.main import COMMANDS, cli
 from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason
+from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
-from twokey.reports import documents
+from twokey.reports import audit, documents
 
 if TYPE_CHECKING:
     import msgspec
@@ -56,6 +57,12 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "A destination and what it holds": documents.HoldingEntry,
     "twokey lint --json": documents.LintDocument,
     "A finding of lint": documents.LintEntry,
+    "twokey audit --json": audit.Audit,
+    "A user of audit": audit.User,
+    "A destination of audit": audit.Destination,
+    "An event of audit": audit.Event,
+    "A key of audit": audit.Key,
+    "A finding of audit": audit.Finding,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,
 }
@@ -185,3 +192,15 @@ def test_every_finding_of_lint_is_on_its_page_with_its_severity() -> None:
     rows = [row for table in pages.tables(REFERENCE / "lint.md").values() for row in table]
     expected = {f"`{name}`": (rule.severity, f"{rule.title}.") for name, rule in RULES.items()}
     assert {row[0]: (row[1], row[2]) for row in rows} == expected
+
+
+def test_every_finding_of_audit_is_on_its_page_with_its_severity_and_its_controls() -> None:
+    tables = pages.tables(REFERENCE / "audit.md")
+    rows = tables["Findings of audit"]
+    expected = {
+        f"`{name}`": (rule.severity, f"{rule.title}.", ", ".join(f"`{one}`" for one in rule.controls))
+        for name, rule in findings.RULES.items()
+    }
+    assert {row[0]: (row[1], row[2], row[3]) for row in rows} == expected
+    of_files = {f"`{name}`": (rule.severity, f"{rule.title}.") for name, rule in state.RULES.items()}
+    assert {row[0]: (row[1], row[2]) for row in tables["Findings in Terraform's files"]} == of_files

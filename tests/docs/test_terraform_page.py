@@ -18,6 +18,7 @@ import pytest
 
 from docs import pages
 from docs.terraform import Terraform, needs_terraform
+from support.commands import twokey
 from twokey.emulator import Emulator, KeyPair
 
 if TYPE_CHECKING:
@@ -85,16 +86,23 @@ def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
         before = pair(aws, "ci"), pair(aws, "deploy")
         assert all(aws.authenticates(one) for one in before)
         terraform.shell(block("state rm").replace("state rm", "state rm -dry-run"))
+        found = in_file(aws, tmp_path, "terraform.tfstate")
+        assert sorted(one["user"] for one in found) == ["ci", "ci", "deploy", "deploy"]
+        commands = [one["remedy"].partition("; or: terraform state rm ")[2].partition(" Then ")[0] for one in found]
+        assert "Would remove" in terraform.shell(f"terraform state rm -dry-run {' '.join(commands)}")
 
         terraform.files("main.tf", "twokey.tf")
         assert "4 to destroy" in terraform.run("plan", "-input=false"), "what the page warns of"
 
         terraform.files("main.tf", "twokey.tf", "removed.tf")
-        printed = terraform.shell(f"set -e\n{block('forget.tfplan')}")
+        printed = terraform.shell(f"set -e\n{block('forget.tfplan')}".replace("rm forget.tfplan", ""))
         assert printed.count("will no longer be managed by Terraform, but will not be destroyed") == 4
         assert "0 to destroy" in printed
         assert "not done" not in terraform.shell(f"{block('state list')}\ntrue")
         assert "SecretAccessKey" not in (tmp_path / "terraform.tfstate").read_text(encoding="utf-8")
+        terraform.shell("terraform show -json forget.tfplan > plan.json")
+        for name, expected in (("terraform.tfstate", 0), ("forget.tfplan", 4), ("plan.json", 4)):
+            assert len(in_file(aws, tmp_path, name)) == expected, name
         assert (pair(aws, "ci"), pair(aws, "deploy")) == before
         assert all(aws.authenticates(one) for one in before)
 
@@ -119,6 +127,17 @@ def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
         assert "fresh: rotated (no_key)" in terraform.shell("twokey rotate")
         assert aws.authenticates(pair(aws, "fresh"))
         suffices(aws, tmp_path)
+
+
+def in_file(aws: Emulator, folder: Path, name: str) -> list[dict[str, str]]:
+    """Return what audit finds about keys in a file that Terraform wrote; it shows no secret of the account."""
+    with pytest.MonkeyPatch.context() as environment:
+        for variable, value in aws.environment().items():
+            environment.setenv(variable, value)
+        ran = twokey("audit", "--json", "--state", str(folder / name))
+    secrets = [pair(aws, user).secret_access_key for user in ("ci", "deploy")]
+    assert not [secret for secret in secrets if secret in ran.out + ran.err]
+    return [one for one in ran.document["findings"] if one["id"] == "TK731"]
 
 
 @needs_terraform

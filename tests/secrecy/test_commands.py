@@ -82,6 +82,26 @@ class TestNoSecretIsShown:
         assert copy.exists()
         commands.assert_silent()
 
+    def test_by_audit_of_a_terraform_state(self, stage: Stage, commands: Commands) -> None:
+        pairs = stage.rig.settled()
+        resources = [
+            {
+                "type": "aws_iam_access_key",
+                "name": "k",
+                "instances": [{"attributes": {"id": one.access_key_id, "secret": one.secret_access_key}}],
+            }
+            for one in pairs
+        ]
+        state = stage.folder / "terraform.tfstate"
+        state.write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
+        for name in ("table", "json", "csv", "sarif", "ocsf", "asff", "prometheus"):
+            ran = commands.run("audit", "--state", str(state), "--format", name, terminal=name == "table")
+            assert ran.code == 0
+        assert "TK731" in commands.shown
+        state.write_text(state.read_text(encoding="utf-8")[:-2], encoding="utf-8")
+        assert commands.run("audit", "--state", str(state)).code == 2
+        commands.assert_silent()
+
     def test_by_move_store_and_the_runs_that_it_refuses(self, stage: Stage, commands: Commands) -> None:
         stage.rig.settled()
         options = stage.filed(PATH)

@@ -27,11 +27,8 @@ if TYPE_CHECKING:
 PERMISSIONS = {
     "look": ("iam:ListUsers", "iam:GetUser", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"),
     "rotate": ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey"),
-    "account": (
-        "iam:GetAccountAuthorizationDetails",
-        "iam:GenerateCredentialReport",
-        "iam:GetCredentialReport",
-    ),
+    "account": ("iam:GetAccountAuthorizationDetails",),
+    "report": ("iam:GenerateCredentialReport", "iam:GetCredentialReport"),
     "preflight (optional)": ("iam:SimulatePrincipalPolicy", "iam:GetRole"),
 }
 
@@ -86,6 +83,18 @@ class Iam:
         at: datetime | None = used.get("LastUsedDate")
         return LastUse(at, used.get("ServiceName", ""), used.get("Region", "")) if at else LastUse(None)
 
+    def owner(self, key_id: str) -> str | None:
+        """Return the user that a key of this account belongs to (iam:GetAccessKeyLastUsed); None if there is none.
+
+        IAM denies this for a key that does not exist, and does not say whether that is why.
+        """
+        operation = "get_access_key_last_used"
+        try:
+            response = self._repeat(operation, "iam:GetAccessKeyLastUsed", key_id, AccessKeyId=key_id)
+        except NotFound:
+            return None
+        return str(response["UserName"]) if response.get("UserName") else None
+
     @property
     def clock(self) -> ServiceClock:
         """The clock of the run."""
@@ -105,11 +114,11 @@ class Iam:
             self._repeat("generate_credential_report", "iam:GenerateCredentialReport", "the account").get("State", "")
         )
 
-    def report(self) -> str:
-        """Return the credential report as CSV (iam:GetCredentialReport)."""
+    def report(self) -> tuple[str, datetime]:
+        """Return the credential report as CSV, and when it was made (iam:GetCredentialReport)."""
         response = self._repeat("get_credential_report", "iam:GetCredentialReport", "the account")
         content: bytes = response["Content"]
-        return content.decode("utf-8")
+        return content.decode("utf-8"), response["GeneratedTime"]
 
     def create_key(self, user: str, just_before: Callable[[], None] = _nothing) -> tuple[AccessKey, Credential]:
         """Create a key (iam:CreateAccessKey).

@@ -24,6 +24,7 @@ COMMANDS = {
     "forget": "Forget a destination that is no longer configured; no key is removed.",
     "plan": "Show what rotate would do, and why (dry run).",
     "status": "Show every key: its role, age and holders; what is due; problems.",
+    "audit": "Show every key of the account, and which rules it breaks.",
     "adopt": "Show users that were managed outside twokey, and take them over.",
     "move-store": "Move users to another store, with every promise to their jobs.",
     "exec": "Run a command with credentials that survive every rotation.",

@@ -76,7 +76,7 @@ def command() -> None:
     "commands",
     metavar="NAME",
     multiple=True,
-    help="Only what this command needs; may be repeated.  [default: all commands]",
+    help="Only what this command needs; may be repeated.  [default: all commands but audit]",
 )
 @click.option("--from", "source", metavar="URL", help="The URL that adopt --from reads the credential from.")
 @click.option("--split", is_flag=True, help="Print one policy for each command.")
@@ -110,7 +110,7 @@ def rotator(
 
     from twokey.permissions import rotator as policies
 
-    chosen = tuple(dict.fromkeys(commands)) or tuple(policies.COMMANDS)
+    chosen = tuple(dict.fromkeys(commands)) or policies.DEFAULT
     if source is not None and "adopt" not in chosen:
         raise UsageError("--from is for adopt.", remedy="Add --command adopt, or omit --from.")
     scope = _scope(settings, account, region)

@@ -1,27 +1,21 @@
 """The picture of a whole account, from a few requests: users, groups, roles and policies; console passwords.
 
-Sources: "GetAccountAuthorizationDetails", "GenerateCredentialReport" and "GetCredentialReport" (IAM API Reference);
-"Generate credential reports for your AWS account" (IAM User Guide).
+Source: "GetAccountAuthorizationDetails" (IAM API Reference).
 """
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from twokey.core.errors import NotFound, ServiceError
+from twokey.core.errors import ServiceError
+from twokey.inventory import credential_report
 from twokey.permissions.account import Account, Attached, Group, How, Principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from twokey.aws.iam import Iam
-
-PATIENCE = 60.0
-"""Seconds for which a credential report is waited for."""
-PAUSE = 2.0
-_YES = "true"
 
 
 def account(iam: Iam) -> Account:
@@ -31,10 +25,10 @@ def account(iam: Iam) -> Account:
     """
     found = details(iam)
     try:
-        rows = list(report(iam))
+        rows = credential_report.fetch(iam).rows
     except ServiceError:
         return found
-    return replace(found, passwords=frozenset(row["user"] for row in rows if row["password_enabled"] == _YES))
+    return replace(found, passwords=frozenset(row.user for row in rows if row.password))
 
 
 def details(iam: Iam) -> Account:
@@ -51,22 +45,6 @@ def details(iam: Iam) -> Account:
     roles = [_role(one, documents) for one in found["roles"]]
     own = [_group(one, documents) for one in found["groups"]]
     return Account(tuple(users), tuple(roles), groups=tuple(own))
-
-
-def report(iam: Iam) -> Iterator[dict[str, str]]:
-    """Yield the rows of the account's credential report, which is made if there is none of the last four hours.
-
-    Raises a ``ServiceError`` if it cannot be made or read, and if it takes longer than ``PATIENCE``.
-    """
-    waited = 0.0
-    while iam.generate_report() != "COMPLETE":
-        if waited >= PATIENCE:
-            raise NotFound(
-                "IAM is still making the credential report of the account.", remedy="Run again in a few minutes."
-            )
-        iam.clock.sleep(PAUSE)
-        waited += PAUSE
-    yield from csv.DictReader(iam.report().splitlines())
 
 
 def _default(policy: Any) -> dict[str, Any]:

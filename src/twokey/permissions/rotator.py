@@ -34,16 +34,18 @@ _SERVICES = {"secretsmanager": "secretsmanager", "ssm": "ssm", "s3": "s3"}
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What a command does: actions of IAM, and what it uses stores and destinations for."""
+    """What a command does: actions of IAM, and what it uses stores, with their locks, and destinations for."""
 
     iam: frozenset[str]
     store: frozenset[Use]
     destination: frozenset[Use]
+    lock: bool = True
 
 
 _USER: frozenset[str] = frozenset({_LIST, "iam:GetUser"})
 _KEYS = _USER | {"iam:ListAccessKeys"}
 _AGES = _KEYS | {"iam:GetAccessKeyLastUsed"}
+_LOAD: frozenset[Use] = frozenset({"load"})
 _LOOK: frozenset[Use] = frozenset({"load", "read"})
 _KEEP: frozenset[Use] = frozenset({"load", "read", "journal", "write"})
 _ALL: frozenset[Use] = frozenset({"load", "read", "write", "create", "journal"})
@@ -58,8 +60,11 @@ COMMANDS = {
     "adopt": Needs(_AGES, _ALL, _READ),
     "forget": Needs(_KEYS, _KEEP, _READ),
     "move-store": Needs(_USER, _ALL, _READ),
+    "audit": Needs(frozenset({*IAM["report"], "iam:ListAccessKeys"}), _LOAD, frozenset(), lock=False),
 }
 """The commands that call AWS for the users of a configuration, and what each needs."""
+DEFAULT = tuple(name for name in COMMANDS if name != "audit")
+"""The commands of the principal that rotates. An audit reads about all users, so it has a principal of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +94,15 @@ def document(selections: Sequence[Selection], grant: Grant) -> Document:
             if same_name(name) not in known:
                 raise UsageError(f"No entry of the configuration covers the user {name}.")
     statements = _merged([*_iam(selections, grant), *_urls(selections, grant), *_simulator(grant)])
-    which = "twokey" if len(grant.commands) == len(COMMANDS) else f"twokey {', '.join(grant.commands)}"
-    name = "twokey" if len(grant.commands) == len(COMMANDS) else f"twokey-{'-'.join(grant.commands)}"
+    whole = {*grant.commands} >= {*DEFAULT}
+    which = "twokey" if whole else f"twokey {', '.join(grant.commands)}"
+    name = "twokey" if whole else f"twokey-{'-'.join(grant.commands)}"
     return Document(name, f"What {which} needs for the machine users of this configuration.", statements)
 
 
 def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
     needed = frozenset[str]().union(*(COMMANDS[name].iam for name in grant.commands))
-    lists = not grant.users and any(not selection.users for selection in selections)
+    lists = _LIST in needed and not grant.users and any(not selection.users for selection in selections)
     if not any(selection.policy.soak for selection in selections):
         needed -= {_DEACTIVATE}
     if lists:
@@ -106,15 +112,26 @@ def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
             actions=(_LIST,),
             resources=("*",),
         )
+    reports = [action for action in IAM["report"] if action in needed]
+    if reports:
+        yield Statement(
+            sid="CredentialReport",
+            why="Read the age and the last use of all keys of the account; AWS accepts only * as the resource of these "
+            "actions.",
+            actions=tuple(reports),
+            resources=("*",),
+        )
     users = tuple(dict.fromkeys(arn for selection in _chosen(selections, grant) for arn in _users(selection, grant)))
     reads = [action for action in IAM["look"] if action in needed and action != _LIST]
     if lists and not (grant.users or any(selection.users for selection in selections)):
-        reads.remove("iam:GetUser")
+        reads = [action for action in reads if action != "iam:GetUser"]
     writes = [action for action in IAM["rotate"] if action in needed]
     if reads:
         yield Statement(
             sid="ReadKeys",
-            why="Find the users, list their keys, and learn when each key was last used.",
+            why="List the keys of these users."
+            if reads == ["iam:ListAccessKeys"]
+            else "Find the users, list their keys, and learn when each key was last used.",
             actions=tuple(reads),
             resources=users,
         )
@@ -150,6 +167,7 @@ def _users(selection: Selection, grant: Grant) -> Iterator[str]:
 def _urls(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
     stores = frozenset[Any]().union(*(COMMANDS[name].store for name in grant.commands))
     others = frozenset[Any]().union(*(COMMANDS[name].destination for name in grant.commands))
+    locks_too = any(COMMANDS[name].lock for name in grant.commands)
     for selection in _chosen(selections, grant):
         for index, template in enumerate((selection.store, *selection.deliver)):
             store = index == 0
@@ -159,7 +177,7 @@ def _urls(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
                     found = kind.resources(address, grant.scope, store)
                     role, uses = ("store", stores) if store else ("destination", others)
                     yield from _statements(address, role, kind.permissions, uses, found, grant)
-        if selection.lock:
+        if selection.lock and locks_too:
             for address in _addresses(selection.lock, selection, grant, locks.parse):
                 lock = locks.kind_of(address.scheme)
                 yield from _statements(

@@ -10,6 +10,7 @@ import msgspec
 from twokey.core.reasons import Ending, Outcome, Reason
 from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
+from twokey.reports.audit import Audit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -221,6 +222,7 @@ DOCUMENTS: dict[str, type] = {
     "adopt": AdoptDocument,
     "audit-log verify": AuditLogDocument,
     "lint": LintDocument,
+    "audit": Audit,
 }
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from twokey.permissions.findings import Finding
 
-_LEVELS = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
-_SCORES = {"low": "3.0", "medium": "5.0", "high": "8.0", "critical": "9.5"}
+LEVELS = {"low": "note", "medium": "warning", "high": "error", "critical": "error"}
+SCORES = {"low": "3.0", "medium": "5.0", "high": "8.0", "critical": "9.5"}
 """For ``security-severity``, by which GitHub sorts ("SARIF support for code scanning", GitHub Docs)."""
 
 
@@ -39,8 +39,8 @@ def _rule(name: str) -> dict[str, Any]:
     return {
         "id": name,
         "shortDescription": {"text": f"{meaning.title}."},
-        "defaultConfiguration": {"level": _LEVELS[meaning.severity]},
-        "properties": {"security-severity": _SCORES[meaning.severity], "tags": ["security"]},
+        "defaultConfiguration": {"level": LEVELS[meaning.severity]},
+        "properties": {"security-severity": SCORES[meaning.severity], "tags": ["security"]},
     }
 
 
@@ -49,7 +49,7 @@ def _result(finding: Finding, index: int, file: str) -> dict[str, Any]:
     return {
         "ruleId": finding.id,
         "ruleIndex": index,
-        "level": _LEVELS[finding.level],
+        "level": LEVELS[finding.level],
         "message": {"text": f"{finding.message} {finding.remedy}"},
         "locations": [
             {

@@ -228,8 +228,13 @@ def refusing(path: Path, *, missing: type[BaseException] | None = None) -> Itera
         raise ServiceRejected(
             f"{path}: {error.strerror or type(error).__name__}.",
             state="Its content is unchanged.",
-            remedy=_REMEDIES.get(error.errno or 0, ""),
+            remedy=remedy_of(error),
         ) from None
+
+
+def remedy_of(error: OSError) -> str:
+    """Return what to do about an operating system's error; empty for one without a remedy of its own."""
+    return _REMEDIES.get(error.errno or 0, "")
 
 
 def _content(data: memoryview, state: os.stat_result) -> Content:

@@ -207,10 +207,16 @@ def _line(world: World, user: Any) -> str:
     return ",".join((user.name, user.arn, created, password, mfa, *keys, "false,N/A,false,N/A"))
 
 
+def _changed(entry: Any) -> datetime:
+    """When a key was created or last changed: what a report calls "last rotated"."""
+    created: datetime = entry.key.create_date
+    return _moment(entry.changes[-1].at) if len(entry.changes) > 1 else created
+
+
 def _key(world: World, entry: Any) -> str:
     use = world.keyring.visible_use(entry)
     active = "true" if entry.key.status == "Active" else "false"
-    made = f"{timestamp(entry.key.create_date)[:-1]}+00:00"
+    made = f"{timestamp(_changed(entry))[:-1]}+00:00"
     if use is None:
         return f"{active},{made},N/A,N/A,N/A"
     return f"{active},{made},{timestamp(_moment(use.at))[:-1]}+00:00,{use.region},{use.service}"

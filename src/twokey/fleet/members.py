@@ -1,0 +1,76 @@
+"""The users of an account that the configuration covers, with what their stores hold; for the inventory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core.errors import ServiceError, TwokeyError, UsageError, unforeseen
+from twokey.fleet.roster import Job, check_distinct, located
+from twokey.fleet.runtime import fill
+from twokey.inventory.audit import concurrently
+from twokey.inventory.decision import Managed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from twokey.config.settings import Selection, Settings
+    from twokey.core.model import MachineUser, Record
+    from twokey.fleet.runtime import Runtime
+
+
+def members(runtime: Runtime, settings: Settings | None, users: Sequence[MachineUser]) -> list[Managed]:
+    """Return those of the users that the configuration covers; nothing is covered without one.
+
+    A store that cannot be read is told with the user. Raises ``UsageError`` where the configuration selects a user
+    twice, and, before any store is read, where the settings of a connection are missing.
+    """
+    if settings is None:
+        return []
+    _reach(runtime, settings)
+    jobs = [job for user in users for job in _jobs(user, settings.selections)]
+    check_distinct(jobs)
+    return concurrently(lambda job: _managed(runtime, job), jobs, settings.concurrency)
+
+
+def _reach(runtime: Runtime, settings: Settings) -> None:
+    from twokey.destinations import registry
+
+    for selection in settings.selections:
+        url, at = selection.urls[0]
+        with located(at):
+            registry.reach(url, runtime.services)
+
+
+def _jobs(user: MachineUser, selections: Sequence[Selection]) -> Iterator[Job]:
+    for selection in selections:
+        if selection.means(user):
+            positions = tuple(at for _, at in selection.urls)
+            yield Job(user, selection.policy, selection.store, selection.deliver, positions=positions)
+
+
+def _managed(runtime: Runtime, job: Job) -> Managed:
+    from twokey.destinations import registry
+
+    user, store, destinations = job.user, job.store, job.deliver
+    try:
+        store, *others = (fill(url, user) for url in (job.store, *job.deliver))
+        destinations = tuple(others)
+        record = registry.open_store(store, runtime.services).load()
+    except (ServiceError, UsageError) as error:
+        return Managed(user, job.policy, store, destinations, why=str(error))
+    except TwokeyError:
+        raise
+    except Exception as error:  # noqa: BLE001  one store's failure, whatever it is, stops no other
+        return Managed(user, job.policy, store, destinations, why=str(unforeseen(store, error)))
+    why = _moved(user, store, record)
+    return Managed(user, job.policy, store, destinations, None if why else record, why)
+
+
+def _moved(user: MachineUser, store: str, record: Record) -> str:
+    if record.journal.moved:
+        return (
+            f"{user.name} was moved from {store} to {record.journal.moved}; the configuration still names the former."
+        )
+    if record.journal.arriving:
+        return f"A move of {user.name} from {record.journal.arriving} to {store} is not finished."
+    return ""
