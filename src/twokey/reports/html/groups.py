@@ -1,0 +1,71 @@
+"""The findings by rule, the most severe first, each rule with what its findings have in common. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twokey.permissions.findings import SEVERITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from twokey.reports.audit import Finding
+
+MOST = 50
+"""Findings of a rule that are shown with their message. The table of users names the rules of every user."""
+OPEN = 3
+"""Rules that are unfolded without a script."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The findings of one rule. ``remedy`` is empty where they differ, and each has its own."""
+
+    id: str
+    severity: str
+    title: str
+    count: int
+    controls: tuple[str, ...]
+    remedy: str
+    findings: tuple[Finding, ...]
+    further: int
+    unfolded: bool
+
+
+def groups(findings: Sequence[Finding], titles: Mapping[str, str]) -> tuple[Group, ...]:
+    """Return the findings by rule and severity."""
+    by_rule: defaultdict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for one in findings:
+        by_rule[one.severity, one.id].append(one)
+    ordered = sorted(by_rule.items(), key=lambda item: (-SEVERITIES.index(item[1][0].severity), item[0][1]))
+    return tuple(_group(found, titles, at) for at, (_, found) in enumerate(ordered))
+
+
+def _group(found: Sequence[Finding], titles: Mapping[str, str], at: int) -> Group:
+    first = found[0]
+    remedies = {one.remedy for one in found}
+    return Group(
+        first.id,
+        first.severity,
+        _title(found, titles),
+        len(found),
+        tuple(sorted({control for one in found for control in one.controls})),
+        first.remedy if len(remedies) == 1 else "",
+        tuple(found[:MOST]),
+        len(found[MOST:]),
+        at < OPEN,
+    )
+
+
+def _title(found: Sequence[Finding], titles: Mapping[str, str]) -> str:
+    """Return what a rule is about. A result of a later version can have rules that this one has no title of."""
+    messages = {one.message for one in found}
+    return titles.get(found[0].id) or (messages.pop() if len(messages) == 1 else f"Findings of {found[0].id}")
+
+
+def controls(findings: Sequence[Finding]) -> tuple[tuple[str, int], ...]:
+    """Return the controls of other catalogues that have findings, with how many."""
+    counts = Counter(control for one in findings for control in one.controls)
+    return tuple(sorted(counts.items()))
