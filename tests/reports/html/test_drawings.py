@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from support.audit_results import ACCOUNT, DAY, DUE, NOW, PERIOD, WINDOW, key, result
-from twokey.reports.audit import Audit, Destination, Event, Key, User
-from twokey.reports.html import ages, history, strips, timeline, verdict, weeks
+from twokey.reports.audit import Audit, Destination, Event, Finding, Key, User
+from twokey.reports.html import ages, groups, history, strips, timeline, verdict, weeks
 from twokey.reports.html.users import Row, rows
 
 ROTATED = NOW - 6 * DAY
@@ -103,9 +103,42 @@ class TestAges:
         drawn = ages.ages([row(user(path=f"/{number}/")) for number in range(ages.MOST_GROUPS + 3)])
         assert (len(drawn.groups), drawn.further) == (ages.MOST_GROUPS, 3)
 
-    def test_inactive_keys_are_not_counted(self) -> None:
+    def test_inactive_keys_are_not_counted_and_a_path_without_others_is_left_out(self) -> None:
         keys = [msgspec.structs.replace(one, status="Inactive") for one in pair()]
-        assert ages.ages([row(keys=keys)]).whole.keys == 0
+        drawn = ages.ages([row(keys=keys)])
+        assert (drawn.whole.keys, drawn.groups) == (0, ())
+
+
+class TestFindings:
+    def test_remedies_that_differ_in_user_and_key_alone_are_said_once(self) -> None:
+        found = [
+            finding("ci", "AKIA1", "twokey rotate ci, then AKIA1."),
+            finding("etl", "AKIA2", "twokey rotate etl, then AKIA2."),
+        ]
+        ((part,),) = [group.parts for group in groups.groups(found, {})]
+        assert part.remedy == "twokey rotate USER, then KEY_ID."
+        assert part.findings == tuple(found)
+
+    def test_a_name_inside_another_word_stays(self) -> None:
+        found = [finding("ci", "AKIA1", "Decide; ci-2 is special."), finding("etl", "AKIA2", "Decide otherwise.")]
+        assert [part.remedy for part in groups.groups(found, {})[0].parts] == [one.remedy for one in found]
+
+    def test_a_remedy_of_one_finding_is_shown_as_it_is(self) -> None:
+        (group,) = groups.groups([finding("ci", "AKIA1", "twokey rotate ci")], {})
+        assert group.parts[0].remedy == "twokey rotate ci"
+
+    def test_many_remedies_stay_with_their_findings(self) -> None:
+        found = [finding("ci", "AKIA1", f"Call {number}.") for number in range(9)]
+        assert [part.remedy for part in groups.groups(found, {})[0].parts] == [""]
+
+    def test_the_most_severe_rule_comes_first_and_what_is_beyond_the_first_is_counted(self) -> None:
+        low = [msgspec.structs.replace(finding("ci", "AKIA1", "x"), id="TK100", severity="low")] * 60
+        drawn = groups.groups([*low, finding("ci", "AKIA1", "x")], {})
+        assert [(group.id, group.count, group.further) for group in drawn] == [("TK701", 1, 0), ("TK100", 60, 10)]
+
+
+def finding(name: str, key_id: str, remedy: str) -> Finding:
+    return Finding("TK701", "high", ACCOUNT, name, "arn:aws:iam::x", "Too old.", remedy, key_id, ["CIS-1.14"])
 
 
 class TestTimeline:

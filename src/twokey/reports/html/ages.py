@@ -66,7 +66,8 @@ def ages(rows: Sequence[Row]) -> Ages:
     for row in rows:
         grouped[row.user.account, row.user.path].append(row)
     whole, highest = _group("", "", rows)
-    groups = [_group(account, path, theirs)[0] for (account, path), theirs in grouped.items()]
+    all_groups = (_group(account, path, theirs)[0] for (account, path), theirs in grouped.items())
+    groups = [one for one in all_groups if one.keys]
     groups.sort(key=lambda one: (-one.broken, -one.unknown, -one.keys, one.account, one.path))
     layers = Counter(_layer(key.role) for row in rows for key in row.keys if key.status == "Active")
     return Ages(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,21 +16,29 @@ if TYPE_CHECKING:
 
 MOST = 50
 """Findings of a rule that are shown with their message. The table of users names the rules of every user."""
+MOST_PARTS = 4
 OPEN = 3
-"""Rules that are unfolded without a script."""
+"""Rules that are unfolded at first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Findings of a rule with the same remedy. ``remedy`` is empty where each finding has its own."""
+
+    remedy: str
+    findings: tuple[Finding, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """The findings of one rule. ``remedy`` is empty where they differ, and each has its own."""
+    """The findings of one rule; ``further`` are counted only."""
 
     id: str
     severity: str
     title: str
     count: int
     controls: tuple[str, ...]
-    remedy: str
-    findings: tuple[Finding, ...]
+    parts: tuple[Part, ...]
     further: int
     unfolded: bool
 
@@ -45,18 +54,37 @@ def groups(findings: Sequence[Finding], titles: Mapping[str, str]) -> tuple[Grou
 
 def _group(found: Sequence[Finding], titles: Mapping[str, str], at: int) -> Group:
     first = found[0]
-    remedies = {one.remedy for one in found}
     return Group(
         first.id,
         first.severity,
         _title(found, titles),
         len(found),
         tuple(sorted({control for one in found for control in one.controls})),
-        first.remedy if len(remedies) == 1 else "",
-        tuple(found[:MOST]),
+        tuple(_parts(found[:MOST])),
         len(found[MOST:]),
         at < OPEN,
     )
+
+
+def _parts(found: Sequence[Finding]) -> list[Part]:
+    """Return the findings by remedy: remedies that differ only in the user and the key are the same."""
+    if len({one.remedy for one in found}) == 1:
+        return [Part(found[0].remedy, tuple(found))]
+    by_remedy: defaultdict[str, list[Finding]] = defaultdict(list)
+    for one in found:
+        by_remedy[_general(one)].append(one)
+    if len(by_remedy) > MOST_PARTS:
+        return [Part("", tuple(found))]
+    return [Part(remedy, tuple(theirs)) for remedy, theirs in by_remedy.items()]
+
+
+def _general(finding: Finding) -> str:
+    """Return what to do for any user."""
+    remedy = finding.remedy
+    for name, general in ((finding.key_id, "KEY_ID"), (finding.user, "USER")):
+        if name:
+            remedy = re.sub(rf"(?<![\w.@+=,-]){re.escape(name)}(?![\w@+=-])", general, remedy)
+    return remedy
 
 
 def _title(found: Sequence[Finding], titles: Mapping[str, str]) -> str:
