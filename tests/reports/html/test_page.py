@@ -175,10 +175,16 @@ class TestWhatItShows:
 
     def test_a_name_from_right_to_left_is_isolated(self) -> None:
         shown = parse(html.render(renamed(result(12, troubled=0.5), HEBREW)))
-        isolated = [one for one in shown.elements if HEBREW in one.text and one.tag in ("bdi", "td", "code")]
-        assert isolated
-        style = shown.only("style").text
-        assert "unicode-bidi: isolate" in style
+        innermost = [one for one in shown.elements if one.text.strip().strip("/") == HEBREW]
+        assert {one.tag for one in innermost} & {"bdi", "td"} == {"bdi", "td"}
+        assert "unicode-bidi: isolate" in shown.only("style").text
+
+    def test_a_sentence_that_begins_with_such_a_name_stays_one_from_left_to_right(self) -> None:
+        audit = result(12, troubled=0.8)
+        found = [msgspec.structs.replace(one, message=f"{HEBREW}: too old.") for one in audit.findings]
+        shown = parse(html.render(msgspec.structs.replace(audit, findings=found)))
+        sentences = [one for one in shown.all("bdi") if one.text == f"{HEBREW}: too old."]
+        assert {one.attributes.get("dir") for one in sentences} == {"ltr"}
 
     def test_a_control_character_is_shown_not_obeyed(self) -> None:
         text = html.render(renamed(result(4), "a\x1b[2Jb\r\nc"))
