@@ -127,6 +127,11 @@ class TestFindings:
         (group,) = groups.groups([finding("ci", "AKIA1", "twokey rotate ci")], {})
         assert group.parts[0].remedy == "twokey rotate ci"
 
+    def test_a_long_list_is_folded_and_a_list_that_is_one_longer_is_not(self) -> None:
+        for number, shown in ((7, 7), (8, 6), (50, 6)):
+            (part,) = groups.groups([finding("ci", "AKIA1", "x")] * number, {})[0].parts
+            assert (len(part.first), len(part.rest)) == (shown, number - shown)
+
     def test_many_remedies_stay_with_their_findings(self) -> None:
         found = [finding("ci", "AKIA1", f"Call {number}.") for number in range(9)]
         assert [part.remedy for part in groups.groups(found, {})[0].parts] == [""]

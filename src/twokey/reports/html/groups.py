@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MOST = 50
 """Findings of a rule that are shown with their message. The table of users names the rules of every user."""
+AT_ONCE = 6
+"""Findings of a part that are not folded: a drawing further down must not be screens away."""
 MOST_PARTS = 4
 OPEN = 3
 """Rules that are unfolded at first."""
@@ -27,6 +29,16 @@ class Part:
 
     remedy: str
     findings: tuple[Finding, ...]
+
+    @property
+    def first(self) -> tuple[Finding, ...]:
+        """The findings that are shown at once."""
+        return self.findings[:AT_ONCE] if len(self.findings) > AT_ONCE + 1 else self.findings
+
+    @property
+    def rest(self) -> tuple[Finding, ...]:
+        """The findings that are folded."""
+        return self.findings[len(self.first) :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ class Row:
         return tuple(one for one in self.user.destinations if one.outcome in ("out_of_date", "empty"))
 
     @property
+    def holders(self) -> int:
+        """How many destinations hold CURRENT."""
+        return sum(one.outcome == "held" for one in self.user.destinations)
+
+    @property
     def overdue(self) -> bool:
         """Whether a rotation is later than the slack allows."""
         due, period = self.user.next_due, self.user.period
