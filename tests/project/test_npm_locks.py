@@ -11,7 +11,7 @@ import pytest
 REQUIREMENTS = Path(__file__).parents[2] / "requirements"
 
 
-@pytest.fixture(params=["apis", "clients"])
+@pytest.fixture(params=["apis", "browser", "clients"])
 def folder(request: pytest.FixtureRequest) -> Path:
     return REQUIREMENTS / str(request.param)
 
@@ -23,7 +23,7 @@ def lock(folder: Path) -> str:
 
 def test_each_package_has_a_version_and_a_hash(lock: str) -> None:
     packages = {path: package for path, package in json.loads(lock)["packages"].items() if path}
-    assert len(packages) > 20
+    assert packages
     for path, package in packages.items():
         assert re.fullmatch(r"\d+\.\d+\.\d+\S*", package["version"]), path
         assert package["integrity"].startswith("sha512-"), path

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     type=click.Choice(FORMATS),
     default="table",
     show_default=True,
-    help="A table, one JSON object, CSV, or the format of another service.",
+    help="A table, one JSON object, CSV, an HTML page, or the format of another service.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
@@ -105,6 +105,10 @@ def command(
     suffice whatever the number of users.
     """
     as_format = "json" if as_json else as_format
+    if as_format == "html":
+        from twokey.cli import terminal
+
+        terminal.refuse_page(output)
     settings = configuration(config)
     request = _request(settings, path, ids=ids, max_age=max_age, within=within, limit=limit)
 
@@ -199,6 +203,8 @@ def _show(result: Audit, text: str | None, as_format: str, *, to_file: bool, qui
             audit_view.show(result)
         elif as_format in JSON:
             terminal.say_json(text.removesuffix("\n"))
+        elif as_format == "html":
+            terminal.say_page(text)
         else:
             for line in text.splitlines():
                 terminal.say(line)

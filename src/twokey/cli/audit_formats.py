@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 JSON = ("json", "sarif", "ocsf", "asff")
 """The formats whose text is JSON."""
-FORMATS = ("table", "json", "csv", "sarif", "ocsf", "asff", "prometheus")
+FORMATS = ("table", "json", "csv", "sarif", "ocsf", "asff", "prometheus", "html")
 
 
 def text_of(result: Audit, name: str, config: str, region: str) -> str:
@@ -18,12 +18,23 @@ def text_of(result: Audit, name: str, config: str, region: str) -> str:
 
     ``config`` is the file that SARIF shows findings at, ``region`` that of the Security Hub which imports ASFF.
     """
-    from twokey.inventory import findings, state
     from twokey.reports import documents
 
-    titles = {rule: meaning.title for rule, meaning in {**findings.RULES, **state.RULES}.items()}
-    arguments: dict[str, tuple[object, ...]] = {"sarif": (titles, config), "ocsf": (titles,), "asff": (titles, region)}
+    arguments: dict[str, tuple[object, ...]] = {
+        "sarif": (titles(), config),
+        "ocsf": (titles(),),
+        "asff": (titles(), region),
+        "html": (titles(),),
+    }
     if name == "json":
         return documents.encode(result) + "\n"
-    text: str = import_module(f"twokey.reports.audit_{name}").render(result, *arguments.get(name, ()))
+    module = "html" if name == "html" else f"audit_{name}"
+    text: str = import_module(f"twokey.reports.{module}").render(result, *arguments.get(name, ()))
     return text
+
+
+def titles() -> dict[str, str]:
+    """Return the title of each rule that a finding of an audit may be of."""
+    from twokey.inventory import findings, state
+
+    return {rule: meaning.title for rule, meaning in {**findings.RULES, **state.RULES}.items()}

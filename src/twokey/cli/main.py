@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": "Show what rotate would do, and why (dry run).",
     "status": "Show every key: its role, age and holders; what is due; problems.",
     "audit": "Show every key of the account, and which rules it breaks.",
+    "report": "Show results of audit as one HTML page, with a history.",
     "adopt": "Show users that were managed outside twokey, and take them over.",
     "move-store": "Move users to another store, with every promise to their jobs.",
     "exec": "Run a command with credentials that survive every rotation.",

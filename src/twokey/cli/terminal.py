@@ -45,6 +45,25 @@ def say_json(document: str) -> None:
     sys.stdout.write("\n".join(unsafe.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
 
 
+def refuse_page(output: str | None) -> None:
+    """Refuse to print an HTML page at a terminal; raises ``UsageError``. ``output`` is the file to write instead."""
+    from twokey.core.errors import UsageError
+
+    if output is None and sys.stdout is not None and is_interactive(sys.stdout):
+        raise UsageError(
+            "The report is an HTML page, and stdout is a terminal.", remedy="Name a file: --output report.html."
+        )
+
+
+def say_page(page: str) -> None:
+    """Print an HTML page on stdout. Nothing in it has to be cleaned: what it shows was made harmless with its markup.
+
+    Characters that the encoding of stdout may not have are written as HTML writes them.
+    """
+    utf = (sys.stdout.encoding or "utf-8").lower().startswith("utf")
+    sys.stdout.write((page if utf else page.encode("ascii", "xmlcharrefreplace").decode()) + "\n")
+
+
 def _escape_in_json(found: Match[str]) -> str:
     units = found[0].encode("utf-16-be", "surrogatepass")
     return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
