@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from twokey.core.model import Held
 from twokey.core.reasons import Outcome, Reason
+from twokey.planning import windows
 from twokey.planning.destination_states import destination_states
-from twokey.reports import windows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
