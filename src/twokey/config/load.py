@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config import arithmetic, targets, yaml_lines
+from twokey.config import alerting, arithmetic, targets, yaml_lines
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
 from twokey.config.settings import Label, RoleSettings, Selection, Settings, Tier, path_prefix, select, together
@@ -58,6 +58,7 @@ def load(file: Path) -> Settings:
         schedule,
         roles=_roles(form, document),
         tiers=_tiers(form, document),
+        alerts=alerting.alerts(form.alerts, document),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from twokey.alerts.settings import AlertsForm
 from twokey.core import durations
 
 VERSION = 1
@@ -186,6 +187,9 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1)] | UnsetType,
         _about("The audit log: record each change in this file, before and after it."),
     ] = UNSET
+    alerts: Annotated[
+        AlertsForm | UnsetType, _about("Who is told what a run of rotate or deliver did, and what needs attention.")
+    ] = UNSET
     connections: Annotated[
         dict[str, dict[str, Any]] | UnsetType,
         _about(
@@ -211,7 +215,7 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
-DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout", "schedule")
+DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout", "schedule", "repeat", "window_within")
 
 
 def config_schema() -> dict[str, Any]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from twokey.alerts.settings import Alerts
     from twokey.core.model import MachineUser
     from twokey.destinations.connections import Configured
     from twokey.planning.policy import RotationPolicy
@@ -116,6 +117,7 @@ class Settings:
     roles: Mapping[str, RoleSettings] = field(default_factory=dict)
     """The roles that jobs assume, by name."""
     tiers: tuple[Tier, ...] = ()
+    alerts: Alerts | None = None
 
     def tier(self, name: str) -> Tier:
         """Return the tier of a name; raises ``UsageError`` where there is none."""
