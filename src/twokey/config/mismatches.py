@@ -36,7 +36,12 @@ _PLAIN = re.compile(r"[A-Za-z][\w./*-]*")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _TYPES = re.compile(r"Expected `(\w+)(?: \| \w+)*`, got `(\w+)`")
 _LIMIT = re.compile(r"Expected `(int|array|str)`(?: of length)? (<=|>=) (\d+)")
-_CHOICES = {"on_empty": "warn or error", "only": "all or problems", "security": "starttls, tls or none"}
+_CHOICES = {
+    "on_empty": "warn or error",
+    "only": "all or problems",
+    "security": "starttls, tls or none",
+    "on_error": "fail or warn",
+}
 _VALUE = "text, a whole number, true or false, a list of texts or a mapping of texts"
 
 

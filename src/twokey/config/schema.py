@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from twokey.alerts.settings import AlertsForm
+from twokey.config.hooks import HooksForm
 from twokey.core import durations
 
 VERSION = 1
@@ -118,6 +119,9 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
     deliver: Annotated[
         list[Annotated[Url | Target, _about("A destination, as a URL or as a mapping with options.")]] | UnsetType,
         _about("The other destinations that jobs read the credential from."),
+    ] = UNSET
+    hooks: Annotated[
+        HooksForm | UnsetType, _about("Your programs to run around the rotation of each of these users.")
     ] = UNSET
     on_empty: Annotated[
         Literal["warn", "error"],

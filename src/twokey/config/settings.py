@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.alerts.settings import Alerts
+    from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser
     from twokey.destinations.connections import Configured
     from twokey.planning.policy import RotationPolicy
@@ -42,6 +43,7 @@ class Selection:
     label: Label | None = field(default=None, compare=False, repr=False)
     lock: str | None = None
     """The URL of a lock beside the store."""
+    hooks: Mapping[HookName, Hook] = field(default_factory=dict)
 
     @property
     def one_user(self) -> bool:
@@ -204,6 +206,7 @@ def select(
     label: Label,
     on_empty: Literal["warn", "error"] = "warn",
     lock: str | None = None,
+    hooks: Mapping[HookName, Hook] | None = None,
 ) -> Selection:
     """Check one entry, and return it; raises ``UsageError`` that begins with ``label(key)``."""
     selection = Selection(
@@ -216,6 +219,7 @@ def select(
         on_empty=on_empty,
         label=label,
         lock=lock,
+        hooks=hooks or {},
     )
     _check_excluded(selection, label)
     for key, index, template in _templates(selection):

@@ -53,7 +53,7 @@ def findings(
         yield "unreadable"
     if "out_of_date" in states:
         yield "out_of_date"
-    if assessment.journal.intent:
+    if assessment.journal.intent or assessment.journal.hook:
         yield "interrupted"
     yield from _of_decision(decision)
     if decision.next_due is not None and now > decision.next_due + policy.slack:

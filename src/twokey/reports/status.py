@@ -155,6 +155,8 @@ def _problems(decision: Plan, assessment: Assessment, world: World, schedule: ti
         problems.append(
             "An earlier run was interrupted, or could not deliver to every destination; the next run finishes its work."
         )
+    if assessment.journal.hook:
+        problems.append("The hook `after` has not succeeded since the latest commit; the next run runs it again.")
     keys, policy, now = assessment.observation.keys, assessment.policy, assessment.now
     problems += windows.broken(keys, policy, now)
     problems += windows.about_to_break(keys, decision.current, decision.next_due, policy, now, schedule)
