@@ -130,6 +130,17 @@ def test_deliver_by_a_program(tmp_path: Path) -> None:
         assert context["AWS_SECRET_ACCESS_KEY"]["writeOnly"]
 
 
+@pytest.mark.timeout(60)
+def test_monitor(tmp_path: Path) -> None:
+    """Two users without a key; the shell scripts are those that a shell accepts."""
+    with Emulator() as aws:
+        for name in ("build", "site"):
+            aws.make_user(name, keys=0)
+        consoles.check(HOW_TO / "monitor.md", tmp_path, aws.environment())
+    for script in pages.blocks(HOW_TO / "monitor.md", "sh"):
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
 STAND_IN = """#!/bin/sh
 printf '%s\\n' "$0" "$@" > {folder}/arguments
 cat > {folder}/message
