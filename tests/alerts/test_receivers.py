@@ -71,7 +71,7 @@ def test_what_slack_would_read_as_markup_is_escaped(due: Rig, inbox: Inbox, conf
             "Slack responded with 403. It says: invalid_token.",
         ),
         (Fault("POST", "/", "lost_response", times=None), "the connection broke before the response arrived"),
-        (Fault("POST", "/", "redirect", location=f"/{SECRET_PATH}"), "(ServiceRejected)"),
+        (Fault("POST", "/", "redirect", location=f"/{SECRET_PATH}"), "its URL has moved"),
         ("http://example.com/services/", "is not encrypted"),
         ("not a url", "The environment variable SLACK_URL does not contain a URL."),
         ("", "the environment variable SLACK_URL is not set"),

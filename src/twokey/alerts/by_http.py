@@ -131,10 +131,9 @@ class _SecretUrl:
 
 def _http(label: str, url: str, context: ConnectionContext, settings: Webhook | None = None) -> Http:
     """Return a connection to the host of a URL; raises ``UsageError`` if nothing may be sent there."""
-    parts = urlsplit(url)
     return Http(
         label,
-        f"{parts.scheme}://{parts.netloc}",
+        f"{urlsplit(url).scheme}://{urlsplit(url).netloc}",
         context.clock,
         ca=(settings.ca or None) if settings else None,
         patience=PATIENCE,
@@ -159,7 +158,7 @@ def _sent(
     response = http.send(
         Request(
             "GET" if raw is None else "POST",
-            f"/{Hidden(rest)}" if not secret else Hidden(f"/{rest}"),
+            Hidden(f"/{rest}") if secret else f"/{rest}",
             "take the alert" if raw is not None else "take the heartbeat",
             raw=raw,
             headers={} if raw is None else {"Content-Type": "application/json"},

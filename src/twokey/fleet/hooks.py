@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import HookFailed, ServiceRejected
+from twokey.core.secret import Hidden
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -112,7 +113,7 @@ def _quoted(hook: Hook, ended: Ended) -> str:
     from twokey.destinations.hooks.redaction import redacted
     from twokey.system import environment
 
-    values = [environment.variable(name) for name in hook.variables]
+    values = [Hidden(environment.variable(name)) for name in hook.variables]
     shown = redacted(redacted(ended.err, ()), values, part=PART_OF_A_VARIABLE)
     line = " ".join("".join(one if one.isprintable() else " " for one in shown).split())
     if not line:
