@@ -37,6 +37,7 @@ SSM = "tests/destinations/stores/test_ssm.py"
 CLAIMS = ("tests/rotation/test_claims.py",)
 MOVES = ("tests/simulation/test_moving.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
+HOOKS = ("tests/rotation/test_hooks.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 
 
@@ -548,6 +549,29 @@ RULES = (
         "        if not isinstance(held.credential, SessionCredential):\n            return False\n",
         "",
         ("tests/jobs/test_endpoint.py::TestRefreshing",),
+    ),
+    Rule(
+        "hooks: before runs ahead of any change, and its failure prevents the rotation",
+        "rotation/rotate.py",
+        "        around.before(observation, decision, leased)\n        for action in decision.actions:\n"
+        "            apply.perform(action)\n",
+        "        for action in decision.actions:\n            apply.perform(action)\n"
+        "        around.before(observation, decision, leased)\n",
+        HOOKS,
+    ),
+    Rule(
+        "hooks: the commit notes that after is due",
+        "rotation/leased_journal.py",
+        'self.write(**{"hook": changes.get("current") or self.journal.current, **changes})',
+        "self.write(**changes)",
+        HOOKS,
+    ),
+    Rule(
+        "hooks: only the success of after removes the note",
+        "rotation/hooks.py",
+        "        except HookFailed as error:\n            leased.release()\n",
+        '        except HookFailed as error:\n            leased.release(hook="")\n',
+        HOOKS,
     ),
     Rule(
         "jobs: the endpoint answers only with its token",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from twokey.alerts import messages
 from twokey.audit_log import records
 from twokey.config.schema import config_schema
 from twokey.reports import documents
@@ -15,7 +16,7 @@ FOLDER = Path(__file__).parents[1] / "src" / "twokey" / "schemas"
 def schemas() -> dict[str, str]:
     """Return each schema's file name and its text."""
     found = {name: documents.schema(name) for name in documents.DOCUMENTS}
-    found |= {"config": config_schema(), "audit-log": records.schema()}
+    found |= {"config": config_schema(), "audit-log": records.schema(), "alert": messages.schema()}
     return {
         f"{name.replace(' ', '-')}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()
     }

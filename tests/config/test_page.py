@@ -12,6 +12,8 @@ import msgspec
 import pytest
 import yaml
 
+from twokey.alerts.settings import AlertsForm, Receiver, Ses, Smtp, Webhook
+from twokey.config.hooks import HookForm, HooksForm
 from twokey.config.load import load as load_file
 from twokey.config.schema import Entry, Form, RoleEntry, Rules, TierForm, Verify, config_schema
 from twokey.core.errors import UsageError
@@ -90,7 +92,7 @@ def test_the_page_lists_every_key_and_no_other() -> None:
     own = [*Verify.__struct_fields__, *Rules.__struct_fields__]
     own += [
         field.encode_name
-        for struct in (Form, Entry, RoleEntry, TierForm)
+        for struct in (Form, Entry, RoleEntry, TierForm, HooksForm, HookForm, AlertsForm, Receiver, Webhook, Ses, Smtp)
         for field in msgspec.structs.fields(struct)
         if field.name not in Rules.__struct_fields__
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -12,8 +13,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from docs import consoles, pages
+from support.commands import twokey
 from support.spacelift import Spacelift
 from twokey.audit_log import records
 from twokey.audit_log.log import AuditLog
@@ -125,6 +128,71 @@ def test_deliver_by_a_program(tmp_path: Path) -> None:
         context = spacelift.contexts["aws-build"]
         assert context["AWS_ACCESS_KEY_ID"]["value"] == key[0]
         assert context["AWS_SECRET_ACCESS_KEY"]["writeOnly"]
+
+
+@pytest.mark.timeout(60)
+def test_monitor(tmp_path: Path) -> None:
+    """Two users without a key; the shell scripts are those that a shell accepts."""
+    with Emulator() as aws:
+        for name in ("build", "site"):
+            aws.make_user(name, keys=0)
+        consoles.check(HOW_TO / "monitor.md", tmp_path, aws.environment())
+    for script in pages.blocks(HOW_TO / "monitor.md", "sh"):
+        subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+STAND_IN = """#!/bin/sh
+printf '%s\\n' "$0" "$@" > {folder}/arguments
+cat > {folder}/message
+"""
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_hooks(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The configurations on the page, with stand-ins for kubectl and the AWS CLI: both are run as they expect it."""
+    expected = (
+        ["kubectl", "rollout", "restart", "deployment/web", "--namespace", "apps"],
+        ["aws", "ecs", "update-service", "--cluster", "apps", "--service", "web", "--force-new-deployment"],
+    )[number]
+    stand_in = tmp_path / expected[0]
+    stand_in.write_text(STAND_IN.format(folder=tmp_path))
+    stand_in.chmod(0o755)
+    text = [one for one in pages.blocks(HOW_TO / "hooks.md", "yaml") if one.startswith("version: 1")][number]
+    (tmp_path / "twokey.yaml").write_text(text.replace("/usr/local/bin", str(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    for name in yaml.safe_load(text)["machine_users"][0]["hooks"]["after"]["env"]:
+        monkeypatch.setenv(name, "given")
+    with Emulator() as aws:
+        aws.make_user("web", keys=0)
+        for name, value in aws.environment().items():
+            monkeypatch.setenv(name, value)
+        ran = twokey("rotate")
+        assert ran.code == 0, ran
+        ((current, *_),) = aws.keys("web")
+    program, *arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert [program, *arguments] == [str(stand_in), *expected[1:]]
+    message = json.loads((tmp_path / "message").read_text())
+    assert (message["user"], message["outcome"], message["current"]) == ("web", "rotated", current)
+    (shown,) = pages.blocks(HOW_TO / "hooks.md", "json")
+    assert list(message) == list(json.loads(shown))
+
+
+def test_the_program_for_many_users(tmp_path: Path) -> None:
+    """The shell script on the page restarts what is named like the user."""
+    if shutil.which("jq") is None:
+        pytest.skip("jq is not installed")
+    (script,) = (one for one in pages.blocks(HOW_TO / "hooks.md", "sh") if "restart-consumer" in one)
+    kubectl = tmp_path / "kubectl"
+    kubectl.write_text('#!/bin/sh\necho "$@"\n')
+    kubectl.chmod(0o755)
+    ran = subprocess.run(
+        ["sh", "-c", script.replace("/usr/local/bin", str(tmp_path))],
+        input='{"user": "web"}',
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == "rollout restart deployment/web --namespace apps\n"
 
 
 def installed(page: Path, site: Path) -> None:

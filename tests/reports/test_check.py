@@ -198,3 +198,47 @@ def test_a_destination_that_another_program_keeps_writing_to_is_named_by_every_c
     ran = twokey("rotate")
     assert (ran.code, "failed (contested)" in ran.out + ran.err) == (1, True)
     assert twokey("rotate").code == 0
+
+
+def test_what_is_typed_wrongly_is_unknown_and_not_broken() -> None:
+    """A monitor would take click's exit code, 2, for a broken window."""
+    for arguments in (("--bogus",), ("--path",)):
+        ran = check(*arguments)
+        assert (ran.code, ran.err) == (3, "")
+        assert ran.out.startswith("unknown: ")
+        assert ran.out.count("\n") == 1
+    assert twokey("status", "--bogus").code == 2
+
+
+def test_a_defect_of_twokey_is_unknown_and_not_late(rotated: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rotated
+
+    def defect(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("twokey.fleet.roster.select", defect)
+    ran = check()
+    assert (ran.code, ran.out) == (3, "unknown: twokey itself failed (ZeroDivisionError)\n")
+    assert "Please report these lines" in ran.err
+
+
+def test_a_rotator_that_has_never_run_shows(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No journal says when the latest commit was: CURRENT's age does."""
+    monkeypatch.chdir(tmp_path)
+    Path("twokey.yaml").write_text(CONFIG.partition("    deliver")[0])
+    (key,) = rig.aws.make_user("site", path="/machine-users/", keys=1, ages=(14.9 * DAY,))
+    rig.fill(key, "site")
+    assert "late" not in check().out.replace("late:", "")
+    rig.aws.age_key(key.access_key_id, 15.1 * DAY)
+    ran = check()
+    assert (ran.code, "late" in ran.out) == (1, True)
+    rig.aws.age_key(key.access_key_id, 31 * DAY)
+    assert check().code == 2
+
+
+def test_a_rotator_that_has_stopped_shows_when_the_slack_is_over(rotated: Rig) -> None:
+    for days, code in ((14.4, 0), (15.1, 1), (31, 2)):
+        moment = rotated.aws.now().replace(microsecond=0)
+        journal(rotated, committed=moment - timedelta(days=days))
+        rotated.aws.age_key(rotated.held("site"), days * DAY)
+        assert check("site").code == code, days

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PATIENCE = CALL_LIMIT - CONNECT_TIMEOUT - READ_TIMEOUT
 """Seconds after which a request is not sent again, so that all attempts end within ``CALL_LIMIT``."""
 LONGEST_PAUSE = 5.0
+_PREFIXES = {"sesv2": "ses"}
+"""The services whose actions have another prefix in policies ("Service Authorization Reference")."""
 
 
 class Sender:
@@ -74,7 +76,13 @@ class Sender:
 
         quote = not any(isinstance(value, Hidden) for value in parameters.values())
         try:
-            return call(f"{self._service}:{operation}", resource, send, mutates=mutates, quote=quote), None
+            return call(
+                f"{_PREFIXES.get(self._service, self._service)}:{operation}",
+                resource,
+                send,
+                mutates=mutates,
+                quote=quote,
+            ), None
         except ServiceError as error:
             return None, error
 

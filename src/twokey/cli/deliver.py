@@ -64,7 +64,9 @@ def command(*, unmanaged: bool, no_wait: bool, verbose: bool, **parameters: Any)
         return select_destinations(roster, settings.selections, urls, fill, lambda url: unmanaged or _confirmed(url))
 
     requested = overrides(force=False, ignore_last_use=False, retire=())
-    return act(flags, settings, requested, wait=not no_wait, verbose=verbose, select=select, decide=_decide)
+    return act(
+        flags, settings, requested, command="deliver", wait=not no_wait, verbose=verbose, select=select, decide=_decide
+    )
 
 
 def _confirmed(url: str) -> bool:

@@ -81,6 +81,7 @@ def act(
     settings: Settings,
     requested: Overrides,
     *,
+    command: str,
     wait: bool,
     verbose: bool,
     select: Callable[[Runtime], Roster] | None = None,
@@ -90,16 +91,20 @@ def act(
 
     ``decide`` returns how each user's plan is made; without it, as ``rotate`` does.
     """
-    from twokey.cli import progress, results_view
+    from twokey.cli import progress, results_view, terminal
+    from twokey.core.errors import TwokeyError
+    from twokey.fleet.alerting import Alerting
     from twokey.planning import decision
     from twokey.reports import documents
     from twokey.rotation import rotate
+
+    alerting = Alerting(settings, command, lambda failure: terminal.tell(f"Warning: {failure}"))
 
     def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:
         overrides = run.overrides(requested)
 
         def one(job: Job, listener: Listener) -> Result:
-            world = audit.watch(job, overrides, run.world(job, listener, wait=wait))
+            world = alerting.watch(run, job, audit.watch(job, overrides, run.world(job, listener, wait=wait)))
             how = decide(job) if decide else decision.plan
             return audit.ended(rotate.rotate(job.user, job.policy, world, overrides, how))
 
@@ -107,17 +112,24 @@ def act(
 
     def report(results: Sequence[Result]) -> int:
         document = documents.results_document(results)
+        alerting.ended(results)
         return results_view.report(results, document, as_json=flags.as_json, quiet=flags.quiet)
 
     steps = progress.Steps(verbose=verbose, quiet=flags.quiet)
-    return over_users(
-        flags,
-        settings,
-        work,
-        report,
-        select=select,
-        audit_log=settings.audit_log,
-        steps=steps,
-        deliveries=True,
-        retire=requested.retire,
-    )
+    try:
+        code = over_users(
+            flags,
+            settings,
+            work,
+            report,
+            select=select,
+            audit_log=settings.audit_log,
+            steps=steps,
+            deliveries=True,
+            retire=requested.retire,
+        )
+    except TwokeyError as error:
+        alerting.failed(error)
+        raise
+    alerting.tell()
+    return code

@@ -42,7 +42,7 @@ def command(
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)
 
-    from twokey.reports import windows
+    from twokey.planning import windows
     from twokey.rotation.preview import Preview, preview
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:

@@ -119,9 +119,9 @@ def rotator(
         return policies.Grant(scope, names, flags.users, keys, principal, source or "")
 
     if split:
-        documents = {name: policies.document(settings.selections, grant((name,))) for name in chosen}
+        documents = {name: policies.document(settings.selections, grant((name,)), settings.alerts) for name in chosen}
     else:
-        documents = {"rotator": policies.document(settings.selections, grant(chosen))}
+        documents = {"rotator": policies.document(settings.selections, grant(chosen), settings.alerts)}
     return _print(documents, as_format, quiet=quiet)
 
 

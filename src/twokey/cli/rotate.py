@@ -31,4 +31,4 @@ def command(
     """
     flags = Flags(**parameters)
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
-    return act(flags, settings_of(flags), requested, wait=not no_wait, verbose=verbose)
+    return act(flags, settings_of(flags), requested, command="rotate", wait=not no_wait, verbose=verbose)

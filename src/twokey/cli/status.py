@@ -23,12 +23,27 @@ if TYPE_CHECKING:
     from twokey.rotation.results import Result
 
 UNKNOWN = 3
-"""The exit code of ``--check`` if nothing could be read."""
+"""The exit code of ``--check`` if nothing is known."""
+
+
+class _Status(Command):
+    """With ``--check``, what is typed wrongly is unknown: a monitor would take the usual exit code for another."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the command line."""
+        checks = "--check" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if not checks:
+                raise
+            terminal.say(f"unknown: {error.format_message()}")
+            ctx.exit(UNKNOWN)
 
 
 @click.command(
     "status",
-    cls=Command,
+    cls=_Status,
     epilog=epilog(
         ("twokey status", "Show all users of ./twokey.yaml."),
         ("twokey status --path /ci/ --store 'ssm:/keys/{user}'", "Show every user below a path, without a file."),
@@ -56,6 +71,12 @@ def command(*, check: bool, **parameters: Any) -> int:
     except TwokeyError as error:
         if not flags.quiet:
             terminal.say(f"unknown: {error}")
+        return UNKNOWN
+    except Exception as error:  # noqa: BLE001  whatever it is, it says nothing about the users
+        from twokey.cli import defects
+
+        defects.show(error)
+        terminal.say(f"unknown: twokey itself failed ({type(error).__name__})")
         return UNKNOWN
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config import arithmetic, targets, yaml_lines
+from twokey.config import alerting, arithmetic, hooks, targets, yaml_lines
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
 from twokey.config.settings import (
@@ -69,6 +69,7 @@ def load(file: Path) -> Settings:
         schedule,
         roles=_roles(form, document),
         tiers=_tiers(form, document),
+        alerts=alerting.alerts(form.alerts, document),
     )
 
 
@@ -221,6 +222,7 @@ def _selection(
         policy=policy,
         label=label,
         on_empty=entry.on_empty,
+        hooks=hooks.hooks(entry.hooks, label),
     )
 
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from twokey.config.schema import DURATIONS, REGION, VERSION, Entry, Form, RoleEntry, TierForm, Verify
+from twokey.config.schema import DURATIONS, REGION, VERSION, Entry, Form, RoleEntry, TierForm
 from twokey.core import durations
+from twokey.destinations.connections import types_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +36,12 @@ _PLAIN = re.compile(r"[A-Za-z][\w./*-]*")
 _STEP = re.compile(r"\.(\w+)|\[(\d+)\]")
 _TYPES = re.compile(r"Expected `(\w+)(?: \| \w+)*`, got `(\w+)`")
 _LIMIT = re.compile(r"Expected `(int|array|str)`(?: of length)? (<=|>=) (\d+)")
-_CHOICES = {"on_empty": "warn or error"}
+_CHOICES = {
+    "on_empty": "warn or error",
+    "only": "all or problems",
+    "security": "starttls, tls or none",
+    "on_error": "fail or warn",
+}
 _VALUE = "text, a whole number, true or false, a list of texts or a mapping of texts"
 
 
@@ -46,6 +52,7 @@ def decode(document: Document) -> Form:
         _check_options(document, place, mapping)
     _check_items(document)
     _check_connections(document)
+    _check_alerts(document)
     for key, form in (("tiers", TierForm), ("roles", RoleEntry)):
         values = document.value.get(key)
         for name, value in values.items() if isinstance(values, dict) else ():
@@ -153,6 +160,29 @@ def _check_connections(document: Document) -> None:
             )
 
 
+def _check_alerts(document: Document) -> None:
+    """Raise ``UsageError`` for a secret that is written into the file, without repeating it."""
+    alerts = document.value.get("alerts")
+    found = alerts if isinstance(alerts, dict) else {}
+    values: list[tuple[Place, object]] = [(("alerts", "heartbeat"), found.get("heartbeat"))]
+    for index, one in enumerate(_items(found.get("to"))):
+        receiver: Mapping[str, Any] = one if isinstance(one, dict) else {}
+        at: Place = ("alerts", "to", index)
+        values += [((*at, key), receiver.get(key)) for key in ("slack", "apprise")]
+        for kind, key in (("smtp", "password"), ("webhook", "secret")):
+            inner = receiver.get(kind)
+            values.append(((*at, kind, key), inner.get(key) if isinstance(inner, dict) else None))
+    for place, value in values:
+        if isinstance(value, str | int | float):
+            key = str(place[-1])
+            raise document.wrong(
+                place,
+                f"`{key}` contains the secret itself: twokey.yaml never holds a secret.",
+                f"Write where it comes from: {key}: {{env: NAME}}, {{file: PATH}} or {{from: URL}}. Replace this "
+                "secret: everyone with access to the file could read it.",
+            )
+
+
 def _kind(value: object) -> str:
     """Return what a value is, in words."""
     name = "object" if isinstance(value, dict) else "array" if isinstance(value, list) else type(value).__name__
@@ -195,17 +225,13 @@ def _nearest(unknown: str, place: Place) -> str:
 
 
 def _form_at(place: Place) -> type[msgspec.Struct]:
-    if not place:
-        return Form
-    return (
-        Verify
-        if place[-1] == "verify"
-        else TierForm
-        if place[0] == "tiers"
-        else RoleEntry
-        if place[0] == "roles"
-        else Entry
-    )
+    """Return the form of the mapping at a position; that of the nearest one around it if it has none of its own."""
+    form: type[msgspec.Struct] = Form
+    for step in place:
+        field = next((one for one in msgspec.structs.fields(form) if one.encode_name == step), None)
+        inner = types_in(field.type) if field else set()
+        form = next((one for one in inner if isinstance(one, type) and issubclass(one, msgspec.Struct)), form)
+    return form
 
 
 def _keys(struct: type[msgspec.Struct]) -> list[str]:

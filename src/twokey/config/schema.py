@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from twokey.alerts.settings import AlertsForm
+from twokey.config.hooks import HooksForm
 from twokey.core import durations
 
 VERSION = 1
@@ -118,6 +120,9 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
         list[Annotated[Url | Target, _about("A destination, as a URL or as a mapping with options.")]] | UnsetType,
         _about("The other destinations that jobs read the credential from."),
     ] = UNSET
+    hooks: Annotated[
+        HooksForm | UnsetType, _about("Your programs to run around the rotation of each of these users.")
+    ] = UNSET
     on_empty: Annotated[
         Literal["warn", "error"],
         _about(
@@ -186,6 +191,9 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Annotated[str, Meta(min_length=1)] | UnsetType,
         _about("The audit log: record each change in this file, before and after it."),
     ] = UNSET
+    alerts: Annotated[
+        AlertsForm | UnsetType, _about("Who is told what a run of rotate or deliver did, and what needs attention.")
+    ] = UNSET
     connections: Annotated[
         dict[str, dict[str, Any]] | UnsetType,
         _about(
@@ -211,7 +219,7 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ]
 
 
-DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout", "schedule")
+DURATIONS = ("window", "grace", "idle", "soak", "settle", "interval", "timeout", "schedule", "repeat", "window_within")
 
 
 def config_schema() -> dict[str, Any]:

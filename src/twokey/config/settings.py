@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
+    from twokey.alerts.settings import Alerts
+    from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser
     from twokey.destinations.connections import Configured
     from twokey.planning.policy import RotationPolicy
@@ -41,6 +43,7 @@ class Selection:
     label: Label | None = field(default=None, compare=False, repr=False)
     lock: str | None = None
     """The URL of a lock beside the store."""
+    hooks: Mapping[HookName, Hook] = field(default_factory=dict)
 
     @property
     def one_user(self) -> bool:
@@ -124,6 +127,7 @@ class Settings:
     roles: Mapping[str, RoleSettings] = field(default_factory=dict)
     """The roles that jobs assume, by name."""
     tiers: tuple[Tier, ...] = ()
+    alerts: Alerts | None = None
 
     def tier(self, name: str) -> Tier:
         """Return the tier of a name; raises ``UsageError`` where there is none."""
@@ -210,6 +214,7 @@ def select(
     label: Label,
     on_empty: Literal["warn", "error"] = "warn",
     lock: str | None = None,
+    hooks: Mapping[HookName, Hook] | None = None,
 ) -> Selection:
     """Check one entry, and return it; raises ``UsageError`` that begins with ``label(key)``."""
     selection = Selection(
@@ -222,6 +227,7 @@ def select(
         on_empty=on_empty,
         label=label,
         lock=lock,
+        hooks=hooks or {},
     )
     _check_excluded(selection, label)
     for key, index, template in _templates(selection):

@@ -10,6 +10,7 @@ TwokeyError                 1   anything below, and any error that is not forese
     ├── Conflict            1   a conditional write failed: another run wrote first
     ├── DeliveryFailed      1   CURRENT could not be delivered to a destination; the next run continues
     ├── NotVerified         1   the created key did not work in time; it was deleted again
+    ├── HookFailed          1   a program of the operator around a rotation failed
     ├── EmulatorError       1   the emulator cannot do what was requested (defined there)
     └── ServiceError        1   a service responded with an error, or not at all
         ├── AccessDenied        which permission on what
@@ -114,6 +115,10 @@ class DeliveryFailed(Failed):
 
 class NotVerified(Failed):
     """The created key did not authenticate in time."""
+
+
+class HookFailed(Failed):
+    """A program that the operator has configured around a rotation failed, and the rotation depends on it."""
 
 
 class ServiceError(Failed):

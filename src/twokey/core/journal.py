@@ -78,7 +78,8 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     ``graces`` records the grace that the readers of CURRENT and of LAST were promised: a later one may be longer, never
     shorter. ``forgotten`` is the latest moment at which the operator let a destination be forgotten that jobs may have
     read LAST from. ``moved`` names the store that this one was moved to, ``arriving`` the one from which a move to here
-    is not finished: no run rotates from a store that has either.
+    is not finished: no run rotates from a store that has either. ``hook`` is the key since whose commit the hook
+    ``after`` has not succeeded.
     """
 
     version: int = JOURNAL_VERSION
@@ -97,6 +98,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     forgotten: Moment | None = None
     moved: str = ""
     arriving: str = ""
+    hook: str = ""
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

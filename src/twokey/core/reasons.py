@@ -35,6 +35,8 @@ class Reason(StrEnum):
     MOVE_REQUESTED = "move_requested", "The operator requested that the user is moved to another store."
     EXISTING_KEY = "existing_key", "The user was managed outside twokey until now; twokey takes over."
 
+    HOOK_DUE = "hook_due", "The hook `after` has not succeeded since the latest commit; this run runs it."
+
     # why nothing is done
     NOT_DUE = "not_due", "CURRENT has not reached the end of its period."
     HELD = "held", "Every selected destination already holds CURRENT."
@@ -75,6 +77,7 @@ class Reason(StrEnum):
     TOO_MANY_USERS = "too_many_users", "More users are selected than one run may change."
 
     # why it failed
+    HOOK_FAILED = "hook_failed", "A program that is configured around rotations failed."
     NOT_VERIFIED = "not_verified", "The new key did not work in time and was deleted."
     DELIVERY_FAILED = "delivery_failed", "CURRENT could not be delivered to a destination; the next run continues."
     LEASE_LOST = "lease_lost", "Another run took over the lease, or the lease expired."

@@ -105,9 +105,9 @@ class Services:
 
     def connection(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> ClientT:
         """Return the connection that a URL names, or the default one; raises ``UsageError`` if there is none."""
-        return self.connections.open(address, kind, self._context)
+        return self.connections.open(address, kind, self.context)
 
-    def _context(self, name: str, at: str) -> ConnectionContext:
+    def context(self, name: str, at: str) -> ConnectionContext:
         return ConnectionContext(name, at, self.clients.clock, readable, self.read_secret, self._sign_identity)
 
     def _sign_identity(self, wanted: IdentityRequest) -> SignedRequest:

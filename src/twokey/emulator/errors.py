@@ -1,7 +1,7 @@
 """The errors of authentication, authorisation and throttling, which differ between groups of AWS services.
 
 Sources: "Common errors" of the API references of IAM, STS, Secrets Manager and Systems Manager,
-"Error responses" of the S3 API reference, "Error codes for the Amazon EC2 API".
+"Error responses" of the S3 API reference, "Error codes for the Amazon EC2 API", "Publish" (Amazon SNS API Reference).
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ def denied(call: Call, message: str) -> ServiceError:
         )
     if _json(call):
         return ServiceError("AccessDeniedException", message, _json_status(call))
+    if call.service == "sns":
+        return ServiceError("AuthorizationError", message, 403)
     return ServiceError("AccessDenied", message, 403)
 
 

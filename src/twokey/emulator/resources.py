@@ -1,7 +1,7 @@
 """The resource of a request, as policies and error messages name it.
 
-The ARNs follow the "Service Authorization Reference" for IAM, STS, Secrets Manager, Systems Manager, S3 and DynamoDB.
-Requests to every other service have the resource `*`.
+The ARNs follow the "Service Authorization Reference" for IAM, STS, Secrets Manager, Systems Manager, S3 and DynamoDB;
+those of SNS, EventBridge and SES are in ``messaging``. Requests to every other service have the resource `*`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from twokey.emulator import partition
+from twokey.emulator import messaging, partition
 from twokey.emulator.wire import bucket_and_key
 
 if TYPE_CHECKING:
@@ -103,12 +103,11 @@ def resource_of(call: Call, caller: Caller, keyring: Keyring) -> Resource:
     """The resource of an authenticated request."""
     if call.service == "iam":
         return _iam(call, caller, keyring)
-    if call.service == "secretsmanager":
-        return _secret(call, caller.account)
-    if call.service == "ssm":
-        return _parameters(call, caller.account)
-    if call.service in ("dynamodb", "s3"):
-        return _table(call, caller.account) if call.service == "dynamodb" else _object(call)
+    if call.service in _BY_SERVICE:
+        return _BY_SERVICE[call.service](call, caller.account)
+    if call.service in messaging.SERVICES:
+        arns = messaging.arns_of(call, caller.account)
+        return Resource(arns or ("*",), arns[0] if arns else "*")
     if call.service == "sts" and "RoleArn" in call.params:
         return Resource((str(call.params["RoleArn"]),), str(call.params["RoleArn"]))
     return Resource(("*",), "*")
@@ -157,7 +156,7 @@ def _named(start: str, kind: str, name: str, known: dict[str, Any], path: str) -
     return Resource((arn,), f"{kind} {name}")
 
 
-def _object(call: Call) -> Resource:
+def _object(call: Call, _account: str) -> Resource:
     arn = partition.arn("s3", "", "", "/".join(part for part in bucket_and_key(call) if part) or "*")
     return Resource((arn,), f'"{arn}"')
 
@@ -200,3 +199,6 @@ def _bare(name: str) -> str:
     if name.startswith("arn:"):
         name = name.split(":", 5)[5].removeprefix("parameter")
     return name.split(":")[0].lstrip("/")
+
+
+_BY_SERVICE = {"secretsmanager": _secret, "ssm": _parameters, "dynamodb": _table, "s3": _object}

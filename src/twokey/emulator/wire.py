@@ -84,6 +84,8 @@ _CREDENTIAL = re.compile(
     r"\s*,\s*SignedHeaders=(?P<headers>[^,\s]+)\s*,\s*Signature=(?P<signature>[0-9a-f]+)"
 )
 _REST_XML = frozenset({"route53", "cloudfront"})
+_SIGNED_AS = {"ses": "sesv2"}
+"""The services with REST that sign under another name than their model has."""
 _BY_VERSION = {"2010-05-08": "iam", "2011-06-15": "sts"}
 _BY_TARGET = {
     "secretsmanager": "secretsmanager",
@@ -198,7 +200,7 @@ def _rest_operation(incoming: Incoming, service: str) -> str:
     url = f"http://{incoming.headers.get('host', 'localhost')}{incoming.target}"
     request = MotoRequest.from_primitives(incoming.method, url, dict(incoming.headers), b"")
     try:
-        operation, _ = get_service_router(service).match(request)
+        operation, _ = get_service_router(_SIGNED_AS.get(service, service)).match(request)
     except (NotFound, NotImplementedError, UnknownServiceError):
         return ""
     return str(operation.name)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from twokey.aws.iam import Iam
     from twokey.config.settings import Selection
+    from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser, UserKey
     from twokey.planning.policy import RotationPolicy
 
@@ -41,6 +42,7 @@ class Job:
     deliver: tuple[str, ...]
     targets: tuple[str, ...] | None = None
     lock: str | None = None
+    hooks: Mapping[HookName, Hook] = field(default_factory=dict)
     positions: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """Where the file names the store and each destination, as messages begin; each is empty without a file."""
 
@@ -92,7 +94,9 @@ def select(
                 unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
             else:
                 positions = tuple(at for _, at in selection.urls)
-                job = Job(user, selection.policy, store, tuple(deliver), lock=lock, positions=positions)
+                job = Job(
+                    user, selection.policy, store, tuple(deliver), lock=lock, hooks=selection.hooks, positions=positions
+                )
                 entries.append((selection, job))
     jobs = [job for _, job in entries]
     if not jobs and not unfit:

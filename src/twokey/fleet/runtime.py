@@ -102,6 +102,7 @@ class Runtime:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
         from twokey.destinations import identity, registry
         from twokey.destinations.locks.registry import locked
+        from twokey.fleet.hooks import Programs
         from twokey.rotation.world import World
 
         store = registry.open_store(job.store, self.services)
@@ -118,6 +119,7 @@ class Runtime:
             listener=listener,
             wait=wait,
             stop=self.stop,
+            hooks=Programs(job.hooks) if job.hooks else None,
         )
 
 

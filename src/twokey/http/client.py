@@ -200,7 +200,7 @@ class Http:
             return None, self.verdicts.failure(request, error)
 
     def _response(self, request: Request) -> Response:
-        url, method = f"{self.url}{request.path}", request.method
+        url, method = Hidden(f"{self.url}{request.path}"), request.method
         first = url
         body, headers = body_of(request)
         for _ in range(MOST_REDIRECTS + 1):
@@ -223,6 +223,8 @@ class Http:
             if found.status not in _MOVED:
                 own = self._own(request, found.status, found.headers, data, sent)
                 return replace(own, moved_to=urlsplit(url).path) if url != first else own
+            if isinstance(request.path, Hidden):
+                raise self.verdicts.rejected(request, "its URL has moved.", "Use the new one.")
             url = self._followed(request, url, found.status, found.headers.get("Location", ""))
         raise self.verdicts.rejected(request, f"it redirects more than {MOST_REDIRECTS} times.")
 
@@ -230,7 +232,7 @@ class Http:
         """Return all headers; the token among them does not show itself in a traceback."""
         return hidden(Shy({"User-Agent": "twokey", "Accept": "application/json", **self._headers(), **headers}))
 
-    def _followed(self, request: Request, url: str, status: int, location: str) -> str:
+    def _followed(self, request: Request, url: str, status: int, location: str) -> Hidden:
         try:
             target = urljoin(url, location)
             here, there = urlsplit(url), urlsplit(target)
@@ -248,7 +250,7 @@ class Http:
             )
         if not request.follow or (request.mutates and status not in {307, 308}):
             raise self.verdicts.rejected(request, "it has moved.", f"Use its new address ({there.path}).")
-        return target
+        return Hidden(target)
 
     def _own(
         self, request: Request, status: int, headers: Mapping[str, str], data: memoryview, sent: Mapping[str, str]

@@ -85,7 +85,8 @@ class Request:
     response, holds one, so the service's message about it is never quoted. ``permission`` is what a token needs for
     it: ``the scope repo``. ``form`` is sent as a form, ``body`` as JSON, ``raw`` as it is: in a ``memoryview`` if it is
     a secret. ``sign`` returns headers each time that the request is sent, such as a signature over the time.
-    ``follow``: a redirect may be followed, on the same host.
+    ``follow``: a redirect may be followed, on the same host. A ``Hidden`` path is a secret itself: no redirect is
+    followed, and no message shows it.
     """
 
     method: str

@@ -191,7 +191,7 @@ def _context(ca: str | None, tls: Tls) -> ssl.SSLContext:
         except (ssl.SSLError, ValueError):
             raise UsageError("The CA certificates of the connection cannot be used: expected PEM.") from None
     else:
-        context = _trusting(ca)
+        context = trusting(ca)
     if tls.certificate:
         _identify(context, tls)
     return context
@@ -260,7 +260,8 @@ def _readable(bundle: str | None, load: Callable[[], _T]) -> _T:
         raise UsageError(f"The CA certificates in {bundle} cannot be read.") from None
 
 
-def _trusting(ca: str | None) -> ssl.SSLContext:
+def trusting(ca: str | None) -> ssl.SSLContext:
+    """Return TLS settings that trust these CA certificates, or the usual ones; raises ``UsageError``."""
     bundle = _bundle(ca)
     context = _readable(bundle, lambda: ssl.create_default_context(cafile=bundle))
     if bundle is None and not context.cert_store_stats()["x509_ca"] and not _system_directory():

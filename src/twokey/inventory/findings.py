@@ -18,8 +18,8 @@ from twokey.core import durations, timestamps
 from twokey.core.model import CannotTell, Held
 from twokey.inventory.credential_report import ROOT
 from twokey.permissions.findings import SEVERITIES
+from twokey.planning import windows
 from twokey.planning.destination_states import destination_states
-from twokey.reports import windows
 from twokey.reports.audit import Finding
 from twokey.reports.status import role
 

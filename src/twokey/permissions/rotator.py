@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from twokey.alerts import by_aws, memory
 from twokey.aws.iam import PERMISSIONS as IAM
 from twokey.config.settings import same_name
 from twokey.core.errors import UsageError
@@ -22,6 +23,7 @@ from twokey.permissions.documents import Condition, Document, Statement
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from twokey.alerts.settings import Alerts
     from twokey.config.settings import Selection
     from twokey.destinations.address import Address
     from twokey.destinations.kind import AwsScope, Permission, Use
@@ -65,6 +67,8 @@ COMMANDS = {
 """The commands that call AWS for the users of a configuration, and what each needs."""
 DEFAULT = tuple(name for name in COMMANDS if name != "audit")
 """The commands of the principal that rotates. An audit reads about all users, so it has a principal of its own."""
+ALERTING = ("rotate", "deliver")
+"""The commands that send alerts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class Grant:
     source: str = ""
 
 
-def document(selections: Sequence[Selection], grant: Grant) -> Document:
+def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | None = None) -> Document:
     """Return the policy. Raises ``UsageError`` for an unknown command, and for a user that no entry covers."""
     for name in grant.commands:
         if name not in COMMANDS:
@@ -93,7 +97,9 @@ def document(selections: Sequence[Selection], grant: Grant) -> Document:
         for name in grant.users:
             if same_name(name) not in known:
                 raise UsageError(f"No entry of the configuration covers the user {name}.")
-    statements = _merged([*_iam(selections, grant), *_urls(selections, grant), *_simulator(grant)])
+    statements = _merged(
+        [*_iam(selections, grant), *_urls(selections, grant), *_simulator(grant), *_alerts(alerts, grant)]
+    )
     whole = {*grant.commands} >= {*DEFAULT}
     which = "twokey" if whole else f"twokey {', '.join(grant.commands)}"
     name = "twokey" if whole else f"twokey-{'-'.join(grant.commands)}"
@@ -274,6 +280,27 @@ def _simulator(grant: Grant) -> Iterator[Statement]:
             why="Ask IAM, before LAST is removed, whether this principal may create a key. Optional.",
             actions=asks if ":role/" in grant.principal else asks[:1],
             resources=(grant.principal,),
+        )
+
+
+def _alerts(alerts: Alerts | None, grant: Grant) -> Iterator[Statement]:
+    """Yield what the commands need that tell receivers how they ended."""
+    if alerts is None or not set(ALERTING) & set(grant.commands):
+        return
+    for receiver in alerts.receivers:
+        for permission, resources in by_aws.permissions(receiver, grant.scope):
+            yield Statement(
+                sid=f"Alerts{receiver.kind.capitalize()}",
+                why="Tell the receiver of alerts what the run did.",
+                actions=(permission.name,),
+                resources=resources,
+            )
+    for permission, resource in memory.permissions(alerts.remember, grant.scope) if alerts.remember else ():
+        yield Statement(
+            sid=f"Alerts{'Bucket' if permission.resource == 'bucket' else 'Memory'}",
+            why="Remember which alerts were sent, so that none is repeated.",
+            actions=(permission.name,),
+            resources=(resource,),
         )
 
 

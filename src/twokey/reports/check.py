@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from twokey.core.model import Held
 from twokey.core.reasons import Outcome, Reason
+from twokey.planning import windows
 from twokey.planning.destination_states import destination_states
-from twokey.reports import windows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -53,7 +53,7 @@ def findings(
         yield "unreadable"
     if "out_of_date" in states:
         yield "out_of_date"
-    if assessment.journal.intent:
+    if assessment.journal.intent or assessment.journal.hook:
         yield "interrupted"
     yield from _of_decision(decision)
     if decision.next_due is not None and now > decision.next_due + policy.slack:

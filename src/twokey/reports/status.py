@@ -8,11 +8,12 @@ from twokey.core import durations
 from twokey.core.errors import TwokeyError
 from twokey.core.model import Held, LastUse
 from twokey.core.reasons import Outcome, Reason
+from twokey.planning import windows
 from twokey.planning.assessment import assess, lags
 from twokey.planning.decision import plan
 from twokey.planning.destination_states import destination_states
 from twokey.planning.plan import Overrides
-from twokey.reports import check, windows
+from twokey.reports import check
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, state_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
 from twokey.rotation.observe import ObservationChanged, observe, with_last_use
@@ -154,6 +155,8 @@ def _problems(decision: Plan, assessment: Assessment, world: World, schedule: ti
         problems.append(
             "An earlier run was interrupted, or could not deliver to every destination; the next run finishes its work."
         )
+    if assessment.journal.hook:
+        problems.append("The hook `after` has not succeeded since the latest commit; the next run runs it again.")
     keys, policy, now = assessment.observation.keys, assessment.policy, assessment.now
     problems += windows.broken(keys, policy, now)
     problems += windows.about_to_break(keys, decision.current, decision.next_due, policy, now, schedule)

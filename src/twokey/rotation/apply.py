@@ -104,7 +104,11 @@ class Apply:
         known = next((action.known for action in actions if isinstance(action, Create)), None)
         longest_id = max((key.id for key in self._observation.keys), key=len, default="A" * 20)
         graces = {f"{longest_id[1:]}{number}": LONGEST_GRACE for number in range(2)}
-        journal = msgspec.structs.replace(journal, current=longest_id, last=longest_id, committed=now, graces=graces)
+        hooks = self._world.hooks
+        hook = longest_id if hooks and "after" in hooks.configured else journal.hook
+        journal = msgspec.structs.replace(
+            journal, hook=hook, current=longest_id, last=longest_id, committed=now, graces=graces
+        )
         if known is not None:
             journal = msgspec.structs.replace(
                 journal,
@@ -197,7 +201,7 @@ class Apply:
             else None
         )
         with self._reporter.effect("commit", current):
-            self._leased.release(
+            self._leased.conclude(
                 current=current,
                 last=last,
                 committed=committed,

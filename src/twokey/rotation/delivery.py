@@ -123,7 +123,7 @@ class Deliveries:
     def conclude(self) -> None:
         """Give the lease back; record what was delivered, and leave everything else as it was."""
         with self._reporter.effect("record"):
-            self._leased.release(**self._changes())
+            self._leased.conclude(**self._changes())
 
     def _record_before(self, names: tuple[str, ...], instead_of: str, key_id: str) -> None:
         """Record, before any of them is written, what they may hold, and which of them may be torn from now on.

@@ -31,7 +31,8 @@ PUT_LIMIT = 2 * WRITE_LIMIT
 class LeasedJournal:
     """One user's journal for the length of a run.
 
-    Made by ``take``. All its writes raise ``Conflict`` where the lease was lost.
+    Made by ``take``. All its writes raise ``Conflict`` where the lease was lost. ``follows``: a hook follows the last
+    changes, under the same lease.
     """
 
     def __init__(self, store: Store, clock: Clock, run: str, record: Record, deadline: float) -> None:
@@ -41,6 +42,7 @@ class LeasedJournal:
         self._deadline = deadline
         self._doubtful = False
         self.released = False
+        self.follows = False
         self.journal = record.journal
         self.revision = record.revision
         self.held = record.holding.key_id if isinstance(record.holding, Held) else ""
@@ -125,6 +127,13 @@ class LeasedJournal:
         self.guard()
         with self._writing():
             self.revision = self._store.fence(self.revision)
+
+    def conclude(self, **changes: Any) -> None:
+        """Write the last changes of a rotation, and give the lease back; where a hook follows, note that instead."""
+        if self.follows:
+            self.write(**{"hook": changes.get("current") or self.journal.current, **changes})
+        else:
+            self.release(**changes)
 
     def release(self, **changes: Any) -> None:
         """Give the lease back, with the last changes to the journal in the same write. A second call does nothing.

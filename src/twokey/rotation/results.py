@@ -11,6 +11,7 @@ from twokey.core.errors import (
     Conflict,
     DeliveryFailed,
     ExitCode,
+    HookFailed,
     LeaseHeld,
     NotVerified,
     Refused,
@@ -152,6 +153,8 @@ def _meaning(error: TwokeyError, effects: Effects) -> tuple[Outcome, Reason]:
                 return Outcome.REFUSED, Reason.LEASE_HELD
             case AccessDenied() | ServiceRejected():
                 return Outcome.REFUSED, Reason.PREFLIGHT
+            case HookFailed():
+                return Outcome.REFUSED, Reason.HOOK_FAILED
     return Outcome.FAILED, _why_failed(error)
 
 

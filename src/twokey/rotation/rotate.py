@@ -6,7 +6,9 @@
     observe     again, under the lease
     plan        again: only this decision counts
     preflight   prove that what is to come is allowed; where the lease would create the store, before it, too
+    before      the operator's program, if there is one
     apply       perform the actions, in order
+    after       the operator's program, if there is one; it runs until it has succeeded once
 
 Whatever interrupts this, IAM and the store hold the truth, and the next run goes on from them.
 """
@@ -19,8 +21,9 @@ from typing import TYPE_CHECKING
 from twokey.core.errors import Conflict, LeaseHeld, TwokeyError
 from twokey.core.events import Reporter
 from twokey.planning.decision import plan
-from twokey.rotation import claims, results
+from twokey.rotation import claims, hooks, results
 from twokey.rotation.apply import Apply
+from twokey.rotation.hooks import Around
 from twokey.rotation.leased_journal import LeasedJournal
 from twokey.rotation.look import Task, decide_on, look
 from twokey.rotation.observe import ObservationChanged, observe
@@ -47,6 +50,7 @@ def rotate(
     ``decide`` makes the plan; every other step is the same, whatever is decided.
     """
     task, effects, observation = Task(user, policy, world, overrides, decide), Effects(), None
+    around = Around(world, Reporter(user.name, world.clock, world.listener))
     deadline = world.clock.monotonic() + LONGEST_WAIT
     try:
         while True:
@@ -55,12 +59,12 @@ def rotate(
                 await_lease(observation, world, deadline)
             elif decision.settles:
                 settle(observation, decision.settles, world)
-            elif not decision.actions:
+            elif not decision.actions and not hooks.due(world, observation.record.journal):
                 return results.unchanged(observation, decision)
             else:
                 try:
                     _check_before_creating(task, observation, decision, effects)
-                    return _under_lease(task, observation, effects)
+                    return around.on_failure(_under_lease(task, observation, effects, around))
                 except _LostTheRace:
                     if world.clock.monotonic() > deadline:
                         raise
@@ -68,7 +72,7 @@ def rotate(
     except TwokeyError as error:
         assessment = task.assess(observation) if observation else None
         claims.checked(error, effects, world.store.name)
-        return results.failed(user, error, effects, assessment)
+        return around.on_failure(results.failed(user, error, effects, assessment))
 
 
 class _LostTheRace(Conflict):
@@ -80,7 +84,7 @@ class _LostTheRace(Conflict):
         )
 
 
-def _under_lease(task: Task, observation: Observation, effects: Effects) -> Result:
+def _under_lease(task: Task, observation: Observation, effects: Effects, around: Around) -> Result:
     world = task.world
     reporter = Reporter(task.user.name, world.clock, world.listener)
     try:
@@ -95,17 +99,17 @@ def _under_lease(task: Task, observation: Observation, effects: Effects) -> Resu
     try:
         observation, decision = _look_again(task, observation, leased)
         if not decision.actions:
-            leased.release()
-            return results.unchanged(observation, decision)
+            return around.after(results.unchanged(observation, decision), leased)
         apply = Apply(observation, task.policy, leased, world, reporter, effects)
         apply.preflight(decision.actions)
+        around.before(observation, decision, leased)
         for action in decision.actions:
             apply.perform(action)
-        leased.release()
+        result = results.performed(observation, decision, task.policy, effects, leased.journal)
+        return around.after(result, leased)
     except BaseException:
         _give_back(leased)
         raise
-    return results.performed(observation, decision, task.policy, effects, leased.journal)
 
 
 def _check_before_creating(task: Task, observation: Observation, decision: Plan, effects: Effects) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from twokey.core.destination import Destination, Store
+    from twokey.core.hooks import Hooks
     from twokey.core.ports import Clock, Iam, Sts
 
 
@@ -33,3 +34,4 @@ class World:
     listener: Listener = ignore
     wait: bool = True
     stop: Event = field(default_factory=Event)
+    hooks: Hooks | None = None

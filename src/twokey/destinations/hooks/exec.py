@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core import durations
 from twokey.core.errors import Ambiguous, ServiceError, ServiceRejected
+from twokey.core.secret import Hidden
 from twokey.destinations.address import without_fields
 from twokey.destinations.hooks import child
 from twokey.destinations.hooks.messages import Action, Hook, HookResponse, actions_of, message, response_in
@@ -156,7 +157,7 @@ class Program(Hook):
         return f" It says: {quoted}{'' if quoted[-1] in '.!?' else '.'}"
 
     def _values(self) -> Iterator[str]:
-        return (environment.variable(name) for name in self._secrets)
+        return (Hidden(environment.variable(name)) for name in self._secrets)
 
 
 def _timeout(address: Address) -> float:

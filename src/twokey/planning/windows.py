@@ -33,7 +33,24 @@ def about_to_break(
     now: datetime,
     schedule: timedelta | None = None,
 ) -> Iterator[str]:
-    """Name the keys that reach the window before a rotation can remove them, also if every run comes in time.
+    """Name the keys that reach the window before a rotation can remove them, also if every run comes in time."""
+    for key, breaks, removed in breaking(keys, current, next_due, policy, now, schedule):
+        yield (
+            f"The window will be broken: {key.id} reaches {durations.exact(policy.window)} at "
+            f"{timestamps.utc(breaks)}, and the next rotations do not remove it before {timestamps.utc(removed)}. "
+            "Run rotate more often; rotate --force does not wait until a rotation is due."
+        )
+
+
+def breaking(
+    keys: Sequence[AccessKey],
+    current: str,
+    next_due: datetime | None,
+    policy: RotationPolicy,
+    now: datetime,
+    schedule: timedelta | None = None,
+) -> Iterator[tuple[AccessKey, datetime, datetime]]:
+    """Return the keys that reach the window before a rotation removes them, when they do, and when they are removed.
 
     CURRENT is removed by the rotation after the next one, every other key at the earliest by the next one.
     """
@@ -44,11 +61,7 @@ def about_to_break(
         breaks = key.created + policy.window
         removed = rotation + (policy.period - policy.slack) if key.id == current else rotation
         if key.active and now <= breaks < removed:
-            yield (
-                f"The window will be broken: {key.id} reaches {durations.exact(policy.window)} at "
-                f"{timestamps.utc(breaks)}, and the next rotations do not remove it before {timestamps.utc(removed)}. "
-                "Run rotate more often; rotate --force does not wait until a rotation is due."
-            )
+            yield key, breaks, removed
 
 
 def _next_rotation(next_due: datetime, policy: RotationPolicy, now: datetime, schedule: timedelta | None) -> datetime:

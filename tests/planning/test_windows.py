@@ -11,8 +11,8 @@ from support.rig import DAY as SECONDS
 from support.rig import Rig
 from twokey.core.model import AccessKey
 from twokey.emulator import Rule
+from twokey.planning import windows
 from twokey.planning.policy import DAY, RotationPolicy
-from twokey.reports import windows
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 POLICY = RotationPolicy()

@@ -1,0 +1,129 @@
+"""An alert as text, and as a JSON document. Pure. IDs and messages as every output shows them; never a secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from twokey.core import timestamps
+from twokey.core.reasons import Outcome, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.alerts.decision import Alert
+
+VERSION = 1
+MOST_LINES, MOST_ENTRIES = 20, 100
+"""Users that a text names, and entries of a document: SNS and EventBridge accept at most 256 KB."""
+LONGEST_MESSAGE = 1000
+WORDS = {"window_breaks": "window will be broken", "window_broken": "window is broken", "run": "the run failed"}
+
+
+class AlertEntry(msgspec.Struct):
+    """One alert; ``about`` is a user's outcome, its window, or (without a user) the whole run."""
+
+    about: Literal["outcome", "window_breaks", "window_broken", "run"]
+    problem: bool
+    message: str
+    account: str | None
+    user: str | None
+    path: str | None
+    outcome: Outcome | None
+    reason: Reason | None
+    current: str | None
+    last: str | None
+    removed: list[str]
+
+
+class AlertDocument(msgspec.Struct):
+    """What webhooks and EventBridge get; ``left_out`` counts the alerts that it has no room for."""
+
+    version: int
+    command: str
+    at: Annotated[datetime, msgspec.Meta(tz=True)]
+    subject: str
+    summary: dict[str, int]
+    alerts: list[AlertEntry]
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one receiver gets about one run."""
+
+    subject: str
+    text: str
+    document: AlertDocument
+
+    @property
+    def json(self) -> bytes:
+        """The document."""
+        return msgspec.json.encode(self.document)
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of the document."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "An alert of twokey",
+        **msgspec.json.schema(AlertDocument),
+    }
+
+
+def message(command: str, found: Sequence[Alert], now: datetime) -> Message:
+    """Return the message about some alerts, of which there is at least one."""
+    counts: dict[str, int] = {}
+    for alert in found:
+        word = _outcome(alert)
+        counts[word] = counts.get(word, 0) + 1
+    subject = f"twokey {command}: {', '.join(f'{count} {word}' for word, count in counts.items())}"
+    lines = [_line(alert) for alert in found[:MOST_LINES]]
+    if len(found) > MOST_LINES:
+        lines.append(f"And {len(found) - MOST_LINES} more.")
+    document = AlertDocument(
+        VERSION, command, now, subject, counts, [*map(_entry, found[:MOST_ENTRIES])], max(0, len(found) - MOST_ENTRIES)
+    )
+    return Message(subject, "\n".join((f"{subject} ({timestamps.utc(now)})", *lines)), document)
+
+
+def _outcome(alert: Alert) -> str:
+    if alert.about != "outcome" or alert.result is None:
+        return WORDS[alert.about]
+    return alert.result.outcome.value
+
+
+def _line(alert: Alert) -> str:
+    result = alert.result
+    if result is None:
+        return _cut(alert.message)
+    why = f" ({result.reason})" if alert.about == "outcome" else ""
+    keys = (("CURRENT", result.current), ("LAST", result.last), ("removed", ", ".join(result.removed)))
+    facts = ", ".join(f"{label} {fact}" for label, fact in keys if fact)
+    named = f"{result.user.account}/{result.user.name}"
+    return f"{named}: {_outcome(alert)}{why}. {_cut(alert.message)}{f' [{facts}]' if facts else ''}"
+
+
+def _cut(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE - 1]}…"
+
+
+def _entry(alert: Alert) -> AlertEntry:
+    result = alert.result
+    return AlertEntry(
+        about=alert.about,
+        problem=alert.problem,
+        message=_cut(alert.message),
+        account=result.user.account if result else None,
+        user=result.user.name if result else None,
+        path=result.user.path if result else None,
+        outcome=result.outcome if result else None,
+        reason=result.reason if result else None,
+        current=(result.current or None) if result else None,
+        last=(result.last or None) if result else None,
+        removed=list(result.removed) if result else [],
+    )

@@ -1,0 +1,112 @@
+"""``alerts:`` of twokey.yaml, checked: each error with its line."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET, UnsetType
+
+from twokey.alerts import memory
+from twokey.alerts.settings import KINDS, REPEAT, WINDOW_WITHIN, Alerts, Receiver
+from twokey.core import durations
+from twokey.core.errors import UsageError
+from twokey.destinations.sources import Source
+from twokey.http import transport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from twokey.alerts.settings import AlertsForm
+    from twokey.config.yaml_lines import Document, Place
+
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
+_ARNS = {
+    "sns": (re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?", re.ASCII), "sns:REGION:ACCOUNT:TOPIC"),
+    "eventbridge": (
+        re.compile(r"arn:aws[a-z-]*:events:[a-z0-9-]+:\d{12}:event-bus/[\w./-]+", re.ASCII),
+        "events:REGION:ACCOUNT:event-bus/NAME",
+    ),
+}
+
+
+def alerts(form: AlertsForm | UnsetType, document: Document) -> Alerts | None:
+    """Return the settings of alerts, None without any; raises ``UsageError``."""
+    if isinstance(form, UnsetType):
+        return None
+    if form.to is UNSET and form.heartbeat is UNSET:
+        raise document.wrong(("alerts",), "`alerts` has neither `to` nor `heartbeat`.", "Add one of them.")
+    receivers = tuple(form.to or ())
+    for index, receiver in enumerate(receivers):
+        _check(receiver, document, ("alerts", "to", index))
+    at = {f"to.{index}": document.at(("alerts", "to", index)) for index in range(len(receivers))}
+    at |= {key: document.at(("alerts", key)) for key in ("heartbeat", "remember")}
+    return Alerts(
+        receivers,
+        at,
+        form.heartbeat if isinstance(form.heartbeat, Source) else None,
+        _remember(form, document),
+        _duration(form.repeat, document, "repeat", REPEAT),
+        _duration(form.window_within, document, "window_within", WINDOW_WITHIN),
+    )
+
+
+def _remember(form: AlertsForm, document: Document) -> str:
+    if isinstance(form.remember, UnsetType):
+        if form.repeat is not UNSET:
+            raise document.wrong(
+                ("alerts", "repeat"),
+                "`repeat` needs `remember`: twokey keeps no state of its own.",
+                "Say where twokey may remember what was sent: remember: ssm:/twokey/alerts.",
+            )
+        return ""
+    try:
+        memory.check(form.remember)
+    except UsageError as error:
+        raise document.wrong(("alerts", "remember"), f"`remember`: {error.message}", error.remedy) from None
+    return form.remember
+
+
+def _duration(text: str | UnsetType, document: Document, key: str, default: timedelta) -> timedelta:
+    if isinstance(text, UnsetType):
+        return default
+    return durations.parse(text, f"{document.at(('alerts', key))}: `{key}`")
+
+
+def _check(receiver: Receiver, document: Document, place: Place) -> None:
+    kinds = [kind for kind in KINDS if getattr(receiver, kind) is not UNSET]
+    if len(kinds) != 1:
+        found = f"it has {' and '.join(f'`{kind}`' for kind in kinds)}" if kinds else "it has none of them"
+        raise document.wrong(
+            place,
+            f"a receiver of `alerts` has exactly one of {', '.join(KINDS)}; {found}.",
+            "Begin each receiver with `- `, on a line of its own.",
+        )
+    (kind,) = kinds
+    for at, message, remedy in _problems(receiver, kind):
+        raise document.wrong((*place, kind, *at), message, remedy)
+
+
+def _problems(receiver: Receiver, kind: str) -> Iterator[tuple[Place, str, str]]:
+    """Return what is wrong with a receiver: where, what, and what to do."""
+    target = getattr(receiver, kind)
+    if kind in _ARNS and not _ARNS[kind][0].fullmatch(target):
+        yield (), f"`{kind}`: expected an ARN like arn:aws:{_ARNS[kind][1]}, got {target!r}.", ""
+    if kind in ("ses", "smtp"):
+        for at, address in ((("from",), target.sender), *((("to", index), one) for index, one in enumerate(target.to))):
+            if not _ADDRESS.fullmatch(address):
+                yield at, f"`{at[0]}`: expected an e-mail address like team@example.com, got {address!r}.", ""
+    try:
+        if kind == "webhook" and isinstance(target.url, str):
+            _check_url(target.url, insecure_http=target.insecure_http)
+        if kind == "smtp":
+            from twokey.alerts import by_mail
+
+            by_mail.check(target)
+    except UsageError as error:
+        yield (), f"`{kind}`: {error.message}", error.remedy
+
+
+def _check_url(url: str, *, insecure_http: bool) -> None:
+    transport.checked(url.partition("?")[0].partition("#")[0], "the receiver", on_link=False, private=insecure_http)

@@ -1,0 +1,93 @@
+"""The alerts of a run, where they are configured. Without any, nothing of it is imported."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from twokey.alerts.decision import Alert, Ended
+    from twokey.config.settings import Settings
+    from twokey.core.errors import TwokeyError
+    from twokey.fleet.roster import Job
+    from twokey.fleet.run import Run
+    from twokey.fleet.runtime import Runtime
+    from twokey.planning.windows import ListsKeys
+    from twokey.rotation.results import Result
+    from twokey.rotation.world import World
+
+
+class Alerting:
+    """Follows a run of ``command``, and tells the receivers afterwards; or does nothing.
+
+    ``announce`` gets each failure: none of them changes how the run ends.
+    """
+
+    def __init__(self, settings: Settings, command: str, announce: Callable[[str], None]) -> None:
+        self._settings, self._command, self._announce = settings, command, announce
+        self._lists: dict[object, tuple[Job, ListsKeys]] = {}
+        self._lock = threading.Lock()
+        self._results: Sequence[Result] = ()
+        self._runtime: Runtime | None = None
+
+    def watch(self, run: Run, job: Job, world: World) -> World:
+        """Return the world of one user's rotation, which remembers the keys that it lists."""
+        if self._settings.alerts is None:
+            return world
+        from twokey.planning.windows import ListsKeys
+
+        lists = ListsKeys(world.iam)
+        with self._lock:
+            self._runtime = run.runtime
+            self._lists[job.user.key] = (job, lists)
+        return replace(world, iam=lists)
+
+    def ended(self, results: Sequence[Result]) -> None:
+        """Take the results of the run."""
+        self._results = results
+
+    def tell(self) -> None:
+        """Tell what the run did."""
+        if self._settings.alerts is None:
+            return
+        from twokey.alerts import decision
+
+        runtime = self._opened()
+        found = decision.alerts(
+            map(self._of, self._results),
+            runtime.clients.clock.now(),
+            self._settings.alerts.window_within,
+            self._settings.schedule,
+        )
+        self._send(runtime, found, good=not any(one.outcome in decision.PROBLEMS for one in self._results))
+
+    def failed(self, error: TwokeyError) -> None:
+        """Tell that an error ended the run before it came to any user."""
+        if self._settings.alerts is None:
+            return
+        from twokey.alerts import decision
+
+        self._send(self._opened(), [decision.of_failed_run(self._command, str(error))], good=False)
+
+    def _of(self, result: Result) -> Ended:
+        from twokey.alerts.decision import Ended
+
+        if result.user.key not in self._lists:
+            return Ended(result)
+        job, lists = self._lists[result.user.key]
+        return Ended(result, lists.listed, job.policy)
+
+    def _opened(self) -> Runtime:
+        from twokey.fleet.runtime import Runtime
+
+        return self._runtime or Runtime(self._settings)
+
+    def _send(self, runtime: Runtime, found: Sequence[Alert], *, good: bool) -> None:
+        from twokey.alerts.sending import Notifier
+
+        assert self._settings.alerts is not None
+        for failure in Notifier(self._settings.alerts, runtime.services).tell(self._command, found, good=good):
+            self._announce(failure)
