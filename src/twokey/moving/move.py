@@ -198,7 +198,7 @@ class _Move:
             source.write(delivered=source.journal.delivered | {self.target.name: Delivery(look.current, now)})
         target.guard()
         with self.reporter.effect("store", look.current):
-            self.effects.count += 1
+            self.effects.begun = True
             target.put(credential)
         self.effects.delivered.append(DeliveryResult(self.target.name, "delivered"))
         with self.reporter.effect("copy"):

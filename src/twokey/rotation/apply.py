@@ -140,7 +140,7 @@ class Apply:
     def _delete(self, key_id: str, step: str) -> None:
         self._leased.guard()
         with self._reporter.effect(step, key_id):
-            self._effects.count += 1
+            self._effects.begun = True
             self._effects.removing = key_id
             self._removals.delete(key_id)
         self._effects.removed.append(key_id)
@@ -149,7 +149,7 @@ class Apply:
     def _deactivate(self, key_id: str, *, named: bool) -> None:
         self._leased.guard()
         with self._reporter.effect("deactivate", key_id):
-            self._effects.count += 1
+            self._effects.begun = True
             self._world.iam.deactivate_key(self._user.name, key_id)
         self._effects.deactivated.append(key_id)
         self._leased.write(
@@ -178,7 +178,7 @@ class Apply:
 
     def _forget(self, name: str, *, restarts_grace: bool) -> None:
         journal = self._leased.journal
-        self._effects.count += 1
+        self._effects.begun = True
         with self._reporter.effect("record"):
             self._leased.release(
                 delivered={one: delivery for one, delivery in journal.delivered.items() if one != name},
