@@ -218,10 +218,13 @@ def modules_of(group: Group) -> list[str]:
     return [name for pattern in group.modules for name in names if fnmatch.fnmatch(name, f"twokey.{pattern}")]
 
 
-def tests_of(group: Group) -> list[str]:
-    """Return what pytest is to collect for a group."""
-    patterns = [pattern.partition("::") for pattern in group.tests]
-    return [f"{path}{sep}{test}" for pattern, sep, test in patterns for path in sorted(TESTS.glob(pattern))]
+def files_and_tests(group: Group, parts: str) -> list[str]:
+    """Return what pytest is to collect for a group, of the files whose names contain one of ``parts``."""
+    found = []
+    for one in group.tests:
+        pattern, sep, test = one.partition("::")
+        found += [(path, f"{sep}{test}") for path in sorted(TESTS.glob(pattern))]
+    return [f"{path}{test}" for path, test in found if any(part in path.name for part in parts.split(","))]
 
 
 def main() -> int:
@@ -229,6 +232,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", help=f"groups ({', '.join(GROUPS)}) or modules; default: all")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="of tests for each mutant; default: all")
+    parser.add_argument(
+        "--tests", default="", help="only files of tests whose names contain one of these (A,B), for a first look"
+    )
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     chosen = {}
@@ -239,7 +245,7 @@ def main() -> int:
         if modules:
             chosen[name] = modules
     if len(chosen) > 1:  # a process for each: pytest collects once in a process
-        rest = ["--seconds", str(options.seconds), "--processes", str(options.processes)]
+        rest = [f"--seconds={options.seconds}", f"--processes={options.processes}", f"--tests={options.tests}"]
         command = [sys.executable, __file__]
         runs = [subprocess.run([*command, *names, *rest], check=False) for names in chosen.values()]
         return max(run.returncode for run in runs)
@@ -254,7 +260,7 @@ def _named(module: str, options: argparse.Namespace) -> bool:
 def _try_group(group: Group, modules: Sequence[Module], options: argparse.Namespace) -> int:
     plugin = Mutating(modules, options)
     quiet = ["-q", "--no-header", "--no-summary", "--timeout=0", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    pytest.main([*quiet, *tests_of(group)], plugins=[plugin])
+    pytest.main([*quiet, *files_and_tests(group, options.tests)], plugins=[plugin])
     if plugin.survivors is None:
         return 1
     why, survivors = explained(), {mutant.name for mutant in plugin.survivors}

@@ -90,7 +90,7 @@ def test_a_mutant_takes_the_place_of_the_function_that_is_loaded(
 
 def test_every_group_has_modules_and_tests_and_every_explained_mutant_exists(scripts: Any) -> None:
     modules = {name for group in scripts.GROUPS.values() for name in scripts.modules_of(group)}
-    assert all(scripts.modules_of(group) and scripts.tests_of(group) for group in scripts.GROUPS.values())
+    assert all(scripts.modules_of(group) and scripts.files_and_tests(group, "") for group in scripts.GROUPS.values())
     explained = scripts.explained()
     named = {f"twokey.{name.partition(':')[0]}" for name in explained}
     assert named <= modules
