@@ -68,7 +68,6 @@ class Apply:
         self._world = world
         self._reporter = reporter
         self._effects = effects
-        self._policy = policy
         self._credential: Credential | None = None
         self._deliveries = Deliveries(observation, leased, world, reporter, effects)
         self._removals = Removals(observation.user.name, world, leased.journal.removed)
