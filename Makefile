@@ -9,7 +9,6 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CLIENTS := .venv-clients
 SERVERS := .venv-servers
-MUTANTS := .venv-mutants
 APIS := .apis
 BROWSER := .browser
 # Twice as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
@@ -50,8 +49,8 @@ explore: $(READY) ## look for a found state that no plan handles well, at random
 break: $(READY) ## leave out one safety rule after the other in a copy; the tests must notice each
 	@$(BIN)/python scripts/break_rules.py $(ARGS)
 
-mutants: $(MUTANTS)/.ready ## change decision.py, between_rotations.py and policy.py in every small way; the tests must notice (about 3 minutes)
-	@$(MUTANTS)/bin/python scripts/mutants.py
+mutants: $(READY) ## change what decides, acts and stores in every small way; the tests must notice (hours): make mutants ARGS=rotation.creation
+	@$(BIN)/python scripts/mutants.py $(ARGS)
 
 model: $(READY) ## the protocol in Promela, and without each of its rules; needs Spin; see docs/explanation/model.md
 	@PYTHONPATH=tests $(BIN)/python -m promela $(ARGS)
@@ -81,16 +80,13 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/servers.txt
 	echo c7n | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/custodian.txt
-	printf 'mutmut\npytest\npytest-timeout\nhypothesis\nmsgspec\n' | $(BIN)/uv pip compile --quiet --universal \
-		--python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
-		-c requirements/dev.txt - -o requirements/mutants.txt
 	printf 'kubernetes-validate\nocsf-json-schema\nprometheus-client\nsarif-kit\n' | $(BIN)/uv pip compile --quiet \
 		--universal --python-version 3.11 --generate-hashes --no-deps \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/apis/schemas.txt
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
 clean: ## remove all that was made
-	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(MUTANTS) $(APIS) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(APIS) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -115,11 +111,6 @@ $(CLIENTS)/node/.ready: $(wildcard requirements/clients/package*.json requiremen
 $(SERVERS)/.ready: requirements/servers.txt
 	@$(PYTHON) -m venv $(SERVERS)
 	@$(SERVERS)/bin/pip install --quiet --require-hashes --requirement requirements/servers.txt
-	@touch $@
-
-$(MUTANTS)/.ready: requirements/mutants.txt
-	@$(PYTHON) -m venv $(MUTANTS)
-	@$(MUTANTS)/bin/pip install --quiet --require-hashes --requirement requirements/mutants.txt
 	@touch $@
 
 # The packages describe every version there ever was: what the tests read stays, the other 500 MB go.

@@ -1,79 +1,281 @@
-"""Mutation testing of the modules that decide with mutmut, in a folder of its own.
+"""Change every function of the modules that keep the guarantee in every small way, and see that the tests notice.
 
-Prints the score and every surviving mutant as a difference. Needs mutmut in the environment: ``make mutants``.
+    python scripts/mutants.py                        every group of modules
+    python scripts/mutants.py rotation               one group
+    python scripts/mutants.py rotation.creation      one module
+    python scripts/mutants.py rotation --seconds 8   no more tests than take 8 s for each mutant
+
+Prints how many mutants of each module were noticed, and each one that was not and that ``equivalent_mutants.txt`` does
+not explain. The tests of a group are collected once, and run once to learn which lines each of them runs. Each mutant
+is tried in a fork of that process by the tests that run its lines, first those that noticed others and the quick ones.
 """
 
 from __future__ import annotations
 
-import re
-import shutil
+import argparse
+import fnmatch
+import os
+import pkgutil
+import selectors
+import signal
 import subprocess
 import sys
-import tempfile
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
-HERE = Path(__file__).parent.parent
-TESTS = ("support/builders.py", "planning/test_decision.py", "planning/test_sentences.py", "planning/test_policy.py")
-SETTINGS = """
-[mutmut]
-source_paths=src
-only_mutate=
-    src/twokey/planning/decision.py
-    src/twokey/planning/policy.py
-    src/twokey/planning/between_rotations.py
-    src/twokey/planning/retirement.py
+import pytest
+from _pytest.runner import runtestprotocol
 
-[tool:pytest]
-pythonpath = tests src
-addopts = --import-mode=importlib -p no:cacheprovider
-"""
-EQUIVALENT = HERE / "scripts" / "equivalent_mutants.txt"
-"""Mutants that no test can kill, each with its reason: ``NAME  reason``."""
+sys.path.insert(0, str(Path(__file__).parent))
+
+from mutated_modules import Module, Mutant
+
+import twokey
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TESTS = Path(__file__).parent.parent / "tests"
+EXPLAINED = Path(__file__).with_name("equivalent_mutants.txt")
+"""Mutants that no test can notice: a line with the name, then an indented one with the reason."""
+STUCK = 300.0
+"""Seconds after which a mutant is stopped that neither ends nor computes; it counts as noticed."""
+PASSED, OUT_OF_TIME = "passed", "out of time"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Modules, and the tests that guard them."""
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+SIMULATION = "simulation/test_simulation.py::test_"
+STORES = "destinations/stores/test_"
+GROUPS = {
+    "planning": Group(
+        ("planning.decision", "planning.policy", "planning.between_rotations", "planning.retirement"),
+        ("planning/test_decision.py", "planning/test_sentences.py", "planning/test_policy.py"),
+    ),
+    "rotation": Group(
+        ("rotation.*",),
+        (
+            "rotation/test_*.py",
+            f"{SIMULATION}no_single_fault_breaks_an_invariant",
+            f"{SIMULATION}a_pair_is_torn_between_its_two_writes_and_by_a_crash_until_the_next_run",
+            f"{SIMULATION}a_token_that_expires_midway_fails_every_later_delivery_of_its_kind_until_it_is_mended",
+        ),
+    ),
+    "secretsmanager": Group(("destinations.stores.secretsmanager*",), (f"{STORES}secretsmanager.py",)),
+    "ssm": Group(("destinations.stores.ssm*",), (f"{STORES}ssm.py", "rotation/test_paused.py")),
+    "locks": Group(("destinations.locks.*",), ("destinations/locks/test_*.py",)),
+    "file": Group(("destinations.local.file", "destinations.local.json_file"), ("destinations/local/test_file*.py",)),
+    "fleet": Group(("fleet.*",), ("fleet/test_*.py",)),
+    "vault": Group(("destinations.stores.vault",), (f"{STORES}vault.py",)),
+    "kubernetes": Group(("destinations.stores.kubernetes",), (f"{STORES}kubernetes*.py",)),
+    "gcp": Group(("destinations.stores.gcp*",), (f"{STORES}gcp_secretmanager.py",)),
+    "azure": Group(("destinations.stores.azure*",), (f"{STORES}azure_keyvault.py",)),
+    "others": Group(
+        ("destinations.stores.doppler", "destinations.stores.onepassword", "destinations.stores.service_store"),
+        (f"{STORES}doppler.py", f"{STORES}onepassword*.py"),
+    ),
+}
+
+
+class Mutating:
+    """A plug-in for pytest that tries every mutant with the tests that run its lines."""
+
+    def __init__(self, modules: Sequence[Module], options: argparse.Namespace) -> None:
+        self._modules = {module.name: module for module in modules}
+        self._options = options
+        self._items: list[pytest.Item] = []
+        self._seconds: list[float] = []
+        self._running: dict[tuple[str, int], set[int]] = defaultdict(set)
+        self._noticed_by: dict[str, Counter[int]] = defaultdict(Counter)
+        self._output = os.fdopen(os.dup(1), "w", buffering=1)
+        self.survivors: list[Mutant] | None = None
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Try every mutant; pytest has nothing to run afterwards."""
+        self._items = session.items
+        if not self._learn():
+            return True
+        self.survivors = []
+        with selectors.DefaultSelector() as tried:
+            for mutant in (mutant for module in self._modules.values() for mutant in module.mutants):
+                while len(tried.get_map()) >= self._options.processes:
+                    self._finish(tried)
+                reading, process = self._start(mutant)
+                tried.register(reading, selectors.EVENT_READ, (mutant, process, time.monotonic()))
+            while tried.get_map():
+                self._finish(tried)
+        return True
+
+    def _learn(self) -> bool:
+        """Run the tests as they are, and remember the lines that each of them runs."""
+        lines: set[tuple[str, int]] = set()
+        undo = [module.watch(lambda line, name=name: lines.add((name, line))) for name, module in self._modules.items()]
+        for number, item in enumerate(self._items):
+            lines.clear()
+            began = time.process_time()
+            if not _passes(item):
+                self._print(f"{item.nodeid} fails although nothing is changed.")
+                return False
+            self._seconds.append(time.process_time() - began)
+            for place in lines:
+                self._running[place].add(number)
+        for unwatch in undo:
+            unwatch()
+        self._print(f"{len(self._items)} tests, {sum(self._seconds):.0f} s of CPU")
+        return True
+
+    def _tests_of(self, mutant: Mutant) -> list[int]:
+        numbers = set().union(*(self._running[mutant.module, line] for line in mutant.lines))
+        here, there = (self._noticed_by[name] for name in (f"{mutant.module}.{mutant.function}", mutant.module))
+
+        def order(number: int) -> tuple[float, float, float]:
+            return -here[number], -there[number] / (0.05 + self._seconds[number]), self._seconds[number]
+
+        return sorted(numbers, key=order)
+
+    def _start(self, mutant: Mutant) -> tuple[int, int]:
+        reading, writing = os.pipe()
+        process = os.fork()
+        if not process:
+            self._try(mutant, writing)
+        os.close(writing)
+        return reading, process
+
+    def _try(self, mutant: Mutant, writing: int) -> NoReturn:
+        """Run the tests in this process, which is a fork, until one fails; write which, or how it ended."""
+        try:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            self._modules[mutant.module].install(mutant)
+            os.write(writing, self._result(mutant).encode())
+        finally:
+            os._exit(0)
+
+    def _result(self, mutant: Mutant) -> str:
+        spent = 0.0
+        for number in self._tests_of(mutant):
+            spent += self._seconds[number]
+            if spent > self._options.seconds:
+                return OUT_OF_TIME
+            # One that computes for ever is ended by the signal, which also means that it was noticed.
+            signal.setitimer(signal.ITIMER_PROF, 3 + 10 * self._seconds[number])
+            if not _passes(self._items[number]):
+                return str(number)
+        return PASSED
+
+    def _finish(self, tried: selectors.BaseSelector) -> None:
+        """Wait for one of the forks, and count its result."""
+        for key, _ in tried.select(timeout=5.0):
+            mutant, process, _ = key.data
+            self._count(mutant, os.read(key.fd, 100).decode())
+            tried.unregister(key.fd)
+            os.close(key.fd)
+            os.waitpid(process, 0)
+        for key in tried.get_map().values():
+            _, process, began = key.data
+            if time.monotonic() - began > STUCK:
+                os.kill(process, signal.SIGKILL)
+
+    def _count(self, mutant: Mutant, result: str) -> None:
+        if result in (PASSED, OUT_OF_TIME):
+            assert self.survivors is not None
+            self.survivors.append(mutant)
+            if mutant.name not in explained():
+                tests = len(self._tests_of(mutant))
+                self._print(f"NOT NOTICED by {tests} tests ({result}), line {mutant.lines.start}: {mutant.name}")
+        elif result:
+            for name in (f"{mutant.module}.{mutant.function}", mutant.module):
+                self._noticed_by[name][int(result)] += 1
+
+    def _print(self, line: str) -> None:
+        """Print to the terminal; pytest captures what the tests print."""
+        print(line, file=self._output)
+
+
+def _passes(item: pytest.Item) -> bool:
+    return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+
+
+def explained() -> dict[str, str]:
+    """Read why no test can notice a mutant, by the mutant's name."""
+    lines = EXPLAINED.read_text(encoding="utf-8").splitlines()
+    return {name: why.strip() for name, why in zip(lines[::2], lines[1::2], strict=True)}
+
+
+def modules_of(group: Group) -> list[str]:
+    """Return the names of a group's modules."""
+    names = [found.name for found in pkgutil.walk_packages(twokey.__path__, "twokey.") if not found.ispkg]
+    return [name for pattern in group.modules for name in names if fnmatch.fnmatch(name, f"twokey.{pattern}")]
+
+
+def files_and_tests(group: Group, parts: str) -> list[str]:
+    """Return what pytest is to collect for a group, of the files whose names contain one of ``parts``."""
+    found = []
+    for one in group.tests:
+        pattern, sep, test = one.partition("::")
+        found += [(path, f"{sep}{test}") for path in sorted(TESTS.glob(pattern))]
+    return [f"{path}{test}" for path, test in found if any(part in path.name for part in parts.split(","))]
 
 
 def main() -> int:
-    """Run mutmut; the exit code is 1 if a mutant survived that is not explained."""
-    explained = dict(
-        line.split(maxsplit=1) for line in EQUIVALENT.read_text(encoding="utf-8").splitlines() if line.strip()
+    """Try the mutants; the exit code is 1 if one was not noticed that is not explained."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("names", nargs="*", help=f"groups ({', '.join(GROUPS)}) or modules; default: all")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="of tests for each mutant; default: all")
+    parser.add_argument(
+        "--tests", default="", help="only files of tests whose names contain one of these (A,B), for a first look"
     )
-    with tempfile.TemporaryDirectory(prefix="twokey-mutants-") as folder:
-        _prepare(Path(folder))
-        ran = _mutmut(folder, "run")
-        score = re.findall(r"(\d+)/(\d+)\s+🎉 (\d+)", ran)
-        if not score:
-            print(ran[-3000:])
-            return 1
-        _, total, killed = score[-1]
-        survivors = re.findall(r"^\s+(\S+): (?:survived|timeout|suspicious)", _mutmut(folder, "results"), re.MULTILINE)
-        unexplained = [name for name in survivors if name not in explained]
-        for name in unexplained:
-            print(f"SURVIVED {name}")
-            print(_difference(_mutmut(folder, "show", name)))
-    for name in sorted(explained):
-        print(f"{'equivalent' if name in survivors else 'KILLED, take it off the list:'} {name}: {explained[name]}")
-    print(
-        f"{killed} of {total} mutants killed, {len(survivors) - len(unexplained)} equivalent, {len(unexplained)} left."
-    )
-    return int(bool(unexplained))
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args()
+    chosen = {}
+    for name, group in GROUPS.items():
+        modules = [
+            one for one in modules_of(group) if not options.names or name in options.names or _named(one, options)
+        ]
+        if modules:
+            chosen[name] = modules
+    if len(chosen) > 1:  # a process for each: pytest collects once in a process
+        rest = [f"--seconds={options.seconds}", f"--processes={options.processes}", f"--tests={options.tests}"]
+        command = [sys.executable, __file__]
+        runs = [subprocess.run([*command, *names, *rest], check=False) for names in chosen.values()]
+        return max(run.returncode for run in runs)
+    ((name, names),) = chosen.items()
+    return _try_group(GROUPS[name], [Module(one) for one in names], options)
 
 
-def _prepare(folder: Path) -> None:
-    shutil.copytree(HERE / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in TESTS:
-        copy = folder / "tests" / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "tests" / name, copy)
-    (folder / "setup.cfg").write_text(SETTINGS, encoding="utf-8")
+def _named(module: str, options: argparse.Namespace) -> bool:
+    return module.removeprefix("twokey.") in options.names or module in options.names
 
 
-def _mutmut(folder: str, *arguments: str) -> str:
-    command = [str(Path(sys.executable).parent / "mutmut"), *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stdout
-
-
-def _difference(shown: str) -> str:
-    lines = [line for line in shown.splitlines() if re.match(r"[+-](?![+-]{2})", line)]
-    return "\n".join(f"    {line}" for line in lines)
+def _try_group(group: Group, modules: Sequence[Module], options: argparse.Namespace) -> int:
+    plugin = Mutating(modules, options)
+    quiet = ["-q", "--no-header", "--no-summary", "--timeout=0", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    pytest.main([*quiet, *files_and_tests(group, options.tests)], plugins=[plugin])
+    if plugin.survivors is None:
+        return 1
+    why, survivors = explained(), {mutant.name for mutant in plugin.survivors}
+    left = 0
+    for module in modules:
+        names = {mutant.name for mutant in module.mutants}
+        for name in names & set(why) - survivors:
+            print(f"NOTICED, take it off the list: {name}")
+        unexplained = names & survivors - set(why)
+        left += len(unexplained)
+        print(
+            f"{module.name}: {len(names)} mutants, {len(names - survivors)} noticed, "
+            f"{len(names & survivors & set(why))} equivalent, {len(unexplained)} left"
+        )
+    return int(left > 0)
 
 
 if __name__ == "__main__":

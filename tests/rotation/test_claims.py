@@ -188,7 +188,7 @@ def test_a_region_that_cannot_be_used_creates_no_store(rig: Rig) -> None:
 @pytest.mark.parametrize("removed", [[], ["AKIALAST"]])
 def test_a_store_does_not_know_what_the_run_did_before(lease: Any, removed: list[str]) -> None:
     """What a store claims where it refuses a value is true of the store alone."""
-    effects = Effects(removed=removed, count=len(removed), lease=lease)
+    effects = Effects(removed=removed, begun=bool(removed), lease=lease)
     error = ServiceRejected("ssm:/ci is a String.", state="Nothing was changed.", remedy="Delete it.")
     claims.checked(error, effects, "ssm:/ci")
     assert (error.state == "Nothing was changed.") == (lease == "none" and not removed)
@@ -196,7 +196,7 @@ def test_a_store_does_not_know_what_the_run_did_before(lease: Any, removed: list
 
 
 def test_what_was_done_is_named() -> None:
-    effects = Effects("AKIANEW", ["AKIALAST"], count=3, lease="written")
+    effects = Effects("AKIANEW", ["AKIALAST"], begun=True, lease="written")
     effects.deactivated.append("AKIAOLD")
     effects.delivered.append(DeliveryResult("ssm:/ci", "delivered"))
     error = ServiceRejected(

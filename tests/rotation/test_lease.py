@@ -59,14 +59,38 @@ class TestAProcessOnThisHost:
     def test_of_which_no_start_is_known_is_alive(self) -> None:
         assert not leases.is_dead(lease_of(NO_SUCH_PROCESS, start=""))
 
-    def test_of_another_user_that_cannot_be_looked_at_is_alive(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its number is hidden in /proc, and the kernel refuses to signal it: so it exists."""
+    @pytest.mark.parametrize("error", [PermissionError, None])
+    def test_that_is_hidden_and_can_or_may_not_be_signalled_is_alive(
+        self, error: type[OSError] | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its number is hidden in /proc, and the kernel knows it: so it exists. Signal 0 only asks."""
 
-        def refused(_pid: int, _signal: int) -> None:
-            raise PermissionError
+        def ask(_pid: int, number: int) -> None:
+            assert number == 0
+            if error:
+                raise error
 
-        monkeypatch.setattr(os, "kill", refused)
+        monkeypatch.setattr(os, "kill", ask)
         assert not leases.is_dead(lease_of(NO_SUCH_PROCESS, start="1"))
+
+    def test_is_known_by_when_it_started_whatever_its_name(self) -> None:
+        before = leases._start(os.getpid())
+        name = Path("/proc/self/comm")
+        own = name.read_bytes()
+        try:
+            name.write_bytes(b"\xff) Z 1 (")
+            assert leases._start(os.getpid()) == before
+        finally:
+            name.write_bytes(own)
+
+    def test_started_between_the_moments_before_and_after(self) -> None:
+        moments = [Path("/proc/uptime").read_text(encoding="ascii").split()[0]]
+        with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+            moments.append(leases._start(process.pid))
+            moments.append(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+            process.kill()
+        before, started, after = float(moments[0]), int(moments[1]) / os.sysconf("SC_CLK_TCK"), float(moments[2])
+        assert before - 0.02 <= started <= after + 0.02
 
 
 @ON_LINUX
@@ -78,7 +102,8 @@ class TestAnotherHost:
         child.wait()
         held = lease_of(child.pid, start="1")
         assert leases.is_dead(held)
-        name, boot, numbers = held.host.split()
+        name, boot, numbers = leases._host.__wrapped__().split()
+        assert held.host == f"{name} {boot} {numbers}"
         assert boot == Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         assert numbers == Path("/proc/self/ns/pid").readlink().name
         for host in (f"other {boot} {numbers}", f"{name} other {numbers}", f"{name} {boot} pid:[1]"):

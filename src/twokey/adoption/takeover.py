@@ -213,7 +213,7 @@ class _Takeover:
             with self._reporter.effect("record", decision.current):
                 leased.write(delivered=delivered)
         with self._reporter.effect("store", decision.current):
-            self._effects.count += 1
+            self._effects.begun = True
             leased.put(credential)
 
     def _preflight(self, journal: Journal, decision: Decision) -> None:

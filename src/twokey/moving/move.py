@@ -235,7 +235,7 @@ class _Move:
             source.write(delivered=self._recorded(look, source.journal))
         target.guard()
         with self.reporter.effect("store", look.current):
-            self.effects.count += 1
+            self.effects.begun = True
             target.put(credential)
         self.effects.delivered.append(DeliveryResult(self.target.name, "delivered"))
         with self.reporter.effect("copy"):

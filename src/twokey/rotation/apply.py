@@ -68,7 +68,6 @@ class Apply:
         self._world = world
         self._reporter = reporter
         self._effects = effects
-        self._policy = policy
         self._credential: Credential | None = None
         self._deliveries = Deliveries(observation, leased, world, reporter, effects)
         self._removals = Removals(observation.user.name, world, leased.journal.removed)
@@ -144,7 +143,7 @@ class Apply:
     def _delete(self, key_id: str, step: str) -> None:
         self._leased.guard()
         with self._reporter.effect(step, key_id):
-            self._effects.count += 1
+            self._effects.begun = True
             self._effects.removing = key_id
             self._removals.delete(key_id)
         self._effects.removed.append(key_id)
@@ -153,7 +152,7 @@ class Apply:
     def _deactivate(self, key_id: str, *, named: bool) -> None:
         self._leased.guard()
         with self._reporter.effect("deactivate", key_id):
-            self._effects.count += 1
+            self._effects.begun = True
             self._world.iam.deactivate_key(self._user.name, key_id)
         self._effects.deactivated.append(key_id)
         self._leased.write(
@@ -182,7 +181,7 @@ class Apply:
 
     def _forget(self, name: str, *, restarts_grace: bool) -> None:
         journal = self._leased.journal
-        self._effects.count += 1
+        self._effects.begun = True
         with self._reporter.effect("record"):
             self._leased.release(
                 delivered={one: delivery for one, delivery in journal.delivered.items() if one != name},

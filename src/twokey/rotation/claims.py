@@ -31,11 +31,11 @@ _NOTHING = re.compile(
 def checked(error: TwokeyError, effects: Effects, store: str) -> None:
     """Make the state that an error claims agree with what this run wrote to IAM and to the store's journal."""
     claims = claims_nothing(error)
-    if not claims and (error.state or effects.count or isinstance(error, (Ambiguous, Conflict))):
+    if not claims and (error.state or effects.begun or isinstance(error, (Ambiguous, Conflict))):
         return
     rest = _NOTHING.fullmatch(error.state)
     before = next((f"{part}. " for part in (rest[3], rest[4]) if part), "") if rest else ""
-    if effects.count or effects.lease != "none":
+    if effects.begun or effects.lease != "none":
         error.state = before + _state(effects, store)
     elif not claims:
         error.state = NOTHING
@@ -75,7 +75,7 @@ def claims_nothing(error: TwokeyError) -> bool:
 
 def _state(effects: Effects, store: str) -> str:
     """Say what this run has changed."""
-    if not effects.count:
+    if not effects.begun:
         if effects.lease == "doubtful":
             return "No key was changed, and nothing that jobs read."
         if effects.new_store:

@@ -96,7 +96,7 @@ class Creation:
             intended = self._renewed(*intended)
 
         with self._reporter.effect("create"):
-            self._effects.count += 1
+            self._effects.begun = True
             try:
                 key, credential = self._world.iam.create_key(self._user.name, in_time)
             except Ambiguous:
@@ -128,10 +128,14 @@ class Creation:
 
     def _disown(self, key_id: str, error: Conflict) -> None:
         """After a lost lease: remove the key that this run created, if it is sure that no reader will ever see it."""
+        deleted = f"{key_id}, which this run created and no reader saw, was deleted again."
+        if not self._effects.created:
+            error.state = deleted
+            return
         error.state = (
             f"{key_id}, which this run created, still exists and nothing uses it: the next run removes it, or names it."
         )
-        if not self._world.store.traits.conditional or not self._effects.created:
+        if not self._world.store.traits.conditional:
             return
         try:
             with self._reporter.effect("remove unpublished", key_id):
@@ -140,13 +144,13 @@ class Creation:
             return
         if gone:
             self._effects.created = ""
-            error.state = f"{key_id}, which this run created and no reader saw, was deleted again."
+            error.state = deleted
 
     def _put(self, credential: Credential) -> None:
         """Write to the store. If it is refused, the new key is deleted again; if it is in doubt, never."""
         try:
             self._leased.put(credential)
-        except (Ambiguous, Conflict):
+        except Ambiguous:
             raise
         except ServiceError:
             if self._surely_unpublished(credential.access_key_id):

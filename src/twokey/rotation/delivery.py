@@ -156,7 +156,7 @@ class Deliveries:
     def _deliver_to(self, destination: Destination, credential: Credential) -> None:
         try:
             with self._reporter.effect(f"deliver to {destination.name}", credential.access_key_id):
-                self._effects.count += 1
+                self._effects.begun = True
                 with waiting.during(self.meanwhile, self._still_ours):
                     receipt = destination.deliver(credential)
         except (Failed, UsageError) as error:

@@ -103,7 +103,6 @@ class LeasedJournal:
 
         If the journal is written for that, the changes are written with it.
         """
-        self._check()
         if self.left() < seconds:
             self.write(**changes)
             self._check()

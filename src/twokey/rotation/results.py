@@ -52,8 +52,8 @@ class DeliveryResult:
 class Effects:
     """What has been changed so far; kept up to date, so that a failure can still be reported truly.
 
-    ``removing`` names the key whose deletion was begun last; ``count`` is how many effects on keys and destinations
-    were begun. ``lease``: whether a lease was written to the journal. ``new_store``: the store had no journal before.
+    ``removing`` names the key whose deletion was begun last; ``begun``: whether any effect on keys or destinations was.
+    ``lease``: whether a lease was written to the journal. ``new_store``: the store had no journal before.
     """
 
     created: str = ""
@@ -61,7 +61,7 @@ class Effects:
     removing: str = ""
     deactivated: list[str] = field(default_factory=list)
     delivered: list[DeliveryResult] = field(default_factory=list)
-    count: int = 0
+    begun: bool = False
     lease: Literal["none", "doubtful", "written"] = "none"
     new_store: bool = False
 
@@ -145,7 +145,7 @@ def failed(user: MachineUser, error: TwokeyError, effects: Effects, assessment: 
 
 
 def _meaning(error: TwokeyError, effects: Effects) -> tuple[Outcome, Reason]:
-    if effects.count == 0:
+    if not effects.begun:
         match error:
             case Refused(reason=reason):
                 return Outcome.REFUSED, reason

@@ -11,7 +11,7 @@ import traceback
 from abc import ABC, abstractmethod
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import pytest
 
@@ -185,7 +185,11 @@ class EveryDestinationContract:
     """What every destination does, wherever it is. ``backend`` is its service, as the tests see it.
 
     ``destination`` and ``second`` are two runs with the same backend; ``services`` is what they are opened with.
+    ``compares_secrets``: False where the service shows the id but never the secret, and takes both in one write: then
+    a delivery that finds its id there has nothing to do.
     """
+
+    compares_secrets: ClassVar[bool] = True
 
     @pytest.fixture
     def backend(self) -> BackendView:
@@ -236,6 +240,15 @@ class EveryDestinationContract:
         credential = fresh_credential()
         assert destination.deliver(credential).written
         assert backend.read() == pair(credential)
+
+    def test_a_wrong_secret_beside_the_right_id_is_replaced(
+        self, destination: Destination, backend: BackendView
+    ) -> None:
+        credential = fresh_credential()
+        backend.plant(Credential(credential.access_key_id, fresh_credential().reveal()))
+        written = destination.deliver(credential).written
+        assert written == self.compares_secrets
+        assert (backend.read() == pair(credential)) == self.compares_secrets
 
     def test_it_reports_the_key_that_it_holds_or_that_it_cannot_tell(
         self, destination: Destination, second: Destination

@@ -1,0 +1,192 @@
+"""Whole runs, step by step: what each changes, in which order, what the journal says then, and what is reported.
+
+``whole_runs.txt`` has them. A change of the engine that changes a run shows there as a difference, to be read like
+code: ``UPDATE_RUNS=1 pytest tests/rotation/test_whole_runs.py`` writes the file again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from simulation.play import virtual_leases
+from simulation.states import PIPELINES, STATES, initial
+from simulation.world import START, USER, Clock, Iam, SimulatedDestination, Sts, World, store_of
+from twokey.core.journal import Delivery, Journal
+from twokey.core.reasons import Outcome
+from twokey.planning.decision import plan
+from twokey.planning.forgetting import forget_plan
+from twokey.planning.plan import Overrides
+from twokey.rotation import rotate
+from twokey.rotation.world import World as RotationWorld
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from twokey.core.events import Event
+    from twokey.rotation.look import Decide
+    from twokey.rotation.results import Result
+
+FILE = Path(__file__).with_name("whole_runs.txt")
+
+
+@dataclass(frozen=True)
+class Story:
+    """A state, the faults at the effects of its runs, and the days between one run and the next."""
+
+    state: str
+    destinations: int
+    faults: Mapping[int, str] = field(default_factory=dict)
+    days: tuple[float, ...] = ()
+    prepare: Callable[[World], None] = lambda _world: None
+    decide: Decide = plan
+    overrides: Overrides | None = None
+    about: str = ""
+
+    @property
+    def title(self) -> str:
+        """The heading in the file."""
+        struck = "".join(f", effect {number} {fault}" for number, fault in self.faults.items())
+        return f"{self.state}, {self.destinations} destinations{self.about}{struck}"
+
+
+def _take_out(world: World) -> None:
+    """Let the other destinations be no longer configured: one received CURRENT, and one LAST; both are open."""
+    journal = Journal.decode(world.journal)
+    delivered = {"second": Delivery("K2", journal.committed or START), "third": Delivery("K1", START)}
+    journal = msgspec.structs.replace(journal, delivered=delivered, delivering=("second", "third"))
+    world.journal, world.elsewhere = journal.encode(), frozenset({"second", "third"})
+
+
+def _lose_the_project(world: World) -> None:
+    world.deleted = {"second"}
+
+
+STORIES = (
+    *(Story(state, 3) for state in STATES),
+    *(Story(state, 5) for state in PIPELINES),
+    *(Story("two keys", 2, {number: fault}) for number in range(8) for fault in ("refused", "lost")),
+    *(Story("pipelines", 3, {number: fault}) for number in (6, 7) for fault in ("refused", "lost", "gone")),
+    Story("two keys, with soak", 1, days=(1, 2, 16)),
+    Story("two keys", 2, prepare=_lose_the_project, about=", whose project is gone"),
+    Story("pipelines that are out of date", 5, days=(1,), about=", two runs"),
+    *(
+        Story(
+            "two keys",
+            3,
+            prepare=_take_out,
+            decide=partial(forget_plan, configured=(), confirmed=True),
+            overrides=Overrides(forget=name),
+            about=f", {name} to be forgotten",
+        )
+        for name in ("second", "third")
+    ),
+)
+HEADING = "== "
+
+
+class Transcript:
+    """What one run does, line by line."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        world.recording = True
+        self.lines: list[str] = []
+        self._seen = 0
+        self._journal = _fields(world.journal)
+
+    def listen(self, event: Event) -> None:
+        """Note an event, and before it the effects that came first."""
+        self.flush()
+        self.lines.append(f"  {' '.join(filter(None, (event.step, event.phase, event.subject, event.detail)))}")
+
+    def flush(self) -> None:
+        """Note the effects since the last event."""
+        for step in self.world.steps[self._seen :]:
+            now = _fields(step.state.partition("journal ")[2])
+            changes = [
+                f"{name}={now.get(name)}"
+                for name in {**self._journal, **now}
+                if self._journal.get(name) != now.get(name)
+            ]
+            self.lines.append(
+                f"{step.what}{f', {step.fault}' if step.fault else ''}{''.join(f'; {one}' for one in changes)}"
+            )
+            self._journal = now
+        self._seen = len(self.world.steps)
+
+
+def _fields(journal: str) -> dict[str, Any]:
+    fields: dict[str, Any] = json.loads(journal) if journal not in ("", "-") else {}
+    if "lease" in fields:
+        fields["lease"] = fields["lease"]["until"]
+    return fields
+
+
+def transcript(story: Story) -> str:
+    world, policy = initial(story.state, story.destinations)
+    story.prepare(world)
+    world.faults = dict(story.faults)
+    seen = Transcript(world)
+    for number, days in enumerate((0, *story.days)):
+        world.now += timedelta(days=days)
+        began = world.now
+        with virtual_leases(world):
+            result = rotate.rotate(USER, policy, _outside(world, f"run {number}", seen), story.overrides, story.decide)
+        seen.flush()
+        seen.lines += [*_shown(result), f"{(world.now - began).total_seconds():g} s"]
+    return "\n".join(seen.lines)
+
+
+def _outside(world: World, run: str, seen: Transcript) -> RotationWorld:
+    names = [one for one in world.held if one != "store" and one not in world.elsewhere]
+    edge: Any = Iam(world, run)
+    return RotationWorld(
+        iam=edge,
+        sts=Sts(world),
+        clock=Clock(world),
+        store=store_of(world, run),
+        destinations=tuple(SimulatedDestination(world, run, one) for one in names),
+        identities=world.identities,
+        run=run,
+        listener=seen.listen,
+    )
+
+
+def _shown(result: Result) -> Iterator[str]:
+    """Show a result; of a run that failed, with the message, which depends on what the run did."""
+    yield f"{result.outcome.value} ({result.reason.value})"
+    yield from (f"  {line}" for line in (result.message if result.outcome is Outcome.FAILED else "").splitlines())
+    keys = result.current or "-", result.last or "-", ", ".join(result.removed) or "-"
+    yield "CURRENT {}, LAST {}, removed {}, next rotation {}".format(*keys, result.next_due)
+    yield from (f"  {one.destination}: {one.outcome} {one.message}".rstrip() for one in result.destinations)
+    yield from (f"  warning: {one}" for one in result.warnings)
+
+
+def recorded() -> dict[str, str]:
+    parts = FILE.read_text(encoding="utf-8").split(HEADING)[1:]
+    return {title: rest.strip("\n") for title, _, rest in (part.partition("\n") for part in parts)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _written_again() -> None:
+    if "UPDATE_RUNS" in os.environ:
+        parts = [f"{HEADING}{story.title}\n{transcript(story)}" for story in STORIES]
+        FILE.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
+def test_a_run_does_what_was_written_down(story: Story) -> None:
+    assert transcript(story) == recorded()[story.title]
+
+
+def test_the_file_has_no_other_runs() -> None:
+    assert list(recorded()) == [story.title for story in STORIES]
