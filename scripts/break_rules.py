@@ -259,7 +259,7 @@ RULES = (
     Rule(
         "claims: what was written before an error is part of its message",
         "rotation/claims.py",
-        'if effects.count or effects.lease != "none":',
+        'if effects.begun or effects.lease != "none":',
         "if False:",
         CLAIMS,
     ),
@@ -357,8 +357,8 @@ RULES = (
     Rule(
         "no key is deleted after a store write in doubt",
         "rotation/creation.py",
-        "        except (Ambiguous, Conflict):\n            raise\n        except ServiceError:\n            if self.",
-        "        except Conflict:\n            raise\n        except ServiceError:\n            if True or self.",
+        "        except Ambiguous:\n            raise\n        except ServiceError:\n            if self.",
+        "        except ServiceError:\n            if True or self.",
         (*ENGINE, *SIMULATION),
     ),
     Rule(
