@@ -162,6 +162,31 @@ def test_the_policy_is_enough_and_each_action_that_is_missing_is_named(
     assert unnamed == []
 
 
+@pytest.mark.parametrize("missing", ["", "iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "s3:GetObject"])
+def test_the_policy_for_a_file_of_terraform_is_enough_and_each_action_that_is_missing_is_named(
+    installation: Installation, missing: str
+) -> None:
+    aws = installation.rig.aws
+    [pair] = aws.make_user("elsewhere", path="/", keys=1)
+    output = {"k": {"value": [pair.access_key_id, pair.secret_access_key]}}
+    state = json.dumps({"version": 4, "outputs": output})
+    aws.client("s3").put_object(Bucket="twokey-locks", Key="a.tfstate", Body=state.encode())
+    installation.folder.joinpath("twokey.yaml").write_text(BELOW_A_PATH, encoding="utf-8")
+    document = policy("--command", "audit", "--state", "s3://twokey-locks/a.tfstate")
+    ran = installation.runs(without(document, missing), "audit", "--json", "--state", "s3://twokey-locks/a.tfstate")
+    assert (ran.code == 0) == (not missing), ran.err
+    assert missing in ran.err
+    if not missing:
+        assert "TK731" in {one["id"] for one in ran.document["findings"]}
+
+
+def test_a_file_of_terraform_is_for_audit_only(installation: Installation) -> None:
+    installation.folder.joinpath("twokey.yaml").write_text(BELOW_A_PATH, encoding="utf-8")
+    ran = twokey("policy", "rotator", "--state", "a.tfstate")
+    assert ran.code == 2
+    assert "--state: only audit reads it. Add --command audit." in " ".join(ran.err.split())
+
+
 @pytest.mark.parametrize("missing", ["", "iam:ListUsers", "iam:UpdateAccessKey"])
 def test_users_below_a_path_are_listed_and_with_a_soak_last_is_deactivated(
     installation: Installation, missing: str

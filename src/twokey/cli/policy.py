@@ -79,6 +79,13 @@ def command() -> None:
     help="Only what this command needs; may be repeated.  [default: all commands but audit]",
 )
 @click.option("--from", "source", metavar="URL", help="The URL that adopt --from reads the credential from.")
+@click.option(
+    "--state",
+    "states",
+    metavar="FILE",
+    multiple=True,
+    help="A file of Terraform that audit reads, such as s3://BUCKET/KEY; may be repeated.",
+)
 @click.option("--split", is_flag=True, help="Print one policy for each command.")
 @ACCOUNT
 @click.option("--region", metavar="REGION", help="The region of the stores.  [default: that of the AWS SDKs]")
@@ -100,6 +107,7 @@ def rotator(
     region: str | None,
     keys: tuple[str, ...],
     principal: str,
+    states: tuple[str, ...],
     as_format: str,
     quiet: bool,
     **parameters: Any,
@@ -116,7 +124,8 @@ def rotator(
     scope = _scope(settings, account, region)
 
     def grant(names: tuple[str, ...]) -> policies.Grant:
-        return policies.Grant(scope, names, flags.users, keys, principal, source or "")
+        of_audit = states if "audit" in names or not split else ()
+        return policies.Grant(scope, names, flags.users, keys, principal, source or "", of_audit)
 
     if split:
         documents = {name: policies.document(settings.selections, grant((name,)), settings.alerts) for name in chosen}

@@ -77,6 +77,7 @@ class Grant:
 
     ``keys``: ARNs of the KMS keys with which existing secrets are encrypted. ``principal``: the ARN of the role or user
     that runs twokey, if it may ask IAM's policy simulator about itself. ``source``: what ``adopt --from`` reads.
+    ``states``: files of Terraform that an audit reads, as paths or as URLs of S3.
     """
 
     scope: AwsScope
@@ -85,6 +86,7 @@ class Grant:
     keys: tuple[str, ...] = ()
     principal: str = ""
     source: str = ""
+    states: tuple[str, ...] = ()
 
 
 def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | None = None) -> Document:
@@ -97,8 +99,16 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
         for name in grant.users:
             if same_name(name) not in known:
                 raise UsageError(f"No entry of the configuration covers the user {name}.")
+    if grant.states and "audit" not in grant.commands:
+        raise UsageError("--state: only audit reads it.", remedy="Add --command audit.")
     statements = _merged(
-        [*_iam(selections, grant), *_urls(selections, grant), *_simulator(grant), *_alerts(alerts, grant)]
+        [
+            *_iam(selections, grant),
+            *_urls(selections, grant),
+            *_states(grant),
+            *_simulator(grant),
+            *_alerts(alerts, grant),
+        ]
     )
     whole = {*grant.commands} >= {*DEFAULT}
     which = "twokey" if whole else f"twokey {', '.join(grant.commands)}"
@@ -269,6 +279,26 @@ def _kms(
         aliased = Condition("ForAnyValue:StringEquals", "kms:ResourceAliases", (f"alias/{alias}",))
         yield Statement(
             sid=f"{sid}Alias", why=why, actions=actions, resources=(f"{start}:key/*",), conditions=(through, aliased)
+        )
+
+
+def _states(grant: Grant) -> Iterator[Statement]:
+    """Yield what the files of Terraform need: the keys in them may be any user's."""
+    if not grant.states:
+        return
+    yield Statement(
+        sid="StateOwners",
+        why="Learn whose the keys in Terraform's files are, and whether they are Active.",
+        actions=("iam:GetAccessKeyLastUsed", "iam:ListAccessKeys"),
+        resources=(f"arn:{grant.scope.partition}:iam::{grant.scope.account}:user/*",),
+    )
+    objects = [one.removeprefix("s3://") for one in grant.states if one.startswith("s3://")]
+    if objects:
+        yield Statement(
+            sid="StateObjects",
+            why="Read these files of Terraform.",
+            actions=("s3:GetObject",),
+            resources=tuple(f"arn:{grant.scope.partition}:s3:::{one}" for one in objects),
         )
 
 
