@@ -7,8 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from inventory.cases import LIMITS, NEW, OLD, REPORT, managed, rotated, user
+from inventory.cases import found as found_key
 from support.commands import twokey
+from twokey.aws.iam import Iam
 from twokey.emulator import Rule
+from twokey.inventory import report, state
+from twokey.inventory.credential_report import Report
+from twokey.inventory.state_files import StateKey
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,3 +127,15 @@ def test_a_state_that_cannot_be_read_is_refused_before_the_account_is(rig: Rig, 
     assert ran.code == 2
     assert message in ran.err
     assert len(rig.aws.requests) == before
+
+
+def test_arns_are_of_the_partition(rig: Rig) -> None:
+    """A user that is known by its key needs no request; one that is not there is the account's."""
+    one = user(found_key(NEW, 5.001, 1), found_key(OLD, 20, 5), of=managed(rotated()))
+    result = report.result([one], LIMITS, Report(REPORT, (one.row,)), [], complete=True)
+    keys = [StateKey("a", "output.k", key_id, secret=True) for key_id in (NEW, "AKIAY34FZKBOKMUTVV7A")]
+    added = state.with_state(result, Iam(rig.clients_of("audit")), keys, "aws-cn").findings
+    assert [finding.resource for finding in added] == [
+        "arn:aws-cn:iam::123456789012:user/ci",
+        "arn:aws-cn:iam::123456789012:root",
+    ]

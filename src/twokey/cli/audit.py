@@ -178,6 +178,7 @@ def _request(
 def _audit(runtime: Runtime, settings: Settings | None, request: Request, states: tuple[str, ...]) -> Audit:
     from functools import partial
 
+    from twokey.aws.endpoints import partition_of
     from twokey.fleet.members import members
     from twokey.inventory import history, state, state_sources
     from twokey.inventory.audit import audit
@@ -186,7 +187,7 @@ def _audit(runtime: Runtime, settings: Settings | None, request: Request, states
     result = audit(runtime.iam, request, partial(members, runtime, settings))
     if settings and settings.audit_log:
         result = history.with_history(result, settings.audit_log.path)
-    return state.with_state(result, runtime.iam, found) if found else result
+    return state.with_state(result, runtime.iam, found, partition_of(runtime.clients.region or "")) if found else result
 
 
 def _lines(result: Audit) -> str:

@@ -37,7 +37,7 @@ class Owner:
     """Whose a key is. ``status`` is empty for a key that this account does not have; ``unknown`` says why it is."""
 
     user: str = ""
-    arn: str = ""
+    path: str = "/"
     managed: bool = False
     status: str = ""
     created: datetime | None = None
@@ -49,10 +49,11 @@ class Owner:
         return self.status == "Active"
 
 
-def with_state(result: Audit, iam: Iam, found: Sequence[StateKey]) -> Audit:
+def with_state(result: Audit, iam: Iam, found: Sequence[StateKey], partition: str = "aws") -> Audit:
     """Return the result with the findings about these keys; a few requests for each whose owner is not known yet."""
+    start = f"arn:{partition}:iam::{result.account}"
     owners = {key_id: _owner(key_id, result, iam) for key_id in dict.fromkeys(one.key_id for one in found)}
-    added = [finding for one in found for finding in _findings(one, owners[one.key_id], result)]
+    added = [finding for one in found for finding in _findings(one, owners[one.key_id], result.account, start)]
     findings = sorted([*result.findings, *added], key=order)
     unknown = dict.fromkeys(owner.unknown for owner in owners.values() if owner.unknown)
     return msgspec.structs.replace(
@@ -99,33 +100,31 @@ def _is_missing(denied: AccessDenied, result: Audit, iam: Iam) -> bool:
 
 def _of_user(name: str, result: Audit, status: str, created: datetime | None) -> Owner:
     user = next((one for one in result.users if one.user == name), None)
-    path = user.path if user else "/"
-    arn = f"arn:aws:iam::{result.account}:user{path}{name}"
-    return Owner(name, arn, bool(user and user.managed), status, created)
+    return Owner(name, user.path if user else "/", bool(user and user.managed), status, created)
 
 
-def _findings(found: StateKey, owner: Owner, result: Audit) -> Iterator[Finding]:
+def _findings(found: StateKey, owner: Owner, account: str, start: str) -> Iterator[Finding]:
     where = found.where
     whose = f"the Active key {found.key_id} of {owner.user}" if owner.active else found.key_id
     if found.secret and owner.active:
         message = f"{where} has the secret of {whose}: all who can read the file, or an earlier version, have the key."
-        yield _finding("TK731", found, owner, result, message)
+        yield _finding("TK731", found, owner, account, start, message)
     elif found.secret:
         status = "is Inactive" if owner.status else "is no key of this account, as far as is known"
         message = f"{where} has a secret beside {whose}, which {status}."
-        yield _finding("TK732", found, owner, result, message)
+        yield _finding("TK732", found, owner, account, start, message)
     elif owner.active and found.managed:
         message = f"{where} manages {whose}: Terraform deletes the key when the resource goes."
-        yield _finding("TK733", found, owner, result, message)
+        yield _finding("TK733", found, owner, account, start, message)
 
 
-def _finding(rule: str, found: StateKey, owner: Owner, result: Audit, message: str) -> Finding:
+def _finding(rule: str, found: StateKey, owner: Owner, account: str, start: str, message: str) -> Finding:
     return Finding(
         id=rule,
         severity=RULES[rule].severity,
-        account=result.account,
+        account=account,
         user=owner.user,
-        resource=owner.arn or f"arn:aws:iam::{result.account}:root",
+        resource=f"{start}:user{owner.path}{owner.user}" if owner.user else f"{start}:root",
         message=message,
         remedy=_remedy(found, owner),
         key_id=found.key_id,
