@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).parent.parent
-COPIED = ("src", "tests", "pyproject.toml")
+COPIED = ("src", "tests", "docs", "pyproject.toml")
 PLAN = ("tests/planning/test_decision.py",)
 ENGINE = (
     "tests/rotation/test_leased_journal.py",
