@@ -248,7 +248,7 @@ def test_github_actions_is_known_by_its_variable(value: str, expected: bool, mon
 
 
 def test_reading_a_configuration_imports_neither_botocore_nor_rich() -> None:
-    code = "import sys, twokey.config.load; print({'botocore', 'rich', 'click', 'moto'} & set(sys.modules))"
+    code = "import sys, twokey.config.load; print({'botocore', 'rich', 'click', 'moto', 'yaml'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
 
     assert answer.stdout.strip() == "set()"

@@ -180,6 +180,17 @@ def test_a_kind_is_imported_when_it_is_first_named_and_not_before() -> None:
     assert shown.strip() == "[]"
 
 
+def test_a_url_is_checked_without_importing_what_calls_its_service() -> None:
+    """A configuration may name hundreds, and a job reads one."""
+    program = (
+        "import sys; from twokey.destinations import registry; "
+        "[registry.parse(f'{scheme}:/{{user}}') for scheme in ('secretsmanager', 'ssm', 'file')]; "
+        "print([m for m in ('botocore', 'urllib3') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert shown.strip() == "[]"
+
+
 def test_an_unknown_scheme_names_what_can_be_there(services: Services) -> None:
     """For a store only the kinds that can be a store, for a delivery every kind, for a secret those that hold one."""
     with pytest.raises(UsageError) as store:

@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,9 +19,10 @@ from support.roles import file_store
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import Failed
 from twokey.core.secret import Credential, SessionCredential
+from twokey.jobs import refreshing
 from twokey.jobs.credentials import Provided
 from twokey.jobs.endpoint import Endpoint
-from twokey.jobs.refreshing import Refreshing
+from twokey.jobs.refreshing import PATIENCE, Refreshing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,8 +54,13 @@ class Sessions:
         self.count = 0
         self.broken = False
         self.grace = timedelta(hours=3)
+        self.answers = threading.Event()
+        self.answers.set()
+        self.begun = 0
 
     def read(self) -> Provided:
+        self.begun += 1
+        self.answers.wait()
         if self.broken:
             raise Failed("The store is away.")
         self.count += 1
@@ -154,6 +161,43 @@ class TestRefreshing:
         time.seconds += 45 * 60
         assert [ask(endpoint)[1]["AccessKeyId"] for _ in range(2)] == ["ASIA1", "ASIA1"]
         assert said == ["The credentials of the job cannot be refreshed, and it keeps those it has: The store is away."]
+
+    @pytest.mark.parametrize("keys", [False, True])
+    def test_what_works_stays_while_the_store_does_not_answer(
+        self, endpoint: Endpoint, source: Sessions, time: Time, keys: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An SDK waits for a second or two only, and then the call that needs the credentials fails."""
+        monkeypatch.setattr(refreshing, "KEY_PATIENCE", PATIENCE)
+        source.keys = keys
+        first = ask(endpoint)[1]["AccessKeyId"]
+        time.seconds += 45 * 60
+        source.answers.clear()
+        assert [ask(endpoint)[1]["AccessKeyId"] for _ in range(3)] == [first] * 3
+        assert source.begun == 2
+        source.answers.set()
+        while ask(endpoint)[1]["AccessKeyId"] == first:
+            pass
+
+    def test_an_outage_that_begins_with_silence_is_told_once(
+        self, endpoint: Endpoint, source: Sessions, time: Time, said: list[str]
+    ) -> None:
+        ask(endpoint)
+        time.seconds += 45 * 60
+        source.answers.clear()
+        ask(endpoint)
+        source.broken = True
+        source.answers.set()
+        while not said:
+            ask(endpoint)
+        ask(endpoint)
+        assert said == ["The credentials of the job cannot be refreshed, and it keeps those it has: The store is away."]
+
+    def test_one_that_has_ended_is_waited_for(self, endpoint: Endpoint, source: Sessions, time: Time) -> None:
+        ask(endpoint)
+        time.seconds += 60 * 60
+        source.answers.clear()
+        threading.Timer(2 * PATIENCE, source.answers.set).start()
+        assert ask(endpoint)[1]["AccessKeyId"] == "ASIA2"
 
     def test_so_does_an_access_key_until_its_grace_ends(self, endpoint: Endpoint, source: Sessions, time: Time) -> None:
         source.keys = True

@@ -175,6 +175,13 @@ class TestTheExitStatus:
         assert ran.code == 126
         assert f"{script}: cannot be executed: {why}." in ran.err
 
+    def test_names_a_directory(self, rig: Rig, tmp_path: Path) -> None:
+        rig.settled()
+        ran = twokey("exec", *STORE, "--", str(tmp_path))
+        assert ran.code == 126
+        assert f"{tmp_path}: cannot be executed: it is a directory." in ran.err
+        assert "chmod" not in ran.err
+
 
 class TestACommandThatNeverAsked:
     @pytest.mark.parametrize("options", [(), ("--role", "deploy")])
@@ -210,15 +217,17 @@ class TestSignals:
             f"trap 'echo {number.name} >> {log}; trap - {name}; kill -{name} $$' {name};"
             f" touch {ready}; while :; do sleep 0.05; done"
         )
-        running = subprocess.Popen([*words, "sh", "-c", script], start_new_session=True)
+        running = subprocess.Popen([*words, "sh", "-c", script], start_new_session=True, stderr=subprocess.PIPE)
         until = time.monotonic() + 60
         while not ready.exists():
             assert time.monotonic() < until
             assert running.poll() is None
             time.sleep(0.02)
         running.send_signal(number)
-        assert running.wait(60) == -number
+        _, told = running.communicate(timeout=60)
+        assert running.returncode == -number
         assert log.read_text().split() == [number.name]
+        assert told == b""  # it did not fail for want of credentials
 
     def test_of_a_terminal_reach_the_command_once(self, words: list[str], tmp_path: Path) -> None:
         """Ctrl-C reaches the whole process group; the command decides what it means."""

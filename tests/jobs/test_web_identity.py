@@ -188,6 +188,14 @@ class TestWhatGoesWrong:
         assert (ran.code, ran.out) == (2, "")
         assert says in ran.err
 
+    def test_with_a_jobs_definition_is_told_with_the_audience_that_it_has_to_name(
+        self, rig: Rig, arn: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        become(monkeypatch, GITLAB_CI="true")
+        ran = twokey("credential-process", "--web-identity", "--role", arn)
+        assert ran.code == 2
+        assert "Add id_tokens: {TWOKEY_ID_TOKEN: {aud: sts.amazonaws.com}} to the job in .gitlab-ci.yml" in ran.err
+
     def test_with_a_name_whose_account_is_not_known(self, rig: Rig, arn: str, issuer: Issuer, tmp_path: Path) -> None:
         (tmp_path / "token").write_text(issuer.token())
         ran = twokey("credential-process", "--web-identity", str(tmp_path / "token"), "--role", "deploy")

@@ -222,4 +222,4 @@ def test_outside_of_every_ci_system_the_error_names_the_ways_on(monkeypatch: pyt
     become(monkeypatch)
     error = refusal()
     assert isinstance(error, UsageError)
-    assert "Name the environment variable or the file" in error.remedy
+    assert "Name the file that contains the token: --web-identity FILE" in error.remedy

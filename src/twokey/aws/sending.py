@@ -10,11 +10,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from botocore import xform_name
-
 from twokey.aws import origin
 from twokey.aws.clients import ATTEMPTS, CALL_LIMIT, CONNECT_TIMEOUT, READ_TIMEOUT
-from twokey.aws.errors import after_lost_response, call
 from twokey.core.errors import Ambiguous, ServiceError, Throttled, Unreachable
 from twokey.core.secret import Hidden
 from twokey.core.waiting import before_effect
@@ -46,6 +43,8 @@ class Sender:
         AWS's message about a request that contains a secret (``Hidden``) is left out: it may repeat the secret, in part
         or encoded.
         """
+        from twokey.aws.errors import after_lost_response
+
         clock = self._clients.clock
         deadline = clock.monotonic() + PATIENCE
         ambiguous: Ambiguous | None = None
@@ -70,6 +69,10 @@ class Sender:
     def _once(
         self, operation: str, resource: str, parameters: dict[str, Any], *, mutates: bool
     ) -> tuple[Any, ServiceError | None]:
+        from botocore import xform_name
+
+        from twokey.aws.errors import call
+
         def send() -> Any:
             client = self._clients.client(self._service, self._region, once=True)
             return _whole(getattr(client, xform_name(operation))(**parameters))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config import alerting, arithmetic, hooks, targets, yaml_lines
+from twokey.config import alerting, arithmetic, hooks, targets
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
 from twokey.config.settings import (
@@ -47,6 +47,8 @@ _REQUESTED = {"grace": "requested_grace", "idle": "requested_idle"}
 
 def load(file: Path) -> Settings:
     """Read twokey.yaml; raises ``UsageError`` with file, line and problem."""
+    from twokey.config import yaml_lines
+
     document = yaml_lines.read(file)
     form = decode(document)
     defaults = _rules(form, _label(document, ()))

@@ -79,7 +79,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         if self.url or self.key or (self.env and self.file):
             raise UsageError(f"{label}: beside `oidc`, only one of `env` and `file` can be set.")
         try:
-            identity.find(variable=self.env, file=self.file)
+            identity.find(self.oidc, variable=self.env, file=self.file)
         except UsageError as error:
             raise UsageError(f"{label}: {error.message}", remedy=error.remedy) from None
 

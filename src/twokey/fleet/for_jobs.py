@@ -105,7 +105,7 @@ class JobRuntime:
         from twokey.oidc import sources
 
         try:
-            return CiTokens(sources.find(file=file), self.clients.clock)
+            return CiTokens(sources.find(AUDIENCE, file=file), self.clients.clock)
         except UsageError:
             if on_aws.service_here(self.clients):
                 return None

@@ -10,6 +10,7 @@ import errno
 import os
 import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from twokey.core.errors import Failed
@@ -110,6 +111,8 @@ def _not_started(name: str, error: OSError) -> NotStarted:
         )
     if error.errno == errno.E2BIG:
         return NotStarted(f"{name}: the command and its environment are too long.", NOT_EXECUTABLE, "Shorten them.")
+    if Path(name).is_dir():
+        return NotStarted(f"{name}: cannot be executed: it is a directory.", NOT_EXECUTABLE, "Name a program in it.")
     return NotStarted(
         f"{name}: cannot be executed: {error.strerror}.",
         NOT_EXECUTABLE,

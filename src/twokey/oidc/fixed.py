@@ -21,15 +21,16 @@ GITLAB_VARIABLE = "TWOKEY_ID_TOKEN"
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """An environment variable that the operator names."""
+    """An environment variable that the operator names. ``wanted``: the audience that its token is to have."""
 
     variable: str
+    wanted: str = ""
 
     def __post_init__(self) -> None:
         if not environment.variable(self.variable):
             raise UsageError(
                 f"The environment variable {self.variable} is not set: it has to contain an identity token.",
-                remedy=self.remedy(""),
+                remedy=self.remedy(self.wanted),
             )
 
     @property
@@ -84,22 +85,22 @@ class File:
 class GitLab(Variable):
     """GitLab CI/CD: ``id_tokens`` in the job's definition sets a variable for each audience."""
 
-    def __init__(self) -> None:
-        super().__init__(GITLAB_VARIABLE)
+    def __init__(self, wanted: str = "") -> None:
+        super().__init__(GITLAB_VARIABLE, wanted)
 
     def remedy(self, audience: str) -> str:
         """Return what to write into .gitlab-ci.yml."""
         return (
-            f"Add id_tokens: {{{self.variable}: {{aud: {audience or 'AUDIENCE'}}}}} to the job in .gitlab-ci.yml, "
-            "or name the variable that the job has."
+            f"Add id_tokens: {{{self.variable}: {{aud: {audience or 'AUDIENCE'}}}}} to the job in .gitlab-ci.yml. "
+            "A connection of twokey.yaml can name another variable (`env`)."
         )
 
 
 class Bitbucket(Variable):
     """Bitbucket Pipelines: one token for each step, for all audiences that the step's definition lists."""
 
-    def __init__(self) -> None:
-        super().__init__("BITBUCKET_STEP_OIDC_TOKEN")
+    def __init__(self, wanted: str = "") -> None:
+        super().__init__("BITBUCKET_STEP_OIDC_TOKEN", wanted)
 
     def remedy(self, audience: str) -> str:
         """Return what to write into bitbucket-pipelines.yml."""
@@ -109,8 +110,8 @@ class Bitbucket(Variable):
 class HcpTerraform(Variable):
     """HCP Terraform: one token for each run, for the audience that a variable of the workspace names."""
 
-    def __init__(self) -> None:
-        super().__init__("TFC_WORKLOAD_IDENTITY_TOKEN")
+    def __init__(self, wanted: str = "") -> None:
+        super().__init__("TFC_WORKLOAD_IDENTITY_TOKEN", wanted)
 
     def remedy(self, audience: str) -> str:
         """Return which variable the workspace needs."""

@@ -45,32 +45,37 @@ class TokenSource(Protocol):
         ...
 
 
-SYSTEMS: tuple[tuple[str, Callable[[], TokenSource]], ...] = (
-    ("GITHUB_ACTIONS", requests.GitHubActions),
+SYSTEMS: tuple[tuple[str, Callable[[str], TokenSource]], ...] = (
+    ("GITHUB_ACTIONS", lambda _: requests.GitHubActions()),
     ("GITLAB_CI", fixed.GitLab),
-    ("CIRCLECI", programs.CircleCI),
-    ("BUILDKITE", programs.Buildkite),
+    ("CIRCLECI", lambda _: programs.CircleCI()),
+    ("BUILDKITE", lambda _: programs.Buildkite()),
     ("BITBUCKET_BUILD_NUMBER", fixed.Bitbucket),
-    ("TF_BUILD", requests.AzurePipelines),
+    ("TF_BUILD", lambda _: requests.AzurePipelines()),
     ("TFC_RUN_ID", fixed.HcpTerraform),
     ("TFC_WORKLOAD_IDENTITY_TOKEN", fixed.HcpTerraform),
 )
-"""The environment variables by which a job recognizes its CI system, and what each system's tokens come from."""
+"""The environment variables by which a job recognizes its CI system, and what each system's tokens come
+from for an audience."""
 
 
-def find(*, variable: str = "", file: str = "") -> TokenSource:
-    """Return the named source, or the CI system that this runs in; raises ``UsageError``. Nothing is called."""
+def find(audience: str = "", *, variable: str = "", file: str = "") -> TokenSource:
+    """Return the named source, or the CI system that this runs in; raises ``UsageError``. Nothing is called.
+
+    ``audience``: for which a token will be fetched, for the message about a job whose definition requests none.
+    """
     if variable:
         return fixed.Variable(variable)
     if file:
         return fixed.File(file)
     for sign, system in SYSTEMS:
         if environment.variable(sign):
-            return system()
+            return system(audience)
     raise UsageError(
         "No source of identity tokens was found: this does not run in a job of a CI system that twokey knows.",
-        remedy="Name the environment variable or the file that contains the token. twokey knows GitHub Actions, "
-        "GitLab CI/CD, CircleCI, Buildkite, Bitbucket Pipelines, Azure Pipelines and HCP Terraform.",
+        remedy="Name the file that contains the token: --web-identity FILE, or for a connection `file` (or `env`, the "
+        "environment variable) beside `oidc`. twokey knows GitHub Actions, GitLab CI/CD, CircleCI, Buildkite, "
+        "Bitbucket Pipelines, Azure Pipelines and HCP Terraform.",
     )
 
 
@@ -80,7 +85,7 @@ def token(audience: str, clock: Clock, *, variable: str = "", file: str = "") ->
     Raises ``UsageError`` if there is no source or it is not set up, and a ``ServiceError`` (``BadCredentials`` above
     all) if it grants no token, or one that has ended or is for another audience.
     """
-    return token_from(find(variable=variable, file=file), audience, clock)
+    return token_from(find(audience, variable=variable, file=file), audience, clock)
 
 
 def token_from(source: TokenSource, audience: str, clock: Clock) -> Hidden:
