@@ -273,3 +273,19 @@ def test_a_failed_alert_ends_no_run(due: Rig, configure: Callable[[str], None]) 
     configure("to: [{slack: {env: UNSET}}, {slack: {file: missing}}], heartbeat: {env: UNSET}")
     warnings = [line for line in rotated(due).err.splitlines() if line.startswith("Warning: ")]
     assert [line.split("`")[1] for line in warnings] == ["slack", "slack", "heartbeat"]
+
+
+def test_what_others_can_read_is_warned_of(due: Rig, configure: Callable[[str], None], tmp_path: Path) -> None:
+    exposed = tmp_path / "slack-url"
+    exposed.write_text("http://127.0.0.1:9/services/x")
+    exposed.chmod(0o644)
+    smtp = "host: mail.internal, security: none, insecure_smtp: true, from: a@b.example, to: [c@d.example]"
+    configure(
+        f"heartbeat: {{file: {exposed}}}, to: [{{webhook: {{url: 'http://10.0.0.1/', insecure_http: true}}}}, "
+        f"{{smtp: {{{smtp}}}}}]"
+    )
+    assert due
+    err = twokey("plan").err
+    assert f"Warning: Other users of this machine may read the secret in {exposed}." in err
+    assert "Warning: twokey.yaml line 2: `webhook` is not encrypted: every machine between here" in err
+    assert "Warning: twokey.yaml line 2: `smtp` is not encrypted" in err

@@ -55,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def secret_files(self) -> tuple[str, ...]:
         """The files that secrets are read from."""
-        return tuple(_secret_files(self))
+        return tuple(secret_files(self))
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -253,14 +253,14 @@ def _connect(configured: Configured, kind: ConnectionKind[SettingsT, ClientT], c
         raise UsageError(f"{configured.at}: {error.message}", state=error.state, remedy=error.remedy) from None
 
 
-def _secret_files(settings: msgspec.Struct) -> Iterator[str]:
+def secret_files(settings: msgspec.Struct) -> Iterator[str]:
     """Return the files of all sources in the settings, also of those within a login."""
     for name in settings.__struct_fields__:
         value = getattr(settings, name)
         if isinstance(value, Source):
             yield from (value.file,) if value.file else ()
         elif isinstance(value, msgspec.Struct):
-            yield from _secret_files(value)
+            yield from secret_files(value)
 
 
 def types_in(annotation: Any) -> set[Any]:

@@ -6,7 +6,7 @@ import threading
 import uuid
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
@@ -130,15 +130,35 @@ def _readable(settings: Settings) -> list[str]:
         "there can read its token and the access keys. Use https:// where the service has it."
         for name, one in sorted(settings.connections.items())
         if one.settings.is_readable
-    ]
+    ] + _readable_alerts(settings)
+
+
+def _readable_alerts(settings: Settings) -> list[str]:
+    """Return warnings about alerts that other machines can read."""
+    from twokey.http.transport import is_readable_on_the_network
+
+    found = []
+    for index, receiver in enumerate(settings.alerts.receivers if settings.alerts else ()):
+        target: Any = getattr(receiver, receiver.kind)
+        plain = receiver.kind == "webhook" and isinstance(target.url, str) and is_readable_on_the_network(target.url)
+        if plain or (receiver.kind == "smtp" and target.security == "none" and target.insecure_smtp):
+            at = settings.alerts.at[f"to.{index}"] if settings.alerts else ""
+            found.append(
+                f"{at}: `{receiver.kind}` is not encrypted: every machine between here and there can read the alerts."
+            )
+    return found
 
 
 def _exposed(settings: Settings) -> list[str]:
     """Return warnings about files that other users of this machine may change, or whose secrets they may read."""
+    from twokey.destinations.connections import secret_files
     from twokey.system.permissions import warning_about
 
-    secrets = sorted({file for one in settings.connections.values() for file in one.settings.secret_files})
-    files = [(Path(settings.source), False), *((Path(file), True) for file in secrets)]
+    secrets = {file for one in settings.connections.values() for file in one.settings.secret_files}
+    if settings.alerts:
+        secrets |= {file for one in settings.alerts.receivers for file in secret_files(one)}
+        secrets |= {settings.alerts.heartbeat.file} if settings.alerts.heartbeat else set()
+    files = [(Path(settings.source), False), *((Path(file), True) for file in sorted(secrets - {""}))]
     return [warning for file, secret in files if (warning := warning_about(file, secret=secret))]
 
 
