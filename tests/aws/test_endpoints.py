@@ -38,6 +38,21 @@ def test_elsewhere_is_refused_before_anything_is_called(
     assert rig.aws.requests == []
 
 
+@pytest.mark.parametrize("variable", ["", "_STS"])
+@pytest.mark.parametrize(
+    "url", ["aws.test", "https://", "http:///", "//aws.test", "ftp://aws.test", "file:///etc", "https://user:hunter2@"]
+)
+def test_what_is_no_url_is_refused_before_anything_is_called(
+    monkeypatch: pytest.MonkeyPatch, rig: Rig, variable: str, url: str
+) -> None:
+    monkeypatch.setenv(f"AWS_ENDPOINT_URL{variable}", url)
+    ran = twokey("rotate", "ci", "--store", "secretsmanager:machine-users/{user}")
+    assert ran.code == 2
+    assert f"AWS_ENDPOINT_URL{variable}: expected the URL of an endpoint" in " ".join(ran.err.split())
+    assert "hunter2" not in ran.err
+    assert rig.aws.requests == []
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_elsewhere_in_the_configuration_of_the_sdk_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str

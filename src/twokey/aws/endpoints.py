@@ -34,8 +34,13 @@ def partition_of(region: str) -> str:
 
 
 def refuse_unencrypted(session: botocore.session.Session) -> None:
-    """Raise ``UsageError`` for a configured endpoint whose responses could be read on the network."""
+    """Raise ``UsageError`` for a configured endpoint that is none, or whose responses could be read on the network."""
     for place, url in _configured(session):
+        if not _is_endpoint(url):
+            raise UsageError(
+                f"{place}: expected the URL of an endpoint.",
+                remedy="Write https:// and the name of the server, or remove the setting to call AWS.",
+            )
         if is_readable_on_the_network(url):
             raise UsageError(
                 f"{place}: {_shown(url)} is not encrypted: the secrets could be read on the network.",
@@ -55,6 +60,14 @@ def refuse_to_send(**event: Any) -> None:
             state="The request was not sent.",
             remedy="Use https:// in AWS_ENDPOINT_URL, or in endpoint_url of the profile.",
         )
+
+
+def _is_endpoint(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # such as a bracket that is not closed
+        return False
 
 
 def _shown(url: str) -> str:
