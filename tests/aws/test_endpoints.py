@@ -38,6 +38,16 @@ def test_elsewhere_is_refused_before_anything_is_called(
     assert rig.aws.requests == []
 
 
+@pytest.mark.parametrize("url", ["ftp://aws.test", "localhost:4566"])
+def test_of_another_scheme_is_refused_before_anything_is_called(
+    monkeypatch: pytest.MonkeyPatch, rig: Rig, url: str
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    ran = twokey("status", "ci", "--store", "secretsmanager:machine-users/{user}")
+    assert (ran.code, rig.aws.requests) == (2, [])
+    assert ran.err.startswith("Error: AWS_ENDPOINT_URL: expected a URL that begins with https://.")
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_elsewhere_in_the_configuration_of_the_sdk_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, profile: str

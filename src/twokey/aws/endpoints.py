@@ -33,9 +33,12 @@ def partition_of(region: str) -> str:
         return "aws"
 
 
-def refuse_unencrypted(session: botocore.session.Session) -> None:
-    """Raise ``UsageError`` for a configured endpoint whose responses could be read on the network."""
+def refuse_unusable(session: botocore.session.Session) -> None:
+    """Raise ``UsageError`` for a configured endpoint of another scheme, or whose responses the network could read."""
     for place, url in _configured(session):
+        scheme = url.partition(":")[0].lower() if ":" in url else ""
+        if scheme not in {"", "http", "https"}:
+            raise UsageError(f"{place}: expected a URL that begins with https://.", remedy=f"Correct {place}.")
         if is_readable_on_the_network(url):
             raise UsageError(
                 f"{place}: {_shown(url)} is not encrypted: the secrets could be read on the network.",
