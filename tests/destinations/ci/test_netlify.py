@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell, Held
 from twokey.testing.contract import Backend, DestinationContract, fresh_credential, opened, outcome, pair
 from twokey.testing.fakes.netlify import Netlify
 from twokey.testing.server import Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SITE = "00000000-0000-0000-0000-00000000517e"
 ID, SECRET = "MY_AWS_ACCESS_KEY_ID", "MY_AWS_SECRET_ACCESS_KEY"
@@ -52,11 +47,7 @@ class Variables(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Netlify]:
-    with Netlify() as netlify:
-        monkeypatch.setenv(TOKEN, netlify.token)
-        yield netlify
+fake = running(Netlify)
 
 
 class TestASite(DestinationContract):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TOKEN, TokenBackend, running
 from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected
 from twokey.core.model import CannotTell, NotHeld
 from twokey.testing.contract import (
@@ -19,9 +17,6 @@ from twokey.testing.contract import (
     pair,
 )
 from twokey.testing.fakes.vercel import Vercel
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Variables(TokenBackend):
@@ -59,11 +54,7 @@ class Variables(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vercel]:
-    with Vercel() as vercel:
-        monkeypatch.setenv(TOKEN, vercel.token)
-        yield vercel
+fake = running(Vercel)
 
 
 class TestAProject(NamedValuesContract, DestinationContract):
