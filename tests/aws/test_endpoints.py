@@ -40,7 +40,17 @@ def test_elsewhere_is_refused_before_anything_is_called(
 
 @pytest.mark.parametrize("variable", ["", "_STS"])
 @pytest.mark.parametrize(
-    "url", ["aws.test", "https://", "http:///", "//aws.test", "ftp://aws.test", "file:///etc", "https://user:hunter2@"]
+    "url",
+    [
+        "aws.test",
+        "https://",
+        "http:///",
+        "//aws.test",
+        "localhost:4566",
+        "ftp://aws.test",
+        "file:///etc",
+        "https://user:hunter2@",
+    ],
 )
 def test_what_is_no_url_is_refused_before_anything_is_called(
     monkeypatch: pytest.MonkeyPatch, rig: Rig, variable: str, url: str

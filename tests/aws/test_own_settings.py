@@ -51,6 +51,32 @@ def operator(rig: Rig) -> KeyPair:
     return key
 
 
+class TestASwitch:
+    """botocore takes every word but true for false: endpoints that are not those of FIPS would be used silently."""
+
+    @pytest.mark.parametrize("name", ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"])
+    @pytest.mark.parametrize("value", ["yes", "1", "on", "ture"])
+    def test_is_true_or_false(
+        self, rig: Rig, name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        setting = name.removeprefix("AWS_").lower()
+        (tmp_path / "config").write_text(f"[default]\n{setting} = {value}\n")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        ran = twokey("status", "ci", "--store", STORE)
+        assert ran.code == 2
+        assert f"Error: {setting} of the AWS profile: expected true or false, not '{value}'." in ran.err
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+        monkeypatch.setenv(name, value)
+        assert f"Error: {name}: expected true or false, not '{value}'." in twokey("status", "ci", "--store", STORE).err
+        assert rig.aws.requests == []
+
+    @pytest.mark.parametrize("value", ["true", "True", "FALSE", ""])
+    def test_in_any_case(self, rig: Rig, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        rig.settled()
+        monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", value)
+        assert twokey("status", "ci", "--store", STORE).code == 0
+
+
 class TestTheRegion:
     @pytest.mark.parametrize(
         ("first", "second", "profile", "counts"),

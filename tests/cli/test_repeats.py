@@ -187,3 +187,20 @@ def test_lint_explains_a_finding_of_many_users_once_at_a_terminal(
     assert all(len(line) <= columns for line in out.splitlines())
     log = twokey("lint", "--path", "/machine-users/").out
     assert log.count("The inline policy all allows everything.") == len(NAMES)
+
+
+@pytest.mark.parametrize("command", ["adopt", "plan", "status"])
+@pytest.mark.parametrize("columns", ["200", "60", ""])
+def test_why_many_destinations_cannot_be_read_is_said_once(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, columns: str
+) -> None:
+    for name in NAMES:
+        rig.settled(name)
+        (tmp_path / f"{name}.json").mkdir()
+    if columns:
+        monkeypatch.setattr(terminal, "is_interactive", lambda _: True)
+        monkeypatch.setenv("COLUMNS", columns)
+    ran = twokey(command, *PATH, "--to", f"file:{tmp_path}/{{user}}.json")
+    said = " ".join(ran.out.split())
+    assert said.count("is not a regular file") <= 2
+    assert said.count("as for file:") == len(NAMES) - 1

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
 from clients.conversation import Recording, needs_node_clients
 from clients.variables import NOTES, PAIRS, UPDATED, assert_same_requests, opened, twokey_delivers
 from clients.variables import TOKEN as SESSION_TOKEN
 from destinations.ci.test_gitea import Secrets
-from support.token_backends import TOKEN
+from support.token_backends import running
 from twokey.core.model import CannotTell
 from twokey.testing.contract import pair
 from twokey.testing.fakes.gitea import Gitea
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = needs_node_clients
 TARGETS = {"repository": ("gitea:acme/site", "repos/acme/site"), "organization": ("gitea:acme", "orgs/acme")}
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gitea]:
-    with Gitea() as gitea:
-        monkeypatch.setenv(TOKEN, gitea.token)
-        yield gitea
+fake = running(Gitea)
 
 
 def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake: Gitea) -> None:

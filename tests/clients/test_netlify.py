@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import pytest
-
 from clients.conversation import Recording, needs_node_clients
 from clients.variables import PAIRS, UPDATED, assert_same_requests, opened, twokey_delivers
 from destinations.ci.test_netlify import ID, SECRET, SITE, Variables
-from support.token_backends import TOKEN
+from support.token_backends import running
 from twokey.core.model import CannotTell
 from twokey.testing.contract import pair
 from twokey.testing.fakes.netlify import Netlify
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 pytestmark = needs_node_clients
 TARGETS = {
@@ -26,11 +19,7 @@ SESSION_TOKEN = "MY_AWS_SESSION_TOKEN"
 IDS = r"(?<=/value/)[0-9a-f-]{36}"
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Netlify]:
-    with Netlify() as netlify:
-        monkeypatch.setenv(TOKEN, netlify.token)
-        yield netlify
+fake = running(Netlify)
 
 
 def test_a_client_writes_as_twokey_does_and_each_sees_what_the_other_wrote(fake: Netlify) -> None:

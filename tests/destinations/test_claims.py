@@ -81,6 +81,10 @@ def circleci(fake: CircleCI) -> Names:
     return Names(test_circleci.Variables(fake, "circleci-context:gh/acme/keys", number), f"circleci-context:{number}")
 
 
+def circleci_project(fake: CircleCI) -> Names:
+    return Names(test_circleci.site(fake), "circleci:github/acme/site")
+
+
 def woodpecker(fake: Woodpecker) -> Names:
     fake.names["repos/acme/shop"] = fake.names["repos/acme/site"]
     return Names(test_woodpecker.Secrets(fake), "woodpecker:acme/shop")
@@ -94,6 +98,7 @@ KINDS: dict[str, tuple[Any, Any]] = {
     "a group by id and path": (GitLab, gitlab_group),
     "a variable set by name and id": (HcpTerraform, hcp_terraform),
     "a context by name and id": (CircleCI, circleci),
+    "a project of CircleCI by both names of GitHub": (CircleCI, circleci_project),
     "a repository of Woodpecker by two names": (Woodpecker, woodpecker),
 }
 

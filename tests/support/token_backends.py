@@ -5,14 +5,30 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from twokey.testing.contract import Backend, opened
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from twokey.core.secret import Credential
     from twokey.testing.server import FakeService
 
 TOKEN = "TEST_SERVICE_TOKEN"
 """The environment variable with the token."""
+
+
+def running(service: Callable[[], Any]) -> Any:
+    """Return the fixture ``fake``: a fake that runs, whose token is in that variable."""
+
+    @pytest.fixture(name="fake")
+    def made(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+        with service() as fake:
+            monkeypatch.setenv(TOKEN, fake.token)
+            yield fake
+
+    return made
 
 
 class TokenBackend(Backend):

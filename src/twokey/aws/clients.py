@@ -69,7 +69,7 @@ class Clients:
 
             session = botocore.session.Session(session_vars=settings.variables())
             settings.check(session)
-            endpoints.refuse_unencrypted(session)
+            endpoints.refuse_unusable(session)
             session.register("before-send", endpoints.refuse_to_send)
             session.register("before-send", settings.ProxyCheck())
             session.register("needs-retry", partial(settings.refuse_bundle, session))

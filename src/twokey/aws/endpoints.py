@@ -33,7 +33,7 @@ def partition_of(region: str) -> str:
         return "aws"
 
 
-def refuse_unencrypted(session: botocore.session.Session) -> None:
+def refuse_unusable(session: botocore.session.Session) -> None:
     """Raise ``UsageError`` for a configured endpoint that is none, or whose responses could be read on the network."""
     for place, url in _configured(session):
         if not _is_endpoint(url):

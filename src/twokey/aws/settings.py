@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+_SWITCHES = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 _NUMBERS = ("AWS_METADATA_SERVICE_TIMEOUT", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "AWS_MAX_ATTEMPTS")
 _TEXTS = (
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN"),
@@ -68,7 +69,24 @@ def check(session: botocore.session.Session) -> None:
     for name in _NUMBERS:
         if (number := environment.variable(name)) and not number.strip().isdecimal():
             raise UsageError(f"{name}: expected a number, not {number!r}.", remedy=f"Correct {name}, or unset it.")
+    _check_switches(session)
     _check_bundle(session, _find_certificate)
+
+
+def _check_switches(session: botocore.session.Session) -> None:
+    """Raise ``UsageError`` for a word that botocore would silently take for false."""
+    try:
+        profile: Any = session.get_scoped_config()
+    except Exception:  # noqa: BLE001  the first client raises it, and it is reported with its cause there
+        profile = {}
+    for name in _SWITCHES:
+        setting = name.removeprefix("AWS_").lower()
+        for place, value in (
+            (name, environment.variable(name)),
+            (f"{setting} of the AWS profile", profile.get(setting)),
+        ):
+            if value and str(value).lower() not in {"true", "false"}:
+                raise UsageError(f"{place}: expected true or false, not {value!r}.", remedy=f"Correct {place}.")
 
 
 def refuse_bundle(session: botocore.session.Session, caught_exception: Exception | None = None, **_: Any) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from twokey.cli import layout, repeats, result_words, status_view, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
@@ -28,6 +30,7 @@ def show(document: AdoptDocument, *, quiet: bool) -> None:
     keys = [UserKey(entry.account, entry.user) for entry in document.results]
     names = [*map(Names(keys), keys)]
     messages = _messages(document, names)
+    document = _said_once(document, names)
     if quiet:
         for entry, name, message in zip(document.results, names, messages, strict=True):
             if entry.outcome in ("failed", "refused"):
@@ -69,6 +72,20 @@ def _messages(document: AdoptDocument, names: Sequence[str]) -> list[str]:
     texts = [entry.message if entry.outcome in ("failed", "refused") else "" for entry in document.results]
     before = repeats.said_before(names, texts)
     return [repeats.sentence(known) or entry.message for known, entry in zip(before, document.results, strict=True)]
+
+
+def _said_once(document: AdoptDocument, names: Sequence[str]) -> AdoptDocument:
+    """Return the document; why many destinations cannot be read is said of the first one."""
+    found = [(one, name) for entry, name in zip(document.results, names, strict=True) for one in entry.destinations]
+    messages = [one.message or "" if one.holds in result_words.STATES else "" for one, _ in found]
+    destinations, owners = [one.destination for one, _ in found], [name for _, name in found]
+    before = iter(repeats.said_of_destinations(destinations, messages, owners))
+
+    def shortened(one: HoldingEntry) -> HoldingEntry:
+        return replace(one, message=next(before) or one.message)
+
+    results = [replace(entry, destinations=[*map(shortened, entry.destinations)]) for entry in document.results]
+    return replace(document, results=results)
 
 
 def _say(document: AdoptDocument, names: Sequence[str], messages: Sequence[str]) -> None:

@@ -53,6 +53,19 @@ def said_before(names: Sequence[str], texts: Sequence[str], own: Sequence[str] |
     return before
 
 
+def said_of_destinations(destinations: Sequence[str], messages: Sequence[str], owners: Sequence[str]) -> list[str]:
+    """Return what stands for a message that was shown for another destination of its kind; empty where it is new.
+
+    ``owners`` are the users whose destinations these are.
+    """
+    own = [re.sub(r"^[\w-]+:|\?.*$", "", destination) for destination in destinations]
+    # A message names the destination, or only the user.
+    texts = [
+        message.replace(rest, "{destination}") if rest else message for rest, message in zip(own, messages, strict=True)
+    ]
+    return said_before(destinations, texts, [_user(owner) for owner in owners])
+
+
 def differing(text: str, other: str) -> list[str]:
     """Return the key ids, times and durations of a text that are others in a text which is otherwise the same."""
     pairs = zip(_VALUE.findall(text), _VALUE.findall(other), strict=False)

@@ -113,20 +113,9 @@ def _details(
     ]
     parts = [part for row in rows for part in row]
     owners = [name for name, row in zip(names, rows, strict=True) for _ in row]
-    before = iter(_said_of_destinations(parts, owners))
-    return [[f"{about}{between}{next(before) or message}" for about, between, message in row] for row in rows]
-
-
-def _said_of_destinations(parts: Sequence[tuple[str, str, str]], owners: Sequence[str]) -> list[str]:
-    """Return what stands for a message that was shown for another destination of its kind; empty where it is new."""
     destinations = [re.split(r": | \(", about, maxsplit=1)[0] for about, _, _ in parts]
-    own = [re.sub(r"^[\w-]+:|\?.*$", "", destination) for destination in destinations]
-    # A message names the destination, or only the user.
-    texts = [
-        message.replace(rest, "{destination}") if rest else message
-        for rest, (_, _, message) in zip(own, parts, strict=True)
-    ]
-    return repeats.said_before(destinations, texts, [owner.rpartition("/")[2] for owner in owners])
+    before = iter(repeats.said_of_destinations(destinations, [message for _, _, message in parts], owners))
+    return [[f"{about}{between}{next(before) or message}" for about, between, message in row] for row in rows]
 
 
 def _groups(results: Sequence[Result], names: Sequence[str], details: Rows) -> list[list[int]]:

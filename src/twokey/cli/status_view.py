@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from twokey.cli import layout, repeats, result_words, terminal
 from twokey.core.model import UserKey
 from twokey.fleet.names import Names
@@ -36,6 +38,7 @@ def show_status(entries: Sequence[StatusEntry]) -> None:
     keys = [UserKey(entry.account, entry.user) for entry in entries]
     names = [*map(Names(keys), keys)]
     problems = _problems(entries, names)
+    entries = _said_once(entries, names)
     if terminal.is_interactive(sys.stdout):
         width = terminal.width()
         terminal.draw(_tables(entries, names, problems, width) or _blocks(entries, names, problems, width))
@@ -82,6 +85,19 @@ def _problems(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[list
     texts = [problem for entry in entries for problem in entry.problems]
     shown = (known or text for text, known in zip(texts, repeats.said_before(owners, texts), strict=True))
     return [[next(shown) for _ in entry.problems] for entry in entries]
+
+
+def _said_once(entries: Sequence[StatusEntry], names: Sequence[str]) -> list[StatusEntry]:
+    """Return the entries; why many destinations cannot be read is said of the first one."""
+    states = [(state, name) for entry, name in zip(entries, names, strict=True) for state in entry.destinations]
+    messages = [state.message or "" if state.outcome in result_words.STATES else "" for state, _ in states]
+    destinations, owners = [state.destination for state, _ in states], [name for _, name in states]
+    before = iter(repeats.said_of_destinations(destinations, messages, owners))
+
+    def shortened(state: DestinationStateEntry) -> DestinationStateEntry:
+        return replace(state, message=next(before) or state.message)
+
+    return [replace(entry, destinations=[*map(shortened, entry.destinations)]) for entry in entries]
 
 
 def _tables(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceRejected
 from twokey.testing.contract import (
     Backend,
@@ -19,9 +17,6 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.cloudflare import ACCOUNT, Cloudflare
 from twokey.testing.server import Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 NAMES = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
@@ -69,11 +64,7 @@ class Pages(Worker):
         return found["value"] if found else None
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloudflare]:
-    with Cloudflare() as cloudflare:
-        monkeypatch.setenv(TOKEN, cloudflare.token)
-        yield cloudflare
+fake = running(Cloudflare)
 
 
 class TestAWorker(NamedValuesContract, DestinationContract):

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TOKEN, TokenBackend, running
 from twokey.testing.contract import Backend, DestinationContract, NamedValuesContract, fresh_credential, opened
 from twokey.testing.fakes.flyio import FlyIo
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Secrets(TokenBackend):
@@ -35,11 +30,7 @@ class Secrets(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FlyIo]:
-    with FlyIo() as flyio:
-        monkeypatch.setenv(TOKEN, flyio.token)
-        yield flyio
+fake = running(FlyIo)
 
 
 class TestAnApp(NamedValuesContract, DestinationContract):

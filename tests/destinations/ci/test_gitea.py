@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import AccessDenied, NotFound, ServiceRejected, UsageError
 from twokey.core.model import CannotTell
 from twokey.destinations import registry
@@ -20,9 +18,6 @@ from twokey.testing.contract import (
     pair,
 )
 from twokey.testing.fakes.gitea import LONGEST, Gitea
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Secrets(TokenBackend):
@@ -58,11 +53,7 @@ class Secrets(TokenBackend):
         self.fake.scopes = {"read:repository"}
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gitea]:
-    with Gitea() as gitea:
-        monkeypatch.setenv(TOKEN, gitea.token)
-        yield gitea
+fake = running(Gitea)
 
 
 class TestARepository(NamedValuesContract, DestinationContract):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import ServiceRejected
 from twokey.core.model import Held
 from twokey.testing.contract import (
@@ -18,9 +16,6 @@ from twokey.testing.contract import (
     outcome,
 )
 from twokey.testing.fakes.heroku import LONGEST, Heroku
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class ConfigVars(TokenBackend):
@@ -52,11 +47,7 @@ class ConfigVars(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Heroku]:
-    with Heroku() as heroku:
-        monkeypatch.setenv(TOKEN, heroku.token)
-        yield heroku
+fake = running(Heroku)
 
 
 class TestAnApp(NamedValuesContract, DestinationContract):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TOKEN, TokenBackend, running
 from twokey.core.errors import Ambiguous, BadCredentials, NotFound, ServiceRejected, UsageError
 from twokey.core.model import CannotTell, Held
 from twokey.destinations import registry
@@ -22,9 +22,6 @@ from twokey.testing.contract import (
     services_of,
 )
 from twokey.testing.fakes.infisical import PROJECT, Infisical
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 URL = f"infisical:{PROJECT}/prod"
 
@@ -66,11 +63,7 @@ class WithUniversalAuth(Secrets):
         return {"client_id": self.fake.client[0], "client_secret": {"env": TOKEN}, "url": f"{self.fake.url}/api"}
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Infisical]:
-    with Infisical() as infisical:
-        monkeypatch.setenv(TOKEN, infisical.token)
-        yield infisical
+fake = running(Infisical)
 
 
 class TestAFolder(NamedValuesContract, DestinationContract):

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell, Held
-from twokey.testing.contract import Backend, DestinationContract, fresh_credential, opened, outcome, pair
+from twokey.destinations import registry
+from twokey.testing.contract import (
+    Backend,
+    DestinationContract,
+    Hurried,
+    fresh_credential,
+    opened,
+    outcome,
+    pair,
+    services_of,
+)
 from twokey.testing.fakes.netlify import Netlify
 from twokey.testing.server import Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SITE = "00000000-0000-0000-0000-00000000517e"
 ID, SECRET = "MY_AWS_ACCESS_KEY_ID", "MY_AWS_SECRET_ACCESS_KEY"
@@ -52,11 +57,17 @@ class Variables(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Netlify]:
-    with Netlify() as netlify:
-        monkeypatch.setenv(TOKEN, netlify.token)
-        yield netlify
+fake = running(Netlify)
+
+
+def test_two_names_of_a_team_are_found_as_soon_as_its_variables_exist(fake: Netlify) -> None:
+    fake.targets["5f0c1"] = fake.targets["acme"]
+    services = services_of(Variables(fake), Hurried())
+    one, two = (registry.open_destination(url, services) for url in ("netlify:acme", "netlify:5f0c1"))
+    assert one.deliver(fresh_credential()).written
+    error = outcome(lambda: two.deliver(fresh_credential()))
+    assert isinstance(error, ServiceRejected)
+    assert "netlify:5f0c1 and netlify:acme are two names of the same thing" in error.message
 
 
 class TestASite(DestinationContract):

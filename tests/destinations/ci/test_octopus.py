@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import ServiceRejected
 from twokey.core.model import CannotTell, Held
 from twokey.testing.contract import Backend, DestinationContract, fresh_credential, opened, outcome, pair
 from twokey.testing.fakes.octopus import Octopus
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Account(TokenBackend):
@@ -45,11 +40,7 @@ class Account(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Octopus]:
-    with Octopus() as octopus:
-        monkeypatch.setenv(TOKEN, octopus.token)
-        yield octopus
+fake = running(Octopus)
 
 
 class TestAnAccount(DestinationContract):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.model import NotHeld
 from twokey.testing.contract import (
     Backend,
@@ -17,9 +15,6 @@ from twokey.testing.contract import (
     pair,
 )
 from twokey.testing.fakes.teamcity import TeamCity
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PROJECT = "Acme_Site"
 ID, SECRET = "env.AWS_ACCESS_KEY_ID", "env.AWS_SECRET_ACCESS_KEY"
@@ -53,11 +48,7 @@ class Parameters(TokenBackend):
         self.fake.may_edit = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[TeamCity]:
-    with TeamCity() as teamcity:
-        monkeypatch.setenv(TOKEN, teamcity.token)
-        yield teamcity
+fake = running(TeamCity)
 
 
 class TestAProject(NamedValuesContract, DestinationContract):

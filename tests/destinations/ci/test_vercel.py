@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TOKEN, TokenBackend, running
 from twokey.core.errors import Ambiguous, BadCredentials, ServiceRejected
 from twokey.core.model import CannotTell, NotHeld
+from twokey.destinations import registry
 from twokey.testing.contract import (
     Backend,
     DestinationContract,
+    Hurried,
     NamedValuesContract,
     fresh_credential,
     opened,
     outcome,
     pair,
+    services_of,
 )
 from twokey.testing.fakes.vercel import Vercel
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Variables(TokenBackend):
@@ -59,11 +57,23 @@ class Variables(TokenBackend):
         self.fake.may_write = False
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Vercel]:
-    with Vercel() as vercel:
-        monkeypatch.setenv(TOKEN, vercel.token)
-        yield vercel
+fake = running(Vercel)
+
+
+class TestTwoNamesOfAProject:
+    def test_are_found_as_soon_as_its_variables_exist(self, fake: Vercel) -> None:
+        fake.projects["team_1", "prj_1"] = fake.projects["acme", "site"]
+        services = services_of(Variables(fake), Hurried())
+        one, two = (registry.open_destination(url, services) for url in ("vercel:acme/site", "vercel:team_1/prj_1"))
+        one.preflight()
+        two.preflight()
+        credential = fresh_credential()
+        assert one.deliver(credential).written
+        for act in (two.preflight, two.held, lambda: two.deliver(fresh_credential())):
+            error = outcome(act)
+            assert isinstance(error, ServiceRejected)
+            assert "vercel:team_1/prj_1 and vercel:acme/site are two names of the same thing" in error.message
+        assert Variables(fake).read() == pair(credential)
 
 
 class TestAProject(NamedValuesContract, DestinationContract):

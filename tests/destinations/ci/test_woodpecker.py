@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
-from support.token_backends import TOKEN, TokenBackend
+from support.token_backends import TokenBackend, running
 from twokey.core.errors import NotFound, ServiceRejected, UsageError
 from twokey.destinations import registry
 from twokey.testing.contract import (
@@ -20,9 +18,6 @@ from twokey.testing.contract import (
 )
 from twokey.testing.fakes.woodpecker import MOST, Woodpecker
 from twokey.testing.server import Fault
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 class Secrets(TokenBackend):
@@ -52,11 +47,7 @@ class Secrets(TokenBackend):
         self.fake.delete("repos/acme/site")
 
 
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[Woodpecker]:
-    with Woodpecker() as woodpecker:
-        monkeypatch.setenv(TOKEN, woodpecker.token)
-        yield woodpecker
+fake = running(Woodpecker)
 
 
 class TestARepository(NamedValuesContract, DestinationContract):

@@ -50,6 +50,8 @@ MOST = 100
 CONTEXTS = "circleci-context"
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _PART = r"(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+"
+_SERVICES = {"gh": "github", "bb": "bitbucket"}
+"""The short names that services have in a slug."""
 _ORGANIZATION = rf"(?:gh|github|bb|bitbucket|circleci)/{_PART}"
 _PROJECT = re.compile(rf"{_ORGANIZATION}/{_PART}", re.ASCII)
 _CONTEXT = re.compile(rf"{_ORGANIZATION}/(?=\S)(?:[^\v\f]{{0,199}}\S)", re.ASCII)
@@ -100,7 +102,7 @@ def _format(address: Address) -> Format:
 def _open(address: Address, context: DestinationContext) -> NamedValues:
     """Return the variables of a context or of a project."""
     circleci = context.connection(address, CONNECTION)
-    return Context(address, circleci, context.claims) if address.scheme == CONTEXTS else Project(address, circleci)
+    return (Context if address.scheme == CONTEXTS else Project)(address, circleci, context.claims)
 
 
 class _Kept(msgspec.Struct):
@@ -251,9 +253,10 @@ class Project(NamedValues):
 
     confirms = "last4"
 
-    def __init__(self, address: Address, circleci: CircleCI) -> None:
+    def __init__(self, address: Address, circleci: CircleCI, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self._circleci = circleci
+        self._claims = claims
         self.pace = circleci.http.pace
         self._target = address.rest
         self._path = f"/api/v2/project/{quote(address.rest)}/envvar"
@@ -263,6 +266,9 @@ class Project(NamedValues):
         self._look()
 
     def _look(self) -> Mapping[str, Shown]:
+        service, _, rest = self._target.partition("/")
+        thing = f"the project {_SERVICES.get(service, service)}/{rest}"
+        self._claims.claim(self.name, self._circleci.http.url, thing, self.value_names)
         description = f"list the variables of the project {self._target}"
         listed = self._circleci.listed(self._path, _Page[_Listed], description, _FOR_PROJECTS)
         return {

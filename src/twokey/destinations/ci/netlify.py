@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
@@ -81,7 +82,7 @@ def _format(address: Address) -> Format:
 
 def _open(address: Address, context: DestinationContext) -> Variables:
     """Return the variables of a site or a team."""
-    return Variables(address, context.connection(address, CONNECTION))
+    return Variables(address, context.connection(address, CONNECTION), context.claims)
 
 
 class _Value(msgspec.Struct):
@@ -102,9 +103,10 @@ class Variables(NamedValues):
 
     confirms = "timestamp"
 
-    def __init__(self, address: Address, http: Http) -> None:
+    def __init__(self, address: Address, http: Http, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self._http = http
+        self._claims = claims
         self.pace = http.pace
         self._target = address.rest
         self._context = address.options.get("context", CONTEXTS[0])
@@ -121,6 +123,10 @@ class Variables(NamedValues):
         ours = [one for one in self._listed() if one.key in self.looked_for]
         for one in ours:
             self._refuse_other_form(one)
+            for value in one.values:
+                if value.context == self._context:
+                    # A team has a slug and an ID; a value has its ID alone.
+                    self._claims.claim(self.name, self._http.url, f"the value {value.id}", (one.key,))
         self._existing = frozenset(one.key for one in ours)
         return {
             one.key: Shown(

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
+    from twokey.destinations.claims import Claims
     from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext
     from twokey.http.client import Http
@@ -96,7 +97,7 @@ def _format(address: Address) -> Format:
 
 def _open(address: Address, context: DestinationContext) -> Variables:
     """Return the variables of a project."""
-    return Variables(address, context.connection(address, CONNECTION))
+    return Variables(address, context.connection(address, CONNECTION), context.claims)
 
 
 class _Variable(msgspec.Struct):
@@ -153,9 +154,10 @@ class Variables(NamedValues):
 
     confirms = "timestamp"
 
-    def __init__(self, address: Address, http: Http) -> None:
+    def __init__(self, address: Address, http: Http, claims: Claims) -> None:
         super().__init__(address.url, _format(address))
         self._http = http
+        self._claims = claims
         self.pace = http.pace
         self._target = address.rest
         self._environments = frozenset(_targets(address))
@@ -180,6 +182,8 @@ class Variables(NamedValues):
                     state="Nothing was written there.",
                     remedy="Make it a variable of its own for each of them in Vercel, or set target= to all of them.",
                 )
+            if one.id:  # team and project have a name and an ID each; a variable has its ID alone
+                self._claims.claim(self.name, self._http.url, f"the variable {one.id}", (one.key,))
             found[one.key] = Found(stamp=str(one.updated or ""), note=one.comment or "", id=one.id, type=one.type)
         return found
 

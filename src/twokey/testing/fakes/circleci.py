@@ -2,6 +2,7 @@
 
 Of a value it shows the last four characters. A context's variable has the time of its latest write; a project's has the
 time of its creation, which stays when it is replaced. Lists come in pages of ``page_size``.
+GitHub and Bitbucket have two names each in a slug.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class CircleCI(FakeService):
     @route("GET", r"/api/v2/context")
     def list_contexts(self, request: ReceivedRequest) -> Reply:
         """Answer ``List contexts``."""
-        owner = request.query.get("owner-slug")
+        owner = _short(request.query.get("owner-slug", ""))
         found = [
             {"id": made, "name": one["name"], "created_at": "2026-01-01T00:00:00Z"}
             for made, one in self.contexts.items()
@@ -147,6 +148,7 @@ class CircleCI(FakeService):
         return found
 
     def _project(self, project: str) -> dict[str, dict[str, str]]:
+        project = _short(project)
         if project not in self.projects:
             raise Refusal(404, {"message": "Project not found"})
         return self.projects[project]
@@ -165,3 +167,8 @@ def _value(request: ReceivedRequest) -> str:
 
 def _masked(name: str, one: dict[str, str]) -> dict[str, str]:
     return {"name": name, "value": f"xxxx{one['value'][-4:]}", "created-at": one["created"]}
+
+
+def _short(slug: str) -> str:
+    """Return a slug with the short name of its service."""
+    return re.sub("^(github|bitbucket)/", lambda found: {"github": "gh/", "bitbucket": "bb/"}[found[1]], slug)
