@@ -60,6 +60,16 @@ def test_every_entity_is_on_one_page_with_its_policies(aws: Emulator) -> None:
     assert found["Policies"][0]["PolicyVersionList"][0]["Document"] == json.loads(NOTHING)
 
 
+def test_all_versions_of_a_policy_are_shown_and_which_one_is_the_default(aws: Emulator) -> None:
+    iam = aws.client("iam")
+    arn = iam.create_policy(PolicyName="managed", PolicyDocument=NOTHING)["Policy"]["Arn"]
+    iam.create_policy_version(PolicyArn=arn, PolicyDocument=NOTHING.replace("Deny", "Allow"))
+    [policy] = every_page(iam, Filter=["LocalManagedPolicy"])[0]["Policies"]
+    versions = {one["VersionId"]: one for one in policy["PolicyVersionList"]}
+    assert {name: one["IsDefaultVersion"] for name, one in versions.items()} == {"v1": True, "v2": False}
+    assert versions["v2"]["Document"]["Statement"][0]["Effect"] == "Allow"
+
+
 def test_a_filter_chooses_the_kinds(aws: Emulator) -> None:
     found, _ = every_page(aws.client("iam"), Filter=["Role"])
     assert [name for name, entities in found.items() if entities] == []

@@ -98,6 +98,12 @@ def attached(at: Planting, arn: str) -> None:
     at.iam.attach_user_policy(UserName=at.user("u", TO_TEST), PolicyArn=arn)
 
 
+def version(at: Planting, first: dict[str, Any], second: dict[str, Any], *, default: bool) -> str:
+    arn = at.policy("versions", first)
+    at.iam.create_policy_version(PolicyArn=arn, PolicyDocument=document(second), SetAsDefault=default)
+    return arn
+
+
 def chain(at: Planting) -> None:
     at.role("helper", trusting({"AWS": f"{ACCOUNT}:user/ci/test-u"}), allow("sts:AssumeRole", f"{ACCOUNT}:role/prod*"))
     at.user("test-u", TO_TEST)
@@ -140,6 +146,10 @@ PLANTED: dict[str, tuple[str, Callable[[Planting], object]]] = {
     ),
     "an action in another case": ("TK101", lambda at: at.user("u", allow("STS:assumerole"), allow("EC2:Run*"))),
     "an attached policy": ("TK102", lambda at: attached(at, at.policy("more", allow(["s3:*"])))),
+    "a version that became the default": (
+        "TK102",
+        lambda at: attached(at, version(at, allow("sts:AssumeRole", "*"), allow("s3:*"), default=True)),
+    ),
     "a policy of AWS": ("TK104", lambda at: attached(at, "arn:aws:iam::aws:policy/AdministratorAccess")),
     "a policy of a group": ("TK103", lambda at: at.group(at.user("u", TO_TEST), allow("sqs:SendMessage"))),
     "everything": ("TK104", lambda at: at.user("u", allow("*"))),
@@ -261,6 +271,7 @@ def clean_account(at: Planting, users: int) -> None:
     at.role("partner", trusting({"AWS": "arn:aws:iam::999988887777:root"}, {"StringEquals": {"sts:ExternalId": "a-1"}}))
     at.role("org", trusting({"AWS": "*"}, {"StringEquals": {"aws:PrincipalOrgID": "o-a1b2c3d4e5"}}))
     guard = at.policy("guard", GUARD)
+    at.iam.create_policy_version(PolicyArn=guard, PolicyDocument=document(allow("*")), SetAsDefault=False)
     boundary = at.policy("boundary", allow("sts:AssumeRole"))
     vpc = {
         **GUARD,

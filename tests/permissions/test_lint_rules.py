@@ -225,6 +225,23 @@ class TestReachingAClosedTier:
         ]
         assert found(user(TO_TEST), roles=roles) == {"TK202"}
 
+    @pytest.mark.parametrize(
+        ("more", "rules"),
+        [
+            ([], {"TK201"}),
+            ([deny("sts:AssumeRole", "arn:aws:iam::*:role/production-*")], set[str]()),
+            ([deny("sts:AssumeRole", "arn:aws:iam::*:role/production-a")], {"TK201"}),
+        ],
+    )
+    def test_of_another_account_by_its_own_policies(self, more: Any, rules: set[str]) -> None:
+        elsewhere = Tier("production", "/production/", (), {}, ("arn:aws:iam::111122223333:role/production-*",), ())
+        tiers = (elsewhere, TIERS[1])
+        assert found(user(allow("sts:AssumeRole"), *more), tiers=tiers) == rules
+        hub = role("test-deploy", None, allow("sts:AssumeRole", "arn:aws:iam::*:role/*"), *more)
+        assert found(user(TO_TEST), roles=[hub], tiers=tiers) == {one.replace("201", "202") for one in rules}
+        within = document(allow("sts:AssumeRole", f"{AT}:role/*"))
+        assert found(user(allow("sts:AssumeRole"), *more, boundary=within), tiers=tiers) == set()
+
     def test_a_user_of_no_tier_does_not_reach_production(self) -> None:
         roles = [role("production-deploy"), role("test-deploy")]
         assert found(user(TO_TEST, path="/other/"), roles=roles) == set()

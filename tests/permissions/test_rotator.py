@@ -66,7 +66,8 @@ def without(document: dict[str, Any], action: str) -> str:
         kept = [name for name in names if name != action]
         if kept:
             statements.append({**one, "Action": kept})
-    return json.dumps({**document, "Statement": statements})
+    harmless = {"Effect": "Allow", "Action": "sts:GetCallerIdentity", "Resource": "*"}
+    return json.dumps({**document, "Statement": statements or [harmless]})
 
 
 class Installation:
@@ -119,10 +120,12 @@ RUNS = {
     "forget": ("forget", "{user}", "--destination", "file:gone.json", "--yes"),
     "move-store": ("move-store", "{user}", "--to", NEW_STORE),
     "audit": ("audit", "--path", "/paths/"),
+    "lint": ("lint", "{user}"),
+    "advise": ("advise", "{user}", "--pipeline", ".gitlab-ci.yml"),
 }
 
 
-READS_ON = ("plan", "status", "adopt", "forget")
+READS_ON = ("plan", "status", "adopt", "forget", "lint")
 """Commands that go on where a destination cannot be read, and say so."""
 IN_DOUBT = {
     "forget": ("ssm:GetParameterHistory", "ssm:AddTagsToResource", "s3:ListBucket", "secretsmanager:GetSecretValue"),
@@ -141,7 +144,9 @@ def ended(installation: Installation, command: str, missing: str = "") -> tuple[
         document["Statement"] += [{**one, "Sid": f"New{one['Sid']}"} for one in target["Statement"]]
     if command == "forget":
         assert twokey("deliver", name, "--to", "file:gone.json", "--unmanaged").code == 0
-    if command == "audit":
+    if command == "advise":
+        Path(".gitlab-ci.yml").write_text("deploy:\n  script: [make]\n", encoding="utf-8")
+    if command in ("audit", "lint"):
         installation.rig.later(hours=5)  # until IAM makes another credential report
     text = without(document, missing)
     return installation.runs(text, *(one.replace("{user}", name) for one in RUNS[command])), document

@@ -112,9 +112,14 @@ class Grants:
 
     def may_on_any(self, action: str) -> bool:
         """Whether the action may be allowed on some resource."""
-        return any(
-            not any(one.names(action) and not one.condition and covers_all(one, pattern) for one in self.denies)
-            for pattern in self.resources(action)
+        return any(self.may_on(action, pattern) for pattern in self.resources(action))
+
+    def may_on(self, action: str, pattern: str) -> bool:
+        """Whether the boundary and the denies leave the action on a resource that matches a pattern."""
+        limits = [one for rule in self.boundary or () if rule.names(action) for one in rule.patterns]
+        within = self.boundary is None or any(overlap(one, pattern) for one in limits)
+        return within and not any(
+            one.names(action) and not one.condition and covers_all(one, pattern) for one in self.denies
         )
 
     def bounded(self, action: str, resource: str, tags: Tags | None = None) -> bool:

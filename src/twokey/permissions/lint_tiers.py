@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from twokey.permissions.conditions import like
 from twokey.permissions.findings import Finding
 from twokey.permissions.lint_changes import Changes
-from twokey.permissions.reach import names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -39,6 +38,7 @@ class Tiers:
             if tier:
                 of_tier.setdefault(tier.name, []).append(principal)
         self._changes = Changes(account, reach, of_tier)
+        self._assuming: dict[int, list[Sequence[Principal]]] = {}
         self._through: dict[tuple[int, str], list[tuple[Tier, Sequence[Principal]]]] = {}
 
     def of_user(self, user: Principal) -> Tier | None:
@@ -65,7 +65,7 @@ class Tiers:
         for tier, chain in reached:
             yield _through(user, whose, tier, chain)
         if not reached:
-            yield from self._elsewhere(user, whose, closed)
+            yield from self._elsewhere(user, whose, chains, closed)
         for rule, target, text in self._changes.of(user, chains, [tier.name for tier in closed]):
             yield _about(user, rule, target, f"{whose} {text}")
 
@@ -79,18 +79,21 @@ class Tiers:
             self._through[key] = [(tier, chain) for tier, chain in ways if tier and tier in closed]
         return self._through[key]
 
-    def _elsewhere(self, user: Principal, whose: str, closed: Sequence[Tier]) -> Iterator[Finding]:
-        for tier in closed:
-            # Which roles of this account are reached is known; those of another one are only named.
-            roles = [one for one in tier.roles if one.split(":")[4:5] != [user.account]]
-            for pattern in self._reach.elsewhere(user):
-                if names(pattern, roles):
+    def _elsewhere(self, user: Principal, whose: str, chains: Chains, closed: Sequence[Tier]) -> Iterator[Finding]:
+        """Find the first way to roles of another account. Those of this one are known by their trust policies."""
+        if id(chains) not in self._assuming:
+            self._assuming[id(chains)] = [one for one in chains.values() if self._reach.assumes_any(one[-1])]
+        for chain in ((), *self._assuming[id(chains)]):
+            by = chain[-1] if chain else user
+            for tier in closed:
+                for pattern in self._reach.elsewhere(by, tier.roles):
+                    way = "" if by is user else f" through {', then '.join(one.name for one in chain)},"
                     yield _about(
                         user,
-                        "TK201",
+                        "TK202" if chain else "TK201",
                         pattern,
-                        f"{whose} may assume {pattern} by its own policy, and roles of the tier {tier.name} are among "
-                        "them.",
+                        f"{whose} may assume {pattern}{way or ' by its own policy,'} and roles of the tier {tier.name} "
+                        "are among them.",
                     )
                     return
 

@@ -82,15 +82,22 @@ class Reach:
         found.pop(principal.arn, None)
         yield from found.values()
 
-    def elsewhere(self, principal: Principal) -> Iterator[str]:
-        """Yield the patterns of roles that a principal may assume by its own policies and that are not of the account.
+    def elsewhere(self, principal: Principal, wanted: Sequence[str]) -> Iterator[str]:
+        """Yield the patterns of roles of other accounts that a principal's own policies let it assume.
 
-        Whether such a role trusts it is known in the role's account only.
+        They may name a role that one of the wanted patterns names. Whether such a role trusts the principal is known in
+        the role's account only.
         """
-        for pattern in dict.fromkeys(self.of(principal).resources(ASSUME)):
-            account = pattern.split(":")[4] if pattern.count(":") >= 5 else "*"
-            if account != principal.account:
+        grants = self.of(principal)
+        others = [one for one in wanted if one.split(":")[4:5] != [principal.account]]
+        possible = [one for one in others if grants.may_on(ASSUME, one)]
+        for pattern in dict.fromkeys(grants.resources(ASSUME)) if possible else ():
+            if any(overlap(pattern, one) for one in possible):
                 yield pattern
+
+    def assumes_any(self, principal: Principal) -> bool:
+        """Whether a principal's own policies let it assume any role."""
+        return any(True for _ in self.of(principal).resources(ASSUME))
 
     def closure(self, principal: Principal) -> Mapping[str, Sequence[Principal]]:
         """Return every role that a principal reaches, with the shortest chain to it: the roles, in their order."""
@@ -151,8 +158,3 @@ class Reach:
         if id(document) not in self._texts:
             self._texts[id(document)] = json.dumps(document)
         return self._texts[id(document)]
-
-
-def names(pattern: str, patterns: Sequence[str]) -> bool:
-    """Whether a pattern of roles may name one that one of the other patterns names."""
-    return any(overlap(pattern, other) for other in patterns)

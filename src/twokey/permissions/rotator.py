@@ -63,10 +63,12 @@ COMMANDS = {
     "forget": Needs(_KEYS, _KEEP, _READ),
     "move-store": Needs(_USER, _ALL, _READ),
     "audit": Needs(frozenset({*IAM["report"], "iam:ListAccessKeys"}), _LOAD, frozenset(), lock=False),
+    "lint": Needs(frozenset({*IAM["account"], *IAM["report"]}), frozenset(), frozenset(), lock=False),
+    "advise": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
 }
 """The commands that call AWS for the users of a configuration, and what each needs."""
-DEFAULT = tuple(name for name in COMMANDS if name != "audit")
-"""The commands of the principal that rotates. An audit reads about all users, so it has a principal of its own."""
+DEFAULT = tuple(name for name in COMMANDS if name not in ("audit", "lint", "advise"))
+"""The commands of the principal that rotates. The others read about all users: they have a principal of their own."""
 ALERTING = ("rotate", "deliver")
 """The commands that send alerts."""
 
@@ -132,9 +134,18 @@ def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
     if reports:
         yield Statement(
             sid="CredentialReport",
-            why="Read the age and the last use of all keys of the account; AWS accepts only * as the resource of these "
-            "actions.",
+            why="Read the age and the last use of all keys of the account, and who has a console password; AWS accepts "
+            "only * as the resource of these actions.",
             actions=tuple(reports),
+            resources=("*",),
+        )
+    details = tuple(action for action in IAM["account"] if action in needed)
+    if details:
+        yield Statement(
+            sid="ReadAccount",
+            why="Read the users, groups, roles and policies of the account; AWS accepts only * as the resource of this "
+            "action.",
+            actions=details,
             resources=("*",),
         )
     users = tuple(dict.fromkeys(arn for selection in _chosen(selections, grant) for arn in _users(selection, grant)))

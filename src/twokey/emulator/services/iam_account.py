@@ -1,7 +1,7 @@
 """What IAM shows of a whole account: all users, groups, roles and policies in pages; the credential report.
 
-Sources: "GetAccountAuthorizationDetails" (IAM API Reference); "Generate credential reports for your AWS account" (IAM
-User Guide).
+Sources: "GetAccountAuthorizationDetails" and "ManagedPolicyDetail" (IAM API Reference); "Generate credential reports
+for your AWS account" (IAM User Guide).
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from twokey.emulator.identity import default_document
 from twokey.emulator.responses import Response, ServiceError, query_response, timestamp
 from twokey.emulator.services.iam_users import backend_of, describe, user_of
 from twokey.emulator.services.paging import page
@@ -115,11 +114,14 @@ def _role(role: Any) -> dict[str, Any]:
 
 
 def _policy(policy: Any) -> dict[str, Any]:
-    version = {
-        "Document": quote(default_document(policy)),
-        "VersionId": policy.default_version_id,
-        "IsDefaultVersion": True,
-    }
+    versions = [
+        {
+            "Document": quote(str(one.document)),
+            "VersionId": one.version_id,
+            "IsDefaultVersion": one.version_id == policy.default_version_id,
+        }
+        for one in policy.versions
+    ]
     return {
         "PolicyName": policy.name,
         "PolicyId": policy.id,
@@ -128,7 +130,7 @@ def _policy(policy: Any) -> dict[str, Any]:
         "DefaultVersionId": policy.default_version_id,
         "AttachmentCount": policy.attachment_count,
         "IsAttachable": True,
-        "PolicyVersionList": [version],
+        "PolicyVersionList": versions,
     }
 
 
