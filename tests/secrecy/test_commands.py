@@ -97,7 +97,7 @@ class TestNoSecretIsShown:
         ]
         state = stage.folder / "terraform.tfstate"
         state.write_text(json.dumps({"version": 4, "resources": resources}), encoding="utf-8")
-        for name in ("table", "json", "csv", "sarif", "ocsf", "asff", "prometheus"):
+        for name in ("table", "json", "csv", "sarif", "ocsf", "asff", "prometheus", "html"):
             ran = commands.run("audit", "--state", str(state), "--format", name, terminal=name == "table")
             assert ran.code == 0
         assert "TK731" in commands.shown

@@ -98,7 +98,8 @@ def _managed(
     last = key(name, path, 2 * number + 1, before, "unknown" if kind == "unknown" else "last", now)
     events = [Event(rotated, "rotated", current.key_id, None)]
     if kind == "late":
-        events.append(Event(now - 2 * DAY, "refused", last.key_id, "LAST was used 3 hours ago, and idle is 2d"))
+        refused = [now - number * DAY for number in (2, 1, 0)]
+        events += [Event(at, "refused", last.key_id, "LAST was used 3 hours ago, and idle is 1d") for at in refused]
     if kind == "soak":
         last = _replaced(last, status="Inactive")
         events.append(Event(now - DAY, "inactive", last.key_id, None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -173,8 +174,19 @@ class TestTimeline:
         )
         drawn = timeline.timeline(row(one))
         assert [mark.look for mark in drawn.marks] == ["rotated", "delivered", "outdated", "refused", "due"]
-        assert drawn.lanes == ("CURRENT", "LAST", "deliveries")
+        assert drawn.lanes == ("CURRENT", "LAST", "events")
         assert any("LAST is in use" in fact for fact in drawn.facts)
+
+    def test_a_user_that_every_run_refuses_has_few_marks_and_one_sentence(self) -> None:
+        hours = [NOW - DAY + number * timedelta(hours=1) for number in range(24)]
+        before = Event(ROTATED - DAY, "refused", None, "long solved")
+        one = user(events=[before, *(Event(at, "refused", None, "LAST is in use") for at in hours)])
+        drawn = timeline.timeline(row(one))
+        marks = [mark.x for mark in drawn.marks if mark.look == "refused"]
+        assert all(later - mark >= timeline.APART for mark, later in pairwise(marks))
+        assert [fact for fact in drawn.facts if "refused" in fact] == [
+            "refused 2026-11-29 (and 23 more since the latest rotation): LAST is in use"
+        ]
 
     def test_the_soak_is_drawn_from_its_beginning_to_its_end(self) -> None:
         keys = pair()

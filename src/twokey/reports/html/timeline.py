@@ -23,6 +23,9 @@ LANE = 26
 """Pixels from lane to lane."""
 BEFORE, AFTER = 2.0, 0.75
 """How much of the time is drawn before and after the audit, in windows."""
+EVENTS = ("delivered", "refused", "failed")
+APART = 1.5
+"""In percent: marks of one look that are nearer to each other are drawn once."""
 SAME = timedelta(minutes=5)
 """Two records of a rotation that are nearer to each other are of the same one."""
 MOST_TICKS = 5
@@ -116,16 +119,15 @@ def timeline(row: Row, earlier: Sequence[Event] = ()) -> Timeline:
     axis = _axis(row, events)
     paired = row.current is not None or row.last is not None
     lanes = [*(("CURRENT", "LAST") if paired else ()), *(key.role for key in row.others)]
-    delivered = [one.at for one in row.user.destinations if one.at is not None]
-    if delivered or any(event.kind == "delivered" for event in events):
-        lanes.append("deliveries")
+    if any(one.at for one in row.user.destinations) or any(event.kind in EVENTS for event in events):
+        lanes.append("events")
     rotated = rotations(row, events) if paired else []
     segments = [*_pair(row, axis, rotated, events), *_other_keys(row, axis, first=2 if paired else 0)]
     return Timeline(
         row,
         tuple(lanes),
         tuple(segments),
-        tuple(_marks(row, axis, rotated, events, len(lanes) - 1)),
+        tuple(_apart(_marks(row, axis, rotated, events, len(lanes) - 1))),
         tuple(axis.ticks(row.now)),
         axis.at(row.now),
         tuple(_facts(row)),
@@ -204,9 +206,7 @@ def _other_keys(row: Row, axis: Axis, *, first: int) -> Iterator[Segment]:
         yield from _ends(row, axis, lane, key)
 
 
-def _marks(
-    row: Row, axis: Axis, rotated: Sequence[datetime], events: Sequence[Event], deliveries: int
-) -> Iterator[Mark]:
+def _marks(row: Row, axis: Axis, rotated: Sequence[datetime], events: Sequence[Event], lane: int) -> Iterator[Mark]:
     for moment in rotated:
         if axis.shows(moment):
             yield Mark("rotated", 0, axis.at(moment), f"rotated {moment:%Y-%m-%d}")
@@ -214,16 +214,25 @@ def _marks(
     for one in row.user.destinations:
         if one.at is not None and axis.shows(one.at) and (one.destination, one.at) not in seen:
             look = "outdated" if one in row.outdated else "delivered"
-            yield Mark(look, deliveries, axis.at(one.at), f"{one.destination} {one.at:%Y-%m-%d}")
+            yield Mark(look, lane, axis.at(one.at), f"{one.destination} {one.at:%Y-%m-%d}")
     for event in events:
         if not axis.shows(event.at):
             continue
         if event.kind == "delivered":
-            yield Mark("delivered", deliveries, axis.at(event.at), f"{event.detail or 'delivered'} {event.at:%Y-%m-%d}")
+            yield Mark("delivered", lane, axis.at(event.at), f"{event.detail or 'delivered'} {event.at:%Y-%m-%d}")
         elif event.kind in ("refused", "failed"):
-            yield Mark(event.kind, 0, axis.at(event.at), f"{event.kind} {event.at:%Y-%m-%d}")
+            yield Mark(event.kind, lane, axis.at(event.at), f"{event.kind} {event.at:%Y-%m-%d}")
     if row.user.next_due is not None and axis.shows(row.user.next_due):
         yield Mark("due", 0, axis.at(row.user.next_due), f"due {row.user.next_due:%Y-%m-%d}")
+
+
+def _apart(marks: Iterable[Mark]) -> Iterator[Mark]:
+    """Leave out marks that would cover one of the same look: a user can be refused in every run of a week."""
+    drawn: dict[str, float] = {}
+    for mark in marks:
+        if abs(mark.x - drawn.get(mark.look, -100.0)) >= APART:
+            drawn[mark.look] = mark.x
+            yield mark
 
 
 def _facts(row: Row) -> Iterator[str]:
@@ -231,8 +240,10 @@ def _facts(row: Row) -> Iterator[str]:
         yield f"rotated {row.user.rotated_at:%Y-%m-%d}"
     if row.user.next_due is not None:
         yield f"{'overdue since' if row.overdue else 'due'} {row.user.next_due:%Y-%m-%d}"
+    since = row.user.rotated_at
     refused = [event for event in row.user.events if event.kind in ("refused", "failed")]
+    refused = [event for event in refused if since is None or event.at > since]
     if refused:
-        yield f"{refused[-1].kind} {refused[-1].at:%Y-%m-%d}" + (
-            f": {refused[-1].detail}" if refused[-1].detail else ""
-        )
+        times = f" (and {len(refused) - 1} more since the latest rotation)" if len(refused) > 1 else ""
+        why = f": {refused[-1].detail}" if refused[-1].detail else ""
+        yield f"{refused[-1].kind} {refused[-1].at:%Y-%m-%d}{times}{why}"
