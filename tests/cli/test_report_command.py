@@ -43,7 +43,7 @@ class TestThePage:
         ran = twokey("report", "new.json")
         assert ran.code == 0
         assert ran.out.startswith("<!doctype html>")
-        assert "ci-0000" in parse(ran.out).only("table", id="all").text
+        assert "ci-0000" in parse(ran.out).only("section", id="users").text
         assert ran.err.startswith("stdout: 10 users and ")
 
     def test_goes_to_a_file_that_only_its_owner_can_read(self, folder: Path) -> None:

@@ -24,22 +24,31 @@ pytestmark = [
     pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make browser"),
 ]
 COLOURS = ", runOnly: ['color-contrast']"
-ROWS = "Array.from(document.querySelectorAll('#all tbody tr'))"
+ROWS = "Array.from(document.querySelectorAll('.all tbody tr'))"
 SHOWN = f"{ROWS}.filter(row => !row.hidden).map(row => row.cells[0].textContent)"
 VIEWS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the page of one result, of several, of none, and one that is wrong in a way that axe knows."""
+    """A folder with the page of several results, of none, and one that is wrong in a way that axe knows.
+
+    The users are in tables of five each, as those of a large account are in tables of some hundred.
+    """
     folder = tmp_path_factory.mktemp("pages")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "AT_ONCE", 5)
+        _write(folder)
+    return folder
+
+
+def _write(folder: Path) -> None:
     wrong = result(12, troubled=0.5)
     history = [result(12, now=NOW - 7 * DAY, seed=2, troubled=0.6), wrong]
     (folder / "history.html").write_text(page.render(history), encoding="utf-8")
     (folder / "empty.html").write_text(page.render([result(0)]), encoding="utf-8")
     broken = page.render([wrong]).replace('<html lang="en" dir="ltr">', "<html>")
     (folder / "wrong.html").write_text(broken, encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +125,7 @@ def test_the_script_filters_by_words_and_by_state(browser: Browser, folder: Path
         " field.dispatchEvent(new Event('input')); })()"
     )
     assert browser.evaluate(SHOWN) == ["ci-0000"]
+    assert browser.evaluate("document.querySelectorAll('.part:not([hidden])').length") == 1
     assert browser.evaluate("document.getElementById('shown').textContent") == "1 of 12 users"
     browser.evaluate(
         "(() => { const field = document.getElementById('filter'); field.value = '';"
@@ -130,7 +140,8 @@ def test_the_script_sorts_both_ways_and_keeps_empty_cells_last(browser: Browser,
     browser.emulate()
     browser.open(folder / "history.html")
     column = f"{ROWS}.map(row => row.cells[3].textContent.trim())"
-    click = "document.querySelectorAll('#all thead button')[2].click()"
+    click = "document.querySelectorAll('.all thead button')[2].click()"
+    assert browser.evaluate("document.querySelectorAll('.all').length") == 3
     for descending in (False, True):
         browser.evaluate(click)
         texts = browser.evaluate(column)

@@ -278,9 +278,9 @@ def _hash(text: str) -> str:
 
 def _rows(page: Page) -> list[list[str]]:
     """Return the cells of the table of users."""
-    at = page.elements.index(page.only("table", id="all"))
+    at = page.elements.index(page.only("section", id="users"))
     rows: list[list[str]] = []
-    for one in page.elements[at:]:
+    for one in page.elements[at + 1 :]:
         if one.tag == "section":
             break
         if one.tag == "tr":

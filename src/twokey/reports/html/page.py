@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from twokey.reports.audit import Audit
 
 TEMPLATE = "page.html"
+AT_ONCE = 250
+"""Users in one table. A browser lays out a table when it comes into view, and all of it."""
 
 
 def render(audits: Sequence[Audit], titles: Mapping[str, str] = MappingProxyType({})) -> str:
@@ -52,6 +54,7 @@ def render(audits: Sequence[Audit], titles: Mapping[str, str] = MappingProxyType
         script=script,
         audit=latest,
         rows=users,
+        at_once=AT_ONCE,
         accounts=sorted({row.user.account for row in users} | {latest.account}),
         verdict=verdict(latest, users),
         groups=groups(latest.findings, titles),
