@@ -40,7 +40,10 @@ FILE = Path(__file__).with_name("whole_runs.txt")
 
 @dataclass(frozen=True)
 class Story:
-    """A state, the faults at the effects of its runs, and the days between one run and the next."""
+    """A state, the faults at the effects of its runs, and the days between one run and the next.
+
+    ``pauses``: for how many seconds the process stands still at an event, the first time, the second time and so on.
+    """
 
     state: str
     destinations: int
@@ -50,12 +53,14 @@ class Story:
     decide: Decide = plan
     overrides: Overrides | None = None
     about: str = ""
+    pauses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """The heading in the file."""
         struck = "".join(f", effect {number} {fault}" for number, fault in self.faults.items())
-        return f"{self.state}, {self.destinations} destinations{self.about}{struck}"
+        paused = "".join(f", paused at {event} for {seconds[0]:g} s" for event, seconds in self.pauses.items())
+        return f"{self.state}, {self.destinations} destinations{self.about}{struck}{paused}"
 
 
 def _take_out(world: World) -> None:
@@ -64,6 +69,10 @@ def _take_out(world: World) -> None:
     delivered = {"second": Delivery("K2", journal.committed or START), "third": Delivery("K1", START)}
     journal = msgspec.structs.replace(journal, delivered=delivered, delivering=("second", "third"))
     world.journal, world.elsewhere = journal.encode(), frozenset({"second", "third"})
+
+
+def _without_conditions(world: World) -> None:
+    world.conditional = False
 
 
 def _lose_the_project(world: World) -> None:
@@ -76,6 +85,27 @@ STORIES = (
     *(Story("two keys", 2, {number: fault}) for number in range(8) for fault in ("refused", "lost")),
     *(Story("pipelines", 3, {number: fault}) for number in (6, 7) for fault in ("refused", "lost", "gone")),
     Story("two keys, with soak", 1, days=(1, 2, 16)),
+    *(
+        Story(state, destinations, pauses={event: seconds})
+        for state, destinations, event, seconds in (
+            ("two keys", 1, "create begin", (15.0,)),
+            ("two keys", 1, "create begin", (158.0,)),
+            ("two keys", 1, "intent done", (30.0,) * 3),
+            ("two keys", 1, "intent done", (45.0,) * 4),
+            ("two keys", 1, "lease done", (200.0,)),
+            ("two keys, with soak", 1, "lease done", (200.0,)),
+            ("interrupted, with an orphan", 1, "lease done", (200.0,)),
+            ("two keys", 1, "verify done", (200.0,)),
+            ("two keys", 1, "store begin", (200.0,)),
+            ("two keys", 2, "record begin", (200.0,)),
+            ("two keys", 2, "commit begin", (200.0,)),
+            ("pipelines", 5, "deliver to p1 done", (31.0,)),
+            ("pipelines", 5, "deliver to p1 done", (29.0,)),
+            ("pipelines", 5, "deliver to p2 begin", (110.0,)),
+        )
+    ),
+    Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
+    Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
     Story("two keys", 2, prepare=_lose_the_project, about=", whose project is gone"),
     Story("pipelines that are out of date", 5, days=(1,), about=", two runs"),
     *(
@@ -96,17 +126,21 @@ HEADING = "== "
 class Transcript:
     """What one run does, line by line."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, pauses: Mapping[str, tuple[float, ...]]) -> None:
         self.world = world
+        self._pauses = {event: list(seconds) for event, seconds in pauses.items()}
         world.recording = True
         self.lines: list[str] = []
         self._seen = 0
         self._journal = _fields(world.journal)
 
     def listen(self, event: Event) -> None:
-        """Note an event, and before it the effects that came first."""
+        """Note an event, and before it the effects that came first; then stand still if the story says so."""
         self.flush()
         self.lines.append(f"  {' '.join(filter(None, (event.step, event.phase, event.subject, event.detail)))}")
+        seconds = self._pauses.get(f"{event.step} {event.phase}")
+        if seconds:
+            self.world.now += timedelta(seconds=seconds.pop(0))
 
     def flush(self) -> None:
         """Note the effects since the last event."""
@@ -135,7 +169,7 @@ def transcript(story: Story) -> str:
     world, policy = initial(story.state, story.destinations)
     story.prepare(world)
     world.faults = dict(story.faults)
-    seen = Transcript(world)
+    seen = Transcript(world, story.pauses)
     for number, days in enumerate((0, *story.days)):
         world.now += timedelta(days=days)
         began = world.now
