@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -31,7 +32,7 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from twokey.core.events import Event
+    from twokey.core.events import Event as RunEvent
     from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
 
@@ -43,6 +44,7 @@ class Story:
     """A state, the faults at the effects of its runs, and the days between one run and the next.
 
     ``pauses``: for how many seconds the process stands still at an event, the first time, the second time and so on.
+    ``stop``: the event at which the operator stops the whole run.
     """
 
     state: str
@@ -54,13 +56,15 @@ class Story:
     overrides: Overrides | None = None
     about: str = ""
     pauses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    stop: str = ""
 
     @property
     def title(self) -> str:
         """The heading in the file."""
         struck = "".join(f", effect {number} {fault}" for number, fault in self.faults.items())
         paused = "".join(f", paused at {event} for {seconds[0]:g} s" for event, seconds in self.pauses.items())
-        return f"{self.state}, {self.destinations} destinations{self.about}{struck}{paused}"
+        stopped = f", stopped at {self.stop}" if self.stop else ""
+        return f"{self.state}, {self.destinations} destinations{self.about}{struck}{paused}{stopped}"
 
 
 def _take_out(world: World) -> None:
@@ -69,6 +73,11 @@ def _take_out(world: World) -> None:
     delivered = {"second": Delivery("K2", journal.committed or START), "third": Delivery("K1", START)}
     journal = msgspec.structs.replace(journal, delivered=delivered, delivering=("second", "third"))
     world.journal, world.elsewhere = journal.encode(), frozenset({"second", "third"})
+
+
+def _wait(world: World) -> None:
+    """Let destinations wait for their service's limit: for less than is worth a report, for longer, and very long."""
+    world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
 
 
 def _without_conditions(world: World) -> None:
@@ -104,6 +113,10 @@ STORIES = (
             ("pipelines", 5, "deliver to p2 begin", (110.0,)),
         )
     ),
+    *(
+        Story("pipelines", 5, prepare=_wait, about=" that wait", stop=event)
+        for event in ("", "lease done", "deliver to p2 begin", "deliver to p3 done", "deliver to p4 done")
+    ),
     Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
     Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
     Story("two keys", 2, prepare=_lose_the_project, about=", whose project is gone"),
@@ -126,19 +139,24 @@ HEADING = "== "
 class Transcript:
     """What one run does, line by line."""
 
-    def __init__(self, world: World, pauses: Mapping[str, tuple[float, ...]]) -> None:
+    def __init__(self, world: World, story: Story) -> None:
         self.world = world
-        self._pauses = {event: list(seconds) for event, seconds in pauses.items()}
+        self.stop = Event()
+        self._stop_at = story.stop
+        self._pauses = {event: list(seconds) for event, seconds in story.pauses.items()}
         world.recording = True
         self.lines: list[str] = []
         self._seen = 0
         self._journal = _fields(world.journal)
 
-    def listen(self, event: Event) -> None:
+    def listen(self, event: RunEvent) -> None:
         """Note an event, and before it the effects that came first; then stand still if the story says so."""
         self.flush()
         self.lines.append(f"  {' '.join(filter(None, (event.step, event.phase, event.subject, event.detail)))}")
-        seconds = self._pauses.get(f"{event.step} {event.phase}")
+        moment = f"{event.step} {event.phase}"
+        if moment == self._stop_at:
+            self.stop.set()
+        seconds = self._pauses.get(moment)
         if seconds:
             self.world.now += timedelta(seconds=seconds.pop(0))
 
@@ -169,7 +187,7 @@ def transcript(story: Story) -> str:
     world, policy = initial(story.state, story.destinations)
     story.prepare(world)
     world.faults = dict(story.faults)
-    seen = Transcript(world, story.pauses)
+    seen = Transcript(world, story)
     for number, days in enumerate((0, *story.days)):
         world.now += timedelta(days=days)
         began = world.now
@@ -192,6 +210,7 @@ def _outside(world: World, run: str, seen: Transcript) -> RotationWorld:
         identities=world.identities,
         run=run,
         listener=seen.listen,
+        stop=seen.stop,
     )
 
 
@@ -220,6 +239,21 @@ def _written_again() -> None:
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
 def test_a_run_does_what_was_written_down(story: Story) -> None:
     assert transcript(story) == recorded()[story.title]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
+def test_the_store_is_asked_for_room_for_the_longest_journal(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, written = [], []
+    save = SimulatedDestination.save_journal
+
+    def write(store: SimulatedDestination, journal: Journal, revision: object) -> object:
+        written.append(len(journal.encode()))
+        return save(store, journal, revision)
+
+    monkeypatch.setattr(SimulatedDestination, "room_for", lambda _, journal: asked.append(len(journal.encode())))
+    monkeypatch.setattr(SimulatedDestination, "save_journal", write)
+    transcript(story)
+    assert not asked or max(written) <= max(asked)
 
 
 def test_the_file_has_no_other_runs() -> None:
