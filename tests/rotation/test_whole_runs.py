@@ -21,7 +21,7 @@ import pytest
 from simulation.play import virtual_leases
 from simulation.states import PIPELINES, STATES, initial
 from simulation.world import START, USER, Clock, Iam, SimulatedDestination, Sts, World, store_of
-from twokey.core.journal import Delivery, Journal
+from twokey.core.journal import Delivery, Journal, Lease
 from twokey.core.reasons import Outcome
 from twokey.planning.decision import plan
 from twokey.planning.forgetting import forget_plan
@@ -32,6 +32,7 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from simulation.world import Change
     from twokey.core.events import Event as RunEvent
     from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
@@ -44,7 +45,7 @@ class Story:
     """A state, the faults at the effects of its runs, and the days between one run and the next.
 
     ``pauses``: for how many seconds the process stands still at an event, the first time, the second time and so on.
-    ``stop``: the event at which the operator stops the whole run.
+    ``stop``: the event at which the operator stops the whole run. ``at``: what else happens at an event, once.
     """
 
     state: str
@@ -57,6 +58,7 @@ class Story:
     about: str = ""
     pauses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     stop: str = ""
+    at: Mapping[str, Change] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -78,6 +80,38 @@ def _take_out(world: World) -> None:
 def _wait(world: World) -> None:
     """Let destinations wait for their service's limit: for less than is worth a report, for longer, and very long."""
     world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
+
+
+def _changed(world: World, **changes: Any) -> None:
+    world.journal = msgspec.structs.replace(Journal.decode(world.journal), **changes).encode()
+
+
+def _held_by_another_run(world: World) -> None:
+    _changed(world, lease=Lease("two", "elsewhere boot pid", 7, "1", START + timedelta(seconds=40)))
+
+
+def _a_moment_ago(world: World) -> None:
+    intent = Journal.decode(world.journal).intent
+    assert intent is not None
+    _changed(world, intent=msgspec.structs.replace(intent, at=START - timedelta(seconds=5)))
+
+
+def _another_run_writes(world: World) -> None:
+    world.journal_revision += 1
+
+
+def _another_run_takes_over(world: World) -> None:
+    _changed(world, epoch=9)
+    world.journal_revision += 1
+
+
+def _the_operator_deletes_last(world: World) -> None:
+    del world.keys["K1"]
+
+
+def _the_operator_writes_last_back(world: World) -> None:
+    world.held["store"] = "K1"
+    world.credential_revision += 1
 
 
 def _without_conditions(world: World) -> None:
@@ -117,6 +151,25 @@ STORIES = (
         Story("pipelines", 5, prepare=_wait, about=" that wait", stop=event)
         for event in ("", "lease done", "deliver to p2 begin", "deliver to p3 done", "deliver to p4 done")
     ),
+    Story("two keys", 1, prepare=_held_by_another_run, about=", held by another run"),
+    Story("interrupted, with an orphan", 1, prepare=_a_moment_ago, about=" a moment ago"),
+    *(
+        Story("two keys", 2, at={event: change}, about=f" where{change.__name__.replace('_', ' ')} at {event}")
+        for event, change in (
+            ("lease begin", _another_run_writes),
+            ("lease begin", _the_operator_deletes_last),
+            ("lease done", _the_operator_deletes_last),
+            ("lease done", _another_run_takes_over),
+            ("intent done", _another_run_takes_over),
+            ("store begin", _the_operator_writes_last_back),
+        )
+    ),
+    Story(
+        "pipelines that are out of date",
+        5,
+        at={"preflight note": _the_operator_writes_last_back},
+        about=" where the operator writes last back at preflight note",
+    ),
     Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
     Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
     Story("two keys", 2, prepare=_lose_the_project, about=", whose project is gone"),
@@ -143,6 +196,7 @@ class Transcript:
         self.world = world
         self.stop = Event()
         self._stop_at = story.stop
+        self._at = dict(story.at)
         self._pauses = {event: list(seconds) for event, seconds in story.pauses.items()}
         world.recording = True
         self.lines: list[str] = []
@@ -154,6 +208,8 @@ class Transcript:
         self.flush()
         self.lines.append(f"  {' '.join(filter(None, (event.step, event.phase, event.subject, event.detail)))}")
         moment = f"{event.step} {event.phase}"
+        if moment in self._at:
+            self._at.pop(moment)(self.world)
         if moment == self._stop_at:
             self.stop.set()
         seconds = self._pauses.get(moment)
@@ -252,7 +308,8 @@ def test_the_store_is_asked_for_room_for_the_longest_journal(story: Story, monke
 
     monkeypatch.setattr(SimulatedDestination, "room_for", lambda _, journal: asked.append(len(journal.encode())))
     monkeypatch.setattr(SimulatedDestination, "save_journal", write)
-    transcript(story)
+    shown = transcript(story)
+    assert bool(asked) == ("preflight note" in shown)
     assert not asked or max(written) <= max(asked)
 
 
