@@ -82,6 +82,14 @@ def _wait(world: World) -> None:
     world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
 
 
+def _the_store_goes(world: World) -> None:
+    world.deleted = {"store"}
+
+
+def _the_project_goes(world: World) -> None:
+    world.deleted = {"second"}
+
+
 def _changed(world: World, **changes: Any) -> None:
     world.journal = msgspec.structs.replace(Journal.decode(world.journal), **changes).encode()
 
@@ -116,10 +124,6 @@ def _the_operator_writes_last_back(world: World) -> None:
 
 def _without_conditions(world: World) -> None:
     world.conditional = False
-
-
-def _lose_the_project(world: World) -> None:
-    world.deleted = {"second"}
 
 
 STORIES = (
@@ -162,6 +166,8 @@ STORIES = (
             ("lease done", _another_run_takes_over),
             ("intent done", _another_run_takes_over),
             ("store begin", _the_operator_writes_last_back),
+            ("preflight note", _the_project_goes),
+            ("preflight note", _the_store_goes),
         )
     ),
     Story(
@@ -172,7 +178,7 @@ STORIES = (
     ),
     Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
     Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
-    Story("two keys", 2, prepare=_lose_the_project, about=", whose project is gone"),
+    Story("two keys", 2, prepare=_the_project_goes, about=", whose project is gone"),
     Story("pipelines that are out of date", 5, days=(1,), about=", two runs"),
     *(
         Story(
