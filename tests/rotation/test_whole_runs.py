@@ -305,18 +305,26 @@ def test_a_run_does_what_was_written_down(story: Story) -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
 def test_the_store_is_asked_for_room_for_the_longest_journal(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, written = [], []
+    asked: list[Journal] = []
+    written: list[Journal] = []
     save = SimulatedDestination.save_journal
 
     def write(store: SimulatedDestination, journal: Journal, revision: object) -> object:
-        written.append(len(journal.encode()))
+        written.append(journal)
         return save(store, journal, revision)
 
-    monkeypatch.setattr(SimulatedDestination, "room_for", lambda _, journal: asked.append(len(journal.encode())))
+    monkeypatch.setattr(SimulatedDestination, "room_for", lambda _, journal: asked.append(journal))
     monkeypatch.setattr(SimulatedDestination, "save_journal", write)
     shown = transcript(story)
     assert bool(asked) == ("preflight note" in shown)
-    assert not asked or max(written) <= max(asked)
+    for journal in written if asked else ():
+        assert _length(journal) <= max(map(_length, asked))
+        for name, delivery in journal.delivered.items():
+            assert _length(delivery) <= max(_length(one.delivered[name]) for one in asked)
+
+
+def _length(part: Journal | Delivery) -> int:
+    return len(msgspec.json.encode(part))
 
 
 def test_the_file_has_no_other_runs() -> None:
