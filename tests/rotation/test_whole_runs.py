@@ -82,6 +82,10 @@ def _wait(world: World) -> None:
     world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
 
 
+def _the_operator_copies_the_key(world: World) -> None:
+    world.held["second"] = world.held["store"]
+
+
 def _the_store_goes(world: World) -> None:
     world.deleted = {"store"}
 
@@ -131,6 +135,12 @@ STORIES = (
     *(Story(state, 5) for state in PIPELINES),
     *(Story("two keys", 2, {number: fault}) for number in range(8) for fault in ("refused", "lost")),
     *(Story("pipelines", 3, {number: fault}) for number in (6, 7) for fault in ("refused", "lost", "gone")),
+    *(
+        Story("pipelines that are out of date", 5, {number: fault})
+        for number in (2, 4)
+        for fault in ("refused", "lost")
+    ),
+    *(Story("pipelines of a new user", 3, {5: fault}) for fault in ("refused", "lost", "expired")),
     Story("two keys, with soak", 1, days=(1, 2, 16)),
     *(
         Story(state, destinations, pauses={event: seconds})
@@ -166,6 +176,7 @@ STORIES = (
             ("lease done", _another_run_takes_over),
             ("intent done", _another_run_takes_over),
             ("store begin", _the_operator_writes_last_back),
+            ("store done", _the_operator_copies_the_key),
             ("preflight note", _the_project_goes),
             ("preflight note", _the_store_goes),
         )
