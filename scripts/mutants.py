@@ -59,7 +59,7 @@ STORES = "destinations/stores/test_"
 GROUPS = {
     "planning": Group(
         ("planning.decision", "planning.policy", "planning.between_rotations", "planning.retirement"),
-        ("planning/test_decision.py", "planning/test_sentences.py", "planning/test_policy.py"),
+        ("planning/test_[dfrsw]*.py", "planning/test_policy.py", "rotation/test_contested.py"),
     ),
     "rotation": Group(
         ("rotation.*",),

@@ -316,6 +316,17 @@ class TestAnInterruptedRun:
         assert (found.outcome, found.reason) == (Outcome.ROTATED, Reason.INTERRUPTED)
         assert found.actions == (RemoveOrphan("K3"), Create(("K2", "K3")), Commit("K2"))
 
+    def test_whose_stored_key_is_inactive_is_not_finished_with_it(self) -> None:
+        recorded = journal(**{**SETTLED, "intent": self.INTENT})
+        keys = key("K2", days=16), key("K3", created=ago(minutes=5), active=False)
+        assert decide(observation_of(*keys, held="K3", journal=recorded)).reason is not Reason.INTERRUPTED
+
+    def test_delivers_also_where_its_key_is_held_but_not_recorded(self) -> None:
+        recorded = journal(**{**SETTLED, "intent": self.INTENT})
+        keys = key("K2", days=16), key("K3", created=ago(minutes=5))
+        found = decide(observation_of(*keys, held="K3", journal=recorded, destinations={"ci:a": Held("K3")}))
+        assert Deliver(("ci:a",)) in found.actions
+
     def test_before_its_key_was_made_is_done_again(self) -> None:
         found = decide(
             observation_of(key("K2", days=16), held="K2", journal=journal(**{**SETTLED, "intent": self.INTENT}))
@@ -531,6 +542,28 @@ class TestAnInterruptedRun:
         assert found.outcome is Outcome.NOT_DUE
 
 
+class TestTwoKeysWithoutCurrent:
+    KEYS = (key("K1", days=31), key("K2", days=16))
+
+    def test_are_told_apart_by_their_last_use_which_is_asked_for(self) -> None:
+        asked = decide(replace(observation_of(*self.KEYS), last_used={}))
+        assert asked.needs == ("K1", "K2")
+
+    def test_are_not_told_apart_by_a_journal_while_the_store_holds_none(self) -> None:
+        found = decide(observation_of(*self.KEYS, journal=journal(**SETTLED)))
+        assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.CANNOT_ATTRIBUTE)
+
+    def test_make_room_by_a_soak_where_one_is_named(self) -> None:
+        found = decide(observation_of(*self.KEYS), RotationPolicy(soak=timedelta(days=2)), retire=frozenset({"K1"}))
+        assert found.reason is Reason.SOAK
+        assert [action.key_id for action in found.actions if isinstance(action, Deactivate)] == ["K1"]
+
+
+def test_the_last_use_of_an_unmanaged_key_is_asked_for() -> None:
+    asked = decide(replace(observation_of(key("K2", days=31), key("K9", days=1), held="K2"), last_used={}))
+    assert asked.needs == ("K9",)
+
+
 class TestAListThatLags:
     COMMITTED = {"current": "K3", "last": "K2", "committed": ago(seconds=5), "removed": {"K1": ago(seconds=9)}}
 
@@ -557,6 +590,26 @@ class TestAListThatLags:
             RotationPolicy(settle=timedelta(seconds=settle)),
         )
         assert found.settles == ago(seconds=1) + timedelta(seconds=seconds)
+
+    def test_is_waited_for_from_the_later_of_an_intent_and_a_commit(self) -> None:
+        recorded = journal(**self.COMMITTED, intent=Intent(("K2",), ago(seconds=20), within=10))
+        found = decide(observation_of(key("K1", days=31), key("K2", days=16), held="K3", journal=recorded))
+        assert found.settles == ago(seconds=20) + timedelta(seconds=10 + 15) + POLICY.settle
+
+    @pytest.mark.parametrize(
+        ("held", "recorded"),
+        [
+            ("K9", {"current": "K3", "committed": ago(seconds=5)}),
+            (None, {"committed": ago(seconds=5)}),
+            ("K3", {"current": "K3"}),
+        ],
+        ids=["another key is held", "no key is held", "no commit is recorded"],
+    )
+    def test_is_not_waited_for_where_no_commit_of_the_held_key_is_recent(
+        self, held: str | None, recorded: dict[str, Any]
+    ) -> None:
+        found = decide(observation_of(key("K2", days=16), held=held, journal=journal(**recorded)))
+        assert found.settles is None
 
     def test_is_not_waited_for_where_settle_says_so(self) -> None:
         """The services' time, as one process knows it, may lie a second before what another wrote down."""

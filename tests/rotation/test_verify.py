@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from simulation.world import START, USER, Clock, Key, Sts, World
-from twokey.core.errors import NotVerified
+from twokey.core.errors import NotVerified, ServiceError, Unreachable
 from twokey.core.secret import Credential
 from twokey.planning.policy import Verification
 from twokey.rotation.verify import verify
@@ -24,14 +24,17 @@ OURS = (USER.account, USER.arn)
 class Responses(Sts):
     """An STS whose servers differ: each request is given the next response, and the last one from then on."""
 
-    def __init__(self, *responses: tuple[str, str] | None) -> None:
+    def __init__(self, *responses: tuple[str, str] | ServiceError | None) -> None:
         super().__init__(World())
         self.responses = list(responses)
         self.asked: list[str | None] = []
 
     def identity_of(self, _credential: Credential, region: str | None = None) -> tuple[str, str] | None:
         self.asked.append(region)
-        return self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        response = self.responses.pop(0) if len(self.responses) > 1 else self.responses[0]
+        if isinstance(response, ServiceError):
+            raise response
+        return response
 
 
 @pytest.fixture
@@ -62,10 +65,18 @@ def asked(world: World, sts: Responses, rules: Verification, still_ours: Callabl
     verify(Credential("N1", "x" * 40), USER, rules, sts, Clock(world), still_ours)
 
 
-def test_a_server_that_does_not_know_the_key_begins_the_row_again(world: World) -> None:
-    sts = Responses(OURS, OURS, None, OURS)
+@pytest.mark.parametrize("response", [None, Unreachable("There is no route.")])
+def test_a_server_that_does_not_know_the_key_or_does_not_respond_begins_the_row_again(
+    world: World, response: ServiceError | None
+) -> None:
+    sts = Responses(OURS, OURS, response, OURS)
     asked(world, sts, Verification(3, SECOND, 60 * SECOND))
     assert len(sts.asked) == 6
+
+
+def test_servers_that_never_respond_are_the_reason(world: World) -> None:
+    with pytest.raises(NotVerified, match=r"did not work within 5 s: There is no route\."):
+        asked(world, Responses(Unreachable("There is no route.")), Verification(3, SECOND, 5 * SECOND))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -20,7 +21,7 @@ import pytest
 from simulation.play import virtual_leases
 from simulation.states import PIPELINES, STATES, initial
 from simulation.world import START, USER, Clock, Iam, SimulatedDestination, Sts, World, store_of
-from twokey.core.journal import Delivery, Journal
+from twokey.core.journal import Delivery, Journal, Lease
 from twokey.core.reasons import Outcome
 from twokey.planning.decision import plan
 from twokey.planning.forgetting import forget_plan
@@ -31,7 +32,8 @@ from twokey.rotation.world import World as RotationWorld
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from twokey.core.events import Event
+    from simulation.world import Change
+    from twokey.core.events import Event as RunEvent
     from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
 
@@ -40,7 +42,11 @@ FILE = Path(__file__).with_name("whole_runs.txt")
 
 @dataclass(frozen=True)
 class Story:
-    """A state, the faults at the effects of its runs, and the days between one run and the next."""
+    """A state, the faults at the effects of its runs, and the days between one run and the next.
+
+    ``pauses``: for how many seconds the process stands still at an event, the first time, the second time and so on.
+    ``stop``: the event at which the operator stops the whole run. ``at``: what else happens at an event, once.
+    """
 
     state: str
     destinations: int
@@ -50,12 +56,17 @@ class Story:
     decide: Decide = plan
     overrides: Overrides | None = None
     about: str = ""
+    pauses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    stop: str = ""
+    at: Mapping[str, Change] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
         """The heading in the file."""
         struck = "".join(f", effect {number} {fault}" for number, fault in self.faults.items())
-        return f"{self.state}, {self.destinations} destinations{self.about}{struck}"
+        paused = "".join(f", paused at {event} for {seconds[0]:g} s" for event, seconds in self.pauses.items())
+        stopped = f", stopped at {self.stop}" if self.stop else ""
+        return f"{self.state}, {self.destinations} destinations{self.about}{struck}{paused}{stopped}"
 
 
 def _take_out(world: World) -> None:
@@ -66,8 +77,57 @@ def _take_out(world: World) -> None:
     world.journal, world.elsewhere = journal.encode(), frozenset({"second", "third"})
 
 
-def _lose_the_project(world: World) -> None:
+def _wait(world: World) -> None:
+    """Let destinations wait for their service's limit: for less than is worth a report, for longer, and very long."""
+    world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
+
+
+def _the_operator_copies_the_key(world: World) -> None:
+    world.held["second"] = world.held["store"]
+
+
+def _the_store_goes(world: World) -> None:
+    world.deleted = {"store"}
+
+
+def _the_project_goes(world: World) -> None:
     world.deleted = {"second"}
+
+
+def _changed(world: World, **changes: Any) -> None:
+    world.journal = msgspec.structs.replace(Journal.decode(world.journal), **changes).encode()
+
+
+def _held_by_another_run(world: World) -> None:
+    _changed(world, lease=Lease("two", "elsewhere boot pid", 7, "1", START + timedelta(seconds=40)))
+
+
+def _a_moment_ago(world: World) -> None:
+    intent = Journal.decode(world.journal).intent
+    assert intent is not None
+    _changed(world, intent=msgspec.structs.replace(intent, at=START - timedelta(seconds=5)))
+
+
+def _another_run_writes(world: World) -> None:
+    world.journal_revision += 1
+
+
+def _another_run_takes_over(world: World) -> None:
+    _changed(world, epoch=9)
+    world.journal_revision += 1
+
+
+def _the_operator_deletes_last(world: World) -> None:
+    del world.keys["K1"]
+
+
+def _the_operator_writes_last_back(world: World) -> None:
+    world.held["store"] = "K1"
+    world.credential_revision += 1
+
+
+def _without_conditions(world: World) -> None:
+    world.conditional = False
 
 
 STORIES = (
@@ -75,8 +135,61 @@ STORIES = (
     *(Story(state, 5) for state in PIPELINES),
     *(Story("two keys", 2, {number: fault}) for number in range(8) for fault in ("refused", "lost")),
     *(Story("pipelines", 3, {number: fault}) for number in (6, 7) for fault in ("refused", "lost", "gone")),
+    *(
+        Story("pipelines that are out of date", 5, {number: fault})
+        for number in (2, 4)
+        for fault in ("refused", "lost")
+    ),
+    *(Story("pipelines of a new user", 3, {5: fault}) for fault in ("refused", "lost", "expired")),
     Story("two keys, with soak", 1, days=(1, 2, 16)),
-    Story("two keys", 2, prepare=_lose_the_project, about=", whose project is gone"),
+    *(
+        Story(state, destinations, pauses={event: seconds})
+        for state, destinations, event, seconds in (
+            ("two keys", 1, "create begin", (15.0,)),
+            ("two keys", 1, "create begin", (158.0,)),
+            ("two keys", 1, "intent done", (30.0,) * 3),
+            ("two keys", 1, "intent done", (45.0,) * 4),
+            ("two keys", 1, "lease done", (200.0,)),
+            ("two keys, with soak", 1, "lease done", (200.0,)),
+            ("interrupted, with an orphan", 1, "lease done", (200.0,)),
+            ("two keys", 1, "verify done", (200.0,)),
+            ("two keys", 1, "store begin", (200.0,)),
+            ("two keys", 2, "record begin", (200.0,)),
+            ("two keys", 2, "commit begin", (200.0,)),
+            ("pipelines", 5, "deliver to p1 done", (31.0,)),
+            ("pipelines", 5, "deliver to p1 done", (29.0,)),
+            ("pipelines", 5, "deliver to p2 begin", (110.0,)),
+        )
+    ),
+    *(
+        Story("pipelines", 5, prepare=_wait, about=" that wait", stop=event)
+        for event in ("", "lease done", "deliver to p2 begin", "deliver to p3 done", "deliver to p4 done")
+    ),
+    Story("two keys", 1, prepare=_held_by_another_run, about=", held by another run"),
+    Story("interrupted, with an orphan", 1, prepare=_a_moment_ago, about=" a moment ago"),
+    *(
+        Story("two keys", 2, at={event: change}, about=f" where{change.__name__.replace('_', ' ')} at {event}")
+        for event, change in (
+            ("lease begin", _another_run_writes),
+            ("lease begin", _the_operator_deletes_last),
+            ("lease done", _the_operator_deletes_last),
+            ("lease done", _another_run_takes_over),
+            ("intent done", _another_run_takes_over),
+            ("store begin", _the_operator_writes_last_back),
+            ("store done", _the_operator_copies_the_key),
+            ("preflight note", _the_project_goes),
+            ("preflight note", _the_store_goes),
+        )
+    ),
+    Story(
+        "pipelines that are out of date",
+        5,
+        at={"preflight note": _the_operator_writes_last_back},
+        about=" where the operator writes last back at preflight note",
+    ),
+    Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
+    Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
+    Story("two keys", 2, prepare=_the_project_goes, about=", whose project is gone"),
     Story("pipelines that are out of date", 5, days=(1,), about=", two runs"),
     *(
         Story(
@@ -96,17 +209,29 @@ HEADING = "== "
 class Transcript:
     """What one run does, line by line."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, story: Story) -> None:
         self.world = world
+        self.stop = Event()
+        self._stop_at = story.stop
+        self._at = dict(story.at)
+        self._pauses = {event: list(seconds) for event, seconds in story.pauses.items()}
         world.recording = True
         self.lines: list[str] = []
         self._seen = 0
         self._journal = _fields(world.journal)
 
-    def listen(self, event: Event) -> None:
-        """Note an event, and before it the effects that came first."""
+    def listen(self, event: RunEvent) -> None:
+        """Note an event, and before it the effects that came first; then stand still if the story says so."""
         self.flush()
         self.lines.append(f"  {' '.join(filter(None, (event.step, event.phase, event.subject, event.detail)))}")
+        moment = f"{event.step} {event.phase}"
+        if moment in self._at:
+            self._at.pop(moment)(self.world)
+        if moment == self._stop_at:
+            self.stop.set()
+        seconds = self._pauses.get(moment)
+        if seconds:
+            self.world.now += timedelta(seconds=seconds.pop(0))
 
     def flush(self) -> None:
         """Note the effects since the last event."""
@@ -135,7 +260,7 @@ def transcript(story: Story) -> str:
     world, policy = initial(story.state, story.destinations)
     story.prepare(world)
     world.faults = dict(story.faults)
-    seen = Transcript(world)
+    seen = Transcript(world, story)
     for number, days in enumerate((0, *story.days)):
         world.now += timedelta(days=days)
         began = world.now
@@ -158,6 +283,7 @@ def _outside(world: World, run: str, seen: Transcript) -> RotationWorld:
         identities=world.identities,
         run=run,
         listener=seen.listen,
+        stop=seen.stop,
     )
 
 
@@ -186,6 +312,30 @@ def _written_again() -> None:
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
 def test_a_run_does_what_was_written_down(story: Story) -> None:
     assert transcript(story) == recorded()[story.title]
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
+def test_the_store_is_asked_for_room_for_the_longest_journal(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Journal] = []
+    written: list[Journal] = []
+    save = SimulatedDestination.save_journal
+
+    def write(store: SimulatedDestination, journal: Journal, revision: object) -> object:
+        written.append(journal)
+        return save(store, journal, revision)
+
+    monkeypatch.setattr(SimulatedDestination, "room_for", lambda _, journal: asked.append(journal))
+    monkeypatch.setattr(SimulatedDestination, "save_journal", write)
+    shown = transcript(story)
+    assert bool(asked) == ("preflight note" in shown)
+    for journal in written if asked else ():
+        assert _length(journal) <= max(map(_length, asked))
+        for name, delivery in journal.delivered.items():
+            assert _length(delivery) <= max(_length(one.delivered[name]) for one in asked)
+
+
+def _length(part: Journal | Delivery) -> int:
+    return len(msgspec.json.encode(part))
 
 
 def test_the_file_has_no_other_runs() -> None:
