@@ -92,6 +92,18 @@ class TestWithAConfiguration:
         assert changes(users) == ["ssm:PutParameter"]
         assert parameter(users, "/build") == users.held("build")
 
+    @pytest.mark.parametrize("spelling", ["ssm:/build?format=pair", "ssm:/build?tag.team=a"])
+    def test_picks_a_destination_that_is_spelled_otherwise(self, users: Rig, spelling: str) -> None:
+        """Other options that reach the same thing make no other destination, and no other user gets it."""
+        delete(users, "/build")
+        ran = twokey("deliver", "--to", spelling, "--json")
+        assert ran.code == 0, ran.err
+        assert ran.outcomes == {"build": "completed"}
+        (entry,) = json.loads(ran.out)["results"]
+        delivered = [one["destination"] for one in entry["destinations"] if one["outcome"] == "delivered"]
+        assert delivered == ["ssm:/build"]
+        assert parameter(users, "/build") == entry["current"]
+
     def test_picks_by_a_template_for_every_user(self, users: Rig) -> None:
         for name in ("/build", "/ci/build", "/ci/site"):
             delete(users, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from twokey.cli.options import (
     settings_of,
 )
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
-from twokey.core.errors import UsageError
+from twokey.core.errors import TwokeyError, UsageError
 
 if TYPE_CHECKING:
     from twokey.fleet.roster import Job, Roster
@@ -61,12 +62,36 @@ def command(*, unmanaged: bool, no_wait: bool, verbose: bool, **parameters: Any)
         from twokey.fleet.runtime import fill
 
         roster = runtime.roster(settings, flags.users, urls)
-        return select_destinations(roster, settings.selections, urls, fill, lambda url: unmanaged or _confirmed(url))
+        return select_destinations(
+            roster,
+            settings.selections,
+            urls,
+            fill,
+            lambda url: unmanaged or _confirmed(url),
+            lambda url, job: _as_configured(url, job, runtime),
+        )
 
     requested = overrides(force=False, ignore_last_use=False, retire=())
     return act(
         flags, settings, requested, command="deliver", wait=not no_wait, verbose=verbose, select=select, decide=_decide
     )
+
+
+def _as_configured(url: str, job: Job, runtime: Runtime) -> str:
+    """Return the URL by which the user's configuration means the same thing; without one, the URL itself."""
+    from twokey.destinations import identity, registry
+
+    if url in job.deliver:
+        return url
+
+    def meant(one: str) -> str:
+        opened = registry.open_destination(one, runtime.services)
+        return identity.identity(opened, runtime.services, job.user.account)
+
+    with suppress(TwokeyError):  # what cannot be opened is reported by the run
+        wanted = meant(url)
+        return next((one for one in job.deliver if meant(one) == wanted), url)
+    return url
 
 
 def _confirmed(url: str) -> bool:

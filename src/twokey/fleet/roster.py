@@ -134,19 +134,28 @@ def select_destinations(
     urls: Sequence[str],
     fill: Callable[[str, MachineUser], str],
     accept: Callable[[str], bool],
+    known: Callable[[str, Job], str] = lambda url, _job: url,
 ) -> Roster:
     """Select these destinations of each user; one that the configuration gives to no user is added to every user's.
 
-    ``accept`` is asked about each that is added: no other run would update it. Users that have none of them are left
-    out. Raises ``UsageError`` for one that is not accepted and where two users would write the same, and ``Failed``
-    where no user is left.
+    ``accept`` is asked about each that is added: no other run would update it. ``known`` returns the URL by which a
+    user's own configuration means the same thing, if it does. Users that have none of them are left out. Raises
+    ``UsageError`` for one that is not accepted and where two users would write the same, and ``Failed`` where no user
+    is left.
     """
     if not urls:
         return roster
     configured = {url for job in roster.jobs for url in (job.store, *job.deliver)}
     configured |= {url for selection in selections for url in (selection.store, *selection.deliver)}
+    named = {(url, job.user.key): known(fill(url, job.user), job) for url in urls for job in roster.jobs}
     for url in dict.fromkeys(urls):
-        if not configured.isdisjoint({url, *(fill(url, job.user) for job in roster.jobs)}) or accept(url):
+        filled = {url, *(fill(url, job.user) for job in roster.jobs)}
+        if not configured.isdisjoint(filled):
+            continue
+        if not configured.isdisjoint(named[url, job.user.key] for job in roster.jobs):
+            configured |= filled  # to any other user, it is another user's destination
+            continue
+        if accept(url):
             continue
         raise UsageError(
             f"{url} is a destination of no user in the configuration: later runs would not deliver there, and would "
@@ -156,8 +165,8 @@ def select_destinations(
         )
     jobs = []
     for job in roster.jobs:
-        filled = dict.fromkeys(fill(url, job.user) for url in urls)
-        targets = tuple(url for url in filled if url in job.deliver or url not in configured)
+        theirs = dict.fromkeys(named[url, job.user.key] for url in urls)
+        targets = tuple(url for url in theirs if url in job.deliver or url not in configured)
         if targets:
             jobs.append(replace(job, deliver=tuple(dict.fromkeys((*job.deliver, *targets))), targets=targets))
     if not jobs and not roster.failed:
