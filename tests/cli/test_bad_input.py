@@ -138,7 +138,7 @@ class TestServices:
     def test_an_endpoint_that_is_no_url(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
         ran = twokey("rotate", *PATH)
-        assert ran.code == 1
+        assert ran.code == 2
         assert "AWS_ENDPOINT_URL" in ran.err
 
     def test_listing_denied_names_the_permission_and_the_resource(self, rig: Rig) -> None:

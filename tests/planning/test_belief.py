@@ -59,6 +59,7 @@ MADE_UP: dict[str, st.SearchStrategy[Any]] = {
     "delivering": st.lists(st.sampled_from(NAMES), unique=True).map(tuple),
     "graces": st.dictionaries(ids, st.timedeltas(), max_size=3),
     "forgotten": st.none() | moments,
+    "hook": ids,
 }
 made_up = st.builds(Journal, **MADE_UP)
 FIXED = {"version", "moved", "arriving"}
