@@ -70,6 +70,19 @@ class Cloud:
         """
         return {name: _pair(self._request("POST", "users", {"name": name, "path": PATH})["keys"][-1]) for name in names}
 
+    def make_user(self, name: str, ages: Sequence[float]) -> list[str]:
+        """Create a user with keys of these ages, in seconds; return the ids of the keys, the oldest first."""
+        made = self._request("POST", "users", {"name": name, "path": PATH, "keys": len(ages), "ages": list(ages)})
+        return [key["access_key_id"] for key in made["keys"]]
+
+    def set_last_use(self, key_id: str, seconds_ago: float) -> None:
+        """Set what IAM knows of the latest use of a key."""
+        self._request("POST", "last-used", {"access_key_id": key_id, "seconds_ago": seconds_ago})
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._request("POST", "clock", {"advance": seconds})
+
     def credentials(self, account: str) -> dict[str, str]:
         """Return an administrator's key in another account, which is created on demand."""
         pair: dict[str, str] = self._request("POST", "credentials", {"account": account})

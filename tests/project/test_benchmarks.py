@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import calls, children, figures, limit, lint, origin
+from benchmarks import audit, calls, children, figures, limit, lint, origin
 from benchmarks.cloud import RecordedRequest
 from benchmarks.figures import Figure, at_least, at_most
 
@@ -78,6 +78,20 @@ def test_requests_of_a_path_are_told_apart_from_those_of_a_user() -> None:
     assert (due.value, due.against) == (2.0, "4 ListAccessKeys")
     assert not_due.value == 1.0
     assert (shared.value, shared.against) == (2, "1 ListUsers, 1 SimulatePrincipalPolicy")
+
+
+def test_only_what_grows_with_each_user_is_scaled() -> None:
+    cost = children.Cost(wall=3.0, cpu=1.0, requests=750, memory=50)
+
+    assert audit.scaled(cost) == children.Cost(wall=60.0, cpu=1.0, requests=15_000, memory=50)
+
+
+def test_a_tool_that_finds_other_users_is_not_compared() -> None:
+    faulty = {f"machine-{number:04d}" for number in range(10)}
+
+    audit._same("Custodian", {"TK701": faulty | {"admin"}}, {"TK701": sorted(faulty)})
+    with pytest.raises(children.MeasurementFailed, match="TK701: twokey found 10 users, Prowler 9; 10 are there"):
+        audit._same("Prowler", {"TK701": faulty}, {"TK701": sorted(faulty)[1:]})
 
 
 @pytest.mark.parametrize(
@@ -186,7 +200,12 @@ def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize(
-    ("environment", "package"), [(origin.ENVIRONMENT, "iam-credential-rotation==0.2.2"), (lint.CUSTODIAN, "c7n==")]
+    ("environment", "package"),
+    [
+        (origin.ENVIRONMENT, "iam-credential-rotation==0.2.2"),
+        (lint.CUSTODIAN, "c7n=="),
+        (audit.PROWLER, "prowler=="),
+    ],
 )
 def test_a_tool_that_is_compared_with_is_locked_by_hashes_and_names_no_registry(
     environment: Environment, package: str
@@ -195,4 +214,4 @@ def test_a_tool_that_is_compared_with_is_locked_by_hashes_and_names_no_registry(
 
     assert package in locked
     assert locked.count("==") <= locked.count("--hash=sha256:")
-    assert "http" not in locked
+    assert "://" not in locked
