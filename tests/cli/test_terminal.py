@@ -84,6 +84,18 @@ def test_json_stays_the_same_document(value: dict[str, object]) -> None:
     assert "\x9b" not in printed
 
 
+@pytest.mark.parametrize("piece", [0, 1, 7, 40, 10_000])
+def test_a_long_json_document_is_printed_whole_in_pieces(
+    piece: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.dumps({"users": [f"machine-{number}" for number in range(20)], "empty": []}, indent=2)
+    monkeypatch.setattr(terminal, "_PIECE", piece)
+
+    terminal.say_json(document)
+
+    assert capsys.readouterr().out == document + "\n"
+
+
 def test_every_printer_cleans(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from twokey.core.errors import Failed
 

@@ -18,7 +18,7 @@ from twokey.cli.layout import wrap
 from twokey.core import durations, timestamps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from re import Match
     from typing import TextIO
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from twokey.core.errors import TwokeyError
 
 NOTHING = "-"
+_PIECE = 100_000
 _UNSAFE_WITHOUT_UNICODE = re.compile(rf"{UNSAFE.pattern}|[^\x00-\x7f]", UNSAFE.flags)
 
 
@@ -39,10 +40,20 @@ def say(text: str = "") -> None:
 def say_json(document: str) -> None:
     """Print a JSON document on stdout: the same document, with unsafe characters written as JSON escapes them.
 
-    So are those that the encoding of stdout may not have.
+    So are those that the encoding of stdout may not have. Written in pieces: a document may have many megabytes.
     """
     unsafe = UNSAFE if (sys.stdout.encoding or "utf-8").lower().startswith("utf") else _UNSAFE_WITHOUT_UNICODE
-    sys.stdout.write("\n".join(unsafe.sub(_escape_in_json, line) for line in document.split("\n")) + "\n")
+    for lines in _pieces(document):
+        sys.stdout.write("\n".join(unsafe.sub(_escape_in_json, line) for line in lines.split("\n")) + "\n")
+
+
+def _pieces(document: str) -> Iterator[str]:
+    """Split a document at line breaks. A piece has many lines, because each write goes to the file at once."""
+    start = 0
+    while (end := document.find("\n", start + _PIECE)) >= 0:
+        yield document[start:end]
+        start = end + 1
+    yield document[start:]
 
 
 def refuse_page(output: str | None) -> None:
