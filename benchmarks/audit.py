@@ -2,7 +2,8 @@
 
 The cost of the others grows with each user, so they run on 250 users, once; twokey runs on the same account, and on one
 of 5,000. The requests and the wall time of a call per user are proportional to the number of users: for the comparison
-with twokey on 5,000 users, they are multiplied by 20. Nothing else is scaled.
+with twokey on 5,000 users, they are multiplied by 20. Nothing else is scaled. Custodian also runs on 5,000 users,
+without latency, for its CPU time and memory.
 
 Custodian runs ``POLICIES``, from the credential report, which costs it the least; Prowler its checks of the same
 (``CHECKS``). All must find the same users, or nothing is measured. Users that twokey rotates are measured apart: their
@@ -19,6 +20,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.children import Cost, MeasurementFailed, cpus, measure, medians, memories, script, walls
@@ -38,6 +40,7 @@ EACH = 10
 LATENCY = 0.04
 RATE = 20
 BURST = 40
+WEATHER: dict[str, object] = {"latency": LATENCY, "throttle": {"iam": {"rate": RATE, "burst": BURST}}}
 DAY = 86400.0
 PROWLER = Environment("prowler")
 POLICIES: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -78,7 +81,8 @@ def run(runs: int) -> list[Figure]:
     with Cloud() as cloud, tempfile.TemporaryDirectory() as folder:
         _fill(cloud, USERS)
         many = [_twokey(cloud, Path(folder)) for _ in range(runs)]
-    return [*_against_calls(many, calls), _growth(many, few), *figures, *_managed()]
+        large = _of_many(cloud, Path(folder), many)
+    return [*_against_calls(many, calls), *large, *figures, *_managed()]
 
 
 def scaled(cost: Cost) -> Cost:
@@ -98,20 +102,33 @@ def _against_calls(many: Sequence[Cost], calls: Cost) -> list[Figure]:
     ]
 
 
-def _growth(many: Sequence[Cost], few: Sequence[Cost]) -> Figure:
-    against = f"{FEW} users ({max(memories(few)) / 1e6:.0f} MB): {max(memories(many)) / 1e6:.0f} MB"
-    return Figure("the same, memory", ratio_of_medians(memories(many), memories(few)), against)
+def _of_many(cloud: Cloud, folder: Path, ours: Sequence[Cost]) -> list[Figure]:
+    """CPU and memory with ``USERS``, of which Custodian asks about each without latency: neither depends on it."""
+    try:
+        theirs = [_custodian(cloud, folder, {})]
+        _same("Cloud Custodian", _found(ours[0]), json.loads(theirs[0].output))
+    except MeasurementFailed as error:
+        return [Figure("the same, CPU", None, f"Cloud Custodian: {error}", at_most(1))]
+    cpu = f"Cloud Custodian ({median(cpus(theirs)):.1f} s): {median(cpus(ours)):.1f} s"
+    return [
+        Figure("the same, CPU", ratio_of_medians(cpus(ours), cpus(theirs)), cpu, at_most(1)),
+        _memory("Cloud Custodian", ours, theirs),
+    ]
+
+
+def _memory(name: str, ours: Sequence[Cost], theirs: Sequence[Cost]) -> Figure:
+    against = f"{name} ({max(memories(theirs)) / 1e6:.0f} MB): {max(memories(ours)) / 1e6:.0f} MB"
+    return Figure("the same, memory", ratio_of_medians(memories(ours), memories(theirs)), against, at_most(1))
 
 
 def _against_tool(name: str, ours: Sequence[Cost], cost: Cost) -> list[Figure]:
     theirs, goal = [cost], at_most(1)
     against = f"{name} ({medians(theirs)}): {medians(ours)}"
-    memory = f"{name} ({cost.memory / 1e6:.0f} MB): {max(memories(ours)) / 1e6:.0f} MB"
     requests = f"{name}: {cost.requests:,} requests"
     return [
         Figure(f"audit of {FEW} users, wall", ratio_of_medians(walls(ours), walls(theirs)), against, goal),
         Figure("the same, CPU", ratio_of_medians(cpus(ours), cpus(theirs)), against, goal),
-        Figure("the same, memory", ratio_of_medians(memories(ours), memories(theirs)), memory, goal),
+        _memory(name, ours, theirs),
         Figure("the same, requests", ours[0].requests, requests, at_most(cost.requests)),
     ]
 
@@ -149,7 +166,7 @@ def _calls_per_user(cloud: Cloud, folder: Path) -> Cost:
     return cost
 
 
-def _custodian(cloud: Cloud, folder: Path) -> Cost:
+def _custodian(cloud: Cloud, folder: Path, weather: Mapping[str, object] = WEATHER) -> Cost:
     program = CUSTODIAN.script("custodian")
     policies = [
         {"name": name, "resource": "aws.iam-user", "filters": [{"type": "credential", **one} for one in filters]}
@@ -157,7 +174,7 @@ def _custodian(cloud: Cloud, folder: Path) -> Cost:
     ]
     Path(folder, "policies.json").write_text(json.dumps({"policies": policies}))
     words = ["--cache", f"{folder}/cache", "--output-dir", str(folder), "--region", cloud.aws_variables["AWS_REGION"]]
-    cost = _counted(cloud, [program, "run", *words, "policies.json"], folder)
+    cost = _counted(cloud, [program, "run", *words, "policies.json"], folder, weather)
     found = {
         rule: [one["UserName"] for one in json.loads(Path(folder, name, "resources.json").read_text())]
         for name, (rule, _) in POLICIES.items()
@@ -180,9 +197,9 @@ def _prowler(cloud: Cloud, folder: Path) -> Cost:
     return replace(cost, output=json.dumps(found))
 
 
-def _counted(cloud: Cloud, command: Sequence[str], folder: Path) -> Cost:
+def _counted(cloud: Cloud, command: Sequence[str], folder: Path, weather: Mapping[str, object] = WEATHER) -> Cost:
     # Anew for each program, so that it finds the token bucket full.
-    cloud.weather(latency=LATENCY, throttle={"iam": {"rate": RATE, "burst": BURST}})
+    cloud.weather(**weather)
     cloud.clear_requests()
     # Custodian and Prowler write into their home.
     cost = measure(command, {**cloud.environment, "HOME": str(folder)}, cwd=folder)
