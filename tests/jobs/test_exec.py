@@ -247,6 +247,23 @@ class TestSignals:
         assert os.waitstatus_to_exitcode(status) == 7
         assert log.read_text().split() == ["INT"]
 
+    def test_that_twokey_notices_after_the_command_has_ended_does_not_change_its_status(self) -> None:
+        """The thread that passes signals on may be slower than the command that the same Ctrl-C ends."""
+        program = """
+import os, signal
+from twokey.jobs.exec import Command
+
+class Late(Command):
+    def _forward(self):
+        signal.sigwait({signal.SIGCONT})
+
+with Late(["sh", "-c", "kill -INT $PPID; exit 7"]) as command:
+    status = command.run(dict(os.environ))
+raise SystemExit(status)
+"""
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+        assert (ended.returncode, ended.stderr) == (7, "")
+
 
 def test_the_endpoint_ends_with_the_command(rig: Rig, job: Job, role: str) -> None:
     job.run(*STORE, "--role", role)

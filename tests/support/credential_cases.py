@@ -175,10 +175,6 @@ CASES = {
         "no AWS region is set", "Set AWS_REGION, or region in the profile 'p'", ASSUMES, {**CHAINED, "AWS_REGION": "",
         "AWS_DEFAULT_REGION": ""}, {"credentials": "[base]\n{admin}"},
     ),
-    "STS at an endpoint that is no URL": Case(
-        "assuming the role (sts:AssumeRole): the endpoint is not a URL", "AWS_ENDPOINT_URL_STS",
-        ASSUMES, {**CHAINED, "AWS_ENDPOINT_URL_STS": "nonsense"}, {"credentials": "[base]\n{admin}"},
-    ),
     "STS with retries of a kind that does not exist": Case(
         "Invalid value provided to \"mode\": \"bogus\"", "in the environment (AWS_…) or in the profile 'p'",
         ASSUMES, {**CHAINED, "AWS_RETRY_MODE": "bogus"}, {"credentials": "[base]\n{admin}"},

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Protocol
 import msgspec
 
 from twokey.alerts.decision import MARK
+from twokey.core.decoding import decoder
 from twokey.core.errors import NotFound, ServiceRejected, UsageError
 from twokey.destinations.kind import AwsScope, Permission
 
@@ -58,7 +59,7 @@ def encode(sent: Mapping[str, datetime], longest: int = LONGEST) -> str:
 def decode(data: bytes, name: str) -> Sent:
     """Read a memory; raises ``ServiceRejected`` for anything else."""
     try:
-        content = msgspec.json.decode(data, type=_Content)
+        content = decoder(_Content).decode(data)
         found = {
             mark: datetime.fromtimestamp(int(at), UTC) for at, marks in content.sent.items() for mark in _cut(marks)
         }

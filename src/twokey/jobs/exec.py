@@ -67,6 +67,7 @@ class Command:
             self._process = 0
         signal.pthread_kill(forwarder.ident or 0, signal.SIGCONT)  # it waits for the next signal, and there is none
         forwarder.join()
+        _discard_pending()
         return os.waitstatus_to_exitcode(status)
 
     def _start(self, environment: Mapping[str, str]) -> None:
@@ -92,6 +93,12 @@ class Command:
                 if not self._process:
                     return
                 os.kill(self._process, number)
+
+
+def _discard_pending() -> None:
+    """Take the signals that the command has seen or that came too late for it: unblocked, they would end twokey."""
+    while pending := signal.sigpending() & {*FORWARDED}:
+        signal.sigwait(pending)
 
 
 def _from_terminal(found: Any, number: int) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
+from twokey.core.decoding import decoder
 from twokey.permissions.findings import SEVERITIES, Severity
 
 if TYPE_CHECKING:
@@ -161,12 +162,12 @@ def summary(findings: Iterable[Finding]) -> dict[str, int]:
 def decode(text: str | bytes) -> Audit:
     """Read a result that ``twokey audit --json`` printed; raises ``ValueError`` with a sentence for the operator."""
     try:
-        version = msgspec.json.decode(text, type=_Versioned).version
+        version = decoder(_Versioned).decode(text).version
         if version > VERSION:
             raise ValueError(
                 f"it has version {version} of the format, and this twokey reads version {VERSION}: update twokey"
             )
-        return msgspec.json.decode(text, type=Audit)
+        return decoder(Audit).decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"it is no result of twokey audit --json: {error}") from None
 
@@ -181,4 +182,4 @@ _KEY_ID = re.compile(r"\b(A[KS]IA)[A-Z0-9]{12,124}(?=[A-Z0-9]{4}\b)")
 def redact(audit: Audit) -> Audit:
     """Return the result with every key id shortened to its first and last four characters, in messages too."""
     text = _KEY_ID.sub(r"\1...", msgspec.json.encode(audit).decode())
-    return msgspec.json.decode(text, type=Audit)
+    return decoder(Audit).decode(text)
