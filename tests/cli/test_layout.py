@@ -106,3 +106,11 @@ def test_a_title_that_is_longer_than_a_line_is_broken_after_the_name() -> None:
     title = [("build-and-deploy: ", "bold"), ("will be refused (in_use)", "yellow")]
     assert text_of(layout.block(title, [], 80)) == ["build-and-deploy: will be refused (in_use)"]
     assert text_of(layout.block(title, [], 20)) == ["build-and-deploy:", "  will be refused", "  (in_use)"]
+
+
+@pytest.mark.parametrize(
+    ("name", "width"),
+    [("administrator", 13), ("build-and-deploy-the-public-website", 18), ("ci", 2), ("", 1), ("terraform-", 10)],
+)
+def test_a_column_of_names_is_as_wide_as_their_longest_part(name: str, width: int) -> None:
+    assert layout.narrowest_of([name]) == width

@@ -79,8 +79,8 @@ class TestAPlaceThatFails:
         message = getattr(
             error,
             "message",
-            "ci:4: an unexpected KeyError was raised: the response of its service is not understood, or this "
-            "destination's code has a bug.",
+            "ci:4: the response of its service is not as this destination expects it, or this destination has a bug "
+            "(KeyError at fail, line ",
         )
         assert f"N1 could not be delivered to 1 of 10 destinations: ci:4: {message}" in result.message
         assert "a-secret" not in result.message

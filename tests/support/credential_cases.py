@@ -60,6 +60,10 @@ CASES = {
         "AWS_CONFIG_FILE names {dir}/none, which is not a file", "Correct AWS_CONFIG_FILE",
         variables={"AWS_CONFIG_FILE": "{dir}/none"},
     ),
+    "a profile in a configuration that is a directory": Case(
+        "AWS_CONFIG_FILE names {dir}, which is not a file", "Correct AWS_CONFIG_FILE",
+        variables={**P, "AWS_CONFIG_FILE": "{dir}"},
+    ),
     "a file of credentials that is a directory": Case(
         "AWS_SHARED_CREDENTIALS_FILE names {dir}, which is not a file", "Correct AWS_SHARED_CREDENTIALS_FILE",
         variables={"AWS_SHARED_CREDENTIALS_FILE": "{dir}"},
@@ -113,6 +117,10 @@ CASES = {
     "SSO that is not reached": Case(
         "getting credentials from IAM Identity Center (SSO): no connection", "Check the network",
         SSO, {**P, "AWS_ENDPOINT_URL_SSO": "http://127.0.0.1:9"}, signed_in=LATER,
+    ),
+    "SSO at an endpoint that is no URL": Case(
+        "getting credentials from IAM Identity Center (SSO): the endpoint is not a URL", "AWS_ENDPOINT_URL_SSO",
+        SSO, {**P, "AWS_ENDPOINT_URL_SSO": "nonsense"}, signed_in=LATER,
     ),
     "SSO without its session": Case(
         'sso-session does not exist: "corp"', "Correct the profile 'p'", SSO.partition("[sso-session")[0], P
@@ -203,6 +211,10 @@ CASES = {
         "{dir}: Is a directory", "AWS_WEB_IDENTITY_TOKEN_FILE",
         variables={**FILE, "AWS_WEB_IDENTITY_TOKEN_FILE": "{dir}"},
     ),
+    "a token whose role is no ARN": Case(
+        "AWS_ROLE_ARN is not valid", "Correct AWS_ROLE_ARN", variables={**FILE, "AWS_ROLE_ARN": "rotator"},
+        files={"token": TOKEN},
+    ),
     "a token without a role": Case(
         "no role ARN configured", "Correct the profile", variables={**FILE, "AWS_ROLE_ARN": ""}, files={"token": TOKEN}
     ),
@@ -245,6 +257,26 @@ CASES = {
         "credential_process of the profile 'base' failed", "Run it in a shell",
         f"{ASSUMES}[profile base]\ncredential_process = false\n", P,
     ),
+    "a program that prints another version": Case(
+        "credential_process of the profile 'p' did not print what it must", "a JSON object with Version 1",
+        "[profile p]\ncredential_process = cat {dir}/printed\n", P,
+        {"printed": json.dumps({"Version": 2, "AccessKeyId": "ASIA", "SecretAccessKey": TOKEN})},
+    ),
+    "a program that prints half of a pair": Case(
+        "credential_process of the profile 'p' did not print what it must", "AccessKeyId and SecretAccessKey",
+        "[profile p]\ncredential_process = cat {dir}/printed\n", P,
+        {"printed": json.dumps({"Version": 1, "SecretAccessKey": TOKEN})},
+    ),
+    "a program that prints numbers": Case(
+        "the access key id from the credential_process is not text", "Copy it again",
+        "[profile p]\ncredential_process = cat {dir}/printed\n", P,
+        {"printed": json.dumps({"Version": 1, "AccessKeyId": 5, "SecretAccessKey": TOKEN})},
+    ),
+    "a program that prints no secret": Case(
+        "the secret access key from the credential_process is missing", "Copy it again",
+        "[profile p]\ncredential_process = cat {dir}/printed\n", P,
+        {"printed": json.dumps({"Version": 1, "AccessKeyId": "AKIAIOSFODNN7EXAMPLE", "SecretAccessKey": None})},
+    ),
     "a program whose credentials have expired": Case(
         "credential_process of the profile 'p' returned credentials that have expired", "Run it in a shell",
         "[profile p]\ncredential_process = cat {dir}/printed\n", P,
@@ -267,6 +299,10 @@ CASES = {
     "a container's service that responds with something else": Case(
         "credential service (AWS_CONTAINER_CREDENTIALS_FULL_URI) did not supply any", "Check the role of the task",
         variables={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{url}/other"},
+    ),
+    "a container's service whose credentials have expired": Case(
+        "(AWS_CONTAINER_CREDENTIALS_FULL_URI) returned credentials that have expired", "Check the role of the task",
+        variables={"AWS_CONTAINER_CREDENTIALS_FULL_URI": "{url}/expired"},
     ),
     "a container's service on another host": Case(
         "has a host that the AWS SDKs do not use without TLS", "Correct AWS_CONTAINER_CREDENTIALS_FULL_URI",
@@ -308,6 +344,11 @@ class Services(FakeService):
     @route("GET", r"/credentials")
     def container(self, request: ReceivedRequest) -> Reply:
         raise Refusal(500, {"message": TOKEN})
+
+    @route("GET", r"/expired")
+    def expired(self, request: ReceivedRequest) -> Reply:
+        ends = {"Expiration": "2020-01-01T00:00:00Z", "Token": TOKEN}
+        return Reply(200, {"AccessKeyId": "ASIAIOSFODNN7EXAMPLE", "SecretAccessKey": TOKEN, **ends})
 
     @route("GET", r"/other")
     def other(self, request: ReceivedRequest) -> Reply:

@@ -40,6 +40,7 @@ _ORIGINS = {
 }
 _NO_URL = ("Invalid endpoint", "Invalid IPv6 URL")
 """How the errors of botocore and of Python about an endpoint that is no URL begin."""
+_ENDPOINTS = "Check the endpoints that are configured for single services, such as AWS_ENDPOINT_URL_SSO."
 _SIGN_IN = "A scheduler cannot sign in: use a role there."
 
 
@@ -65,11 +66,8 @@ def unavailable(error: Exception, session: botocore.session.Session, method: str
 
 def none_found(session: botocore.session.Session) -> CredentialsUnavailable:
     """Return the error for a chain in which no source has credentials."""
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        file = environment.variable(name)
-        # botocore takes such a file for an empty one.
-        if file and not Path(file).is_file() and file != os.devnull:
-            return as_error(Failure(f"{name} names {file}, which is not a file.", f"Correct {name}, or unset it."))
+    if failure := _no_file():
+        return as_error(failure)
     profiles = Profiles(session)
     where = profiles.described if profiles.exists else "a profile"
     return CredentialsUnavailable(
@@ -78,6 +76,15 @@ def none_found(session: botocore.session.Session) -> CredentialsUnavailable:
         state="Nothing was called.",
         remedy=CREDENTIAL_SOURCES,
     )
+
+
+def _no_file() -> Failure | None:
+    """Explain a variable that names no file: botocore takes it for an empty one."""
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        file = environment.variable(name)
+        if file and not Path(file).is_file() and file != os.devnull:
+            return Failure(f"{name} names {file}, which is not a file.", f"Correct {name}, or unset it.")
+    return None
 
 
 class Frozen:
@@ -89,12 +96,21 @@ class Frozen:
 def malformed(frozen: Frozen, method: str) -> CredentialsUnavailable | None:
     """Return the error for credentials that no request can be signed with, such as an id that ends with a line end."""
     for part, name in _PARTS.items():
-        value = Hidden(getattr(frozen.value, part) or "")
-        flaw = flaw_of(value) or ("" if value.isascii() and value.isprintable() else "an invalid character")
-        if flaw:
+        if flaw := _flaw(getattr(frozen.value, part), optional=part == "token"):
             origin = _ORIGINS.get(method, "the AWS profile")
-            return as_error(Failure(f"the {name} from {origin} contains {flaw}.", "Copy it again, exactly."))
+            return as_error(Failure(f"the {name} from {origin} {flaw}.", "Copy it again, exactly."))
     return None
+
+
+def _flaw(part: object, *, optional: bool) -> str:
+    """Return what is wrong with a part of credentials, ending a sentence. A program may print any JSON value."""
+    if part is None or part == "":
+        return "" if optional else "is missing"
+    if not isinstance(part, str):
+        return "is not text"
+    value = Hidden(part)
+    flaw = flaw_of(value) or ("" if value.isascii() and value.isprintable() else "an invalid character")
+    return f"contains {flaw}" if flaw else ""
 
 
 def as_error(failure: Failure) -> CredentialsUnavailable:
@@ -106,7 +122,7 @@ def as_error(failure: Failure) -> CredentialsUnavailable:
 
 def _of_signing_in(error: Exception, source: object | None, profiles: Profiles) -> Failure | None:
     """Explain a session that the operator has to begin: of SSO, of ``aws login``, or with MFA."""
-    broken = isinstance(error, (KeyError, TypeError, ValueError))
+    broken = isinstance(error, (KeyError, TypeError, ValueError)) and not str(error).startswith(_NO_URL)
     if isinstance(error, (boto.SSOError, boto.TokenRetrievalError)) or (
         broken and isinstance(source, (sources.SSOCredentialFetcher, SSOTokenProvider))
     ):
@@ -141,7 +157,7 @@ def _of_configuration(error: Exception, profiles: Profiles) -> Failure | None:
 
 def _no_profile(_error: Any, profiles: Profiles) -> Failure:
     variable = environment.first_set(PROFILE_VARIABLES) or PROFILE_VARIABLES[0]
-    return Failure(
+    return _no_file() or Failure(
         f"there is no profile {profiles.name!r}, which {variable} names.",
         f"Correct {variable}, or add the profile to the AWS configuration (aws configure list-profiles).",
     )
@@ -216,7 +232,7 @@ def _of_network(error: Exception, source: object | None) -> Failure | None:
     """Explain a service that supplies credentials and that cannot be reached, or does not respond."""
     what = purpose_of(source)
     if isinstance(error, ValueError) and str(error).startswith(_NO_URL):
-        return Failure(f"{what}: the endpoint is not a URL.", "Check AWS_ENDPOINT_URL, and AWS_ENDPOINT_URL_STS.")
+        return Failure(f"{what}: the endpoint is not a URL.", _ENDPOINTS)
     if failed := network.unreachable(error, what, first_line(error)):
         return Failure(failed.message, failed.remedy)
     if isinstance(error, (boto.HTTPClientError, boto.ConnectionError)):

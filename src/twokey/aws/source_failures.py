@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 _CONTAINER = ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI")
 _EXPIRED = "credentials were refreshed, but"
 """How botocore's error begins if the credentials that a source returns have already expired."""
+_OUTPUT = ("Unsupported version", "Missing required key")
+"""How botocore's errors about the JSON object that a program printed begin."""
 _SETTINGS = {
     "RoleArn": "role_arn",
     "RoleSessionName": "role_session_name",
@@ -31,6 +33,8 @@ _SETTINGS = {
     "SerialNumber": "mfa_serial",
 }
 """The settings of a profile that become the parameters of AssumeRole."""
+_VARIABLES = {"RoleArn": "AWS_ROLE_ARN", "RoleSessionName": "AWS_ROLE_SESSION_NAME"}
+"""The variables that come before those settings where a web identity token is used."""
 _SOURCES = (
     sources.ProcessProvider,
     sources.ContainerProvider,
@@ -79,9 +83,9 @@ def of_source(error: Exception, source: object | None, method: str, profiles: Pr
     if isinstance(source, sources.ProcessProvider) or (expired and method == sources.ProcessProvider.METHOD):
         return _of_process(error, profiles, expired=expired)
     if isinstance(source, sources.ContainerProvider) or method == sources.ContainerProvider.METHOD:
-        return _of_container(error)
+        return _of_container(error, expired=expired)
     if isinstance(error, boto.ParamValidationError):
-        return _of_setting(error, profiles)
+        return _of_setting(error, source, profiles)
     if isinstance(source, FileWebIdentityTokenLoader):
         return _of_token_file(error, profiles)
     return _of_instance(error, method, profiles)
@@ -118,7 +122,7 @@ def _of_process(error: Exception, profiles: Profiles, *, expired: bool) -> Failu
             "Run it in a shell to see what it waits for. A scheduler cannot enter a code or use a browser: use a role "
             "there.",
         )
-    if isinstance(error, boto.CredentialRetrievalError):
+    if isinstance(error, boto.CredentialRetrievalError) and not _is_of_output(error):
         return Failure(f"{what} failed.", "Run it in a shell to see why.")
     return Failure(
         f"{what} did not print what it must.",
@@ -126,7 +130,12 @@ def _of_process(error: Exception, profiles: Profiles, *, expired: bool) -> Failu
     )
 
 
-def _of_container(error: Exception) -> Failure:
+def _is_of_output(error: boto.CredentialRetrievalError) -> bool:
+    """Return whether botocore rejects what a program printed: it has the same error for one that fails."""
+    return str(error.kwargs.get("error_msg", "")).startswith(_OUTPUT)
+
+
+def _of_container(error: Exception, *, expired: bool) -> Failure:
     variable = environment.first_set(_CONTAINER) or _CONTAINER[0]
     service = f"the container's credential service ({variable})"
     if isinstance(error, OSError) and error.filename:
@@ -142,15 +151,21 @@ def _of_container(error: Exception) -> Failure:
         return Failure(f"{service} has a host that the AWS SDKs do not use without TLS.", f"Correct {variable}.")
     status = re.search(r"non 200 response (\d{3})", str(error))
     how = f"responded with {status[1]}" if status else "did not supply any"
+    if expired:
+        how = "returned credentials that have expired"
     return Failure(f"{service} {how}.", f"Check the role of the task or pod; {variable} is set by its platform.")
 
 
-def _of_setting(error: Exception, profiles: Profiles) -> Failure:
+def _of_setting(error: Exception, source: object | None, profiles: Profiles) -> Failure:
     """Explain a parameter of AssumeRole that the SDK rejects. Its value is not shown: it may be a token."""
     parameter = re.search(r"parameter (\w+)", str(error))
     name = parameter[1] if parameter else ""
     if name == "WebIdentityToken":
         return _of_token_file(error, profiles)
+    variable = _VARIABLES.get(name, "")
+    by_token = isinstance(source, sources.AssumeRoleWithWebIdentityCredentialFetcher)
+    if variable and by_token and environment.variable(variable):
+        return Failure(f"{variable} is not valid.", f"Correct {variable}.")
     setting = _SETTINGS.get(name, name)
     profile = profiles.with_setting(setting)
     return Failure(f"{setting} of the profile {profile!r} is not valid.", f"Correct {setting}.")

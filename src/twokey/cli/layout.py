@@ -125,12 +125,14 @@ def indented(text: Cell, width: int) -> list[Line]:
 
 
 def narrowest_of(names: Iterable[str], lines: int = 2) -> int:
-    """Return the width at which each name needs no more than so many lines."""
+    """Return the width at which each name needs no more than so many lines, and no part of one is cut."""
     return max((_narrowest(clean(name), lines) for name in names), default=0)
 
 
 def _narrowest(name: str, lines: int) -> int:
-    return next(width for width in range(-(-len(name) // lines) or 1, len(name) + 2) if len(wrap(name, width)) <= lines)
+    parts = [part for whole in _PARTS[0].findall(name) for part in _PARTS[1].findall(whole)]
+    least = max(-(-len(name) // lines), *map(len, parts), 1)
+    return next(width for width in range(least, len(name) + 2) if len(wrap(name, width)) <= lines)
 
 
 def _least(column: Column, rows: Sequence[Sequence[Cell]], index: int, natural: int) -> int:

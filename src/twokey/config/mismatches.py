@@ -42,6 +42,8 @@ _CHOICES = {
     "security": "starttls, tls or none",
     "on_error": "fail or warn",
 }
+_NAMED = {"tiers": "a mapping with the tier's settings", "roles": "the ARN of a role, or a mapping with `arn`"}
+"""What the values of these mappings are, by the mapping's key."""
 _VALUE = "text, a whole number, true or false, a list of texts or a mapping of texts"
 
 
@@ -59,6 +61,9 @@ def decode(document: Document) -> Form:
             # msgspec does not say which value of a mapping is wrong.
             if isinstance(value, dict):
                 _convert(value, form, document, (key, name))
+            elif not (key == "roles" and isinstance(value, str)):
+                found = "nothing" if value is None else _kind(value)
+                raise document.wrong((key, name), f"`{name}`: expected {_NAMED[key]}, got {found}.")
     return _convert(document.value, Form, document)
 
 

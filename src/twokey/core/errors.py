@@ -29,7 +29,9 @@ An error speaks to the operator at 3 a.m.: ``message`` says what happened, ``sta
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -170,11 +172,16 @@ class Ambiguous(ServiceError):
 
 
 def unforeseen(name: str, error: Exception) -> Ambiguous:
-    """Return what an exception means that no destination may raise. Its text may hold anything, even a secret."""
+    """Return what an exception means that no destination may raise. Its text may hold anything, even a secret.
+
+    The line of code tells the maintainers which part of which response was missing.
+    """
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" at {frames[-1].name}, line {frames[-1].lineno} of {PurePath(frames[-1].filename).name}" if frames else ""
     return Ambiguous(
-        f"{name}: an unexpected {type(error).__name__} was raised: the response of its service is not understood, or "
-        "this destination's code has a bug.",
+        f"{name}: the response of its service is not as this destination expects it, or this destination has a bug "
+        f"({type(error).__name__}{at}).",
         state="Whether anything was written there is unknown.",
-        remedy="Check the connection's url, then run again. If it persists, report it to the maintainers of this "
-        "destination, with this message.",
+        remedy="Check that the connection's url is that of the service, in a version that twokey supports, then run "
+        "again. If it persists, report this message, which holds no secret, to the maintainers of this destination.",
     )
