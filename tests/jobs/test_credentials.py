@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -259,6 +260,21 @@ class TestWhatGoesWrong:
         current = rig.held()
         rig.aws.client("iam").delete_access_key(UserName="ci", AccessKeyId=current)
         assert f"AWS does not accept the access key {current}" in self.failing(*STORE, "--role", role)
+
+    def test_a_profile_whose_program_is_twokey_with_the_same_profile(
+        self, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As one selects the profile of a job: the store needs credentials, and they would come from this profile."""
+        rig.settled()
+        words = shlex.join([sys.executable, "-m", "twokey", "credential-process", *STORE])
+        (tmp_path / "config").write_text(f"[profile job]\ncredential_process = {words}\n")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        monkeypatch.setenv("AWS_PROFILE", "job")
+        error = self.failing(*STORE)
+        assert "twokey finds the same profile, which would run itself without end." in error
+        assert "credential_process = env AWS_PROFILE=OTHER twokey credential-process" in error
 
     @pytest.mark.parametrize(
         ("arguments", "says"),

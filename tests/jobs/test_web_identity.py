@@ -11,6 +11,7 @@ from support.commands import twokey
 from support.issuers import AUDIENCE, Issuer, web_role
 from support.roles import make_role
 from twokey.emulator import KeyPair, Rule
+from twokey.testing.server import FakeService, ReceivedRequest, Refusal, Reply, route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,7 +204,73 @@ class TestWhatGoesWrong:
         assert "without a key its account is not known" in ran.err
 
 
+class Metadata(FakeService):
+    """The metadata service of an EC2 instance, in the version that needs a token ("Use IMDSv2", EC2 User Guide)."""
+
+    def __init__(self, session: dict[str, Any]) -> None:
+        super().__init__()
+        self._session = session
+
+    def authorize(self, request: ReceivedRequest) -> None:
+        if request.method == "GET" and request.headers.get("X-Aws-Ec2-Metadata-Token") != "metadata-token":
+            raise Refusal(401, {})
+
+    @route("PUT", r"/latest/api/token")
+    def token(self, _request: ReceivedRequest) -> Reply:
+        return Reply(200, b"metadata-token")
+
+    @route("GET", r"/latest/meta-data/iam/security-credentials/")
+    def name(self, _request: ReceivedRequest) -> Reply:
+        return Reply(200, b"instance")
+
+    @route("GET", r"/latest/meta-data/iam/security-credentials/instance")
+    def credentials(self, _request: ReceivedRequest) -> Reply:
+        return Reply(200, {"Code": "Success", **self._session})
+
+
+@pytest.fixture
+def instance(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Be an EC2 instance with a role of its own, and with no other credentials; return the role's ARN."""
+    arn = make_role(rig.aws, "instance", f"arn:aws:iam::{rig.aws.account_id}:user/admin/administrator")
+    session = rig.aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="i-0a1b2c3d")["Credentials"]
+    session |= {"Token": session.pop("SessionToken"), "Expiration": f"{session['Expiration']:%Y-%m-%dT%H:%M:%SZ}"}
+    become(monkeypatch, AWS_EC2_METADATA_DISABLED="false")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    with Metadata(session) as running:
+        monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", running.url)
+        yield arn
+
+
 class TestOnAnInstance:
+    @pytest.mark.parametrize("options", [(), ("--web-identity",)])
+    def test_of_ec2_its_own_role_is_used_and_no_machine_user_is_needed(
+        self, rig: Rig, instance: str, options: tuple[str, ...]
+    ) -> None:
+        make_role(rig.aws, "deploy", instance, key=rig.aws.admin)
+        ran = twokey("credential-process", *options, "--role", "deploy")
+        assert ran.code == 0, ran.err
+        assert ":assumed-role/deploy/" in who(rig, ran.document)
+        assert "This runs on EC2: its own role is used, and no machine user is needed." in ran.err
+
+    def test_of_ec2_a_machine_user_whose_store_that_role_reads_gets_a_warning(self, rig: Rig, instance: str) -> None:
+        rig.aws.make_user("ci", keys=0)
+        rig.fill(rig.aws.admin)
+        ran = twokey("credential-process", "--store", "secretsmanager:machine-users/ci")
+        assert ran.code == 0, ran.err
+        assert "This runs on EC2, which has a role of its own: no machine user is needed." in ran.err
+
+    def test_of_eks_with_a_token_of_the_pod_its_own_role_is_used(
+        self, rig: Rig, arn: str, issuer: Issuer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        make_role(rig.aws, "next", arn, key=rig.aws.admin)
+        (tmp_path / "token").write_text(issuer.token())
+        become(monkeypatch, AWS_ROLE_ARN=arn, AWS_WEB_IDENTITY_TOKEN_FILE=str(tmp_path / "token"))
+        ran = twokey("credential-process", "--role", "next")
+        assert ran.code == 0, ran.err
+        assert ":assumed-role/next/" in who(rig, ran.document)
+        assert "This runs on EKS: its own role is used, and no machine user is needed." in ran.err
+
     @pytest.mark.parametrize(
         ("variables", "service"),
         [

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from support.commands import twokey
+from twokey.permissions.pipelines import SYSTEMS
 
 if TYPE_CHECKING:
     from support.rig import Rig
@@ -212,6 +215,14 @@ class TestATrustPolicy:
         assert statement["Principal"] == {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{provider}"}
         expected = {f"{provider}:aud": "sts.amazonaws.com", f"{provider}:sub": subject}
         assert statement["Condition"] == {"StringEquals": expected}
+
+    def test_of_jobs_in_the_example_has_audience_and_subject_of_its_issuer(self) -> None:
+        [line] = re.findall(r"twokey policy (role-trust --oidc .+)", twokey("policy", "role-trust", "--help").out)
+        words = shlex.split(line)
+        system = next(one for one in SYSTEMS if one.issuer == words[words.index("--oidc") + 1])
+        assert words[words.index("--sub") + 1] == system.subject_of("acme/site")
+        document = json.loads(policy(*words, "--account", "123456789012"))
+        assert document["Statement"][0]["Condition"]["StringEquals"][f"{system.issuer}:aud"] == system.audience
 
     @pytest.mark.parametrize(
         ("arguments", "expected"),

@@ -199,7 +199,10 @@ def machine_user(*, roles: tuple[str, ...], tier: str | None, config: str | None
             "Trust one machine user, with an external ID.",
         ),
         (
-            "twokey policy role-trust --oidc gitlab.com --aud gitlab.com --sub repo:acme/site",
+            (
+                "twokey policy role-trust --oidc gitlab.com --aud https://gitlab.com --sub "
+                "project_path:acme/site:ref_type:branch:ref:main"
+            ),
             "Trust the jobs of one branch, without a key.",
         ),
     ),

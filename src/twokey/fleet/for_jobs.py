@@ -91,14 +91,26 @@ class JobRuntime:
         if request.web_identity is not None and (tokens := self._tokens(request.web_identity)):
             return RoleChain(None, roles, request.options, self.sts(), notify, tokens)
         if request.user or request.store:
-            source: StoreSource | OwnSource = self._store(request)
-            if here := instance.service(environment.variable):
+            source: StoreSource | OwnSource
+            source, scheme = self._store(request)
+            if here := self._service_beside(scheme):
                 notify(f"This runs on {here}, which has a role of its own: no machine user is needed.")
         else:
             source = OwnSource(self.sts(), self.clients.clock)
             if here := on_aws.service_here(self.clients):
                 notify(f"This runs on {here}: its own role is used, and no machine user is needed.")
         return RoleChain(source, roles, request.options, self.sts(), notify) if roles else source
+
+    def _service_beside(self, scheme: str) -> str:
+        """Return the service of AWS that has a role for this job, whose key is in a store; empty for none.
+
+        EC2 sets no variable. It shows where twokey's own credentials come from, which only stores of AWS need.
+        """
+        from twokey.destinations import registry
+
+        if registry.kind_of(scheme).resources:
+            return on_aws.service_here(self.clients)
+        return instance.service(environment.variable)
 
     def _tokens(self, file: str) -> CiTokens | None:
         """Return where the OIDC token comes from; None where the role of the instance takes its place."""
@@ -123,20 +135,22 @@ class JobRuntime:
         known: Mapping[str, RoleSettings] = self._settings.roles if self._settings else {}
         return [_configured(known[name]) if name in known else session_options.role(name) for name in names]
 
-    def _store(self, request: JobRequest) -> StoreSource:
+    def _store(self, request: JobRequest) -> tuple[StoreSource, str]:
+        """Return the store and its scheme."""
         from twokey.destinations import registry
 
         url, user, grace = request.store, request.user, None
         if not url:
             selection, user = self._selection(request.user)
             url, grace = selection.store, selection.policy.grace
-        elif not registry.can_be_store(registry.parse(url).scheme):
+        scheme = registry.parse(url).scheme
+        if request.store and not registry.can_be_store(scheme):
             raise UsageError(
                 f"--store: `{url}` cannot be a store, because its credential cannot be read back.",
                 remedy=f"Use one of {', '.join(registry.store_schemes())}.",
             )
         store = registry.open_store(self._filled(url, user), self._services)
-        return StoreSource(store, self.clients.clock, user, grace)
+        return StoreSource(store, self.clients.clock, user, grace), scheme
 
     def _filled(self, url: str, user: str) -> str:
         from twokey.destinations import registry
