@@ -154,6 +154,7 @@ def test_after_that_fails_makes_the_run_fail_and_is_run_by_the_next_until_it_suc
     (line,) = [line for line in twokey("status").out.splitlines() if "hook `after`" in line][:1]
     assert "has not succeeded since the latest commit" in line
     assert "interrupted" in twokey("status", "--check").out
+    assert "ci: will be completed (hook_due)" in twokey("plan").out
     assert rotate(code=1, reason="hook_failed")["outcome"] == "failed"
     assert hooks.names() == ["after"]
     hooks.does()
