@@ -248,7 +248,7 @@ def test_a_hook_that_takes_too_long_is_ended(hooks: Hooks) -> None:
     text = Path("twokey.yaml").read_text(encoding="utf-8")
     Path("twokey.yaml").write_text(text.replace("20s", "0.2s"), encoding="utf-8")
     result = rotate(code=3, reason="hook_failed")
-    assert "did not end within 0.2 s; it and every process that it started were ended" in result["message"]
+    assert "did not end within 0.2 s; it and its process group were ended" in result["message"]
 
 
 def _shared(hooks: Hooks) -> None:
