@@ -95,3 +95,14 @@ def test_a_message_about_many_users_stays_within_what_every_service_accepts() ->
     assert len(message.text) < 30_000
     assert len(message.json) < 200_000
     assert (len(message.document.alerts), message.document.left_out) == (100, 4900)
+
+
+def test_a_summary_counts_by_values_that_a_program_compares_and_a_subject_in_words() -> None:
+    found = [
+        decision.Alert("window_breaks", "Soon.", "ci", problem=True, result=REFUSED),
+        *decision.alerts([Ended(REFUSED)], NOW, WEEK),
+        decision.of_failed_run("rotate", "No credentials."),
+    ]
+    message = messages.message("rotate", found, NOW)
+    assert message.document.summary == {"window_breaks": 1, "refused": 1, "run": 1}
+    assert message.subject == "twokey rotate: 1 window will be broken, 1 refused, 1 the run failed"

@@ -53,8 +53,8 @@ class TestWithoutYes:
         assert ran.code == 0
         assert ran.out.splitlines()[0].startswith("ci: can be taken over (existing_key). ")
         for line in (
-            f"  ci: LAST {older.access_key_id}, Active, age 40d, never used",
-            f"  ci: CURRENT {newer.access_key_id}, Active, age 16d, never used, held by {copy}",
+            f"  ci: LAST {older.access_key_id}, Active, age 40d, no use known",
+            f"  ci: CURRENT {newer.access_key_id}, Active, age 16d, no use known, held by {copy}",
             "  ci: secretsmanager:machine-users/ci is empty",
             f"  ci: {copy} holds {newer.access_key_id}",
             f"  ci: unknown: which jobs use {older.access_key_id}; it stays as long as it is used.",

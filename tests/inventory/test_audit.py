@@ -42,8 +42,8 @@ def listed(rig: Rig) -> int:
     return rig.aws.count("iam:ListAccessKeys")
 
 
-def deny(rig: Rig, action: str) -> None:
-    message = f"User: x is not authorized to perform: {action} on resource: *"
+def deny(rig: Rig, action: str, message: str = "") -> None:
+    message = message or f"User: x is not authorized to perform: {action} on resource: *"
     rig.aws.weather.add(
         Rule(action, times=None, effect="error_before", status=403, code="AccessDenied", message=message)
     )
@@ -100,7 +100,17 @@ class TestTheIds:
         assert keys(found) == [(None, "unknown"), (None, "unknown")]
         assert "TK708" in {one.id for one in found.findings}
         assert not found.complete
-        assert "The keys of ci cannot be listed" in found.warnings[0]
+        [warning] = found.warnings
+        assert warning.startswith("The keys of ci cannot be listed, so their ids and roles are unknown: Access denied")
+        assert warning.endswith("Allow iam:ListAccessKeys on it for the principal that runs twokey.")
+
+    def test_that_may_not_be_listed_for_the_same_cause_are_one_warning_whatever_the_users_names(self, rig: Rig) -> None:
+        rig.aws.make_user("e", path="/machine-users/", keys=1)
+        rig.aws.make_user("ci", path="/machine-users/", keys=1)
+        deny(rig, "iam:ListAccessKeys", "explicit deny")
+        [warning] = read(rig, path="/machine-users/", ids=True).warnings
+        assert warning.startswith("The keys of 2 users (ci, e) cannot be listed, so their ids and roles are unknown: ")
+        assert warning.endswith("on USER. Allow iam:ListAccessKeys on it for the principal that runs twokey.")
 
     def test_of_a_user_that_was_deleted_since_the_report_are_left_out_and_that_is_said(self, rotated: Rig) -> None:
         [key] = rotated.aws.make_user("short-lived", path="/", keys=1)

@@ -9,7 +9,7 @@ import pytest
 
 from inventory.cases import DAY, LIMITS, NEW, NOW, OLD, THIRD, found, managed, rotated, user
 from twokey.core.journal import Delivery, Intent
-from twokey.core.model import Held
+from twokey.core.model import Held, NotHeld
 from twokey.inventory import findings
 from twokey.inventory.credential_report import ROOT
 from twokey.inventory.decision import FoundKey, FoundUser
@@ -63,6 +63,8 @@ PLANTED = {
         user(found(NEW, 5.001, 4, active=False), LAST, of=managed(rotated())),
     ),
     "a deleted CURRENT": ("TK709", user(LAST, of=managed(rotated()))),
+    "an empty store": ("TK709", user(CURRENT, of=managed(rotated(), NotHeld()))),
+    "a store that never held a key": ("TK709", user(CURRENT, of=managed(rotated(current="", last="")))),
     "a late rotation": ("TK710", user(found(NEW, 15.5, 1), LAST, of=managed(rotated(15.5)))),
     "a destination that is out of date": (
         "TK711",
@@ -79,7 +81,11 @@ PLANTED = {
     "a password without MFA": ("TK722", user(password=True)),
     "an unused password": ("TK723", user(password=True, mfa=True, password_used=NOW - 45 * DAY)),
 }
-ALSO = {"an orphaned key": {"TK712"}, "a store that was rolled back": {"TK710"}}
+ALSO = {
+    "an orphaned key": {"TK712"},
+    "a store that was rolled back": {"TK710"},
+    "two keys and an empty store": {"TK709"},
+}
 """An orphan is there because a rotation was interrupted; a store that was rolled back holds an old key."""
 
 

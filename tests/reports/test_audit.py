@@ -58,5 +58,11 @@ def test_a_redacted_document_has_no_whole_key_id_in_messages_either() -> None:
     assert redacted.findings[0].message == "AKIA...RENT is old."
 
 
+@pytest.mark.parametrize("text", ["file:ci_{}", "line\n{}", "x{}x", "\x1b{}", "é{}_"])
+def test_a_key_id_is_redacted_whatever_is_beside_it(text: str) -> None:
+    warned = msgspec.structs.replace(result(), warnings=[text.format(KEY)])
+    assert audit.redact(warned).warnings == [text.format("AKIA...RENT")]
+
+
 def test_the_summary_names_every_severity_the_most_severe_first() -> None:
     assert list(audit.summary(result().findings).items()) == [("critical", 0), ("high", 1), ("medium", 0), ("low", 0)]

@@ -154,6 +154,7 @@ def test_after_that_fails_makes_the_run_fail_and_is_run_by_the_next_until_it_suc
     (line,) = [line for line in twokey("status").out.splitlines() if "hook `after`" in line][:1]
     assert "has not succeeded since the latest commit" in line
     assert "interrupted" in twokey("status", "--check").out
+    assert "ci: will be completed (hook_due)" in twokey("plan").out
     assert rotate(code=1, reason="hook_failed")["outcome"] == "failed"
     assert hooks.names() == ["after"]
     hooks.does()
@@ -247,7 +248,7 @@ def test_a_hook_that_takes_too_long_is_ended(hooks: Hooks) -> None:
     text = Path("twokey.yaml").read_text(encoding="utf-8")
     Path("twokey.yaml").write_text(text.replace("20s", "0.2s"), encoding="utf-8")
     result = rotate(code=3, reason="hook_failed")
-    assert "did not end within 0.2 s; it and every process that it started were ended" in result["message"]
+    assert "did not end within 0.2 s; it and its process group were ended" in result["message"]
 
 
 def _shared(hooks: Hooks) -> None:

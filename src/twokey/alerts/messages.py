@@ -40,7 +40,11 @@ class AlertEntry(msgspec.Struct):
 
 
 class AlertDocument(msgspec.Struct):
-    """What webhooks and EventBridge get; ``left_out`` counts the alerts that it has no room for."""
+    """What webhooks and EventBridge get.
+
+    ``summary`` counts the alerts of each outcome and, of the others, by ``about``. ``left_out`` counts the alerts that
+    the document has no room for.
+    """
 
     version: int
     command: str
@@ -78,9 +82,10 @@ def message(command: str, found: Sequence[Alert], now: datetime) -> Message:
     """Return the message about some alerts, of which there is at least one."""
     counts: dict[str, int] = {}
     for alert in found:
-        word = _outcome(alert)
-        counts[word] = counts.get(word, 0) + 1
-    subject = f"twokey {command}: {', '.join(f'{count} {word}' for word, count in counts.items())}"
+        kind = _kind(alert)
+        counts[kind] = counts.get(kind, 0) + 1
+    words = ", ".join(f"{count} {WORDS.get(kind, kind)}" for kind, count in counts.items())
+    subject = f"twokey {command}: {words}"
     lines = [_line(alert) for alert in found[:MOST_LINES]]
     if len(found) > MOST_LINES:
         lines.append(f"And {len(found) - MOST_LINES} more.")
@@ -90,9 +95,9 @@ def message(command: str, found: Sequence[Alert], now: datetime) -> Message:
     return Message(subject, "\n".join((f"{subject} ({timestamps.utc(now)})", *lines)), document)
 
 
-def _outcome(alert: Alert) -> str:
+def _kind(alert: Alert) -> str:
     if alert.about != "outcome" or alert.result is None:
-        return WORDS[alert.about]
+        return alert.about
     return alert.result.outcome.value
 
 
@@ -104,7 +109,8 @@ def _line(alert: Alert) -> str:
     keys = (("CURRENT", result.current), ("LAST", result.last), ("removed", ", ".join(result.removed)))
     facts = ", ".join(f"{label} {fact}" for label, fact in keys if fact)
     named = f"{result.user.account}/{result.user.name}"
-    return f"{named}: {_outcome(alert)}{why}. {_cut(alert.message)}{f' [{facts}]' if facts else ''}"
+    kind = _kind(alert)
+    return f"{named}: {WORDS.get(kind, kind)}{why}. {_cut(alert.message)}{f' [{facts}]' if facts else ''}"
 
 
 def _cut(text: str) -> str:

@@ -68,7 +68,7 @@ def key_facts(key: KeyEntry) -> tuple[str, ...]:
 def use(key: KeyEntry) -> str:
     """Return when a key was last used, and for what."""
     if key.last_used is None:
-        return "never used"
+        return "no use known"
     return f"used {terminal.when(key.last_used)} for {key.last_used_service}"
 
 

@@ -81,7 +81,7 @@ def _problem(hook: Hook, name: HookName, facts: HookFacts) -> str:
     if ended.status == 0:
         return ""
     if ended.status is None:
-        how = f"did not end within {hook.seconds:g} s; it and every process that it started were ended"
+        how = f"did not end within {hook.seconds:g} s; it and its process group were ended"
     else:
         how = f"ended with {f'the signal {-ended.status}' if ended.status < 0 else f'exit status {ended.status}'}"
     return f"{path} {how}.{_quoted(hook, ended)}"

@@ -6,6 +6,7 @@ more recent than the report, during a soak, after an interruption, or because ev
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -131,19 +132,32 @@ def _list(iam: Iam, users: Sequence[str]) -> tuple[dict[str, tuple[AccessKey, ..
             return error
 
     found: dict[str, tuple[AccessKey, ...] | None] = {}
-    failed: dict[str, list[str]] = {}
+    failed: dict[str, str] = {}
     for user, one in zip(users, concurrently(keys, users, AT_A_TIME), strict=True):
         if isinstance(one, NotFound):
             found[user] = None
         elif isinstance(one, ServiceError):
-            failed.setdefault(str(one).replace(user, "USER"), []).append(user)
+            failed[user] = str(one)
         else:
             found[user] = one
     problems = [
         f"The keys of {counted(names)} cannot be listed, so their ids and roles are unknown: {why}"
-        for why, names in failed.items()
+        for why, names in _by_cause(failed)
     ]
     return found, problems
+
+
+def _by_cause(failed: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Return each cause with the users that it is that of. One that several users share names none of them.
+
+    A user's name counts only where no other character of a name is beside it: "e" is not in "denied".
+    """
+    causes: dict[str, list[str]] = {}
+    for user, why in failed.items():
+        general = re.sub(rf"(?<![\w+=,.@-]){re.escape(user)}(?![\w+=@-])", "USER", why)
+        causes.setdefault(general, []).append(user)
+    for general, users in causes.items():
+        yield (general if len(users) > 1 else failed[users[0]]), users
 
 
 def concurrently(work: Callable[[Item], Found], items: Sequence[Item], at_a_time: int) -> list[Found]:
@@ -183,9 +197,6 @@ def _gone(keys: Mapping[str, tuple[AccessKey, ...] | None]) -> Iterator[str]:
 
 
 def _unreadable(managed: Iterable[Managed]) -> Iterator[str]:
-    failed: dict[str, list[str]] = {}
-    for one in managed:
-        if one.record is None:
-            failed.setdefault(one.why.replace(one.user.name, "USER"), []).append(one.user.name)
-    for why, names in failed.items():
+    failed = {one.user.name: one.why for one in managed if one.record is None}
+    for why, names in _by_cause(failed):
         yield f"The journal of {counted(names)} cannot be read, so the roles of the keys are unknown: {why}"

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from twokey.core import durations, timestamps
-from twokey.core.model import CannotTell, Held
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.inventory.credential_report import ROOT
 from twokey.permissions.findings import SEVERITIES
 from twokey.planning import windows
@@ -65,7 +65,7 @@ RULES = {
     "TK706": Rule("medium", "A user that twokey rotates has a key that was created outside twokey", TWO_KEYS),
     "TK707": Rule("low", "An interrupted rotation left an orphaned key"),
     "TK708": Rule("medium", "The store or its journal cannot be read: the roles of the keys are unknown"),
-    "TK709": Rule("critical", "The store holds a key that is not Active: jobs fail"),
+    "TK709": Rule("critical", "The store holds no key, or one that is not Active: jobs fail"),
     "TK710": Rule("medium", "A rotation is late"),
     "TK711": Rule("medium", "A destination does not hold CURRENT, according to the journal"),
     "TK712": Rule("low", "A rotation was interrupted"),
@@ -251,6 +251,9 @@ def _managed(user: FoundUser, assessment: Assessment, limits: Limits) -> Iterato
     if isinstance(assessment.observation.record.holding, Held) and not _is_active(assessment):
         message = f"{assessment.observation.store} holds {assessment.held}, which is deleted or Inactive: jobs fail."
         yield _finding("TK709", user, message, f"twokey rotate {name}", key_id=assessment.held)
+    elif isinstance(assessment.observation.record.holding, NotHeld):
+        message = f"{assessment.observation.store} holds no key: jobs that read it fail."
+        yield _finding("TK709", user, message, f"twokey plan {name}")
     if assessment.next_due and limits.now > assessment.next_due + assessment.policy.slack:
         late = durations.show(limits.now - assessment.next_due)
         message = f"The rotation of {name} has been due for {late}."

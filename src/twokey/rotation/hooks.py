@@ -61,9 +61,7 @@ class Around:
             leased.release()
             return result
         if result.outcome is Outcome.NOT_DUE:
-            result = replace(
-                result, outcome=Outcome.COMPLETED, reason=Reason.HOOK_DUE, message=Reason.HOOK_DUE.sentence
-            )
+            result = of_due(result)
         try:
             leased.guard(LONGEST + WRITE_LIMIT)
             self._run("after", _told(result, self._world))
@@ -100,6 +98,11 @@ class Around:
 def due(world: World, journal: Journal) -> bool:
     """Return whether the hook ``after`` has not succeeded since the latest commit."""
     return bool(journal.hook) and world.hooks is not None and "after" in world.hooks.configured
+
+
+def of_due(result: Result) -> Result:
+    """Return the result of a run in which nothing is due but the hook ``after``."""
+    return replace(result, outcome=Outcome.COMPLETED, reason=Reason.HOOK_DUE, message=Reason.HOOK_DUE.sentence)
 
 
 def _unfinished(result: Result, error: HookFailed) -> str:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import TwokeyError
+from twokey.core.reasons import Outcome
 from twokey.planning.destination_states import destination_states
-from twokey.rotation import results
+from twokey.rotation import hooks, results
 from twokey.rotation.leased_journal import held_by
 from twokey.rotation.look import Task, look
 from twokey.rotation.results import Effects
@@ -44,6 +45,8 @@ def preview(user: MachineUser, policy: RotationPolicy, world: World, overrides: 
                 # What could not be read is reported with each destination.
                 warnings = (*results.warnings(observation), *results.absent(observation, decision))
                 result = replace(results.unchanged(observation, decision), warnings=warnings)
+                if result.outcome is Outcome.NOT_DUE and hooks.due(world, observation.record.journal):
+                    result = hooks.of_due(result)
                 return Preview(result, decision, destination_states(task.assess(observation)))
             settle(observation, decision.settles, world)
     except TwokeyError as error:

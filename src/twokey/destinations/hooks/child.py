@@ -1,4 +1,4 @@
-"""A program that is started, gets a message on standard input, and is ended in time with every process it started.
+"""A program that is started, gets a message on standard input, and is ended in time with its process group.
 
 No variable that shows itself holds its input or its output: both may hold a secret.
 """
@@ -44,7 +44,7 @@ class Ended:
 
 
 def run(command: Sequence[str], environment: Mapping[str, str], message: memoryview, seconds: float) -> Ended:
-    """Run a program without a shell, and leave no process of it running; raises ``OSError`` if it cannot be started.
+    """Run a program without a shell; raises ``OSError`` if it cannot be started. No process of its group outlives it.
 
     It gets only this environment, no file descriptor but its three, the root as its directory, and a process group of
     its own, which is ended when the program ends, when its time is up, or when this process is interrupted.

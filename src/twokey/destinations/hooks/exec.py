@@ -135,7 +135,7 @@ class Program(Hook):
                 remedy="Fix the cause that the program reports, and run again.",
             )
         if ended.status is None:
-            how = f"it did not end within {self._seconds:g} s; it and every process that it started were ended"
+            how = f"it did not end within {self._seconds:g} s; it and its process group were ended"
         elif ended.status < 0:
             how = f"the signal {_signal_name(-ended.status)} ended it"
         else:
