@@ -110,6 +110,20 @@ def test_the_message_points_at_the_problem(words: str) -> None:
     assert words.lower() in message.lower()
 
 
+@pytest.mark.parametrize(
+    ("key", "hint"), [("AKIAIOSFODNN7EXAMPLE", True), ("ASIAIOSFODNN7EXAMPLE", False), ("", False)]
+)
+def test_a_session_token_that_was_left_beside_a_long_term_key_is_named(
+    key: str, hint: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-session-token")
+    error = aws_error("InvalidClientTokenId", "The security token included is invalid.", 403)
+    found = translate(error, action="iam:GetUser", resource="ci", mutates=False)
+    assert ("unset AWS_SESSION_TOKEN" in found.remedy) == hint
+    assert "a-session-token" not in str(found)
+
+
 def test_a_configuration_that_cannot_be_read_leaves_no_call_in_doubt(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
