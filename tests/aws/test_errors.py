@@ -87,6 +87,9 @@ MESSAGES = {
     "TLS failed": boto.SSLError(endpoint_url="https://x", error=OSError("x")),
     "Set this machine's clock": aws_error("RequestExpired", "Request has expired."),
     "removed the Authorization header": aws_error("MissingAuthenticationToken", "Missing Authentication Token", 403),
+    "Check the region, the network": boto.EndpointConnectionError(
+        endpoint_url="https://sts.eu-central-1a.amazonaws.com/"
+    ),
     "enabled the region": aws_error("InvalidClientTokenId", "The security token included is invalid.", 403),
     "share its request rate": aws_error("Throttling", "Rate exceeded"),
     "AWS rejected it: it had no effect": aws_error("LimitExceeded", "Cannot exceed quota", 409),
