@@ -87,6 +87,9 @@ MESSAGES = {
     "TLS failed": boto.SSLError(endpoint_url="https://x", error=OSError("x")),
     "Set this machine's clock": aws_error("RequestExpired", "Request has expired."),
     "removed the Authorization header": aws_error("MissingAuthenticationToken", "Missing Authentication Token", 403),
+    "Check the region, the network": boto.EndpointConnectionError(
+        endpoint_url="https://sts.eu-central-1a.amazonaws.com/"
+    ),
     "enabled the region": aws_error("InvalidClientTokenId", "The security token included is invalid.", 403),
     "share its request rate": aws_error("Throttling", "Rate exceeded"),
     "AWS rejected it: it had no effect": aws_error("LimitExceeded", "Cannot exceed quota", 409),
@@ -108,6 +111,20 @@ MESSAGES = {
 def test_the_message_points_at_the_problem(words: str) -> None:
     message = str(translate(MESSAGES[words], action="iam:CreateAccessKey", resource="ci"))
     assert words.lower() in message.lower()
+
+
+@pytest.mark.parametrize(
+    ("key", "hint"), [("AKIAIOSFODNN7EXAMPLE", True), ("ASIAIOSFODNN7EXAMPLE", False), ("", False)]
+)
+def test_a_session_token_that_was_left_beside_a_long_term_key_is_named(
+    key: str, hint: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a-session-token")
+    error = aws_error("InvalidClientTokenId", "The security token included is invalid.", 403)
+    found = translate(error, action="iam:GetUser", resource="ci", mutates=False)
+    assert ("unset AWS_SESSION_TOKEN" in found.remedy) == hint
+    assert "a-session-token" not in str(found)
 
 
 def test_a_configuration_that_cannot_be_read_leaves_no_call_in_doubt(

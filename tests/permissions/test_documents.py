@@ -66,6 +66,25 @@ def test_a_linter_of_others_finds_nothing_in_the_policies(name: str) -> None:
     assert [one for one in findings(printed(*POLICIES[name])) if one.issue not in INTENDED.get(name, set())] == []
 
 
+@pytest.mark.parametrize(
+    ("partition", "region", "services"),
+    [
+        ("aws-us-gov", "us-gov-west-1", ["secretsmanager.*.amazonaws.com"]),
+        ("aws-cn", "cn-north-1", ["secretsmanager.*.amazonaws.com.cn"]),
+        ("aws-eusc", "eusc-de-east-1", ["secretsmanager.*.amazonaws.com", "secretsmanager.*.amazonaws.eu"]),
+    ],
+)
+def test_the_service_that_uses_a_kms_key_is_named_as_in_the_partition(
+    partition: str, region: str, services: list[str]
+) -> None:
+    places = ("--path", "/ci/", "--store", "secretsmanager:ci/{user}", "--account", "123456789012", "--region", region)
+    text = printed("rotator", *places, "--kms-key", f"arn:{partition}:kms:{region}:123456789012:key/1234abcd")
+    conditions = [one["Condition"] for one in json.loads(text)["Statement"] if "kms:Decrypt" in one["Action"]]
+    found = [one["StringLike"]["kms:ViaService"] for one in conditions]
+    assert found == [services if len(services) > 1 else services[0]]
+    assert "arn:aws:" not in text
+
+
 @pytest.mark.parametrize("arguments", [TRUST, (*JOBS, *SUBJECT)])
 def test_and_nothing_in_the_trust_policies(arguments: tuple[str, ...]) -> None:
     # It knows few providers, and takes a trust policy for that of another resource.

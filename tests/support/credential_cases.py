@@ -115,7 +115,7 @@ CASES = {
         SSO, {**P, "AWS_ENDPOINT_URL_SSO": "{url}/forbidden"}, signed_in=LATER,
     ),
     "SSO that is not reached": Case(
-        "getting credentials from IAM Identity Center (SSO): no connection", "Check the network",
+        "getting credentials from IAM Identity Center (SSO): no connection", "Check the region, the network",
         SSO, {**P, "AWS_ENDPOINT_URL_SSO": "http://127.0.0.1:9"}, signed_in=LATER,
     ),
     "SSO at an endpoint that is no URL": Case(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from botocore import exceptions as boto
 
 from twokey.core.errors import BadCredentials
+from twokey.system import environment
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException"}
 _UNKNOWN_KEY = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId"}
@@ -23,6 +24,8 @@ NO_CREDENTIALS = (
     boto.ProfileNotFound,
 )
 """What botocore raises if it has no credentials, or cannot get them."""
+_LONG_TERM = "AKIA"
+"""How the ids of long-term keys begin ("Understanding unique ID prefixes", IAM identifiers, IAM User Guide)."""
 _CLOCK = "Set this machine's clock: it may differ from AWS's by at most 5 minutes. Then run again."
 _WRONG_PAIR = (
     "Most likely, the secret access key does not belong to the access key id: copy both again, completely, to where "
@@ -59,6 +62,14 @@ def _time_message(message: str) -> str:
     return f": {message.rstrip('.')}" if message.startswith(("Signature expired", "Signature not yet")) else ""
 
 
+def _token_left() -> str:
+    """Return a hint at the token of a session that was left beside the pair of a long-term key in the environment."""
+    token = environment.first_set(("AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"))
+    if not token or not environment.variable("AWS_ACCESS_KEY_ID").startswith(_LONG_TERM):
+        return ""
+    return f" {token} is set, and AWS_ACCESS_KEY_ID is no key of a session: unset {token} if a session left it."
+
+
 def credentials_rejected(code: str, message: str) -> BadCredentials | None:
     """Return the error for an error code of AWS that is about the credentials; None for any other code."""
     if code in _EXPIRED:
@@ -69,7 +80,7 @@ def credentials_rejected(code: str, message: str) -> BadCredentials | None:
         return UnknownKey(
             f"AWS does not know the credentials ({code}).",
             remedy="Check AWS_PROFILE and the region. The key may be deleted, Inactive, not propagated yet, or from "
-            "another partition, or the account has not enabled the region.",
+            f"another partition, or the account has not enabled the region.{_token_left()}",
         )
     if code in _NO_SIGNATURE:
         return BadCredentials(

@@ -31,7 +31,9 @@ def unreachable(error: Exception, action: str, quoted: str) -> Unreachable | Non
         return _proxy(error, action)
     if isinstance(error, _NO_CONNECTION):
         return _failure(
-            action, quoted, f"Check the network, proxy settings and AWS_ENDPOINT_URL, then run again.{_hint()}"
+            action,
+            quoted,
+            f"Check the region, the network, proxy settings and AWS_ENDPOINT_URL, then run again.{_hint()}",
         )
     if isinstance(error, boto.SSLError) and _is_certificate(error.kwargs.get("error")):
         return _failure(action, quoted, _trusted())

@@ -271,6 +271,14 @@ _WHY = {
 """Why a URL of each role is read, and why it is written."""
 
 
+_SUFFIXES = {"aws-cn": ("amazonaws.com.cn",), "aws-eusc": ("amazonaws.com", "amazonaws.eu")}
+"""How the names of services end in a partition, where not only by amazonaws.com. AWS owns each of these domains.
+
+"kms:ViaService" (AWS KMS Developer Guide) does not say what stands there in the European Sovereign Cloud, whose
+endpoints end by amazonaws.eu.
+"""
+
+
 def _has(address: Address, option: str) -> bool:
     return any(name == option or f"{name.partition('.')[0]}.*" == option for name in address.options)
 
@@ -278,8 +286,10 @@ def _has(address: Address, option: str) -> bool:
 def _kms(
     sid: str, address: Address, actions: tuple[str, ...], keys: tuple[str, ...], grant: Grant
 ) -> Iterator[Statement]:
-    via = f"{_SERVICES[address.scheme]}.*.amazonaws.com" + (".cn" if grant.scope.partition == "aws-cn" else "")
-    through = Condition("StringLike", "kms:ViaService", (via,))
+    suffixes = _SUFFIXES.get(grant.scope.partition, ("amazonaws.com",))
+    through = Condition(
+        "StringLike", "kms:ViaService", tuple(f"{_SERVICES[address.scheme]}.*.{suffix}" for suffix in suffixes)
+    )
     why = "Encrypt and decrypt with the customer managed key, only through the service that stores the value."
     named = tuple(key for key in keys if ":alias/" not in key)
     if named:
