@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
 from twokey.core import durations, timestamps
+from twokey.core.commands import command, rotate_command
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.inventory.credential_report import ROOT
 from twokey.permissions.findings import SEVERITIES
@@ -132,7 +133,7 @@ def _of_user(user: FoundUser, limits: Limits) -> Iterator[Finding]:
             user,
             f"{user.managed.why or 'The keys cannot be told apart.'} So the roles of the keys of {user.row.user} are "
             "unknown.",
-            f"twokey status {user.row.user}",
+            command("status", user.row.user),
         )
     else:
         yield from _managed(user, user.assessment, limits)
@@ -193,7 +194,7 @@ def _age(user: FoundUser, key: FoundKey, limits: Limits) -> Iterator[Finding]:
     if key.created is None:
         return
     limit, age = limits.of(user), limits.now - key.created
-    name, remedy = _name(key), f"twokey rotate {user.row.user}"
+    name, remedy = _name(key), rotate_command(user.row.user)
     if user.managed is None:
         remedy = "Replace the key and delete it; or let twokey rotate the user: twokey adopt."
     if age > limit:
@@ -215,7 +216,7 @@ def _breaking(user: FoundUser, key: FoundKey, limits: Limits, breaks: datetime) 
         mine = [one for one in assessment.observation.keys if one.id == key.id]
         current, due = assessment.held, assessment.next_due
         for message in windows.about_to_break(mine, current, due, user.managed.policy, limits.now, limits.schedule):
-            yield _finding("TK702", user, message, f"twokey rotate --force {user.row.user}", key)
+            yield _finding("TK702", user, message, rotate_command(user.row.user, "--force"), key)
 
 
 def _use(user: FoundUser, key: FoundKey, limits: Limits) -> Iterator[Finding]:
@@ -246,25 +247,25 @@ def _managed(user: FoundUser, assessment: Assessment, limits: Limits) -> Iterato
             "TK713",
             user,
             f"{_why_unknown(assessment)} So the roles of the keys of {name} are unknown.",
-            "twokey plan " + name,
+            command("plan", name),
         )
     if isinstance(assessment.observation.record.holding, Held) and not _is_active(assessment):
         message = f"{assessment.observation.store} holds {assessment.held}, which is deleted or Inactive: jobs fail."
-        yield _finding("TK709", user, message, f"twokey rotate {name}", key_id=assessment.held)
+        yield _finding("TK709", user, message, rotate_command(name), key_id=assessment.held)
     elif isinstance(assessment.observation.record.holding, NotHeld):
         message = f"{assessment.observation.store} holds no key: jobs that read it fail."
-        yield _finding("TK709", user, message, f"twokey plan {name}")
+        yield _finding("TK709", user, message, command("plan", name))
     if assessment.next_due and limits.now > assessment.next_due + assessment.policy.slack:
         late = durations.show(limits.now - assessment.next_due)
         message = f"The rotation of {name} has been due for {late}."
-        yield _finding("TK710", user, message, f"twokey rotate {name}")
+        yield _finding("TK710", user, message, rotate_command(name))
     for state in destination_states(assessment):
         if state.state in ("out_of_date", "empty") and user.managed and state.destination in user.managed.destinations:
             message = f"{state.destination} is out of date: it {state.message or 'holds no key'}."
-            yield _finding("TK711", user, message, f"twokey deliver {name}")
+            yield _finding("TK711", user, message, command("deliver", name))
     if journal.intent:
         message = f"A rotation of {name} was interrupted at {timestamps.utc(journal.intent.at)}."
-        yield _finding("TK712", user, message, f"twokey rotate {name}")
+        yield _finding("TK712", user, message, rotate_command(name))
 
 
 def _odd_key(user: FoundUser, key: AccessKey, assessment: Assessment) -> Iterator[Finding]:
@@ -276,13 +277,13 @@ def _odd_key(user: FoundUser, key: AccessKey, assessment: Assessment) -> Iterato
             user,
             f"{key.id} of {name} was created outside twokey, which never touches it: while it exists, there is no room "
             "for a rotation.",
-            f"If no job uses it, remove it: twokey rotate {name} --retire {key.id}",
+            f"If no job uses it, remove it: {rotate_command(name, f'--retire {key.id}')}",
             key_id=key.id,
             controls=TWO_KEYS if both else (),
         )
     elif found == "orphaned":
         message = f"{key.id} of {name} was left by an interrupted rotation; no job has it."
-        yield _finding("TK707", user, message, f"twokey rotate {name}", key_id=key.id)
+        yield _finding("TK707", user, message, rotate_command(name), key_id=key.id)
 
 
 def _why_unknown(assessment: Assessment) -> str:

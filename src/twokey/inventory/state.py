@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey.core.commands import rotate_command
 from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceError
 from twokey.core.model import account_of
 from twokey.inventory.findings import Rule, order
@@ -139,7 +140,7 @@ def _remedy(found: StateKey, owner: Owner) -> str:
     steps = [_out_of_the_file(found)]
     if owner.active and owner.managed:
         steps.append(
-            f"Then replace the key, which earlier versions of the file have: twokey rotate {owner.user} --force"
+            f"Then replace the key, which earlier versions of the file have: {rotate_command(owner.user, '--force')}"
         )
     elif owner.active:
         steps.append(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from twokey.core.commands import rotate_command
 from twokey.core.errors import Failed, ServiceError
 from twokey.core.secret import SessionCredential
 
@@ -78,7 +79,7 @@ class StoreSource:
             whom = f" of {self.user}" if self.user else ""
             raise Failed(
                 f"The store {self.store.name} holds no key{whom}.",
-                remedy=f"Check the URL. For a user without a key: twokey rotate {self.user or 'USER'}.",
+                remedy=f"Check the URL. For a user without a key: {rotate_command(self.user or 'USER')}.",
             )
         return credential
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.config.settings import same_name
+from twokey.core.commands import command
 from twokey.permissions import lint_guards, lint_trust, lint_users
 from twokey.permissions.findings import Finding, order
 from twokey.permissions.lint_tiers import Tiers
@@ -118,5 +119,5 @@ def _keys_in_variables(user: Principal, store: str, destinations: Sequence[str])
                 user.name,
                 url,
                 f"{system} gives its jobs OIDC tokens, with which they assume a role without a key.",
-                f"Find the way out of the key: twokey advise {user.name}.",
+                f"Find the way out of the key: {command('advise', user.name)}.",
             )
