@@ -315,6 +315,19 @@ def test_finds_nothing_in_a_clean_account_of_200_users_with_a_few_requests(plant
     assert len(operations) <= 5
 
 
+def test_finds_what_is_on_any_page(planting: Planting, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.aws._world, "page_size", 2)
+    for number in range(5):
+        planting.user(f"u{number}", TO_TEST, allow("s3:*"))
+        planting.role(f"r{number}", trusting("*"))
+    before = len(rig.aws.requests)
+    found = [(one["id"], one["resource"].rpartition("/")[2]) for one in twokey("lint", "--json").document["findings"]]
+    planted = [("TK101", f"u{number}") for number in range(5)] + [("TK501", f"r{number}") for number in range(5)]
+    assert sorted(found) == planted
+    pages = [one for one in rig.aws.requests[before:] if one.operation == "GetAccountAuthorizationDetails"]
+    assert len(pages) >= 6
+
+
 class TestTheSelection:
     def test_is_the_configuration_a_path_or_names(self, planting: Planting) -> None:
         planting.user("one", TO_TEST, allow("s3:*"))

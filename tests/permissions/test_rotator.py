@@ -167,6 +167,11 @@ def test_the_policy_is_enough_and_each_action_that_is_missing_is_named(
     assert unnamed == []
 
 
+def test_split_is_the_policy_of_each_command(installation: Installation) -> None:
+    installation.user(deliver=True)
+    assert policy("--split") == {name: policy("--command", name) for name in rotator.DEFAULT}
+
+
 @pytest.mark.parametrize("missing", ["", "iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "s3:GetObject"])
 def test_the_policy_for_a_file_of_terraform_is_enough_and_each_action_that_is_missing_is_named(
     installation: Installation, missing: str
