@@ -261,6 +261,19 @@ class TestWhatGoesWrong:
         rig.aws.client("iam").delete_access_key(UserName="ci", AccessKeyId=current)
         assert f"AWS does not accept the access key {current}" in self.failing(*STORE, "--role", role)
 
+    @pytest.mark.parametrize("arguments", [STORE, ("--role", "deploy")])
+    def test_a_program_for_the_own_credentials_is_run_once_where_it_fails(
+        self, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+    ) -> None:
+        """It may ask somebody for a code."""
+        log = tmp_path / "log"
+        (tmp_path / "config").write_text(f"[default]\ncredential_process = sh -c 'echo run >> {log}; exit 1'\n")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        assert "the credential_process of the profile 'default' failed" in self.failing(*arguments)
+        assert log.read_text().split() == ["run"]
+
     def test_a_profile_whose_program_is_twokey_with_the_same_profile(
         self, rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

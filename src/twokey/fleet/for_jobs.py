@@ -86,7 +86,10 @@ class JobRuntime:
         self._roles: Roles | None = None
 
     def source(self, request: JobRequest, notify: Callable[[str], None]) -> Source:
-        """Return what provides the job's credentials; raises ``UsageError`` where the request does not fit."""
+        """Return what provides the job's credentials.
+
+        Raises ``UsageError`` where the request does not fit, and ``CredentialsUnavailable`` where AWS cannot be asked.
+        """
         roles = self._chain(request.roles)
         if request.web_identity is not None and (tokens := self._tokens(request.web_identity)):
             return RoleChain(None, roles, request.options, self.sts(), notify, tokens)
@@ -97,7 +100,7 @@ class JobRuntime:
                 notify(f"This runs on {here}, which has a role of its own: no machine user is needed.")
         else:
             source = OwnSource(self.sts(), self.clients.clock)
-            if here := on_aws.service_here(self.clients):
+            if here := on_aws.service_that_provides(self.clients):
                 notify(f"This runs on {here}: its own role is used, and no machine user is needed.")
         return RoleChain(source, roles, request.options, self.sts(), notify) if roles else source
 
@@ -109,7 +112,7 @@ class JobRuntime:
         from twokey.destinations import registry
 
         if registry.kind_of(scheme).resources:
-            return on_aws.service_here(self.clients)
+            return on_aws.service_that_provides(self.clients)
         return instance.service(environment.variable)
 
     def _tokens(self, file: str) -> CiTokens | None:

@@ -22,12 +22,17 @@ _EKS = re.compile(r"\.eks\.amazonaws\.com|\.eks\.[\w-]+\.api\.aws|arn:[\w-]+:eks
 
 def service_here(clients: Clients) -> str:
     """Return the service of AWS that this runs in, and whose role the AWS SDKs find; empty for none."""
-    if here := instance.service(environment.variable):
-        return here
     try:
-        return "EC2" if clients.own_source() == instance.OF_EC2 else ""
+        return service_that_provides(clients)
     except BadCredentials:
         return ""
+
+
+def service_that_provides(clients: Clients) -> str:
+    """Return the same for what needs credentials anyway; raises ``CredentialsUnavailable`` where there are none."""
+    if here := instance.service(environment.variable):
+        return here
+    return "EC2" if clients.own_source() == instance.OF_EC2 else ""
 
 
 def service_of(url: str, services: Services) -> str:
