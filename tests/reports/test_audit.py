@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,14 @@ def result(**changes: Any) -> audit.Audit:
 
 def test_a_document_is_read_back_as_it_was_written() -> None:
     assert audit.decode(msgspec.json.encode(result())) == result()
+
+
+@pytest.mark.parametrize("absurd", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+@pytest.mark.parametrize("field", ["generated", "created", "breaks_at"])
+def test_a_moment_beyond_every_calendar_is_no_result(field: str, absurd: str) -> None:
+    text = re.sub(rf'"{field}":"[^"]*"', f'"{field}":"{absurd}"', msgspec.json.encode(result()).decode())
+    with pytest.raises(ValueError, match=r"no result of twokey audit --json: it has a moment in the year \d+$"):
+        audit.decode(text)
 
 
 def test_a_later_version_of_the_format_is_refused_and_named() -> None:

@@ -17,7 +17,7 @@ from twokey.core.decoding import decoder
 from twokey.permissions.findings import SEVERITIES, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 VERSION = 1
 """The version of the document. Fields may be added to it; none is removed or changes its meaning."""
@@ -25,6 +25,9 @@ ROOT = "<root_account>"
 """What a credential report calls the root user; no IAM user can have this name."""
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Seconds = Annotated[int, msgspec.Meta(ge=0, le=100 * 365 * 86_400)]
+YEARS = range(1970, 9900)
+"""The years of a moment in a result: a page calculates from them, within the years that Python knows."""
 Role = Literal["current", "last", "unmanaged", "orphaned", "unknown"]
 Window = Literal["kept", "broken", "unknown"]
 Status = Literal["Active", "Inactive"]
@@ -120,11 +123,11 @@ class User(msgspec.Struct, frozen=True, omit_defaults=True):
     readable: bool
     console_password: bool | None
     mfa: bool | None
-    window: int
+    window: Seconds
     store: str | None = None
-    period: int | None = None
-    grace: int | None = None
-    soak: int | None = None
+    period: Seconds | None = None
+    grace: Seconds | None = None
+    soak: Seconds | None = None
     rotated_at: Moment | None = None
     next_due: Moment | None = None
     interrupted: bool = False
@@ -167,9 +170,24 @@ def decode(text: str | bytes) -> Audit:
             raise ValueError(
                 f"it has version {version} of the format, and this twokey reads version {VERSION}: update twokey"
             )
-        return decoder(Audit).decode(text)
+        found = decoder(Audit).decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"it is no result of twokey audit --json: {error}") from None
+    for moment in _moments(found):
+        if moment and moment.year not in YEARS:
+            raise ValueError(f"it is no result of twokey audit --json: it has a moment in the year {moment.year}")
+    return found
+
+
+def _moments(found: Audit) -> Iterator[datetime | None]:
+    yield from (found.generated, found.report_generated)
+    for key in found.keys:
+        yield from (key.created, key.breaks_at, key.last_used.at if key.last_used else None)
+    for user in found.users:
+        yield from (user.rotated_at, user.next_due)
+        yield from (one.at for one in user.destinations)
+        yield from (one.at for one in user.events)
+    yield from (one.key_created for one in found.findings)
 
 
 class _Versioned(msgspec.Struct):
