@@ -141,6 +141,7 @@ def test_a_destination_that_did_not_get_the_new_key_keeps_the_leaked_one_and_is_
     (_, first), (_, second) = STEP.findall(message)
     assert twokey(*shlex.split(first), *SELECTED).code == 1
     assert leaked.access_key_id in rig.ids()
+    rig.later(seconds=55)  # most of the time after which IAM's list surely shows what was created
     assert "Deliver CURRENT there first: twokey deliver ci." in twokey(*shlex.split(second), *SELECTED).out
     assert twokey("deliver", "ci", *SELECTED).code == 0
     assert twokey(*shlex.split(second), *SELECTED).code == 0
