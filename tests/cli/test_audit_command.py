@@ -150,7 +150,8 @@ class TestTheTable:
     def test_is_lines_in_a_log(self, account: Emulator) -> None:
         lines = twokey("audit").out.splitlines()
         current = account.keys("ci")[1][0]
-        assert f"ci: CURRENT {current}, Active, age 16d, no use known, window 13d 23h left, held by {STORE}" in lines
+        shown = f"ci: CURRENT {current}, Active, age 16d, no use known, window {{}} left, held by {STORE}"
+        assert {shown.format("13d 23h"), shown.format("14d")} & {*lines}  # at once, or a moment later
         assert any(line.startswith("medium TK705 legacy-of-a-long-forgotten-department: ") for line in lines)
 
 

@@ -96,20 +96,22 @@ class Frozen:
 def malformed(frozen: Frozen, method: str) -> CredentialsUnavailable | None:
     """Return the error for credentials that no request can be signed with, such as an id that ends with a line end."""
     for part, name in _PARTS.items():
-        if flaw := _flaw(getattr(frozen.value, part), optional=part == "token"):
+        # A program may print any JSON value. No variable holds one that is not Hidden.
+        if getattr(frozen.value, part) in (None, ""):
+            flaw = "" if part == "token" else "is missing"
+        elif isinstance(getattr(frozen.value, part), str):
+            flaw = _flaw(Hidden(getattr(frozen.value, part)))
+        else:
+            flaw = "is not text"
+        if flaw:
             origin = _ORIGINS.get(method, "the AWS profile")
             return as_error(Failure(f"the {name} from {origin} {flaw}.", "Copy it again, exactly."))
     return None
 
 
-def _flaw(part: object, *, optional: bool) -> str:
-    """Return what is wrong with a part of credentials, ending a sentence. A program may print any JSON value."""
-    if part is None or part == "":
-        return "" if optional else "is missing"
-    if not isinstance(part, str):
-        return "is not text"
-    value = Hidden(part)
-    flaw = flaw_of(value) or ("" if value.isascii() and value.isprintable() else "an invalid character")
+def _flaw(part: Hidden) -> str:
+    """Return what is wrong with a part of credentials, ending a sentence."""
+    flaw = flaw_of(part) or ("" if part.isascii() and part.isprintable() else "an invalid character")
     return f"contains {flaw}" if flaw else ""
 
 
