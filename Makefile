@@ -14,8 +14,9 @@ BROWSER := .browser
 # Twice as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
 # what the tests of a module share is mostly made once, and helps another at the end.
 PARALLEL = -n $$((2 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
-QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats
-.PHONY: help demo test lint check quick format prove explore model break mutants bench clients servers apis browser wheel lock clean
+QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats \
+	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
+.PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser wheel lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -33,7 +34,10 @@ lint: $(READY) ## formatting, lint and types
 check: $(READY) ## every test, or those of T: make check T=tests/planning
 	$(BIN)/pytest $(PARALLEL) $(T)
 
-quick: lint ## what to run between two edits: lint, types, and the tests that need neither AWS nor a process
+quick: $(READY) ## what to run between two edits: lint, types, and the tests that need neither AWS nor a process
+	@$(MAKE) --no-print-directory -j2 lint quick-tests
+
+quick-tests: $(READY)
 	HYPOTHESIS_PROFILE=quick $(BIN)/pytest $(PARALLEL) -q $(QUICK)
 
 format: $(READY) ## put the code into its form
