@@ -11,9 +11,9 @@ CLIENTS := .venv-clients
 SERVERS := .venv-servers
 APIS := .apis
 BROWSER := .browser
-# Twice as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
+# Three times as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
 # what the tests of a module share is mostly made once, and helps another at the end.
-PARALLEL = -n $$((2 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
+PARALLEL = -n $$((3 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats \
 	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
 .PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser wheel lock clean
