@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from twokey.core.sentences import of_any
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -27,7 +29,7 @@ def groups(names: Sequence[str], texts: Sequence[str], *, values: bool = False) 
     """
 
     def neutral(index: int) -> str:
-        text = _of_any_user(texts[index], _user(names[index]))
+        text = of_any(texts[index], _user(names[index]), "{user}")
         return _VALUE.sub("{value}", text) if values else text
 
     found = _alike(texts, neutral)
@@ -44,7 +46,7 @@ def said_before(names: Sequence[str], texts: Sequence[str], own: Sequence[str] |
     """
     of = own or [_user(name) for name in names]
     before = [""] * len(texts)
-    for group in _alike(texts, lambda index: _VALUE.sub("{value}", _of_any_user(texts[index], of[index]))):
+    for group in _alike(texts, lambda index: _VALUE.sub("{value}", of_any(texts[index], of[index], "{user}"))):
         first, *others = group if len(group) > FEW else group[:1]
         for index in others:
             values = differing(texts[index], texts[first])
@@ -99,9 +101,3 @@ def _alike(texts: Sequence[str], neutral: Callable[[int], str]) -> list[list[int
 
 def _user(name: str) -> str:
     return name.rpartition("/")[2]
-
-
-def _of_any_user(text: str, name: str) -> str:
-    if name not in text:
-        return text
-    return re.sub(rf"(?<![\w+=,.@-]){re.escape(name)}(?![\w+=@-]|[.,]\w)", "{user}", text)

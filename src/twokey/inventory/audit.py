@@ -6,7 +6,6 @@ more recent than the report, during a soak, after an interruption, or because ev
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from twokey.config.settings import same_name
 from twokey.core import durations, timestamps
 from twokey.core.errors import BadCredentials, Failed, NotFound, ServiceError
 from twokey.core.model import MachineUser
+from twokey.core.sentences import of_any
 from twokey.inventory import credential_report, report
 from twokey.inventory.credential_report import ROOT
 from twokey.inventory.decision import FoundKey, FoundUser, explained, listed, reported, sorted_into_roles
@@ -148,14 +148,10 @@ def _list(iam: Iam, users: Sequence[str]) -> tuple[dict[str, tuple[AccessKey, ..
 
 
 def _by_cause(failed: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
-    """Return each cause with the users that it is that of. One that several users share names none of them.
-
-    A user's name counts only where no other character of a name is beside it: "e" is not in "denied".
-    """
+    """Return each cause with the users that it is that of. One that several users share names none of them."""
     causes: dict[str, list[str]] = {}
     for user, why in failed.items():
-        general = re.sub(rf"(?<![\w+=,.@-]){re.escape(user)}(?![\w+=@-])", "USER", why)
-        causes.setdefault(general, []).append(user)
+        causes.setdefault(of_any(why, user, "USER"), []).append(user)
     for general, users in causes.items():
         yield (general if len(users) > 1 else failed[users[0]]), users
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twokey.core.sentences import of_any
 from twokey.permissions.findings import SEVERITIES
 
 if TYPE_CHECKING:
@@ -92,11 +92,8 @@ def _parts(found: Sequence[Finding]) -> list[Part]:
 
 def _general(finding: Finding) -> str:
     """Return what to do for any user."""
-    remedy = finding.remedy
-    for name, general in ((finding.key_id, "KEY_ID"), (finding.user, "USER")):
-        if name:
-            remedy = re.sub(rf"(?<![\w.@+=,-]){re.escape(name)}(?![\w@+=-])", general, remedy)
-    return remedy
+    of_any_key = of_any(finding.remedy, finding.key_id or "", "KEY_ID")
+    return of_any(of_any_key, finding.user, "USER")
 
 
 def _title(found: Sequence[Finding], titles: Mapping[str, str]) -> str:
