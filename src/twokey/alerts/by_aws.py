@@ -12,6 +12,8 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import UnsetType
+
 from twokey.aws.sending import Sender
 from twokey.core.errors import ServiceRejected
 from twokey.destinations.kind import Permission
@@ -104,8 +106,8 @@ def permissions(receiver: Receiver, scope: AwsScope) -> list[tuple[Permission, t
     permission = PERMISSIONS.get(receiver.kind)
     if permission is None:
         return []
-    if receiver.kind in ("sns", "eventbridge"):
+    settings = receiver.ses
+    if isinstance(settings, UnsetType):
         return [(permission, (str(getattr(receiver, receiver.kind)),))]
-    settings: Ses = receiver.ses  # type: ignore[assignment]  # its kind says that it is set
     start = f"arn:{scope.partition}:ses:{settings.region or scope.region}:{scope.account}:identity/"
     return [(permission, (f"{start}{settings.sender}", f"{start}{settings.sender.rpartition('@')[2]}"))]
