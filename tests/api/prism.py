@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         relay = cast("_Server", self.server).relay
         data = self.rfile.read(int(self.headers.get("Content-Length", 0) or 0))
-        onward = http.client.HTTPConnection(urlsplit(relay.target).netloc, timeout=30)
+        onward = http.client.HTTPConnection(urlsplit(relay.target).netloc, timeout=300)
         try:
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             onward.request(self.command, self.path, data or None, headers)

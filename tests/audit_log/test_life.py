@@ -243,7 +243,7 @@ class TestADiskThatIsFull:
             text=True,
             check=False,
             env=dict(os.environ),
-            timeout=60,
+            timeout=300,
         )
         assert done.returncode == 1, done.stderr
         assert "The audit log" in done.stdout

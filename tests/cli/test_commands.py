@@ -295,7 +295,7 @@ class TestARealProcess:
             assert process.stderr.readline().startswith("Ending: no further user is begun")
             assert process.poll() is None
             rig.aws.weather.release()
-            _, err = process.communicate(timeout=30)
+            _, err = process.communicate(timeout=300)
         assert process.returncode == code, err
         assert "Interrupted. What was done stands" in err
         assert "Traceback" not in err
@@ -334,7 +334,7 @@ class TestARealProcess:
             assert process.stderr
             assert process.stderr.readline().startswith("Ending: no further user is begun")
             rig.aws.weather.release()
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=300)
         assert process.returncode == code, err
         assert "Interrupted. What was done stands" in err
         assert "Traceback" not in err

@@ -31,7 +31,7 @@ BUILT_IN = re.compile(r"type=(dict\[|str\)|msgspec\.Raw)")
 def test_the_first_journals_can_be_read_by_many_threads_at_once() -> None:
     """Without the lock, about every fifth of these processes dies of a segmentation fault."""
     for _ in range(12):
-        assert subprocess.run([sys.executable, "-c", AT_ONCE], check=False, timeout=60).returncode == 0
+        assert subprocess.run([sys.executable, "-c", AT_ONCE], check=False, timeout=300).returncode == 0
 
 
 def test_no_other_module_reads_a_type_of_its_own_without_the_lock() -> None:

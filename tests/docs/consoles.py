@@ -144,7 +144,7 @@ def comparable(text: str) -> str:
 
 
 def check(
-    page: Path, folder: Path, environment: Mapping[str, str], *, known: Sequence[str] = (), timeout: float = 60
+    page: Path, folder: Path, environment: Mapping[str, str], *, known: Sequence[str] = (), timeout: float = 600
 ) -> None:
     """Run every example of the page, and raise where one prints something else than the page shows.
 

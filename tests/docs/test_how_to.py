@@ -258,5 +258,5 @@ def _twokey(aws: Emulator, key: KeyPair, folder: Path, *arguments: str) -> subpr
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-import pytest
-
 from docs import consoles, pages
 from twokey.config.load import load as load_file
 from twokey.emulator import Emulator
@@ -18,7 +16,6 @@ README = pages.ROOT / "README.md"
 DAY = 86_400
 
 
-@pytest.mark.timeout(60)
 def test_first_use(tmp_path: Path) -> None:
     """An existing machine user with one old key, in nobody's store yet."""
     with Emulator() as aws:

@@ -110,7 +110,6 @@ def test_cron() -> None:
 
 
 @needs("jq")
-@pytest.mark.timeout(90)
 def test_the_script(tmp_path: Path) -> None:
     """One line for each user, the sentences on stderr, and twokey's own exit code."""
     file = tmp_path / "twokey.yaml"

@@ -75,7 +75,6 @@ def test_the_policy_is_the_same_everywhere() -> None:
 
 @needs_terraform
 @pytest.mark.first
-@pytest.mark.timeout(300)
 def test_keys_leave_the_state_and_go_on_working(tmp_path: Path) -> None:
     """The page from top to bottom: keys by Terraform, then without, adopted, rotated; no change is left to apply."""
     with Emulator() as aws, PageTerraform(tmp_path, aws) as terraform:
@@ -141,7 +140,6 @@ def in_file(aws: Emulator, folder: Path, name: str) -> list[dict[str, str]]:
 
 
 @needs_terraform
-@pytest.mark.timeout(120)
 def test_the_other_files_are_valid(tmp_path: Path) -> None:
     """Terraform and its provider know all that stands there."""
     with Emulator() as aws:
@@ -165,7 +163,7 @@ def suffices(aws: Emulator, folder: Path) -> None:
             cwd=folder,
             env={**os.environ, **aws.environment(key)},
             check=True,
-            timeout=60,
+            timeout=300,
         )
     assert not [request for request in aws.requests if "AccessDenied" in (request.error_code or "")]
 

@@ -15,7 +15,6 @@ PAGE = consoles.ROOT / "docs" / "tutorial" / "first-rotation.md"
 
 
 @pytest.mark.first
-@pytest.mark.timeout(120)
 def test_every_command_prints_what_is_shown(tmp_path: Path) -> None:
     """The tutorial's commands, in order, in one shell, with an emulator of their own."""
-    consoles.check(PAGE, tmp_path, {}, timeout=100)
+    consoles.check(PAGE, tmp_path, {}, timeout=600)

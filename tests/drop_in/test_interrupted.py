@@ -29,7 +29,7 @@ def test_a_signal_lets_the_user_in_hand_be_finished_and_the_rest_alone(
     make(aws, "a", "b", "c")
     aws.weather.add(Rule("iam:CreateAccessKey", nth=2, effect="hold_after"))
     process = start(aws, tmp_path, PATH)
-    aws.weather.wait_until_held(timeout=30)
+    aws.weather.wait_until_held(timeout=300)
     before = ids(aws, "c")
 
     process.send_signal(number)
@@ -47,7 +47,7 @@ def test_a_signal_before_any_change_ends_the_run_at_once(aws: Emulator, tmp_path
     make(aws, "a")
     aws.weather.add(Rule("iam:ListUsers", effect="hold_before"))
     process = start(aws, tmp_path, "-o", "out.json", PATH)
-    aws.weather.wait_until_held(timeout=30)
+    aws.weather.wait_until_held(timeout=300)
 
     process.send_signal(signal.SIGTERM)
     answer = ended(process)
@@ -61,7 +61,7 @@ def test_a_signal_while_keys_are_proved_hands_them_over_unproved(aws: Emulator, 
     aws.weather.propagation = 3_600.0
     aws.weather.add(Rule("sts:GetCallerIdentity", nth=3, effect="hold_before"))
     process = start(aws, tmp_path, PATH)
-    aws.weather.wait_until_held(timeout=30)
+    aws.weather.wait_until_held(timeout=300)
 
     process.send_signal(signal.SIGTERM)
     aws.weather.release()
@@ -75,7 +75,7 @@ def test_a_run_that_is_killed_leaves_its_secrets_beside_the_file(aws: Emulator, 
     make(aws, "a", "b")
     aws.weather.add(Rule("iam:CreateAccessKey", nth=2, effect="hold_before"))
     process = start(aws, tmp_path, "-o", "out.json", PATH)
-    aws.weather.wait_until_held(timeout=30)
+    aws.weather.wait_until_held(timeout=300)
 
     process.kill()
     assert ended(process).code == -signal.SIGKILL

@@ -50,7 +50,7 @@ def test_it_prints_how_to_reach_it_and_ends_quietly_on_a_signal(number: signal.S
         with urllib.request.urlopen(shown["control_url"] + "requests") as response:
             assert json.load(response)["count"] == 0
         process.send_signal(number)
-        _, complaints = process.communicate(timeout=10)
+        _, complaints = process.communicate(timeout=300)
         assert (process.returncode, complaints) == (0, "")
 
 

@@ -94,7 +94,7 @@ def endpoint(time: Time, source: Sessions, said: list[str]) -> Iterator[Endpoint
 def ask(endpoint: Endpoint, *, token: str | None = None, path: str = "/credentials", host: str = "") -> tuple[int, Any]:
     """Ask as an SDK does; return status and document."""
     port = endpoint.server_address[1]
-    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", int(port), timeout=300)
     headers = {"Authorization": endpoint.token if token is None else token}
     connection.request("GET", path, headers={**headers, "Host": host or f"127.0.0.1:{port}"})
     response = connection.getresponse()
@@ -227,7 +227,7 @@ class TestServeCredentials:
         assert serving.stdout
         variables = dict(serving.stdout.readline().strip().split("=", 1) for _ in range(2))
         url = urlsplit(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
-        connection = http.client.HTTPConnection(url.netloc, timeout=30)
+        connection = http.client.HTTPConnection(url.netloc, timeout=300)
         connection.request("GET", url.path, headers={"Authorization": variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
         assert json.loads(connection.getresponse().read())["AccessKeyId"] == current.access_key_id
         serving.terminate()

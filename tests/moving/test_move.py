@@ -29,7 +29,6 @@ def move(rig: Rig, user: str, target: str) -> Result:
     return move_store(machine_user, rig.policy, world, store(rig, target, user))
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(("source", "target"), [(SECRET, PARAMETER), (PARAMETER, SECRET)])
 def test_one_lost_response_anywhere_is_finished_by_running_it_again(rig: Rig, source: str, target: str) -> None:
     """A store without conditions keeps its lease while a write to it is in doubt.

@@ -106,7 +106,6 @@ def assert_true(message: str, outcome: Outcome, before: Shown, after: Shown) -> 
         assert NOTHING in message or NO_KEY in message, message
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("scheme", STORES)
 @pytest.mark.parametrize("scenario", ["due", "new, two keys"])
 def test_wherever_a_run_is_ended_its_message_is_true(rig: Rig, scheme: str, scenario: str) -> None:
@@ -128,7 +127,6 @@ def test_wherever_a_run_is_ended_its_message_is_true(rig: Rig, scheme: str, scen
     assert ended > 8
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("scheme", STORES)
 @pytest.mark.parametrize("scenario", ["new", "new, two keys"])
 def test_a_run_that_is_refused_creates_no_store_and_one_that_cannot_finish_keeps_every_key(

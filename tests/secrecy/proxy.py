@@ -102,7 +102,7 @@ class Proxy:
     def _ask(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         request = urllib.request.Request(self.target + path, body, headers, method="POST")
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=300) as response:
                 return response.status, response.headers["Content-Type"], response.read()
         except urllib.error.HTTPError as error:
             with error:

@@ -86,7 +86,7 @@ def test_who_lacks_the_token_learns_nothing(
 
     def ask_first(endpoint: Endpoint, *arguments: object) -> None:
         for token in ("", "guessed"):
-            connection = http.client.HTTPConnection("127.0.0.1", int(endpoint.server_address[1]), timeout=30)
+            connection = http.client.HTTPConnection("127.0.0.1", int(endpoint.server_address[1]), timeout=300)
             connection.request("GET", "/credentials", headers={"Authorization": token})
             response = connection.getresponse()
             shown.append(str(response.headers).encode() + response.read())

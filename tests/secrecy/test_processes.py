@@ -92,7 +92,7 @@ class TestARun:
             children = [(task / "children").read_text() for task in (about / "task").iterdir()]
             limits = (about / "limits").read_text()
             tree.aws.weather.release()
-            process.communicate(timeout=60)
+            process.communicate(timeout=300)
         own = {tree.aws.admin.secret_access_key}
         assert process.returncode == 0
         assert leaks(command, canaries.secrets) == []
@@ -329,7 +329,7 @@ class TestTheEmulatorAsAServer:
             assert process.stdout
             first = process.stdout.readline()
             process.send_signal(signal.SIGTERM)
-            out, err = process.communicate(timeout=30)
+            out, err = process.communicate(timeout=300)
         issued = dict(line.rsplit(" ", 1) for line in tree.notes("secret"))
         assert process.returncode == 0
         assert set(issued) == {"administrator", "machine-user-1", "machine-user-2"}

@@ -167,7 +167,7 @@ class Company:
         service.add(cue(method, path, strike, nth=nth, passes=False))
         with self.begin("rotate", "--force") as process:
             running.append(process)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=300)
         assert process.returncode == -9, out + err
         service.clear()
 

@@ -58,7 +58,7 @@ class Answer:
 
 def ended(process: subprocess.Popen[str]) -> Answer:
     """Wait for a process."""
-    out, err = process.communicate(timeout=90)
+    out, err = process.communicate(timeout=300)
     return Answer(process.returncode, out, err)
 
 

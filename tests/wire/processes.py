@@ -57,7 +57,7 @@ class Workspace:
 
     def outcome(self, process: Forked) -> tuple[str, str]:
         """Wait for a ``rotate --json`` and return its outcome and reason."""
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         assert "Traceback" not in err, err
         (result,) = json.loads(out)["results"]
         return result["outcome"], result["reason"]

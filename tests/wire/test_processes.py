@@ -29,14 +29,14 @@ sys.exit(7)
 
 def test_a_fork_has_its_own_pid_folder_environment_arguments_and_streams(tmp_path: Path) -> None:
     run = forked.start("a", "b c", cwd=tmp_path, env={"SHOWN": "shown"}, program=SHOW)
-    out, err = run.communicate(timeout=30)
+    out, err = run.communicate(timeout=300)
     assert (out, err) == (f"{run.pid} {tmp_path} shown ['a', 'b c'] 1\n", "trouble\n")
     assert run.returncode == 7
 
 
 def test_a_fork_shows_an_error_as_a_process_does_and_ends_with_its_code(tmp_path: Path) -> None:
     run = forked.start(cwd=tmp_path, env={}, program="1 / 0")
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=300)
     assert err.endswith("ZeroDivisionError: division by zero\n")
     assert run.returncode == 1
 
@@ -60,7 +60,7 @@ def test_a_fork_that_is_interrupted_ends_as_from_a_terminal(rig: Rig, tmp_path: 
     run.send_signal(signal.SIGINT)
     rig.aws.weather.remove(rule)
     rig.aws.weather.release()
-    _, err = run.communicate(timeout=30)
+    _, err = run.communicate(timeout=300)
     assert run.returncode == 130, err
 
 
@@ -77,7 +77,7 @@ def test_a_fork_that_is_suspended_ends_when_it_may_go_on(tmp_path: Path) -> None
 def test_the_requests_and_the_output_are_those_of_the_installed_command(rig: Rig, tmp_path: Path) -> None:
     workspace = prepare(rig, tmp_path)
     command = [sys.executable, "-m", "twokey", "rotate", "--json", "--force", "--ignore-last-use"]
-    installed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+    installed = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=True)
     assert '"rotated"' in installed.stdout
     by_the_command = [f"{request.service}:{request.operation}" for request in rig.aws.requests]
     rig.aws.clear_requests()
@@ -89,5 +89,5 @@ def test_the_requests_and_the_output_are_those_of_the_installed_command(rig: Rig
             [sys.executable, "-m", "twokey", *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
         )
         fork = workspace.begin(*arguments)
-        assert fork.communicate(timeout=30) == (true.stdout, true.stderr)
+        assert fork.communicate(timeout=300) == (true.stdout, true.stderr)
         assert fork.returncode == true.returncode

@@ -301,7 +301,7 @@ def test_other_processes_are_kept_apart_too(store: Store, backend: Local) -> Non
         """
     )
     processes = [subprocess.Popen([sys.executable, "-c", program, backend.url]) for _ in range(3)]
-    assert [process.wait(timeout=60) for process in processes] == [0, 0, 0]
+    assert [process.wait(timeout=300) for process in processes] == [0, 0, 0]
     assert store.load().journal.epoch == 60
 
 
