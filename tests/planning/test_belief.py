@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.builders import NOW, STORE, USER
-from twokey.core.journal import Delivery, Intent, Journal, Lease, Retiring
+from twokey.core.journal import Delivery, Intent, Journal, Lease, Retiring, Revoked
 from twokey.core.model import AccessKey, CannotTell, Held, Holding, LastUse, NotHeld, Observation, Record
 from twokey.planning.belief import believed
 from twokey.planning.decision import plan
@@ -60,6 +60,7 @@ MADE_UP: dict[str, st.SearchStrategy[Any]] = {
     "graces": st.dictionaries(ids, st.timedeltas(), max_size=3),
     "forgotten": st.none() | moments,
     "hook": ids,
+    "revoked": st.dictionaries(ids, st.builds(Revoked, at=moments, until=st.none() | moments), max_size=3),
 }
 made_up = st.builds(Journal, **MADE_UP)
 FIXED = {"version", "moved", "arriving"}
@@ -120,7 +121,8 @@ def test_none_of_them_removes_a_key_that_is_held_or_in_use(
                 continue
             key = next(key for key in listed if key.id == action.key_id)
             use = truth[key.id]
-            assert key.id not in (held, *(one.key_id for one in copies.values() if isinstance(one, Held)))
+            stopped = not key.active and key.id in journal.revoked  # whatever holds it holds a key that fails
+            assert stopped or key.id not in (held, *(one.key_id for one in copies.values() if isinstance(one, Held)))
             assert not key.active or use.at is None or NOW - use.at >= policy.idle
 
 
@@ -133,12 +135,14 @@ def test_moments_that_no_run_can_have_written_are_not_believed(at: datetime) -> 
             intent=Intent((), at),
             retiring={"K1": Retiring(at)},
             removed={"K1": at},
+            revoked={"K1": Revoked(at)},
             delivered={"ci:x": Delivery("K1", at, "v1")},
             graces={"K1": timedelta.max, "K2": timedelta.min},
         ),
         NOW,
     )
     assert (found.epoch, found.committed, found.intent, found.retiring, found.removed) == (0, None, None, {}, {})
+    assert found.revoked == {}
     assert found.delivered["ci:x"].key == "K1", "it may hold that key all the same"
     assert found.delivered["ci:x"].at < NOW
     assert found.graces == {"K1": timedelta(days=1000), "K2": timedelta(0)}
@@ -173,6 +177,7 @@ def test_a_journal_that_a_run_wrote_is_believed_as_it_is() -> None:
         '{"removed": {"K1": "2026-11-21T12:00:00"}}',
         '{"delivered": {"ci:x": {"key": "K1", "at": "2026-11-21T12:00:00"}}}',
         '{"retiring": {"K1": {"at": "2026-11-21T12:00:00"}}}',
+        '{"revoked": {"K1": {"at": "2026-11-21T12:00:00"}}}',
     ],
 )
 def test_a_time_without_its_zone_is_none_of_twokey(text: str) -> None:

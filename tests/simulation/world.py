@@ -24,7 +24,7 @@ from twokey.core.errors import (
     ServiceRejected,
 )
 from twokey.core.journal import Journal
-from twokey.core.model import AccessKey, CannotTell, Held, Holding, LastUse, MachineUser, NotHeld, Record
+from twokey.core.model import AccessKey, CannotTell, Deactivation, Held, Holding, LastUse, MachineUser, NotHeld, Record
 from twokey.core.secret import Credential
 from twokey.destinations.locks.locked_store import LockedStore
 
@@ -310,7 +310,7 @@ class Iam:
         world.effect(self._run, "create", key_id, change)
         return AccessKey(key_id, active=True, created=world.keys[key_id].created), Credential(key_id, "secret")
 
-    def deactivate_key(self, _user: str, key_id: str) -> None:
+    def deactivate_key(self, _user: str, key_id: str) -> Deactivation:
         if key_id not in self._world.keys:
             raise NotFound(key_id)
 
@@ -321,6 +321,7 @@ class Iam:
                 key.inactive_since = key.inactive_since or world.now
 
         self._world.effect(self._run, "deactivate", key_id, change)
+        return Deactivation(self._world.now)
 
     def delete_key(self, _user: str, key_id: str) -> bool:
         known = key_id in self._world.keys

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from twokey.audit_log.recorder import Recorder
     from twokey.core.destination import Destination, Receipt, Store
     from twokey.core.journal import Journal
-    from twokey.core.model import AccessKey, Holding, LastUse, MachineUser, Record
+    from twokey.core.model import AccessKey, Deactivation, Holding, LastUse, MachineUser, Record
     from twokey.core.ports import Iam, Sts
     from twokey.core.secret import Credential
 
@@ -44,9 +44,9 @@ class RecordingIam:
             created.key, created.at = key.id, key.created
         return key, credential
 
-    def deactivate_key(self, user: str, key_id: str) -> None:
+    def deactivate_key(self, user: str, key_id: str) -> Deactivation:
         with self._recorder.effect("deactivate", key_id):
-            self._iam.deactivate_key(user, key_id)
+            return self._iam.deactivate_key(user, key_id)
 
     def delete_key(self, user: str, key_id: str) -> bool:
         with self._recorder.effect("delete", key_id):

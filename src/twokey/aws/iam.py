@@ -14,7 +14,7 @@ from twokey.aws.errors import after_lost_response, call
 from twokey.aws.pace import Pacer
 from twokey.aws.simulator import verdict
 from twokey.core.errors import Ambiguous, BadCredentials, NotFound, ServiceError, Throttled, Unreachable
-from twokey.core.model import AccessKey, LastUse, MachineUser
+from twokey.core.model import AccessKey, Deactivation, LastUse, MachineUser
 from twokey.core.secret import Credential
 
 if TYPE_CHECKING:
@@ -135,13 +135,14 @@ class Iam:
         key = response["AccessKey"]
         return _access_key(key), Credential(key["AccessKeyId"], key["SecretAccessKey"])
 
-    def deactivate_key(self, user: str, key_id: str) -> None:
+    def deactivate_key(self, user: str, key_id: str) -> Deactivation:
         """Make a key Inactive (iam:UpdateAccessKey); a key that was deleted meanwhile is no error."""
         parameters = {"UserName": user, "AccessKeyId": key_id, "Status": "Inactive"}
         try:
-            self._repeat("update_access_key", "iam:UpdateAccessKey", user, **parameters)
+            response = self._repeat("update_access_key", "iam:UpdateAccessKey", user, **parameters)
         except _AlreadyDone:
-            return
+            return Deactivation(self._clock.now())
+        return Deactivation(self._clock.now(), str(response["ResponseMetadata"]["RequestId"]))
 
     def delete_key(self, user: str, key_id: str) -> bool:
         """Delete a key (iam:DeleteAccessKey); return False if IAM says that the key does not exist.

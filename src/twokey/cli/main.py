@@ -26,6 +26,7 @@ COMMANDS = {
     "status": "Show every key: its role, age and holders; what is due; problems.",
     "audit": "Show every key of the account, and which rules it breaks.",
     "report": "Show results of audit as one HTML page, with a history.",
+    "revoke": "Stop a key that has leaked at once, and replace it everywhere.",
     "adopt": "Show users that were managed outside twokey, and take them over.",
     "move-store": "Move users to another store, with every promise to their jobs.",
     "exec": "Run a command with credentials that survive every rotation.",

@@ -129,14 +129,15 @@ def selected_destinations(flags: Flags) -> tuple[str, ...]:
     """Return the URLs that select among the destinations of the file; none without one. Raises ``UsageError``."""
     from twokey.destinations import registry
 
-    if not _from_file(flags):
+    if not uses_file(flags):
         return ()
     for url in flags.deliver:
         registry.parse(url)
     return flags.deliver
 
 
-def _from_file(flags: Flags) -> bool:
+def uses_file(flags: Flags) -> bool:
+    """Return whether a configuration file makes the settings: the named one, or the default one."""
     return flags.config is not None or (flags.store is None and Path(DEFAULT_CONFIG).exists())
 
 
@@ -145,7 +146,7 @@ def _settings(flags: Flags, *, to_selects: bool) -> Settings:
     from twokey.config.load import load as load_file
     from twokey.config.schema import CONCURRENCY, MAX_USERS
 
-    if not _from_file(flags):
+    if not uses_file(flags):
         return from_flags(
             store=flags.store,
             path=flags.path,

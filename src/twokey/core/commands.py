@@ -16,6 +16,11 @@ def rotate_command(user: str, options: str = "") -> str:
     return command("rotate", user, options)
 
 
+def revoke_command(key_id: str, options: str = "") -> str:
+    """Return the command that revokes a key, or goes on with that."""
+    return command("revoke", key_id, options)
+
+
 def forget_command(user: str, name: str) -> str:
     """Return the command that forgets a destination."""
     return command("forget", user, f"--destination {shlex.quote(name)}")

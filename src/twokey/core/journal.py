@@ -69,6 +69,13 @@ class Retiring(msgspec.Struct, frozen=True, omit_defaults=True):
     named: bool = False
 
 
+class Revoked(msgspec.Struct, frozen=True, omit_defaults=True):
+    """When a leaked key was made Inactive, and from when on it may be deleted; without that, the operator decides."""
+
+    at: Moment
+    until: Moment | None = None
+
+
 class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the store keeps beside the credential. It never holds a secret.
 
@@ -79,7 +86,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     shorter. ``forgotten`` is the latest moment at which the operator let a destination be forgotten that jobs may have
     read LAST from. ``moved`` names the store that this one was moved to, ``arriving`` the one from which a move to here
     is not finished: no run rotates from a store that has either. ``hook`` is the key since whose commit the hook
-    ``after`` has not succeeded.
+    ``after`` has not succeeded. ``revoked`` names the keys that have leaked and were made Inactive for that reason.
     """
 
     version: int = JOURNAL_VERSION
@@ -99,6 +106,7 @@ class Journal(msgspec.Struct, frozen=True, omit_defaults=True):
     moved: str = ""
     arriving: str = ""
     hook: str = ""
+    revoked: dict[str, Revoked] = {}
 
     def encode(self) -> str:
         """Return the journal as one line of JSON, as every store keeps it."""

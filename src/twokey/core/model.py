@@ -60,6 +60,14 @@ class LastUse:
 
 
 @dataclass(frozen=True, slots=True)
+class Deactivation:
+    """IAM's response that a key is Inactive: when, by AWS's clock, and the id of the request, if it arrived."""
+
+    at: datetime
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """The destination holds the key with this id."""
 

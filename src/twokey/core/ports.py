@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from twokey.core.model import AccessKey, LastUse, MachineUser, RoleRequest
+    from twokey.core.model import AccessKey, Deactivation, LastUse, MachineUser, RoleRequest
     from twokey.core.secret import Credential, Hidden, SessionCredential
 
 
@@ -56,7 +56,7 @@ class Iam(Protocol):
         """
         ...
 
-    def deactivate_key(self, user: str, key_id: str) -> None:
+    def deactivate_key(self, user: str, key_id: str) -> Deactivation:
         """Make a key Inactive. Raises ``NotFound`` if IAM does not know it, but not after a lost response."""
         ...
 

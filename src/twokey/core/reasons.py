@@ -35,6 +35,9 @@ class Reason(StrEnum):
     MOVE_REQUESTED = "move_requested", "The operator requested that the user is moved to another store."
     EXISTING_KEY = "existing_key", "The user was managed outside twokey until now; twokey takes over."
 
+    LEAKED = "leaked", "A key has leaked: it was made Inactive, and jobs need another one."
+    REVOKED = "revoked", "A revoked key is deleted, as the operator requested."
+
     HOOK_DUE = "hook_due", "The hook `after` has not succeeded since the latest commit; this run runs it."
 
     # why nothing is done
@@ -48,6 +51,7 @@ class Reason(StrEnum):
     MOVE_UNFINISHED = "move_unfinished", "A move of the user to this store was begun and is not finished."
     GRACE = "grace", "Jobs in flight may still use LAST: its grace is not over."
     IN_USE = "in_use", "LAST was used recently: a job still depends on it."
+    REVOKED_KEPT = "revoked_kept", "A revoked key is kept Inactive, and leaves no room for another key."
     CONTESTED = "contested", "Another program keeps writing to a destination between the runs."
     LAST_HELD = "last_held", "A destination holds LAST, or may hold it, and this run cannot deliver CURRENT there."
     UNMANAGED_KEY = "unmanaged_key", "The user has a key that twokey did not create and the journal does not name."
@@ -92,6 +96,15 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     RETIRED = "retired"
     NOT_DUE = "not_due"
+    REFUSED = "refused"
+    FAILED = "failed"
+
+
+class Revocation(StrEnum):
+    """How a revocation ended for one user; part of the JSON output."""
+
+    REVOKED = "revoked"
+    CONTAINED = "contained"
     REFUSED = "refused"
     FAILED = "failed"
 

@@ -5,7 +5,10 @@ what one of them holds is unknown, jobs may have read it there: it becomes LAST,
 
 Besides LAST and an orphan, a key may be removed if the operator names it now (``retire``), or if its removal was
 decided earlier (``outgoing``): the operator named it, and it is Inactive for its soak; or it was deleted, and it is
-still listed when no list can lag any more.
+still listed when no list can lag any more; or it was revoked, and the time is over for which it is kept.
+
+A key is ``revoked`` if the journal says so and IAM lists it Inactive. One that the store holds and that was made Active
+again outside twokey counts as Inactive all the same: it has leaked, so no job may get it.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ class Assessment:
     retire: tuple[AccessKey, ...]
     outgoing: tuple[AccessKey, ...] = ()
     claimed: AccessKey | None = None
+    revoked: frozenset[str] = frozenset()
     reason: Reason = field(default=Reason.DUE)
 
     @property
@@ -188,20 +192,27 @@ def assess(observation: Observation, policy: RotationPolicy, now: datetime, over
     journal = believed(observation.record.journal, now)
     observation = replace(observation, record=replace(observation.record, journal=journal))
     held = observation.record.holding.key_id if isinstance(observation.record.holding, Held) else ""
-    listed = tuple(key for key in observation.keys if key.id == held or not lags(key.id, journal, policy, now))
+    listed = tuple(
+        replace(key, active=False) if key.id == held and key.id in journal.revoked else key
+        for key in observation.keys
+        if key.id == held or not lags(key.id, journal, policy, now)
+    )
     current = next((key for key in listed if key.id == held), None)
     retire = tuple(key for key in listed if key.id in overrides.retire)
     rest = tuple(key for key in listed if key != current and key not in retire)
-    outgoing = tuple(key for key in rest if _is_outgoing(key, journal) and not _in_use(key, observation, policy, now))
+    outgoing = tuple(
+        key for key in rest if _is_outgoing(key, journal, now) and not _in_use(key, observation, policy, now)
+    )
     others = tuple(key for key in rest if key not in outgoing)
     claimed = _claimed(others, observation, policy)
     orphan = None if claimed and _may_be_published(observation) else claimed
     others = tuple(key for key in others if key != orphan)
     last = _last(others, current, journal, held) or (None if orphan else claimed)
     unmanaged = tuple(key for key in others if key != last)
+    revoked = frozenset(key.id for key in observation.keys if key.id in journal.revoked and not key.active)
     observation = replace(observation, keys=listed)
     return Assessment(
-        observation, policy, now, overrides, held, current, last, orphan, unmanaged, retire, outgoing, claimed
+        observation, policy, now, overrides, held, current, last, orphan, unmanaged, retire, outgoing, claimed, revoked
     )
 
 
@@ -263,10 +274,20 @@ def lags(key_id: str, journal: Journal, policy: RotationPolicy, now: datetime) -
     return removed is not None and now < removed + policy.settle
 
 
-def _is_outgoing(key: AccessKey, journal: Journal) -> bool:
+def _is_outgoing(key: AccessKey, journal: Journal, now: datetime) -> bool:
     """Say whether the removal of this key was decided earlier. One that the operator reactivated is kept."""
     retiring = journal.retiring.get(key.id)
-    return key.id in journal.removed or (retiring is not None and retiring.named and not key.active)
+    return (
+        key.id in journal.removed
+        or (retiring is not None and retiring.named and not key.active)
+        or (not key.active and kept_until_over(key.id, journal, now))
+    )
+
+
+def kept_until_over(key_id: str, journal: Journal, now: datetime) -> bool:
+    """Say whether a revoked key may be deleted: the operator requested it, and the time to keep it is over."""
+    revoked = journal.revoked.get(key_id)
+    return revoked is not None and revoked.until is not None and now >= revoked.until
 
 
 def _in_use(key: AccessKey, observation: Observation, policy: RotationPolicy, now: datetime) -> bool:

@@ -42,6 +42,7 @@ def believed(journal: Journal, now: datetime) -> Journal:
         intent=_intent(journal.intent, now),
         retiring=_dated(journal.retiring, {key_id: one.at for key_id, one in journal.retiring.items()}, now),
         removed=_dated(journal.removed, journal.removed, now),
+        revoked=_dated(journal.revoked, {key_id: one.at for key_id, one in journal.revoked.items()}, now),
         delivered={name: _delivery(one, committed or EARLIEST, now) for name, one in journal.delivered.items()},
         forgotten=journal.forgotten if journal.forgotten and _possible(journal.forgotten, now) else None,
         graces={key_id: min(max(grace, timedelta(0)), LONGEST_GRACE) for key_id, grace in journal.graces.items()},

@@ -10,6 +10,7 @@ from twokey.core.commands import command, forget_command
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Commit, Delete, Deliver, Plan, Resume
 from twokey.planning.removal import removal_barred, soak
+from twokey.planning.revoked import kept_revoked
 from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def why_due(assessment: Assessment) -> Reason | None:
     """Say why a rotation is due, or None where none is."""
     due = assessment.next_due
     if assessment.current and not assessment.current.active:
-        return Reason.CURRENT_INACTIVE
+        return Reason.LEAKED if assessment.held in assessment.journal.revoked else Reason.CURRENT_INACTIVE
     if assessment.journal.intent:
         return Reason.INTERRUPTED
     if due and assessment.now >= due:
@@ -105,21 +106,27 @@ def _contested(assessment: Assessment, names: tuple[str, ...], *, refused: bool 
     )
 
 
-def _retirement(assessment: Assessment) -> Plan | None:
+def retirement(assessment: Assessment) -> Plan | None:
     """Retire what the operator named, or what was to be removed earlier, although no rotation is due."""
     if not assessment.removable or assessment.unread:
         return None
     waiting = soak(assessment, *assessment.removable)
     if waiting:
         return waiting
-    named = any(_named(assessment, key) for key in assessment.removable)
     return assessment.conclude(
         Outcome.RETIRED,
-        Reason.RETIRE_REQUESTED if named else Reason.STILL_LISTED,
+        _why_retired(assessment),
         " ".join(why_removed(assessment, key) for key in assessment.removable),
         *(Delete(key.id) for key in assessment.removable),
         Commit(assessment.last.id if assessment.last else "", renew=False),
     )
+
+
+def _why_retired(assessment: Assessment) -> Reason:
+    if any(_named(assessment, key) for key in assessment.removable):
+        return Reason.RETIRE_REQUESTED
+    revoked = any(key.id in assessment.revoked for key in assessment.removable)
+    return Reason.REVOKED if revoked else Reason.STILL_LISTED
 
 
 def _correction(assessment: Assessment) -> Plan | None:
@@ -144,6 +151,8 @@ def why_removed(assessment: Assessment, key: AccessKey) -> str:
     """Say why a key other than LAST and an orphan is removed."""
     if _named(assessment, key):
         return f"{key.id} is removed because you named it with --retire."
+    if key.id in assessment.revoked:
+        return f"{key.id} was revoked, and is deleted as you requested."
     return f"{key.id} was deleted before and is still listed; it is deleted again."
 
 
@@ -169,8 +178,10 @@ def _nothing(assessment: Assessment) -> Plan:
     message = f"A rotation is due in {durations.left(due - assessment.now)}." if due else ""
     if assessment.promise and assessment.now < assessment.grace_over:
         message = f"{message} {assessment.promise}"
+    if kept := kept_revoked(assessment):
+        message = f"{message} {kept}".strip()
     return assessment.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, message)
 
 
-NOT_DUE = (_retirement, _correction, _early_soak, _nothing)
+NOT_DUE = (retirement, _correction, _early_soak, _nothing)
 """What is decided between two rotations, once every destination holds CURRENT."""

@@ -19,9 +19,10 @@ decides about it.
 8. ``unproven``         the last use of an orphaned or outgoing key is not known yet: ask for it.
 9. ``too_many_open``    many creations got no response, and the list shows none of their keys yet: refuse.
 10. ``without_current`` no key is both held and listed: create one if there is room, refuse if the roles are unclear.
-11. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
-12. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
-13. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
+11. ``replace_leaked``  CURRENT was revoked: replace it, if LAST or the operator's word makes room.
+12. ``unmanaged``       there is a key created outside twokey: refuse, naming it.
+13. ``not_due``         no rotation is due: deliver what is out of date, begin a soak, or do nothing.
+14. ``make_room``       LAST is in the way and may not be removed yet: refuse, or wait for the soak.
 
 What is left is a rotation: remove LAST, write the intent, create, verify, store, deliver, commit.
 
@@ -45,6 +46,7 @@ from twokey.planning.between_rotations import not_due, why_due, why_removed
 from twokey.planning.plan import Action, Commit, Create, Delete, Deliver, Overrides, Plan, RemoveOrphan, Resume
 from twokey.planning.removal import NO_WORKING_CURRENT, removal_barred, soak, unread
 from twokey.planning.retirement import retire_held
+from twokey.planning.revoked import replace_leaked, revoked_in_the_way
 from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
@@ -268,9 +270,10 @@ def make_room(assessment: Assessment) -> Plan | None:
                 f"{key.id} is to be removed, but is held, or may be held, by {', '.join(assessment.holders(key.id))}. "
                 f"{NO_WORKING_CURRENT}",
             )
-    if assessment.last is None:
+    last = assessment.last
+    if last is None:
         return None
-    return removal_barred(assessment, assessment.last) or soak(assessment, assessment.last)
+    return revoked_in_the_way(assessment, last) or removal_barred(assessment, last) or soak(assessment, last)
 
 
 def rotation(assessment: Assessment, message: str = "") -> Plan:
@@ -316,6 +319,7 @@ RULES: tuple[Callable[[Assessment], Plan | None], ...] = (
     unproven,
     too_many_open,
     without_current,
+    replace_leaked,
     unmanaged,
     not_due,
     make_room,

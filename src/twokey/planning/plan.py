@@ -43,10 +43,27 @@ class Delete:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordRevoked:
+    """Record in the journal that a key has leaked and is Inactive; from ``until`` on, it may be deleted."""
+
+    key_id: str
+    at: datetime
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        return f"record that {self.key_id} is revoked"
+
+
+@dataclass(frozen=True, slots=True)
 class Create:
-    """Write the intent with the ids known, create a key, verify it, write it to the store."""
+    """Write the intent with the ids known, create a key, verify it, write it to the store.
+
+    ``urgent``: CURRENT has leaked and is Inactive, so every job fails: a destination that cannot be written fails
+    alone, and keeps no other from its key.
+    """
 
     known: tuple[str, ...]
+    urgent: bool = False
 
     def __str__(self) -> str:
         return "create a key, verify it, store it"
@@ -109,7 +126,9 @@ class Forget:
         return f"forget {self.destination}"
 
 
-Action = RemoveOrphan | Deactivate | Delete | Create | Resume | Deliver | Commit | RecordDeliveries | Forget
+Action = (
+    RemoveOrphan | Deactivate | Delete | RecordRevoked | Create | Resume | Deliver | Commit | RecordDeliveries | Forget
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,8 @@ def unread(assessment: Assessment) -> Plan:
 def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
     """Make these keys Inactive, or wait for the end of each one's soak, before they are deleted."""
     length = assessment.policy.soak
-    if not length:
+    keys = tuple(key for key in keys if key.id not in assessment.revoked)  # they are Inactive, and stay so
+    if not length or not keys:
         return None
     retiring = assessment.journal.retiring
     to_deactivate = [key for key in keys if key.active or key.id not in retiring]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from twokey.core.reasons import Ending, Outcome, Reason
+from twokey.core.reasons import Ending, Outcome, Reason, Revocation
 from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
 from twokey.reports.audit import Audit
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twokey.permissions.findings import Finding as LintFinding
     from twokey.planning.destination_states import DestinationState
+    from twokey.revocation.results import RevokeResult
     from twokey.rotation.results import Result
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -80,6 +81,67 @@ class ResultsDocument(msgspec.Struct):
 
     results: list[ResultEntry]
     summary: dict[str, int]
+
+
+class ContainedEntry(msgspec.Struct):
+    """A leaked key that is Inactive: since when by AWS's clock, and the id of the request that made it so."""
+
+    key: str
+    at: Moment
+    request_id: str | None
+
+
+class SessionEntry(msgspec.Struct, omit_defaults=True):
+    """What became of a role's sessions that were made with a leaked key; ``policy``: what is to be applied there."""
+
+    role: str
+    outcome: Literal["ended", "kept", "denied"]
+    policy: str | None = None
+    message: str | None = None
+
+
+class RevokeEntry(msgspec.Struct):
+    """How a revocation ended for one machine user: as for a rotation, and since when the leaked keys are Inactive."""
+
+    account: str
+    user: str
+    path: str
+    outcome: Revocation
+    reason: Reason
+    message: str
+    current: str | None
+    last: str | None
+    removed: list[str]
+    next_due: Moment | None
+    contained_at: Moment | None
+    contained: list[ContainedEntry]
+    destinations: list[DestinationEntry]
+    sessions: list[SessionEntry]
+    warnings: list[str]
+
+
+class RevokeDocument(msgspec.Struct):
+    """What ``twokey revoke --json`` prints."""
+
+    results: list[RevokeEntry]
+    summary: dict[str, int]
+
+
+class RevokePlanEntry(msgspec.Struct):
+    """What a revocation would do for one machine user: the keys made Inactive first, then the actions, in order."""
+
+    account: str
+    user: str
+    path: str
+    keys: list[str]
+    actions: list[str]
+    message: str
+
+
+class RevokePlanDocument(msgspec.Struct):
+    """What ``twokey revoke --plan --json`` prints."""
+
+    results: list[RevokePlanEntry]
 
 
 class PlanEntry(OutcomeEntry):
@@ -217,6 +279,8 @@ DOCUMENTS: dict[str, type] = {
     "deliver": ResultsDocument,
     "forget": ResultsDocument,
     "move-store": ResultsDocument,
+    "revoke": RevokeDocument,
+    "revoke --plan": RevokePlanDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
     "adopt": AdoptDocument,
@@ -244,6 +308,41 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
     """Return the document of a rotation."""
     entries = [_entry(result) for result in results]
     return ResultsDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def revoke_document(results: Iterable[RevokeResult]) -> RevokeDocument:
+    """Return the document of a revocation."""
+    entries = [_revoke_entry(result) for result in results]
+    counts: dict[str, int] = {outcome.value: 0 for outcome in Revocation}
+    for entry in entries:
+        counts[entry.outcome] += 1
+    return RevokeDocument(entries, counts)
+
+
+def _revoke_entry(result: RevokeResult) -> RevokeEntry:
+    rotation = result.rotation
+    return RevokeEntry(
+        account=result.user.account,
+        user=result.user.name,
+        path=result.user.path,
+        outcome=result.outcome,
+        reason=result.reason,
+        message=result.message,
+        current=(rotation and rotation.current) or None,
+        last=(rotation and rotation.last) or None,
+        removed=list(rotation.removed) if rotation else [],
+        next_due=whole_seconds(rotation.next_due) if rotation else None,
+        contained_at=whole_seconds(result.contained_at),
+        contained=[
+            ContainedEntry(one.key_id, one.at.replace(microsecond=0), one.request_id or None)
+            for one in result.contained
+        ],
+        destinations=_destination_entries(rotation) if rotation else [],
+        sessions=[
+            SessionEntry(one.role, one.outcome, one.policy or None, one.message or None) for one in result.sessions
+        ],
+        warnings=list(rotation.warnings) if rotation else [],
+    )
 
 
 def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:
@@ -296,8 +395,11 @@ def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEn
 
 
 def _entry(result: Result) -> ResultEntry:
-    destinations = [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
-    return ResultEntry(**_outcome(result), destinations=destinations, warnings=list(result.warnings))
+    return ResultEntry(**_outcome(result), destinations=_destination_entries(result), warnings=list(result.warnings))
+
+
+def _destination_entries(result: Result) -> list[DestinationEntry]:
+    return [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
 
 
 def _outcome(result: Result) -> dict[str, Any]:

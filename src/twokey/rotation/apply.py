@@ -14,7 +14,7 @@ import msgspec
 
 from twokey.core import timestamps
 from twokey.core.errors import Conflict, Failed
-from twokey.core.journal import Intent, Retiring, promised
+from twokey.core.journal import Intent, Retiring, Revoked, promised
 from twokey.planning.plan import (
     Commit,
     Create,
@@ -23,6 +23,7 @@ from twokey.planning.plan import (
     Deliver,
     Forget,
     RecordDeliveries,
+    RecordRevoked,
     RemoveOrphan,
     Resume,
 )
@@ -90,7 +91,8 @@ class Apply:
         preflight.regions_usable(self._world.sts, self._policy.verification.regions)
         with preflight.outlasting(self._policy.verification, self._world.sts) if removes else nullcontext():
             preflight.store_writable(self._world.store)
-            preflight.destinations_writable(self._world.destinations, meanwhile or self._deliveries.meanwhile)
+            if not any(isinstance(action, Create) and action.urgent for action in actions):
+                preflight.destinations_writable(self._world.destinations, meanwhile or self._deliveries.meanwhile)
         if removes:
             preflight.keys_creatable(self._world.iam, self._user)
             if self._effects.new_store:
@@ -105,8 +107,15 @@ class Apply:
         graces = {f"{longest_id[1:]}{number}": LONGEST_GRACE for number in range(2)}
         hooks = self._world.hooks
         hook = longest_id if hooks and "after" in hooks.configured else journal.hook
+        marks = {one.key_id: Revoked(one.at, one.until) for one in actions if isinstance(one, RecordRevoked)}
         journal = msgspec.structs.replace(
-            journal, hook=hook, current=longest_id, last=longest_id, committed=now, graces=graces
+            journal,
+            hook=hook,
+            current=longest_id,
+            last=longest_id,
+            committed=now,
+            graces=graces,
+            revoked=journal.revoked | marks,
         )
         if known is not None:
             journal = msgspec.structs.replace(
@@ -119,13 +128,12 @@ class Apply:
     def perform(self, action: Action) -> None:
         """Perform one action."""
         match action:
-            case RemoveOrphan(key_id):
-                self._leased.fence()
-                self._delete(key_id, "remove orphan")
+            case RemoveOrphan() | Delete():
+                self._remove(action)
             case Deactivate(key_id, named):
                 self._deactivate(key_id, named=named)
-            case Delete(key_id):
-                self._delete(key_id, "delete")
+            case RecordRevoked(key_id, at, until):
+                self._leased.write(revoked={**self._leased.journal.revoked, key_id: Revoked(at, until)})
             case Create(known):
                 self._credential = self._creation.create(known)
                 self._effects.delivered.append(DeliveryResult(self._world.store.name, "delivered"))
@@ -140,7 +148,11 @@ class Apply:
             case RecordDeliveries():
                 self._deliveries.conclude()
 
-    def _delete(self, key_id: str, step: str) -> None:
+    def _remove(self, action: RemoveOrphan | Delete) -> None:
+        key_id, step = action.key_id, "delete"
+        if isinstance(action, RemoveOrphan):
+            self._leased.fence()
+            step = "remove orphan"
         self._leased.guard()
         with self._reporter.effect(step, key_id):
             self._effects.begun = True
@@ -209,9 +221,13 @@ class Apply:
                 delivered=self._deliveries.of(current, last),
                 delivering=self._deliveries.delivering,
                 removed=self._removals.recorded,
+                revoked={key_id: mark for key_id, mark in journal.revoked.items() if self._remains(key_id)},
                 forgotten=None if renew else journal.forgotten,
                 graces=promised(journal, self._policy.grace, current, last),
             )
+
+    def _remains(self, key_id: str) -> bool:
+        return self._observation.key(key_id) is not None and key_id not in self._removals.recorded
 
     def _is_soaking(self, key_id: str) -> bool:
         key = self._observation.key(key_id)

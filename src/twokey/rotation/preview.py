@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import TwokeyError
 from twokey.core.reasons import Outcome
+from twokey.planning.decision import plan
 from twokey.planning.destination_states import destination_states
 from twokey.rotation import hooks, results
 from twokey.rotation.leased_journal import held_by
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from twokey.planning.destination_states import DestinationState
     from twokey.planning.plan import Overrides, Plan
     from twokey.planning.policy import RotationPolicy
+    from twokey.rotation.look import Decide
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
@@ -32,9 +34,11 @@ class Preview:
     destinations: tuple[DestinationState, ...] = ()
 
 
-def preview(user: MachineUser, policy: RotationPolicy, world: World, overrides: Overrides | None = None) -> Preview:
+def preview(
+    user: MachineUser, policy: RotationPolicy, world: World, overrides: Overrides | None = None, decide: Decide = plan
+) -> Preview:
     """Say what ``rotate`` would do now; change nothing. Waits only for the list to settle."""
-    task, observation = Task(user, policy, world, overrides), None
+    task, observation = Task(user, policy, world, overrides, decide), None
     try:
         while True:
             observation, decision = look(task)

@@ -1,0 +1,98 @@
+"""How a revocation ended, or what is planned: the leaked keys first, then what replaces them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.cli import result_words, terminal
+from twokey.core.reasons import Revocation
+from twokey.fleet.names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from twokey.core.errors import ExitCode
+    from twokey.fleet.revoking import Leaks
+    from twokey.reports.documents import RevokePlanEntry
+    from twokey.revocation.results import RevokeResult
+    from twokey.rotation.preview import Preview
+
+
+def report(results: Sequence[RevokeResult], *, as_json: bool, quiet: bool) -> ExitCode:
+    """Print how the revocation ended, in the requested form; return its exit code."""
+    from twokey.reports import documents
+    from twokey.revocation.results import exit_code
+
+    if as_json:
+        terminal.say_json(documents.encode(documents.revoke_document(results)))
+        return exit_code(results)
+    named = Names(one.user.key for one in results)
+    for one in results:
+        bad = one.outcome is not Revocation.REVOKED
+        if bad or not quiet:
+            for row in _lines(one, named(one.user.key)):
+                (terminal.tell if quiet else terminal.paragraph)(row)
+    if not quiet:
+        for one in results:
+            for warning in one.rotation.warnings if one.rotation else ():
+                terminal.tell(f"Warning: {named(one.user.key)}: {warning}")
+        counts = {each: [one.outcome for one in results].count(each) for each in Revocation}
+        terminal.tell(", ".join(f"{count} {each}" for each, count in counts.items() if count) + ".")
+    return exit_code(results)
+
+
+def plan(previews: Sequence[Preview], leaks: Leaks, *, as_json: bool) -> ExitCode:
+    """Print what would be done; return the exit code."""
+    from twokey.reports import documents
+    from twokey.revocation.results import exit_code
+
+    if as_json:
+        terminal.say_json(documents.encode(documents.RevokePlanDocument(_entries(previews, leaks))))
+    else:
+        show_plan(previews, leaks)
+        for one in leaks.ended:
+            for row in _lines(one, one.user.name):
+                terminal.paragraph(row)
+    return exit_code(leaks.ended)
+
+
+def show_plan(previews: Sequence[Preview], leaks: Leaks) -> None:
+    """Print what would be done for each user, in order."""
+    for entry in _entries(previews, leaks):
+        terminal.paragraph(f"{entry.user}: {entry.message}".rstrip())
+        first = [f"make {key_id} Inactive; every program that uses it fails from then on" for key_id in entry.keys]
+        for number, step in enumerate((*first, *entry.actions), 1):
+            terminal.paragraph(f"{number}. {step}", "  ")
+
+
+def _entries(previews: Sequence[Preview], leaks: Leaks) -> list[RevokePlanEntry]:
+    from twokey.reports import documents
+
+    by_name = {one.result.user.name: one for one in previews}
+    entries = []
+    for name, key_ids in leaks.keys.items():
+        found = by_name.get(name)
+        user = found.result.user if found else None
+        entries.append(
+            documents.RevokePlanEntry(
+                account=user.account if user else "",
+                user=name,
+                path=user.path if user else "",
+                keys=key_ids,
+                actions=[str(action) for action in found.plan.actions] if found and found.plan else [],
+                message=found.result.message if found else leaks.unselected or NOT_MANAGED,
+            )
+        )
+    return entries
+
+
+NOT_MANAGED = "No configuration names the store of this user, so twokey creates no key in its place."
+
+
+def _lines(result: RevokeResult, name: str) -> Iterator[str]:
+    facts = result_words.in_brackets(result_words.facts(result.rotation)) if result.rotation else ""
+    why = "" if result.reason.value in (result.outcome.value, "leaked") else f" ({result.reason})"
+    yield f"{name}: {result.outcome}{why}. {result.message}{facts}".removeprefix(": ")
+    for one in result.rotation.destinations if result.rotation else ():
+        if one.outcome == "failed":
+            yield f"  {name}: {one.destination} failed: {one.message}"

@@ -1,0 +1,123 @@
+"""What is decided about keys that have leaked. No I/O, no clock.
+
+A leaked key is Inactive before anything is planned, so every job that reads it fails until it has another one. That
+changes two rules, and no other. The leaked key may be removed although it is held, for what holds it holds a dead key;
+but only where the operator requested its deletion. And a destination that cannot be reached keeps no other destination
+from the new key. A key that has not leaked is removed by the same rules as ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core import timestamps
+from twokey.core.commands import revoke_command, rotate_command
+from twokey.core.reasons import Outcome, Reason
+from twokey.planning.assessment import kept_until_over
+from twokey.planning.plan import Commit, Create, Delete, Deliver, RemoveOrphan
+from twokey.planning.removal import removal_barred, soak, unread
+
+if TYPE_CHECKING:
+    from twokey.core.model import AccessKey
+    from twokey.planning.assessment import Assessment
+    from twokey.planning.plan import Plan
+
+
+def replace_leaked(assessment: Assessment) -> Plan | None:
+    """Replace CURRENT where it has leaked and is Inactive. LAST is removed for that only by its own rules."""
+    current = assessment.current
+    if current is None or current.id not in assessment.revoked:
+        return None
+    waiting = soak(assessment, *assessment.removable)
+    others = _others(assessment)
+    if not others and not waiting:
+        return _replacement(assessment, last=current.id)
+    bar, soaks = _bar(assessment, others), waiting
+    if bar is not None and bar.needs:
+        return bar
+    if bar is None and assessment.last is not None and not waiting:
+        soaks = soak(assessment, assessment.last)
+        if soaks is None:
+            return _replacement(assessment, assessment.last.id, last=current.id)
+    if kept_until_over(current.id, assessment.journal, assessment.now) and len(others) < 2:
+        return _replacement(assessment, current.id, last=assessment.last.id if assessment.last else "")
+    return soaks if bar is None and soaks else _no_room(assessment, others, bar)
+
+
+def revoked_in_the_way(assessment: Assessment, last: AccessKey) -> Plan | None:
+    """Refuse a rotation while LAST is a revoked key that is kept: only the operator knows for how long."""
+    if last.id not in assessment.revoked:
+        return None
+    return assessment.refuse(Reason.REVOKED_KEPT, f"There is no room for another key. {_kept(assessment, last.id)}")
+
+
+def kept_revoked(assessment: Assessment) -> str:
+    """Name the revoked keys that are kept, until when, and how they are deleted; empty where there is none."""
+    return " ".join(_kept(assessment, key.id) for key in assessment.observation.keys if key.id in assessment.revoked)
+
+
+def _kept(assessment: Assessment, key_id: str) -> str:
+    until = assessment.journal.revoked[key_id].until
+    deleted = f"To delete it: {revoke_command(key_id, '--delete')}."
+    if until is None:
+        return f"{key_id} has leaked, and is kept Inactive. {deleted}"
+    if assessment.now >= until:
+        return f"{key_id} has leaked, is Inactive, and is deleted once no destination may hold it."
+    return f"{key_id} has leaked, and is kept Inactive until {timestamps.utc(until)}; a run deletes it then. {deleted}"
+
+
+def _others(assessment: Assessment) -> tuple[AccessKey, ...]:
+    """Return the keys besides CURRENT that would stay."""
+    gone = {key.id for key in (assessment.current, assessment.orphan, *assessment.removable) if key}
+    return tuple(key for key in assessment.observation.keys if key.id not in gone)
+
+
+def _bar(assessment: Assessment, others: tuple[AccessKey, ...]) -> Plan | None:
+    """Say why what is in the way of a new key may not be removed; None where it is LAST, and may."""
+    last = assessment.last
+    if last is None or others != (last,):
+        return assessment.need(*others) or assessment.refuse(
+            Reason.UNMANAGED_KEY, "; ".join(assessment.used(key) for key in others)
+        )
+    if assessment.unread:
+        return unread(assessment)
+    return revoked_in_the_way(assessment, last) or removal_barred(assessment, last)
+
+
+def _replacement(assessment: Assessment, *removed: str, last: str) -> Plan:
+    held = assessment.held
+    gone = [RemoveOrphan(assessment.orphan.id)] if assessment.orphan else []
+    deleted = dict.fromkeys((*(key.id for key in assessment.removable), *removed))
+    names = tuple(assessment.observation.destinations)
+    known = dict.fromkeys((*(key.id for key in assessment.observation.keys), held))
+    also = f" {held} is deleted first, to make room for another key." if held in deleted else ""
+    return assessment.conclude(
+        Outcome.ROTATED,
+        Reason.LEAKED,
+        f"{held} has leaked and is Inactive; another key replaces it everywhere.{also}",
+        *gone,
+        *(Delete(key_id) for key_id in deleted),
+        Create(tuple(known), urgent=True),
+        *((Deliver(names),) if names else ()),
+        Commit(last),
+    )
+
+
+def _no_room(assessment: Assessment, others: tuple[AccessKey, ...], bar: Plan | None) -> Plan:
+    """Refuse: the user has as many keys as IAM allows, and none of them may be removed yet."""
+    held, user = assessment.held, assessment.observation.user.name
+    names = " and ".join(key.id for key in others)
+    why = bar.message if bar else f"{names} is in the way."
+    revoke = revoke_command(held, "--delete")
+    ways = f"To delete {held} and create another key in its place: {revoke}. "
+    if assessment.last in others:
+        retry = rotate_command(user)
+        ways += f"Or wait until LAST may be removed, then {retry} creates it. "
+    ways += f"If {names} has leaked, too: {revoke_command(held, '--both --delete')}."
+    if len(others) > 1:
+        ways = f"Remove one of {names} that no program uses; then run {revoke_command(held)} again."
+    return assessment.refuse(
+        Reason.LEAKED,
+        f"{held} has leaked and is Inactive, so jobs fail, and there is no room for another key: {names} has not "
+        f"leaked, and stays. {why} {ways}",
+    )

@@ -1,0 +1,1 @@
+"""Revocation: a key has leaked. It is made Inactive first, then replaced."""

@@ -1,0 +1,66 @@
+"""How a revocation ended for each user: what people and programs read afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from twokey.core.errors import ExitCode
+from twokey.core.reasons import Revocation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from twokey.core.model import MachineUser
+    from twokey.core.reasons import Reason
+    from twokey.revocation.contain import Contained
+    from twokey.rotation.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """What became of a role's sessions that were made with the leaked key.
+
+    ``policy`` is what an operator of another account has to apply where the role could not be changed.
+    """
+
+    role: str
+    outcome: Literal["ended", "kept", "denied"]
+    policy: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeResult:
+    """How it ended for one user; the JSON output consists of these.
+
+    ``contained``: the keys that are Inactive now. ``rotation`` is how the rotation ended, if one was tried.
+    """
+
+    user: MachineUser
+    outcome: Revocation
+    reason: Reason
+    message: str
+    contained: tuple[Contained, ...] = ()
+    rotation: Result | None = None
+    sessions: tuple[SessionResult, ...] = ()
+
+    @property
+    def contained_at(self) -> datetime | None:
+        """When the last of the leaked keys became Inactive, by AWS's clock."""
+        return max((one.at for one in self.contained), default=None)
+
+
+def stopped(result: Result, contained: Sequence[Contained]) -> RevokeResult:
+    """Return the result of a user whose turn never came, such as after an interruption."""
+    outcome = Revocation.CONTAINED if contained else Revocation.FAILED
+    return RevokeResult(result.user, outcome, result.reason, result.message, tuple(contained), result)
+
+
+def exit_code(results: Iterable[RevokeResult]) -> ExitCode:
+    """Return the exit status of a whole run: a key that is Inactive and not replaced everywhere is a failure."""
+    outcomes = {result.outcome for result in results}
+    if outcomes & {Revocation.FAILED, Revocation.CONTAINED}:
+        return ExitCode.FAILED
+    return ExitCode.REFUSED if Revocation.REFUSED in outcomes else ExitCode.DONE
