@@ -16,9 +16,9 @@ pytest.register_assert_rewrite(
 from hypothesis import settings  # noqa: E402
 from hypothesis.internal.conjecture import providers  # noqa: E402
 
+from support import shortcut, shortcut_to_fakes  # noqa: E402
 from support.botocore_costs import spare_them  # noqa: E402
 from support.rig import Rig  # noqa: E402
-from support.shortcut import ON_CONNECTIONS, SHORTCUT  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     _forget_the_aws_of_this_machine()
     spare_them()
-    SHORTCUT.install()
+    shortcut.SHORTCUT.install()
+    shortcut_to_fakes.SHORTCUT_TO_FAKES.install()
     gc.disable()
 
 
@@ -58,7 +59,8 @@ def _forget_the_aws_of_this_machine() -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let the tests of a connection's two ends have connections."""
-    SHORTCUT.open = not item.nodeid.startswith(ON_CONNECTIONS)
+    shortcut.SHORTCUT.open = not item.nodeid.startswith(shortcut.ON_CONNECTIONS)
+    shortcut_to_fakes.SHORTCUT_TO_FAKES.open = not item.nodeid.startswith(shortcut_to_fakes.ON_CONNECTIONS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

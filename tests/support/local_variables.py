@@ -13,7 +13,9 @@ from support.canaries import leaks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SOURCE = str(Path(twokey.__file__).parent)
+SOURCE = Path(twokey.__file__).parent
+SERVICES = tuple(f"{SOURCE / package}/" for package in ("testing", "emulator"))
+"""The other end of a request, which may run in the same thread: see ``shortcut`` and ``shortcut_to_fakes``."""
 
 
 @contextmanager
@@ -22,7 +24,8 @@ def watched(*secrets: str) -> Iterator[None]:
     shown: set[tuple[str, str, str]] = set()
 
     def look(frame: Any, _event: str, _argument: object) -> Any:
-        if not frame.f_code.co_filename.startswith(SOURCE):
+        file = frame.f_code.co_filename
+        if not file.startswith(f"{SOURCE}/") or file.startswith(SERVICES):
             return None
         shown.update((frame.f_code.co_qualname, name, _repr(value)) for name, value in list(frame.f_locals.items()))
         return look

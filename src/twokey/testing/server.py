@@ -25,7 +25,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 Effect = Literal[
     "lost_response",
@@ -103,6 +103,19 @@ class Reply:
     status: int = 200
     body: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> bytes:
+        """Return the body as it is sent."""
+        if self.body is None or self.status == 204:
+            return b""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
+
+    def fields(self, length: int) -> dict[str, str]:
+        """Return the headers of a response whose body has so many bytes."""
+        fields = dict(self.headers)
+        if self.body is not None:
+            fields.setdefault("Content-Type", "application/json")
+        return fields if self.status == 204 else {**fields, "Content-Length": str(length)}
 
 
 class Refusal(Exception):
@@ -204,6 +217,21 @@ class FakeService:
         """Return the response to a request over the limit."""
         return Reply(429, {"message": "Too many requests"}, {"Retry-After": f"{max(seconds, 1):.0f}"})
 
+    def receive(
+        self, method: str, target: str, headers: Iterable[tuple[str, str]], data: bytes
+    ) -> tuple[Fault | None, Reply]:
+        """Record one request and answer it; return the fault that happens to it, if any, and the response."""
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
+        named = {name.title(): value for name, value in headers}
+        request = ReceivedRequest(method, unquote(parts.path), parts.path, query, named, data)
+        fault = self.strike(method, target)
+        if fault and fault.effect not in _TAKES_EFFECT:
+            return fault, _reply_of(fault)
+        with self.lock:
+            reply = self.handle(request)
+        return fault, _reply_of(fault) if fault and fault.effect == "error_after" else reply
+
     def handle(self, request: ReceivedRequest) -> Reply:
         """Answer one request."""
         try:
@@ -252,21 +280,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _any(self) -> None:
         fake = cast("_Server", self.server).fake
         data = self.rfile.read(int(self.headers.get("Content-Length", 0) or 0))
-        parts = urlsplit(self.path)
-        query = {name: values[-1] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
-        headers = {name.title(): value for name, value in self.headers.items()}
-        request = ReceivedRequest(self.command, unquote(parts.path), parts.path, query, headers, data)
-        fault = fake.strike(self.command, self.path)
+        fault, reply = fake.receive(self.command, self.path, self.headers.items(), data)
         if fault is None:
-            self._send(self._handled(fake, request))
-        elif fault.effect in {"lost_response", "error_after", "truncated"}:
-            self._strike(fault, self._handled(fake, request))
+            self._send(reply)
         else:
-            self._strike(fault, Reply())
-
-    def _handled(self, fake: FakeService, request: ReceivedRequest) -> Reply:
-        with fake.lock:
-            return fake.handle(request)
+            self._strike(fault, reply)
 
     def _strike(self, fault: Fault, reply: Reply) -> None:
         if fault.effect == "truncated":
@@ -275,28 +293,23 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(fault.after if fault.effect == "stall" else 0)
             self._break()
         else:
-            self._send(_reply_of(fault))
+            self._send(reply)
 
     def _cut(self, reply: Reply) -> None:
-        body = _encoded(reply) or b"{}"
+        body = reply.encoded() or b"{}"
         self._head(reply, len(body) + 100)
         self.wfile.write(body[: len(body) // 2])
         self._break()
 
     def _send(self, reply: Reply) -> None:
-        body = _encoded(reply)
+        body = reply.encoded()
         self._head(reply, len(body))
         self.wfile.write(body)
 
     def _head(self, reply: Reply, length: int) -> None:
         self.send_response(reply.status)
-        headers = dict(reply.headers)
-        if reply.body is not None:
-            headers.setdefault("Content-Type", "application/json")
-        for name, value in headers.items():
+        for name, value in reply.fields(length).items():
             self.send_header(name, value)
-        if reply.status != 204:
-            self.send_header("Content-Length", str(length))
         self.end_headers()
 
     def _break(self) -> None:
@@ -338,6 +351,7 @@ class _Server(ThreadingHTTPServer):
 
 
 _BREAKS = {"lost_response", "reset", "stall"}
+_TAKES_EFFECT = {"lost_response", "error_after", "truncated"}
 
 
 def _reply_of(fault: Fault) -> Reply:
@@ -352,9 +366,3 @@ def _reply_of(fault: Fault) -> Reply:
             return Reply(fault.status, fault.body)
         case _:
             return Reply(fault.status, fault.body or {"message": "Internal error"})
-
-
-def _encoded(reply: Reply) -> bytes:
-    if reply.body is None or reply.status == 204:
-        return b""
-    return reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
