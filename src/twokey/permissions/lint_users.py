@@ -26,17 +26,19 @@ def rights(user: Principal, grants: Grants) -> Iterator[Finding]:
     """Find policies that allow more than to assume roles; what a deny or the boundary takes away does not count."""
     for policy in user.policies:
         allowing = [one for one in rules(policy.document, grants.known) if not one.deny]
-        found = [(one, actions) for one in allowing for actions in grants.actions(one) if not _harmless(actions)]
+        found = [(one, actions) for one in allowing for actions in grants.actions(one) if not harmless(actions)]
         if found:
-            everything = [actions for one, actions in found if actions.all and _on_everything(one)]
+            everything = [actions for one, actions in found if actions.all and on_everything(one)]
             yield _right(user, policy, everything or [actions for _, actions in found], everything=bool(everything))
 
 
-def _harmless(actions: Actions) -> bool:
+def harmless(actions: Actions) -> bool:
+    """Whether an assume-only user may have these actions."""
     return any(covers(one, actions.pattern) for one in HARMLESS)
 
 
-def _on_everything(rule: Rule) -> bool:
+def on_everything(rule: Rule) -> bool:
+    """Whether a rule is about all resources."""
     return rule.but_resources or any(one.strip("*:") in ("", "arn", "arn:aws") for one in rule.resources)
 
 
