@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import botocore.session
 
     from twokey.aws.own_credentials import OwnCredentials
+    from twokey.aws.request_log import RequestLog
 
 _signer: ContextVar[botocore.credentials.Credentials | None] = ContextVar("twokey_signer", default=None)
 
@@ -51,9 +52,20 @@ class Clients:
         self._clients: dict[tuple[str, str | None, bool, bool], Any] = {}
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
+        self._request_log: RequestLog | None = None
         # DEBUG logs of botocore contain request and response bodies, and so secrets. No setting of a logger, made
         # before or after, enables what is disabled here.
         logging.disable(logging.DEBUG)
+
+    def record_requests(self) -> RequestLog:
+        """Collect the changes that are requested of AWS from now on."""
+        from twokey.aws.request_log import RequestLog
+
+        with self._lock:
+            self._request_log = RequestLog(self.clock)
+            for client in self._clients.values():
+                self._request_log.follow(client)
+            return self._request_log
 
     @property
     def session(self) -> botocore.session.Session:
@@ -178,6 +190,8 @@ class Clients:
         client.meta.events.register("choose-signer", _choose_credentials)
         client.meta.events.register("before-parse", origin.refuse_page)
         client.meta.events.register("response-received", self._record_date)
+        if self._request_log is not None:
+            self._request_log.follow(client)
         return client
 
     def _record_date(
