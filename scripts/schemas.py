@@ -9,6 +9,7 @@ from twokey.alerts import messages
 from twokey.audit_log import records
 from twokey.config.schema import config_schema
 from twokey.reports import documents
+from twokey.revocation import evidence
 
 FOLDER = Path(__file__).parents[1] / "src" / "twokey" / "schemas"
 
@@ -17,6 +18,7 @@ def schemas() -> dict[str, str]:
     """Return each schema's file name and its text."""
     found = {name: documents.schema(name) for name in documents.DOCUMENTS}
     found |= {"config": config_schema(), "audit-log": records.schema(), "alert": messages.schema()}
+    found["evidence"] = evidence.schema()
     return {
         f"{name.replace(' ', '-')}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit_log.doctor import FORGED, Log, common, replace
 from twokey.audit_log import records
-from twokey.audit_log.records import Began, Begin, Done, Ended, Failed, Observed, Opened, Proved, Rules, Torn
+from twokey.audit_log.records import Began, Begin, Done, Ended, Evidence, Failed, Observed, Opened, Proved, Rules, Torn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +125,10 @@ class TestARun:
         number = log.find("third", Began)
         log.forge([one for one in log.records if one.seq != number])
         assert "was never begun" in message_at(log, number)
+
+    def test_begins_before_it_writes_evidence(self, log: Log) -> None:
+        log.forge([*log.records, Evidence(at=log.records[-1].at, run="another", files={})])
+        assert "was never begun" in message_at(log, len(log.lines))
 
     def test_tells_its_rules_once(self, log: Log) -> None:
         number = log.find("third", Rules)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import pytest
@@ -17,6 +17,7 @@ from twokey.core.reasons import Outcome, Reason
 from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
 from twokey.reports import audit, documents
+from twokey.revocation import evidence
 
 if TYPE_CHECKING:
     import msgspec
@@ -171,6 +172,16 @@ def test_fields(heading: str) -> None:
     """Each field of a document stands on the page, in its order."""
     rows = pages.tables(REFERENCE / "json.md")[heading]
     assert [pages.words(row[0])[0] for row in rows] == list(STRUCTS[heading].__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("heading", "struct"),
+    [("The JSON document", evidence.EvidenceDocument), ("An entry of users", evidence.UserRecord)],
+)
+def test_fields_of_the_evidence(heading: str, struct: Any) -> None:
+    """Each field stands on the page, in its order."""
+    rows = pages.tables(REFERENCE / "evidence.md")[heading]
+    assert [pages.words(row[0])[0] for row in rows] == list(struct.__struct_fields__)
 
 
 def test_fields_of_plan() -> None:

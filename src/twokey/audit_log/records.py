@@ -65,6 +65,13 @@ class Began(Line, frozen=True, kw_only=True, tag="run"):
     own_key: str = ""
 
 
+class Evidence(Line, frozen=True, kw_only=True, tag="evidence"):
+    """The run wrote files about an incident: the SHA-256 of each, by its name. A later change of one shows."""
+
+    run: str
+    files: dict[str, Hash]
+
+
 class OfUser(Line, frozen=True, kw_only=True):
     """A line about one machine user in one run."""
 
@@ -159,7 +166,7 @@ class Ended(OfUser, frozen=True, kw_only=True, tag="ended"):
     last: str = ""
 
 
-Record = Opened | Torn | Began | Rules | Observed | Proved | Begin | Done | Failed | Ended
+Record = Opened | Torn | Began | Evidence | Rules | Observed | Proved | Begin | Done | Failed | Ended
 AboutUser = Rules | Observed | Proved | Begin | Done | Failed | Ended
 
 _SEAL = b',"hash":"'

@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING
 from twokey.audit_log import moves
 from twokey.audit_log.chain import Finding
 from twokey.audit_log.invariants import violations
-from twokey.audit_log.records import Began, Begin, Done, Ended, Failed, Observed, OfUser, Opened, Proved, Rules, Torn
+from twokey.audit_log.records import (
+    Began,
+    Begin,
+    Done,
+    Ended,
+    Evidence,
+    Failed,
+    Observed,
+    OfUser,
+    Opened,
+    Proved,
+    Rules,
+    Torn,
+)
 from twokey.audit_log.state import INACCURACY, Open, UserState
 from twokey.core.reasons import Outcome, Reason
 
@@ -73,6 +86,9 @@ class Replay:
             if record.run in self.runs:
                 yield Finding(line, "order", f"line {line}: the run {record.run} begins a second time.")
             self.runs.add(record.run)
+        elif isinstance(record, Evidence):
+            if record.run not in self.runs:
+                yield Finding(line, "order", f"line {line}: the run {record.run} was never begun.")
         elif isinstance(record, Torn):
             self.torn += 1
         else:

@@ -22,6 +22,8 @@ from twokey.audit_log.recording_ports import RecordingDestination, RecordingIam,
 from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from twokey.audit_log.log import AuditLog
     from twokey.core.destination import Store
     from twokey.core.model import MachineUser
@@ -91,6 +93,10 @@ class Trail:
                     last=result.last,
                 )
             )
+
+    def evidence(self, files: Mapping[str, str]) -> None:
+        """Record which files about an incident the run wrote: the SHA-256 of each, by its name."""
+        self.write(records.Evidence(at=self._clock.now(), run=self._run, files=dict(files)), durable=True)
 
     def write(self, record: records.Record, *, durable: bool = False) -> int:
         """Append a line, after the one that introduces the run; return its number."""

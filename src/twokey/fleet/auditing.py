@@ -10,7 +10,7 @@ from twokey.core.errors import AuditLogFailed, UsageError
 from twokey.core.reasons import Outcome, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from twokey.audit_log.trail import Trail
     from twokey.config.settings import AuditFile
@@ -39,6 +39,11 @@ class Auditing:
         from twokey.planning.plan import Overrides
 
         return self._trail.watch_move(job.user, job.policy, Overrides(), world, target, unread=unread)
+
+    def evidence(self, files: Mapping[str, str]) -> None:
+        """Record the SHA-256 of the files that the run wrote as evidence; raises ``AuditLogFailed``."""
+        if self._trail is not None:
+            self._trail.evidence(files)
 
     def ended(self, result: Result) -> Result:
         """Record how the run ended for one user. Where that fails, so does the run for this user."""

@@ -19,17 +19,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+_STDOUT = "; without --output, the report goes to stdout"
+
+
 class ReportFile:
     """A file that appears whole when ``write`` is called; until then, what was there stays. Use it as a context."""
 
-    def __init__(self, path: Path) -> None:
-        """Create a hidden file beside it; raises ``UsageError`` where the report cannot be written."""
+    def __init__(self, path: Path, option: str = "--output") -> None:
+        """Create a hidden file beside it; raises ``UsageError`` where the report cannot be written.
+
+        ``option`` is the one that names it, for messages.
+        """
         self._path = path
-        self._mode = _mode(path)
+        self._mode = _mode(path, option)
         try:
             self._fd, self._beside = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.parent)
         except OSError as error:
-            raise _unusable(path, error.strerror or type(error).__name__, remedy_of(error)) from None
+            raise _unusable(path, error.strerror or type(error).__name__, remedy_of(error), option) from None
 
     def __enter__(self) -> Self:
         return self
@@ -56,25 +62,25 @@ class ReportFile:
             ) from None
 
 
-def _mode(path: Path) -> int:
+def _mode(path: Path, option: str) -> int:
     try:
         found = path.lstat()
     except FileNotFoundError:
         return PRIVATE
     except OSError as error:
-        raise _unusable(path, error.strerror or type(error).__name__, remedy_of(error)) from None
+        raise _unusable(path, error.strerror or type(error).__name__, remedy_of(error), option) from None
     if not stat.S_ISREG(found.st_mode):
         kind = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a directory"
         kind = kind if stat.S_ISDIR(found.st_mode) or stat.S_ISLNK(found.st_mode) else "no regular file"
-        raise _unusable(path, f"it is {kind}", "Name another file; without --output, the report goes to stdout.")
+        raise _unusable(path, f"it is {kind}", f"Name another file{_STDOUT if option == '--output' else ''}.", option)
     if not os.access(path, os.W_OK):
-        raise _unusable(path, "it is read-only", "Name another file, or make it writable.")
+        raise _unusable(path, "it is read-only", "Name another file, or make it writable.", option)
     return stat.S_IMODE(found.st_mode)
 
 
-def _unusable(path: Path, why: str, remedy: str) -> UsageError:
+def _unusable(path: Path, why: str, remedy: str, option: str) -> UsageError:
     return UsageError(
-        f"--output: {path} cannot be written: {why}.",
+        f"{option}: {path} cannot be written: {why}.",
         state="Nothing was read or changed.",
         remedy=remedy or "Name another file.",
     )

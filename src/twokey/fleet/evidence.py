@@ -1,0 +1,108 @@
+"""The evidence of a run of ``twokey revoke``: two files in a directory, and their hashes in the audit log.
+
+The directory is checked before anything is called: a mistake in it must not show after the keys are Inactive.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from twokey import __version__
+from twokey.core.errors import ServiceError, UsageError
+from twokey.revocation import evidence
+from twokey.revocation.evidence import Change, EvidenceDocument, Left, UserRecord
+from twokey.system.report_files import ReportFile
+from twokey.system.safe_files import PRIVATE_DIRECTORY, remedy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from twokey.fleet.auditing import Auditing
+    from twokey.fleet.runtime import Runtime
+
+OPTION = "--evidence"
+UNKNOWN = "unknown"
+
+
+class Keeping:
+    """Writes the evidence of one run; or does nothing where none is requested."""
+
+    def __init__(self, runtime: Runtime, command: str, files: tuple[ReportFile, ReportFile] | None, name: str) -> None:
+        self._runtime, self._command, self._files, self._name = runtime, command, files, name
+        self._began = runtime.clients.clock.monotonic()
+        self._requests = runtime.clients.record_requests() if files else None
+
+    def write(self, audit: Auditing, users: Sequence[UserRecord], left: Sequence[Left]) -> tuple[str, ...]:
+        """Write both files, and their hashes into the audit log; return the files' names.
+
+        Raises ``Failed`` where a file cannot be written any more, and ``AuditLogFailed``.
+        """
+        if self._files is None or self._requests is None:
+            return ()
+        document = self._document(users, left)
+        as_json = evidence.as_json(document)
+        page = evidence.as_markdown(document, f"{self._name}.json", evidence.digest(as_json))
+        for file, text in zip(self._files, (as_json, page), strict=True):
+            file.write(text)
+        names = (f"{self._name}.json", f"{self._name}.md")
+        audit.evidence({name: evidence.digest(text) for name, text in zip(names, (as_json, page), strict=True)})
+        return names
+
+    def _document(self, users: Sequence[UserRecord], left: Sequence[Left]) -> EvidenceDocument:
+        account, caller = self._caller()
+        clock = self._runtime.clients.clock
+        # The clock is that of AWS only since its first response, which came after the beginning.
+        now = clock.now()
+        began = now - timedelta(seconds=clock.monotonic() - self._began)
+        return EvidenceDocument(
+            version=evidence.VERSION,
+            command=self._command,
+            run=self._runtime.run,
+            twokey=__version__,
+            account=account,
+            caller=caller,
+            began=began.replace(microsecond=0),
+            ended=now.replace(microsecond=0),
+            users=list(users),
+            left=list(left),
+            changes=[
+                Change(one.at.replace(microsecond=0), one.action, one.subject, one.request_id, one.status)
+                for one in (self._requests.sent if self._requests else ())
+            ],
+        )
+
+    def _caller(self) -> tuple[str, str]:
+        try:
+            return self._runtime.sts.caller()
+        except ServiceError:
+            return UNKNOWN, UNKNOWN
+
+
+@contextmanager
+def keeping(folder: Path | None, runtime: Runtime, command: str) -> Iterator[Keeping]:
+    """Prepare the files before anything is called, and remove what was prepared if they are not written.
+
+    ``command`` is what the operator typed. Raises ``UsageError`` where the files cannot be written.
+    """
+    if folder is None:
+        yield Keeping(runtime, command, None, "")
+        return
+    name = f"revoke-{runtime.clients.clock.now():%Y%m%dT%H%M%SZ}-{runtime.run[:8]}"
+    _make(folder)
+    with ExitStack() as stack:
+        as_json, page = (stack.enter_context(ReportFile(folder / f"{name}.{end}", OPTION)) for end in ("json", "md"))
+        yield Keeping(runtime, command, (as_json, page), name)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=PRIVATE_DIRECTORY, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{OPTION}: the directory {folder} cannot be created: {error.strerror}.",
+            state="Nothing was read or changed.",
+            remedy=remedy_of(error) or "Name a directory whose parent exists.",
+        ) from None
