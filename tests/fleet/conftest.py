@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
     from twokey.emulator import Emulator, KeyPair
+    from twokey.fleet.lookup import FindsUsers
     from twokey.fleet.roster import Job, Targets
     from twokey.rotation.world import World
 
@@ -41,7 +42,14 @@ class TwoAccounts(runtimes.Runtime):
         for member in self.members.values():
             member.run, member.stop = self.run, self.stop
 
-    def roster(self, settings: Settings, names: tuple[str, ...], also: tuple[str, ...] = ()) -> Roster:
+    def roster(
+        self,
+        settings: Settings,
+        names: tuple[str, ...],
+        also: tuple[str, ...] = (),
+        directory: FindsUsers | None = None,
+    ) -> Roster:
+        assert directory is None, "one reading of an account does not have the users of another"
         return Roster.of_accounts(member.roster(settings, names, also) for member in self.members.values())
 
     def _targets(self, job: Job) -> Targets:

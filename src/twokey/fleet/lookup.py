@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from twokey.config.settings import same_name
 from twokey.core.errors import BadCredentials, NotFound, ServiceError, Unreachable
@@ -15,11 +15,22 @@ from twokey.rotation.results import Result
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from twokey.aws.iam import Iam
     from twokey.config.settings import Selection
 
 AT_A_TIME = 16
 """Users that are read at a time: one that IAM throttles for minutes does not hold up the others."""
+
+
+class FindsUsers(Protocol):
+    """IAM, or one reading of the account."""
+
+    def users(self, path: str) -> Iterator[MachineUser]:
+        """List the users below a path prefix."""
+        ...
+
+    def user(self, name: str) -> MachineUser:
+        """Read one user; raises ``NotFound``."""
+        ...
 
 
 @dataclass
@@ -38,7 +49,7 @@ class Lookup:
     warnings: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, names: Iterable[str], iam: Iam) -> Lookup:
+    def of(cls, names: Iterable[str], iam: FindsUsers) -> Lookup:
         """Read each of these users once.
 
         Raises ``BadCredentials``, and ``Unreachable`` where there was no connection for any of them.
@@ -60,7 +71,7 @@ class Lookup:
                 lookup.failed.append(_not_read(name, one))
         return lookup
 
-    def users(self, selection: Selection, names: Sequence[str], iam: Iam) -> list[MachineUser]:
+    def users(self, selection: Selection, names: Sequence[str], iam: FindsUsers) -> list[MachineUser]:
         """Return the users that an entry selects; with ``names``, only those of them."""
         candidates = self._named(names or selection.users) if names or selection.users else self._listed(selection, iam)
         found = [user for user in candidates if selection.means(user)]
@@ -73,7 +84,7 @@ class Lookup:
         users = (self.by_name[name] for name in dict.fromkeys(map(same_name, names)))
         return [user for user in users if user]
 
-    def _listed(self, selection: Selection, iam: Iam) -> list[MachineUser]:
+    def _listed(self, selection: Selection, iam: FindsUsers) -> list[MachineUser]:
         path, users = selection.path or "/", []
         try:
             for user in iam.users(path):
@@ -121,7 +132,7 @@ def _matches_nobody(selection: Selection, candidates: Sequence[MachineUser]) -> 
                 yield f"{selection.named('users', index)}: {user.name} is not below {path}, but below {user.path}."
 
 
-def _read(names: Sequence[str], iam: Iam) -> list[MachineUser | ServiceError]:
+def _read(names: Sequence[str], iam: FindsUsers) -> list[MachineUser | ServiceError]:
     def read(name: str) -> MachineUser | ServiceError:
         try:
             return iam.user(name)
@@ -137,7 +148,7 @@ def _read(names: Sequence[str], iam: Iam) -> list[MachineUser | ServiceError]:
 
 
 def _in_another_case(
-    names: Sequence[str], found: Sequence[MachineUser | ServiceError], iam: Iam
+    names: Sequence[str], found: Sequence[MachineUser | ServiceError], iam: FindsUsers
 ) -> list[MachineUser | ServiceError]:
     """Look for the names that were not found among all users; what cannot be listed stays not found."""
     try:

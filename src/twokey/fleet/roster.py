@@ -16,10 +16,10 @@ from twokey.rotation.results import Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from twokey.aws.iam import Iam
     from twokey.config.settings import Selection
     from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser, UserKey
+    from twokey.fleet.lookup import FindsUsers
     from twokey.planning.policy import RotationPolicy
 
     Targets = Sequence[tuple[str, frozenset[str]]]
@@ -74,7 +74,7 @@ class Roster:
 def select(
     selections: Sequence[Selection],
     names: Sequence[str],
-    iam: Iam,
+    iam: FindsUsers,
     fill: Callable[[str, MachineUser], str],
 ) -> Roster:
     """Find the users that the selections mean; with ``names``, only those of them.

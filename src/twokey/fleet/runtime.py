@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Destination
     from twokey.core.events import Listener
     from twokey.core.model import MachineUser
+    from twokey.fleet.lookup import FindsUsers
     from twokey.fleet.roster import Job, Roster, Targets
     from twokey.rotation.world import World
 
@@ -47,8 +48,16 @@ class Runtime:
         self.sts: Sts = Sts(self.clients)
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
 
-    def roster(self, settings: Settings, names: tuple[str, ...], also: tuple[str, ...] = ()) -> Roster:
+    def roster(
+        self,
+        settings: Settings,
+        names: tuple[str, ...],
+        also: tuple[str, ...] = (),
+        directory: FindsUsers | None = None,
+    ) -> Roster:
         """Find the selected users. ``also`` are URLs that are delivered to besides those of the configuration.
+
+        ``directory`` finds them in place of IAM.
 
         Raises ``UsageError``, before anything is called, where the settings of a connection are missing.
         """
@@ -58,7 +67,7 @@ class Runtime:
         self._reach(settings, names)
         for url in also:
             registry.reach(url, self.services)
-        found = select(settings.selections, names, self.iam, fill)
+        found = select(settings.selections, names, directory or self.iam, fill)
         warnings = (*_exposed(settings), *_readable(settings), *_advice(settings, also), *found.warnings)
         return replace(found, warnings=warnings)
 

@@ -6,7 +6,7 @@ Source: "GetAccountAuthorizationDetails" (IAM API Reference).
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twokey.core.errors import ServiceError
 from twokey.inventory import credential_report
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from twokey.aws.iam import Iam
+
+
+class ReadsAccount(Protocol):
+    """Reads an account."""
+
+    def authorization_details(self) -> Iterator[Any]:
+        """Yield every page of all users, groups, roles and policies."""
+        ...
 
 
 def account(iam: Iam) -> Account:
@@ -31,7 +39,7 @@ def account(iam: Iam) -> Account:
     return replace(found, passwords=frozenset(row.user for row in rows if row.password))
 
 
-def details(iam: Iam) -> Account:
+def details(iam: ReadsAccount) -> Account:
     """Return the same without console passwords; raises a ``ServiceError``."""
     found: dict[str, list[Any]] = {"users": [], "groups": [], "roles": [], "policies": []}
     for page in iam.authorization_details():
