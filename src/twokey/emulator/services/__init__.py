@@ -27,7 +27,16 @@ def unsigned() -> Mapping[str, Callable[[World, Call], Response]]:
 @cache
 def operations() -> Mapping[str, Operation]:
     """Every own operation by its name (`iam:ListUsers`)."""
-    from twokey.emulator.services import iam_account, iam_keys, iam_users, secrets_manager, simulation, ssm, sts
+    from twokey.emulator.services import (
+        iam_account,
+        iam_keys,
+        iam_policies,
+        iam_users,
+        secrets_manager,
+        simulation,
+        ssm,
+        sts,
+    )
 
-    modules = (iam_account, iam_users, iam_keys, simulation, sts, secrets_manager, ssm)
+    modules = (iam_account, iam_users, iam_keys, iam_policies, simulation, sts, secrets_manager, ssm)
     return {name: operation for module in modules for name, operation in module.OPERATIONS.items()}
