@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from twokey.aws.credentials import UnknownKey, session_without_mfa
 from twokey.aws.errors import after_lost_response, call
@@ -28,11 +28,13 @@ PERMISSIONS = {
     "look": ("iam:ListUsers", "iam:GetUser", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed"),
     "rotate": ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey"),
     "account": ("iam:GetAccountAuthorizationDetails",),
+    "sessions": ("iam:PutUserPolicy", "iam:PutRolePolicy", "iam:DeleteUserPolicy", "iam:DeleteRolePolicy"),
     "report": ("iam:GenerateCredentialReport", "iam:GetCredentialReport"),
     "preflight (optional)": ("iam:SimulatePrincipalPolicy", "iam:GetRole"),
 }
 
-_READS = frozenset(action for name, actions in PERMISSIONS.items() if name != "rotate" for action in actions)
+_CHANGES = ("rotate", "sessions")
+_READS = frozenset(action for name, actions in PERMISSIONS.items() if name not in _CHANGES for action in actions)
 
 _TEMPORARY = "ASIA"
 """How the ids of temporary keys begin ("IAM identifiers", IAM User Guide)."""
@@ -153,6 +155,20 @@ class Iam:
         """
         try:
             self._repeat("delete_access_key", "iam:DeleteAccessKey", user, UserName=user, AccessKeyId=key_id)
+        except NotFound:
+            return False
+        return True
+
+    def put_inline_policy(self, kind: Literal["user", "role"], name: str, policy: str, document: str) -> None:
+        """Put an inline policy on a user or role (iam:PutUserPolicy, iam:PutRolePolicy), replacing one of its name."""
+        whose = {f"{kind.title()}Name": name, "PolicyName": policy, "PolicyDocument": document}
+        self._repeat(f"put_{kind}_policy", f"iam:Put{kind.title()}Policy", f"the {kind} {name}", **whose)
+
+    def delete_inline_policy(self, kind: Literal["user", "role"], name: str, policy: str) -> bool:
+        """Delete an inline policy (iam:DeleteUserPolicy, iam:DeleteRolePolicy); return False if there is none."""
+        whose = {f"{kind.title()}Name": name, "PolicyName": policy}
+        try:
+            self._repeat(f"delete_{kind}_policy", f"iam:Delete{kind.title()}Policy", f"the {kind} {name}", **whose)
         except NotFound:
             return False
         return True

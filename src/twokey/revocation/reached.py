@@ -1,0 +1,129 @@
+"""Whose sessions a leaked key may have made: those of its user, and of every role that the user reaches. Pure.
+
+Sources: "Using service-linked roles" (IAM User Guide) and "Revoke active IAM role sessions created by permission sets"
+(IAM Identity Center User Guide), for the roles that only AWS can change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from twokey.permissions.account import Principal
+from twokey.permissions.conditions import as_list
+from twokey.permissions.reach import Reach
+from twokey.permissions.statements import statements
+from twokey.permissions.trusts import ASSUME
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from twokey.core.model import MachineUser
+    from twokey.permissions.account import Account
+
+_PROTECTED = {
+    "/aws-service-role/": "It is a service-linked role, which only AWS can change: its sessions cannot be ended.",
+    "/aws-reserved/": "It is a role of IAM Identity Center, which only AWS can change: put the policy into the inline "
+    "policy of its permission set.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A user or role whose sessions the leaked key may have made.
+
+    ``via``: the roles on the way to it. ``users``: other users that reach it; their sessions end, too. ``others``: what
+    else its trust policy lets assume it, such as a service. ``protected``: why it cannot be changed; empty if it can.
+    """
+
+    principal: Principal
+    via: tuple[str, ...] = ()
+    users: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+    protected: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Roles of other accounts that a policy lets ``by`` assume. ``certain``: the pattern names the account."""
+
+    pattern: str
+    by: str
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """The sessions that a leaked key of a user may have made: the user first, then roles, the nearest first."""
+
+    user: MachineUser
+    reached: tuple[Reached, ...]
+    elsewhere: tuple[Elsewhere, ...] = ()
+
+
+class Picture:
+    """An account, for any number of users: what is common to them is found out once."""
+
+    def __init__(self, account: Account) -> None:
+        """Index the account."""
+        self.account = account
+        self._reach = Reach(account)
+        self._users = {user.arn: user for user in account.users}
+
+    def sessions(self, user: MachineUser) -> Sessions:
+        """Return whose sessions a key of the user may have made."""
+        principal = self._users.get(user.arn) or bare(user)
+        chains = self._reach.closure(principal)
+        nearest = sorted(chains.values(), key=lambda chain: (len(chain), chain[-1].arn))
+        reached = [Reached(principal), *(self._reached(user.name, chain[-1], chain[:-1]) for chain in nearest)]
+        found = dict.fromkeys(
+            one for by in (principal, *(chain[-1] for chain in nearest)) for one in self._elsewhere(by)
+        )
+        apart = {one.pattern: one for one in reversed(list(found))}
+        return Sessions(user, tuple(reached), tuple(reversed(list(apart.values()))))
+
+    def _reached(self, user: str, role: Principal, via: Sequence[Principal]) -> Reached:
+        users = tuple(name for name in self._users_of.get(role.arn, ()) if name != user)
+        protected = next((why for path, why in _PROTECTED.items() if role.path.startswith(path)), "")
+        return Reached(role, tuple(one.name for one in via), users, tuple(dict.fromkeys(_others(role))), protected)
+
+    @cached_property
+    def _users_of(self) -> dict[str, list[str]]:
+        """The names of the users that reach each role."""
+        found: dict[str, list[str]] = {}
+        for user in self.account.users:
+            for arn in self._reach.closure(user):
+                found.setdefault(arn, []).append(user.name)
+        return found
+
+    def _elsewhere(self, by: Principal) -> Iterator[Elsewhere]:
+        wanted = list(self._reach.of(by).resources(ASSUME))
+        for pattern in self._reach.elsewhere(by, wanted):
+            where = pattern.split(":")[4:5]
+            if where != [by.account]:
+                yield Elsewhere(pattern, by.name, bool(where) and where[0].isdigit())
+
+
+def bare(user: MachineUser) -> Principal:
+    """Return a user of which nothing but its name is known."""
+    return Principal(kind="user", name=user.name, path=user.path, arn=user.arn, policies=())
+
+
+def _others(role: Principal) -> Iterator[str]:
+    """Yield the services, identity providers and other accounts that a role trusts."""
+    for one in statements(role.trust or {}):
+        principal = one.get("Principal")
+        if one.get("Effect") != "Allow" or principal is None:
+            continue
+        named = principal if isinstance(principal, dict) else {"AWS": principal}
+        for kind, names in named.items():
+            for name in map(str, as_list(names)):
+                if kind != "AWS":
+                    yield name.rpartition(":oidc-provider/")[2] or name
+                elif name == "*":
+                    yield "any AWS account"
+                else:
+                    account = name if name.isdigit() else "".join(name.split(":")[4:5])
+                    if account and account != role.account:
+                        yield f"the account {account}"
