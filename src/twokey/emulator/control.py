@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 PREFIX = "/_twokey/"
 _RULE_FIELDS = {field.name for field in fields(Rule)} - {"hits", "seen"}
-_NUMBERS = ("propagation", "flicker", "deletion_lag", "list_lag", "last_used_lag", "report_delay", "latency", "skew")
+_NUMBERS = (
+    *("propagation", "flicker", "deletion_lag", "list_lag", "last_used_lag", "report_delay", "trail_delay"),
+    *("latency", "skew"),
+)
 
 
 class Control:

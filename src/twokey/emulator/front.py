@@ -138,10 +138,19 @@ class Front:
                 if call.name in unsigned():
                     return unsigned()[call.name](self._world, call)
                 caller = authenticate(self._world, call)
+            except Exception as error:  # noqa: BLE001 - as below
+                return _failed(call, error)
+            try:
                 authorise(self._world, call, caller)
                 own = operations().get(call.name)
-                return own(self._world, call, caller) if own else forward_to_moto(self._world, call, caller)
-            except ServiceError as error:
-                return error_response(call, error)
+                response = own(self._world, call, caller) if own else forward_to_moto(self._world, call, caller)
             except Exception as error:  # noqa: BLE001 - an error in moto must reach the client as AWS's 500
-                return error_response(call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500))
+                response = _failed(call, error)
+            self._world.trail.record(call, caller, response, self._world.clock.seconds())
+            return response
+
+
+def _failed(call: Call, error: Exception) -> Response:
+    if isinstance(error, ServiceError):
+        return error_response(call, error)
+    return error_response(call, ServiceError("InternalFailure", f"{type(error).__name__}: {error}", 500))

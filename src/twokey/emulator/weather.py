@@ -105,6 +105,7 @@ class Weather:
     `list_lag`: ListAccessKeys shows creations and deletions after this delay.
     `last_used_lag`: GetAccessKeyLastUsed does not show more recent uses.
     `report_delay`: a credential report is complete after this delay.
+    `trail_delay`: CloudTrail's event history shows an event after this delay.
     `latency`: added to every request, in real seconds.
     """
 
@@ -127,6 +128,7 @@ class Weather:
         self.list_lag = 0.0
         self.last_used_lag = 0.0
         self.report_delay = 0.0
+        self.trail_delay = 0.0
         self.latency = 0.0
         self.rules: list[Rule] = []
         self._limits: dict[str, Bucket] = {}
@@ -224,6 +226,7 @@ class Weather:
             "deletion_lag": self.deletion_lag,
             "list_lag": self.list_lag,
             "last_used_lag": self.last_used_lag,
+            "trail_delay": self.trail_delay,
             "latency": self.latency,
             "skew": self.skew,
             "throttle": self.limits,

@@ -6,12 +6,14 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from twokey.emulator.trail import Trail
+
 if TYPE_CHECKING:
     from twokey.emulator.clock import Clock
     from twokey.emulator.identity import Sessions
     from twokey.emulator.keyring import Keyring
     from twokey.emulator.moto_side import Moto
-    from twokey.emulator.weather import Weather
+    from twokey.emulator.weather import Bucket, Weather
 
 
 @dataclass
@@ -33,4 +35,8 @@ class World:
     reports: dict[str, tuple[float, str]] = field(default_factory=dict)
     """The credential report of each account: when it was begun, and its text."""
     issuer_keys: dict[str, str] = field(default_factory=dict)
+    trail: Trail = field(default_factory=Trail)
+    """What CloudTrail recorded."""
+    lookups: dict[tuple[str, str], Bucket] = field(default_factory=dict)
+    """The limit of LookupEvents, for each account and region."""
     lock: threading.RLock = field(default_factory=threading.RLock)

@@ -28,6 +28,8 @@ def unsigned() -> Mapping[str, Callable[[World, Call], Response]]:
 def operations() -> Mapping[str, Operation]:
     """Every own operation by its name (`iam:ListUsers`)."""
     from twokey.emulator.services import (
+        account,
+        cloudtrail,
         iam_account,
         iam_keys,
         iam_policies,
@@ -38,5 +40,16 @@ def operations() -> Mapping[str, Operation]:
         sts,
     )
 
-    modules = (iam_account, iam_users, iam_keys, iam_policies, simulation, sts, secrets_manager, ssm)
+    modules = (
+        iam_account,
+        iam_users,
+        iam_keys,
+        iam_policies,
+        simulation,
+        sts,
+        secrets_manager,
+        ssm,
+        cloudtrail,
+        account,
+    )
     return {name: operation for module in modules for name, operation in module.OPERATIONS.items()}

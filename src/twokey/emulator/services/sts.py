@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from twokey.core.model import account_of
 from twokey.emulator.identity import managed_document, session_caller
 from twokey.emulator.responses import Response, ServiceError, query_response
 from twokey.emulator.services.iam_users import backend_of
@@ -25,11 +26,13 @@ def get_caller_identity(world: World, call: Call, caller: Caller) -> Response:  
     return query_response(call, identity)
 
 
-def get_access_key_info(world: World, call: Call, caller: Caller) -> Response:
-    """GetAccessKeyInfo: the account of any key."""
+def get_access_key_info(world: World, call: Call, caller: Caller) -> Response:  # noqa: ARG001 - one signature for all
+    """GetAccessKeyInfo: the account of any key, also of a deleted one, as its id carries it."""
     key_id = str(call.params.get("AccessKeyId", ""))
     session, entry = world.sessions.find(key_id), world.keyring.find(key_id)
-    account = session.account if session else entry.account if entry else caller.account
+    account = session.account if session else entry.account if entry else account_of(key_id)
+    if account is None or not key_id.startswith(("AKIA", "ASIA")):
+        raise ServiceError("ValidationError", f"The access key {key_id} does not exist.")
     return query_response(call, {"Account": account})
 
 
