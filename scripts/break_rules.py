@@ -343,7 +343,7 @@ RULES = (
     Rule(
         "the fence on the store: before an orphan is removed, a prepared write is made to fail",
         "rotation/apply.py",
-        "                self._leased.fence()\n",
+        "            self._leased.fence()\n",
         "",
         (*ENGINE, *SIMULATION),
     ),

@@ -20,7 +20,8 @@ def schemas() -> dict[str, str]:
     found |= {"config": config_schema(), "audit-log": records.schema(), "alert": messages.schema()}
     found["evidence"] = evidence.schema()
     return {
-        f"{name.replace(' ', '-')}.schema.json": json.dumps(schema, indent=2) + "\n" for name, schema in found.items()
+        f"{'-'.join(name.replace('--', '').split())}.schema.json": json.dumps(schema, indent=2) + "\n"
+        for name, schema in found.items()
     }
 
 

@@ -13,7 +13,7 @@ from docs import pages
 from twokey.audit_log import records
 from twokey.cli.main import COMMANDS, cli
 from twokey.core.errors import ExitCode
-from twokey.core.reasons import Outcome, Reason
+from twokey.core.reasons import Outcome, Reason, Revocation
 from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
 from twokey.reports import audit, documents
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import msgspec
 
 REFERENCE = pages.DOCS / "reference"
-SHARED = "Options of rotate, deliver, forget, plan, status and adopt"
+SHARED = "Options of rotate, deliver, forget, plan, status, revoke and adopt"
 DROP_IN = "iam-credential-rotation"
 WORDS = (
     *(
@@ -53,6 +53,12 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "An entry of users": documents.StatusEntry,
     "The state of a destination": documents.DestinationStateEntry,
     "An entry of keys": documents.KeyEntry,
+    "twokey revoke --json": documents.RevokeDocument,
+    "A revoked user": documents.RevokeEntry,
+    "A contained key": documents.ContainedEntry,
+    "The sessions of a role": documents.SessionEntry,
+    "twokey revoke --plan --json": documents.RevokePlanDocument,
+    "A planned revocation": documents.RevokePlanEntry,
     "twokey adopt --json": documents.AdoptDocument,
     "An adopted user": documents.AdoptEntry,
     "A destination and what it holds": documents.HoldingEntry,
@@ -85,7 +91,7 @@ def documented(name: str) -> dict[str, str]:
     """Return the options that the page gives to a command, each as it is written, with its default."""
     tables = pages.tables(REFERENCE / "commands.md")
     rows = list(tables.get(name, []))
-    if name in {"twokey rotate", "twokey deliver", "twokey forget", "twokey plan", "twokey status", "twokey adopt"}:
+    if name.removeprefix("twokey ") in {"rotate", "deliver", "forget", "plan", "status", "revoke", "adopt"}:
         rows += tables[SHARED]
     found = {}
     for option, _meaning, default in rows:
@@ -165,6 +171,8 @@ def test_outcomes() -> None:
     """Each outcome stands on the page."""
     rows = pages.tables(REFERENCE / "json.md")["Outcomes"]
     assert [pages.words(row[0])[0] for row in rows] == [outcome.value for outcome in Outcome]
+    rows = pages.tables(REFERENCE / "json.md")["Outcomes of revoke"]
+    assert [pages.words(row[0])[0] for row in rows] == [outcome.value for outcome in Revocation]
 
 
 @pytest.mark.parametrize("heading", STRUCTS)

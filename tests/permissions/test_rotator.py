@@ -113,6 +113,7 @@ def installation(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
 NEW_STORE = "secretsmanager:moved/{user}?tag.team=infra"
 RUNS = {
     "rotate": ("rotate", "{user}"),
+    "revoke": ("revoke", "{user}", "--delete", "--yes"),
     "plan": ("plan", "{user}"),
     "status": ("status", "{user}"),
     "deliver": ("deliver", "{user}"),

@@ -177,6 +177,8 @@ def _removal(begin: Begin, state: UserState, rules: Rules) -> Iterator[Violation
     own = unpublished and state.created.get(key) == begin.run
     retiring = state.journal.retiring.get(key)
     named = key in rules.retire or (retiring is not None and retiring.named)
+    if begin.effect == "delete" and _may_be_deleted_as_revoked(begin, state):
+        return  # whatever holds it holds a key that no longer works
     holders = _holders(key, state, rules, elsewhere=not named and not rules.ignore_last_use, unknown=not own)
     if holders:
         yield "I3", f"{effect}, which {_names(holders)} holds or may hold"
@@ -192,6 +194,13 @@ def _removal(begin: Begin, state: UserState, rules: Rules) -> Iterator[Violation
         yield from _too_early(begin, state, rules, effect)
     if begin.effect == "delete" and rules.soak:
         yield from _unsoaked(begin, state, rules, effect)
+
+
+def _may_be_deleted_as_revoked(begin: Begin, state: UserState) -> bool:
+    """Return whether a key has leaked, is Inactive, and is no longer to be kept."""
+    mark, listed = state.journal.revoked.get(begin.key), state.keys.get(begin.key)
+    inactive = begin.key in state.inactive_since or (listed is not None and not listed.active)
+    return mark is not None and mark.until is not None and begin.at >= mark.until and inactive
 
 
 def _holders(key: str, state: UserState, rules: Rules, *, elsewhere: bool, unknown: bool) -> set[str]:

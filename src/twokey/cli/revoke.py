@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from twokey.revocation.results import RevokeResult
     from twokey.rotation.results import Result
 
-TARGETS = click.argument("targets", nargs=-1, metavar="KEY_ID|USER ...")
+TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 
 
 @click.command(
@@ -53,7 +53,7 @@ TARGETS = click.argument("targets", nargs=-1, metavar="KEY_ID|USER ...")
 @options((VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *,
-    targets: tuple[str, ...],
+    users: tuple[str, ...],
     yes: bool,
     only_plan: bool,
     both: bool,
@@ -69,9 +69,9 @@ def command(
     created, verified, stored and delivered. Where LAST has leaked, CURRENT stays. The leaked key is kept, Inactive,
     because it is evidence; --delete and --keep remove it. Jobs fail from the first step until they read the new key.
     """
-    request = _request(targets, both=both, delete=delete, keep=keep)
-    flags = Flags(users=targets, **parameters)
-    settings = _settings(flags, targets)
+    request = _request(users, both=both, delete=delete, keep=keep)
+    flags = Flags(users=users, **parameters)
+    settings = _settings(flags)
     if not (yes or only_plan or _can_ask()):
         raise UsageError(
             "This is not a terminal, so the plan cannot be confirmed.",
@@ -192,13 +192,13 @@ def _request(targets: tuple[str, ...], *, both: bool, delete: bool, keep: str | 
     return Request(targets, both, delete, durations.parse(keep, "--keep") if keep is not None else None)
 
 
-def _settings(flags: Flags, targets: tuple[str, ...]) -> Settings:
+def _settings(flags: Flags) -> Settings:
     """Return the settings, checked before anything is called; without a store and a file, empty ones."""
     from twokey.config.schema import CONCURRENCY, MAX_USERS
     from twokey.config.settings import AuditFile, Settings
 
     if uses_file(flags) or flags.store is not None:
-        return settings_of(replace(flags, users=targets))
+        return settings_of(flags)
     from pathlib import Path
 
     audit = AuditFile(Path(flags.audit_log)) if flags.audit_log is not None else None

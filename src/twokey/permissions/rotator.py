@@ -56,6 +56,7 @@ _READ: frozenset[Use] = frozenset({"read"})
 
 COMMANDS = {
     "rotate": Needs(_AGES | set(IAM["rotate"]), _ALL, _DELIVER),
+    "revoke": Needs(_AGES | set(IAM["rotate"]), _ALL, _DELIVER),
     "plan": Needs(_AGES, _LOOK, _READ),
     "status": Needs(_AGES, _LOOK, _READ),
     "deliver": Needs(_KEYS, _KEEP, _DELIVER),
@@ -67,8 +68,9 @@ COMMANDS = {
     "advise": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
 }
 """The commands that call AWS for the users of a configuration, and what each needs."""
-DEFAULT = tuple(name for name in COMMANDS if name not in ("audit", "lint", "advise"))
-"""The commands of the principal that rotates. The others read about all users: they have a principal of their own."""
+DEFAULT = tuple(name for name in COMMANDS if name not in ("revoke", "audit", "lint", "advise"))
+"""The commands of the principal that rotates. The others have a principal of their own: they read about all users, or
+are run by an operator, when a key has leaked."""
 ALERTING = ("rotate", "deliver")
 """The commands that send alerts."""
 
@@ -121,7 +123,7 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
 def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
     needed = frozenset[str]().union(*(COMMANDS[name].iam for name in grant.commands))
     lists = _LIST in needed and not grant.users and any(not selection.users for selection in selections)
-    if not any(selection.policy.soak for selection in selections):
+    if not any(selection.policy.soak for selection in selections) and "revoke" not in grant.commands:
         needed -= {_DEACTIVATE}
     if lists:
         yield Statement(

@@ -57,6 +57,7 @@ class Assessment:
     outgoing: tuple[AccessKey, ...] = ()
     claimed: AccessKey | None = None
     revoked: frozenset[str] = frozenset()
+    listed: tuple[AccessKey, ...] = ()
     reason: Reason = field(default=Reason.DUE)
 
     @property
@@ -210,9 +211,21 @@ def assess(observation: Observation, policy: RotationPolicy, now: datetime, over
     last = _last(others, current, journal, held) or (None if orphan else claimed)
     unmanaged = tuple(key for key in others if key != last)
     revoked = frozenset(key.id for key in observation.keys if key.id in journal.revoked and not key.active)
-    observation = replace(observation, keys=listed)
     return Assessment(
-        observation, policy, now, overrides, held, current, last, orphan, unmanaged, retire, outgoing, claimed, revoked
+        replace(observation, keys=listed),
+        policy,
+        now,
+        overrides,
+        held,
+        current,
+        last,
+        orphan,
+        unmanaged,
+        retire,
+        outgoing,
+        claimed,
+        revoked,
+        observation.keys,
     )
 
 

@@ -164,6 +164,7 @@ def rolled_back(assessment: Assessment) -> Plan | None:
         or assessment.current is None
         or recorded == assessment.held
         or recorded in {*assessment.overrides.retire, *(key.id for key in assessment.outgoing)}
+        or _leaked_before_its_commit(assessment)
     ):
         return None
     return assessment.refuse(
@@ -172,6 +173,12 @@ def rolled_back(assessment: Assessment) -> Plan | None:
         f"operator or another program wrote to the store. Put {recorded} back into the store. Only if no job uses "
         f"{recorded} any more, remove it: {_rotate(assessment, assessment.retiring(recorded))}.",
     )
+
+
+def _leaked_before_its_commit(assessment: Assessment) -> bool:
+    """Say whether the store holds the key of an interrupted run, which is not finished because that key has leaked."""
+    intent = assessment.journal.intent
+    return intent is not None and assessment.held not in intent.known and assessment.held in assessment.journal.revoked
 
 
 def unproven(assessment: Assessment) -> Plan | None:

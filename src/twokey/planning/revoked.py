@@ -56,6 +56,20 @@ def kept_revoked(assessment: Assessment) -> str:
     return " ".join(_kept(assessment, key.id) for key in assessment.observation.keys if key.id in assessment.revoked)
 
 
+def reactivated(assessment: Assessment) -> str:
+    """Name the leaked keys that were made Active again, outside twokey; empty where there is none."""
+    marks, before = assessment.journal.revoked, assessment.now - assessment.policy.settle
+    again = [
+        key.id
+        for key in assessment.listed
+        if key.active and key.id in marks and marks[key.id].at <= before  # by then, no list lags
+    ]
+    return " ".join(
+        f"{key_id} has leaked, and was made Active again outside twokey. To stop it: {revoke_command(key_id)}."
+        for key_id in again
+    )
+
+
 def _kept(assessment: Assessment, key_id: str) -> str:
     until = assessment.journal.revoked[key_id].until
     deleted = f"To delete it: {revoke_command(key_id, '--delete')}."

@@ -13,6 +13,7 @@ from twokey.planning.assessment import assess, lags
 from twokey.planning.decision import plan
 from twokey.planning.destination_states import destination_states
 from twokey.planning.plan import Overrides
+from twokey.planning.revoked import kept_revoked, reactivated
 from twokey.reports import check
 from twokey.reports.documents import KeyEntry, Role, StatusEntry, state_entries, whole_seconds
 from twokey.rotation.leased_journal import blocked
@@ -155,6 +156,7 @@ def _problems(decision: Plan, assessment: Assessment, world: World, schedule: ti
         problems.append(
             "An earlier run was interrupted, or could not deliver to every destination; the next run finishes its work."
         )
+    problems += filter(None, (kept_revoked(assessment), reactivated(assessment)))
     if assessment.journal.hook:
         problems.append("The hook `after` has not succeeded since the latest commit; the next run runs it again.")
     keys, policy, now = assessment.observation.keys, assessment.policy, assessment.now

@@ -51,6 +51,7 @@ WORTH_REPORTING = 10.0
 """Seconds of waiting for a service from which the wait is reported."""
 NOT_BEGUN = "The run was stopped before this destination's turn. The next run delivers here."
 WORKS = "CURRENT works where it was delivered, and the previous key still works everywhere else."
+STOPPED_KEY = "CURRENT works where it was delivered; {} is Inactive, so jobs that read it elsewhere fail."
 RESUMED = "twokey finishes the delivery without creating another key."
 
 
@@ -287,6 +288,12 @@ class Deliveries:
     def _changes(self) -> dict[str, Any]:
         return {"delivered": dict(self._delivered), "delivering": self.delivering}
 
+    def _elsewhere(self) -> str:
+        """Say whether jobs still work that read a destination which did not receive CURRENT."""
+        journal = self._leased.journal
+        revoked = sorted({delivery.key for delivery in journal.delivered.values()} & set(journal.revoked))
+        return STOPPED_KEY.format(", ".join(revoked)) if revoked else WORKS
+
     def _conclude_failed(self, names: tuple[str, ...], key_id: str) -> None:
         """If any destination did not receive the key, record what was delivered, give the lease back, and raise."""
         failed = [result for result in self._effects.delivered if result.outcome == "failed"]
@@ -294,12 +301,13 @@ class Deliveries:
             return
         self._leased.release(**self._changes())
         count = f"{len(failed)} of {len(names)} destinations"
+        state = self._elsewhere()
         if self._stopped:
             raise Stopped(
-                f"The run was stopped: {count} did not receive {key_id}.", state=WORKS, remedy=f"Run again: {RESUMED}"
+                f"The run was stopped: {count} did not receive {key_id}.", state=state, remedy=f"Run again: {RESUMED}"
             )
         raise DeliveryFailed(
             f"{key_id} could not be delivered to {count}: {failed[0].destination}: {failed[0].message}",
-            state=WORKS,
+            state=state,
             remedy=f"Fix what the message of each failed destination names, then run again: {RESUMED}",
         )
