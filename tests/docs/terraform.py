@@ -10,13 +10,13 @@ import os
 import re
 import shutil
 import subprocess
-import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 import pytest
 
 from docs import consoles
-from support.terraform import mirror
+from support.terraform import attached, mirror
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,9 +33,7 @@ needs_terraform = pytest.mark.skipif(
 class Terraform:
     """Terraform in a folder, on an emulator.
 
-    In a ``with`` statement, all commands after ``init`` use one process of the provider: starting it is half of what a
-    command costs ("Running and attaching Terraform" in the page about debugging providers, Terraform's documentation).
-    Without an unpacked provider, each command starts its own all the same.
+    Used in a ``with`` statement: all commands use one process of the provider.
     """
 
     def __init__(self, folder: Path, aws: Emulator) -> None:
@@ -45,35 +43,16 @@ class Terraform:
         # Each command reads the provider's schema; Go's garbage collector takes a third of that time if it may.
         go = {"GOGC": "800"}
         self._environment = {"LC_ALL": "C.UTF-8", "CHECKPOINT_DISABLE": "1", **go, **own, **aws.environment()}
-        self._provider: subprocess.Popen[bytes] | None = None
-        self._printed = folder / "provider.txt"
+        self._provider = ExitStack()
 
     def __enter__(self) -> Self:
         """Start the provider."""
-        program = next((mirror() or self.folder).glob("*/hashicorp/aws/*/*/terraform-provider-aws*"), None)
-        if program is not None:
-            with self._printed.open("wb") as file:
-                self._provider = subprocess.Popen(
-                    [program, "-debug"], cwd=self.folder, env=self._environment, stdout=file, stderr=subprocess.STDOUT
-                )
+        self._environment |= self._provider.enter_context(attached(self.folder, self._environment))
         return self
 
     def __exit__(self, *_: object) -> None:
         """End it."""
-        if self._provider is not None:
-            self._provider.terminate()
-            self._provider.wait()
-
-    def _attach(self) -> None:
-        """Wait until the provider says how it is reached."""
-        while self._provider is not None:
-            printed = self._printed.read_text(encoding="utf-8")
-            address = re.search(r"TF_REATTACH_PROVIDERS='(.*)'", printed)
-            if address:
-                self._environment["TF_REATTACH_PROVIDERS"] = address[1]
-                return
-            assert self._provider.poll() is None, printed
-            time.sleep(0.05)
+        self._provider.close()
 
     def run(self, *arguments: str, code: int = 0) -> str:
         """Run Terraform; return all that it prints."""
@@ -98,4 +77,3 @@ class Terraform:
     def init(self) -> None:
         """Get ready, without a network."""
         self.run("init", "-input=false", f"-plugin-dir={mirror()}")
-        self._attach()

@@ -142,8 +142,7 @@ def in_file(aws: Emulator, folder: Path, name: str) -> list[dict[str, str]]:
 @needs_terraform
 def test_the_other_files_are_valid(tmp_path: Path) -> None:
     """Terraform and its provider know all that stands there."""
-    with Emulator() as aws:
-        terraform = PageTerraform(tmp_path, aws)
+    with Emulator() as aws, PageTerraform(tmp_path, aws) as terraform:
         terraform.files("main.tf", "as_ci.tf", "ignore.tf")
         terraform.init()
         terraform.run("fmt", "-check")

@@ -115,11 +115,11 @@ def test_terraform_makes_the_same_documents_of_it(rig: Rig, tmp_path: Path) -> N
         for label in re.findall(r'^data "aws_iam_policy_document" "(\w+)"', hcl, re.MULTILINE)
     )
     tmp_path.joinpath("main.tf").write_text(hcl + outputs, encoding="utf-8")
-    terraform = Terraform(tmp_path, rig.aws)
-    terraform.run("fmt", "-check", "-diff")
-    terraform.init()
-    terraform.run("apply", "-auto-approve", "-input=false")
-    made: dict[str, Any] = json.loads(terraform.run("output", "-json"))
+    with Terraform(tmp_path, rig.aws) as terraform:
+        terraform.run("fmt", "-check", "-diff")
+        terraform.init()
+        terraform.run("apply", "-auto-approve", "-input=false")
+        made: dict[str, Any] = json.loads(terraform.run("output", "-json"))
     documents = [_plain(json.loads(one["value"])) for one in made.values()]
     expected = [_plain(json.loads(printed(*arguments))) for arguments in every.values()]
     assert sorted(documents, key=str) == sorted(expected, key=str)

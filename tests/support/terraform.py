@@ -1,9 +1,19 @@
-"""Where Terraform finds the AWS provider without a network."""
+"""Where Terraform finds the AWS provider without a network, and one process of it for several commands."""
 
 from __future__ import annotations
 
+import re
+import subprocess
+import time
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_ADDRESS = re.compile(r"TF_REATTACH_PROVIDERS='(.*)'")
 
 
 @cache
@@ -12,3 +22,37 @@ def mirror() -> Path | None:
     shared = [Path(folder, "terraform", "plugins") for folder in ("/usr/share", "/usr/local/share")]
     folders = [Path.home() / ".terraform.d" / "plugins", *shared, *Path("/opt").glob("*/")]
     return next((folder for folder in folders if any(folder.glob("*/hashicorp/aws/*"))), None)
+
+
+@contextmanager
+def attached(folder: Path, variables: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Start the AWS provider with these variables; give Terraform's variable that lets its commands use it.
+
+    Each command starts a provider two or three times otherwise, which is more than half of what it costs, and ``init``
+    reads the whole program for a checksum ("Running and attaching Terraform" in the page about debugging providers,
+    Terraform's documentation). Without an unpacked provider, there is no variable, and commands start their own.
+    """
+    program = next((mirror() or folder).glob("*/hashicorp/aws/*/*/terraform-provider-aws*"), None)
+    if program is None:
+        yield {}
+        return
+    printed = folder / "provider.txt"
+    with printed.open("wb") as file:
+        provider = subprocess.Popen(
+            [program, "-debug"], cwd=folder, env=variables, stdout=file, stderr=subprocess.STDOUT
+        )
+    try:
+        yield {"TF_REATTACH_PROVIDERS": _address(provider, printed)}
+    finally:
+        provider.terminate()
+        provider.wait()
+
+
+def _address(provider: subprocess.Popen[bytes], printed: Path) -> str:
+    while True:
+        text = printed.read_text(encoding="utf-8")
+        address = _ADDRESS.search(text)
+        if address:
+            return address[1]
+        assert provider.poll() is None, text
+        time.sleep(0.05)
