@@ -39,6 +39,7 @@ MOVES = ("tests/simulation/test_moving.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 HOOKS = ("tests/rotation/test_hooks.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
+SESSIONS = ("tests/revocation/test_sessions.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -586,6 +587,41 @@ RULES = (
         "if name in SETTINGS",
         "if True",
         ("tests/jobs/test_exec.py::TestTheEnvironment",),
+    ),
+    Rule(
+        "sessions: a cut-off never moves back",
+        "revocation/sessions.py",
+        "later = next((one for one in present if one.cutoff >= deny.cutoff), None)",
+        "later = None",
+        SESSIONS,
+    ),
+    Rule(
+        "sessions: the second of the cut-off counts",
+        "revocation/token_policies.py",
+        "return moment if not moment.microsecond else moment.replace(microsecond=0) + RESOLUTION",
+        "return moment.replace(microsecond=0)",
+        SESSIONS,
+    ),
+    Rule(
+        "sessions: that of the run itself is not ended",
+        "revocation/sessions.py",
+        "if _runs_as(own_arn, principal):",
+        "if False:",
+        SESSIONS,
+    ),
+    Rule(
+        "lift: not while a session that is denied may exist",
+        "revocation/lift.py",
+        "if now < one.until:",
+        "if False:",
+        SESSIONS,
+    ),
+    Rule(
+        "lift: only policies of twokey",
+        "revocation/token_policies.py",
+        "if moment.tzinfo is None or dict(found) != _document(text):",
+        "if moment.tzinfo is None:",
+        SESSIONS,
     ),
 )
 
