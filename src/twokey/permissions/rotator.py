@@ -167,6 +167,28 @@ def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
     if writes:
         how = "create a key, make LAST Inactive, and delete LAST" if _DEACTIVATE in writes else "create and delete keys"
         yield Statement(sid="RotateKeys", why=f"Rotate: {how} of these users.", actions=tuple(writes), resources=users)
+    yield from _ending_sessions(frozenset(needed), users, grant)
+
+
+def _ending_sessions(needed: frozenset[str], users: tuple[str, ...], grant: Grant) -> Iterator[Statement]:
+    """Yield what ends the sessions that a leaked key made: on its user, and on each role that it may assume."""
+    of_users = tuple(action for action in IAM["sessions"] if action in needed and "User" in action)
+    of_roles = tuple(action for action in IAM["sessions"] if action in needed and "Role" in action)
+    if of_users:
+        yield Statement(
+            sid="EndSessionsOfUsers",
+            why="Deny the sessions of a user whose key has leaked, and lift that when they are over.",
+            actions=of_users,
+            resources=users,
+        )
+    if of_roles:
+        yield Statement(
+            sid="EndSessionsOfRoles",
+            why="Deny the sessions of the roles that a leaked key could assume, and lift that when they are over. This "
+            "lets the principal give any role any permission: remove it where revoke may leave the roles to you.",
+            actions=of_roles,
+            resources=(f"arn:{grant.scope.partition}:iam::{grant.scope.account}:role/*",),
+        )
 
 
 def _chosen(selections: Sequence[Selection], grant: Grant) -> list[Selection]:
