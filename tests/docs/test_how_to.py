@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tomllib
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -54,6 +54,27 @@ def test_deliver(tmp_path: Path) -> None:
     with Emulator() as aws:
         aws.make_user("build", keys=0)
         consoles.check(HOW_TO / "deliver.md", tmp_path, aws.environment())
+
+
+@pytest.mark.timeout(60)
+def test_trace_a_key(tmp_path: Path) -> None:
+    """A key that was created outside twokey is used by two programs, one of which may be an intruder's."""
+    with Emulator() as aws:
+        [key] = aws.make_user("legacy", path="/", keys=1, ages=(0,))
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+        aws.client("iam").put_user_policy(UserName="legacy", PolicyName="all", PolicyDocument=policy)
+        _as_program(aws, key, "sts", "203.0.113.9", "nightly-export/2.1").get_caller_identity()
+        _as_program(aws, key, "iam", "198.51.100.7", "python-requests/2.32").create_user(UserName="support")
+        aws.advance(3600)
+        consoles.check(HOW_TO / "trace-a-key.md", tmp_path, aws.environment(), known=[key.access_key_id])
+
+
+def _as_program(aws: Emulator, key: KeyPair, service: str, address: str, name: str) -> Any:
+    client = aws.client(service, key=key)
+    headers = {"x-emulator-source-ip": address, "User-Agent": name}
+    client.meta.events.register("before-send", lambda request, **_: request.headers.update(headers))
+    return client
 
 
 @pytest.mark.timeout(60)

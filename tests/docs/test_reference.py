@@ -16,7 +16,7 @@ from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason, Revocation
 from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
-from twokey.reports import audit, documents
+from twokey.reports import audit, documents, trace
 from twokey.revocation import evidence
 
 if TYPE_CHECKING:
@@ -70,6 +70,9 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "An event of audit": audit.Event,
     "A key of audit": audit.Key,
     "A finding of audit": audit.Finding,
+    "twokey trace --json": trace.Trace,
+    "A use of trace": trace.Use,
+    "A session of trace": trace.MadeSession,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,
 }

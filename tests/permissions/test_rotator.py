@@ -123,15 +123,17 @@ RUNS = {
     "audit": ("audit", "--path", "/paths/"),
     "lint": ("lint", "{user}"),
     "advise": ("advise", "{user}", "--pipeline", ".gitlab-ci.yml"),
+    "trace": ("trace", "{key}"),
 }
 
 
-READS_ON = ("plan", "status", "adopt", "forget", "lint")
-"""Commands that go on where a destination cannot be read, and say so."""
+READS_ON = ("plan", "status", "adopt", "forget", "lint", "trace")
+"""Commands that go on where something cannot be read, and say so."""
 IN_DOUBT = {
     "forget": ("ssm:GetParameterHistory", "ssm:AddTagsToResource", "s3:ListBucket", "secretsmanager:GetSecretValue"),
     "move-store": ("ssm:GetParameterHistory",),
     "audit": ("ssm:GetParameterHistory",),
+    "trace": ("ssm:GetParameterHistory",),
 }
 """Needed only if a response is lost, if the journal or lock is missing, or for other members of a value."""
 
@@ -149,8 +151,13 @@ def ended(installation: Installation, command: str, missing: str = "") -> tuple[
         Path(".gitlab-ci.yml").write_text("deploy:\n  script: [make]\n", encoding="utf-8")
     if command in ("audit", "lint"):
         installation.rig.later(hours=5)  # until IAM makes another credential report
+    if command == "trace":
+        installation.rig.later(seconds=5)  # until CloudTrail answers again
     text = without(document, missing)
-    return installation.runs(text, *(one.replace("{user}", name) for one in RUNS[command])), document
+    key = installation.rig.ids(name)[-1]
+    return installation.runs(
+        text, *(one.replace("{user}", name).replace("{key}", key) for one in RUNS[command])
+    ), document
 
 
 @pytest.mark.first

@@ -30,6 +30,16 @@ class Sts:
         )
         return response["Account"], response["Arn"]
 
+    def account_of(self, key_id: str) -> str:
+        """Return the account that any access key belongs to, also of another account (sts:GetAccessKeyInfo)."""
+        response = call(
+            "sts:GetAccessKeyInfo",
+            key_id,
+            lambda: self._clients.client("sts").get_access_key_info(AccessKeyId=key_id),
+            mutates=False,
+        )
+        return str(response["Account"])
+
     def credentials_left(self) -> float:
         """Return for how many seconds twokey's own credentials are valid, if possible renewed; infinite if unknown."""
         return self._clients.credentials_left()

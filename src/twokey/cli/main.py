@@ -25,6 +25,7 @@ COMMANDS = {
     "plan": "Show what rotate would do, and why (dry run).",
     "status": "Show every key: its role, age and holders; what is due; problems.",
     "audit": "Show every key of the account, and which rules it breaks.",
+    "trace": "Show whose a key is, who used it, and what they may have left behind.",
     "report": "Show results of audit as one HTML page, with a history.",
     "revoke": "Stop a key that has leaked at once, and replace it everywhere.",
     "adopt": "Show users that were managed outside twokey, and take them over.",

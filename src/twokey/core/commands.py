@@ -29,3 +29,8 @@ def forget_command(user: str, name: str) -> str:
 def move_command(user: str, source: str, target: str) -> str:
     """Return the command that moves a user from one store to another."""
     return command("move-store", user, f"--from {shlex.quote(source)} --to {shlex.quote(target)}")
+
+
+def trace_command(key_id: str) -> str:
+    """Return the command that shows who uses a key."""
+    return f"twokey trace {key_id}"

@@ -61,7 +61,7 @@ def _key(user: FoundUser, key: FoundKey, limits: Limits) -> audit.Key:
         role=_role(user, key),
         window=window,
         breaks_at=key.created + limit if key.created and key.active else None,
-        held_by=[*_holders(user.assessment, key)],
+        held_by=[*holders(user.assessment, key.id)],
     )
 
 
@@ -80,13 +80,14 @@ def _listed(assessment: Assessment, key: FoundKey) -> AccessKey:
     return next(one for one in assessment.observation.keys if one.id == key.id)
 
 
-def _holders(assessment: Assessment | None, key: FoundKey) -> Iterator[str]:
+def holders(assessment: Assessment | None, key_id: str | None) -> Iterator[str]:
+    """Yield the store and the destinations that hold a key, as far as the journal knows."""
     if assessment is None:
         return
-    if assessment.held == key.id:
+    if assessment.held == key_id:
         yield assessment.observation.store
     for name in assessment.observation.destinations:
-        if assessment.holds(name) == key.id:
+        if assessment.holds(name) == key_id:
             yield name
 
 

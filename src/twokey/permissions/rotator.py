@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twokey.alerts import by_aws, memory
+from twokey.aws.cloudtrail import PERMISSIONS as EVENTS
 from twokey.aws.iam import PERMISSIONS as IAM
 from twokey.config.settings import same_name
 from twokey.core.errors import UsageError
@@ -66,9 +67,10 @@ COMMANDS = {
     "audit": Needs(frozenset({*IAM["report"], "iam:ListAccessKeys"}), _LOAD, frozenset(), lock=False),
     "lint": Needs(frozenset({*IAM["account"], *IAM["report"]}), frozenset(), frozenset(), lock=False),
     "advise": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
+    "trace": Needs(frozenset(IAM["account"]), _LOAD, frozenset(), lock=False),
 }
 """The commands that call AWS for the users of a configuration, and what each needs."""
-DEFAULT = tuple(name for name in COMMANDS if name not in ("revoke", "audit", "lint", "advise"))
+DEFAULT = tuple(name for name in COMMANDS if name not in ("revoke", "audit", "lint", "advise", "trace"))
 """The commands of the principal that rotates. The others have a principal of their own: they read about all users, or
 are run by an operator, when a key has leaked."""
 ALERTING = ("rotate", "deliver")
@@ -110,6 +112,7 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
             *_iam(selections, grant),
             *_urls(selections, grant),
             *_states(grant),
+            *_trace(grant),
             *_simulator(grant),
             *_alerts(alerts, grant),
         ]
@@ -345,6 +348,25 @@ def _states(grant: Grant) -> Iterator[Statement]:
             actions=("s3:GetObject",),
             resources=tuple(f"arn:{grant.scope.partition}:s3:::{one}" for one in objects),
         )
+
+
+def _trace(grant: Grant) -> Iterator[Statement]:
+    """Yield what tracing a key needs: it may be any user's, of any account, and used in any region."""
+    if "trace" not in grant.commands:
+        return
+    yield Statement(
+        sid="TraceOwners",
+        why="Learn whose a key is, whether it is Active, and when it was last used.",
+        actions=("iam:GetAccessKeyLastUsed", "iam:ListAccessKeys", "iam:GetUser"),
+        resources=(f"arn:{grant.scope.partition}:iam::{grant.scope.account}:user/*",),
+    )
+    yield Statement(
+        sid="TraceEvents",
+        why="Learn the account of a key, the regions of this account, and who used the key; AWS accepts only * as the "
+        "resource of these actions.",
+        actions=("sts:GetAccessKeyInfo", *EVENTS),
+        resources=("*",),
+    )
 
 
 def _simulator(grant: Grant) -> Iterator[Statement]:

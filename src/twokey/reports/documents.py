@@ -11,6 +11,7 @@ from twokey.core.reasons import Ending, Outcome, Reason, Revocation
 from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
 from twokey.reports.audit import Audit
+from twokey.reports.trace import Trace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -287,6 +288,7 @@ DOCUMENTS: dict[str, type] = {
     "audit-log verify": AuditLogDocument,
     "lint": LintDocument,
     "audit": Audit,
+    "trace": Trace,
 }
 
 

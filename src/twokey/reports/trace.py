@@ -1,0 +1,87 @@
+"""What is known of one access key: whose it is, who used it, and what they may have left behind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+import msgspec
+
+from twokey.reports.audit import Use as LastUse
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Role = Literal["current", "last", "orphaned", "unmanaged", "unknown"]
+Mark = Literal[
+    "user", "access key", "sign-in", "policy", "trust", "role", "function", "compute", "recording", "account"
+]
+"""What an event may have left behind: see ``revocation.marks``."""
+May = Literal["yes", "no", "unknown"]
+
+
+class Use(msgspec.Struct, frozen=True):
+    """One event that was recorded with the key, or with a session that was made from it.
+
+    ``session`` is the id of the session's key, ``mark`` what the event may have left behind, ``target`` what it names.
+    """
+
+    time: Moment
+    service: str
+    event: str
+    region: str
+    source_ip: str
+    user_agent: str
+    session: str | None
+    error: str | None
+    mark: Mark | None
+    target: str
+
+
+class MadeSession(msgspec.Struct, frozen=True):
+    """A session that was made from the key, or from another session of it.
+
+    ``made_from`` is the id of the key that made it, ``role`` the role that was assumed; None for a session of the user.
+    ``followed`` says whether its own events were looked up.
+    """
+
+    key_id: str
+    made_from: str
+    role: str | None
+    issued: Moment
+    expires: Moment | None
+    followed: bool
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """The two answers, for people: may the key be deleted, and what was done with it."""
+
+    delete: str
+    uses: str
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """What ``twokey trace --json`` prints.
+
+    ``reaches`` are the roles that the user can assume, directly and through others; None if that is unknown.
+    ``known_until``: later events may not have been recorded yet. ``complete``: whether everything until then was read.
+    """
+
+    key_id: str
+    account: str | None
+    user: str | None
+    role: Role
+    status: Literal["Active", "Inactive"] | None
+    created: Moment | None
+    last_used: LastUse | None
+    held_by: list[str]
+    administrator: bool | None
+    reaches: list[str] | None
+    since: Moment
+    known_until: Moment
+    regions: list[str]
+    uses: list[Use]
+    sessions: list[MadeSession]
+    may_delete: May
+    answers: Answers
+    complete: bool
+    incomplete: list[str]
+    notes: list[str]

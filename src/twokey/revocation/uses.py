@@ -1,0 +1,74 @@
+"""Events as uses of a key, and the sessions that were made from it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from twokey.reports.trace import MadeSession, Use
+from twokey.revocation.marks import mark_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from datetime import datetime
+
+    from twokey.aws.cloudtrail import TrailEvent
+
+
+def uses(events: Iterable[TrailEvent], key_id: str) -> list[Use]:
+    """Return the uses that events record, the newest first; ``key_id`` is the traced key, others are sessions."""
+    distinct = {(event.region, event.id): event for event in events}
+    ordered = sorted(distinct.values(), key=lambda event: (event.at, event.region, event.id), reverse=True)
+    return [_use(event, key_id) for event in ordered]
+
+
+def _use(event: TrailEvent, key_id: str) -> Use:
+    return Use(
+        time=event.at.replace(microsecond=0),
+        service=event.service,
+        event=event.name,
+        region=event.region,
+        source_ip=event.source_ip,
+        user_agent=event.user_agent,
+        session=None if event.key_id == key_id else event.key_id,
+        error=event.error or None,
+        mark=None if event.error else mark_of(event.service, event.name),
+        target=event.target,
+    )
+
+
+def sessions(events: Iterable[TrailEvent], account: str) -> Iterator[MadeSession]:
+    """Yield the sessions that events issued. Those of roles of other accounts are recorded there, and not followed."""
+    for event in events:
+        if event.issued and not event.error:
+            yield MadeSession(
+                key_id=event.issued,
+                made_from=event.key_id,
+                role=event.assumed or None,
+                issued=event.at.replace(microsecond=0),
+                expires=event.expires,
+                followed=not is_elsewhere(event.assumed, account),
+            )
+
+
+def is_elsewhere(role: str | None, account: str) -> bool:
+    """Return whether a role is one of another account."""
+    return bool(role) and str(role).split(":")[4:5] != [account]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Uses of the same kind by the same program: the latest, how many, and the time of the first."""
+
+    latest: Use
+    count: int
+    first: datetime
+
+
+def grouped(found: Sequence[Use]) -> list[Group]:
+    """Return uses that differ in their time only as one each, the one with the latest use first."""
+    groups: dict[tuple[object, ...], list[Use]] = {}
+    for use in found:
+        kind = (use.service, use.event, use.region, use.source_ip, use.user_agent, use.session, use.error)
+        groups.setdefault(kind, []).append(use)
+    return [Group(same[0], len(same), same[-1].time) for same in groups.values()]
