@@ -573,8 +573,8 @@ SENTENCES: dict[str, tuple[str, str, list[str]]] = {
         "refused (in_use)",
         (
             "LAST is still in use: K1 (Active, last used 2h ago for s3 in eu-central-1), and it must be unused "
-            "for 1d before it is removed. Find the job that does not read the store again, or accept that it "
-            "fails: --ignore-last-use."
+            "for 1d before it is removed. Find the job that does not read the store again (twokey trace K1 shows where "
+            "it runs), or accept that it fails: --ignore-last-use."
         ),
         [],
     ),

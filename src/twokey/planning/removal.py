@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.commands import forget_command
+from twokey.core.commands import forget_command, trace_command
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Deactivate, Plan
 
@@ -78,7 +78,7 @@ def _in_use(assessment: Assessment, last: AccessKey) -> Plan | None:
         Reason.IN_USE,
         f"LAST is still in use: {assessment.used(last)}, and it must be unused for "
         f"{durations.left(assessment.policy.idle)} before it is removed. Find the job that does not read the store "
-        "again, or accept that it fails: --ignore-last-use.",
+        f"again ({trace_command(last.id)} shows where it runs), or accept that it fails: --ignore-last-use.",
     )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.core import timestamps
+from twokey.core.commands import revoke_command
 from twokey.reports.trace import Answers
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def _rotated(found: Trace) -> str:
     """Answer for a key that twokey itself removes, or that jobs read."""
     if found.role == "current":
         held = f", held by {', '.join(found.held_by)}" if found.held_by else ""
-        return f"No: it is CURRENT of {found.user}{held}. If it leaked, replace it: twokey revoke {found.key_id}."
+        return f"No: it is CURRENT of {found.user}{held}. If it leaked, replace it: {revoke_command(found.key_id)}."
     if found.role == "last":
         return (
             f"No, leave that to twokey: it is LAST of {found.user}, and rotate removes it as soon as its grace is over "
