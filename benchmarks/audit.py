@@ -6,8 +6,8 @@ with twokey on 5,000 users, they are multiplied by 20. Nothing else is scaled. C
 without latency, for its CPU time and memory.
 
 Custodian runs ``POLICIES``, from the credential report, which costs it the least; Prowler its checks of the same
-(``CHECKS``). All must find the same users, or nothing is measured. Users that twokey rotates are measured apart: their
-stores are read.
+(``CHECKS``). All must find the same users, or nothing is measured. Users that twokey rotates are measured apart
+(``managed``): their stores are read.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import csv
 import json
 import sys
 import tempfile
-from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from benchmarks import managed
 from benchmarks.children import Cost, MeasurementFailed, cpus, measure, medians, memories, script, walls
-from benchmarks.cloud import PATH, SECRET, Cloud, fill_secrets
+from benchmarks.cloud import Cloud
 from benchmarks.environments import Environment
-from benchmarks.figures import Figure, at_most, per, ratio_of_medians
+from benchmarks.figures import Figure, at_most, ratio_of_medians
 from benchmarks.lint import CUSTODIAN
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 USERS = 5000
 FEW = 250
-MANAGED = 100
 EACH = 10
 """How many users have each fault."""
 LATENCY = 0.04
@@ -58,10 +57,6 @@ CHECKS = {
     "iam_user_mfa_enabled_console_access": "TK722",
 }
 """Prowler's checks, and the finding of twokey that says the same."""
-CONFIG = f"""\
-version: 1
-machine_users: [{{path: {PATH}, store: "secretsmanager:{SECRET}"}}]
-"""
 
 
 def run(runs: int) -> list[Figure]:
@@ -82,7 +77,7 @@ def run(runs: int) -> list[Figure]:
         _fill(cloud, USERS)
         many = [_twokey(cloud, Path(folder)) for _ in range(runs)]
         large = _of_many(cloud, Path(folder), many)
-    return [*_against_calls(many, calls), *large, *figures, *_managed()]
+    return [*_against_calls(many, calls), *large, *figures, *managed.run(USERS, scaled(calls), WEATHER)]
 
 
 def scaled(cost: Cost) -> Cost:
@@ -130,27 +125,6 @@ def _against_tool(name: str, ours: Sequence[Cost], cost: Cost) -> list[Figure]:
         Figure("the same, CPU", ratio_of_medians(cpus(ours), cpus(theirs)), against, goal),
         _memory(name, ours, theirs),
         Figure("the same, requests", ours[0].requests, requests, at_most(cost.requests)),
-    ]
-
-
-def _managed() -> list[Figure]:
-    """The requests of an audit for users that twokey rotates, an hour after it rotated them."""
-    names = [_name(number) for number in range(MANAGED)]
-    with Cloud() as cloud, tempfile.TemporaryDirectory() as folder:
-        Path(folder, "twokey.yaml").write_text(CONFIG)
-        fill_secrets(cloud, cloud.make_users(names))
-        rotate = [script("twokey"), "rotate", "--json", "--max-users", str(MANAGED)]
-        measure(rotate, cloud.environment, cwd=Path(folder))
-        # A report that is made within five minutes of a rotation may lack the keys that it created.
-        cloud.advance(3600)
-        cost = _twokey(cloud, Path(folder))
-        counted = Counter(one.name.partition(":")[0] for one in cloud.requests())
-    if any(one["role"] == "unknown" for one in json.loads(cost.output)["keys"]):
-        raise MeasurementFailed("twokey does not know the roles of the keys that it rotated.")
-    against = f"{MANAGED} users, stores in Secrets Manager: {medians([cost])}"
-    return [
-        Figure("requests to the store per user that twokey rotates", per(counted["secretsmanager"], MANAGED), against),
-        Figure("the same, requests to IAM in all", counted["iam"], against, at_most(3)),
     ]
 
 

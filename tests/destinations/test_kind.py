@@ -145,7 +145,7 @@ class TestAPermission:
             ("name", "", "is empty"),
             ("uses", "read", "has the type str; expected tuple"),
             ("uses", (), "is empty"),
-            ("uses", ("delete",), "holds 'delete'; expected some of load, read, write, create, journal"),
+            ("uses", ("delete",), "holds 'delete'; expected some of load, load_many, read, write, create, journal"),
             ("optional", "no", "expected bool"),
             ("right", "x", "is unknown"),
         ],
@@ -212,7 +212,7 @@ def test_permissions_of_aws_are_actions_of_iam_on_a_type_of_resource(scheme: str
     for one in KINDS[scheme].permissions:
         assert re.fullmatch(r"(secretsmanager|ssm|kms):[A-Z][A-Za-z]+", one.name)
         assert (one.type, one.grant) == ("action", "")
-        assert one.resource in {"secret", "parameter", "key"}
+        assert one.resource in {"secret", "parameter", "key", "any"}
 
 
 def test_the_facade_has_what_it_lists() -> None:

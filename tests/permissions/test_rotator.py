@@ -175,6 +175,14 @@ def test_the_policy_is_enough_and_each_action_that_is_missing_is_named(
     assert unnamed == []
 
 
+def test_the_policy_of_an_audit_alone_has_the_list_of_all_secrets(installation: Installation) -> None:
+    installation.user(deliver=True)
+    store = ("ci1", "--store", "secretsmanager:stores/{user}", "--command")
+    listing = [one for one in policy(*store, "audit")["Statement"] if one["Action"] == "secretsmanager:ListSecrets"]
+    assert [one["Resource"] for one in listing] == ["*"]
+    assert [name for name in rotator.DEFAULT if "secretsmanager:ListSecrets" in actions(policy(*store, name))] == []
+
+
 def test_split_is_the_policy_of_each_command(installation: Installation) -> None:
     installation.user(deliver=True)
     assert policy("--split") == {name: policy("--command", name) for name in rotator.DEFAULT}

@@ -8,7 +8,7 @@ it is created (``InvalidKind``).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
@@ -18,6 +18,7 @@ from twokey.destinations.connections import ConnectionKind, InvalidKind, named_f
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.core.destination import Destination
+    from twokey.core.model import Record
     from twokey.core.secret import Hidden
     from twokey.destinations.address import Address
     from twokey.destinations.claims import Claims
@@ -29,6 +30,7 @@ __all__ = [
     "DestinationContext",
     "InvalidKind",
     "Kind",
+    "LoadMany",
     "Permission",
     "Resolved",
     "Resources",
@@ -38,9 +40,9 @@ __all__ = [
     "phrase",
 ]
 
-Use = Literal["load", "read", "write", "create", "journal"]
-"""What a permission is for: to load a store's credential and journal, to read what a destination holds, to write to it,
-to create what is missing, to keep the journal."""
+Use = Literal["load", "load_many", "read", "write", "create", "journal"]
+"""What a permission is for: to load a store's credential and journal, to load many stores with fewer requests, to read
+what a destination holds, to write to it, to create what is missing, to keep the journal."""
 _USES: tuple[Use, ...] = get_args(Use)
 _PLURALS = {"capability": "capabilities"}
 _SCHEME = re.compile(r"[a-z][a-z0-9-]*", re.ASCII)
@@ -137,6 +139,10 @@ class WritesNamedMembers(Protocol):
     """The names of the pair within the value; empty if they are the default ones of the format."""
 
 
+LoadMany = Callable[["Sequence[Address]", DestinationContext], "Iterable[Callable[[], Mapping[str, Record]]]"]
+"""See ``Kind.load_many``."""
+
+
 class Resolved(NamedTuple):
     """What the rest of a URL means in this run: its full name, and where the thing of that name is.
 
@@ -164,6 +170,9 @@ class Kind:
     ``check_store``: raises ``UsageError`` for a URL that cannot be a store although its kind can.
     ``read_secret``: returns the text that is stored there, for ``from:`` in a connection. Only for stores of secrets.
     ``connection``: how its service is reached. None for a kind without a service, and for AWS.
+    ``load_many``: for stores whose service returns several at once: returns calls, each of which loads some of the
+    stores, by URL, and which may be made at the same time. What no call returns is loaded by itself, with its errors.
+    The records are for reading: they have no revision.
     ``resolve``: returns what a URL means in this run, for a kind whose URLs mean other things elsewhere (in another
     region, account or directory) and whose ``connection`` does not say it. The third argument is the machine user's AWS
     account. Calls nothing.
@@ -182,6 +191,7 @@ class Kind:
     check_store: Callable[[Address], None] = _no_check
     read_secret: Callable[[Address, DestinationContext], Hidden] | None = None
     connection: ConnectionKind[Any, Any] | None = None
+    load_many: LoadMany | None = None
     resolve: Callable[[Address, DestinationContext, str], Resolved] | None = None
     resources: Callable[[Address, AwsScope, bool], Resources] | None = None
     case_insensitive: bool = False
@@ -198,10 +208,9 @@ class Kind:
             refuse(self, name, Callable)
         if self.read_secret is not None:
             refuse(self, "read_secret", Callable)
-        if self.resolve is not None:
-            refuse(self, "resolve", Callable)
-        if self.resources is not None:
-            refuse(self, "resources", Callable)
+        for name in ("resolve", "resources", "load_many"):
+            if getattr(self, name) is not None:
+                refuse(self, name, Callable)
         if self.connection is not None:
             refuse(self, "connection", ConnectionKind)
         for name in ("store", "case_insensitive"):

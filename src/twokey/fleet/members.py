@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import ServiceError, TwokeyError, UsageError, unforeseen
+from twokey.fleet.loading import load_many
 from twokey.fleet.roster import Job, check_distinct, located
 from twokey.fleet.runtime import fill
 from twokey.inventory.audit import concurrently
 from twokey.inventory.decision import Managed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from twokey.config.settings import Selection, Settings
     from twokey.core.model import MachineUser, Record
@@ -29,7 +31,15 @@ def members(runtime: Runtime, settings: Settings | None, users: Sequence[Machine
     _reach(runtime, settings)
     jobs = [job for user in users for job in _jobs(user, settings.selections)]
     check_distinct(jobs)
-    return concurrently(lambda job: _managed(runtime, job), jobs, settings.concurrency)
+    records = load_many(_stores(jobs), runtime.services, settings.concurrency)
+    return concurrently(lambda job: _managed(runtime, job, records), jobs, settings.concurrency)
+
+
+def _stores(jobs: Sequence[Job]) -> Iterator[str]:
+    for job in jobs:
+        # A name that the store cannot have is told with its user.
+        with suppress(UsageError):
+            yield fill(job.store, job.user)
 
 
 def _reach(runtime: Runtime, settings: Settings) -> None:
@@ -48,14 +58,14 @@ def _jobs(user: MachineUser, selections: Sequence[Selection]) -> Iterator[Job]:
             yield Job(user, selection.policy, selection.store, selection.deliver, positions=positions)
 
 
-def _managed(runtime: Runtime, job: Job) -> Managed:
+def _managed(runtime: Runtime, job: Job, records: Mapping[str, Record]) -> Managed:
     from twokey.destinations import registry
 
     user, store, destinations = job.user, job.store, job.deliver
     try:
         store, *others = (fill(url, user) for url in (job.store, *job.deliver))
         destinations = tuple(others)
-        record = registry.open_store(store, runtime.services).load()
+        record = records.get(store) or registry.open_store(store, runtime.services).load()
     except (ServiceError, UsageError) as error:
         return Managed(user, job.policy, store, destinations, why=str(error))
     except TwokeyError:

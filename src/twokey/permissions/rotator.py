@@ -48,7 +48,7 @@ class Needs:
 _USER: frozenset[str] = frozenset({_LIST, "iam:GetUser"})
 _KEYS = _USER | {"iam:ListAccessKeys"}
 _AGES = _KEYS | {"iam:GetAccessKeyLastUsed"}
-_LOAD: frozenset[Use] = frozenset({"load"})
+_LOAD_MANY: frozenset[Use] = frozenset({"load", "load_many"})
 _LOOK: frozenset[Use] = frozenset({"load", "read"})
 _KEEP: frozenset[Use] = frozenset({"load", "read", "journal", "write"})
 _ALL: frozenset[Use] = frozenset({"load", "read", "write", "create", "journal"})
@@ -64,7 +64,7 @@ COMMANDS = {
     "adopt": Needs(_AGES, _ALL, _READ),
     "forget": Needs(_KEYS, _KEEP, _READ),
     "move-store": Needs(_USER, _ALL, _READ),
-    "audit": Needs(frozenset({*IAM["report"], "iam:ListAccessKeys"}), _LOAD, frozenset(), lock=False),
+    "audit": Needs(frozenset({*IAM["report"], "iam:ListAccessKeys"}), _LOAD_MANY, frozenset(), lock=False),
     "lint": Needs(frozenset({*IAM["account"], *IAM["report"]}), frozenset(), frozenset(), lock=False),
     "advise": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
     "trace": Needs(frozenset(IAM["account"]), _LOAD, frozenset(), lock=False),
@@ -277,10 +277,8 @@ def _statements(
             yield from _kms(sid, address, tuple(actions), (*resources.get("key", ()), *grant.keys), grant)
         else:
             yield Statement(
-                sid=f"{sid}{'' if kind != 'bucket' else 'Bucket'}",
-                why=_WHY[role][bool(uses & {"write", "journal"})]
-                if kind != "bucket"
-                else "Tell a lock that does not exist from one that is denied.",
+                sid=f"{sid}{kind.capitalize() if kind in _WHY_OF_TYPE else ''}",
+                why=_WHY_OF_TYPE.get(kind, _WHY[role][bool(uses & {"write", "journal"})]),
                 actions=tuple(actions),
                 resources=resources[kind],
             )
@@ -296,6 +294,12 @@ _WHY = {
     "lock": ("Read who has the lock beside the store.", "Take and give back the lock beside the store."),
 }
 """Why a URL of each role is read, and why it is written."""
+_WHY_OF_TYPE = {
+    "bucket": "Tell a lock that does not exist from one that is denied.",
+    "any": "Optional: list the labels of a hundred stores with one request, instead of a request for each; AWS accepts "
+    "only * as the resource of this action.",
+}
+"""Why another type of resource than the URL's own is needed."""
 
 
 _SUFFIXES = {"aws-cn": ("amazonaws.com.cn",), "aws-eusc": ("amazonaws.com", "amazonaws.eu")}

@@ -26,14 +26,16 @@ from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.formats.options import refuse_store, text_format
 from twokey.destinations.kind import AwsScope, Kind, Permission, Resolved
+from twokey.destinations.stores.secretsmanager_list import listed
 from twokey.destinations.stores.secretsmanager_versions import CURRENT, JOURNAL, JOURNAL_PENDING, PENDING, Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from twokey.destinations.address import Address
     from twokey.destinations.formats.format import Format
     from twokey.destinations.kind import DestinationContext, Resources
+    from twokey.destinations.stores.secretsmanager_versions import Labels
 
 LIMIT = 65_536
 """Bytes of a secret's value ("AWS Secrets Manager quotas", User Guide)."""
@@ -52,6 +54,14 @@ PERMISSIONS = (
         name="secretsmanager:GetSecretValue",
         uses=("load", "read", "journal"),
         condition="a store, or a destination whose key twokey is to read, or that has other members beside the pair",
+    ),
+    Permission(
+        service="AWS Secrets Manager",
+        resource="any",
+        type="action",
+        name="secretsmanager:ListSecrets",
+        uses=("load_many",),
+        optional=True,
     ),
     _on_secret(name="secretsmanager:PutSecretValue", uses=("write", "journal")),
     _on_secret(name="secretsmanager:UpdateSecretVersionStage", uses=("write", "journal")),
@@ -137,7 +147,7 @@ def _resources(address: Address, scope: AwsScope, _store: bool) -> Resources:
         named = _SUFFIX.sub("", arn["name"])
     start = scope.arn("secretsmanager", f"secret:{named}")
     secrets = (start,) if start.endswith("*") else (start, f"{start}-??????")
-    return {"secret": secrets, **creation_options.keys(address, scope)}
+    return {"secret": secrets, "any": ("*",), **creation_options.keys(address, scope)}
 
 
 def _read_secret(address: Address, context: DestinationContext) -> Hidden:
@@ -146,6 +156,24 @@ def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     if text is None:
         raise NotFound(f"{address.url} holds a binary value.", remedy="Store the secret as text.")
     return Hidden(text)
+
+
+def _load_many(addresses: Sequence[Address], context: DestinationContext) -> Iterator[partial[Mapping[str, Record]]]:
+    """List the secrets with their labels; then only the journal of each is left to be read."""
+    regions: dict[str | None, list[Address]] = {}
+    for address in addresses:
+        arn = _ARN.fullmatch(address.rest)
+        regions.setdefault(arn["region"] if arn else None, []).append(address)
+    for region, there in regions.items():
+        labels = listed(context.clients, region, [address.rest for address in there])
+        for address in there:
+            if address.rest in labels:
+                yield partial(_load_listed, address.url, _open(address, context), labels[address.rest])
+
+
+def _load_listed(url: str, store: SecretsManager, labels: Labels) -> Mapping[str, Record]:
+    record = store.load_listed(labels)
+    return {url: record} if record else {}
 
 
 class SecretsManager:
@@ -181,6 +209,19 @@ class SecretsManager:
         journal = decode_journal(self._versions.value(stored), self.name) if stored else Journal()
         holding = NotHeld() if current == stored else self._holding(current, journal)
         return Record(holding, journal, Revision(True, stored, current))
+
+    def load_listed(self, labels: Labels) -> Record | None:
+        """Read the journal, with one call, where the labels of a list are known; None where they may be outdated.
+
+        A list may lack the changes of the last minutes. A run of twokey writes the journal before it moves AWSCURRENT,
+        to take its lease, and afterwards: if the journal is the one of the list and has no lease, so is AWSCURRENT.
+        """
+        version, text = self._versions.labelled(JOURNAL)
+        journal = decode_journal(text, self.name)
+        if version != labels.holder(JOURNAL) or journal.lease:
+            return None
+        current = labels.holder(CURRENT)
+        return Record(NotHeld() if current == version else self._holding(current, journal), journal)
 
     def _holding(self, current: str | None, journal: Journal) -> Holding:
         if current is None:
@@ -392,6 +433,7 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     read_secret=_read_secret,
+    load_many=_load_many,
     resolve=_resolve,
     non_identifying_options=creation_options.OF_SECRETS_MANAGER,
     permissions=PERMISSIONS,

@@ -71,6 +71,11 @@ class Versions:
         text: str | None = self._send("GetSecretValue", mutates=False, SecretId=self.secret_id).get("SecretString")
         return text
 
+    def labelled(self, label: str) -> tuple[str, str | None]:
+        """Read the version that has a label: its ID and its text; raises ``NotFound`` if there is none."""
+        response = self._send("GetSecretValue", mutates=False, SecretId=self.secret_id, VersionStage=label)
+        return response["VersionId"], response.get("SecretString")
+
     def create(self, version: str, text: str) -> None:
         """Create the secret with its first version, which gets AWSCURRENT; raises ``Conflict`` if it exists."""
         try:

@@ -31,6 +31,8 @@ from twokey.destinations.stores.ssm_names import JOURNAL, check, check_store, fo
 from twokey.destinations.stores.ssm_versions import FULL, History
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from twokey.aws.clients import Clients
     from twokey.destinations.address import Address
     from twokey.destinations.creation_options import CreationOptions
@@ -44,6 +46,8 @@ ADVANCED_LIMIT = 8192
 _STANDARD = "Standard"
 _OWN_DESCRIPTION = re.compile(r"(Access key \w+)?", re.ASCII)
 LOOKS = 4
+TOGETHER = 5
+"""How many stores one request reads: GetParameters takes ten names (Systems Manager API Reference)."""
 ROOM = 3
 """How many versions of the credential a rotation may write: the pair, and what another writer wrote at that moment."""
 JOURNAL_ROOM = 20
@@ -97,6 +101,24 @@ def _read_secret(address: Address, context: DestinationContext) -> Hidden:
     return _open(address, context).text()
 
 
+def _load_many(addresses: Sequence[Address], context: DestinationContext) -> Iterator[partial[Mapping[str, Record]]]:
+    """Read the parameters of several stores with each request."""
+    stores = [(address.url, _open(address, context)) for address in addresses]
+    for start in range(0, len(stores), TOGETHER):
+        yield partial(_load_some, stores[start : start + TOGETHER])
+
+
+def _load_some(stores: Sequence[tuple[str, ParameterStore]]) -> Mapping[str, Record]:
+    """Return what the stores hold, except those with content that is not twokey's; raises a ``ServiceError``."""
+    _, first = stores[0]
+    found = first.parameters([name for _, store in stores for name in store.names], decrypt=True)
+    records = {}
+    for url, store in stores:
+        with suppress(ServiceError):
+            records[url] = replace(store.record(*map(found.get, store.names)), revision=None)
+    return records
+
+
 class ParameterStore:
     """A SecureString parameter, as store and as destination. Its writes are not conditional: see the module."""
 
@@ -130,7 +152,10 @@ class ParameterStore:
 
     def load(self) -> Record:
         """Read both parameters, with one call."""
-        credential, stored = self._both(decrypt=True)
+        return self.record(*self._both(decrypt=True))
+
+    def record(self, credential: Any, stored: Any) -> Record:
+        """Return what both parameters hold, None for a missing one; raises ``ServiceRejected`` for another journal."""
         holding = self._holding(credential)
         journal = decode_journal(stored["Value"], self.name) if stored else Journal()
         text = stored["Value"] if stored else ""
@@ -363,10 +388,18 @@ class ParameterStore:
         return replace(holding, stamp=f"{found['Version']}") if isinstance(holding, CannotTell) else holding
 
     def _both(self, *, decrypt: bool) -> tuple[Any, Any]:
-        names = [self._parameter, self._journal]
-        response = self._send("GetParameters", self._parameter, mutates=False, Names=names, WithDecryption=decrypt)
-        found = {parameter["Name"]: parameter for parameter in response["Parameters"]}
+        found = self.parameters(self.names, decrypt=decrypt)
         return found.get(self._parameter), found.get(self._journal)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the parameter and of its journal."""
+        return [self._parameter, self._journal]
+
+    def parameters(self, names: list[str], *, decrypt: bool) -> dict[str, Any]:
+        """Read parameters, ten at most, by name; those that do not exist are missing from the result."""
+        response = self._send("GetParameters", names[0], mutates=False, Names=names, WithDecryption=decrypt)
+        return {parameter["Name"]: parameter for parameter in response["Parameters"]}
 
     def _get(self, name: str, *, decrypt: bool = True) -> Any:
         try:
@@ -423,6 +456,7 @@ KIND = Kind(
     store=True,
     check_store=check_store,
     read_secret=_read_secret,
+    load_many=_load_many,
     resolve=_resolve,
     non_identifying_options=creation_options.OF_PARAMETER_STORE,
     permissions=PERMISSIONS,
