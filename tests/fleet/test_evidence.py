@@ -12,10 +12,13 @@ import pytest
 from twokey.audit_log.verification import verify
 from twokey.config.settings import AuditFile
 from twokey.core.errors import UsageError
+from twokey.core.model import MachineUser
+from twokey.core.reasons import Reason, Revocation
 from twokey.fleet.auditing import auditing
 from twokey.fleet.evidence import keeping
 from twokey.fleet.runtime import Runtime
-from twokey.revocation.evidence import LeakedKey, Left, UserRecord
+from twokey.revocation.contain import Contained
+from twokey.revocation.results import RevokeResult
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,9 +26,10 @@ if TYPE_CHECKING:
     from support.rig import Rig
 
 
-def record(runtime: Runtime, key_id: str) -> UserRecord:
-    leaked = [LeakedKey(key_id, runtime.clients.clock.now())]
-    return UserRecord("123456789012", "ci", "/", "", leaked, "revoked", "Done.", "", [], [], [])
+def result(runtime: Runtime, key_id: str) -> RevokeResult:
+    contained = (Contained(key_id, runtime.clients.clock.now(), "request-1"),)
+    user = MachineUser("ci", "/", "AIDA", "123456789012", "arn:aws:iam::123456789012:user/ci")
+    return RevokeResult(user, Revocation.CONTAINED, Reason.LEAKED, "No new key.", contained)
 
 
 def test_the_files_hold_the_requests_and_their_hashes_are_in_the_audit_log(rig: Rig, tmp_path: Path) -> None:
@@ -37,7 +41,7 @@ def test_the_files_hold_the_requests_and_their_hashes_are_in_the_audit_log(rig: 
         auditing(AuditFile(log), runtime, lambda _: None) as audit,
     ):
         runtime.iam.deactivate_key("ci", key.access_key_id)
-        names = evidence.write(audit, [record(runtime, key.access_key_id)], [Left("ci", "No new key.", "")])
+        names = evidence.write(audit, [result(runtime, key.access_key_id)], {})
     files = {path.name: path for path in folder.iterdir()}
     assert sorted(files) == sorted(names)
     assert {stat.S_IMODE(path.stat().st_mode) for path in files.values()} == {0o600}
@@ -48,6 +52,7 @@ def test_the_files_hold_the_requests_and_their_hashes_are_in_the_audit_log(rig: 
     assert change["request_id"] in files[names[1]].read_text(encoding="utf-8")
     assert document["caller"].startswith("arn:aws:iam::123456789012:")
     assert document["began"] <= change["at"] <= document["ended"]
+    assert document["left"] == [{"user": "ci", "what": "No new key.", "command": f"twokey revoke {key.access_key_id}"}]
     line = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
     assert line["what"] == "evidence"
     assert line["files"] == {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
@@ -72,5 +77,5 @@ def test_a_run_that_ends_before_it_writes_leaves_no_file(tmp_path: Path) -> None
 def test_without_the_option_nothing_is_written(tmp_path: Path) -> None:
     runtime = Runtime()
     with keeping(None, runtime, "twokey revoke ci") as evidence, auditing(None, runtime, lambda _: None) as audit:
-        assert evidence.write(audit, [], []) == ()
+        assert evidence.write(audit, [], {}) == ()
     assert list(tmp_path.iterdir()) == []

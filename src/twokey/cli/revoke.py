@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from twokey.cli.help import Command, epilog
-from twokey.cli.options import SELECTION, Flags, options, settings_of, uses_file
+from twokey.cli.options import MAX_USERS, SELECTION, Flags, options, settings_of, uses_file
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, over_users
-from twokey.core.errors import Failed, UsageError
+from twokey.core.errors import ExitCode, Failed, TwokeyError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
     from twokey.fleet.auditing import Auditing
+    from twokey.fleet.evidence import Keeping
     from twokey.fleet.revoking import Leaks, Request
+    from twokey.fleet.revoking_all import Everyone
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
@@ -41,6 +45,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
     ),
 )
 @options((TARGETS,), SELECTION[1:])
+@click.option("--all", "everyone", is_flag=True, help="Revoke the keys of all users, the most powerful first.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be done; change nothing.")
 @click.option("--both", is_flag=True, help="All keys of the user have leaked.")
@@ -50,15 +55,20 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
     help="Delete the leaked key once it is replaced, or before, where there is no room for another key.",
 )
 @click.option("--keep", metavar="TIME", help="Keep the leaked key Inactive for so long; a later run deletes it.")
-@options((VERBOSE, AUDIT_LOG, NO_WAIT))
+@click.option(
+    "--evidence", metavar="DIR", help="Write what was done, with AWS's times and request ids, into this directory."
+)
+@options((MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *,
     users: tuple[str, ...],
+    everyone: bool,
     yes: bool,
     only_plan: bool,
     both: bool,
     delete: bool,
     keep: str | None,
+    evidence: str | None,
     no_wait: bool,
     verbose: bool,
     **parameters: Any,
@@ -69,46 +79,63 @@ def command(
     created, verified, stored and delivered. Where LAST has leaked, CURRENT stays. The leaked key is kept, Inactive,
     because it is evidence; --delete and --keep remove it. Jobs fail from the first step until they read the new key.
     """
-    request = _request(users, both=both, delete=delete, keep=keep)
+    request = _request(users, everyone=everyone, both=both, delete=delete, keep=keep)
     flags = Flags(users=users, **parameters)
+    path = flags.path
+    if everyone and uses_file(flags):
+        flags = replace(flags, path=None)  # it limits what the file selects
     settings = _settings(flags)
     if not (yes or only_plan or _can_ask()):
         raise UsageError(
             "This is not a terminal, so the plan cannot be confirmed.",
             remedy=f"See it: {_typed('--plan')}. Then run it: {_typed('--yes')}.",
         )
-    revoking = _Revoking(flags, request, ask=not yes)
+    revoking = _Revoking(flags, request, settings, not yes, everyone, path, evidence)
     if only_plan:
-        return revoking.show_plan(settings)
-    return revoking.run(settings, wait=not no_wait, verbose=verbose)
+        return revoking.show_plan()
+    return revoking.run(wait=not no_wait, verbose=verbose)
 
 
 @dataclass
 class _Revoking:
-    """One run of the command. ``leaks`` is what was found and done before the users' turns."""
+    """One run of the command. ``leaks`` is what was found and done before the users' turns.
+
+    ``path`` is set for --all: the users below it, or all that the settings have. ``folder`` is for the evidence.
+    """
 
     flags: Flags
     request: Request
+    settings: Settings
     ask: bool
+    all_users: bool = False
+    path: str | None = None
+    folder: str | None = None
     leaks: Leaks | None = None
+    everyone: Everyone | None = None
+    evidence: Keeping | None = None
+    audit: Auditing | None = None
+    stack: ExitStack = field(default_factory=ExitStack)
 
-    def show_plan(self, settings: Settings) -> int:
+    def show_plan(self) -> int:
         """Show what would be done; change nothing."""
         from twokey.cli import revoke_view
-        from twokey.fleet.revoking import find
         from twokey.fleet.runtime import Runtime
 
-        runtime = Runtime(settings)
-        leaks = find(self.request, runtime, self._settings_of)
+        runtime = Runtime(self.settings)
+        leaks = self._find(runtime)
+        if self.everyone:
+            return revoke_view.plan_all(self.everyone, as_json=self.flags.as_json)
         return revoke_view.plan(self._previews(leaks, runtime), leaks, as_json=self.flags.as_json)
 
-    def run(self, settings: Settings, *, wait: bool, verbose: bool) -> int:
+    def run(self, *, wait: bool, verbose: bool) -> int:
         """Contain the leaked keys, then replace them; return the exit code."""
         from twokey.cli import progress
         from twokey.fleet.revoking import replace_keys
 
         def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], RevokeResult]:
             from twokey.planning.plan import Overrides
+
+            self.audit = audit
 
             def one(job: Job, listener: Listener) -> RevokeResult:
                 assert self.leaks is not None
@@ -121,30 +148,66 @@ class _Revoking:
             return one
 
         steps = progress.Steps(verbose=verbose, quiet=self.flags.quiet)
-        return over_users(
-            self.flags,
-            settings,
-            work,
-            self._report,
-            select=self._select,
-            audit_log=settings.audit_log,
-            steps=steps,
-            deliveries=True,
-            limited=False,
-        )
+        with self.stack:
+            return over_users(
+                self.flags,
+                self.settings,
+                work,
+                self._report,
+                select=self._select,
+                audit_log=self.settings.audit_log,
+                steps=steps,
+                deliveries=True,
+                limited=False,
+            )
+
+    def _find(self, runtime: Runtime) -> Leaks:
+        if not self.all_users:
+            from twokey.fleet.revoking import find
+
+            return find(self.request, runtime, self._settings_of)
+        from twokey.cli import revoke_all
+        from twokey.fleet.revoking_all import find_all
+
+        self.everyone = find_all(self.request, self.path, runtime, self.settings)
+        if not self.flags.quiet:
+            revoke_all.warn(self.everyone)
+        return self.everyone.leaks
 
     def _select(self, runtime: Runtime) -> Roster:
         """Find the leaked keys, ask, and make them Inactive; only then find the stores of their users."""
-        from twokey.cli import revoke_view
-        from twokey.fleet.revoking import contain_all, find, select
+        from twokey.fleet.revoking import contain_all, select
 
-        leaks = self.leaks = find(self.request, runtime, self._settings_of)
+        if self.folder is not None:
+            from twokey.fleet.evidence import keeping
+
+            self.evidence = self.stack.enter_context(keeping(Path(self.folder), runtime, _typed()))
+        leaks = self.leaks = self._find(runtime)
         if self.ask and leaks.keys:
-            revoke_view.show_plan(self._previews(leaks, runtime), leaks)
-            if not click.confirm("Do this now?", err=True):
-                raise Failed("You did not confirm.", state="Nothing was changed.")
-        contain_all(leaks, runtime)
+            self._confirm(leaks, runtime)
+        try:
+            if self.everyone:
+                from twokey.cli import revoke_all
+
+                revoke_all.contain(leaks, runtime, self.settings.concurrency, quiet=self.flags.quiet)
+            else:
+                contain_all(leaks, runtime)
+        except KeyboardInterrupt:
+            from twokey.fleet.revoking_all import interrupted
+
+            self._report(interrupted(leaks))
+            raise
         return select(leaks, runtime, self._settings_of)
+
+    def _confirm(self, leaks: Leaks, runtime: Runtime) -> None:
+        from twokey.cli import revoke_all, revoke_view
+
+        if self.everyone:
+            revoke_all.show(self.everyone)
+        else:
+            revoke_view.show_plan(self._previews(leaks, runtime), leaks)
+        if not click.confirm("Do this now?", err=True):
+            raise Failed("You did not confirm.", state="Nothing was changed.")
 
     def _previews(self, leaks: Leaks, runtime: Runtime) -> list[Any]:
         from twokey.fleet.revoking import previewed, select_jobs
@@ -167,15 +230,34 @@ class _Revoking:
             one if isinstance(one, RevokeResult) else stopped(one, self.leaks.contained.get(one.user.name, ()))
             for one in results
         ]
-        return revoke_view.report([*ended, *self.leaks.ended], as_json=self.flags.as_json, quiet=self.flags.quiet)
+        every = [*ended, *self.leaks.ended]
+        code = revoke_view.report(every, as_json=self.flags.as_json, quiet=self.flags.quiet)
+        return max(code, self._write_evidence(every))
+
+    def _write_evidence(self, results: Sequence[RevokeResult]) -> ExitCode:
+        """Write what was done. Where that fails, what was done stands, and the run counts as failed."""
+        from twokey.cli import terminal
+
+        if self.evidence is None:
+            return ExitCode.DONE
+        try:
+            names = self.evidence.write(self.audit, results, self.everyone.powers if self.everyone else {})
+        except TwokeyError as error:
+            terminal.show_error(error)
+            return ExitCode.FAILED
+        if not self.flags.quiet:
+            terminal.tell(f"Evidence: {' and '.join(names)} in {self.folder}.")
+        return ExitCode.DONE
 
 
-def _request(targets: tuple[str, ...], *, both: bool, delete: bool, keep: str | None) -> Request:
+def _request(targets: tuple[str, ...], *, everyone: bool, both: bool, delete: bool, keep: str | None) -> Request:
     """Return what is requested; raises ``UsageError``."""
     from twokey.core import durations
     from twokey.fleet.revoking import OF_A_SESSION, Request
 
-    if not targets:
+    if everyone and targets:
+        raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
+    if not (targets or everyone):
         raise UsageError(
             "No key is named.", remedy="Name the leaked key, such as AKIAIOSFODNN7EXAMPLE, or its machine user."
         )
@@ -199,8 +281,6 @@ def _settings(flags: Flags) -> Settings:
 
     if uses_file(flags) or flags.store is not None:
         return settings_of(flags)
-    from pathlib import Path
-
     audit = AuditFile(Path(flags.audit_log)) if flags.audit_log is not None else None
     return Settings((), MAX_USERS, flags.concurrency or CONCURRENCY, "the command line", audit)
 
@@ -211,8 +291,9 @@ def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty() and terminal.is_interactive(sys.stderr)
 
 
-def _typed(option: str) -> str:
+def _typed(option: str = "") -> str:
+    """Return what the operator typed; with an option, that command with it."""
     import shlex
 
-    words = [word for word in sys.argv[1:] if word not in ("--plan", "--yes")]
-    return shlex.join(["twokey", *words, option])
+    words = [word for word in sys.argv[1:] if not option or word not in ("--plan", "--yes")]
+    return shlex.join(["twokey", *words, *filter(None, (option,))])

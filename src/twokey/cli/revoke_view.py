@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from twokey.core.errors import ExitCode
     from twokey.fleet.revoking import Leaks
+    from twokey.fleet.revoking_all import Everyone
     from twokey.reports.documents import RevokePlanEntry
     from twokey.revocation.results import RevokeResult
     from twokey.rotation.preview import Preview
@@ -54,6 +55,22 @@ def plan(previews: Sequence[Preview], leaks: Leaks, *, as_json: bool) -> ExitCod
             for row in _lines(one, one.user.name):
                 terminal.paragraph(row)
     return exit_code(leaks.ended)
+
+
+def plan_all(everyone: Everyone, *, as_json: bool) -> ExitCode:
+    """Print what would be done for all users; return the exit code."""
+    from twokey.cli import revoke_all
+    from twokey.reports import documents
+    from twokey.revocation.results import exit_code
+
+    if as_json:
+        terminal.say_json(documents.encode(documents.RevokePlanDocument([*revoke_all.entries(everyone)])))
+    else:
+        revoke_all.show(everyone)
+        for one in everyone.leaks.ended:
+            for row in _lines(one, one.user.name):
+                terminal.paragraph(row)
+    return exit_code(everyone.leaks.ended)
 
 
 def show_plan(previews: Sequence[Preview], leaks: Leaks) -> None:

@@ -10,18 +10,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey import __version__
+from twokey.core.commands import revoke_command, rotate_command
 from twokey.core.errors import ServiceError, UsageError
+from twokey.core.reasons import Revocation
 from twokey.revocation import evidence
-from twokey.revocation.evidence import Change, EvidenceDocument, Left, UserRecord
+from twokey.revocation.evidence import Change, Delivery, EvidenceDocument, LeakedKey, Left, Session, UserRecord
 from twokey.system.report_files import ReportFile
 from twokey.system.safe_files import PRIVATE_DIRECTORY, remedy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.runtime import Runtime
+    from twokey.revocation.order import Power
+    from twokey.revocation.results import RevokeResult
 
 OPTION = "--evidence"
 UNKNOWN = "unknown"
@@ -35,20 +39,26 @@ class Keeping:
         self._began = runtime.clients.clock.monotonic()
         self._requests = runtime.clients.record_requests() if files else None
 
-    def write(self, audit: Auditing, users: Sequence[UserRecord], left: Sequence[Left]) -> tuple[str, ...]:
+    def write(
+        self, audit: Auditing | None, results: Sequence[RevokeResult], powers: Mapping[str, Power]
+    ) -> tuple[str, ...]:
         """Write both files, and their hashes into the audit log; return the files' names.
+
+        ``powers``: what the keys of the users could do, by name, as far as that was read.
 
         Raises ``Failed`` where a file cannot be written any more, and ``AuditLogFailed``.
         """
         if self._files is None or self._requests is None:
             return ()
-        document = self._document(users, left)
+        users = [_record(one, str(powers.get(one.user.name, ""))) for one in results]
+        document = self._document(users, [left for one in results for left in _left(one)])
         as_json = evidence.as_json(document)
         page = evidence.as_markdown(document, f"{self._name}.json", evidence.digest(as_json))
         for file, text in zip(self._files, (as_json, page), strict=True):
             file.write(text)
         names = (f"{self._name}.json", f"{self._name}.md")
-        audit.evidence({name: evidence.digest(text) for name, text in zip(names, (as_json, page), strict=True)})
+        if audit is not None:
+            audit.evidence({name: evidence.digest(text) for name, text in zip(names, (as_json, page), strict=True)})
         return names
 
     def _document(self, users: Sequence[UserRecord], left: Sequence[Left]) -> EvidenceDocument:
@@ -79,6 +89,39 @@ class Keeping:
             return self._runtime.sts.caller()
         except ServiceError:
             return UNKNOWN, UNKNOWN
+
+
+def _record(result: RevokeResult, power: str) -> UserRecord:
+    rotation = result.rotation
+    return UserRecord(
+        account=result.user.account,
+        user=result.user.name,
+        path=result.user.path,
+        power=power,
+        leaked=[LeakedKey(one.key_id, one.at.replace(microsecond=0), one.request_id) for one in result.contained],
+        outcome=result.outcome.value,
+        message=result.message,
+        current=rotation.current if rotation else "",
+        removed=list(rotation.removed) if rotation else [],
+        destinations=[
+            Delivery(one.destination, one.outcome, one.message) for one in (rotation.destinations if rotation else ())
+        ],
+        sessions=[Session(one.role, one.outcome, one.policy, one.message) for one in result.sessions],
+    )
+
+
+def _left(result: RevokeResult) -> Iterator[Left]:
+    """Yield what could not be done for a user."""
+    user = result.user.name
+    if result.outcome is not Revocation.REVOKED:
+        subject = result.contained[0].key_id if result.contained else user
+        yield Left(user, result.message, revoke_command(subject) if subject else "")
+    for one in result.rotation.destinations if result.rotation else ():
+        if one.outcome == "failed":
+            yield Left(user, f"{one.destination} does not have the new key: {one.message}", rotate_command(user))
+    for session in result.sessions:
+        if session.outcome == "denied":
+            yield Left(user, f"The sessions of {session.role} still work: {session.message}", "")
 
 
 @contextmanager

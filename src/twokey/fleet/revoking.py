@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -102,19 +103,44 @@ def select_jobs(leaks: Leaks, runtime: Runtime, settings_of: SettingsOf) -> None
     _select(leaks, runtime, settings_of, [name for name in leaks.keys if name not in leaks.jobs])
 
 
-def contain_all(leaks: Leaks, runtime: Runtime) -> None:
-    """Make every leaked key Inactive. Of a user with a key that may still work, nothing further is done."""
-    for user, key_ids in list(leaks.keys.items()):
-        leaks.contained[user] = []
+def contain_all(
+    leaks: Leaks, runtime: Runtime, at_a_time: int = 1, ended: Callable[[str], None] = lambda _user: None
+) -> None:
+    """Make every leaked key Inactive, in the order of the users, so many at a time; ``ended`` counts the users.
+
+    Of a user with a key that may still work, nothing further is done. An interruption begins no further user.
+    """
+
+    def one(user: str) -> None:
+        if not runtime.stop.is_set():
+            _contain(leaks, user, runtime)
+            ended(user)
+
+    users = list(leaks.keys)
+    if at_a_time < 2 or len(users) < 2:
+        for user in users:
+            one(user)
+        return
+    with ThreadPoolExecutor(max_workers=min(at_a_time, len(users)), thread_name_prefix="contain") as pool:
         try:
-            for key_id in key_ids:
-                leaks.contained[user].append(contain(user, key_id, runtime.iam, runtime.clients.clock))
-        except TwokeyError as error:
-            done = inactive(leaks.contained[user])
-            del leaks.keys[user]
-            still = ", ".join(key_ids[len(leaks.contained[user]) :])
-            message = f"{still} of {user} may still be Active: {error} {done}".strip()
-            leaks.end(_nameless(user), Revocation.FAILED, Reason.ERROR, message)
+            for done in [pool.submit(one, user) for user in users]:
+                done.result()
+        except BaseException:
+            runtime.stop.set()
+            raise
+
+
+def _contain(leaks: Leaks, user: str, runtime: Runtime) -> None:
+    key_ids, contained = leaks.keys[user], leaks.contained.setdefault(user, [])
+    try:
+        for key_id in key_ids:
+            contained.append(contain(user, key_id, runtime.iam, runtime.clients.clock))
+    except TwokeyError as error:
+        del leaks.keys[user]
+        still = ", ".join(key_ids[len(contained) :])
+        message = f"{still} of {user} may still be Active: {error} {inactive(contained)}".strip()
+        named = leaks.jobs[user].user if user in leaks.jobs else _nameless(user)
+        leaks.end(named, Revocation.FAILED, Reason.ERROR, message)
 
 
 def select(leaks: Leaks, runtime: Runtime, settings_of: SettingsOf) -> Roster:

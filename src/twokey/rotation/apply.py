@@ -221,10 +221,17 @@ class Apply:
                 delivered=self._deliveries.of(current, last),
                 delivering=self._deliveries.delivering,
                 removed=self._removals.recorded,
-                revoked={key_id: mark for key_id, mark in journal.revoked.items() if self._remains(key_id)},
+                revoked={key_id: mark for key_id, mark in journal.revoked.items() if self._is_remembered(key_id, mark)},
                 forgotten=None if renew else journal.forgotten,
                 graces=promised(journal, self._policy.grace, current, last),
             )
+
+    def _is_remembered(self, key_id: str, mark: Revoked) -> bool:
+        """Say whether the journal keeps that a key was revoked: while it exists, and for a day in any case.
+
+        A revocation of many users that was interrupted and is run again has to know whose key it has replaced.
+        """
+        return self._remains(key_id) or self._world.clock.now() - mark.at < timedelta(days=1)
 
     def _remains(self, key_id: str) -> bool:
         return self._observation.key(key_id) is not None and key_id not in self._removals.recorded

@@ -1,0 +1,199 @@
+"""``twokey revoke --all``: every leaked key is Inactive before anything else, and a run again continues."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.commands import Ran, twokey
+from twokey.emulator import Rule
+from twokey.fleet import revoking_all
+
+if TYPE_CHECKING:
+    from support.rig import Rig
+
+CONFIG = """
+version: 1
+settle: 0s
+verify: {successes: 1, interval: 0s}
+machine_users:
+  - path: /m/
+    store: secretsmanager:machine-users/{user}
+"""
+MANY = 12
+DAY = 86_400.0
+ADMINISTRATOR = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+)
+CONTAINMENT = "iam:UpdateAccessKey"
+
+
+@pytest.fixture(autouse=True)
+def configured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder with a configuration."""
+    monkeypatch.chdir(tmp_path)
+    Path("twokey.yaml").write_text(CONFIG)
+
+
+def revoke(*options: str) -> Ran:
+    return twokey("revoke", "--all", "--yes", "--json", *options)
+
+
+def make(rig: Rig, *names: str, keys: int = 1, path: str = "/m/") -> list[str]:
+    """Make users, each with a store that holds its newest key; return the ids of those keys."""
+    made = []
+    for name in names:
+        current = rig.aws.make_user(name, path=path, keys=keys, ages=(2 * DAY, DAY))[-1]
+        rig.fill(current, name)
+        made.append(current.access_key_id)
+    rig.aws.clear_requests()
+    return made
+
+
+def status_of(rig: Rig, user: str) -> dict[str, str]:
+    return {key_id: status for key_id, status, _ in rig.aws.keys(user)}
+
+
+def names(count: int) -> list[str]:
+    return [f"user-{number:02}" for number in range(count)]
+
+
+def test_all_leaked_keys_are_inactive_first_with_hardly_a_request_to_iam_besides(rig: Rig) -> None:
+    leaked = make(rig, *names(MANY))
+    ran = revoke()
+    assert (ran.code, set(ran.outcomes.values())) == (0, {"revoked"}), ran.err
+    to_iam = [request.name for request in rig.aws.requests if request.service == "iam"]
+    last = max(index for index, name in enumerate(to_iam) if name == CONTAINMENT)
+    assert to_iam[: last + 1] == ["iam:GetAccountAuthorizationDetails", *[CONTAINMENT] * MANY]
+    writes = [request.name for request in rig.aws.requests if "Put" in request.name or "Update" in request.name]
+    assert writes[:MANY] == [CONTAINMENT] * MANY
+    for user, key_id in zip(names(MANY), leaked, strict=True):
+        assert status_of(rig, user) == {key_id: "Inactive", rig.held(user): "Active"}
+
+
+def test_those_with_whose_keys_the_most_can_be_done_come_first(rig: Rig) -> None:
+    make(rig, *names(4))
+    rig.aws.client("iam").put_user_policy(UserName="user-03", PolicyName="all", PolicyDocument=ADMINISTRATOR)
+    ran = twokey("revoke", "--all", "--plan")
+    assert ran.out.splitlines()[1].startswith("  1. user-03 AKIA")
+    assert "(an administrator)" in ran.out.splitlines()[1]
+    revoke("--concurrency", "1")
+    contained = [request.target for request in rig.aws.requests if request.name == CONTAINMENT]
+    assert contained == ["user-03", "user-00", "user-01", "user-02"]
+
+
+@pytest.mark.parametrize("options", [(), ("--delete",)])
+def test_run_again_it_leaves_the_keys_that_it_created(rig: Rig, options: tuple[str, ...]) -> None:
+    make(rig, *names(2))
+    revoke(*options)
+    replaced = [rig.held(user) for user in names(2)]
+    ran = revoke(*options)
+    assert (ran.code, set(ran.outcomes.values())) == (0, {"revoked"}), ran.document
+    assert [rig.held(user) for user in names(2)] == replaced
+    assert [status_of(rig, user)[key_id] for user, key_id in zip(names(2), replaced, strict=True)] == ["Active"] * 2
+    ran = revoke("--both")
+    assert [status_of(rig, user)[key_id] for user, key_id in zip(names(2), replaced, strict=True)] == ["Active"] * 2
+
+
+def test_a_day_later_it_is_another_incident(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    [leaked] = make(rig, "ci")
+    revoke("--delete")
+    replaced = rig.held("ci")
+    monkeypatch.setattr(revoking_all, "SAME_INCIDENT", timedelta(0))
+    assert revoke("--delete").outcomes == {"ci": "revoked"}
+    assert rig.held("ci") not in (leaked, replaced)
+
+
+def test_one_user_s_failure_stops_no_other(rig: Rig) -> None:
+    leaked = make(rig, *names(3))
+    rig.aws.weather.add(
+        Rule(CONTAINMENT, effect="error_before", status=403, code="AccessDenied", target="user-01", times=None)
+    )
+    ran = revoke()
+    assert ran.code == 1
+    assert ran.outcomes == {"user-00": "revoked", "user-01": "failed", "user-02": "revoked"}
+    assert status_of(rig, "user-01") == {leaked[1]: "Active"}
+    failed = next(one for one in ran.document["results"] if one["user"] == "user-01")
+    assert f"{leaked[1]} of user-01 may still be Active" in failed["message"]
+
+
+def test_where_a_store_cannot_be_read_the_only_key_is_the_leaked_one_and_of_two_the_operator_names_it(
+    rig: Rig,
+) -> None:
+    [only] = make(rig, "one")
+    make(rig, "two", keys=2)
+    rig.aws.weather.add(
+        Rule("secretsmanager:*", effect="error_before", status=400, code="AccessDeniedException", times=None)
+    )
+    ran = revoke()
+    assert ran.outcomes == {"one": "contained", "two": "refused"}
+    assert status_of(rig, "one") == {only: "Inactive"}
+    refused = next(one for one in ran.document["results"] if one["user"] == "two")
+    for key_id, status in status_of(rig, "two").items():
+        assert status == "Active"
+        assert f"twokey revoke {key_id}" in refused["message"]
+
+
+def test_with_both_no_store_decides(rig: Rig) -> None:
+    make(rig, "ci", keys=2)
+    revoke("--both")
+    assert set(status_of(rig, "ci").values()) == {"Inactive"}
+
+
+def test_a_path_limits_the_users_of_the_configuration(rig: Rig) -> None:
+    [inside] = make(rig, "inside", path="/m/x/")
+    [outside] = make(rig, "outside")
+    revoke("--path", "/m/x/")
+    assert status_of(rig, "inside")[inside] == "Inactive"
+    assert status_of(rig, "outside") == {outside: "Active"}
+
+
+def test_without_a_configuration_the_keys_below_a_path_are_contained(rig: Rig) -> None:
+    Path("twokey.yaml").unlink()
+    assert revoke().code == 2
+    assert rig.aws.requests == []
+    [only] = make(rig, "one")
+    make(rig, "two", keys=2)
+    ran = revoke("--path", "/m/")
+    assert (ran.code, ran.outcomes) == (1, {"one": "contained", "two": "refused"})
+    assert status_of(rig, "one") == {only: "Inactive"}
+
+
+def test_where_the_account_cannot_be_read_it_says_so_and_goes_on(rig: Rig) -> None:
+    make(rig, "ci")
+    rig.aws.weather.add(
+        Rule("iam:GetAccountAuthorizationDetails", effect="error_before", status=403, code="AccessDenied", times=None)
+    )
+    ran = revoke()
+    assert ran.outcomes == {"ci": "revoked"}
+    assert "Warning: The account cannot be read, so the keys are made Inactive in the order" in ran.err
+
+
+def test_more_users_than_allowed_are_refused_before_any_change(rig: Rig) -> None:
+    make(rig, *names(3))
+    ran = revoke("--max-users", "2")
+    assert (ran.code, set(ran.outcomes.values())) == (3, {"refused"})
+    assert rig.aws.count(CONTAINMENT) == 0
+    assert "--max-users 3" in ran.document["results"][0]["message"]
+
+
+def test_the_evidence_names_every_key_and_every_request(rig: Rig) -> None:
+    leaked = make(rig, *names(2))
+    ran = revoke("--evidence", "evidence")
+    assert ran.code == 0, ran.err
+    [file] = Path("evidence").glob("*.json")
+    document = json.loads(file.read_text())
+    assert sorted(key["key_id"] for user in document["users"] for key in user["leaked"]) == sorted(leaked)
+    assert sum(one["action"] == "iam:UpdateAccessKey" for one in document["changes"]) == 2
+    assert sum(one["action"] == "iam:CreateAccessKey" for one in document["changes"]) == 2
+    assert document["left"] == []
+    assert f"Evidence: {file.name} and {file.stem}.md in evidence." in ran.err
+
+
+def test_all_and_a_name_exclude_each_other(rig: Rig) -> None:
+    assert revoke("ci").code == 2
+    assert rig.aws.requests == []
