@@ -32,7 +32,6 @@ STORE = "secretsmanager:machine-users/{user}"
 
 
 @pytest.mark.first
-@pytest.mark.timeout(60)
 def test_existing_users(tmp_path: Path) -> None:
     """The store is empty. Of four users, one has its credential in a destination, one in a file of somebody's."""
     with Emulator() as aws:
@@ -48,7 +47,6 @@ def _write(file: Path, pair: KeyPair) -> None:
     file.write_text(json.dumps({"AccessKeyId": pair.access_key_id, "SecretAccessKey": pair.secret_access_key}))
 
 
-@pytest.mark.timeout(60)
 def test_deliver(tmp_path: Path) -> None:
     """One user without a key."""
     with Emulator() as aws:
@@ -56,7 +54,6 @@ def test_deliver(tmp_path: Path) -> None:
         consoles.check(HOW_TO / "deliver.md", tmp_path, aws.environment())
 
 
-@pytest.mark.timeout(60)
 def test_trace_a_key(tmp_path: Path) -> None:
     """A key that was created outside twokey is used by two programs, one of which may be an intruder's."""
     with Emulator() as aws:
@@ -77,7 +74,16 @@ def _as_program(aws: Emulator, key: KeyPair, service: str, address: str, name: s
     return client
 
 
-@pytest.mark.timeout(60)
+def test_watch_for_leaks(tmp_path: Path) -> None:
+    """One user, whose key is in a file."""
+    with Emulator() as aws:
+        [pair] = aws.make_user("ci", keys=1)
+        (tmp_path / "settings").mkdir()
+        text = f"ACCESS_KEY={pair.access_key_id}\nSECRET={pair.secret_access_key}\n"
+        (tmp_path / "settings" / "ci.env").write_text(text)
+        consoles.check(HOW_TO / "watch-for-leaks.md", tmp_path, aws.environment(), known=[pair.access_key_id])
+
+
 def test_audit_log(tmp_path: Path) -> None:
     """One user without a key, one with one."""
     with Emulator() as aws:
@@ -98,13 +104,11 @@ def test_a_chain_can_be_followed_without_twokey(tmp_path: Path) -> None:
     assert printed.split()[0] == json.loads(file.read_text().splitlines()[6])["hash"]
 
 
-@pytest.mark.timeout(60)
 def test_rehearse(tmp_path: Path) -> None:
     """The page starts an emulator of its own."""
     consoles.check(HOW_TO / "rehearse.md", tmp_path, {})
 
 
-@pytest.mark.timeout(120)
 def test_write_a_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The package on the page, found by its entry point: its own tests pass, and the real command delivers with it."""
     page = HOW_TO / "write-a-destination.md"
@@ -133,7 +137,6 @@ def test_write_a_destination(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert locker.lockers["build"]["AWS_ACCESS_KEY_ID"]["value"] == key[0]
 
 
-@pytest.mark.timeout(60)
 def test_deliver_by_a_program(tmp_path: Path) -> None:
     """The program on the page delivers to a service that twokey has no kind for; one user without a key."""
     with Emulator() as aws, Spacelift() as spacelift:
@@ -151,7 +154,6 @@ def test_deliver_by_a_program(tmp_path: Path) -> None:
         assert context["AWS_SECRET_ACCESS_KEY"]["writeOnly"]
 
 
-@pytest.mark.timeout(60)
 def test_monitor(tmp_path: Path) -> None:
     """Two users without a key; the shell scripts are those that a shell accepts."""
     with Emulator() as aws:
@@ -254,7 +256,6 @@ def test_permissions_are_those_that_the_code_declares() -> None:
     assert sorted(allowed) == sorted([*declared, *(one.name for one in needed if one.service == "AWS Secrets Manager")])
 
 
-@pytest.mark.timeout(60)
 def test_permissions_suffice(tmp_path: Path) -> None:
     """A principal with this policy alone rotates, by path and by name, and sees the status."""
     with Emulator() as aws:

@@ -16,8 +16,9 @@ from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason, Revocation
 from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
-from twokey.reports import audit, documents, trace
+from twokey.reports import audit, documents, trace, watch
 from twokey.revocation import evidence
+from twokey.revocation import watch as leaks
 
 if TYPE_CHECKING:
     import msgspec
@@ -73,6 +74,8 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey trace --json": trace.Trace,
     "A use of trace": trace.Use,
     "A session of trace": trace.MadeSession,
+    "twokey watch --json": watch.Watch,
+    "A finding of watch": watch.Finding,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,
 }
@@ -226,3 +229,9 @@ def test_every_finding_of_audit_is_on_its_page_with_its_severity_and_its_control
     assert {row[0]: (row[1], row[2], row[3]) for row in rows} == expected
     of_files = {f"`{name}`": (rule.severity, f"{rule.title}.") for name, rule in state.RULES.items()}
     assert {row[0]: (row[1], row[2]) for row in tables["Findings in Terraform's files"]} == of_files
+
+
+def test_every_finding_of_watch_is_on_its_page_with_its_severity() -> None:
+    rows = pages.tables(REFERENCE / "watch.md")["Findings of watch"]
+    expected = {f"`{name}`": (rule.severity, f"{rule.title}.") for name, rule in leaks.RULES.items()}
+    assert {row[0]: (row[1], row[2]) for row in rows} == expected

@@ -124,6 +124,7 @@ RUNS = {
     "lint": ("lint", "{user}"),
     "advise": ("advise", "{user}", "--pipeline", ".gitlab-ci.yml"),
     "trace": ("trace", "{key}"),
+    "watch": ("watch", "--scan", "leaked.env"),
 }
 
 
@@ -149,6 +150,8 @@ def ended(installation: Installation, command: str, missing: str = "") -> tuple[
         assert twokey("deliver", name, "--to", "file:gone.json", "--unmanaged").code == 0
     if command == "advise":
         Path(".gitlab-ci.yml").write_text("deploy:\n  script: [make]\n", encoding="utf-8")
+    if command == "watch":
+        Path("leaked.env").write_text(installation.rig.ids(name)[0], encoding="utf-8")
     if command in ("audit", "lint"):
         installation.rig.later(hours=5)  # until IAM makes another credential report
     if command == "trace":

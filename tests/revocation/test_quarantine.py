@@ -44,13 +44,14 @@ def test_a_version_that_is_not_known_yet_is_recognised_and_another_policy_is_not
     v9 = Attached("attached policy", "AWSCompromisedKeyQuarantineV9", {}, arn=f"{ARN}AWSCompromisedKeyQuarantineV9")
     inline = Attached("inline policy", "AWSCompromisedKeyQuarantineV9", {})
     other = Attached("attached policy", "ReadOnlyAccess", {}, arn=f"{ARN}ReadOnlyAccess")
-    assert quarantine.of(user(v9, inline, other)) == (v9,)
+    own = Attached("attached policy", v9.name, {}, arn=f"arn:aws:iam::123456789012:policy/{v9.name}")
+    assert quarantine.of(user(v9, inline, other, own)) == (v9,)
     assert "It denies ci some actions" in quarantine.explanation(user(v9))
     assert quarantine.explanation(user(inline, other)) == ""
 
 
 def test_the_quarantined_user_itself_is_refused_and_any_other_principal_is_not() -> None:
-    v3 = Attached("attached policy", "AWSCompromisedKeyQuarantineV3", {})
+    v3 = Attached("attached policy", "AWSCompromisedKeyQuarantineV3", {}, arn=f"{ARN}AWSCompromisedKeyQuarantineV3")
     refused = quarantine.refusal(user(v3), "arn:aws:iam::123456789012:user/ci")
     assert refused is not None
     assert refused.exit_code == ExitCode.REFUSED

@@ -76,7 +76,8 @@ def command() -> None:
     "commands",
     metavar="NAME",
     multiple=True,
-    help="Only what this command needs; may be repeated.  [default: all but revoke, audit, lint, advise and trace]",
+    help="Only what this command needs; may be repeated.  "
+    "[default: all commands but revoke, audit, lint, advise, trace and watch]",
 )
 @click.option("--from", "source", metavar="URL", help="The URL that adopt --from reads the credential from.")
 @click.option(

@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from twokey.alerts.settings import AlertsForm
 from twokey.config.hooks import HooksForm
 from twokey.core import durations
+from twokey.destinations.sources import Source
 
 VERSION = 1
 MAX_USERS = 100
@@ -193,6 +194,10 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = UNSET
     alerts: Annotated[
         AlertsForm | UnsetType, _about("Who is told what a run of rotate or deliver did, and what needs attention.")
+    ] = UNSET
+    github_webhook_secret: Annotated[
+        Source | UnsetType,
+        _about("Where the secret of the GitHub webhook comes from whose alerts `twokey watch` reads."),
     ] = UNSET
     connections: Annotated[
         dict[str, dict[str, Any]] | UnsetType,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser
     from twokey.destinations.connections import Configured
+    from twokey.destinations.sources import Source
     from twokey.planning.policy import RotationPolicy
 
 _PATH = re.compile(r"/|/[!-\x7f]{1,510}/")
@@ -128,6 +129,10 @@ class Settings:
     """The roles that jobs assume, by name."""
     tiers: tuple[Tier, ...] = ()
     alerts: Alerts | None = None
+    github_webhook_secret: Source | None = None
+    """The secret of the webhook whose alerts about leaked keys ``twokey watch`` reads."""
+    secret_at: str = ""
+    """Its line, as a message begins."""
 
     def tier(self, name: str) -> Tier:
         """Return the tier of a name; raises ``UsageError`` where there is none."""

@@ -68,9 +68,10 @@ COMMANDS = {
     "lint": Needs(frozenset({*IAM["account"], *IAM["report"]}), frozenset(), frozenset(), lock=False),
     "advise": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
     "trace": Needs(frozenset(IAM["account"]), _LOAD, frozenset(), lock=False),
+    "watch": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
 }
 """The commands that call AWS for the users of a configuration, and what each needs."""
-DEFAULT = tuple(name for name in COMMANDS if name not in ("revoke", "audit", "lint", "advise", "trace"))
+DEFAULT = tuple(name for name in COMMANDS if name not in ("revoke", "audit", "lint", "advise", "trace", "watch"))
 """The commands of the principal that rotates. The others have a principal of their own: they read about all users, or
 are run by an operator, when a key has leaked."""
 ALERTING = ("rotate", "deliver")
@@ -113,6 +114,7 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
             *_urls(selections, grant),
             *_states(grant),
             *_trace(grant),
+            *_owners(grant),
             *_simulator(grant),
             *_alerts(alerts, grant),
         ]
@@ -371,6 +373,17 @@ def _trace(grant: Grant) -> Iterator[Statement]:
         actions=("sts:GetAccessKeyInfo", *EVENTS),
         resources=("*",),
     )
+
+
+def _owners(grant: Grant) -> Iterator[Statement]:
+    """Yield what ``watch`` needs: a key that is found or reported may be any user's."""
+    if "watch" in grant.commands:
+        yield Statement(
+            sid="LeakedKeyOwners",
+            why="Learn whose a key is that was found or reported, and whether it is Active.",
+            actions=("iam:GetAccessKeyLastUsed", "iam:ListAccessKeys"),
+            resources=(f"arn:{grant.scope.partition}:iam::{grant.scope.account}:user/*",),
+        )
 
 
 def _simulator(grant: Grant) -> Iterator[Statement]:

@@ -12,6 +12,7 @@ from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
 from twokey.reports.audit import Audit
 from twokey.reports.trace import Trace
+from twokey.reports.watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -289,6 +290,7 @@ DOCUMENTS: dict[str, type] = {
     "lint": LintDocument,
     "audit": Audit,
     "trace": Trace,
+    "watch": Watch,
 }
 
 

@@ -21,9 +21,15 @@ _KEYS = ("iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey")
 _SESSIONS = ("sts:AssumeRole", "sts:GetSessionToken", "sts:GetFederationToken")
 
 
+def is_quarantine(policy_arn: str) -> bool:
+    """Return whether an ARN is that of a quarantine policy of AWS, not of an account's own policy of such a name."""
+    parts = policy_arn.split(":", 5)
+    return len(parts) == 6 and parts[4] == "aws" and parts[5].rpartition("/")[2].startswith(PREFIX)
+
+
 def of(user: Principal) -> tuple[Attached, ...]:
     """Return the quarantine policies that AWS attached to a user."""
-    return tuple(one for one in user.policies if one.how != "inline policy" and one.name.startswith(PREFIX))
+    return tuple(one for one in user.policies if is_quarantine(one.arn))
 
 
 def explanation(user: Principal) -> str:

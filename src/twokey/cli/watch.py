@@ -1,0 +1,155 @@
+"""``twokey watch``: look once whether keys of the account are leaked."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from twokey.cli.help import Command, epilog
+from twokey.cli.options import DEFAULT_CONFIG, configuration
+from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from twokey.fleet.watching import Event
+    from twokey.reports.watch import Finding, Watch
+
+_COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
+_SHOWN = 5
+"""Further locations of a key that the text shows; the JSON has more."""
+
+
+@click.command(
+    "watch",
+    cls=Command,
+    epilog=epilog(
+        ("twokey watch --fail-on high", "Has AWS put a user under quarantine? Exit with 4 if it has."),
+        ("twokey watch --scan . --fail-on critical", "Search this directory and its Git history for keys."),
+        ("twokey watch --event event.json", "Look at an event of AWS, or at a signed alert of GitHub."),
+    ),
+)
+@click.option(
+    "--scan",
+    "paths",
+    metavar="PATH",
+    multiple=True,
+    help="Search this file or directory, and the history of each Git repository in it; may be repeated.",
+)
+@click.option(
+    "--event",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    help="Read an event of AWS, or a request of a GitHub webhook with its headers; - is stdin. May be repeated.",
+)
+@click.option(
+    "--github-keys",
+    metavar="FILE",
+    help="A file with the public keys of GitHub's secret scanning, instead of asking GitHub.",
+)
+@click.option("--config", metavar="FILE", help=f"The configuration file.  [default: ./{DEFAULT_CONFIG}, if it exists]")
+@click.option(
+    "--format",
+    "as_format",
+    type=click.Choice(["table", "json", "sarif"]),
+    default="table",
+    show_default=True,
+    help="Print a table, one JSON object, or SARIF 2.1.0.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["low", "medium", "high", "critical"]),
+    help="Exit with 4 if a finding is at least this severe.",
+)
+@click.option("--quiet", "-q", is_flag=True, help="Print no notes and no summary on stderr.")
+def command(
+    *,
+    paths: tuple[str, ...],
+    files: tuple[str, ...],
+    github_keys: str | None,
+    config: str | None,
+    as_format: str,
+    as_json: bool,
+    fail_on: str | None,
+    quiet: bool,
+) -> int:
+    """Look once whether keys of the account are leaked; meant for a schedule.
+
+    Always looks for users that AWS has put under quarantine, in one picture of the account. With --scan, it searches
+    files and repositories for key ids with a secret beside them; no secret is shown or kept. With --event, it reads
+    what AWS and GitHub report. Only keys of this account are findings.
+    """
+    settings = configuration(config)
+
+    from twokey.fleet import watching
+    from twokey.fleet.runtime import Runtime
+
+    request = watching.Request(paths, [_read(one) for one in _once(files)], github_keys or "")
+    result = watching.look(Runtime(settings), settings, request)
+    _print(result, "json" if as_json else as_format, config or DEFAULT_CONFIG, quiet=quiet)
+    return _code(result, fail_on)
+
+
+def _once(files: tuple[str, ...]) -> tuple[str, ...]:
+    if files.count("-") > 1:
+        raise UsageError("--event: stdin is named twice.", remedy="Name - once, and files for the others.")
+    return files
+
+
+def _read(name: str) -> Event:
+    from twokey.fleet import watching
+
+    if name == "-":
+        return watching.checked(watching.Event("stdin", sys.stdin.buffer.read(watching.LARGEST + 1)))
+    return watching.read_file(name)
+
+
+def _print(result: Watch, as_format: str, file: str, *, quiet: bool) -> None:
+    from twokey.cli import terminal
+    from twokey.reports import documents, watch_sarif
+    from twokey.revocation.watch import RULES
+
+    if as_format == "json":
+        terminal.say_json(documents.encode(result))
+    elif as_format == "sarif":
+        terminal.say_json(watch_sarif.render(result, {name: rule.title for name, rule in RULES.items()}, file))
+    else:
+        for finding in result.findings:
+            _show(finding)
+    for warning in result.warnings:
+        terminal.tell(f"Not looked at: {warning}")
+    if quiet:
+        return
+    for note in result.notes:
+        terminal.tell(note)
+    if result.other_accounts:
+        others = ", ".join(f"{account} ({count})" for account, count in result.other_accounts.items())
+        terminal.tell(f"Keys of other accounts, which are no findings here: {others}.")
+    counts = ", ".join(f"{count} {severity}" for severity, count in result.summary.items() if count)
+    terminal.tell(f"{counts or 'no finding'} in account {result.account}.")
+
+
+def _show(finding: Finding) -> None:
+    from twokey.cli import terminal
+
+    about = finding.key_id or finding.user or finding.resource
+    further = [str(one) for one in finding.locations[1 : 1 + _SHOWN]]
+    if not terminal.is_interactive(sys.stdout):
+        also = f" Also: {', '.join(further)}." if further else ""
+        terminal.say(f"{finding.severity} {finding.id} {about}: {finding.message} {finding.remedy}{also}")
+        return
+    terminal.draw([[(f"{finding.severity}  {finding.id}  {about}", _COLOURS[finding.severity])]])
+    for text in (finding.message, finding.remedy, *(f"Also: {one}" for one in further)):
+        terminal.paragraph(text, "  ", "  ")
+
+
+def _code(result: Watch, fail_on: str | None) -> int:
+    from twokey.core.errors import ExitCode
+    from twokey.permissions.findings import SEVERITIES
+
+    severe = SEVERITIES[SEVERITIES.index(fail_on) :] if fail_on in SEVERITIES else ()
+    if any(finding.severity in severe for finding in result.findings):
+        return ExitCode.FOUND
+    return ExitCode.DONE if result.complete else ExitCode.FAILED
