@@ -67,7 +67,7 @@ COMMANDS = {
     "audit": Needs(frozenset({*IAM["report"], "iam:ListAccessKeys"}), _LOAD_MANY, frozenset(), lock=False),
     "lint": Needs(frozenset({*IAM["account"], *IAM["report"]}), frozenset(), frozenset(), lock=False),
     "advise": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
-    "trace": Needs(frozenset(IAM["account"]), _LOAD, frozenset(), lock=False),
+    "trace": Needs(frozenset(IAM["account"]), frozenset({"load"}), frozenset(), lock=False),
     "watch": Needs(frozenset(IAM["account"]), frozenset(), frozenset(), lock=False),
 }
 """The commands that call AWS for the users of a configuration, and what each needs."""
