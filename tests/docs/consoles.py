@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from support import forked
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -144,11 +146,18 @@ def comparable(text: str) -> str:
 
 
 def check(
-    page: Path, folder: Path, environment: Mapping[str, str], *, known: Sequence[str] = (), timeout: float = 600
+    page: Path,
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    known: Sequence[str] = (),
+    timeout: float = 600,
+    installed: bool = False,
 ) -> None:
     """Run every example of the page, and raise where one prints something else than the page shows.
 
-    ``known`` names the keys that are there before: only those can be named in a command.
+    ``known`` names the keys that are there before: only those can be named in a command. ``installed``: each command
+    starts the program that is installed; otherwise it is forked (``support.forked``).
     """
     number = Numbered(known)
     text = page.read_text(encoding="utf-8")
@@ -157,7 +166,8 @@ def check(
     assert blocks, f"{page} has no examples"
     every = [step for _, steps in blocks for step in steps]
     commands = [number.real(re.sub(r"^twokey emulator\b", "twokey emulator --port 0", step.command)) for step in every]
-    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    programs = [] if installed else [forked.programs()]
+    path = os.pathsep.join(map(str, (*programs, BIN, os.environ["PATH"])))
     printed = run(commands, folder, {**environment, "PATH": path, "HOME": str(folder), "LC_ALL": "C.UTF-8"}, timeout)
     real = [number(part).rstrip("\n").splitlines() for part in printed]
     if UPDATE:

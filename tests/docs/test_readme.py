@@ -20,7 +20,7 @@ def test_first_use(tmp_path: Path) -> None:
     """An existing machine user with one old key, in nobody's store yet."""
     with Emulator() as aws:
         aws.make_user("ci", path="/machine-users/", keys=1, ages=(200 * DAY,))
-        consoles.check(README, tmp_path, aws.environment())
+        consoles.check(README, tmp_path, aws.environment(), installed=True)
 
 
 def test_the_configuration_is_one(tmp_path: Path) -> None:

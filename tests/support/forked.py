@@ -22,17 +22,56 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TEMPLATE = Path(__file__).with_name("forked_template.py")
+PROGRAMS = ("twokey", "iam-credential-rotation")
+PROGRAM = """#!{python} -ISB
+import _socket, marshal, posix, sys
+env = {{name.decode(): value.decode("utf-8", "surrogateescape") for name, value in posix.environ.items()}}
+if any(name.startswith("PYTHON") and name != "PYTHONUNBUFFERED" for name in env):
+    posix.execv({script!r}, [{script!r}, *sys.argv[1:]])
+umask = posix.umask(0)
+posix.umask(umask)
+asked = {{"script": {script!r}, "arguments": sys.argv[1:], "cwd": posix.getcwd(), "env": env, "umask": umask}}
+message = marshal.dumps(asked)
+template = _socket.socket(_socket.AF_UNIX)
+template.connect({socket!r})
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in range(3))
+template.sendmsg([len(message).to_bytes(4, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
+while message:
+    message = message[template.send(message):]
+code = int.from_bytes(template.recv(8, _socket.MSG_WAITALL), "big", signed=True)
+if code < 0:
+    posix.kill(posix.getpid(), -code)
+posix._exit(code)
+"""
 
 
 def start(*arguments: str, cwd: Path, env: Mapping[str, str], program: str = "") -> Forked:
     """Start ``python -m twokey`` with these arguments, or ``python -c program``."""
     return Forked(_template(), {"arguments": arguments, "cwd": str(cwd), "env": dict(env), "program": program})
+
+
+@cache
+def programs() -> Path:
+    """Return a folder with the programs that are installed, for shells: each asks the template to run the real one.
+
+    A run that is started like this belongs to the group of pytest's processes, not to that of its shell. If its program
+    is killed, it is killed. Where a variable is meant for the start of the interpreter, the real program is started.
+    """
+    folder = Path(_template().folder.name)
+    for name in PROGRAMS:
+        program = folder / name
+        script = Path(sys.executable).with_name(name)
+        text = PROGRAM.format(python=sys.executable, script=str(script), socket=str(folder / "socket"))
+        program.write_text(text, encoding="utf-8")
+        program.chmod(0o755)
+    return folder
 
 
 @cache
@@ -46,11 +85,14 @@ class Template:
     def __init__(self) -> None:
         ours, theirs = socket.socketpair()
         self._socket, self._lock = ours, threading.Lock()
-        with theirs:
+        self.folder = TemporaryDirectory(prefix="twokey-")
+        listening = socket.socket(socket.AF_UNIX)
+        listening.bind(f"{self.folder.name}/socket")
+        listening.listen()
+        with theirs, listening:
+            ends = (theirs.fileno(), listening.fileno())
             self._process = subprocess.Popen(
-                [sys.executable, TEMPLATE, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
+                [sys.executable, TEMPLATE, *map(str, ends)], pass_fds=ends, stdin=subprocess.DEVNULL
             )
         atexit.register(self._end)
 
@@ -70,6 +112,7 @@ class Template:
     def _end(self) -> None:
         self._socket.close()
         self._process.wait()
+        self.folder.cleanup()
 
 
 class Forked:

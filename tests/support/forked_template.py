@@ -1,6 +1,8 @@
 """The process that ``forked`` forks: it has imported all that a run needs, has one thread, and starts runs on request.
 
 In the parent, ``next_run`` returns at the end only. In a fork it returns at once, and the fork then runs the command.
+Requests come from pytest, and from the programs of ``forked.programs``, which shells start: for each of those, one fork
+waits for the run and passes its end on.
 """
 
 from __future__ import annotations
@@ -9,10 +11,13 @@ import array
 import atexit
 import gc
 import importlib
+import io
 import json
+import marshal
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import sys
@@ -52,9 +57,22 @@ def prepare() -> None:
     gc.freeze()
 
 
-def next_run(ours: socket.socket) -> Run | None:
+def next_run(ours: socket.socket, programs: socket.socket) -> Run | None:
     """Respond to requests. Returns a run in the process that is to perform it, and None when pytest has ended."""
+    waiting: set[int] = set()
     while True:
+        ready = select.select([ours, programs], [], [])[0]
+        waiting = {pid for pid in waiting if not os.waitpid(pid, os.WNOHANG)[0]}
+        if programs in ready:
+            connection, _ = programs.accept()
+            pid = os.fork()
+            if not pid:
+                ours.close()
+                programs.close()
+                return _run_of(connection)
+            waiting.add(pid)
+            connection.close()
+            continue
         size, streams = _receive(ours)
         if not size:
             return None
@@ -68,10 +86,31 @@ def next_run(ours: socket.socket) -> Run | None:
             response = os.fork()
             if not response:
                 ours.close()
-                return {**request, "streams": streams}
+                programs.close()
+                return {**request, "streams": dict(zip((1, 2, None), streams, strict=True))}
         for stream in streams:
             os.close(stream)
         ours.sendall(response.to_bytes(8, signed=True))
+
+
+def _run_of(connection: socket.socket) -> Run:
+    """Return the run that a program asks for, in a fork; wait for it in this process, and end."""
+    size, streams = _receive(connection)
+    request = marshal.loads(connection.recv(int.from_bytes(size), socket.MSG_WAITALL))
+    pid = os.fork()
+    if not pid:
+        connection.close()
+        return {**request, "program": "", "streams": dict(enumerate(streams))}
+    for stream in streams:
+        os.close(stream)
+    ended = os.pidfd_open(pid)
+    ready = select.select([ended, connection.fileno()], [], [])[0]
+    if ended not in ready:  # the program was killed
+        os.kill(pid, signal.SIGKILL)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    if ended in ready:
+        connection.sendall(code.to_bytes(8, signed=True))
+    os._exit(0)
 
 
 def _receive(ours: socket.socket) -> tuple[bytes, list[int]]:
@@ -84,21 +123,31 @@ def _receive(ours: socket.socket) -> tuple[bytes, list[int]]:
 
 def become(run: Run) -> None:
     """Take over the run's streams, environment, working directory and arguments."""
-    out, err, alive = run["streams"]
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    os.close(out)
-    os.close(err)
+    for target, stream in run["streams"].items():
+        if target is None:  # stays open for as long as the run is alive
+            os.set_inheritable(stream, False)
+        else:
+            os.dup2(stream, target)
+            os.close(stream)
     # Python's own streams know from their beginning whether they are files: these are those of the template.
-    sys.stdout = open(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)  # noqa: SIM115  for good
-    sys.stderr = open(2, "w", 1, encoding=sys.stderr.encoding, errors=sys.stderr.errors, closefd=False)  # noqa: SIM115  for good
-    os.set_inheritable(alive, False)
+    at_once = bool(run["env"].get("PYTHONUNBUFFERED"))
+    sys.stdout = _text(1, sys.stdout, line_buffering=os.isatty(1), write_through=at_once)
+    sys.stderr = _text(2, sys.stderr, line_buffering=True, write_through=at_once)
+    if 0 in run["streams"]:
+        sys.stdin = open(0, encoding=sys.stdin.encoding, closefd=False)  # noqa: SIM115  for good
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(run["env"])
     os.chdir(run["cwd"])
-    sys.argv[:] = ["-c" if run["program"] else "-m", *run["arguments"]]
+    if "umask" in run:
+        os.umask(run["umask"])
+    sys.argv[:] = [run.get("script") or ("-c" if run["program"] else "-m"), *run["arguments"]]
     sys.path[0] = "" if run["program"] else run["cwd"]
+
+
+def _text(descriptor: int, former: Any, **options: Any) -> io.TextIOWrapper:
+    binary = open(descriptor, "wb", closefd=False)  # noqa: SIM115  for good
+    return io.TextIOWrapper(binary, former.encoding, former.errors, **options)
 
 
 def perform(run: Run) -> int:
@@ -106,6 +155,8 @@ def perform(run: Run) -> int:
     try:
         if run["program"]:
             exec(run["program"], {"__name__": "__main__"})
+        elif run.get("script"):
+            runpy.run_path(run["script"], run_name="__main__")
         else:
             runpy.run_module("twokey", run_name="__main__", alter_sys=True)
     except SystemExit as ended:
@@ -129,7 +180,7 @@ if __name__ == "__main__":
     # An interruption at the terminal reaches the whole group of processes: pytest ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare()
-    begun = next_run(socket.socket(fileno=int(sys.argv[1])))
+    begun = next_run(*(socket.socket(fileno=int(number)) for number in sys.argv[1:]))
     if begun:
         become(begun)
         end(perform(begun))
