@@ -18,6 +18,7 @@ from hypothesis.internal.conjecture import providers  # noqa: E402
 
 from support import shortcut, shortcut_to_fakes  # noqa: E402
 from support.botocore_costs import spare_them  # noqa: E402
+from support.brief_reports import be_brief  # noqa: E402
 from support.rig import Rig  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
@@ -35,7 +36,7 @@ if PROFILE != "explore":
     pytest.MonkeyPatch().setattr(providers, "is_local_module_file", lambda _path: False)
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Prepare this process, and so the ones that it starts."""
     # A shell has its background jobs ignore SIGINT, and a process inherits that from the one that starts it. Here it
     # has to reach the tests that send it to themselves or to a process of theirs.
@@ -45,6 +46,7 @@ def pytest_configure() -> None:
     spare_them()
     shortcut.SHORTCUT.install()
     shortcut_to_fakes.SHORTCUT_TO_FAKES.install()
+    be_brief(config)
     gc.disable()
 
 
