@@ -4,9 +4,9 @@ The connection, and the changes between its client's thread and the server's, co
 and the emulator do for a request. What is sent and returned stays the same: botocore serialises and signs the request,
 the emulator reads, checks and performs it, and botocore parses the response.
 
-Connections remain wherever they matter: for other processes, through a proxy, while the weather has a fault or a delay
-that is still to come, and in ``ON_CONNECTIONS``. A client that has used a connection keeps using connections, so that
-it meets all that a fault does to them.
+Connections remain wherever they matter: for other processes, through a proxy, while the weather has a fault that breaks
+a connection, or a delay, that is still to come, and in ``ON_CONNECTIONS``. A client that has used a connection keeps
+using connections until the weather is cleared, so that it meets all that a fault does to them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from twokey.emulator import Emulator
 from twokey.emulator.front import Ending
+from twokey.emulator.weather import Weather
 from twokey.emulator.wire import Incoming
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 ON_CONNECTIONS = ("tests/aws/", "tests/emulator/")
 """The tests of the two ends of a connection."""
+RESPONSES = {"error_before", "error_after", "throttle", "html"}
+"""The effects of faults that are responses as all others."""
 
 
 class Shortcut:
@@ -35,11 +38,14 @@ class Shortcut:
     open = True
     _emulator: Emulator | None = None
     _url = ""
+    _cleared = 0
+    """How often the weather was cleared."""
 
     def install(self) -> None:
         """Let requests take it from now on."""
         emulators, sessions = _methods(Emulator), _methods(URLLib3Session)
-        start, stop, send = emulators.start, emulators.stop, sessions.send
+        weathers = _methods(Weather)
+        start, stop, send, clear = emulators.start, emulators.stop, sessions.send, weathers.clear
         _begin_when_needed(sessions)
 
         def started(emulator: Emulator) -> Emulator:
@@ -55,21 +61,25 @@ class Shortcut:
         def sent(session: Any, request: AWSPreparedRequest) -> Any:
             emulator = self._emulator
             if emulator is None or not self._may_take(session, request, emulator):
-                session._uses_connections = True
+                session._used_connections = self._cleared
                 return send(session, request)
             return _respond(emulator, request, self._url)
 
-        emulators.start, emulators.stop, sessions.send = started, stopped, sent
+        def cleared(weather: Weather) -> None:
+            clear(weather)
+            self._cleared += 1
+
+        emulators.start, emulators.stop, sessions.send, weathers.clear = started, stopped, sent, cleared
 
     def _may_take(self, session: Any, request: AWSPreparedRequest, emulator: Emulator) -> bool:
         url = str(request.url)
         return (
             self.open
             and url.startswith(self._url)
-            and "_uses_connections" not in vars(session)
+            and vars(session).get("_used_connections") != self._cleared
             and not session._proxy_config.proxy_url_for(url)
             and not emulator.weather.latency
-            and all(rule.hits == rule.times for rule in emulator.weather.rules)
+            and all(rule.effect in RESPONSES or rule.hits == rule.times for rule in emulator.weather.rules)
         )
 
 

@@ -210,7 +210,7 @@ class TestSecrets:
         self, fake: GitHub, hurried: Hurried, effect: Effect, path: str
     ) -> None:
         fake.install("acme", permissions=WRITE)
-        fake.add(Fault("*", path, effect, times=None, status=500))
+        fake.add(Fault("*", path, effect, times=None, status=500, after=1_000))
         error = refusal("github:acme/site", services(fake, hurried))
         assert_silent(error)
         assert not leaks("".join(traceback.format_exception(error)), (key()[0], *fake.granted))
