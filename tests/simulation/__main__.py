@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from simulation.prove import Proof, parse, prove, prove_pipelines, table
+from simulation.prove import Proof, parse, prove, prove_pipelines, prove_revocations, table
 from simulation.runners import race
 from simulation.states import HASTE, LAGGING, LOCKED, THROTTLED, UNCONDITIONAL
 from simulation.world import MORE_FAULTS
@@ -27,6 +27,11 @@ def main() -> int:
     )
     broken += _show(
         prove_pipelines(arguments.workers), "of 1, 4 and 20 pipelines with up to 2, 2 and 1 faults", arguments.workers
+    )
+    broken += _show(
+        prove_revocations(arguments.workers, arguments.faults),
+        f"of leaked keys with up to {arguments.faults} faults",
+        arguments.workers,
     )
     for weather in (HASTE, UNCONDITIONAL, LOCKED, THROTTLED, LAGGING):
         proof = prove(arguments.faults - 1, arguments.workers, weather, MORE_FAULTS)

@@ -19,15 +19,20 @@ class Violation(Exception):
     """An invariant does not hold."""
 
 
-def judging(policy: RotationPolicy, start: World) -> Callable[[World, str, str], None]:
-    """Return the judge for one initial state. What was broken from the start is not held against a run."""
+def judging(policy: RotationPolicy, start: World, leaked: tuple[str, ...] = ()) -> Callable[[World, str, str], None]:
+    """Return the judge for one initial state. What was broken from the start is not held against a run.
+
+    A ``leaked`` key is none that jobs may rely on.
+    """
     broken = {(name, held) for name, held in start.held.items() if held and not _works(start, held)}
+    broken |= {(name, key_id) for name in start.held for key_id in leaked}
 
     def judge(world: World, what: str, key_id: str) -> None:
         if what == "create":
             _create(world, key_id)
         elif what in ("about to delete", "deactivate"):
-            _removal(world, policy, what, key_id)
+            if key_id not in leaked:
+                _removal(world, policy, what, key_id)
         else:
             _recorded(world, what)
             _destinations(world, broken)

@@ -43,23 +43,25 @@ class Found(Exception):
         self.world = world
 
 
-def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
-    """Run twokey once as a process of its own; None where it was killed."""
-    store = store_of(world, run)
+def outside_of(world: World, run: str) -> RotationWorld:
+    """Return all that a run touches."""
     names = [name for name in world.held if name != "store" and name not in world.elsewhere]
-    others = tuple(SimulatedDestination(world, run, name) for name in names)
     edge: Any = Iam(world, run)
-    outside = RotationWorld(
+    return RotationWorld(
         iam=edge,
         sts=Sts(world),
         clock=Clock(world),
-        store=store,
-        destinations=others,
+        store=store_of(world, run),
+        destinations=tuple(SimulatedDestination(world, run, name) for name in names),
         identities=world.identities,
         run=run,
     )
+
+
+def one_run(world: World, policy: RotationPolicy, run: str) -> Result | None:
+    """Run twokey once as a process of its own; None where it was killed."""
     try:
-        return rotate.rotate(USER, policy, outside)
+        return rotate.rotate(USER, policy, outside_of(world, run))
     except Killed:
         return None
 
