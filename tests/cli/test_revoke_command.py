@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 
 from support.commands import Ran, twokey
+from support.store_faults import denied
 from twokey.emulator import Rule
 
 if TYPE_CHECKING:
     from support.rig import Rig
 
+SCHEMAS = Path(__file__).parents[2] / "src/twokey/schemas"
 SELECTED = ("--store", "secretsmanager:machine-users/{user}", "--to", "ssm:/m/{user}")
 
 
@@ -149,8 +154,99 @@ def test_plan_shows_the_steps_and_changes_nothing(rig: Rig, one_key: str) -> Non
     assert status_of(rig) == {one_key: "Active"}
 
 
+def test_what_is_printed_keeps_to_the_published_schemas(rig: Rig, one_key: str) -> None:
+    schema = json.loads((SCHEMAS / "revoke.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(revoke(one_key, "--both").document)
+    planned = twokey("revoke", "ci", *SELECTED, "--plan", "--json")
+    schema = json.loads((SCHEMAS / "revoke-plan.schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(planned.document)
+
+
 def test_a_lost_response_is_asked_again_until_the_key_is_known_to_be_inactive(rig: Rig, one_key: str) -> None:
     rig.aws.weather.add(Rule("iam:UpdateAccessKey", nth=1, effect="lost_response"))
     found = result(revoke(one_key))
     assert found["outcome"] == "revoked", found
     assert status_of(rig)[one_key] == "Inactive"
+
+
+def test_a_destination_that_fails_keeps_no_other_from_the_new_key_and_the_outage_is_named(
+    rig: Rig, one_key: str
+) -> None:
+    rig.aws.weather.add(denied("ssm:PutParameter"))
+    ran = revoke(one_key)
+    found = result(ran)
+    assert (ran.code, found["outcome"], found["reason"]) == (1, "contained", "delivery_failed"), found
+    assert status_of(rig) == {one_key: "Inactive", rig.held(): "Active"}
+    assert rig.held() != one_key
+    assert f"{one_key} is Inactive, so jobs that read it elsewhere fail" in found["message"]
+    assert [one["outcome"] for one in found["destinations"]] == ["delivered", "failed"]
+    rig.aws.weather.clear()
+    rig.later(minutes=1)  # until the list is sure to show what was created
+    assert twokey("rotate", "ci", *SELECTED, "--json").outcomes == {"ci": "completed"}
+    assert rig.held() == found["current"]
+
+
+def test_a_store_that_cannot_be_read_keeps_no_key_active(rig: Rig, one_key: str) -> None:
+    rig.aws.weather.add(denied("secretsmanager:*"))
+    ran = revoke(one_key)
+    assert (ran.code, result(ran)["outcome"], result(ran)["reason"]) == (1, "contained", "unreadable")
+    assert status_of(rig) == {one_key: "Inactive"}
+
+
+def test_the_same_user_again_is_refused_with_the_two_commands_that_may_be_meant(rig: Rig, one_key: str) -> None:
+    assert revoke("ci").code == 0
+    new = rig.held()
+    ran = revoke("ci")
+    found = result(ran)
+    assert (ran.code, found["outcome"]) == (3, "refused")
+    assert f"twokey revoke {one_key}. If {new} has leaked, too: twokey revoke {new}." in found["message"]
+    assert status_of(rig)[new] == "Active"
+    again = revoke(one_key)
+    assert (again.code, result(again)["outcome"], rig.held()) == (0, "revoked", new)
+
+
+def test_a_key_that_is_kept_for_some_time_is_named_and_then_deleted_by_a_rotation(rig: Rig, one_key: str) -> None:
+    assert revoke(one_key, "--keep", "7d").code == 0
+    for command in ("plan", "status"):
+        ran = twokey(command, "ci", *SELECTED)
+        assert f"{one_key} has leaked, and is kept Inactive until" in ran.out
+    rig.later(days=7, hours=1)
+    rig.deliver = ("ssm:/m/{user}",)
+    done = rig.rotate()
+    assert (done.outcome.value, done.reason.value, done.removed) == ("retired", "revoked", (one_key,))
+    assert not rig.record().journal.revoked
+
+
+def test_a_key_that_is_made_active_again_outside_twokey_is_named(rig: Rig, one_key: str) -> None:
+    assert revoke(one_key).code == 0
+    rig.aws.client("iam").update_access_key(UserName="ci", AccessKeyId=one_key, Status="Active")
+    rig.later(minutes=1)
+    ran = twokey("status", "ci", *SELECTED)
+    assert f"{one_key} has leaked, and was made Active again outside twokey. To stop it: twokey revoke" in ran.out
+
+
+def test_a_user_with_two_keys_and_no_store_is_refused_with_a_command_for_each(rig: Rig) -> None:
+    first, second = rig.aws.make_user("other", keys=2)
+    ran = revoke("other", selected=())
+    found = result(ran)
+    assert (ran.code, found["outcome"]) == (3, "refused")
+    for key in (first, second):
+        assert f"twokey revoke {key.access_key_id}" in found["message"]
+    assert set(status_of(rig, "other").values()) == {"Active"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "No key is named."),
+        (("ci", "--delete", "--keep", "7d"), "--delete and --keep exclude each other."),
+        (("ASIAIOSFODNN7EXAMPLE",), "the key of a session"),
+        (("a b",), "Expected an access key id or the name of a user"),
+        (("ci", "--keep", "soon"), "--keep"),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_called(rig: Rig, arguments: tuple[str, ...], message: str) -> None:
+    ran = revoke(*arguments, selected=())
+    assert ran.code == 2
+    assert message in " ".join(ran.err.split())
+    assert calls(rig) == []
