@@ -38,6 +38,10 @@ CLAIMS = ("tests/rotation/test_claims.py",)
 MOVES = ("tests/simulation/test_moving.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 HOOKS = ("tests/rotation/test_hooks.py",)
+REVOKE = "tests/cli/test_revoke_command.py"
+CONTAINED = ("tests/revocation/test_contain.py",)
+LEAKS = ("tests/revocation/test_decision.py",)
+REVOCATIONS = ("tests/simulation/test_revoking.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 SESSIONS = ("tests/revocation/test_sessions.py",)
 
@@ -622,6 +626,104 @@ RULES = (
         "if moment.tzinfo is None or dict(found) != _document(text):",
         "if moment.tzinfo is None:",
         SESSIONS,
+    ),
+    Rule(
+        "revocation: the leaked key is Inactive before its store is even looked for",
+        "cli/revoke.py",
+        "                contain_all(leaks, runtime)\n",
+        "                self._previews(leaks, runtime)\n                contain_all(leaks, runtime)\n",
+        (f"{REVOKE}::test_a_leaked_key_is_inactive_after_two_requests_and_then_replaced_everywhere",),
+    ),
+    Rule(
+        "revocation: a request without a response is sent again until the key is known to be Inactive",
+        "revocation/contain.py",
+        "        except (Ambiguous, Throttled, Unreachable):\n            if clock.monotonic() > deadline:",
+        "        except (Ambiguous, Throttled, Unreachable):\n            if True:",
+        CONTAINED,
+    ),
+    Rule(
+        "revocation: no code makes a key Active",
+        "aws/iam.py",
+        '"Status": "Inactive"}',
+        '"Status": "Active"}',
+        CONTAINED,
+    ),
+    Rule(
+        "revocation: twokey's own key is not stopped",
+        "fleet/revoking.py",
+        "    if own in found:",
+        "    if False:",
+        (f"{REVOKE}::test_twokey_s_own_key_is_refused_and_nothing_is_changed",),
+    ),
+    Rule(
+        "revocation: a user's name does not stand for the key that replaced a leaked one",
+        "fleet/revoking.py",
+        "    if before:",
+        "    if False:",
+        (f"{REVOKE}::test_the_same_user_again_is_refused_with_the_two_commands_that_may_be_meant",),
+    ),
+    Rule(
+        "revocation: the journal names the leaked key before anything else is done",
+        "revocation/decision.py",
+        "    return replace(decision, actions=(*new, *decision.actions))",
+        "    return decision",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: CURRENT that has not leaked stays, whether or not a rotation is due",
+        "revocation/decision.py",
+        "_without_rotation(assessment) if _current_works(assessment) else plan(seen, policy, now, overrides)",
+        "plan(seen, policy, now, overrides)",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: a leaked key is not delivered, even if it was made Active again",
+        "planning/assessment.py",
+        "replace(key, active=False) if key.id == held and key.id in journal.revoked else key",
+        "key",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: LAST, which has not leaked, is removed only by its own rules",
+        "planning/revoked.py",
+        "    if bar is None and assessment.last is not None and not waiting:",
+        "    if assessment.last is not None and not waiting:",
+        (*LEAKS, *REVOCATIONS),
+    ),
+    Rule(
+        "revocation: the leaked key makes room only if the operator allows it",
+        "planning/revoked.py",
+        "    if kept_until_over(current.id, assessment.journal, assessment.now) and len(others) < 2:",
+        "    if len(others) < 2:",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: the record of a leaked key is believed only while IAM lists it Inactive",
+        "planning/assessment.py",
+        "        or (not key.active and kept_until_over(key.id, journal, now))",
+        "        or kept_until_over(key.id, journal, now)",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: a leaked key that is kept is not removed as LAST",
+        "planning/revoked.py",
+        "    if last.id not in assessment.revoked:",
+        "    if True:",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: the deletion of the leaked key makes no other key LAST",
+        "planning/assessment.py",
+        "    if current is None and held in journal.revoked:",
+        "    if False:",
+        LEAKS,
+    ),
+    Rule(
+        "revocation: a destination that cannot be written keeps no other from the new key",
+        "rotation/apply.py",
+        "            if not any(isinstance(action, Create) and action.urgent for action in actions):",
+        "            if True:",
+        (f"{REVOKE}::test_a_destination_that_fails_keeps_no_other_from_the_new_key_and_the_outage_is_named",),
     ),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.builders import NOW, ago, journal, key, observation_of
@@ -113,6 +114,17 @@ class TestCurrentHasLeaked:
         assert not any(isinstance(one, Resume) for one in found.actions)
         assert Delete("K2") in found.actions
         assert Delete("K1") not in found.actions
+
+    def test_an_unmanaged_key_does_not_become_last_where_the_run_ended_after_the_leaked_one_was_deleted(self) -> None:
+        recorded = journal(current="K2", revoked={"K2": Revoked(ago(minutes=5), ago(minutes=5))})
+        found = plan(observation_of(key("K9", days=1), held="K2", journal=recorded), POLICY, NOW)
+        assert found.actions == (Create(("K9", "K2")), Commit("K2"))
+        kept = plan(
+            observation_of(key("K1", days=31), held="K2", journal=msgspec.structs.replace(recorded, last="K1")),
+            POLICY,
+            NOW,
+        )
+        assert kept.actions[-1] == Commit("K1")
 
 
 class TestAnotherKeyHasLeaked:

@@ -357,6 +357,8 @@ def _used_by_others(key: AccessKey, use: LastUse | None, policy: RotationPolicy)
 def _last(others: tuple[AccessKey, ...], current: AccessKey | None, journal: Journal, held: str) -> AccessKey | None:
     """Find LAST: named by the journal; without a journal the older of two keys of which the store holds the newer."""
     by_id = {key.id: key for key in others}
+    if current is None and held in journal.revoked:
+        return by_id.get(journal.last)  # a revocation deleted CURRENT: that makes no other key LAST
     if current is None:
         return others[0] if len(others) == 1 else None
     if journal.intent and held not in journal.intent.known:
