@@ -10,6 +10,8 @@ import pytest
 
 from support import drop_in_runs
 from support.commands import twokey
+from support.roles import make_role
+from support.roles import policy as allowing
 from support.store_faults import user_with
 from twokey.drop_in import PERMISSIONS
 from twokey.permissions import rotator
@@ -131,12 +133,13 @@ RUNS = {
 READS_ON = ("plan", "status", "adopt", "forget", "lint", "trace")
 """Commands that go on where something cannot be read, and say so."""
 IN_DOUBT = {
+    "revoke": ("iam:DeleteUserPolicy", "iam:DeleteRolePolicy"),
     "forget": ("ssm:GetParameterHistory", "ssm:AddTagsToResource", "s3:ListBucket", "secretsmanager:GetSecretValue"),
     "move-store": ("ssm:GetParameterHistory",),
     "audit": ("ssm:GetParameterHistory",),
     "trace": ("ssm:GetParameterHistory",),
 }
-"""Needed only if a response is lost, if the journal or lock is missing, or for other members of a value."""
+"""Needed only if a response is lost, if the journal or lock is missing, for other members of a value, or for --lift."""
 
 
 def ended(installation: Installation, command: str, missing: str = "") -> tuple[Any, dict[str, Any]]:
@@ -148,6 +151,12 @@ def ended(installation: Installation, command: str, missing: str = "") -> tuple[
         document["Statement"] += [{**one, "Sid": f"New{one['Sid']}"} for one in target["Statement"]]
     if command == "forget":
         assert twokey("deliver", name, "--to", "file:gone.json", "--unmanaged").code == 0
+    if command == "revoke":
+        arn = f"arn:aws:iam::{installation.rig.aws.account_id}:user/paths/deeper/{name}"
+        make_role(installation.rig.aws, f"role-of-{name}", arn)
+        bounded = {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}
+        iam = installation.rig.aws.client("iam")
+        iam.put_role_policy(RoleName=f"role-of-{name}", PolicyName="all", PolicyDocument=allowing(bounded))
     if command == "advise":
         Path(".gitlab-ci.yml").write_text("deploy:\n  script: [make]\n", encoding="utf-8")
     if command == "watch":
@@ -184,6 +193,15 @@ def test_the_policy_of_an_audit_alone_has_the_list_of_all_secrets(installation: 
     listing = [one for one in policy(*store, "audit")["Statement"] if one["Action"] == "secretsmanager:ListSecrets"]
     assert [one["Resource"] for one in listing] == ["*"]
     assert [name for name in rotator.DEFAULT if "secretsmanager:ListSecrets" in actions(policy(*store, name))] == []
+
+
+@pytest.mark.parametrize("missing", ["", "iam:DeleteUserPolicy", "iam:DeleteRolePolicy"])
+def test_the_policy_of_revoke_is_enough_to_lift_what_ended_sessions(installation: Installation, missing: str) -> None:
+    ran, document = ended(installation, "revoke")
+    assert ran.code == 0, ran
+    installation.rig.later(hours=37)
+    ran = installation.runs(without(document, missing), "revoke", "--lift")
+    assert (ran.code, missing in ran.out) == (1 if missing else 0, True), ran
 
 
 def test_split_is_the_policy_of_each_command(installation: Installation) -> None:

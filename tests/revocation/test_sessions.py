@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,8 @@ from twokey.core.errors import AccessDenied
 from twokey.emulator import KeyPair
 from twokey.inventory import collect
 from twokey.revocation import lift, token_policies
-from twokey.revocation.sessions import end_sessions, kept, preview, sessions
+from twokey.revocation.reached import SessionsOfUsers, of_the_user_alone
+from twokey.revocation.sessions import end, kept, of, preview
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
     from support.rig import Rig
     from twokey.core.model import MachineUser
     from twokey.permissions.account import Account
-    from twokey.revocation.sessions import SessionResult
+    from twokey.revocation.reached import Sessions
+    from twokey.revocation.results import SessionResult
 
 ALLOW = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 ROLE = "arn:aws:iam::123456789012:role/"
@@ -70,11 +73,14 @@ class Leak:
         self.rig.later(seconds=2)
         return {one.role: one for one in self.end_before(self.now(), **more)}
 
+    def sessions(self, account: Account | None = None) -> Sessions:
+        return SessionsOfUsers(account or self.account()).of(self.user)
+
     def end_before(self, cutoff: datetime, **more: Any) -> list[SessionResult]:
         """End the sessions from before a moment; without the result for other accounts, which a test's roles have."""
-        account = more.pop("account", None) or self.account()
-        iam = more.pop("iam", self.iam)
-        return [one for one in end_sessions(account, self.user, cutoff, iam, **more) if one.role != "*"]
+        sessions = self.sessions(more.pop("account", None))
+        found = end([sessions], cutoff, more.pop("iam", self.iam), **more)
+        return [one for one in of(sessions, found) if one.role != "*"]
 
     def policies(self, kind: str, name: str) -> list[str]:
         """The policies of ours on a user or role."""
@@ -138,11 +144,14 @@ def test_a_cut_off_moves_forward_and_never_back(leak: Leak) -> None:
 
 def test_the_second_cut_off_of_a_run_replaces_the_first_without_another_look(leak: Leak) -> None:
     make_role(leak.aws, "deploy")
-    account = leak.account()
-    first = end_sessions(account, leak.user, leak.now(), leak.iam)
+    sessions, now = [leak.sessions()], leak.now()
+    first = end(sessions, now, leak.iam)
     leak.rig.later(seconds=10)
-    second = end_sessions(account, leak.user, leak.now(), leak.iam, replacing=first)
-    assert leak.policies("role", "deploy") == leak.policies("user", "ci") == [second[0].policy]
+    second = end(sessions, leak.now(), leak.iam, replacing=first)
+    assert leak.policies("role", "deploy") == leak.policies("user", "ci") == [second[leak.user.arn].policy]
+    before = leak.aws.count("iam:*Policy")
+    assert end(sessions, leak.now() - timedelta(seconds=1), leak.iam, replacing=second).keys() == second.keys()
+    assert leak.aws.count("iam:*Policy") == before
 
 
 def test_the_other_users_and_services_that_lose_their_sessions_are_named_before(leak: Leak) -> None:
@@ -152,7 +161,7 @@ def test_the_other_users_and_services_that_lose_their_sessions_are_named_before(
     trust = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
     document = policy(trust, {"Effect": "Allow", "Principal": {"AWS": trusted}, "Action": "sts:AssumeRole"})
     leak.aws.client("iam").update_assume_role_policy(RoleName="deploy", PolicyDocument=document)
-    assert list(preview(sessions(leak.account(), leak.user))) == [
+    assert list(preview(leak.sessions())) == [
         "Sessions of the user ci and of 1 role (deploy) from before now are denied everything; new ones work.",
         (
             "Sessions of the role deploy end for the user other, ec2.amazonaws.com, the account 210987654321, too: "
@@ -165,8 +174,8 @@ def test_the_other_users_and_services_that_lose_their_sessions_are_named_before(
 
 def test_sessions_that_are_kept_are_told_from_ended_ones(leak: Leak) -> None:
     arn = make_role(leak.aws, "deploy")
-    results = kept(sessions(leak.account(), leak.user))
-    assert [(one.role, one.outcome) for one in results] == [(leak.user.arn, "kept"), (arn, "kept")]
+    results = kept([leak.sessions()])
+    assert {role: one.outcome for role, one in results.items()} == {leak.user.arn: "kept", arn: "kept"}
 
 
 class TestWhatCannotBeChanged:
@@ -246,7 +255,8 @@ class TestWhatCannotBeChanged:
 
     def test_without_a_look_at_the_account_the_user_is_changed_and_the_roles_are_unknown(self, leak: Leak) -> None:
         leak.rig.later(seconds=2)
-        user, roles = end_sessions(None, leak.user, leak.now(), leak.iam)
+        sessions = of_the_user_alone(leak.user, "Allow iam:GetAccountAuthorizationDetails.")
+        user, roles = of(sessions, end([sessions], leak.now(), leak.iam))
         assert (user.outcome, roles.outcome, roles.role) == ("ended", "denied", f"{ROLE}*")
         assert "iam:GetAccountAuthorizationDetails" in roles.message
 

@@ -202,7 +202,9 @@ def user_with(aws: Emulator, policy: str) -> KeyPair:
     """The key of a new user who may do what the policy says and nothing else."""
     name = fresh_name()
     key = aws.make_user(name, keys=1)[0]
-    aws.client("iam").put_user_policy(UserName=name, PolicyName="only", PolicyDocument=policy)
+    iam = aws.client("iam")
+    arn = iam.create_policy(PolicyName=name, PolicyDocument=policy)["Policy"]["Arn"]  # too large to be an inline one
+    iam.attach_user_policy(UserName=name, PolicyArn=arn)
     return key
 
 

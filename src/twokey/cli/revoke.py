@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
     from twokey.fleet.auditing import Auditing
+    from twokey.fleet.ending import Ending
     from twokey.fleet.evidence import Keeping
     from twokey.fleet.revoking import Leaks, Request
     from twokey.fleet.revoking_all import Everyone
@@ -41,6 +42,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
         ("twokey revoke AKIAIOSFODNN7EXAMPLE", "Show what would be done, and ask; then do it."),
         ("twokey revoke ci --yes", "Revoke the key that the store of ci holds, without a question."),
         ("twokey revoke AKIAIOSFODNN7EXAMPLE --delete --yes", "Delete the leaked key, too, once it is replaced."),
+        ("twokey revoke --lift", "Remove the policies that ended sessions, where these are over."),
         times=True,
     ),
 )
@@ -58,6 +60,10 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 @click.option(
     "--evidence", metavar="DIR", help="Write what was done, with AWS's times and request ids, into this directory."
 )
+@click.option("--keep-sessions", is_flag=True, help="Do not end the sessions that the key may have made.")
+@click.option(
+    "--lift", is_flag=True, help="Remove the policies that ended sessions, once these are over; without USER, all."
+)
 @options((MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *,
@@ -69,6 +75,8 @@ def command(
     delete: bool,
     keep: str | None,
     evidence: str | None,
+    keep_sessions: bool,
+    lift: bool,
     no_wait: bool,
     verbose: bool,
     **parameters: Any,
@@ -78,7 +86,15 @@ def command(
     The leaked key is made Inactive before anything else; twokey never makes it Active again. Then another key is
     created, verified, stored and delivered. Where LAST has leaked, CURRENT stays. The leaked key is kept, Inactive,
     because it is evidence; --delete and --keep remove it. Jobs fail from the first step until they read the new key.
+
+    Sessions outlive the key that made them. Those of the user, and of every role that it can assume, are ended by a
+    policy on each, also those of other users of the role. --lift removes the policies again.
     """
+    if lift:
+        from twokey.cli import revoke_lift
+
+        revoke_lift.check(both=both, delete=delete, keep=keep, keep_sessions=keep_sessions, evidence=evidence)
+        return revoke_lift.run(Flags(users=users, **parameters), everyone=everyone, only_plan=only_plan)
     request = _request(users, everyone=everyone, both=both, delete=delete, keep=keep)
     flags = Flags(users=users, **parameters)
     path = flags.path
@@ -90,7 +106,7 @@ def command(
             "This is not a terminal, so the plan cannot be confirmed.",
             remedy=f"See it: {_typed('--plan')}. Then run it: {_typed('--yes')}.",
         )
-    revoking = _Revoking(flags, request, settings, not yes, everyone, path, evidence)
+    revoking = _Revoking(flags, request, settings, not yes, everyone, path, evidence, keep_sessions)
     if only_plan:
         return revoking.show_plan()
     return revoking.run(wait=not no_wait, verbose=verbose)
@@ -110,11 +126,13 @@ class _Revoking:
     all_users: bool = False
     path: str | None = None
     folder: str | None = None
+    keep_sessions: bool = False
     leaks: Leaks | None = None
     everyone: Everyone | None = None
     evidence: Keeping | None = None
     audit: Auditing | None = None
     stack: ExitStack = field(default_factory=ExitStack)
+    ending: Ending | None = None
 
     def show_plan(self) -> int:
         """Show what would be done; change nothing."""
@@ -124,8 +142,9 @@ class _Revoking:
         runtime = Runtime(self.settings)
         leaks = self._find(runtime)
         if self.everyone:
-            return revoke_view.plan_all(self.everyone, as_json=self.flags.as_json)
-        return revoke_view.plan(self._previews(leaks, runtime), leaks, as_json=self.flags.as_json)
+            return revoke_view.plan_all(self.everyone, self._ending(runtime), as_json=self.flags.as_json)
+        previews = self._previews(leaks, runtime)
+        return revoke_view.plan(previews, leaks, self._ending(runtime).previews(leaks), as_json=self.flags.as_json)
 
     def run(self, *, wait: bool, verbose: bool) -> int:
         """Contain the leaked keys, then replace them; return the exit code."""
@@ -197,15 +216,16 @@ class _Revoking:
 
             self._report(interrupted(leaks))
             raise
+        self._ending(runtime).begin(leaks)
         return select(leaks, runtime, self._settings_of)
 
     def _confirm(self, leaks: Leaks, runtime: Runtime) -> None:
         from twokey.cli import revoke_all, revoke_view
 
         if self.everyone:
-            revoke_all.show(self.everyone)
+            revoke_all.show(self.everyone, self._ending(runtime))
         else:
-            revoke_view.show_plan(self._previews(leaks, runtime), leaks)
+            revoke_view.show_plan(self._previews(leaks, runtime), leaks, self._ending(runtime).previews(leaks))
         if not click.confirm("Do this now?", err=True):
             raise Failed("You did not confirm.", state="Nothing was changed.")
 
@@ -215,6 +235,14 @@ class _Revoking:
         select_jobs(leaks, runtime, self._settings_of)
         own, jobs = runtime.clients.own_key(), [leaks.jobs[name] for name in leaks.keys if name in leaks.jobs]
         return [previewed(leaks, job, runtime.world(job, own, lambda _event: None, wait=True)) for job in jobs]
+
+    def _ending(self, runtime: Runtime) -> Ending:
+        if self.ending is None:
+            from twokey.fleet.ending import Ending
+
+            picture = self.everyone.picture if self.everyone else None
+            self.ending = Ending(runtime, keep=self.keep_sessions, picture=picture)
+        return self.ending
 
     def _settings_of(self, names: tuple[str, ...]) -> Settings | None:
         if not uses_file(self.flags) and self.flags.store is None:
@@ -231,6 +259,8 @@ class _Revoking:
             for one in results
         ]
         every = [*ended, *self.leaks.ended]
+        if self.ending is not None:
+            every = self.ending.finish(every)
         code = revoke_view.report(every, as_json=self.flags.as_json, quiet=self.flags.quiet)
         return max(code, self._write_evidence(every))
 

@@ -9,6 +9,7 @@ from twokey.cli import terminal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twokey.fleet.ending import Ending
     from twokey.fleet.revoking import Leaks
     from twokey.fleet.revoking_all import Everyone
     from twokey.fleet.runtime import Runtime
@@ -21,7 +22,7 @@ def warn(everyone: Everyone) -> None:
         terminal.tell(f"Warning: {warning}")
 
 
-def show(everyone: Everyone) -> None:
+def show(everyone: Everyone, ending: Ending) -> None:
     """Print which keys would be made Inactive, in order, and what follows."""
     leaks = everyone.leaks
     keys = sum(map(len, leaks.keys.values()))
@@ -36,13 +37,15 @@ def show(everyone: Everyone) -> None:
         terminal.paragraph("Only then, for each user: create a key, verify it, store it, and deliver it.")
     if without:
         terminal.paragraph(f"No configuration names the stores of {_count(len(without), 'user')}: no key is created.")
+    for sentence in ending.summary(leaks):
+        terminal.paragraph(sentence)
 
 
-def entries(everyone: Everyone) -> Iterator[RevokePlanEntry]:
+def entries(everyone: Everyone, ending: Ending) -> Iterator[RevokePlanEntry]:
     """Yield the same as a document has it."""
     from twokey.reports import documents
 
-    leaks = everyone.leaks
+    leaks, sessions = everyone.leaks, ending.previews(everyone.leaks)
     for user, key_ids in leaks.keys.items():
         found = leaks.jobs[user].user if user in leaks.jobs else None
         power = everyone.powers.get(user)
@@ -53,6 +56,7 @@ def entries(everyone: Everyone) -> Iterator[RevokePlanEntry]:
             keys=key_ids,
             actions=[],
             message=f"{user}: {power}." if power else "",
+            sessions=sessions[user],
         )
 
 

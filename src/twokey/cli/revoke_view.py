@@ -9,9 +9,10 @@ from twokey.core.reasons import Revocation
 from twokey.fleet.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from twokey.core.errors import ExitCode
+    from twokey.fleet.ending import Ending
     from twokey.fleet.revoking import Leaks
     from twokey.fleet.revoking_all import Everyone
     from twokey.reports.documents import RevokePlanEntry
@@ -42,47 +43,51 @@ def report(results: Sequence[RevokeResult], *, as_json: bool, quiet: bool) -> Ex
     return exit_code(results)
 
 
-def plan(previews: Sequence[Preview], leaks: Leaks, *, as_json: bool) -> ExitCode:
+def plan(
+    previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]], *, as_json: bool
+) -> ExitCode:
     """Print what would be done; return the exit code."""
     from twokey.reports import documents
     from twokey.revocation.results import exit_code
 
     if as_json:
-        terminal.say_json(documents.encode(documents.RevokePlanDocument(_entries(previews, leaks))))
+        terminal.say_json(documents.encode(documents.RevokePlanDocument(_entries(previews, leaks, sessions))))
     else:
-        show_plan(previews, leaks)
+        show_plan(previews, leaks, sessions)
         for one in leaks.ended:
             for row in _lines(one, one.user.name):
                 terminal.paragraph(row)
     return exit_code(leaks.ended)
 
 
-def plan_all(everyone: Everyone, *, as_json: bool) -> ExitCode:
+def plan_all(everyone: Everyone, ending: Ending, *, as_json: bool) -> ExitCode:
     """Print what would be done for all users; return the exit code."""
     from twokey.cli import revoke_all
     from twokey.reports import documents
     from twokey.revocation.results import exit_code
 
     if as_json:
-        terminal.say_json(documents.encode(documents.RevokePlanDocument([*revoke_all.entries(everyone)])))
+        terminal.say_json(documents.encode(documents.RevokePlanDocument([*revoke_all.entries(everyone, ending)])))
     else:
-        revoke_all.show(everyone)
+        revoke_all.show(everyone, ending)
         for one in everyone.leaks.ended:
             for row in _lines(one, one.user.name):
                 terminal.paragraph(row)
     return exit_code(everyone.leaks.ended)
 
 
-def show_plan(previews: Sequence[Preview], leaks: Leaks) -> None:
+def show_plan(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]]) -> None:
     """Print what would be done for each user, in order."""
-    for entry in _entries(previews, leaks):
+    for entry in _entries(previews, leaks, sessions):
         terminal.paragraph(f"{entry.user}: {entry.message}".rstrip())
         first = [f"make {key_id} Inactive; every program that uses it fails from then on" for key_id in entry.keys]
         for number, step in enumerate((*first, *entry.actions), 1):
             terminal.paragraph(f"{number}. {step}", "  ")
+        for sentence in entry.sessions:
+            terminal.paragraph(sentence, "  ")
 
 
-def _entries(previews: Sequence[Preview], leaks: Leaks) -> list[RevokePlanEntry]:
+def _entries(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]]) -> list[RevokePlanEntry]:
     from twokey.reports import documents
 
     by_name = {one.result.user.name: one for one in previews}
@@ -98,6 +103,7 @@ def _entries(previews: Sequence[Preview], leaks: Leaks) -> list[RevokePlanEntry]
                 keys=key_ids,
                 actions=[str(action) for action in found.plan.actions] if found and found.plan else [],
                 message=found.result.message if found else leaks.unselected or NOT_MANAGED,
+                sessions=[*sessions.get(name, ())],
             )
         )
     return entries
@@ -113,3 +119,9 @@ def _lines(result: RevokeResult, name: str) -> Iterator[str]:
     for one in result.rotation.destinations if result.rotation else ():
         if one.outcome == "failed":
             yield f"  {name}: {one.destination} failed: {one.message}"
+    ended = sum(one.outcome == "ended" for one in result.sessions)
+    if ended:
+        yield f"  {name}: sessions from before are ended, of the user and of every role that it reaches: {ended} in all"
+    for session in result.sessions:
+        if session.outcome == "denied" or (session.outcome == "kept" and session.policy):
+            yield f"  {name}: sessions of {session.role} not ended: {session.message}"

@@ -51,6 +51,7 @@ class Reason(StrEnum):
     MOVE_UNFINISHED = "move_unfinished", "A move of the user to this store was begun and is not finished."
     GRACE = "grace", "Jobs in flight may still use LAST: its grace is not over."
     IN_USE = "in_use", "LAST was used recently: a job still depends on it."
+    SESSIONS_LEFT = "sessions_left", "Sessions that the leaked key may have made could not all be ended."
     REVOKED_KEPT = "revoked_kept", "A revoked key is kept Inactive, and leaves no room for another key."
     CONTESTED = "contested", "Another program keeps writing to a destination between the runs."
     LAST_HELD = "last_held", "A destination holds LAST, or may hold it, and this run cannot deliver CURRENT there."

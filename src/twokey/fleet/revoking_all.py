@@ -54,12 +54,13 @@ AGAIN = "Run the same command again: it continues."
 class Everyone:
     """All users that are meant, the most powerful first. ``powers``: what their keys can do, as far as that was read.
 
-    ``warnings``: what the operator should know besides.
+    ``warnings``: what the operator should know besides. ``picture``: the account, if it could be read.
     """
 
     leaks: Leaks
     powers: dict[str, Power] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    picture: Picture | None = None
 
 
 def find_all(request: Request, path: str | None, runtime: Runtime, settings: Settings) -> Everyone:
@@ -99,7 +100,7 @@ def find_all(request: Request, path: str | None, runtime: Runtime, settings: Set
 def _directory(everyone: Everyone, runtime: Runtime) -> FindsUsers:
     """Return one reading of the account; IAM itself, which takes more requests, if the account cannot be read."""
     try:
-        picture = Picture(runtime.iam)
+        picture = everyone.picture = Picture(runtime.iam)
         names = {user.arn: user.name for user in picture.account.users}
         everyone.powers.update({names[arn]: power for arn, power in powers(picture.account).items()})
     except BadCredentials:

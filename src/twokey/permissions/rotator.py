@@ -57,7 +57,7 @@ _READ: frozenset[Use] = frozenset({"read"})
 
 COMMANDS = {
     "rotate": Needs(_AGES | set(IAM["rotate"]), _ALL, _DELIVER),
-    "revoke": Needs(_AGES | set(IAM["rotate"]), _ALL, _DELIVER),
+    "revoke": Needs(_AGES | {*IAM["rotate"], *IAM["sessions"], *IAM["account"]}, _ALL, _DELIVER),
     "plan": Needs(_AGES, _LOOK, _READ),
     "status": Needs(_AGES, _LOOK, _READ),
     "deliver": Needs(_KEYS, _KEEP, _DELIVER),

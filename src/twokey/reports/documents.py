@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from twokey.permissions.findings import Finding as LintFinding
     from twokey.planning.destination_states import DestinationState
+    from twokey.revocation.lift import LiftResult
     from twokey.revocation.results import RevokeResult
     from twokey.rotation.results import Result
 
@@ -130,7 +131,10 @@ class RevokeDocument(msgspec.Struct):
 
 
 class RevokePlanEntry(msgspec.Struct):
-    """What a revocation would do for one machine user: the keys made Inactive first, then the actions, in order."""
+    """What a revocation would do for one machine user: the keys made Inactive first, then the actions, in order.
+
+    ``sessions``: what ending the sessions does, in sentences.
+    """
 
     account: str
     user: str
@@ -138,12 +142,34 @@ class RevokePlanEntry(msgspec.Struct):
     keys: list[str]
     actions: list[str]
     message: str
+    sessions: list[str] = []
 
 
 class RevokePlanDocument(msgspec.Struct):
     """What ``twokey revoke --plan --json`` prints."""
 
     results: list[RevokePlanEntry]
+
+
+class LiftEntry(msgspec.Struct):
+    """What became of the policies that ended sessions, on a user or role (``principal``, an ARN).
+
+    ``until``: when the last session that they deny is over.
+    """
+
+    account: str
+    principal: str
+    outcome: Literal["lifted", "due", "refused", "failed"]
+    until: Moment
+    policies: list[str]
+    message: str
+
+
+class LiftDocument(msgspec.Struct):
+    """What ``twokey revoke --lift --json`` prints."""
+
+    results: list[LiftEntry]
+    summary: dict[str, int]
 
 
 class PlanEntry(OutcomeEntry):
@@ -283,6 +309,7 @@ DOCUMENTS: dict[str, type] = {
     "move-store": ResultsDocument,
     "revoke": RevokeDocument,
     "revoke --plan": RevokePlanDocument,
+    "revoke --lift": LiftDocument,
     "plan": PlanDocument,
     "status": StatusDocument,
     "adopt": AdoptDocument,
@@ -321,6 +348,17 @@ def revoke_document(results: Iterable[RevokeResult]) -> RevokeDocument:
     for entry in entries:
         counts[entry.outcome] += 1
     return RevokeDocument(entries, counts)
+
+
+def lift_document(results: Iterable[LiftResult]) -> LiftDocument:
+    """Return the document of a lift."""
+    entries = [
+        LiftEntry(one.account, one.principal, one.outcome, one.until, [*one.policies], one.message) for one in results
+    ]
+    counts = dict.fromkeys(("lifted", "due", "refused", "failed"), 0)
+    for entry in entries:
+        counts[entry.outcome] += 1
+    return LiftDocument(entries, counts)
 
 
 def _revoke_entry(result: RevokeResult) -> RevokeEntry:

@@ -5,13 +5,13 @@ Nothing is remembered for it: a policy's own cut-off says when that is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from twokey.core.errors import ServiceError
 from twokey.core.timestamps import utc
 from twokey.revocation import token_policies
-from twokey.revocation.reached import Picture
+from twokey.revocation.reached import SessionsOfUsers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,13 +36,13 @@ class Lift:
 class LiftResult:
     """What became of the policies on a user or role, whose ARN is ``principal``.
 
-    ``lifted``: they were removed. ``refused``: sessions that they deny may still exist, until ``until``; nothing was
-    changed. ``failed``: an error kept twokey from it.
+    ``lifted``: they were removed. ``due``: they would be. ``refused``: sessions that they deny may still exist, until
+    ``until``; nothing was changed. ``failed``: an error kept twokey from it.
     """
 
     account: str
     principal: str
-    outcome: Literal["lifted", "refused", "failed"]
+    outcome: Literal["lifted", "due", "refused", "failed"]
     until: datetime
     policies: tuple[str, ...]
     message: str
@@ -56,8 +56,8 @@ def found(account: Account, users: Sequence[MachineUser] | None) -> tuple[Lift, 
 def _principals(account: Account, users: Sequence[MachineUser] | None) -> Iterable[Principal]:
     if users is None:
         return (*account.users, *account.roles)
-    picture = Picture(account)
-    reached = {one.principal.arn: one.principal for user in users for one in picture.sessions(user).reached}
+    whose = SessionsOfUsers(account)
+    reached = {one.principal.arn: one.principal for user in users for one in whose.of(user).reached}
     return reached.values()
 
 
@@ -68,8 +68,8 @@ def _lift(principal: Principal) -> Lift | None:
     return Lift(principal, denies, denies[-1].cutoff + token_policies.LONGEST[principal.kind])
 
 
-def lift(one: Lift, now: datetime, iam: InlinePolicies) -> LiftResult:
-    """Remove the policies if no session that they deny can exist any more; else refuse, and change nothing."""
+def plan(one: Lift, now: datetime) -> LiftResult:
+    """Say whether the policies may be removed: only if no session that they deny can exist any more."""
     principal, names = one.principal, tuple(deny.name for deny in one.denies)
     whose = f"the {principal.kind} {principal.name}"
     if now < one.until:
@@ -78,11 +78,19 @@ def lift(one: Lift, now: datetime, iam: InlinePolicies) -> LiftResult:
             "was changed. The policy denies these only. Run again then."
         )
         return LiftResult(principal.account, principal.arn, "refused", one.until, names, message)
-    for name in names:
+    message = f"No session of {whose} that was denied can exist any more: the policy is removed."
+    return LiftResult(principal.account, principal.arn, "due", one.until, names, message)
+
+
+def lift(one: Lift, now: datetime, iam: InlinePolicies) -> LiftResult:
+    """Remove the policies if that may be done; else refuse, and change nothing."""
+    planned, principal = plan(one, now), one.principal
+    if planned.outcome != "due":
+        return planned
+    for name in planned.policies:
         try:
             iam.delete_inline_policy(principal.kind, principal.name, name)
         except ServiceError as error:
-            message = f"The policy {name} of {whose} was not removed. It denies nothing any more. {error}"
-            return LiftResult(principal.account, principal.arn, "failed", one.until, names, message)
-    message = f"No session of {whose} that was denied can exist any more: the policy was removed."
-    return LiftResult(principal.account, principal.arn, "lifted", one.until, names, message)
+            message = f"The policy {name} was not removed from {principal.name}. It denies nothing any more. {error}"
+            return replace(planned, outcome="failed", message=message)
+    return replace(planned, outcome="lifted", message=planned.message.replace("is removed", "was removed"))

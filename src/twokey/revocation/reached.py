@@ -55,14 +55,18 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class Sessions:
-    """The sessions that a leaked key of a user may have made: the user first, then roles, the nearest first."""
+    """The sessions that a leaked key of a user may have made: the user first, then roles, the nearest first.
+
+    ``unknown``: why the roles are unknown, and what to do; empty if they are known.
+    """
 
     user: MachineUser
     reached: tuple[Reached, ...]
     elsewhere: tuple[Elsewhere, ...] = ()
+    unknown: str = ""
 
 
-class Picture:
+class SessionsOfUsers:
     """An account, for any number of users: what is common to them is found out once."""
 
     def __init__(self, account: Account) -> None:
@@ -71,7 +75,7 @@ class Picture:
         self._reach = Reach(account)
         self._users = {user.arn: user for user in account.users}
 
-    def sessions(self, user: MachineUser) -> Sessions:
+    def of(self, user: MachineUser) -> Sessions:
         """Return whose sessions a key of the user may have made."""
         principal = self._users.get(user.arn) or bare(user)
         chains = self._reach.closure(principal)
@@ -108,6 +112,11 @@ class Picture:
 def bare(user: MachineUser) -> Principal:
     """Return a user of which nothing but its name is known."""
     return Principal(kind="user", name=user.name, path=user.path, arn=user.arn, policies=())
+
+
+def of_the_user_alone(user: MachineUser, unknown: str) -> Sessions:
+    """Return what is known where the account cannot be read."""
+    return Sessions(user, (Reached(bare(user)),), unknown=unknown)
 
 
 def _others(role: Principal) -> Iterator[str]:

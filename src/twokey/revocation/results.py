@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SessionResult:
-    """What became of a role's sessions that were made with the leaked key.
+    """What became of the sessions of a role, or of the user itself: ``role`` is the ARN, or a pattern of ARNs.
 
-    ``policy`` is what an operator of another account has to apply where the role could not be changed.
+    ``ended``: sessions from before a cut-off are denied everything; ``policy`` is the name of the policy that does.
+    ``denied``: they could not be ended; ``policy`` is the document to put there.
+    ``kept``: they were left alone, because that was requested, or because it is unknown whether there are any.
     """
 
     role: str

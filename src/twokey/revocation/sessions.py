@@ -7,21 +7,19 @@ cut-off. Nothing is undone where one of them cannot be changed: what is left to 
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from twokey.core.errors import NotFound, ServiceError
 from twokey.core.timestamps import utc
 from twokey.revocation import token_policies
-from twokey.revocation.reached import Picture, Reached, Sessions, bare
+from twokey.revocation.results import SessionResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-    from twokey.core.model import MachineUser
-    from twokey.permissions.account import Account, Principal
-    from twokey.revocation.reached import Elsewhere
+    from twokey.permissions.account import Principal
+    from twokey.revocation.reached import Elsewhere, Reached, Sessions
     from twokey.revocation.token_policies import Deny
 
 _TOO_LARGE = "LimitExceeded"
@@ -39,90 +37,62 @@ class InlinePolicies(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class SessionResult:
-    """What became of the sessions of a role, or of the user itself: ``role`` is the ARN, or a pattern of ARNs.
-
-    ``ended``: sessions from before the cut-off are denied everything; ``policy`` is the name of the policy that does.
-    ``denied``: they could not be ended; ``policy`` is the document to put there.
-    ``kept``: they were left alone, because that was requested, or because it is unknown whether there are any.
-    """
-
-    role: str
-    outcome: Literal["ended", "kept", "denied"]
-    policy: str = ""
-    message: str = ""
-
-
-def sessions(account: Account | None, user: MachineUser) -> Sessions:
-    """Return whose sessions a key of the user may have made; without the account, only the user itself is known."""
-    return Picture(account).sessions(user) if account else Sessions(user, (Reached(bare(user)),))
-
-
-def end_sessions(
-    account: Account | None,
-    user: MachineUser,
-    cutoff: datetime,
-    iam: InlinePolicies,
-    *,
-    own_arn: str = "",
-    replacing: Sequence[SessionResult] = (),
-) -> tuple[SessionResult, ...]:
-    """End the sessions from before the cut-off: of the user, and of every role that it reaches.
-
-    ``account``: None where it cannot be read; then the roles are unknown. ``own_arn``: who runs twokey; its own session
-    is not ended. ``replacing``: what an earlier call of this run did, whose policies have an earlier cut-off.
-    """
-    results = end(sessions(account, user), cutoff, iam, own_arn=own_arn, replacing=replacing)
-    if account is not None:
-        return results
-    start = user.arn.partition(":user/")[0]
-    return (
-        *results,
-        SessionResult(
-            f"{start}:role/*",
-            "denied",
-            token_policies.document(token_policies.deny(cutoff)),
-            f"Which roles {user.name} can assume is unknown, so their sessions were not ended. Allow "
-            "iam:GetAccountAuthorizationDetails for the principal that runs twokey, and run again.",
-        ),
-    )
-
-
 def end(
-    sessions: Sessions,
+    everyone: Sequence[Sessions],
     cutoff: datetime,
     iam: InlinePolicies,
     *,
     own_arn: str = "",
-    replacing: Sequence[SessionResult] = (),
-) -> tuple[SessionResult, ...]:
-    """Do the same for what is known already. The user is first: its sessions then assume no more roles."""
+    replacing: Mapping[str, SessionResult] | None = None,
+) -> dict[str, SessionResult]:
+    """End the sessions from before the cut-off, of each user and of every role that one of them reaches.
+
+    Return the results by ARN, or by the pattern of ARNs. Users come first: their sessions then assume no more roles.
+    Each role is changed once, whatever the number of its users. ``own_arn``: who runs twokey; its own session is not
+    ended. ``replacing``: what an earlier call of this run did, whose policies have an earlier cut-off.
+    """
     deny = token_policies.deny(cutoff)
-    earlier = {one.role: one.policy for one in replacing if one.outcome == "ended"}
-    found = [_end(one, deny, iam, own_arn, earlier.get(one.principal.arn, "")) for one in sessions.reached]
-    return (*found, *(_elsewhere(one, deny) for one in sessions.elsewhere))
+    reached = {one.principal.arn: one for sessions in everyone for one in sessions.reached}
+    earlier = {arn: one.policy for arn, one in (replacing or {}).items() if one.outcome == "ended"}
+    found: dict[str, SessionResult] = {}
+    for arn in sorted(reached, key=lambda arn: (reached[arn].principal.kind != "user", len(reached[arn].via))):
+        found[arn] = _end(reached[arn], deny, iam, own_arn, earlier.get(arn, ""))
+    for sessions in everyone:
+        found.update({one.pattern: _elsewhere(one, deny) for one in sessions.elsewhere})
+        if sessions.unknown:
+            role = f"{sessions.user.arn.partition(':user/')[0]}:role/*"
+            found[role] = SessionResult(role, "denied", token_policies.document(deny), _unknown(sessions))
+    return found
 
 
-def kept(sessions: Sessions) -> tuple[SessionResult, ...]:
+def of(sessions: Sessions, found: Mapping[str, SessionResult]) -> tuple[SessionResult, ...]:
+    """Return the results of one user out of those of all."""
+    names = [one.principal.arn for one in sessions.reached] + [one.pattern for one in sessions.elsewhere]
+    if sessions.unknown:
+        names.append(f"{sessions.user.arn.partition(':user/')[0]}:role/*")
+    return tuple(found[name] for name in names if name in found)
+
+
+def kept(everyone: Sequence[Sessions]) -> dict[str, SessionResult]:
     """Return the results where the operator keeps the sessions."""
-    return tuple(
-        SessionResult(one.principal.arn, "kept", message="--keep-sessions: sessions that the key made still work.")
-        for one in sessions.reached
+    message = "--keep-sessions: sessions that the key made still work."
+    arns = [one.principal.arn for sessions in everyone for one in sessions.reached]
+    return {arn: SessionResult(arn, "kept", message=message) for arn in arns}
+
+
+def _unknown(sessions: Sessions) -> str:
+    return (
+        f"Which roles {sessions.user.name} can assume is unknown, so their sessions were not ended: {sessions.unknown} "
+        "Then run again."
     )
 
 
 def _end(reached: Reached, deny: Deny, iam: InlinePolicies, own_arn: str, earlier: str) -> SessionResult:
     principal, document = reached.principal, token_policies.document(deny)
-    if reached.protected:
-        return SessionResult(principal.arn, "denied", document, reached.protected)
-    if _runs_as(own_arn, principal):
-        message = (
-            f"twokey itself runs with a session of the role {principal.name}, which {_by(reached)} can assume: ending "
-            f"it would end this run. End its sessions with other credentials: {_command(principal, deny)}"
-        )
-        return SessionResult(principal.arn, "denied", document, message)
-    present = token_policies.of(principal)
+    reason = _unchangeable(reached, deny, own_arn)
+    if reason:
+        return SessionResult(principal.arn, "denied", document, reason)
+    present = [*token_policies.of(principal), *token_policies.named(earlier)]
     later = next((one for one in present if one.cutoff >= deny.cutoff), None)
     if later is not None:
         return SessionResult(principal.arn, "ended", later.name, _ended(later))
@@ -132,9 +102,19 @@ def _end(reached: Reached, deny: Deny, iam: InlinePolicies, own_arn: str, earlie
         return SessionResult(principal.arn, "ended", message=f"{_name(principal)} does not exist any more.")
     except ServiceError as error:
         return SessionResult(principal.arn, "denied", document, _not_put(error, principal, deny))
-    over = dict.fromkeys((*(one.name for one in present), *([earlier] if earlier else [])))
-    left = " ".join(_remove(iam, principal, name) for name in over if name != deny.name)
+    left = " ".join(filter(None, (_remove(iam, principal, name) for name in {one.name: None for one in present})))
     return SessionResult(principal.arn, "ended", deny.name, f"{_ended(deny)} {left}".strip())
+
+
+def _unchangeable(reached: Reached, deny: Deny, own_arn: str) -> str:
+    """Return why the user or role is not changed; empty if it is."""
+    principal = reached.principal
+    if _runs_as(own_arn, principal):
+        return (
+            f"twokey itself runs with a session of the role {principal.name}, which the leaked key could assume: "
+            f"ending it would end this run. End its sessions with other credentials: {_command(principal, deny)}"
+        )
+    return reached.protected
 
 
 def _remove(iam: InlinePolicies, principal: Principal, name: str) -> str:
@@ -209,8 +189,34 @@ def preview(sessions: Sessions) -> Iterator[str]:
             yield f"Sessions of the role {one.principal.name} end for {also}, too: they need new ones."
         if one.protected:
             yield f"Sessions of the role {one.principal.name} go on. {one.protected}"
+    if sessions.unknown:
+        yield f"Sessions of roles go on: which {sessions.user.name} can assume is unknown. {sessions.unknown}"
     for other in sessions.elsewhere:
         yield f"Sessions of {_roles(other.pattern)} go on: {other.by} may assume them, and twokey cannot change them."
+
+
+def summary(everyone: Sequence[Sessions]) -> Iterator[str]:
+    """Yield the same for many users, in numbers."""
+    reached = {one.principal.arn: one for sessions in everyone for one in sessions.reached}
+    roles = [one for one in reached.values() if one.principal.kind == "role"]
+    leaked = {sessions.user.name for sessions in everyone}
+    yield (
+        f"Sessions of {_count(len(leaked), 'user')} and of {_count(len(roles), 'role')} from before now are denied "
+        "everything; new ones work."
+    )
+    users = {name for one in roles for name in one.users} - leaked
+    others = {name for one in roles for name in one.others}
+    if users or others:
+        yield f"That also ends sessions of these roles for {_listed(sorted(users) + sorted(others))}."
+    protected = [one.principal.name for one in roles if one.protected]
+    if protected:
+        yield f"Sessions of {_listed(protected)} go on: only AWS can change these roles."
+    elsewhere = {one.pattern for sessions in everyone for one in sessions.elsewhere}
+    if elsewhere:
+        yield f"Sessions of roles of other accounts go on: {_listed(sorted(elsewhere))}."
+    unknown = next((sessions.unknown for sessions in everyone if sessions.unknown), "")
+    if unknown:
+        yield f"Sessions of roles go on: which the users can assume is unknown. {unknown}"
 
 
 def _roles(pattern: str) -> str:
@@ -229,10 +235,6 @@ def _listed(names: Sequence[str]) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _by(reached: Reached) -> str:
-    return reached.via[-1] if reached.via else "the user of the key"
 
 
 def _name(principal: Principal) -> str:

@@ -52,6 +52,15 @@ def deny(cutoff: datetime) -> Deny:
     return Deny(f"{PREFIX}{at.strftime('%Y%m%dT%H%M%SZ')}", at)
 
 
+def named(name: str) -> tuple[Deny, ...]:
+    """Return the policy of ours that has this name; none for any other name."""
+    try:
+        at = datetime.strptime(name.removeprefix(PREFIX), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return ()
+    return (deny(at),)
+
+
 def document(one: Deny) -> str:
     """Return the document as short as possible: the size of all inline policies together is limited."""
     return json.dumps(_document(utc(one.cutoff)), separators=(",", ":"))

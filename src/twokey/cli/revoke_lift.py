@@ -1,0 +1,52 @@
+"""``twokey revoke --lift``: removes the policies that ended sessions, once the sessions are over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.core.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.cli.options import Flags
+    from twokey.revocation.lift import LiftResult
+
+
+def check(**given: object) -> None:
+    """Raise ``UsageError`` for an option that says nothing about a lift."""
+    wrong = [name.replace("_", "-") for name, value in given.items() if value not in (None, False)]
+    if wrong:
+        raise UsageError(f"--lift and --{wrong[0]} exclude each other.", remedy="Keep the one that you mean.")
+
+
+def run(flags: Flags, *, everyone: bool, only_plan: bool) -> int:
+    """Remove the policies of the users and the roles that they reach, or of the whole account."""
+    from twokey.config.settings import path_prefix
+    from twokey.fleet import ending
+    from twokey.fleet.runtime import Runtime
+
+    if everyone and flags.users:
+        raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
+    path = path_prefix(flags.path, "--path") if flags.path is not None else None
+    runtime = Runtime()
+    results = ending.lifted(runtime, ending.lifts(runtime, flags.users, path), only_plan=only_plan)
+    _print(results, as_json=flags.as_json, quiet=flags.quiet)
+    outcomes = {one.outcome for one in results}
+    if "failed" in outcomes:
+        return ExitCode.FAILED
+    return ExitCode.REFUSED if "refused" in outcomes else ExitCode.DONE
+
+
+def _print(results: Sequence[LiftResult], *, as_json: bool, quiet: bool) -> None:
+    from twokey.cli import terminal
+    from twokey.reports import documents
+
+    if as_json:
+        terminal.say_json(documents.encode(documents.lift_document(results)))
+        return
+    for one in results:
+        if one.outcome in ("refused", "failed") or not quiet:
+            (terminal.tell if quiet else terminal.paragraph)(f"{one.outcome}: {one.message}")
+    if not results and not quiet:
+        terminal.tell("No policy of twokey ends sessions here: nothing to lift.")
