@@ -37,7 +37,7 @@ def test_the_files_hold_the_requests_and_their_hashes_are_in_the_audit_log(rig: 
     folder, log = tmp_path / "evidence", tmp_path / "audit.log"
     runtime = Runtime()
     with (
-        keeping(folder, runtime, "twokey revoke ci") as evidence,
+        keeping(folder, runtime.clients, "twokey revoke ci") as evidence,
         auditing(AuditFile(log), runtime, lambda _: None) as audit,
     ):
         runtime.iam.deactivate_key("ci", key.access_key_id)
@@ -62,20 +62,23 @@ def test_the_files_hold_the_requests_and_their_hashes_are_in_the_audit_log(rig: 
 def test_a_directory_that_cannot_be_used_is_refused_before_anything_is_called(rig: Rig, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "missing" / "evidence", tmp_path / "file"):
-        with pytest.raises(UsageError, match=r"--evidence: "), keeping(folder, Runtime(), "twokey revoke ci"):
+        with pytest.raises(UsageError, match=r"--evidence: "), keeping(folder, Runtime().clients, "twokey revoke ci"):
             pytest.fail("it began")
     assert rig.aws.requests == []
 
 
 def test_a_run_that_ends_before_it_writes_leaves_no_file(tmp_path: Path) -> None:
     folder = tmp_path / "evidence"
-    with pytest.raises(KeyboardInterrupt), keeping(folder, Runtime(), "twokey revoke ci"):
+    with pytest.raises(KeyboardInterrupt), keeping(folder, Runtime().clients, "twokey revoke ci"):
         raise KeyboardInterrupt
     assert list(folder.iterdir()) == []
 
 
 def test_without_the_option_nothing_is_written(tmp_path: Path) -> None:
     runtime = Runtime()
-    with keeping(None, runtime, "twokey revoke ci") as evidence, auditing(None, runtime, lambda _: None) as audit:
+    with (
+        keeping(None, runtime.clients, "twokey revoke ci") as evidence,
+        auditing(None, runtime, lambda _: None) as audit,
+    ):
         assert evidence.write(audit, [], {}) == ()
     assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twokey.config.settings import AuditFile, Settings
     from twokey.core.events import Listener
     from twokey.fleet.auditing import Auditing
+    from twokey.fleet.first import First
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
@@ -43,12 +44,13 @@ def over_users(
     deliveries: bool = False,
     limited: bool = True,
     retire: frozenset[str] = frozenset(),
+    first: First | None = None,
 ) -> int:
     """Do a command's work for every selected user, report all results, and return the exit code.
 
     ``work`` returns what is done for each user of the run; ``steps`` prints its events, and with ``deliveries`` they
     are counted. ``select`` finds the users otherwise than by name. Each key to ``retire`` must be one of theirs. An
-    interruption is raised after the report.
+    interruption is raised after the report. ``first`` is the connection to AWS, where there is one already.
     """
     from twokey.cli import progress, terminal
     from twokey.cli.signals import terminable
@@ -63,7 +65,7 @@ def over_users(
         with bar, terminable(bar.clear):
             yield progress.Observer(bar, steps, jobs)
 
-    runtime = Runtime(settings)
+    runtime = Runtime(settings, first) if first else Runtime(settings)
     with auditing(audit_log, runtime, terminal.announcer(quiet=flags.quiet)) as audit:
         run = Run.over(runtime, settings, select or (lambda runtime: runtime.roster(settings, flags.users)))
         if not flags.quiet:

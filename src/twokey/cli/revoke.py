@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.ending import Ending
     from twokey.fleet.evidence import Keeping
-    from twokey.fleet.revoking import Leaks, Request
+    from twokey.fleet.first import First, Request
+    from twokey.fleet.revoking import Leaks
     from twokey.fleet.revoking_all import Everyone
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
@@ -100,38 +101,66 @@ def command(
     path = flags.path
     if everyone and uses_file(flags):
         flags = replace(flags, path=None)  # it limits what the file selects
-    settings = _settings(flags)
     if not (yes or only_plan or _can_ask()):
         raise UsageError(
             "This is not a terminal, so the plan cannot be confirmed.",
             remedy=f"See it: {_typed('--plan')}. Then run it: {_typed('--yes')}.",
         )
-    revoking = _Revoking(flags, request, settings, not yes, everyone, path, evidence, keep_sessions)
-    if only_plan:
-        return revoking.show_plan()
-    return revoking.run(wait=not no_wait, verbose=verbose)
+    with ExitStack() as stack:
+        first, kept = None, None
+        if yes and not only_plan and _only_key_ids(request):
+            first, kept = _contain_first(request, evidence, stack)
+        settings = _settings(flags, first)
+        revoking = _Revoking(
+            flags, request, settings, stack, not yes, everyone, path, evidence, keep_sessions, first, kept
+        )
+        if only_plan:
+            return revoking.show_plan()
+        return revoking.run(wait=not no_wait, verbose=verbose)
+
+
+def _only_key_ids(request: Request) -> bool:
+    """Say whether nothing has to be looked up besides the keys' users: each key that leaked is named by its id."""
+    from twokey.fleet.first import KEY_ID
+
+    return not request.both and bool(request.targets) and all(map(KEY_ID.fullmatch, request.targets))
+
+
+def _contain_first(request: Request, evidence: str | None, stack: ExitStack) -> tuple[First, Keeping | None]:
+    """Make the keys Inactive before the configuration is read, or any module imported that is not needed for it."""
+    from twokey.fleet.first import connect, contain_first
+
+    first, kept = connect(), None
+    if evidence is not None:
+        from twokey.fleet.evidence import keeping
+
+        kept = stack.enter_context(keeping(Path(evidence), first.clients, _typed()))
+    contain_first(request.targets, first)
+    return first, kept
 
 
 @dataclass
 class _Revoking:
     """One run of the command. ``leaks`` is what was found and done before the users' turns.
 
-    ``path`` is set for --all: the users below it, or all that the settings have. ``folder`` is for the evidence.
+    ``path`` is set for --all: the users below it, or all that the settings have. ``folder`` is for the evidence, and
+    ``first`` what was made Inactive before the configuration was read.
     """
 
     flags: Flags
     request: Request
     settings: Settings
+    stack: ExitStack
     ask: bool
-    all_users: bool = False
-    path: str | None = None
-    folder: str | None = None
-    keep_sessions: bool = False
+    all_users: bool
+    path: str | None
+    folder: str | None
+    keep_sessions: bool
+    first: First | None
+    evidence: Keeping | None
     leaks: Leaks | None = None
     everyone: Everyone | None = None
-    evidence: Keeping | None = None
     audit: Auditing | None = None
-    stack: ExitStack = field(default_factory=ExitStack)
     ending: Ending | None = None
 
     def show_plan(self) -> int:
@@ -167,24 +196,24 @@ class _Revoking:
             return one
 
         steps = progress.Steps(verbose=verbose, quiet=self.flags.quiet)
-        with self.stack:
-            return over_users(
-                self.flags,
-                self.settings,
-                work,
-                self._report,
-                select=self._select,
-                audit_log=self.settings.audit_log,
-                steps=steps,
-                deliveries=True,
-                limited=False,
-            )
+        return over_users(
+            self.flags,
+            self.settings,
+            work,
+            self._report,
+            select=self._select,
+            audit_log=self.settings.audit_log,
+            steps=steps,
+            deliveries=True,
+            limited=False,
+            first=self.first,
+        )
 
     def _find(self, runtime: Runtime) -> Leaks:
         if not self.all_users:
             from twokey.fleet.revoking import find
 
-            return find(self.request, runtime, self._settings_of)
+            return find(self.request, runtime, self._settings_of, self.first)
         from twokey.cli import revoke_all
         from twokey.fleet.revoking_all import find_all
 
@@ -197,10 +226,10 @@ class _Revoking:
         """Find the leaked keys, ask, and make them Inactive; only then find the stores of their users."""
         from twokey.fleet.revoking import contain_all, select
 
-        if self.folder is not None:
+        if self.folder is not None and self.evidence is None:
             from twokey.fleet.evidence import keeping
 
-            self.evidence = self.stack.enter_context(keeping(Path(self.folder), runtime, _typed()))
+            self.evidence = self.stack.enter_context(keeping(Path(self.folder), runtime.clients, _typed()))
         leaks = self.leaks = self._find(runtime)
         if self.ask and leaks.keys:
             self._confirm(leaks, runtime)
@@ -283,7 +312,7 @@ class _Revoking:
 def _request(targets: tuple[str, ...], *, everyone: bool, both: bool, delete: bool, keep: str | None) -> Request:
     """Return what is requested; raises ``UsageError``."""
     from twokey.core import durations
-    from twokey.fleet.revoking import OF_A_SESSION, Request
+    from twokey.fleet.first import OF_A_SESSION, Request
 
     if everyone and targets:
         raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
@@ -304,13 +333,21 @@ def _request(targets: tuple[str, ...], *, everyone: bool, both: bool, delete: bo
     return Request(targets, both, delete, durations.parse(keep, "--keep") if keep is not None else None)
 
 
-def _settings(flags: Flags) -> Settings:
-    """Return the settings, checked before anything is called; without a store and a file, empty ones."""
+def _settings(flags: Flags, first: First | None) -> Settings:
+    """Return the settings; without a store and a file, empty ones.
+
+    They are checked before anything is called, unless the keys are Inactive already: then what is wrong with them is
+    told with what is left to do.
+    """
     from twokey.config.schema import CONCURRENCY, MAX_USERS
     from twokey.config.settings import AuditFile, Settings
 
     if uses_file(flags) or flags.store is not None:
-        return settings_of(flags)
+        try:
+            return settings_of(flags)
+        except UsageError:
+            if first is None:
+                raise
     audit = AuditFile(Path(flags.audit_log)) if flags.audit_log is not None else None
     return Settings((), MAX_USERS, flags.concurrency or CONCURRENCY, "the command line", audit)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import NotFound, ServiceError
 from twokey.core.reasons import Reason, Revocation
-from twokey.fleet.revoking import KEY_ID
+from twokey.fleet.first import KEY_ID
 from twokey.inventory.picture import Picture
 from twokey.revocation import lift, quarantine, sessions
 from twokey.revocation.reached import SessionsOfUsers, of_the_user_alone

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey import __version__
+from twokey.aws.sts import Sts
 from twokey.core.commands import revoke_command, rotate_command
 from twokey.core.errors import ServiceError, UsageError
 from twokey.core.reasons import Revocation
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from twokey.aws.clients import Clients
     from twokey.fleet.auditing import Auditing
-    from twokey.fleet.runtime import Runtime
     from twokey.revocation.order import Power
     from twokey.revocation.results import RevokeResult
 
@@ -34,10 +35,10 @@ UNKNOWN = "unknown"
 class Keeping:
     """Writes the evidence of one run; or does nothing where none is requested."""
 
-    def __init__(self, runtime: Runtime, command: str, files: tuple[ReportFile, ReportFile] | None, name: str) -> None:
-        self._runtime, self._command, self._files, self._name = runtime, command, files, name
-        self._began = runtime.clients.clock.monotonic()
-        self._requests = runtime.clients.record_requests() if files else None
+    def __init__(self, clients: Clients, command: str, files: tuple[ReportFile, ReportFile] | None, name: str) -> None:
+        self._clients, self._command, self._files, self._name = clients, command, files, name
+        self._began = clients.clock.monotonic()
+        self._requests = clients.record_requests() if files else None
 
     def write(
         self, audit: Auditing | None, results: Sequence[RevokeResult], powers: Mapping[str, Power]
@@ -63,14 +64,14 @@ class Keeping:
 
     def _document(self, users: Sequence[UserRecord], left: Sequence[Left]) -> EvidenceDocument:
         account, caller = self._caller()
-        clock = self._runtime.clients.clock
+        clock = self._clients.clock
         # The clock is that of AWS only since its first response, which came after the beginning.
         now = clock.now()
         began = now - timedelta(seconds=clock.monotonic() - self._began)
         return EvidenceDocument(
             version=evidence.VERSION,
             command=self._command,
-            run=self._runtime.run,
+            run=self._clients.run,
             twokey=__version__,
             account=account,
             caller=caller,
@@ -86,7 +87,7 @@ class Keeping:
 
     def _caller(self) -> tuple[str, str]:
         try:
-            return self._runtime.sts.caller()
+            return Sts(self._clients).caller()
         except ServiceError:
             return UNKNOWN, UNKNOWN
 
@@ -125,19 +126,19 @@ def _left(result: RevokeResult) -> Iterator[Left]:
 
 
 @contextmanager
-def keeping(folder: Path | None, runtime: Runtime, command: str) -> Iterator[Keeping]:
+def keeping(folder: Path | None, clients: Clients, command: str) -> Iterator[Keeping]:
     """Prepare the files before anything is called, and remove what was prepared if they are not written.
 
     ``command`` is what the operator typed. Raises ``UsageError`` where the files cannot be written.
     """
     if folder is None:
-        yield Keeping(runtime, command, None, "")
+        yield Keeping(clients, command, None, "")
         return
-    name = f"revoke-{runtime.clients.clock.now():%Y%m%dT%H%M%SZ}-{runtime.run[:8]}"
+    name = f"revoke-{clients.clock.now():%Y%m%dT%H%M%SZ}-{clients.run[:8]}"
     _make(folder)
     with ExitStack() as stack:
         as_json, page = (stack.enter_context(ReportFile(folder / f"{name}.{end}", OPTION)) for end in ("json", "md"))
-        yield Keeping(runtime, command, (as_json, page), name)
+        yield Keeping(clients, command, (as_json, page), name)
 
 
 def _make(folder: Path) -> None:

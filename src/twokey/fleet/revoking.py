@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -12,6 +11,7 @@ from twokey.core.commands import revoke_command
 from twokey.core.errors import BadCredentials, Failed, NotFound, TwokeyError
 from twokey.core.model import Held, MachineUser, account_of
 from twokey.core.reasons import Reason, Revocation
+from twokey.fleet.first import KEY_ID
 from twokey.fleet.roster import Roster
 from twokey.revocation.contain import contain
 from twokey.revocation.decision import Leak, revoke_plan
@@ -21,10 +21,10 @@ from twokey.rotation.preview import preview
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import timedelta
 
     from twokey.config.settings import Settings
     from twokey.core.model import AccessKey
+    from twokey.fleet.first import First, Request
     from twokey.fleet.roster import Job
     from twokey.fleet.runtime import Runtime
     from twokey.revocation.contain import Contained
@@ -33,20 +33,6 @@ if TYPE_CHECKING:
 
     SettingsOf = Callable[[tuple[str, ...]], Settings | None]
     """Returns the settings for these users; None where neither a store nor a file is given."""
-
-KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
-"""A long-term access key ("IAM identifiers", IAM User Guide)."""
-OF_A_SESSION = re.compile(r"ASIA[A-Z0-9]{12,124}")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What the operator reports: key ids and names of users; ``both``: all keys of each of these users."""
-
-    targets: tuple[str, ...]
-    both: bool = False
-    delete: bool = False
-    keep: timedelta | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +45,8 @@ class Leaks:
     jobs: dict[str, Job] = field(default_factory=dict)
     ended: list[RevokeResult] = field(default_factory=list)
     unselected: str = ""
+    first: First | None = None
+    """What was made Inactive before anything else was looked up."""
 
     def leak(self, user: str) -> Leak:
         """Return what is known of one user's leaked keys."""
@@ -70,12 +58,12 @@ class Leaks:
         self.ended.append(RevokeResult(user, outcome, reason, message, tuple(self.contained.get(user.name, ()))))
 
 
-def find(request: Request, runtime: Runtime, settings_of: SettingsOf) -> Leaks:
+def find(request: Request, runtime: Runtime, settings_of: SettingsOf, first: First | None = None) -> Leaks:
     """Find the user of each key id, and the key in use of each user. Changes nothing.
 
     A key id takes one request; a name takes the store, too, for it holds the key in use.
     """
-    leaks, own = Leaks(request), runtime.clients.own_key()
+    leaks, own = Leaks(request, first=first), runtime.clients.own_key()
     names = [target for target in request.targets if not KEY_ID.fullmatch(target)]
     if names and not request.both:
         _select(leaks, runtime, settings_of, names)
@@ -134,7 +122,8 @@ def _contain(leaks: Leaks, user: str, runtime: Runtime) -> None:
     key_ids, contained = leaks.keys[user], leaks.contained.setdefault(user, [])
     try:
         for key_id in key_ids:
-            contained.append(contain(user, key_id, runtime.iam, runtime.clients.clock))
+            done = leaks.first.contained.get(key_id) if leaks.first else None
+            contained.append(done or contain(user, key_id, runtime.iam, runtime.clients.clock))
     except TwokeyError as error:
         del leaks.keys[user]
         still = ", ".join(key_ids[len(contained) :])
@@ -176,7 +165,8 @@ class _Unclear(Failed):
 
 def _keys_of(target: str, leaks: Leaks, runtime: Runtime, own: str) -> tuple[str, list[str]]:
     by_id = KEY_ID.fullmatch(target) is not None
-    user = _owner(target, runtime) if by_id else target
+    known = leaks.first.owners.get(target) if leaks.first else None
+    user = (known or _owner(target, runtime)) if by_id else target
     if leaks.request.both:
         found = [key.id for key in runtime.iam.keys(user)]
     else:

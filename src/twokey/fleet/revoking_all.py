@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from twokey.config.settings import Settings
     from twokey.core.model import AccessKey, Record
+    from twokey.fleet.first import Request
     from twokey.fleet.lookup import FindsUsers
-    from twokey.fleet.revoking import Request
     from twokey.fleet.roster import Job
     from twokey.fleet.runtime import Runtime
     from twokey.revocation.order import Power

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
     from twokey.core.destination import Destination
     from twokey.core.events import Listener
     from twokey.core.model import MachineUser
+    from twokey.fleet.first import First
     from twokey.fleet.lookup import FindsUsers
     from twokey.fleet.roster import Job, Roster, Targets
     from twokey.rotation.world import World
@@ -31,20 +31,20 @@ def fill(url: str, user: MachineUser) -> str:
 class Runtime:
     """The edge of one run: AWS, and the services of the destinations. Creating it calls nothing.
 
-    ``stop``, once set, ends all waiting.
+    ``stop``, once set, ends all waiting. ``first``: the connection to AWS, where there is one already.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        from twokey.aws.clients import Clients
-        from twokey.aws.iam import Iam
+    def __init__(self, settings: Settings | None = None, first: First | None = None) -> None:
         from twokey.aws.sts import Sts
         from twokey.destinations.connections import Connections
         from twokey.destinations.registry import Services
+        from twokey.fleet.first import connect
 
-        self.run = uuid.uuid4().hex
+        first = first or connect()
+        self.run = first.clients.run
         self.stop = threading.Event()
-        self.clients: Clients = Clients(self.run)
-        self.iam: Iam = Iam(self.clients)
+        self.clients: Clients = first.clients
+        self.iam: Iam = first.iam
         self.sts: Sts = Sts(self.clients)
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
 
