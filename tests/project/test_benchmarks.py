@@ -15,7 +15,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import __main__ as benchmarks
-from benchmarks import audit, calls, children, figures, limit, lint, origin
+from benchmarks import audit, calls, children, figures, limit, lint, origin, revoke
 from benchmarks.cloud import RecordedRequest
 from benchmarks.figures import Figure, at_least, at_most
 
@@ -48,6 +48,14 @@ def test_a_total_is_shared_out(total: float, parts: int, share: float) -> None:
 def test_a_share_of_no_parts_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing"):
         figures.per(5, 0)
+
+
+def test_the_time_until_all_are_inactive_ends_with_the_last_key_and_not_with_what_follows() -> None:
+    contained = [RecordedRequest(revoke.CONTAINMENT, START + timedelta(seconds=n), 200, False) for n in range(1, 201)]
+    requests = [seen(0), *contained, seen(300), RecordedRequest(revoke.CONTAINMENT, START, 400, True)]
+    assert revoke.until_all_inactive(requests) == 200
+    with pytest.raises(children.MeasurementFailed):
+        revoke.until_all_inactive(requests[:-3])
 
 
 def test_the_burst_does_not_count_as_rate() -> None:

@@ -46,7 +46,5 @@ def test_a_name_needs_the_configuration_so_a_mistake_in_it_is_told_before_anythi
 
 def test_what_makes_a_key_inactive_imports_nothing_else() -> None:
     program = "import sys; import twokey.cli.revoke, twokey.fleet.first; print(*sys.modules)"
-    loaded = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    ).stdout.split()
+    loaded = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.split()
     assert [name for name in loaded if name.startswith(HEAVY)] == []
