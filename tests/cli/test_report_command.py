@@ -132,7 +132,7 @@ class TestWhatItRefuses:
                 raise ImportError(name)
             return real(name, *rest)
 
-        page._template.cache_clear()
+        page.template_of.cache_clear()
         monkeypatch.setattr(builtins, "__import__", without)
         err = self.refused("new.json")
         assert "with the extra `report`" in err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ import pytest
 from support.commands import twokey
 from support.rig import DAY, Rig
 from twokey.aws.clock import ServiceClock
+from twokey.cli import terminal
 from twokey.core.journal import Journal
 from twokey.emulator import Emulator, KeyPair, Rule
 
@@ -339,3 +341,27 @@ class TestTheOutput:
     def test_what_is_no_region_is_refused(self) -> None:
         ran = twokey("trace", "AKIAIOSFODNN7EXAMPLE", "--region", "../etc")
         assert (ran.code, "--region: expected the name of a region" in ran.err) == (2, True)
+
+    def test_a_page_is_written_to_a_file_and_not_to_a_terminal(
+        self, leak: Leak, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        arguments = ("trace", leak.current.access_key_id, "--region", THERE, "--format", "html")
+        assert (twokey(*arguments, "-o", "trace.html").code, twokey(*arguments).out.count("<html")) == (0, 1)
+        page = tmp_path.joinpath("trace.html").read_text(encoding="utf-8")
+        assert "&lt;script&gt;" in page
+        assert "<script" not in page
+        monkeypatch.setattr(terminal, "is_interactive", lambda _: True)
+        assert twokey(*arguments).code == 2
+
+    @pytest.mark.parametrize("columns", [40, 80, 160])
+    def test_a_terminal_shows_a_table_that_fits(
+        self, leak: Leak, columns: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(terminal, "is_interactive", lambda _: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+        monkeypatch.setenv("NO_COLOR", "1")
+        out = twokey("trace", leak.current.access_key_id, "--region", HERE, "--region", THERE).out
+        plain = re.sub("\x1b\\[[0-9;]*m", "", out)
+        assert "\x1b" not in plain
+        assert max(map(len, plain.splitlines())) <= columns
+        assert "What may be left behind" in plain

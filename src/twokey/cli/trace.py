@@ -31,6 +31,7 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
     epilog=epilog(
         ("twokey trace AKIAIOSFODNN7EXAMPLE", "Show whose the key is, and who used it in the last 90 days."),
         ("twokey trace AKIAIOSFODNN7EXAMPLE --days 2 --region us-east-1", "Look at two days of one region only."),
+        ("twokey trace AKIAIOSFODNN7EXAMPLE --format html -o trace.html", "Write a page with a timeline of the uses."),
         ("twokey trace AKIAIOSFODNN7EXAMPLE --json | jq '.uses[] | select(.mark)'", "List what may be left behind."),
     ),
 )
@@ -49,10 +50,10 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 @click.option(
     "--format",
     "as_format",
-    type=click.Choice(["table", "json"]),
+    type=click.Choice(["table", "json", "html"]),
     default="table",
     show_default=True,
-    help="A table, or one JSON object.",
+    help="A table, one JSON object, or an HTML page with a timeline.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--output", "-o", metavar="FILE", help="Write to this file instead of stdout.")
@@ -80,6 +81,8 @@ def command(
     from twokey.system.report_files import ReportFile
 
     as_format = "json" if as_json else as_format
+    if as_format == "html":
+        terminal.refuse_page(output)
     _check(key_id, regions)
     settings = configuration(config)
     with ExitStack() as stack:
@@ -134,6 +137,10 @@ def _text(result: Trace, as_format: str) -> str:
         from twokey.reports import documents
 
         return documents.encode(result) + "\n"
+    if as_format == "html":
+        from twokey.reports.html import trace_page
+
+        return trace_page.render(result)
     from twokey.cli import trace_view
 
     return "".join(f"{line}\n" for line in trace_view.lines(result))
@@ -144,6 +151,8 @@ def _show(result: Trace, text: str, as_format: str) -> None:
 
     if as_format == "json":
         terminal.say_json(text.removesuffix("\n"))
+    elif as_format == "html":
+        terminal.say_page(text)
     else:
         trace_view.show(result)
 

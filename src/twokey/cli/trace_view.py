@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from twokey.cli import layout, terminal
 from twokey.core import timestamps
-from twokey.revocation.uses import grouped
+from twokey.reports.trace import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from twokey.cli.layout import Cell, Line
-    from twokey.reports.trace import MadeSession, Trace, Use
-    from twokey.revocation.uses import Group
+    from twokey.reports.trace import Group, MadeSession, Trace, Use
 
 MOST = 200
 """How many kinds of use a terminal shows."""

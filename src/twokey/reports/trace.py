@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from twokey.reports.audit import Use as LastUse
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["current", "last", "orphaned", "unmanaged", "unknown"]
@@ -85,3 +89,21 @@ class Trace(msgspec.Struct, frozen=True):
     complete: bool
     incomplete: list[str]
     notes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Uses of the same kind by the same program: the latest, how many, and the time of the first."""
+
+    latest: Use
+    count: int
+    first: datetime
+
+
+def grouped(found: Sequence[Use]) -> list[Group]:
+    """Return uses that differ in their time only as one each, the one with the latest use first."""
+    groups: dict[tuple[object, ...], list[Use]] = {}
+    for use in found:
+        kind = (use.service, use.event, use.region, use.source_ip, use.user_agent, use.session, use.error)
+        groups.setdefault(kind, []).append(use)
+    return [Group(same[0], len(same), same[-1].time) for same in groups.values()]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.reports.trace import MadeSession, Use
 from twokey.revocation.marks import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Iterable, Iterator
 
     from twokey.aws.cloudtrail import TrailEvent
 
@@ -54,21 +52,3 @@ def sessions(events: Iterable[TrailEvent], account: str) -> Iterator[MadeSession
 def is_elsewhere(role: str | None, account: str) -> bool:
     """Return whether a role is one of another account."""
     return bool(role) and str(role).split(":")[4:5] != [account]
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Uses of the same kind by the same program: the latest, how many, and the time of the first."""
-
-    latest: Use
-    count: int
-    first: datetime
-
-
-def grouped(found: Sequence[Use]) -> list[Group]:
-    """Return uses that differ in their time only as one each, the one with the latest use first."""
-    groups: dict[tuple[object, ...], list[Use]] = {}
-    for use in found:
-        kind = (use.service, use.event, use.region, use.source_ip, use.user_agent, use.session, use.error)
-        groups.setdefault(kind, []).append(use)
-    return [Group(same[0], len(same), same[-1].time) for same in groups.values()]

@@ -13,7 +13,8 @@ import pytest
 
 from support.audit_results import DAY, NOW, result
 from support.browser import PROGRAM, Browser
-from twokey.reports.html import page
+from support.traces import intrusion
+from twokey.reports.html import page, trace_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ def _write(folder: Path) -> None:
     history = [result(12, now=NOW - 7 * DAY, seed=2, troubled=0.6), wrong]
     (folder / "history.html").write_text(page.render(history), encoding="utf-8")
     (folder / "empty.html").write_text(page.render([result(0)]), encoding="utf-8")
+    (folder / "trace.html").write_text(trace_page.render(intrusion()), encoding="utf-8")
     broken = page.render([wrong]).replace('<html lang="en" dir="ltr">', "<html>")
     (folder / "wrong.html").write_text(broken, encoding="utf-8")
 
@@ -84,6 +86,15 @@ def test_axe_finds_no_violation(browser: Browser, folder: Path) -> None:
         assert violations(browser, COLOURS if scheme == "dark" else "") == [], (width, scheme)
     browser.open(folder / "empty.html")
     assert violations(browser) == []
+
+
+def test_axe_finds_none_in_the_page_of_a_trace_either(browser: Browser, folder: Path) -> None:
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        browser.emulate(width=width, scheme=scheme)
+        browser.open(folder / "trace.html")
+        assert violations(browser) == [], (width, scheme)
+        assert complaints(browser) == []
+        assert browser.evaluate("document.documentElement.scrollWidth") <= width
 
 
 def test_axe_would_find_one(browser: Browser, folder: Path) -> None:

@@ -42,11 +42,11 @@ def render(audits: Sequence[Audit], titles: Mapping[str, str] = MappingProxyType
 
     ``titles`` has the title of each rule that a finding may be of.
     """
-    template = _template()
+    template = template_of(TEMPLATE)
     ordered = sorted(audits, key=lambda one: one.generated)
     latest = ordered[-1]
     users = rows(latest)
-    style, script = _text("page.css"), _text("page.js")
+    style, script = text_of("page.css"), text_of("page.js")
     return template.render(
         version=__version__,
         policy=policy(style, script),
@@ -74,10 +74,11 @@ def render(audits: Sequence[Audit], titles: Mapping[str, str] = MappingProxyType
     )
 
 
-def policy(style: str, script: str) -> str:
-    """Return the page's Content-Security-Policy."""
+def policy(style: str, script: str = "") -> str:
+    """Return the page's Content-Security-Policy; without a script, none may run."""
+    scripts = f"script-src '{_hash(script)}'; " if script else ""
     return (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+        f"default-src 'none'; style-src '{_hash(style)}'; {scripts}base-uri 'none'; "
         "form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
     )
 
@@ -87,12 +88,14 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _text(name: str) -> str:
+def text_of(name: str) -> str:
+    """Return the text of a file of this package."""
     return (files("twokey.reports.html") / name).read_text(encoding="utf-8").strip()
 
 
 @cache
-def _template() -> Template:
+def template_of(name: str) -> Template:
+    """Return a template of this package; raises ``UsageError`` where jinja2 is not installed."""
     try:
         import jinja2
     except ImportError:
@@ -102,7 +105,7 @@ def _template() -> Template:
             "pip install 'FILE.whl[report]'.",
         ) from None
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_text),
+        loader=jinja2.FunctionLoader(text_of),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -110,7 +113,7 @@ def _template() -> Template:
         finalize=harmless,
     )
     environment.filters |= FILTERS
-    return environment.get_template(TEMPLATE)
+    return environment.get_template(name)
 
 
 def harmless(value: Any) -> Any:
