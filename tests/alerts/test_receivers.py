@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,15 @@ from permissions.test_rotator import actions, policy, without
 from support.commands import Ran, twokey
 from support.http_servers import signed_by_itself
 from support.store_faults import user_with
+from twokey.alerts import sending
 from twokey.core.secret import Hidden
 from twokey.destinations.hooks.webhook import signature
-from twokey.testing.server import Fault, Reply
+from twokey.emulator import Rule
+from twokey.testing.server import FakeService, Fault, Reply, route
 
 if TYPE_CHECKING:
     from support.rig import Rig
+    from twokey.testing.server import ReceivedRequest
 
 SCHEMA = Path(package.__file__).parent / "schemas" / "alert.schema.json"
 SIGNING = "whsec_dGhlLXNpZ25pbmctc2VjcmV0LW9mLXRlc3Rz"
@@ -170,6 +175,29 @@ def test_aws_delivers_with_just_the_policy_that_is_printed(rig: Rig, kind: str, 
     assert f"Access denied: {ACTIONS[kind]}" in failures(without(document, ACTIONS[kind]))
 
 
+def test_a_fifo_topic_gets_the_alert_too(rig: Rig, tell: Tell) -> None:
+    sqs, sns = rig.aws.client("sqs"), rig.aws.client("sns")
+    queue = sqs.create_queue(QueueName="inbox.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    topic = sns.create_topic(Name="alerts.fifo", Attributes={"FifoTopic": "true"})["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    assert tell(f"to: [{{sns: '{topic}'}}]") == []
+    (got,) = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    assert "twokey rotate: 1 rotated" in got["Body"]
+
+
+def test_a_topic_whose_kms_key_may_not_be_used_is_an_error_that_names_what_to_allow(rig: Rig, tell: Tell) -> None:
+    prepare(rig, "sns")
+    key = "arn:aws:kms:eu-central-1:123456789012:key/0c5e4a1e-5ec2-4e57-8ac1-0123456789ab"
+    message = f"User: x is not authorized to perform: kms:GenerateDataKey on resource: {key} because no identity-based"
+    rule = Rule("sns:Publish", times=2, effect="error_before", status=400, code="KMSAccessDenied", message=message)
+    rig.aws.weather.add(rule)
+    (failure,) = tell(f"to: [{{{AWS['sns']}}}]")
+    assert f"Access denied: kms:GenerateDataKey on {key}. Allow kms:GenerateDataKey on it" in failure
+    rule.message = "The ciphertext references a key that doesn't exist or that you don't have access to."
+    assert "the KMS key of arn:aws:sns:" in tell(f"to: [{{{AWS['sns']}}}]")[0]
+
+
 def test_an_event_that_eventbridge_does_not_accept_is_a_failed_alert(
     rig: Rig, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -267,6 +295,37 @@ def test_without_apprise_the_extra_is_named(tell: Tell, monkeypatch: pytest.Monk
     monkeypatch.setitem(__import__("sys").modules, "apprise", None)
     monkeypatch.setenv("APPRISE_URL", "json://127.0.0.1")
     assert "Install twokey with the extra `apprise`" in tell("to: [{apprise: {env: APPRISE_URL}}]")[0]
+
+
+class Slow(FakeService):
+    """Responds when ``expected`` requests have arrived."""
+
+    def __init__(self, expected: int) -> None:
+        super().__init__()
+        self.arrived = threading.Barrier(expected)
+
+    @route("POST", r"/.*")
+    def take(self, _request: ReceivedRequest) -> Reply:
+        with suppress(threading.BrokenBarrierError):
+            self.arrived.wait(30)
+        return Reply(200, b"ok")
+
+
+def test_receivers_are_told_at_the_same_time(tell: Tell) -> None:
+    with Slow(3) as slow:
+        receivers = ", ".join(f"{{webhook: {{url: '{slow.url}/{number}'}}}}" for number in range(3))
+        assert tell(f"to: [{receivers}]") == []
+
+
+def test_a_receiver_that_does_not_respond_is_given_up_and_reported_as_in_doubt(
+    tell: Tell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sending, "LIMIT", 0.0)
+    with Slow(2) as slow:
+        (failure,) = tell(f"to: [{{webhook: {{url: '{slow.url}/'}}}}]")
+        slow.arrived.abort()
+    assert failure.startswith("twokey.yaml line 2: `webhook`: The alert was not sent: it was not over after 0 seconds.")
+    assert failure.endswith("It may still arrive. No later run sends what was done: see the output of this one.")
 
 
 def test_a_failed_alert_ends_no_run(due: Rig, configure: Callable[[str], None]) -> None:

@@ -114,6 +114,9 @@ def test_the_heartbeat_comes_after_a_good_run_only(due: Rig, inbox: Inbox, confi
     run(code=0)
     assert [one.method for one in inbox.received] == ["GET", "GET"], "also where nothing was due"
     assert twokey("plan").code == 0
+    for part in (("rotate", "ci"), ("deliver", "--to", "file:copy.json", "--unmanaged")):
+        run(*part, code=0)
+        assert len(inbox.received) == 2, "a part of the users, and a delivery, do not stand for the rotation of all"
     due.aws.client("secretsmanager").put_secret_value(SecretId="machine-users/ci", SecretString="{}")
     assert twokey("rotate").code == 3
     assert len(inbox.received) == 2

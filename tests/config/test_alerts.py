@@ -78,6 +78,13 @@ def test_what_is_left_out_has_its_default() -> None:
         ),
         ("to:\n    - webhook: {url: 'http://10.0.0.1/'}", 4, "insecure_http: true"),
         ("to:\n    - webhook: {url: 'https://u:p@alerts.example.com/'}", 4, "contains a user name or a password"),
+        (
+            "to:\n    - webhook: {url: 'https://x.example/hooks/SECRET7q8w9e0r1t2y3'}",
+            4,
+            "`url` seems to contain a secret",
+        ),
+        ("to:\n    - webhook: {url: 'https://x.example/a?token=SECRET'}", 4, "Secrets are never in this file"),
+        ("to:\n    - webhook: {url: 'https://x.example/0c5e4a1e-5EC2-4e57-8ac1-0123456789ab'}", 4, "{env: NAME}"),
         ("to: []", 3, "`to` is an empty list."),
     ],
 )
@@ -86,10 +93,17 @@ def test_what_is_wrong_is_said_with_its_line(alerts: str, line: int, sentence: s
         load(alerts)
     assert str(refused.value).startswith(f"twokey.yaml line {line}: ")
     assert sentence in str(refused.value)
-    for secret in ("hc.example", "xyz", "hunter2", "u:p@"):
+    for secret in ("hc.example", "xyz", "hunter2", "u:p@", "SECRET", "5EC2"):
         assert secret not in str(refused.value)
 
 
 def test_plain_connections_within_a_private_network_are_allowed_on_demand() -> None:
     load("to:\n    - webhook: {url: 'http://alerts.internal/x?y=1', insecure_http: true}")
     load("to:\n    - smtp: {host: mail, security: none, insecure_smtp: true, from: a@b.example, to: [c@d.example]}")
+
+
+@pytest.mark.parametrize(
+    "path", ["/alerts/aws-production-2026-11-29?team=platform&region=eu-central-1", "/", "/v2/a#b"]
+)
+def test_the_url_of_a_webhook_that_a_human_wrote_may_be_in_the_file(path: str) -> None:
+    assert load(f"to:\n    - webhook: {{url: 'https://alerts.example.com{path}'}}").receivers

@@ -58,3 +58,8 @@ def test_what_is_wrong_is_said_with_its_line(hooks: str, sentence: str) -> None:
         load(hooks)
     assert str(refused.value).startswith("twokey.yaml line 6: ")
     assert sentence in str(refused.value)
+
+
+def test_none_at_all_is_refused_for_it_is_a_mistake() -> None:
+    with pytest.raises(UsageError, match=r"^twokey\.yaml line 5: `hooks`: expected at least one of before, "):
+        load("{}")

@@ -123,6 +123,17 @@ def due(
     return tuple(filter(is_new, found))
 
 
+def after_failure(unsent: Sequence[Alert]) -> str:
+    """Return what follows if these alerts did not reach a receiver. What was done is told by the run that did it."""
+    lost = sum(not alert.problem for alert in unsent)
+    parts = []
+    if lost:
+        parts.append(" No later run sends what was done: see the output of this one.")
+    if lost < len(unsent):
+        parts.append(" The next run sends the problems that last.")
+    return "".join(parts)
+
+
 def remembered(
     sent: Mapping[str, datetime], added: Iterable[str], now: datetime, repeat: timedelta
 ) -> dict[str, datetime]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twokey.alerts import decision, memory, messages
+from twokey.alerts.at_once import at_once
 from twokey.core.errors import TwokeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from twokey.alerts.decision import Alert
     from twokey.alerts.messages import Message
     from twokey.alerts.settings import Alerts, Receiver
     from twokey.destinations.registry import Services
+
+LIMIT = 45.0
+"""Seconds after which alerts are given up, all together: a run does not wait for its receivers."""
 
 
 class Sender(Protocol):
@@ -35,6 +41,18 @@ def name_of(receiver: Receiver) -> str:
     return f"{receiver.kind} {target}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Sending:
+    """One thing to send. ``meaning``: what it means if that fails, and ``after``: what follows from it."""
+
+    at: str
+    key: str
+    meaning: str
+    do: Callable[[], None]
+    after: str = ""
+    marks: tuple[str, ...] = ()
+
+
 class Notifier:
     """Tells the receivers of one configuration what happened in a run."""
 
@@ -51,20 +69,14 @@ class Notifier:
         if kept and known:
             unknown = "What was sent before is not known, and what is sent now is not remembered"
             known = self._attempt(lambda: sent.update(kept.read()), "remember", "remember", unknown, failures)
-        marks = self._tell_all(command, found, sent, now, failures)
+        marks = self._send([*self._alerts(command, found, sent, now), *self._heartbeat(good=good)], failures)
         if kept and known and marks:
             remembered = decision.remembered(sent, marks, now, self._settings.repeat)
             forgotten = "The next run may send the same alerts again"
             self._attempt(lambda: kept.write(remembered), "remember", "remember", forgotten, failures)
-        if good and self._settings.heartbeat is not None:
-            self._attempt(self._beat, "heartbeat", "heartbeat", "The heartbeat was not sent", failures)
         return failures
 
-    def _tell_all(
-        self, command: str, found: Sequence[Alert], sent: memory.Sent, now: datetime, failures: list[str]
-    ) -> list[str]:
-        """Return the marks of the problems that were sent."""
-        marks = []
+    def _alerts(self, command: str, found: Sequence[Alert], sent: memory.Sent, now: datetime) -> Iterator[_Sending]:
         for index, receiver in enumerate(self._settings.receivers):
             name = name_of(receiver)
             wanted = [alert for alert in found if alert.problem or receiver.only == "all"]
@@ -72,26 +84,58 @@ class Notifier:
             if not due:
                 continue
             message, at = messages.message(command, due, now), f"to.{index}"
+            yield _Sending(
+                at,
+                receiver.kind,
+                "The alert was not sent",
+                partial(self._open_and_send, receiver, at, message),
+                decision.after_failure(due),
+                tuple(alert.mark(name) for alert in due if alert.problem),
+            )
 
-            def send(receiver: Receiver = receiver, at: str = at, message: Message = message) -> None:
-                self._open(receiver, at).send(message)
+    def _heartbeat(self, *, good: bool) -> Iterator[_Sending]:
+        if good and self._settings.heartbeat is not None:
+            yield _Sending("heartbeat", "heartbeat", "The heartbeat was not sent", self._beat)
 
-            if self._attempt(send, at, receiver.kind, "The alert was not sent", failures):
-                marks += [alert.mark(name) for alert in due if alert.problem]
+    def _send(self, sendings: Sequence[_Sending], failures: list[str]) -> list[str]:
+        """Send all at the same time; return the marks of what was sent."""
+
+        def send(one: _Sending) -> list[str]:
+            failed: list[str] = []
+            self._attempt(one.do, one.at, one.key, one.meaning, failed, one.after)
+            return failed
+
+        marks: list[str] = []
+        for one, failed in zip(sendings, at_once([partial(send, one) for one in sendings], LIMIT), strict=True):
+            if failed is None:
+                late = f"it was not over after {LIMIT:g} seconds. It may still arrive.{one.after}"
+                failures.append(f"{self._where(one.at, one.key)}: {one.meaning}: {late}")
+            elif failed:
+                failures += failed
+            else:
+                marks += one.marks
         return marks
 
-    def _attempt(self, do: Callable[[], None], at: str, key: str, meaning: str, failures: list[str]) -> bool:
+    def _where(self, at: str, key: str) -> str:
+        return f"{self._settings.at.get(at, 'alerts')}: `{key}`"
+
+    def _attempt(
+        self, do: Callable[[], None], at: str, key: str, meaning: str, failures: list[str], after: str = ""
+    ) -> bool:
         """Do something; return whether it worked, and record what went wrong."""
-        where = f"{self._settings.at.get(at, 'alerts')}: `{key}`"
+        where = self._where(at, key)
         try:
             do()
         except TwokeyError as error:
-            failures.append(f"{where}: {meaning}: {str(error).removeprefix(f'{where}: ')}")
+            failures.append(f"{where}: {meaning}: {str(error).removeprefix(f'{where}: ')}{after}")
         except Exception as error:  # noqa: BLE001  an alert never fails a run; a library's text may hold a secret
-            failures.append(f"{where}: {meaning}: an unexpected {type(error).__name__} was raised.")
+            failures.append(f"{where}: {meaning}: an unexpected {type(error).__name__} was raised.{after}")
         else:
             return True
         return False
+
+    def _open_and_send(self, receiver: Receiver, at: str, message: Message) -> None:
+        self._open(receiver, at).send(message)
 
     def _beat(self) -> None:
         from twokey.alerts.by_http import Heartbeat

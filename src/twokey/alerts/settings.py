@@ -112,7 +112,10 @@ class AlertsForm(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = UNSET
     heartbeat: Annotated[
         Source | UnsetType,
-        Meta(description="A URL that is called after each run in which nothing failed and nothing was refused."),
+        Meta(
+            description="A URL that is called after each run of rotate over the whole configuration in which nothing "
+            "failed and nothing was refused."
+        ),
     ] = UNSET
     remember: Annotated[
         Annotated[str, Meta(min_length=1)] | UnsetType,

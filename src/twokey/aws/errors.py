@@ -36,8 +36,10 @@ _THROTTLED = {
     "TooManyUpdates",
     "ProvisionedThroughputExceededException",
     "SlowDown",
+    "KMSThrottling",
 }
-_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"}
+_DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "KMSAccessDenied"}
+"""KMSThrottling and KMSAccessDenied: what SNS says of the key of an encrypted topic ("Publish")."""
 _ABSENT = {"NoSuchEntity", "ResourceNotFoundException", "ParameterNotFound", "ParameterVersionNotFound", "NoSuchKey"}
 _WRONG_CONFIGURATION = (
     boto.ConfigParseError,
@@ -185,7 +187,7 @@ def _by_code(code: str, message: str, status: int, request: _Request) -> Service
             remedy="Run again later: all programs of the account share its request rate.",
         )
     if code in _DENIED or (status == 403 and "not authorized" in message):
-        return denied(request.action, request.resource or "*", message, request.quoted)
+        return denied(request.action, request.resource or "*", f"{code}: {message}", request.quoted)
     if code in _ABSENT:
         return NotFound(f"{request.name}: {request.quoted(message) or 'it does not exist.'}")
     return None

@@ -100,7 +100,8 @@ def act(
     from twokey.reports import documents
     from twokey.rotation import rotate
 
-    alerting = Alerting(settings, command, lambda failure: terminal.tell(f"Warning: {failure}"))
+    whole = command == "rotate" and not flags.users
+    alerting = Alerting(settings, command, lambda failure: terminal.tell(f"Warning: {failure}"), whole=whole)
 
     def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:
         overrides = run.overrides(requested)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
 from msgspec import UNSET, UnsetType
 
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from twokey.config.yaml_lines import Document, Place
 
 _ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", re.ASCII)
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
+_NAMES_A_SECRET = re.compile(r"(?i)token|secret|passw|signature|^sig$|^key$|api_?key|^code$", re.ASCII)
+_LONG = 16
+"""Letters and digits in a row that no human writes."""
 _ARNS = {
     "sns": (re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[\w-]+(\.fifo)?", re.ASCII), "sns:REGION:ACCOUNT:TOPIC"),
     "eventbridge": (
@@ -110,3 +115,30 @@ def _problems(receiver: Receiver, kind: str) -> Iterator[tuple[Place, str, str]]
 
 def _check_url(url: str, *, insecure_http: bool) -> None:
     transport.checked(url.partition("?")[0].partition("#")[0], "the receiver", on_link=False, private=insecure_http)
+    if _may_be_secret(url):
+        raise UsageError(
+            "`url` seems to contain a secret itself: a part of it looks like a token. Secrets are never in this file.",
+            remedy="Put the URL into an environment variable, a file or a secrets store, and name that: "
+            "url: {env: NAME}, {file: PATH} or {from: URL}.",
+        )
+
+
+def _may_be_secret(url: str) -> bool:
+    """Return whether the path or the query of a URL has what a service makes, not a human: as most webhooks do."""
+    parts = urlsplit(url)
+    options = parse_qsl(f"{parts.query}&{parts.fragment}", keep_blank_values=True)
+    if any(_NAMES_A_SECRET.search(name) and value for name, value in options):
+        return True
+    return any(_is_made_up(word) for text in (parts.path, *(value for _, value in options)) for word in _words(text))
+
+
+def _words(text: str) -> list[str]:
+    return [*_UUID.findall(text), *re.split(r"[^A-Za-z0-9]+", _UUID.sub("", text))]
+
+
+def _is_made_up(word: str) -> bool:
+    """Return whether a word is a UUID, or as long as a token and a mixture of letters and digits."""
+    if _UUID.fullmatch(word):
+        return True
+    digits = sum(character.isdigit() for character in word)
+    return len(word) >= _LONG and 2 <= digits < len(word)

@@ -71,6 +71,11 @@ def hooks(form: HooksForm | UnsetType, label: Label) -> dict[HookName, Hook]:
         hook = getattr(form, name)
         if isinstance(hook, HookForm):
             found[name] = _hook(hook, name, label)
+    if not found:
+        raise UsageError(
+            f"{label('hooks')}: expected at least one of {', '.join(NAMES)}.",
+            remedy="Add a hook, or remove `hooks`.",
+        )
     return found
 
 

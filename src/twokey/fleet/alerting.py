@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 class Alerting:
     """Follows a run of ``command``, and tells the receivers afterwards; or does nothing.
 
-    ``announce`` gets each failure: none of them changes how the run ends.
+    ``announce`` gets each failure: none of them changes how the run ends. ``whole``: the run rotates what is due of the
+    whole configuration. The heartbeat stands for such a run only: its monitor has to notice if none takes place.
     """
 
-    def __init__(self, settings: Settings, command: str, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: Settings, command: str, announce: Callable[[str], None], *, whole: bool = True
+    ) -> None:
+        self._whole = whole
         self._settings, self._command, self._announce = settings, command, announce
         self._lists: dict[object, tuple[Job, ListsKeys]] = {}
         self._lock = threading.Lock()
@@ -62,7 +66,8 @@ class Alerting:
             self._settings.alerts.window_within,
             self._settings.schedule,
         )
-        self._send(runtime, found, good=not any(one.outcome in decision.PROBLEMS for one in self._results))
+        good = self._whole and not any(one.outcome in decision.PROBLEMS for one in self._results)
+        self._send(runtime, found, good=good)
 
     def failed(self, error: TwokeyError) -> None:
         """Tell that an error ended the run before it came to any user."""
