@@ -64,7 +64,7 @@ PLANTED = {
     ),
     "a deleted CURRENT": ("TK709", user(LAST, of=managed(rotated()))),
     "an empty store": ("TK709", user(CURRENT, of=managed(rotated(), NotHeld()))),
-    "a store that never held a key": ("TK709", user(CURRENT, of=managed(rotated(current="", last="")))),
+    "a store that never held a key": ("TK714", user(CURRENT, of=managed(rotated(current="", last="")))),
     "a late rotation": ("TK710", user(found(NEW, 15.5, 1), LAST, of=managed(rotated(15.5)))),
     "a destination that is out of date": (
         "TK711",
@@ -84,7 +84,7 @@ PLANTED = {
 ALSO = {
     "an orphaned key": {"TK712"},
     "a store that was rolled back": {"TK710"},
-    "two keys and an empty store": {"TK709"},
+    "two keys and an empty store": {"TK714"},
 }
 """An orphan is there because a rotation was interrupted; a store that was rolled back holds an old key."""
 

@@ -66,11 +66,12 @@ RULES = {
     "TK706": Rule("medium", "A user that twokey rotates has a key that was created outside twokey", TWO_KEYS),
     "TK707": Rule("low", "An interrupted rotation left an orphaned key"),
     "TK708": Rule("medium", "The store or its journal cannot be read: the roles of the keys are unknown"),
-    "TK709": Rule("critical", "The store holds no key, or one that is not Active: jobs fail"),
+    "TK709": Rule("critical", "The store holds no key any more, or one that is not Active: jobs fail"),
     "TK710": Rule("medium", "A rotation is late"),
     "TK711": Rule("medium", "A destination does not hold CURRENT, according to the journal"),
     "TK712": Rule("low", "A rotation was interrupted"),
     "TK713": Rule("medium", "The roles of a user's keys are unknown: store, journal and IAM do not agree"),
+    "TK714": Rule("low", "The store has never held a key: twokey has neither adopted nor rotated the user"),
     "TK720": Rule("critical", "The root user has an Active key", ROOT_KEY),
     "TK721": Rule("high", "The root user has no MFA", ROOT_MFA),
     "TK722": Rule("high", "A user has a console password and no MFA", CONSOLE_MFA),
@@ -253,8 +254,7 @@ def _managed(user: FoundUser, assessment: Assessment, limits: Limits) -> Iterato
         message = f"{assessment.observation.store} holds {assessment.held}, which is deleted or Inactive: jobs fail."
         yield _finding("TK709", user, message, rotate_command(name), key_id=assessment.held)
     elif isinstance(assessment.observation.record.holding, NotHeld):
-        message = f"{assessment.observation.store} holds no key: jobs that read it fail."
-        yield _finding("TK709", user, message, command("plan", name))
+        yield _empty_store(user, assessment)
     if assessment.next_due and limits.now > assessment.next_due + assessment.policy.slack:
         late = durations.show(limits.now - assessment.next_due)
         message = f"The rotation of {name} has been due for {late}."
@@ -266,6 +266,16 @@ def _managed(user: FoundUser, assessment: Assessment, limits: Limits) -> Iterato
     if journal.intent:
         message = f"A rotation of {name} was interrupted at {timestamps.utc(journal.intent.at)}."
         yield _finding("TK712", user, message, rotate_command(name))
+
+
+def _empty_store(user: FoundUser, assessment: Assessment) -> Finding:
+    """Jobs fail where the journal shows that the store held a key. Otherwise none has ever read one there."""
+    store, name = assessment.observation.store, user.row.user
+    if assessment.journal.current:
+        message = f"{store} holds no key, but its journal names {assessment.journal.current}: jobs that read it fail."
+        return _finding("TK709", user, message, command("plan", name))
+    message = f"{store} has never held a key: twokey has neither adopted nor rotated {name} yet."
+    return _finding("TK714", user, message, f"{command('adopt', name)} shows what is in use; then adopt or rotate.")
 
 
 def _odd_key(user: FoundUser, key: AccessKey, assessment: Assessment) -> Iterator[Finding]:
