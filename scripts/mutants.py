@@ -4,16 +4,19 @@
     python scripts/mutants.py rotation               one group
     python scripts/mutants.py rotation.creation      one module
     python scripts/mutants.py rotation --seconds 8   no more tests than take 8 s for each mutant
+    python scripts/mutants.py rotation --left        only the mutants that no earlier run here noticed
 
 Prints how many mutants of each module were noticed, and each one that was not and that ``equivalent_mutants.txt`` does
 not explain. The tests of a group are collected once, and run once to learn which lines each of them runs. Each mutant
-is tried in a fork of that process by the tests that run its lines, first those that noticed others and the quick ones.
+is tried in a fork of that process by the tests that run its lines: first the one that noticed it in an earlier run,
+then those that noticed others, and the quick ones.
 """
 
 from __future__ import annotations
 
 import argparse
 import fnmatch
+import gc
 import os
 import pkgutil
 import selectors
@@ -21,10 +24,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -32,6 +35,7 @@ from _pytest.runner import runtestprotocol
 sys.path.insert(0, str(Path(__file__).parent))
 
 from mutated_modules import Module, Mutant
+from noticed_mutants import Noticed
 
 import twokey
 
@@ -41,8 +45,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent.parent / "tests"
 EXPLAINED = Path(__file__).with_name("equivalent_mutants.txt")
 """Mutants that no test can notice: a line with the name, then an indented one with the reason."""
-STUCK = 300.0
-"""Seconds after which a mutant is stopped that neither ends nor computes; it counts as noticed."""
+STUCK = 60.0
+"""Seconds after which a test is stopped that neither ends nor computes; its mutant counts as noticed."""
 PASSED, OUT_OF_TIME = "passed", "out of time"
 
 
@@ -89,31 +93,44 @@ GROUPS = {
 class Mutating:
     """A plug-in for pytest that tries every mutant with the tests that run its lines."""
 
-    def __init__(self, modules: Sequence[Module], options: argparse.Namespace) -> None:
+    def __init__(self, modules: Sequence[Module], noticed: Noticed, options: argparse.Namespace) -> None:
         self._modules = {module.name: module for module in modules}
+        self._noticed = noticed
         self._options = options
         self._items: list[pytest.Item] = []
         self._seconds: list[float] = []
         self._running: dict[tuple[str, int], set[int]] = defaultdict(set)
-        self._noticed_by: dict[str, Counter[int]] = defaultdict(Counter)
         self._output = os.fdopen(os.dup(1), "w", buffering=1)
         self.survivors: list[Mutant] | None = None
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Try every mutant; pytest has nothing to run afterwards."""
         self._items = session.items
+        mutants = [
+            mutant
+            for module in self._modules.values()
+            for mutant in module.mutants
+            if not (self._options.left and mutant.name in (self._noticed.by.keys() | explained()))
+        ]
         if not self._learn():
             return True
         self.survivors = []
+        try:
+            self._try_all(mutants)
+        finally:
+            self._noticed.save()
+        return True
+
+    def _try_all(self, mutants: Sequence[Mutant]) -> None:
+        gc.freeze()  # what the collector would touch, each fork would have to copy
         with selectors.DefaultSelector() as tried:
-            for mutant in (mutant for module in self._modules.values() for mutant in module.mutants):
+            for mutant in mutants:
                 while len(tried.get_map()) >= self._options.processes:
                     self._finish(tried)
                 reading, process = self._start(mutant)
-                tried.register(reading, selectors.EVENT_READ, (mutant, process, time.monotonic()))
+                tried.register(reading, selectors.EVENT_READ, (mutant, process))
             while tried.get_map():
                 self._finish(tried)
-        return True
 
     def _learn(self) -> bool:
         """Run the tests as they are, and remember the lines that each of them runs."""
@@ -135,10 +152,13 @@ class Mutating:
 
     def _tests_of(self, mutant: Mutant) -> list[int]:
         numbers = set().union(*(self._running[mutant.module, line] for line in mutant.lines))
-        here, there = (self._noticed_by[name] for name in (f"{mutant.module}.{mutant.function}", mutant.module))
+        function = mutant.name.partition(" :: ")[0]
+        here, there = (self._noticed.counts(name) for name in (function, function.partition(":")[0]))
+        known = self._noticed.by.get(mutant.name)
 
-        def order(number: int) -> tuple[float, float, float]:
-            return -here[number], -there[number] / (0.05 + self._seconds[number]), self._seconds[number]
+        def order(number: int) -> tuple[bool, float, float, float]:
+            test, cost = self._items[number].nodeid, 0.05 + self._seconds[number]
+            return test != known, -here[test] / cost, -there[test] / cost, cost
 
         return sorted(numbers, key=order)
 
@@ -167,35 +187,33 @@ class Mutating:
             spent += self._seconds[number]
             if spent > self._options.seconds:
                 return OUT_OF_TIME
-            # One that computes for ever is ended by the signal, which also means that it was noticed.
-            signal.setitimer(signal.ITIMER_PROF, 3 + 10 * self._seconds[number])
-            if not _passes(self._items[number]):
+            # One that computes or waits for ever is ended by a signal, which also means that it was noticed.
+            signal.setitimer(signal.ITIMER_PROF, 1 + 10 * self._seconds[number])
+            signal.setitimer(signal.ITIMER_REAL, STUCK)
+            if not _passes_quietly(self._items[number]):
                 return str(number)
         return PASSED
 
     def _finish(self, tried: selectors.BaseSelector) -> None:
         """Wait for one of the forks, and count its result."""
-        for key, _ in tried.select(timeout=5.0):
-            mutant, process, _ = key.data
+        for key, _ in tried.select():
+            mutant, process = key.data
             self._count(mutant, os.read(key.fd, 100).decode())
             tried.unregister(key.fd)
             os.close(key.fd)
             os.waitpid(process, 0)
-        for key in tried.get_map().values():
-            _, process, began = key.data
-            if time.monotonic() - began > STUCK:
-                os.kill(process, signal.SIGKILL)
 
     def _count(self, mutant: Mutant, result: str) -> None:
         if result in (PASSED, OUT_OF_TIME):
             assert self.survivors is not None
             self.survivors.append(mutant)
+            self._noticed.forget(mutant.name)
             if mutant.name not in explained():
                 tests = len(self._tests_of(mutant))
                 self._print(f"NOT NOTICED by {tests} tests ({result}), line {mutant.lines.start}: {mutant.name}")
-        elif result:
-            for name in (f"{mutant.module}.{mutant.function}", mutant.module):
-                self._noticed_by[name][int(result)] += 1
+        else:
+            self._noticed.note(mutant.name, self._items[int(result)].nodeid if result else "")
+            self._noticed.save()
 
     def _print(self, line: str) -> None:
         """Print to the terminal; pytest captures what the tests print."""
@@ -204,6 +222,20 @@ class Mutating:
 
 def _passes(item: pytest.Item) -> bool:
     return not any(report.failed for report in runtestprotocol(item, log=False, nextitem=None))
+
+
+def _passes_quietly(item: Any) -> bool:
+    """Do what ``_passes`` does without a report, which can cost more than the test: what failed is all that counts."""
+    item._initrequest()  # noqa: SLF001 - what pytest itself does first
+    try:
+        item.ihook.pytest_runtest_setup(item=item)
+        item.ihook.pytest_runtest_call(item=item)
+        item.ihook.pytest_runtest_teardown(item=item, nextitem=None)
+    except pytest.skip.Exception:
+        return True
+    except BaseException:  # noqa: BLE001 - a test that ends in any other way noticed the mutant
+        return False
+    return True
 
 
 def explained() -> dict[str, str]:
@@ -235,6 +267,7 @@ def main() -> int:
     parser.add_argument(
         "--tests", default="", help="only files of tests whose names contain one of these (A,B), for a first look"
     )
+    parser.add_argument("--left", action="store_true", help="only those that no earlier run here noticed")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     chosen = {}
@@ -246,34 +279,46 @@ def main() -> int:
             chosen[name] = modules
     if len(chosen) > 1:  # a process for each: pytest collects once in a process
         rest = [f"--seconds={options.seconds}", f"--processes={options.processes}", f"--tests={options.tests}"]
+        rest += ["--left"] * options.left
         command = [sys.executable, __file__]
         runs = [subprocess.run([*command, *names, *rest], check=False) for names in chosen.values()]
         return max(run.returncode for run in runs)
     ((name, names),) = chosen.items()
-    return _try_group(GROUPS[name], [Module(one) for one in names], options)
+    return _try_group(name, [Module(one) for one in names], options)
 
 
 def _named(module: str, options: argparse.Namespace) -> bool:
     return module.removeprefix("twokey.") in options.names or module in options.names
 
 
-def _try_group(group: Group, modules: Sequence[Module], options: argparse.Namespace) -> int:
-    plugin = Mutating(modules, options)
-    quiet = ["-q", "--no-header", "--no-summary", "--timeout=0", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    pytest.main([*quiet, *files_and_tests(group, options.tests)], plugins=[plugin])
+def _try_group(name: str, modules: Sequence[Module], options: argparse.Namespace) -> int:
+    plugin = Mutating(modules, Noticed(name), options)
+    quiet = [
+        "-q",
+        "--no-header",
+        "--no-summary",
+        "--timeout=0",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        "--assert=plain",
+    ]
+    pytest.main([*quiet, *files_and_tests(GROUPS[name], options.tests)], plugins=[plugin])
     if plugin.survivors is None:
         return 1
     why, survivors = explained(), {mutant.name for mutant in plugin.survivors}
     left = 0
     for module in modules:
         names = {mutant.name for mutant in module.mutants}
-        for name in names & set(why) - survivors:
-            print(f"NOTICED, take it off the list: {name}")
+        for one in names & set(why) - survivors if not options.left else ():
+            print(f"NOTICED, take it off the list: {one}")
+        equivalent = names & set(why) & (names if options.left else survivors)
         unexplained = names & survivors - set(why)
         left += len(unexplained)
         print(
-            f"{module.name}: {len(names)} mutants, {len(names - survivors)} noticed, "
-            f"{len(names & survivors & set(why))} equivalent, {len(unexplained)} left"
+            f"{module.name}: {len(names)} mutants, {len(names - survivors - equivalent)} noticed, "
+            f"{len(equivalent)} equivalent, {len(unexplained)} left"
         )
     return int(left > 0)
 

@@ -88,6 +88,18 @@ def test_a_mutant_takes_the_place_of_the_function_that_is_loaded(
     assert lines == [6] == list(one.lines)
 
 
+def test_a_test_that_noticed_a_mutant_is_remembered_until_none_notices_it(scripts: Any, tmp_path: Path) -> None:
+    first, second = "core.model:f :: a -> b", "core.model:f :: b -> c"
+    noticed = scripts.Noticed("core", tmp_path)
+    noticed.note(first, "test_a")
+    noticed.note(second, "test_a")
+    noticed.forget(second)
+    noticed.save()
+    found = scripts.Noticed("core", tmp_path)
+    assert found.by == {first: "test_a"}
+    assert found.counts("core.model:f")["test_a"] == found.counts("core.model")["test_a"] == 1
+
+
 def test_every_group_has_modules_and_tests_and_every_explained_mutant_exists(scripts: Any) -> None:
     modules = {name for group in scripts.GROUPS.values() for name in scripts.modules_of(group)}
     assert all(scripts.modules_of(group) and scripts.files_and_tests(group, "") for group in scripts.GROUPS.values())
