@@ -8,202 +8,43 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
+import re
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import msgspec
 import pytest
 
 from simulation.play import virtual_leases
-from simulation.states import PIPELINES, STATES, initial
-from simulation.world import START, USER, Clock, Iam, SimulatedDestination, Sts, World, store_of
-from twokey.core.journal import Delivery, Journal, Lease
+from simulation.states import initial
+from simulation.stories import STORIES, Story
+from simulation.world import USER, Clock, Iam, SimulatedDestination, Sts, World, store_of
+from twokey.core.errors import HookFailed
 from twokey.core.reasons import Outcome
-from twokey.planning.decision import plan
-from twokey.planning.forgetting import forget_plan
-from twokey.planning.plan import Overrides
-from twokey.rotation import rotate
+from twokey.rotation import preview, rotate
 from twokey.rotation.world import World as RotationWorld
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    from simulation.world import Change
+    from simulation.stories import End
     from twokey.core.events import Event as RunEvent
-    from twokey.rotation.look import Decide
+    from twokey.core.hooks import HookFacts, HookName
+    from twokey.core.journal import Delivery, Journal
+    from twokey.planning.policy import RotationPolicy
     from twokey.rotation.results import Result
 
 FILE = Path(__file__).with_name("whole_runs.txt")
 
 
-@dataclass(frozen=True)
-class Story:
-    """A state, the faults at the effects of its runs, and the days between one run and the next.
-
-    ``pauses``: for how many seconds the process stands still at an event, the first time, the second time and so on.
-    ``stop``: the event at which the operator stops the whole run. ``at``: what else happens at an event, once.
-    """
-
-    state: str
-    destinations: int
-    faults: Mapping[int, str] = field(default_factory=dict)
-    days: tuple[float, ...] = ()
-    prepare: Callable[[World], None] = lambda _world: None
-    decide: Decide = plan
-    overrides: Overrides | None = None
-    about: str = ""
-    pauses: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
-    stop: str = ""
-    at: Mapping[str, Change] = field(default_factory=dict)
-
-    @property
-    def title(self) -> str:
-        """The heading in the file."""
-        struck = "".join(f", effect {number} {fault}" for number, fault in self.faults.items())
-        paused = "".join(f", paused at {event} for {seconds[0]:g} s" for event, seconds in self.pauses.items())
-        stopped = f", stopped at {self.stop}" if self.stop else ""
-        return f"{self.state}, {self.destinations} destinations{self.about}{struck}{paused}{stopped}"
-
-
-def _take_out(world: World) -> None:
-    """Let the other destinations be no longer configured: one received CURRENT, and one LAST; both are open."""
-    journal = Journal.decode(world.journal)
-    delivered = {"second": Delivery("K2", journal.committed or START), "third": Delivery("K1", START)}
-    journal = msgspec.structs.replace(journal, delivered=delivered, delivering=("second", "third"))
-    world.journal, world.elsewhere = journal.encode(), frozenset({"second", "third"})
-
-
-def _wait(world: World) -> None:
-    """Let destinations wait for their service's limit: for less than is worth a report, for longer, and very long."""
-    world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
-
-
-def _the_operator_copies_the_key(world: World) -> None:
-    world.held["second"] = world.held["store"]
-
-
-def _the_store_goes(world: World) -> None:
-    world.deleted = {"store"}
-
-
-def _the_project_goes(world: World) -> None:
-    world.deleted = {"second"}
-
-
-def _changed(world: World, **changes: Any) -> None:
-    world.journal = msgspec.structs.replace(Journal.decode(world.journal), **changes).encode()
-
-
-def _held_by_another_run(world: World) -> None:
-    _changed(world, lease=Lease("two", "elsewhere boot pid", 7, "1", START + timedelta(seconds=40)))
-
-
-def _a_moment_ago(world: World) -> None:
-    intent = Journal.decode(world.journal).intent
-    assert intent is not None
-    _changed(world, intent=msgspec.structs.replace(intent, at=START - timedelta(seconds=5)))
-
-
-def _another_run_writes(world: World) -> None:
-    world.journal_revision += 1
-
-
-def _another_run_takes_over(world: World) -> None:
-    _changed(world, epoch=9)
-    world.journal_revision += 1
-
-
-def _the_operator_deletes_last(world: World) -> None:
-    del world.keys["K1"]
-
-
-def _the_operator_writes_last_back(world: World) -> None:
-    world.held["store"] = "K1"
-    world.credential_revision += 1
-
-
-def _without_conditions(world: World) -> None:
-    world.conditional = False
-
-
-STORIES = (
-    *(Story(state, 3) for state in STATES),
-    *(Story(state, 5) for state in PIPELINES),
-    *(Story("two keys", 2, {number: fault}) for number in range(8) for fault in ("refused", "lost")),
-    *(Story("pipelines", 3, {number: fault}) for number in (6, 7) for fault in ("refused", "lost", "gone")),
-    *(
-        Story("pipelines that are out of date", 5, {number: fault})
-        for number in (2, 4)
-        for fault in ("refused", "lost")
-    ),
-    *(Story("pipelines of a new user", 3, {5: fault}) for fault in ("refused", "lost", "expired")),
-    Story("two keys, with soak", 1, days=(1, 2, 16)),
-    *(
-        Story(state, destinations, pauses={event: seconds})
-        for state, destinations, event, seconds in (
-            ("two keys", 1, "create begin", (15.0,)),
-            ("two keys", 1, "create begin", (158.0,)),
-            ("two keys", 1, "intent done", (30.0,) * 3),
-            ("two keys", 1, "intent done", (45.0,) * 4),
-            ("two keys", 1, "lease done", (200.0,)),
-            ("two keys, with soak", 1, "lease done", (200.0,)),
-            ("interrupted, with an orphan", 1, "lease done", (200.0,)),
-            ("two keys", 1, "verify done", (200.0,)),
-            ("two keys", 1, "store begin", (200.0,)),
-            ("two keys", 2, "record begin", (200.0,)),
-            ("two keys", 2, "commit begin", (200.0,)),
-            ("pipelines", 5, "deliver to p1 done", (31.0,)),
-            ("pipelines", 5, "deliver to p1 done", (29.0,)),
-            ("pipelines", 5, "deliver to p2 begin", (110.0,)),
-        )
-    ),
-    *(
-        Story("pipelines", 5, prepare=_wait, about=" that wait", stop=event)
-        for event in ("", "lease done", "deliver to p2 begin", "deliver to p3 done", "deliver to p4 done")
-    ),
-    Story("two keys", 1, prepare=_held_by_another_run, about=", held by another run"),
-    Story("interrupted, with an orphan", 1, prepare=_a_moment_ago, about=" a moment ago"),
-    *(
-        Story("two keys", 2, at={event: change}, about=f" where{change.__name__.replace('_', ' ')} at {event}")
-        for event, change in (
-            ("lease begin", _another_run_writes),
-            ("lease begin", _the_operator_deletes_last),
-            ("lease done", _the_operator_deletes_last),
-            ("lease done", _another_run_takes_over),
-            ("intent done", _another_run_takes_over),
-            ("store begin", _the_operator_writes_last_back),
-            ("store done", _the_operator_copies_the_key),
-            ("preflight note", _the_project_goes),
-            ("preflight note", _the_store_goes),
-        )
-    ),
-    Story(
-        "pipelines that are out of date",
-        5,
-        at={"preflight note": _the_operator_writes_last_back},
-        about=" where the operator writes last back at preflight note",
-    ),
-    Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
-    Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
-    Story("two keys", 2, prepare=_the_project_goes, about=", whose project is gone"),
-    Story("pipelines that are out of date", 5, days=(1,), about=", two runs"),
-    *(
-        Story(
-            "two keys",
-            3,
-            prepare=_take_out,
-            decide=partial(forget_plan, configured=(), confirmed=True),
-            overrides=Overrides(forget=name),
-            about=f", {name} to be forgotten",
-        )
-        for name in ("second", "third")
-    ),
-)
 HEADING = "== "
+LINE = re.compile(r"line \d+")
+"""Where an error that no port may raise was raised: in this file."""
 
 
 class Transcript:
@@ -211,14 +52,20 @@ class Transcript:
 
     def __init__(self, world: World, story: Story) -> None:
         self.world = world
+        self.story = story
         self.stop = Event()
         self._stop_at = story.stop
+        if story.stop == "start":
+            self.stop.set()
         self._at = dict(story.at)
         self._pauses = {event: list(seconds) for event, seconds in story.pauses.items()}
         world.recording = True
+        self.rooms: list[Journal] = []
         self.lines: list[str] = []
         self._seen = 0
         self._journal = _fields(world.journal)
+        self.ends = {call: list(each) for call, each in story.ends.items()}
+        self.hooks = Programs(story.hooks, self.lines) if story.hooks is not None else None
 
     def listen(self, event: RunEvent) -> None:
         """Note an event, and before it the effects that came first; then stand still if the story says so."""
@@ -232,6 +79,14 @@ class Transcript:
         seconds = self._pauses.get(moment)
         if seconds:
             self.world.now += timedelta(seconds=seconds.pop(0))
+
+    def asked(self, journal: Journal) -> None:
+        """Note the journal that the store is to have room for, where it differs from the present one."""
+        self.rooms.append(journal)
+        room = _fields(journal.encode())
+        self.lines.append(
+            f"room{''.join(f'; {name}={room[name]}' for name in room if room[name] != self._journal.get(name))}"
+        )
 
     def flush(self) -> None:
         """Note the effects since the last event."""
@@ -256,41 +111,118 @@ def _fields(journal: str) -> dict[str, Any]:
     return fields
 
 
+class Programs:
+    """The operator's hooks: each notes what it is told, and ends as the story says."""
+
+    def __init__(self, ends: Mapping[HookName, tuple[str, ...]], lines: list[str]) -> None:
+        self.configured = tuple(ends)
+        self._ends = {name: list(each) for name, each in ends.items()}
+        self._lines = lines
+
+    def run(self, name: HookName, facts: HookFacts) -> str:
+        keys = facts.current or "-", facts.last or "-", ", ".join(facts.removed) or "-"
+        self._lines.append(
+            f"{name} is told of {facts.user.name}, {facts.store}, {', '.join(facts.destinations) or '-'}: "
+            f"{facts.outcome.value} ({facts.reason.value}), CURRENT {keys[0]}, LAST {keys[1]}, removed {keys[2]}: "
+            f"{facts.message}"
+        )
+        end = self._ends[name].pop(0) if self._ends[name] else ""
+        if end == "fails":
+            raise HookFailed(f"The hook {name} failed.")
+        return f"The hook {name} failed." if end else ""
+
+
+class Edge:
+    """A thing that a run calls. A call that the story names ends as it says."""
+
+    def __init__(self, thing: Any, name: str, ends: Mapping[str, list[End]]) -> None:
+        self._thing = thing
+        self._name = name
+        self._ends = ends
+
+    def __getattr__(self, called: str) -> Any:
+        value, ends = getattr(self._thing, called), self._ends.get(f"{self._name}.{called}")
+        if not ends:
+            return value
+
+        def call(*args: Any, **named: Any) -> Any:
+            end = ends.pop(0) if ends else None
+            found = end() if end else value(*args, **named)
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        return call
+
+
 def transcript(story: Story) -> str:
+    return LINE.sub("line", "\n".join([*planned(story), *played(story).lines]))
+
+
+def planned(story: Story) -> Iterator[str]:
+    """Say what the dry run says first."""
+    with _begun(story) as (seen, policy):
+        found = preview.preview(USER, policy, _outside("dry run", seen), story.overrides)
+    yield f"plan: {found.result.outcome.value} ({found.result.reason.value})"
+    if found.plan is None:
+        yield from (f"  {line}" for line in found.result.message.splitlines())
+    else:
+        yield f"  {', '.join(type(action).__name__ for action in found.plan.actions) or 'nothing'}"
+    yield from (f"  {one.destination}: {one.state}" for one in found.destinations)
+    yield from (f"  warning: {one}" for one in found.result.warnings)
+
+
+def played(story: Story) -> Transcript:
+    """Run a story to its end."""
+    with _begun(story) as (seen, policy):
+        for number, days in enumerate((0, *story.days)):
+            seen.world.now += timedelta(days=days)
+            began = seen.world.now
+            outside = _outside(f"run {number}", seen)
+            result = rotate.rotate(USER, policy, outside, story.overrides, story.decide)
+            seen.flush()
+            seen.lines += [*_shown(result), f"{(seen.world.now - began).total_seconds():g} s"]
+    return seen
+
+
+@contextmanager
+def _begun(story: Story) -> Iterator[tuple[Transcript, RotationPolicy]]:
     world, policy = initial(story.state, story.destinations)
     story.prepare(world)
     world.faults = dict(story.faults)
     seen = Transcript(world, story)
-    for number, days in enumerate((0, *story.days)):
-        world.now += timedelta(days=days)
-        began = world.now
-        with virtual_leases(world):
-            result = rotate.rotate(USER, policy, _outside(world, f"run {number}", seen), story.overrides, story.decide)
-        seen.flush()
-        seen.lines += [*_shown(result), f"{(world.now - began).total_seconds():g} s"]
-    return "\n".join(seen.lines)
+    with virtual_leases(world), mock.patch.object(SimulatedDestination, "room_for", seen.asked):
+        yield seen, replace(policy, verification=replace(policy.verification, regions=story.regions))
 
 
-def _outside(world: World, run: str, seen: Transcript) -> RotationWorld:
+def _outside(run: str, seen: Transcript) -> RotationWorld:
+    world, story = seen.world, seen.story
     names = [one for one in world.held if one != "store" and one not in world.elsewhere]
-    edge: Any = Iam(world, run)
+
+    def edge(thing: Any, name: str) -> Any:
+        return Edge(thing, name, seen.ends)
+
     return RotationWorld(
-        iam=edge,
-        sts=Sts(world),
-        clock=Clock(world),
-        store=store_of(world, run),
-        destinations=tuple(SimulatedDestination(world, run, one) for one in names),
+        iam=edge(Iam(world, run), "iam"),
+        sts=edge(Sts(world), "sts"),
+        clock=edge(Clock(world), "clock"),
+        store=edge(store_of(world, run), "store"),
+        destinations=tuple(edge(SimulatedDestination(world, run, one), one) for one in names),
         identities=world.identities,
+        own_key=story.own_key,
         run=run,
         listener=seen.listen,
+        wait=story.wait,
         stop=seen.stop,
+        hooks=seen.hooks,
     )
 
 
 def _shown(result: Result) -> Iterator[str]:
-    """Show a result; of a run that failed, with the message, which depends on what the run did."""
+    """Show a result; of a run that was ended, with the message, which depends on what the run did."""
     yield f"{result.outcome.value} ({result.reason.value})"
-    yield from (f"  {line}" for line in (result.message if result.outcome is Outcome.FAILED else "").splitlines())
+    ended = result.outcome in (Outcome.FAILED, Outcome.REFUSED)
+    yield from (f"  {line}" for line in (result.message if ended else "").splitlines())
     keys = result.current or "-", result.last or "-", ", ".join(result.removed) or "-"
     yield "CURRENT {}, LAST {}, removed {}, next rotation {}".format(*keys, result.next_due)
     yield from (f"  {one.destination}: {one.outcome} {one.message}".rstrip() for one in result.destinations)
@@ -316,7 +248,6 @@ def test_a_run_does_what_was_written_down(story: Story) -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.title)
 def test_the_store_is_asked_for_room_for_the_longest_journal(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[Journal] = []
     written: list[Journal] = []
     save = SimulatedDestination.save_journal
 
@@ -324,10 +255,11 @@ def test_the_store_is_asked_for_room_for_the_longest_journal(story: Story, monke
         written.append(journal)
         return save(store, journal, revision)
 
-    monkeypatch.setattr(SimulatedDestination, "room_for", lambda _, journal: asked.append(journal))
     monkeypatch.setattr(SimulatedDestination, "save_journal", write)
-    shown = transcript(story)
-    assert bool(asked) == ("preflight note" in shown)
+    seen = played(story)
+    asked = seen.rooms
+    if "store.room_for" not in story.ends:
+        assert bool(asked) == any("preflight note" in line for line in seen.lines)
     for journal in written if asked else ():
         assert _length(journal) <= max(map(_length, asked))
         for name, delivery in journal.delivered.items():

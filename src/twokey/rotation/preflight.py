@@ -89,7 +89,8 @@ def _refusing(prefix: str = "") -> Iterator[None]:
     try:
         yield
     except (ServiceError, UsageError) as error:
-        raise Refused(Reason.PREFLIGHT, prefix + error.message, state=UNTOUCHED, remedy=error.remedy) from None
+        message = prefix + error.message.removeprefix(prefix)  # some messages name the destination themselves
+        raise Refused(Reason.PREFLIGHT, message, state=UNTOUCHED, remedy=error.remedy) from None
 
 
 def _check(destination: Destination) -> None:
