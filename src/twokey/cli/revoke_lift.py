@@ -41,9 +41,10 @@ def run(flags: Flags, *, everyone: bool, only_plan: bool) -> int:
 def _print(results: Sequence[LiftResult], *, as_json: bool, quiet: bool) -> None:
     from twokey.cli import terminal
     from twokey.reports import documents
+    from twokey.revocation.report import lift_document
 
     if as_json:
-        terminal.say_json(documents.encode(documents.lift_document(results)))
+        terminal.say_json(documents.encode(lift_document(results)))
         return
     for one in results:
         if one.outcome in ("refused", "failed") or not quiet:

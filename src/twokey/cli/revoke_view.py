@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 def report(results: Sequence[RevokeResult], *, as_json: bool, quiet: bool) -> ExitCode:
     """Print how the revocation ended, in the requested form; return its exit code."""
     from twokey.reports import documents
+    from twokey.revocation.report import revoke_document
     from twokey.revocation.results import exit_code
 
     if as_json:
-        terminal.say_json(documents.encode(documents.revoke_document(results)))
+        terminal.say_json(documents.encode(revoke_document(results)))
         return exit_code(results)
     named = Names(one.user.key for one in results)
     for one in results:

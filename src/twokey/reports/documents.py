@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from twokey.permissions.findings import Finding as LintFinding
     from twokey.planning.destination_states import DestinationState
-    from twokey.revocation.lift import LiftResult
-    from twokey.revocation.results import RevokeResult
     from twokey.rotation.results import Result
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -341,52 +339,6 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
     return ResultsDocument(entries, summary(entry.outcome for entry in entries))
 
 
-def revoke_document(results: Iterable[RevokeResult]) -> RevokeDocument:
-    """Return the document of a revocation."""
-    entries = [_revoke_entry(result) for result in results]
-    counts: dict[str, int] = {outcome.value: 0 for outcome in Revocation}
-    for entry in entries:
-        counts[entry.outcome] += 1
-    return RevokeDocument(entries, counts)
-
-
-def lift_document(results: Iterable[LiftResult]) -> LiftDocument:
-    """Return the document of a lift."""
-    entries = [
-        LiftEntry(one.account, one.principal, one.outcome, one.until, [*one.policies], one.message) for one in results
-    ]
-    counts = dict.fromkeys(("lifted", "due", "refused", "failed"), 0)
-    for entry in entries:
-        counts[entry.outcome] += 1
-    return LiftDocument(entries, counts)
-
-
-def _revoke_entry(result: RevokeResult) -> RevokeEntry:
-    rotation = result.rotation
-    return RevokeEntry(
-        account=result.user.account,
-        user=result.user.name,
-        path=result.user.path,
-        outcome=result.outcome,
-        reason=result.reason,
-        message=result.message,
-        current=(rotation and rotation.current) or None,
-        last=(rotation and rotation.last) or None,
-        removed=list(rotation.removed) if rotation else [],
-        next_due=whole_seconds(rotation.next_due) if rotation else None,
-        contained_at=whole_seconds(result.contained_at),
-        contained=[
-            ContainedEntry(one.key_id, one.at.replace(microsecond=0), one.request_id or None)
-            for one in result.contained
-        ],
-        destinations=_destination_entries(rotation) if rotation else [],
-        sessions=[
-            SessionEntry(one.role, one.outcome, one.policy or None, one.message or None) for one in result.sessions
-        ],
-        warnings=list(rotation.warnings) if rotation else [],
-    )
-
-
 def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:
     """Return the document of a plan: the expected results, the actions, and the state of each destination now."""
     entries = [
@@ -437,10 +389,11 @@ def state_entries(states: Iterable[DestinationState]) -> list[DestinationStateEn
 
 
 def _entry(result: Result) -> ResultEntry:
-    return ResultEntry(**_outcome(result), destinations=_destination_entries(result), warnings=list(result.warnings))
+    return ResultEntry(**_outcome(result), destinations=destination_entries(result), warnings=list(result.warnings))
 
 
-def _destination_entries(result: Result) -> list[DestinationEntry]:
+def destination_entries(result: Result) -> list[DestinationEntry]:
+    """Return what became of each destination."""
     return [DestinationEntry(one.destination, one.outcome, one.message or None) for one in result.destinations]
 
 
