@@ -169,7 +169,7 @@ def test_where_the_account_cannot_be_read_it_says_so_and_goes_on(rig: Rig) -> No
         Rule("iam:GetAccountAuthorizationDetails", effect="error_before", status=403, code="AccessDenied", times=None)
     )
     ran = revoke()
-    assert ran.outcomes == {"ci": "revoked"}
+    assert ran.outcomes == {"ci": "contained"}  # whose sessions to end is unknown
     assert "Warning: The account cannot be read, so the keys are made Inactive in the order" in ran.err
 
 
