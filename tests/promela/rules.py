@@ -15,6 +15,13 @@ INVARIANTS = {
     "I5": "A key is created only while fewer than two exist.",
     "I6": "The next run removes an orphaned key.",
     "I7": "An unmanaged key is never touched.",
+    "L1": "A leaked key that was made Inactive is never Active again.",
+    "L2": "A leaked key that the journal names is deleted only while it is Inactive, and if the operator allows it.",
+    "L3": "The leaked key is Inactive before a revocation does anything else.",
+    "L4": (
+        "One undisturbed revocation leaves the leaked key Inactive and another key everywhere, "
+        "or says that there is no room for one."
+    ),
     "M1": "At most one store rotates the user.",
     "M2": "When the user changes store, both hold the same key, and both journals say the same.",
 }
@@ -35,6 +42,7 @@ PROTOCOL = {
     "two runs at once, and an operator": Configuration(("RUNS=2", "GRACE=1", "OPERATOR")),
     "a move to another store, and a run from each": Configuration(model="move"),
     "two runs at once, on a store without conditions, with a lock": Configuration(model="lock"),
+    "a revocation, and a schedule that rotates": Configuration(model="revoke"),
 }
 
 
@@ -77,6 +85,13 @@ RULES = {
     "lock": Rule("I6", model="lock"),
     "lock_before_request": Rule("I6", model="lock"),
     "lock_and_versions": Rule("I6", model="lock"),
+    "contained_first": Rule("L3", model="revoke"),
+    "stays_inactive": Rule("L1", model="revoke"),
+    "revoked": Rule("L2", model="revoke"),
+    "replaced": Rule("L4", model="revoke"),
+    "last_stays": Rule("I2", model="revoke"),
+    "allowed": Rule("L2", model="revoke"),
+    "kept": Rule("L2", model="revoke"),
 }
 """Each rule by the name that the model leaves it out by: ``-DWITHOUT_name``."""
 

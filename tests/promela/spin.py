@@ -29,7 +29,11 @@ SMALL_TABLE = 18
 """The binary logarithm of the entries in the hash table of a search that ends early."""
 BEGINS = ("lease", "begin", "look")
 """The steps with which a run begins."""
-COLUMNS = {"move": ("the former store", "the new store"), "lock": ("the store", "the lock")}
+COLUMNS = {
+    "move": ("the former store", "the new store"),
+    "lock": ("the store", "the lock"),
+    "revoke": ("the store", "the pipeline"),
+}
 """What a model shows instead of the store and the pipeline."""
 _STATES = re.compile(r"(\d+) states, stored")
 _ERRORS = re.compile(r"errors: (\d+)")
