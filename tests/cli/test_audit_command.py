@@ -101,6 +101,10 @@ class TestTheJson:
         assert {key["role"] for key in ran.document["keys"]} == {"unmanaged"}
         assert "There is no ./twokey.yaml, so no user counts as one that twokey rotates" in ran.err
 
+    def test_of_an_account_of_which_the_configuration_covers_no_user_says_so(self, folder: Path) -> None:
+        folder.joinpath("twokey.yaml").write_text(CONFIG.replace("- path: /machine-users/", "- path: /elsewhere/"))
+        assert "The configuration covers none of these users" in twokey("audit", "--json").err
+
     def test_has_no_whole_key_id_with_redact(self, account: Emulator) -> None:
         ran = twokey("audit", "--json", "--redact")
         for key_id, _, _ in account.keys("ci"):
@@ -128,10 +132,12 @@ def test_fail_on_exits_with_4_where_a_finding_is_severe_enough(threshold: str, c
     assert twokey("audit", "--fail-on", threshold).code == code
 
 
-def test_a_path_without_users_is_no_error() -> None:
+def test_a_path_without_users_is_no_error_and_is_said() -> None:
     ran = twokey("audit", "--path", "/nothing/")
     assert (ran.code, ran.out) == (0, "")
-    assert ran.err.startswith("no finding: 0 users with 0 keys in account 123456789012; credential report of 20")
+    warning, summary = ran.err.splitlines()
+    assert "has no IAM user below /nothing/: check the path." in warning
+    assert summary.startswith("no finding: 0 users with 0 keys in account 123456789012; credential report of 20")
 
 
 class TestTheTable:

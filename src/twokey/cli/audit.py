@@ -215,6 +215,8 @@ def _show(result: Audit, text: str | None, as_format: str, *, to_file: bool, qui
         terminal.tell(
             f"There is no ./{DEFAULT_CONFIG}, so no user counts as one that twokey rotates: name it with --config."
         )
+    elif result.users and not any(user.managed for user in result.users):
+        terminal.tell("The configuration covers none of these users, so none counts as one that twokey rotates.")
     for warning in result.warnings:
         terminal.tell(f"Warning: {warning}")
     terminal.tell(audit_view.summary(result))

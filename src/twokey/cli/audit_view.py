@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twokey.cli import layout, repeats, terminal
 from twokey.core import timestamps
-from twokey.reports.audit import ROOT
+from twokey.reports.audit import people as people_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,7 +52,7 @@ def summary(result: Audit) -> str:
     """Return one line about the whole."""
     found = ", ".join(f"{count} {severity}" for severity, count in result.summary.items() if count) or "no finding"
     made = f"; credential report of {timestamps.utc(result.report_generated)}" if result.report_generated else ""
-    count = sum(user.user != ROOT for user in result.users)
+    count = people_of(result)
     people = f"{count} user{'' if count == 1 else 's'}"
     keys = f"{len(result.keys)} key{'' if len(result.keys) == 1 else 's'}"
     return f"{found}: {people} with {keys} in account {result.account}{made}."

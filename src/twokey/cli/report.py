@@ -95,10 +95,12 @@ def _result(file: str) -> Audit:
 
 
 def _summary(results: Sequence[Audit], output: str | None) -> str:
+    from twokey.reports.audit import people
+
     latest = results[-1]
     earlier = f", and {_count(len(results) - 1, 'earlier result')}" if len(results) > 1 else ""
     return (
-        f"{output or 'stdout'}: {_count(len(latest.users), 'user')} and {_count(len(latest.findings), 'finding')} "
+        f"{output or 'stdout'}: {_count(people(latest), 'user')} and {_count(len(latest.findings), 'finding')} "
         f"as of {timestamps.utc(latest.generated)}{earlier}."
     )
 

@@ -176,7 +176,12 @@ def counted(names: Sequence[str]) -> str:
     return f"{len(names)} users ({first}{', ...' if len(names) > 3 else ''})"
 
 
-def _missing(request: Request, rows: Iterable[Row], found: Report) -> Iterator[str]:
+def _missing(request: Request, rows: Sequence[Row], found: Report) -> Iterator[str]:
+    if request.path is not None and not rows:
+        yield (
+            f"The credential report, made at {timestamps.utc(found.generated)}, has no IAM user below {request.path}: "
+            "check the path."
+        )
     known = {same_name(row.user) for row in rows}
     missing = [name for name in request.expected if same_name(name) not in known]
     if missing and request.path is None:

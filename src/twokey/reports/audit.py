@@ -162,6 +162,11 @@ def summary(findings: Iterable[Finding]) -> dict[str, int]:
     return counts
 
 
+def people(audit: Audit) -> int:
+    """Return the number of IAM users: the root user is none."""
+    return sum(user.user != ROOT for user in audit.users)
+
+
 def decode(text: str | bytes) -> Audit:
     """Read a result that ``twokey audit --json`` printed; raises ``ValueError`` with a sentence for the operator."""
     try:

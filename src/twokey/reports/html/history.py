@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from twokey.permissions.findings import SEVERITIES
-from twokey.reports.audit import Event
+from twokey.reports.audit import ROOT, Event
 from twokey.reports.html.users import DAY
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _point(audit: Audit) -> Point:
     users = {(user.account, user.user) for user in audit.users} | {(key.account, key.user) for key in audit.keys}
     return Point(
         audit.generated,
-        len(users),
+        sum(name != ROOT for _, name in users),
         len(active),
         {severity: sum(one.severity == severity for one in audit.findings) for severity in reversed(SEVERITIES)},
         round(100 * kept / len(active), 2) if active else None,

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twokey.reports.audit import people
 from twokey.reports.html.users import DAY, STATES
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def verdict(audit: Audit, rows: Sequence[Row]) -> Verdict:
     states = Counter(row.state for row in rows)
     shares = tuple((state, states[state], round(100 * states[state] / max(len(rows), 1), 2)) for state in STATES)
     look, headline = _headline(audit, rows, states)
-    return Verdict(look, headline, tuple(_figures(rows)), shares)
+    return Verdict(look, headline, tuple(_figures(rows, people(audit))), shares)
 
 
 def _headline(audit: Audit, rows: Sequence[Row], states: Counter[State]) -> tuple[str, str]:
@@ -61,7 +62,7 @@ def _headline(audit: Audit, rows: Sequence[Row], states: Counter[State]) -> tupl
     return "kept", "Every key is younger than its window."
 
 
-def _figures(rows: Sequence[Row]) -> list[Figure]:
+def _figures(rows: Sequence[Row], users: int) -> list[Figure]:
     keys = [(row, key) for row in rows for key in row.keys if key.status == "Active"]
     kept = sum(key.window == "kept" for _, key in keys)
     managed = sum(row.user.managed for row in rows)
@@ -77,7 +78,7 @@ def _figures(rows: Sequence[Row]) -> list[Figure]:
         share = "99.9 %"
     return [
         Figure(share, "of keys in their window", f"{kept:,} of {len(keys):,} Active keys", "kept"),
-        Figure(f"{managed:,}", "users that twokey rotates", f"of {len(rows):,} IAM users", ""),
+        Figure(f"{managed:,}", "users that twokey rotates", f"of {users:,} IAM users", ""),
         Figure(f"{soon:,}", f"rotations due in {SOON} days", f"{late:,} overdue", "late" if late else ""),
         Figure(
             f"{outdated:,}",
