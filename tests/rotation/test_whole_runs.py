@@ -132,6 +132,10 @@ class Programs:
         return f"The hook {name} failed." if end else ""
 
 
+OF_A_USER = ("keys", "may_create", "create_key", "deactivate_key", "delete_key")
+"""The calls to IAM that name the user: in memory there is one only."""
+
+
 class Edge:
     """A thing that a run calls. A call that the story names ends as it says."""
 
@@ -141,11 +145,12 @@ class Edge:
         self._ends = ends
 
     def __getattr__(self, called: str) -> Any:
-        value, ends = getattr(self._thing, called), self._ends.get(f"{self._name}.{called}")
-        if not ends:
+        value, ends = getattr(self._thing, called), self._ends.get(f"{self._name}.{called}", [])
+        if not callable(value):
             return value
 
         def call(*args: Any, **named: Any) -> Any:
+            assert called not in OF_A_USER or args[0] in (USER, USER.name)
             end = ends.pop(0) if ends else None
             found = end() if end else value(*args, **named)
             if isinstance(found, Exception):
@@ -168,7 +173,7 @@ def planned(story: Story) -> Iterator[str]:
         yield from (f"  {line}" for line in found.result.message.splitlines())
     else:
         yield f"  {', '.join(type(action).__name__ for action in found.plan.actions) or 'nothing'}"
-    yield from (f"  {one.destination}: {one.state}" for one in found.destinations)
+    yield from (f"  {one.destination}: {one.state} {one.message}".rstrip() for one in found.destinations)
     yield from (f"  warning: {one}" for one in found.result.warnings)
 
 

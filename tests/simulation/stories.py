@@ -6,26 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-
+from simulation import incidents
 from simulation.states import PIPELINES, STATES
-from simulation.world import START, World
-from twokey.core.errors import (
-    AccessDenied,
-    Ambiguous,
-    BadCredentials,
-    NotFound,
-    ServiceRejected,
-    Stopped,
-    UsageError,
-)
 from twokey.core.hooks import NAMES
-from twokey.core.journal import Delivery, Journal, Lease
 from twokey.planning.decision import plan
 from twokey.planning.forgetting import forget_plan
 from twokey.planning.plan import Overrides
+from twokey.planning.redelivery import deliver_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +43,7 @@ class Story:
     destinations: int
     faults: Mapping[int, str] = field(default_factory=dict)
     days: tuple[float, ...] = ()
-    prepare: Callable[[World], None] = lambda _world: None
+    prepare: Change = incidents.stay
     decide: Decide = plan
     overrides: Overrides | None = None
     about: str = ""
@@ -92,153 +81,6 @@ def _shown(end: End) -> str:
     return type(value).__name__ if isinstance(value, Exception) else str(value)
 
 
-def _take_out(world: World) -> None:
-    """Let the other destinations be no longer configured: one received CURRENT, and one LAST; both are open."""
-    journal = Journal.decode(world.journal)
-    delivered = {"second": Delivery("K2", journal.committed or START), "third": Delivery("K1", START)}
-    journal = msgspec.structs.replace(journal, delivered=delivered, delivering=("second", "third"))
-    world.journal, world.elsewhere = journal.encode(), frozenset({"second", "third"})
-
-
-def _wait(world: World) -> None:
-    """Let destinations wait for their service's limit: for less than is worth a report, for longer, and very long."""
-    world.waits = {"p1": 9.0, "p2": 12.0, "p3": 120.0, "p4": 61.0}
-
-
-def _the_operator_copies_the_key(world: World) -> None:
-    world.held["second"] = world.held["store"]
-
-
-def _the_store_goes(world: World) -> None:
-    world.deleted = {"store"}
-
-
-def _the_project_goes(world: World) -> None:
-    world.deleted = {"second"}
-
-
-def _changed(world: World, **changes: Any) -> None:
-    world.journal = msgspec.structs.replace(Journal.decode(world.journal), **changes).encode()
-
-
-def _held_by_another_run(world: World) -> None:
-    _changed(world, lease=Lease("two", "elsewhere boot pid", 7, "1", START + timedelta(seconds=40)))
-
-
-def _a_moment_ago(world: World) -> None:
-    intent = Journal.decode(world.journal).intent
-    assert intent is not None
-    _changed(world, intent=msgspec.structs.replace(intent, at=START - timedelta(seconds=5)))
-
-
-def _another_run_writes(world: World) -> None:
-    world.journal_revision += 1
-
-
-def _another_run_takes_over(world: World) -> None:
-    _changed(world, epoch=9)
-    world.journal_revision += 1
-
-
-def _the_operator_deletes_last(world: World) -> None:
-    del world.keys["K1"]
-
-
-def _the_operator_writes_last_back(world: World) -> None:
-    world.held["store"] = "K1"
-    world.credential_revision += 1
-
-
-def _the_new_key_is_made_inactive(world: World) -> None:
-    world.keys["N1"].active = False
-
-
-def _the_new_key_goes(world: World) -> None:
-    del world.keys["N1"]
-
-
-def _the_store_is_emptied(world: World) -> None:
-    world.held["store"] = ""
-    world.credential_revision += 1
-
-
-def _the_store_turns_silent(world: World) -> None:
-    world.telling["store"] = False
-
-
-def _something_stores_the_new_key(world: World) -> None:
-    world.held["store"] = "N1"
-
-
-def _held_by_this_run(world: World) -> None:
-    _changed(world, lease=Lease("run 0", "elsewhere boot pid", 7, "1", START + timedelta(seconds=40)))
-
-
-def _held_for_long(world: World) -> None:
-    """Let another run have renewed its lease while this one slept."""
-    _changed(world, lease=Lease("two", "elsewhere boot pid", 7, "1", START + timedelta(seconds=760)))
-
-
-def _recently_removed(world: World) -> None:
-    _changed(world, removed={"K1": START - timedelta(seconds=5)})
-
-
-def _moved(world: World) -> None:
-    _changed(world, moved="elsewhere")
-
-
-def _arriving(world: World) -> None:
-    _changed(world, arriving="elsewhere")
-
-
-def _denied() -> Exception:
-    return AccessDenied("service:Action", "a resource")
-
-
-def _rejected() -> Exception:
-    return ServiceRejected("The service declined.", remedy="Ask it.")
-
-
-def _missing() -> Exception:
-    return NotFound("There is no such thing.")
-
-
-def _expired() -> Exception:
-    return BadCredentials("The token has expired.")
-
-
-def _in_doubt() -> Exception:
-    return Ambiguous("The service did not respond.")
-
-
-def _unusable() -> Exception:
-    return UsageError("The file ca.pem does not exist.", remedy="Create it.")
-
-
-def _a_defect() -> Exception:
-    return KeyError("defect")
-
-
-def _stopped() -> Exception:
-    return Stopped("The run was stopped.", state="", remedy="Run again.")
-
-
-def _no_keys() -> object:
-    return ()
-
-
-def _nothing() -> object:
-    return None
-
-
-def _no() -> object:
-    return False
-
-
-def _without_conditions(world: World) -> None:
-    world.conditional = False
-
-
 HOOKED: tuple[
     tuple[
         str, Mapping[int, str], tuple[float, ...], Mapping[str, tuple[float, ...]], Mapping[HookName, tuple[str, ...]]
@@ -258,6 +100,18 @@ HOOKED: tuple[
     ("two keys", {}, (1,), {"commit done": (200.0,)}, {"after": ()}),
     ("two keys, with soak", {}, (), {}, dict.fromkeys(NAMES, ())),
     ("pipelines that are out of date", {}, (), {}, dict.fromkeys(NAMES, ())),
+)
+ONLY_AFTER: Mapping[HookName, tuple[str, ...]] = {"after": ()}
+HOOKED_BEFORE: tuple[
+    tuple[str, Change, str, Mapping[str, tuple[float, ...]], Mapping[HookName, tuple[str, ...]] | None], ...
+] = (
+    ("two keys, with soak", incidents.after_a_hook, ", a hook due", {}, None),
+    ("two keys, with soak", incidents.after_a_hook, ", a hook due", {}, {"before": ()}),
+    ("two keys", incidents.committed_lately_with_a_hook_due, ", rotated lately, a hook due", {}, {"after": ()}),
+    ("two keys", incidents.committed_lately_with_a_hook_due, ", rotated lately, a hook due", {}, {"after": ("fails",)}),
+    ("two keys", incidents.stay, "", {"preflight note": (60.0,)}, {"before": ()}),
+    ("two keys", incidents.stay, "", {"commit done": (60.0,)}, {"after": ()}),
+    ("pipelines that are out of date", incidents.stay, "", {"hook before done": (120.0,)}, {"before": ()}),
 )
 STORIES = (
     *(Story(state, 3) for state in STATES),
@@ -291,40 +145,46 @@ STORIES = (
         )
     ),
     *(
-        Story("pipelines", 5, prepare=_wait, about=" that wait", stop=event)
+        Story("pipelines", 5, prepare=incidents.wait, about=" that wait", stop=event)
         for event in ("", "lease done", "deliver to p2 begin", "deliver to p3 done", "deliver to p4 done")
     ),
-    Story("two keys", 1, prepare=_held_by_another_run, about=", held by another run"),
-    Story("interrupted, with an orphan", 1, prepare=_a_moment_ago, about=" a moment ago"),
+    Story("two keys", 1, prepare=incidents.held_by_another_run, about=", held by another run"),
+    Story("interrupted, with an orphan", 1, prepare=incidents.a_moment_ago, about=" a moment ago"),
     *(
-        Story("two keys", 2, at={event: change}, about=f" where{change.__name__.replace('_', ' ')} at {event}")
+        Story("two keys", 2, at={event: change}, about=f" where {change.__name__.replace('_', ' ')} at {event}")
         for event, change in (
-            ("lease begin", _another_run_writes),
-            ("lease begin", _the_operator_deletes_last),
-            ("lease done", _the_operator_deletes_last),
-            ("lease done", _another_run_takes_over),
-            ("intent done", _another_run_takes_over),
-            ("store begin", _the_operator_writes_last_back),
-            ("store done", _the_operator_copies_the_key),
-            ("preflight note", _the_project_goes),
-            ("preflight note", _the_store_goes),
+            ("lease begin", incidents.another_run_writes),
+            ("lease begin", incidents.the_operator_deletes_last),
+            ("lease done", incidents.the_operator_deletes_last),
+            ("lease done", incidents.another_run_takes_over),
+            ("intent done", incidents.another_run_takes_over),
+            ("store begin", incidents.the_operator_writes_last_back),
+            ("store done", incidents.the_operator_copies_the_key),
+            ("preflight note", incidents.the_project_goes),
+            ("preflight note", incidents.the_store_goes),
         )
     ),
     Story(
         "pipelines that are out of date",
         5,
-        at={"preflight note": _the_operator_writes_last_back},
+        at={"preflight note": incidents.the_operator_writes_last_back},
         about=" where the operator writes last back at preflight note",
     ),
-    Story("two keys", 1, prepare=_without_conditions, about=" without conditions", pauses={"verify done": (200.0,)}),
-    Story("two keys", 1, {5: "late"}, prepare=_without_conditions, about=" without conditions"),
-    Story("two keys", 2, prepare=_the_project_goes, about=", whose project is gone"),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.without_conditions,
+        about=" without conditions",
+        pauses={"verify done": (200.0,)},
+    ),
+    Story("two keys", 1, {5: "late"}, prepare=incidents.without_conditions, about=" without conditions"),
+    Story("two keys", 2, prepare=incidents.the_project_goes, about=", whose project is gone"),
     Story("pipelines that are out of date", 5, days=(1,), about=", two runs"),
     *(
         Story(
             "two keys",
             3,
-            prepare=_take_out,
+            prepare=incidents.take_out,
             decide=partial(forget_plan, configured=(), confirmed=True),
             overrides=Overrides(forget=name),
             about=f", {name} to be forgotten",
@@ -334,63 +194,80 @@ STORIES = (
     *(Story("no key", 2, {number: fault}) for number in range(4) for fault in ("refused", "lost")),
     *(Story("two keys, with soak", 1, {number: fault}) for number in (1, 2) for fault in ("refused", "lost")),
     *(
-        Story(state, 1, faults, at={event: change}, about=f" where{change.__name__.replace('_', ' ')} at {event}")
+        Story(state, 1, faults, at={event: change}, about=f" where {change.__name__.replace('_', ' ')} at {event}")
         for state, event, change, faults in (
-            ("two keys", "verify begin", _the_new_key_is_made_inactive, {}),
-            ("two keys", "verify begin", _the_new_key_goes, {}),
-            ("two keys", "store begin", _something_stores_the_new_key, {4: "refused"}),
-            ("two keys", "store begin", _the_store_turns_silent, {4: "refused"}),
-            ("two keys", "store begin", _the_store_goes, {4: "refused"}),
-            ("pipelines that are out of date", "preflight note", _the_store_is_emptied, {}),
+            ("two keys", "verify begin", incidents.the_new_key_is_made_inactive, {}),
+            ("two keys", "verify begin", incidents.the_new_key_goes, {}),
+            ("two keys", "store begin", incidents.something_stores_the_new_key, {4: "refused"}),
+            ("two keys", "store begin", incidents.the_store_turns_silent, {4: "refused"}),
+            ("two keys", "store begin", incidents.the_store_goes, {4: "refused"}),
+            ("pipelines that are out of date", "preflight note", incidents.the_store_is_emptied, {}),
         )
     ),
-    Story("two keys", 1, prepare=_held_by_another_run, about=", held by another run, without waiting", wait=False),
-    Story("two keys", 1, prepare=_held_by_this_run, about=", held by this run"),
+    Story(
+        "two keys", 1, prepare=incidents.held_by_another_run, about=", held by another run, without waiting", wait=False
+    ),
+    Story("two keys", 1, prepare=incidents.held_by_this_run, about=", held by this run"),
     Story(
         "two keys",
         1,
-        prepare=_held_by_another_run,
-        at={"wait note": _held_for_long},
+        prepare=incidents.held_by_another_run,
+        at={"wait note": incidents.held_for_long},
         pauses={"wait note": (700.0,)},
         about=", held for long",
     ),
     Story("two keys", 1, own_key="K2", about=", of twokey itself"),
     Story("two keys", 2, stop="start"),
     *(Story(state, 1, faults, days=days, pauses=pauses, hooks=hooks) for state, faults, days, pauses, hooks in HOOKED),
-    Story("two keys", 2, prepare=_moved, about=", moved"),
-    Story("two keys", 2, prepare=_arriving, about=", arriving"),
-    *(Story("two keys", 2, ends={"iam.keys": (end,)}) for end in (_missing, _expired, _denied)),
-    *(Story("two keys", 2, ends={"iam.keys": (None, end)}) for end in (_expired, _denied)),
-    *(Story("two keys", 2, ends={"iam.last_use": (end,)}) for end in (_expired, _denied)),
+    Story("two keys", 2, prepare=incidents.moved, about=", moved"),
+    Story("two keys", 2, prepare=incidents.arriving, about=", arriving"),
     *(
-        Story("two keys", 2, ends={"iam.last_use": (_denied,), "iam.keys": (None, end)})
-        for end in (_no_keys, _missing, _expired, _rejected)
+        Story("two keys", 2, ends={"iam.keys": (end,)})
+        for end in (incidents.missing, incidents.expired, incidents.denied)
     ),
-    Story("two keys", 2, ends={"iam.last_use": (_denied,) * 5, "iam.keys": (None, _no_keys) * 5}),
-    Story("two keys", 2, prepare=_recently_removed, about=", LAST removed", ends={"iam.last_use": (_denied,)}),
-    *(Story("two keys", 2, ends={"store.load": (end,)}) for end in (_expired, _denied, _unusable, _a_defect)),
-    *(Story("two keys", 2, ends={"second.held": (end,) * 2}) for end in (_rejected, _unusable, _a_defect, _stopped)),
+    *(Story("two keys", 2, ends={"iam.keys": (None, end)}) for end in (incidents.expired, incidents.denied)),
+    *(Story("two keys", 2, ends={"iam.last_use": (end,)}) for end in (incidents.expired, incidents.denied)),
+    *(
+        Story("two keys", 2, ends={"iam.last_use": (incidents.denied,), "iam.keys": (None, end)})
+        for end in (incidents.no_keys, incidents.missing, incidents.expired, incidents.rejected)
+    ),
+    Story("two keys", 2, ends={"iam.last_use": (incidents.denied,) * 5, "iam.keys": (None, incidents.no_keys) * 5}),
+    Story(
+        "two keys",
+        2,
+        prepare=incidents.recently_removed,
+        about=", LAST removed",
+        ends={"iam.last_use": (incidents.denied,)},
+    ),
+    *(
+        Story("two keys", 2, ends={"store.load": (end,)})
+        for end in (incidents.expired, incidents.denied, incidents.unusable, incidents.a_defect)
+    ),
+    *(
+        Story("two keys", 2, ends={"second.held": (end,) * 2})
+        for end in (incidents.rejected, incidents.unusable, incidents.a_defect, incidents.stopped)
+    ),
     *(
         Story(state, 2, ends={call: (end,)})
         for state in ("no key", "two keys")
         for call, end in (
-            ("store.preflight", _denied),
-            ("store.room_for", _rejected),
-            ("second.preflight", _rejected),
-            ("second.preflight", _unusable),
-            ("second.preflight", _a_defect),
-            ("iam.may_create", _no),
+            ("store.preflight", incidents.denied),
+            ("store.room_for", incidents.rejected),
+            ("second.preflight", incidents.rejected),
+            ("second.preflight", incidents.unusable),
+            ("second.preflight", incidents.a_defect),
+            ("iam.may_create", incidents.no),
         )
     ),
     *(
         Story("two keys", 2, ends={call: (end,)})
         for call, end in (
-            ("iam.create_key", _denied),
-            ("iam.create_key", _in_doubt),
-            ("second.deliver", _unusable),
-            ("second.deliver", _a_defect),
-            ("second.deliver", _in_doubt),
-            ("second.deliver", _stopped),
+            ("iam.create_key", incidents.denied),
+            ("iam.create_key", incidents.in_doubt),
+            ("second.deliver", incidents.unusable),
+            ("second.deliver", incidents.a_defect),
+            ("second.deliver", incidents.in_doubt),
+            ("second.deliver", incidents.stopped),
             ("sts.credentials_left", lambda: 150.0),
             ("sts.credentials_left", lambda: 149.0),
             ("clock.skew", lambda: timedelta(seconds=60)),
@@ -398,10 +275,167 @@ STORIES = (
             ("clock.skew", lambda: timedelta(seconds=-61)),
         )
     ),
-    Story("pipelines that are out of date", 5, ends={"store.credential": (_nothing,)}),
+    Story("pipelines that are out of date", 5, ends={"store.credential": (incidents.nothing,)}),
     Story("two keys", 1, regions=("eu-north-1",), about=", in another region"),
-    Story("two keys", 1, regions=("eu-north-1",), about=", in another region", ends={"sts.reach": (_rejected,)}),
-    *(Story("two keys", 1, ends={"iam.delete_key": (_no,) * number}) for number in (1, 2, 3)),
-    Story("two keys", 1, {4: "refused"}, ends={"store.held": (_denied,)}),
-    Story("two keys, with soak", 1, ends={"iam.deactivate_key": (_denied,)}),
+    Story(
+        "two keys", 1, regions=("eu-north-1",), about=", in another region", ends={"sts.reach": (incidents.rejected,)}
+    ),
+    *(Story("two keys", 1, ends={"iam.delete_key": (incidents.no,) * number}) for number in (1, 2, 3)),
+    Story("two keys", 1, {4: "refused"}, ends={"store.held": (incidents.denied,)}),
+    Story("two keys, with soak", 1, ends={"iam.deactivate_key": (incidents.denied,)}),
+    Story("interrupted, with an orphan", 1),
+    *(
+        Story(
+            "two keys, empty store",
+            1,
+            ends=ends,
+            overrides=Overrides(retire=frozenset({"K1"})),
+            about=", K1 to be retired",
+        )
+        for ends in ({}, {"store.save_journal": (None, incidents.denied)})
+    ),
+    *(
+        Story(state, 2, ends={call: end})
+        for state, call, end in (
+            ("two keys, with soak", "store.save_journal", (None, incidents.claims_nothing)),
+            ("two keys", "store.save_journal", (None, incidents.claims_nothing)),
+            ("two keys", "store.put", (incidents.claims_nothing,)),
+            ("two keys", "store.save_journal", (None, None, None, incidents.claims_nothing)),
+            ("two keys", "second.deliver", (incidents.claims_nothing,)),
+            ("one key, stored", "store.save_journal", (None, None, None, incidents.claims_nothing)),
+        )
+    ),
+    Story("two keys, with soak", 2, prepare=incidents.soaking, about=", soaking"),
+    Story("two keys, with soak", 1, prepare=incidents.soaked_before, about=", as a key before"),
+    Story("pipelines that are out of date", 5, {1: "refused"}),
+    *(
+        Story(
+            "two keys",
+            3,
+            {1: "refused"},
+            prepare=incidents.take_out,
+            decide=partial(forget_plan, configured=(), confirmed=True),
+            overrides=Overrides(forget=name),
+            about=f", {name} to be forgotten",
+        )
+        for name in ("second", "third")
+    ),
+    Story("two keys", 1, prepare=incidents.forgotten_long_ago, about=", a destination forgotten long ago"),
+    Story("pipelines that are out of date", 5, prepare=incidents.forgotten_long_ago, about=", one forgotten long ago"),
+    Story("two keys", 3, prepare=incidents.orphaned_before, about=", one with a key of long ago"),
+    Story(
+        "two keys",
+        2,
+        at={"lease begin": incidents.another_run_writes},
+        ends={"iam.keys": (None, incidents.rejected)},
+        about=" where another run writes at lease begin",
+    ),
+    *(
+        Story("two keys", 2, faults, at={"lease done": incidents.an_intent_appears}, about=" where an intent appears")
+        for faults in ({}, {2: "refused"})
+    ),
+    *(
+        Story("two keys", 1, pauses={"verify done": (200.0,)}, ends={"iam.delete_key": (None, *ends)})
+        for ends in ((incidents.denied,), (incidents.no,), (incidents.no,) * 3)
+    ),
+    Story(
+        "two keys",
+        1,
+        at={"lease begin": incidents.another_run_writes},
+        pauses={"lease begin": (700.0,)},
+        about=" where another run writes at lease begin",
+    ),
+    *(
+        Story(
+            "two keys",
+            1,
+            at={"verify begin": incidents.the_new_key_is_made_inactive, event: incidents.another_run_takes_over},
+            about=f" whose new key is made inactive, and another run takes over at {event}",
+        )
+        for event in ("remove unpublished done", "verify failed")
+    ),
+    *(
+        Story(
+            "two keys",
+            1,
+            prepare=prepare,
+            at={"verify begin": incidents.the_new_key_is_made_inactive},
+            pauses={"verify failed": (200.0,)},
+            about=f"{about} whose new key is made inactive",
+        )
+        for prepare, about in ((incidents.stay, ""), (incidents.without_conditions, " without conditions,"))
+    ),
+    Story("pipelines", 5, prepare=incidents.wait, about=" that wait", pauses={"limit note": (200.0,)}),
+    Story("pipelines", 3, prepare=incidents.stands_still_between_two_values, about=", paused between two values"),
+    *(
+        Story(state, 5, prepare=incidents.in_doubt_before, about=", in doubt before")
+        for state in ("pipelines", "pipelines that are out of date")
+    ),
+    *(
+        Story(state, 1, prepare=prepare, about=about, days=(1,), pauses=pauses, hooks=hooks)
+        for state, prepare, about, pauses, hooks in HOOKED_BEFORE
+    ),
+    *(
+        Story(
+            state,
+            5,
+            decide=partial(deliver_plan, chosen=chosen),
+            about=f", {chosen[-1]} to be delivered to",
+            hooks=hooks,
+        )
+        for state in ("pipelines", "pipelines that are out of date")
+        for chosen, hooks in ((("p1",), None), (("p1", "p2", "p3", "p4"), ONLY_AFTER))
+    ),
+    Story(
+        "two keys",
+        2,
+        prepare=incidents.holds_current_elsewhere,
+        decide=partial(forget_plan, configured=(), confirmed=True),
+        overrides=Overrides(forget="second"),
+        about=", which holds CURRENT, to be forgotten",
+    ),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.committed_lately,
+        overrides=Overrides(retire=frozenset({"K1"})),
+        about=", rotated lately, K1 to be retired",
+    ),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.names_a_key_that_is_gone,
+        overrides=Overrides(retire=frozenset({"K5"})),
+        about=", K5, which is gone, to be retired",
+    ),
+    Story("two keys, with soak", 2, prepare=incidents.soaking_in_vain, about=", soaking in vain"),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.held_from_the_future,
+        pauses={"lease begin": (20.0,)},
+        about=", held from the future",
+    ),
+    *(
+        Story("two keys", 2, ends=ends)
+        for ends in (
+            {"second.deliver": (incidents.refused,)},
+            {
+                "second.deliver": (incidents.rejected,),
+                "store.save_journal": (None, None, None, incidents.claims_nothing),
+            },
+            {"iam.delete_key": (incidents.claims_nothing,)},
+        )
+    ),
+    Story(
+        "two keys", 1, regions=("eu-north-1",), about=", in another region", ends={"sts.reach": (incidents.unusable,)}
+    ),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.held_by_another_run,
+        about=", held by another run",
+        ends={"store.load": (None, incidents.rejected)},
+    ),
+    Story("two keys", 2, ends={"second.deliver": (incidents.claims_nothing_only,)}, about=" without a remedy"),
 )

@@ -358,6 +358,7 @@ class Sts:
 
     def reach(self, region: str) -> None:
         """Every region accepts twokey's own credentials."""
+        assert region
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,6 +410,8 @@ class SimulatedDestination:
         return Receipt(key_id, written=True, stamp=self._stamp())
 
     def _deliver_half(self, where: str, key_id: str, values: Literal["held", "secrets_at"]) -> None:
+        waiting.before_effect()
+
         def change(world: World) -> None:
             getattr(world, values)[self.name] = key_id
             if self.name in world.stamps:

@@ -41,5 +41,5 @@ class Removals:
 
     def record(self, key_id: str) -> None:
         """Remember the deletion for the next write of the journal."""
-        self.recorded[key_id] = timestamps.not_before_now(self._world.clock)
-        self.recorded = dict(sorted(self.recorded.items(), key=lambda removal: removal[1])[-REMEMBERED:])
+        recorded = {**self.recorded, key_id: timestamps.not_before_now(self._world.clock)}
+        self.recorded = dict(sorted(recorded.items(), key=lambda removal: removal[1])[-REMEMBERED:])
