@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.commands import twokey
 from support.rig import DAY, Rig
+from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
+from twokey.aws.cloudtrail import CloudTrail
 from twokey.cli import terminal
 from twokey.core.journal import Journal
 from twokey.emulator import Emulator, KeyPair, Rule
+from twokey.revocation import following
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -302,6 +306,34 @@ class TestWhatIsNotKnown:
         leak.aws.weather.add(Rule("cloudtrail:LookupEvents", times=3, effect="throttle"))
         leak.aws.weather.add(Rule("cloudtrail:LookupEvents", nth=4, times=2, effect="lost_response"))
         assert len(trace(leak.unmanaged)["uses"]) == 1
+
+
+class TestALongSearch:
+    def test_says_how_far_it_is(self, leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(following, "SAID_EVERY", 1)
+        monkeypatch.setattr(following, "SAID_FROM", 1)
+        err = twokey("trace", leak.current.access_key_id, "--json", "--region", HERE).err
+        assert f"{HERE}: 1 events, back to " in err
+        assert "Looking up 1 sessions in 1 regions: about 1 seconds." in err
+
+    def test_follows_no_more_sessions_than_that_and_says_so(self, leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(following, "MOST_SESSIONS", 0)
+        found = trace(leak.current, code=1)
+        assert not any(one["followed"] for one in found["sessions"])
+        assert "1 more sessions were not followed" in " ".join(found["incomplete"])
+
+    def test_ends_soon_after_ctrl_c(self, leak: Leak, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A region that is interrupted ends the search, also in the others: they send no further request."""
+
+        def interrupted(_text: str) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(following, "SAID_EVERY", 1)
+        clients = Clients("run")
+        search = following._Search(CloudTrail(clients), leak.aws.now(), [HERE, THERE], interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            search.level([(leak.current.access_key_id, leak.aws.now() - timedelta(days=1))])
+        assert search.stopped.is_set()
 
 
 class TestTheOutput:

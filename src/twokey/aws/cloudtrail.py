@@ -42,7 +42,12 @@ THROTTLED_ATTEMPTS = 90
 """How often a request is sent again while AWS throttles it: other programs use up the same rate."""
 PAUSES = (0.5, 1.0, 2.0)
 """Seconds before a request is sent again that got no response."""
-MAIN_REGIONS = {"aws": "us-east-1", "aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+MAIN_REGIONS = {
+    "aws": "us-east-1",
+    "aws-cn": "cn-north-1",
+    "aws-us-gov": "us-gov-west-1",
+    "aws-eusc": "eusc-de-east-1",
+}
 """Where the events of IAM and of other global services are ("CloudTrail concepts", global service events)."""
 _NAMES = (
     *("userName", "roleName", "groupName", "policyName", "policyArn", "functionName", "instanceProfileName"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey.core import timestamps
 from twokey.core.errors import ServiceError
 from twokey.inventory.audit import concurrently
 from twokey.revocation.uses import is_elsewhere, sessions
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 MOST_SESSIONS = 200
 """How many sessions are followed, the newest first: each takes a request to every region, two in a second."""
 AT_A_TIME = 32
+SAID_EVERY = 1000
+"""Events of a region, after which it is said how far the search is: AWS gives 100 in a second."""
 SAID_FROM = 20
 """Requests to one region, from which on it is said how long they take."""
 
@@ -42,8 +46,10 @@ class _Search:
     trail: CloudTrail
     until: datetime
     regions: Sequence[str]
+    tell: Callable[[str], None]
     events: list[TrailEvent] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    stopped: threading.Event = field(default_factory=threading.Event)
 
     def level(self, keys: Sequence[tuple[str, datetime]]) -> list[TrailEvent]:
         """Look up the events of some keys, each from a moment on, in all regions that can be read."""
@@ -52,14 +58,24 @@ class _Search:
             found: list[TrailEvent] = []
             try:
                 for key_id, since in keys:
-                    found += self.trail.events(region, key_id, since, self.until)
+                    for event in self.trail.events(region, key_id, since, self.until):
+                        if self.stopped.is_set():
+                            return found, "The search was interrupted."
+                        found.append(event)
+                        if len(found) % SAID_EVERY == 0:
+                            self.tell(f"{region}: {len(found):,} events, back to {timestamps.utc(event.at)} so far.")
             except ServiceError as error:
                 return found, str(error)
             return found, ""
 
         open_ones = [region for region in self.regions if region not in self.failed]
         found: list[TrailEvent] = []
-        for region, (events, why) in zip(open_ones, concurrently(look, open_ones, AT_A_TIME), strict=True):
+        try:
+            by_region = concurrently(look, open_ones, AT_A_TIME)
+        except BaseException:
+            self.stopped.set()  # the regions under way would be read to their end before the process ends
+            raise
+        for region, (events, why) in zip(open_ones, by_region, strict=True):
             found += events
             if why:
                 self.failed[region] = why
@@ -77,7 +93,7 @@ def follow(
 ) -> Followed:
     """Return the events of a key and of its sessions between two moments; only those sessions of this account."""
     since, until = times
-    search = _Search(trail, until, regions)
+    search = _Search(trail, until, regions, tell)
     made: dict[str, MadeSession] = {}
     level: list[tuple[str, datetime]] = [(key_id, since)]
     left = MOST_SESSIONS
