@@ -190,3 +190,41 @@ class TestQuarantine:
 def test_a_lift_takes_no_option_of_a_revocation(option: tuple[str, ...]) -> None:
     ran = twokey("revoke", "--lift", "ci", *option)
     assert (ran.code, f"--lift and {option[0]} exclude each other" in ran.err) == (2, True)
+
+
+class TestAll:
+    @pytest.fixture
+    def users(self, rig: Rig) -> list[str]:
+        """Two users that may assume one role, which a third user uses as well."""
+        users = ["one", "two"]
+        for name in (*users, "bystander"):
+            rig.aws.make_user(name, path="/m/" if name in users else "/other/", keys=1)
+        start = f"arn:aws:iam::{rig.aws.account_id}:user"
+        make_role(rig.aws, "shared", f"{start}/m/one", f"{start}/m/two", f"{start}/other/bystander")
+        rig.aws.client("iam").put_role_policy(RoleName="shared", PolicyName="all", PolicyDocument=NOTHING_ELSE)
+        return users
+
+    def test_each_role_is_changed_once_and_the_account_is_read_once(self, rig: Rig, users: list[str]) -> None:
+        rig.aws.clear_requests()
+        ran = twokey("revoke", "--all", "--path", "/m/", "--yes", "--json")
+        assert {one["user"]: sessions(one) for one in ran.document["results"]} == {
+            name: {name: "ended", "shared": "ended"} for name in users
+        }
+        assert rig.aws.count("iam:GetAccountAuthorizationDetails") == 1
+        puts = rig.aws.count("iam:PutRolePolicy")
+        assert puts == 1 + rig.aws.count("iam:DeleteRolePolicy")
+        assert puts <= 2
+
+    def test_the_plan_counts_roles_and_names_the_others_that_use_them(self, rig: Rig, users: list[str]) -> None:
+        ran = twokey("revoke", "--all", "--path", "/m/", "--plan")
+        text = " ".join(ran.out.split())
+        assert "Sessions of 2 users and of 1 role from before now are denied everything; new ones work." in text
+        assert "That also ends sessions of these roles for bystander." in text
+
+    def test_a_lift_below_a_path_takes_its_users_and_their_roles(self, rig: Rig, users: list[str]) -> None:
+        twokey("revoke", "--all", "--path", "/m/", "--yes")
+        rig.later(hours=37)
+        ran = twokey("revoke", "--lift", "--all", "--path", "/other/", "--json")
+        assert [one["principal"].rpartition("/")[2] for one in ran.document["results"]] == ["shared"]
+        ran = twokey("revoke", "--lift", "--all", "--json")
+        assert sorted(one["principal"].rpartition("/")[2] for one in ran.document["results"]) == users
