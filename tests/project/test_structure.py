@@ -150,7 +150,7 @@ class TestImports:
 
     @pytest.mark.parametrize("module", sorted(module for module in MODULES if package(module) != "emulator"))
     def test_nothing_imports_the_emulator_or_moto_but_the_commands_that_start_it(self, module: str) -> None:
-        starts_it = module in ("twokey.cli.demo", "twokey.cli.emulator")
+        starts_it = module in ("twokey.cli.demo", "twokey.cli.drill", "twokey.cli.emulator")
         assert "moto" not in distributions(imports(module))
         assert starts_it or "emulator" not in {package(name) for name in imports(module)}
 
@@ -191,7 +191,7 @@ class TestTheOutside:
     @pytest.mark.parametrize("module", sorted(MODULES))
     def test_environment_variables_are_read_in_one_module(self, module: str) -> None:
         """The AWS SDK reads its own; the terminal's nature and the demo's children are the command line's."""
-        if module in ("twokey.system.environment", "twokey.cli.terminal", "twokey.cli.demo"):
+        if module in ("twokey.system.environment", "twokey.cli.terminal", "twokey.cli.demo", "twokey.cli.drill"):
             return
         if package(module) != "emulator":
             assert "os.environ" not in MODULES[module].read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""botocore clients for one endpoint, independent of the AWS configuration of this machine."""
+"""botocore clients for one endpoint, independent of the AWS configuration of this machine, and of its proxies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 import botocore.session
+from botocore.config import Config
 from botocore.exceptions import UnknownServiceError
 
 from twokey.aws.models import models
@@ -28,4 +29,5 @@ def make_client(
         aws_access_key_id=key_id,
         aws_secret_access_key=secret,
         aws_session_token=token,
+        config=Config(proxies={}),
     )

@@ -65,6 +65,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 @click.option(
     "--lift", is_flag=True, help="Remove the policies that ended sessions, once these are over; without USER, all."
 )
+@click.option("--drill", is_flag=True, help="Play it on a built-in AWS emulator, with your configuration.")
 @options((MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *,
@@ -78,6 +79,7 @@ def command(
     evidence: str | None,
     keep_sessions: bool,
     lift: bool,
+    drill: bool,
     no_wait: bool,
     verbose: bool,
     **parameters: Any,
@@ -94,13 +96,17 @@ def command(
     if lift:
         from twokey.cli import revoke_lift
 
-        revoke_lift.check(both=both, delete=delete, keep=keep, keep_sessions=keep_sessions, evidence=evidence)
+        revoke_lift.check(
+            both=both, delete=delete, keep=keep, keep_sessions=keep_sessions, evidence=evidence, drill=drill
+        )
         return revoke_lift.run(Flags(users=users, **parameters), everyone=everyone, only_plan=only_plan)
-    request = _request(users, everyone=everyone, both=both, delete=delete, keep=keep)
+    request = _request(users, everyone=everyone, drill=drill, both=both, delete=delete, keep=keep)
     flags = Flags(users=users, **parameters)
     path = flags.path
     if everyone and uses_file(flags):
         flags = replace(flags, path=None)  # it limits what the file selects
+    if drill:
+        return _drill(flags, request, keep_sessions=keep_sessions)
     if not (yes or only_plan or _can_ask()):
         raise UsageError(
             "This is not a terminal, so the plan cannot be confirmed.",
@@ -117,6 +123,19 @@ def command(
         if only_plan:
             return revoking.show_plan()
         return revoking.run(wait=not no_wait, verbose=verbose)
+
+
+def _drill(flags: Flags, request: Request, *, keep_sessions: bool) -> int:
+    """Play it. Nothing of what follows is called: no connection to AWS is made."""
+    from twokey.cli import drill
+    from twokey.core import durations
+
+    if flags.as_json:
+        raise UsageError("--drill and --json exclude each other.", remedy="Leave one of them out.")
+    keep = ("--keep", durations.exact(request.keep)) if request.keep is not None else ()
+    chosen = {"--both": request.both, "--delete": request.delete, "--keep-sessions": keep_sessions}
+    options = [*(name for name, given in chosen.items() if given), *keep]
+    return drill.run(_settings(flags, None), request.targets, options)
 
 
 def _only_key_ids(request: Request) -> bool:
@@ -309,14 +328,16 @@ class _Revoking:
         return ExitCode.DONE
 
 
-def _request(targets: tuple[str, ...], *, everyone: bool, both: bool, delete: bool, keep: str | None) -> Request:
+def _request(
+    targets: tuple[str, ...], *, everyone: bool, drill: bool, both: bool, delete: bool, keep: str | None
+) -> Request:
     """Return what is requested; raises ``UsageError``."""
     from twokey.core import durations
     from twokey.fleet.first import OF_A_SESSION, Request
 
     if everyone and targets:
         raise UsageError("--all means every user, and cannot be combined with names.", remedy="Leave one of them out.")
-    if not (targets or everyone):
+    if not (targets or everyone or drill):
         raise UsageError(
             "No key is named.", remedy="Name the leaked key, such as AKIAIOSFODNN7EXAMPLE, or its machine user."
         )
