@@ -46,6 +46,7 @@ _SAME = (
     (re.compile(rf"\b{_DURATION}(?= old\b)"), "DURATION"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "HASH"),
     (re.compile(r"127\.0\.0\.1:\d+"), "ADDRESS"),
+    (re.compile(r"\brevoke-\d{8}T\d{6}Z-[0-9a-f]{8}\b"), "EVIDENCE"),
 )
 
 

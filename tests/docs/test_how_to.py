@@ -84,6 +84,15 @@ def test_watch_for_leaks(tmp_path: Path) -> None:
         consoles.check(HOW_TO / "watch-for-leaks.md", tmp_path, aws.environment(), known=[pair.access_key_id])
 
 
+def test_leaked_key_runbook(tmp_path: Path) -> None:
+    """One user with one key, which its store holds."""
+    with Emulator() as aws:
+        [pair] = aws.make_user("ci", keys=1)
+        value = json.dumps({"AccessKeyId": pair.access_key_id, "SecretAccessKey": pair.secret_access_key})
+        aws.client("secretsmanager").create_secret(Name="machine-users/ci", SecretString=value)
+        consoles.check(HOW_TO / "leaked-key-runbook.md", tmp_path, aws.environment())
+
+
 def test_audit_log(tmp_path: Path) -> None:
     """One user without a key, one with one."""
     with Emulator() as aws:
