@@ -206,6 +206,44 @@ class TestAnEvent:
         assert rig.aws.requests == []
 
 
+class TestALeakedKeyThatIsToBeRevoked:
+    @pytest.fixture
+    def leaked(self, rig: Rig, folder: Path) -> str:
+        """Return CURRENT of a user, which is in a file; a leaked key revokes."""
+        folder.joinpath("twokey.yaml").write_text(f"{CONFIG}on_leak: revoke\n")
+        rig.aws.make_user("ci", path="/machine-users/", keys=0)
+        assert twokey("rotate", "ci").code == 0
+        pair = rig.stored()
+        assert pair
+        folder.joinpath("code", "a").write_text(env(pair))
+        return pair.access_key_id
+
+    def test_is_inactive_and_replaced_once(self, rig: Rig, leaked: str) -> None:
+        ran = watch("--scan", "code", "--fail-on", "critical")
+        assert (ran.code, found(ran)) == (4, [("TK801", "ci", "critical")]), ran.err
+        [one] = ran.document["revocations"]
+        assert (one["outcome"], one["current"]) == ("revoked", rig.held())
+        assert {key_id: status for key_id, status, _ in rig.aws.keys("ci")} == {
+            leaked: "Inactive",
+            rig.held(): "Active",
+        }
+        again = watch("--scan", "code", "--fail-on", "critical")
+        assert (again.code, found(again), again.document["revocations"]) == (0, [("TK801", "ci", "low")], [])
+
+    def test_is_told_at_the_terminal_and_its_failure_is_one_of_the_run(self, rig: Rig, leaked: str) -> None:
+        rule = Rule("iam:CreateAccessKey", times=None, effect="error_before", status=403, code="AccessDenied")
+        rig.aws.weather.add(rule)
+        ran = twokey("watch", "--scan", "code", "--fail-on", "critical")
+        assert ran.code == 1
+        assert f"contained ci: {leaked} is Inactive since" in ran.out
+
+    def test_of_a_user_outside_the_configuration_is_reported_only(self, rig: Rig, folder: Path, leaked: str) -> None:
+        [pair] = rig.aws.make_user("other", path="/elsewhere/", keys=1)
+        folder.joinpath("code", "a").write_text(env(pair))
+        assert watch("--scan", "code").document["revocations"] == []
+        assert [status for _, status, _ in rig.aws.keys("other")] == ["Active"]
+
+
 class GitHubKeys(FakeService):
     """Publishes the public keys of secret scanning."""
 

@@ -74,7 +74,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey trace --json": trace.Trace,
     "A use of trace": trace.Use,
     "A session of trace": trace.MadeSession,
-    "twokey watch --json": watch.Watch,
+    "twokey watch --json": documents.WatchDocument,
     "A finding of watch": watch.Finding,
     "twokey audit-log verify --json": documents.AuditLogDocument,
     "An entry of findings": documents.FindingEntry,

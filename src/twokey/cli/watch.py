@@ -13,6 +13,7 @@ from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
     from twokey.fleet.watching import Event
+    from twokey.reports.documents import WatchDocument
     from twokey.reports.watch import Finding, Watch
 
 _COLOURS = {"critical": "bold red", "high": "red", "medium": "yellow", "low": ""}
@@ -85,11 +86,20 @@ def command(
 
     from twokey.fleet import watching
     from twokey.fleet.runtime import Runtime
+    from twokey.reports import documents
+    from twokey.reports.documents import RevokeEntry
 
     request = watching.Request(paths, [_read(one) for one in _once(files)], github_keys or "")
     result = watching.look(Runtime(settings), settings, request)
-    _print(result, "json" if as_json else as_format, config or DEFAULT_CONFIG, quiet=quiet)
-    return _code(result, fail_on)
+    leaked, revocations, failed = watching.revocable(settings, result), list[RevokeEntry](), 0
+    if leaked:
+        from twokey.cli import on_leak
+
+        # Before anything is printed: the key works until then.
+        revocations, failed = on_leak.revoke(leaked, config or DEFAULT_CONFIG)
+    document = documents.watch_document(result, revocations)
+    _print(document, "json" if as_json else as_format, config or DEFAULT_CONFIG, quiet=quiet)
+    return failed or _code(result, fail_on)
 
 
 def _once(files: tuple[str, ...]) -> tuple[str, ...]:
@@ -106,10 +116,12 @@ def _read(name: str) -> Event:
     return watching.read_file(name)
 
 
-def _print(result: Watch, as_format: str, file: str, *, quiet: bool) -> None:
+def _print(result: WatchDocument, as_format: str, file: str, *, quiet: bool) -> None:
     from twokey.cli import terminal
     from twokey.reports import documents, watch_sarif
     from twokey.revocation.watch import RULES
+
+    revoked = [f"{one.outcome} {one.user}: {one.message}" for one in result.revocations]
 
     if as_format == "json":
         terminal.say_json(documents.encode(result))
@@ -118,6 +130,8 @@ def _print(result: Watch, as_format: str, file: str, *, quiet: bool) -> None:
     else:
         for finding in result.findings:
             _show(finding)
+        for text in revoked:
+            terminal.paragraph(text)
     for warning in result.warnings:
         terminal.tell(f"Not looked at: {warning}")
     if quiet:

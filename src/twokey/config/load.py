@@ -72,6 +72,7 @@ def load(file: Path) -> Settings:
         roles=_roles(form, document),
         tiers=_tiers(form, document),
         alerts=alerting.alerts(form.alerts, document),
+        on_leak=form.on_leak,
         github_webhook_secret=form.github_webhook_secret or None,
         secret_at=document.at(("github_webhook_secret",)) if form.github_webhook_secret else "",
     )

@@ -195,6 +195,13 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     alerts: Annotated[
         AlertsForm | UnsetType, _about("Who is told what a run of rotate or deliver did, and what needs attention.")
     ] = UNSET
+    on_leak: Annotated[
+        Literal["report", "revoke"],
+        _about(
+            "What `twokey watch` does about a leaked key of a machine user of this file: report it, or revoke it.",
+            "report",
+        ),
+    ] = "report"
     github_webhook_secret: Annotated[
         Source | UnsetType,
         _about("Where the secret of the GitHub webhook comes from whose alerts `twokey watch` reads."),

@@ -129,6 +129,7 @@ class Settings:
     """The roles that jobs assume, by name."""
     tiers: tuple[Tier, ...] = ()
     alerts: Alerts | None = None
+    on_leak: Literal["report", "revoke"] = "report"
     github_webhook_secret: Source | None = None
     """The secret of the webhook whose alerts about leaked keys ``twokey watch`` reads."""
     secret_at: str = ""

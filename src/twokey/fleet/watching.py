@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.core.errors import BadCredentials, Failed, ServiceError, UsageError
+from twokey.core.model import MachineUser
 from twokey.inventory import collect
 from twokey.revocation import aws_events, github_alerts
 from twokey.revocation.owners import Owners
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from twokey.config.settings import Settings
     from twokey.fleet.runtime import Runtime
     from twokey.permissions.account import Account
-    from twokey.reports.watch import Watch
+    from twokey.reports.watch import Finding, Watch
     from twokey.revocation.reported import Reported, Reports
 
 KEYS = "/meta/public_keys/secret_scanning"
@@ -76,6 +77,23 @@ def look(runtime: Runtime, settings: Settings | None, request: Request) -> Watch
     users = [user.name for user in account.users] if account else ()
     owners = Owners(runtime.iam, account_id, users)
     return watch(Looked(account_id, arn.split(":")[1], owners, account, found, reported, notes, warnings))
+
+
+def revocable(settings: Settings | None, result: Watch) -> list[str]:
+    """Return the leaked keys that ``on_leak: revoke`` is about: Active, and of a machine user of the configuration.
+
+    An Inactive key is none: what was revoked is not revoked again.
+    """
+    if settings is None or settings.on_leak != "revoke":
+        return []
+    leaked = [one for one in result.findings if one.leaked and one.key_id and _is_configured(settings, one)]
+    return list(dict.fromkeys(one.key_id for one in leaked if one.key_id))
+
+
+def _is_configured(settings: Settings, finding: Finding) -> bool:
+    path = f"/{finding.resource.partition(':user/')[2]}".removesuffix(finding.user)
+    user = MachineUser(finding.user, path, "", finding.account, finding.resource)
+    return any(selection.means(user) for selection in settings.selections)
 
 
 def read_file(path: str) -> Event:

@@ -300,6 +300,12 @@ class LintDocument(msgspec.Struct):
     summary: dict[str, int]
 
 
+class WatchDocument(Watch, frozen=True):
+    """What ``twokey watch --json`` prints; ``revocations``: how each one ended that ``on_leak: revoke`` started."""
+
+    revocations: list[RevokeEntry] = msgspec.field(default_factory=list)
+
+
 DOCUMENTS: dict[str, type] = {
     "rotate": ResultsDocument,
     "deliver": ResultsDocument,
@@ -315,7 +321,7 @@ DOCUMENTS: dict[str, type] = {
     "lint": LintDocument,
     "audit": Audit,
     "trace": Trace,
-    "watch": Watch,
+    "watch": WatchDocument,
 }
 
 
@@ -337,6 +343,11 @@ def results_document(results: Iterable[Result]) -> ResultsDocument:
     """Return the document of a rotation."""
     entries = [_entry(result) for result in results]
     return ResultsDocument(entries, summary(entry.outcome for entry in entries))
+
+
+def watch_document(result: Watch, revocations: Sequence[RevokeEntry]) -> WatchDocument:
+    """Return the document of what was found, and of what was done about it."""
+    return WatchDocument(**msgspec.structs.asdict(result), revocations=list(revocations))
 
 
 def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:

@@ -50,7 +50,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Watch(msgspec.Struct, frozen=True):
-    """What ``twokey watch --json`` prints.
+    """What ``twokey watch`` found.
 
     ``summary`` counts the findings of each severity. ``complete`` is false where a source could not be looked at; the
     ``warnings`` say which. ``other_accounts`` counts the keys of each other account that were found or reported;

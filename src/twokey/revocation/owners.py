@@ -54,6 +54,13 @@ class Owners:
             self._keys[user] = self._iam.keys(user)
         return self._keys[user]
 
+    def path(self, user: str) -> str:
+        """Return the IAM path of a user whose account could not be read at once; ``/`` if it is not known."""
+        try:
+            return self._iam.user(user).path
+        except ServiceError:
+            return "/"
+
     def _find(self, key_id: str) -> Owner:
         encoded = account_of(key_id)
         if encoded not in (None, self._account):

@@ -261,8 +261,9 @@ class _Watching:
         )
 
     def _path(self, name: str) -> str:
-        users = self._looked.account.users if self._looked.account else ()
-        return next((user.path for user in users if user.name == name), "/")
+        if self._looked.account is None:
+            return self._looked.owners.path(name)
+        return next((user.path for user in self._looked.account.users if user.name == name), "/")
 
 
 def _listed(locations: Sequence[Location]) -> str:
