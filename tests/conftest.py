@@ -38,10 +38,12 @@ if PROFILE != "explore":
 
 def pytest_configure(config: pytest.Config) -> None:
     """Prepare this process, and so the ones that it starts."""
-    # A shell has its background jobs ignore SIGINT, and a process inherits that from the one that starts it. Here it
-    # has to reach the tests that send it to themselves or to a process of theirs.
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell has its background jobs ignore SIGINT, and nohup SIGHUP, and a process inherits that from the one that
+    # starts it. Here they have to reach the tests that send them to themselves or to a process of theirs.
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _forget_the_aws_of_this_machine()
     spare_them()
     shortcut.SHORTCUT.install()

@@ -33,7 +33,7 @@ needs_prism = pytest.mark.skipif(
     shutil.which("node") is None or not (descriptions.INSTALLED / ".ready").exists(),
     reason="Prism and the services' API descriptions are not installed (make apis; needs Node.js with npm)",
 )
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds that Prism may take to start, on a busy machine."""
 _LISTENING = re.compile(r"Prism is listening on (http://\S+:\d+)")
 _OF_THE_HOP = {"connection", "keep-alive", "transfer-encoding", "date", "server", "content-length"}

@@ -218,7 +218,7 @@ class TestSignals:
             f" touch {ready}; while :; do sleep 0.05; done"
         )
         running = subprocess.Popen([*words, "sh", "-c", script], start_new_session=True, stderr=subprocess.PIPE)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while not ready.exists():
             assert time.monotonic() < until
             assert running.poll() is None

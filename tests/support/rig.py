@@ -144,7 +144,7 @@ class Rig:
 
     def wait_until_delayed_arrived(self) -> None:
         """Wait for a request that a rule delays to have its effect, which its client may have given up on."""
-        until = time.monotonic() + 30
+        until = time.monotonic() + 600
         while not any(request.effect == "delay" for request in self.aws.requests):
             assert time.monotonic() < until, "no request was delayed"
             time.sleep(0.01)

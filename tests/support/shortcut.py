@@ -12,6 +12,7 @@ using connections until the weather is cleared, so that it meets all that a faul
 from __future__ import annotations
 
 from io import BytesIO
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from botocore.awsrequest import AWSHTTPConnectionPool, AWSHTTPSConnectionPool, AWSResponse
@@ -94,6 +95,7 @@ def _methods(owner: Any) -> Any:
 def _begin_when_needed(sessions: Any) -> None:
     """Let a session of botocore begin when its first connection is needed: its TLS costs a third of a client."""
     make, close = sessions.__init__, sessions.close
+    one_at_a_time = RLock()
 
     def made(session: Any, **options: Any) -> None:
         session._options = options
@@ -101,13 +103,16 @@ def _begin_when_needed(sessions: Any) -> None:
         session._pool_classes_by_scheme = {"http": AWSHTTPConnectionPool, "https": AWSHTTPSConnectionPool}
 
     def attribute(session: Any, name: str) -> Any:
-        options = vars(session).pop("_options", None)
-        if options is None:
-            raise AttributeError(name)
-        pools = session._pool_classes_by_scheme
-        make(session, **options)
-        session._pool_classes_by_scheme.update(pools)
-        return getattr(session, name)
+        with one_at_a_time:
+            if name in vars(session):  # made by another thread meanwhile
+                return vars(session)[name]
+            options = vars(session).pop("_options", None)
+            if options is None:
+                raise AttributeError(name)
+            pools = session._pool_classes_by_scheme
+            make(session, **options)
+            session._pool_classes_by_scheme.update(pools)
+            return getattr(session, name)
 
     def closed(session: Any) -> None:
         if "_options" not in vars(session):

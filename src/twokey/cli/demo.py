@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -24,14 +25,19 @@ if TYPE_CHECKING:
 
 CONFIG = """\
 version: 1
-window: 12s   # stands in for 30d: a whole cycle takes seconds
-idle: 2s
+window: {window}s   # stands in for 30d: a whole cycle takes seconds
+idle: {idle}s
 settle: 1s
 machine_users:
   - path: /machine-users/
-    store: secretsmanager:machine-users/{user}
+    store: secretsmanager:machine-users/{{user}}
 """
 DAY = 86_400
+PERIOD, IDLE = 6, 2
+"""Seconds that let a newcomer watch a cycle, where a command takes no longer than ``COMMAND``."""
+COMMAND = 1.5
+LONGEST = 600
+"""Seconds that a command may take before it counts as one that hangs."""
 
 
 @click.command("demo", cls=Command, epilog=epilog(("twokey demo", "Play the whole cycle.")))
@@ -86,6 +92,7 @@ class Demo:
         self._folder = folder
         self._began = time.monotonic()
         self._broken = 0
+        self._pace = 1
         self._secrets = aws.client("secretsmanager")
 
     def play(self) -> int:
@@ -107,7 +114,7 @@ class Demo:
         self._aws.make_user("ci-one", path="/machine-users/", keys=1, ages=(200 * DAY,))
         keys = self._aws.make_user("ci-two", path="/machine-users/", keys=2, ages=(31 * DAY, 16 * DAY))
         self._fill("ci-two", keys[-1])
-        (self._folder / "twokey.yaml").write_text(CONFIG, encoding="utf-8")
+        config = self._configure()
         terminal.headline("A built-in AWS emulator, three machine users, one configuration")
         terminal.paragraph(f"A strict AWS emulator listens on {self._aws.endpoint_url}. In it:", "  ")
         terminal.paragraph("ci-new  has no key at all", "    ", "        ")
@@ -116,7 +123,21 @@ class Demo:
             "ci-two  has two keys; the secret machine-users/ci-two holds the newer one", "    ", "        "
         )
         terminal.paragraph("twokey.yaml:", "  ")
-        terminal.block(CONFIG)
+        terminal.block(config)
+
+    def _configure(self) -> str:
+        """Write the configuration; return its text. Where a command takes long, the cycle is as much longer."""
+        for _ in range(2):
+            config = CONFIG.format(window=2 * PERIOD * self._pace, idle=IDLE * self._pace)
+            (self._folder / "twokey.yaml").write_text(config, encoding="utf-8")
+            began = time.monotonic()
+            with self._process("plan") as process:
+                process.communicate()
+            pace = math.ceil((time.monotonic() - began) / COMMAND)
+            if pace <= self._pace:
+                break
+            self._pace = pace
+        return config
 
     def _first_run(self, job: Job) -> None:
         terminal.headline("A job starts, and then its key is rotated")
@@ -149,7 +170,7 @@ class Demo:
         rule = self._aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
         terminal.typed("twokey rotate ci-new --force   # killed with SIGKILL")
         with self._process("rotate", "ci-new", "--force") as process:
-            self._aws.weather.wait_until_held(10)
+            self._aws.weather.wait_until_held(LONGEST)
             process.send_signal(signal.SIGKILL)
             process.wait()
         self._aws.weather.remove(rule)
@@ -168,7 +189,7 @@ class Demo:
 
     def _slow_job(self, job: Job) -> None:
         terminal.headline("A rotation is due, but the job still uses LAST")
-        terminal.paragraph("A period is six seconds here. Waiting for it to be over ...", "  ")
+        terminal.paragraph(f"A period is {PERIOD * self._pace} seconds here. Waiting for it to be over ...", "  ")
         self._wait_until_due("ci-two")
         done = self._twokey("rotate", "ci-two", expect=ExitCode.REFUSED)
         self._check(done.returncode == ExitCode.REFUSED, "refused with exit code 3, and nothing was changed")
@@ -176,8 +197,8 @@ class Demo:
 
     def _last_run(self, job: Job) -> None:
         terminal.headline("The job has ended; its key has been unused for long enough")
-        terminal.paragraph("Waiting for the two seconds of idle ...", "  ")
-        time.sleep(3.2)
+        terminal.paragraph(f"Waiting for the {IDLE * self._pace} seconds of idle ...", "  ")
+        time.sleep(IDLE * self._pace + 1.2)
         self._twokey("rotate", "ci-two")
         self._check(job.key_id not in self._ids("ci-two"), f"{job.key_id} is gone; nothing was using it any more")
         self._check(len(self._ids("ci-two")) == 2, "two keys, one in the store, one for jobs in flight")
@@ -206,7 +227,7 @@ class Demo:
     def _twokey(self, *arguments: str, expect: int = ExitCode.DONE) -> subprocess.CompletedProcess[str]:
         terminal.typed(" ".join(("twokey", *arguments)))
         with self._process(*arguments) as process:
-            out, _ = process.communicate(timeout=60)
+            out, _ = process.communicate(timeout=LONGEST)
         terminal.block(out)
         if process.returncode != expect:
             self._check(holds=False, text=f"it ended with exit code {process.returncode}, not {int(expect)}")
@@ -242,5 +263,5 @@ class Demo:
 
     def _wait_until_due(self, user: str) -> None:
         created = max(created for _, _, created in self._aws.keys(user))
-        # A period of six seconds, and what the one-second resolution of AWS's clock may take away.
-        time.sleep(max(0.0, (created - self._aws.now()).total_seconds() + 10.0))
+        # A period, and what the one-second resolution of AWS's clock may take away.
+        time.sleep(max(0.0, (created - self._aws.now()).total_seconds() + PERIOD * self._pace + 4.0))
