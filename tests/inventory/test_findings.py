@@ -167,3 +167,20 @@ def test_the_limit_of_others_is_configured() -> None:
 
 def test_every_rule_is_planted() -> None:
     assert {rule for rule, _ in PLANTED.values()} == set(RULES)
+
+
+class TestWhatWasChecked:
+    @pytest.mark.parametrize("what", PLANTED)
+    def test_has_the_rule_of_every_finding(self, what: str) -> None:
+        _, planted = PLANTED[what]
+        assert ids(planted) <= set(findings.checked([planted]))
+
+    def test_has_no_rule_that_there_was_no_user_for(self) -> None:
+        assert findings.checked([]) == []
+        assert findings.checked([root()]) == ["TK720", "TK721"]
+        everyone = [user(found(None, 5)), user(CURRENT, LAST, of=managed(rotated())), root()]
+        assert findings.checked(everyone) == [*RULES]
+        of_others = findings.checked(everyone[:1])
+        assert {"TK701", "TK705"} <= {*of_others}
+        assert not {"TK301", "TK709", "TK714", "TK720"} & {*of_others}
+        assert "TK705" not in findings.checked(everyone[1:])

@@ -103,6 +103,25 @@ def order(finding: Finding) -> tuple[int, str, str, str, str]:
     return severity, finding.account, finding.user, finding.id, f"{finding.key_id}{finding.message}"
 
 
+_OF_ROOT = ("TK720", "TK721")
+_OF_MANAGED = ("TK301", "TK706", "TK707", "TK708", "TK709", "TK710", "TK711", "TK712", "TK713", "TK714")
+_OF_UNMANAGED = ("TK705",)
+
+
+def checked(users: Sequence[FoundUser]) -> list[str]:
+    """Return the rules that were checked for one user at least: that no user breaks the others says nothing."""
+    root = any(user.row.user == ROOT for user in users)
+    people = [user for user in users if user.row.user != ROOT]
+    managed = sum(user.managed is not None for user in people)
+    left_out = {
+        *(() if root else _OF_ROOT),
+        *(() if managed else _OF_MANAGED),
+        *(() if managed < len(people) else _OF_UNMANAGED),
+        *(() if people else RULES.keys() - {*_OF_ROOT}),
+    }
+    return [rule for rule in RULES if rule not in left_out]
+
+
 def findings(users: Sequence[FoundUser], limits: Limits) -> list[Finding]:
     """Return what is wrong with the users, the most severe first."""
     return sorted((one for user in users for one in _of_user(user, limits)), key=order)

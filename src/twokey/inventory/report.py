@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.inventory.credential_report import ROOT
-from twokey.inventory.findings import findings
+from twokey.inventory.findings import checked, findings
 from twokey.planning.destination_states import destination_states
 from twokey.reports import audit
 from twokey.reports.documents import whole_seconds as _whole
@@ -39,6 +39,7 @@ def result(
         findings=found,
         summary=audit.summary(found),
         warnings=list(warnings),
+        checked=checked(users),
     )
 
 

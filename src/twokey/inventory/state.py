@@ -61,6 +61,7 @@ def with_state(result: Audit, iam: Iam, found: Sequence[StateKey], partition: st
         result,
         findings=findings,
         summary=summary(findings),
+        checked=[*result.checked, *RULES],
         warnings=[*result.warnings, *unknown],
         complete=result.complete and not unknown,
     )

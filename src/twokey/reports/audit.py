@@ -152,6 +152,7 @@ class Audit(msgspec.Struct, frozen=True):
     findings: list[Finding]
     summary: dict[str, int]
     warnings: list[str]
+    checked: list[str] = []
 
 
 def summary(findings: Iterable[Finding]) -> dict[str, int]:

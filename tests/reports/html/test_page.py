@@ -255,6 +255,15 @@ class TestWhatItShows:
         assert titles.count("An Active key is older than its limit") == 1
         assert "Findings of TK703" in titles
 
+    def test_rules_without_a_finding_are_named_and_only_as_far_as_the_account_could_be_read(self) -> None:
+        audit = result(60, troubled=0.3)
+        page = parse(html.render(audit, {"TK705": "A user has two Active keys"}))
+        cells = [cell.text for cell in page.all("td")]
+        assert cells[cells.index("TK705") + 1] == "A user has two Active keys"
+        assert "As far as the account could be read." not in page.text
+        assert "As far as the account could be read." in html.render(msgspec.structs.replace(audit, complete=False))
+        assert "Checked without a finding" not in html.render(msgspec.structs.replace(audit, checked=[]))
+
 
 class TestHistory:
     def test_one_result_has_none(self, page: Page) -> None:

@@ -12,7 +12,7 @@ from twokey.permissions.findings import SEVERITIES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from twokey.reports.audit import Finding
+    from twokey.reports.audit import Audit, Finding
 
 MOST = 50
 """Findings of a rule that are shown with their message. The table of users names the rules of every user."""
@@ -106,3 +106,9 @@ def controls(findings: Sequence[Finding]) -> tuple[tuple[str, int], ...]:
     """Return the controls of other catalogues that have findings, with how many."""
     counts = Counter(control for one in findings for control in one.controls)
     return tuple(sorted(counts.items()))
+
+
+def without_findings(audit: Audit, titles: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Return the rules that were checked and have no finding, each with its title."""
+    found = {one.id for one in audit.findings}
+    return [(rule, titles.get(rule, rule)) for rule in audit.checked if rule not in found]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from twokey import __version__
 from twokey.core.errors import UsageError
 from twokey.reports.html.ages import WINDOW, ages
-from twokey.reports.html.groups import controls, groups
+from twokey.reports.html.groups import controls, groups, without_findings
 from twokey.reports.html.history import earlier_events, history
 from twokey.reports.html.strips import strip
 from twokey.reports.html.timeline import LANE, timelines
@@ -59,6 +59,7 @@ def render(audits: Sequence[Audit], titles: Mapping[str, str] = MappingProxyType
         verdict=verdict(latest, users),
         groups=groups(latest.findings, titles),
         controls=controls(latest.findings),
+        without=without_findings(latest, titles),
         ages=ages(users),
         window_at=WINDOW,
         timelines=timelines(users, earlier_events(ordered)),
