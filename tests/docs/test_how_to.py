@@ -253,7 +253,10 @@ def policy() -> str:
 
 
 def test_permissions_are_those_that_the_code_declares() -> None:
-    """The page allows what is declared beside the code for URLs without creation options, neither more nor less."""
+    """The page allows what is declared beside the code for URLs without creation options, neither more nor less.
+
+    What only the audit uses is not for the rotator.
+    """
     allowed = [action for statement in json.loads(policy())["Statement"] for action in statement["Action"]]
     declared = [
         action
@@ -261,7 +264,11 @@ def test_permissions_are_those_that_the_code_declares() -> None:
         if name not in ("account", "report", "sessions")
         for action in actions
     ]
-    needed = [one for one in secretsmanager.PERMISSIONS if not one.condition.endswith("in the URL")]
+    needed = [
+        one
+        for one in secretsmanager.PERMISSIONS
+        if not one.condition.endswith("in the URL") and one.uses != ("load_many",)
+    ]
     assert sorted(allowed) == sorted([*declared, *(one.name for one in needed if one.service == "AWS Secrets Manager")])
 
 
