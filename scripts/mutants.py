@@ -59,11 +59,12 @@ class Group:
 
 
 SIMULATION = "simulation/test_simulation.py::test_"
+WHOLE_RUNS = "rotation/test_whole_runs.py"
 STORES = "destinations/stores/test_"
 GROUPS = {
     "planning": Group(
-        ("planning.decision", "planning.policy", "planning.between_rotations", "planning.retirement"),
-        ("planning/test_[dfrsw]*.py", "planning/test_policy.py", "rotation/test_contested.py"),
+        ("planning.*",),
+        ("planning/test_[bdfrsw]*.py", "planning/test_policy.py", "rotation/test_contested.py", WHOLE_RUNS),
     ),
     "rotation": Group(
         ("rotation.*",),

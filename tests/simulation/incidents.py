@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -9,10 +10,13 @@ import msgspec
 from msgspec.structs import replace
 
 from simulation.world import START
+from twokey.core import waiting
+from twokey.core.destination import Receipt
 from twokey.core.errors import (
     AccessDenied,
     Ambiguous,
     BadCredentials,
+    Conflict,
     NotFound,
     Refused,
     ServiceRejected,
@@ -247,6 +251,7 @@ def committed_lately_with_a_hook_due(world: World) -> None:
 
 def names_a_key_that_is_gone(world: World) -> None:
     _changed(world, committed=START - timedelta(days=1), current="K5")
+    world.keys["K2"].created = START - timedelta(days=1)
 
 
 def soaking_in_vain(world: World) -> None:
@@ -262,3 +267,31 @@ def held_from_the_future(world: World) -> None:
 
 def an_intent_appears(world: World) -> None:
     _changed(world, intent=Intent(("K1", "K2"), world.now))
+
+
+def committed_long_ago(world: World) -> None:
+    _changed(world, committed=START - timedelta(days=16))
+
+
+def open_before(world: World) -> None:
+    """Let deliveries of CURRENT have been interrupted."""
+    _changed(world, committed=START - timedelta(days=1), delivering=("p1", "p4"))
+
+
+def stamps_unknown(world: World) -> None:
+    """Let one delivery be recorded without a stamp, and another destination show none any more."""
+    delivered = Journal.decode(world.journal).delivered
+    _changed(world, delivered={**delivered, "p4": replace(delivered["p4"], stamp="")})
+    del world.stamps["p1"]
+
+
+def removed_before(world: World) -> None:
+    """Let the journal remember as many deletions as it can."""
+    _changed(world, removed={f"X{number}": START - timedelta(days=1) for number in range(4)})
+
+
+def received_although_the_lease_is_over() -> object:
+    """Let a destination keep the end of the lease to itself."""
+    with suppress(Conflict):
+        waiting.before_effect()
+    return Receipt("N1", written=True)

@@ -372,7 +372,7 @@ STORIES = (
         for state in ("pipelines", "pipelines that are out of date")
     ),
     *(
-        Story(state, 1, prepare=prepare, about=about, days=(1,), pauses=pauses, hooks=hooks)
+        Story(state, 2, prepare=prepare, about=about, days=(1,), pauses=pauses, hooks=hooks)
         for state, prepare, about, pauses, hooks in HOOKED_BEFORE
     ),
     *(
@@ -438,4 +438,36 @@ STORIES = (
         ends={"store.load": (None, incidents.rejected)},
     ),
     Story("two keys", 2, ends={"second.deliver": (incidents.claims_nothing_only,)}, about=" without a remedy"),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.committed_lately_with_a_hook_due,
+        at={"lease done": incidents.committed_long_ago},
+        ends={"iam.last_use": (incidents.denied,), "iam.keys": (None, None, incidents.no_keys)},
+        about=", rotated lately, a hook due, where the commit turns out to be long ago",
+        hooks=ONLY_AFTER,
+    ),
+    Story(
+        "two keys",
+        1,
+        prepare=incidents.held_from_the_future,
+        pauses={"lease begin": (20.0,)},
+        about=", held from the future, without waiting",
+        wait=False,
+    ),
+    Story("pipelines", 5, prepare=incidents.open_before, about=", open before"),
+    Story(
+        "pipelines",
+        5,
+        prepare=incidents.stamps_unknown,
+        decide=partial(deliver_plan, chosen=("p1", "p4")),
+        about=", to be delivered to without stamps",
+    ),
+    Story("two keys", 1, prepare=incidents.removed_before, about=", many removed before"),
+    Story(
+        "two keys",
+        2,
+        pauses={"deliver to second begin": (200.0,)},
+        ends={"second.deliver": (incidents.received_although_the_lease_is_over,)},
+    ),
 )
