@@ -607,6 +607,13 @@ RULES = (
         SESSIONS,
     ),
     Rule(
+        "sessions: ended again after the rotation",
+        "fleet/ending.py",
+        "            if cutoff > self._cutoff:\n",
+        "            if False:\n",
+        (*SESSIONS, "tests/cli/test_revoke_sessions.py"),
+    ),
+    Rule(
         "sessions: that of the run itself is not ended",
         "revocation/sessions.py",
         "if _runs_as(own_arn, principal):",

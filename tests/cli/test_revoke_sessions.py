@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ from botocore.exceptions import ClientError
 from support.commands import Ran, twokey
 from support.roles import make_role, policy
 from twokey.emulator import KeyPair
+from twokey.fleet import ending
 
 if TYPE_CHECKING:
     from support.rig import Rig
@@ -95,6 +97,30 @@ def test_the_account_is_read_once_and_only_after_the_key_is_inactive(rig: Rig, k
     assert names.count("iam:GetAccountAuthorizationDetails") == 1
     assert names.index("iam:UpdateAccessKey") < names.index("iam:GetAccountAuthorizationDetails")
     assert names.index("iam:PutUserPolicy") < names.index("iam:PutRolePolicy") < names.index("iam:CreateAccessKey")
+
+
+def test_a_session_that_the_key_makes_where_it_still_works_is_ended_at_the_end(
+    rig: Rig, key: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.aws.weather.deletion_lag = 3600.0
+    monkeypatch.setattr(ending, "LATE", timedelta(hours=1))  # however busy the machine is
+    made = []
+    finish = ending.Ending.finish
+
+    def after_a_last_session(self: ending.Ending, results: Any) -> Any:
+        rig.later(seconds=5)
+        made.append(assume(rig, "second", assume(rig, "first", key)))
+        assert lists(rig, made[0]) is not None
+        self._runtime.iam.user("ci")  # a response of AWS, which has its time
+        return finish(self, results)
+
+    monkeypatch.setattr(ending.Ending, "finish", after_a_last_session)
+    ran = revoke("ci")
+    assert result(ran)["outcome"] == "revoked"
+    with pytest.raises(ClientError, match="explicit deny"):
+        lists(rig, made[0])
+    policies = rig.aws.client("iam").list_user_policies(UserName="ci")["PolicyNames"]
+    assert len(policies) == 1
 
 
 def test_the_plan_says_whose_sessions_end(rig: Rig, key: KeyPair) -> None:

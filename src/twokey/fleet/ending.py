@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import NotFound, ServiceError
 from twokey.core.reasons import Reason, Revocation
+from twokey.core.timestamps import not_before_now
 from twokey.fleet.first import KEY_ID
 from twokey.inventory.picture import Picture
 from twokey.revocation import lift, quarantine, sessions
@@ -86,14 +87,14 @@ class Ending:
         if self._keep:
             self._found = sessions.kept([*self._of.values()])
         elif self._of:
-            self._end(self._runtime.clients.clock.now())
+            self._end(not_before_now(self._runtime.clients.clock))
 
     def finish(self, results: Iterable[RevokeResult]) -> list[RevokeResult]:
         """End the sessions again that were made meanwhile, and return the results with what became of sessions."""
         ended = list(results)
         moments = [one.contained_at for one in ended if one.contained_at and one.user.name in self._of]
         if self._cutoff is not None and moments:
-            cutoff = min(self._runtime.clients.clock.now(), max(moments) + LATE)
+            cutoff = min(not_before_now(self._runtime.clients.clock), max(moments) + LATE)
             if cutoff > self._cutoff:
                 self._end(cutoff)
         return [self._with_sessions(one) for one in ended]

@@ -33,7 +33,7 @@ _PROTECTED = {
 class Reached:
     """A user or role whose sessions the leaked key may have made.
 
-    ``via``: the roles on the way to it. ``users``: other users that reach it; their sessions end, too. ``others``: what
+    ``via``: the roles on the way to it. ``users``: all users that reach it, whose sessions end, too. ``others``: what
     else its trust policy lets assume it, such as a service. ``protected``: why it cannot be changed; empty if it can.
     """
 
@@ -74,23 +74,29 @@ class SessionsOfUsers:
         self.account = account
         self._reach = Reach(account)
         self._users = {user.arn: user for user in account.users}
+        self._nearest: dict[tuple[str, ...], Reached] = {}
+        self._apart: dict[str, tuple[Elsewhere, ...]] = {}
 
     def of(self, user: MachineUser) -> Sessions:
         """Return whose sessions a key of the user may have made."""
         principal = self._users.get(user.arn) or bare(user)
         chains = self._reach.closure(principal)
         nearest = sorted(chains.values(), key=lambda chain: (len(chain), chain[-1].arn))
-        reached = [Reached(principal), *(self._reached(user.name, chain[-1], chain[:-1]) for chain in nearest)]
+        reached = [Reached(principal), *map(self._reached, nearest)]
         found = dict.fromkeys(
             one for by in (principal, *(chain[-1] for chain in nearest)) for one in self._elsewhere(by)
         )
         apart = {one.pattern: one for one in reversed(list(found))}
         return Sessions(user, tuple(reached), tuple(reversed(list(apart.values()))))
 
-    def _reached(self, user: str, role: Principal, via: Sequence[Principal]) -> Reached:
-        users = tuple(name for name in self._users_of.get(role.arn, ()) if name != user)
-        protected = next((why for path, why in _PROTECTED.items() if role.path.startswith(path)), "")
-        return Reached(role, tuple(one.name for one in via), users, tuple(dict.fromkeys(_others(role))), protected)
+    def _reached(self, chain: Sequence[Principal]) -> Reached:
+        key = tuple(one.arn for one in chain)
+        if key not in self._nearest:
+            role, via = chain[-1], tuple(one.name for one in chain[:-1])
+            users = tuple(self._users_of.get(role.arn, ()))
+            protected = next((why for path, why in _PROTECTED.items() if role.path.startswith(path)), "")
+            self._nearest[key] = Reached(role, via, users, tuple(dict.fromkeys(_others(role))), protected)
+        return self._nearest[key]
 
     @cached_property
     def _users_of(self) -> dict[str, list[str]]:
@@ -101,7 +107,12 @@ class SessionsOfUsers:
                 found.setdefault(arn, []).append(user.name)
         return found
 
-    def _elsewhere(self, by: Principal) -> Iterator[Elsewhere]:
+    def _elsewhere(self, by: Principal) -> tuple[Elsewhere, ...]:
+        if by.arn not in self._apart:
+            self._apart[by.arn] = tuple(self._in_other_accounts(by))
+        return self._apart[by.arn]
+
+    def _in_other_accounts(self, by: Principal) -> Iterator[Elsewhere]:
         wanted = list(self._reach.of(by).resources(ASSUME))
         for pattern in self._reach.elsewhere(by, wanted):
             where = pattern.split(":")[4:5]

@@ -184,7 +184,8 @@ def preview(sessions: Sessions) -> Iterator[str]:
     whose = f"the user {sessions.user.name}" + (f" and of {_count(len(roles), 'role')} ({names})" if names else "")
     yield f"Sessions of {whose} from before now are denied everything; new ones work."
     for one in roles:
-        also = _listed([*(f"the user {name}" for name in one.users), *one.others])
+        users = [f"the user {name}" for name in one.users if name != sessions.user.name]
+        also = _listed([*users, *one.others])
         if also and not one.protected:
             yield f"Sessions of the role {one.principal.name} end for {also}, too: they need new ones."
         if one.protected:
