@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SELECTED = ("--store", "secretsmanager:machine-users/{user}", "--to", "ssm:/m/{user}")
 STEP = re.compile(r"\((\d)\) twokey (rotate [\w -]+?) (?:creates|has) ")
-STOP = re.compile(r"aws iam update-access-key --user-name (\S+) --access-key-id (\S+) --status Inactive$")
+STOP = re.compile(r"stop it at once and replace it: twokey (revoke \S+); jobs fail")
 
 
 def refused(rig: Rig, *more: str) -> str:
@@ -82,14 +82,21 @@ def test_a_user_without_last_needs_no_veto_to_be_ignored(rig: Rig) -> None:
     well(rig, current)
 
 
+def test_the_command_that_stops_it_at_once_is_named_and_stops_it(rig: Rig, leaked: KeyPair) -> None:
+    stop = STOP.search(refused(rig))
+    assert stop
+    assert twokey(*shlex.split(stop[1]), *SELECTED, "--delete", "--yes").code == 0
+    assert not rig.aws.authenticates(leaked)
+    well(rig, leaked.access_key_id)
+
+
 def test_the_steps_go_on_where_the_key_was_stopped_in_iam_first(rig: Rig, leaked: KeyPair) -> None:
     message = refused(rig)
-    stop = STOP.search(message)
-    assert stop
-    rig.aws.client("iam").update_access_key(UserName=stop[1], AccessKeyId=stop[2], Status="Inactive")
+    key_id = leaked.access_key_id
+    rig.aws.client("iam").update_access_key(UserName="ci", AccessKeyId=key_id, Status="Inactive")
     assert not rig.aws.authenticates(leaked)
     follow(rig, message)
-    well(rig, leaked.access_key_id)
+    well(rig, key_id)
 
 
 SOAK = ("--soak", "2d", "--grace", "1d")

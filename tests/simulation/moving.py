@@ -10,7 +10,7 @@ from simulation.judge import Violation, judging
 from simulation.play import virtual_leases
 from simulation.world import USER, Clock, Iam, Key, Killed, Revision, SimulatedDestination, Sts, World, copy_of
 from twokey.core.errors import Conflict
-from twokey.core.journal import Delivery, Journal
+from twokey.core.journal import Delivery, Journal, Revoked
 from twokey.core.model import Record
 from twokey.moving.move import move_store
 from twokey.planning.policy import RotationPolicy, Verification
@@ -136,6 +136,7 @@ def before(*, due: bool, conditional: bool, pipeline: bool) -> TwoStores:
         committed=world.now - age,
         delivered=delivered,
         graces={"A": POLICY.grace, "B": POLICY.grace},
+        revoked={"Z": Revoked(world.now - age)},
     )
     world.journals = {FORMER: journal.encode(), NEW: ""}
     world.journal = journal.encode()
@@ -228,7 +229,18 @@ def check(world: TwoStores) -> None:
 
 def _compared(world: TwoStores, former: Journal, new: Journal) -> None:
     """Compare what both know, where the new store has not rotated since the move."""
-    for name in ("user", "current", "last", "committed", "graces", "intent", "retiring", "removed", "delivering"):
+    for name in (
+        "user",
+        "current",
+        "last",
+        "committed",
+        "graces",
+        "intent",
+        "retiring",
+        "removed",
+        "delivering",
+        "revoked",
+    ):
         if getattr(former, name) != getattr(new, name):
             raise Violation(f"{name} was not moved: {world.journals}")
     kept = {name: one for name, one in former.delivered.items() if name != NEW}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.core import durations
-from twokey.core.commands import command, rotate_command
+from twokey.core.commands import command, revoke_command, rotate_command
 from twokey.core.reasons import Reason
 from twokey.planning.removal import removal_barred, soak, unread
 
@@ -63,11 +63,12 @@ def _replace_first(assessment: Assessment, current: str) -> Plan:
     return assessment.refuse(
         Reason.RETIRE_HELD,
         f"{current} is CURRENT: {', '.join(holders)} {'holds' if len(holders) == 1 else 'hold'} it or may hold it, and "
-        f"jobs use it. If it has leaked, replace it first, then remove it. {_without_soak(assessment) if soaks else ''}"
+        f"jobs use it. If it has leaked, stop it at once and replace it: {revoke_command(current)}; jobs fail until "
+        "they read the new key. Or replace it first, then remove it, so that no job fails that reads its key again. "
+        f"{_without_soak(assessment) if soaks else ''}"
         f"(1) {rotate_command(user, options)} creates another key and delivers it{'; '.join(['', *costs])}. "
         f"(2) {rotate_command(user, f'--retire {current}')} has {current} {_removed(assessment, soaks)}; jobs that "
-        "read it before (1) and still run fail. To stop it even before (1), at the price that every job fails until "
-        f"(1) is done: aws iam update-access-key --user-name {user} --access-key-id {current} --status Inactive",
+        "read it before (1) and still run fail.",
     )
 
 
