@@ -250,3 +250,27 @@ def test_bad_input_is_named_before_anything_is_called(rig: Rig, arguments: tuple
     assert ran.code == 2
     assert message in " ".join(ran.err.split())
     assert calls(rig) == []
+
+
+def test_a_run_that_ended_after_the_leaked_key_made_room_is_continued_by_the_user_s_name(
+    rig: Rig, settled: tuple[str, str]
+) -> None:
+    last, current = settled
+    rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="error_before"))
+    ran = revoke(current, "--delete")
+    assert (ran.code, result(ran)["outcome"]) == (1, "contained")
+    assert status_of(rig) == {last: "Active"}
+    rig.later(minutes=1)  # until the list is sure to show what was created
+    ran = revoke(current, "--delete")
+    assert (ran.code, result(ran)["outcome"]) == (1, "failed")
+    assert "name its user: twokey revoke USER continues" in result(ran)["message"]
+    ran = revoke("ci", "--delete")
+    assert (ran.code, result(ran)["outcome"]) == (0, "revoked"), result(ran)
+    assert status_of(rig) == {last: "Active", rig.held(): "Active"}
+
+
+def test_a_user_without_keys_has_none_to_revoke(rig: Rig) -> None:
+    rig.aws.make_user("empty", keys=0)
+    for options in ((), ("--both",)):
+        ran = revoke("empty", *options, selected=())
+        assert (ran.code, result(ran)["outcome"], result(ran)["reason"]) == (3, "refused", "no_key")

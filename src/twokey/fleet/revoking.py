@@ -205,7 +205,8 @@ def _where(key_id: str) -> str:
     of_it = f" By its id, the key belongs to account {account}." if account else ""
     return (
         f"IAM denies this for a key that the account in use does not have.{of_it} Check the id, and the account: aws "
-        "sts get-caller-identity. Then run with the credentials of the key's account."
+        "sts get-caller-identity. Then run with the credentials of the key's account. If an earlier run has deleted "
+        f"the key already, to make room for another one, name its user: {revoke_command('USER')} continues."
     )
 
 
