@@ -8,17 +8,20 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from support.commands import twokey
 from support.rig import DAY, Rig
+from support.traces import intrusion
 from twokey.aws.clients import Clients
 from twokey.aws.clock import ServiceClock
 from twokey.aws.cloudtrail import CloudTrail
 from twokey.cli import terminal
 from twokey.core.journal import Journal
 from twokey.emulator import Emulator, KeyPair, Rule
-from twokey.revocation import following
+from twokey.revocation import following, ownership
+from twokey.revocation.answers import with_answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,6 +220,20 @@ class TestTheAnswers:
         assert "for sts from 203.0.113.9. Find that job first" in used["answers"]["delete"]
         assert "aws iam update-access-key --user-name legacy" in unused["answers"]["delete"]
 
+    def test_a_key_that_was_made_inactive_is_left_to_the_operator(self, leak: Leak) -> None:
+        iam, key = leak.aws.client("iam"), leak.unmanaged.access_key_id
+        iam.update_access_key(UserName="legacy", AccessKeyId=key, Status="Inactive")
+        try:
+            found = trace(leak.unmanaged)
+        finally:
+            iam.update_access_key(UserName="legacy", AccessKeyId=key, Status="Active")
+        assert found["may_delete"] == "unknown"
+        assert "It is Inactive now. If nothing has failed since" in found["answers"]["delete"]
+
+    def test_a_revoked_key_is_deleted_by_revoke(self) -> None:
+        found = with_answers(msgspec.structs.replace(intrusion(), role="last", revoked=True), 90, configured=True)
+        assert (found.may_delete, f"twokey revoke {found.key_id} --delete" in found.answers.delete) == ("yes", True)
+
     def test_an_unused_key_may_not_go_while_a_region_is_unread(self, leak: Leak) -> None:
         leak.aws.weather.add(
             Rule("cloudtrail:*", times=None, effect="error_before", status=400, code="AccessDeniedException")
@@ -288,6 +305,17 @@ class TestWhatIsNotKnown:
         found = trace(leak.unmanaged)
         assert (found["account"], found["user"]) == (leak.aws.account_id, "legacy")
         assert any("sts:GetAccessKeyInfo" in note for note in found["notes"])
+
+    def test_an_old_key_whose_id_carries_another_number_is_one_of_this_account(
+        self, leak: Leak, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ownership, "account_of", lambda _: OTHER)
+        leak.aws.weather.add(
+            Rule("sts:GetAccessKeyInfo", times=2, effect="error_before", status=403, code="AccessDenied")
+        )
+        assert trace(leak.unmanaged)["account"] == leak.aws.account_id
+        nobody = replace(leak.current, access_key_id=f"{leak.current.access_key_id[:-2]}QA")
+        assert trace(nobody, code=1)["account"] == OTHER
 
     def test_a_key_of_nobody_is_unknown(self, leak: Leak) -> None:
         nobody = replace(leak.current, access_key_id=f"{leak.current.access_key_id[:-2]}QA")
@@ -361,7 +389,8 @@ class TestTheOutput:
     def test_works_without_a_configuration(self, leak: Leak, tmp_path: Path) -> None:
         tmp_path.joinpath("twokey.yaml").unlink()
         ran = twokey("trace", leak.last.access_key_id, "--json", "--region", HERE)
-        assert (ran.code, ran.document["role"]) == (0, "unmanaged")
+        assert (ran.code, ran.document["role"], ran.document["may_delete"]) == (0, "unmanaged", "unknown")
+        assert "does not know whether a store holds it" in ran.document["answers"]["delete"]
         assert "There is no ./twokey.yaml" in ran.err
 
     @pytest.mark.parametrize("secret", ["wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "akia", "AKIA 1"])

@@ -51,6 +51,7 @@ def intrusion() -> Trace:
         created=NOW - 70 * DAY,
         last_used=LastUse(NOW, "s3", "eu-central-1"),
         held_by=["secretsmanager:machine-users/ci"],
+        revoked=False,
         administrator=False,
         reaches=[ROLE],
         since=NOW - 90 * DAY,

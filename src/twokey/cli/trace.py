@@ -128,7 +128,7 @@ def _trace(key_id: str, days: int, regions: Sequence[str], settings: Settings | 
     def managed(users: Sequence[MachineUser]) -> Sequence[Managed]:
         return members(runtime, settings, users)
 
-    sources = Sources(runtime.iam, runtime.sts, CloudTrail(runtime.clients), managed)
+    sources = Sources(runtime.iam, runtime.sts, CloudTrail(runtime.clients), managed, settings is not None)
     return trace(Request(key_id, days, tuple(regions)), sources, terminal.announcer(quiet=quiet))
 
 

@@ -65,8 +65,9 @@ class Answers(msgspec.Struct, frozen=True):
 class Trace(msgspec.Struct, frozen=True):
     """What ``twokey trace --json`` prints.
 
-    ``reaches`` are the roles that the user can assume, directly and through others; None if that is unknown.
-    ``known_until``: later events may not have been recorded yet. ``complete``: whether everything until then was read.
+    ``revoked``: the journal says that it leaked, and it is Inactive for that reason. ``reaches`` are the roles that the
+    user can assume, directly and through others; None if that is unknown. ``known_until``: later events may not have
+    been recorded yet. ``complete``: whether everything until then was read.
     """
 
     key_id: str
@@ -77,6 +78,7 @@ class Trace(msgspec.Struct, frozen=True):
     created: Moment | None
     last_used: LastUse | None
     held_by: list[str]
+    revoked: bool
     administrator: bool | None
     reaches: list[str] | None
     since: Moment

@@ -20,25 +20,31 @@ if TYPE_CHECKING:
 SHOWN = 6
 
 
-def with_answers(found: Trace, days: int, *, elsewhere: bool) -> Trace:
-    """Return the result with both answers. ``elsewhere``: the key belongs to another account than the credentials."""
-    if elsewhere:
-        delete = f"Unknown: the key belongs to account {found.account}."
-        texts = Answers(delete=delete, uses="Unknown: its events are in its own account.")
-        return msgspec.structs.replace(found, answers=texts)
-    may, delete = _delete(found, days)
+def with_elsewhere(found: Trace) -> Trace:
+    """Return the result with both answers for a key of another account than that of the credentials in use."""
+    delete = f"Unknown: the key belongs to account {found.account}."
+    texts = Answers(delete=delete, uses="Unknown: its events are in its own account.")
+    return msgspec.structs.replace(found, answers=texts)
+
+
+def with_answers(found: Trace, days: int, *, configured: bool) -> Trace:
+    """Return the result with both answers. ``configured``: it is known which keys the stores hold."""
+    may, delete = _delete(found, days, configured=configured)
     texts = Answers(delete=f"{delete} {_lasting(found)}".strip(), uses=_uses(found, days))
     return msgspec.structs.replace(found, may_delete=may, answers=texts)
 
 
-def _delete(found: Trace, days: int) -> tuple[May, str]:
+def _delete(found: Trace, days: int, *, configured: bool) -> tuple[May, str]:
+    if found.revoked:
+        command = revoke_command(found.key_id, "--delete")
+        return "yes", f"Yes, once you have what you need to know: it leaked, and is Inactive. {command} deletes it."
     if found.role in ("current", "last", "orphaned"):
         return "no", _rotated(found)
     if found.status is None:
         return "unknown", f"Unknown: account {found.account} does not say that it has this key now."
     if found.role == "unknown":
         return "unknown", f"Unknown: which role the key of {found.user} has could not be read."
-    return _unmanaged(found, days)
+    return _unmanaged(found, days, configured=configured)
 
 
 def _rotated(found: Trace) -> str:
@@ -54,13 +60,23 @@ def _rotated(found: Trace) -> str:
     return f"No, leave that to twokey: the next rotate of {found.user} removes it, since nothing holds it."
 
 
-def _unmanaged(found: Trace, days: int) -> tuple[May, str]:
+def _unmanaged(found: Trace, days: int, *, configured: bool) -> tuple[May, str]:
     """Answer for a key that twokey does not rotate: only its use speaks against it."""
     latest = _latest(found)
+    if latest and found.status == "Inactive":
+        return "unknown", (
+            f"Only you can tell: {latest[0].lower()}{latest[1:]} It is Inactive now. If nothing has failed since, "
+            "it may be deleted."
+        )
     if latest:
         return "no", f"No: {latest[0].lower()}{latest[1:]} Find that job first, or what leaked the key."
     if not found.complete:
         return "unknown", "Unknown: no use of it was found, but not everything could be read."
+    if not configured:
+        return "unknown", (
+            f"Unknown: no use in {days} days, but without a configuration twokey does not know whether a store holds "
+            "it."
+        )
     if found.status == "Inactive":
         return "yes", f"Yes: it is Inactive, and no use of it is known in {days} days."
     return "yes", (

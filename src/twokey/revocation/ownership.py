@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import AccessDenied, BadCredentials, NotFound, ServiceError, UsageError
-from twokey.core.model import AccessKey, LastUse, MachineUser, account_of
+from twokey.core.model import AccessKey, LastUse, account_of
 from twokey.inventory.decision import FoundKey, sorted_into_roles
 from twokey.inventory.report import holders
 from twokey.reports.status import role as role_of
@@ -33,19 +33,18 @@ class Owner:
     """What is known of a key in the account of the credentials in use. ``user`` is None where IAM names none."""
 
     user: str | None = None
-    machine_user: MachineUser | None = None
     key: AccessKey | None = None
     last_use: LastUse = NO_USE
     role: Role = "unknown"
     held_by: tuple[str, ...] = ()
+    revoked: bool = False
     notes: tuple[str, ...] = ()
 
 
-def account(sts: Sts, key_id: str, own: str) -> tuple[str | None, str]:
-    """Return the account of a key, and what to say about how it is known.
+def account(sts: Sts, key_id: str) -> tuple[str | None, str]:
+    """Return the account of a key, and, if STS does not say it, why.
 
-    If STS does not say, the number that the id carries counts. It is never taken for another account only because the
-    permission is missing: then the account of the credentials in use is looked at as well.
+    Then it is the number that the id carries, which is no proof: the ids of old keys carry none.
     """
     try:
         return sts.account_of(key_id), ""
@@ -55,8 +54,7 @@ def account(sts: Sts, key_id: str, own: str) -> tuple[str | None, str]:
         carried = account_of(key_id)
         if carried is None:
             return None, f"Which account the key belongs to is unknown: {error}"
-        known = "the account of the credentials in use" if carried == own else f"account {carried}"
-        return carried, f"The account is taken from the key's id, which carries {known}: {error}"
+        return carried, f"The account {carried} is what the key's id carries, unless the key is an old one: {error}"
 
 
 def owner(iam: Iam, key_id: str, members: Members, now: Callable[[], datetime]) -> Owner:
@@ -77,7 +75,6 @@ def owner(iam: Iam, key_id: str, members: Members, now: Callable[[], datetime]) 
 
 
 def _of(iam: Iam, name: str, key_id: str, use: LastUse, members: Members, now: Callable[[], datetime]) -> Owner:
-    notes: list[str] = []
     try:
         keys = iam.keys(name)
     except NotFound:
@@ -87,27 +84,32 @@ def _of(iam: Iam, name: str, key_id: str, use: LastUse, members: Members, now: C
     key = next((one for one in keys if one.id == key_id), None)
     if key is None:
         return Owner(name, last_use=use, notes=(f"{name} has no such key any more.",))
+    return _with_managed(Owner(name, key, use), iam, keys, members, now)
+
+
+def _with_managed(
+    owner: Owner, iam: Iam, keys: Sequence[AccessKey], members: Members, now: Callable[[], datetime]
+) -> Owner:
+    """Return the owner with the role of the key, if the configuration covers the user and its store can be read."""
     try:
-        user = iam.user(name)
-        managed = next(iter(members([user])), None)
+        managed = next(iter(members([iam.user(str(owner.user))])), None)
     except (ServiceError, UsageError) as error:
-        return Owner(name, key=key, last_use=use, notes=(f"The role of the key is unknown: {error}",))
-    role, held_by = _role(managed, keys, key, use, now())
-    if managed is not None and managed.why:
-        notes.append(f"The role of the key is unknown: {managed.why}")
-    return Owner(name, user, key, use, role, held_by, tuple(notes))
-
-
-def _role(
-    managed: Managed | None, keys: Sequence[AccessKey], key: AccessKey, use: LastUse, now: datetime
-) -> tuple[Role, tuple[str, ...]]:
+        return replace(owner, notes=(f"The role of the key is unknown: {error}",))
     if managed is None:
-        return "unmanaged", ()
+        return replace(owner, role="unmanaged")
+    if managed.why:
+        return replace(owner, notes=(f"The role of the key is unknown: {managed.why}",))
+    return _with_role(owner, managed, keys, now())
+
+
+def _with_role(owner: Owner, managed: Managed, keys: Sequence[AccessKey], now: datetime) -> Owner:
+    key, use = owner.key, owner.last_use
     found = [FoundKey(one.id, one.active, one.created, use if one == key else NO_USE) for one in keys]
     assessment = sorted_into_roles(managed, found, now)
-    if assessment is None:
-        return "unknown", ()
+    if assessment is None or key is None:
+        return owner
     role = role_of(assessment, key)
     if role == "removed":  # decided earlier, and Inactive until its soak is over
         role = "last" if assessment.journal.last == key.id else "unmanaged"
-    return role, tuple(holders(assessment, key.id))
+    held_by = tuple(holders(assessment, key.id))
+    return replace(owner, role=role, held_by=held_by, revoked=key.id in assessment.revoked)

@@ -22,7 +22,7 @@ from twokey.permissions.reach import Reach
 from twokey.reports import audit
 from twokey.reports.trace import Answers, Trace
 from twokey.revocation import ownership
-from twokey.revocation.answers import with_answers
+from twokey.revocation.answers import with_answers, with_elsewhere
 from twokey.revocation.following import follow
 from twokey.revocation.uses import uses
 
@@ -64,22 +64,28 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What is read: IAM, STS and CloudTrail of the account of the credentials in use, and the stores of its users."""
+    """What is read: IAM, STS and CloudTrail of the account of the credentials in use, and the stores of its users.
+
+    ``configured``: whether there is a configuration that names the users that twokey rotates, and their stores.
+    """
 
     iam: Iam
     sts: Sts
     trail: CloudTrail
     members: Members
+    configured: bool
 
 
 def trace(request: Request, sources: Sources, tell: Callable[[str], None]) -> Trace:
     """Return what is known of a key. Raises ``BadCredentials`` where the credentials in use do not work."""
     own, _ = sources.sts.caller()
-    account, note = ownership.account(sources.sts, request.key_id, own)
+    account, note = ownership.account(sources.sts, request.key_id)
     now = sources.iam.clock.now().replace(microsecond=0)
-    if account not in (None, own):
+    if account not in (None, own) and not note:
         return _elsewhere(request, account, own, now, note)
     owner = ownership.owner(sources.iam, request.key_id, sources.members, sources.iam.clock.now)
+    if account not in (None, own) and owner.user is None:
+        return _elsewhere(request, account, own, now, note)
     regions, problem = _regions(request, sources.trail)
     times = (now - timedelta(days=request.days), now)
     found = follow(sources.trail, request.key_id, own, times, regions, tell)
@@ -89,13 +95,14 @@ def trace(request: Request, sources: Sources, tell: Callable[[str], None]) -> Tr
     notes = [note, *owner.notes, unknown, *unrecorded, *_without_iam(request, sources.trail)]
     problems = [one for one in (problem, *found.problems) if one]
     result = msgspec.structs.replace(
-        _unknown(request, account or (own if owner.user or recorded else None), now),
+        _unknown(request, own if account == own or owner.user or recorded else None, now),
         user=owner.user or _named_by(found, request.key_id),
         role=owner.role,
         status=None if owner.key is None else "Active" if owner.key.active else "Inactive",
         created=owner.key.created if owner.key else None,
         last_used=_last_used(owner.last_use),
         held_by=[*owner.held_by],
+        revoked=owner.revoked,
         administrator=administrator,
         reaches=reaches,
         regions=[*found.regions],
@@ -105,7 +112,7 @@ def trace(request: Request, sources: Sources, tell: Callable[[str], None]) -> Tr
         incomplete=problems,
         notes=[*filter(None, notes), _not_yet(now), DATA_EVENTS],
     )
-    return with_answers(result, request.days, elsewhere=False)
+    return with_answers(result, request.days, configured=sources.configured)
 
 
 def _unknown(request: Request, account: str | None, now: datetime) -> Trace:
@@ -119,6 +126,7 @@ def _unknown(request: Request, account: str | None, now: datetime) -> Trace:
         created=None,
         last_used=None,
         held_by=[],
+        revoked=False,
         administrator=None,
         reaches=None,
         since=now - timedelta(days=request.days),
@@ -141,7 +149,7 @@ def _elsewhere(request: Request, account: str | None, own: str, now: datetime, n
         f"{account}: run {trace_command(request.key_id)} with credentials of that account."
     )
     result = msgspec.structs.replace(_unknown(request, account, now), incomplete=[where], notes=[*filter(None, [note])])
-    return with_answers(result, request.days, elsewhere=True)
+    return with_elsewhere(result)
 
 
 def _regions(request: Request, trail: CloudTrail) -> tuple[Sequence[str], str]:
