@@ -177,7 +177,8 @@ class TestWhoUsedIt:
         [theirs] = [one for one in found["sessions"] if one["key_id"] == leak.theirs.access_key_id]
         assert (theirs["followed"], found["complete"]) == (False, False)
         [why] = found["incomplete"]
-        assert f"{theirs['key_id']} of arn:aws:iam::{OTHER}:role/theirs are in another account" in why
+        assert f"{theirs['key_id']} of arn:aws:iam::{OTHER}:role/theirs are in account {OTHER}" in why
+        assert f"run twokey trace {theirs['key_id']} there" in why
 
     def test_what_outlives_the_key_is_marked_and_named(self, leak: Leak) -> None:
         marked = {use["event"]: (use["mark"], use["target"]) for use in trace(leak.current, code=1)["uses"]}

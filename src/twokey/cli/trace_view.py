@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MOST = 200
 """How many kinds of use a terminal shows."""
+MOST_SESSIONS = 20
 AGENT = 48
 """How many characters of a program's name a table shows."""
 MAY = "May it be deleted?"
@@ -39,8 +40,10 @@ def show(result: Trace) -> None:
     _show_left(result, width)
     if result.sessions:
         terminal.headline("Sessions made from it")
-    for session in result.sessions[:MOST]:
+    for session in result.sessions[:MOST_SESSIONS]:
         terminal.paragraph(_session(session), "  ", "  ")
+    if len(result.sessions) > MOST_SESSIONS:
+        terminal.paragraph(f"{len(result.sessions) - MOST_SESSIONS} earlier sessions: --json has them all.", "  ")
     _show_uses(result, width)
 
 
@@ -50,11 +53,11 @@ def _show_left(result: Trace, width: int) -> None:
         terminal.headline("What may be left behind")
     for use in left:
         terminal.draw(layout.block([(f"{use.mark}  ", "red"), (_event(use), "bold")], [], width))
-        terminal.paragraph(f"{timestamps.utc(use.time)} in {use.region} {_who(use)}", "  ", "  ")
+        terminal.paragraph(f"{timestamps.utc(use.time)} in {use.region} {_who(use, _session_of(use))}", "  ", "  ")
 
 
 def _show_uses(result: Trace, width: int) -> None:
-    groups = grouped(result.uses)
+    groups = grouped(result)
     if groups:
         terminal.headline("Uses")
         terminal.draw(_table(groups[:MOST], width) or _blocks(groups[:MOST], width))
@@ -70,15 +73,15 @@ def lines(result: Trace) -> Iterator[str]:
     yield f"{DONE} {result.answers.uses}"
     for use in result.uses:
         if use.mark:
-            yield f"{use.mark}: {_event(use)} at {timestamps.utc(use.time)} in {use.region} {_who(use)}"
+            about = f"{use.mark}: {_event(use)} at {timestamps.utc(use.time)} in {use.region} "
+            yield f"{about}{_who(use, _session_of(use))}"
     for session in result.sessions:
         yield f"session: {_session(session)}"
-    for group in grouped(result.uses):
+    for group in grouped(result):
         use = group.latest
         error = f", {use.error}" if use.error else ""
-        yield (
-            f"{timestamps.utc(use.time)} {use.service}:{use.event}{_times(group)} in {use.region} {_who(use)}{error}"
-        )
+        what = f"{timestamps.utc(use.time)} {use.service}:{use.event}{_times(group)} in {use.region}"
+        yield f"{what} {_who(use, group.by)}{error}"
 
 
 def _about(result: Trace) -> str:
@@ -102,9 +105,13 @@ def _event(use: Use) -> str:
     return f"{use.service}:{use.event}{f' {use.target}' if use.target else ''}"
 
 
-def _who(use: Use) -> str:
-    session = f" by session {use.session}" if use.session else ""
-    return f"from {use.source_ip or 'an unknown address'}{session} with {use.user_agent or 'an unknown program'}"
+def _who(use: Use, by: str) -> str:
+    by = f" by {by}" if by else ""
+    return f"from {use.source_ip or 'an unknown address'}{by} with {use.user_agent or 'an unknown program'}"
+
+
+def _session_of(use: Use) -> str:
+    return f"session {use.session}" if use.session else ""
 
 
 def _times(group: Group) -> str:
@@ -135,7 +142,7 @@ def _row(group: Group) -> list[Cell]:
     use = group.latest
     style = "red" if use.mark else "yellow" if use.error else ""
     event = f"{use.service}:{use.event}{f' ({use.error})' if use.error else ''}"
-    texts = (use.region, use.source_ip or terminal.NOTHING, _agent(use))
+    texts = (use.region, use.source_ip or terminal.NOTHING, _agent(group))
     return [
         layout.cell(timestamps.utc(use.time)),
         layout.cell(str(group.count)),
@@ -144,10 +151,11 @@ def _row(group: Group) -> list[Cell]:
     ]
 
 
-def _agent(use: Use) -> str:
-    """Return the beginning of a program's name; of a session, its id first."""
-    text = use.user_agent if len(use.user_agent) <= AGENT else f"{use.user_agent[: AGENT - 3]}..."
-    return f"session {use.session}, {text}" if use.session else text or terminal.NOTHING
+def _agent(group: Group) -> str:
+    """Return the beginning of a program's name, after the sessions that used it."""
+    name = group.latest.user_agent
+    text = name if len(name) <= AGENT else f"{name[: AGENT - 3]}..."
+    return f"{group.by}, {text}" if group.by else text or terminal.NOTHING
 
 
 def _blocks(groups: Sequence[Group], width: int) -> list[Line]:
@@ -159,7 +167,7 @@ def _blocks(groups: Sequence[Group], width: int) -> list[Line]:
             ("times", layout.cell(str(group.count))),
             ("region", layout.cell(use.region)),
             ("from", layout.cell(use.source_ip or terminal.NOTHING)),
-            ("with", layout.cell(_agent(use))),
+            ("with", layout.cell(_agent(group))),
         ]
         error = f" ({use.error})" if use.error else ""
         found += layout.block([(f"{use.service}:{use.event}{error}", "red" if use.mark else "bold")], labelled, width)

@@ -11,7 +11,7 @@ import msgspec
 from twokey.reports.audit import Use as LastUse
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Role = Literal["current", "last", "orphaned", "unmanaged", "unknown"]
@@ -95,17 +95,34 @@ class Trace(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Uses of the same kind by the same program: the latest, how many, and the time of the first."""
+    """Uses of the same kind by the same program: the latest, how many, and the time of the first.
+
+    ``by`` says by which session or sessions; it is empty for the key itself.
+    """
 
     latest: Use
     count: int
     first: datetime
+    by: str
 
 
-def grouped(found: Sequence[Use]) -> list[Group]:
-    """Return uses that differ in their time only as one each, the one with the latest use first."""
+def grouped(trace: Trace) -> list[Group]:
+    """Return uses that differ in their time only as one each, the one with the latest use first.
+
+    So are those of different sessions of the same role: each job may have had a session of its own.
+    """
+    roles = {one.key_id: one.role or "" for one in trace.sessions}
     groups: dict[tuple[object, ...], list[Use]] = {}
-    for use in found:
-        kind = (use.service, use.event, use.region, use.source_ip, use.user_agent, use.session, use.error)
+    for use in trace.uses:
+        by = roles.get(use.session, use.session) if use.session else None
+        kind = (use.service, use.event, use.region, use.source_ip, use.user_agent, by, use.error)
         groups.setdefault(kind, []).append(use)
-    return [Group(same[0], len(same), same[-1].time) for same in groups.values()]
+    return [Group(same[0], len(same), same[-1].time, _by(same, roles)) for same in groups.values()]
+
+
+def _by(uses: Sequence[Use], roles: Mapping[str, str]) -> str:
+    ids = list(dict.fromkeys(use.session for use in uses if use.session))
+    if len(ids) < 2:
+        return f"session {ids[0]}" if ids else ""
+    role = roles.get(ids[0], "").rpartition("/")[2]
+    return f"{len(ids)} sessions of {f'role {role}' if role else 'the user itself'}"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.core import timestamps
+from twokey.core.commands import trace_command
 from twokey.core.errors import ServiceError
 from twokey.inventory.audit import concurrently
-from twokey.revocation.uses import is_elsewhere, sessions
+from twokey.revocation.uses import account_in, is_elsewhere, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -126,8 +127,12 @@ def _unread(failed: dict[str, str]) -> Iterator[str]:
 def _not_followed(made: Sequence[MadeSession], account: str) -> Iterator[str]:
     left = [one for one in made if not one.followed]
     elsewhere = [one for one in left if is_elsewhere(one.role, account)]
+    by_role: dict[str, list[str]] = {}
     for one in elsewhere:
-        yield f"The events of the session {one.key_id} of {one.role} are in another account: trace the session there."
+        by_role.setdefault(str(one.role), []).append(one.key_id)
+    for role, ids in by_role.items():
+        which = f"the session {ids[0]}" if len(ids) == 1 else f"{len(ids)} sessions, the latest of them {ids[0]},"
+        yield f"The events of {which} of {role} are in account {account_in(role)}: run {trace_command(ids[0])} there."
     more = len(left) - len(elsewhere)
     if more:
         yield f"{more} more sessions were not followed; look at fewer days (--days) or single regions (--region)."

@@ -51,4 +51,9 @@ def sessions(events: Iterable[TrailEvent], account: str) -> Iterator[MadeSession
 
 def is_elsewhere(role: str | None, account: str) -> bool:
     """Return whether a role is one of another account."""
-    return bool(role) and str(role).split(":")[4:5] != [account]
+    return bool(role) and account_in(str(role)) != account
+
+
+def account_in(arn: str) -> str:
+    """Return the account of an ARN, which comes from an event; ``unknown`` where it has none."""
+    return "".join(arn.split(":")[4:5]) or "unknown"

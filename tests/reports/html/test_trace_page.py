@@ -103,6 +103,19 @@ class TestTheTimeline:
 
 
 def test_uses_that_differ_in_their_time_only_are_one_group() -> None:
-    groups = grouped(intrusion().uses)
-    assert [group.count for group in groups] == [1, 1, 59]
+    groups = grouped(intrusion())
+    assert [(group.count, group.by) for group in groups] == [
+        (1, f"session {SESSION}"),
+        (1, f"session {SESSION}"),
+        (59, ""),
+    ]
     assert groups[-1].first == NOW - 59 * DAY
+
+
+def test_uses_by_the_sessions_of_a_role_are_one_group() -> None:
+    trace = intrusion()
+    ids = [f"ASIA{number}" for number in range(100)]
+    made = [msgspec.structs.replace(trace.sessions[0], key_id=id_) for id_ in ids]
+    uses = [use(number * DAY / 10, session=id_) for number, id_ in enumerate(ids)]
+    [group] = grouped(msgspec.structs.replace(trace, sessions=made, uses=uses))
+    assert (group.count, group.by) == (100, "100 sessions of role deploy")

@@ -32,7 +32,7 @@ class Verdict:
 def render(trace: Trace) -> str:
     """Return the page of a trace."""
     style = f"{text_of('page.css')}\n{text_of('trace.css')}"
-    groups = grouped(trace.uses)
+    groups = grouped(trace)
     marked = [use for use in trace.uses if use.mark]
     return template_of(TEMPLATE).render(
         version=__version__,
