@@ -62,6 +62,15 @@ def test_rules_can_be_added_and_their_hits_read(
     assert control("GET", "weather")["rules"][0]["hits"] == 1
 
 
+def test_the_weather_that_is_read_can_be_set_again(aws: Emulator, control: Callable[..., Any]) -> None:
+    numbers = {"report_delay": 1.0, "trail_delay": 2.0, "last_used_lag": 3.0, "propagation": 4.0, "skew": 5.0}
+    control("PUT", "weather", **numbers)
+    shown = control("GET", "weather")
+    assert {name: shown[name] for name in numbers} == numbers
+    control("PUT", "weather", **shown)
+    assert control("GET", "weather") == shown
+
+
 def test_time_can_be_advanced(aws: Emulator, control: Callable[..., Any]) -> None:
     before = aws.now()
     control("POST", "clock", advance=3600)

@@ -226,6 +226,7 @@ class Weather:
             "deletion_lag": self.deletion_lag,
             "list_lag": self.list_lag,
             "last_used_lag": self.last_used_lag,
+            "report_delay": self.report_delay,
             "trail_delay": self.trail_delay,
             "latency": self.latency,
             "skew": self.skew,
