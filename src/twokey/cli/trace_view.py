@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from twokey.reports.trace import Group, MadeSession, Trace, Use
 
 MOST = 200
-"""How many kinds of use a terminal shows."""
+"""How many kinds of use a terminal shows, and how many sessions a log."""
 MOST_SESSIONS = 20
 AGENT = 48
 """How many characters of a program's name a table shows."""
@@ -75,8 +75,10 @@ def lines(result: Trace) -> Iterator[str]:
         if use.mark:
             about = f"{use.mark}: {_event(use)} at {timestamps.utc(use.time)} in {use.region} "
             yield f"{about}{_who(use, _session_of(use))}"
-    for session in result.sessions:
+    for session in result.sessions[:MOST]:
         yield f"session: {_session(session)}"
+    if len(result.sessions) > MOST:
+        yield f"{len(result.sessions) - MOST} earlier sessions: --json has them all."
     for group in grouped(result):
         use = group.latest
         error = f", {use.error}" if use.error else ""
