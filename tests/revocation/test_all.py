@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +18,8 @@ from twokey.emulator import Rule
 from twokey.fleet import revoking_all
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.rig import Rig
 
 CONFIG = """
@@ -69,6 +75,7 @@ def test_all_leaked_keys_are_inactive_first_with_hardly_a_request_to_iam_besides
     to_iam = [request.name for request in rig.aws.requests if request.service == "iam"]
     last = max(index for index, name in enumerate(to_iam) if name == CONTAINMENT)
     assert to_iam[: last + 1] == ["iam:GetAccountAuthorizationDetails", *[CONTAINMENT] * MANY]
+    assert rig.aws.count("iam:GetAccountAuthorizationDetails") == 1, "the sessions are found in the same reading"
     writes = [request.name for request in rig.aws.requests if "Put" in request.name or "Update" in request.name]
     assert writes[:MANY] == [CONTAINMENT] * MANY
     for user, key_id in zip(names(MANY), leaked, strict=True):
@@ -193,7 +200,64 @@ def test_the_evidence_names_every_key_and_every_request(rig: Rig) -> None:
     assert sum(one["action"] == "iam:UpdateAccessKey" for one in document["changes"]) == 2
     assert sum(one["action"] == "iam:CreateAccessKey" for one in document["changes"]) == 2
     assert document["left"] == []
+    assert all(user["sessions"] for user in document["users"])
+    for user in names(2):
+        stored = rig.stored(user)
+        assert stored is not None
+        assert not any(stored.secret_access_key in one.read_text() for one in Path("evidence").iterdir())
     assert f"Evidence: {file.name} and {file.stem}.md in evidence." in ran.err
+
+
+def test_an_interruption_says_which_keys_are_inactive_and_the_next_run_continues(rig: Rig) -> None:
+    leaked = make(rig, *names(4))
+    rule = rig.aws.weather.add(Rule(CONTAINMENT, nth=3, effect="hold_before"))
+
+    def interrupt() -> None:
+        rig.aws.weather.wait_until_held(30)
+        os.kill(os.getpid(), signal.SIGINT)
+        rig.aws.weather.remove(rule)
+        rig.aws.weather.release()
+
+    with interruptible(), ThreadPoolExecutor(1) as pool:
+        pool.submit(interrupt)
+        ran = revoke("--concurrency", "1", "--evidence", "evidence")
+    assert ran.code == 130
+    assert [ran.outcomes[user] for user in names(4)] == ["contained", "contained", "contained", "failed"]
+    assert [status_of(rig, user)[key] for user, key in zip(names(4), leaked, strict=True)] == [
+        *["Inactive"] * 3,
+        "Active",
+    ]
+    [file] = Path("evidence").glob("*.json")
+    left = {one["user"]: one["what"] for one in json.loads(file.read_text())["left"]}
+    assert f"{leaked[3]} may still be Active: the run was interrupted." in left["user-03"]
+    assert set(revoke().outcomes.values()) == {"revoked"}
+    assert {key: status_of(rig, user)[key] for user, key in zip(names(4), leaked, strict=True)} == dict.fromkeys(
+        leaked, "Inactive"
+    )
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGINT raise, also where the shell that started the tests ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_twokey_s_own_key_is_left_out(rig: Rig) -> None:
+    [own] = make(rig, "rotator")
+    make(rig, "ci")
+    rig.aws.client("iam").put_user_policy(UserName="rotator", PolicyName="all", PolicyDocument=ADMINISTRATOR)
+    key = rig.stored("rotator")
+    assert key is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", key.access_key_id)
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key.secret_access_key)
+        ran = revoke()
+    assert ran.outcomes == {"ci": "revoked", "rotator": "refused"}
+    assert status_of(rig, "rotator") == {own: "Active"}
 
 
 def test_all_and_a_name_exclude_each_other(rig: Rig) -> None:

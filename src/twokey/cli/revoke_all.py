@@ -70,8 +70,9 @@ def contain(leaks: Leaks, runtime: Runtime, at_a_time: int, *, quiet: bool) -> N
     with bar, terminable(bar.clear):
         contain_all(leaks, runtime, at_a_time, lambda _user: bar.step())
     if not quiet:
-        keys = sum(map(len, leaks.contained.values()))
-        terminal.tell(f"{_count(keys, 'leaked key')} of {_count(len(leaks.contained), 'user')} Inactive.")
+        found = [contained for contained in leaks.contained.values() if contained]
+        keys = sum(map(len, found))
+        terminal.tell(f"Inactive: {_count(keys, 'leaked key')} of {_count(len(found), 'user')}.")
 
 
 def _power(everyone: Everyone, user: str) -> str:

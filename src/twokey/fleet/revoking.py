@@ -105,7 +105,7 @@ def contain_all(
             ended(user)
 
     users = list(leaks.keys)
-    if at_a_time < 2 or len(users) < 2:
+    if len(users) < 2:
         for user in users:
             one(user)
         return
