@@ -39,6 +39,7 @@ MOVES = ("tests/simulation/test_moving.py",)
 DELIVERIES = ("tests/rotation/test_delivery.py",)
 HOOKS = ("tests/rotation/test_hooks.py",)
 REVOKE = "tests/cli/test_revoke_command.py"
+REVOKE_ALL = "tests/revocation/test_all.py"
 CONTAINED = ("tests/revocation/test_contain.py",)
 LEAKS = ("tests/revocation/test_decision.py",)
 REVOCATIONS = ("tests/simulation/test_revoking.py",)
@@ -636,10 +637,59 @@ RULES = (
     ),
     Rule(
         "revocation: the leaked key is Inactive before its store is even looked for",
-        "cli/revoke.py",
-        "                contain_all(leaks, runtime)\n",
-        "                self._previews(leaks, runtime)\n                contain_all(leaks, runtime)\n",
+        "fleet/first.py",
+        "                first.owners[key_id] = owner\n",
+        "                first.iam.keys(owner)\n                first.owners[key_id] = owner\n",
         (f"{REVOKE}::test_a_leaked_key_is_inactive_after_two_requests_and_then_replaced_everywhere",),
+    ),
+    Rule(
+        "revocation: no mistake in the configuration keeps a leaked key Active",
+        "cli/revoke.py",
+        "        if yes and not only_plan and _only_key_ids(request):",
+        "        if False:",
+        ("tests/revocation/test_first.py",),
+    ),
+    Rule(
+        "revocation: twokey's own key is not stopped before anything is looked up",
+        "fleet/first.py",
+        "        if key_id == own:",
+        "        if False:",
+        (f"{REVOKE}::test_twokey_s_own_key_is_refused_and_nothing_is_changed",),
+    ),
+    Rule(
+        "revocation of all: nothing but the leaked keys is requested of IAM until they are Inactive",
+        "fleet/revoking_all.py",
+        "    unknown = [name for name in users if request.both or not _holds(found.get(name))]",
+        "    unknown = [*users]",
+        (f"{REVOKE_ALL}::test_all_leaked_keys_are_inactive_first_with_hardly_a_request_to_iam_besides",),
+    ),
+    Rule(
+        "revocation of all: the key that replaced a leaked one has not leaked",
+        "fleet/revoking_all.py",
+        "    replaced = bool(stored.revoked) and stored.held not in stored.revoked",
+        "    replaced = False",
+        (f"{REVOKE_ALL}::test_run_again_it_leaves_the_keys_that_it_created",),
+    ),
+    Rule(
+        "revocation of all: that a key had leaked is remembered after it was deleted",
+        "rotation/apply.py",
+        "return self._remains(key_id) or self._world.clock.now() - mark.at < timedelta(days=1)",
+        "return self._remains(key_id)",
+        (f"{REVOKE_ALL}::test_run_again_it_leaves_the_keys_that_it_created",),
+    ),
+    Rule(
+        "revocation of all: of two keys, the store or the operator says which has leaked",
+        "fleet/revoking_all.py",
+        "        if len(keys) > 1:",
+        "        if False:",
+        (f"{REVOKE_ALL}::test_without_a_configuration_the_keys_below_a_path_are_contained",),
+    ),
+    Rule(
+        "revocation of all: twokey's own key is not stopped",
+        "fleet/revoking_all.py",
+        "    if own in keys:",
+        "    if False:",
+        (f"{REVOKE_ALL}::test_twokey_s_own_key_is_left_out",),
     ),
     Rule(
         "revocation: a request without a response is sent again until the key is known to be Inactive",
