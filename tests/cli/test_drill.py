@@ -63,6 +63,7 @@ def test_a_drill_plays_the_configuration_and_touches_nothing_outside_the_emulato
     steps = [line.split(" s  ")[1] for line in ran.out.splitlines() if " s  " in line]
     assert steps[0] == "every leaked key is Inactive"
     assert steps[-1] == "the command has ended"
+    assert steps[1] == "the sessions are ended"
     assert {"the new keys are created", "the leaked keys are deleted"} <= set(steps)
     with pytest.raises(BlockingIOError):
         outside.accept()

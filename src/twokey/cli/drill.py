@@ -19,7 +19,7 @@ from twokey.core.errors import ExitCode, UsageError
 from twokey.fleet import drilling
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
     from twokey.config.settings import Settings
@@ -33,13 +33,8 @@ LATENCY, PROPAGATION = 0.04, 4.0
 reported."""
 DAY = 86_400.0
 ROLE = "twokey-drill"
-STEPS = (
-    ("every leaked key is Inactive", ("iam:UpdateAccessKey",)),
-    ("the sessions are ended", ("iam:PutRolePolicy", "iam:PutUserPolicy")),
-    ("the new keys are created", ("iam:CreateAccessKey",)),
-    ("the leaked keys are deleted", ("iam:DeleteAccessKey",)),
-)
-"""What the drill names, and the last request of it."""
+SESSIONS = ("iam:PutRolePolicy", "iam:PutUserPolicy")
+REPLACING = ("iam:DeleteAccessKey", "iam:CreateAccessKey")
 
 
 def run(settings: Settings, users: Sequence[str], options: Sequence[str]) -> int:
@@ -105,18 +100,32 @@ class Drill:
 
     def _show_times(self, began: datetime, ended: datetime) -> None:
         terminal.headline("How long it took from Enter on")
-        moments = [
-            (max(request.time for request in self._aws.requests if request.name in names), step)
-            for step, names in STEPS
-            if any(request.name in names for request in self._aws.requests)
-        ]
-        for at, step in (*sorted(moments), (ended, "the command has ended")):
+        for at, step in (*sorted(self._moments()), (ended, "the command has ended")):
             terminal.paragraph(f"{(at - began).total_seconds():5.1f} s  {step}", "  ")
         terminal.paragraph(
             f"A request took {LATENCY * 1000:.0f} ms here, and a new key worked after {PROPAGATION:.0f} s. With AWS, "
             "the second takes 3 to 15 s.",
             "  ",
         )
+
+    def _moments(self) -> Iterator[tuple[datetime, str]]:
+        """Yield the steps, each with the moment of its last request."""
+        begun = min((one.time for one in self._aws.requests if one.name in REPLACING), default=self._aws.now())
+        first = [one.time for one in self._aws.requests if one.name in SESSIONS and one.time < begun]
+        again = [one.time for one in self._aws.requests if one.name in SESSIONS and one.time > begun]
+        steps = {
+            "every leaked key is Inactive": self._times("iam:UpdateAccessKey"),
+            "the sessions are ended": first,
+            "the leaked keys are deleted": self._times("iam:DeleteAccessKey"),
+            "the new keys are created": self._times("iam:CreateAccessKey"),
+            "sessions that were made meanwhile are ended": again,
+        }
+        for step, times in steps.items():
+            if times:
+                yield max(times), step
+
+    def _times(self, name: str) -> list[datetime]:
+        return [one.time for one in self._aws.requests if one.name == name]
 
     def _twokey(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}

@@ -157,6 +157,7 @@ def as_markdown(document: EvidenceDocument, json_name: str, json_digest: str) ->
                 for one in user.sessions
             ),
         ),
+        *_section("Policies to put on roles", _policies(document)),
         *_table(
             "Every change that was requested of AWS",
             ("at", "action", "about", "request ID", "result"),
@@ -194,6 +195,17 @@ def _keys(user: UserRecord) -> Iterator[tuple[str, ...]]:
 def _left(left: Left) -> str:
     command = f" Next: {_code(left.command)}" if left.command else ""
     return f"- **{_text(left.user)}**: {_text(left.what)}{command}"
+
+
+def _policies(document: EvidenceDocument) -> Iterator[str]:
+    """Yield what ends the sessions that twokey could not end: each policy once, with its roles."""
+    roles: dict[str, list[str]] = {}
+    for one in (session for user in document.users for session in user.sessions):
+        if one.outcome != "ended" and one.policy and one.role not in roles.setdefault(one.policy, []):
+            roles[one.policy].append(one.role)
+    for policy, names in roles.items():
+        yield from (f"- {_code(name)}" for name in names)
+        yield from ("", *(f"    {line}" for line in policy.splitlines()), "")
 
 
 def _section(title: str, lines: Iterator[str]) -> list[str]:
