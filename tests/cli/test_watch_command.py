@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from alerts.inbox import Inbox
 from support.commands import twokey
 from support.github_alerts import partner, pem
 from twokey.emulator import Rule
 from twokey.testing.server import FakeService, ReceivedRequest, Reply, route
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from support.commands import Ran
@@ -242,6 +244,35 @@ class TestALeakedKeyThatIsToBeRevoked:
         folder.joinpath("code", "a").write_text(env(pair))
         assert watch("--scan", "code").document["revocations"] == []
         assert [status for _, status, _ in rig.aws.keys("other")] == ["Active"]
+
+
+class TestTheReceiversOfAlerts:
+    @pytest.fixture
+    def inbox(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox]:
+        with Inbox() as service:
+            monkeypatch.setenv("SLACK_URL", service.secret_url)
+            told = f"alerts: {{to: [{{webhook: {{url: '{service.url}/in'}}}}], remember: 'file:{folder}/told'}}\n"
+            folder.joinpath("twokey.yaml").write_text(CONFIG + told)
+            yield service
+
+    def test_are_told_once_about_a_leaked_key(self, rig: Rig, folder: Path, inbox: Inbox) -> None:
+        [pair] = rig.aws.make_user("ci", keys=1)
+        folder.joinpath("code", "a").write_text(env(pair))
+        for _ in range(2):
+            assert watch("--scan", "code").code == 0
+        [request] = inbox.received
+        [alert] = request.json()["alerts"]
+        assert (alert["about"], alert["user"], alert["key_id"]) == ("leaked_key", "ci", pair.access_key_id)
+        assert request.json()["subject"] == "twokey watch: 1 leaked key"
+        assert f"twokey revoke {pair.access_key_id}" in alert["message"]
+
+    def test_are_told_what_could_not_be_looked_at_and_nothing_where_all_is_well(self, rig: Rig, inbox: Inbox) -> None:
+        assert watch().code == 0
+        assert inbox.received == []
+        rule = Rule("iam:GetAccountAuthorizationDetails", effect="error_before", status=403, code="AccessDenied")
+        rig.aws.weather.add(rule)
+        assert watch().code == 1
+        assert [one["about"] for request in inbox.received for one in request.json()["alerts"]] == ["run"]
 
 
 class GitHubKeys(FakeService):

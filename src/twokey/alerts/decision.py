@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 MARK = 8
 """Characters of a mark. They are enough: a memory of 4 KB holds a few hundred."""
 PROBLEMS = (Outcome.REFUSED, Outcome.FAILED)
-About = Literal["outcome", "window_breaks", "window_broken", "run"]
+About = Literal["outcome", "window_breaks", "window_broken", "run", "leaked_key"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,17 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Leak:
+    """Whose key is leaked. ``key_id`` is empty where the source does not name the key, ``user`` where it is unknown."""
+
+    account: str
+    user: str
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Alert:
-    """One thing to tell. ``about``: a user's outcome, its window, or a run that ended before it came to any user.
+    """One thing to tell. ``about``: a user's outcome, its window, a leaked key, or a run that came to no user.
 
     ``subject`` distinguishes it from every other alert that lasts.
     """
@@ -52,6 +61,7 @@ class Alert:
     subject: str
     problem: bool
     result: Result | None = None
+    leak: Leak | None = None
 
     def mark(self, receiver: str) -> str:
         """Return a short text that stands for this alert at one receiver."""
@@ -70,6 +80,12 @@ def alerts(
 def of_failed_run(command: str, message: str) -> Alert:
     """Return the alert for a run that an error ended before it came to any user."""
     return Alert("run", message, command, problem=True)
+
+
+def of_leak(rule: str, leak: Leak, message: str) -> Alert:
+    """Return the alert for a leaked key: the same one as long as the same key is found by the same rule."""
+    what = leak.key_id or message
+    return Alert("leaked_key", message, f"{leak.account}/{leak.user} {rule} {what}", problem=True, leak=leak)
 
 
 def _of_user(ended: Ended, now: datetime, within: timedelta, schedule: timedelta | None) -> Iterator[Alert]:

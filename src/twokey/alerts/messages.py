@@ -20,13 +20,18 @@ VERSION = 1
 MOST_LINES, MOST_ENTRIES = 20, 100
 """Users that a text names, and entries of a document: SNS and EventBridge accept at most 256 KB."""
 LONGEST_MESSAGE = 1000
-WORDS = {"window_breaks": "window will be broken", "window_broken": "window is broken", "run": "the run failed"}
+WORDS = {
+    "window_breaks": "window will be broken",
+    "window_broken": "window is broken",
+    "run": "the run failed",
+    "leaked_key": "leaked key",
+}
 
 
 class AlertEntry(msgspec.Struct):
-    """One alert; ``about`` is a user's outcome, its window, or (without a user) the whole run."""
+    """One alert; ``about`` is a user's outcome, its window, a leaked key, or (without a user) the whole run."""
 
-    about: Literal["outcome", "window_breaks", "window_broken", "run"]
+    about: Literal["outcome", "window_breaks", "window_broken", "run", "leaked_key"]
     problem: bool
     message: str
     account: str | None
@@ -37,6 +42,7 @@ class AlertEntry(msgspec.Struct):
     current: str | None
     last: str | None
     removed: list[str]
+    key_id: str | None = None
 
 
 class AlertDocument(msgspec.Struct):
@@ -103,6 +109,9 @@ def _kind(alert: Alert) -> str:
 
 def _line(alert: Alert) -> str:
     result = alert.result
+    if alert.leak:
+        whose = f"{alert.leak.account}/{alert.leak.user}: " if alert.leak.user else f"{alert.leak.account}: "
+        return f"{whose}{WORDS[alert.about]}. {_cut(alert.message)}"
     if result is None:
         return _cut(alert.message)
     why = f" ({result.reason})" if alert.about == "outcome" else ""
@@ -119,17 +128,18 @@ def _cut(text: str) -> str:
 
 
 def _entry(alert: Alert) -> AlertEntry:
-    result = alert.result
+    result, leak = alert.result, alert.leak
     return AlertEntry(
         about=alert.about,
         problem=alert.problem,
         message=_cut(alert.message),
-        account=result.user.account if result else None,
-        user=result.user.name if result else None,
+        account=result.user.account if result else leak.account if leak else None,
+        user=result.user.name if result else (leak.user or None) if leak else None,
         path=result.user.path if result else None,
         outcome=result.outcome if result else None,
         reason=result.reason if result else None,
         current=(result.current or None) if result else None,
         last=(result.last or None) if result else None,
         removed=list(result.removed) if result else [],
+        key_id=(leak.key_id or None) if leak else None,
     )

@@ -95,7 +95,9 @@ class Receiver(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = UNSET
     only: Annotated[
         Literal["all", "problems"],
-        Meta(description="all: also what was done. problems: only what failed, was refused, or breaks a window."),
+        Meta(
+            description="all: also what was done. problems: only what failed, was refused, breaks a window, or leaked."
+        ),
     ] = "all"
 
     @property
@@ -105,7 +107,7 @@ class Receiver(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class AlertsForm(_Form, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who is told about a run of rotate or deliver."""
+    """Who is told about a run of rotate, deliver or watch."""
 
     to: Annotated[
         Annotated[list[Receiver], Meta(min_length=1)] | UnsetType, Meta(description="The receivers of alerts.")

@@ -9,9 +9,11 @@ import click
 
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import DEFAULT_CONFIG, configuration
-from twokey.core.errors import UsageError
+from twokey.core.errors import TwokeyError, UsageError
 
 if TYPE_CHECKING:
+    from twokey.config.settings import Settings
+    from twokey.fleet.alerting import Alerting
     from twokey.fleet.watching import Event
     from twokey.reports.documents import WatchDocument
     from twokey.reports.watch import Finding, Watch
@@ -90,7 +92,13 @@ def command(
     from twokey.reports.documents import RevokeEntry
 
     request = watching.Request(paths, [_read(one) for one in _once(files)], github_keys or "")
-    result = watching.look(Runtime(settings), settings, request)
+    alerting = _alerting(settings)
+    try:
+        result = watching.look(Runtime(settings), settings, request)
+    except TwokeyError as error:
+        if alerting and not isinstance(error, UsageError):
+            alerting.failed(error)
+        raise
     leaked, revocations, failed = watching.revocable(settings, result), list[RevokeEntry](), 0
     if leaked:
         from twokey.cli import on_leak
@@ -99,7 +107,18 @@ def command(
         revocations, failed = on_leak.revoke(leaked, config or DEFAULT_CONFIG)
     document = documents.watch_document(result, revocations)
     _print(document, "json" if as_json else as_format, config or DEFAULT_CONFIG, quiet=quiet)
+    if alerting:
+        alerting.leaked(watching.alerts(document))
     return failed or _code(result, fail_on)
+
+
+def _alerting(settings: Settings | None) -> Alerting | None:
+    from twokey.cli import terminal
+    from twokey.fleet.alerting import Alerting
+
+    if settings is None:
+        return None
+    return Alerting(settings, "watch", lambda failure: terminal.tell(f"Warning: {failure}"), whole=False)
 
 
 def _once(files: tuple[str, ...]) -> tuple[str, ...]:

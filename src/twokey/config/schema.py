@@ -193,7 +193,8 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _about("The audit log: record each change in this file, before and after it."),
     ] = UNSET
     alerts: Annotated[
-        AlertsForm | UnsetType, _about("Who is told what a run of rotate or deliver did, and what needs attention.")
+        AlertsForm | UnsetType,
+        _about("Who is told what a run of rotate or deliver did, what watch found, and what needs attention."),
     ] = UNSET
     on_leak: Annotated[
         Literal["report", "revoke"],

@@ -77,6 +77,11 @@ class Alerting:
 
         self._send(self._opened(), [decision.of_failed_run(self._command, str(error))], good=False)
 
+    def leaked(self, found: Sequence[Alert]) -> None:
+        """Tell which keys are leaked, or that it is not known."""
+        if self._settings.alerts is not None and found:
+            self._send(self._opened(), found, good=False)
+
     def _of(self, result: Result) -> Ended:
         from twokey.alerts.decision import Ended
 

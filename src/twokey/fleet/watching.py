@@ -14,19 +14,23 @@ from twokey.inventory import collect
 from twokey.revocation import aws_events, github_alerts
 from twokey.revocation.owners import Owners
 from twokey.revocation.scan import refuse_missing, scan
-from twokey.revocation.watch import Looked, watch
+from twokey.revocation.watch import LEAKED, Looked, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from twokey.alerts.decision import Alert
     from twokey.config.settings import Settings
     from twokey.fleet.runtime import Runtime
     from twokey.permissions.account import Account
+    from twokey.reports.documents import WatchDocument
     from twokey.reports.watch import Finding, Watch
     from twokey.revocation.reported import Reported, Reports
 
 KEYS = "/meta/public_keys/secret_scanning"
 """Where GitHub publishes the keys of its secret scanning ("Secret scanning partner program", GitHub Docs)."""
+TOLD = frozenset({*LEAKED, "TK832"})
+"""The rules that the receivers of alerts are told about; GuardDuty has its own."""
 LARGEST = 32 << 20
 """Bytes of a file of events: a webhook of GitHub has 25 MB at most."""
 
@@ -88,6 +92,22 @@ def revocable(settings: Settings | None, result: Watch) -> list[str]:
         return []
     leaked = [one for one in result.findings if one.leaked and one.key_id and _is_configured(settings, one)]
     return list(dict.fromkeys(one.key_id for one in leaked if one.key_id))
+
+
+def alerts(result: WatchDocument) -> list[Alert]:
+    """Return what the receivers of alerts are told: each leak that is at least high, and that a source is unknown."""
+    from twokey.alerts.decision import Leak, of_failed_run, of_leak
+
+    done = {key.key: one for one in result.revocations for key in one.contained}
+    found = []
+    for one in result.findings:
+        if one.id in TOLD and one.severity in ("high", "critical"):
+            revocation = done.get(one.key_id or "")
+            then = f"{revocation.outcome}: {revocation.message}" if revocation else one.remedy
+            found.append(of_leak(one.id, Leak(one.account, one.user, one.key_id or ""), f"{one.message} {then}"))
+    if result.warnings:
+        found.append(of_failed_run("watch", f"Not looked at: {' '.join(result.warnings[:3])}"))
+    return found
 
 
 def _is_configured(settings: Settings, finding: Finding) -> bool:

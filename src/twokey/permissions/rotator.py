@@ -74,7 +74,7 @@ COMMANDS = {
 DEFAULT = tuple(name for name in COMMANDS if name not in ("revoke", "audit", "lint", "advise", "trace", "watch"))
 """The commands of the principal that rotates. The others have a principal of their own: they read about all users, or
 are run by an operator, when a key has leaked."""
-ALERTING = ("rotate", "deliver")
+ALERTING = ("rotate", "deliver", "watch")
 """The commands that send alerts."""
 
 
