@@ -86,6 +86,8 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/custodian.txt
 	echo prowler | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/prowler.txt
+	echo detect-secrets | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/detect-secrets.txt
 	printf 'kubernetes-validate\nocsf-json-schema\nprometheus-client\nsarif-kit\n' | $(BIN)/uv pip compile --quiet \
 		--universal --python-version 3.11 --generate-hashes --no-deps \
 		--no-header --no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/apis/schemas.txt

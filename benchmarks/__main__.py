@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from benchmarks.figures import Figure
 
-NAMES = ("startup", "calls", "many", "accounts", "limit", "pipelines", "jobs", "lint", "audit", "revoke")
+NAMES = ("startup", "calls", "many", "accounts", "limit", "pipelines", "jobs", "lint", "audit", "scan", "revoke")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
