@@ -45,6 +45,8 @@ LEAKS = ("tests/revocation/test_decision.py",)
 REVOCATIONS = ("tests/simulation/test_revoking.py",)
 SIMULATION = ("tests/simulation/test_simulation.py",)
 SESSIONS = ("tests/revocation/test_sessions.py",)
+ALERTS = ("tests/revocation/test_github_alerts.py",)
+WATCHED = ("tests/cli/test_watch_command.py",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -781,6 +783,55 @@ RULES = (
         "            if not any(isinstance(action, Create) and action.urgent for action in actions):",
         "            if True:",
         (f"{REVOKE}::test_a_destination_that_fails_keeps_no_other_from_the_new_key_and_the_outage_is_named",),
+    ),
+    Rule(
+        "watch: an alert of GitHub's partner program counts only with its signature",
+        "revocation/github_alerts.py",
+        '    raise _refused(request, "its signature does not fit its body")',
+        "    return",
+        ALERTS,
+    ),
+    Rule(
+        "watch: an alert of a webhook counts only with its signature",
+        "revocation/github_alerts.py",
+        '    raise _refused(request, "its signature does not fit its body and the secret of the webhook")',
+        "    return",
+        ALERTS,
+    ),
+    Rule(
+        "watch: a key of another account is never looked up as one of ours",
+        "revocation/owners.py",
+        "if encoded not in (None, self._account):",
+        "if False:",
+        WATCHED,
+    ),
+    Rule(
+        "watch: a key whose owner is unknown is not passed over",
+        "revocation/watch.py",
+        'elif owner.where == "unknown":',
+        "elif False:",
+        WATCHED,
+    ),
+    Rule(
+        "watch: an id without a secret is no leak",
+        "revocation/watch.py",
+        'rule = "TK801" if secret else "TK802"',
+        'rule = "TK801"',
+        WATCHED,
+    ),
+    Rule(
+        "watch: what was revoked is not revoked again",
+        "revocation/watch.py",
+        'leaked=rule in LEAKED and status == "Active",',
+        "leaked=rule in LEAKED,",
+        WATCHED,
+    ),
+    Rule(
+        "watch: only keys of the configuration are revoked",
+        "fleet/watching.py",
+        " and _is_configured(settings, one)]",
+        "]",
+        WATCHED,
     ),
 )
 
