@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import os
 import subprocess
@@ -52,6 +53,18 @@ class TestAnId:
     )
     def test_beside_a_hash_or_another_length_has_no_secret(self, beside: str) -> None:
         assert [one.secret for one in found(f"{KEY} {beside}")] == [False]
+
+    @pytest.mark.parametrize("before", ["", "=", "k=", "[default]\n"])
+    def test_is_found_in_a_text_that_is_encoded_as_base64(self, before: str) -> None:
+        encoded = base64.b64encode(f"{before}{KEY}\n{SECRET}\n".encode()).decode()
+        assert found(f"\nconfig: {encoded}\n") == [key_text.Found(KEY, 2, secret=True)]
+        assert found(f"{encoded[:20]}\n{encoded[20:]}") == []
+
+    @pytest.mark.parametrize("end", ["", "\n"])
+    def test_is_found_where_id_and_secret_are_encoded_each_by_itself(self, end: str) -> None:
+        one, other = (base64.b64encode(f"{text}{end}".encode()).decode() for text in (KEY, SECRET))
+        assert found(f"data:\n  id: {one}\n  secret: {other}\n") == [key_text.Found(KEY, 2, secret=True)]
+        assert [each.secret for each in found(f"data:\n  id: {one}\n  name: {one}{one}\n")] == [False] * 3
 
     def test_is_not_a_part_of_a_longer_word(self) -> None:
         assert found(f"x{KEY} {KEY}1 {KEY[:-1]}") == []

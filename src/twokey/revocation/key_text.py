@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from twokey.revocation import encoded_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -59,14 +61,26 @@ def search(stream: Stream, size: int | None = None) -> Iterator[Found]:
         data += chunk.replace(b"\0", b"") if wide else chunk
         # An id near the end is found with the next chunk, which may have its secret.
         end = len(data) if last else max(begin, len(data) - REACH)
-        for at in _positions(data, begin, end):
-            line = lines + data.count(b"\n", 0, at) + 1
-            yield Found(data[at : at + LENGTH].decode("ascii"), line, _has_secret(data, at))
+        for at, key_id, secret in sorted({*_plain(data, begin, end), *_encoded(data, begin, end)}):
+            yield Found(key_id, lines + data.count(b"\n", 0, at) + 1, secret)
         if last:
             return
         cut = max(0, end - REACH)
         lines += data.count(b"\n", 0, cut)
         data, begin = data[cut:], end - cut
+
+
+def _plain(data: bytes, begin: int, end: int) -> Iterator[tuple[int, str, bool]]:
+    for at in _positions(data, begin, end):
+        yield at, data[at : at + LENGTH].decode("ascii"), _has_secret(data, at)
+
+
+def _encoded(data: bytes, begin: int, end: int) -> Iterator[tuple[int, str, bool]]:
+    for at, text in encoded_text.decoded(data, begin, end):
+        for inner in _positions(text, 0, len(text)):
+            beside = encoded_text.alone(data[max(0, at - REACH) : at + REACH])
+            secret = _has_secret(text, inner) or any(_SECRET.fullmatch(one) and _is_secret(one) for one in beside)
+            yield at, text[inner : inner + LENGTH].decode("ascii"), secret
 
 
 def _positions(data: bytes, begin: int, end: int) -> Iterator[int]:
