@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,20 @@ class TestNoSecretIsShown:
         assert "TK731" in commands.shown
         state.write_text(state.read_text(encoding="utf-8")[:-2], encoding="utf-8")
         assert commands.run("audit", "--state", str(state)).code == 2
+        commands.assert_silent()
+
+    def test_by_watch_of_a_leaked_key(self, stage: Stage, commands: Commands) -> None:
+        text = "".join(f"{one.access_key_id} {one.secret_access_key}\n" for one in stage.rig.settled())
+        stage.folder.joinpath("plain").write_text(text, encoding="utf-8")
+        stage.folder.joinpath("encoded").write_text(base64.b64encode(text.encode()).decode(), encoding="utf-8")
+        event = stage.folder / "event.json"
+        event.write_text(json.dumps({"source": "aws.health", "detail": {"text": text}}), encoding="utf-8")
+        looked = ("watch", "--scan", str(stage.folder), "--event", str(event))
+        for name in ("table", "json", "sarif"):
+            assert commands.run(*looked, "--format", name, terminal=name == "table").code == 0
+        assert "TK801" in commands.shown
+        event.write_text(text, encoding="utf-8")
+        assert commands.run(*looked).code == 2
         commands.assert_silent()
 
     def test_by_move_store_and_the_runs_that_it_refuses(self, stage: Stage, commands: Commands) -> None:
