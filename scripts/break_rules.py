@@ -839,6 +839,9 @@ RULES = (
 def main(words: list[str]) -> int:
     """Break every chosen rule; the exit code is 1 if the tests did not notice one."""
     chosen = [rule for rule in RULES if not words or any(word in rule.name for word in words)]
+    if not chosen:
+        print(f"No rule's name has {' or '.join(words)}. The rules:", *(f"- {rule.name}" for rule in RULES), sep="\n")
+        return 2
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="twokey-rules-") as folder:
         whole = _copy(HERE, Path(folder) / "whole", leave_out="__pycache__")
