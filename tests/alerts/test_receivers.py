@@ -94,6 +94,7 @@ def test_a_failed_alert_is_reported_without_its_url(
     (line,) = tell("to: [{slack: {env: SLACK_URL}}]")
     assert line.startswith("twokey.yaml line 2: `slack`: The alert was not sent: ")
     assert says.casefold() in line.casefold()
+    assert "Run again" not in line, "no run sends it again"
     assert SECRET_PATH.split("/")[-1].lower() not in line.lower()
 
 

@@ -13,7 +13,8 @@ import uuid
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from twokey.core.errors import ServiceError, ServiceRejected, UsageError
+from twokey.alerts.failures import text_of
+from twokey.core.errors import ServiceError, ServiceRejected, TwokeyError, UsageError
 from twokey.core.secret import Hidden
 from twokey.destinations.hooks.redaction import gives_away
 from twokey.destinations.hooks.webhook import PREFIX, signature
@@ -121,7 +122,7 @@ class _SecretUrl:
                 raise ServiceRejected(f"{self._source} does not contain a URL.", remedy="Put the whole URL into it.")
             send(_http(self._label, url, self._context, self._settings), url)
         except (ServiceError, UsageError, ValueError) as error:
-            shown, found = str(error), error
+            shown, found = text_of(error) if isinstance(error, TwokeyError) else str(error), error
         else:
             return
         if isinstance(found, ValueError) or gives_away(shown, [_after_host(url)], part=PART_OF_A_URL):

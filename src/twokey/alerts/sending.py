@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twokey.alerts import decision, memory, messages
 from twokey.alerts.at_once import at_once
+from twokey.alerts.failures import text_of
 from twokey.core.errors import TwokeyError
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class Notifier:
         try:
             do()
         except TwokeyError as error:
-            failures.append(f"{where}: {meaning}: {str(error).removeprefix(f'{where}: ')}{after}")
+            failures.append(f"{where}: {meaning}: {text_of(error).removeprefix(f'{where}: ')}{after}")
         except Exception as error:  # noqa: BLE001  an alert never fails a run; a library's text may hold a secret
             failures.append(f"{where}: {meaning}: an unexpected {type(error).__name__} was raised.{after}")
         else:

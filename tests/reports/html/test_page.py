@@ -264,6 +264,18 @@ class TestWhatItShows:
         assert "As far as the account could be read." in html.render(msgspec.structs.replace(audit, complete=False))
         assert "Checked without a finding" not in html.render(msgspec.structs.replace(audit, checked=[]))
 
+    def test_a_user_that_is_not_adopted_yet_is_late_and_has_no_destination_that_is_out_of_date(self) -> None:
+        audit = result(1)
+        [user], [finding, *_] = audit.users, result(60, troubled=0.3).findings
+        empty = [msgspec.structs.replace(one, outcome="empty", key_id=None) for one in user.destinations]
+        user = msgspec.structs.replace(user, destinations=empty, rotated_at=None, next_due=None, events=[])
+        found = msgspec.structs.replace(finding, id="TK714", severity="low", user=user.user, account=user.account)
+        audit = msgspec.structs.replace(audit, users=[user], findings=[found])
+        page = parse(html.render(audit))
+        assert [row[-1].split()[0] for row in _rows(page)] == ["late"]
+        assert "There is no destination with a key in this result." in page.text
+        assert "Every destination" not in page.text
+
 
 class TestHistory:
     def test_one_result_has_none(self, page: Page) -> None:

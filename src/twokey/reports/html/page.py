@@ -66,6 +66,7 @@ def render(audits: Sequence[Audit], titles: Mapping[str, str] = MappingProxyType
         lane=LANE,
         calendar=calendar(users, latest.generated),
         outdated=[(row, one) for row in users for one in row.outdated],
+        destinations=any(row.user.destinations and not row.untouched for row in users),
         history=history(ordered),
         meanings=MEANINGS,
         age=age,

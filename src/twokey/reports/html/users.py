@@ -21,7 +21,8 @@ State = Literal["broken", "unknown", "late", "unmanaged", "kept"]
 MEANINGS: dict[State, str] = {
     "broken": "An Active key is older than the window.",
     "unknown": "Something could not be read, so whether all is well is not known.",
-    "late": "A rotation is overdue or interrupted, or a destination is out of date.",
+    "late": "A rotation is overdue or interrupted, a destination is out of date, or the user is neither adopted nor "
+    "rotated yet.",
     "unmanaged": "twokey does not rotate this user. No Active key is older than the window.",
     "kept": "twokey rotates this user, and no Active key is older than the window.",
 }
@@ -71,8 +72,15 @@ class Row:
 
     @cached_property
     def outdated(self) -> tuple[Destination, ...]:
-        """The destinations that do not hold CURRENT."""
+        """The destinations that do not hold CURRENT, where there is one."""
+        if self.untouched:
+            return ()
         return tuple(one for one in self.user.destinations if one.outcome in ("out_of_date", "empty"))
+
+    @property
+    def untouched(self) -> bool:
+        """Whether twokey has neither adopted nor rotated the user yet."""
+        return any(one.id == "TK714" for one in self.findings)
 
     @property
     def holders(self) -> int:
@@ -93,7 +101,7 @@ class Row:
             return "broken"
         if not self.user.readable or "unknown" in windows or any(key.role == "unknown" for key in self.keys):
             return "unknown"
-        if self.overdue or self.outdated or self.user.interrupted:
+        if self.overdue or self.outdated or self.user.interrupted or self.untouched:
             return "late"
         return "kept" if self.user.managed else "unmanaged"
 
