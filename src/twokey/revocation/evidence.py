@@ -150,7 +150,7 @@ def as_markdown(document: EvidenceDocument, json_name: str, json_digest: str) ->
         ),
         *_table(
             "Sessions",
-            ("user", "role", "outcome"),
+            ("user", "whose sessions", "outcome"),
             (
                 (_text(user.user), _code(one.role), _with(one.outcome, one.message))
                 for user in document.users
@@ -205,7 +205,7 @@ def _policies(document: EvidenceDocument) -> Iterator[str]:
             roles[one.policy].append(one.role)
     for policy, names in roles.items():
         yield from (f"- {_code(name)}" for name in names)
-        yield from ("", *(f"    {line}" for line in policy.splitlines()), "")
+        yield from ("", "```json", policy.replace("`", ""), "```", "")
 
 
 def _section(title: str, lines: Iterator[str]) -> list[str]:
