@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
@@ -143,6 +144,29 @@ def test_where_a_store_cannot_be_read_the_only_key_is_the_leaked_one_and_of_two_
     for key_id, status in status_of(rig, "two").items():
         assert status == "Active"
         assert f"twokey revoke {key_id}" in refused["message"]
+
+
+def test_a_store_that_does_not_respond_holds_up_no_user(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    [slow, other] = make(rig, "slow", "other")
+    make(rig, "two", keys=2)
+    monkeypatch.setattr(revoking_all, "PATIENCE", 0.5)
+    for name in ("slow", "two"):
+        rig.aws.weather.add(Rule("secretsmanager:*", effect="hold_before", target=f"machine-users/{name}"))
+
+    def release_when_contained() -> None:
+        rig.aws.weather.wait_until_held(30, 2)
+        until = time.monotonic() + 30
+        while rig.aws.count(CONTAINMENT) < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        rig.aws.weather.release()
+
+    with ThreadPoolExecutor(1) as pool:
+        released = pool.submit(release_when_contained)
+        ran = revoke()
+        released.result()
+    assert ran.outcomes == {"slow": "revoked", "other": "revoked", "two": "refused"}
+    assert (status_of(rig, "slow")[slow], status_of(rig, "other")[other]) == ("Inactive", "Inactive")
+    assert set(status_of(rig, "two").values()) == {"Active"}
 
 
 def test_with_both_no_store_decides(rig: Rig) -> None:

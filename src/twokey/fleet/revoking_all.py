@@ -11,13 +11,13 @@ harmless, and costs one request as looking at it would.
 
 from __future__ import annotations
 
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from twokey.core.commands import revoke_command
-from twokey.core.errors import BadCredentials, ServiceError, TwokeyError, UsageError, unforeseen
+from twokey.core.errors import BadCredentials, Failed, ServiceError, TwokeyError, UsageError, unforeseen
 from twokey.core.model import Held, MachineUser
 from twokey.core.reasons import Reason, Revocation
 from twokey.fleet.revoking import Leaks
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 
 SAME_INCIDENT = timedelta(hours=24)
 """A key that replaced a revoked one less than this ago has not leaked, unless the operator names it."""
-PATIENCE = 5.0
-"""Seconds without a response of any store after which IAM's list decides for users with one key."""
+PATIENCE = 15.0
+"""Seconds without a response of any store after which the others count as not readable: one attempt of a request."""
 STORES = 32
 """Stores that are read at a time."""
 NOTHING = "Nothing was changed."
@@ -128,30 +128,21 @@ def _users(
 
 
 def _by_store(jobs: Mapping[str, Job], runtime: Runtime) -> dict[str, Record | TwokeyError]:
-    """Read what each user's store holds. A store that does not respond is not waited for where a list decides."""
+    """Read what each user's store holds. Those that do not respond hold up no user: they count as not readable."""
     pool = ThreadPoolExecutor(max_workers=STORES, thread_name_prefix="store")
     try:
         reading = {pool.submit(_load, job, runtime): name for name, job in jobs.items()}
-        waiting, found = set(reading), {}
+        waiting = set(reading)
+        found: dict[str, Record | TwokeyError] = {}
         while waiting:
             done, waiting = wait(waiting, PATIENCE, FIRST_COMPLETED)
             found.update({reading[one]: one.result() for one in done})
             if not done:
-                found.update(_of_the_slow({reading[one]: one for one in waiting}, runtime))
-                break
+                silent = Failed(f"no store responded for {PATIENCE:g} s.")
+                return {**{reading[one]: silent for one in waiting}, **found}
         return found
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _of_the_slow(
-    waiting: Mapping[str, Future[Record | TwokeyError]], runtime: Runtime
-) -> dict[str, Record | TwokeyError]:
-    """Wait on for the stores of the users whose keys a list does not decide, and for no other."""
-    names = list(waiting)
-    lists = concurrently(lambda name: _listed(name, runtime), names, STORES)
-    several = {name for name, keys in zip(names, lists, strict=True) if isinstance(keys, TwokeyError) or len(keys) > 1}
-    return {name: waiting[name].result() for name in names if name in several}
 
 
 def _load(job: Job, runtime: Runtime) -> Record | TwokeyError:
