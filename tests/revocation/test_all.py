@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.commands import Ran, twokey
+from twokey.audit_log.verification import verify
 from twokey.emulator import Rule
 from twokey.fleet import revoking_all
 
@@ -244,7 +245,7 @@ def test_an_interruption_says_which_keys_are_inactive_and_the_next_run_continues
 
     with interruptible(), ThreadPoolExecutor(1) as pool:
         pool.submit(interrupt)
-        ran = revoke("--concurrency", "1", "--evidence", "evidence")
+        ran = revoke("--concurrency", "1", "--evidence", "evidence", "--audit-log", "audit.log")
     assert ran.code == 130
     assert [ran.outcomes[user] for user in names(4)] == ["contained", "contained", "contained", "failed"]
     assert [status_of(rig, user)[key] for user, key in zip(names(4), leaked, strict=True)] == [
@@ -254,6 +255,8 @@ def test_an_interruption_says_which_keys_are_inactive_and_the_next_run_continues
     [file] = Path("evidence").glob("*.json")
     left = {one["user"]: one["what"] for one in json.loads(file.read_text())["left"]}
     assert f"{leaked[3]} may still be Active: the run was interrupted." in left["user-03"]
+    assert json.loads(Path("audit.log").read_text().splitlines()[-1])["what"] == "evidence"
+    assert verify(Path("audit.log")).good
     assert set(revoke().outcomes.values()) == {"revoked"}
     assert {key: status_of(rig, user)[key] for user, key in zip(names(4), leaked, strict=True)} == dict.fromkeys(
         leaked, "Inactive"

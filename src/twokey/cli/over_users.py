@@ -45,12 +45,14 @@ def over_users(
     limited: bool = True,
     retire: frozenset[str] = frozenset(),
     first: First | None = None,
+    opened: Callable[[Auditing], None] = lambda _: None,
 ) -> int:
     """Do a command's work for every selected user, report all results, and return the exit code.
 
     ``work`` returns what is done for each user of the run; ``steps`` prints its events, and with ``deliveries`` they
     are counted. ``select`` finds the users otherwise than by name. Each key to ``retire`` must be one of theirs. An
     interruption is raised after the report. ``first`` is the connection to AWS, where there is one already.
+    ``opened`` gets the audit log before anything is called.
     """
     from twokey.cli import progress, terminal
     from twokey.cli.signals import terminable
@@ -67,6 +69,7 @@ def over_users(
 
     runtime = Runtime(settings, first) if first else Runtime(settings)
     with auditing(audit_log, runtime, terminal.announcer(quiet=flags.quiet)) as audit:
+        opened(audit)
         run = Run.over(runtime, settings, select or (lambda runtime: runtime.roster(settings, flags.users)))
         if not flags.quiet:
             for warning in run.roster.warnings:

@@ -202,8 +202,6 @@ class _Revoking:
         def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], RevokeResult]:
             from twokey.planning.plan import Overrides
 
-            self.audit = audit
-
             def one(job: Job, listener: Listener) -> RevokeResult:
                 assert self.leaks is not None
                 world = audit.watch(job, Overrides(), run.world(job, listener, wait=wait))
@@ -226,7 +224,11 @@ class _Revoking:
             deliveries=True,
             limited=False,
             first=self.first,
+            opened=self._opened,
         )
+
+    def _opened(self, audit: Auditing) -> None:
+        self.audit = audit
 
     def _find(self, runtime: Runtime) -> Leaks:
         if not self.all_users:
@@ -259,13 +261,16 @@ class _Revoking:
                 revoke_all.contain(leaks, runtime, self.settings.concurrency, quiet=self.flags.quiet)
             else:
                 contain_all(leaks, runtime)
-        except KeyboardInterrupt:
+            self._ending(runtime).begin(leaks)
+            return select(leaks, runtime, self._settings_of)
+        except (KeyboardInterrupt, TwokeyError) as error:
             from twokey.fleet.revoking_all import interrupted
 
-            self._report(interrupted(leaks))
+            # Keys are Inactive by now, so the operator has to know which.
+            why = error.message if isinstance(error, TwokeyError) else "the run was interrupted."
+            self.ending = None
+            self._report(interrupted(leaks, why))
             raise
-        self._ending(runtime).begin(leaks)
-        return select(leaks, runtime, self._settings_of)
 
     def _confirm(self, leaks: Leaks, runtime: Runtime) -> None:
         from twokey.cli import revoke_all, revoke_view

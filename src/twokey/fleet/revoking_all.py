@@ -226,17 +226,17 @@ def _own(own: str) -> str:
     )
 
 
-def interrupted(leaks: Leaks) -> list[RevokeResult]:
-    """Return the results of a run that was interrupted while it made the leaked keys Inactive."""
-    return [_interrupted(leaks, user, key_ids) for user, key_ids in leaks.keys.items()]
+def interrupted(leaks: Leaks, why: str) -> list[RevokeResult]:
+    """Return the results of a run that ended before the leaked keys were replaced, or all of them Inactive."""
+    return [_interrupted(leaks, user, key_ids, why) for user, key_ids in leaks.keys.items()]
 
 
-def _interrupted(leaks: Leaks, user: str, key_ids: Sequence[str]) -> RevokeResult:
+def _interrupted(leaks: Leaks, user: str, key_ids: Sequence[str], why: str) -> RevokeResult:
     named = leaks.jobs[user].user if user in leaks.jobs else MachineUser(user, "", "", "", "")
     contained = tuple(leaks.contained.get(user, ()))
     left = [key_id for key_id in key_ids if key_id not in {one.key_id for one in contained}]
     if left:
-        message = f"{', '.join(left)} may still be Active: the run was interrupted. {inactive(contained)} {AGAIN}"
+        message = f"{', '.join(left)} may still be Active: {why} {inactive(contained)} {AGAIN}"
         return RevokeResult(named, Revocation.FAILED, Reason.STOPPED, message, contained)
-    message = f"{inactive(contained)} Nothing replaces it yet: the run was interrupted. {AGAIN}"
+    message = f"{inactive(contained)} Nothing replaces it yet: {why} {AGAIN}"
     return RevokeResult(named, Revocation.CONTAINED, Reason.STOPPED, message, contained)
