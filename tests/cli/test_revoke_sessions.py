@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from botocore.exceptions import ClientError
 
 from support.commands import Ran, twokey
 from support.roles import make_role, policy
+from twokey.aws.iam import Iam
 from twokey.emulator import KeyPair
 from twokey.fleet import ending
 
@@ -121,6 +122,27 @@ def test_a_session_that_the_key_makes_where_it_still_works_is_ended_at_the_end(
         lists(rig, made[0])
     policies = rig.aws.client("iam").list_user_policies(UserName="ci")["PolicyNames"]
     assert len(policies) == 1
+
+
+def test_an_interruption_while_sessions_are_ended_says_that_the_key_is_inactive(
+    rig: Rig, key: KeyPair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Iam.put_inline_policy
+
+    def interrupted(self: Iam, kind: Literal["user", "role"], *rest: str) -> None:
+        if kind == "role":
+            raise KeyboardInterrupt
+        put(self, kind, *rest)
+
+    monkeypatch.setattr(Iam, "put_inline_policy", interrupted)
+    ran = revoke("ci")
+    assert ran.code == 130
+    assert (result(ran)["outcome"], result(ran)["reason"]) == ("contained", "stopped")
+    assert "the run was interrupted" in result(ran)["message"]
+    monkeypatch.undo()
+    for name, value in rig.aws.environment().items():
+        monkeypatch.setenv(name, value)
+    assert sessions(result(revoke("ci"))) == {"ci": "ended", "first": "ended", "second": "ended"}
 
 
 def test_the_plan_says_whose_sessions_end(rig: Rig, key: KeyPair) -> None:

@@ -120,9 +120,11 @@ def _lines(result: RevokeResult, name: str) -> Iterator[str]:
     for one in result.rotation.destinations if result.rotation else ():
         if one.outcome == "failed":
             yield f"  {name}: {one.destination} failed: {one.message}"
-    ended = sum(one.outcome == "ended" for one in result.sessions)
+    ended = [":role/" in one.role for one in result.sessions if one.outcome == "ended"]
     if ended:
-        yield f"  {name}: sessions from before are ended, of the user and of every role that it reaches: {ended} in all"
+        roles = f"{sum(ended)} role{'' if sum(ended) == 1 else 's'}" if any(ended) else ""
+        whose = " and of ".join(filter(None, ("" if all(ended) else "the user", roles)))
+        yield f"  {name}: earlier sessions of {whose} were ended"
     for session in result.sessions:
         if session.outcome == "denied" or (session.outcome == "kept" and session.policy):
             yield f"  {name}: sessions of {session.role} not ended: {session.message}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from twokey.core.errors import NotFound, ServiceError
 from twokey.core.timestamps import utc
+from twokey.inventory.audit import concurrently
 from twokey.revocation import token_policies
 from twokey.revocation.results import SessionResult
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from twokey.revocation.reached import Elsewhere, Reached, Sessions
     from twokey.revocation.token_policies import Deny
 
+AT_A_TIME = 8
+"""Users or roles that are changed at a time; IAM's rate is the limit."""
 _TOO_LARGE = "LimitExceeded"
 
 
@@ -55,8 +58,12 @@ def end(
     reached = {one.principal.arn: one for sessions in everyone for one in sessions.reached}
     earlier = {arn: one.policy for arn, one in (replacing or {}).items() if one.outcome == "ended"}
     found: dict[str, SessionResult] = {}
-    for arn in sorted(reached, key=lambda arn: (reached[arn].principal.kind != "user", len(reached[arn].via))):
-        found[arn] = _end(reached[arn], deny, iam, own_arn, earlier.get(arn, ""))
+    for kind in ("user", "role"):
+        arns = sorted(
+            (arn for arn in reached if reached[arn].principal.kind == kind), key=lambda a: len(reached[a].via)
+        )
+        done = concurrently(lambda a: _end(reached[a], deny, iam, own_arn, earlier.get(a, "")), arns, AT_A_TIME)
+        found.update(zip(arns, done, strict=True))
     for sessions in everyone:
         found.update({one.pattern: _elsewhere(one, deny) for one in sessions.elsewhere})
         if sessions.unknown:
