@@ -102,8 +102,13 @@ def _record(world: World, **changes: Any) -> None:
     world.journal = msgspec.structs.replace(Journal.decode(world.journal), **changes).encode()
 
 
-def judging_leak(policy: RotationPolicy, start: World, case: Case) -> Callable[[World, str, str], None]:
-    """Return the judge of a case: L1 to L3 for the keys that leaked, everything else for the others."""
+def judging_leak(
+    policy: RotationPolicy, start: World, case: Case, *, alone: bool = True
+) -> Callable[[World, str, str], None]:
+    """Return the judge of a case: L1 to L3 for the keys that leaked, everything else for the others.
+
+    Not ``alone``: a rotation may remove, or deliver, a key that has not been stopped yet when it looks at it.
+    """
     others = judging(policy, start, case.leaked)
 
     def judge(world: World, what: str, key_id: str) -> None:
@@ -112,9 +117,9 @@ def judging_leak(policy: RotationPolicy, start: World, case: Case) -> Callable[[
         if again:
             raise Violation(f"L1: {again} is Active again")
         key = world.keys.get(key_id)
-        if what == "about to delete" and key_id in case.leaked and key and key.active:
+        if alone and what == "about to delete" and key_id in case.leaked and key and key.active:
             raise Violation(f"L2: {key_id} is deleted while it is Active")
-        if key_id in stopped and (what == "store" or destination_of(what)):
+        if alone and key_id in stopped and (what == "store" or destination_of(what)):
             raise Violation(f"L3: {what} gets {key_id} after it was made Inactive")
         others(world, what, key_id)
 
@@ -210,15 +215,16 @@ def at_the_end(world: World, case: Case, result: RevokeResult | Result) -> None:
         return
     if outcome in (Revocation.FAILED, Revocation.REFUSED, Outcome.FAILED):
         raise Violation(f"L4: an undisturbed run ended as {result}")
-    stays = journal.current not in journal.revoked  # then a rotation that was interrupted before is left to the next
-    if (journal.intent and not (stays and isinstance(result, RevokeResult))) or journal.delivering:
+    # Where CURRENT stays, a rotation that was interrupted is left to the next one.
+    interrupted = journal.intent and journal.current not in journal.revoked and isinstance(result, RevokeResult)
+    if (journal.intent and not interrupted) or journal.delivering:
         raise Violation(f"I4: the journal is not clean: {world.journal}")
     held = {*world.held.values(), *world.secrets_at.values()}
     (works,) = [world.keys.get(one) for one in held] if len(held) == 1 else [None]
     if works is None or not (works.active and works.works) or works.id in case.leaked:
         raise Violation(f"L4: not all destinations hold one key that works: {world.show()}")
     left = [key.id for key in world.keys.values() if key.id.startswith("N") and not key.ever_held]
-    if set(left) - {journal.last, *case.leaked}:
+    if set(left) - {journal.last, *case.leaked} and not interrupted:
         raise Violation(f"I4: {left} are left over")
     if case.delete and any(key_id in world.keys for key_id in journal.revoked):
         raise Violation(f"L4: a leaked key that is to be deleted still exists: {world.show()}")
@@ -236,3 +242,17 @@ def _refused(world: World, case: Case, result: RevokeResult | Result) -> None:
         return
     if case.delete and Journal.decode(world.journal).revoked:
         raise Violation(f"L4: refused, although the leaked key may make room: {world.show()} {result}")
+
+
+def at_the_end_of_all(world: World, policy: RotationPolicy, case: Case) -> None:
+    """Revoke until a run has nothing left to wait for, and judge L4."""
+    for number in range(6):
+        world.now += BETWEEN
+        result = one_revocation(world, policy, f"last {number}", case)
+        assert result
+        if result.rotation and result.rotation.reason in (Reason.SOAK, Reason.SOAKING):
+            world.now += A_SOAK_LATER
+            continue
+        at_the_end(world, case, result)
+        return
+    raise Violation("I4: not done after six undisturbed revocations")

@@ -18,10 +18,13 @@ from typing import TYPE_CHECKING
 from simulation.judge import Violation, at_the_end, judging
 from simulation.play import Found, one_run, virtual_leases
 from simulation.prove import Proof
+from simulation.revoking import PLAIN, at_the_end_of_all, judging_leak, one_revocation, start_of
 from simulation.states import PIPELINES, STATES, initial
 from simulation.world import Change, Killed, World, copy_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.planning.policy import RotationPolicy
 
 PAUSES = (0.0, 0.0, 0.0, 1.0, 40.0, 200.0)
@@ -103,7 +106,7 @@ def schedule(name: str, destinations: int, runners: int, seed: int) -> None:
         **{slot: getattr(plain, slot) for slot in World.__slots__}, baton=Baton(names, choose), choose=choose
     )
     with virtual_leases(world):
-        trouble = _run_all(world, policy, names)
+        trouble = run_all(world, names, lambda name: one_run(world, policy, name))
         try:
             if trouble:
                 raise trouble[0]
@@ -114,7 +117,8 @@ def schedule(name: str, destinations: int, runners: int, seed: int) -> None:
             raise Found(violation, world) from None
 
 
-def _run_all(world: Shared, policy: RotationPolicy, names: list[str]) -> list[Violation]:
+def run_all(world: Shared, names: list[str], one: Callable[[str], object]) -> list[Violation]:
+    """Let all runners do their work at once; return what they broke."""
     trouble: list[Violation] = []
     baton = world.baton
     assert baton
@@ -122,7 +126,7 @@ def _run_all(world: Shared, policy: RotationPolicy, names: list[str]) -> list[Vi
     def work(name: str) -> None:
         baton.wait(name)
         try:
-            one_run(world, policy, name)
+            one(name)
         except Violation as violation:
             trouble.append(violation)
         except Killed:
@@ -138,6 +142,31 @@ def _run_all(world: Shared, policy: RotationPolicy, names: list[str]) -> list[Vi
     for thread in threads:
         thread.join()
     return trouble
+
+
+def schedule_revocation(name: str, runners: int, seed: int) -> None:
+    """Play one schedule of a rotation and one or two revocations at once, then undisturbed ones."""
+    choose, case = random.Random(seed), PLAIN[name]
+    start, policy = start_of(case, 2)
+    names = [("rotation", "revocation", "another revocation")[number] for number in range(runners)]
+    faults = {choose.randrange(12): choose.choice(("lost", "killed before", "killed after"))} if seed % 2 else {}
+    plain = copy_of(start, faults=faults, judge=judging_leak(policy, start, case, alone=False))
+    slots = {slot: getattr(plain, slot) for slot in World.__slots__}
+    world = Shared(**slots, baton=Baton(names, choose), choose=choose)
+
+    def one(runner: str) -> object:
+        rotates = runner == "rotation"
+        return one_run(world, policy, runner) if rotates else one_revocation(world, policy, runner, case)
+
+    with virtual_leases(world):
+        trouble = run_all(world, names, one)
+        try:
+            if trouble:
+                raise trouble[0]
+            world.baton, world.faults = None, {}
+            at_the_end_of_all(world, policy, case)
+        except Violation as violation:
+            raise Found(violation, world) from None
 
 
 def _undisturbed(world: World, policy: RotationPolicy) -> None:
@@ -157,16 +186,37 @@ def _undisturbed(world: World, policy: RotationPolicy) -> None:
 
 def race(schedules: int, workers: int, first_seed: int = 0) -> Proof:
     """Play that many schedules over all states, on several processes."""
+    return _raced(_share, schedules, workers, first_seed)
+
+
+def _raced(share: Callable[[tuple[int, int]], Proof], schedules: int, workers: int, first_seed: int = 0) -> Proof:
     began = time.monotonic()
     whole = Proof()
     size = max(1, schedules // (workers * 8))
     starts = range(first_seed, first_seed + schedules, size)
     with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
-        for part in pool.map(_share, [(start, min(size, first_seed + schedules - start)) for start in starts]):
+        for part in pool.map(share, [(start, min(size, first_seed + schedules - start)) for start in starts]):
             whole.histories += part.histories
             whole.violations += part.violations
     whole.seconds = time.monotonic() - began
     return whole
+
+
+def race_revocations(schedules: int, workers: int) -> Proof:
+    """Play that many schedules of revocations beside rotations, over all cases."""
+    return _raced(_share_of_revocations, schedules, workers)
+
+
+def _share_of_revocations(work: tuple[int, int]) -> Proof:
+    proof, names = Proof(), list(PLAIN)
+    for seed in range(work[0], work[0] + work[1]):
+        name, runners = names[seed % len(names)], 2 + (seed // 3) % 2
+        proof.histories += 1
+        try:
+            schedule_revocation(name, runners, seed)
+        except Found as found:
+            proof.violations.append((f"{name}, {runners} runners, seed {seed}", str(found)))
+    return proof
 
 
 def _share(work: tuple[int, int]) -> Proof:

@@ -11,6 +11,7 @@ from simulation.judge import Violation
 from simulation.play import BETWEEN, one_run, virtual_leases
 from simulation.prove import enumerate_state, parse
 from simulation.revoking import CASES, FRESH, IN_HASTE, PLAIN, WITHOUT_CONDITIONS, Case
+from simulation.runners import schedule_revocation
 from simulation.world import FAULTS, MORE_FAULTS, copy_of
 from twokey.planning import assessment
 from twokey.revocation import contain as containing
@@ -79,6 +80,12 @@ def _interrupted_by_a_revocation(world: World, number: int, policy: Any, case: C
             revoking.one_revocation(now, policy, "revocation", case, wait=False)
 
     world.judge = at
+
+
+def test_revocations_beside_a_rotation_break_no_invariant() -> None:
+    """Two and three runners at once; a scheduler chooses at each effect which one continues."""
+    for seed, name in enumerate(list(PLAIN) * 4):
+        schedule_revocation(name, 2 + seed // 3 % 2, seed)
 
 
 def test_an_id_repeats_a_history() -> None:
