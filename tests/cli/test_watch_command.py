@@ -178,6 +178,12 @@ class TestAnEvent:
         assert found(ran) == [("TK821", "ci", "critical")]
         assert ran.document["other_accounts"] == {"609629065308": 1}
 
+    def test_about_a_user_of_that_name_in_another_account_is_no_finding(self, rig: Rig, folder: Path) -> None:
+        rig.aws.make_user("ci", keys=1)
+        for account, expected in (("123456789012", [("TK821", "ci", "critical")]), ("609629065308", [])):
+            folder.joinpath("e.json").write_text(json.dumps({**exposed("ci"), "account": account}))
+            assert found(watch("--event", "e.json")) == expected
+
     def test_comes_also_from_stdin_once(self, rig: Rig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         [pair] = rig.aws.make_user("ci", keys=1)
         folder.joinpath("e.json").write_text(json.dumps(exposed(pair.access_key_id)))

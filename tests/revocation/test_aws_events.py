@@ -27,7 +27,7 @@ def read(document: object) -> tuple[Reported, ...]:
     return aws_events.read("event.json", json.dumps(document).encode()).reported
 
 
-EXPOSED = Reported("TK821", "AWS Health reports AWS_RISK_CREDENTIALS_EXPOSED", KEY)
+EXPOSED = Reported("TK821", "AWS Health reports AWS_RISK_CREDENTIALS_EXPOSED", KEY, account="1")
 QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV9"
 
 
@@ -57,7 +57,7 @@ class TestAnEvent:
         parameters = {"userName": "ci", "policyArn": QUARANTINE}
         detail = {"eventName": "AttachUserPolicy", "requestParameters": parameters}
         assert read(event("aws.iam", detail)) == (
-            Reported("TK821", "AWS has attached AWSCompromisedKeyQuarantineV9", user="ci"),
+            Reported("TK821", "AWS has attached AWSCompromisedKeyQuarantineV9", user="ci", account="1"),
         )
         parameters["policyArn"] = "arn:aws:iam::123456789012:policy/AWSCompromisedKeyQuarantineV9"
         assert read(event("aws.iam", detail)) == ()

@@ -11,6 +11,7 @@ API Reference), "AWS service events delivered via AWS CloudTrail" (Amazon EventB
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -37,7 +38,8 @@ def read(name: str, content: bytes) -> Reports:
     notes: list[str] = []
     for document in _documents(name, content):
         for event in _events(name, document, DEEPEST):
-            found = list(_reported(event))
+            account = _text(event, "account")
+            found = [replace(one, account=account) for one in _reported(event)]
             reported += found
             if not found:
                 notes.append(f"{name}: an event of {_text(event, 'source')} ({_what(event)}) reports no exposed key.")

@@ -10,7 +10,7 @@ class Reported:
     """A report. ``rule`` is the id of the finding that it is, if the key is one of the account.
 
     ``source``: who reports it, as a message names it. ``key_id`` or ``user``: what it is about, as far as it says so.
-    ``where``: where the key was found, as the service says.
+    ``where``: where the key was found, as the service says. ``account``: the one that it is about, if it says so.
     """
 
     rule: str
@@ -18,6 +18,7 @@ class Reported:
     key_id: str = ""
     user: str = ""
     where: str = ""
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

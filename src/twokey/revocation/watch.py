@@ -179,7 +179,10 @@ class _Watching:
     def _of_reports(self) -> Iterator[Finding]:
         for one in dict.fromkeys(self._looked.reported):
             where = f" ({one.where})" if one.where else ""
-            if one.rule == "TK832" or not (one.key_id or one.user):
+            if not one.key_id and one.account not in ("", self._looked.id):
+                # A name without an account is any account's; a key's id is looked up.
+                self._notes[f"{one.source}, in account {one.account}, which is not this one."] = None
+            elif one.rule == "TK832" or not (one.key_id or one.user):
                 yield self._finding(
                     one.rule,
                     one.source,
