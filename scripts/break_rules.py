@@ -827,6 +827,13 @@ RULES = (
         WATCHED,
     ),
     Rule(
+        "watch: an id near the secret of another is not revoked",
+        "revocation/watch.py",
+        'severity="high", leaked=False)',
+        'severity="high")',
+        WATCHED,
+    ),
+    Rule(
         "watch: only keys of the configuration are revoked",
         "fleet/watching.py",
         " and _is_configured(settings, one)]",

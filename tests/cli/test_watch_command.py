@@ -245,6 +245,15 @@ class TestALeakedKeyThatIsToBeRevoked:
         assert ran.code == 1
         assert f"contained ci: {leaked} is Inactive since" in ran.out
 
+    def test_is_not_one_that_only_stands_near_the_secret_of_another(self, rig: Rig, folder: Path, leaked: str) -> None:
+        [pair] = rig.aws.make_user("other", path="/machine-users/", keys=1)
+        folder.joinpath("code", "a").write_text(f"# replaces {leaked}\n{env(pair)}")
+        folder.joinpath("twokey.yaml").write_text(f"{CONFIG}    except: [other]\non_leak: revoke\n")
+        ran = watch("--scan", "code")
+        assert found(ran) == [("TK801", "other", "critical"), ("TK801", "ci", "high")]
+        assert ran.document["revocations"] == []
+        assert ("Active", leaked) in {(status, key_id) for key_id, status, _ in rig.aws.keys("ci")}
+
     def test_of_a_user_outside_the_configuration_is_reported_only(self, rig: Rig, folder: Path, leaked: str) -> None:
         [pair] = rig.aws.make_user("other", path="/elsewhere/", keys=1)
         folder.joinpath("code", "a").write_text(env(pair))

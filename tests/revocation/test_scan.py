@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twokey.revocation.key_text import Found
 
 KEY = "AKIARZPUZDIKDS4GJPMX"
+OTHER = "AKIARZPUZDIKJW3LD5CG"
 SECRET = "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"
 PAIR = f"aws_access_key_id={KEY}\naws_secret_access_key={SECRET}\n"
 
@@ -44,9 +45,21 @@ class TestAnId:
         [one] = found(f"\n\n{text}")
         assert (one.key_id, one.line, one.secret) == (KEY, 3, True)
 
+    @pytest.mark.parametrize(
+        ("text", "own"),
+        [
+            (f"{KEY}\n{SECRET}\n{OTHER}\n", [True, False]),
+            (f"{KEY}\n{OTHER}\n{SECRET}\n", [False, True]),
+            (f"[a]\nid={KEY}\nsecret={SECRET}\n[b]\nid={OTHER}\nsecret={SECRET[::-1]}\n", [True, True]),
+            (f'{{"secret": "{SECRET}", "id": "{KEY}", "old": "{OTHER}"}}', [True, False]),
+        ],
+    )
+    def test_has_the_secret_that_is_its_own_by_the_order_of_both(self, text: str, own: list[bool]) -> None:
+        assert [(one.secret, one.own) for one in found(text)] == [(True, each) for each in own]
+
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
     def test_is_found_in_what_windows_writes(self, encoding: str) -> None:
-        assert found(f"é\n{PAIR}".encode(encoding)) == [key_text.Found(KEY, 2, secret=True)]
+        assert found(f"é\n{PAIR}".encode(encoding)) == [key_text.Found(KEY, 2, secret=True, own=True)]
 
     @pytest.mark.parametrize(
         "beside", ["", "0123456789abcdef" * 2 + "01234567", "0123456789ABCDEF" * 2 + "01234567", f"x{SECRET}"]
@@ -57,13 +70,13 @@ class TestAnId:
     @pytest.mark.parametrize("before", ["", "=", "k=", "[default]\n"])
     def test_is_found_in_a_text_that_is_encoded_as_base64(self, before: str) -> None:
         encoded = base64.b64encode(f"{before}{KEY}\n{SECRET}\n".encode()).decode()
-        assert found(f"\nconfig: {encoded}\n") == [key_text.Found(KEY, 2, secret=True)]
+        assert found(f"\nconfig: {encoded}\n") == [key_text.Found(KEY, 2, secret=True, own=True)]
         assert found(f"{encoded[:20]}\n{encoded[20:]}") == []
 
     @pytest.mark.parametrize("end", ["", "\n"])
     def test_is_found_where_id_and_secret_are_encoded_each_by_itself(self, end: str) -> None:
         one, other = (base64.b64encode(f"{text}{end}".encode()).decode() for text in (KEY, SECRET))
-        assert found(f"data:\n  id: {one}\n  secret: {other}\n") == [key_text.Found(KEY, 2, secret=True)]
+        assert found(f"data:\n  id: {one}\n  secret: {other}\n") == [key_text.Found(KEY, 2, secret=True, own=True)]
         assert [each.secret for each in found(f"data:\n  id: {one}\n  name: {one}{one}\n")] == [False] * 3
 
     def test_is_not_a_part_of_a_longer_word(self) -> None:
@@ -76,7 +89,7 @@ class TestAnId:
         monkeypatch.setattr(key_text, "CHUNK", 5000)
         before = "-" * 98 + "\n"
         text = (before * 200)[: 5000 - gap - len(PAIR)] + "\n" + PAIR + before * 200
-        assert found(text) == [key_text.Found(KEY, text[: text.index(KEY)].count("\n") + 1, secret=True)]
+        assert found(text) == [key_text.Found(KEY, text[: text.index(KEY)].count("\n") + 1, secret=True, own=True)]
 
     def test_in_a_part_of_a_stream_ends_with_that_part(self) -> None:
         stream = BytesIO(f"{PAIR}{PAIR}".encode())

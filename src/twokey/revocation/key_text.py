@@ -1,14 +1,15 @@
 """Ids of access keys in bytes of any kind, and whether a secret is beside one. Nothing of a secret is kept.
 
 A secret access key is 40 characters of Base64's alphabet without a mark of its own: only what is near an id counts, and
-a hash in hexadecimal digits does not. JSON may write its slashes as ``\\/``, a URL as ``%2F``.
+a hash in hexadecimal digits does not. JSON may write its slashes as ``\\/``, a URL as ``%2F``. Where several ids are
+near, a secret is that of the id just before it, or else of the id just after it, as pairs are written.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from twokey.revocation import encoded_text
 
@@ -33,11 +34,12 @@ _WIDE = b"\0I\0A"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An id, the line that it is in, and whether a secret is beside it."""
+    """An id, the line that it is in, whether a secret is near it, and whether one is its own by the order of both."""
 
     key_id: str
     line: int
     secret: bool
+    own: bool
 
 
 class Stream(Protocol):
@@ -61,8 +63,8 @@ def search(stream: Stream, size: int | None = None) -> Iterator[Found]:
         data += chunk.replace(b"\0", b"") if wide else chunk
         # An id near the end is found with the next chunk, which may have its secret.
         end = len(data) if last else max(begin, len(data) - REACH)
-        for at, key_id, secret in sorted({*_plain(data, begin, end), *_encoded(data, begin, end)}):
-            yield Found(key_id, lines + data.count(b"\n", 0, at) + 1, secret)
+        for at, key_id, secrets in sorted({*_plain(data, begin, end), *_encoded(data, begin, end)}):
+            yield Found(key_id, lines + data.count(b"\n", 0, at) + 1, secrets.near, secrets.own)
         if last:
             return
         cut = max(0, end - REACH)
@@ -70,17 +72,26 @@ def search(stream: Stream, size: int | None = None) -> Iterator[Found]:
         data, begin = data[cut:], end - cut
 
 
-def _plain(data: bytes, begin: int, end: int) -> Iterator[tuple[int, str, bool]]:
+class _Secrets(NamedTuple):
+    near: bool
+    own: bool
+
+
+def _plain(data: bytes, begin: int, end: int) -> Iterator[tuple[int, str, _Secrets]]:
     for at in _positions(data, begin, end):
-        yield at, data[at : at + LENGTH].decode("ascii"), _has_secret(data, at)
+        yield at, data[at : at + LENGTH].decode("ascii"), _secrets(data, at)
 
 
-def _encoded(data: bytes, begin: int, end: int) -> Iterator[tuple[int, str, bool]]:
+def _encoded(data: bytes, begin: int, end: int) -> Iterator[tuple[int, str, _Secrets]]:
     for at, text in encoded_text.decoded(data, begin, end):
         for inner in _positions(text, 0, len(text)):
-            beside = encoded_text.alone(data[max(0, at - REACH) : at + REACH])
-            secret = _has_secret(text, inner) or any(_SECRET.fullmatch(one) and _is_secret(one) for one in beside)
-            yield at, text[inner : inner + LENGTH].decode("ascii"), secret
+            start, stop = max(0, at - REACH), at + REACH
+            found = _secrets(text, inner)
+            if not found.near:
+                alone = encoded_text.alone(data[start:stop])
+                near = any(_SECRET.fullmatch(one) and _is_secret(one) for one in alone)
+                found = _Secrets(near, near and len(list(encoded_text.decoded(data, start, stop))) == 1)
+            yield at, text[inner : inner + LENGTH].decode("ascii"), found
 
 
 def _positions(data: bytes, begin: int, end: int) -> Iterator[int]:
@@ -92,10 +103,24 @@ def _positions(data: bytes, begin: int, end: int) -> Iterator[int]:
             yield at
 
 
-def _has_secret(data: bytes, at: int) -> bool:
-    beside = data[max(0, at - REACH) : at] + b"\n" + data[at + LENGTH : at + LENGTH + REACH]
-    text = _PLUSES.sub(b"+", _SLASHES.sub(b"/", beside))
-    return any(_is_secret(one.group()) for one in _SECRET.finditer(text))
+def _secrets(data: bytes, at: int) -> _Secrets:
+    """Return whether secrets are near the id at a position, and whether one of them is its own."""
+    before = _unescaped(data[max(0, at - REACH) : at])
+    text = before + data[at : at + LENGTH] + _unescaped(data[at + LENGTH : at + LENGTH + REACH])
+    secrets = [one.start() for one in _SECRET.finditer(text) if _is_secret(one.group())]
+    ids = set(_positions(text, 0, len(text)))
+    order = sorted({*ids, *secrets})
+    own = False
+    for index, position in enumerate(order):
+        if position in ids:
+            continue
+        neighbours = (*order[max(0, index - 1) : index], *order[index + 1 : index + 2])
+        own |= next((one for one in neighbours if one in ids), None) == len(before)
+    return _Secrets(bool(secrets), own)
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _PLUSES.sub(b"+", _SLASHES.sub(b"/", text))
 
 
 def _is_secret(text: bytes) -> bool:

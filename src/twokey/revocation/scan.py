@@ -31,11 +31,12 @@ _ARCHIVES = (b"PK\x03\x04", b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """An id at a location, in the first commit that has it if one is known; and whether a secret is beside it."""
+    """An id at a location, in the first commit that has it if one is known; ``secret`` and ``own`` as of ``Found``."""
 
     key_id: str
     location: Location
     secret: bool
+    own: bool
 
 
 @dataclass(slots=True)
@@ -115,7 +116,9 @@ def _search_file(path: str, result: Scan) -> None:
                 result.archives.append(path)
                 return
             for found in key_text.search(stream):
-                result.sightings.append(Sighting(found.key_id, Location(path, found.line, None), found.secret))
+                result.sightings.append(
+                    Sighting(found.key_id, Location(path, found.line, None), found.secret, found.own)
+                )
     except OSError as error:
         result.unread.append(f"{path} cannot be read: {error.strerror}.")
 
@@ -157,4 +160,4 @@ def _located(
             location = Location(str(repository / origin.path), one.line, origin.commit)
         else:
             location = Location(f"{repository} (blob {name[:SHORT]}, in no commit that a branch has)", one.line, None)
-        yield Sighting(one.key_id, location, one.secret)
+        yield Sighting(one.key_id, location, one.secret, one.own)

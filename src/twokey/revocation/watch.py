@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from twokey.core.errors import BadCredentials, ServiceError
 from twokey.core.model import account_of
@@ -42,6 +45,7 @@ RULES = {
 """Every rule by its id."""
 LEAKED = frozenset({"TK801", "TK811", "TK821", "TK831"})
 """The rules by which a key, if it is named and Active, counts as leaked. Unusual use alone does not."""
+_SECRET, _OWN = attrgetter("secret"), attrgetter("own")
 _INACTIVE: Severity = "low"
 """How severe a finding is about a key that does not work."""
 
@@ -136,8 +140,8 @@ class _Watching:
         for one in self._looked.scan.sightings:
             seen.setdefault(one.key_id, []).append(one)
         for key_id, sightings in seen.items():
-            secret = [one for one in sightings if one.secret]
-            locations = list(dict.fromkeys(one.location for one in secret or sightings))
+            secret, own = ([one for one in sightings if mark(one)] for mark in (_SECRET, _OWN))
+            locations = list(dict.fromkeys(one.location for one in own or secret or sightings))
             if key_id.startswith(TEMPORARY):
                 yield from self._temporary(key_id, locations if secret else [])
                 continue
@@ -145,7 +149,7 @@ class _Watching:
             if owner is None or not (secret or owner.active):
                 continue
             rule = "TK801" if secret else "TK802"
-            yield self._seen(rule, key_id, owner, locations)
+            yield self._seen(rule, key_id, owner, locations, own=bool(own))
 
     def _temporary(self, key_id: str, locations: list[Location]) -> Iterator[Finding]:
         if not locations:
@@ -163,7 +167,7 @@ class _Watching:
             locations=locations,
         )
 
-    def _seen(self, rule: str, key_id: str, owner: Owner, locations: list[Location]) -> Finding:
+    def _seen(self, rule: str, key_id: str, owner: Owner, locations: list[Location], *, own: bool) -> Finding:
         status: KeyStatus = "Active" if owner.active else "Inactive"
         what = f"the {status} key {key_id} of {owner.user}"
         if rule == "TK802":
@@ -171,10 +175,15 @@ class _Watching:
             remedy = "Look whether the secret is elsewhere, in another file or in the same pipeline."
         else:
             message = f"{_listed(locations)} has the secret of {what}: all who can read it have the key."
+            if not own:
+                message = f"{_listed(locations)} has {what} near a secret, which may be that of another id beside it."
             remedy = f"Removing the line is not enough: clones and earlier commits keep it. {_revoke(key_id)}"
         if not owner.active:
             remedy = _delete(key_id)
-        return self._finding(rule, "scan", message, remedy, owner.user, key_id, status, locations)
+        found = self._finding(rule, "scan", message, remedy, owner.user, key_id, status, locations)
+        if rule == "TK801" and owner.active and not own:
+            return msgspec.structs.replace(found, severity="high", leaked=False)
+        return found
 
     def _of_reports(self) -> Iterator[Finding]:
         for one in dict.fromkeys(self._looked.reported):
