@@ -6,12 +6,12 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support import forked
 from support.commands import twokey
 from twokey.emulator import Rule
 
@@ -125,7 +125,7 @@ class TestWithAConfiguration:
     @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("n", 2), ("", 2)])
     def test_asks_the_operator_at_a_terminal(self, users: Rig, answer: str, code: int) -> None:
         ours, theirs = pty.openpty()
-        command = [sys.executable, "-m", "twokey", "deliver", "site", "--to", "ssm:/nightly/{user}"]
+        command = [str(forked.programs() / "twokey"), "deliver", "site", "--to", "ssm:/nightly/{user}"]
         environment = {name: value for name, value in os.environ.items() if name != "CI"} | {"TERM": "xterm"}
         with subprocess.Popen(command, stdin=theirs, stderr=theirs, stdout=subprocess.PIPE, env=environment) as process:
             os.close(theirs)

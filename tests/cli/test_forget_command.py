@@ -6,12 +6,12 @@ import json
 import os
 import pty
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support import forked
 from support.commands import twokey
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ class TestForget:
         main, other = pty.openpty()
         os.write(main, answer)
         ran = subprocess.run(
-            [sys.executable, "-m", "twokey", "forget", "ci", "--destination", OLD],
+            [forked.programs() / "twokey", "forget", "ci", "--destination", OLD],
             stdin=other,
             stdout=subprocess.DEVNULL,
             stderr=other,

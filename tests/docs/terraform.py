@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from docs import consoles
+from support import forked
 from support.terraform import attached, mirror
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Terraform:
 
     def __init__(self, folder: Path, aws: Emulator) -> None:
         self.folder = folder
-        path = f"{consoles.BIN}{os.pathsep}{os.environ['PATH']}"
+        path = f"{forked.programs()}{os.pathsep}{os.environ['PATH']}"
         own = {"HOME": str(folder), "PATH": path, "TF_CLI_CONFIG_FILE": os.devnull, "TF_IN_AUTOMATION": "1"}
         # Each command reads the provider's schema; Go's garbage collector takes a third of that time if it may.
         go = {"GOGC": "800"}

@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from docs import consoles, pages
+from support import forked
 from support.commands import twokey
 from support.spacelift import Spacelift
 from twokey.audit_log import records
@@ -293,7 +294,7 @@ def test_permissions_suffice(tmp_path: Path) -> None:
 
 def _twokey(aws: Emulator, key: KeyPair, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "twokey", *arguments, "--store", STORE],
+        [forked.programs() / "twokey", *arguments, "--store", STORE],
         cwd=folder,
         env={**os.environ, **aws.environment(key)},
         capture_output=True,

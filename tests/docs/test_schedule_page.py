@@ -16,6 +16,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
 from docs import consoles, pages
+from support import forked
 from twokey.config.load import load
 from twokey.emulator import Emulator
 
@@ -114,7 +115,7 @@ def test_the_script(tmp_path: Path) -> None:
     """One line for each user, the sentences on stderr, and twokey's own exit code."""
     file = tmp_path / "twokey.yaml"
     script = named("sh", "twokey-scheduled")
-    script = script.replace("/opt/twokey/bin", str(consoles.BIN)).replace("/etc/twokey/twokey.yaml", str(file))
+    script = script.replace("/opt/twokey/bin", str(forked.programs())).replace("/etc/twokey/twokey.yaml", str(file))
     with Emulator() as aws:
         aws.make_user("ci", keys=1)
         aws.make_user("site", keys=2)

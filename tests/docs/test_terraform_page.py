@@ -10,7 +10,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ import pytest
 
 from docs import pages
 from docs.terraform import Terraform, needs_terraform
+from support import forked
 from support.commands import twokey
 from twokey.emulator import Emulator, KeyPair
 
@@ -158,7 +158,7 @@ def suffices(aws: Emulator, folder: Path) -> None:
     aws.clear_requests()
     for command in (("rotate", "--force", "--ignore-last-use"), ("status",)):
         subprocess.run(
-            [sys.executable, "-m", "twokey", *command, *STORE],
+            [forked.programs() / "twokey", *command, *STORE],
             cwd=folder,
             env={**os.environ, **aws.environment(key)},
             check=True,

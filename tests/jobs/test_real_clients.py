@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from support import forked
 from support.rig import QUICK
 from support.roles import make_role
 from support.terraform import attached, mirror
@@ -182,7 +183,7 @@ def ways(rig: Rig, store: StoreSource, tmp_path: Path) -> Iterator[dict[str, dic
     for name in (env.ID, env.SECRET, "AWS_CONFIG_FILE"):
         del pointed[name]
     common |= {**pointed, "HOME": str(tmp_path), "AWS_PAGER": "", "AWS_MAX_ATTEMPTS": "1"}
-    words = [sys.executable, "-m", "twokey", "credential-process", "--store", f"file:{tmp_path}/ci.json"]
+    words = [str(forked.programs() / "twokey"), "credential-process", "--store", f"file:{tmp_path}/ci.json"]
     config = tmp_path / "config"
     config.write_text(f"[default]\nregion = {rig.aws.region}\ncredential_process = {shlex.join(words)}\n")
     sts = Sessions(rig.clients("job"))

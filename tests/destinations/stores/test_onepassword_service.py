@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -45,7 +46,10 @@ if TYPE_CHECKING:
     from twokey.destinations.connections import ConnectionKind
     from twokey.destinations.registry import Services
 
-pytest.importorskip("onepassword", reason="1Password's SDK is not installed (the extra onepassword)")
+# To import it takes as long as to collect a thousand tests, and each process of the tests would.
+pytestmark = pytest.mark.skipif(
+    find_spec("onepassword") is None, reason="1Password's SDK is not installed (the extra onepassword)"
+)
 
 CONNECTIONS: ConnectionKind[Any, Any] = CONNECTION
 
