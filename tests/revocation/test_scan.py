@@ -198,6 +198,27 @@ class TestARepository:
         [unread] = scan([str(tmp_path / "shallow")]).unread
         assert "failed: fatal: not a git repository" in unread
 
+    def test_is_searched_wherever_it_is_in_a_directory_and_once_for_all_its_work_trees(
+        self, repository: Path, tmp_path: Path
+    ) -> None:
+        commit(repository, PAIR)
+        commit(repository, "clean")
+        git(repository, "worktree", "add", "-q", "../second", "HEAD~1")
+        top = tmp_path / "top"
+        top.mkdir()
+        git(tmp_path, "clone", "-q", "--bare", "clone", "top/mirror")
+        git(top, "init", "-q", "parent")
+        allowed = ("-c", "protocol.file.allow=always")
+        git(top / "parent", *allowed, "submodule", "--quiet", "add", str(repository), "inner")
+        result = scan([str(top)])
+        assert sorted(one.location.path for one in result.sightings) == [
+            f"{top}/mirror/.env",
+            f"{top}/parent/inner/.env",
+        ]
+        assert result.unread == []
+        linked = [one.location for one in scan([str(tmp_path)]).sightings if one.location.commit]
+        assert len([one for one in linked if str(top) not in one.path]) == 1
+
     def test_does_not_run_what_its_configuration_names(self, repository: Path, tmp_path: Path) -> None:
         commit(repository, PAIR)
         for name in ("core.fsmonitor", "diff.external", "core.pager", "filter.x.smudge", "diff.x.textconv"):

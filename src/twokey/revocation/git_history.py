@@ -47,9 +47,10 @@ class GitObject:
     content: BufferedReader
 
 
-def is_bare(folder: Path) -> bool:
-    """Return whether a folder is a repository without a work tree."""
-    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
+def common_directory(repository: Path) -> Path:
+    """Return the directory that has the objects: work trees of one repository share it. Raises ``Failed``."""
+    with _running(repository, ("rev-parse", "--git-common-dir")) as out:
+        return (repository / out.read().decode("utf-8", "surrogateescape").rstrip("\n")).resolve()
 
 
 def is_shallow(repository: Path) -> bool:

@@ -73,18 +73,24 @@ def _search_path(path: Path, result: Scan) -> None:
     if not path.is_dir():
         _search_file(str(path), result)
         return
-    repositories = [path] if git_history.is_bare(path) else []
-    for file in _walk(str(path), repositories, result):
+    clones: list[Path] = []
+    bare: list[Path] = []
+    for file in _walk(str(path), clones, bare, result):
         _search_file(file, result)
-    for repository in repositories:
+    searched = set()
+    # A submodule's objects are in a repository inside its parent's: they are shown with the paths of its work tree.
+    for repository in (*clones, *bare):
         try:
-            _search_history(repository, result)
+            objects = git_history.common_directory(repository)
+            if objects not in searched:
+                searched.add(objects)
+                _search_history(repository, result)
         except Failed as error:
             result.unread.append(str(error))
 
 
-def _walk(top: str, repositories: list[Path], result: Scan) -> Iterator[str]:
-    """Yield the files below a directory, and collect the repositories."""
+def _walk(top: str, clones: list[Path], bare: list[Path], result: Scan) -> Iterator[str]:
+    """Yield the files below a directory, and collect the repositories with and without a work tree."""
     waiting = deque([top])
     while waiting:
         folder = waiting.pop()
@@ -94,12 +100,15 @@ def _walk(top: str, repositories: list[Path], result: Scan) -> Iterator[str]:
         except OSError as error:
             result.unread.append(f"{folder} cannot be read: {error.strerror}.")
             continue
+        is_git = {entry.name for entry in found} >= {"HEAD", "objects", "refs"}
+        if is_git and Path(folder).name != ".git":
+            bare.append(Path(folder))
         for entry in found:
             if entry.name == ".git":
-                repositories.append(Path(folder))
+                clones.append(Path(folder))
             if entry.is_dir(follow_symlinks=False):
                 # Git's own files are read, apart from its objects: they are compressed, and the history has them.
-                if not (entry.name == "objects" and (folder.endswith(".git") or Path(folder) in repositories)):
+                if not (is_git and entry.name == "objects"):
                     waiting.append(entry.path)
             elif entry.is_file(follow_symlinks=False):
                 yield entry.path
