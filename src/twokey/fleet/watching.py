@@ -142,9 +142,6 @@ def _events(
     for event in request.events:
         try:
             reports = _of_event(event, runtime, settings, request.keys)
-        except BadCredentials as error:
-            # The secret of the webhook, which is not twokey's own.
-            refused.append(str(error))
         except Failed as error:
             refused.append(str(error))
         else:
