@@ -109,9 +109,12 @@ def test_a_latency_needs_a_connection(aws: Emulator, monkeypatch: pytest.MonkeyP
 
 
 def test_a_proxy_needs_a_connection(aws: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The emulator takes the place of the proxy: what matters is who was asked."""
+    """The emulator takes the place of the proxy, which it is not: what matters is who was asked."""
     monkeypatch.setattr(SHORTCUT, "open", True)
     connections = _counted(aws, monkeypatch)
     monkeypatch.setenv("http_proxy", aws.endpoint_url)
-    aws.client("sts").get_caller_identity()
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ClientError):
+        botocore.session.Session().create_client("sts").get_caller_identity()
     assert len(connections) == 1
