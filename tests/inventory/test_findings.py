@@ -64,7 +64,7 @@ PLANTED = {
     ),
     "a deleted CURRENT": ("TK709", user(LAST, of=managed(rotated()))),
     "an empty store": ("TK709", user(CURRENT, of=managed(rotated(), NotHeld()))),
-    "a store that never held a key": ("TK714", user(CURRENT, of=managed(rotated(current="", last="")))),
+    "a store without a key and a journal": ("TK714", user(CURRENT, of=managed(rotated(current="", last="")))),
     "a late rotation": ("TK710", user(found(NEW, 15.5, 1), LAST, of=managed(rotated(15.5)))),
     "a destination that is out of date": (
         "TK711",

@@ -71,7 +71,9 @@ RULES = {
     "TK711": Rule("medium", "A destination does not hold CURRENT, according to the journal"),
     "TK712": Rule("low", "A rotation was interrupted"),
     "TK713": Rule("medium", "The roles of a user's keys are unknown: store, journal and IAM do not agree"),
-    "TK714": Rule("low", "The store has never held a key: twokey has neither adopted nor rotated the user"),
+    "TK714": Rule(
+        "medium", "The store holds neither a key nor a journal: the user is not adopted yet, or the store is lost"
+    ),
     "TK720": Rule("critical", "The root user has an Active key", ROOT_KEY),
     "TK721": Rule("high", "The root user has no MFA", ROOT_MFA),
     "TK722": Rule("high", "A user has a console password and no MFA", CONSOLE_MFA),
@@ -288,12 +290,15 @@ def _managed(user: FoundUser, assessment: Assessment, limits: Limits) -> Iterato
 
 
 def _empty_store(user: FoundUser, assessment: Assessment) -> Finding:
-    """Jobs fail where the journal shows that the store held a key. Otherwise none has ever read one there."""
+    """Jobs fail where the journal shows that the store held a key. Without a journal, none may have read one yet."""
     store, name = assessment.observation.store, user.row.user
     if assessment.journal.current:
         message = f"{store} holds no key, but its journal names {assessment.journal.current}: jobs that read it fail."
         return _finding("TK709", user, message, command("plan", name))
-    message = f"{store} has never held a key: twokey has neither adopted nor rotated {name} yet."
+    message = (
+        f"{store} holds neither a key nor a journal: twokey has neither adopted nor rotated {name} yet, or the store "
+        "was deleted, and jobs that read it fail."
+    )
     return _finding("TK714", user, message, f"{command('adopt', name)} shows what is in use; then adopt or rotate.")
 
 

@@ -269,7 +269,7 @@ class TestWhatItShows:
         [user], [finding, *_] = audit.users, result(60, troubled=0.3).findings
         empty = [msgspec.structs.replace(one, outcome="empty", key_id=None) for one in user.destinations]
         user = msgspec.structs.replace(user, destinations=empty, rotated_at=None, next_due=None, events=[])
-        found = msgspec.structs.replace(finding, id="TK714", severity="low", user=user.user, account=user.account)
+        found = msgspec.structs.replace(finding, id="TK714", severity="medium", user=user.user, account=user.account)
         audit = msgspec.structs.replace(audit, users=[user], findings=[found])
         page = parse(html.render(audit))
         assert [row[-1].split()[0] for row in _rows(page)] == ["late"]

@@ -21,8 +21,8 @@ State = Literal["broken", "unknown", "late", "unmanaged", "kept"]
 MEANINGS: dict[State, str] = {
     "broken": "An Active key is older than the window.",
     "unknown": "Something could not be read, so whether all is well is not known.",
-    "late": "A rotation is overdue or interrupted, a destination is out of date, or the user is neither adopted nor "
-    "rotated yet.",
+    "late": "A rotation is overdue or interrupted, a destination is out of date, or the store "
+    "holds neither a key nor a journal.",
     "unmanaged": "twokey does not rotate this user. No Active key is older than the window.",
     "kept": "twokey rotates this user, and no Active key is older than the window.",
 }
@@ -79,7 +79,7 @@ class Row:
 
     @property
     def untouched(self) -> bool:
-        """Whether twokey has neither adopted nor rotated the user yet."""
+        """Whether the store holds neither a key nor a journal, so that there is no CURRENT."""
         return any(one.id == "TK714" for one in self.findings)
 
     @property
