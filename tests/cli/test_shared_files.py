@@ -75,6 +75,19 @@ def test_two_users_in_one_profile_are_refused_before_anything_is_changed(fleet: 
     assert {user: fleet.ids(user) for user in USERS} == before
 
 
+def test_one_member_of_a_file_that_two_kinds_of_url_name_is_refused_before_anything_is_changed(
+    fleet: Rig, tmp_path: Path
+) -> None:
+    before = fleet.ids("ci-0")
+    ran = twokey("rotate", "ci-0", "--store", f"file:{tmp_path}/a.json", "--to", f"json:{tmp_path}/a.json", "--force")
+    assert ran.code == 2
+    assert f"ci-0, twice, would write to the same destination: json:{tmp_path}/a.json (as file:{tmp_path}/a.json)" in (
+        " ".join(ran.err.split())
+    )
+    assert fleet.ids("ci-0") == before
+    assert not list(tmp_path.iterdir())
+
+
 def test_while_the_profile_cannot_be_changed_no_key_is_created_and_none_removed(fleet: Rig, tmp_path: Path) -> None:
     path = tmp_path / "keys"
     text = "[ci-0]\nregion = a\n[ci-0]\nregion = b\n"

@@ -130,6 +130,25 @@ class TestTwoUrls:
         (found,) = {targets(f"file:{path}/ci", services) for path in ("out", "./out", "link", tmp_path / "out")}
         assert found != targets("file:ci", services)
 
+    @pytest.mark.parametrize(
+        ("one", "other", "same"),
+        [
+            ("file:ci", "json:ci", True),
+            ("file:ci?id=a&secret=b", "json:ci?id=a&secret=b", True),
+            ("file:ci", "json:./ci?id=key&secret=SecretAccessKey", True),
+            ("file:ci?format=env", "dotenv:ci", True),
+            ("file:ci?format=credentials-file&profile=ci", "credentials-file:ci?profile=ci", True),
+            ("file:ci", "json:ci?id=aws.id&secret=aws.secret", False),
+            ("file:ci?format=env", "dotenv:ci?id=CI_ID&secret=CI_SECRET", False),
+            ("file:ci?format=credentials-file&profile=ci", "credentials-file:ci?profile=site", False),
+            ("file:ci", "json:site", False),
+        ],
+    )
+    def test_of_two_kinds_write_the_same_where_they_name_the_same_part_of_a_file(
+        self, services: Services, one: str, other: str, *, same: bool
+    ) -> None:
+        assert bool(targets(one, services) & targets(other, services)) is same
+
     @pytest.mark.parametrize(("one", "other"), SAME_IDENTITY)
     def test_have_one_identity_where_jobs_read_the_same(self, one: str, other: str) -> None:
         assert meant(one) == meant(other)

@@ -27,9 +27,11 @@ def write_targets(destination: Destination, services: Services, account: str = "
     """Return what a destination writes to: two destinations that share a target overwrite each other.
 
     A destination that writes named values has one target for each name. The same name on two servers is two targets;
-    two connections to one server make no difference. ``account`` is the machine user's.
+    two connections to one server make no difference. A part of a local file is one target, whichever kind of URL names
+    it. ``account`` is the machine user's.
     """
-    return _targets(destination, *_resolved(destination, services, account))
+    thing, resolved = _resolved(destination, services, account)
+    return _targets(destination, thing, resolved) | resolved.written
 
 
 def identity(destination: Destination, services: Services, account: str = "") -> str:

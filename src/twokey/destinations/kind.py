@@ -147,10 +147,12 @@ class Resolved(NamedTuple):
     """What the rest of a URL means in this run: its full name, and where the thing of that name is.
 
     Both identify the thing. Messages show ``where``: such as a region and an account, a server, a directory.
+    ``written``: where other kinds write the same things by other URLs, what this one writes, in the words of all.
     """
 
     name: str
     where: str
+    written: frozenset[str] = frozenset()
 
 
 def _no_check(_address: Address) -> None:

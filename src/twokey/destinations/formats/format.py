@@ -38,14 +38,15 @@ class Format:
     """How a destination stores a credential. Its ``repr`` contains no secret, because it has none.
 
     ``names``: of the values, in the order in which they are written. ``reversible``: whether the credential can be
-    read back from the values. ``body``: how a text of it is written and read. ``other_members``: the names of the pair
-    within a text, where a URL chose other ones than the default.
+    read back from the values. ``body``: how a text of it is written and read. ``members``: the names of the pair
+    within a text. ``other_members``: the same, where a URL chose other ones than the default.
     """
 
     name: str
     names: tuple[str, ...]
     reversible: bool
     body: Body
+    members: tuple[str, ...] = ()
     other_members: tuple[str, ...] = ()
 
     def values(self, credential: Credential) -> dict[str, Hidden]:

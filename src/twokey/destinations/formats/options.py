@@ -106,7 +106,7 @@ def format_of(options: Mapping[str, str], *, default: str, names: Names) -> Form
     made = _MAKERS[name](options, names)
     usual = _MAKERS[name]({option: options[option] for option in options if option not in _MEMBERS}, names)
     members = _members_in(made.body)
-    return replace(made, other_members=members if members != _members_in(usual.body) else ())
+    return replace(made, members=members, other_members=members if members != _members_in(usual.body) else ())
 
 
 def advice(options: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ from twokey.destinations.formats.options import format_at
 from twokey.destinations.formats.profiles import Profile
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
-from twokey.destinations.local.local_paths import check_path, path_of, resolve
+from twokey.destinations.local.local_paths import check_path, path_of, resolving
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -60,4 +60,6 @@ def _body(address: Address) -> CredentialsFile:
     return value_format.body
 
 
-KIND = Kind(scheme="credentials-file", check=check, open=_open, resolve=resolve)
+KIND = Kind(
+    scheme="credentials-file", check=check, open=_open, resolve=resolving(lambda address: (_body(address).profile,))
+)

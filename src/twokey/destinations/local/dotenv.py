@@ -14,7 +14,7 @@ from twokey.destinations.formats.names import ENVIRONMENT
 from twokey.destinations.formats.options import format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
-from twokey.destinations.local.local_paths import check_path, path_of, resolve
+from twokey.destinations.local.local_paths import check_path, path_of, resolving
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -66,4 +66,4 @@ def _format(address: Address) -> Format:
     return format_at(address, default="pair", names=ENVIRONMENT, only=OPTIONS)
 
 
-KIND = Kind(scheme="dotenv", check=check, open=_open, resolve=resolve)
+KIND = Kind(scheme="dotenv", check=check, open=_open, resolve=resolving(lambda address: _format(address).names))

@@ -23,7 +23,14 @@ from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.formats.options import refuse_store, text_format
 from twokey.destinations.kind import Kind
-from twokey.destinations.local.local_paths import JOURNAL, NO_DIRECTORY, check_path, check_writable, path_of, resolve
+from twokey.destinations.local.local_paths import (
+    JOURNAL,
+    NO_DIRECTORY,
+    check_path,
+    check_writable,
+    path_of,
+    resolving,
+)
 from twokey.system.safe_files import Content, Directory, make_directory
 
 if TYPE_CHECKING:
@@ -201,4 +208,11 @@ def _fingerprint(found: Content | None) -> str:
     return hashlib.sha256(found.data).hexdigest() if found else ""
 
 
-KIND = Kind(scheme="file", check=check, open=_open, store=True, check_store=check_store, resolve=resolve)
+KIND = Kind(
+    scheme="file",
+    check=check,
+    open=_open,
+    store=True,
+    check_store=check_store,
+    resolve=resolving(lambda address: text_format(address).members),
+)

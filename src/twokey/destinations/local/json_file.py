@@ -16,7 +16,7 @@ from twokey.destinations.formats.names import MEMBERS
 from twokey.destinations.formats.options import format_at
 from twokey.destinations.kind import Kind
 from twokey.destinations.local.edited_files import EditedFile
-from twokey.destinations.local.local_paths import check_path, path_of, resolve
+from twokey.destinations.local.local_paths import check_path, path_of, resolving
 
 if TYPE_CHECKING:
     from twokey.core.model import Holding
@@ -80,4 +80,4 @@ def _format(address: Address) -> Format:
     return value_format
 
 
-KIND = Kind(scheme="json", check=check, open=_open, resolve=resolve)
+KIND = Kind(scheme="json", check=check, open=_open, resolve=resolving(lambda address: _format(address).names))

@@ -12,8 +12,12 @@ from twokey.destinations.kind import Resolved
 from twokey.system.safe_files import Directory, existing_above, refusing
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from twokey.destinations.address import Address
     from twokey.destinations.kind import DestinationContext
+
+    Resolve = Callable[[Address, DestinationContext, str], Resolved]
 
 JOURNAL = ".twokey-journal"
 NO_DIRECTORY = "Create it. If a symbolic link has its name, correct the link."
@@ -41,11 +45,17 @@ def path_of(address: Address) -> Path:
     return Path(os.path.abspath(address.rest))  # noqa: PTH100  follows no link
 
 
-def resolve(address: Address, _context: DestinationContext, _account: str) -> Resolved:
-    """Return which file this is, whatever links its directory is reached by."""
-    path = path_of(address)
-    directory = os.path.realpath(path.parent)
-    return Resolved(str(Path(directory, path.name)), directory)
+def resolving(parts: Callable[[Address], tuple[str, ...]]) -> Resolve:
+    """Return what resolves the URLs of a kind of file; ``parts`` are the names of what it writes in one."""
+
+    def resolve(address: Address, _context: DestinationContext, _account: str) -> Resolved:
+        """Return which file this is, whatever links its directory is reached by."""
+        path = path_of(address)
+        directory = os.path.realpath(path.parent)
+        name = str(Path(directory, path.name))
+        return Resolved(name, directory, frozenset(f"{name} {part}" for part in parts(address)))
+
+    return resolve
 
 
 def check_writable(path: Path, *names: str) -> None:
