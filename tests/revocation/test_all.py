@@ -179,9 +179,13 @@ def test_with_both_no_store_decides(rig: Rig) -> None:
 def test_a_path_limits_the_users_of_the_configuration(rig: Rig) -> None:
     [inside] = make(rig, "inside", path="/m/x/")
     [outside] = make(rig, "outside")
-    revoke("--path", "/m/x/")
+    rig.aws.make_user("keyless", path="/m/x/", keys=0)
+    ran = revoke("--path", "m/x")
+    assert ran.outcomes == {"inside": "revoked"}
+    assert "Warning: keyless without an access key: nothing to revoke." in ran.err
     assert status_of(rig, "inside")[inside] == "Inactive"
     assert status_of(rig, "outside") == {outside: "Active"}
+    assert revoke("--path", "/none/").code == 1, "a path that is misspelt is no success"
 
 
 def test_without_a_configuration_the_keys_below_a_path_are_contained(rig: Rig) -> None:

@@ -22,7 +22,7 @@ from twokey.core.model import Held, MachineUser
 from twokey.core.reasons import Reason, Revocation
 from twokey.fleet.revoking import Leaks
 from twokey.fleet.roster import too_many
-from twokey.inventory.audit import concurrently
+from twokey.inventory.audit import concurrently, counted
 from twokey.inventory.picture import Picture
 from twokey.revocation.order import in_order, powers
 from twokey.revocation.results import RevokeResult
@@ -78,6 +78,12 @@ def find_all(request: Request, path: str | None, runtime: Runtime, settings: Set
     now = runtime.clients.clock.now
     directory = _directory(everyone, runtime)
     jobs, users = _users(everyone.leaks, path, runtime, settings, directory)
+    if not users and not everyone.leaks.ended:
+        raise Failed(
+            f"The account has no IAM user below {path or '/'} that is selected.",
+            state=NOTHING,
+            remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
+        )
     if len(users) > settings.max_users:
         for refused in too_many([jobs[name] for name in users if name in jobs], settings.max_users):
             everyone.leaks.end(refused.user, Revocation.REFUSED, refused.reason, refused.message)
@@ -93,6 +99,10 @@ def find_all(request: Request, path: str | None, runtime: Runtime, settings: Set
     for arn in in_order(arns, of_arn):
         name = arns[arn]
         _decide(everyone.leaks, users[name], _stored(found.get(name), now()), listed.get(name, ()), own)
+    ended = {one.user.name for one in everyone.leaks.ended}
+    without = [name for name in users if name not in everyone.leaks.keys and name not in ended]
+    if without:
+        everyone.warnings.append(f"{counted(without)} without an access key: nothing to revoke.")
     everyone.leaks.jobs.update({name: jobs[name] for name in everyone.leaks.keys if name in jobs})
     return everyone
 
