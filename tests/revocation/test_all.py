@@ -32,7 +32,7 @@ machine_users:
   - path: /m/
     store: secretsmanager:machine-users/{user}
 """
-MANY = 12
+MANY = 6
 DAY = 86_400.0
 ADMINISTRATOR = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}

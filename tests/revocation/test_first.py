@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -42,6 +43,23 @@ def test_a_name_needs_the_configuration_so_a_mistake_in_it_is_told_before_anythi
     Path("twokey.yaml").write_text("version: 1\nmachine_userz: []\n")
     assert revoke("ci").code == 2
     assert rig.aws.requests == []
+
+
+def test_its_evidence_begins_with_the_request_that_made_it_inactive(
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    [key] = rig.aws.make_user("ci", keys=1)
+    assert revoke(key.access_key_id, "--evidence", "missing/evidence").code == 2
+    assert rig.aws.requests == []
+    revoke(key.access_key_id, "--evidence", "evidence")
+    [file] = Path("evidence").glob("*.json")
+    document = json.loads(file.read_text())
+    [leaked] = document["users"][0]["leaked"]
+    first = document["changes"][0]
+    assert (first["action"], first["request_id"]) == ("iam:UpdateAccessKey", leaked["request_id"])
+    assert leaked["key_id"] == key.access_key_id
+    assert document["left"][0]["command"] == f"twokey revoke {key.access_key_id}"
 
 
 def test_what_makes_a_key_inactive_imports_nothing_else() -> None:
