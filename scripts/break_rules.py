@@ -645,6 +645,13 @@ RULES = (
         (f"{REVOKE}::test_a_leaked_key_is_inactive_after_two_requests_and_then_replaced_everywhere",),
     ),
     Rule(
+        "revocation: at a terminal, nothing is changed before the operator agrees",
+        "cli/revoke_run.py",
+        "        if self.ask and leaks.keys:",
+        "        if False:",
+        ("tests/cli/test_revoke_asks.py",),
+    ),
+    Rule(
         "revocation: no mistake in the configuration keeps a leaked key Active",
         "cli/revoke.py",
         "        if yes and not only_plan and _only_key_ids(request):",

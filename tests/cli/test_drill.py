@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.canaries import suspicious
 from support.commands import twokey
 from twokey.cli import drill
 from twokey.config.load import load
@@ -65,6 +66,7 @@ def test_a_drill_plays_the_configuration_and_touches_nothing_outside_the_emulato
     assert steps[-1] == "the command has ended"
     assert steps[1] == "the sessions are ended"
     assert {"the new keys are created", "the leaked keys are deleted"} <= set(steps)
+    assert suspicious(ran.out + ran.err) == [], "no secret of the emulator is shown"
     with pytest.raises(BlockingIOError):
         outside.accept()
     assert sorted(one.name for one in Path().iterdir()) == ["keys", "twokey.yaml"]

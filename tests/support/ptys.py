@@ -41,6 +41,10 @@ class Terminal:
             pass
         return self.process.wait(LONGEST)
 
+    def type(self, text: str) -> None:
+        """Type a line, and press Enter."""
+        os.write(self._controller, f"{text}\n".encode())
+
     def press_ctrl_c(self) -> None:
         """Have the terminal send SIGINT, as it does for the key."""
         os.write(self._controller, b"\x03")
