@@ -176,6 +176,18 @@ def test_sessions_that_could_not_be_ended_leave_the_key_contained(rig: Rig, key:
     assert found["current"] == rig.held() != key.access_key_id
 
 
+def test_a_few_roles_whose_sessions_go_on_are_named_and_the_others_counted(rig: Rig, key: KeyPair) -> None:
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"})
+    for number in range(7):
+        path = "/aws-service-role/x/"
+        rig.aws.client("iam").create_role(RoleName=f"x{number}", Path=path, AssumeRolePolicyDocument=trust)
+    ran = twokey("revoke", "ci", *SELECTED, "--yes")
+    lines = " ".join(ran.out.split())
+    assert "ci: earlier sessions of the user and of 2 roles were ended" in lines
+    assert lines.count("It is a service-linked role, which only AWS can change") == 5
+    assert "ci: sessions of 2 more roles were not ended: see --json or --evidence" in lines
+
+
 def test_sessions_of_a_user_without_a_store_are_ended_too(rig: Rig) -> None:
     (leaked,) = rig.aws.make_user("other", keys=1)
     ran = twokey("revoke", leaked.access_key_id, "--yes", "--json")

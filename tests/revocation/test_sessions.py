@@ -172,6 +172,17 @@ def test_the_other_users_and_services_that_lose_their_sessions_are_named_before(
     assert leak.aws.count("iam:Put*Policy") == 1  # of make_role
 
 
+def test_many_roles_are_counted_not_listed(leak: Leak) -> None:
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": leak.user.arn}, "Action": "sts:AssumeRole"})
+    for number in range(11):
+        path = "/aws-reserved/x/" if number == 10 else "/"
+        leak.aws.client("iam").create_role(RoleName=f"role-{number}", Path=path, AssumeRolePolicyDocument=trust)
+    assert list(preview(leak.sessions())) == [
+        "Sessions of 1 user and of 10 roles from before now are denied everything; new ones work.",
+        "Sessions of role-10 go on: only AWS can change these roles.",
+    ]
+
+
 def test_sessions_that_are_kept_are_told_from_ended_ones(leak: Leak) -> None:
     arn = make_role(leak.aws, "deploy")
     results = kept([leak.sessions()])

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from twokey.rotation.preview import Preview
 
 
+SESSIONS = 5
+"""How many roles of a user are named whose sessions were not ended."""
+
+
 def report(results: Sequence[RevokeResult], *, as_json: bool, quiet: bool) -> ExitCode:
     """Print how the revocation ended, in the requested form; return its exit code."""
     from twokey.reports import documents
@@ -125,6 +129,8 @@ def _lines(result: RevokeResult, name: str) -> Iterator[str]:
         roles = f"{sum(ended)} role{'' if sum(ended) == 1 else 's'}" if any(ended) else ""
         whose = " and of ".join(filter(None, ("" if all(ended) else "the user", roles)))
         yield f"  {name}: earlier sessions of {whose} were ended"
-    for session in result.sessions:
-        if session.outcome == "denied" or (session.outcome == "kept" and session.policy):
-            yield f"  {name}: sessions of {session.role} not ended: {session.message}"
+    left = [one for one in result.sessions if one.policy and one.outcome != "ended"]
+    for session in left[:SESSIONS]:
+        yield f"  {name}: sessions of {session.role} were not ended: {session.message}"
+    if len(left) > SESSIONS:
+        yield f"  {name}: sessions of {len(left) - SESSIONS} more roles were not ended: see --json or --evidence"

@@ -155,7 +155,7 @@ def _not_put(error: ServiceError, principal: Principal, deny: Deny) -> str:
             f"into a managed policy and attach that to it, or shorten its inline policies, and then: "
             f"{_command(principal, deny)}"
         )
-    return f"The sessions of {_lower(whose)} were not ended: {error} To end them: {_command(principal, deny)}"
+    return f"{error} To end the sessions of {_lower(whose)}: {_command(principal, deny)}"
 
 
 def _command(principal: Principal, deny: Deny) -> str:
@@ -187,8 +187,13 @@ def _elsewhere(one: Elsewhere, deny: Deny) -> SessionResult:
 def preview(sessions: Sessions) -> Iterator[str]:
     """Yield what ending the sessions does, for the operator to see before it is done."""
     roles = [one for one in sessions.reached if one.principal.kind == "role"]
-    names = ", ".join(one.principal.name for one in roles if not one.protected)
-    whose = f"the user {sessions.user.name}" + (f" and of {_count(len(roles), 'role')} ({names})" if names else "")
+    if len(roles) > EACH:
+        yield from summary([sessions])
+        return
+    names = [one.principal.name for one in roles if not one.protected]
+    whose = f"the user {sessions.user.name}"
+    if names:
+        whose += f" and of {_count(len(names), 'role')} ({', '.join(names)})"
     yield f"Sessions of {whose} from before now are denied everything; new ones work."
     for one in roles:
         users = [f"the user {name}" for name in one.users if name != sessions.user.name]
@@ -208,15 +213,15 @@ def summary(everyone: Sequence[Sessions]) -> Iterator[str]:
     reached = {one.principal.arn: one for sessions in everyone for one in sessions.reached}
     roles = [one for one in reached.values() if one.principal.kind == "role"]
     leaked = {sessions.user.name for sessions in everyone}
+    protected = [one.principal.name for one in roles if one.protected]
     yield (
-        f"Sessions of {_count(len(leaked), 'user')} and of {_count(len(roles), 'role')} from before now are denied "
-        "everything; new ones work."
+        f"Sessions of {_count(len(leaked), 'user')} and of {_count(len(roles) - len(protected), 'role')} from before "
+        "now are denied everything; new ones work."
     )
     users = {name for one in roles for name in one.users} - leaked
     others = {name for one in roles for name in one.others}
     if users or others:
         yield f"That also ends sessions of these roles for {_listed(sorted(users) + sorted(others))}."
-    protected = [one.principal.name for one in roles if one.protected]
     if protected:
         yield f"Sessions of {_listed(protected)} go on: only AWS can change these roles."
     elsewhere = {one.pattern for sessions in everyone for one in sessions.elsewhere}
@@ -232,6 +237,8 @@ def _roles(pattern: str) -> str:
     return f"roles of other accounts that match {pattern}" if pattern.strip("*:") else "roles of other accounts"
 
 
+EACH = 10
+"""Up to how many roles each is named with its other users."""
 SHOWN = 5
 """How many of a role's other users are named."""
 
