@@ -10,17 +10,22 @@ import pytest
 
 from secrecy.adoptions import ADOPTIONS
 from secrecy.outcomes import BROKEN, CASES, PATH, SSM, STORE, Case, Stage
+from support.canaries import leaks
+from support.roles import make_role
 from twokey.core.reasons import Reason
+from twokey.emulator import Rule
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from secrecy.conftest import Commands
+    from support.canaries import Canaries
     from support.rig import Rig
 
 
 DELIVERIES = (Reason.DELIVERY_REQUESTED, Reason.HELD)
 MOVES = {Reason.MOVE_REQUESTED, Reason.MOVED, Reason.MOVE_UNFINISHED}
+REVOCATIONS = {Reason.LEAKED, Reason.SESSIONS_LEFT, Reason.REVOKED_KEPT, Reason.REVOKED}
 FORGETTING = [Reason.STILL_CONFIGURED, Reason.NOT_RECORDED, Reason.UNCONFIRMED, Reason.FORGET_REQUESTED]
 
 
@@ -69,6 +74,7 @@ class TestNoSecretIsShown:
             Reason.HOOK_FAILED,
             *MOVES,
             *FORGETTING,
+            *REVOCATIONS,
         }
 
     def test_by_deliver_before_while_and_after(self, stage: Stage, commands: Commands) -> None:
@@ -104,6 +110,45 @@ class TestNoSecretIsShown:
         assert "TK731" in commands.shown
         state.write_text(state.read_text(encoding="utf-8")[:-2], encoding="utf-8")
         assert commands.run("audit", "--state", str(state)).code == 2
+        commands.assert_silent()
+
+    def test_by_revoke_its_evidence_and_the_runs_after_it(
+        self, stage: Stage, commands: Commands, canaries: Canaries
+    ) -> None:
+        stage.rig.aws.make_user("ci", keys=0)
+        arn = make_role(stage.rig.aws, "deploy")
+        options = stage.filed((*PATH, "--to", f"file:{stage.folder}/{{user}}.json"))
+        commands.run("rotate", *options)
+        leaked = stage.rig.held()
+        trail, evidence = stage.folder / "audit.jsonl", stage.folder / "evidence"
+        logged = ("-v", "--json", "--audit-log", str(trail))
+        stage.rig.aws.client("sts", stage.rig.stored()).assume_role(RoleArn=arn, RoleSessionName="run-1")
+        commands.run("revoke", "ci", *options, "--plan", terminal=True)
+        commands.run("revoke", "ci", *options, "--plan", "--json")
+        runs = [
+            ("revoke", leaked, *options, "--yes", "--evidence", str(evidence)),
+            ("rotate", *options, "--force"),
+            ("revoke", leaked, *options, "--yes", "--keep", "1s"),
+            ("rotate", *options),
+        ]
+        denied = Rule("iam:PutRolePolicy", effect="error_before", status=403, code="AccessDenied", times=None)
+        stage.rig.aws.weather.add(denied)
+        reasons = []
+        for number, run in enumerate(runs):
+            (result,) = commands.run(*run, *logged).document["results"]
+            reasons.append(result["reason"])
+            commands.run("status", *options, terminal=True)
+            stage.rig.aws.weather.clear()
+            stage.rig.later(seconds=5 if number == 2 else 0)
+        assert set(reasons) == REVOCATIONS, reasons
+        stage.rig.later(hours=37)
+        commands.run("revoke", "--lift", terminal=True)
+        assert commands.run("revoke", "--lift", "--json").code == 0
+        commands.run("audit-log", "verify", str(trail))
+        commands.shown += trail.read_text(encoding="utf-8")
+        # To a scanner, the ids of the emulator's requests look like secrets.
+        texts = [file.read_text(encoding="utf-8") for file in evidence.iterdir()]
+        assert [leaks(text, canaries.secrets) for text in texts] == [[], []]
         commands.assert_silent()
 
     def test_by_watch_of_a_leaked_key(self, stage: Stage, commands: Commands) -> None:
