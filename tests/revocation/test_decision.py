@@ -172,7 +172,9 @@ class TestEveryLaterRun:
         for active in (True, False):
             seen = self.seen(key("K2", days=3, active=active), leaked="K2", current="K2")
             assert plan(seen, POLICY, NOW).reason is Reason.LEAKED
-            assert deliver_plan(seen, POLICY, NOW).outcome is Outcome.REFUSED
+            refused = deliver_plan(seen, POLICY, NOW)
+            assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.LEAKED)
+            assert "To replace it everywhere: twokey revoke K2." in refused.message
 
     def test_is_refused_while_a_revoked_key_is_kept_in_the_way(self) -> None:
         seen = self.seen(key("K1", days=31, active=False), key("K2", days=16), leaked="K1", **OLD)

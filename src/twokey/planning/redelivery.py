@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from twokey.core.commands import command
+from twokey.core.commands import command, revoke_command
 from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import assess
@@ -67,6 +67,9 @@ def without_working_current(assessment: Assessment) -> Plan | None:
         return assessment.refuse(Reason.KEY_GONE, message)
     if assessment.current is None:
         return assessment.refuse(Reason.STORE_EMPTY, f"{store} holds no key. {remedy}")
+    if assessment.held in assessment.journal.revoked:
+        message = f"{assessment.held}, which {store} holds, has leaked: it is not delivered. To replace it everywhere: "
+        return assessment.refuse(Reason.LEAKED, f"{message}{revoke_command(assessment.held)}.")
     if not assessment.current.active:
         message = f"{assessment.held}, which {store} holds, is Inactive, so jobs already fail. {remedy}"
         return assessment.refuse(Reason.CURRENT_INACTIVE, message)
