@@ -1,111 +1,24 @@
-"""The contract of a store, as tests that every store passes.
-
-A module of tests names a class ``Test…(StoreContract)``, or ``(ConditionalContract)`` where the service has conditional
-writes, and gives it the fixtures ``backend`` and ``services``.
-"""
+"""What every store does, and one whose service has conditional writes."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 import pytest
 
 from twokey.core.errors import Conflict, ServiceRejected
-from twokey.core.journal import Delivery, Intent, Journal, Lease
+from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, names_user, open_store
-from twokey.testing.contract import SECRET, assert_silent, fresh_credential, fresh_name, outcome, pair
+from twokey.testing.contract import SECRET, assert_silent, fresh_credential, pair
+from twokey.testing.stores.values import FULL, StoreBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from twokey.core.destination import Store
-
-__all__ = [
-    "FULL",
-    "SECRET",
-    "ConditionalContract",
-    "NamedValuesBackend",
-    "NamedValuesStoreContract",
-    "OneTextContract",
-    "StoreBackend",
-    "StoreContract",
-    "assert_silent",
-    "fresh_credential",
-    "fresh_name",
-    "outcome",
-    "pair",
-    "with_option",
-]
-
-AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
-FULL = Journal(
-    epoch=7,
-    user="AIDAEXAMPLE",
-    current="AKIAEXAMPLE000000001",
-    last="AKIAEXAMPLE000000000",
-    committed=AT,
-    lease=Lease(run="r1", host="h", process=42, start="boot/1", until=AT),
-    intent=Intent(known=("AKIAEXAMPLE000000001",), at=AT),
-    delivered={"github:acme/site": Delivery(key="AKIAEXAMPLE000000001", at=AT)},
-)
-
-
-FOREIGN = (
-    "something else",
-    "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n",
-    json.dumps([SECRET]),
-    f'"{SECRET}"',
-    "DB_PASSWORD=x\n",
-    "[database]\npassword = x\n",
-    f"AKIAIOSFODNN7EXAMPLE:{SECRET}",
-)
-"""Values of others, in a store whose format is a JSON object."""
-OTHERS = (
-    '{"z": 1.10, "big": 123456789012345678901234567890, "tiny": 1e-400, "one": 1.0, "SecretAccessKey" :"'
-    + SECRET
-    + '",\n  "name": "J\u00fcrgen \\u00fc \\/ \\ud83d\\ude00", "twice": 1, "twice": 2,\t'
-    '"in": {"AccessKeyId": "not this", "deep": [1.50, {"a": null}]}, "AccessKeyId":  "%s", "": false , "last": [ ] }\n'
-)
-"""A JSON object with a pair, and everything that a program may lose when it decodes and encodes one."""
-
-
-class StoreBackend(Protocol):
-    """The service behind a store, as its readers and its administrators see it."""
-
-    url: str
-
-    def text(self) -> str | None:
-        """Return what a job reads there, or None."""
-
-    def plant_text(self, text: str) -> None:
-        """Write there as an operator would, with the service's own tools."""
-
-    def plant_journal(self, text: str) -> None:
-        """Write a text to where the journal is stored."""
-
-    def picture(self) -> Any:
-        """Return everything that is stored there, to be compared with a later picture."""
-
-
-class NamedValuesBackend(Protocol):
-    """The service behind a store of named values."""
-
-    url: str
-    tokens: tuple[str, ...]
-    """The names of session tokens beside the pair."""
-
-    def read(self) -> dict[str, str] | None:
-        """Return the pair that a job reads here, as ``AccessKeyId`` and ``SecretAccessKey``; None without one."""
-
-    def plant_value(self, name: str, text: str) -> None:
-        """Write a value as an operator would, with the service's own tools."""
-
-    def value(self, name: str) -> str | None:
-        """Return a value that a job reads here, or None."""
 
 
 class StoreContract:
@@ -370,176 +283,6 @@ class ConditionalContract(StoreContract):
         first.fence(prepared)
         with pytest.raises(Conflict):
             second.put(fresh_credential(), prepared)
-
-
-class OneTextContract:
-    """What a store does besides whose value is one text, by default a JSON object. To be inherited beside another."""
-
-    @pytest.mark.parametrize("text", FOREIGN)
-    def test_a_value_that_is_not_ours_is_refused_before_anything_is_changed(
-        self, first: Store, backend: StoreBackend, text: str
-    ) -> None:
-        backend.plant_text(text)
-        before = backend.picture()
-        for act in (first.preflight, lambda: first.deliver(fresh_credential())):
-            error = outcome(act)
-            assert isinstance(error, ServiceRejected)
-            assert "did not write" in error.message
-            assert error.remedy
-            assert_silent(error, Credential("", SECRET))
-        assert backend.picture() == before
-        assert backend.text() == text
-
-    @pytest.mark.parametrize("text", ["{}", " ", "{ }\n"])
-    def test_a_value_without_content_is_replaced(self, first: Store, backend: StoreBackend, text: str) -> None:
-        backend.plant_text(text)
-        first.preflight()
-        credential = fresh_credential()
-        assert first.deliver(credential).written
-        assert json.loads(backend.text() or "") == pair(credential)
-
-    @pytest.mark.parametrize("name", ["env", "credentials-file"])
-    def test_a_credential_in_another_format_is_ours_and_is_replaced(
-        self, first: Store, backend: StoreBackend, services: Services, name: str
-    ) -> None:
-        first.deliver(fresh_credential())
-        changed = open_store(with_option(backend.url, f"format={name}"), services)
-        changed.preflight()
-        credential = fresh_credential()
-        assert changed.deliver(credential).written
-        assert credential.access_key_id in (backend.text() or "")
-        assert not (backend.text() or "").startswith("{")
-        first.preflight()
-        assert first.deliver(credential).written
-        assert json.loads(backend.text() or "") == pair(credential)
-
-    def test_other_members_stay_exactly_as_they_are_written(self, first: Store, backend: StoreBackend) -> None:
-        backend.plant_text(OTHERS % "AKIAIOSFODNN7EXAMPLE")
-        for write in (first.deliver, lambda one: first.put(one, first.load().revision)):
-            credential = fresh_credential()
-            first.preflight()
-            write(credential)
-            expected = OTHERS % credential.access_key_id
-            assert backend.text() == expected.replace(SECRET, str(credential.reveal()))
-            assert first.held() == Held(credential.access_key_id)
-        before = backend.picture()
-        assert not first.deliver(credential).written
-        assert backend.picture() == before
-
-    def test_members_are_added_to_an_object_without_a_pair(self, first: Store, backend: StoreBackend) -> None:
-        backend.plant_text('{"DB_PASSWORD": "x", "DB_PORT": 5432}')
-        credential = fresh_credential()
-        first.preflight()
-        first.deliver(credential)
-        found = json.loads(backend.text() or "")
-        assert found == {"DB_PASSWORD": "x", "DB_PORT": 5432, **pair(credential)}
-
-    @pytest.mark.usefixtures("held_key")
-    def test_a_member_that_another_program_adds_in_the_meantime_is_not_lost(
-        self, first: Store, backend: StoreBackend
-    ) -> None:
-        first.deliver(fresh_credential())
-        seen = first.load().revision
-        found = json.loads(backend.text() or "")
-        backend.plant_text(json.dumps({**found, "DB_PASSWORD": "x"}))
-        with pytest.raises(Conflict):
-            first.put(fresh_credential(), seen)
-        first.put(fresh_credential(), first.load().revision)
-        assert json.loads(backend.text() or "")["DB_PASSWORD"] == "x"  # noqa: S105
-
-    @pytest.mark.parametrize("name", ["SessionToken", "SecurityToken", "Token"])
-    def test_a_session_token_beside_the_pair_is_not_held_and_is_gone_after_a_delivery(
-        self, first: Store, backend: StoreBackend, name: str
-    ) -> None:
-        credential = fresh_credential()
-        left = {name: "IQoJb3JpZ2luX2VjEXAMPLE", "Expiration": "2020-01-01T00:00:00Z", "region": "eu-central-1"}
-        backend.plant_text(json.dumps({**pair(credential), **left}))
-        holding = first.held()
-        assert isinstance(holding, CannotTell)
-        assert name in holding.why
-        first.preflight()
-        receipt = first.deliver(credential)
-        assert receipt.written
-        assert json.loads(backend.text() or "") == {**pair(credential), "region": "eu-central-1"}
-        assert first.held() == Held(credential.access_key_id)
-
-    def test_a_token_of_another_service_is_refused_and_not_removed(self, first: Store, backend: StoreBackend) -> None:
-        backend.plant_text(json.dumps({**pair(fresh_credential()), "Token": "xoxb-of-another-service"}))
-        before = backend.picture()
-        for act in (first.preflight, lambda: first.deliver(fresh_credential())):
-            error = outcome(act)
-            assert isinstance(error, ServiceRejected)
-            assert "Token" in error.message
-            assert error.remedy
-        assert backend.picture() == before
-
-
-class NamedValuesStoreContract:
-    """What a store does besides that has named values, of which twokey writes some. To be inherited beside another."""
-
-    def test_other_values_stay(self, first: Store, backend: NamedValuesBackend) -> None:
-        backend.plant_value("DB_PASSWORD", "x")
-        first.preflight()
-        for _ in range(2):
-            credential = fresh_credential()
-            first.deliver(credential)
-            assert (backend.read() or {}).items() >= pair(credential).items()
-        assert backend.value("DB_PASSWORD") == "x"
-
-    def test_a_session_token_beside_the_pair_is_not_held_and_is_gone_after_a_delivery(
-        self, first: Store, backend: NamedValuesBackend
-    ) -> None:
-        credential = fresh_credential()
-        receipt = first.deliver(credential)
-        assert backend.tokens
-        for name in backend.tokens:
-            backend.plant_value(name, "IQoJb3JpZ2luX2VjEXAMPLE")
-            holding = first.held()
-            assert isinstance(holding, CannotTell)
-            assert name in holding.why
-            assert holding.stamp not in ("", receipt.stamp)
-            first.preflight()
-            receipt = first.deliver(credential)
-            assert receipt.written
-            assert backend.value(name) is None
-            assert backend.read() == pair(credential)
-            assert first.held() == Held(credential.access_key_id)
-
-    def test_a_put_removes_a_session_token_too(self, first: Store, backend: NamedValuesBackend) -> None:
-        first.deliver(fresh_credential())
-        backend.plant_value(backend.tokens[0], "IQoJb3JpZ2luX2VjEXAMPLE")
-        credential = fresh_credential()
-        first.put(credential, first.load().revision)
-        assert backend.value(backend.tokens[0]) is None
-        assert first.held() == Held(credential.access_key_id)
-
-    def test_other_members_of_a_single_value_stay(self, backend: NamedValuesBackend, services: Services) -> None:
-        store = open_store(with_option(backend.url, "format=json&name=ONE"), services)
-        backend.plant_value("ONE", OTHERS % "AKIAIOSFODNN7EXAMPLE")
-        store.preflight()
-        credential = fresh_credential()
-        assert store.deliver(credential).written
-        expected = OTHERS % credential.access_key_id
-        assert backend.value("ONE") == expected.replace(SECRET, str(credential.reveal()))
-        assert not store.deliver(credential).written
-
-    @pytest.mark.parametrize("text", FOREIGN)
-    def test_a_single_value_that_is_not_ours_is_refused_before_anything_is_changed(
-        self, backend: NamedValuesBackend, services: Services, text: str
-    ) -> None:
-        store = open_store(with_option(backend.url, "format=json&name=ONE"), services)
-        backend.plant_value("ONE", text)
-        for act in (store.preflight, lambda: store.deliver(fresh_credential())):
-            error = outcome(act)
-            assert isinstance(error, ServiceRejected)
-            assert error.remedy
-            assert_silent(error, Credential("", SECRET))
-        assert backend.value("ONE") == text
-
-
-def with_option(url: str, option: str) -> str:
-    """Return a URL with a further option."""
-    return f"{url}{'&' if '?' in url else '?'}{option}"
 
 
 def _writes(store: Store) -> list[Callable[[object], object]]:
