@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from twokey.core.errors import AccessDenied, BadCredentials, Unreachable, UsageError
-from twokey.destinations.logins.google import METADATA, SCOPE
+from twokey.destinations.logins.google import METADATA
+from twokey.destinations.logins.google_grants import SCOPE
 from twokey.destinations.registry import open_destination
 from twokey.http import transport
 from twokey.testing.contract import Hurried, assert_silent, fresh_credential, in_variables, outcome, pair, services_of

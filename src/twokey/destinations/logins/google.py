@@ -1,36 +1,30 @@
 """How Google Cloud is reached: with a token, a credentials file, or the metadata server of the machine.
 
-Sources: "Using OAuth 2.0 for Server to Server Applications" (Google Identity), AIP-4117 "External Account
-Credentials", "Method: serviceAccounts.generateAccessToken" (IAM), "About VM metadata" (Compute Engine), AIP-193
-"Errors".
+Sources: "About VM metadata" (Compute Engine), AIP-193 "Errors".
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
-from twokey.core.errors import AccessDenied, BadCredentials, Failed, ServiceRejected, UsageError
-from twokey.core.secret import Hidden
+from twokey.core.errors import AccessDenied, Failed, ServiceRejected
 from twokey.destinations import connections
 from twokey.destinations.connections import ConnectionKind
 from twokey.destinations.logins import google_sources
+from twokey.destinations.logins.google_files import credentials
+from twokey.destinations.logins.google_grants import PATIENCE, SCOPE, Grants
 from twokey.destinations.logins.oauth import granted
-from twokey.destinations.sources import LONGEST_SECRET, Source
+from twokey.destinations.sources import Source
 from twokey.http.client import Http
 from twokey.http.messages import Request, Response
 from twokey.http.rate_limits import Limit
-from twokey.http.renewable_token import Grant, RenewableToken
+from twokey.http.renewable_token import RenewableToken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from twokey.destinations.connections import ConnectionContext
 
 PUBLIC = "https://secretmanager.googleapis.com"
@@ -38,16 +32,11 @@ REGIONAL = "https://secretmanager.{location}.rep.googleapis.com"
 """Where the secrets of one location are ("Secret Manager endpoints"); they are nowhere else."""
 _LOCATION = "{location}"
 METADATA = "http://169.254.169.254"
-SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 LIMITS = (Limit(600, 60),)
 """Writes of one project ("Quotas and limits", Secret Manager)."""
-_TOKEN_URL = "https://oauth2.googleapis.com/token"  # noqa: S105  no token
 _STS = "https://sts.googleapis.com/v1/token"
 _IAM = "https://iamcredentials.googleapis.com"
 _JWT = "urn:ietf:params:oauth:token-type:jwt"
-_HOUR = 3600
-_PATIENCE = 120.0
-_UNREADABLE = "is not a credentials file: expected a JSON object with the member type"
 
 
 class WorkloadIdentity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,10 +85,10 @@ class Google:
         self._ca = settings.ca or None
         self._url = settings.url
         self._insecure_http = settings.insecure_http
-        self._sign = context.sign_identity
+        self._grants = Grants(context.clock, self._ca, context.sign_identity)
         file = self._credentials_file(settings)
         self._access, self._source = self._token(settings, context, file)
-        payer = google_sources.quota_project(settings.quota_project, _credentials(file) if file else None)
+        payer = google_sources.quota_project(settings.quota_project, credentials(file) if file else None)
         self._payer = {"x-goog-user-project": payer} if payer else {}
         self._endpoints: dict[str, Http] = {}
         self._lock = threading.Lock()
@@ -124,7 +113,7 @@ class Google:
             insecure_http=self._insecure_http,
             explain=_explain,
             token=self._source,
-            patience=_PATIENCE,
+            patience=PATIENCE,
         )
 
     def _credentials_file(self, settings: Settings) -> Path | None:
@@ -139,12 +128,12 @@ class Google:
             secret = context.secret(settings.token)
             return secret, f"a valid access token (in {secret})"
         if file is not None:
-            log_in = self._file(file)
+            log_in = self._grants.of_file(file)
             source = f"a valid credentials file ({file})"
             return RenewableToken(log_in, source, self.clock), source
         if settings.workload_identity is not None:
             return self._federated(settings.workload_identity, context)
-        http = self._login("The metadata server", settings.metadata or METADATA)
+        http = self._grants.login("The metadata server", settings.metadata or METADATA)
         request = Request(
             "GET",
             "/computeMetadata/v1/instance/service-accounts/default/token",
@@ -172,137 +161,9 @@ class Google:
         label = f"workload_identity of {context.at or context.name}"
         needed = f"a valid token (in {secret}) that the provider {identity.provider} accepts"
         return (
-            RenewableToken(lambda: self._external_account(found, label, secret.latest()), needed, self.clock),
+            RenewableToken(lambda: self._grants.external_account(found, label, secret.latest()), needed, self.clock),
             needed,
         )
-
-    def _login(self, service: str, url: str) -> Http:
-        return Http(service, url, self.clock, ca=self._ca, patience=_PATIENCE)
-
-    def _file(self, path: Path) -> Callable[[], Grant]:
-        kind = _credentials(path).get("type")
-        makers = {
-            "service_account": self._service_account,
-            "authorized_user": self._authorized_user,
-            "external_account": self._external_account,
-            "impersonated_service_account": self._impersonated,
-        }
-        if not isinstance(kind, str) or kind not in makers:
-            raise UsageError(
-                f"{path}: twokey does not support credentials of the type {kind}.",
-                remedy=f"Use one of the types {', '.join(makers)}.",
-            )
-        if "service_account" in {kind, _source_of(_credentials(path)).get("type")}:
-            _require_cryptography()
-
-        def log_in() -> Grant:
-            # The file is read at each login, so that a replaced key takes effect.
-            try:
-                return makers[kind](_credentials(path), path)
-            except UsageError as error:
-                raise BadCredentials(error.message, state="Nothing was sent.", remedy=error.remedy) from None
-
-        return log_in
-
-    def _service_account(self, found: dict[str, Any], path: Path) -> Grant:
-        """Sign a JWT with the account's key and change it for a token (RFC 7523)."""
-        url = _text(found, "token_uri", path, _TOKEN_URL)
-        now = int(self.clock.now().timestamp())
-        email = _text(found, "client_email", path)
-        # The audience is always this one, also where an older file names another address to send the JWT to.
-        claims = {"iss": email, "scope": SCOPE, "aud": _TOKEN_URL, "iat": now, "exp": now + _HOUR}
-        header = {"alg": "RS256", "typ": "JWT", "kid": _text(found, "private_key_id", path, "-")}
-        assertion = _signed(header, claims, _text(found, "private_key", path), path)
-        form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion}
-        return self._exchange(url, form, str(path))
-
-    def _authorized_user(self, found: dict[str, Any], path: Path) -> Grant:
-        names = ("client_id", "client_secret", "refresh_token")
-        form = {name: _text(found, name, path) for name in names}
-        url = _text(found, "token_uri", path, _TOKEN_URL)
-        return self._exchange(url, {"grant_type": "refresh_token", **form}, str(path))
-
-    def _external_account(self, found: dict[str, Any], path: Path | str, subject: Hidden | None = None) -> Grant:
-        """Exchange another provider's token for Google's (RFC 8693), then for a service account's if one is set.
-
-        ``subject`` is that token; by default it comes from the credential_source. ``path`` names where all this is
-        configured.
-        """
-        form = {
-            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
-            "audience": _text(found, "audience", path),
-            "scope": SCOPE,
-            "requested_token_type": "urn:ietf:params:oauth:token-type:access_token",
-            "subject_token": self._subject(found, path) if subject is None else subject,
-            "subject_token_type": _text(found, "subject_token_type", path),
-        }
-        federated = self._exchange(_text(found, "token_url", path), form, f"{path} and the workload identity pool")
-        impersonated = found.get("service_account_impersonation_url")
-        return self._impersonate(impersonated, federated, path) if isinstance(impersonated, str) else federated
-
-    def _impersonated(self, found: dict[str, Any], path: Path) -> Grant:
-        """Log in with the credentials inside the file, and get a token of a service account with them."""
-        source = _source_of(found)
-        makers = {
-            "service_account": self._service_account,
-            "authorized_user": self._authorized_user,
-            "external_account": self._external_account,
-        }
-        kind = source.get("type")
-        if not isinstance(kind, str) or kind not in makers:
-            raise UsageError(
-                f"{path}: twokey does not support source_credentials of the type {kind}.",
-                remedy=f"Use one of the types {', '.join(makers)}.",
-            )
-        url = _text(found, "service_account_impersonation_url", path)
-        delegates = [str(one) for one in found.get("delegates") or ()]
-        return self._impersonate(url, makers[kind](source, path), path, delegates)
-
-    def _impersonate(self, url: str, federated: Grant, path: Path | str, delegates: Sequence[str] = ()) -> Grant:
-        http, where = self._at("Google's IAM", url)
-        request = Request(
-            "POST",
-            where,
-            "grant a service account's token",
-            body={"scope": [SCOPE], "lifetime": f"{_HOUR}s", **({"delegates": list(delegates)} if delegates else {})},
-            headers={"Authorization": Hidden(f"Bearer {federated.token}")},
-            mutates=False,
-            secret=True,
-        )
-        source = (
-            f"the service account in {path}: the identity that asks for its token needs "
-            "roles/iam.serviceAccountTokenCreator on it, one of a workload identity pool roles/iam.workloadIdentityUser"
-        )
-        return Grant(granted(http, request, source, token="accessToken").token, _HOUR)  # noqa: S106  a member
-
-    def _subject(self, found: dict[str, Any], path: Path | str) -> Hidden:
-        """Return the other provider's token, from a file or a URL; AWS's is made here."""
-        source = found.get("credential_source")
-        if isinstance(source, dict) and google_sources.is_aws(source):
-            return google_sources.aws_subject(source, _text(found, "audience", path), self._sign, path)
-        if not isinstance(source, dict) or not (source.get("file") or source.get("url")):
-            raise UsageError(f"{path}: expected a credential_source with file or url, or environment_id for AWS.")
-        if source.get("file"):
-            text = _read(Path(str(source["file"])))
-        else:
-            http, where = self._at("The provider of the subject token", str(source["url"]))
-            headers = {str(name): Hidden(value) for name, value in (source.get("headers") or {}).items()}
-            request = Request("GET", where, "return the subject token", headers=headers, mutates=False, secret=True)
-            text = http.request(request).body
-        layout = source.get("format") or {}
-        if layout.get("type") != "json":
-            return Hidden(text.strip())
-        name = str(layout.get("subject_token_field_name"))
-        return _text(_object(text) or {}, name, path)
-
-    def _exchange(self, url: str, form: Mapping[str, str], source: str) -> Grant:
-        http, where = self._at("Google's token endpoint", url)
-        return granted(http, Request("POST", where, "grant a token", form=form, mutates=False, secret=True), source)
-
-    def _at(self, service: str, url: str) -> tuple[Http, str]:
-        parts = urlsplit(url)
-        where = f"{parts.path}?{parts.query}" if parts.query else parts.path
-        return self._login(service, f"{parts.scheme}://{parts.netloc}"), where
 
 
 def _explain(request: Request, response: Response) -> Failed | None:
@@ -336,87 +197,6 @@ def reasons_of(response: Response) -> set[str]:
         return set()
     details = [one for one in error.get("details") or [] if isinstance(one, dict)]
     return {str(one["reason"]) for one in details if "reason" in one} | {str(error.get("status", ""))}
-
-
-def _credentials(path: Path) -> dict[str, Any]:
-    found = _object(_read(path))
-    if found is None or "type" not in found:
-        raise UsageError(f"{path} {_UNREADABLE}.", remedy="Name a credentials file of Google Cloud.")
-    return found
-
-
-def _source_of(found: dict[str, Any]) -> dict[str, Any]:
-    source = found.get("source_credentials")
-    return source if isinstance(source, dict) else {}
-
-
-def _read(path: Path) -> Hidden:
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return Hidden(stream.read(LONGEST_SECRET))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
-        raise UsageError(f"{path} cannot be read: {why}.") from None
-
-
-def _object(text: Hidden) -> dict[str, Any] | None:
-    """Decode a JSON object; its texts do not appear in a ``repr``."""
-    try:
-        return {name: _hidden(value) for name, value in msgspec.json.decode(text.encode(), type=dict[str, Any]).items()}
-    except (msgspec.DecodeError, UnicodeError):
-        return None
-
-
-def _hidden(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _hidden(one) for name, one in value.items()}
-    return Hidden(value) if isinstance(value, str) else value
-
-
-def _text(found: dict[str, Any], name: str, path: Path | str, default: str = "") -> Hidden:
-    text = found.get(name, default)
-    if not isinstance(text, str) or not text:
-        raise BadCredentials(
-            f"{path} cannot be used: it has no {name}.",
-            state="Nothing was sent.",
-            remedy="Add it to the file, or create a new credentials file.",
-        )
-    return Hidden(text)
-
-
-def _require_cryptography() -> None:
-    try:
-        import cryptography  # noqa: F401  an extra
-    except ImportError:
-        raise UsageError(
-            "A service account's key needs RSA signatures, but the package cryptography is not installed.",
-            remedy="Install twokey with the extra `gcp`: from a checkout, pip install '.[gcp]'. "
-            "Or use workload identity federation, or a token.",
-        ) from None
-
-
-def _signed(header: dict[str, Any], claims: dict[str, Any], key: Hidden, path: Path) -> Hidden:
-    """Return a JWT, signed as RS256 (RFC 7515, RFC 7518)."""
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import padding, rsa
-
-    unusable = BadCredentials(
-        f"{path} cannot be used: its private_key is not an RSA key in PEM.",
-        state="Nothing was sent.",
-        remedy="Create a new key for the service account.",
-    )
-    try:
-        private = serialization.load_pem_private_key(memoryview(key.encode()), password=None)
-    except (ValueError, TypeError):
-        raise unusable from None
-    if not isinstance(private, rsa.RSAPrivateKey):
-        raise unusable
-    head = f"{_encoded(json.dumps(header).encode())}.{_encoded(json.dumps(claims).encode())}"
-    return Hidden(f"{head}.{_encoded(private.sign(head.encode(), padding.PKCS1v15(), hashes.SHA256()))}")
-
-
-def _encoded(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 CONNECTION = ConnectionKind(
