@@ -5,12 +5,13 @@ and the emulator do for a request. What is sent and returned stays the same: bot
 the emulator reads, checks and performs it, and botocore parses the response.
 
 Connections remain wherever they matter: for other processes, through a proxy, while the weather has a fault that breaks
-a connection, or a delay, that is still to come, and in ``ON_CONNECTIONS``. A client that has used a connection keeps
-using connections until the weather is cleared, so that it meets all that a fault does to them.
+a connection of the request's service, or a delay, that is still to come, and in ``ON_CONNECTIONS``. A client that has
+used a connection keeps using connections until the weather is cleared, so that it meets all that a fault does to them.
 """
 
 from __future__ import annotations
 
+import fnmatch
 from io import BytesIO
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ from twokey.emulator.wire import Incoming
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest
+
+    from twokey.emulator.weather import Rule
 
 ON_CONNECTIONS = ("tests/aws/", "tests/emulator/")
 """The tests of the two ends of a connection."""
@@ -80,8 +83,21 @@ class Shortcut:
             and vars(session).get("_used_connections") != self._cleared
             and not session._proxy_config.proxy_url_for(url)
             and not emulator.weather.latency
-            and all(rule.effect in RESPONSES or rule.hits == rule.times for rule in emulator.weather.rules)
+            and not any(_may_break(rule, request) for rule in emulator.weather.rules)
         )
+
+
+def _may_break(rule: Rule, request: AWSPreparedRequest) -> bool:
+    """Say whether a rule may break a connection of this request's service."""
+    if rule.effect in RESPONSES or rule.hits == rule.times:
+        return False
+    # Credential=ID/DATE/REGION/SERVICE/aws4_request: a request that is not signed may be of any service.
+    scope = _text(request.headers.get("Authorization", "")).split("/", 4)
+    return len(scope) < 5 or fnmatch.fnmatchcase(scope[3], rule.operation.partition(":")[0])
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()
 
 
 SHORTCUT = Shortcut()
@@ -139,7 +155,7 @@ def _respond(emulator: Emulator, request: AWSPreparedRequest, url: str) -> AWSRe
 def _incoming(request: AWSPreparedRequest, url: str) -> Incoming:
     """Return the request as the server would read it from a connection."""
     fields = [("Host", url.removeprefix("http://").rstrip("/"))]
-    fields += [(name, value if isinstance(value, str) else value.decode()) for name, value in request.headers.items()]
+    fields += [(name, _text(value)) for name, value in request.headers.items()]
     target = f"/{str(request.url).removeprefix(url)}"
     return Incoming(request.method, target, {name.lower(): value for name, value in fields}, fields, _body(request))
 
