@@ -117,5 +117,6 @@ def test_a_proxy_needs_a_connection(aws: Emulator, monkeypatch: pytest.MonkeyPat
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
     with pytest.raises(ClientError):
-        botocore.session.Session().create_client("sts").get_caller_identity()
+        sts: Any = botocore.session.Session().create_client("sts")
+        sts.get_caller_identity()
     assert len(connections) == 1
