@@ -116,7 +116,7 @@ def test_a_proxy_needs_a_connection(aws: Emulator, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("http_proxy", aws.endpoint_url)
     for name, value in aws.environment().items():
         monkeypatch.setenv(name, value)
+    sts: Any = botocore.session.Session().create_client("sts")
     with pytest.raises(ClientError):
-        sts: Any = botocore.session.Session().create_client("sts")
         sts.get_caller_identity()
     assert len(connections) == 1
