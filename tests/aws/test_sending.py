@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twokey.aws.pace import Pacer
 from twokey.aws.sending import Sender
 from twokey.core import waiting
 from twokey.core.errors import Ambiguous, Conflict
@@ -51,3 +52,17 @@ class TestARequestThatMustNotLeaveAnyMore:
         with waiting.during(lambda _: None, forbid_the_second), pytest.raises(error):
             put(rig)
         assert rig.aws.count("ssm:PutParameter") == 1
+
+
+def test_many_requests_are_paced_where_that_is_wanted_so_that_few_are_throttled(rig: Rig) -> None:
+    def throttled(*, paced: bool) -> int:
+        clients = rig.clients()
+        sender = Sender(clients, "ssm", pacer=Pacer(clients.clock) if paced else None)
+        rig.aws.clear_requests()
+        rig.aws.weather.throttle("ssm", rate=5, burst=5)
+        for _ in range(60):
+            sender.send("GetParameter", "/ci", mutates=False, Name="/ci")
+        return rig.aws.count("ssm:*") - 60
+
+    put(rig)
+    assert throttled(paced=True) * 3 < throttled(paced=False)

@@ -18,6 +18,7 @@ from twokey.core.waiting import before_effect
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
+    from twokey.aws.pace import Pacer
 
 PATIENCE = CALL_LIMIT - CONNECT_TIMEOUT - READ_TIMEOUT
 """Seconds after which a request is not sent again, so that all attempts end within ``CALL_LIMIT``."""
@@ -27,9 +28,13 @@ _PREFIXES = {"sesv2": "ses"}
 
 
 class Sender:
-    """Sends requests to one service in one region, with retries. Every request must be idempotent."""
+    """Sends requests to one service in one region, with retries. Every request must be idempotent.
 
-    def __init__(self, clients: Clients, service: str, region: str | None = None) -> None:
+    ``pacer``: many requests of this sender follow each other, at the rate that the service allows.
+    """
+
+    def __init__(self, clients: Clients, service: str, region: str | None = None, pacer: Pacer | None = None) -> None:
+        self._pacer = pacer
         self._clients = clients
         self._service = service
         self._region = region
@@ -53,7 +58,7 @@ class Sender:
         while True:
             if mutates:
                 before_effect(ambiguous)
-            response, failure = self._once(operation, resource, parameters, mutates=mutates)
+            response, failure = self._paced(operation, resource, parameters, mutates=mutates)
             if failure is None:
                 return response
             if mutates and isinstance(failure, Ambiguous):
@@ -65,6 +70,19 @@ class Sender:
             # Random, so that concurrent requests do not return at the same moment.
             clock.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  no secret
             pause = min(2 * pause, LONGEST_PAUSE)
+
+    def _paced(
+        self, operation: str, resource: str, parameters: dict[str, Any], *, mutates: bool
+    ) -> tuple[Any, ServiceError | None]:
+        if self._pacer is None:
+            return self._once(operation, resource, parameters, mutates=mutates)
+        self._pacer.wait()
+        response, failure = self._once(operation, resource, parameters, mutates=mutates)
+        if isinstance(failure, Throttled):
+            self._pacer.throttled()
+        else:
+            self._pacer.let_through()
+        return response, failure
 
     def _once(
         self, operation: str, resource: str, parameters: dict[str, Any], *, mutates: bool
