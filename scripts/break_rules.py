@@ -752,14 +752,14 @@ RULES = (
     Rule(
         "revocation: LAST, which has not leaked, is removed only by its own rules",
         "planning/revoked.py",
-        "    if bar is None and assessment.last is not None and not waiting:",
-        "    if assessment.last is not None and not waiting:",
+        "        return bar if bar.needs else None\n    if last is None",
+        "        pass\n    if last is None",
         (*LEAKS, *REVOCATIONS),
     ),
     Rule(
         "revocation: the leaked key makes room only if the operator allows it",
         "planning/revoked.py",
-        "    if kept_until_over(current.id, assessment.journal, assessment.now) and len(others) < 2:",
+        "    if kept_until_over(assessment.held, assessment.journal, assessment.now) and len(others) < 2:",
         "    if len(others) < 2:",
         LEAKS,
     ),

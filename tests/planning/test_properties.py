@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.builders import NOW, STORE, USER
-from twokey.core.journal import Delivery, Intent, Journal, Retiring
+from twokey.core.journal import Delivery, Intent, Journal, Retiring, Revoked
 from twokey.core.model import AccessKey, CannotTell, Held, LastUse, NotHeld, Observation, Record
 from twokey.core.reasons import Outcome
 from twokey.planning.assessment import CREATION_WINDOW, lags
@@ -51,6 +51,7 @@ journals = st.builds(
     removed=st.dictionaries(ids, moments, max_size=2),
     delivered=st.dictionaries(destination_names, st.builds(Delivery, key=ids, at=moments, stamp=stamps)),
     delivering=st.lists(destination_names, unique=True).map(tuple),
+    revoked=st.dictionaries(ids, st.builds(Revoked, at=moments, until=st.none() | moments), max_size=2),
 )
 
 
@@ -112,6 +113,13 @@ def removed(found: Any) -> set[str]:
     return {action.key_id for action in found.actions if isinstance(action, Delete | Deactivate | RemoveOrphan)}
 
 
+def of_others(observation: Observation, found: Any) -> set[str]:
+    """Return the ids that a plan takes out of use, without leaked keys: Inactive, and no longer to be kept."""
+    marks = observation.record.journal.revoked
+    inactive = {key.id for key in observation.keys if not key.active}
+    return removed(found) - {key_id for key_id, mark in marks.items() if mark.until and key_id in inactive}
+
+
 def was_to_go(key_id: str, journal: Journal) -> bool:
     """Say whether the journal tells that the removal of a key was decided before."""
     return key_id in journal.removed or (key_id in journal.retiring and journal.retiring[key_id].named)
@@ -124,7 +132,7 @@ def test_no_plan_removes_what_anything_holds(
     held = {
         one.key_id for one in (observation.record.holding, *observation.destinations.values()) if isinstance(one, Held)
     }
-    assert not removed(plan(observation, policy, NOW, overrides)) & held
+    assert not of_others(observation, plan(observation, policy, NOW, overrides)) & held
 
 
 @always
@@ -132,7 +140,7 @@ def test_no_plan_removes_anything_while_a_place_that_would_tell_cannot_be_read(
     observation: Observation, policy: RotationPolicy, overrides: Overrides
 ) -> None:
     if any(isinstance(one, CannotTell) and one.failed for one in observation.destinations.values()):
-        assert not removed(plan(observation, policy, NOW, overrides))
+        assert not of_others(observation, plan(observation, policy, NOW, overrides))
 
 
 @always
@@ -144,8 +152,9 @@ def test_no_plan_removes_anything_but_an_orphan_while_what_a_destination_holds_i
         given = journal.delivered.get(name)
         others_wrote = given is not None and len({given.stamp, getattr(one, "stamp", ""), ""}) == 3
         if isinstance(one, CannotTell) and (given is None or others_wrote or name in journal.delivering):
-            actions = plan(observation, policy, NOW, overrides).actions
-            assert not [action for action in actions if isinstance(action, Delete | Deactivate)]
+            found = plan(observation, policy, NOW, overrides)
+            orphans = {action.key_id for action in found.actions if isinstance(action, RemoveOrphan)}
+            assert not of_others(observation, found) - orphans
 
 
 @always
@@ -163,7 +172,7 @@ def test_every_removal_has_evidence(observation: Observation, policy: RotationPo
     """LAST by the journal, an open run or the table, an orphan by the intent, or the operator's word; else it stays."""
     journal = observation.record.journal
     current = next((key for key in observation.keys if observation.record.holding == Held(key.id)), None)
-    for key_id in removed(plan(observation, policy, NOW, overrides)):
+    for key_id in of_others(observation, plan(observation, policy, NOW, overrides)):
         key = observation.key(key_id)
         assert key
         by_word = key_id in overrides.retire
@@ -194,7 +203,7 @@ def test_last_is_left_alone_within_grace_and_while_in_use(
         or journal.current != getattr(observation.record.holding, "key_id", "")
     ):
         return
-    gone = removed(plan(observation, policy, NOW, overrides)) - overrides.retire
+    gone = of_others(observation, plan(observation, policy, NOW, overrides)) - overrides.retire
     gone = {key_id for key_id in gone if not was_to_go(key_id, journal)}
     orphans = {key for key in gone if journal.intent and key not in journal.intent.known}
     for key_id in gone - orphans:
@@ -212,12 +221,14 @@ def test_with_soak_nothing_active_is_deleted_but_strays(
 ) -> None:
     if not policy.soak:
         return
-    for action in plan(observation, policy, NOW, overrides).actions:
-        if isinstance(action, Delete):
+    found = plan(observation, policy, NOW, overrides)
+    for action in found.actions:
+        if isinstance(action, Delete) and action.key_id in of_others(observation, found):
             key = observation.key(action.key_id)
             assert key
             assert not key.active
-            assert NOW - observation.record.journal.retiring[key.id].at >= policy.soak
+            journal = observation.record.journal
+            assert key.id in journal.revoked or NOW - journal.retiring[key.id].at >= policy.soak
 
 
 @always

@@ -100,6 +100,25 @@ class TestCurrentHasLeaked:
         found = decide(observation_of(key("K2", days=3), held="K2", destinations=copies), "K2")
         assert found.actions[1:3] == (Create(("K2",), urgent=True), Deliver(("ssm:/a", "ssm:/b")))
 
+    def test_no_other_key_is_removed_while_a_destination_cannot_be_read(self) -> None:
+        """An orphan, for example. If it stayed beside a new key, no later run could attribute it."""
+        recorded = journal(
+            **OLD,
+            intent=Intent(("K1", "K2"), ago(minutes=5)),
+            delivered={"ssm:/a": Delivery("K2", ago(days=16))},
+        )
+        seen = observation_of(
+            key("K2", days=16),
+            key("N", created=ago(minutes=5)),
+            held="K2",
+            journal=recorded,
+            destinations={"ssm:/a": CannotTell("down", failed=True)},
+        )
+        for wish in (False, True):
+            found = decide(seen, "K2", delete=wish)
+            assert (found.outcome, found.reason) == (Outcome.REFUSED, Reason.UNREADABLE)
+            assert [type(one) for one in found.actions] == [RecordRevoked]
+
     def test_both_keys_have_leaked_and_one_makes_room_only_with_delete(self) -> None:
         seen = observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**FRESH))
         refused = decide(seen, "K1", "K2")

@@ -28,20 +28,36 @@ def replace_leaked(assessment: Assessment) -> Plan | None:
     current = assessment.current
     if current is None or current.id not in assessment.revoked:
         return None
+    others_go = [key for key in (assessment.orphan, *assessment.removable) if key and key.id not in assessment.revoked]
+    if others_go and assessment.unread:
+        return unread(assessment)  # it may hold one of them, and an orphan that stays could not be attributed any more
     waiting = soak(assessment, *assessment.removable)
-    others = _others(assessment)
-    if not others and not waiting:
-        return _replacement(assessment, last=current.id)
-    bar, soaks = _bar(assessment, others), waiting
-    if bar is not None and bar.needs:
-        return bar
-    if bar is None and assessment.last is not None and not waiting:
-        soaks = soak(assessment, assessment.last)
-        if soaks is None:
-            return _replacement(assessment, assessment.last.id, last=current.id)
-    if kept_until_over(current.id, assessment.journal, assessment.now) and len(others) < 2:
-        return _replacement(assessment, current.id, last=assessment.last.id if assessment.last else "")
-    return soaks if bar is None and soaks else _no_room(assessment, others, bar)
+    ready = tuple(key.id for key in assessment.removable if not waiting or key.id in assessment.revoked)
+    others = _others(assessment, ready)
+    if not others:
+        return _replacement(assessment, *ready, last=current.id)
+    return _with_last(assessment, ready, others) or _with_less_room(assessment, ready, others, waiting)
+
+
+def _with_last(assessment: Assessment, ready: tuple[str, ...], others: tuple[AccessKey, ...]) -> Plan | None:
+    """Let LAST make room, where it may be removed now."""
+    bar, last = _bar(assessment, others), assessment.last
+    if bar is not None:
+        return bar if bar.needs else None
+    if last is None or soak(assessment, last) is not None:
+        return None
+    return _replacement(assessment, *ready, last.id, last=assessment.held)
+
+
+def _with_less_room(
+    assessment: Assessment, ready: tuple[str, ...], others: tuple[AccessKey, ...], waiting: Plan | None
+) -> Plan:
+    """Let the leaked key make room, if the operator allows it; else begin a soak, or refuse."""
+    bar, last = _bar(assessment, others), assessment.last
+    if kept_until_over(assessment.held, assessment.journal, assessment.now) and len(others) < 2:
+        return _replacement(assessment, *ready, assessment.held, last=last.id if last else "")
+    soaks = soak(assessment, last) if last and bar is None else None
+    return waiting or soaks or _no_room(assessment, others, bar)
 
 
 def revoked_in_the_way(assessment: Assessment, last: AccessKey) -> Plan | None:
@@ -80,9 +96,9 @@ def _kept(assessment: Assessment, key_id: str) -> str:
     return f"{key_id} has leaked, and is kept Inactive until {timestamps.utc(until)}; a run deletes it then. {deleted}"
 
 
-def _others(assessment: Assessment) -> tuple[AccessKey, ...]:
+def _others(assessment: Assessment, ready: tuple[str, ...]) -> tuple[AccessKey, ...]:
     """Return the keys besides CURRENT that would stay."""
-    gone = {key.id for key in (assessment.current, assessment.orphan, *assessment.removable) if key}
+    gone = {*ready, *(key.id for key in (assessment.current, assessment.orphan) if key)}
     return tuple(key for key in assessment.observation.keys if key.id not in gone)
 
 
@@ -101,7 +117,7 @@ def _bar(assessment: Assessment, others: tuple[AccessKey, ...]) -> Plan | None:
 def _replacement(assessment: Assessment, *removed: str, last: str) -> Plan:
     held = assessment.held
     gone = [RemoveOrphan(assessment.orphan.id)] if assessment.orphan else []
-    deleted = dict.fromkeys((*(key.id for key in assessment.removable), *removed))
+    deleted = dict.fromkeys(removed)
     names = tuple(assessment.observation.destinations)
     known = dict.fromkeys((*(key.id for key in assessment.observation.keys), held))
     also = f" {held} is deleted first, to make room for another key." if held in deleted else ""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from twokey.core.journal import Revoked
+from twokey.core.model import CannotTell
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.assessment import assess
 from twokey.planning.between_rotations import not_due, retirement
@@ -80,8 +81,9 @@ def revoke_plan(
     )
     assessment = assess(seen, policy, now, overrides or Overrides())
     decision = _without_rotation(assessment) if _current_works(assessment) else plan(seen, policy, now, overrides)
-    if decision.reason in (Reason.UNREADABLE, Reason.USER_RECREATED):
-        return decision  # nothing can be written, or nothing may be
+    unreadable_store = isinstance(observation.record.holding, CannotTell)
+    if decision.needs or decision.settles or unreadable_store or decision.reason is Reason.USER_RECREATED:
+        return decision  # nothing is decided yet, nothing can be written, or nothing may be
     new = (
         RecordRevoked(key_id, mark.at, mark.until)
         for key_id, mark in marks.items()
