@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from twokey.core import durations
 from twokey.core.errors import UsageError
-from twokey.planning.policy import DAY, RotationPolicy, Verification
+from twokey.planning.policy import DAY, RotationPolicy, Verification, upwards, wide_enough
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -116,3 +117,39 @@ def test_what_is_too_long_says_how_to_fix_it() -> None:
     with pytest.raises(UsageError) as grace:
         RotationPolicy(requested_grace=23 * DAY)
     assert grace.value.remedy == "Set it to at most 14d 9h, or the window to at least 48d."
+
+
+@pytest.mark.parametrize(
+    ("duration", "shown"),
+    [
+        (2 * DAY, "2d"),
+        (2 * DAY - HOUR, "47h"),
+        (2 * DAY + SECOND, "3d"),
+        (2 * HOUR, "2h"),
+        (2 * HOUR - SECOND, "120m"),
+        (timedelta(minutes=5), "5m"),
+        (timedelta(minutes=2), "2m"),
+        (timedelta(minutes=2) - SECOND, "119s"),
+        (2 * SECOND, "2s"),
+        (timedelta(seconds=1.99), "2s"),
+        (timedelta(seconds=1.41), "1.5s"),
+        (timedelta(seconds=1.39), "1.4s"),
+        (timedelta(seconds=0.01), "0.1s"),
+    ],
+)
+def test_a_duration_is_rounded_up_to_whole_units_as_the_operator_would_write_it(
+    duration: timedelta, shown: str
+) -> None:
+    assert upwards(duration) == durations.parse(shown)
+
+
+def test_no_window_is_named_that_is_longer_than_any_may_be() -> None:
+    longest = durations.LONGEST * 23 / 48
+    assert wide_enough(longest) == f", or the window to at least {durations.exact(durations.LONGEST)}"
+    assert not wide_enough(longest + SECOND)
+
+
+def test_a_soak_leaves_the_room_that_an_explicit_grace_needs() -> None:
+    with pytest.raises(UsageError) as soak:
+        RotationPolicy(soak=15 * DAY, requested_grace=DAY)
+    assert soak.value.remedy == "Set it to at most 13d 9h, or the window to at least 34d."

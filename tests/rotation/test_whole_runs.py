@@ -224,10 +224,10 @@ def _outside(run: str, seen: Transcript) -> RotationWorld:
 
 
 def _shown(result: Result) -> Iterator[str]:
-    """Show a result; of a run that was ended, with the message, which depends on what the run did."""
+    """Show a result; of a run that is not the usual one, with the message, which depends on what the run did."""
     yield f"{result.outcome.value} ({result.reason.value})"
-    ended = result.outcome in (Outcome.FAILED, Outcome.REFUSED)
-    yield from (f"  {line}" for line in (result.message if ended else "").splitlines())
+    usual = result.outcome in (Outcome.ROTATED, Outcome.NOT_DUE)
+    yield from (f"  {line}" for line in ("" if usual else result.message).splitlines())
     keys = result.current or "-", result.last or "-", ", ".join(result.removed) or "-"
     yield "CURRENT {}, LAST {}, removed {}, next rotation {}".format(*keys, result.next_due)
     yield from (f"  {one.destination}: {one.outcome} {one.message}".rstrip() for one in result.destinations)

@@ -295,3 +295,9 @@ def received_although_the_lease_is_over() -> object:
     with suppress(Conflict):
         waiting.before_effect()
     return Receipt("N1", written=True)
+
+
+def received_current(world: World) -> None:
+    """Let a user with one key have been managed before."""
+    journal = Journal(epoch=3, user="AIDACI", current="K1", committed=START - timedelta(days=16))
+    world.journal = replace(journal, delivered={"second": Delivery("K1", START - timedelta(days=16))}).encode()

@@ -470,4 +470,46 @@ STORIES = (
         pauses={"deliver to second begin": (200.0,)},
         ends={"second.deliver": (incidents.received_although_the_lease_is_over,)},
     ),
+    *(
+        Story(
+            state,
+            number,
+            prepare=prepare,
+            overrides=Overrides(retire=frozenset({"K2"})),
+            about=f", K2 to be retired{about}",
+        )
+        for state, number, prepare, about in (
+            ("two keys", 2, incidents.stay, ""),
+            ("two keys", 2, incidents.committed_lately, ", rotated lately"),
+            ("two keys, with soak", 2, incidents.stay, ""),
+            ("two keys, with soak", 2, incidents.soaking, ", soaking"),
+            ("pipelines that are out of date", 5, incidents.stay, ""),
+            ("pipelines", 5, incidents.open_before, ", open before"),
+            ("an unmanaged key", 1, incidents.stay, ""),
+        )
+    ),
+    *(
+        Story(
+            state,
+            number,
+            prepare=prepare,
+            decide=partial(forget_plan, configured=configured, confirmed=confirmed),
+            overrides=Overrides(forget=name),
+            about=f", {name} to be forgotten{about}",
+        )
+        for state, number, prepare, configured, confirmed, name, about in (
+            ("two keys", 3, incidents.take_out, (), False, "second", " without confirmation"),
+            ("two keys", 3, incidents.take_out, (), False, "third", " without confirmation"),
+            ("two keys", 2, incidents.holds_current_elsewhere, (), False, "second", " without confirmation"),
+            ("two keys", 2, incidents.stay, ("second",), True, "second", ", still configured"),
+            ("two keys", 3, incidents.take_out, ("second",), True, "fourth", ", not recorded"),
+            ("two keys", 2, incidents.stay, (), True, "fourth", ", not recorded"),
+            ("one key, stored", 2, incidents.received_current, (), True, "second", ""),
+            ("pipelines", 5, incidents.stay, (), False, "p1", " without confirmation"),
+            ("pipelines", 5, incidents.stay, (), False, "p3", " without confirmation"),
+            ("pipelines", 5, incidents.stay, (), True, "p3", ""),
+            ("pipelines that are out of date", 5, incidents.stay, (), True, "p3", ""),
+            ("pipelines that are out of date", 5, incidents.stay, (), True, "p1", ""),
+        )
+    ),
 )
