@@ -19,6 +19,7 @@ from hypothesis.internal.conjecture import providers  # noqa: E402
 from support import shortcut, shortcut_to_fakes  # noqa: E402
 from support.botocore_costs import spare_them  # noqa: E402
 from support.brief_reports import be_brief  # noqa: E402
+from support.order import ordered  # noqa: E402
 from support.rig import Rig  # noqa: E402
 from twokey.emulator import Emulator  # noqa: E402
 
@@ -67,9 +68,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     shortcut_to_fakes.SHORTCUT_TO_FAKES.open = not item.nodeid.startswith(shortcut_to_fakes.ON_CONNECTIONS)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that mostly wait: at the end, nothing would be left to run beside them."""
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let each process begin with some of the tests that take long."""
+    items[:] = ordered(items, getattr(config, "workerinput", {"workercount": 1})["workercount"])
 
 
 def pytest_collection_finish() -> None:

@@ -79,6 +79,7 @@ keys = st.tuples(
 )
 
 
+@pytest.mark.first
 @settings(max_examples=settings().max_examples * 20)
 @given(
     journal=made_up,
