@@ -23,7 +23,7 @@ from twokey.core.errors import (
     Stopped,
     UsageError,
 )
-from twokey.core.journal import Delivery, Intent, Journal, Lease, Retiring
+from twokey.core.journal import Delivery, Intent, Journal, Lease, Retiring, Revoked
 from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
@@ -301,3 +301,24 @@ def received_current(world: World) -> None:
     """Let a user with one key have been managed before."""
     journal = Journal(epoch=3, user="AIDACI", current="K1", committed=START - timedelta(days=16))
     world.journal = replace(journal, delivered={"second": Delivery("K1", START - timedelta(days=16))}).encode()
+
+
+def revoked(world: World, *key_ids: str) -> None:
+    """Let keys have been revoked, and two that no longer exist: one within a day, one long ago."""
+    at = START - timedelta(hours=36)
+    gone = {"K8": Revoked(START - timedelta(hours=20), None), "K9": Revoked(START - timedelta(hours=36), None)}
+    _changed(world, revoked={**{key_id: Revoked(at, START + timedelta(days=7)) for key_id in key_ids}, **gone})
+    for key_id in key_ids:
+        world.keys[key_id].active = False
+
+
+def last_revoked(world: World) -> None:
+    revoked(world, "K1")
+
+
+def current_revoked(world: World) -> None:
+    revoked(world, "K2")
+
+
+def both_revoked(world: World) -> None:
+    revoked(world, "K1", "K2")

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from simulation import incidents
 from simulation.states import PIPELINES, STATES
+from simulation.world import START
 from twokey.core.hooks import NAMES
 from twokey.planning.decision import plan
 from twokey.planning.forgetting import forget_plan
 from twokey.planning.plan import Overrides
 from twokey.planning.redelivery import deliver_plan
+from twokey.revocation.decision import Leak, revoke_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -511,5 +513,34 @@ STORIES = (
             ("pipelines that are out of date", 5, incidents.stay, (), True, "p3", ""),
             ("pipelines that are out of date", 5, incidents.stay, (), True, "p1", ""),
         )
+    ),
+    *(
+        Story(state, number, prepare=prepare, about=f", {about}", ends=ends)
+        for state, number in (("two keys", 2), ("pipelines that are out of date", 3))
+        for prepare, about in (
+            (incidents.last_revoked, "LAST revoked"),
+            (incidents.current_revoked, "CURRENT revoked"),
+            (incidents.both_revoked, "both keys revoked"),
+        )
+        for ends in ({}, {"p1.deliver": (incidents.rejected,), "second.deliver": (incidents.rejected,)})
+    ),
+    *(
+        Story(
+            "two keys",
+            2,
+            prepare=prepare,
+            decide=partial(revoke_plan, leak=Leak(dict.fromkeys(leaked, START - timedelta(minutes=1)), delete=delete)),
+            about=f", {' and '.join(leaked)} leaked{about}{', to be deleted' if delete else ''}",
+        )
+        for leaked, delete in ((("K1",), True), (("K2",), False), (("K1", "K2"), True))
+        for prepare, about in ((incidents.stay, ""), (incidents.last_revoked, ", LAST revoked before"))
+    ),
+    Story(
+        "two keys",
+        2,
+        prepare=incidents.committed_lately,
+        decide=partial(revoke_plan, leak=Leak({"K2": START - timedelta(minutes=1)})),
+        ends={"iam.may_create": (incidents.no,), "second.preflight": (incidents.rejected,)},
+        about=", K2 leaked, which nothing may delay",
     ),
 )
