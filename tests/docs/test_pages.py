@@ -74,3 +74,12 @@ def test_each_decision_is_in_the_index() -> None:
     for file in files:
         title = re.sub(r"^# \d+\. ", "", file.read_text(encoding="utf-8").splitlines()[0])
         assert f"[{title}]({file.name})" in index
+
+
+def test_each_decision_that_a_page_names_is_a_link_to_the_decision_of_that_number() -> None:
+    """Without the link, the number cannot be checked when decisions are renumbered."""
+    for page in pages.pages():
+        text = page.read_text(encoding="utf-8")
+        named = re.findall(r"\bdecision (\d+)", text, re.IGNORECASE)
+        linked = re.findall(r"\[decision \d+\]\((?:[^)\s]*/)?(\d{4})-", text, re.IGNORECASE)
+        assert [f"{int(number):04}" for number in named] == linked, page
