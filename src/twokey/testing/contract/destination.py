@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -254,10 +255,63 @@ class DestinationContract(EveryDestinationContract):
 
     def test_names_that_the_service_does_not_allow_are_refused_before_any_call(self, backend: Backend) -> None:
         for url in backend.bad_names:
-            with pytest.raises(UsageError):
+            with pytest.raises(UsageError) as raised:
                 registry.parse(url)
+            assert "None" not in raised.value.message
         assert backend.fake.requests == []
+
+    def test_a_look_without_a_response_says_what_was_asked_and_that_nothing_was_changed(
+        self, destination: Destination, backend: Backend
+    ) -> None:
+        """Whichever of its requests it is."""
+        destination.deliver(fresh_credential())
+        for act, nth in ((act, nth) for act in (destination.preflight, destination.held) for nth in range(1, 6)):
+            backend.fake.clear()
+            backend.fake.add(Fault("*", "", "reset", nth=nth, times=None))
+            error = outcome(act)
+            if error is None:
+                continue
+            assert isinstance(error, Ambiguous)
+            assert error.state == "This call changes nothing."
+            assert "None" not in error.message
+
+    def test_a_refusal_of_what_would_show_a_secret_is_not_quoted(
+        self, destination: Destination, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        credential = fresh_credential()
+        destination.deliver(credential)
+        handle, secret = backend.fake.handle, str(credential.reveal())
+
+        def refusing(request: ReceivedRequest) -> Reply:
+            reply = handle(request)
+            return Reply(422, {"message": f"Bad value {secret}"}) if _shows(reply, secret) else reply
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backend.fake, "handle", refusing)
+            error = outcome(destination.held)
+        if error is not None:
+            assert_silent(error, credential)
+
+    def test_its_url_can_name_a_connection(self, backend: Backend) -> None:
+        registry.parse(backend.url + ("&" if "?" in backend.url else "?") + "connection=other")
+
+    def test_an_unknown_format_is_refused(self, backend: Backend) -> None:
+        with pytest.raises(UsageError, match=r"no (format|option)"):
+            registry.parse(backend.url + ("&" if "?" in backend.url else "?") + "format=nonsense")
 
     def test_an_unknown_option_is_refused(self, backend: Backend) -> None:
         with pytest.raises(UsageError, match="no option"):
             registry.parse(backend.url + ("&" if "?" in backend.url else "?") + "nonsense=1")
+
+
+def _shows(reply: Reply, secret: str) -> bool:
+    """Return whether a response contains a secret, as it is or encoded."""
+    text = reply.encoded().decode(errors="replace")
+    return any(secret in one for one in (text, *map(_decoded, re.findall(r"[\w+/]{20,}={0,2}", text))))
+
+
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode(errors="replace")
+    except ValueError:
+        return ""

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from twokey.core.errors import Conflict, ServiceRejected
+from twokey.core.errors import Conflict, ServiceRejected, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.core.secret import Credential
 from twokey.destinations.registry import Services, names_user, open_store
 from twokey.testing.contract import SECRET, assert_silent, fresh_credential, pair
-from twokey.testing.stores.values import FULL, StoreBackend
+from twokey.testing.stores.values import FULL, StoreBackend, with_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +235,12 @@ class StoreContract:
         for act in _writes(first):
             with pytest.raises(TypeError):
                 act("revision of something else")
+
+    def test_a_format_that_cannot_be_read_back_is_refused(self, backend: StoreBackend, services: Services) -> None:
+        url = with_option(backend.url, "format=ses-smtp&region=eu-central-1")
+        with pytest.raises(UsageError, match="cannot be a store") as raised:
+            open_store(url, services)
+        assert url in raised.value.message
 
     def test_its_url_is_the_same_for_every_user_only_without_the_field(self, backend: StoreBackend) -> None:
         assert not names_user(backend.url)
