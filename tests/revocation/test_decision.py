@@ -123,6 +123,13 @@ class TestCurrentHasLeaked:
         seen = observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**FRESH))
         refused = decide(seen, "K1", "K2")
         assert (refused.outcome, refused.actions) == (Outcome.REFUSED, (marked("K1"), marked("K2")))
+        assert "not leaked" not in refused.message
+        for way in ("twokey revoke K2 --delete", "twokey revoke K2 --both --delete"):
+            assert way in refused.message
+        recorded = {**FRESH, "revoked": {"K1": Revoked(ago(minutes=1)), "K2": Revoked(ago(minutes=1))}}
+        later = observation_of(key("K1", days=31), key("K2", days=16), held="K2", journal=journal(**recorded))
+        found = decide(later, "K2", delete=True)
+        assert Delete("K2") in found.actions
         found = decide(seen, "K1", "K2", delete=True)
         assert found.actions[2:] == (Delete("K1"), Create(("K1", "K2"), urgent=True), Commit("K2"))
 

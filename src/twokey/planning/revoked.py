@@ -137,13 +137,19 @@ def _no_room(assessment: Assessment, others: tuple[AccessKey, ...], bar: Plan | 
     """Refuse: the user has as many keys as IAM allows, and none of them may be removed yet."""
     held, user = assessment.held, assessment.observation.user.name
     names = " and ".join(key.id for key in others)
+    revoke, all_gone = revoke_command(held, "--delete"), revoke_command(held, "--both --delete")
+    if all(key.id in assessment.revoked for key in others):
+        return assessment.refuse(
+            Reason.LEAKED,
+            f"{held} and {names} have leaked and are Inactive, so jobs fail, and there is no room for another key. To "
+            f"delete {held} and create another key in its place: {revoke}. To delete all of them: {all_gone}.",
+        )
     why = bar.message if bar else f"{names} is in the way."
-    revoke = revoke_command(held, "--delete")
     ways = f"To delete {held} and create another key in its place: {revoke}. "
     if assessment.last in others:
         retry = rotate_command(user)
         ways += f"Or wait until LAST may be removed, then {retry} creates it. "
-    ways += f"If {names} has leaked, too: {revoke_command(held, '--both --delete')}."
+    ways += f"If {names} has leaked, too: {all_gone}."
     if len(others) > 1:
         ways = f"Remove one of {names} that no program uses; then run {revoke_command(held)} again."
     return assessment.refuse(
