@@ -201,6 +201,12 @@ class TestWhoUsedIt:
         assert (found["user"], found["role"], found["status"]) == ("backdoor", "unknown", None)
         assert "Unknown: account 123456789012 does not say that it has this key now." in found["answers"]["delete"]
 
+    def test_a_key_of_no_known_account_is_said_to_be_unknown(self) -> None:
+        found = with_answers(
+            msgspec.structs.replace(intrusion(), account=None, status=None, role="unknown"), 90, configured=True
+        )
+        assert "the account of your credentials does not say that it has this key" in found.answers.delete
+
 
 class TestTheAnswers:
     def test_current_may_not_be_deleted_and_revoke_is_named(self, leak: Leak) -> None:
@@ -427,3 +433,4 @@ class TestTheOutput:
         assert "\x1b" not in plain
         assert max(map(len, plain.splitlines())) <= columns
         assert "What may be left behind" in plain
+        assert "sts:GetCallerIdentity" in plain.partition("\nUses\n")[2]  # whole: no name of an event is broken

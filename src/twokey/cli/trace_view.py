@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from twokey.cli import layout, terminal
 from twokey.core import timestamps
 from twokey.reports.trace import grouped
@@ -88,8 +90,8 @@ def lines(result: Trace) -> Iterator[str]:
 
 def _about(result: Trace) -> str:
     whose = f"{terminal.role_name(result.role)} key" if result.role not in ("current", "last") else result.role.upper()
-    user = f" of {result.user}" if result.user else ", of no known user"
-    account = f" in account {result.account}" if result.account else ", of no known account"
+    user = f" of {result.user}" if result.user else " of an unknown user"
+    account = f" in account {result.account}" if result.account else " in an unknown account"
     status = f", {result.status}" if result.status else ""
     created = f", created {timestamps.utc(result.created)}" if result.created else ""
     held = f", held by {', '.join(result.held_by)}" if result.held_by else ""
@@ -132,8 +134,8 @@ def _table(groups: Sequence[Group], width: int) -> list[Line] | None:
     columns = (
         layout.Column("last"),
         layout.Column("times"),
-        layout.Column("event", 12),
-        layout.Column("region", 9),
+        layout.Column("event"),
+        layout.Column("region"),
         layout.Column("from", 9),
         layout.Column("with", 12),
     )
@@ -155,22 +157,23 @@ def _row(group: Group) -> list[Cell]:
 
 def _agent(group: Group) -> str:
     """Return the beginning of a program's name, after the sessions that used it."""
-    name = group.latest.user_agent
-    text = name if len(name) <= AGENT else f"{name[: AGENT - 3]}..."
+    text = _shortened(group.latest.user_agent)
     return f"{group.by}, {text}" if group.by else text or terminal.NOTHING
 
 
+def _shortened(agent: str) -> str:
+    return agent if len(agent) <= AGENT else f"{agent[: AGENT - 3]}..."
+
+
 def _blocks(groups: Sequence[Group], width: int) -> list[Line]:
+    """Return each use as its name and one sentence, where a table would have to break the names."""
     found: list[Line] = []
     for group in groups:
         use = group.latest
-        labelled = [
-            ("last", layout.cell(timestamps.utc(use.time))),
-            ("times", layout.cell(str(group.count))),
-            ("region", layout.cell(use.region)),
-            ("from", layout.cell(use.source_ip or terminal.NOTHING)),
-            ("with", layout.cell(_agent(group))),
-        ]
         error = f" ({use.error})" if use.error else ""
-        found += layout.block([(f"{use.service}:{use.event}{error}", "red" if use.mark else "bold")], labelled, width)
+        style = "red" if use.mark else "yellow" if use.error else "bold"
+        found += layout.block([(f"{use.service}:{use.event}{error}", style)], [], width)
+        who = _who(msgspec.structs.replace(use, user_agent=_shortened(use.user_agent)), group.by)
+        when = f"{timestamps.utc(use.time)}{_times(group)} in {use.region} {who}"
+        found += layout.indented(layout.cell(when), width)
     return found

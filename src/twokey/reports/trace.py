@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -106,6 +107,12 @@ class Group:
     by: str
 
 
+_OF_ONE_PROCESS = re.compile(r" (m/[\w,+-]*|twokey/[0-9a-f]{32})(?= |$)")
+"""What differs between two processes of one program: botocore writes the features of a request in an order that is
+another one in each process (``m/E,b,Z``), and twokey the id of the run. Without this, each run of a job would be a use
+of its own."""
+
+
 def grouped(trace: Trace) -> list[Group]:
     """Return uses that differ in their time only as one each, the one with the latest use first.
 
@@ -115,7 +122,8 @@ def grouped(trace: Trace) -> list[Group]:
     groups: dict[tuple[object, ...], list[Use]] = {}
     for use in trace.uses:
         by = roles.get(use.session, use.session) if use.session else None
-        kind = (use.service, use.event, use.region, use.source_ip, use.user_agent, by, use.error)
+        agent = _OF_ONE_PROCESS.sub("", use.user_agent)
+        kind = (use.service, use.event, use.region, use.source_ip, agent, by, use.error)
         groups.setdefault(kind, []).append(use)
     return [Group(same[0], len(same), same[-1].time, _by(same, roles)) for same in groups.values()]
 

@@ -41,7 +41,8 @@ def _delete(found: Trace, days: int, *, configured: bool) -> tuple[May, str]:
     if found.role in ("current", "last", "orphaned"):
         return "no", _rotated(found)
     if found.status is None:
-        return "unknown", f"Unknown: account {found.account} does not say that it has this key now."
+        where = f"account {found.account}" if found.account else "the account of your credentials"
+        return "unknown", f"Unknown: {where} does not say that it has this key now."
     if found.role == "unknown":
         return "unknown", f"Unknown: which role the key of {found.user} has could not be read."
     return _unmanaged(found, days, configured=configured)

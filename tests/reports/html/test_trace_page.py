@@ -102,6 +102,13 @@ class TestTheTimeline:
         assert all(tick.text.count(":") == 1 or tick.text == f"{NOW:%d %b}" for tick in near.ticks)
 
 
+def test_runs_of_one_program_are_one_use_whatever_each_process_adds_to_its_name() -> None:
+    names = ("Botocore/1.44 m/E,b,Z cfg/x twokey/" + "a" * 32, "Botocore/1.44 m/Z,b,E cfg/x twokey/" + "b" * 32)
+    uses = [use(number * DAY, user_agent=name) for number, name in enumerate((*names, "Botocore/1.43 cfg/x"))]
+    groups = grouped(msgspec.structs.replace(intrusion(), uses=uses))
+    assert [(group.latest.user_agent, group.count) for group in groups] == [(names[0], 2), ("Botocore/1.43 cfg/x", 1)]
+
+
 def test_uses_that_differ_in_their_time_only_are_one_group() -> None:
     groups = grouped(intrusion())
     assert [(group.count, group.by) for group in groups] == [
