@@ -138,7 +138,7 @@ def _no_room(assessment: Assessment, others: tuple[AccessKey, ...], bar: Plan | 
     held, user = assessment.held, assessment.observation.user.name
     names = " and ".join(key.id for key in others)
     revoke, all_gone = revoke_command(held, "--delete"), revoke_command(held, "--both --delete")
-    if all(key.id in assessment.revoked for key in others):
+    if others and all(key.id in assessment.revoked for key in others):
         return assessment.refuse(
             Reason.LEAKED,
             f"{held} and {names} have leaked and are Inactive, so jobs fail, and there is no room for another key. To "
