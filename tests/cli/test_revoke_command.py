@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,7 +259,9 @@ def test_a_run_that_ended_after_the_leaked_key_made_room_is_continued_by_the_use
     last, current = settled
     rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="error_before"))
     ran = revoke(current, "--delete")
-    assert (ran.code, result(ran)["outcome"]) == (1, "contained")
+    found = result(ran)
+    assert (ran.code, found["outcome"], found["current"], found["last"]) == (1, "contained", None, last)
+    assert f"now that {current} is deleted: twokey rotate ci" in found["message"]
     assert status_of(rig) == {last: "Active"}
     rig.later(minutes=1)  # until the list is sure to show what was created
     ran = revoke(current, "--delete")
@@ -267,6 +270,36 @@ def test_a_run_that_ended_after_the_leaked_key_made_room_is_continued_by_the_use
     ran = revoke("ci", "--delete")
     assert (ran.code, result(ran)["outcome"]) == (0, "revoked"), result(ran)
     assert status_of(rig) == {last: "Active", rig.held(): "Active"}
+
+
+def test_a_run_that_ended_after_the_new_key_was_stored_is_continued_by_a_rotation(
+    rig: Rig, settled: tuple[str, str]
+) -> None:
+    last, current = settled
+    rig.aws.weather.add(denied("ssm:PutParameter"))
+    found = result(revoke(current, "--delete"))
+    new = rig.held()
+    assert (found["outcome"], found["current"], found["last"]) == ("contained", new, last)
+    assert f"now that {current} is deleted: twokey rotate ci" in found["message"]
+    rig.aws.weather.clear()
+    rig.later(minutes=1)  # until the list is sure to show what was created
+    ran = revoke("ci", "--delete")
+    assert (ran.code, result(ran)["outcome"]) == (3, "refused")
+    assert "To go on with that: twokey rotate ci." in result(ran)["message"]
+    assert twokey("rotate", "ci", *SELECTED, "--json").outcomes == {"ci": "completed"}
+    assert status_of(rig) == {last: "Active", new: "Active"}
+
+
+def test_the_evidence_names_a_key_that_may_still_be_active(rig: Rig, one_key: str, tmp_path: Path) -> None:
+    rig.aws.weather.add(replace(denied("iam:UpdateAccessKey"), times=None))
+    ran = revoke(one_key, "--evidence", str(tmp_path / "incident"))
+    assert (ran.code, result(ran)["outcome"]) == (1, "failed")
+    assert status_of(rig) == {one_key: "Active"}
+    [file] = (tmp_path / "incident").glob("*.json")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    [leaked] = document["users"][0]["leaked"]
+    assert (leaked["key_id"], leaked["inactive_since"]) == (one_key, None)
+    assert [left["command"] for left in document["left"]] == [f"twokey revoke {one_key}"]
 
 
 def test_a_user_without_keys_has_none_to_revoke(rig: Rig) -> None:

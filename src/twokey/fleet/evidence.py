@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from twokey import __version__
 from twokey.aws.sts import Sts
-from twokey.core.commands import revoke_command, rotate_command
+from twokey.core.commands import rotate_command
 from twokey.core.errors import ServiceError, UsageError
 from twokey.core.reasons import Revocation
 from twokey.revocation import evidence
@@ -99,7 +99,10 @@ def _record(result: RevokeResult, power: str) -> UserRecord:
         user=result.user.name,
         path=result.user.path,
         power=power,
-        leaked=[LeakedKey(one.key_id, one.at.replace(microsecond=0), one.request_id) for one in result.contained],
+        leaked=[
+            *(LeakedKey(one.key_id, one.at.replace(microsecond=0), one.request_id) for one in result.contained),
+            *(LeakedKey(key_id, None, message="it may still be Active") for key_id in result.active),
+        ],
         outcome=result.outcome.value,
         message=result.message,
         current=rotation.current if rotation else "",
@@ -115,8 +118,7 @@ def _left(result: RevokeResult) -> Iterator[Left]:
     """Yield what could not be done for a user."""
     user = result.user.name
     if result.outcome is not Revocation.REVOKED:
-        subject = result.contained[0].key_id if result.contained else user
-        yield Left(user, result.message, revoke_command(subject) if subject else "")
+        yield Left(user, result.message, result.continues)
     for one in result.rotation.destinations if result.rotation else ():
         if one.outcome == "failed":
             yield Left(user, f"{one.destination} does not have the new key: {one.message}", rotate_command(user))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from twokey.core.commands import revoke_command
+from twokey.core.commands import revoke_command, rotate_command
 from twokey.core.errors import BadCredentials, Failed, NotFound, TwokeyError
 from twokey.core.model import Held, MachineUser, account_of
 from twokey.core.reasons import Reason, Revocation
@@ -53,9 +53,12 @@ class Leaks:
         moments = {one.key_id: one.at for one in self.contained[user]}
         return Leak(moments, delete=self.request.delete, keep=self.request.keep)
 
-    def end(self, user: MachineUser, outcome: Revocation, reason: Reason, message: str) -> None:
+    def end(
+        self, user: MachineUser, outcome: Revocation, reason: Reason, message: str, active: Sequence[str] = ()
+    ) -> None:
         """Record the result of a user, or of a name, for which nothing further is done."""
-        self.ended.append(RevokeResult(user, outcome, reason, message, tuple(self.contained.get(user.name, ()))))
+        contained = tuple(self.contained.get(user.name, ()))
+        self.ended.append(RevokeResult(user, outcome, reason, message, contained, active=tuple(active)))
 
 
 def find(request: Request, runtime: Runtime, settings_of: SettingsOf, first: First | None = None) -> Leaks:
@@ -126,10 +129,10 @@ def _contain(leaks: Leaks, user: str, runtime: Runtime) -> None:
             contained.append(done or contain(user, key_id, runtime.iam, runtime.clients.clock))
     except TwokeyError as error:
         del leaks.keys[user]
-        still = ", ".join(key_ids[len(contained) :])
-        message = f"{still} of {user} may still be Active: {error} {inactive(contained)}".strip()
+        still = key_ids[len(contained) :]
+        message = f"{', '.join(still)} of {user} may still be Active: {error} {inactive(contained)}".strip()
         named = leaks.jobs[user].user if user in leaks.jobs else _nameless(user)
-        leaks.end(named, Revocation.FAILED, Reason.ERROR, message)
+        leaks.end(named, Revocation.FAILED, Reason.ERROR, message, still)
 
 
 def select(leaks: Leaks, runtime: Runtime, settings_of: SettingsOf) -> Roster:
@@ -228,10 +231,12 @@ def _in_use(user: str, leaks: Leaks, runtime: Runtime) -> str:
     held = record.holding.key_id
     before = [key_id for key_id in record.journal.revoked if key_id != held]
     if before:
+        exists = before[-1] in {key.id for key in keys}
+        done, goes_on = ("", revoke_command(before[-1])) if exists else (" and deleted", rotate_command(user))
         raise _Unclear(
             Reason.CANNOT_ATTRIBUTE,
-            f"{before[-1]} of {user} was revoked before, and {held} replaces it. To go on with that: "
-            f"{revoke_command(before[-1])}. If {held} has leaked, too: {revoke_command(held)}.",
+            f"{before[-1]} of {user} was revoked before{done}, and {held} replaces it. To go on with that: {goes_on}. "
+            f"If {held} has leaked, too: {revoke_command(held)}.",
         )
     return held
 

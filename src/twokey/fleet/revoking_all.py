@@ -247,6 +247,6 @@ def _interrupted(leaks: Leaks, user: str, key_ids: Sequence[str], why: str) -> R
     left = [key_id for key_id in key_ids if key_id not in {one.key_id for one in contained}]
     if left:
         message = f"{', '.join(left)} may still be Active: {why} {inactive(contained)} {AGAIN}"
-        return RevokeResult(named, Revocation.FAILED, Reason.STOPPED, message, contained)
+        return RevokeResult(named, Revocation.FAILED, Reason.STOPPED, message, contained, active=tuple(left))
     message = f"{inactive(contained)} Nothing replaces it yet: {why} {AGAIN}"
     return RevokeResult(named, Revocation.CONTAINED, Reason.STOPPED, message, contained)

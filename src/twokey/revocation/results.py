@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from twokey.core.commands import revoke_command, rotate_command
 from twokey.core.errors import ExitCode
 from twokey.core.reasons import Revocation
 
@@ -37,7 +38,8 @@ class SessionResult:
 class RevokeResult:
     """How it ended for one user; the JSON output consists of these.
 
-    ``contained``: the keys that are Inactive now. ``rotation`` is how the rotation ended, if one was tried.
+    ``contained``: the keys that are Inactive now; ``active``: those that may still be Active, because an error kept
+    twokey from making them Inactive. ``rotation`` is how the rotation ended, if one was tried.
     """
 
     user: MachineUser
@@ -47,6 +49,20 @@ class RevokeResult:
     contained: tuple[Contained, ...] = ()
     rotation: Result | None = None
     sessions: tuple[SessionResult, ...] = ()
+    active: tuple[str, ...] = ()
+
+    @property
+    def continues(self) -> str:
+        """Return the command that goes on; empty where no user and no key is known.
+
+        A leaked key that was deleted, to make room for another one, cannot be named any more: a rotation goes on.
+        """
+        removed = self.rotation.removed if self.rotation else ()
+        left = [*self.active, *(one.key_id for one in self.contained if not one.gone and one.key_id not in removed)]
+        if self.contained and not left:
+            return rotate_command(self.user.name)
+        subject = left[0] if left else self.user.name
+        return revoke_command(subject) if subject else ""
 
     @property
     def contained_at(self) -> datetime | None:

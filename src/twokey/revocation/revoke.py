@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from twokey.core import timestamps
+from twokey.core.commands import rotate_command
 from twokey.core.reasons import Outcome, Reason, Revocation
 from twokey.revocation.decision import revoke_plan
 from twokey.revocation.results import RevokeResult
@@ -51,14 +52,22 @@ def revoke(
 def ended(user: MachineUser, contained: Sequence[Contained], result: Result, leak: Leak) -> RevokeResult:
     """Return how the revocation ended, by how the engine's last run did."""
     works = result.outcome not in (Outcome.REFUSED, Outcome.FAILED) and result.current not in ("", *leak.contained)
+    goes_on = "" if works else _goes_on(user, contained, result)
     return RevokeResult(
         user,
         Revocation.REVOKED if works else Revocation.CONTAINED,
         Reason.LEAKED if works else result.reason,
-        f"{inactive(contained)} {result.message}",
+        f"{inactive(contained)} {result.message} {goes_on}".strip(),
         tuple(contained),
         result,
     )
+
+
+def _goes_on(user: MachineUser, contained: Sequence[Contained], result: Result) -> str:
+    """Name the command that goes on where all leaked keys were deleted: by their ids, no user is found any more."""
+    if not contained or not {one.key_id for one in contained} <= set(result.removed):
+        return ""
+    return f"To go on, now that {' and '.join(result.removed)} is deleted: {rotate_command(user.name)}."
 
 
 def inactive(contained: Sequence[Contained]) -> str:

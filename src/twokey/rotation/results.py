@@ -131,15 +131,18 @@ def failed(user: MachineUser, error: TwokeyError, effects: Effects, assessment: 
     )
     if assessment is None:
         return result
-    before = assessment.current.id if assessment.current else ""
+    # A leaked CURRENT may have been deleted, to make room.
+    before, last = (
+        "" if key is None or key.id in (*effects.removed, effects.removing) else key.id
+        for key in (assessment.current, assessment.last)
+    )
     stored = bool(effects.created and effects.delivered)
-    last = assessment.last.id if assessment.last else ""
     resumed = bool(effects.delivered) and not effects.created
     return replace(
         result,
         destinations=_destinations(assessment.observation, effects, before) if resumed else tuple(effects.delivered),
         current=effects.created if stored else before,
-        last=before if stored else "" if last in (*effects.removed, effects.removing) else last,
+        last=(before or last) if stored else last,
         next_due=None if stored else assessment.next_due,
     )
 
