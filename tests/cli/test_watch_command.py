@@ -131,7 +131,7 @@ class TestAQuarantinedUser:
         assert (ran.code, found(ran)) == (4, [("TK811", "ci", "critical")])
         [one] = ran.document["findings"]
         assert QUARANTINE in one["message"]
-        assert (one["key_id"], one["leaked"]) == (pair.access_key_id, True)
+        assert (one["key_id"], one["leaked"]) == (pair.access_key_id, False)
         assert [request.operation for request in rig.aws.requests] == [
             "GetCallerIdentity",
             "GetAccountAuthorizationDetails",
@@ -253,6 +253,15 @@ class TestALeakedKeyThatIsToBeRevoked:
         assert found(ran) == [("TK801", "other", "critical"), ("TK801", "ci", "high")]
         assert ran.document["revocations"] == []
         assert ("Active", leaked) in {(status, key_id) for key_id, status, _ in rig.aws.keys("ci")}
+
+    def test_is_not_the_key_that_replaced_it_while_the_quarantine_stays(self, rig: Rig, leaked: str) -> None:
+        quarantine(rig, "ci")
+        assert watch("--scan", "code").document["revocations"]
+        replacing = rig.held()
+        ran = watch("--scan", "code")
+        assert found(ran) == [("TK811", "ci", "critical"), ("TK801", "ci", "low")]
+        assert ran.document["revocations"] == []
+        assert ("Active", replacing) in {(status, key_id) for key_id, status, _ in rig.aws.keys("ci")}
 
     def test_of_a_user_outside_the_configuration_is_reported_only(self, rig: Rig, folder: Path, leaked: str) -> None:
         [pair] = rig.aws.make_user("other", path="/elsewhere/", keys=1)

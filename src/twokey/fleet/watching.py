@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 KEYS = "/meta/public_keys/secret_scanning"
 """Where GitHub publishes the keys of its secret scanning ("Secret scanning partner program", GitHub Docs)."""
-TOLD = frozenset({*LEAKED, "TK832"})
+TOLD = frozenset({*LEAKED, "TK811", "TK832"})
 """The rules that the receivers of alerts are told about; GuardDuty has its own."""
 LARGEST = 32 << 20
 """Bytes of a file of events: a webhook of GitHub has 25 MB at most."""

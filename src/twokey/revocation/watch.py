@@ -43,8 +43,12 @@ RULES = {
     "TK832": Rule("high", "GitHub reports a key of AWS, and its alert does not name the key"),
 }
 """Every rule by its id."""
-LEAKED = frozenset({"TK801", "TK811", "TK821", "TK831"})
-"""The rules by which a key, if it is named and Active, counts as leaked. Unusual use alone does not."""
+LEAKED = frozenset({"TK801", "TK821", "TK831"})
+"""The rules by which a key, if it is named and Active, counts as leaked. Unusual use alone does not.
+
+Nor does a quarantine: it names no key, and it stays after the public key was replaced. The only Active key of its user
+may be the one that replaced it.
+"""
 _SECRET, _OWN = attrgetter("secret"), attrgetter("own")
 _INACTIVE: Severity = "low"
 """How severe a finding is about a key that does not work."""
@@ -128,9 +132,11 @@ class _Watching:
             )
         limits = "The policy denies the user some actions; it does not end the key, nor the sessions made with it."
         if active and len(active) == 1:
-            return self._finding(
-                "TK811", "AWS", f"{start} {limits}", _revoke(active[0]), user.name, active[0], "Active"
+            remedy = (
+                f"AWS's message says which key is public. If it is {active[0]}: twokey revoke {active[0]}. If it was "
+                "stopped and replaced already, answer AWS's case, and detach the policy."
             )
+            return self._finding("TK811", "AWS", f"{start} {limits}", remedy, user.name, active[0], "Active")
         which = f"Active are {', '.join(active)}." if active else "Which of its keys are Active is unknown."
         remedy = f"AWS's message says which key is public. Stop it, or both: twokey revoke {user.name} --both"
         return self._finding("TK811", "AWS", f"{start} {which} {limits}", remedy, user.name)
