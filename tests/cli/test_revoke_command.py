@@ -118,13 +118,17 @@ def test_both_keys_are_inactive_and_one_makes_room_where_the_operator_allows_it(
     assert status_of(rig) == {rig.held(): "Active"}
 
 
-def test_a_user_without_a_store_is_contained_and_what_is_left_is_named(rig: Rig) -> None:
+def test_a_user_without_a_store_is_contained_and_what_is_left_is_named(rig: Rig, tmp_path: Path) -> None:
+    configuration = tmp_path / "twokey.yaml"
+    configuration.write_text("version: 1\nmachine_users: [{users: [ci], store: 'secretsmanager:{user}'}]\n")
     (key,) = rig.aws.make_user("other", keys=1)
     ran = revoke(key.access_key_id, selected=())
     found = result(ran)
     assert (ran.code, found["outcome"], found["user"]) == (1, "contained", "other"), found
     assert status_of(rig, "other") == {key.access_key_id: "Inactive"}
     assert "No key was created in its place" in found["message"]
+    ran = revoke(key.access_key_id, selected=("--config", str(configuration)))
+    assert "No entry of the configuration covers the user other. Give them another" in result(ran)["message"]
 
 
 def test_twokey_s_own_key_is_refused_and_nothing_is_changed(rig: Rig) -> None:
@@ -150,9 +154,20 @@ def test_without_a_terminal_the_plan_has_to_be_confirmed_by_an_option(rig: Rig, 
 def test_plan_shows_the_steps_and_changes_nothing(rig: Rig, one_key: str) -> None:
     ran = twokey("revoke", one_key, *SELECTED, "--plan")
     assert ran.code == 0, ran.err
+    assert f"ci: nothing has been changed yet. After step 1: {one_key} has leaked and is Inactive" in ran.out
     assert f"1. make {one_key} Inactive" in ran.out
     assert "create a key, verify it, store it" in ran.out
     assert status_of(rig) == {one_key: "Active"}
+
+
+def test_plan_shows_each_deletion_also_the_one_at_the_end(rig: Rig, settled: tuple[str, str]) -> None:
+    last, current = settled
+    for options, deleted in (((current,), [current]), ((last,), [last]), (("ci", "--both"), [last, current])):
+        ran = twokey("revoke", *options, *SELECTED, "--delete", "--plan", "--json")
+        [entry] = ran.document["results"]
+        assert [action for action in entry["actions"] if action.startswith("delete ")] == [
+            f"delete {key_id}" for key_id in deleted
+        ]
 
 
 def test_what_is_printed_keeps_to_the_published_schemas(rig: Rig, one_key: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from twokey.cli import result_words, terminal
-from twokey.core.reasons import Revocation
+from twokey.core.reasons import Outcome, Revocation
 from twokey.fleet.names import Names
+from twokey.planning.plan import Delete, RemoveOrphan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from twokey.fleet.ending import Ending
     from twokey.fleet.revoking import Leaks
     from twokey.fleet.revoking_all import Everyone
+    from twokey.planning.plan import Plan
     from twokey.reports.documents import RevokePlanEntry
     from twokey.revocation.results import RevokeResult
     from twokey.rotation.preview import Preview
@@ -84,7 +86,9 @@ def plan_all(everyone: Everyone, ending: Ending, *, as_json: bool) -> ExitCode:
 def show_plan(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]]) -> None:
     """Print what would be done for each user, in order."""
     for entry in _entries(previews, leaks, sessions):
-        terminal.paragraph(f"{entry.user}: {entry.message}".rstrip())
+        # The message says what is true then, such as that a key is Inactive.
+        then = f" After step {len(entry.keys)}: {entry.message}" if entry.message else ""
+        terminal.paragraph(f"{entry.user}: nothing has been changed yet.{then}")
         first = [f"make {key_id} Inactive; every program that uses it fails from then on" for key_id in entry.keys]
         for number, step in enumerate((*first, *entry.actions), 1):
             terminal.paragraph(f"{number}. {step}", "  ")
@@ -106,12 +110,20 @@ def _entries(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, S
                 user=name,
                 path=user.path if user else "",
                 keys=key_ids,
-                actions=[str(action) for action in found.plan.actions] if found and found.plan else [],
+                actions=[*_actions(found.plan, key_ids, leaks)] if found and found.plan else [],
                 message=found.result.message if found else leaks.unselected or NOT_MANAGED,
                 sessions=[*sessions.get(name, ())],
             )
         )
     return entries
+
+
+def _actions(plan: Plan, key_ids: Sequence[str], leaks: Leaks) -> Iterator[str]:
+    """Yield what is done for a user: what is planned now, and the deletions that follow once that is done."""
+    yield from map(str, plan.actions)
+    if leaks.request.delete and plan.outcome is not Outcome.REFUSED:
+        gone = {action.key_id for action in plan.actions if isinstance(action, Delete | RemoveOrphan)}
+        yield from (f"delete {key_id}" for key_id in key_ids if key_id not in gone)
 
 
 NOT_MANAGED = "No configuration names the store of this user, so twokey creates no key in its place."

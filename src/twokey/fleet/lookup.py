@@ -163,6 +163,9 @@ def _in_another_case(
     ]
 
 
+UNTOUCHED = "Nothing was changed for it."
+
+
 def _not_read(name: str, error: ServiceError) -> Result:
     if isinstance(error, NotFound):
         message = f"There is no IAM user {name} in this account."
@@ -172,7 +175,7 @@ def _not_read(name: str, error: ServiceError) -> Result:
 
 def _failed(name: str, path: str, message: str, error: ServiceError) -> Result:
     remedy = f" {error.remedy}" if error.remedy else ""
-    return no_result(name, f"{message} Nothing was changed for it.{remedy}", path)
+    return no_result(name, f"{message} {UNTOUCHED}{remedy}", path)
 
 
 def no_result(name: str, message: str, path: str = "") -> Result:
@@ -184,7 +187,7 @@ def not_covered(names: Sequence[str], known: Collection[str]) -> list[Result]:
     """Report each user that was named and that no entry of the configuration covers; ``known``: those accounted for."""
     seen = set(map(same_name, known))
     return [
-        no_result(name, f"No entry of the configuration covers the user {name}. Nothing was changed for it.")
+        no_result(name, f"No entry of the configuration covers the user {name}. {UNTOUCHED}")
         for key, name in dict(zip(map(same_name, names), names, strict=True)).items()
         if key not in seen
     ]

@@ -12,6 +12,7 @@ from twokey.core.errors import BadCredentials, Failed, NotFound, TwokeyError
 from twokey.core.model import Held, MachineUser, account_of
 from twokey.core.reasons import Reason, Revocation
 from twokey.fleet.first import KEY_ID
+from twokey.fleet.lookup import UNTOUCHED
 from twokey.fleet.roster import Roster
 from twokey.revocation.contain import contain
 from twokey.revocation.decision import Leak, revoke_plan
@@ -270,9 +271,14 @@ def _select(leaks: Leaks, runtime: Runtime, settings_of: SettingsOf, names: Sequ
 
 def _unmanaged(leaks: Leaks, name: str) -> str:
     done = inactive(leaks.contained[name])
-    why = leaks.unselected or f"twokey does not manage {name}: no configuration names its store"
+    # By now, the leaked key was changed.
+    why = (
+        leaks.unselected.replace(f" {UNTOUCHED}", "")
+        or f"twokey does not manage {name}: no configuration names its store"
+    )
+    why = why if why.endswith((".", "?")) else f"{why}."
     return (
-        f"{done} No key was created in its place, so the programs that used it fail: {why.rstrip('.')}. Give them "
+        f"{done} No key was created in its place, so the programs that used it fail: {why} Give them "
         "another credential, or select the user (--store, twokey.yaml) and run this again."
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from twokey.core.errors import Failed, UsageError
 from twokey.core.reasons import Outcome, Reason
 from twokey.destinations.address import fill
-from twokey.fleet.lookup import Lookup, not_covered
+from twokey.fleet.lookup import UNTOUCHED, Lookup, not_covered
 from twokey.fleet.names import Names
 from twokey.rotation.results import Result
 
@@ -91,7 +91,7 @@ def select(
                 store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
                 lock = selection.lock and fill_lock(selection.lock, user)
             except UsageError as error:  # this user's name does not fit the service: that stops no other user
-                unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} Nothing was changed for it."))
+                unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} {UNTOUCHED}"))
             else:
                 positions = tuple(at for _, at in selection.urls)
                 job = Job(
