@@ -61,6 +61,14 @@ class Group:
 SIMULATION = "simulation/test_simulation.py::test_"
 WHOLE_RUNS = "rotation/test_whole_runs.py"
 STORES = "destinations/stores/test_"
+OF_AWS = (
+    f"{STORES}aws_resources.py",
+    f"{STORES}stored_formats.py",
+    "destinations/test_[ir]*.py",
+    "destinations/test_creation_options.py",
+    "fleet/test_loading.py",
+)
+"""Tests of both stores on AWS: what their URLs mean, their formats, what they create, and many read together."""
 GROUPS = {
     "planning": Group(
         ("planning.*",),
@@ -75,8 +83,8 @@ GROUPS = {
             f"{SIMULATION}a_token_that_expires_midway_fails_every_later_delivery_of_its_kind_until_it_is_mended",
         ),
     ),
-    "secretsmanager": Group(("destinations.stores.secretsmanager*",), (f"{STORES}secretsmanager.py",)),
-    "ssm": Group(("destinations.stores.ssm*",), (f"{STORES}ssm.py", "rotation/test_paused.py")),
+    "secretsmanager": Group(("destinations.stores.secretsmanager*",), (f"{STORES}secretsmanager*.py", *OF_AWS)),
+    "ssm": Group(("destinations.stores.ssm*",), (f"{STORES}ssm*.py", "rotation/test_paused.py", *OF_AWS)),
     "locks": Group(("destinations.locks.*",), ("destinations/locks/test_*.py",)),
     "file": Group(("destinations.local.file", "destinations.local.json_file"), ("destinations/local/test_file*.py",)),
     "fleet": Group(("fleet.*",), ("fleet/test_*.py",)),

@@ -7,11 +7,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.client import BaseClient
 
 from support.store_faults import DOCS, denied, documented_policy, user_with
 from twokey.aws.clients import signing_as
+from twokey.core import waiting
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, ServiceRejected, Throttled, UsageError
 from twokey.core.journal import Lease
+from twokey.destinations.kind import AwsScope
 from twokey.destinations.locks import registry
 from twokey.destinations.locks.lock import Content, Lock
 from twokey.emulator import Emulator, Rule
@@ -22,9 +25,20 @@ if TYPE_CHECKING:
 
     from twokey.destinations.registry import Services
 
+S3 = "arn:aws:s3:::"
 LEASE = Lease(run="r1", host="h b n", process=42, start="1", until=datetime(2026, 11, 21, 12, tzinfo=UTC))
 WRITES = {"s3": "s3:PutObject", "dynamodb": "dynamodb:PutItem"}
 READS = {"s3": "s3:GetObject", "dynamodb": "dynamodb:GetItem"}
+FOREIGN: dict[str, dict[str, Any]] = {
+    "{}": {},
+    "not JSON": {"epoch": {"N": "1"}, "lease": {"S": "not JSON"}, "fence": {"S": "f"}},
+    '{"epoch": 1, "lease": 5, "fence": "f"}': {"epoch": {"N": "1"}, "lease": {"S": "5"}, "fence": {"S": "f"}},
+    '{"epoch": "x", "lease": null, "fence": "f"}': {"epoch": {"N": "1.5"}, "lease": {"S": "null"}, "fence": {"S": "f"}},
+    '{"epoch": 1, "fence": "f"}': {"epoch": {"N": "1"}, "fence": {"S": "f"}},
+    '{"epoch": 1, "lease": null}': {"epoch": {"N": "1"}, "lease": {"S": "null"}},
+    "[]": {"epoch": {"S": "1"}, "lease": {"S": "null"}, "fence": {"S": "f"}},
+}
+"""What another program left, as an object and as an item."""
 NOTHING_HAPPENED = ["error_before", "reset", "throttle", "html"]
 LOST = ["lost_response", "truncated", "error_after"]
 
@@ -67,14 +81,12 @@ class TestALock:
         released = lock.replace(written, Content(1))
         assert (released.lease, lock.read()) == (None, released)
 
-    def test_is_taken_by_one_of_two_runs_that_read_the_same(self, lock: Lock) -> None:
-        for seen in (None, lock.replace(None, Content(1, LEASE))):
-            if seen is None:
-                continue
-            first = lock.replace(seen, Content(2, LEASE))
-            with pytest.raises(Conflict, match=r"Another run \(process 42 on h\) has taken the lock"):
-                lock.replace(seen, Content(2, LEASE))
-            assert lock.read() == first
+    def test_is_taken_by_one_of_two_runs_that_read_the_same(self, lock: Lock, url: str) -> None:
+        seen = lock.replace(None, Content(1, LEASE))
+        first = lock.replace(seen, Content(2, LEASE))
+        with pytest.raises(Conflict, match=rf"Another run \(process 42 on h\) has taken the lock {url}"):
+            lock.replace(seen, Content(2, LEASE))
+        assert lock.read() == first
 
     def test_that_was_never_taken_is_taken_by_one(self, lock: Lock) -> None:
         first = lock.replace(None, Content(1, LEASE))
@@ -136,6 +148,28 @@ class TestALock:
         assert isinstance(outcome(lambda: lock.replace(None, Content(1, LEASE))), Throttled)
         assert lock.read() is None
 
+    def test_whose_write_is_refused_for_another_reason_has_no_other_owner(
+        self, aws: Emulator, lock: Lock, scheme: str
+    ) -> None:
+        aws.weather.add(Rule(WRITES[scheme], effect="error_before", status=400, code="ValidationException"))
+        with pytest.raises(ServiceRejected, match="ValidationException"):
+            lock.replace(None, Content(1, LEASE))
+
+    def test_is_read_consistently_and_by_no_request_that_could_change_it(
+        self, lock: Lock, scheme: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        sent = []
+        call = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+        def recorded(client: Any, operation: str, parameters: dict[str, Any]) -> Any:
+            sent.append(parameters)
+            return call(client, operation, parameters)
+
+        monkeypatch.setattr(BaseClient, "_make_api_call", recorded)
+        with waiting.also_before_effect(lambda: pytest.fail("reading has no effect")):
+            lock.read()
+        assert [one.get("ConsistentRead") for one in sent] == [scheme == "dynamodb" or None]
+
     @pytest.mark.parametrize("calls", [READS, WRITES])
     def test_that_may_not_be_read_or_written_names_the_permission(
         self, aws: Emulator, lock: Lock, scheme: str, calls: dict[str, str]
@@ -145,7 +179,7 @@ class TestALock:
         assert isinstance(error, AccessDenied)
         assert calls[scheme] in error.message
 
-    @pytest.mark.parametrize("value", ["{}", "not JSON", '{"epoch": 1, "lease": 5, "fence": "f"}'])
+    @pytest.mark.parametrize("value", FOREIGN)
     def test_that_another_program_wrote_is_refused(
         self, lock: Lock, url: str, administrator: Callable[[str], Any], value: str
     ) -> None:
@@ -153,9 +187,9 @@ class TestALock:
         if url.startswith("s3:"):
             administrator("s3").put_object(Bucket="locks", Key=key, Body=value.encode())
         else:
-            found = {"epoch": {"N": "1"}, "lease": {"S": "5"}, "fence": {"S": "f"}} if "epoch" in value else {}
-            administrator("dynamodb").put_item(TableName="locks", Item={"LockID": {"S": key}, **found})
-        with pytest.raises(ServiceRejected, match="twokey did not write"):
+            item = {"LockID": {"S": key}, **FOREIGN[value]}
+            administrator("dynamodb").put_item(TableName="locks", Item=item)
+        with pytest.raises(ServiceRejected, match=f"{url} holds a value that twokey did not write"):
             lock.read()
 
     def test_without_its_table_or_bucket_says_so(self, services: Services, scheme: str) -> None:
@@ -181,11 +215,14 @@ class TestALock:
     [
         "dynamodb:",
         "dynamodb:locks",
+        "dynamodb:locks/",
         "dynamodb:lo/ci",
         "dynamodb:lo cks/ci",
         "dynamodb:locks/" + "k" * 2049,
         "dynamodb:locks/ci?region=x",
         "s3:locks",
+        "s3:locks/",
+        "s3:locks/ci?region=x",
         "s3:Locks/ci",
         "s3:locks/" + "k" * 1025,
         "redis:locks/ci",
@@ -196,6 +233,24 @@ class TestALock:
 def test_a_name_that_cannot_be_one_is_refused_before_anything_is_called(url: str) -> None:
     with pytest.raises(UsageError):
         registry.parse(url)
+
+
+@pytest.mark.parametrize("url", ["dynamodb:loc/" + "k" * 2048, "s3:loc/" + "k" * 1024])
+def test_a_key_may_be_as_long_as_the_service_allows(url: str) -> None:
+    assert registry.parse(url).url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "resources"),
+    [
+        ("dynamodb:locks/machine-users/ci", {"table": ("arn:aws:dynamodb:eu-west-1:123456789012:table/locks",)}),
+        ("s3:locks/machine-users/ci", {"bucket": (f"{S3}locks",), "object": (f"{S3}locks/machine-users/ci",)}),
+    ],
+)
+def test_a_url_means_the_arns_that_a_policy_names(url: str, resources: dict[str, object]) -> None:
+    address = registry.parse(url)
+    found = registry.kind_of(address.scheme).resources(address, AwsScope("aws", "eu-west-1", "123456789012"))
+    assert found == resources
 
 
 @pytest.mark.parametrize("scheme", registry.SCHEMES)
