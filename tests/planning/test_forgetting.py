@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +76,42 @@ class TestItIsRefused:
         refused = decide(observed(), "ci:odl", confirmed=True)
         assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.NOT_RECORDED)
         assert "not configured: ci:old." in refused.message
+
+    def test_where_no_destination_is_named(self) -> None:
+        assert forget_plan(observed(), POLICY, NOW, configured=("ci:new",)).reason is Reason.NOT_RECORDED
+
+    def test_while_the_store_cannot_be_read(self) -> None:
+        found = observed()
+        record = replace(found.record, holding=CannotTell("down"))
+        assert decide(replace(found, record=record), confirmed=True).reason is Reason.UNREADABLE
+
+
+class TestADestinationWhoseFirstDeliveryIsOpen:
+    def test_is_forgotten_as_one_that_jobs_may_have_read_last_from(self) -> None:
+        decision = decide(observed(delivering=("ci:first",)), "ci:first", confirmed=True)
+        assert decision.actions == (Forget("ci:first", restarts_grace=True),)
+
+    @pytest.mark.parametrize(("why", "shown"), [("It is write-only.", " (It is write-only)"), ("", "")])
+    def test_says_so_to_the_operator(self, why: str, shown: str) -> None:
+        found = observed(delivering=("ci:first",))
+        seen = replace(found, destinations={**found.destinations, "ci:first": CannotTell(why)})
+        assert decide(seen, "ci:first").message == (
+            f"According to the journal, ci:first was being written, and twokey cannot see what it holds now{shown}. "
+            "Jobs that read a key there fail once twokey removes it. If no job reads a key there, confirm it: twokey "
+            "forget ci --destination ci:first --yes. Otherwise empty it first, or configure it again."
+        )
+
+    def test_is_not_said_to_hold_current_where_the_store_holds_no_key(self) -> None:
+        seen = observation_of(key("K2", days=15), journal=journal(delivering=("ci:first",)))
+        assert "CURRENT" not in decide(seen, "ci:first").message
+
+    def test_is_the_same_to_a_user_who_has_no_last(self) -> None:
+        recorded = journal(current="K2", committed=ago(days=15), delivering=("ci:first",))
+        seen = observation_of(key("K2", days=15), held="K2", journal=recorded)
+        assert "Jobs that read a key there fail once twokey removes it." in decide(seen, "ci:first").message
+        decision = decide(seen, "ci:first", confirmed=True)
+        assert decision.actions == (Forget("ci:first"),)
+        assert decision.message.endswith("Every key keeps its role, its grace and the protection by its last use.")
 
 
 class TestTheSentence:

@@ -116,7 +116,7 @@ def _fate(assessment: Assessment, key_id: str) -> str:
             f"That is LAST: once the destination is forgotten, a rotation may remove the key from {grace} on, and jobs "
             "that read it there then fail."
         )
-    if key_id == assessment.held:
+    if key_id and key_id == assessment.held:
         return (
             "That is CURRENT: once the destination is forgotten, the rotation after the next one removes the key, and "
             "jobs that read it there then fail."
