@@ -23,7 +23,7 @@ from twokey.core.errors import (
     Throttled,
     UsageError,
 )
-from twokey.core.journal import Delivery, stamp_of
+from twokey.core.journal import Delivery, Revoked, stamp_of
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.redelivery import deliver_plan
 from twokey.rotation.lease import LENGTH
@@ -199,6 +199,22 @@ class TestAPlaceThatFails:
             "ci:4: The token has expired. No key was changed, and nothing that jobs read; only the journal of store "
             "was written. Make another one."
         )
+
+    def test_in_the_preflight_keeps_no_other_from_the_key_that_replaces_a_leaked_one(
+        self, pipelines: Delivering, monkeypatch: Any
+    ) -> None:
+        def preflight(destination: SimulatedDestination) -> None:
+            if destination.name == "ci:4":
+                raise BadCredentials("The token has expired.", remedy="Make another one.")
+
+        monkeypatch.setattr(SimulatedDestination, "preflight", preflight)
+        pipelines.before["ci:4"] = raising(BadCredentials("The token has expired."))
+        pipelines.world.keys["K2"].active = False
+        marked = msgspec.structs.replace(pipelines.journal, revoked={"K2": Revoked(ago(1))})
+        pipelines.world.journal = marked.encode()
+        result = pipelines.rotated()
+        assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.DELIVERY_FAILED)
+        assert pipelines.holding("N1") == [name for name in TEN if name != "ci:4"]
 
 
 class TestATornPair:
