@@ -72,7 +72,13 @@ OF_AWS = (
 GROUPS = {
     "planning": Group(
         ("planning.*",),
-        ("planning/test_[bdfrsw]*.py", "planning/test_policy.py", "rotation/test_contested.py", WHOLE_RUNS),
+        (
+            "planning/test_[bdfrsw]*.py",
+            "planning/test_policy.py",
+            "revocation/test_decision.py",
+            "rotation/test_contested.py",
+            WHOLE_RUNS,
+        ),
     ),
     "rotation": Group(
         ("rotation.*",),

@@ -200,7 +200,7 @@ class TestEveryLaterRun:
             assert plan(seen, POLICY, NOW).reason is Reason.LEAKED
             refused = deliver_plan(seen, POLICY, NOW)
             assert (refused.outcome, refused.reason) == (Outcome.REFUSED, Reason.LEAKED)
-            assert "To replace it everywhere: twokey revoke K2." in refused.message
+            assert refused.message.endswith("it is not delivered. To replace it everywhere: twokey revoke K2.")
 
     def test_is_refused_while_a_revoked_key_is_kept_in_the_way(self) -> None:
         seen = self.seen(key("K1", days=31, active=False), key("K2", days=16), leaked="K1", **OLD)

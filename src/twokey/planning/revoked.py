@@ -138,13 +138,15 @@ def _no_room(assessment: Assessment, others: tuple[AccessKey, ...], bar: Plan | 
     held, user = assessment.held, assessment.observation.user.name
     names = " and ".join(key.id for key in others)
     revoke, all_gone = revoke_command(held, "--delete"), revoke_command(held, "--both --delete")
-    if others and all(key.id in assessment.revoked for key in others):
+    unleaked = [key.id for key in others if key.id not in assessment.revoked]
+    if not unleaked:
         return assessment.refuse(
             Reason.LEAKED,
             f"{held} and {names} have leaked and are Inactive, so jobs fail, and there is no room for another key. To "
             f"delete {held} and create another key in its place: {revoke}. To delete all of them: {all_gone}.",
         )
     why = bar.message if bar else f"{names} is in the way."
+    stays = "has not leaked, and stays" if len(unleaked) == 1 else "have not leaked, and stay"
     ways = f"To delete {held} and create another key in its place: {revoke}. "
     if assessment.last in others:
         retry = rotate_command(user)
@@ -154,6 +156,6 @@ def _no_room(assessment: Assessment, others: tuple[AccessKey, ...], bar: Plan | 
         ways = f"Remove one of {names} that no program uses; then run {revoke_command(held)} again."
     return assessment.refuse(
         Reason.LEAKED,
-        f"{held} has leaked and is Inactive, so jobs fail, and there is no room for another key: {names} has not "
-        f"leaked, and stays. {why} {ways}",
+        f"{held} has leaked and is Inactive, so jobs fail, and there is no room for another key: "
+        f"{' and '.join(unleaked)} {stays}. {why} {ways}",
     )
