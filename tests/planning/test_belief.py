@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from support.builders import NOW, STORE, USER
 from twokey.core.journal import Delivery, Intent, Journal, Lease, Retiring, Revoked
 from twokey.core.model import AccessKey, CannotTell, Held, Holding, LastUse, NotHeld, Observation, Record
-from twokey.planning.belief import believed
+from twokey.planning.belief import EARLIEST, MOST_SKEW, believed
 from twokey.planning.decision import plan
 from twokey.planning.plan import Deactivate, Delete, RemoveOrphan
 from twokey.planning.policy import RotationPolicy
@@ -139,11 +139,12 @@ def test_moments_that_no_run_can_have_written_are_not_believed(at: datetime) -> 
             revoked={"K1": Revoked(at)},
             delivered={"ci:x": Delivery("K1", at, "v1")},
             graces={"K1": timedelta.max, "K2": timedelta.min},
+            forgotten=at,
         ),
         NOW,
     )
     assert (found.epoch, found.committed, found.intent, found.retiring, found.removed) == (0, None, None, {}, {})
-    assert found.revoked == {}
+    assert (found.revoked, found.forgotten) == ({}, None)
     assert found.delivered["ci:x"].key == "K1", "it may hold that key all the same"
     assert found.delivered["ci:x"].at < NOW
     assert found.graces == {"K1": timedelta(days=1000), "K2": timedelta(0)}
@@ -155,8 +156,24 @@ def test_of_an_intent_only_what_is_impossible_is_left_out() -> None:
     assert believed(Journal(intent=intent), NOW).intent == Intent(("K1",), ago, (ago,), 60.0)
 
 
-def test_a_journal_that_a_run_wrote_is_believed_as_it_is() -> None:
-    at = NOW + timedelta(seconds=59)
+def test_an_intent_leaves_no_negative_time_for_its_creation() -> None:
+    found = believed(Journal(intent=Intent((), NOW, within=-5.0)), NOW).intent
+    assert found == Intent((), NOW, within=0.0)
+
+
+def test_a_delivery_at_an_impossible_moment_counts_from_the_commit() -> None:
+    committed = NOW - DAY
+    journal = Journal(committed=committed, delivered={"ci:x": Delivery("K1", FAR, "v1")})
+    assert believed(journal, NOW).delivered["ci:x"].at == committed
+
+
+@pytest.mark.parametrize(("epoch", "counts"), [(-1, 0), (0, 0), (1, 1), (2**53 - 1, 2**53 - 1), (2**53, 0)])
+def test_an_epoch_is_believed_that_no_number_of_runs_exceeds(epoch: int, counts: int) -> None:
+    assert believed(Journal(epoch=epoch), NOW).epoch == counts
+
+
+@pytest.mark.parametrize("at", [EARLIEST, NOW + MOST_SKEW])
+def test_a_journal_that_a_run_wrote_is_believed_as_it_is(at: datetime) -> None:
     journal = Journal(
         epoch=7,
         committed=at,
@@ -165,6 +182,7 @@ def test_a_journal_that_a_run_wrote_is_believed_as_it_is() -> None:
         removed={"K1": at},
         delivered={"ci:x": Delivery("K1", at, "v1")},
         graces={"K1": 14 * DAY},
+        forgotten=at,
     )
     assert believed(journal, NOW) == journal
 

@@ -90,3 +90,8 @@ def test_the_store_comes_first(holding: Holding, recorded: dict[str, Any], state
     observation = observation_of(*KEYS, holding=holding, journal=journal(**recorded))
     (found,) = destination_states(assess(observation, RotationPolicy(), NOW + timedelta(0), Overrides()))
     assert (found.destination, found.state, found.message) == (STORE, state, message)
+
+
+def test_a_destination_that_gives_no_reason_for_its_silence_is_not_said_to_give_one() -> None:
+    assert state_of(CannotTell("")).message == "it has received no key yet, and does not show what it holds"
+    assert state_of(CannotTell("It is write-only.")).message.endswith("what it holds (It is write-only)")

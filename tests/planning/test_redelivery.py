@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from support.builders import NOW, ago, journal, key, observation_of
+from support.builders import NOW, STORE, ago, journal, key, observation_of
 from support.pipelines import TEN, Delivering, pipelines, raising
 from twokey.core.errors import NotFound
 from twokey.core.journal import Delivery, Intent, Journal
@@ -20,6 +20,7 @@ from twokey.planning.plan import (
     Deactivate,
     Delete,
     Deliver,
+    Overrides,
     Plan,
     RecordDeliveries,
     RemoveOrphan,
@@ -77,6 +78,10 @@ class TestWhatIsDelivered:
         found = decide(self.all_of_them(), "a")
         assert (found.outcome, found.reason, found.actions) == (Outcome.NOT_DUE, Reason.HELD, ())
         assert found.message == "a already holds K2."
+        seen = observation_of(
+            *KEYS, held="K2", journal=journal(**SETTLED), destinations={"a": Held("K2"), "b": Held("K2")}
+        )
+        assert decide(seen).message == "a, b already hold K2."
 
     def test_is_nothing_where_there_is_no_place(self) -> None:
         found = decide(observation_of(*KEYS, held="K2", journal=journal(**SETTLED)))
@@ -135,12 +140,29 @@ class TestWhatIsRefused:
         assert (found.outcome, found.reason, found.actions) == (Outcome.REFUSED, reason, ())
         assert found.message
 
-    def test_says_what_is_there_and_where_to_look(self) -> None:
-        found = decide(observation_of(*KEYS, held="K0", journal=journal(current="K0")))
-        assert found.message == (
-            "secretsmanager:machine-users/ci holds K0, which IAM no longer lists, so jobs already fail. There is "
-            "nothing to deliver. To see why: twokey plan ci."
-        )
+    @pytest.mark.parametrize(
+        ("observation", "found"),
+        [
+            (
+                observation_of(*KEYS, held="K0", journal=journal(current="K0")),
+                f"{STORE} holds K0, which IAM no longer lists, so jobs already fail.",
+            ),
+            (observation_of(*KEYS), f"{STORE} holds no key."),
+            (
+                observation_of(key("K2", days=1, active=False), held="K2", journal=journal(**SETTLED)),
+                f"K2, which {STORE} holds, is Inactive, so jobs already fail.",
+            ),
+        ],
+        ids=["it is gone", "the store is empty", "it is Inactive"],
+    )
+    def test_says_what_is_there_and_where_to_look(self, observation: Any, found: str) -> None:
+        assert decide(observation).message == f"{found} There is nothing to deliver. To see why: twokey plan ci."
+
+    def test_is_no_contradiction_to_a_key_that_the_operator_names_as_one_that_no_job_uses(self) -> None:
+        seen = observation_of(*KEYS, held="K1", journal=journal(**SETTLED), destinations={"c": NotHeld()})
+        assert deliver_plan(seen, POLICY, NOW).reason is Reason.ROLLED_BACK
+        named = Overrides(retire=frozenset({"K2"}))
+        assert deliver_plan(seen, POLICY, NOW, named).reason is Reason.DELIVERY_REQUESTED
 
     def test_waits_while_a_list_may_lag(self) -> None:
         recorded = journal(**SETTLED, intent=Intent(("K1", "K2"), ago(seconds=5)))

@@ -67,6 +67,11 @@ def test_current_that_will_break_it_as_last_warns() -> None:
     assert warned(30, 15.5) == []
 
 
+def test_a_key_exactly_as_old_as_the_window_does_not_break_it_yet_and_is_going_to() -> None:
+    assert warned(30, 13, 14 * DAY) == ["LAST", "CURRENT"]
+    assert not list(windows.broken(keys(30, 13), POLICY, NOW))
+
+
 def test_without_a_key_there_is_nothing_to_say() -> None:
     assert not list(windows.about_to_break((), "", None, POLICY, NOW))
 

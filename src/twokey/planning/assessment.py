@@ -152,12 +152,12 @@ class Assessment:
             if isinstance(holding, CannotTell) and holding.failed
         }
 
-    def conclude(self, outcome: Outcome, reason: Reason, message: str = "", *actions: Action) -> Plan:
+    def conclude(self, outcome: Outcome, reason: Reason, message: str, *actions: Action) -> Plan:
         """Return the plan that these actions make."""
         return Plan(
             outcome,
             reason,
-            message or reason.sentence,
+            message,
             actions,
             current=self.current.id if self.current else "",
             last=self.last.id if self.last else "",

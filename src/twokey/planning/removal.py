@@ -106,7 +106,7 @@ def soak(assessment: Assessment, *keys: AccessKey) -> Plan | None:
             f"--user-name {assessment.observation.user.name} --access-key-id {to_deactivate[0].id} --status Active",
             *(Deactivate(key.id, named=key in assessment.retire) for key in to_deactivate),
         )
-    over = max((retiring[key.id].at + length for key in keys), default=assessment.now)
+    over = max(retiring[key.id].at + length for key in keys)
     if assessment.now < over:
         return assessment.conclude(
             Outcome.NOT_DUE,
