@@ -94,13 +94,20 @@ GROUPS = {
     "locks": Group(("destinations.locks.*",), ("destinations/locks/test_*.py",)),
     "file": Group(("destinations.local.file", "destinations.local.json_file"), ("destinations/local/test_file*.py",)),
     "fleet": Group(("fleet.*",), ("fleet/test_*.py",)),
-    "vault": Group(("destinations.stores.vault",), (f"{STORES}vault.py",)),
+    "vault": Group(
+        ("destinations.stores.vault",),
+        (
+            f"{STORES}vault*.py",
+            "destinations/logins/test_vault_login.py::TestAStandbyThatLags",
+            "services/test_token_sources.py::TestATokenInAnotherStore",
+        ),
+    ),
     "kubernetes": Group(("destinations.stores.kubernetes",), (f"{STORES}kubernetes*.py",)),
-    "gcp": Group(("destinations.stores.gcp*",), (f"{STORES}gcp_secretmanager.py",)),
-    "azure": Group(("destinations.stores.azure*",), (f"{STORES}azure_keyvault.py",)),
+    "gcp": Group(("destinations.stores.gcp*",), (f"{STORES}gcp*.py", "destinations/test_creation_options.py")),
+    "azure": Group(("destinations.stores.azure*",), (f"{STORES}azure*.py", "destinations/test_creation_options.py")),
     "others": Group(
         ("destinations.stores.doppler", "destinations.stores.onepassword", "destinations.stores.service_store"),
-        (f"{STORES}doppler.py", f"{STORES}onepassword*.py"),
+        (f"{STORES}doppler*.py", f"{STORES}onepassword*.py", f"{STORES}service_store.py"),
     ),
 }
 

@@ -10,7 +10,7 @@ import pytest
 
 from twokey.core.errors import AccessDenied, BadCredentials, Conflict, NotFound, ServiceRejected, UsageError
 from twokey.core.journal import Journal
-from twokey.core.model import NotHeld
+from twokey.core.model import Held, NotHeld
 from twokey.destinations.registry import open_destination, open_store
 from twokey.testing.contract import (
     Backend,
@@ -27,6 +27,7 @@ from twokey.testing.stores import ConditionalContract, NamedValuesStoreContract,
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from twokey.core.destination import Store
     from twokey.core.secret import Credential
     from twokey.destinations.registry import Services
 
@@ -41,9 +42,11 @@ class Secret(Backend):
     bad_names = (
         "vault:ci",
         "vault:secret/../x",
+        "vault:secret/./x",
         "vault:secret/a b",
         "vault:secret/x.twokey-journal",
         "vault:a/b?mount=c",
+        "vault:a/b?mount=a/b",
     )
 
     def __init__(self, fake: Vault) -> None:
@@ -210,9 +213,10 @@ def test_other_fields_beside_the_pair_stay(fake: Vault) -> None:
 def test_the_custom_metadata_names_the_key_and_no_secret(fake: Vault) -> None:
     credential = fresh_credential()
     open_destination(URL, services_of(Secret(fake), Hurried())).deliver(credential)
-    shown = json.dumps(fake.metadata)
-    assert credential.access_key_id in shown
-    assert credential.reveal() not in shown
+    (note,) = fake.metadata[PATH].values()
+    assert list(fake.metadata[PATH]) == ["twokey"]
+    assert credential.access_key_id in note
+    assert credential.reveal() not in note
 
 
 def test_what_a_person_wrote_between_two_writes_of_the_journal_is_not_written_over(fake: Vault) -> None:
@@ -223,6 +227,7 @@ def test_what_a_person_wrote_between_two_writes_of_the_journal_is_not_written_ov
     with pytest.raises(Conflict):
         store.save_journal(Journal(epoch=2), revision)
     assert fake.data(PATH) == pair(existing_key)
+    assert len(fake.entries[f"{PATH}.twokey-journal"]) == 1
 
 
 def test_what_a_person_writes_while_the_journal_is_written_is_noticed(fake: Vault) -> None:
@@ -251,3 +256,52 @@ def test_numbers_and_objects_of_other_fields_lose_no_digit(fake: Vault) -> None:
     store.deliver(credential)
     assert fake.data(PATH) == {**others, **pair(credential)}
     assert str(fake.data(PATH)) == str({**others, **pair(credential)})
+
+
+def test_a_denied_write_names_the_secret_and_the_capabilities_that_its_path_needs(fake: Vault) -> None:
+    fake.denied.add("machine-users/ci")
+    error = outcome(lambda: open_destination(URL, services_of(Secret(fake), Hurried())).deliver(fresh_credential()))
+    assert isinstance(error, AccessDenied)
+    assert "write secret/machine-users/ci" in error.message
+    assert "create, read and update on secret/data/machine-users/ci" in error.remedy
+
+
+def test_a_mount_whose_name_contains_slashes_is_named_by_an_option(fake: Vault) -> None:
+    for option in ("team/BOX", "team/BOX/"):
+        fake.clear()
+        outcome(open_destination(f"vault:team/BOX/ci?mount={option}", services_of(Secret(fake), Hurried())).held)
+        assert ("GET", "/v1/team/BOX/data/ci") in fake.requests
+
+
+class TestAnOlderVersionThanOneThatThisRunSaw:
+    @pytest.fixture
+    def hurried(self) -> Hurried:
+        return Hurried()
+
+    @pytest.fixture
+    def store(self, fake: Vault, hurried: Hurried) -> Store:
+        fake.indexed = False
+        fake.entries[PATH] = [pair(fresh_credential())]
+        store = open_store(URL, services_of(Secret(fake), hurried))
+        older = {"tokens": fake.tokens, "metadata": {}, "entries": {PATH: list(fake.entries[PATH])}}
+        Secret(fake).plant(fresh_credential())
+        store.load()
+        fake.lag, fake._behind = 1, (3, 0, older)
+        return store
+
+    def test_is_read_again_after_longer_and_longer_pauses(self, fake: Vault, store: Store, hurried: Hurried) -> None:
+        assert store.held() == Held(str((fake.data(PATH) or {})["AccessKeyId"]))
+        assert hurried.slept == pytest.approx(0.1 + 0.2 + 0.4)
+
+    def test_is_believed_in_the_end_and_then_without_a_pause(self, fake: Vault, store: Store, hurried: Hurried) -> None:
+        fake.lag, fake.entries = 0, fake._behind[2]["entries"]
+        assert store.held() == Held(str((fake.data(PATH) or {})["AccessKeyId"]))
+        assert hurried.slept == pytest.approx(0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2)
+        store.held()
+        assert hurried.slept == pytest.approx(0.1 + 0.2 + 0.4 + 0.8 + 1.6 + 3.2)
+
+
+def test_a_store_that_is_not_there_yet_is_read_without_a_pause(fake: Vault) -> None:
+    hurried = Hurried()
+    open_store(URL, services_of(Secret(fake), hurried)).load()
+    assert hurried.slept == 0

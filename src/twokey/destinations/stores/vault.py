@@ -103,7 +103,7 @@ def _format(address: Address) -> Format:
 def _split(address: Address) -> tuple[str, str]:
     mount = address.options.get("mount", "").strip("/") or address.rest.partition("/")[0]
     path = address.rest.removeprefix(f"{mount}/")
-    if not path or path == address.rest:
+    if path == address.rest:
         raise address.error(f"expected a path that begins with the mount {mount!r}.")
     return mount, path
 
@@ -296,8 +296,7 @@ class VaultSecret(ServiceStore):
         if before.number != seen.credential or self._journal.read().number != seen.journal:
             raise self._conflict()
         # Other fields of the secret stay.
-        data = before.data or {}
-        beside = {name: value for name, value in data.items() if name not in values and name not in without}
+        beside = {name: value for name, value in (before.data or {}).items() if name not in without}
         ours = {name: _encoded(value) for name, value in values.items()}
         self._credential.write({**beside, **ours}, seen.credential)
         self._credential.describe(note)
