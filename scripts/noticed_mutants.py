@@ -44,7 +44,9 @@ class Noticed:
     def save(self) -> None:
         """Write all that is known."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(self.by, indent=0, sort_keys=True), encoding="utf-8")
+        whole = self._file.with_suffix(".new")  # a run that is killed leaves the file as it was
+        whole.write_text(json.dumps(self.by, indent=0, sort_keys=True), encoding="utf-8")
+        whole.replace(self._file)
 
     def _count(self, mutant: str, test: str) -> None:
         for name in _wheres(mutant):

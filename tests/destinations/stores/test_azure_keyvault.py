@@ -263,7 +263,9 @@ def test_a_journal_that_is_too_long_for_a_value_is_refused_before_it_is_written(
 
 def test_a_name_without_room_for_the_journals_is_no_store(services: Services) -> None:
     url = f"azure-keyvault:site-prd/{'a' * 113}"
-    assert isinstance(outcome(lambda: open_store(url, services)), UsageError)
+    error = outcome(lambda: open_store(url, services))
+    assert isinstance(error, UsageError)
+    assert "at most 112 characters" in error.message
     assert open_destination(url, services).name == url
 
 

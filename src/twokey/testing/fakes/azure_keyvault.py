@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CODES = {400: "BadParameter", 401: "Unauthorized", 403: "Forbidden", 404: "SecretNotFound", 409: "Conflict"}
 _PERMISSIONS = {"GET": "get", "PUT": "set", "DELETE": "delete"}
-MOST_VALUE, MOST_TAGS, MOST_TAG, MOST_TYPE = 25_000, 15, 256, 255
+MOST_VALUE, MOST_TAGS, MOST_TAG, MOST_TYPE = 25 << 10, 15, 256, 255
 TENANT, CLIENT = "0d3bbd40-0000-4000-8000-00000000000a", "9f1c0000-0000-4000-8000-00000000000b"
 AUDIENCE = "https://vault.azure.net"
 
