@@ -243,7 +243,7 @@ class TestALeakedKeyThatIsToBeRevoked:
         rig.aws.weather.add(rule)
         ran = twokey("watch", "--scan", "code", "--fail-on", "critical")
         assert ran.code == 1
-        assert f"contained ci: {leaked} is Inactive since" in ran.out
+        assert f"contained ci: {leaked} has been Inactive since at least" in ran.out
 
     def test_is_not_one_that_only_stands_near_the_secret_of_another(self, rig: Rig, folder: Path, leaked: str) -> None:
         [pair] = rig.aws.make_user("other", path="/machine-users/", keys=1)

@@ -91,9 +91,9 @@ def show_plan(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, 
         terminal.paragraph(f"{entry.user}: nothing has been changed yet.{then}")
         first = [f"make {key_id} Inactive; every program that uses it fails from then on" for key_id in entry.keys]
         for number, step in enumerate((*first, *entry.actions), 1):
-            terminal.paragraph(f"{number}. {step}", "  ")
+            terminal.paragraph(f"{number}. {step}", "  ", "   ")
         for sentence in entry.sessions:
-            terminal.paragraph(sentence, "  ")
+            terminal.paragraph(sentence, "  ", "  ")
 
 
 def _entries(previews: Sequence[Preview], leaks: Leaks, sessions: Mapping[str, Sequence[str]]) -> list[RevokePlanEntry]:

@@ -71,9 +71,11 @@ def _goes_on(user: MachineUser, contained: Sequence[Contained], result: Result) 
 
 
 def inactive(contained: Sequence[Contained]) -> str:
-    """Say since when each leaked key has been Inactive."""
+    """Say since when each leaked key has been Inactive: a run that finds one Inactive knows no earlier moment."""
     return " ".join(
-        f"{one.key_id} no longer exists." if one.gone else f"{one.key_id} is Inactive since {timestamps.utc(one.at)}."
+        f"{one.key_id} no longer exists."
+        if one.gone
+        else f"{one.key_id} has been Inactive since at least {timestamps.utc(one.at)}."
         for one in contained
     )
 
