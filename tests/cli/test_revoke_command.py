@@ -268,6 +268,13 @@ def test_bad_input_is_named_before_anything_is_called(rig: Rig, arguments: tuple
     assert calls(rig) == []
 
 
+@pytest.mark.parametrize("option", ["--yes", "--both"])
+def test_a_user_that_does_not_exist_is_named_with_what_to_check(rig: Rig, option: str) -> None:
+    ran = revoke("nosuch", option)
+    assert (ran.code, result(ran)["outcome"]) == (1, "failed")
+    assert "There is no IAM user nosuch in this account. Nothing was changed. Check the name" in result(ran)["message"]
+
+
 def test_a_run_that_ended_after_the_leaked_key_made_room_is_continued_by_the_user_s_name(
     rig: Rig, settled: tuple[str, str]
 ) -> None:

@@ -172,7 +172,7 @@ def _keys_of(target: str, leaks: Leaks, runtime: Runtime, own: str) -> tuple[str
     known = leaks.first.owners.get(target) if leaks.first else None
     user = (known or _owner(target, runtime)) if by_id else target
     if leaks.request.both:
-        found = [key.id for key in runtime.iam.keys(user)]
+        found = [key.id for key in _keys(user, runtime)]
     else:
         found = [target] if by_id else [_in_use(user, leaks, runtime)]
     if not found:
@@ -214,11 +214,23 @@ def _where(key_id: str) -> str:
     )
 
 
+def _keys(user: str, runtime: Runtime) -> Sequence[AccessKey]:
+    """List the keys of a user that the operator named."""
+    try:
+        return runtime.iam.keys(user)
+    except NotFound:
+        raise Failed(
+            f"There is no IAM user {user} in this account.",
+            state=NOTHING,
+            remedy="Check the name and the account: aws sts get-caller-identity.",
+        ) from None
+
+
 def _in_use(user: str, leaks: Leaks, runtime: Runtime) -> str:
     """Return the key that the user's store holds; of a user without a store, the only key."""
     job = leaks.jobs.get(user)
     if job is None:
-        keys = runtime.iam.keys(user)
+        keys = _keys(user, runtime)
         if len(keys) == 1:
             return keys[0].id
         why = leaks.unselected or "twokey does not manage this user"

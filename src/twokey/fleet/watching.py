@@ -122,7 +122,11 @@ def read_file(path: str) -> Event:
         with Path(path).open("rb") as stream:
             content = stream.read(LARGEST + 1)
     except OSError as error:
-        raise UsageError(f"--event: {path} cannot be read: {error.strerror}.", state="Nothing was called.") from None
+        raise UsageError(
+            f"--event: {path} cannot be read: {error.strerror}.",
+            state="Nothing was called.",
+            remedy="Name a file that this user may read, or - for stdin.",
+        ) from None
     return checked(Event(path, content))
 
 
@@ -191,7 +195,10 @@ def _keys_in(path: str) -> Mapping[str, str]:
     try:
         found = msgspec.json.decode(Path(path).read_bytes(), type=_PublicKeys)
     except OSError as error:
-        raise UsageError(f"--github-keys: {path} cannot be read: {error.strerror}.") from None
+        raise UsageError(
+            f"--github-keys: {path} cannot be read: {error.strerror}.",
+            remedy=f"Save what https://api.github.com{KEYS} returns, or leave the option out.",
+        ) from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise UsageError(
             f"--github-keys: {path} does not have GitHub's public keys.",

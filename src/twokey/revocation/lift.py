@@ -74,8 +74,8 @@ def plan(one: Lift, now: datetime) -> LiftResult:
     whose = f"the {principal.kind} {principal.name}"
     if now < one.until:
         message = (
-            f"Sessions of {whose} from before {utc(one.denies[-1].cutoff)} may work until {utc(one.until)}: nothing "
-            "was changed. The policy denies these only. Run again then."
+            f"Sessions of {whose} from before {utc(one.denies[-1].cutoff)} may exist until {utc(one.until)}, and the "
+            "policy denies only these: nothing was changed. Run the command again after that."
         )
         return LiftResult(principal.account, principal.arn, "refused", one.until, names, message)
     message = f"No session of {whose} that was denied can exist any more: the policy is removed."
