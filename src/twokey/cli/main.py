@@ -36,7 +36,7 @@ COMMANDS = {
     "serve-credentials": "Serve the credentials of a job on the loopback address.",
     "lint": "Find machine users that can do too much, and roles that trust too many.",
     "advise": "Show how the jobs of a machine user do without its key.",
-    "watch": "Look whether keys are leaked: AWS's quarantine, repositories, alerts.",
+    "watch": "Check whether keys have leaked: AWS's quarantine, repositories, alerts.",
     "policy": "Print IAM policies to deploy: least privilege, each statement with its reason.",
     "demo": "Watch a whole cycle on a built-in AWS emulator; no setup.",
     "audit-log": "Verify a file that --audit-log wrote.",

@@ -45,7 +45,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
     is_flag=True,
     help="Delete the leaked key once it is replaced, or before, where there is no room for another key.",
 )
-@click.option("--keep", metavar="TIME", help="Keep the leaked key Inactive for so long; a later run deletes it.")
+@click.option("--keep", metavar="TIME", help="Keep the leaked key Inactive for this long; a later run deletes it.")
 @click.option(
     "--evidence", metavar="DIR", help="Write what was done, with AWS's times and request ids, into this directory."
 )
@@ -53,7 +53,7 @@ TARGETS = click.argument("users", nargs=-1, metavar="KEY_ID|USER ...")
 @click.option(
     "--lift", is_flag=True, help="Remove the policies that ended sessions, once these are over; without USER, all."
 )
-@click.option("--drill", is_flag=True, help="Play it on a built-in AWS emulator, with your configuration.")
+@click.option("--drill", is_flag=True, help="Rehearse it on a built-in AWS emulator, with your configuration.")
 @options((MAX_USERS, VERBOSE, AUDIT_LOG, NO_WAIT))
 def command(
     *,
@@ -123,7 +123,7 @@ def _path(flags: Flags) -> str | None:
 
 
 def _drill(flags: Flags, request: Request, *, keep_sessions: bool) -> int:
-    """Play it. Nothing of what follows is called: no connection to AWS is made."""
+    """Rehearse it. Nothing of what follows is called: no connection to AWS is made."""
     from twokey.cli import drill
     from twokey.core import durations
 

@@ -37,7 +37,12 @@ _REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 )
 @click.argument("key_id", metavar="KEY_ID")
 @click.option(
-    "--days", type=click.IntRange(1, 90), default=90, show_default=True, help="How many days to look back; at most 90."
+    "--days",
+    metavar="DAYS",
+    type=click.IntRange(1, 90),
+    default=90,
+    show_default=True,
+    help="How many days to look back.",
 )
 @click.option(
     "--region",

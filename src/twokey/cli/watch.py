@@ -1,4 +1,4 @@
-"""``twokey watch``: look once whether keys of the account are leaked."""
+"""``twokey watch``: check once whether keys of the account have leaked."""
 
 from __future__ import annotations
 
@@ -78,9 +78,9 @@ def command(
     fail_on: str | None,
     quiet: bool,
 ) -> int:
-    """Look once whether keys of the account are leaked; meant for a schedule.
+    """Check once whether keys of the account have leaked; meant for a schedule.
 
-    Always looks for users that AWS has put under quarantine, in one picture of the account. With --scan, it searches
+    Always looks for users that AWS has put under quarantine, with one read of the account. With --scan, it searches
     files and repositories for key ids with a secret beside them; no secret is shown or kept. With --event, it reads
     what AWS and GitHub report. Only keys of this account are findings.
     """

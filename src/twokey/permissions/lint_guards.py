@@ -32,7 +32,7 @@ _ADDRESSES = (
 )
 """Addresses to send a request from: one that no guard lists is among them."""
 _LARGEST = {4: 8, 6: 16}
-"""The shortest prefix of a network that an organisation has for itself, by the version of IP."""
+"""The shortest prefix of a network that an organization has for itself, by the version of IP."""
 _ABSENT = (
     *("aws:sourcevpc", "aws:vpc", "aws:calledvia", "aws:multifactorauth", "aws:tokenissuetime", "aws:ec2instance"),
     *("aws:sourceaccount", "aws:sourcearn", "aws:sourceowner", "aws:sourceorg", "aws:federatedprovider"),

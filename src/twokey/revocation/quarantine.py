@@ -1,4 +1,4 @@
-"""AWS's own quarantine of a user whose key it found in public: recognised, and what it does and does not deny. Pure.
+"""AWS's own quarantine of a user whose key it found in public: recognized, and what it does and does not deny. Pure.
 
 Sources: "AWSCompromisedKeyQuarantineV2" and "AWSCompromisedKeyQuarantineV3" (AWS Managed Policy Reference Guide). Which
 actions each denies is read from the policy itself, as the account has it: AWS changes them.

@@ -178,7 +178,7 @@ class _Watching:
         what = f"the {status} key {key_id} of {owner.user}"
         if rule == "TK802":
             message = f"{_listed(locations)} has the id of {what}. No secret is near it: an id alone opens nothing."
-            remedy = "Look whether the secret is elsewhere, in another file or in the same pipeline."
+            remedy = "Check whether the secret is elsewhere, in another file or in the same pipeline."
         else:
             message = f"{_listed(locations)} has the secret of {what}: all who can read it have the key."
             if not own:

@@ -5,7 +5,7 @@ Option: ``actions=held``: the receiver responds to GET with the key that it hold
 
 A request is signed as "Standard Webhooks", version 1.0.0 (standardwebhooks.com, "Signature scheme", "Webhook
 headers"), so that receivers in most languages find a library: HMAC-SHA256 over id, time and body. The id is the same
-for the same key and destination, so that a receiver recognises a repeat; the time is that of the attempt.
+for the same key and destination, so that a receiver recognizes a repeat; the time is that of the attempt.
 
 No redirect is followed: only the host in the URL gets the credential.
 """
