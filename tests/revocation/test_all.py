@@ -102,6 +102,7 @@ def test_run_again_it_leaves_the_keys_that_it_created(rig: Rig, options: tuple[s
     replaced = [rig.held(user) for user in names(2)]
     ran = revoke(*options)
     assert (ran.code, set(ran.outcomes.values())) == (0, {"revoked"}), ran.document
+    assert f"If it has leaked since, name it: twokey revoke {' '.join(replaced)}." in ran.err
     assert [rig.held(user) for user in names(2)] == replaced
     assert [status_of(rig, user)[key_id] for user, key_id in zip(names(2), replaced, strict=True)] == ["Active"] * 2
     ran = revoke("--both")

@@ -44,6 +44,8 @@ SAME_INCIDENT = timedelta(hours=24)
 """A key that replaced a revoked one less than this ago has not leaked, unless the operator names it."""
 PATIENCE = 15.0
 """Seconds without a response of any store after which the others count as not readable: one attempt of a request."""
+SHOWN = 5
+"""Keys that a warning names."""
 STORES = 32
 """Stores that are read at a time."""
 NOTHING = "Nothing was changed."
@@ -96,9 +98,12 @@ def find_all(request: Request, path: str | None, runtime: Runtime, settings: Set
     listed = dict(zip(unknown, concurrently(lambda name: _listed(name, runtime), unknown, STORES), strict=True))
     arns = {user.arn: name for name, user in users.items()}
     of_arn = {arn: everyone.powers[name] for arn, name in arns.items() if name in everyone.powers}
+    stored = {name: _stored(found.get(name), now()) for name in users}
     for arn in in_order(arns, of_arn):
         name = arns[arn]
-        _decide(everyone.leaks, users[name], _stored(found.get(name), now()), listed.get(name, ()), own)
+        _decide(everyone.leaks, users[name], stored[name], listed.get(name, ()), own)
+    if replaced := {name: one.held for name, one in stored.items() if one.replaced and one.held}:
+        everyone.warnings.append(_left_alone(replaced))
     ended = {one.user.name for one in everyone.leaks.ended}
     without = [name for name in users if name not in everyone.leaks.keys and name not in ended]
     if without:
@@ -190,6 +195,11 @@ class _Stored:
     revoked: tuple[str, ...] = ()
     why: str = "no store names the one in use"
 
+    @property
+    def replaced(self) -> bool:
+        """Whether the key that the store holds replaced a revoked one."""
+        return bool(self.revoked) and self.held not in self.revoked
+
 
 def _stored(record: Record | TwokeyError | None, now: datetime) -> _Stored:
     if record is None:
@@ -208,11 +218,10 @@ def _decide(
     if isinstance(listed, TwokeyError):
         leaks.end(user, Revocation.FAILED, Reason.ERROR, f"The keys of {user.name} cannot be listed: {listed}")
         return
-    replaced = bool(stored.revoked) and stored.held not in stored.revoked
     if leaks.request.both:
-        keys = [key.id for key in listed if not (replaced and key.id == stored.held)]
-    elif replaced or stored.held:
-        keys = [*stored.revoked] if replaced else [stored.held]
+        keys = [key.id for key in listed if not (stored.replaced and key.id == stored.held)]
+    elif stored.replaced or stored.held:
+        keys = [*stored.revoked] if stored.replaced else [stored.held]
     else:
         keys = [key.id for key in listed]
         if len(keys) > 1:
@@ -222,6 +231,16 @@ def _decide(
         leaks.end(user, Revocation.REFUSED, Reason.OWN_KEY, _own(own))
     elif keys:
         leaks.keys[user.name] = keys
+
+
+def _left_alone(held: Mapping[str, str]) -> str:
+    """Say which keys stay, by user: they count as the replacements of leaked ones, but may have leaked since."""
+    shown = " ".join([*held.values()][:SHOWN])
+    more = " ..., as twokey status shows them" if len(held) > SHOWN else ""
+    return (
+        f"{counted([*held])} had a key revoked in the last 24 hours. What the store holds instead counts as not leaked "
+        f"and stays Active. If it has leaked since, name it: {revoke_command(shown)}{more}."
+    )
 
 
 def _which(user: MachineUser, why: str, keys: Sequence[str]) -> str:
