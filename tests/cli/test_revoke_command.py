@@ -194,12 +194,23 @@ def test_a_destination_that_fails_keeps_no_other_from_the_new_key_and_the_outage
     assert (ran.code, found["outcome"], found["reason"]) == (1, "contained", "delivery_failed"), found
     assert status_of(rig) == {one_key: "Inactive", rig.held(): "Active"}
     assert rig.held() != one_key
-    assert f"{one_key} is Inactive, so jobs that read it elsewhere fail" in found["message"]
+    assert f"{one_key} was revoked, so jobs that read it elsewhere fail" in found["message"]
     assert [one["outcome"] for one in found["destinations"]] == ["delivered", "failed"]
     rig.aws.weather.clear()
     rig.later(minutes=1)  # until the list is sure to show what was created
     assert twokey("rotate", "ci", *SELECTED, "--json").outcomes == {"ci": "completed"}
     assert rig.held() == found["current"]
+
+
+def test_a_destination_that_never_got_a_key_is_not_said_to_have_a_previous_one_that_works(rig: Rig) -> None:
+    rig.settled()
+    rig.aws.weather.add(replace(denied("ssm:PutParameter"), times=None))
+    assert twokey("rotate", "ci", *SELECTED).code == 1
+    last, _ = rig.ids()
+    rig.later(minutes=1)  # until the list is sure to show what was created
+    found = result(revoke(last))
+    assert (found["outcome"], found["reason"]) == ("contained", "delivery_failed")
+    assert f"{last} was revoked, so jobs that read it elsewhere fail" in found["message"]
 
 
 def test_a_store_that_cannot_be_read_keeps_no_key_active(rig: Rig, one_key: str) -> None:

@@ -272,6 +272,14 @@ class TestWhatCannotBeChanged:
         assert "iam:GetAccountAuthorizationDetails" in roles.message
 
 
+def test_the_sessions_of_the_user_are_left_if_twokey_runs_with_one_of_them(leak: Leak) -> None:
+    """With MFA, a session of GetSessionToken may call IAM; its ARN is that of the user."""
+    found = leak.end(own_arn=leak.user.arn)[leak.user.arn]
+    assert found.outcome == "denied"
+    assert "runs with a session of the user ci, whose key has leaked" in found.message
+    assert "aws iam put-user-policy --user-name ci" in found.message
+
+
 class TestLift:
     def lifted(self, leak: Leak, users: list[MachineUser] | None = None) -> dict[str, lift.LiftResult]:
         found = lift.found(leak.account(), users)

@@ -117,9 +117,10 @@ def _unchangeable(reached: Reached, deny: Deny, own_arn: str) -> str:
     """Return why the user or role is not changed; empty if it is."""
     principal = reached.principal
     if _runs_as(own_arn, principal):
+        leaked = "whose key has leaked" if principal.kind == "user" else "which the leaked key could assume"
         return (
-            f"twokey itself runs with a session of the role {principal.name}, which the leaked key could assume: "
-            f"ending it would end this run. End its sessions with other credentials: {_command(principal, deny)}"
+            f"twokey itself runs with a session of the {principal.kind} {principal.name}, {leaked}: ending it would "
+            f"end this run. End its sessions with other credentials: {_command(principal, deny)}"
         )
     return reached.protected
 
@@ -134,13 +135,11 @@ def _remove(iam: InlinePolicies, principal: Principal, name: str) -> str:
 
 
 def _runs_as(own_arn: str, principal: Principal) -> bool:
-    """Whether an ARN is that of a session of the role."""
+    """Whether an ARN is that of a session of the user or role; one of GetSessionToken has the ARN of its user."""
+    if principal.kind == "user":
+        return own_arn == principal.arn
     service, _, name = own_arn.partition(":assumed-role/")
-    return (
-        bool(name)
-        and principal.kind == "role"
-        and ((service.split(":")[4], name.partition("/")[0]) == (principal.account, principal.name))
-    )
+    return bool(name) and (service.split(":")[4], name.partition("/")[0]) == (principal.account, principal.name)
 
 
 def _ended(deny: Deny) -> str:

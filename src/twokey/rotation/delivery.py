@@ -51,7 +51,7 @@ WORTH_REPORTING = 10.0
 """Seconds of waiting for a service from which the wait is reported."""
 NOT_BEGUN = "The run was stopped before this destination's turn. The next run delivers here."
 WORKS = "CURRENT works where it was delivered, and the previous key still works everywhere else."
-STOPPED_KEY = "CURRENT works where it was delivered; {} is Inactive, so jobs that read it elsewhere fail."
+STOPPED_KEY = "CURRENT works where it was delivered; {} was revoked, so jobs that read it elsewhere fail."
 RESUMED = "twokey finishes the delivery without creating another key."
 
 
@@ -291,7 +291,9 @@ class Deliveries:
     def _elsewhere(self) -> str:
         """Say whether jobs still work that read a destination which did not receive CURRENT."""
         journal = self._leased.journal
-        revoked = sorted({delivery.key for delivery in journal.delivered.values()} & set(journal.revoked))
+        received = {delivery.key for delivery in journal.delivered.values()}
+        before = journal.intent.known if journal.intent else (journal.current, journal.last)
+        revoked = sorted({*received, *before} & set(journal.revoked))
         return STOPPED_KEY.format(", ".join(revoked)) if revoked else WORKS
 
     def _conclude_failed(self, names: tuple[str, ...], key_id: str) -> None:
