@@ -675,8 +675,8 @@ RULES = (
     Rule(
         "revocation of all: the key that replaced a leaked one has not leaked",
         "fleet/revoking_all.py",
-        "    replaced = bool(stored.revoked) and stored.held not in stored.revoked",
-        "    replaced = False",
+        "        return bool(self.revoked) and self.held not in self.revoked",
+        "        return False",
         (f"{REVOKE_ALL}::test_run_again_it_leaves_the_keys_that_it_created",),
     ),
     Rule(
@@ -831,6 +831,13 @@ RULES = (
         "revocation/watch.py",
         'leaked=rule in LEAKED and status == "Active",',
         "leaked=rule in LEAKED,",
+        WATCHED,
+    ),
+    Rule(
+        "watch: a quarantine names no key, so it revokes none",
+        "revocation/watch.py",
+        'LEAKED = frozenset({"TK801", "TK821", "TK831"})',
+        'LEAKED = frozenset({"TK801", "TK811", "TK821", "TK831"})',
         WATCHED,
     ),
     Rule(
