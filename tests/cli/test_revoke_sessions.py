@@ -89,6 +89,8 @@ def test_sessions_of_the_leaked_key_end_and_those_of_the_new_one_work_until_and_
     assert (late.code, late.document["summary"]["lifted"]) == (0, 3), late.document
     assert lists(rig, assume(rig, "second", assume(rig, "first", new)))
     assert "nothing to lift" in twokey("revoke", "--lift").err
+    misspelt = twokey("revoke", "--lift", "--path", "/nowhere/")
+    assert (misspelt.code, "no IAM user below /nowhere/" in misspelt.err) == (1, True)
 
 
 def test_the_account_is_read_once_and_only_after_the_key_is_inactive(rig: Rig, key: KeyPair) -> None:

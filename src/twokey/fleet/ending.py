@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from twokey.core.errors import NotFound, ServiceError
+from twokey.core.errors import Failed, NotFound, ServiceError
 from twokey.core.reasons import Reason, Revocation
 from twokey.core.timestamps import not_before_now
 from twokey.fleet.first import KEY_ID
@@ -180,13 +180,20 @@ def lifts(runtime: Runtime, names: Sequence[str], path: str | None) -> tuple[lif
     """Find the policies that ended sessions: of these users and the roles that they reach, or of the whole account.
 
     ``names``: also ids of their keys. ``path``: the users below it, if no names are given. Raises a ``ServiceError``,
-    also ``NotFound`` for a user that does not exist.
+    also ``NotFound`` for a user that does not exist, and ``Failed`` for a path without users.
     """
     owners = [runtime.iam.owner(name) if KEY_ID.fullmatch(name) else name for name in names]
     picture = Picture(runtime.iam)
     users = [picture.user(owner or "") for owner in owners]
     if not names and path is not None:
         users = [*picture.users(path)]
+        if not users:
+            raise Failed(
+                f"The account has no IAM user below {path}.",
+                state="Nothing was changed.",
+                remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts "
+                "get-caller-identity.",
+            )
     return lift.found(picture.account, users if names or path is not None else None)
 
 
