@@ -52,7 +52,21 @@ def test_it_does_all_that_a_store_does(stores: tuple[Store, Store, Store]) -> No
     assert isinstance(store, LockedStore)
     assert (store.name, store.traits) == (plain.name, plain.traits)
     whole_cycle(store)
-    assert store.load().journal == plain.load().journal
+    assert (store.load().holding, store.load().journal) == (plain.load().holding, plain.load().journal)
+    assert store.credential() == plain.credential()
+
+
+def test_what_the_store_would_refuse_is_refused_with_the_lock_too(
+    stores: tuple[Store, Store, Store], administrator: Callable[[str], Any]
+) -> None:
+    store, _, plain = stores
+    store.room_for(FULL)
+    with pytest.raises(ServiceRejected, match="fewer destinations"):
+        store.room_for(msgspec.structs.replace(FULL, hook="x" * 4096))
+    store.preflight()
+    administrator("ssm").put_parameter(Name=plain.name.partition(":")[2], Value="{}", Type="String")
+    with pytest.raises(ServiceRejected, match="unencrypted"):
+        store.preflight()
 
 
 def test_of_two_runs_at_the_same_moment_one_writes_nothing(aws: Emulator, stores: tuple[Store, Store, Store]) -> None:

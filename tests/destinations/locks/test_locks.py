@@ -16,7 +16,7 @@ from twokey.core.errors import AccessDenied, Ambiguous, Conflict, NotFound, Serv
 from twokey.core.journal import Lease
 from twokey.destinations.kind import AwsScope
 from twokey.destinations.locks import registry
-from twokey.destinations.locks.lock import Content, Lock
+from twokey.destinations.locks.lock import Content, Lock, decoded
 from twokey.emulator import Emulator, Rule
 from twokey.testing.stores import fresh_name, outcome
 
@@ -134,6 +134,21 @@ class TestALock:
         aws.weather.add(denied(READS[scheme]))
         assert isinstance(outcome(lambda: lock.replace(None, Content(1, LEASE))), Ambiguous)
 
+    def test_that_another_run_took_and_that_cannot_be_read_back_was_not_taken(
+        self, aws: Emulator, lock: Lock, scheme: str
+    ) -> None:
+        lock.replace(None, Content(1, LEASE))
+        aws.weather.add(denied(READS[scheme]))
+        assert isinstance(outcome(lambda: lock.replace(None, Content(1, LEASE))), AccessDenied)
+
+    def test_that_another_run_took_and_that_is_gone_again_was_not_taken(
+        self, aws: Emulator, lock: Lock, scheme: str
+    ) -> None:
+        code, status = {"s3": ("PreconditionFailed", 412), "dynamodb": ("ConditionalCheckFailedException", 400)}[scheme]
+        aws.weather.add(Rule(WRITES[scheme], effect="error_before", status=status, code=code))
+        with pytest.raises(Conflict, match="Another run has taken the lock"):
+            lock.replace(None, Content(1, LEASE))
+
     def test_that_another_run_took_after_a_lost_response_is_lost(self, aws: Emulator, lock: Lock, scheme: str) -> None:
         seen = lock.replace(None, Content(1, LEASE))
         theirs = lock.replace(seen, Content(2, LEASE))
@@ -178,6 +193,17 @@ class TestALock:
         error = outcome(lambda: lock.replace(lock.read(), Content(1, LEASE)))
         assert isinstance(error, AccessDenied)
         assert calls[scheme] in error.message
+
+    @pytest.mark.parametrize("calls", [READS, WRITES])
+    def test_is_named_by_its_place_where_aws_refuses_without_a_reason(
+        self, aws: Emulator, lock: Lock, url: str, scheme: str, calls: dict[str, str]
+    ) -> None:
+        code = {"s3": "AccessDenied", "dynamodb": "AccessDeniedException"}[scheme]
+        aws.weather.add(Rule(calls[scheme], effect="error_before", status=403, code=code))
+        error = outcome(lambda: lock.replace(lock.read(), Content(1, LEASE)))
+        place = url.partition(":")[2] if scheme == "s3" else "locks"
+        assert isinstance(error, AccessDenied)
+        assert f"{calls[scheme]} on {place}." in error.message
 
     @pytest.mark.parametrize("value", FOREIGN)
     def test_that_another_program_wrote_is_refused(
@@ -233,6 +259,11 @@ class TestALock:
 def test_a_name_that_cannot_be_one_is_refused_before_anything_is_called(url: str) -> None:
     with pytest.raises(UsageError):
         registry.parse(url)
+
+
+def test_a_lease_with_half_a_character_which_has_no_bytes_is_none_of_twokeys() -> None:
+    with pytest.raises(ServiceRejected, match="dynamodb:locks/ci holds a value that twokey did not write"):
+        decoded('"\ud800"', "dynamodb:locks/ci")
 
 
 @pytest.mark.parametrize("url", ["dynamodb:loc/" + "k" * 2048, "s3:loc/" + "k" * 1024])

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.core import waiting
+from twokey.core.errors import AccessDenied
 from twokey.core.journal import Journal
 from twokey.destinations.address import Address
-from twokey.destinations.kind import AwsScope
+from twokey.destinations.kind import AwsScope, Resolved
 from twokey.destinations.registry import Services, kind_of, open_store, parse
+from twokey.emulator import Rule
 from twokey.testing.stores import fresh_credential, fresh_name
 
 if TYPE_CHECKING:
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 HERE = AwsScope("aws", "eu-central-1", "123456789012")
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:ci"
 ELSEWHERE = "arn:aws-cn:secretsmanager:cn-north-1:210987654321:secret:ci"
-PARAMETER = "arn:aws:ssm:eu-central-1:123456789012:parameter/ci"
+PARAMETERS = "arn:aws:ssm:eu-central-1:123456789012:parameter/"
+PARAMETER = f"{PARAMETERS}ci"
 KEY = "arn:aws:kms:eu-central-1:123456789012:alias/ci"
 
 
@@ -35,6 +38,7 @@ KEY = "arn:aws:kms:eu-central-1:123456789012:alias/ci"
         (f"secretsmanager:{ELSEWHERE}-AbCdEf", False, {"secret": (ELSEWHERE, f"{ELSEWHERE}-??????"), "any": ("*",)}),
         ("ssm:/ci", True, {"parameter": (PARAMETER, f"{PARAMETER}.twokey-journal")}),
         ("ssm:ci", False, {"parameter": (PARAMETER,)}),
+        ("ssm:/X", False, {"parameter": (f"{PARAMETERS}X",)}),
         ("ssm:/ci?kms=alias/ci", False, {"parameter": (PARAMETER,), "key": (KEY,)}),
     ],
 )
@@ -60,6 +64,25 @@ def test_names_that_differ_from_user_to_user_are_one_pattern(
     assert found(Address(f"{scheme}:{rest}", scheme, rest), HERE, True) == resources
 
 
+@pytest.mark.parametrize(
+    ("url", "account", "where"),
+    [
+        ("secretsmanager:ci", "123456789012", "eu-central-1 123456789012"),
+        ("secretsmanager:ci?tag.team=infra", "", "eu-central-1"),
+        (f"secretsmanager:{ELSEWHERE}-AbCdEf", "123456789012", "cn-north-1 210987654321"),
+        ("ssm:/ci", "123456789012", "eu-central-1 123456789012"),
+        ("ssm:/ci", "", "eu-central-1"),
+    ],
+)
+def test_a_url_means_what_has_its_name_in_one_region_of_one_account(
+    url: str, account: str, where: str, services: Services
+) -> None:
+    address = parse(url)
+    found = kind_of(address.scheme).resolve
+    assert found is not None
+    assert found(address, services, account) == Resolved(address.rest, where)
+
+
 @pytest.mark.parametrize("scheme", ["secretsmanager:", "ssm:/"])
 def test_reading_and_the_preflight_ask_for_no_leave_to_change_anything(
     scheme: str, services: Services, aws: Emulator
@@ -80,3 +103,25 @@ def test_reading_and_the_preflight_ask_for_no_leave_to_change_anything(
         store.room_for(Journal())
         loaded = [one() for one in load_many([parse(f"{scheme}{name}") for name in names], services)]
     assert sorted(url for some in loaded for url in some) == sorted(f"{scheme}{name}" for name in names)
+
+
+def test_secrets_that_are_named_by_their_arns_are_listed_in_their_own_region(services: Services, aws: Emulator) -> None:
+    client, names = aws.client("secretsmanager", region="us-west-2"), [fresh_name() for _ in range(2)]
+    urls = [f"secretsmanager:{client.create_secret(Name=name)['ARN']}" for name in names]
+    for url in urls:
+        store = open_store(url, services)
+        store.save_journal(Journal(), store.load().revision)
+    load_many = kind_of("secretsmanager").load_many
+    assert load_many is not None
+    # One that the list does not have is left out: whether it exists is unknown.
+    addresses = [parse(url) for url in [*urls, f"secretsmanager:{ELSEWHERE.replace('cn-north-1', 'us-west-2')}-AbCdEf"]]
+    assert sorted(url for one in load_many(addresses, services) for url in one()) == sorted(urls)
+
+
+def test_parameters_that_may_not_be_read_together_are_named_by_the_first(services: Services, aws: Emulator) -> None:
+    aws.weather.add(Rule("ssm:GetParameters", effect="error_before", status=400, code="AccessDeniedException"))
+    load_many = kind_of("ssm").load_many
+    assert load_many is not None
+    [load] = load_many([parse("ssm:/a"), parse("ssm:/b")], services)
+    with pytest.raises(AccessDenied, match=r"ssm:GetParameters on /a\."):
+        load()

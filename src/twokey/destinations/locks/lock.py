@@ -104,7 +104,7 @@ def decoded(text: str, name: str) -> Lease | None:
     """Read a lease; raises ``ServiceRejected`` for a text that twokey did not write."""
     try:
         return decoder(Lease).decode(text) if text != "null" else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeError):
         raise foreign(name) from None
 
 
