@@ -69,6 +69,12 @@ OF_AWS = (
     "fleet/test_loading.py",
 )
 """Tests of both stores on AWS: what their URLs mean, their formats, what they create, and many read together."""
+ACTING = (
+    *("pool", "run", "members", "roster", "lookup"),
+    *("retirement", "forgetting", "revoking", "revoking_all", "first", "ending"),
+)
+"""The modules of ``fleet/`` that choose users and act on them. The others load, report and compose; they change no key,
+and are left out: every command runs them, so each of their mutants would cost the tests of all commands."""
 GROUPS = {
     "planning": Group(
         ("planning.*",),
@@ -93,7 +99,10 @@ GROUPS = {
     "ssm": Group(("destinations.stores.ssm*",), (f"{STORES}ssm*.py", "rotation/test_paused.py", *OF_AWS)),
     "locks": Group(("destinations.locks.*",), ("destinations/locks/test_*.py",)),
     "file": Group(("destinations.local.file", "destinations.local.json_file"), ("destinations/local/test_file*.py",)),
-    "fleet": Group(("fleet.*",), ("fleet/test_*.py",)),
+    "fleet": Group(
+        tuple(f"fleet.{name}" for name in ACTING),
+        ("fleet/test_*.py", "revocation/test_all.py", "revocation/test_first.py", "cli/test_forget_command.py"),
+    ),
     "vault": Group(
         ("destinations.stores.vault",),
         (
