@@ -19,6 +19,7 @@ from twokey.core.model import Held, NotHeld
 from twokey.destinations.locks.locked_store import LockedStore
 from twokey.destinations.locks.registry import locked
 from twokey.destinations.registry import Services, open_store
+from twokey.destinations.stores.secretsmanager import SecretsManager
 from twokey.emulator import Emulator, Rule
 from twokey.system.safe_files import Directory
 from twokey.testing.stores import FULL, fresh_credential, fresh_name, outcome
@@ -54,6 +55,17 @@ def test_it_does_all_that_a_store_does(stores: tuple[Store, Store, Store]) -> No
     whole_cycle(store)
     assert (store.load().holding, store.load().journal) == (plain.load().holding, plain.load().journal)
     assert store.credential() == plain.credential()
+
+
+def test_a_later_run_goes_on_from_what_the_lock_holds(stores: tuple[Store, Store, Store]) -> None:
+    stores[0].save_journal(MINE, stores[0].load().revision)
+    store, credential = stores[1], fresh_credential()
+    revision = store.put(credential, store.load().revision)
+    revision = store.fence(revision)
+    assert store.load().journal == MINE, "a fence has the epoch and the lease that were there"
+    revision = store.save_journal(THEIRS, revision)
+    store.save_journal(FULL, store.put(credential, revision))
+    assert (store.load().holding, store.load().journal) == (Held(credential.access_key_id), FULL)
 
 
 def test_what_the_store_would_refuse_is_refused_with_the_lock_too(
@@ -101,6 +113,7 @@ def test_a_fence_ends_what_another_run_has_prepared(aws: Emulator, stores: tuple
     first, second, _ = stores
     prepared = first.load().revision
     second.fence(second.load().revision)
+    assert second.load().journal == Journal()
     before = puts(aws)
     assert isinstance(outcome(lambda: first.put(fresh_credential(), prepared)), Conflict)
     assert puts(aws) == before
@@ -130,6 +143,30 @@ def test_the_lock_is_read_right_before_the_request_leaves(
     assert isinstance(outcome(acts[what]), Conflict)
     assert puts(aws) == 0
     assert plain.load().journal == THEIRS
+
+
+def test_the_lock_is_read_right_before_the_fence_of_the_store(
+    services: Services, administrator: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_places(administrator)
+    name = fresh_name()
+    first, second = (
+        locked(open_store(f"secretsmanager:{name}", services), f"s3:locks/{name}", services) for _ in range(2)
+    )
+    current = fresh_credential()
+    revision = first.put(current, first.save_journal(MINE, first.load().revision))
+    fence = SecretsManager.fence
+
+    def late(store: SecretsManager, seen: object) -> object:
+        monkeypatch.setattr(SecretsManager, "fence", fence)
+        contextvars.Context().run(lambda: second.save_journal(THEIRS, second.load().revision))
+        return fence(store, seen)
+
+    monkeypatch.setattr(SecretsManager, "fence", late)
+    with pytest.raises(Conflict, match="has taken the lock"):
+        first.fence(revision)
+    assert second.load().journal == THEIRS
+    second.fence(second.load().revision)
 
 
 def test_what_else_forbids_the_request_is_looked_at_after_the_lock(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from twokey.core import waiting
-from twokey.core.errors import AccessDenied
+from twokey.core.errors import AccessDenied, ServiceRejected
 from twokey.core.journal import Journal
 from twokey.destinations.address import Address
 from twokey.destinations.kind import AwsScope, Resolved
 from twokey.destinations.registry import Services, kind_of, open_store, parse
+from twokey.destinations.stores.secretsmanager_versions import JOURNAL
 from twokey.emulator import Rule
 from twokey.testing.stores import fresh_credential, fresh_name
 
@@ -115,7 +116,13 @@ def test_secrets_that_are_named_by_their_arns_are_listed_in_their_own_region(ser
     assert load_many is not None
     # One that the list does not have is left out: whether it exists is unknown.
     addresses = [parse(url) for url in [*urls, f"secretsmanager:{ELSEWHERE.replace('cn-north-1', 'us-west-2')}-AbCdEf"]]
+    aws.clear_requests()
     assert sorted(url for one in load_many(addresses, services) for url in one()) == sorted(urls)
+    assert aws.count("secretsmanager:GetSecretValue") == 2, "a journal that is current is not read twice"
+    client.put_secret_value(SecretId=names[0], SecretString="no journal", VersionStages=[JOURNAL])
+    load = next(iter(load_many(addresses, services)))
+    with pytest.raises(ServiceRejected, match=urls[0]):
+        load()
 
 
 def test_parameters_that_may_not_be_read_together_are_named_by_the_first(services: Services, aws: Emulator) -> None:
