@@ -191,11 +191,14 @@ def test_a_lock_that_cannot_be_read_lets_no_request_leave(aws: Emulator, stores:
     assert puts(aws) == before
 
 
+@pytest.mark.parametrize("taken", [True, False])
 def test_a_refused_write_after_the_lock_leaves_the_run_its_lock(
-    aws: Emulator, stores: tuple[Store, Store, Store]
+    aws: Emulator, stores: tuple[Store, Store, Store], *, taken: bool
 ) -> None:
     store = stores[0]
-    revision = store.save_journal(MINE, store.load().revision)
+    revision = store.load().revision
+    if taken:
+        revision = store.save_journal(MINE, revision)
     aws.weather.add(denied("ssm:PutParameter"))
     assert isinstance(outcome(lambda: store.save_journal(FULL, revision)), AccessDenied)
     store.save_journal(FULL, revision)
