@@ -124,6 +124,11 @@ class TestTheSentence:
     def test_says_what_jobs_that_read_current_there_experience(self) -> None:
         assert "the rotation after the next one removes the key" in decide(observed("K2")).message
 
+    def test_does_not_call_a_key_current_that_is_neither_current_nor_last(self) -> None:
+        message = decide(observed("K0")).message
+        assert "received K0" in message
+        assert "Jobs that read a key there fail once twokey removes it." in message
+
 
 class TestAfterwards:
     def forgotten(self, days: float) -> Observation:
