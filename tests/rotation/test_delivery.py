@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,14 +23,11 @@ from twokey.core.errors import (
     Throttled,
     UsageError,
 )
-from twokey.core.journal import Delivery, Revoked, stamp_of
+from twokey.core.journal import Delivery, Journal, Revoked, stamp_of
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.redelivery import deliver_plan
 from twokey.rotation.lease import LENGTH
 from twokey.rotation.leased_journal import WRITE_LIMIT
-
-if TYPE_CHECKING:
-    from twokey.core.journal import Journal
 
 
 def replace_delivery(journal: Journal, name: str, delivery: Delivery) -> Journal:
@@ -215,6 +212,18 @@ class TestAPlaceThatFails:
         result = pipelines.rotated()
         assert (result.outcome, result.reason) == (Outcome.FAILED, Reason.DELIVERY_FAILED)
         assert pipelines.holding("N1") == [name for name in TEN if name != "ci:4"]
+
+    def test_is_said_to_have_the_revoked_key_also_where_no_commit_had_named_that_one(
+        self, pipelines: Delivering
+    ) -> None:
+        pipelines.before["ci:4"] = raising(BadCredentials("The token has expired."))
+        del pipelines.world.keys["K1"]
+        pipelines.world.keys["K2"].active = False
+        pipelines.world.journal = Journal(epoch=3, user="AIDACI", revoked={"K2": Revoked(ago(1))}).encode()
+        result = pipelines.rotated()
+        assert "CURRENT works where it was delivered; K2 was revoked, so jobs that read it elsewhere fail." in (
+            result.message
+        )
 
 
 class TestATornPair:
