@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey.core.decoding import decoder
 from twokey.core.errors import BadCredentials, Failed, ServiceError, UsageError
 from twokey.core.model import MachineUser
 from twokey.inventory import collect
@@ -193,7 +194,7 @@ def _published(runtime: Runtime, settings: Settings | None) -> Mapping[str, str]
 
 def _keys_in(path: str) -> Mapping[str, str]:
     try:
-        found = msgspec.json.decode(Path(path).read_bytes(), type=_PublicKeys)
+        found = decoder(_PublicKeys).decode(Path(path).read_bytes())
     except OSError as error:
         raise UsageError(
             f"--github-keys: {path} cannot be read: {error.strerror}.",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from twokey.core.commands import revoke_command, trace_command
 from twokey.core.errors import BadCredentials, ServiceError
 from twokey.core.model import account_of
 from twokey.inventory.findings import Rule
@@ -133,12 +134,12 @@ class _Watching:
         limits = "The policy denies the user some actions; it does not end the key, nor the sessions made with it."
         if active and len(active) == 1:
             remedy = (
-                f"AWS's message says which key is public. If it is {active[0]}: twokey revoke {active[0]}. If it was "
+                f"AWS's message says which key is public. If it is {active[0]}: {revoke_command(active[0])}. If it was "
                 "stopped and replaced already, answer AWS's case, and detach the policy."
             )
             return self._finding("TK811", "AWS", f"{start} {limits}", remedy, user.name, active[0], "Active")
         which = f"Active are {', '.join(active)}." if active else "Which of its keys are Active is unknown."
-        remedy = f"AWS's message says which key is public. Stop it, or both: twokey revoke {user.name} --both"
+        remedy = f"AWS's message says which key is public. Stop it, or both: {revoke_command(user.name, '--both')}"
         return self._finding("TK811", "AWS", f"{start} {which} {limits}", remedy, user.name)
 
     def _of_scan(self) -> Iterator[Finding]:
@@ -168,7 +169,7 @@ class _Watching:
             "TK803",
             "scan",
             f"{_listed(locations)} has the temporary key {key_id} with a secret. It works for 36 hours at most.",
-            f"If it is more recent, see whose it is and end the sessions of that user: twokey trace {key_id}",
+            f"If it is more recent, see whose it is and end the sessions of that user: {trace_command(key_id)}",
             key_id=key_id,
             locations=locations,
         )
@@ -209,7 +210,7 @@ class _Watching:
                     one.rule,
                     one.source,
                     f"{one.source}, of the user {one.user}{where}.",
-                    f"See its keys, and stop the exposed one: twokey revoke {one.user}",
+                    f"See its keys, and stop the exposed one: {revoke_command(one.user)}",
                     user=one.user,
                 )
             else:
@@ -222,7 +223,7 @@ class _Watching:
                 one.rule,
                 one.source,
                 f"{one.source}: the temporary key {one.key_id}{whose}{where}.",
-                f"See whose it is and end the sessions of that user: twokey trace {one.key_id}",
+                f"See whose it is and end the sessions of that user: {trace_command(one.key_id)}",
                 user=one.user,
                 key_id=one.key_id,
             )
@@ -233,7 +234,7 @@ class _Watching:
         status: KeyStatus = "Active" if owner.active else "Inactive"
         remedy = _revoke(one.key_id) if owner.active else _delete(one.key_id)
         if one.rule == "TK822":
-            remedy = f"Look what it was used for before you decide: twokey trace {one.key_id}"
+            remedy = f"Look what it was used for before you decide: {trace_command(one.key_id)}"
         message = f"{one.source}: the {status} key {one.key_id} of {owner.user}{where}."
         yield self._finding(one.rule, one.source, message, remedy, owner.user, one.key_id, status)
 
@@ -290,8 +291,8 @@ def _listed(locations: Sequence[Location]) -> str:
 
 
 def _revoke(key_id: str) -> str:
-    return f"Stop it now: twokey revoke {key_id}"
+    return f"Stop it now: {revoke_command(key_id)}"
 
 
 def _delete(key_id: str) -> str:
-    return f"It does not work any more. Delete it once nothing is left to look up: twokey revoke {key_id} --delete"
+    return f"It does not work any more. Delete it once nothing is left to look up: {revoke_command(key_id, '--delete')}"
