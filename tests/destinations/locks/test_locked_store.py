@@ -163,7 +163,7 @@ def test_the_lock_is_read_right_before_the_fence_of_the_store(
         return fence(store, seen)
 
     monkeypatch.setattr(SecretsManager, "fence", late)
-    with pytest.raises(Conflict, match="has taken the lock"):
+    with pytest.raises(Conflict, match=r"\(process 42 on h\) has taken the lock"):
         first.fence(revision)
     assert second.load().journal == THEIRS
     second.fence(second.load().revision)
@@ -180,6 +180,18 @@ def test_what_else_forbids_the_request_is_looked_at_after_the_lock(
     with waiting.during(lambda _: None, lambda: seen.append(aws.count("dynamodb:GetItem"))):
         store.put(fresh_credential(), revision)
     assert seen == [1]
+
+
+def test_a_lock_that_was_deleted_lets_no_request_leave(
+    aws: Emulator, stores: tuple[Store, Store, Store], administrator: Callable[[str], Any]
+) -> None:
+    store = stores[0]
+    revision = store.save_journal(MINE, store.load().revision)
+    before = puts(aws)
+    key = {"LockID": {"S": store.name.rpartition("/")[2]}}
+    administrator("dynamodb").delete_item(TableName="locks", Key=key)
+    assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Conflict)
+    assert puts(aws) == before
 
 
 def test_a_lock_that_cannot_be_read_lets_no_request_leave(aws: Emulator, stores: tuple[Store, Store, Store]) -> None:
