@@ -81,6 +81,17 @@ def test_what_the_store_would_refuse_is_refused_with_the_lock_too(
         store.preflight()
 
 
+def test_a_revision_of_the_store_without_its_lock_is_a_defect(stores: tuple[Store, Store, Store]) -> None:
+    store, _, plain = stores
+    for write in (
+        store.fence,
+        lambda seen: store.put(fresh_credential(), seen),
+        lambda seen: store.save_journal(FULL, seen),
+    ):
+        with pytest.raises(TypeError):
+            write(plain.load().revision)
+
+
 def test_of_two_runs_at_the_same_moment_one_writes_nothing(aws: Emulator, stores: tuple[Store, Store, Store]) -> None:
     for _ in range(2):
         first, second, plain = stores

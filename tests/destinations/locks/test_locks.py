@@ -261,6 +261,14 @@ def test_a_name_that_cannot_be_one_is_refused_before_anything_is_called(url: str
         registry.parse(url)
 
 
+@pytest.mark.parametrize(
+    ("url", "why"), [("dynamodb", "expected scheme:name, with one of the schemes dynamodb, s3"), ("s4:a/b", "s3")]
+)
+def test_a_url_without_a_kind_names_those_that_there_are(url: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        registry.parse(url)
+
+
 def test_a_lease_with_half_a_character_which_has_no_bytes_is_none_of_twokeys() -> None:
     with pytest.raises(ServiceRejected, match="dynamodb:locks/ci holds a value that twokey did not write"):
         decoded('"\ud800"', "dynamodb:locks/ci")
