@@ -105,7 +105,8 @@ class TestAValue:
         assert store.deliver(credential).written
         fill(LIMIT - length + 1)
         for act in (store.preflight, lambda: store.deliver(credential)):
-            assert isinstance(outcome(act), ServiceRejected)
+            with pytest.raises(ServiceRejected, match=f"{store.name} would have {LIMIT + 1} bytes"):
+                act()
         assert credential.access_key_id not in client.get_secret_value(SecretId=name)["SecretString"]
 
     def test_is_read_for_a_token_if_it_is_text(self, services: Services, client: Any, name: str) -> None:
