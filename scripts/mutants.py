@@ -115,8 +115,12 @@ GROUPS = {
     "gcp": Group(("destinations.stores.gcp*",), (f"{STORES}gcp*.py", "destinations/test_creation_options.py")),
     "azure": Group(("destinations.stores.azure*",), (f"{STORES}azure*.py", "destinations/test_creation_options.py")),
     "others": Group(
-        ("destinations.stores.doppler", "destinations.stores.onepassword", "destinations.stores.service_store"),
-        (f"{STORES}doppler*.py", f"{STORES}onepassword*.py", f"{STORES}service_store.py"),
+        ("destinations.stores.doppler", "destinations.stores.onepassword"),
+        (f"{STORES}doppler*.py", f"{STORES}onepassword*.py"),
+    ),
+    "service_store": Group(
+        ("destinations.stores.service_store",),
+        (f"{STORES}service_store.py", f"{STORES}doppler.py", f"{STORES}vault.py", f"{STORES}gcp_requests.py"),
     ),
 }
 

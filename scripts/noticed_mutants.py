@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ class Noticed:
     def save(self) -> None:
         """Write all that is known."""
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._file.with_suffix(".new")  # a run that is killed leaves the file as it was
+        whole = self._file.with_suffix(f".{os.getpid()}")  # a run that is killed leaves the file as it was
         whole.write_text(json.dumps(self.by, indent=0, sort_keys=True), encoding="utf-8")
         whole.replace(self._file)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from twokey.core.errors import AccessDenied, Ambiguous, ServiceRejected
-from twokey.core.model import Held, NotHeld
+from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_store
 from twokey.testing.contract import Hurried, fresh_credential, outcome, services_of
 from twokey.testing.fakes.onepassword import OnePassword
@@ -85,6 +85,12 @@ def test_a_field_without_a_label_or_a_value_is_none_of_the_pair(fake: Listening,
     credential = fresh_credential()
     store.deliver(credential)
     assert [one.get("label") for one in fake.received[0]["fields"]] == [None, "empty", ID, SECRET]
+
+
+def test_an_id_without_a_value_is_no_id(fake: Listening, store: Store) -> None:
+    secret = {"id": "f2", "type": "CONCEALED", "label": SECRET, "value": "x"}
+    fake.add_item("ci", [{"id": "f1", "type": "STRING", "label": ID}, secret])
+    assert isinstance(store.held(), CannotTell)
 
 
 def test_a_journal_without_a_value_cannot_be_read(fake: Listening, store: Store) -> None:

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twokey.core.destination import Traits
 from twokey.core.errors import Ambiguous, Conflict, ServiceRejected, Unreachable
+from twokey.core.journal import Journal
 from twokey.core.model import CannotTell, Held
+from twokey.destinations.formats.journals import encode_journal
 from twokey.destinations.registry import open_store
+from twokey.destinations.stores.doppler import LONGEST_JOURNAL
+from twokey.destinations.stores.service_store import ServiceStore
 from twokey.testing.contract import Hurried, fresh_credential, outcome, services_of
 from twokey.testing.fakes.doppler import Doppler
 from twokey.testing.fakes.kubernetes import Kubernetes
@@ -32,18 +37,25 @@ if TYPE_CHECKING:
 
 
 class Lagging(Doppler):
-    """Answers the ``lag`` reads after a write from the state before it, or refuses them if it is ``blind``."""
+    """Answers the ``lag`` reads after a write from the state before it, or refuses them if it is ``blind``.
+
+    ``after_write``: what others do right after a write.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.lag = self.left = 0
         self.blind = False
+        self.after_write: list[Callable[[], None]] = []
         self.older: dict[str, Any] = {}
 
     def handle(self, request: ReceivedRequest) -> Reply:
         if request.method == "POST":
             self.older, self.left = deepcopy(self.configs), self.lag
-            return super().handle(request)
+            reply = super().handle(request)
+            while self.after_write:
+                self.after_write.pop()()
+            return reply
         if self.blind and self.older:
             return Reply(403)
         if not self.left:
@@ -120,6 +132,22 @@ def test_a_write_without_a_response_that_is_not_there_is_in_doubt_at_once(
     assert hurried.slept - waited == pytest.approx(1 + 2)  # those between its attempts
 
 
+def test_a_write_without_a_response_that_can_be_seen_took_effect(fake: Lagging, store: Store) -> None:
+    fake.add(Fault("POST", "", "lost_response", times=None))
+    credential = fresh_credential()
+    store.put(credential, store.load().revision)
+    assert store.held() == Held(credential.access_key_id)
+
+
+def test_a_write_without_a_response_stays_in_doubt_where_looking_fails(fake: Lagging, store: Store) -> None:
+    revision = store.load().revision
+    fake.blind = True
+    fake.add(Fault("POST", "", "lost_response", times=None))
+    error = outcome(lambda: store.put(fresh_credential(), revision))
+    assert isinstance(error, Ambiguous)
+    assert "It may have taken effect" in error.state
+
+
 class TestAResponseInAnotherShape:
     """Its store says that it cannot be read, whatever Python finds wrong with it."""
 
@@ -147,11 +175,20 @@ class TestAResponseInAnotherShape:
             store = open_store(KUBERNETES, services_of(KubernetesSecret(fake), Hurried()))
             fake.secrets[TARGET]["data"] = {"AWS_ACCESS_KEY_ID": "x"}
             assert isinstance(outcome(store.held), Unreachable)
+            fake.secrets[TARGET]["data"] = {}
             del fake.secrets[TARGET]["metadata"]
             assert isinstance(outcome(store.held), Unreachable)
 
 
 class TestContent:
+    def test_of_others_is_named_by_what_it_lacks(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("TEST_CONNECT_TOKEN", "connect-token")
+        with OnePassword() as fake:
+            Item(fake).plant_value("password", "x")
+            holding = open_store(ONEPASSWORD, services_of(Item(fake), Hurried())).held()
+        assert isinstance(holding, CannotTell)
+        assert f"no {ID}" in holding.why
+
     def test_that_cannot_be_read_is_an_error_of_its_store(self, fake: Lagging, store: Store) -> None:
         fake.put(CONFIG, ID, "AKIAEXAMPLE000000001")
         error = outcome(store.credential)
@@ -168,11 +205,63 @@ class TestContent:
 
     def test_that_the_operator_keeps_beside_it_is_not_written_again(self, fake: Lagging, store: Store) -> None:
         credential = fresh_credential()
-        store.deliver(credential)
+        assert store.deliver(credential).stamp == "pair"
         fake.put(CONFIG, "OTHER", "x")
         receipt = store.deliver(credential)
         assert (receipt.key_id, receipt.written, receipt.stamp) == (credential.access_key_id, False, "pair")
         assert store.held() == Held(credential.access_key_id)
+
+
+def test_says_what_it_is(store: Store, fake: Lagging) -> None:
+    assert store.traits == Traits(atomic=True, conditional=True, confirms="value")
+    text = open_store(f"{URL}?format=json&name=ONE&id=i&secret=s", services_of(Secrets(fake), Hurried()))
+    assert isinstance(text, ServiceStore)
+    assert text.other_members == ("i", "s")
+
+
+class TestAWriteThatIsOverwrittenAtOnce:
+    """A conflict means that no reader has seen the new key, and then it is deleted."""
+
+    @pytest.mark.parametrize("name", [ID, "AWS_SESSION_TOKEN"])
+    def test_of_a_credential_is_in_doubt(self, fake: Lagging, store: Store, name: str) -> None:
+        revision = store.load().revision
+        fake.after_write.append(lambda: fake.put(CONFIG, name, "IQoJ"))
+        error = outcome(lambda: store.put(fresh_credential(), revision))
+        assert isinstance(error, Ambiguous)
+        assert "the credential was written, and then another run" in error.message
+        assert "Readers may have seen it" in error.state
+
+    def test_of_a_journal_is_a_conflict(self, fake: Lagging, store: Store) -> None:
+        revision = store.load().revision
+        fake.after_write.append(lambda: Secrets(fake).plant_journal("{}"))
+        assert isinstance(outcome(lambda: store.save_journal(FULL, revision)), Conflict)
+
+
+def test_a_fence_of_a_store_without_conditions_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEST_CONNECT_TOKEN", "connect-token")
+    with OnePassword() as fake:
+        store = open_store(ONEPASSWORD, services_of(Item(fake), Hurried()))
+        revision = store.load().revision
+        assert store.fence(revision) == revision
+        assert fake.count("P*") == 0
+
+
+class TestAJournal:
+    def test_that_cannot_be_read_is_named_by_its_store(self, fake: Lagging, store: Store) -> None:
+        Secrets(fake).plant_journal("{}")
+        error = outcome(store.load)
+        assert isinstance(error, ServiceRejected)
+        assert URL in error.message
+
+    def test_has_room_up_to_the_limit_with_the_mark_that_it_is_written_with(self, fake: Lagging, store: Store) -> None:
+        longest = LONGEST_JOURNAL - len(encode_journal(Journal(user="x"), marked=True)) + 1
+        store.room_for(Journal(user="x" * longest))
+        long, revision = Journal(user="x" * (longest + 1)), store.load().revision
+        for act in (lambda: store.room_for(long), lambda: store.save_journal(long, revision)):
+            error = outcome(act)
+            assert isinstance(error, ServiceRejected)
+            assert f"{URL} would have {LONGEST_JOURNAL + 1} bytes; the limit is {LONGEST_JOURNAL}" in error.message
+        assert fake.count("POST") == 0
 
 
 def test_a_delivery_that_another_writer_overtakes_is_refused_and_is_no_lost_race_of_a_run(
