@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from twokey.core.errors import AccessDenied, BadCredentials, ServiceRejected, Throttled
+from twokey.core.errors import AccessDenied, BadCredentials, ServiceRejected, Throttled, UsageError
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_destination, open_store
 from twokey.destinations.stores.doppler import PUBLIC, DopplerSecrets
@@ -102,7 +102,7 @@ class TestRequests:
         fake.add(Fault(method, "", "refuse", times=None, status=403))
         error = outcome(lambda: store.deliver(fresh_credential()))
         assert isinstance(error, AccessDenied)
-        assert f"{act} the secrets {ID} and {SECRET} of {CONFIG}" in error.message
+        assert f"{act} the secrets {ID} and {SECRET} of {CONFIG} on Doppler." in error.message
         assert f"read and write access to the config {CONFIG}" in error.remedy
 
 
@@ -174,3 +174,8 @@ class TestTheConnection:
         secrets = open_destination(URL, services)
         assert isinstance(secrets, DopplerSecrets)
         assert secrets._http.url == PUBLIC
+
+    def test_may_be_plain_http_to_a_private_address_where_that_is_allowed(self, fake: Listening) -> None:
+        settings = {**Secrets(fake).settings(), "url": "http://10.0.0.1"}
+        assert isinstance(outcome(lambda: open_store(URL, services_of(Secrets(fake), Hurried(), settings))), UsageError)
+        open_store(URL, services_of(Secrets(fake), Hurried(), {**settings, "insecure_http": True}))
