@@ -68,6 +68,16 @@ def test_a_later_run_goes_on_from_what_the_lock_holds(stores: tuple[Store, Store
     assert (store.load().holding, store.load().journal) == (Held(credential.access_key_id), FULL)
 
 
+def test_a_fence_keeps_the_epoch_and_the_lease_that_only_the_lock_has(
+    aws: Emulator, stores: tuple[Store, Store, Store]
+) -> None:
+    first, second, _ = stores
+    aws.weather.add(denied("ssm:PutParameter"))
+    assert isinstance(outcome(lambda: first.save_journal(MINE, first.load().revision)), AccessDenied)
+    second.fence(second.load().revision)
+    assert second.load().journal == MINE
+
+
 def test_what_the_store_would_refuse_is_refused_with_the_lock_too(
     stores: tuple[Store, Store, Store], administrator: Callable[[str], Any]
 ) -> None:

@@ -269,6 +269,14 @@ def test_a_url_without_a_kind_names_those_that_there_are(url: str, why: str) -> 
         registry.parse(url)
 
 
+def test_an_object_says_that_it_is_json(administrator: Callable[[str], Any], services: Services) -> None:
+    make_places(administrator)
+    address = registry.parse(f"s3:locks/{fresh_name()}")
+    registry.kind_of("s3").open(address, services).replace(None, Content(1, LEASE))
+    found = administrator("s3").head_object(Bucket="locks", Key=address.rest.partition("/")[2])
+    assert found["ContentType"] == "application/json"
+
+
 def test_a_lease_with_half_a_character_which_has_no_bytes_is_none_of_twokeys() -> None:
     with pytest.raises(ServiceRejected, match="dynamodb:locks/ci holds a value that twokey did not write"):
         decoded('"\ud800"', "dynamodb:locks/ci")
