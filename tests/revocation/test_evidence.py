@@ -61,7 +61,7 @@ def test_the_page_says_what_was_done_when_by_which_identity_and_with_which_reque
     assert row in text.splitlines()
     assert "- By: `arn:aws:iam::123456789012:user/responder`, account `123456789012`" in text
     assert "- Leaked keys: 1; Inactive: 1, the last of them since 2026-06-01T12:00:00Z" in text
-    assert "- Left to do: nothing" in text
+    assert "- Left to do now: nothing" in text
     assert (
         "| 2026-06-01T12:00:00Z | `iam:UpdateAccessKey` | `ci AKIALEAKED Inactive` | `request-1` | ok |"
         in text.splitlines()
@@ -69,11 +69,23 @@ def test_the_page_says_what_was_done_when_by_which_identity_and_with_which_reque
     assert f"| ci | `{ROLE}` | ended |" in text.splitlines()
 
 
+def test_what_follows_the_incident_is_named_with_its_commands() -> None:
+    lines = page(document(user(), user(leaked=[LeakedKey("AKIAGONE", AT)], removed=["AKIAGONE"]))).splitlines()
+    later = lines[lines.index("## Later") + 2 :]
+    assert "Once it is not needed as evidence: `twokey revoke AKIALEAKED --delete`" in later[0]
+    assert "36 hours later at most: `twokey revoke --lift`" in later[1]
+    assert "AKIAGONE --delete" not in "\n".join(lines)
+
+
+def test_nothing_follows_where_no_key_is_kept_and_no_session_was_ended() -> None:
+    assert "## Later" not in page(document(user(removed=["AKIALEAKED"], sessions=[])))
+
+
 def test_what_is_left_comes_first_with_the_command_that_continues() -> None:
     failed = user(leaked=[LeakedKey("AKIALEAKED", None, message="AWS denied it.")], outcome="failed", current="")
     text = page(document(failed, left=(Left("ci", "AKIALEAKED still works.", "twokey revoke AKIALEAKED"),)))
     assert "- **ci**: AKIALEAKED still works. Next: `twokey revoke AKIALEAKED`" in text.splitlines()
-    assert text.index("## Left to do") < text.index("## Keys")
+    assert text.index("## Left to do now") < text.index("## Keys")
     assert "not Inactive: AWS denied it." in text
     assert "- Leaked keys: 1; Inactive: 0\n" in text
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from twokey.core import timestamps
+from twokey.core.commands import revoke_command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,11 +130,11 @@ def as_markdown(document: EvidenceDocument, json_name: str, json_digest: str) ->
         f"- Run: {_code(document.run)} of twokey {_text(document.twokey)}",
         f"- From {_time(document.began)} to {_time(document.ended)}",
         _counts(document),
-        f"- Left to do: {len(document.left) or 'nothing'}",
+        f"- Left to do now: {len(document.left) or 'nothing'}",
         "",
         "All times are AWS's. CloudTrail records the same request IDs.",
         "",
-        *_section("Left to do", (_left(one) for one in document.left)),
+        *_section("Left to do now", (_left(one) for one in document.left)),
         *_table(
             "Keys",
             ("user", "what its keys could do", "leaked key", "Inactive since", "request ID", "new key", "outcome"),
@@ -158,6 +159,7 @@ def as_markdown(document: EvidenceDocument, json_name: str, json_digest: str) ->
             ),
         ),
         *_section("Policies to put on roles", _policies(document)),
+        *_section("Later", _later(document)),
         *_table(
             "Every change that was requested of AWS",
             ("at", "action", "about", "request ID", "result"),
@@ -195,6 +197,22 @@ def _keys(user: UserRecord) -> Iterator[tuple[str, ...]]:
 def _left(left: Left) -> str:
     command = f" Next: {_code(left.command)}" if left.command else ""
     return f"- **{_text(left.user)}**: {_text(left.what)}{command}"
+
+
+def _later(document: EvidenceDocument) -> Iterator[str]:
+    """Yield what follows once the incident is over: the keys that are kept, and the policies that ended sessions."""
+    kept = [
+        key.key_id
+        for user in document.users
+        for key in user.leaked
+        if key.inactive_since and key.key_id not in user.removed
+    ]
+    for key_id in kept:
+        command = revoke_command(key_id, "--delete")
+        yield f"- {_code(key_id)} is kept, Inactive. Once it is not needed as evidence: {_code(command)}"
+    if any(one.outcome == "ended" for user in document.users for one in user.sessions):
+        lift = _code("twokey revoke --lift")
+        yield f"- Policies deny the sessions of before. Once these are over, 36 hours later at most: {lift}"
 
 
 def _policies(document: EvidenceDocument) -> Iterator[str]:
