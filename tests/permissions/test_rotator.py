@@ -133,13 +133,14 @@ RUNS = {
 READS_ON = ("plan", "status", "adopt", "forget", "lint", "trace")
 """Commands that go on where something cannot be read, and say so."""
 IN_DOUBT = {
-    "revoke": ("iam:DeleteUserPolicy", "iam:DeleteRolePolicy"),
+    "revoke": ("iam:DeleteUserPolicy", "iam:DeleteRolePolicy", "cloudtrail:LookupEvents"),
     "forget": ("ssm:GetParameterHistory", "ssm:AddTagsToResource", "s3:ListBucket", "secretsmanager:GetSecretValue"),
     "move-store": ("ssm:GetParameterHistory",),
     "audit": ("ssm:GetParameterHistory",),
     "trace": ("ssm:GetParameterHistory",),
 }
-"""Needed only if a response is lost, if the journal or lock is missing, for other members of a value, or for --lift."""
+"""Needed only if a response is lost, if the journal or lock is missing, for other members of a value, for --lift, or
+if the user has another key: tests/revocation/test_siblings.py."""
 
 
 def ended(installation: Installation, command: str, missing: str = "") -> tuple[Any, dict[str, Any]]:

@@ -83,8 +83,9 @@ class TrailEvent:
 class CloudTrail:
     """The event history of one account, region by region. Raises the errors of ``twokey.core.errors`` only."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, throttled_attempts: int = THROTTLED_ATTEMPTS) -> None:
         self._clients = clients
+        self._throttled_attempts = throttled_attempts
         self._next: dict[str, float] = {}
         self._lock = threading.Lock()
 
@@ -113,17 +114,18 @@ class CloudTrail:
 
     def events(self, region: str, key_id: str, since: datetime, until: datetime) -> Iterator[TrailEvent]:
         """Yield the events that were signed with a key in a region, newest first (cloudtrail:LookupEvents)."""
-        parameters: dict[str, Any] = {
-            "LookupAttributes": [{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}],
-            "StartTime": since,
-            "EndTime": until,
-        }
+        parameters = _of_key(key_id, since, until)
         while True:
             page = self._page(region, parameters)
             yield from (_event(one, region, key_id) for one in page.get("Events", ()))
             if not page.get("NextToken"):
                 return
             parameters["NextToken"] = page["NextToken"]
+
+    def newest(self, region: str, key_id: str, since: datetime, until: datetime) -> list[TrailEvent]:
+        """Return as many of the same events as one request returns: the newest 50."""
+        page = self._page(region, _of_key(key_id, since, until))
+        return [_event(one, region, key_id) for one in page.get("Events", ())]
 
     def _page(self, region: str, parameters: dict[str, Any]) -> Any:
         throttled, pauses = 0, list(PAUSES)
@@ -143,7 +145,7 @@ class CloudTrail:
                 ) from None
             except Throttled:
                 throttled += 1
-                if throttled >= THROTTLED_ATTEMPTS:
+                if throttled >= self._throttled_attempts:
                     raise
                 self._clients.clock.sleep(THROTTLED_PAUSE)
             except (Ambiguous, Unreachable):
@@ -160,6 +162,11 @@ class CloudTrail:
             self._next[region] = turn + INTERVAL
         if turn > now:
             self._clients.clock.sleep(turn - now)
+
+
+def _of_key(key_id: str, since: datetime, until: datetime) -> dict[str, Any]:
+    attributes = [{"AttributeKey": "AccessKeyId", "AttributeValue": key_id}]
+    return {"LookupAttributes": attributes, "StartTime": since, "EndTime": until}
 
 
 def _event(event: Any, region: str, key_id: str) -> TrailEvent:

@@ -14,6 +14,7 @@ import click
 from twokey.cli.options import settings_of, uses_file
 from twokey.cli.over_users import over_users
 from twokey.core.errors import ExitCode, Failed, TwokeyError
+from twokey.core.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
+    from twokey.fleet.siblings import Siblings
     from twokey.revocation.results import RevokeResult
     from twokey.rotation.results import Result
 
@@ -59,6 +61,7 @@ class Revoking:
     everyone: Everyone | None = None
     audit: Auditing | None = None
     ending: Ending | None = None
+    siblings: Siblings | None = None
 
     def show_plan(self) -> int:
         """Show what would be done; change nothing."""
@@ -140,7 +143,7 @@ class Revoking:
             else:
                 contain_all(leaks, runtime)
             self._ending(runtime).begin(leaks)
-            return select(leaks, runtime, self._settings_of)
+            roster = select(leaks, runtime, self._settings_of)
         except (KeyboardInterrupt, TwokeyError) as error:
             from twokey.fleet.revoking_all import interrupted
 
@@ -149,6 +152,10 @@ class Revoking:
             self.ending = None
             self._report(interrupted(leaks, why))
             raise
+        from twokey.fleet.siblings import Siblings
+
+        self.siblings = Siblings(runtime, leaks)
+        return roster
 
     def _confirm(self, leaks: Leaks, runtime: Runtime) -> None:
         from twokey.cli import revoke_all, revoke_view
@@ -192,6 +199,8 @@ class Revoking:
         every = [*ended, *self.leaks.ended]
         if self.ending is not None:
             every = self.ending.finish(every)
+        if self.siblings is not None and not any(one.reason is Reason.STOPPED for one in every):
+            every = self.siblings.warned(every)
         code = revoke_view.report(every, as_json=self.flags.as_json, quiet=self.flags.quiet)
         return max(code, self._write_evidence(every))
 

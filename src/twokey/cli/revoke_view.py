@@ -43,7 +43,7 @@ def report(results: Sequence[RevokeResult], *, as_json: bool, quiet: bool) -> Ex
                 (terminal.tell if quiet else terminal.paragraph)(row)
     if not quiet:
         for one in results:
-            for warning in one.rotation.warnings if one.rotation else ():
+            for warning in one.every_warning:
                 terminal.tell(f"Warning: {named(one.user.key)}: {warning}")
         counts = {each: [one.outcome for one in results].count(each) for each in Revocation}
         terminal.tell(", ".join(f"{count} {each}" for each, count in counts.items() if count) + ".")

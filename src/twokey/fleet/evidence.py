@@ -126,6 +126,8 @@ def _left(result: RevokeResult) -> Iterator[Left]:
         # What the operator keeps has no policy; what is to be put on roles elsewhere has one.
         if session.outcome != "ended" and session.policy:
             yield Left(user, f"Sessions of {session.role} may still work: {session.message}", "")
+    for warning in result.warnings:
+        yield Left(user, warning, "")
 
 
 @contextmanager

@@ -114,6 +114,7 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
             *_urls(selections, grant),
             *_states(grant),
             *_trace(grant),
+            *_siblings(grant),
             *_owners(grant),
             *_simulator(grant),
             *_alerts(alerts, grant),
@@ -373,6 +374,18 @@ def _trace(grant: Grant) -> Iterator[Statement]:
         actions=("sts:GetAccessKeyInfo", *EVENTS),
         resources=("*",),
     )
+
+
+def _siblings(grant: Grant) -> Iterator[Statement]:
+    """Yield what ``revoke`` looks at when everything else is done."""
+    if "revoke" in grant.commands:
+        yield Statement(
+            sid="SiblingEvents",
+            why="Optional: learn whether the other key of the user was used from the same addresses as the leaked one; "
+            "AWS accepts only * as the resource of this action.",
+            actions=EVENTS[:1],
+            resources=("*",),
+        )
 
 
 def _owners(grant: Grant) -> Iterator[Statement]:

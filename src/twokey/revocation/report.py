@@ -65,5 +65,5 @@ def _revoke_entry(result: RevokeResult) -> RevokeEntry:
         sessions=[
             SessionEntry(one.role, one.outcome, one.policy or None, one.message or None) for one in result.sessions
         ],
-        warnings=list(rotation.warnings) if rotation else [],
+        warnings=list(result.every_warning),
     )

@@ -39,7 +39,8 @@ class RevokeResult:
     """How it ended for one user; the JSON output consists of these.
 
     ``contained``: the keys that are Inactive now; ``active``: those that may still be Active, because an error kept
-    twokey from making them Inactive. ``rotation`` is how the rotation ended, if one was tried.
+    twokey from making them Inactive. ``rotation`` is how the rotation ended, if one was tried. ``warnings``: what the
+    operator should know of keys that were not named.
     """
 
     user: MachineUser
@@ -50,6 +51,7 @@ class RevokeResult:
     rotation: Result | None = None
     sessions: tuple[SessionResult, ...] = ()
     active: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def continues(self) -> str:
@@ -63,6 +65,11 @@ class RevokeResult:
             return rotate_command(self.user.name)
         subject = left[0] if left else self.user.name
         return revoke_command(subject) if subject else ""
+
+    @property
+    def every_warning(self) -> tuple[str, ...]:
+        """What the operator should know besides, also of the rotation."""
+        return (*(self.rotation.warnings if self.rotation else ()), *self.warnings)
 
     @property
     def contained_at(self) -> datetime | None:
