@@ -95,6 +95,22 @@ class TestRequests:
         }
         assert fake.received[0]["change_requests"][-1] == removal
 
+    def test_a_session_token_that_is_gone_before_the_write_is_not_deleted_again(
+        self, fake: Listening, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Secrets(fake).plant(fresh_credential())
+        fake.put(CONFIG, BESIDE[0], "IQoJ")
+        respond = fake.handle
+
+        def handle(request: ReceivedRequest) -> Reply:
+            if fake.count("GET") == 3:  # after the delivery and its write have each read the config
+                fake.configs[CONFIG].pop(BESIDE[0], None)
+            return respond(request)
+
+        monkeypatch.setattr(fake, "handle", handle)
+        store.deliver(fresh_credential())
+        assert [one["name"] for one in fake.received[0]["change_requests"]] == [ID, SECRET]
+
     @pytest.mark.parametrize(("method", "act"), [("GET", "read"), ("POST", "write")])
     def test_a_denied_request_is_named_with_what_it_needs(
         self, fake: Listening, store: Store, method: str, act: str
@@ -130,6 +146,11 @@ class TestResponses:
         error = outcome(store.held)
         assert isinstance(error, AccessDenied)
         assert f"the restricted secret {ID} on {CONFIG}" in error.message
+
+    def test_a_write_that_was_confirmed_may_be_seen_late(self, fake: Listening, store: Store) -> None:
+        fake.add(Fault("GET", "", "refuse", nth=4, status=200, body={"secrets": {}}))
+        assert store.deliver(fresh_credential()).written
+        assert fake.count("GET") == 5
 
     def test_half_a_pair_is_unknown(self, fake: Listening, store: Store) -> None:
         fake.put(CONFIG, ID, "AKIAEXAMPLE000000001")
@@ -179,3 +200,9 @@ class TestTheConnection:
         settings = {**Secrets(fake).settings(), "url": "http://10.0.0.1"}
         assert isinstance(outcome(lambda: open_store(URL, services_of(Secrets(fake), Hurried(), settings))), UsageError)
         open_store(URL, services_of(Secrets(fake), Hurried(), {**settings, "insecure_http": True}))
+
+    def test_trusts_the_certificates_of_its_settings(self, fake: Listening) -> None:
+        settings = {**Secrets(fake).settings(), "url": "https://doppler.invalid", "ca": "/missing/ca.pem"}
+        error = outcome(lambda: open_store(URL, services_of(Secrets(fake), Hurried(), settings)))
+        assert isinstance(error, UsageError)
+        assert "/missing/ca.pem" in error.message
