@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from twokey.core.errors import AccessDenied, Ambiguous, ServiceRejected
+from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected
 from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.registry import open_store
 from twokey.testing.contract import Hurried, fresh_credential, outcome, services_of
@@ -14,7 +14,7 @@ from twokey.testing.fakes.onepassword import OnePassword
 from twokey.testing.server import Fault
 from twokey.testing.stores import FULL
 
-from .test_onepassword import ID, JOURNAL, SECRET, URL, Item
+from .test_onepassword import ID, JOURNAL, SECRET, URL, Item, as_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,9 +71,8 @@ def test_a_field_that_holds_the_whole_pair_is_concealed(fake: Listening) -> None
 
 def test_an_item_without_fields_holds_nothing_and_gets_them(fake: Listening, store: Store) -> None:
     item = fake.add_item("ci", [])
-    fake.add(Fault("GET", f"/items/{item['id']}", "refuse", status=200, body={**item, "fields": None}))
-    for _ in range(2):
-        assert store.held() == NotHeld()
+    fake.add(Fault("GET", f"/items/{item['id']}", "refuse", times=4, status=200, body={**item, "fields": None}))
+    assert store.held() == NotHeld()
     credential = fresh_credential()
     store.deliver(credential)
     assert store.held() == Held(credential.access_key_id)
@@ -87,10 +86,11 @@ def test_a_field_without_a_label_or_a_value_is_none_of_the_pair(fake: Listening,
     assert [one.get("label") for one in fake.received[0]["fields"]] == [None, "empty", ID, SECRET]
 
 
-def test_an_id_without_a_value_is_no_id(fake: Listening, store: Store) -> None:
-    secret = {"id": "f2", "type": "CONCEALED", "label": SECRET, "value": "x"}
-    fake.add_item("ci", [{"id": "f1", "type": "STRING", "label": ID}, secret])
-    assert isinstance(store.held(), CannotTell)
+@pytest.mark.parametrize("name", [ID, SECRET])
+def test_half_a_pair_without_a_value_is_empty(fake: Listening, store: Store, name: str) -> None:
+    item = fake.add_item("ci", [])
+    fake.edit(item, {**as_fields(fresh_credential()), name: ""})
+    assert store.held() == CannotTell(f"its {name} is empty")
 
 
 def test_a_journal_without_a_value_cannot_be_read(fake: Listening, store: Store) -> None:
@@ -106,6 +106,21 @@ def test_a_field_that_is_there_twice_is_named(fake: Listening, store: Store) -> 
     error = outcome(store.preflight)
     assert isinstance(error, ServiceRejected)
     assert f"the item ci of the vault ops has 2 fields {JOURNAL}" in error.message
+
+
+def test_two_items_in_one_run_are_two_stores(fake: Listening) -> None:
+    services = services_of(Item(fake), Hurried())
+    for title in ("ci", "site"):
+        fake.add_item(title, [])
+        assert open_store(f"onepassword:ops/{title}", services).held() == NotHeld()
+
+
+def test_an_item_that_was_created_again_is_not_the_one_that_was_read(fake: Listening, store: Store) -> None:
+    revision = store.put(fresh_credential(), store.save_journal(FULL, store.load().revision))
+    (before,) = fake.items.values()
+    fake.items.clear()
+    fake.add_item("ci", before["fields"])
+    assert isinstance(outcome(lambda: store.put(fresh_credential(), revision)), Conflict)
 
 
 class TestAWriteThatIsTriedAgain:
@@ -138,6 +153,18 @@ class TestAWriteThatIsTriedAgain:
         assert fake.count("PUT") == 2
 
     def test_that_gets_no_response_is_in_doubt(self, fake: Listening, store: Store) -> None:
-        store.deliver(fresh_credential())
+        fake.add(Fault("P*", "", "reset"))
         fake.add(Fault("PUT", "", "reset", times=None))
-        assert isinstance(outcome(lambda: store.deliver(fresh_credential())), Ambiguous)
+        for _ in range(2):  # nothing is created, then nothing is replaced
+            error = outcome(lambda: store.deliver(fresh_credential()))
+            assert isinstance(error, Ambiguous)
+            assert "write the item ci of the vault ops" in error.message
+            fake.add_item("ci", [])
+
+    def test_is_in_doubt_for_the_first_reason(self, fake: Listening, store: Store) -> None:
+        store.deliver(fresh_credential())
+        fake.add(Fault("PUT", "", "error_before", status=500))
+        fake.add(Fault("PUT", "", "reset", times=None))
+        error = outcome(lambda: store.deliver(fresh_credential()))
+        assert isinstance(error, Ambiguous)
+        assert "it responded with 500" in error.message

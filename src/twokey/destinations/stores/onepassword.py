@@ -200,7 +200,7 @@ class OnePasswordItem(ServiceStore):
         return response.good
 
     def _made(self) -> dict[str, Any]:
-        return {"title": self._item, "category": "API_CREDENTIAL", "fields": []}
+        return {"title": self._item, "category": "API_CREDENTIAL"}
 
     def _with(
         self, item: Mapping[str, Any], values: Mapping[str, str], without: Collection[str] = ()
