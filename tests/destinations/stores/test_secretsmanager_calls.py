@@ -135,6 +135,14 @@ class TestWhatThePreflightTries:
 
 
 class TestACreation:
+    def test_that_is_denied_says_how_the_secret_can_be_created_beforehand(
+        self, aws: Emulator, store: Store, name: str
+    ) -> None:
+        aws.weather.add(refusal(CREATE, "AccessDeniedException"))
+        error = outcome(lambda: store.deliver(fresh_credential()))
+        assert isinstance(error, AccessDenied)
+        assert f"create-secret --name {name} " in error.remedy
+
     def test_that_is_rejected_is_no_lost_race(self, aws: Emulator, store: Store) -> None:
         aws.weather.add(refusal(CREATE))
         assert type(outcome(lambda: store.deliver(fresh_credential()))) is ServiceRejected

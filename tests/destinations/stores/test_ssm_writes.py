@@ -160,6 +160,10 @@ class TestARefusedWrite:
         assert type(outcome(lambda: store.save_journal(Journal(epoch=1), revision))) is ServiceRejected
         assert [request.operation for request in aws.requests] == [BOTH, PUT, GET]
 
+    def test_of_what_is_missing_is_refused(self, aws: Emulator, store: Store) -> None:
+        aws.weather.add(refusal(PUT))
+        assert type(outcome(lambda: store.deliver(fresh_credential()))) is ServiceRejected
+
     def test_stays_one_where_it_cannot_be_looked_up(self, aws: Emulator, store: Store) -> None:
         revision = store.save_journal(Journal(epoch=1), Revision())
         aws.weather.add(refusal(PUT))
@@ -209,6 +213,32 @@ def test_a_call_that_is_denied_is_named_with_its_parameter(
     aws.weather.add(refusal(operation, "AccessDeniedException"))
     with pytest.raises(AccessDenied, match=rf"ssm:{operation} on {name}{suffix}(\. |\.?$| )"):
         act(store)
+
+
+def test_a_denied_creation_says_how_each_parameter_can_be_created_beforehand(aws: Emulator, store: Store) -> None:
+    acts: dict[str, Callable[[], object]] = {
+        "--type SecureString --value '{": lambda: store.deliver(fresh_credential()),
+        f"{JOURNAL} --type String --value '{{": lambda: store.save_journal(Journal(), Revision()),
+    }
+    for command, act in acts.items():
+        aws.weather.add(refusal(PUT, "AccessDeniedException"))
+        error = outcome(act)
+        assert isinstance(error, AccessDenied)
+        assert command in error.remedy
+    store.deliver(fresh_credential())
+    aws.weather.add(refusal(PUT, "AccessDeniedException"))
+    assert "beforehand" not in getattr(outcome(lambda: store.deliver(fresh_credential())), "remedy", "")
+
+
+def test_a_value_that_would_be_too_long_is_refused_before_it_is_sent(
+    aws: Emulator, store: Store, client: Any, name: str
+) -> None:
+    client.put_parameter(Name=name, Value=json.dumps({"pad": "x" * 4000}), Type="SecureString")
+    aws.clear_requests()
+    for act in (store.preflight, lambda: store.deliver(fresh_credential())):
+        with pytest.raises(ServiceRejected, match=f"{store.name} would have"):
+            act()
+    assert [request.operation for request in aws.requests] == [GET, HISTORY] * 2
 
 
 def test_a_preflight_that_aws_rejects_for_another_reason_is_refused(aws: Emulator, store: Store) -> None:
