@@ -330,7 +330,12 @@ def between(monkeypatch: pytest.MonkeyPatch, store: Any, act: Any) -> None:
 
 
 class TestSettings:
-    POLICIES = '[{"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": "20", "Unit": "Days"}}]'
+    POLICIES = json.dumps(
+        [
+            {"Type": "NoChangeNotification", "Version": "1.0", "Attributes": {"After": after, "Unit": "Days"}}
+            for after in ("20", "30")
+        ]
+    )
 
     def planted(self, backend: Parameter, **settings: Any) -> None:
         backend.client.put_parameter(Name=backend.name, Value="{}", Type="SecureString", **settings)
