@@ -98,7 +98,10 @@ GROUPS = {
     "secretsmanager": Group(("destinations.stores.secretsmanager*",), (f"{STORES}secretsmanager*.py", *OF_AWS)),
     "ssm": Group(("destinations.stores.ssm*",), (f"{STORES}ssm*.py", "rotation/test_paused.py", *OF_AWS)),
     "locks": Group(("destinations.locks.*",), ("destinations/locks/test_*.py",)),
-    "file": Group(("destinations.local.file", "destinations.local.json_file"), ("destinations/local/test_file*.py",)),
+    "file": Group(
+        ("destinations.local.file", "destinations.local.json_file"),
+        ("destinations/local/test_*.py", "destinations/test_[ir]*.py"),
+    ),
     "fleet": Group(
         tuple(f"fleet.{name}" for name in ACTING),
         ("fleet/test_*.py", "revocation/test_all.py", "revocation/test_first.py", "cli/test_forget_command.py"),

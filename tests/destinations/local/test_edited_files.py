@@ -486,6 +486,7 @@ class TestSecrets:
         ("dotenv:/x/.env?format=template&template=$AccessKeyId", "is unknown"),
         ("dotenv:/x/.env?id=A&secret=A", "the name of two values"),
         ("json:/x/a.json?format=json", "format=json is unknown"),
+        ("json:/x/a.json?name=a", "no option 'name'"),
         ("json:/x/a.json?id=aws..key", "expected a name before and after each dot"),
         ("json:/x/a.json?id=aws&secret=aws.secret", "'aws' is a text, so it cannot contain 'aws.secret'"),
     ],

@@ -242,3 +242,21 @@ class TestProcess:
             assert json.loads(file.read_text())["Other"] == [1]
             (tmp_path / "config").write_text(f"[profile ci]\ncredential_process = cat {shlex.quote(str(file))}\n")
             assert used(tmp_path / "none", monkeypatch) == alone(credential)
+
+
+def test_a_token_beside_the_pair_in_an_inner_object_is_removed_and_one_elsewhere_stays(tmp_path: Path) -> None:
+    file = tmp_path / "app.json"
+    credential = fresh_credential()
+    inner = {"AccessKeyId": credential.access_key_id, "SecretAccessKey": str(credential.reveal())}
+    destination = at(
+        "json",
+        file,
+        "id=aws.AccessKeyId&secret=aws.SecretAccessKey",
+        json.dumps({"aws": {**inner, "SessionToken": TOKEN}, "SessionToken": TOKEN}),
+    )
+    holding = destination.held()
+    assert isinstance(holding, CannotTell)
+    assert "aws.SessionToken" in holding.why
+    assert destination.deliver(credential).written
+    assert json.loads(file.read_text()) == {"aws": inner, "SessionToken": TOKEN}
+    assert destination.held() == Held(credential.access_key_id)

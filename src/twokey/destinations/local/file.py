@@ -130,10 +130,10 @@ class File:
         with self._writing() as directory:
             found = directory.read(self._file)
             text = self._text(found, credential)
-            needed = found is None or found.data != text or found.exposed
-            if needed:
-                found = self._write(directory, self._file, text)
-        return Receipt(credential.access_key_id, written=needed, stamp=found.stamp if found else "")
+            if found and found.data == text and not found.exposed:
+                return Receipt(credential.access_key_id, written=False, stamp=found.stamp)
+            stamp = self._write(directory, self._file, text).stamp
+        return Receipt(credential.access_key_id, written=True, stamp=stamp)
 
     def preflight(self) -> None:
         """Raise what prevents a write: permissions, owners, a full disk, a content of others. Changes nothing."""
