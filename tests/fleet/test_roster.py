@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 
-from twokey.core.errors import UsageError
+from twokey.core.errors import Failed, UsageError
 from twokey.core.model import MachineUser, UserKey
+from twokey.fleet.lookup import no_result
 from twokey.fleet.names import Names
-from twokey.fleet.roster import Job, Roster, check_apart, check_distinct, select_destinations
+from twokey.fleet.roster import Job, Roster, check_apart, check_distinct, located, select_destinations
 from twokey.planning.policy import RotationPolicy
 
 ONE, OTHER = UserKey("123456789012", "ci"), UserKey("210987654321", "ci")
@@ -35,6 +40,11 @@ class TestDistinct:
         both = Roster.of_accounts([Roster((job(ONE),)), Roster((job(OTHER),))])
         assert [one.user.key for one in both.jobs] == [ONE, OTHER]
 
+    def test_what_was_not_found_and_each_warning_once_are_those_of_all_accounts(self) -> None:
+        missing = [no_result(name, "There is no such user.") for name in ("a", "b")]
+        both = Roster.of_accounts(Roster((), (one,), ("The path is empty.",)) for one in missing)
+        assert (both.failed, both.warnings) == (tuple(missing), ("The path is empty.",))
+
     def test_the_same_account_twice_makes_none(self) -> None:
         with pytest.raises(UsageError, match="is selected twice"):
             Roster.of_accounts([Roster((job(ONE),)), Roster((job(ONE),))])
@@ -58,8 +68,73 @@ class TestApart:
         assert "{user}" in caught.value.remedy
 
     def test_one_user_twice(self) -> None:
-        with pytest.raises(UsageError, match=r"^ci, twice, would write to the same destination: ssm:/a\.$|ci, twice"):
+        with pytest.raises(UsageError, match=r"^ci, twice, would write to the same destination: ssm:/a\.") as caught:
             check_apart({ONE: [("ssm:/a", frozenset({"a"})), ("ssm:/a", frozenset({"a"}))]})
+        assert caught.value.remedy.startswith("Remove one of the two, or, where it holds variables, ")
+
+    def test_the_remedy_is_one_that_tells_the_two_users_apart(self) -> None:
+        for one, other, remedy in (
+            (ONE, OTHER, "Put {account} and {user} into its URL, "),
+            (ONE, UserKey(ONE.account, "cd"), "Put {user} into its URL, "),
+            (UserKey(ONE.account, "a-b"), UserKey(ONE.account, "a_b"), "{USER} is A_B for both. Put {user} into "),
+        ):
+            with pytest.raises(UsageError) as caught:
+                check_apart({key: [("github:o/r", frozenset({"r"}))] for key in (one, other)})
+            assert caught.value.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("at", "message", "expected"),
+    [
+        ("f.yaml line 3: ", "No: it is wrong.", "f.yaml line 3: No: it is wrong."),
+        ("f.yaml line 3: ", "f.yaml line 9: wrong.", "f.yaml line 9: wrong."),
+        ("", "No: it is wrong.", "No: it is wrong."),
+    ],
+)
+def test_an_error_begins_with_the_nearest_position(at: str, message: str, expected: str) -> None:
+    with pytest.raises(UsageError) as caught, located(at):
+        raise UsageError(message)
+    assert caught.value.message == expected
+
+
+class TestSelectedDestinations:
+    ROSTER = Roster((job(ONE, "ssm:/s", ("ssm:/a",)), job(OTHER, "ssm:/t", ("ssm:/b",))))
+    ELSEWHERE = cast("Any", SimpleNamespace(store="ssm:/u", deliver=("ssm:/c",)))
+    """An entry of the configuration whose users are not selected."""
+
+    def selected(
+        self, *urls: str, roster: Roster = ROSTER, accepted: str = "", known: dict[str, str] | None = None
+    ) -> dict[UserKey, tuple[tuple[str, ...], tuple[str, ...] | None]]:
+        found = select_destinations(
+            roster,
+            [self.ELSEWHERE],
+            urls,
+            lambda url, _user: url,
+            lambda url: url == accepted,
+            lambda url, one: (known or {}).get(url, url) if one.user.key == ONE else url,
+        )
+        return {one.user.key: (one.deliver, one.targets) for one in found.jobs}
+
+    def test_are_all_where_none_is_named(self) -> None:
+        assert self.selected() == {ONE: (("ssm:/a",), None), OTHER: (("ssm:/b",), None)}
+
+    def test_leave_out_the_users_that_have_none_of_them(self) -> None:
+        assert self.selected("ssm:/a", "ssm:/c") == {ONE: (("ssm:/a",), ("ssm:/a",))}
+
+    def test_may_be_named_by_another_url_of_the_same_thing(self) -> None:
+        assert self.selected("ssm:/A", known={"ssm:/A": "ssm:/a"}) == {ONE: (("ssm:/a",), ("ssm:/a",))}
+
+    def test_are_every_users_where_the_configuration_has_them_not_and_the_operator_accepts(self) -> None:
+        new = "ssm:/x"
+        assert self.selected(new, accepted=new) == {ONE: (("ssm:/a", new), (new,)), OTHER: (("ssm:/b", new), (new,))}
+        with pytest.raises(UsageError, match=r"^ssm:/x is a destination of no user in the configuration: "):
+            self.selected(new)
+
+    def test_of_no_selected_user_are_an_error_unless_a_user_was_not_found(self) -> None:
+        with pytest.raises(Failed, match=r"^None of the selected users delivers to ssm:/c\."):
+            self.selected("ssm:/c")
+        missing = no_result("ci", "There is no such user.")
+        assert self.selected("ssm:/c", roster=replace(self.ROSTER, failed=(missing,))) == {}
 
 
 def test_a_destination_is_selected_for_each_user_by_its_own_account() -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,6 +21,7 @@ from twokey.core.reasons import Outcome, Reason
 from twokey.fleet import pool
 from twokey.fleet.roster import Roster
 from twokey.fleet.run import Run
+from twokey.planning.plan import Overrides
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
@@ -98,9 +100,25 @@ def test_more_users_than_the_limit_are_refused_before_any_work() -> None:
     ended = run_of(job(ONE), job(OTHER), failed=(MISSING,), max_users=1).each(work, seen)
     reasons = [(one.user.key, one.reason) for one in ended.results if isinstance(one, Result)]
     assert reasons == [(ONE, Reason.TOO_MANY_USERS), (OTHER, Reason.TOO_MANY_USERS), (MISSING.user.key, Reason.ERROR)]
+    refused = ended.results[0]
+    assert isinstance(refused, Result)
+    assert (refused.outcome, "at most 1" in refused.message) == (Outcome.REFUSED, True)
+    assert "add --max-users 2" in refused.message
     assert seen.jobs == []
+    assert run_of(job(ONE), job(OTHER), max_users=2).each(lambda *_: "done", seen).results == ("done", "done")
     unlimited = run_of(job(ONE), job(OTHER), max_users=1).each(lambda *_: "done", seen, limited=False)
     assert unlimited.results == ("done", "done")
+
+
+def test_all_keys_to_retire_are_those_of_the_one_user_that_is_selected_and_found() -> None:
+    requested = Overrides(retire=frozenset({"AKIAIOSFODNN7EXAMPLE"}))
+    for run, theirs in (
+        (run_of(job(ONE)), True),
+        (run_of(job(ONE), job(OTHER)), False),
+        (run_of(job(ONE), failed=(MISSING,)), False),
+        (run_of(failed=(MISSING,)), False),
+    ):
+        assert run.overrides(requested) == replace(requested, all_theirs=theirs)
 
 
 def test_an_interruption_lets_the_user_under_way_finish_and_begins_no_other() -> None:
