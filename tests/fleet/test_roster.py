@@ -82,6 +82,16 @@ class TestApart:
                 check_apart({key: [("github:o/r", frozenset({"r"}))] for key in (one, other)})
             assert caught.value.remedy.startswith(remedy)
 
+    def test_the_error_begins_with_where_the_file_names_the_second_of_them(self) -> None:
+        second = replace(job(OTHER, "ssm:/a", ("ssm:/b",)), positions=("line 4: ", "line 5: "))
+        for both, at in (("ssm:/a", "line 4: "), ("ssm:/b", "line 5: ")):
+            users = {
+                ONE: [(both, frozenset({both}))],
+                OTHER: [(url, frozenset({url})) for url in (second.store, *second.deliver)],
+            }
+            with pytest.raises(UsageError, match=rf"^{at}123456789012/ci and 210987654321/ci would write "):
+                check_apart(users, [second])
+
 
 @pytest.mark.parametrize(
     ("at", "message", "expected"),
