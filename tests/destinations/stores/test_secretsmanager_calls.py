@@ -216,6 +216,13 @@ def test_a_request_that_the_secrets_state_forbids_is_rejected(aws: Emulator, sto
     assert type(outcome(store.load)) is ServiceRejected
 
 
+def test_a_read_back_that_is_denied_is_in_doubt_and_named(aws: Emulator, store: Store, name: str) -> None:
+    aws.weather.add(refusal(DESCRIBE, "AccessDeniedException"))
+    error = outcome(lambda: store.put(fresh_credential(), Revision(exists=False)))
+    assert isinstance(error, Ambiguous)
+    assert f"reading it back failed: Access denied: secretsmanager:{DESCRIBE} on {name}" in error.message
+
+
 def test_a_label_that_no_read_shows_is_looked_for_with_longer_and_longer_pauses(
     services: Services, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

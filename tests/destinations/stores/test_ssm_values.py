@@ -12,6 +12,7 @@ from twokey.core.model import CannotTell, Held, NotHeld
 from twokey.destinations.formats.journals import encode_journal
 from twokey.destinations.registry import Services, open_store, parse
 from twokey.destinations.stores.ssm import LIMIT
+from twokey.destinations.stores.ssm_versions import History
 from twokey.testing.stores import AT, fresh_credential, fresh_name
 
 if TYPE_CHECKING:
@@ -134,3 +135,30 @@ def test_a_name_that_has_room_for_the_journals_is_one(most: str) -> None:
 def test_a_name_that_cannot_be_one_is_refused_before_anything_is_called(name: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         parse(f"ssm:{name}")
+
+
+@pytest.mark.parametrize(
+    ("count", "labelled", "possible"),
+    [(100, 1, 0), (100, 3, 2), (100, 4, None), (98, 1, 2), (97, 1, None), (99, 2, 2), (99, 3, None)],
+)
+def test_a_label_ends_the_writes_when_its_version_is_the_oldest_of_a_hundred(
+    count: int, labelled: int, possible: int | None
+) -> None:
+    entries = [{"Version": 7 + one, "Labels": ["live"] * (one == labelled)} for one in range(1, count + 1)]
+    history = History("/a", entries)
+    assert history.newest["Version"] == 7 + count
+    error = history.without_room(3)
+    if possible is None:
+        assert error is None
+        return
+    assert error is not None
+    assert f"/a has {count} of the 100 versions" in error.message
+    assert f"the old version {7 + labelled}, because it has the label live: " in error.message
+    assert (f"after {possible} more" in error.message) == bool(possible)
+    assert "remove the label: " in error.remedy
+    assert f"--name /a --parameter-version {7 + labelled} --labels live" in error.remedy
+
+
+def test_a_parameter_without_a_version_has_no_settings_and_room() -> None:
+    history = History("/a", [])
+    assert (history.newest, history.without_room(3)) == ({}, None)

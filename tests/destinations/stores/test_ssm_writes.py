@@ -10,9 +10,10 @@ import pytest
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Journal
+from twokey.core.model import Held
 from twokey.destinations.registry import Services, kind_of, open_store, parse
 from twokey.destinations.stores.ssm import TOGETHER, Revision
-from twokey.destinations.stores.ssm_versions import FULL, History
+from twokey.destinations.stores.ssm_versions import FULL
 from twokey.emulator import Rule
 from twokey.testing.stores import fresh_credential, fresh_name, outcome, pair
 
@@ -102,6 +103,13 @@ def test_a_value_that_no_read_shows_is_looked_for_with_longer_and_longer_pauses(
     assert slept == pytest.approx(LONGER)
 
 
+def test_a_read_back_that_is_denied_is_in_doubt_and_named(aws: Emulator, store: Store, name: str) -> None:
+    aws.weather.add(refusal(GET, "AccessDeniedException"))
+    error = outcome(lambda: store.put(fresh_credential(), Revision()))
+    assert isinstance(error, Ambiguous)
+    assert f"reading it back failed: Access denied: ssm:{GET} on {name}" in error.message
+
+
 def test_a_version_between_that_no_read_shows_is_looked_for_with_longer_and_longer_pauses(
     aws: Emulator, store: Store, slept: list[float], client: Any, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +135,27 @@ def test_the_same_value_of_another_writer_is_no_conflict(store: Store, monkeypat
     credential = fresh_credential()
     before_the_write(monkeypatch, store, lambda: store.deliver(credential))
     assert store.put(credential, revision) == store.load().revision
+
+
+def test_an_earlier_value_of_another_writer_is_written_back_although_the_latest_is_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), Revision())
+    theirs, credential = fresh_credential(), fresh_credential()
+    before_the_write(monkeypatch, store, lambda: (store.deliver(theirs), store.deliver(credential)))
+    assert isinstance(outcome(lambda: store.put(credential, revision)), Conflict)
+    assert store.held() == Held(theirs.access_key_id)
+
+
+def test_what_may_not_be_written_back_is_in_doubt_and_named(
+    aws: Emulator, store: Store, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = store.put(fresh_credential(), Revision())
+    aws.weather.add(Rule(f"ssm:{PUT}", nth=3, effect="error_before", status=400, code="AccessDeniedException"))
+    before_the_write(monkeypatch, store, lambda: store.deliver(fresh_credential()))
+    error = outcome(lambda: store.put(fresh_credential(), revision))
+    assert isinstance(error, Ambiguous)
+    assert f"ssm:{PUT} on {name}" in error.message
 
 
 def test_a_value_that_was_written_back_has_the_newest_number(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,30 +303,3 @@ def test_many_parameters_are_read_at_the_rate_that_aws_lets_through(
     urls = [f"ssm:/machine-users/{number}" for number in range(3 * TOGETHER)]
     assert [url for load in load_many([parse(url) for url in urls], services) for url in load()] == urls
     assert len(slept) > 1, "only the request that AWS throttled waited"
-
-
-@pytest.mark.parametrize(
-    ("count", "labelled", "possible"),
-    [(100, 1, 0), (100, 3, 2), (100, 4, None), (98, 1, 2), (97, 1, None), (99, 2, 2), (99, 3, None)],
-)
-def test_a_label_ends_the_writes_when_its_version_is_the_oldest_of_a_hundred(
-    count: int, labelled: int, possible: int | None
-) -> None:
-    entries = [{"Version": 7 + one, "Labels": ["live"] * (one == labelled)} for one in range(1, count + 1)]
-    history = History("/a", entries)
-    assert history.newest["Version"] == 7 + count
-    error = history.without_room(3)
-    if possible is None:
-        assert error is None
-        return
-    assert error is not None
-    assert f"/a has {count} of the 100 versions" in error.message
-    assert f"the old version {7 + labelled}, because it has the label live: " in error.message
-    assert (f"after {possible} more" in error.message) == bool(possible)
-    assert "remove the label: " in error.remedy
-    assert f"--name /a --parameter-version {7 + labelled} --labels live" in error.remedy
-
-
-def test_a_parameter_without_a_version_has_no_settings_and_room() -> None:
-    history = History("/a", [])
-    assert (history.newest, history.without_room(3)) == ({}, None)
