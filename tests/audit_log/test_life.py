@@ -277,7 +277,7 @@ class TestAProcessThatIsKilled:
         file = tmp_path / "audit.log"
         rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
         with subprocess.Popen([sys.executable, "-m", "twokey", "rotate"], cwd=tmp_path, env=dict(os.environ)) as run:
-            rig.aws.weather.wait_until_held(20)
+            rig.aws.weather.wait_until_held(300)
             run.kill()
         rig.aws.weather.remove(rule)
         rig.aws.weather.release()

@@ -271,7 +271,7 @@ class TestARealProcess:
         config.write_text(f"version: 1\nsettle: 0s\nmachine_users:\n  - path: /machine-users/\n    store: {STORE}\n")
         rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
         with _process("rotate", cwd=tmp_path) as process:
-            rig.aws.weather.wait_until_held(20)
+            rig.aws.weather.wait_until_held(300)
             process.kill()
             process.wait()
         rig.aws.weather.remove(rule)
@@ -289,7 +289,7 @@ class TestARealProcess:
         rig.settled()
         rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
         with _process("rotate", *PATH, cwd=tmp_path) as process:
-            rig.aws.weather.wait_until_held(30)
+            rig.aws.weather.wait_until_held(300)
             process.send_signal(number)
             assert process.stderr
             assert process.stderr.readline().startswith("Ending: no further user is begun")
@@ -329,7 +329,7 @@ class TestARealProcess:
         rig.settled("next")
         rig.aws.weather.add(Rule("iam:ListAccessKeys", effect="hold_before"))
         with _process("status", *PATH, "--json", "--concurrency", "1", cwd=tmp_path) as process:
-            rig.aws.weather.wait_until_held(30)
+            rig.aws.weather.wait_until_held(300)
             process.send_signal(number)
             assert process.stderr
             assert process.stderr.readline().startswith("Ending: no further user is begun")

@@ -83,7 +83,7 @@ def test_a_held_request_waits_until_it_is_released(aws: Emulator, one_try: Any, 
     client = one_try(aws, "iam")
     thread = threading.Thread(target=client.create_access_key, kwargs={"UserName": "ci"})
     thread.start()
-    aws.weather.wait_until_held(5)
+    aws.weather.wait_until_held(300)
     assert len(aws.keys("ci")) == meanwhile
     assert thread.is_alive()
     aws.weather.release()

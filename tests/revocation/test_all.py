@@ -156,7 +156,7 @@ def test_a_store_that_does_not_respond_holds_up_no_user(rig: Rig, monkeypatch: p
         rig.aws.weather.add(Rule("secretsmanager:*", effect="hold_before", target=f"machine-users/{name}"))
 
     def release_when_contained() -> None:
-        rig.aws.weather.wait_until_held(30, 2)
+        rig.aws.weather.wait_until_held(300, 2)
         until = time.monotonic() + 30
         while rig.aws.count(CONTAINMENT) < 2 and time.monotonic() < until:
             time.sleep(0.01)
@@ -243,7 +243,7 @@ def test_an_interruption_says_which_keys_are_inactive_and_the_next_run_continues
     rule = rig.aws.weather.add(Rule(CONTAINMENT, nth=3, effect="hold_before"))
 
     def interrupt() -> None:
-        rig.aws.weather.wait_until_held(30)
+        rig.aws.weather.wait_until_held(300)
         os.kill(os.getpid(), signal.SIGINT)
         rig.aws.weather.remove(rule)
         rig.aws.weather.release()

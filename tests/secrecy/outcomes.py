@@ -248,7 +248,7 @@ def lease_lost(stage: Stage) -> tuple[str, ...]:
     options = stage.struck("iam:CreateAccessKey", "hold_after")
 
     def overtake() -> None:
-        stage.rig.aws.weather.wait_until_held(30)
+        stage.rig.aws.weather.wait_until_held(300)
         stage.rig.aws.client("secretsmanager").put_secret_value(
             SecretId="machine-users/ci", SecretString="{}", VersionStages=[JOURNAL]
         )

@@ -86,7 +86,7 @@ class TestARun:
     def test_shows_no_secret_to_those_who_look_at_the_process(self, tree: Tree, canaries: Canaries) -> None:
         tree.aws.weather.add(Rule("sts:GetCallerIdentity", nth=2, effect="hold_before"))
         with tree.start("rotate") as process:
-            tree.aws.weather.wait_until_held(30)
+            tree.aws.weather.wait_until_held(300)
             about = Path(f"/proc/{process.pid}")
             command, environment = (about / "cmdline").read_bytes(), (about / "environ").read_bytes()
             children = [(task / "children").read_text() for task in (about / "task").iterdir()]
@@ -115,7 +115,7 @@ class TestARun:
             tree.environment = {"PYTHONFAULTHANDLER": "1"}
             tree.aws.weather.add(Rule("sts:GetCallerIdentity", nth=2, effect="hold_before"))
             with tree.start(*program, program=DROP_IN if "-o" in program else ("-m", "twokey")) as process:
-                tree.aws.weather.wait_until_held(30)
+                tree.aws.weather.wait_until_held(300)
                 process.send_signal(signal.SIGABRT)
                 _, status = os.waitpid(process.pid, 0)
                 process.returncode = -os.WTERMSIG(status)

@@ -103,7 +103,7 @@ def test_a_run_killed_after_the_creation_is_made_good_by_the_next(store: Store) 
     aws = store.company.rig.aws
     rule = aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
     with store.company.begin("rotate", "--force") as process:
-        aws.weather.wait_until_held(30)
+        aws.weather.wait_until_held(300)
         process.kill()
         process.communicate()
     aws.weather.remove(rule)
