@@ -39,7 +39,7 @@ def _users(rig: Rig) -> None:
 def test_each_signal_says_what_it_does_and_no_bar_is_drawn_over_it(rig: Rig, columns: int) -> None:
     with in_terminal("rotate", *SELECTED, columns=columns) as terminal:
         terminal.read_until("destinations")
-        rig.aws.weather.wait_until_held(30)
+        rig.aws.weather.wait_until_held(300)
         terminal.press_ctrl_c()
         terminal.read_until(ENDING)
         terminal.press_ctrl_c()
@@ -56,7 +56,7 @@ def test_each_signal_says_what_it_does_and_no_bar_is_drawn_over_it(rig: Rig, col
 @pytest.mark.usefixtures("_users")
 def test_after_one_signal_the_report_stands_below_its_message(rig: Rig) -> None:
     with in_terminal("rotate", *SELECTED, "--concurrency", "1", columns=80) as terminal:
-        rig.aws.weather.wait_until_held(30)
+        rig.aws.weather.wait_until_held(300)
         terminal.press_ctrl_c()
         terminal.read_until(ENDING)
         rig.aws.weather.release()

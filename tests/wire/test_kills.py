@@ -69,7 +69,7 @@ def test_a_run_killed_there_is_completed_by_the_next(
     workspace = prepare(rig, tmp_path)
     rule = rig.aws.weather.add(Rule("*", nth=number, effect=effect))
     process = workspace.begin("rotate")
-    rig.aws.weather.wait_until_held(30)
+    rig.aws.weather.wait_until_held(300)
     assert f"{rig.aws.requests[-1].service}:{rig.aws.requests[-1].operation}" == name
     process.kill()
     process.communicate()
@@ -91,7 +91,7 @@ def test_a_run_killed_with_an_unstored_key_is_completed_on_every_store(
     workspace = prepare(rig, tmp_path, store, keys)
     rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
     process = workspace.begin("rotate")
-    rig.aws.weather.wait_until_held(30)
+    rig.aws.weather.wait_until_held(300)
     process.kill()
     process.communicate()
     rig.aws.weather.remove(rule)

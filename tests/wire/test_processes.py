@@ -56,7 +56,7 @@ def test_a_fork_that_is_interrupted_ends_as_from_a_terminal(rig: Rig, tmp_path: 
     workspace = prepare(rig, tmp_path)
     rule = rig.aws.weather.add(Rule("iam:ListUsers", effect="hold_before"))
     run = workspace.begin("plan")
-    rig.aws.weather.wait_until_held(30)
+    rig.aws.weather.wait_until_held(300)
     run.send_signal(signal.SIGINT)
     rig.aws.weather.remove(rule)
     rig.aws.weather.release()

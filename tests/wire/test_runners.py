@@ -48,7 +48,7 @@ def test_begun_while_another_creates_wait_for_it_or_refuse_if_they_may_not(
     workspace = prepare(rig, tmp_path, store)
     rule = rig.aws.weather.add(Rule("iam:CreateAccessKey", effect="hold_after"))
     first = workspace.begin("rotate", "--json")
-    rig.aws.weather.wait_until_held(30)
+    rig.aws.weather.wait_until_held(300)
     hasty = workspace.begin("rotate", "--json", "--no-wait")
     patient = workspace.begin("rotate", "--json")
     assert workspace.outcome(hasty) == ("refused", "lease_held")
@@ -75,7 +75,7 @@ def test_overtaken_while_suspended_harms_nothing_afterwards(
     }[suspended]
     rig.aws.weather.add(at)
     stopped = workspace.begin("rotate", "--json", program=SHORT_LEASE)
-    rig.aws.weather.wait_until_held(30)
+    rig.aws.weather.wait_until_held(300)
     suspend(stopped)
     try:
         rig.aws.weather.remove(at)
@@ -97,7 +97,7 @@ def test_suspended_between_its_check_and_its_write_is_fenced_by_the_lock_alone(r
     workspace = prepare(rig, tmp_path, LOCKED)
     at = rig.aws.weather.add(Rule("ssm:GetParameterHistory", nth=3, effect="hold_after"))
     stopped = workspace.begin("rotate", "--json", program=STOPPED_CLOCK)
-    rig.aws.weather.wait_until_held(30)
+    rig.aws.weather.wait_until_held(300)
     suspend(stopped)
     try:
         rig.aws.weather.remove(at)

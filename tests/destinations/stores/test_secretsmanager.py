@@ -410,7 +410,7 @@ def test_a_move_in_doubt_is_no_lost_race_although_another_program_wrote_since(
     aws.weather.add(held := Rule("secretsmanager:DescribeSecret", effect="hold_before"))
     with ThreadPoolExecutor(1) as pool:
         put = pool.submit(outcome, lambda: store.put(fresh_credential(), revision))
-        aws.weather.wait_until_held(30)
+        aws.weather.wait_until_held(300)
         aws.weather.remove(held)
         backend.plant_text("another program's")
         aws.weather.release()
