@@ -31,6 +31,8 @@ HOST = "127.0.0.1"
 PATH = "/credentials"
 PATIENCE = 10.0
 """Seconds within which a request must arrive completely."""
+LONGEST_END = 5.0
+"""Seconds after which the end no longer waits for the thread that accepts connections."""
 
 
 class Serving(ThreadingMixIn, BaseServer):
@@ -45,13 +47,15 @@ class Serving(ThreadingMixIn, BaseServer):
 
     def __enter__(self) -> Self:
         self._ended = threading.Event()
-        threading.Thread(target=self._serve, name="twokey-serving", daemon=True).start()
+        self._thread = threading.Thread(target=self._serve, name="twokey-serving", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         with contextlib.suppress(OSError), Socket(self.socket.family) as last:
             last.connect(self.server_address)
+        self._thread.join(LONGEST_END)  # a socket that a thread accepts from keeps listening after it was closed
         self.server_close()
 
     def _serve(self) -> None:
