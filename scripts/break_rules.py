@@ -785,6 +785,13 @@ RULES = (
         LEAKS,
     ),
     Rule(
+        "revocation: the key of a creation without a response is recorded as LAST with the next intent",
+        "planning/revoked.py",
+        '    return last.id if last and assessment.held in assessment.journal.revoked else ""',
+        '    return ""',
+        (f"{REVOCATIONS[0]}::test_a_key_without_a_known_secret_is_attributed_after_the_leaked_key_is_gone",),
+    ),
+    Rule(
         "revocation: a destination that cannot be written keeps no other from the new key",
         "rotation/apply.py",
         "            if not any(isinstance(action, Create) and action.urgent for action in actions):",

@@ -113,7 +113,12 @@ class TestADestinationThatCannotBeRead:
         refused = decide(key("K1", days=31), **OLD, **self.UNREAD)
         assert "a cannot be read: down The key to be removed may be held there. To delete K2" in refused.message
         found = decide(key("K1", days=31), mark=TO_DELETE, **OLD, **self.UNREAD)
-        assert found.actions == (Delete("K2"), Create(("K1", "K2"), urgent=True), Deliver(("a",)), Commit("K1"))
+        assert found.actions == (
+            Delete("K2"),
+            Create(("K1", "K2"), urgent=True, last="K1"),
+            Deliver(("a",)),
+            Commit("K1"),
+        )
 
     @pytest.mark.parametrize("beside", [(), (key("K8", days=3),)], ids=["", "beside an unmanaged key"])
     @pytest.mark.parametrize(

@@ -235,9 +235,11 @@ def _refused(world: World, case: Case, result: RevokeResult | Result) -> None:
     if len(world.keys) < 2:
         raise Violation(f"L4: {result.outcome}, although there is room: {world.show()} {result}")
     if isinstance(result, RevokeResult):
-        if case.delete:
+        if case.delete and any(key_id in world.keys for key_id in case.leaked):
             raise Violation(f"L4: contained, although the leaked key may make room: {world.show()} {result}")
-        if f"twokey revoke {world.held['store']} " not in result.message:
+        gone = world.held["store"] not in world.keys
+        way_on = "twokey rotate ci --retire KEY_ID" if gone else f"twokey revoke {world.held['store']} "
+        if way_on not in result.message or not all(key_id in result.message for key_id in world.keys):
             raise Violation(f"L4: the way on is not named: {result.message}")
         return
     if case.delete and any(key_id in world.keys for key_id in Journal.decode(world.journal).revoked):

@@ -93,6 +93,14 @@ def test_an_id_repeats_a_history() -> None:
     assert parse(f"{name}/3/4=lost") == (name, 3, {4: "lost"})
 
 
+@pytest.mark.parametrize("between", ["9=lost", "9=killed after", "9=lost,13=lost", "8=killed after,12=lost"])
+@pytest.mark.parametrize("created", ["4=lost", "4=killed after"])
+def test_a_key_without_a_known_secret_is_attributed_after_the_leaked_key_is_gone(created: str, between: str) -> None:
+    """A destination that cannot tell may hold the key of the first creation, and only the journal can name it."""
+    name, destinations, faults = parse(f"one key, stored: K1 leaked, deleted, revoked again/3/{created},{between}")
+    revoking.play(name, destinations, faults)
+
+
 def test_a_key_that_is_made_active_again_is_found() -> None:
     """The check itself."""
     case = Case("two keys", ("K2",), delete=False, rotates=False)

@@ -46,7 +46,7 @@ from twokey.planning.between_rotations import not_due, why_due, why_removed
 from twokey.planning.plan import Action, Commit, Create, Delete, Deliver, Overrides, Plan, RemoveOrphan, Resume
 from twokey.planning.removal import NO_WORKING_CURRENT, removal_barred, soak, unread
 from twokey.planning.retirement import retire_held
-from twokey.planning.revoked import replace_leaked, revoked_in_the_way
+from twokey.planning.revoked import named_early, replace_leaked, revoked_in_the_way
 from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
@@ -299,7 +299,7 @@ def rotation(assessment: Assessment, message: str = "") -> Plan:
         reason,
         message or _rotating(assessment, reason),
         *removals,
-        Create(tuple(known)),
+        Create(tuple(known), last=named_early(assessment, assessment.last)),
         *deliver,
         Commit(successor_of.id if successor_of else assessment.held),
     )

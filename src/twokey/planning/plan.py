@@ -59,11 +59,13 @@ class Create:
     """Write the intent with the ids known, create a key, verify it, write it to the store.
 
     ``urgent``: CURRENT has leaked and is Inactive, so every job fails: a destination that cannot be written fails
-    alone, and keeps no other from its key.
+    alone, and keeps no other from its key. ``last``: this key is recorded as LAST with the intent, because nothing else
+    names it once CURRENT is gone: a job may have read it, and the intent will list it among the keys known.
     """
 
     known: tuple[str, ...]
     urgent: bool = False
+    last: str = ""
 
     def __str__(self) -> str:
         return "create a key, verify it, store it"

@@ -67,6 +67,15 @@ def revoked_in_the_way(assessment: Assessment, last: AccessKey) -> Plan | None:
     return assessment.refuse(Reason.REVOKED_KEPT, f"There is no room for another key. {_kept(assessment, last.id)}")
 
 
+def named_early(assessment: Assessment, last: AccessKey | None) -> str:
+    """Return the key that is recorded as LAST already with the intent; empty where the journal names it by then.
+
+    It is the key of a creation without a response, which a destination may hold. The next intent knows it, so once the
+    leaked key is gone, nothing else would tell it from an unmanaged key.
+    """
+    return last.id if last and assessment.held in assessment.journal.revoked else ""
+
+
 def kept_revoked(assessment: Assessment) -> str:
     """Name the revoked keys that are kept, until when, and how they are deleted; empty where there is none."""
     return " ".join(_kept(assessment, key.id) for key in assessment.observation.keys if key.id in assessment.revoked)
@@ -127,7 +136,7 @@ def _replacement(assessment: Assessment, *removed: str, last: str) -> Plan:
         f"{held} has leaked and is Inactive; another key replaces it everywhere.{also}",
         *gone,
         *(Delete(key_id) for key_id in deleted),
-        Create(tuple(known), urgent=True),
+        Create(tuple(known), urgent=True, last=named_early(assessment, assessment.last) if held in deleted else ""),
         *((Deliver(names),) if names else ()),
         Commit(last),
     )

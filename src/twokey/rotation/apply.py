@@ -134,8 +134,8 @@ class Apply:
                 self._deactivate(key_id, named=named)
             case RecordRevoked(key_id, at, until):
                 self._leased.write(revoked={**self._leased.journal.revoked, key_id: Revoked(at, until)})
-            case Create(known):
-                self._credential = self._creation.create(known)
+            case Create(known, last=last):
+                self._credential = self._creation.create(known, last)
                 self._effects.delivered.append(DeliveryResult(self._world.store.name, "delivered"))
             case Resume(key_id):
                 self._resume(key_id)

@@ -50,9 +50,14 @@ class Creation:
         self._removals = removals
         self.open_attempts = open_attempts(leased.journal, world.clock.now())
         self._before = leased.journal.intent if self.open_attempts else None
+        self._last = leased.journal.last
 
-    def create(self, known: tuple[str, ...]) -> Credential:
-        """Create a key, verify it and write it to the store; ``known`` are the ids that are listed now."""
+    def create(self, known: tuple[str, ...], last: str = "") -> Credential:
+        """Create a key, verify it and write it to the store; ``known`` are the ids that are listed now.
+
+        ``last`` is recorded as LAST with the intent; if it is empty, the journal keeps what it says of LAST.
+        """
+        self._last = last or self._leased.journal.last
         credential = self._create_after(self._intend(known))
         try:
             self._publish(credential)
@@ -87,7 +92,7 @@ class Creation:
         began = self._world.clock.monotonic()
         intent = Intent(known, self._world.clock.now(), self.open_attempts, within)
         with self._reporter.effect("intent"):
-            self._leased.write(intent=intent, removed=self._removals.recorded)
+            self._leased.write(intent=intent, last=self._last, removed=self._removals.recorded)
         return intent, began
 
     def _create_after(self, intended: tuple[Intent, float]) -> Credential:
