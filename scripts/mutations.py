@@ -4,7 +4,8 @@ A mutant is named by its function and by what becomes of its text, so that its n
 change: ``rotation.creation:Creation._undo :: self._leased.guard() -> pass``.
 
 Not changed are the parts that only operators read: text with a space in it, and what describes an error or an event
-(``TEXTS``). Type annotations, decorators and the values of a module or a class stay as they are, too.
+(``TEXTS``); nor what only helps to find a defect (``CHECKS``). Type annotations, decorators and the values of a module
+or a class stay as they are, too.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ ERRORS = {
     if inspect.isclass(kind) and issubclass(kind, BaseException)
 }
 TEXTS = {"state", "remedy", "message", "detail"}
+CHECKS = {"strict", "thread_name_prefix"}
+"""Arguments of ``zip`` and of pools that change nothing while twokey has no defect: they only help to find one."""
 COMPARED = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
@@ -205,7 +208,7 @@ def _in_call(node: ast.Call) -> Iterator[tuple[str, str, Callable[[], None]]]:
             )
         yield from _in_expression(arg, lambda new, index=index: node.args.__setitem__(index, new))
     for index, keyword in enumerate(node.keywords):
-        if keyword.arg in TEXTS or describes:
+        if keyword.arg in TEXTS | CHECKS or describes:
             continue
         yield (
             _call(node),

@@ -56,6 +56,15 @@ def test_a_statement_is_changed_in_every_small_way(code: str, found: list[str], 
     assert changes(f"def function():\n{lines}") == found
 
 
+def test_what_only_helps_to_find_a_defect_stays(scripts: Any) -> None:
+    found = changes("def function():\n    x = zip(a, b, strict=True), Pool(c, thread_name_prefix='d')")
+    assert found == [
+        "zip(a, b, strict=True) -> None for a",
+        "zip(a, b, strict=True) -> None for b",
+        "Pool(c, thread_name_prefix='d') -> None for c",
+    ]
+
+
 def test_what_only_operators_read_stays(scripts: Any) -> None:
     assert changes(
         """def function(key: 'str'):

@@ -50,17 +50,11 @@ class Lookup:
 
     @classmethod
     def of(cls, names: Iterable[str], iam: FindsUsers) -> Lookup:
-        """Read each of these users once.
-
-        Raises ``BadCredentials``, and ``Unreachable`` where there was no connection for any of them.
-        """
+        """Read each of these users once; raises ``BadCredentials``."""
         wanted: dict[str, str] = {}
         for name in names:
             wanted.setdefault(same_name(name), name)
         found = _read(list(wanted.values()), iam)
-        unreachable = [one for one in found if isinstance(one, Unreachable)]
-        if unreachable and len(unreachable) == len(found):
-            raise unreachable[0]
         if any(isinstance(one, NotFound) for one in found):
             found = _in_another_case(list(wanted.values()), found, iam)
         lookup = cls({})
