@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent.parent / "tests"
 EXPLAINED = Path(__file__).with_name("equivalent_mutants.txt")
 """Mutants that no test can notice: a line with the name, then an indented one with the reason."""
-STUCK = 60.0
-"""Seconds after which a test is stopped that neither ends nor computes; its mutant counts as noticed."""
 PASSED, OUT_OF_TIME = "passed", "out of time"
 
 
@@ -227,7 +225,7 @@ class Mutating:
                 return OUT_OF_TIME
             # One that computes or waits for ever is ended by a signal, which also means that it was noticed.
             signal.setitimer(signal.ITIMER_PROF, 1 + 10 * self._seconds[number])
-            signal.setitimer(signal.ITIMER_REAL, STUCK)
+            signal.setitimer(signal.ITIMER_REAL, self._options.stuck)
             if not _passes_quietly(self._items[number]):
                 return str(number)
         return PASSED
@@ -305,6 +303,12 @@ def main() -> int:
     parser.add_argument(
         "--tests", default="", help="only files of tests whose names contain one of these (A,B), for a first look"
     )
+    parser.add_argument(
+        "--stuck",
+        type=float,
+        default=60,
+        help="seconds after which a test is stopped that neither ends nor computes; its mutant counts as noticed",
+    )
     parser.add_argument("--left", action="store_true", help="only those that no earlier run here noticed")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
@@ -317,6 +321,7 @@ def main() -> int:
             chosen[name] = modules
     if len(chosen) > 1:  # a process for each: pytest collects once in a process
         rest = [f"--seconds={options.seconds}", f"--processes={options.processes}", f"--tests={options.tests}"]
+        rest += [f"--stuck={options.stuck}"]
         rest += ["--left"] * options.left
         command = [sys.executable, __file__]
         runs = [subprocess.run([*command, *names, *rest], check=False) for names in chosen.values()]

@@ -1,0 +1,167 @@
+"""How many users are worked on at a time, who goes first, and how an interruption or a defect ends the run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from fleet.test_roster import ONE, job
+from twokey.core import waiting
+from twokey.core.errors import Refused, Stopped
+from twokey.core.model import UserKey
+from twokey.core.reasons import Outcome, Reason
+from twokey.fleet import pool
+from twokey.rotation.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from twokey.fleet.roster import Job
+
+
+def jobs(*names: str) -> list[Job]:
+    return [job(UserKey(ONE.account, name)) for name in names]
+
+
+def begun(act: Callable[[], object]) -> threading.Thread:
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+def until_waiting(permits: Any, count: int) -> None:
+    """Return once so many threads wait for a permit."""
+    while len(permits._changed._waiters) < count:
+        time.sleep(0.001)
+
+
+class TestPermits:
+    def test_a_user_begins_as_soon_as_the_one_before_it_has_begun(self) -> None:
+        permits, second = pool._Permits(2), threading.Event()
+
+        def take() -> None:
+            with permits.taken(1):
+                second.set()
+
+        begun(take)
+        until_waiting(permits, 1)
+        with permits.taken(0):
+            assert second.wait(20)
+
+    def test_no_user_begins_while_one_that_has_waited_is_about_to_go_on(self) -> None:
+        permits, first = pool._Permits(1), threading.Event()
+        permits._returning = 1
+
+        def take() -> None:
+            with permits.taken(0):
+                first.set()
+
+        begun(take)
+        assert not first.wait(0.02)
+        with permits._changed:
+            permits._returning = 0
+            permits._changed.notify_all()
+        assert first.wait(20)
+
+    def test_a_user_begins_as_soon_as_one_that_has_waited_goes_on(self) -> None:
+        permits, go_on, first = pool._Permits(0), threading.Event(), threading.Event()
+
+        def wait() -> None:
+            with permits.given_up():
+                go_on.wait()
+
+        def take() -> None:
+            with permits.taken(0):
+                first.set()
+
+        begun(wait)
+        while not permits._free:
+            time.sleep(0.001)
+        permits._free = 0
+        go_on.set()
+        until_waiting(permits, 1)
+        begun(take)
+        until_waiting(permits, 2)
+        with permits._changed:
+            permits._free = 2
+            permits._changed.notify(1)  # only the one that has waited
+        assert first.wait(20)
+
+
+def test_no_more_users_wait_at_a_time_than_the_threads_that_they_need_are_worth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pool, "MOST_WAITING", 1)
+    third, overtaken = threading.Event(), []
+
+    def work(one: Job) -> None:
+        if one.user.name == "c":
+            third.set()
+            return
+        with waiting.aside():
+            if third.wait(0.02):
+                overtaken.append(one.user.name)
+
+    pool.run(jobs("a", "b", "c"), work, 1)
+    assert len(overtaken) < 2
+
+
+class TestAnEnd:
+    """``work`` ends in a way that ends the whole run, as if a signal had arrived in the main thread."""
+
+    def test_by_a_signal_is_named_with_the_results_of_all(self) -> None:
+        seen: list[object] = []
+
+        def work(one: Job) -> str:
+            if one.user.name == "b":
+                raise KeyboardInterrupt("SIGTERM")
+            return one.user.name
+
+        stop = threading.Event()
+        with pytest.raises(pool.Interrupted) as caught:
+            pool.run(jobs("a", "b"), work, 1, seen.append, stop)
+        assert (str(caught.value), stop.is_set(), seen) == ("SIGTERM", True, ["a"])
+        first, second = caught.value.results
+        [stopped] = [Result(one.user, Outcome.FAILED, Reason.STOPPED, str(Stopped())) for one in jobs("b")]
+        assert (first, second) == ("a", stopped)
+
+    def test_before_the_first_user_leaves_them_all_as_they_are(self) -> None:
+        stop, users = threading.Event(), jobs("a", "b")
+        stop.set()
+        results = pool.run(users, lambda one: one, 1, lambda _result: pytest.fail("counted"), stop)
+        assert results == [Result(one.user, Outcome.FAILED, Reason.STOPPED, str(Stopped())) for one in users]
+
+    def test_by_a_defect_of_what_counts_the_users_is_raised(self) -> None:
+        def progress(_result: object) -> None:
+            raise BrokenPipeError
+
+        with pytest.raises(BrokenPipeError):
+            pool.run(jobs("a"), lambda one: one.user.name, 1, progress)
+
+
+def test_a_failure_counts_as_an_end_and_says_what_happened_but_no_text_of_a_defect() -> None:
+    counted: list[Any] = []
+    errors = {"a": Refused(Reason.UNREADABLE, "It is unreadable.", remedy="Look."), "b": LookupError("a secret")}
+
+    def work(one: Job) -> None:
+        raise errors[one.user.name]
+
+    users = jobs("a", "b")
+    results = pool.run(users, work, 1, counted.append)
+    assert counted == results
+    assert results == [
+        Result(users[0].user, Outcome.FAILED, Reason.ERROR, "It is unreadable. Look."),
+        Result(
+            users[1].user,
+            Outcome.FAILED,
+            Reason.ERROR,
+            "A defect in twokey (LookupError). What was done stands; the next run goes on from there.",
+        ),
+    ]
+
+
+def test_no_user_is_no_result() -> None:
+    assert pool.run([], lambda one: one, 1) == []
