@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from benchmarks.figures import Figure
 
-NAMES = ("startup", "calls", "many", "accounts", "limit", "pipelines", "jobs", "lint", "audit", "scan", "revoke")
+NAMES = (
+    *("startup", "calls", "many", "accounts", "limit", "pipelines", "jobs", "lint", "audit", "scan", "revoke"),
+    "rotation",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

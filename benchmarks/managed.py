@@ -43,7 +43,8 @@ def _measured(name: str, count: int, calls: Cost, weather: Mapping[str, object])
     url, service = STORES[name]
     with Cloud() as cloud, tempfile.TemporaryDirectory() as folder:
         Path(folder, "twokey.yaml").write_text(f'version: 1\nmachine_users: [{{path: {PATH}, store: "{url}"}}]\n')
-        _fill(cloud, url.partition(":")[2], service, count)
+        fill(cloud, name, count)
+        cloud.client("iam").generate_credential_report()
         cloud.weather(**weather)
         cloud.clear_requests()
         cost = measure([script("twokey"), "audit", "--json"], cloud.environment, cwd=Path(folder))
@@ -66,24 +67,24 @@ def _measured(name: str, count: int, calls: Cost, weather: Mapping[str, object])
     ]
 
 
-def _fill(cloud: Cloud, template: str, service: str, count: int) -> None:
+def fill(cloud: Cloud, name: str, count: int, days: float = 1) -> None:
+    """Create users and their stores of this name, as a rotation of so many days before left them."""
+    url, service = STORES[name]
+    template = url.partition(":")[2]
     client, iam = cloud.client(service), cloud.client("iam")
     write = _put_parameters if service == "ssm" else _create_secret
 
     def make(number: int) -> None:
         user = f"machine-{number:04d}"
-        last, current = cloud.make_user(user, [16 * DAY, DAY])
+        last, current = cloud.make_user(user, [(days + 15) * DAY, days * DAY])
         created = {
             one["AccessKeyId"]: one["CreateDate"] for one in iam.list_access_keys(UserName=user)["AccessKeyMetadata"]
         }
-        journal = Journal(
-            epoch=2, user=user, current=current, last=last, committed=created[current] + timedelta(seconds=5)
-        )
+        journal = Journal(epoch=2, current=current, last=last, committed=created[current] + timedelta(seconds=5))
         write(client, template.format(user=user), current, encode_journal(journal))
 
     with ThreadPoolExecutor(max_workers=8) as pool:
         list(pool.map(make, range(count)))
-    iam.generate_credential_report()
 
 
 def _pair(key_id: str) -> str:
