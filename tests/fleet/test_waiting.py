@@ -92,7 +92,7 @@ def test_go_on_before_another_user_begins() -> None:
         return permits[0]
 
     def _returning() -> int:
-        return int(permits[0]._returning)
+        return len(permits[0]._returning)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "_Permits", remembered)

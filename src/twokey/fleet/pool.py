@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Condition, Event
+from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from twokey.core import waiting
@@ -67,21 +68,26 @@ def run(
 
 
 class _Permits:
-    """How many users are worked on at a time. One that has waited goes on before another begins."""
+    """How many users are worked on at a time. One that has waited goes on before another begins.
+
+    Only the thread that gets a permit wakes up: to wake hundreds for each user would take as long as its requests.
+    """
 
     def __init__(self, count: int) -> None:
+        self._lock = Lock()
         self._free = count
-        self._next = self._returning = 0
-        self._changed = Condition()
+        self._next = 0
+        self._beginning: dict[int, Event] = {}
+        self._returning: deque[Event] = deque()
 
     @contextmanager
     def taken(self, index: int) -> Iterator[None]:
         """Hold a permit during the block; users begin in their order."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free and not self._returning and self._next == index)
-            self._free -= 1
-            self._next += 1
-            self._changed.notify_all()
+        turn = Event()
+        with self._lock:
+            self._beginning[index] = turn
+            self._give()
+        turn.wait()
         try:
             yield
         finally:
@@ -94,17 +100,27 @@ class _Permits:
         try:
             yield
         finally:
-            with self._changed:
-                self._returning += 1
-                self._changed.wait_for(lambda: self._free)
-                self._returning -= 1
-                self._free -= 1
-                self._changed.notify_all()
+            turn = Event()
+            with self._lock:
+                self._returning.append(turn)
+                self._give()
+            turn.wait()
 
     def _release(self) -> None:
-        with self._changed:
+        with self._lock:
             self._free += 1
-            self._changed.notify_all()
+            self._give()
+
+    def _give(self) -> None:
+        """Give the free permits to those whose turn it is."""
+        while self._free and (self._returning or self._next in self._beginning):
+            if self._returning:
+                turn = self._returning.popleft()
+            else:
+                turn = self._beginning.pop(self._next)
+                self._next += 1
+            self._free -= 1
+            turn.set()
 
 
 class _UnderWay:
