@@ -32,9 +32,8 @@ def begun(act: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def until_waiting(permits: Any, count: int) -> None:
-    """Return once so many threads wait for a permit."""
-    while len(permits._changed._waiters) < count:
+def until(true: Callable[[], object]) -> None:
+    while not true():
         time.sleep(0.001)
 
 
@@ -47,48 +46,37 @@ class TestPermits:
                 second.set()
 
         begun(take)
-        until_waiting(permits, 1)
+        until(lambda: permits._beginning)
+        assert not second.is_set()
         with permits.taken(0):
             assert second.wait(20)
 
-    def test_no_user_begins_while_one_that_has_waited_is_about_to_go_on(self) -> None:
-        permits, first = pool._Permits(1), threading.Event()
-        permits._returning = 1
-
-        def take() -> None:
-            with permits.taken(0):
-                first.set()
-
-        begun(take)
-        assert not first.wait(0.02)
-        with permits._changed:
-            permits._returning = 0
-            permits._changed.notify_all()
-        assert first.wait(20)
-
-    def test_a_user_begins_as_soon_as_one_that_has_waited_goes_on(self) -> None:
-        permits, go_on, first = pool._Permits(0), threading.Event(), threading.Event()
+    def test_a_user_that_has_waited_goes_on_before_another_begins(self) -> None:
+        permits, go_on, end, order = pool._Permits(1), threading.Event(), threading.Event(), list[str]()
 
         def wait() -> None:
-            with permits.given_up():
-                go_on.wait()
-
-        def take() -> None:
             with permits.taken(0):
-                first.set()
+                with permits.given_up():
+                    go_on.wait(20)
+                order.append("waited")
 
-        begun(wait)
-        while not permits._free:
-            time.sleep(0.001)
-        permits._free = 0
-        go_on.set()
-        until_waiting(permits, 1)
-        begun(take)
-        until_waiting(permits, 2)
-        with permits._changed:
-            permits._free = 2
-            permits._changed.notify(1)  # only the one that has waited
-        assert first.wait(20)
+        def work() -> None:
+            with permits.taken(1):
+                go_on.set()
+                end.wait(20)
+                order.append("worked")
+
+        def begin() -> None:
+            with permits.taken(2):
+                order.append("begun")
+
+        threads = [begun(wait), begun(work), begun(begin)]
+        until(lambda: permits._returning and permits._beginning)
+        assert order == []
+        end.set()
+        for thread in threads:
+            thread.join(20)
+        assert order == ["worked", "waited", "begun"]
 
 
 def test_no_more_users_wait_at_a_time_than_the_threads_that_they_need_are_worth(
