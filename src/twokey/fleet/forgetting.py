@@ -31,7 +31,7 @@ def with_candidate(world: World, name: str, services: Services, account: str) ->
     """
     from twokey.destinations import identity, registry
 
-    if name.endswith(")") or any(one.name == name for one in world.destinations):
+    if name.endswith(")"):
         return world
     try:
         candidate = registry.open_destination(name, services)
@@ -39,5 +39,5 @@ def with_candidate(world: World, name: str, services: Services, account: str) ->
     except TwokeyError:
         return world
     if meant in world.identities.values():
-        return world  # another URL of a destination that is configured
+        return world  # a destination that is configured, or another URL of one
     return replace(world, destinations=(*world.destinations, candidate), identities={**world.identities, name: meant})
