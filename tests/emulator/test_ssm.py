@@ -73,6 +73,20 @@ def test_a_standard_parameter_has_four_kilobytes_and_an_advanced_one_eight(
     assert refused(ssm.put_parameter, **{**long, "Value": "x" * 8193}, Tier="Advanced").code == "ValidationException"
 
 
+def test_a_write_without_a_key_encrypts_with_the_accounts_default(ssm: Any) -> None:
+    for key, expected in (({"KeyId": "alias/own"}, "alias/own"), ({}, "alias/aws/ssm")):
+        ssm.put_parameter(Name=NAME, Value="two", Overwrite=True, **key)
+        [about] = ssm.describe_parameters()["Parameters"]
+        assert about["KeyId"] == expected
+        assert ssm.get_parameter(Name=NAME, WithDecryption=True)["Parameter"]["Value"] == "two"
+
+
+def test_a_standard_parameter_has_no_policies(ssm: Any, refused: Callable[..., Any]) -> None:
+    assert refused(ssm.put_parameter, Name=NAME, Value="two", Overwrite=True, Policies="[]").code == (
+        "ValidationException"
+    )
+
+
 def test_times_are_the_emulators(aws: Emulator, ssm: Any) -> None:
     aws.advance(86400)
     ssm.put_parameter(Name=NAME, Value="two", Overwrite=True)

@@ -17,6 +17,7 @@ _STANDARD, _ADVANCED = 4096, 8192  # characters; "Managing parameter tiers", Sys
 
 
 _SETTINGS = {"Description": "description", "AllowedPattern": "allowed_pattern", "Policies": "policies"}
+_DEFAULT_KEY = "alias/aws/ssm"
 _DOWNGRADE = (
     "This parameter uses the advanced-parameter tier. You can't downgrade a parameter from the advanced-parameter tier "
     "to the standard-parameter tier."
@@ -26,7 +27,9 @@ _DOWNGRADE = (
 def put_parameter(world: World, call: Call, caller: Caller) -> Response:
     """PutParameter, with the size limits of the tiers, and without a way back from the advanced tier.
 
-    AWS does not say that it keeps a setting which a write leaves out, so it is lost here.
+    AWS does not say that it keeps a setting which a write leaves out, so it is lost here; without a key, a SecureString
+    gets the account's default ("PutParameter", Systems Manager API Reference). Only advanced parameters have policies
+    ("Assigning parameter policies", Systems Manager User Guide).
     """
     advanced = call.params.get("Tier") in ("Advanced", "Intelligent-Tiering")
     before = _parameters(call, caller).get(str(call.params.get("Name", "")))
@@ -37,13 +40,23 @@ def put_parameter(world: World, call: Call, caller: Caller) -> Response:
         tier = "Advanced" if advanced else "Standard"
         message = f"{tier} tier parameters support a maximum parameter value of {limit} characters."
         raise ServiceError("ValidationException", message)
+    if "Policies" in call.params and not advanced:
+        raise ServiceError("ValidationException", "Parameter policies require the advanced-parameter tier.")
     response = _forward(world, call, caller)
     if response.status == 200:
         written = _parameters(call, caller)[str(call.params["Name"])][-1]
         for setting, attribute in _SETTINGS.items():
             if setting not in call.params:
                 setattr(written, attribute, None)
+        if "KeyId" not in call.params and written.parameter_type == "SecureString":
+            _encrypt_with(written, _DEFAULT_KEY)
     return response
+
+
+def _encrypt_with(parameter: Any, key: str) -> None:
+    value = parameter.decrypt(parameter.value)
+    parameter.keyid = key
+    parameter.value = parameter.encrypt(value)
 
 
 def get_parameter_history(world: World, call: Call, caller: Caller) -> Response:
