@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from twokey.alerts.settings import AlertsForm, Receiver, Ses, Smtp, Webhook
+from twokey.config.account_forms import AccountForm, AccountsForm, ChoiceForm, OrganizationForm
 from twokey.config.hooks import HookForm, HooksForm
 from twokey.config.load import load as load_file
 from twokey.config.schema import Entry, Form, RoleEntry, Rules, TierForm, Verify, config_schema
@@ -90,9 +91,11 @@ def test_schema_and_reader_refuse_the_same(text: str) -> None:
 def test_the_page_lists_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
     own = [*Verify.__struct_fields__, *Rules.__struct_fields__]
+    structs = (Form, Entry, RoleEntry, TierForm, HooksForm, HookForm, AlertsForm, Receiver, Webhook, Ses, Smtp)
+    of_accounts = (AccountsForm, OrganizationForm, AccountForm, ChoiceForm)
     own += [
         field.encode_name
-        for struct in (Form, Entry, RoleEntry, TierForm, HooksForm, HookForm, AlertsForm, Receiver, Webhook, Ses, Smtp)
+        for struct in (*structs, *of_accounts)
         for field in msgspec.structs.fields(struct)
         if field.name not in Rules.__struct_fields__
     ]

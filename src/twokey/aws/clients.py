@@ -21,7 +21,7 @@ from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden, SessionCredential
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
 
     import botocore.credentials
@@ -183,6 +183,8 @@ class Clients:
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=self._connections,
                 user_agent_extra=f"twokey/{self.run}",
+                # One client serves many accounts: an endpoint of one of them would be wrong for the others.
+                account_id_endpoint_mode="disabled",
             ),
         )
         pools = client._endpoint.http_session._pool_classes_by_scheme  # noqa: SLF001  botocore has no public way
@@ -217,6 +219,19 @@ def signing_as(key_id: str, secret: str, token: str | None = None) -> Iterator[N
     from botocore.credentials import Credentials
 
     previous = _signer.set(Credentials(key_id, secret, token))
+    try:
+        yield
+    finally:
+        _signer.reset(previous)
+
+
+@contextmanager
+def signed_by(credentials: Callable[[], botocore.credentials.Credentials]) -> Iterator[None]:
+    """Sign every request of this thread with these credentials while the block runs; not within ``signing_as``."""
+    if _signer.get() is not None:
+        yield
+        return
+    previous = _signer.set(credentials())
     try:
         yield
     finally:

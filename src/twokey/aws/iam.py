@@ -57,8 +57,9 @@ class _AlreadyDone(NotFound):
 class Iam:
     """The IAM calls for one account. Raises the errors of ``twokey.core.errors`` only."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, account_name: str = "") -> None:
         self._clients = clients
+        self._account_name = account_name
         self._clock = clients.clock
         self._pacer = Pacer(clients.clock)
         self._may_create: dict[str, bool | None] = {}
@@ -67,11 +68,11 @@ class Iam:
     def users(self, path: str) -> Iterator[MachineUser]:
         """List the users below a path prefix, every page (iam:ListUsers)."""
         for page in self._pages("list_users", "iam:ListUsers", path, PathPrefix=path, MaxItems=1000):
-            yield from (_machine_user(user) for user in page["Users"])
+            yield from (_machine_user(user, self._account_name) for user in page["Users"])
 
     def user(self, name: str) -> MachineUser:
         """Read one user (iam:GetUser); raises ``NotFound``."""
-        return _machine_user(self._repeat("get_user", "iam:GetUser", name, UserName=name)["User"])
+        return _machine_user(self._repeat("get_user", "iam:GetUser", name, UserName=name)["User"], self._account_name)
 
     def keys(self, user: str) -> tuple[AccessKey, ...]:
         """List a user's keys, every page (iam:ListAccessKeys). Quotas lag: there may be more than two."""
@@ -288,9 +289,9 @@ class Iam:
         return session_without_mfa(arn)
 
 
-def _machine_user(user: Any) -> MachineUser:
+def _machine_user(user: Any, account_name: str) -> MachineUser:
     account = user["Arn"].split(":")[4]
-    return MachineUser(user["UserName"], user["Path"], user["UserId"], account, user["Arn"])
+    return MachineUser(user["UserName"], user["Path"], user["UserId"], account, user["Arn"], account_name)
 
 
 def _access_key(key: Any) -> AccessKey:

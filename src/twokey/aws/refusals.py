@@ -91,7 +91,7 @@ def _denied(request: RoleRequest, message: str, trust_policy: Callable[[], str |
         "why: the role does not exist, its trust policy refuses, or the caller's own policy does not allow it.",
         state=NOTHING_ISSUED,
         remedy=f"Check in this order: the ARN {request.arn}; that the trust policy names the caller, and that its "
-        "conditions (--external-id) are met; that the caller is allowed sts:AssumeRole on the role.",
+        f"conditions ({request.external_id_setting}) are met; that the caller is allowed sts:AssumeRole on the role.",
     )
 
 
@@ -113,7 +113,7 @@ def _not_trusted(request: RoleRequest, who: str, policy: str) -> RoleRefused:
         "it does not name the caller, or one of its conditions is not met",
         (
             f"Name the caller in the trust policy of {request.arn}, or meet its conditions, such as an external id "
-            "(--external-id), MFA, a source IP."
+            f"({request.external_id_setting}), MFA, a source IP."
         ),
     )
     if request.external_id:
@@ -123,7 +123,7 @@ def _not_trusted(request: RoleRequest, who: str, policy: str) -> RoleRefused:
         remedy = "Use a role without that condition for programs, limited by the source IP or an external id."
     elif "sts:ExternalId" in policy:
         problem = "the external id does not match" if request.external_id else "it requires an external id"
-        remedy = "Set --external-id to the value in the condition on sts:ExternalId."
+        remedy = f"Set {request.external_id_setting} to the value in the condition on sts:ExternalId."
     return RoleRefused(
         f"{who} may not assume the role {role}: the role's trust policy refuses. Most likely, {problem}.",
         state=NOTHING_ISSUED,

@@ -22,6 +22,13 @@ SELECTION = (
     click.argument("users", nargs=-1, metavar="[USER ...]"),
     click.option("--path", metavar="PATH", help="Select every user below this IAM path, such as /machine-users/."),
     click.option(
+        "--account",
+        "accounts",
+        metavar="ID|NAME",
+        multiple=True,
+        help="Only this account of those in the configuration; may be repeated.",
+    ),
+    click.option(
         "--store", metavar="URL", help="The store that holds CURRENT, such as secretsmanager:machine-users/{user}."
     ),
     click.option(
@@ -62,8 +69,15 @@ SELECTION = (
 MAX_USERS = click.option(
     "--max-users", type=click.IntRange(1), metavar="N", help="Refuse to change more users than this.  [default: 100]"
 )
+MAX_ACCOUNTS = click.option(
+    "--max-accounts",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Refuse to change users of more accounts than this.  [default: no limit]",
+)
 OVERRIDES = (
     MAX_USERS,
+    MAX_ACCOUNTS,
     click.option("--force", is_flag=True, help="Rotate even if no rotation is due; overrides nothing else."),
     click.option(
         "--ignore-last-use",
@@ -108,6 +122,8 @@ class Flags:
     concurrency: int | None
     as_json: bool
     quiet: bool
+    accounts: tuple[str, ...] = ()
+    max_accounts: int | None = None
     max_users: int | None = None
     audit_log: str | None = None
 
@@ -118,6 +134,10 @@ def settings_of(flags: Flags, *, to_selects: bool = False) -> Settings:
     With ``to_selects``, --to may be combined with a file: see ``selected_destinations``.
     """
     found = _settings(flags, to_selects=to_selects)
+    if flags.accounts or flags.max_accounts:
+        from twokey.config.account_settings import selected_by
+
+        found = replace(found, accounts=selected_by(found.accounts, flags.accounts, flags.max_accounts, found.source))
     if flags.audit_log is None:
         return found
     from twokey.config.settings import AuditFile

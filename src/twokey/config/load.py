@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from twokey.config import alerting, arithmetic, hooks, targets
+from twokey.config import account_rules, accounts, alerting, arithmetic, hooks, targets
 from twokey.config.mismatches import decode
 from twokey.config.schema import CONCURRENCY, DURATIONS, MAX_USERS, MOST_CONCURRENCY, Entry, Form, Rules
 from twokey.config.settings import (
@@ -53,11 +53,14 @@ def load(file: Path) -> Settings:
     form = decode(document)
     defaults = _rules(form, _label(document, ()))
     schedule = _schedule(form, document)
+    several = accounts.accounts(form.accounts, document)
     entries = []
     for index, entry in enumerate(form.machine_users):
         place: Place = ("machine_users", index)
         label = _label(document, place)
-        entries.append((_selection(entry, defaults, label, document, place, schedule), label))
+        selection = _selection(entry, defaults, label, document, place, schedule)
+        account_rules.check(selection, label, entry, several)
+        entries.append((selection, label))
     audit_at = _label(document, ())("audit_log")
     audit_log = None if form.audit_log is msgspec.UNSET else AuditFile(Path(form.audit_log), audit_at)
     connections = targets.connections(document, form.connections or {})
@@ -75,6 +78,7 @@ def load(file: Path) -> Settings:
         on_leak=form.on_leak,
         github_webhook_secret=form.github_webhook_secret or None,
         secret_at=document.at(("github_webhook_secret",)) if form.github_webhook_secret else "",
+        accounts=several and accounts.with_entries(several, entries),
     )
 
 
@@ -228,6 +232,9 @@ def _selection(
         label=label,
         on_empty=entry.on_empty,
         hooks=hooks.hooks(entry.hooks, label),
+        accounts=accounts.choices(entry.accounts, label),
+        store_account=entry.store_account,
+        deliver_account=entry.deliver_account or entry.store_account,
     )
 
 

@@ -60,14 +60,15 @@ def decode(document: Document) -> Form:
         for name, value in values.items() if isinstance(values, dict) else ():
             # msgspec does not say which value of a mapping is wrong.
             if isinstance(value, dict):
-                _convert(value, form, document, (key, name))
+                convert(value, form, document, (key, name))
             elif not (key == "roles" and isinstance(value, str)):
                 found = "nothing" if value is None else _kind(value)
                 raise document.wrong((key, name), f"`{name}`: expected {_NAMED[key]}, got {found}.")
-    return _convert(document.value, Form, document)
+    return convert(document.value, Form, document)
 
 
-def _convert(value: object, form: type[FormT], document: Document, place: Place = ()) -> FormT:
+def convert(value: object, form: type[FormT], document: Document, place: Place = ()) -> FormT:
+    """Return the value at a position as a form; raises ``UsageError`` with line and key for a mismatch."""
     try:
         return msgspec.convert(value, form)
     except msgspec.ValidationError as error:

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from twokey.alerts.settings import AlertsForm
+from twokey.config.account_forms import AccountsForm, Choice
 from twokey.config.hooks import HooksForm
 from twokey.core import durations
 from twokey.destinations.sources import Source
@@ -31,7 +32,10 @@ REGION = r"^[a-z0-9-]+$"
 Region = Annotated[str, _about("An AWS region.", pattern=REGION, examples=["eu-central-1"])]
 Url = Annotated[
     str,
-    _about("A destination: `scheme:name`, with `{user}`, `{USER}`, `{path}` and `{account}` filled in.", minLength=1),
+    _about(
+        "A destination: `scheme:name`, with `{user}`, `{USER}`, `{path}`, `{account}` and `{account_name}` filled in.",
+        minLength=1,
+    ),
 ]
 Pattern = Annotated[str, _about("A user name; `*`, `?` and `[…]` match as in a shell.", minLength=1)]
 
@@ -123,6 +127,20 @@ class Entry(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True, rename
     ] = UNSET
     hooks: Annotated[
         HooksForm | UnsetType, _about("Your programs to run around the rotation of each of these users.")
+    ] = UNSET
+    accounts: Annotated[
+        Annotated[list[Choice], Meta(min_length=1)] | UnsetType,
+        _about("The accounts of these users, of those at the top level. By default, all of them."),
+    ] = UNSET
+    store_account: Annotated[
+        Literal["member", "central"],
+        _about(
+            "The account of the store, and of its lock, in AWS: that of each user, or that of twokey itself.", "member"
+        ),
+    ] = "member"
+    deliver_account: Annotated[
+        Literal["member", "central"] | UnsetType,
+        _about("The account of the other destinations in AWS. By default, that of the store."),
     ] = UNSET
     on_empty: Annotated[
         Literal["warn", "error"],
@@ -225,6 +243,10 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
     roles: Annotated[
         dict[str, Annotated[str, _about("The ARN of the role.", minLength=1)] | RoleEntry] | UnsetType,
         _about("The roles that jobs assume, by the names that --role uses: an ARN, or a mapping."),
+    ] = UNSET
+    accounts: Annotated[
+        AccountsForm | UnsetType,
+        _about("The accounts of the machine users. Without it, that of the credentials that twokey runs with."),
     ] = UNSET
     machine_users: Annotated[
         Annotated[list[Annotated[Entry, _SELECTS]], Meta(min_length=1)],

@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from twokey.alerts.settings import Alerts
+    from twokey.config.account_settings import AccountSettings
+    from twokey.core.accounts import Account, AccountChoice
     from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser
     from twokey.destinations.connections import Configured
     from twokey.destinations.sources import Source
     from twokey.planning.policy import RotationPolicy
 
+AccountOfDestination = Literal["member", "central"]
 _PATH = re.compile(r"/|/[!-\x7f]{1,510}/")
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 
@@ -45,11 +48,21 @@ class Selection:
     lock: str | None = None
     """The URL of a lock beside the store."""
     hooks: Mapping[HookName, Hook] = field(default_factory=dict)
+    accounts: tuple[AccountChoice, ...] = ()
+    """The accounts of its users; all accounts of the run without any."""
+    store_account: AccountOfDestination = "member"
+    """Whether the store and its lock, where they are in AWS, are in the user's account, or in that of twokey itself."""
+    deliver_account: AccountOfDestination = "member"
+    """The same for the other destinations."""
 
     @property
     def one_user(self) -> bool:
         """Whether it cannot select more than one user."""
         return len(self.users) == 1
+
+    def is_for(self, account: Account) -> bool:
+        """Return whether it selects users of an account."""
+        return not self.accounts or any(choice.means(account) for choice in self.accounts)
 
     def means(self, user: MachineUser) -> bool:
         """Return whether it selects a user."""
@@ -134,6 +147,8 @@ class Settings:
     """The secret of the webhook whose alerts about leaked keys ``twokey watch`` reads."""
     secret_at: str = ""
     """Its line, as a message begins."""
+    accounts: AccountSettings | None = None
+    """The accounts that the run acts in; None for that of the credentials that twokey runs with."""
 
     def tier(self, name: str) -> Tier:
         """Return the tier of a name; raises ``UsageError`` where there is none."""
@@ -221,6 +236,9 @@ def select(
     on_empty: Literal["warn", "error"] = "warn",
     lock: str | None = None,
     hooks: Mapping[HookName, Hook] | None = None,
+    accounts: tuple[AccountChoice, ...] = (),
+    store_account: AccountOfDestination = "member",
+    deliver_account: AccountOfDestination = "member",
 ) -> Selection:
     """Check one entry, and return it; raises ``UsageError`` that begins with ``label(key)``."""
     selection = Selection(
@@ -234,6 +252,9 @@ def select(
         label=label,
         lock=lock,
         hooks=hooks or {},
+        accounts=accounts,
+        store_account=store_account,
+        deliver_account=deliver_account,
     )
     _check_excluded(selection, label)
     for key, index, template in _templates(selection):
@@ -258,29 +279,35 @@ def together(entries: Sequence[tuple[Selection, Label]]) -> tuple[Selection, ...
 
     Only what names and templates show is found here; ``fleet.roster`` finds what shows once the users are listed.
     """
-    names: dict[str, str] = {}
-    shared: dict[str, str] = {}
-    whole_paths: dict[str, str] = {}
+    names: dict[object, str] = {}
+    shared: dict[object, str] = {}
+    whole_paths: dict[object, str] = {}
     for selection, label in entries:
+        # Entries for other accounts may select other users of the same names.
+        where = selection.accounts
         for index, name in enumerate(selection.users):
-            _refuse_second(names, same_name(name), label("users", index), f"the user `{name}` is named a second time")
+            _refuse_second(
+                names, (same_name(name), where), label("users", index), f"the user `{name}` is named a second time"
+            )
         if selection.path is not None and not selection.users and not selection.exclude:
-            _refuse_second(whole_paths, selection.path, label("path"), f"`{selection.path}` is selected a second time")
+            _refuse_second(
+                whole_paths, (selection.path, where), label("path"), f"`{selection.path}` is selected a second time"
+            )
         _check_destinations(selection, label, shared)
     return tuple(selection for selection, _ in entries)
 
 
-def _check_destinations(selection: Selection, label: Label, shared: dict[str, str]) -> None:
-    own: dict[str, str] = {}
+def _check_destinations(selection: Selection, label: Label, shared: dict[object, str]) -> None:
+    own: dict[object, str] = {}
     for key, index, template in _templates(selection):
         where, message = label(key, index), f"`{template}` is written to a second time"
         _refuse_second(own, template, where, message, _ONE_OF_THEM)
         # A template with a field may differ from entry to entry: what it means is known once the users are listed.
         if without_fields(template) == template:
-            _refuse_second(shared, template, where, message, _OWN_NAMES)
+            _refuse_second(shared, (template, selection.accounts), where, message, _OWN_NAMES)
 
 
-def _refuse_second(seen: dict[str, str], key: str, where: str, message: str, remedy: str = _ONE_ENTRY) -> None:
+def _refuse_second(seen: dict[object, str], key: object, where: str, message: str, remedy: str = _ONE_ENTRY) -> None:
     if key in seen:
         first = seen[key]
         raise UsageError(

@@ -21,8 +21,8 @@ class UserKey:
     name: str
 
     def __str__(self) -> str:
-        """Return both, or the name where the account is not known."""
-        return f"{self.account}/{self.name}" if self.account else self.name
+        """Return both, or what is known of them: the result of a whole account has no name."""
+        return "/".join(filter(None, (self.account, self.name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class MachineUser:
     id: str
     account: str
     arn: str
+    account_name: str = ""
 
     @property
     def key(self) -> UserKey:
@@ -101,6 +102,7 @@ class RoleRequest:
     """A session of a role, as a job requests it.
 
     ``policy`` is the JSON of a session policy; ``claims`` describes the OIDC token, if it is requested with one.
+    ``external_id_setting``: where the operator sets the external id.
     """
 
     arn: str
@@ -111,6 +113,7 @@ class RoleRequest:
     tags: tuple[tuple[str, str], ...] = ()
     policy: str = ""
     claims: str = ""
+    external_id_setting: str = "--external-id"
 
 
 @dataclass(frozen=True, slots=True)

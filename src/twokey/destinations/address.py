@@ -17,7 +17,7 @@ from twokey.core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-FIELDS = ("user", "USER", "path", "account")
+FIELDS = ("user", "USER", "path", "account", "account_name")
 """``{USER}`` is the user's name as an environment variable may be called: ``ci-site`` is ``CI_SITE``."""
 CONNECTION = "connection"
 """The option of every destination of a service: which connection of twokey.yaml it uses."""
@@ -27,6 +27,7 @@ _PLACEHOLDER = re.compile(r"\$\{[\w:]*\}")
 _USER = re.compile(r"[\w+=,.@-]{1,64}", re.ASCII)
 _ACCOUNT = re.compile(r"\d{12}", re.ASCII)
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9_]")
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9_.-]+")
 _SAFE = "/:+=,.@-_$*[]()!'; "
 """The characters that an option's value contains unescaped, besides a field in braces."""
 _ESCAPED_WORD = re.compile(r"%7B(\w+)%7D", re.ASCII)
@@ -129,8 +130,8 @@ def with_options(url: str, options: Mapping[str, str]) -> str:
     return f"{url}{'&' if '?' in url else '?'}{added}"
 
 
-def fill(template: str, *, user: str, path: str, account: str) -> str:
-    """Fill in a URL's fields; raises ``UsageError`` for a value that a URL cannot contain.
+def fill(template: str, *, user: str, path: str, account: str, name: str = "") -> str:
+    """Fill in a URL's fields; raises ``UsageError`` for a value that a URL cannot contain. ``name`` is the account's.
 
     ``{path}`` is the IAM path without the slashes at its ends. If that is empty, a slash that follows the field is
     removed too, so that ``{path}/{user}`` does not begin with a slash.
@@ -151,12 +152,26 @@ def fill(template: str, *, user: str, path: str, account: str) -> str:
         "USER": _NOT_IN_VARIABLES.sub("_", user.upper()),
         "path": path.strip("/"),
         "account": account,
+        "account_name": account_name(template, name),
     }
     for component in template.partition(":")[2].split("/"):
         _refuse_escape(template, component, values)
     if not values["path"]:
         template = template.replace("{path}/", "")
     return _filled(template, values)
+
+
+def account_name(template: str, name: str) -> str:
+    """Return an account's name as a URL contains it: what services allow in no name is a dash.
+
+    Raises ``UsageError`` where the URL has that field, and the account no name.
+    """
+    if "{account_name}" in template and not name:
+        raise UsageError(
+            f"{template!r}: the name of the account is not known.",
+            remedy="Use {account}, or give each account a name below accounts: in twokey.yaml.",
+        )
+    return _NOT_IN_NAMES.sub("-", name)
 
 
 def pattern(template: str, *, user: str = "", path: str | None = None, account: str) -> str:
@@ -171,12 +186,18 @@ def pattern(template: str, *, user: str = "", path: str | None = None, account: 
         template = template.replace("{path}", "{path}*") if path.strip("/") else template.replace("{path}", "*")
     if not user:
         template = template.replace("{user}", "*").replace("{USER}", "*")
+    template = template.replace("{account_name}", "*")
     return fill(template, user=user or "x", path=path or "/", account=account)
 
 
 def names_user(template: str) -> bool:
     """Say whether the URL differs from user to user."""
     return "{user}" in template or "{USER}" in template
+
+
+def names_account(template: str) -> bool:
+    """Say whether the URL differs from account to account."""
+    return "{account}" in template or "{account_name}" in template
 
 
 def without_fields(text: str) -> str:

@@ -102,10 +102,12 @@ class Services:
     clients: Clients
     connections: Connections = field(default_factory=Connections)
     claims: Claims = field(default_factory=Claims)
+    home: Services | None = None
+    """Those of the account that twokey runs in, where these are of another: connections log in from there."""
 
     def connection(self, address: Address, kind: ConnectionKind[SettingsT, ClientT]) -> ClientT:
         """Return the connection that a URL names, or the default one; raises ``UsageError`` if there is none."""
-        return self.connections.open(address, kind, self.context)
+        return self.connections.open(address, kind, (self.home or self).context)
 
     def context(self, name: str, at: str) -> ConnectionContext:
         return ConnectionContext(name, at, self.clients.clock, readable, self.read_secret, self._sign_identity)
@@ -161,9 +163,10 @@ def _not_readable(address: Address) -> UsageError:
     )
 
 
-def fill(template: str, *, user: str, path: str, account: str) -> str:
+def fill(template: str, *, user: str, path: str, account: str, account_name: str = "") -> str:
     """Fill in a URL's fields and check the result; raises ``UsageError`` for a name that the service cannot take."""
-    return parse(addresses.fill(template, user=user, path=path, account=account)).url
+    filled = addresses.fill(template, user=user, path=path, account=account, name=account_name)
+    return parse(filled).url
 
 
 def reach(template: str, services: Services) -> None:

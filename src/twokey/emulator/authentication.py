@@ -25,9 +25,11 @@ def authenticate(world: World, call: Call) -> Caller:
         raise errors.unsigned(call)
     if scope.region in world.weather.disabled_regions or partition.of(scope.region) != partition.current():
         raise errors.unknown_key(call)
-    if scope.access_key_id.startswith("ASIA"):
-        return _by_session(world, call, scope)
-    return _by_key(world, call, scope)
+    by = _by_session if scope.access_key_id.startswith("ASIA") else _by_key
+    caller = by(world, call, scope)
+    if f"{caller.account}/{scope.region}" in world.weather.disabled_regions:
+        raise errors.unknown_key(call)
+    return caller
 
 
 def _by_key(world: World, call: Call, scope: Scope) -> Caller:

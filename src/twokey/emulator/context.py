@@ -41,8 +41,18 @@ def context_of(call: Call, caller: Caller, clock: Clock) -> dict[str, Sequence[s
         "secretsmanager:VersionStage": _text(call, "VersionStage"),
         "iam:PolicyARN": _text(call, "PolicyArn"),
     }
+    facts |= {f"aws:RequestTag/{key}": value for key, value in _session_tags(call).items()}
     context = {key.lower(): (value,) for key, value in facts.items() if value is not None}
     return {**context, **caller_context(caller)}
+
+
+def _session_tags(call: Call) -> dict[str, str]:
+    """The tags of a session that AssumeRole passes, from the query protocol's parameters."""
+    found = {}
+    for name, key in call.params.items():
+        if call.name == "sts:AssumeRole" and name.startswith("Tags.member.") and name.endswith(".Key"):
+            found[str(key)] = str(call.params.get(f"{name.removesuffix('Key')}Value", ""))
+    return found
 
 
 def _text(call: Call, name: str) -> str | None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from twokey.emulator.keyring import Key
+    from twokey.emulator.organization import Organization
     from twokey.emulator.world import World
 
 _DAY = 86400
@@ -60,6 +61,12 @@ class Inside:
             self._user(name, account_id).put_policy("everything", json.dumps(_EVERYTHING))
             self._admins[account_id] = pair
         return self._admins[account_id]
+
+    def organization(self, management: str | None = None) -> Organization:
+        """The organization of a management account, by default of the default account; created on demand."""
+        from twokey.emulator.organization import Organization
+
+        return Organization(self._world, management or self.account_id, self.region)
 
     @property
     def key_quota(self) -> int:

@@ -100,6 +100,7 @@ class Weather:
     `propagation`: a new or reactivated key does not authenticate yet.
     `region_lag`: additional propagation in single regions.
     `disabled_regions`: regions that the account has not enabled, or of another partition: no key authenticates there.
+    `ACCOUNT/REGION` is a region that only this account has not enabled.
     `flicker`: after propagation, for the same time again, each use of a key fails with this probability.
     `deletion_lag`: a deleted or deactivated key still authenticates.
     `list_lag`: ListAccessKeys shows creations and deletions after this delay.

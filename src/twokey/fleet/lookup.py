@@ -39,14 +39,15 @@ class Lookup:
 
     ``by_name`` has what IAM knows under each name, by ``same_name``; ``unlisted`` the entries whose path could not be
     listed, or not to its end; ``failed`` a result for each name and each path that could not be read, and ``errors``
-    why; ``warnings`` name what matches no user.
+    why; ``unmatched`` what in an entry matches no user; ``absent`` the names that IAM does not have, by ``same_name``.
     """
 
     by_name: dict[str, MachineUser | None]
     failed: list[Result] = field(default_factory=list)
     unlisted: list[Selection] = field(default_factory=list)
     errors: list[ServiceError] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    unmatched: list[tuple[Selection, str]] = field(default_factory=list)
+    absent: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, names: Iterable[str], iam: FindsUsers) -> Lookup:
@@ -60,6 +61,8 @@ class Lookup:
         lookup = cls({})
         for (key, name), one in zip(wanted.items(), found, strict=True):
             lookup.by_name[key] = one if isinstance(one, MachineUser) else None
+            if isinstance(one, NotFound):
+                lookup.absent.add(key)
             if isinstance(one, ServiceError):
                 lookup.errors.append(one)
                 lookup.failed.append(_not_read(name, one))
@@ -70,8 +73,7 @@ class Lookup:
         candidates = self._named(names or selection.users) if names or selection.users else self._listed(selection, iam)
         found = [user for user in candidates if selection.means(user)]
         if not names and selection not in self.unlisted:
-            for message in _matches_nobody(selection, candidates):
-                self._matched_nobody(selection, message)
+            self.unmatched += [(selection, message) for message in _matches_nobody(selection, candidates)]
         return found
 
     def _named(self, names: Sequence[str]) -> list[MachineUser]:
@@ -91,13 +93,6 @@ class Lookup:
             self.failed.append(_failed(path, path, f"The users below {path} cannot be listed: {error.message}", error))
         return users
 
-    def _matched_nobody(self, selection: Selection, message: str) -> None:
-        if selection.on_empty == "warn":
-            self.warnings.append(message)
-        else:
-            path = selection.path or "/"
-            self.failed.append(no_result(path, f"{message} `on_empty: error` makes this a failure.", path))
-
     def check_reached(self, entries: int) -> None:
         """Raise the error where it is not that of one user among others: the only entry's, or no connection at all.
 
@@ -106,6 +101,18 @@ class Lookup:
         alone = entries == len(self.unlisted) == len(self.errors) == 1
         if self.errors and (alone or all(isinstance(error, Unreachable) for error in self.errors)):
             raise self.errors[0]
+
+
+def conclude(unmatched: Iterable[tuple[Selection, str]]) -> tuple[list[Result], list[str]]:
+    """Return what it means that parts of entries match no user, as each entry wants it: results, and warnings."""
+    failed, warnings = [], []
+    for selection, message in unmatched:
+        if selection.on_empty == "warn":
+            warnings.append(message)
+        else:
+            path = selection.path or "/"
+            failed.append(no_result(path, f"{message} `on_empty: error` makes this a failure.", path))
+    return failed, warnings
 
 
 def _matches_nobody(selection: Selection, candidates: Sequence[MachineUser]) -> Iterator[str]:

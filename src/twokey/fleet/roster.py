@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from twokey.core.errors import Failed, UsageError
 from twokey.core.reasons import Outcome, Reason
 from twokey.destinations.address import fill
-from twokey.fleet.lookup import UNTOUCHED, Lookup, not_covered
+from twokey.fleet.lookup import UNTOUCHED, Lookup, conclude, not_covered
 from twokey.fleet.names import Names
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from twokey.config.settings import Selection
+    from twokey.config.settings import AccountOfDestination, Selection
     from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser, UserKey
     from twokey.fleet.lookup import FindsUsers
@@ -43,6 +43,10 @@ class Job:
     targets: tuple[str, ...] | None = None
     lock: str | None = None
     hooks: Mapping[HookName, Hook] = field(default_factory=dict)
+    store_account: AccountOfDestination = "member"
+    """The account of the store and its lock, where they are in AWS: the user's, or that of twokey itself."""
+    deliver_account: AccountOfDestination = "member"
+    """The same for the other destinations."""
     positions: tuple[str, ...] = field(default=(), compare=False, repr=False)
     """Where the file names the store and each destination, as messages begin; each is empty without a file."""
 
@@ -82,43 +86,82 @@ def select(
     Raises ``UsageError`` where one user is selected twice, and ``Failed`` where no user is selected at all.
     What keeps some of them from being found is their result; what keeps all of them is raised.
     """
+    found = find(selections, names, iam, fill)
+    failed, warnings = conclude(found.lookup.unmatched)
+    jobs = found.jobs
+    if not jobs and not found.unfit:
+        found.lookup.check_reached(len(selections))
+    missing = [*found.lookup.failed, *failed, *found.unfit]
+    missing += not_covered(names, [*(job.user.name for job in jobs), *(result.user.name for result in missing)])
+    if not jobs and not missing:
+        raise none_selected()
+    return Roster(tuple(jobs), tuple(missing), tuple(warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The selected users of one account, the results of those whose names do not fit, and what else was looked up."""
+
+    jobs: list[Job]
+    unfit: list[Result]
+    lookup: Lookup
+
+
+def find(
+    selections: Sequence[Selection],
+    names: Sequence[str],
+    iam: FindsUsers,
+    fill: Callable[[str, MachineUser], str],
+) -> Found:
+    """Find the users of one account that the selections mean; with ``names``, only those of them.
+
+    Raises ``UsageError`` where one user is selected twice.
+    """
     lookup = Lookup.of(names or [name for selection in selections for name in selection.users], iam)
     entries: list[tuple[Selection, Job]] = []
     unfit: list[Result] = []
     for selection in selections:
         for user in lookup.users(selection, names, iam):
             try:
-                store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
-                lock = selection.lock and fill_lock(selection.lock, user)
+                entries.append((selection, _job(selection, user, fill)))
             except UsageError as error:  # this user's name does not fit the service: that stops no other user
                 unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} {UNTOUCHED}"))
-            else:
-                positions = tuple(at for _, at in selection.urls)
-                job = Job(
-                    user, selection.policy, store, tuple(deliver), lock=lock, hooks=selection.hooks, positions=positions
-                )
-                entries.append((selection, job))
     jobs = [job for _, job in entries]
-    if not jobs and not unfit:
-        lookup.check_reached(len(selections))
-    missing = [*lookup.failed, *unfit]
-    missing += not_covered(names, [*(job.user.name for job in jobs), *(result.user.name for result in missing)])
-    if not jobs and not missing:
-        raise Failed(
-            "The account has no IAM user that is selected.",
-            state=UNCHANGED,
-            remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
-        )
     # An entry selects the users that it means, also where IAM did not list them for it.
     check_distinct([*jobs, *_selected_again(entries, lookup.unlisted)])
-    return Roster(tuple(jobs), tuple(missing), tuple(lookup.warnings))
+    return Found(jobs, unfit, lookup)
+
+
+def _job(selection: Selection, user: MachineUser, fill: Callable[[str, MachineUser], str]) -> Job:
+    store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
+    return Job(
+        user,
+        selection.policy,
+        store,
+        tuple(deliver),
+        lock=selection.lock and fill_lock(selection.lock, user),
+        hooks=selection.hooks,
+        store_account=selection.store_account,
+        deliver_account=selection.deliver_account,
+        positions=tuple(at for _, at in selection.urls),
+    )
+
+
+def none_selected() -> Failed:
+    """Return the error for a run that selects no user."""
+    return Failed(
+        "The account has no IAM user that is selected.",
+        state=UNCHANGED,
+        remedy="Check the path (IAM paths look like /machine-users/) and the account: aws sts get-caller-identity.",
+    )
 
 
 def fill_lock(template: str, user: MachineUser) -> str:
     """Fill the fields of a lock's URL in for one user; raises ``UsageError`` where a name does not fit the service."""
     from twokey.destinations.locks import registry
 
-    return registry.parse(fill(template, user=user.name, path=user.path, account=user.account)).url
+    filled = fill(template, user=user.name, path=user.path, account=user.account, name=user.account_name)
+    return registry.parse(filled).url
 
 
 def _selected_again(entries: Sequence[tuple[Selection, Job]], unlisted: Sequence[Selection]) -> Iterator[Job]:
@@ -261,3 +304,15 @@ def too_many(jobs: Sequence[Job], most: int) -> list[Result]:
         f"them, add --max-users {len(jobs)}."
     )
     return [Result(job.user, Outcome.REFUSED, Reason.TOO_MANY_USERS, message) for job in jobs]
+
+
+def too_many_accounts(jobs: Sequence[Job], most: int) -> list[Result]:
+    """Refuse every job where they are those of more accounts than one run may change; return nothing otherwise."""
+    count = len({job.user.account for job in jobs})
+    if count <= most:
+        return []
+    message = (
+        f"Users of {count} accounts are selected; one run may change those of at most {most}. Nothing was changed. To "
+        f"change all of them, add --max-accounts {count}."
+    )
+    return [Result(job.user, Outcome.REFUSED, Reason.TOO_MANY_ACCOUNTS, message) for job in jobs]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from twokey.core.events import ignore
 from twokey.fleet import pool, retirement
-from twokey.fleet.roster import too_many
+from twokey.fleet.accounts import interleaved
+from twokey.fleet.roster import too_many, too_many_accounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,6 +89,9 @@ class Run:
         jobs, most = self.roster.jobs, self.settings.max_users
         if limited and len(jobs) > most:
             return Ended((*too_many(jobs, most), *self.roster.failed))
+        several = self.settings.accounts
+        if limited and several and several.max_accounts and (over := too_many_accounts(jobs, several.max_accounts)):
+            return Ended((*over, *self.roster.failed))
         refused = retirement.refuse_unknown(self.roster, self.world, retire)
         if refused:
             return Ended((*refused, *self.roster.failed))
@@ -97,8 +101,24 @@ class Run:
             def observed(job: Job) -> T:
                 return work(job, partial(observer.heard, job.user))
 
+            order = _in_turn(jobs)
             try:
-                results = pool.run(jobs, observed, self.settings.concurrency, observer.ended, self.runtime.stop)
+                results = pool.run(
+                    [jobs[index] for index in order],
+                    observed,
+                    self.settings.concurrency,
+                    observer.ended,
+                    self.runtime.stop,
+                )
             except pool.Interrupted as error:
                 results, interrupted = error.results, error
-        return Ended((*results, *self.roster.failed), interrupted)
+        by_job = dict(zip(order, results, strict=True))
+        return Ended((*(by_job[index] for index in range(len(jobs))), *self.roster.failed), interrupted)
+
+
+def _in_turn(jobs: Sequence[Job]) -> list[int]:
+    """Return the order in which users begin: those of many accounts in turn, as each account has a limit of its own."""
+    accounts: dict[str, list[int]] = {}
+    for index, job in enumerate(jobs):
+        accounts.setdefault(job.user.account, []).append(index)
+    return interleaved(list(accounts.values()))

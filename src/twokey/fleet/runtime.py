@@ -5,16 +5,18 @@ from __future__ import annotations
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from twokey.aws.clients import Clients
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
-    from twokey.config.settings import Settings
+    from twokey.config.settings import AccountOfDestination, Settings
     from twokey.core.destination import Destination
     from twokey.core.events import Listener
     from twokey.core.model import MachineUser
+    from twokey.destinations.registry import Services
+    from twokey.fleet.accounts import Accounts
     from twokey.fleet.first import First
     from twokey.fleet.lookup import FindsUsers
     from twokey.fleet.roster import Job, Roster, Targets
@@ -25,7 +27,14 @@ def fill(url: str, user: MachineUser) -> str:
     """Fill a URL's fields in for one user; raises ``UsageError`` where a name does not fit the service."""
     from twokey.destinations import registry
 
-    return registry.fill(url, user=user.name, path=user.path, account=user.account)
+    return registry.fill(url, user=user.name, path=user.path, account=user.account, account_name=user.account_name)
+
+
+class Where(NamedTuple):
+    """Where the destinations of a user are: the services of their account, and its id."""
+
+    services: Services
+    account: str
 
 
 class Runtime:
@@ -47,6 +56,11 @@ class Runtime:
         self.iam: Iam = first.iam
         self.sts: Sts = Sts(self.clients)
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
+        self.accounts: Accounts | None = None
+        if settings and settings.accounts:
+            from twokey.fleet.accounts import Accounts
+
+            self.accounts = Accounts(settings.accounts, self.services)
 
     def roster(
         self,
@@ -67,7 +81,12 @@ class Runtime:
         self._reach(settings, names)
         for url in also:
             registry.reach(url, self.services)
-        found = select(settings.selections, names, directory or self.iam, fill)
+        if self.accounts and directory is None:
+            from twokey.fleet.rosters import select_in_accounts
+
+            found = select_in_accounts(self.accounts, settings, names, fill, self.stop)
+        else:
+            found = select(settings.selections, names, directory or self.iam, fill)
         warnings = (*_exposed(settings), *_readable(settings), *_advice(settings, also), *found.warnings)
         return replace(found, warnings=warnings)
 
@@ -98,14 +117,34 @@ class Runtime:
         from twokey.destinations import identity, registry
         from twokey.fleet.roster import located
 
+        store, others = self.store_in(job), self.destinations_in(job)
         with located(job.at(job.store)):
-            opened: list[Destination] = [registry.open_store(job.store, self.services)]
+            opened: list[Destination] = [registry.open_store(job.store, store.services)]
         for url in job.deliver:
             with located(job.at(url)):
-                opened.append(registry.open_destination(url, self.services))
-        locks = [(job.lock, frozenset({f"lock {job.lock}"}))] if job.lock else []
-        account = job.user.account
-        return [*((one.name, identity.write_targets(one, self.services, account)) for one in opened), *locks]
+                opened.append(registry.open_destination(url, others.services))
+        where = [store, *(others for _ in job.deliver)]
+        locks = [(job.lock, frozenset({f"lock {job.lock} {store.account}"}))] if job.lock else []
+        written = (
+            (one.name, identity.write_targets(one, at.services, at.account))
+            for one, at in zip(opened, where, strict=True)
+        )
+        return [*written, *locks]
+
+    def store_in(self, job: Job) -> Where:
+        """Return where a user's store is."""
+        return self._where(job, job.store_account)
+
+    def destinations_in(self, job: Job) -> Where:
+        """Return where a user's other destinations are, those in AWS."""
+        return self._where(job, job.deliver_account)
+
+    def _where(self, job: Job, which: AccountOfDestination) -> Where:
+        if self.accounts is None:
+            return Where(self.services, job.user.account)
+        if which == "central":
+            return Where(self.services, self.accounts.home)
+        return Where(self.accounts.of(job.user.account).services, job.user.account)
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
         """Return all that the rotation of one user touches; all waiting ends when ``stop`` is set."""
@@ -114,15 +153,17 @@ class Runtime:
         from twokey.fleet.hooks import Programs
         from twokey.rotation.world import World
 
-        store = registry.open_store(job.store, self.services)
-        destinations = tuple(registry.open_destination(url, self.services) for url in job.deliver)
+        at, others = self.store_in(job), self.destinations_in(job)
+        member = self.accounts.of(job.user.account) if self.accounts else self
+        store = registry.open_store(job.store, at.services)
+        destinations = tuple(registry.open_destination(url, others.services) for url in job.deliver)
         return World(
-            iam=self.iam,
-            sts=self.sts,
+            iam=member.iam,
+            sts=member.sts,
             clock=self.clients.clock,
-            store=locked(store, job.lock, self.services) if job.lock else store,
+            store=locked(store, job.lock, at.services) if job.lock else store,
             destinations=destinations,
-            identities={one.name: identity.identity(one, self.services, job.user.account) for one in destinations},
+            identities={one.name: identity.identity(one, others.services, others.account) for one in destinations},
             own_key=own_key,
             run=self.run,
             listener=listener,

@@ -34,6 +34,7 @@ def operations() -> Mapping[str, Operation]:
         iam_keys,
         iam_policies,
         iam_users,
+        organizations,
         secrets_manager,
         simulation,
         ssm,
@@ -51,5 +52,6 @@ def operations() -> Mapping[str, Operation]:
         ssm,
         cloudtrail,
         account,
+        organizations,
     )
     return {name: operation for module in modules for name, operation in module.OPERATIONS.items()}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twokey.emulator.world import World
 
 _ACTION = "sts:AssumeRole"
+_TAG_SESSION = "sts:TagSession"
 
 
 def why_not(world: World, call: Call, caller: Caller, account: str, role: Any) -> str | None:
@@ -30,9 +31,13 @@ def why_not(world: World, call: Call, caller: Caller, account: str, role: Any) -
     the caller is in another account, the caller's own policies must allow it as well.
     """
     context = context_of(call, caller, world.clock)
-    by_name = trust(str(role.assume_role_policy_document), caller, context)
+    document = str(role.assume_role_policy_document)
+    by_name = trust(document, caller, context)
     if by_name is None:
         return f": {_ACTION} because no role trust policy allows the {_ACTION} action"
+    # "Passing session tags in AWS STS" (IAM User Guide): the trust policy must allow it too.
+    if "Tags.member.1.Key" in call.params and trust(document, caller, context, _TAG_SESSION) is None:
+        return f": {_TAG_SESSION} because no role trust policy allows the {_TAG_SESSION} action"
     own = evaluate(layers_of(caller), _ACTION, (str(role.arn),), context)
     if own.decision is Decision.ALLOWED:
         return None
@@ -46,12 +51,12 @@ def _unlimited(caller: Caller) -> bool:
     return caller.session is None or caller.session.policies is None
 
 
-def trust(document: str, caller: Caller, context: Mapping[str, Any]) -> bool | None:
+def trust(document: str, caller: Caller, context: Mapping[str, Any], action: str = _ACTION) -> bool | None:
     """True if the policy trusts the caller by name, False if by account only, None if it does not trust the caller."""
     trusted: bool | None = None
     for statement in statements(document):
         match = _principal(statement.get("Principal"), caller)
-        if match is None or not covers_action(statement, _ACTION):
+        if match is None or not covers_action(statement, action):
             continue
         deny = statement.get("Effect") == "Deny"
         if not condition_met(statement, context, unsupported=deny):

@@ -1,0 +1,196 @@
+"""How twokey.yaml names the accounts of a run: ``accounts``, and which of them an entry means.
+
+The file of ``accounts: {file: …}`` is the one that c7n-org reads (Cloud Custodian's tools/c7n_org: its schema of
+accounts; a tag ``key:value`` is one text there).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from twokey.config.account_forms import OU, AccountForm, AccountsForm, OrganizationForm
+from twokey.config.account_settings import AccountSettings, OrganizationSettings
+from twokey.core.accounts import Account, AccountChoice, AccountRole, is_account_id
+from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.config.settings import Label, Selection
+    from twokey.config.yaml_lines import Document, Place
+
+_ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+|(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
+"""AssumeRole, ExternalId (STS API Reference)."""
+
+
+def accounts(form: AccountsForm | UnsetType, document: Document) -> AccountSettings | None:
+    """Return the accounts of a run; None where the file names none. Raises ``UsageError``."""
+    if form is UNSET:
+        return None
+    at = f"{document.at(('accounts',))}: "
+    given = {"organizations": form.organizations, "list": form.listed, "file": form.file}
+    kinds = [name for name, value in given.items() if value is not UNSET]
+    if len(kinds) != 1:
+        found = " and ".join(f"`{kind}`" for kind in kinds) or "none of them"
+        raise UsageError(f"{at}`accounts` needs exactly one of `organizations`, `list` and `file`; it has {found}.")
+    common = AccountRole("", form.external_id or "", tuple((form.session_tags or {}).items()))
+    _check_external_id(common.external_id, document, ("accounts", "external_id"))
+    most = None if form.max_accounts is UNSET else form.max_accounts
+    if form.organizations is not UNSET:
+        settings = _organization(form.organizations, common, document)
+        return AccountSettings(organization=settings, max_accounts=most, at=at)
+    if form.file is not UNSET:
+        listed, lines = _from_file(form.file, common, f"{document.at(('accounts', 'file'))}: ")
+    else:
+        listed, lines = _listed(form.listed or [], common, document)
+    return AccountSettings(listed, max_accounts=most, at=at, lines=lines)
+
+
+def choices(form: list[Any] | UnsetType, label: Label) -> tuple[AccountChoice, ...]:
+    """Return which accounts an entry chooses; raises ``UsageError``."""
+    found = []
+    for index, one in enumerate(form or ()):
+        if isinstance(one, str):
+            choice = AccountChoice.of(one)
+        else:
+            choice = AccountChoice(one.id or "", one.name or "", one.ou or "", tuple((one.tag or {}).items()))
+        where = label("accounts", index)
+        if choice == AccountChoice():
+            raise UsageError(f"{where}: this item chooses no account.", remedy="Add `id`, `name`, `ou` or `tag` to it.")
+        if one_id := choice.id:
+            _check_id(one_id, f"{where}: ")
+        if choice.ou:
+            _check_ou(choice.ou, f"{where}: ")
+        found.append(choice)
+    return tuple(found)
+
+
+def with_entries(settings: AccountSettings, entries: Sequence[tuple[Selection, Label]]) -> AccountSettings:
+    """Return the settings with what the entries need to know of the accounts."""
+    return replace(settings, needs_tags=any(choice.tags for entry, _ in entries for choice in entry.accounts))
+
+
+def _organization(form: OrganizationForm, common: AccountRole, document: Document) -> OrganizationSettings:
+    place: Place = ("accounts", "organizations")
+    ous = () if form.ou is UNSET else (form.ou,) if isinstance(form.ou, str) else tuple(form.ou)
+    for ou in ous:
+        _check_ou(ou, f"{document.at((*place, 'ou'))}: ")
+    if form.role.startswith("arn:"):
+        raise UsageError(
+            f"{document.at((*place, 'role'))}: `role`: expected the name of a role that each account has, got an ARN.",
+            remedy="Write the part after :role/.",
+        )
+    role = _role(form.role, common, document, (*place, "role"))
+    excluded = tuple(map(AccountChoice.of, form.exclude or ()))
+    return OrganizationSettings(role, ous, tuple((form.tags or {}).items()), excluded)
+
+
+def _listed(
+    forms: list[AccountForm], common: AccountRole, document: Document
+) -> tuple[tuple[Account, ...], dict[str, str]]:
+    found: list[Account] = []
+    lines: dict[str, str] = {}
+    for index, form in enumerate(forms):
+        place: Place = ("accounts", "list", index)
+        at = f"{document.at((*place, 'id'))}: "
+        _check_id(form.id, at)
+        _refuse_second(lines, form.id, at)
+        if form.ou is not UNSET:
+            _check_ou(form.ou, f"{document.at((*place, 'ou'))}: ")
+        own = common
+        if form.external_id is not UNSET:
+            _check_external_id(form.external_id, document, (*place, "external_id"))
+            own = replace(common, external_id=form.external_id)
+        names = [] if form.role is UNSET else [form.role] if isinstance(form.role, str) else form.role
+        roles = tuple(_role(name, own, document, (*place, "role")) for name in names)
+        ous = () if form.ou is UNSET else (form.ou,)
+        found.append(Account(form.id, form.name or "", ous, form.tags or {}, roles, form.region or ""))
+    return tuple(found), lines
+
+
+class _CustodianAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """An account of c7n-org's file; it may have more members than these."""
+
+    account_id: str
+    name: str = ""
+    role: str | list[str] = []
+    external_id: str = ""
+    tags: list[str] = []
+    regions: list[str] = []
+
+
+def _from_file(name: str, common: AccountRole, at: str) -> tuple[tuple[Account, ...], dict[str, str]]:
+    from twokey.config import yaml_lines
+    from twokey.config.mismatches import convert
+
+    try:
+        document = yaml_lines.read(Path(name))
+    except UsageError as error:
+        message = f"{at}{error.message}"
+        raise UsageError(message, remedy="Let `file` name an accounts.yml of Cloud Custodian.") from None
+    entries = document.value.get("accounts")
+    if not isinstance(entries, list) or not entries:
+        raise document.wrong((), "expected a list `accounts`, as Cloud Custodian's c7n-org reads it.")
+    found: list[Account] = []
+    lines: dict[str, str] = {}
+    for index, entry in enumerate(entries):
+        place: Place = ("accounts", index)
+        one = convert(entry, _CustodianAccount, document, place)
+        where = f"{document.at(place)}: "
+        _check_id(one.account_id, where)
+        _refuse_second(lines, one.account_id, where)
+        names = [one.role] if isinstance(one.role, str) else one.role
+        if not names:
+            raise document.wrong(
+                place,
+                f"the account {one.name or one.account_id} has no `role`.",
+                "Add the role that twokey is to assume there; it uses no profile for one account of many.",
+            )
+        own = replace(common, external_id=one.external_id or common.external_id)
+        roles = tuple(_role(role, own, document, (*place, "role")) for role in names)
+        region = one.regions[0] if len(one.regions) == 1 and one.regions[0] != "all" else ""
+        found.append(Account(one.account_id, one.name, (), _tags(one.tags), roles, region))
+    return tuple(found), lines
+
+
+def _tags(texts: list[str]) -> dict[str, str]:
+    pairs = (text.partition(":") for text in texts)
+    return {key: value for key, _, value in pairs}
+
+
+def _role(name: str, common: AccountRole, document: Document, place: Place) -> AccountRole:
+    if not _ROLE.fullmatch(name):
+        raise document.wrong(place, f"`role`: expected the name or the ARN of a role, got {name!r}.")
+    return replace(common, name=name)
+
+
+def _refuse_second(lines: dict[str, str], account: str, at: str) -> None:
+    if account in lines:
+        first = lines[account].removesuffix(": ")
+        raise UsageError(f"{at}the account {account} is listed a second time; the first is {first}.")
+    lines[account] = at
+
+
+def _check_id(text: str, at: str) -> None:
+    if not is_account_id(text):
+        raise UsageError(f"{at}{text!r} is not an AWS account ID: expected 12 digits.")
+
+
+def _check_ou(text: str, at: str) -> None:
+    if not OU.fullmatch(text):
+        raise UsageError(
+            f"{at}expected the ID of an organizational unit such as ou-ab12-34cd56ef, got {text!r}.",
+            remedy="aws organizations list-organizational-units-for-parent shows the IDs.",
+        )
+
+
+def _check_external_id(text: str, document: Document, place: Place) -> None:
+    if text and not _EXTERNAL_ID.fullmatch(text):
+        raise document.wrong(place, "`external_id`: expected 2 to 1224 letters, digits and characters +=,.@:/-_.")

@@ -1,0 +1,167 @@
+"""The accounts of a run: which they are, and what a run needs of each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from twokey.core.accounts import Account, chosen
+from twokey.core.errors import Failed, ServiceRejected, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.aws.clients import Clients
+    from twokey.aws.iam import Iam
+    from twokey.aws.sts import Sts
+    from twokey.config.account_settings import AccountSettings
+    from twokey.core.accounts import ListsAccounts
+    from twokey.destinations.registry import Services
+
+NOTHING = "Nothing was changed."
+
+
+class Member:
+    """One account in a run: its IAM, and the services of its stores and destinations. Creating it calls nothing."""
+
+    def __init__(self, account: Account, clients: Clients, services: Services) -> None:
+        self.account = account
+        self.clients = clients
+        self.services = services
+
+    @cached_property
+    def iam(self) -> Iam:
+        """IAM, at the pace that this account allows."""
+        from twokey.aws.iam import Iam
+
+        return Iam(self.clients, self.account.name)
+
+    @cached_property
+    def sts(self) -> Sts:
+        """STS, with the credentials for this account."""
+        from twokey.aws.sts import Sts
+
+        return Sts(self.clients)
+
+    def check_region(self) -> None:
+        """Raise ``Failed`` unless the region of the account's stores accepts its credentials."""
+        region = self.clients.region
+        try:
+            self.sts.reach(region)
+        except ServiceRejected:
+            raise Failed(
+                f"The region {region}, in which its stores are, does not accept the session of its role.",
+                remedy=f"Enable {region} in the account, or name another region for it below accounts: in twokey.yaml.",
+            ) from None
+
+
+class Accounts:
+    """The accounts of a run over several. ``home`` is the one that twokey runs in."""
+
+    def __init__(self, settings: AccountSettings, home: Services) -> None:
+        self._settings = settings
+        self._home_services = home
+        self._members: dict[str, Member] = {}
+
+    @cached_property
+    def _caller(self) -> tuple[str, str]:
+        """The account of twokey itself, and its partition."""
+        from twokey.aws.sts import Sts
+
+        account, arn = Sts(self._home_services.clients).caller()
+        return account, arn.split(":")[1]
+
+    @property
+    def home(self) -> str:
+        """The id of the account that twokey runs in."""
+        return self._caller[0]
+
+    @cached_property
+    def known(self) -> tuple[Account, ...]:
+        """All accounts of the configuration; raises ``Failed`` or ``UsageError`` where there are none."""
+        from twokey.aws.organizations import Organization
+
+        settings = self._settings
+        if settings.organization is None:
+            return settings.listed
+        return of_organization(settings, Organization(self._home_services.clients), self.home)
+
+    @cached_property
+    def selected(self) -> tuple[Account, ...]:
+        """The accounts that this run acts in; raises ``UsageError`` for one that the configuration does not have."""
+        only = self._settings.only
+        for choice in only:
+            if not chosen(self.known, (choice,)):
+                known = ", ".join(map(str, self.known[:10])) + (", …" if len(self.known) > 10 else "")
+                raise UsageError(
+                    f"--account: {choice} is none of the accounts of the configuration: {known}.",
+                    remedy="Name an account by its ID or its name.",
+                )
+        return chosen(self.known, only)
+
+    def member(self, account: Account) -> Member:
+        """Return what a run needs of an account; one that is the same for the whole run. Calls nothing."""
+        if account.id not in self._members:
+            self._members[account.id] = self._member(account)
+        return self._members[account.id]
+
+    def of(self, account_id: str) -> Member:
+        """Return the same for an account by its id."""
+        return self._members[account_id]
+
+    def _member(self, account: Account) -> Member:
+        from twokey.aws.member import MemberClients
+        from twokey.aws.roles import Sessions
+
+        home = self._home_services
+        if not account.roles:
+            return Member(account, home.clients, home)
+        clients = MemberClients(home.clients, account, Sessions(home.clients), lambda: self._caller[1])
+        return Member(account, clients, replace(home, clients=clients, home=home))
+
+    def check(self, account: Account, *, in_region: bool) -> None:
+        """Raise an error unless twokey can act in an account: its role can be assumed, or it is that of twokey.
+
+        ``in_region``: it has stores or destinations, so its region must be enabled.
+        """
+        if account.roles:
+            member = self.member(account)
+            member.clients.own_key()
+            if in_region:
+                member.check_region()
+        elif account.id != self.home:
+            raise Failed(
+                f"The account {account} has no role, and twokey runs in another account ({self.home}).",
+                remedy="Add its role below accounts: in twokey.yaml.",
+            )
+
+
+def of_organization(settings: AccountSettings, organization: ListsAccounts, home: str) -> tuple[Account, ...]:
+    """Return the accounts of an organization that the settings mean; that of twokey itself needs no role.
+
+    Raises ``Failed`` where there are none.
+    """
+    wanted = settings.organization
+    assert wanted is not None
+    found = [
+        replace(one, roles=() if one.id == home else (wanted.role,))
+        for one in organization.accounts(wanted.ous, tags=bool(wanted.tags) or settings.needs_tags)
+        if all(one.tags.get(key) == value for key, value in wanted.tags)
+        and not any(choice.means(one) for choice in wanted.exclude)
+    ]
+    if not found:
+        raise Failed(
+            f"{settings.at}The organization has no active account that is selected.",
+            state=NOTHING,
+            remedy="Check `ou`, `tags` and `except`.",
+        )
+    return tuple(found)
+
+
+def interleaved(groups: Sequence[Sequence[int]]) -> list[int]:
+    """Return numbers in turn from each group: first the first of each, then the second of each."""
+    order: list[int] = []
+    for place in range(max(map(len, groups), default=0)):
+        order.extend(group[place] for group in groups if place < len(group))
+    return order

@@ -1,0 +1,178 @@
+"""The users of a run over several accounts. What is wrong with an account is told in one line, and stops no other."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from twokey.config.settings import same_name
+from twokey.core.errors import Failed, TwokeyError, UsageError
+from twokey.destinations import address, registry
+from twokey.fleet.lookup import conclude, no_result, not_covered
+from twokey.fleet.roster import UNCHANGED, Roster, find
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from threading import Event
+
+    from twokey.config.settings import Selection, Settings
+    from twokey.core.accounts import Account
+    from twokey.core.model import MachineUser
+    from twokey.fleet.accounts import Accounts
+    from twokey.fleet.roster import Found
+    from twokey.rotation.results import Result
+
+AT_A_TIME = 16
+"""Accounts that are looked at at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """One account: what was found in it, or the one result that says why it was not reached."""
+
+    account: Account
+    selections: tuple[Selection, ...]
+    found: Found | None = None
+    failed: tuple[Result, ...] = field(default=())
+
+
+def select_in_accounts(
+    accounts: Accounts,
+    settings: Settings,
+    names: Sequence[str],
+    fill: Callable[[str, MachineUser], str],
+    stop: Event,
+) -> Roster:
+    """Find the users of all selected accounts; with ``names``, only those of them, in any of the accounts.
+
+    Raises ``UsageError`` where one user is selected twice, and where two accounts of one name would share a store;
+    ``Failed`` where the accounts cannot be listed, or no user is selected at all.
+    """
+    selected = accounts.selected
+    _check_names(accounts.known, settings.selections)
+    failed, warnings = conclude(_without_account(accounts.known, settings.selections))
+
+    def look(account: Account) -> _Part:
+        return _look(accounts, account, settings.selections, names, fill, stop)
+
+    with ThreadPoolExecutor(max_workers=max(1, min(AT_A_TIME, len(selected))), thread_name_prefix="account") as pool:
+        parts = list(pool.map(look, selected))
+    roster = Roster.of_accounts(_roster(part, names) for part in parts)
+    emptied, more = conclude(_unmatched(parts))
+    missing = [*failed, *roster.failed, *emptied]
+    if all(part.found for part in parts):
+        # In an account that was not reached, there may be users of these names.
+        missing += not_covered(names, [*(job.user.name for job in roster.jobs), *(one.user.name for one in missing)])
+    if not roster.jobs and not missing:
+        raise Failed(
+            f"None of the {len(selected)} accounts has an IAM user that is selected.",
+            state=UNCHANGED,
+            remedy="Check the paths (IAM paths look like /machine-users/) and `accounts` of the entries.",
+        )
+    return Roster(roster.jobs, tuple(missing), (*roster.warnings, *warnings, *more))
+
+
+UNCHANGED_THERE = "Nothing was changed in it."
+
+
+def account_failed(account: Account, error: TwokeyError) -> Result:
+    """Return the result of a whole account that cannot be worked on."""
+    remedy = f" {error.remedy}" if error.remedy else ""
+    found = no_result("", f"The account {account} is left out: {error.message} {UNCHANGED_THERE}{remedy}")
+    return replace(found, user=replace(found.user, account=account.id, account_name=account.name))
+
+
+def _look(
+    accounts: Accounts,
+    account: Account,
+    selections: Sequence[Selection],
+    names: Sequence[str],
+    fill: Callable[[str, MachineUser], str],
+    stop: Event,
+) -> _Part:
+    theirs = tuple(selection for selection in selections if selection.is_for(account))
+    if not theirs or stop.is_set():
+        return _Part(account, ())
+    try:
+        accounts.check(account, in_region=any(map(_is_in_account, theirs)))
+        found = find(theirs, names, accounts.member(account).iam, fill)
+        if found.lookup.errors and not found.jobs:
+            found.lookup.check_reached(len(theirs))
+            if len(found.lookup.unlisted) == len(theirs):
+                raise found.lookup.errors[0]
+    except UsageError:
+        raise
+    except TwokeyError as error:
+        return _Part(account, theirs, failed=(account_failed(account, error),))
+    return _Part(account, theirs, found)
+
+
+def _is_in_account(selection: Selection) -> bool:
+    """Return whether a store or destination of an entry is in the AWS account of its users."""
+    urls = [
+        (selection.store, selection.store_account),
+        *((url, selection.deliver_account) for url in selection.deliver),
+    ]
+    return any(
+        which == "member" and registry.kind_of(registry.parse(url).scheme).resources is not None for url, which in urls
+    )
+
+
+def _roster(part: _Part, names: Sequence[str]) -> Roster:
+    found = part.found
+    if found is None:
+        return Roster((), part.failed)
+    results = [
+        *(one for one in found.lookup.failed if not (names and same_name(one.user.name) in found.lookup.absent)),
+        *found.unfit,
+    ]
+    account = part.account
+    named = (replace(one, user=replace(one.user, account=account.id, account_name=account.name)) for one in results)
+    return Roster(tuple(found.jobs), tuple(named))
+
+
+def _unmatched(parts: Sequence[_Part]) -> list[tuple[Selection, str]]:
+    """Return what in an entry matches no user in any of its accounts; in some of them, that is usual."""
+    reached = [part for part in parts if part.found is not None]
+    counts: Counter[str] = Counter()
+    first: dict[str, Selection] = {}
+    for part in reached:
+        assert part.found is not None
+        for selection, message in part.found.lookup.unmatched:
+            counts[message] += 1
+            first.setdefault(message, selection)
+    entire = len(reached) == len([part for part in parts if part.selections])
+    return [
+        (selection, message)
+        for message, selection in first.items()
+        if entire and counts[message] == sum(selection in part.selections for part in reached)
+    ]
+
+
+def _without_account(known: Sequence[Account], selections: Sequence[Selection]) -> list[tuple[Selection, str]]:
+    """Return each choice of an entry that none of the accounts meets."""
+    return [
+        (selection, f"{selection.named('accounts', index)}: none of the accounts is chosen by {choice}.")
+        for selection in selections
+        for index, choice in enumerate(selection.accounts)
+        if not any(map(choice.means, known))
+    ]
+
+
+def _check_names(known: Sequence[Account], selections: Sequence[Selection]) -> None:
+    """Raise ``UsageError`` where two accounts have one name, and a store is told apart by it alone."""
+    for selection in selections:
+        for key, template in (("store", selection.store), ("lock", selection.lock or "")):
+            if "{account_name}" not in template or "{account}" in template:
+                continue
+            seen: dict[str, Account] = {}
+            for account in filter(selection.is_for, known):
+                name = address.account_name(template, account.name).casefold()
+                if (other := seen.setdefault(name, account)) is not account:
+                    raise UsageError(
+                        f"{selection.named(key)}: the accounts {other} and {account} would share `{template}`.",
+                        state=UNCHANGED,
+                        remedy="Use {account}, the ID, in place of {account_name}.",
+                    )
