@@ -105,6 +105,7 @@ class TestImports:
     def test_the_entry_points_are_on_top(self) -> None:
         assert {name for name, below in package_graph().items() if "cli" in below} == {"__main__"}
         assert {name for name, below in package_graph().items() if "testing" in below} == set()
+        assert {name for name, below in package_graph().items() if "api" in below} <= {"serverless"}
 
     @pytest.mark.parametrize("module", sorted(module for module in MODULES if package(module) == "jobs"))
     def test_what_runs_beside_a_job_reaches_services_through_ports_alone(self, module: str) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from twokey.core.errors import Ambiguous, ServiceRejected
 from twokey.http import private_networks
+from twokey.system import quiet_logs
 
 if TYPE_CHECKING:
     from typing import Any
@@ -34,7 +35,7 @@ class Apprise:
             import apprise
         except ImportError:
             raise ServiceRejected("Apprise is not installed.", remedy=_INSTALL) from None
-        logging.getLogger("apprise").disabled = True
+        quiet_logs.hide("apprise", above=logging.CRITICAL)
         plugin = self._plugin(apprise, self._url.value())
         if plugin is None:
             raise ServiceRejected(

@@ -7,7 +7,6 @@ event passes them to the signer.
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from twokey.aws import origin
 from twokey.aws.clock import ServiceClock
 from twokey.core.errors import TwokeyError
 from twokey.core.secret import Credential, Hidden, SessionCredential
+from twokey.system import quiet_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -53,9 +53,6 @@ class Clients:
         self._lock = threading.Lock()
         self._session: botocore.session.Session | None = None
         self._request_log: RequestLog | None = None
-        # DEBUG logs of botocore contain request and response bodies, and so secrets. No setting of a logger, made
-        # before or after, enables what is disabled here.
-        logging.disable(logging.DEBUG)
 
     def record_requests(self) -> RequestLog:
         """Collect the changes that are requested of AWS from now on."""
@@ -79,6 +76,7 @@ class Clients:
             from twokey.aws import endpoints, settings
             from twokey.aws.own_credentials import ProviderChain
 
+            quiet_logs.hide("botocore", "urllib3")
             session = botocore.session.Session(session_vars=settings.variables())
             settings.check(session)
             endpoints.refuse_unusable(session)
@@ -187,6 +185,7 @@ class Clients:
                 account_id_endpoint_mode="disabled",
             ),
         )
+        quiet_logs.hide("botocore", "urllib3")  # creating the client has imported further modules
         pools = client._endpoint.http_session._pool_classes_by_scheme  # noqa: SLF001  botocore has no public way
         pools.update(limited(pools))
         client.meta.events.register("choose-signer", _choose_credentials)

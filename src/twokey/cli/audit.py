@@ -13,10 +13,8 @@ from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from twokey.config.settings import Settings
     from twokey.fleet.runtime import Runtime
     from twokey.http.client import Http
-    from twokey.inventory.audit import Request
     from twokey.reports.audit import Audit
 
 
@@ -110,7 +108,10 @@ def command(
 
         terminal.refuse_page(output)
     settings = configuration(config)
-    request = _request(settings, path, ids=ids, max_age=max_age, within=within, limit=limit)
+
+    from twokey.fleet import account_audit
+
+    request = account_audit.request(settings, path, ids=ids, max_age=max_age, within=within, limit=limit)
 
     from contextlib import ExitStack
 
@@ -122,11 +123,7 @@ def command(
     gateway = _gateway(push_gateway, runtime)
     with ExitStack() as stack:
         file = stack.enter_context(ReportFile(Path(output))) if output else None
-        result = _audit(runtime, settings, request, states)
-        if redact:
-            from twokey.reports.audit import redact as redacted
-
-            result = redacted(result)
+        result = account_audit.audit_account(runtime, settings, request, states, redact=redact)
         text = None if as_format == "table" else text_of(result, as_format, config or DEFAULT_CONFIG, region)
         if file:
             file.write(text if text is not None else _lines(result))
@@ -155,39 +152,6 @@ def _region(runtime: Runtime, as_format: str) -> str:
             remedy="Set AWS_REGION.",
         )
     return region
-
-
-def _request(
-    settings: Settings | None, path: str | None, *, ids: bool, max_age: str, within: str, limit: str
-) -> Request:
-    from twokey.config.settings import path_prefix
-    from twokey.core import durations
-    from twokey.inventory.audit import Request
-
-    return Request(
-        path=path_prefix(path, "--path") if path is not None else None,
-        ids=ids,
-        max_age=durations.parse(max_age, "--max-age"),
-        outside=durations.parse(limit, "--limit"),
-        within=durations.parse(within, "--within"),
-        schedule=settings.schedule if settings else None,
-        expected=tuple(name for one in settings.selections for name in one.users) if settings else (),
-    )
-
-
-def _audit(runtime: Runtime, settings: Settings | None, request: Request, states: tuple[str, ...]) -> Audit:
-    from functools import partial
-
-    from twokey.aws.endpoints import partition_of
-    from twokey.fleet.members import members
-    from twokey.inventory import history, state, state_sources
-    from twokey.inventory.audit import audit
-
-    found = state_sources.read(states, runtime.clients)
-    result = audit(runtime.iam, request, partial(members, runtime, settings))
-    if settings and settings.audit_log:
-        result = history.with_history(result, settings.audit_log.path)
-    return state.with_state(result, runtime.iam, found, partition_of(runtime.clients.region or "")) if found else result
 
 
 def _lines(result: Audit) -> str:

@@ -133,16 +133,14 @@ def settings_of(flags: Flags, *, to_selects: bool = False) -> Settings:
 
     With ``to_selects``, --to may be combined with a file: see ``selected_destinations``.
     """
+    from twokey.config.load import audited_by
+
     found = _settings(flags, to_selects=to_selects)
     if flags.accounts or flags.max_accounts:
         from twokey.config.account_settings import selected_by
 
         found = replace(found, accounts=selected_by(found.accounts, flags.accounts, flags.max_accounts, found.source))
-    if flags.audit_log is None:
-        return found
-    from twokey.config.settings import AuditFile
-
-    return replace(found, audit_log=AuditFile(Path(flags.audit_log)))
+    return audited_by(found, flags.audit_log)
 
 
 def selected_destinations(flags: Flags) -> tuple[str, ...]:
@@ -162,7 +160,7 @@ def uses_file(flags: Flags) -> bool:
 
 
 def _settings(flags: Flags, *, to_selects: bool) -> Settings:
-    from twokey.config.load import from_flags
+    from twokey.config.load import from_flags, limited
     from twokey.config.load import load as load_file
     from twokey.config.schema import CONCURRENCY, MAX_USERS
 
@@ -182,12 +180,7 @@ def _settings(flags: Flags, *, to_selects: bool) -> Settings:
         )
     file = flags.config or DEFAULT_CONFIG
     _refuse_flags_of_the_file(flags, file, to_selects=to_selects)
-    loaded = load_file(Path(file))
-    return replace(
-        loaded,
-        max_users=flags.max_users or loaded.max_users,
-        concurrency=flags.concurrency or loaded.concurrency,
-    )
+    return limited(load_file(Path(file)), flags.max_users, flags.concurrency)
 
 
 def _refuse_flags_of_the_file(flags: Flags, file: str, *, to_selects: bool) -> None:
@@ -210,14 +203,6 @@ def configuration(config: str | None) -> Settings | None:
 
 def overrides(*, force: bool, ignore_last_use: bool, retire: tuple[str, ...]) -> Overrides:
     """Return what the operator requests beyond what is due; raises ``UsageError`` for a malformed key id."""
-    import re
+    from twokey.planning.plan import requested
 
-    from twokey.planning.plan import Overrides
-
-    for key_id in retire:
-        if not re.fullmatch(r"[A-Z0-9]{16,128}", key_id):
-            raise UsageError(
-                f"--retire: expected an access key id, got {key_id!r}.",
-                remedy="Copy the id from twokey status; it begins with AKIA.",
-            )
-    return Overrides(force=force, ignore_last_use=ignore_last_use, retire=frozenset(retire))
+    return requested(force=force, ignore_last_use=ignore_last_use, retire=retire)

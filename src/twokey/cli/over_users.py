@@ -98,23 +98,15 @@ def act(
     """
     from twokey.cli import progress, results_view, terminal
     from twokey.core.errors import TwokeyError
+    from twokey.fleet import commands
     from twokey.fleet.alerting import Alerting
-    from twokey.planning import decision
     from twokey.reports import documents
-    from twokey.rotation import rotate
 
     whole = command == "rotate" and not flags.users
     alerting = Alerting(settings, command, lambda failure: terminal.tell(f"Warning: {failure}"), whole=whole)
 
     def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:
-        overrides = run.overrides(requested)
-
-        def one(job: Job, listener: Listener) -> Result:
-            world = alerting.watch(run, job, audit.watch(job, overrides, run.world(job, listener, wait=wait)))
-            how = decide(job) if decide else decision.plan
-            return audit.ended(rotate.rotate(job.user, job.policy, world, overrides, how))
-
-        return one
+        return commands.rotating(run, audit, alerting, requested, wait=wait, decide=decide)
 
     def report(results: Sequence[Result]) -> int:
         document = documents.results_document(results)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from twokey.core.events import Listener
-    from twokey.core.ports import Iam
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job
     from twokey.fleet.run import Run
@@ -42,24 +40,11 @@ def command(
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)
 
-    from twokey.planning import windows
-    from twokey.rotation.preview import Preview, preview
+    from twokey.fleet import commands
+    from twokey.rotation.preview import Preview
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
-        held_against = run.overrides(requested)
-
-        def one(job: Job, _listener: Listener) -> Preview:
-            world = run.world(job)
-            iam = windows.ListsKeys(world.iam)
-            found = preview(job.user, job.policy, replace(world, iam=cast("Iam", iam)), held_against)
-            due, now = found.result.next_due, world.clock.now()
-            problems = (
-                *windows.broken(iam.listed, job.policy, now),
-                *windows.about_to_break(iam.listed, found.result.current, due, job.policy, now, run.settings.schedule),
-            )
-            return replace(found, result=replace(found.result, warnings=(*found.result.warnings, *problems)))
-
-        return one
+        return commands.previewing(run, requested)
 
     def report(results: Sequence[Preview | Result]) -> int:
         previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
@@ -74,8 +59,8 @@ def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: boo
     from twokey.reports import documents
 
     results = [one.result for one in previews]
-    actions = [[str(action) for action in one.plan.actions] if one.plan else [] for one in previews]
-    document = documents.plan_document(zip(results, actions, (one.destinations for one in previews), strict=True))
+    document = documents.plan_document(previews)
+    actions = [entry.actions for entry in document.results]
     # The message speaks of the store, which comes first.
     states = [[state for state in entry.destinations[1:] if state.outcome != "held"] for entry in document.results]
     code = results_view.report(

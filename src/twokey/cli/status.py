@@ -81,10 +81,10 @@ def command(*, check: bool, **parameters: Any) -> int:
 
 
 def _status(flags: Flags, show: Callable[[Sequence[StatusEntry], Flags], int]) -> int:
-    from twokey.reports.status import status
+    from twokey.fleet import commands
 
     def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], StatusEntry]:
-        return lambda job, _listener: status(job.user, job.policy, run.world(job), run.settings.schedule)
+        return commands.showing(run)
 
     def report(results: Sequence[StatusEntry | Result]) -> int:
         from twokey.reports.status import unknown

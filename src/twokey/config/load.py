@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from twokey.planning.policy import RotationPolicy, Verification
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
+    from os import PathLike
 
     from twokey.config.yaml_lines import Document, Place
 
@@ -49,7 +51,30 @@ def load(file: Path) -> Settings:
     """Read twokey.yaml; raises ``UsageError`` with file, line and problem."""
     from twokey.config import yaml_lines
 
-    document = yaml_lines.read(file)
+    return _settings(yaml_lines.read(file))
+
+
+def parse(text: str, name: str) -> Settings:
+    """Read the text of a twokey.yaml; raises ``UsageError`` with name, line and problem."""
+    from twokey.config import yaml_lines
+
+    return _settings(yaml_lines.parse(text, name))
+
+
+def limited(settings: Settings, max_users: int | None, concurrency: int | None) -> Settings:
+    """Return the settings with these limits, where they are named; raises ``UsageError`` that names the option."""
+    most = settings.max_users if max_users is None else max_users
+    at_a_time = settings.concurrency if concurrency is None else concurrency
+    _check_numbers(most, at_a_time)
+    return replace(settings, max_users=most, concurrency=at_a_time)
+
+
+def audited_by(settings: Settings, audit_log: str | PathLike[str] | None) -> Settings:
+    """Return the settings with this file as the audit log, where one is named."""
+    return settings if audit_log is None else replace(settings, audit_log=AuditFile(Path(audit_log)))
+
+
+def _settings(document: Document) -> Settings:
     form = decode(document)
     defaults = _rules(form, _label(document, ()))
     schedule = _schedule(form, document)

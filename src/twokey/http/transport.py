@@ -19,7 +19,7 @@ from twokey.core.errors import UsageError
 from twokey.core.secret import Hidden
 from twokey.http import private_networks
 from twokey.http.bounded import limited
-from twokey.system import environment
+from twokey.system import environment, quiet_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,6 +172,7 @@ def refuse_identity(tls: Tls) -> None:
 
 
 def _limited(manager: PoolManager) -> PoolManager:
+    quiet_logs.hide("urllib3")
     manager.pool_classes_by_scheme = limited(manager.pool_classes_by_scheme)
     return manager
 

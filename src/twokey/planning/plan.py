@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from twokey.core.errors import UsageError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from twokey.core.reasons import Outcome, Reason
+
+_KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +151,18 @@ class Overrides:
     retire: frozenset[str] = frozenset()
     all_theirs: bool = False
     forget: str = ""
+
+
+def requested(*, force: bool, ignore_last_use: bool, retire: Iterable[str]) -> Overrides:
+    """Return what the operator requests beyond what is due; raises ``UsageError`` for a malformed key id."""
+    key_ids = (retire,) if isinstance(retire, str) else tuple(retire)
+    for key_id in key_ids:
+        if not _KEY_ID.fullmatch(key_id):
+            raise UsageError(
+                f"--retire: expected an access key id, got {key_id!r}.",
+                remedy="Copy the id from twokey status; it begins with AKIA.",
+            )
+    return Overrides(force=force, ignore_last_use=ignore_last_use, retire=frozenset(key_ids))
 
 
 @dataclass(frozen=True, slots=True)

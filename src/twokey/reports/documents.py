@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from twokey.permissions.findings import Finding as LintFinding
     from twokey.planning.destination_states import DestinationState
+    from twokey.rotation.preview import Preview
     from twokey.rotation.results import Result
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -350,13 +351,16 @@ def watch_document(result: Watch, revocations: Sequence[RevokeEntry]) -> WatchDo
     return WatchDocument(**msgspec.structs.asdict(result), revocations=list(revocations))
 
 
-def plan_document(results: Iterable[tuple[Result, list[str], Sequence[DestinationState]]]) -> PlanDocument:
+def plan_document(previews: Iterable[Preview]) -> PlanDocument:
     """Return the document of a plan: the expected results, the actions, and the state of each destination now."""
     entries = [
         PlanEntry(
-            **_outcome(result), destinations=state_entries(states), warnings=list(result.warnings), actions=actions
+            **_outcome(one.result),
+            destinations=state_entries(one.destinations),
+            warnings=list(one.result.warnings),
+            actions=[str(action) for action in one.plan.actions] if one.plan else [],
         )
-        for result, actions, states in results
+        for one in previews
     ]
     return PlanDocument(entries, summary(entry.outcome for entry in entries))
 
