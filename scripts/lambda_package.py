@@ -1,8 +1,8 @@
 """Build the package of AWS Lambda: ``twokey-VERSION-lambda-ARCHITECTURE.zip``, the same bytes at each build.
 
-The libraries are the wheels that ``requirements/lambda.txt`` names with their hashes. Of botocore's descriptions of 400
-services, only those that twokey calls are taken: they are most of its size. Each module is compiled, because a function
-cannot write what Python compiles, and would compile everything again at each cold start.
+The libraries are the wheels that ``requirements/runtime.txt`` names with their hashes. Of botocore's descriptions of
+400 services, only those that twokey calls are taken: they are most of its size. Each module is compiled, because a
+function cannot write what Python compiles, and would compile everything again at each cold start.
 Source: "Working with .zip file archives for Python Lambda functions" (AWS Lambda Developer Guide).
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 ROOT = Path(__file__).parent.parent
-LOCK = ROOT / "requirements" / "lambda.txt"
+LOCK = ROOT / "requirements" / "runtime.txt"
 LIMIT = 20_000_000
 PYTHON = "3.13"
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}

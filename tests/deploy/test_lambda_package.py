@@ -127,11 +127,11 @@ def locked(name: str) -> dict[str, str]:
 
 
 def test_the_libraries_are_those_that_the_tests_run_with() -> None:
-    mine, tested = locked("lambda.txt"), locked("dev.txt")
+    mine, tested = locked("runtime.txt"), locked("dev.txt")
     assert mine
     assert mine.items() <= tested.items()
 
 
 def test_libraries_of_the_terminal_are_left_out_by_their_names(package: Any) -> None:
-    names = {name.replace("-", "_") for name in locked("lambda.txt")}
+    names = {name.replace("-", "_") for name in locked("runtime.txt")}
     assert set(package.OF_THE_TERMINAL) <= names
