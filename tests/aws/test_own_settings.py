@@ -9,9 +9,11 @@ import pty
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import botocore.session
 import pytest
+from botocore.config import Config
 
 from support.commands import twokey
 from support.drop_in_runs import run as drop_in
@@ -322,6 +324,19 @@ class TestCredentialsThatEndWithinARun:
             Sts(clients).reach("eu-west-1")
         with pytest.raises(CredentialsUnavailable):
             Sts(clients).caller()
+
+
+def test_the_user_agent_is_that_of_botocore_and_names_application_and_run(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", "shop")
+    config = Config(retries={"mode": "standard"}, user_agent_extra="twokey/one")
+    theirs_alone: Any = botocore.session.Session().create_client("sts", config=config)
+    theirs_alone.get_caller_identity()
+    Sts(Clients("one")).caller()
+    theirs, ours = (request.user_agent.split() for request in rig.aws.requests)
+    assert ours[-2:] == ["app/shop", "twokey/one"]
+    assert ours == [part for part in theirs if not part.startswith("m/")], "all but the features of one request"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -170,16 +170,18 @@ class Clients:
         session = self.session
         session.register_component("data_loader", models(session.get_config_variable("data_path")))
         unused = "none" if keyless else None
+        retries: Any = {"mode": "standard", "total_max_attempts": 1 if once else ATTEMPTS}
         client: Any = session.create_client(
             service,
             region_name=region,
             aws_access_key_id=unused,
             aws_secret_access_key=unused,
             config=Config(
-                retries={"mode": "standard", "total_max_attempts": 1 if once else ATTEMPTS},
+                retries=retries,
                 connect_timeout=CONNECT_TIMEOUT,
                 read_timeout=READ_TIMEOUT,
                 max_pool_connections=self._connections,
+                user_agent=_user_agent(session, retries),
                 user_agent_extra=f"twokey/{self.run}",
                 # One client serves many accounts: an endpoint of one of them would be wrong for the others.
                 account_id_endpoint_mode="disabled",
@@ -200,6 +202,21 @@ class Clients:
     ) -> None:
         if response_dict and parsed_response and origin.is_from_aws(parsed_response):
             self.clock.record_date(response_dict["headers"].get("date"))
+
+
+def _user_agent(session: botocore.session.Session, retries: Any) -> str:
+    """Return what botocore calls itself, the operating system and the application; it would compose it twice a request.
+
+    What it adds for a single request is left out: which of its own features the request used.
+    """
+    from botocore.config import Config
+    from botocore.useragent import UserAgentString
+
+    agent: Any = UserAgentString.from_environment()
+    agent.set_session_config(session.user_agent_name, session.user_agent_version, None)
+    config: Any = Config(retries=retries)
+    config.user_agent_appid = session.get_config_variable("user_agent_appid")
+    return str(agent.with_client_config(config).to_string())
 
 
 def _hidden(text: str | None) -> Hidden:
