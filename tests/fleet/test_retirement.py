@@ -56,7 +56,7 @@ class Account:
 
     def world(self, one: Job) -> World:
         store = SimpleNamespace(load=lambda: self.load(one.user.name))
-        return cast("Any", SimpleNamespace(iam=self, store=store))
+        return cast("World", SimpleNamespace(iam=self, store=store))
 
 
 def users(*names: str) -> list[Job]:
