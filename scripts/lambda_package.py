@@ -40,6 +40,8 @@ LEFT_OUT = re.compile(
 """What no function reads. Licences and metadata stay."""
 OF_THE_TERMINAL = ("click", "markdown_it_py", "mdurl", "pygments", "rich")
 """Libraries that only the command line imports."""
+PASSED_ON = {("aws/clients.py", "create_client"), ("aws/member.py", "client")}
+"""Calls with the service that a caller named: the callers are found themselves."""
 _CALLS = re.compile(r"^(?:Sender|client|create_client)$")
 
 
@@ -120,7 +122,7 @@ def content_of(wheel: Path) -> dict[str, bytes]:
 def services(source: Path = ROOT / "src" / "twokey") -> frozenset[str]:
     """Return the AWS services that twokey calls, by botocore's names, as its code names them.
 
-    A service whose name is computed cannot be found: only the module that all others pass one to may compute it.
+    A service whose name is computed cannot be found: only a call that passes on a name may have one (``PASSED_ON``).
     """
     found: set[str] = set()
     for file in sorted(source.rglob("*.py")):
@@ -135,7 +137,7 @@ def services(source: Path = ROOT / "src" / "twokey") -> frozenset[str]:
 
 def _named_service(call: ast.Call, where: Path) -> set[str]:
     name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-    if not _CALLS.match(name) or (where.as_posix() == "aws/clients.py" and name == "create_client"):
+    if not _CALLS.match(name) or (where.as_posix(), name) in PASSED_ON:
         return set()
     service = call.args[1 if name == "Sender" else 0] if call.args else None
     if not isinstance(service, ast.Constant) or not isinstance(service.value, str):

@@ -179,7 +179,7 @@ class TestARun:
         runtime: Any = self.Runtime(Account({"a": ["A1"]}))
         missing = no_result("x", "There is no IAM user x.")
         roster = Roster(tuple(users("a")), failed=(missing,))
-        settings: Any = SimpleNamespace(max_users=9, concurrency=1)
+        settings: Any = SimpleNamespace(max_users=9, concurrency=1, accounts=None)
         run = Run.over(runtime, settings, lambda given: roster if given is runtime else Roster(()))
         assert (run.runtime, run.settings, runtime.checked) == (runtime, settings, [roster])
         ended = run.each(cast("Any", None), cast("Any", None), retire=frozenset({WRONG}))
