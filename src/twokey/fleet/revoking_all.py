@@ -205,7 +205,7 @@ def _stored(record: Record | TwokeyError | None, now: datetime) -> _Stored:
     if record is None:
         return _Stored()
     if isinstance(record, TwokeyError):
-        return _Stored(why=f"its store cannot be read: {record}".rstrip("."))
+        return _Stored(why=f"its store cannot be read: {record}".removesuffix("."))
     held = record.holding.key_id if isinstance(record.holding, Held) else ""
     revoked = [key_id for key_id, one in record.journal.revoked.items() if now - one.at < SAME_INCIDENT]
     return _Stored(held, tuple(revoked), "its store holds no key")
@@ -265,7 +265,8 @@ def _interrupted(leaks: Leaks, user: str, key_ids: Sequence[str], why: str) -> R
     contained = tuple(leaks.contained.get(user, ()))
     left = [key_id for key_id in key_ids if key_id not in {one.key_id for one in contained}]
     if left:
-        message = f"{', '.join(left)} may still be Active: {why} {inactive(contained)} {AGAIN}"
+        others = f" {inactive(contained)}" if contained else ""
+        message = f"{', '.join(left)} may still be Active: {why}{others} {AGAIN}"
         return RevokeResult(named, Revocation.FAILED, Reason.STOPPED, message, contained, active=tuple(left))
     message = f"{inactive(contained)} Nothing replaces it yet: {why} {AGAIN}"
     return RevokeResult(named, Revocation.CONTAINED, Reason.STOPPED, message, contained)

@@ -1,0 +1,379 @@
+"""Which key of each user has leaked, by what its store says, and in which order they are made Inactive."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from fleet.test_lookup import DENIED, Directory, user
+from twokey.aws.clients import Clients
+from twokey.config.settings import Selection, Settings
+from twokey.core.errors import BadCredentials, Failed, ServiceError, UsageError
+from twokey.core.journal import Journal, Revoked
+from twokey.core.model import MachineUser
+from twokey.core.reasons import Reason, Revocation
+from twokey.core.secret import Credential
+from twokey.destinations import registry
+from twokey.destinations.local.file import File
+from twokey.fleet import revoking_all
+from twokey.fleet.first import First, Request
+from twokey.fleet.revoking import Leaks
+from twokey.fleet.revoking_all import NOTHING, SHOWN, Everyone, find_all, interrupted
+from twokey.fleet.runtime import Runtime
+from twokey.planning.policy import RotationPolicy
+from twokey.revocation.contain import Contained
+from twokey.revocation.results import RevokeResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+OWN = "AKIAOWNOWNOWNOWNOWN1"
+NOW = datetime.now(UTC)
+ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+
+
+def key(user: str, number: int) -> str:
+    return f"AKIA{user.upper():X<15}{number}"
+
+
+class Iam(Directory):
+    """IAM with users and their keys; it can be read as a whole if ``policies`` has some of each user."""
+
+    def __init__(self, keys: dict[str, int | ServiceError], policies: dict[str, Any] | None = None) -> None:
+        super().__init__(*map(user, keys))
+        self.count = keys
+        self.policies = policies
+        self.listed: list[str] = []
+
+    def keys(self, name: str) -> tuple[Any, ...]:
+        self.listed.append(name)
+        count = self.count[name]
+        if isinstance(count, ServiceError):
+            raise count
+        return tuple(SimpleNamespace(id=key(name, number)) for number in range(1, count + 1))
+
+    def authorization_details(self) -> Iterator[Any]:
+        if self.policies is None:
+            raise DENIED
+        users = [
+            {
+                "UserName": one.name,
+                "Path": one.path,
+                "UserId": one.id,
+                "Arn": one.arn,
+                "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": self.policies[one.name]}],
+                "GroupList": [],
+                "AttachedManagedPolicies": [],
+                "Tags": [],
+            }
+            for one in self.known
+            if one.name in self.policies
+        ]
+        yield {"UserDetailList": users, "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder, which has the stores, as a principal with a key."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", OWN)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s" * 40)
+
+
+ENTRY = Selection("/m/", (), (), "file:{user}", (), RotationPolicy())
+
+
+def store(name: str, holds: int, **revoked: timedelta) -> None:
+    """Let a user's store hold the key of this number, none for 0; ``revoked``: how long ago, by the keys' numbers."""
+    opened = registry.open_store(f"file:{name}", Runtime().services)
+    gone = {key(name, int(number[1:])): Revoked(at=NOW - ago) for number, ago in revoked.items()}
+    opened.save_journal(Journal(revoked=gone), opened.load().revision)
+    if holds:
+        opened.put(Credential(key(name, holds), "s" * 40), opened.load().revision)
+
+
+def found(iam: Iam, *entries: Selection, path: str | None = None, both: bool = False, most: int = 100) -> Everyone:
+    settings = Settings(entries, most, 2, "test")
+    runtime = Runtime(settings, First(Clients("run"), cast("Any", iam)))
+    return find_all(Request((), both=both), path, runtime, settings)
+
+
+def ended(everyone: Everyone) -> dict[str, tuple[Revocation, Reason, str]]:
+    return {one.user.name: (one.outcome, one.reason, one.message) for one in everyone.leaks.ended}
+
+
+NOT_READ = (
+    "The account cannot be read, so the keys are made Inactive in the order of the users' names, not in that of what "
+    f"they can do: {DENIED.message}"
+)
+
+
+class TestTheLeakedKey:
+    def test_is_the_one_that_the_store_holds_and_no_other_is_looked_up(self) -> None:
+        store("a", 2)
+        iam = Iam({"a": 2})
+        everyone = found(iam, ENTRY)
+        assert everyone.leaks.keys == {"a": [key("a", 2)]}
+        assert [job.store for job in everyone.leaks.jobs.values()] == ["file:a"]
+        assert (iam.listed, everyone.leaks.ended, everyone.warnings) == ([], [], [NOT_READ])
+
+    def test_is_the_only_one_where_no_store_says_it_and_of_two_the_operator_names_it(self) -> None:
+        for name in ("one", "two", "none"):
+            store(name, 0)
+        Path("bad.twokey-journal").write_text("no journal")
+        everyone = found(Iam({"one": 1, "two": 2, "none": 0, "nil": 0, "bad": 2}), ENTRY)
+        assert everyone.leaks.keys == {"one": [key("one", 1)]}
+        assert list(everyone.leaks.jobs) == ["one"]
+        assert everyone.warnings[1:] == ["2 users (none, nil) without an access key: nothing to revoke."]
+        commands = {name: f"twokey revoke {key(name, 1)}, or twokey revoke {key(name, 2)}" for name in ("two", "bad")}
+        results = ended(everyone)
+        assert results["two"] == (
+            Revocation.REFUSED,
+            Reason.CANNOT_ATTRIBUTE,
+            f"two has 2 keys, and its store holds no key. {NOTHING} Name the key: {commands['two']}. Or add --both.",
+        )
+        outcome, _, message = results["bad"]
+        assert outcome is Revocation.REFUSED
+        assert message.startswith("bad has 2 keys, and its store cannot be read: The journal")
+        assert f". Nothing was changed. Name the key: {commands['bad']}. " in message
+        assert ".. " not in message
+
+    def test_is_each_of_a_users_keys_where_the_operator_says_so(self) -> None:
+        store("a", 2)
+        store("b", 2, n1=timedelta(hours=1))
+        store("c", 2, n2=timedelta(hours=1))
+        everyone = found(Iam({"a": 2, "b": 2, "c": 2}), ENTRY, both=True)
+        assert everyone.leaks.keys == {
+            "a": [key("a", 1), key("a", 2)],
+            "b": [key("b", 1)],
+            "c": [key("c", 1), key("c", 2)],
+        }
+
+    def test_is_the_revoked_one_where_another_replaced_it_in_the_same_incident(self) -> None:
+        store("a", 2, n1=timedelta(hours=23))
+        store("b", 2, n1=timedelta(hours=25))
+        store("c", 2, n2=timedelta(hours=1), n1=timedelta(hours=2))
+        store("d", 0, n1=timedelta(hours=1))
+        iam = Iam({"a": 2, "b": 2, "c": 2, "d": 2})
+        everyone = found(iam, ENTRY)
+        assert everyone.leaks.keys == {
+            name: [key(name, number)] for name, number in zip("abcd", (1, 2, 2, 1), strict=True)
+        }
+        [_, warning] = everyone.warnings
+        assert warning == (
+            "a had a key revoked in the last 24 hours. What the store holds instead counts as not leaked and stays "
+            f"Active. If it has leaked since, name it: twokey revoke {key('a', 2)}."
+        )
+
+    @pytest.mark.parametrize(("count", "more"), [(SHOWN, False), (SHOWN + 1, True)])
+    def test_is_named_of_a_few_users_whose_keys_were_replaced(self, count: int, more: bool) -> None:
+        names = "abcdefgh"[:count]
+        for name in names:
+            store(name, 2, n1=timedelta(hours=1))
+        [_, warning] = found(Iam(dict.fromkeys(names, 2)), ENTRY).warnings
+        shown = " ".join(key(name, 2) for name in names[:SHOWN])
+        end = " ..., as twokey status shows them." if more else "."
+        assert warning.endswith(f" name it: twokey revoke {shown}{end}")
+
+    @pytest.mark.parametrize("both", [True, False])
+    def test_is_left_alone_where_twokey_itself_runs_with_it(self, both: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+        store("a", 2)
+        own = key("a", 2)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", own)
+        everyone = found(Iam({"a": 2}), ENTRY, both=both)
+        [result] = everyone.leaks.ended
+        assert (everyone.leaks.keys, result.user) == ({}, user("a"))
+        assert (result.outcome, result.reason) == (Revocation.REFUSED, Reason.OWN_KEY)
+        assert result.message.startswith(f"twokey itself runs with {own}: once it is Inactive, ")
+        assert len(everyone.warnings) == 1
+
+    def test_is_unknown_where_the_keys_cannot_be_listed_which_stops_no_other_user(self) -> None:
+        everyone = found(Iam({"a": DENIED, "b": 1}), ENTRY)
+        assert everyone.leaks.keys == {"b": [key("b", 1)]}
+        [result] = everyone.leaks.ended
+        assert result.user == user("a")
+        assert ended(everyone)["a"] == (
+            Revocation.FAILED,
+            Reason.ERROR,
+            f"The keys of a cannot be listed: {DENIED}",
+        )
+        with pytest.raises(BadCredentials):
+            found(Iam({"a": BadCredentials("Expired."), "b": 1}), ENTRY)
+
+
+class TestTheUsers:
+    def test_are_those_of_the_configuration_below_the_path(self) -> None:
+        iam = Iam({"a": 1, "b": 1, "c": 1})
+        iam.known = (user("a"), user("b", "/m/x/"), user("c", "/n/"))
+        assert list(found(iam, ENTRY).leaks.keys) == ["a", "b"]
+        assert list(found(iam, ENTRY, path="/m/x/").leaks.keys) == ["b"]
+        assert list(found(iam, path="/m/").leaks.keys) == ["a", "b"]
+        assert list(found(iam, path="/").leaks.keys) == ["a", "b", "c"]
+
+    def test_without_a_configuration_need_a_path(self) -> None:
+        with pytest.raises(UsageError, match=r"^--all without a configuration needs --path\."):
+            found(Iam({"a": 1}))
+
+    def test_without_a_configuration_have_no_store_that_could_say_which_key_leaked(self) -> None:
+        everyone = found(Iam({"a": 1, "b": 2}), path="/m/")
+        assert (everyone.leaks.keys, everyone.leaks.jobs) == ({"a": [key("a", 1)]}, {})
+        assert "b has 2 keys, and no store names the one in use. " in ended(everyone)["b"][2]
+
+    def test_that_are_none_are_an_error_unless_some_could_not_be_read(self) -> None:
+        for entries, path in (((ENTRY,), "/none/"), ((), "/none/")):
+            with pytest.raises(Failed, match=r"^The account has no IAM user below /none/ that is selected\."):
+                found(Iam({"a": 1}), *entries, path=path)
+        named = Selection(None, ("x",), (), "file:{user}", (), RotationPolicy())
+        everyone = found(Iam({"a": 1}), named)
+        [result] = everyone.leaks.ended
+        assert (result.user.name, result.outcome, result.reason) == ("x", Revocation.FAILED, Reason.ERROR)
+        assert result.message.startswith("There is no IAM user x in this account.")
+
+    def test_that_could_not_be_read_stop_no_other(self) -> None:
+        named = Selection(None, ("x",), (), "file:{user}", (), RotationPolicy())
+        everyone = found(Iam({"a": 1}), named, ENTRY)
+        assert (list(everyone.leaks.keys), list(ended(everyone))) == (["a"], ["x"])
+
+    def test_that_are_more_than_allowed_are_refused_and_no_store_is_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        iam = Iam({"a": 1, "b": 1})
+        assert list(found(iam, ENTRY, most=2).leaks.keys) == ["a", "b"]
+        assert list(found(iam, path="/m/", most=2).leaks.keys) == ["a", "b"]
+        iam.listed.clear()
+        monkeypatch.setattr(File, "load", lambda _self: pytest.fail("read"))
+        everyone = found(iam, ENTRY, most=1)
+        assert (everyone.leaks.keys, iam.listed) == ({}, [])
+        assert [one.user for one in everyone.leaks.ended] == [user("a"), user("b")]
+        assert {(one.outcome, one.reason) for one in everyone.leaks.ended} == {
+            (Revocation.REFUSED, Reason.TOO_MANY_USERS)
+        }
+        assert "at most 1" in everyone.leaks.ended[0].message
+        with pytest.raises(UsageError, match="2 users are selected; one run may change at most 1"):
+            found(iam, path="/m/", most=1)
+
+    def test_with_whose_keys_the_most_can_be_done_come_first_after_those_that_are_not_known_yet(self) -> None:
+        nothing = {"Version": "2012-10-17", "Statement": []}
+        policies = {"a": nothing, "b": ALLOW_ALL, "c": nothing}
+        iam = Iam({"a": 1, "b": 1, "c": 1, "new": 1}, policies)
+        everyone = found(iam, Selection(None, ("a", "b", "c"), (), "file:{user}", (), RotationPolicy()))
+        assert list(everyone.leaks.keys) == ["b", "a", "c"]
+        assert {name: power.everything for name, power in everyone.powers.items()} == {
+            "a": False,
+            "b": True,
+            "c": False,
+        }
+        assert everyone.picture
+        assert (iam.read, everyone.warnings) == ([], [])
+        assert list(found(Iam({"a": 1, "b": 1, "c": 1}), ENTRY).leaks.keys) == ["a", "b", "c"]
+
+    def test_are_not_read_with_credentials_that_do_not_work(self) -> None:
+        iam = Iam({"a": 1})
+
+        def expired() -> Iterator[Any]:
+            raise BadCredentials("Expired.")
+
+        iam.authorization_details = expired  # type: ignore[method-assign]
+        with pytest.raises(BadCredentials):
+            found(iam, ENTRY)
+
+
+class TestStores:
+    def test_that_do_not_respond_hold_up_no_user_and_are_not_asked_for_ever(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(3):
+            store(f"u{number}", 1)
+        monkeypatch.setattr(revoking_all, "STORES", 1)
+        monkeypatch.setattr(revoking_all, "PATIENCE", 0.05)
+        load, wait, go_on, asked = File.load, revoking_all.wait, threading.Event(), []
+
+        def until_the_first_responds(waiting: set[Any], seconds: float, when: str) -> Any:
+            return wait(waiting, 60 if len(waiting) == 3 else seconds, when)
+
+        def silent(self: File) -> object:
+            asked.append(self.name)
+            if self.name != "file:u0":
+                go_on.wait()
+            return load(self)
+
+        monkeypatch.setattr(revoking_all, "wait", until_the_first_responds)
+        monkeypatch.setattr(File, "load", silent)
+        everyone = found(Iam({"u0": 2, "u1": 2, "u2": 2}), ENTRY)
+        assert not go_on.is_set()
+        assert everyone.leaks.keys == {"u0": [key("u0", 1)]}
+        for name in ("u1", "u2"):
+            message = f"{name} has 2 keys, and its store cannot be read: no store responded for 0.05 s. Nothing was "
+            assert ended(everyone)[name][2].startswith(message)
+        go_on.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("store"):
+                thread.join(20)
+        assert asked == ["file:u0", "file:u1"]
+
+    def test_are_read_many_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        names = [f"u{number}" for number in range(40)]
+        together, load = threading.Barrier(len(names)), File.load
+
+        def once_all_are_asked(self: File) -> object:
+            together.wait(10)
+            return load(self)
+
+        monkeypatch.setattr(revoking_all, "STORES", len(names))
+        monkeypatch.setattr(File, "load", once_all_are_asked)
+        found(Iam(dict.fromkeys(names, 1)), ENTRY)
+        assert not together.broken
+
+    def test_with_a_defect_count_as_not_readable_and_its_text_is_not_shown(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(_self: File) -> object:
+            raise LookupError("a secret")
+
+        monkeypatch.setattr(File, "load", broken)
+        message = ended(found(Iam({"a": 2}), ENTRY))["a"][2]
+        assert "its store cannot be read: file:a: the response of its service is not as this destination" in message
+        assert "(LookupError at broken, line " in message
+        assert "a secret" not in message
+
+
+class TestAnInterruption:
+    def contained(self, *keys: str) -> list[Contained]:
+        return [Contained(one, NOW) for one in keys]
+
+    def leaks(self, keys: dict[str, list[str]], contained: dict[str, Sequence[str]]) -> Leaks:
+        done = {name: self.contained(*some) for name, some in contained.items()}
+        job: Any = SimpleNamespace(user=user("a"))
+        return Leaks(Request(()), keys, done, {"a": job})
+
+    def test_names_the_keys_that_may_still_be_active_and_those_that_nothing_replaces(self) -> None:
+        leaks = self.leaks({"a": ["A1"], "b": ["B1", "B2"], "c": ["C1"]}, {"a": ["A1"], "b": ["B1"]})
+        at = f"has been Inactive since at least {NOW:%Y-%m-%dT%H:%M:%SZ}."
+        again = "Run the same command again: it continues."
+        assert interrupted(leaks, "it ended.") == [
+            RevokeResult(
+                user("a"),
+                Revocation.CONTAINED,
+                Reason.STOPPED,
+                f"A1 {at} Nothing replaces it yet: it ended. {again}",
+                tuple(self.contained("A1")),
+            ),
+            RevokeResult(
+                MachineUser("b", "", "", "", ""),
+                Revocation.FAILED,
+                Reason.STOPPED,
+                f"B2 may still be Active: it ended. B1 {at} {again}",
+                tuple(self.contained("B1")),
+                active=("B2",),
+            ),
+            RevokeResult(
+                MachineUser("c", "", "", "", ""),
+                Revocation.FAILED,
+                Reason.STOPPED,
+                f"C1 may still be Active: it ended. {again}",
+                active=("C1",),
+            ),
+        ]
