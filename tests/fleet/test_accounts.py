@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from support.commands import twokey
-from support.fleets import HOME, ONE, OTHER, Fleet
+from support.fleets import HOME, MACHINE_USERS, ONE, OTHER, ROLE, Fleet
+from support.roles import policy
+from twokey.aws.iam import Iam
+from twokey.aws.member import MemberClients
+from twokey.aws.roles import Sessions
+from twokey.core.accounts import Account, AccountRole
+from twokey.core.errors import TwokeyError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from support.commands import Ran
     from support.rig import Rig
 
 ORGANIZATION = "{organizations: {role: TwokeyMember}}"
+LIST = f'{{list: [{{id: "{ONE}", name: one, role: {ROLE}}}, {{id: "{OTHER}", name: other, role: {ROLE}}}]}}'
+NOBODY = {"Effect": "Deny", "Principal": "*", "Action": "sts:AssumeRole"}
+CENTRAL = """
+machine_users:
+  - path: /machine-users/
+    store: secretsmanager:{account}/{user}
+    store_account: central
+"""
 
 
 @pytest.fixture
@@ -23,14 +40,201 @@ def fleet(rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     return Fleet(rig.aws, tmp_path)
 
 
-def test_rotates_users_of_one_name_in_every_account_of_the_organization(fleet: Fleet) -> None:
-    fleet.account(ONE, "one", "ci")
-    fleet.account(OTHER, "other", "ci")
-    fleet.user(HOME, "ci")
-    fleet.configure(ORGANIZATION)
-    ran = twokey("rotate", "--json")
-    results = {one["account"]: one for one in ran.document["results"]}
-    assert ran.code == 0, ran.out
-    for account in (HOME, ONE, OTHER):
-        assert results[account]["outcome"] == "rotated"
-        assert fleet.held(account) == results[account]["current"] == fleet.ids(account)[-1]
+def found(ran: Ran) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(one["account"], one["user"]): one for one in ran.document["results"]}
+
+
+class TestStoresOfEachAccount:
+    def test_rotates_users_of_one_name_in_every_account_of_the_organization(self, fleet: Fleet) -> None:
+        fleet.account(ONE, "one", "ci")
+        fleet.account(OTHER, "other", "ci")
+        fleet.user(HOME, "ci")
+        fleet.configure(ORGANIZATION)
+        fleet.aws.clear_requests()
+        ran = twokey("rotate", "--json")
+        results = found(ran)
+        assert ran.code == 0, ran.out
+        for account in (HOME, ONE, OTHER):
+            assert results[account, "ci"]["outcome"] == "rotated"
+            assert fleet.held(account) == results[account, "ci"]["current"] == fleet.ids(account)[-1]
+        # One session for each account, and none for that of twokey itself.
+        assert fleet.aws.count("sts:AssumeRole") == 2
+
+    def test_every_command_works_over_them_and_account_chooses(self, fleet: Fleet) -> None:
+        for account, name in ((ONE, "one"), (OTHER, "other")):
+            fleet.role(account)
+            fleet.user(account, "ci", store=None if name == "other" else "machine-users/{user}")
+        fleet.configure(LIST, MACHINE_USERS + '    deliver: ["ssm:/{account_name}/{user}"]\n')
+        adopted = found(twokey("adopt", "--json"))
+        assert {one["account"]: one["reason"] for one in adopted.values()} == {
+            ONE: "existing_key",
+            OTHER: "cannot_attribute",
+        }
+        assert set(found(twokey("plan", "--json"))) == {(ONE, "ci"), (OTHER, "ci")}
+        assert set(found(twokey("rotate", "--account", "one", "--json"))) == {(ONE, "ci")}
+        users = twokey("status", "--account", ONE, "--json").document["users"]
+        assert [(one["account"], one["user"]) for one in users] == [(ONE, "ci")]
+        parameters = fleet.aws.client("ssm", fleet.aws.admin_of(ONE))
+        delivered = parameters.get_parameter(Name="/one/ci", WithDecryption=True)["Parameter"]["Value"]
+        assert json.loads(delivered)["AccessKeyId"] == fleet.held(ONE)
+        parameters.delete_parameter(Name="/one/ci")
+        assert found(twokey("deliver", "--account", "one", "--json"))[ONE, "ci"]["outcome"] == "completed"
+        parameters.get_parameter(Name="/one/ci")
+
+
+class TestCentralStores:
+    def test_keeps_users_of_one_name_apart(self, fleet: Fleet) -> None:
+        for account in (ONE, OTHER):
+            fleet.role(account)
+            fleet.aws.make_user("ci", keys=1, ages=(20 * 86_400,), account=account)
+        fleet.configure(LIST, CENTRAL)
+        results = found(twokey("rotate", "--json"))
+        for account in (ONE, OTHER):
+            assert fleet.held(HOME, f"{account}/ci") == results[account, "ci"]["current"] == fleet.ids(account)[-1]
+
+    @pytest.mark.parametrize("where", ["store_account: central", "lock: dynamodb:locks/{user}"])
+    def test_refuses_a_url_in_which_two_accounts_would_meet(self, fleet: Fleet, where: str) -> None:
+        entry = MACHINE_USERS + f"    {where}\n    store_account: central\n"
+        fleet.configure(LIST, entry if "lock" in where else MACHINE_USERS + f"    {where}\n")
+        ran = twokey("plan")
+        assert ran.code == 2
+        assert "two accounts" in ran.err
+        assert "{account}" in ran.err
+
+    def test_refuses_a_name_that_two_accounts_have(self, fleet: Fleet) -> None:
+        fleet.configure(LIST.replace("other", "One"), CENTRAL.replace("{account}", "{account_name}"))
+        ran = twokey("plan")
+        assert ran.code == 2
+        assert f"One ({OTHER})" in ran.err
+        assert "would share" in ran.err
+
+
+class TestEntries:
+    def test_choose_accounts_by_unit_tag_and_name(self, fleet: Fleet) -> None:
+        unit = fleet.aws.organization().unit("prod")
+        fleet.account(ONE, "one", "ci", parent=unit)
+        fleet.account(OTHER, "other", "ci", tags={"stage": "test"})
+        fleet.configure(
+            ORGANIZATION,
+            f"machine_users:\n  - {{path: /machine-users/, accounts: [{{ou: {unit}}}], "
+            "store: 'secretsmanager:machine-users/{user}'}\n"
+            "  - {path: /machine-users/, accounts: [{tag: {stage: test}}, gone-*], store: 'ssm:/{user}'}\n",
+        )
+        ran = twokey("plan", "--json")
+        assert {key: one["destinations"][0]["destination"] for key, one in found(ran).items()} == {
+            (ONE, "ci"): "secretsmanager:machine-users/ci",
+            (OTHER, "ci"): "ssm:/ci",
+        }
+        assert "none of the accounts is chosen by gone-*" in ran.err
+
+    def test_refuses_two_that_select_one_user(self, fleet: Fleet) -> None:
+        for account in (ONE, OTHER):
+            fleet.role(account)
+            fleet.user(account, "ci")
+        second = MACHINE_USERS.replace("machine_users:", "").replace("    store", "    accounts: [other]\n    store")
+        fleet.configure(LIST, MACHINE_USERS + second)
+        ran = twokey("rotate")
+        assert ran.code == 2
+        assert "ci is selected twice" in ran.err
+        assert fleet.aws.count("iam:CreateAccessKey") == 0
+
+    def test_finds_a_named_user_in_the_accounts_that_have_it(self, fleet: Fleet) -> None:
+        for account in (ONE, OTHER):
+            fleet.role(account)
+        fleet.user(ONE, "ci")
+        fleet.configure(LIST)
+        assert set(found(twokey("plan", "ci", "--json"))) == {(ONE, "ci")}
+        ran = twokey("plan", "gone", "--json")
+        assert ran.code == 1
+        assert [one["user"] for one in ran.document["results"]] == ["gone"]
+
+
+class TestAnAccountThatCannotBeReached:
+    def test_is_one_line_and_stops_no_other(self, fleet: Fleet) -> None:
+        broken = {f"{number}" * 12: why for number, why in enumerate(["missing", "untrusting", "region", "denied"], 4)}
+        ids = dict(zip(broken.values(), broken, strict=True))
+        fleet.account(ONE, "one", "ci", "site")
+        for account, name in broken.items():
+            fleet.account(account, name, "ci", "site", role=name in ("region", "denied"))
+        fleet.role(ids["untrusting"], trusted=f"arn:aws:iam::{OTHER}:root")
+        fleet.aws.weather.disabled_regions = {f"{ids['region']}/eu-central-1"}
+        iam = fleet.aws.client("iam", fleet.aws.admin_of(ids["denied"]))
+        nothing = policy({"Effect": "Deny", "Action": "iam:ListUsers", "Resource": "*"})
+        iam.put_role_policy(RoleName=ROLE, PolicyName="nothing", PolicyDocument=nothing)
+        fleet.configure(ORGANIZATION)
+        ran = twokey("rotate")
+        assert ran.code == 1
+        lines = {line.split(":")[0]: line for line in ran.out.splitlines() if line[:12].isdigit()}
+        assert {lines[f"{ONE}/{user}"].split(" ")[1] for user in ("ci", "site")} == {"rotated"}
+        for account, name in broken.items():
+            assert f"The account {name} ({account}) is left out: " in lines[account]
+        assert len(lines) == 2 + len(broken)
+        assert "no role" in lines[ids["missing"]] or "may not assume the role" in lines[ids["missing"]]
+        assert "trust policy" in lines[ids["untrusting"]]
+        assert "region eu-central-1" in lines[ids["region"]]
+        assert "iam:ListUsers" in lines[ids["denied"]]
+        assert {fleet.aws.count("iam:CreateAccessKey")} == {2}
+
+    def test_of_a_list_without_a_role(self, fleet: Fleet) -> None:
+        fleet.configure(f'{{list: [{{id: "{HOME}"}}, {{id: "{ONE}", name: one}}]}}')
+        fleet.user(HOME, "ci")
+        results = found(twokey("plan", "--json"))
+        assert results[HOME, "ci"]["outcome"] == "rotated"
+        assert "has no role" in results[ONE, ""]["message"]
+
+
+class TestRoles:
+    def test_have_an_external_id_and_session_tags(self, fleet: Fleet) -> None:
+        fleet.user(ONE, "ci")
+        condition = {"StringEquals": {"sts:ExternalId": "acme", "aws:RequestTag/tool": "twokey"}}
+        fleet.role(ONE, condition)
+        more = "external_id: acme, session_tags: {tool: twokey}"
+        only = f'list: [{{id: "{ONE}", role: {ROLE}}}]'
+        fleet.configure(f"{{{only}, {more}}}")
+        assert found(twokey("plan", "--json"))[ONE, "ci"]["outcome"] == "rotated"
+        fleet.configure(f"{{{only}}}")
+        message = found(twokey("plan", "--json"))[ONE, ""]["message"]
+        assert "`external_id` below accounts:" in message
+
+    def test_come_from_the_file_of_cloud_custodian(self, fleet: Fleet, tmp_path: Path) -> None:
+        fleet.role(ONE)
+        fleet.user(ONE, "ci")
+        account = {
+            "account_id": ONE,
+            "name": "one",
+            "role": f"arn:aws:iam::{ONE}:role/{ROLE}",
+            "tags": ["type:prod", "critical"],
+            "regions": ["eu-central-1"],
+            "vars": {"charge_code": "x"},
+        }
+        (tmp_path / "accounts.yml").write_text(json.dumps({"vars": {}, "accounts": [account]}))
+        entry = MACHINE_USERS + "    accounts: [{tag: {type: prod}}]\n"
+        fleet.configure("{file: accounts.yml}", entry)
+        assert set(found(twokey("plan", "--json"))) == {(ONE, "ci")}
+
+    def test_are_assumed_again_before_the_session_ends_with_the_clients_that_are_there(
+        self, fleet: Fleet, rig: Rig
+    ) -> None:
+        fleet.role(ONE)
+        shared = rig.clients()
+        account = Account(ONE, roles=(AccountRole(ROLE),))
+        members = [MemberClients(shared, account, Sessions(shared), lambda: "aws") for _ in range(3)]
+        for member in members:
+            assert [user.account for user in Iam(member).users("/admin/")] == [ONE]
+        assert len({key[0] for key in shared._clients}) == len(shared._clients) == 2
+        first = members[0].own_key()
+        rig.sleep_through(2640)
+        assert members[0].own_key() == first
+        rig.sleep_through(120)
+        second = members[0].own_key()
+        assert second != first
+        assert members[0].credentials_left() > timedelta(minutes=59).total_seconds()
+        # A renewal that fails counts only once the session has ended.
+        rig.aws.client("iam", rig.aws.admin_of(ONE)).update_assume_role_policy(
+            RoleName=ROLE, PolicyDocument=policy(NOBODY)
+        )
+        rig.sleep_through(3000)
+        assert members[0].own_key() == second
+        rig.sleep_through(900)
+        with pytest.raises(TwokeyError, match="may not assume the role"):
+            members[0].own_key()

@@ -139,7 +139,7 @@ def _opened(source: str, job: Job, run: Run) -> CredentialSource:
     from twokey.fleet.runtime import fill
 
     url = fill(source, job.user)
-    found = credential_source(registry.open_destination(url, run.runtime.services))
+    found = credential_source(registry.open_destination(url, run.runtime.destinations_in(job).services))
     if found is None:
         raise UsageError(
             f"--from: the credential cannot be read from {url}.", remedy="Pipe the credential in with --stdin."

@@ -84,9 +84,10 @@ def _as_configured(url: str, job: Job, runtime: Runtime) -> str:
     if url in job.deliver:
         return url
 
+    at = runtime.destinations_in(job)
+
     def meant(one: str) -> str:
-        opened = registry.open_destination(one, runtime.services)
-        return identity.identity(opened, runtime.services, job.user.account)
+        return identity.identity(registry.open_destination(one, at.services), at.services, at.account)
 
     with suppress(TwokeyError):  # what cannot be opened is reported by the run
         wanted = meant(url)

@@ -78,7 +78,8 @@ def _forget(
     world = run.world(job, listener, wait=wait)
     configured = tuple(one.name for one in world.destinations)
     world = audit.watch(job, requested, world)
-    world = with_candidate(world, requested.forget, run.runtime.services, job.user.account)
+    at = run.runtime.destinations_in(job)
+    world = with_candidate(world, requested.forget, at.services, at.account)
     decide = partial(forget_plan, configured=configured)
     result = rotate.rotate(job.user, job.policy, world, requested, partial(decide, confirmed=confirmed))
     if result.reason is Reason.UNCONFIRMED and _confirmed(result.message):

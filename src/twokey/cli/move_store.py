@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from twokey.fleet.auditing import Auditing
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
-    from twokey.fleet.runtime import Runtime
+    from twokey.fleet.runtime import Runtime, Where
     from twokey.rotation.results import Result
 
 
@@ -82,7 +82,7 @@ def command(
     def select(runtime: Runtime) -> Roster:
         roster = runtime.roster(settings, users)
         if source and target:
-            _refuse_same(roster, source, target, runtime.services)
+            _refuse_same(roster, source, target, runtime)
         return roster
 
     def report(results: Sequence[Result]) -> int:
@@ -159,12 +159,12 @@ def _move(
     from twokey.destinations.locks.registry import locked
     from twokey.moving.move import already_there, move_store
 
-    services = run.runtime.services
-
     def one(job: Job, listener: Listener) -> Result:
+        at = run.runtime.store_in(job)
+        services = at.services
         former, new = _opened(source, job, services), _opened(target, job, services)
-        meant = {store.name: identity.identity(store, services, job.user.account) for store in (former, new)}
-        same = _same(former, new, services, job)
+        meant = {store.name: identity.identity(store, services, at.account) for store in (former, new)}
+        same = _same(former, new, at)
         # Runs from the former store take the user's lock; nothing rotates from the new one until it has arrived.
         former = locked(former, job.lock, services) if job.lock else former
         world = run.world(job, listener)
@@ -185,22 +185,22 @@ def _opened(url: str | None, job: Job, services: Services) -> Store:
     return registry.open_store(fill(url, job.user) if url else job.store, services)
 
 
-def _same(former: Store, new: Store, services: Services, job: Job) -> bool:
+def _same(former: Store, new: Store, at: Where) -> bool:
     """Say whether two URLs mean one store, however they are written."""
     from twokey.destinations import identity
 
-    account = job.user.account
-    return not identity.write_targets(former, services, account).isdisjoint(
-        identity.write_targets(new, services, account)
+    return not identity.write_targets(former, at.services, at.account).isdisjoint(
+        identity.write_targets(new, at.services, at.account)
     )
 
 
-def _refuse_same(roster: Roster, source: str, target: str, services: Services) -> None:
+def _refuse_same(roster: Roster, source: str, target: str, runtime: Runtime) -> None:
     """Raise ``UsageError`` if the two stores that were named are one, for any user, before anything is changed."""
     for job in roster.jobs:
         try:
-            former, new = _opened(source, job, services), _opened(target, job, services)
-            same = _same(former, new, services, job)
+            at = runtime.store_in(job)
+            former, new = _opened(source, job, at.services), _opened(target, job, at.services)
+            same = _same(former, new, at)
         except TwokeyError:
             continue  # this user's own result says so
         if same:

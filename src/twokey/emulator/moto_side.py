@@ -69,6 +69,7 @@ def start(clock: Clock, seed: int) -> None:
     from moto.moto_api._internal import mock_random
 
     BackendDict.reset()
+    _forget_organizations()
     mock_random.seed(seed)
     settings.INITIAL_NO_AUTH_ACTION_COUNT = float("inf")
     _current[:] = [clock]
@@ -89,6 +90,12 @@ def stop() -> None:
     iam, secretsmanager = _models()
     secretsmanager.time = time
     iam.mark_account_as_visited = _originals[0]
+
+
+def _forget_organizations() -> None:
+    """Forget which account is in which organization: moto's reset keeps that."""
+    if organizations := sys.modules.get("moto.organizations.models"):
+        organizations.organizations_backends.master_accounts.clear()
 
 
 def _models() -> tuple[Any, Any]:

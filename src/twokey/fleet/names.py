@@ -18,5 +18,5 @@ class Names:
         self._several_accounts = len({key.account for key in keys if key.account}) > 1
 
     def __call__(self, key: UserKey) -> str:
-        """Return how text names this user."""
-        return str(key) if self._several_accounts else key.name
+        """Return how text names this user, or the account that a result without a user is about."""
+        return str(key) if self._several_accounts or not key.name else key.name
