@@ -125,21 +125,33 @@ def calls(aws: Emulator) -> list[str]:
     return [request.operation for request in aws.requests]
 
 
-def test_each_operation_takes_as_few_calls_as_it_can(aws: Emulator, store: Store) -> None:
+def test_each_operation_takes_as_few_calls_as_it_can(
+    aws: Emulator, services: Services, store: Store, backend: Secret
+) -> None:
     revision = store.save_journal(Journal(epoch=1), store.load().revision)
     credential = fresh_credential()
     revision = store.put(credential, revision)
     revision = store.save_journal(Journal(current=credential.access_key_id), revision)
     aws.clear_requests()
-    store.load()
+    other = open_store(backend.url, services)
+    other.load()
     assert calls(aws) == ["DescribeSecret", "GetSecretValue"]
     aws.clear_requests()
-    revision = store.save_journal(FULL, revision)
+    store.load()
+    assert calls(aws) == ["DescribeSecret"], "it wrote the journal itself"
+    store.preflight()
+    assert calls(aws) == ["DescribeSecret"], "its labels were read a moment ago"
+    aws.clear_requests()
+    revision = store.save_journal(Journal(current=credential.access_key_id), revision)
     assert calls(aws) == ["PutSecretValue", "UpdateSecretVersionStage"]
     aws.clear_requests()
     credential = fresh_credential()
     revision = store.put(credential, revision)
+    assert calls(aws) == ["PutSecretValue", "UpdateSecretVersionStage", "DescribeSecret"]
+    aws.clear_requests()
+    store.put(fresh_credential(), revision)
     assert calls(aws) == ["GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage", "DescribeSecret"]
+    revision = store.load().revision
     aws.clear_requests()
     store.fence(revision)
     assert calls(aws) == ["GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"]
@@ -148,6 +160,44 @@ def test_each_operation_takes_as_few_calls_as_it_can(aws: Emulator, store: Store
     aws.clear_requests()
     store.deliver(credential)
     assert calls(aws) == ["DescribeSecret"]
+
+
+def test_what_another_run_wrote_since_is_read(services: Services, store: Store, backend: Secret) -> None:
+    """Whatever this run remembers of what it wrote and read."""
+    credential, theirs = fresh_credential(), fresh_credential()
+    revision = store.put(credential, store.save_journal(Journal(), store.load().revision))
+    store.save_journal(Journal(epoch=1, current=credential.access_key_id), revision)
+    store.load()
+    other = open_store(backend.url, services)
+    revision = other.save_journal(Journal(epoch=2, current=theirs.access_key_id), other.load().revision)
+    assert store.load().journal.epoch == 2
+    other.put(theirs, revision)
+    assert store.load().holding == Held(theirs.access_key_id)
+
+
+def test_members_beside_the_pair_are_never_lost(store: Store, backend: Secret) -> None:
+    """A value is read before it is replaced unless it is known to be nothing but a credential."""
+    credential = fresh_credential()
+    revision = store.put(credential, store.save_journal(Journal(), store.load().revision))
+    store.save_journal(Journal(current=credential.access_key_id), revision)
+    assert store.load().holding == Held(credential.access_key_id)
+    backend.plant_text(json.dumps({**pair(credential), "DB_PASSWORD": "x"}))
+    newer = fresh_credential()
+    store.put(newer, store.load().revision)
+    assert json.loads(backend.text() or "") == {**pair(newer), "DB_PASSWORD": "x"}
+
+
+def test_a_preflight_after_a_write_reads_the_labels_again(
+    aws: Emulator, store: Store, backend: Secret, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from moto.secretsmanager.models import secretsmanager_backends
+
+    store.save_journal(FULL, store.load().revision)
+    secret = secretsmanager_backends[aws.account_id][aws.region].secrets[backend.name]
+    monkeypatch.setattr(secret, "rotation_requested", True)
+    monkeypatch.setattr(secret, "rotation_enabled", True)
+    with pytest.raises(ServiceRejected, match="rotates"):
+        store.preflight()
 
 
 def test_a_new_secret_takes_two_calls(aws: Emulator, store: Store) -> None:
@@ -165,7 +215,7 @@ def test_the_key_is_known_without_reading_the_secret(aws: Emulator, store: Store
     assert store.load().holding == Held(credential.access_key_id)
     read = backend.client.get_secret_value(SecretId=backend.name)["VersionId"]
     assert read == current
-    assert aws.count("secretsmanager:GetSecretValue") == 2, "one of them is the reader's above"
+    assert aws.count("secretsmanager:GetSecretValue") == 1, "the reader's above"
 
 
 def test_a_key_that_only_the_intent_or_a_delivery_names_is_known_too(store: Store) -> None:

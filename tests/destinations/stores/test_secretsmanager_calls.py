@@ -85,7 +85,7 @@ def test_every_key_that_the_journal_names_is_known_without_reading_the_secret(aw
         Journal(intent=Intent(known=(key,), at=AT)),
     ):
         revision = store.save_journal(journal, revision)
-        assert calls(aws, store.load) == [DESCRIBE, READ]
+        assert calls(aws, store.load) == [DESCRIBE]
         assert store.load().holding == Held(key)
 
 

@@ -131,7 +131,7 @@ class TestAJournal:
 
     def test_alone_is_current_and_no_credential_and_is_not_read_twice(self, aws: Emulator, store: Store) -> None:
         store.save_journal(Journal(epoch=1), store.load().revision)
-        assert calls(aws, store.load) == [DESCRIBE, READ]
+        assert calls(aws, store.load) == [DESCRIBE]
         assert store.load().holding == NotHeld()
 
     @pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterException"])

@@ -181,6 +181,9 @@ class SecretsManager:
 
     ``put`` and ``fence`` are conditional on AWSCURRENT, ``save_journal`` on the journal's label: one call can move
     one label only. If a run lost only the journal, its ``put`` succeeds, and its next ``save_journal`` fails.
+
+    A version never changes. So one that this object wrote, or that is known to be nothing but a credential, is not
+    read: its label says all. The labels that ``load`` read are those that ``preflight`` looks at, until a write.
     """
 
     traits = Traits(atomic=True, conditional=True, confirms="value")
@@ -191,6 +194,9 @@ class SecretsManager:
         self.other_members = value_format.other_members
         self._versions = versions
         self._has_written = False
+        self._labels: Labels | None = None
+        self._journals: dict[str, str] = {}  # the latest that it wrote, by its version
+        self._whole: set[str] = set()  # versions that are nothing but a credential
 
     def held(self) -> Holding:
         """Return which key is here. Without permission to read the secret, it may be unable to tell."""
@@ -201,14 +207,20 @@ class SecretsManager:
             return CannotTell(error.message, stamp=current or "")
 
     def load(self) -> Record:
-        """Read key ID, journal and revision: two calls, and the secret's value only if its version is not twokey's."""
-        labels = self._versions.labels()
+        """Read the labels, the journal unless this object wrote it, and the value only if its version is not twokey's.
+
+        That is two calls, one, or three.
+        """
+        self._labels = labels = self._versions.labels()
         if not labels.exists:
             return Record(NotHeld(), Journal(), Revision(exists=False))
         stored, current = labels.holder(JOURNAL), labels.holder(CURRENT)
-        journal = decode_journal(self._versions.value(stored), self.name) if stored else Journal()
+        journal = decode_journal(self._journal_text(stored), self.name) if stored else Journal()
         holding = NotHeld() if current == stored else self._holding(current, journal)
         return Record(holding, journal, Revision(True, stored, current))
+
+    def _journal_text(self, version: str) -> str | None:
+        return self._journals.get(version) or self._versions.value(version)
 
     def load_listed(self, labels: Labels) -> Record | None:
         """Read the journal, with one call, where the labels of a list are known; None where they may be outdated.
@@ -228,6 +240,7 @@ class SecretsManager:
             return NotHeld()
         for key_id in _ids(journal):
             if self._version_of(key_id) == current:
+                self._whole.add(current)
                 return Held(key_id)
         text = self._versions.value(current)
         holding = CannotTell("its content is binary") if text is None else self._format.holding_text(text)
@@ -253,8 +266,8 @@ class SecretsManager:
     def save_journal(self, journal: Journal, revision: object) -> object:
         """Write the journal as a new version and move its label to it, if the label is still at ``revision``."""
         seen = _own(revision)
-        version = str(uuid.uuid4())
-        first = self._add(seen, version, encode_journal(journal), JOURNAL_PENDING)
+        version, text = str(uuid.uuid4()), encode_journal(journal)
+        first = self._add(seen, version, text, JOURNAL_PENDING)
         try:
             self._versions.move(JOURNAL, to=version, source=seen.journal)
         except (AccessDenied, ServiceRejected) as error:
@@ -262,6 +275,7 @@ class SecretsManager:
                 error.state = f"No key was changed. The secret {self._versions.secret_id} was created; it holds no key."
             raise
         self._has_written = True
+        self._journals = {version: text}
         return Revision(True, version, version if first else seen.current)
 
     def put(self, credential: Credential, revision: object) -> object:
@@ -288,7 +302,7 @@ class SecretsManager:
 
     def _present(self, current: str | None) -> Hidden | None:
         """Return the value that readers see; None if there is none, or none that a write could lose."""
-        if current is None:
+        if current is None or current in self._whole:
             return None
         try:
             text = self._versions.value(current)
@@ -344,12 +358,13 @@ class SecretsManager:
         text = self._versions.value(seen.current)
         if text is None:
             raise self._binary()
-        self._versions.add(version, text, PENDING)
+        self._add(seen, version, text, PENDING)
         self._versions.move(CURRENT, to=version, source=seen.current)
         return replace(seen, current=version)
 
     def _add(self, seen: Revision, version: str, text: str, label: str) -> bool:
         """Add a version; return whether AWS made it current by itself, as it does with a secret's first version."""
+        self._labels = None
         if seen.exists:
             return CURRENT in self._versions.add(version, text, label)
         self._refuse_to_create_by_arn()
@@ -372,7 +387,7 @@ class SecretsManager:
 
         Writing a journal needs the same permissions as writing a credential: after one, nothing needs to be tried.
         """
-        labels = self._versions.labels()
+        labels = self._labels or self._versions.labels()
         if not labels.exists:
             self._refuse_to_create_by_arn()
         if labels.rotates:
