@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from secrecy.outcomes import OF_THE_STAGE
 from support.canaries import Canaries, leaks, suspicious
 from support.commands import Ran
 from twokey.cli.main import cli, guarded
@@ -57,7 +58,8 @@ class _Listener(logging.Handler):
         self._logged = logged
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._logged.append(f"{self.format(record)}\n{vars(record)}\n")
+        if record.threadName != OF_THE_STAGE:
+            self._logged.append(f"{self.format(record)}\n{vars(record)}\n")
 
 
 class Commands:

@@ -35,6 +35,8 @@ WRITE = "secretsmanager:PutSecretValue"
 JOURNAL = "TWOKEY_JOURNAL"
 
 
+OF_THE_STAGE = "the stage"
+"""The name of a thread whose requests are none of the command's: what it logs is not looked at."""
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 
 
@@ -254,7 +256,7 @@ def lease_lost(stage: Stage) -> tuple[str, ...]:
         )
         stage.rig.aws.weather.release()
 
-    threading.Thread(target=overtake).start()
+    threading.Thread(target=overtake, name=OF_THE_STAGE).start()
     return options
 
 
