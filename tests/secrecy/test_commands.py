@@ -72,6 +72,8 @@ class TestNoSecretIsShown:
             # Nothing about a hook contains a secret that it could show: see tests/rotation/test_hooks.py.
             Reason.HOOK_DUE,
             Reason.HOOK_FAILED,
+            # Refused before any store is read: see tests/fleet.
+            Reason.TOO_MANY_ACCOUNTS,
             *MOVES,
             *FORGETTING,
             *REVOCATIONS,
