@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from fleet.leaked import OWN
 from support.rig import DAY, Rig
 from twokey.fleet import runtime as runtimes
 from twokey.fleet.roster import Roster
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from twokey.config.settings import Settings
     from twokey.core.events import Listener
     from twokey.emulator import Emulator, KeyPair
@@ -98,3 +101,11 @@ def accounts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Accounts:
     monkeypatch.setattr(TwoAccounts, "aws", rig.aws, raising=False)
     monkeypatch.setattr(runtimes, "Runtime", TwoAccounts)
     return Accounts(rig.aws)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in a folder, which has the stores, as a principal with a key."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", OWN)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s" * 40)

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import threading
-from concurrent import futures
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from fleet.test_lookup import DENIED, Directory, user
-from twokey.aws.clients import Clients
-from twokey.config.settings import Selection, Settings
-from twokey.core.errors import BadCredentials, Failed, ServiceError, UsageError
-from twokey.core.journal import Journal, Revoked
+from fleet.leaked import ENTRY, NOW, Iam, key, runtime, store
+from fleet.test_lookup import DENIED, user
+from twokey.config.settings import Selection
+from twokey.core.errors import BadCredentials, Failed, UsageError
 from twokey.core.model import MachineUser
 from twokey.core.reasons import Reason, Revocation
-from twokey.core.secret import Credential
-from twokey.destinations import registry
 from twokey.destinations.local.file import File
 from twokey.fleet import revoking_all
-from twokey.fleet.first import First, Request
+from twokey.fleet.first import Request
 from twokey.fleet.revoking import Leaks
 from twokey.fleet.revoking_all import NOTHING, SHOWN, Everyone, find_all, interrupted
-from twokey.fleet.runtime import Runtime
 from twokey.planning.policy import RotationPolicy
 from twokey.revocation.contain import Contained
 from twokey.revocation.results import RevokeResult
@@ -33,81 +28,17 @@ from twokey.revocation.results import RevokeResult
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-OWN = "AKIAOWNOWNOWNOWNOWN1"
-NOW = datetime.now(UTC)
-ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
-
-
-def key(user: str, number: int) -> str:
-    return f"AKIA{user.upper():X<15}{number}"
-
-
-class Iam(Directory):
-    """IAM with users and their keys; it can be read as a whole if ``policies`` has some of each user."""
-
-    def __init__(self, keys: dict[str, int | ServiceError], policies: dict[str, Any] | None = None) -> None:
-        super().__init__(*map(user, keys))
-        self.count = keys
-        self.policies = policies
-        self.listed: list[str] = []
-
-    def keys(self, name: str) -> tuple[Any, ...]:
-        self.listed.append(name)
-        count = self.count[name]
-        if isinstance(count, ServiceError):
-            raise count
-        return tuple(SimpleNamespace(id=key(name, number)) for number in range(1, count + 1))
-
-    def authorization_details(self) -> Iterator[Any]:
-        if self.policies is None:
-            raise DENIED
-        users = [
-            {
-                "UserName": one.name,
-                "Path": one.path,
-                "UserId": one.id,
-                "Arn": one.arn,
-                "UserPolicyList": [{"PolicyName": "own", "PolicyDocument": self.policies[one.name]}],
-                "GroupList": [],
-                "AttachedManagedPolicies": [],
-                "Tags": [],
-            }
-            for one in self.known
-            if one.name in self.policies
-        ]
-        yield {"UserDetailList": users, "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
-
-
-@pytest.fixture(autouse=True)
-def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Work in a folder, which has the stores, as a principal with a key."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", OWN)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s" * 40)
-
-
-ENTRY = Selection("/m/", (), (), "file:{user}", (), RotationPolicy())
-
-
-def store(name: str, holds: int, **revoked: timedelta) -> None:
-    """Let a user's store hold the key of this number, none for 0; ``revoked``: how long ago, by the keys' numbers."""
-    opened = registry.open_store(f"file:{name}", Runtime().services)
-    gone = {key(name, int(number[1:])): Revoked(at=NOW - ago) for number, ago in revoked.items()}
-    opened.save_journal(Journal(revoked=gone), opened.load().revision)
-    if holds:
-        opened.put(Credential(key(name, holds), "s" * 40), opened.load().revision)
-
 
 def found(iam: Iam, *entries: Selection, path: str | None = None, both: bool = False, most: int = 100) -> Everyone:
-    settings = Settings(entries, most, 2, "test")
-    runtime = Runtime(settings, First(Clients("run"), cast("Any", iam)))
-    return find_all(Request((), both=both), path, runtime, settings)
+    return find_all(Request((), both=both), path, *runtime(iam, *entries, most=most))
 
 
 def ended(everyone: Everyone) -> dict[str, tuple[Revocation, Reason, str]]:
     return {one.user.name: (one.outcome, one.reason, one.message) for one in everyone.leaks.ended}
 
 
+pytestmark = pytest.mark.usefixtures("folder")
+ALLOW_ALL = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 NOT_READ = (
     "The account cannot be read, so the keys are made Inactive in the order of the users' names, not in that of what "
     f"they can do: {DENIED.message}"
@@ -290,7 +221,7 @@ class TestStores:
             store(f"u{number}", 1)
         monkeypatch.setattr(revoking_all, "STORES", 1)
         monkeypatch.setattr(revoking_all, "PATIENCE", 0.05)
-        load, wait, go_on, asked = File.load, futures.wait, threading.Event(), []
+        load, wait, go_on, asked = File.load, revoking_all.wait, threading.Event(), []
 
         def until_the_first_responds(waiting: set[Any], seconds: float, when: str) -> Any:
             return wait(waiting, 60 if len(waiting) == 3 else seconds, when)

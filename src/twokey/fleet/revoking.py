@@ -69,7 +69,7 @@ def find(request: Request, runtime: Runtime, settings_of: SettingsOf, first: Fir
     """
     leaks, own = Leaks(request, first=first), runtime.clients.own_key()
     names = [target for target in request.targets if not KEY_ID.fullmatch(target)]
-    if names and not request.both:
+    if not request.both:
         _select(leaks, runtime, settings_of, names)
     for target in dict.fromkeys(request.targets):
         try:
@@ -276,7 +276,7 @@ def _select(leaks: Leaks, runtime: Runtime, settings_of: SettingsOf, names: Sequ
         leaks.unselected = str(error)
         return
     for job in roster.jobs:
-        wanted = next((name for name in names if name.casefold() == job.user.name.casefold()), job.user.name)
+        wanted = next(name for name in names if name.casefold() == job.user.name.casefold())
         leaks.jobs[wanted] = leaks.jobs[job.user.name] = job
     leaks.unselected = " ".join(result.message for result in roster.failed)
 
@@ -298,8 +298,6 @@ def _unmanaged(leaks: Leaks, name: str) -> str:
 def _described(name: str, runtime: Runtime) -> MachineUser:
     try:
         return runtime.iam.user(name)
-    except NotFound:
-        return _nameless(name)
     except TwokeyError:
         return _nameless(name)
 

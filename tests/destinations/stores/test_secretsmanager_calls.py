@@ -68,6 +68,11 @@ def test_a_missing_secret_is_created_with_its_pair_and_read_back(aws: Emulator, 
     assert calls(aws, lambda: store.deliver(fresh_credential())) == [DESCRIBE, CREATE, DESCRIBE]
 
 
+def test_a_secret_without_a_key_in_its_url_is_created_without_one(store: Store, client: Any, name: str) -> None:
+    store.deliver(fresh_credential())
+    assert "KmsKeyId" not in client.describe_secret(SecretId=name)
+
+
 def test_a_fence_creates_a_missing_secret_and_the_put_after_it_finds_it(store: Store) -> None:
     revision = store.fence(store.load().revision)
     credential = fresh_credential()
@@ -98,6 +103,15 @@ def test_a_value_with_other_members_has_an_id_that_is_not_one_of_a_pair(
     with pytest.raises(AccessDenied, match=f"secretsmanager:{READ} on {name}") as raised:
         store.deliver(fresh_credential())
     assert "other members" in raised.value.remedy
+
+
+def test_the_value_of_another_program_is_not_overwritten_unread_whatever_the_id_of_its_version(
+    aws: Emulator, store: Store, client: Any, name: str
+) -> None:
+    client.create_secret(Name=name, SecretString="{}", ClientRequestToken="of-another-program-" + "0" * 32)
+    aws.weather.add(denied(f"secretsmanager:{READ}"))
+    with pytest.raises(AccessDenied, match=f"secretsmanager:{READ} on {name}"):
+        store.deliver(fresh_credential())
 
 
 def test_a_version_that_aws_has_removed_since_is_a_conflict(store: Store) -> None:

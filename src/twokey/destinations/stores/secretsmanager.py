@@ -352,7 +352,7 @@ class SecretsManager:
         seen = _own(revision)
         version = str(uuid.uuid4())
         if seen.current is None:
-            if not self._add(seen, version, encode_journal(Journal(), marked=True), JOURNAL_PENDING):
+            if not self._add(seen, version, encode_journal(Journal()), JOURNAL_PENDING):
                 raise self._conflict()
             return replace(seen, exists=True, current=version)
         text = self._versions.value(seen.current)
