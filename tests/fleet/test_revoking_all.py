@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import wait
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -221,7 +222,7 @@ class TestStores:
             store(f"u{number}", 1)
         monkeypatch.setattr(revoking_all, "STORES", 1)
         monkeypatch.setattr(revoking_all, "PATIENCE", 0.05)
-        load, wait, go_on, asked = File.load, revoking_all.wait, threading.Event(), []
+        load, go_on, asked = File.load, threading.Event(), []
 
         def until_the_first_responds(waiting: set[Any], seconds: float, when: str) -> Any:
             return wait(waiting, 60 if len(waiting) == 3 else seconds, when)

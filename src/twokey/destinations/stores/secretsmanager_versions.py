@@ -142,11 +142,11 @@ class Versions:
         After an error, twokey reads where the label is. On ``to``, the move succeeded; on a third version, another run
         or program was first.
         """
-        parameters = {"SecretId": self.secret_id, "VersionStage": label, "MoveToVersionId": to}
+        parameters: dict[str, Any] = {"SecretId": self.secret_id, "VersionStage": label, "MoveToVersionId": to}
         if source:
             parameters["RemoveFromVersionId"] = source
         try:
-            self._send("UpdateSecretVersionStage", mutates=True, **parameters)
+            self._send("UpdateSecretVersionStage", **parameters)
         except (ServiceRejected, NotFound, Ambiguous) as error:
             now = self._labels_after(error).holder(label)
             if now == to:

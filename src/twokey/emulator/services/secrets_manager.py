@@ -6,6 +6,7 @@ moto stores the secrets; this module decides which version has which label ("Sec
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from twokey.emulator import errors
@@ -218,7 +219,19 @@ def list_secret_version_ids(world: World, call: Call, caller: Caller) -> Respons
     return json_response({"ARN": secret.arn, "Name": secret.name, "Versions": chosen, **paging})
 
 
+def create_secret(world: World, call: Call, caller: Caller) -> Response:
+    """CreateSecret; each replica gets the key that the request has for it."""
+    response = world.moto.forward(call, caller.account)
+    keys = {one["Region"]: one["KmsKeyId"] for one in call.params.get("AddReplicaRegions", ()) if "KmsKeyId" in one}
+    if response.status == 200 and keys:
+        secret = secret_of(replace(call, params={"SecretId": call.params["Name"]}), caller)
+        for replica in secret.replicas:
+            replica.config["KmsKeyId"] = keys.get(replica.region, replica.config["KmsKeyId"])
+    return response
+
+
 OPERATIONS = {
+    "secretsmanager:CreateSecret": create_secret,
     "secretsmanager:GetSecretValue": get_secret_value,
     "secretsmanager:PutSecretValue": put_secret_value,
     "secretsmanager:UpdateSecret": update_secret,
