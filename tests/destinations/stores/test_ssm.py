@@ -12,6 +12,7 @@ from twokey.aws.clients import signing_as
 from twokey.core.errors import AccessDenied, Ambiguous, Conflict, ServiceRejected
 from twokey.core.journal import Delivery, Journal
 from twokey.core.secret import Credential
+from twokey.destinations.formats.journals import encode_journal
 from twokey.destinations.registry import Services, open_store
 from twokey.emulator import Emulator, Rule
 from twokey.testing.stores import AT, FULL, OneTextContract, assert_silent, fresh_credential, fresh_name, outcome, pair
@@ -76,6 +77,19 @@ class TestParameterStore(OneTextContract, AwsContract):
         return Parameter(administrator("ssm"), f"/machine-users/{fresh_name()}")
 
 
+def test_settings_that_changed_since_the_preflight_stay(store: Store, backend: Parameter) -> None:
+    store.deliver(fresh_credential())
+    store.preflight()
+    backend.client.put_parameter(
+        Name=backend.name, Value="{}", Type="SecureString", Description="of the shop", Overwrite=True
+    )
+    store.put(fresh_credential(), store.load().revision)
+    described = backend.client.describe_parameters(ParameterFilters=[{"Key": "Name", "Values": [backend.name]}])[
+        "Parameters"
+    ]
+    assert [one["Description"] for one in described] == ["of the shop"]
+
+
 def calls(aws: Emulator) -> list[str]:
     return [request.operation for request in aws.requests]
 
@@ -92,6 +106,15 @@ def test_each_operation_takes_as_few_calls_as_it_can(aws: Emulator, store: Store
     aws.clear_requests()
     revision = store.put(credential, revision)
     assert calls(aws) == ["GetParameters", "GetParameterHistory", "PutParameter", "GetParameter"]
+    store.preflight()
+    store.room_for(FULL)
+    aws.clear_requests()
+    revision = store.put(fresh_credential(), revision)
+    assert calls(aws) == ["GetParameters", "PutParameter", "GetParameter"], "the preflight has read the settings"
+    aws.clear_requests()
+    store.room_for(FULL)
+    assert calls(aws) == [], "the journal has few versions"
+    revision = store.put(credential, revision)
     aws.clear_requests()
     store.fence(revision)
     assert calls(aws) == []
@@ -421,10 +444,12 @@ class TestALabelOnAnOldVersion:
     ) -> None:
         name = f"{backend.name}.twokey-journal"
         for _ in range(80):
-            backend.plant_journal("{}")
+            backend.plant_journal(encode_journal(Journal()))
         self.label(backend, 1, name=name)
+        store.load()
         assert outcome(lambda: store.room_for(Journal())) is None
-        backend.plant_journal("{}")
+        backend.plant_journal(encode_journal(Journal()))
+        store.load()
         error = outcome(lambda: store.room_for(Journal()))
         assert isinstance(error, ServiceRejected)
         assert f"--name {name} --parameter-version 1 --labels release-7" in error.remedy

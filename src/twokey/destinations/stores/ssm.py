@@ -29,7 +29,7 @@ from twokey.destinations.formats.format import SAMPLE
 from twokey.destinations.formats.journals import decode_journal, encode_journal
 from twokey.destinations.kind import Kind, Permission, Resolved
 from twokey.destinations.stores.ssm_names import JOURNAL, check, check_store, format_of
-from twokey.destinations.stores.ssm_versions import FULL, History
+from twokey.destinations.stores.ssm_versions import FULL, MOST_VERSIONS, History
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -139,6 +139,8 @@ class ParameterStore:
         self._journal = parameter + JOURNAL
         self._sender = Sender(clients, "ssm")
         self._clock = clients.clock
+        self._settings_of: tuple[int, dict[str, Any]] = (0, {})  # a version of the credential, and its settings
+        self._journals: int | None = None  # the number of the journal's latest version; 0 without one
 
     def held(self) -> Holding:
         """Return which key is here; reads the value, because nothing else shows it."""
@@ -164,12 +166,18 @@ class ParameterStore:
         """Return what both parameters hold, None for a missing one; raises ``ServiceRejected`` for another journal."""
         holding = self._holding(credential)
         journal = decode_journal(stored["Value"], self.name) if stored else Journal()
+        self._journals = _version(stored) or 0
         text = stored["Value"] if stored else ""
         return Record(holding, journal, Revision(_version(stored), _version(credential), text))
 
     def room_for(self, journal: Journal) -> None:
-        """Raise ``ServiceRejected`` if the journal is too long, or a label keeps AWS from making room for versions."""
+        """Raise ``ServiceRejected`` if the journal is too long, or a label keeps AWS from making room for versions.
+
+        AWS has no more versions to remove than their latest number says, so a journal of few versions has room.
+        """
         self._refuse_long_journal(journal)
+        if self._journals is not None and self._journals <= MOST_VERSIONS - JOURNAL_ROOM:
+            return
         with suppress(NotFound):
             self._history(self._journal).refuse_without_room(JOURNAL_ROOM)
 
@@ -186,7 +194,7 @@ class ParameterStore:
         self._refuse_long_journal(journal)
         text = encode_journal(journal)
         seen, _ = self._check(_own(revision))
-        version = self._write(self._journal, text, seen.journal, Type="String")
+        self._journals = version = self._write(self._journal, text, seen.journal, Type="String")
         return replace(seen, journal=version, text=text)
 
     def put(self, credential: Credential, revision: object) -> object:
@@ -212,8 +220,10 @@ class ParameterStore:
             return
         self._refuse_plain(found)
         history = self._history(self._parameter)
-        self._refuse_long(self._text(found, SAMPLE), _settings(history.newest))
+        settings = _settings(history.newest)
+        self._refuse_long(self._text(found, SAMPLE), settings)
         history.refuse_without_room(ROOM)
+        self._settings_of = int(history.newest.get("Version", 0)), settings
         try:
             # If it is deleted at this moment, the request creates it with an empty journal, which holds no key.
             self._send(
@@ -234,7 +244,8 @@ class ParameterStore:
         settings: dict[str, Any] = {"Type": "SecureString", **_described(Held(credential.access_key_id))}
         if found:
             self._refuse_plain(found)
-            settings |= _settings(self._history(self._parameter).newest)
+            version, kept = self._settings_of  # a version never changes, so neither do its settings
+            settings |= kept if version == _version(found) else _settings(self._history(self._parameter).newest)
             self._refuse_long(text, settings)
         version = self._write(self._parameter, text, _version(found), **settings)
         return self._confirm(text, version)
