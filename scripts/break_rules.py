@@ -47,6 +47,7 @@ SIMULATION = ("tests/simulation/test_simulation.py",)
 SESSIONS = ("tests/revocation/test_sessions.py",)
 ALERTS = ("tests/revocation/test_github_alerts.py",)
 WATCHED = ("tests/cli/test_watch_command.py",)
+PLANNED = ("tests/planning/test_binding.py", "tests/reports/test_plan_file.py", "tests/cli/test_plan_files.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -860,6 +861,48 @@ RULES = (
         " and _is_configured(settings, one)]",
         "]",
         WATCHED,
+    ),
+    Rule(
+        "plan: what is not decided as planned is refused",
+        "planning/binding.py",
+        "if different and (decision.outcome is not Outcome.REFUSED or found.hook):",
+        "if False:",
+        PLANNED,
+    ),
+    Rule(
+        "plan: an old one is refused at the decision, too",
+        "planning/binding.py",
+        "        refuse_expired(expires, now)\n",
+        "",
+        PLANNED,
+    ),
+    Rule(
+        "plan: a user that is not in it is not touched",
+        "fleet/planned.py",
+        "left_out.append(job.user.name)",
+        "jobs.append(job)",
+        PLANNED,
+    ),
+    Rule(
+        "plan: the configuration is that of the plan",
+        "fleet/planned.py",
+        "if planned.decision.configuration != configuration_of(job, settings.connections):",
+        "if False:",
+        PLANNED,
+    ),
+    Rule(
+        "plan: a changed file is refused",
+        "reports/plan_file.py",
+        "    if hashlib.sha256(body).hexdigest() != document.sha256:",
+        "    if False:",
+        PLANNED,
+    ),
+    Rule(
+        "plan: a signature that is expected is checked",
+        "reports/plan_file.py",
+        "    if not verify(_SIGNED + body, document.ed25519):",
+        "    if False:",
+        PLANNED,
     ),
 )
 

@@ -94,6 +94,13 @@ def test_leaked_key_runbook(tmp_path: Path) -> None:
         consoles.check(HOW_TO / "leaked-key-runbook.md", tmp_path, aws.environment())
 
 
+def test_approve_a_plan(tmp_path: Path) -> None:
+    """One user without a key."""
+    with Emulator() as aws:
+        aws.make_user("ci", keys=0)
+        consoles.check(HOW_TO / "approve-a-plan.md", tmp_path, aws.environment())
+
+
 def test_audit_log(tmp_path: Path) -> None:
     """One user without a key, one with one."""
     with Emulator() as aws:

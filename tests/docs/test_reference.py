@@ -16,7 +16,7 @@ from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason, Revocation
 from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
-from twokey.reports import audit, documents, trace, watch
+from twokey.reports import audit, documents, plan_file, trace, watch
 from twokey.revocation import evidence
 from twokey.revocation import watch as leaks
 
@@ -195,6 +195,21 @@ def test_fields(heading: str) -> None:
 def test_fields_of_the_evidence(heading: str, struct: Any) -> None:
     """Each field stands on the page, in its order."""
     rows = pages.tables(REFERENCE / "evidence.md")[heading]
+    assert [pages.words(row[0])[0] for row in rows] == list(struct.__struct_fields__)
+
+
+@pytest.mark.parametrize(
+    ("heading", "struct"),
+    [
+        ("The file", plan_file.PlanDocument),
+        ("The plan", plan_file.PlanFile),
+        ("An entry of users", plan_file.PlannedUser),
+        ("A decision", plan_file.Decision),
+    ],
+)
+def test_fields_of_the_plan_file(heading: str, struct: Any) -> None:
+    """Each field stands on the page, in its order."""
+    rows = pages.tables(REFERENCE / "plan-file.md")[heading]
     assert [pages.words(row[0])[0] for row in rows] == list(struct.__struct_fields__)
 
 

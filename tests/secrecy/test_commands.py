@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from secrecy.adoptions import ADOPTIONS
 from secrecy.outcomes import BROKEN, CASES, PATH, SSM, STORE, Case, Stage
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
 
 
 DELIVERIES = (Reason.DELIVERY_REQUESTED, Reason.HELD)
+PLANS = {Reason.PLAN_CHANGED, Reason.PLAN_EXPIRED, Reason.PLAN_INVALID, Reason.NOT_PLANNED}
 MOVES = {Reason.MOVE_REQUESTED, Reason.MOVED, Reason.MOVE_UNFINISHED}
 REVOCATIONS = {Reason.LEAKED, Reason.SESSIONS_LEFT, Reason.REVOKED_KEPT, Reason.REVOKED}
 FORGETTING = [Reason.STILL_CONFIGURED, Reason.NOT_RECORDED, Reason.UNCONFIRMED, Reason.FORGET_REQUESTED]
@@ -74,6 +78,7 @@ class TestNoSecretIsShown:
             Reason.HOOK_FAILED,
             # Refused before any store is read: see tests/fleet.
             Reason.TOO_MANY_ACCOUNTS,
+            *PLANS,
             *MOVES,
             *FORGETTING,
             *REVOCATIONS,
@@ -192,6 +197,28 @@ class TestNoSecretIsShown:
         assert result["reason"] == Reason.MOVE_UNFINISHED
         for command in ("plan", "status", "rotate"):
             commands.run(command, *unfinished, terminal=True)
+        commands.assert_silent()
+
+    def test_by_a_plan_file_and_the_runs_that_refuse_it(self, stage: Stage, commands: Commands) -> None:
+        stage.rig.settled()
+        options = stage.filed(PATH)
+        file, key = stage.folder / "plan.json", stage.folder / "key.pem"
+        key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        secret = key.read_text().splitlines()[1]
+        for signed in ((), ("--sign-with", str(key))):
+            commands.run("plan", *options, "--out", str(file), *signed, terminal=True)
+            commands.shown += file.read_text().split('"sha256"')[0]
+        commands.run("rotate", *options, "--plan", str(file), "--signed-by", str(key))
+        commands.run("plan", *options, "--out", str(file))
+        commands.run("rotate", *options, "--plan", str(file), "-v")
+        commands.run("rotate", *options, "--plan", str(file), "other", terminal=True)
+        assert "(plan_changed)" in commands.run("rotate", *options, "--plan", str(file)).out
+        stage.rig.aws.advance(4 * 86_400)
+        commands.run("rotate", *options, "--plan", str(file))
+        file.write_text("changed")
+        commands.run("rotate", *options, "--plan", str(file))
+        assert secret not in commands.shown
+        commands.shown = re.sub(r"\b[0-9a-f]{64}\b", "(a hash)", commands.shown)
         commands.assert_silent()
 
     def test_by_forget_whatever_it_is_asked(self, stage: Stage, commands: Commands) -> None:

@@ -102,7 +102,7 @@ def act(
     from twokey.fleet.alerting import Alerting
     from twokey.reports import documents
 
-    whole = command == "rotate" and not flags.users
+    whole = command == "rotate" and not flags.users and decide is None
     alerting = Alerting(settings, command, lambda failure: terminal.tell(f"Warning: {failure}"), whole=whole)
 
     def work(run: Run, audit: Auditing) -> Callable[[Job, Listener], Result]:

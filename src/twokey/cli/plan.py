@@ -27,30 +27,44 @@ if TYPE_CHECKING:
     epilog=epilog(
         ("twokey plan", "Show what is due among the users of ./twokey.yaml."),
         ("twokey plan ci --retire AKIAIOSFODNN7EXAMPLE", "Show what a rotation would do if that key may be removed."),
+        ("twokey plan --out plan.json", "Write a plan to approve: twokey rotate --plan plan.json performs it."),
         times=True,
     ),
 )
 @options(SELECTION, OVERRIDES)
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 4 if changes are planned.")
+@click.option("--out", metavar="FILE", help="Write the plan to this file, for rotate --plan after an approval.")
+@click.option("--sign-with", metavar="FILE", help="Sign the file with this private key (Ed25519, PEM).")
 def command(
-    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], detailed_exitcode: bool, **parameters: Any
+    *,
+    force: bool,
+    ignore_last_use: bool,
+    retire: tuple[str, ...],
+    detailed_exitcode: bool,
+    out: str | None,
+    sign_with: str | None,
+    **parameters: Any,
 ) -> int:
     """Show what rotate would do, and why (dry run). Nothing is changed."""
     flags = Flags(**parameters)
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)
 
+    from twokey.cli import plan_files
     from twokey.fleet import commands
     from twokey.rotation.preview import Preview
 
-    def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
-        return commands.previewing(run, requested)
+    with plan_files.writing(out, sign_with, quiet=flags.quiet) as file:
 
-    def report(results: Sequence[Preview | Result]) -> int:
-        previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
-        return _report(previews, flags, detailed_exitcode=detailed_exitcode)
+        def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
+            return commands.previewing(run, requested, file.begin(run))
 
-    return over_users(flags, settings, work, report, retire=requested.retire)
+        def report(results: Sequence[Preview | Result]) -> int:
+            previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
+            file.write(previews, requested)
+            return _report(previews, flags, detailed_exitcode=detailed_exitcode)
+
+        return over_users(flags, settings, work, report, retire=requested.retire)
 
 
 def _report(previews: Sequence[Preview], flags: Flags, *, detailed_exitcode: bool) -> int:

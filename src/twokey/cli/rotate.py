@@ -9,6 +9,7 @@ import click
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
+from twokey.core.errors import UsageError
 
 
 @click.command(
@@ -21,8 +22,20 @@ from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
     ),
 )
 @options(SELECTION, OVERRIDES, (VERBOSE, AUDIT_LOG, NO_WAIT))
+@click.option("--plan", "plan_file", metavar="FILE", help="Do what this file of plan --out says, and nothing else.")
+@click.option("--signed-by", metavar="FILE", help="Refuse a plan that is not signed with this key (Ed25519, PEM).")
+@click.option("--plan-max-age", metavar="TIME", help="Refuse a plan that is older.  [default: 3d]")
 def command(
-    *, force: bool, ignore_last_use: bool, retire: tuple[str, ...], no_wait: bool, verbose: bool, **parameters: Any
+    *,
+    force: bool,
+    ignore_last_use: bool,
+    retire: tuple[str, ...],
+    no_wait: bool,
+    verbose: bool,
+    plan_file: str | None,
+    signed_by: str | None,
+    plan_max_age: str | None,
+    **parameters: Any,
 ) -> int:
     """Rotate the keys that are due; safe to run as often as you like.
 
@@ -31,4 +44,32 @@ def command(
     """
     flags = Flags(**parameters)
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
-    return act(flags, settings_of(flags), requested, command="rotate", wait=not no_wait, verbose=verbose)
+    if plan_file is None:
+        _refuse_without_plan(signed_by, plan_max_age)
+        return act(flags, settings_of(flags), requested, command="rotate", wait=not no_wait, verbose=verbose)
+    if force or ignore_last_use or retire:
+        name = "--force" if force else "--ignore-last-use" if ignore_last_use else "--retire"
+        raise UsageError(
+            f"{name} cannot be combined with --plan.", remedy=f"Make the plan with it: twokey plan {name}."
+        )
+    settings = settings_of(flags)
+
+    from twokey.cli import plan_files
+
+    following = plan_files.following(plan_file, flags.users, signed_by, plan_max_age)
+    return act(
+        flags,
+        settings,
+        following.overrides,
+        command="rotate",
+        wait=not no_wait,
+        verbose=verbose,
+        select=lambda runtime: following.select(runtime.roster(settings, flags.users), settings, runtime.clients.clock),
+        decide=following.decide,
+    )
+
+
+def _refuse_without_plan(signed_by: str | None, max_age: str | None) -> None:
+    for name, value in (("--signed-by", signed_by), ("--plan-max-age", max_age)):
+        if value is not None:
+            raise UsageError(f"{name} is about the file of --plan.", remedy="Add --plan FILE.")

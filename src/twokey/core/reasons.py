@@ -81,6 +81,10 @@ class Reason(StrEnum):
     LEASE_HELD = "lease_held", "Another run is working on this user."
     TOO_MANY_ACCOUNTS = "too_many_accounts", "Users of more accounts are selected than one run may change."
     TOO_MANY_USERS = "too_many_users", "More users are selected than one run may change."
+    PLAN_CHANGED = "plan_changed", "What would be done, or what it is decided from, is not what the plan says."
+    PLAN_EXPIRED = "plan_expired", "The plan is older than a plan may be."
+    PLAN_INVALID = "plan_invalid", "The file is not a plan as twokey wrote it, or it is not signed as it has to be."
+    NOT_PLANNED = "not_planned", "The user is not in the plan."
 
     # why it failed
     HOOK_FAILED = "hook_failed", "A program that is configured around rotations failed."

@@ -44,9 +44,11 @@ def rotating(
     return one
 
 
-def previewing(run: Run, requested: Overrides) -> Callable[[Job, Listener], Preview]:
-    """Return what says what ``rotate`` would do for one user, with warnings about windows."""
-    from twokey.planning import windows
+def previewing(
+    run: Run, requested: Overrides, decide: Callable[[Job], Decide] | None = None
+) -> Callable[[Job, Listener], Preview]:
+    """Return what says what ``rotate`` would do for one user, with warnings about windows. ``decide``: see above."""
+    from twokey.planning import decision, windows
     from twokey.rotation.preview import preview
 
     overrides = run.overrides(requested)
@@ -54,7 +56,8 @@ def previewing(run: Run, requested: Overrides) -> Callable[[Job, Listener], Prev
     def one(job: Job, _listener: Listener) -> Preview:
         world = run.world(job)
         iam = windows.ListsKeys(world.iam)
-        found = preview(job.user, job.policy, replace(world, iam=cast("Iam", iam)), overrides)
+        how = decide(job) if decide else decision.plan
+        found = preview(job.user, job.policy, replace(world, iam=cast("Iam", iam)), overrides, how)
         due, now = found.result.next_due, world.clock.now()
         problems = (
             *windows.broken(iam.listed, job.policy, now),

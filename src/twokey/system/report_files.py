@@ -25,13 +25,14 @@ _STDOUT = "; without --output, the report goes to stdout"
 class ReportFile:
     """A file that appears whole when ``write`` is called; until then, what was there stays. Use it as a context."""
 
-    def __init__(self, path: Path, option: str = "--output") -> None:
+    def __init__(self, path: Path, option: str = "--output", *, private: bool = False) -> None:
         """Create a hidden file beside it; raises ``UsageError`` where the report cannot be written.
 
-        ``option`` is the one that names it, for messages.
+        ``option`` is the one that names it, for messages. ``private``: only its owner may read it, as a new file.
         """
         self._path = path
-        self._mode = _mode(path, option)
+        found = _mode(path, option)
+        self._mode = PRIVATE if private else found
         try:
             self._fd, self._beside = tempfile.mkstemp(prefix=f".{path.name[:200]}.", dir=path.parent)
         except OSError as error:

@@ -1,0 +1,101 @@
+"""The files of plans at the command line: ``plan --out`` writes one, ``rotate --plan`` reads one."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twokey.cli import terminal
+from twokey.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from twokey.fleet.planned import Following, Recorder
+    from twokey.fleet.roster import Job
+    from twokey.fleet.run import Run
+    from twokey.planning.plan import Overrides
+    from twokey.rotation.look import Decide
+    from twokey.rotation.preview import Preview
+    from twokey.system.report_files import ReportFile
+    from twokey.system.signatures import Signer
+
+MAX_AGE = "3d"
+"""How old a plan may be by default: one that is made on a Friday can be approved on a Monday."""
+
+
+class Writing:
+    """A plan that is written to a file once it is made; without a file, nothing is."""
+
+    def __init__(self, name: str = "", file: ReportFile | None = None, signer: Signer | None = None) -> None:
+        self._name, self._file, self._signer = name, file, signer
+        self._run: Run | None = None
+        self._recorder: Recorder | None = None
+        self.quiet = False
+
+    def begin(self, run: Run) -> Callable[[Job], Decide] | None:
+        """Return what makes each user's decision and remembers it; None without a file."""
+        if self._file is None:
+            return None
+        from twokey.fleet.planned import Recorder
+
+        self._run, self._recorder = run, Recorder()
+        return self._recorder.decide
+
+    def write(self, previews: Sequence[Preview], requested: Overrides) -> None:
+        """Write the file, and say what an approver compares."""
+        if self._file is None or self._recorder is None or self._run is None:
+            return
+        from twokey.reports.plan_file import text_of
+
+        plan = self._recorder.plan(previews, self._run.settings, requested, self._run.runtime.clients.clock)
+        text = text_of(plan, self._signer.sign if self._signer else None)
+        self._file.write(text)
+        if not self.quiet:
+            signed = "signed" if self._signer else "not signed"
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            terminal.tell(f"Plan: {self._name}, {signed}; its SHA-256 is {digest}.")
+
+
+@contextmanager
+def writing(out: str | None, sign_with: str | None, *, quiet: bool) -> Iterator[Writing]:
+    """Prepare the file before anything is called; raises ``UsageError`` where it or the key cannot be used."""
+    if out is None:
+        if sign_with is not None:
+            raise UsageError("--sign-with signs the file of --out.", remedy="Add --out FILE.")
+        yield Writing()
+        return
+    from twokey.system.report_files import ReportFile
+    from twokey.system.signatures import Signer
+
+    signer = None if sign_with is None else Signer(Path(sign_with), "--sign-with")
+    with ReportFile(Path(out), "--out", private=True) as file:
+        found = Writing(out, file, signer)
+        found.quiet = quiet
+        yield found
+
+
+def following(file: str, names: Sequence[str], signed_by: str | None, max_age: str | None) -> Following:
+    """Return a run that performs the plan in a file.
+
+    Raises ``UsageError`` for what cannot be read, and ``Refused`` for a file that is no plan or not signed as expected.
+    """
+    from twokey.core import durations
+    from twokey.fleet.planned import Following
+    from twokey.reports.plan_file import MOST_BYTES, plan_of
+    from twokey.system.signatures import Verifier
+
+    age = durations.parse(max_age or MAX_AGE, "--plan-max-age")
+    verifier = None if signed_by is None else Verifier(Path(signed_by), "--signed-by")
+    try:
+        with Path(file).open("rb") as stream:
+            data = stream.read(MOST_BYTES)
+    except OSError as error:
+        raise UsageError(
+            f"--plan: {file} cannot be read: {error.strerror}.",
+            state="Nothing was called.",
+            remedy="Name the file that twokey plan --out has written.",
+        ) from None
+    return Following(plan_of(data, file, verifier.accepts if verifier else None), age, names)
