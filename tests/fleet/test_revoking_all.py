@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from concurrent import futures
 from concurrent.futures import wait
 from datetime import timedelta
 from pathlib import Path
