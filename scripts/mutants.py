@@ -100,10 +100,7 @@ GROUPS = {
         ("destinations.local.file", "destinations.local.json_file"),
         ("destinations/local/test_*.py", "destinations/test_[ir]*.py"),
     ),
-    "fleet": Group(
-        tuple(f"fleet.{name}" for name in ACTING),
-        ("fleet/test_*.py", "revocation/test_all.py", "revocation/test_first.py", "cli/test_forget_command.py"),
-    ),
+    "fleet": Group(tuple(f"fleet.{name}" for name in ACTING), ("fleet/test_*.py",)),
     "vault": Group(
         ("destinations.stores.vault",),
         (

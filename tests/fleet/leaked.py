@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from fleet.test_lookup import DENIED, Directory, user
+from fleet.test_lookup import ACCOUNT, DENIED, Directory, user
 from twokey.aws.clients import Clients
 from twokey.config.settings import Selection, Settings
 from twokey.core.errors import NotFound, ServiceError
@@ -17,6 +18,7 @@ from twokey.destinations import registry
 from twokey.fleet.first import First
 from twokey.fleet.runtime import Runtime
 from twokey.planning.policy import RotationPolicy
+from twokey.revocation import token_policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +89,89 @@ class Iam(Directory):
             if one.name in self.policies
         ]
         yield {"UserDetailList": users, "GroupDetailList": [], "RoleDetailList": [], "Policies": []}
+
+
+NOTHING: dict[str, Any] = {"Version": "2012-10-17", "Statement": []}
+QUARANTINE = "arn:aws:iam::aws:policy/AWSCompromisedKeyQuarantineV3"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/"
+
+
+def assuming(*roles: str) -> dict[str, Any]:
+    resources = [f"{ROLE}{role}" for role in roles]
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": resources}],
+    }
+
+
+class Account(Iam):
+    """An account whose users may assume roles, with the inline policies that were put and deleted."""
+
+    def __init__(
+        self, users: dict[str, dict[str, Any]], roles: tuple[str, ...] = (), quarantined: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(dict.fromkeys(users, 1), users)
+        self.roles = roles
+        self.quarantined = quarantined
+        self.present: dict[str, str] = {}
+        """The policies that end sessions already, by role or user."""
+        self.readings = 0
+        self.put: list[tuple[str, str]] = []
+        self.deleted: list[tuple[str, str]] = []
+
+    def authorization_details(self) -> Iterator[Any]:
+        self.readings += 1
+        if self.policies is None:
+            raise DENIED
+        (page,) = super().authorization_details()
+        for one in page["UserDetailList"]:
+            if one["UserName"] in self.quarantined:
+                one["AttachedManagedPolicies"] = [
+                    {"PolicyArn": QUARANTINE, "PolicyName": QUARANTINE.rpartition("/")[2]}
+                ]
+            self._deny(one, one["UserName"], "UserPolicyList")
+        for name in self.roles:
+            trust = {
+                "Version": "2012-10-17",
+                "Statement": [
+                    {
+                        "Effect": "Allow",
+                        "Action": "sts:AssumeRole",
+                        "Principal": {"AWS": f"arn:aws:iam::{ACCOUNT}:root"},
+                    }
+                ],
+            }
+            role = {
+                "RoleName": name,
+                "Path": "/",
+                "RoleId": f"AROA{name}",
+                "Arn": f"{ROLE}{name}",
+                "AssumeRolePolicyDocument": trust,
+                "RolePolicyList": [],
+                "AttachedManagedPolicies": [],
+                "InstanceProfileList": [],
+                "Tags": [],
+                "CreateDate": NOW,
+            }
+            self._deny(role, name, "RolePolicyList")
+            page["RoleDetailList"].append(role)
+        yield page
+
+    def _deny(self, entity: Any, name: str, field: str) -> None:
+        if name in self.present:
+            at = token_policies.named(self.present[name])[0]
+            document = json.loads(token_policies.document(at))
+            entity[field].append({"PolicyName": at.name, "PolicyDocument": document})
+
+    def put_inline_policy(self, kind: str, name: str, policy: str, document: str) -> None:
+        assert json.loads(document)["Statement"]
+        if f"put {name}" in self.errors:
+            raise self.errors[f"put {name}"]
+        self.put.append((f"{kind} {name}", policy))
+
+    def delete_inline_policy(self, kind: str, name: str, policy: str) -> bool:
+        self.deleted.append((f"{kind} {name}", policy))
+        return True
 
 
 ENTRY = Selection("/m/", (), (), "file:{user}", (), RotationPolicy())

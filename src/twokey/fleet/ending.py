@@ -182,9 +182,9 @@ def lifts(runtime: Runtime, names: Sequence[str], path: str | None) -> tuple[lif
     ``names``: also ids of their keys. ``path``: the users below it, if no names are given. Raises a ``ServiceError``,
     also ``NotFound`` for a user that does not exist, and ``Failed`` for a path without users.
     """
-    owners = [runtime.iam.owner(name) if KEY_ID.fullmatch(name) else name for name in names]
+    owners = [_owner(name, runtime) if KEY_ID.fullmatch(name) else name for name in names]
     picture = Picture(runtime.iam)
-    users = [picture.user(owner or "") for owner in owners]
+    users = [picture.user(owner) for owner in owners]
     if not names and path is not None:
         users = [*picture.users(path)]
         if not users:
@@ -195,6 +195,18 @@ def lifts(runtime: Runtime, names: Sequence[str], path: str | None) -> tuple[lif
                 "get-caller-identity.",
             )
     return lift.found(picture.account, users if names or path is not None else None)
+
+
+def _owner(key_id: str, runtime: Runtime) -> str:
+    owner = runtime.iam.owner(key_id)
+    if owner is None:
+        raise NotFound(
+            f"No user of this account has the key {key_id}.",
+            state="Nothing was changed.",
+            remedy="Check the id and the account: aws sts get-caller-identity. Where the key was deleted, name its "
+            "user.",
+        )
+    return owner
 
 
 def lifted(runtime: Runtime, found: Iterable[lift.Lift], *, only_plan: bool) -> list[LiftResult]:
