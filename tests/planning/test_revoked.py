@@ -198,6 +198,16 @@ class TestWhatIsSaid:
         said = "K1 has leaked, and was made Active again outside twokey. To stop it: twokey revoke K1."
         assert found == (said if told else "")
 
+    def test_that_a_leaked_key_is_active_again_although_no_rotation_is_due(self) -> None:
+        recorded = journal(**FRESH, revoked={"K1": Revoked(ago(days=1))})
+        found = plan(
+            observation_of(key("K1", days=31), key("K2", days=1), held="K2", journal=recorded), POLICY, NOW, Overrides()
+        )
+        assert found.outcome is Outcome.NOT_DUE
+        assert found.message.endswith(
+            "K1 has leaked, and was made Active again outside twokey. To stop it: twokey revoke K1."
+        )
+
     def test_nothing_of_a_leaked_key_that_is_inactive_and_of_a_key_that_has_not_leaked(self) -> None:
         keys = key("K1", days=31, active=False), key("K2", days=1)
         assert self.said(reactivated, *keys, K1=Revoked(ago(days=1))) == ""

@@ -10,7 +10,7 @@ from twokey.core.commands import command, forget_command
 from twokey.core.reasons import Outcome, Reason
 from twokey.planning.plan import Commit, Delete, Deliver, Plan, Resume
 from twokey.planning.removal import removal_barred, soak
-from twokey.planning.revoked import kept_revoked
+from twokey.planning.revoked import kept_revoked, reactivated
 from twokey.planning.rules import first_verdict
 
 if TYPE_CHECKING:
@@ -178,8 +178,8 @@ def _nothing(assessment: Assessment) -> Plan:
     message = f"A rotation is due in {durations.left(due - assessment.now)}." if due else ""
     if assessment.promise and assessment.now < assessment.grace_over:
         message = f"{message} {assessment.promise}"
-    if kept := kept_revoked(assessment):
-        message = f"{message} {kept}".strip()
+    for leaked in filter(None, (reactivated(assessment), kept_revoked(assessment))):
+        message = f"{message} {leaked}".strip()
     return assessment.conclude(Outcome.NOT_DUE, Reason.NOT_DUE, message)
 
 
