@@ -191,6 +191,7 @@ def rotate(
             warn=warn,
             retire=overrides.retire,
             records=True,
+            in_waves=True,
         )
     except TwokeyError as error:
         alerting.failed(error)
@@ -279,6 +280,7 @@ def _over_users(
     retire: frozenset[str] = frozenset(),
     limited: bool = True,
     records: bool = False,
+    in_waves: bool = False,
 ) -> _Document:
     from twokey.fleet.auditing import auditing
     from twokey.fleet.run import Run
@@ -290,7 +292,14 @@ def _over_users(
         run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, users))
         for warning in run.roster.warnings:
             _warned(warn, warning)
-        ended = run.each(work(run, log), _unobserved, limited=limited, retire=retire)
+        ended = run.each(
+            work(run, log),
+            _unobserved,
+            limited=limited,
+            retire=retire,
+            in_waves=in_waves,
+            announce=lambda text: _warned(warn, text),
+        )
         document = report(ended.results)
     if ended.interrupted:
         raise Interrupted(document) from ended.interrupted

@@ -49,6 +49,26 @@ def test_says_what_is_wrong(accounts: str | None, more: str, expected: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("top", "expected"),
+    [
+        ("waves: [{}]", "line 2: a wave needs either `accounts` or `percent`"),
+        ("waves: [{percent: 10, accounts: [a]}]", "a wave needs either `accounts` or `percent`"),
+        ("waves: [{accounts: [a]}]", "`accounts` of a wave needs `accounts` at the top level"),
+        ("waves: [{percent: 50}, {percent: 10}]", "`percent`: expected more than 50"),
+        ("waves: [{percent: 50, pause: x}]", "`pause`"),
+        ("waves: [{percent: 50, check: {run: [check]}}]", "expected the absolute path of a program"),
+        ("stop_after: {failed: '10'}", "expected a number, or a percentage"),
+        ("stop_after: {failed: '101 %'}", "expected a number, or a percentage"),
+    ],
+)
+def test_says_what_is_wrong_with_waves(top: str, expected: str) -> None:
+    Path("twokey.yaml").write_text(f"version: 1\n{top}\n{ENTRY}")
+    with pytest.raises(UsageError) as error:
+        load(Path("twokey.yaml"))
+    assert expected in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("account", "expected"),
     [
         ({"account_id": "123456789012", "name": "a", "profile": "prod"}, "the account a has no `role`"),

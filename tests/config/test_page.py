@@ -17,6 +17,7 @@ from twokey.config.account_forms import AccountForm, AccountsForm, ChoiceForm, O
 from twokey.config.hooks import HookForm, HooksForm
 from twokey.config.load import load as load_file
 from twokey.config.schema import Entry, Form, RoleEntry, Rules, TierForm, Verify, config_schema
+from twokey.config.wave_forms import StopForm, WaveForm
 from twokey.core.errors import UsageError
 from twokey.planning.policy import RotationPolicy
 
@@ -92,7 +93,7 @@ def test_the_page_lists_every_key_and_no_other() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", PAGE, re.MULTILINE)
     own = [*Verify.__struct_fields__, *Rules.__struct_fields__]
     structs = (Form, Entry, RoleEntry, TierForm, HooksForm, HookForm, AlertsForm, Receiver, Webhook, Ses, Smtp)
-    of_accounts = (AccountsForm, OrganizationForm, AccountForm, ChoiceForm)
+    of_accounts = (AccountsForm, OrganizationForm, AccountForm, ChoiceForm, WaveForm, StopForm)
     own += [
         field.encode_name
         for struct in (*structs, *of_accounts)

@@ -46,13 +46,14 @@ def over_users(
     retire: frozenset[str] = frozenset(),
     first: First | None = None,
     opened: Callable[[Auditing], None] = lambda _: None,
+    in_waves: bool = False,
 ) -> int:
     """Do a command's work for every selected user, report all results, and return the exit code.
 
     ``work`` returns what is done for each user of the run; ``steps`` prints its events, and with ``deliveries`` they
     are counted. ``select`` finds the users otherwise than by name. Each key to ``retire`` must be one of theirs. An
     interruption is raised after the report. ``first`` is the connection to AWS, where there is one already.
-    ``opened`` gets the audit log before anything is called.
+    ``opened`` gets the audit log before anything is called. ``in_waves``: in the waves of the settings.
     """
     from twokey.cli import progress, terminal
     from twokey.cli.signals import terminable
@@ -74,7 +75,10 @@ def over_users(
         if not flags.quiet:
             for warning in run.roster.warnings:
                 terminal.tell(f"Warning: {warning}")
-        ended = run.each(work(run, audit), observe, limited=limited, retire=retire)
+        announce = terminal.announcer(quiet=flags.quiet)
+        ended = run.each(
+            work(run, audit), observe, limited=limited, retire=retire, in_waves=in_waves, announce=announce
+        )
         code = report(ended.results)
     if ended.interrupted:
         raise ended.interrupted
@@ -125,6 +129,7 @@ def act(
             steps=steps,
             deliveries=True,
             retire=requested.retire,
+            in_waves=command == "rotate",
         )
     except TwokeyError as error:
         alerting.failed(error)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from twokey.config.settings import Label, Selection
+    from twokey.config.wave_settings import WaveSettings
     from twokey.config.yaml_lines import Document, Place
 
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]+|(?:[\w+=,.@-]+/)*[\w+=,.@-]{1,64}", re.ASCII)
@@ -72,9 +73,9 @@ def choices(form: list[Any] | UnsetType, label: Label) -> tuple[AccountChoice, .
     return tuple(found)
 
 
-def with_entries(settings: AccountSettings, entries: Sequence[tuple[Selection, Label]]) -> AccountSettings:
-    """Return the settings with what the entries need to know of the accounts."""
-    return replace(settings, needs_tags=any(choice.tags for entry, _ in entries for choice in entry.accounts))
+def with_choices(settings: AccountSettings, choosing: Sequence[Selection | WaveSettings]) -> AccountSettings:
+    """Return the settings with what those that choose accounts need to know of them."""
+    return replace(settings, needs_tags=any(choice.tags for one in choosing for choice in one.accounts))
 
 
 def _organization(form: OrganizationForm, common: AccountRole, document: Document) -> OrganizationSettings:

@@ -68,9 +68,9 @@ def hooks(form: HooksForm | UnsetType, label: Label) -> dict[HookName, Hook]:
         return {}
     found: dict[HookName, Hook] = {}
     for name in NAMES:
-        hook = getattr(form, name)
-        if isinstance(hook, HookForm):
-            found[name] = _hook(hook, name, label)
+        one = getattr(form, name)
+        if isinstance(one, HookForm):
+            found[name] = hook(one, f"hooks.{name}", label)
     if not found:
         raise UsageError(
             f"{label('hooks')}: expected at least one of {', '.join(NAMES)}.",
@@ -79,16 +79,17 @@ def hooks(form: HooksForm | UnsetType, label: Label) -> dict[HookName, Hook]:
     return found
 
 
-def _hook(form: HookForm, name: HookName, label: Label) -> Hook:
+def hook(form: HookForm, name: str, label: Label) -> Hook:
+    """Return one hook, which ``name`` names in the file; raises ``UsageError`` with the line."""
     program = form.run[0]
     if not program.startswith("/") or set(program[1:].split("/")) & {"", ".", ".."}:
         raise UsageError(
-            f"{label(f'hooks.{name}.run', 0)}: expected the absolute path of a program, got {program!r}.",
+            f"{label(f'{name}.run', 0)}: expected the absolute path of a program, got {program!r}.",
             remedy="Write it like [/usr/local/bin/restart, --quick]; each argument is an item of the list.",
         )
     if any("\0" in part for part in form.run):
-        raise UsageError(f"{label(f'hooks.{name}.run')}: an argument holds a null character.")
-    where = label(f"hooks.{name}.timeout")
+        raise UsageError(f"{label(f'{name}.run')}: an argument holds a null character.")
+    where = label(f"{name}.timeout")
     seconds = durations.parse(form.timeout, where).total_seconds()
     if not 0 < seconds <= LONGEST:
         raise UsageError(
@@ -98,7 +99,7 @@ def _hook(form: HookForm, name: HookName, label: Label) -> Hook:
     for index, variable in enumerate(form.env):
         if not _VARIABLE.fullmatch(variable) or variable.startswith("TWOKEY_"):
             raise UsageError(
-                f"{label(f'hooks.{name}.env', index)}: expected the name of an environment variable that does not "
+                f"{label(f'{name}.env', index)}: expected the name of an environment variable that does not "
                 f"begin with TWOKEY_, got {variable!r}."
             )
     return Hook(tuple(form.run), seconds, form.on_error, tuple(form.env))

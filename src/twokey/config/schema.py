@@ -10,6 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from twokey.alerts.settings import AlertsForm
 from twokey.config.account_forms import AccountsForm, Choice
 from twokey.config.hooks import HooksForm
+from twokey.config.wave_forms import StopForm, WaveForm
 from twokey.core import durations
 from twokey.destinations.sources import Source
 
@@ -248,6 +249,11 @@ class Form(Rules, frozen=True, kw_only=True, forbid_unknown_fields=True):
         AccountsForm | UnsetType,
         _about("The accounts of the machine users. Without it, that of the credentials that twokey runs with."),
     ] = UNSET
+    waves: Annotated[
+        Annotated[list[WaveForm], Meta(min_length=1)] | UnsetType,
+        _about("The order in which a run of rotate begins accounts. All that are in no wave come last."),
+    ] = UNSET
+    stop_after: Annotated[StopForm | UnsetType, _about("When a run of rotate begins no further user.")] = UNSET
     machine_users: Annotated[
         Annotated[list[Annotated[Entry, _SELECTS]], Meta(min_length=1)],
         _about("The machine users, and where their credentials go."),

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from twokey.alerts.settings import Alerts
     from twokey.config.account_settings import AccountSettings
+    from twokey.config.wave_settings import StopSettings, WaveSettings
     from twokey.core.accounts import Account, AccountChoice
     from twokey.core.hooks import Hook, HookName
     from twokey.core.model import MachineUser
@@ -149,6 +150,9 @@ class Settings:
     """Its line, as a message begins."""
     accounts: AccountSettings | None = None
     """The accounts that the run acts in; None for that of the credentials that twokey runs with."""
+    waves: tuple[WaveSettings, ...] = ()
+    stop_after: StopSettings | None = None
+    """How many users of a wave may fail; None for any number."""
 
     def tier(self, name: str) -> Tier:
         """Return the tier of a name; raises ``UsageError`` where there is none."""

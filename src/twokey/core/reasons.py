@@ -79,6 +79,7 @@ class Reason(StrEnum):
     PREFLIGHT = "preflight", "A write that the rotation needs would fail."
     CLOCK_SKEW = "clock_skew", "The clocks of this machine and of AWS differ by more than a minute."
     LEASE_HELD = "lease_held", "Another run is working on this user."
+    WAVE_STOPPED = "wave_stopped", "An earlier wave did not end well, so that this user or account was not begun."
     TOO_MANY_ACCOUNTS = "too_many_accounts", "Users of more accounts are selected than one run may change."
     TOO_MANY_USERS = "too_many_users", "More users are selected than one run may change."
     PLAN_CHANGED = "plan_changed", "What would be done, or what it is decided from, is not what the plan says."

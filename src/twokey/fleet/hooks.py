@@ -45,7 +45,7 @@ class Programs:
     def run(self, name: HookName, facts: HookFacts) -> str:
         """Run one; return a warning where a failure is only to be reported. Raises ``HookFailed``."""
         hook = self.hooks[name]
-        problem = _problem(hook, name, facts)
+        problem = problem_of(hook, name, _message(name, facts))
         if not problem:
             return ""
         message = f"The hook `{name}` failed: {problem}"
@@ -55,8 +55,8 @@ class Programs:
         raise HookFailed(message, state=state, remedy=remedy)
 
 
-def _problem(hook: Hook, name: HookName, facts: HookFacts) -> str:
-    """Run a program; return why that failed, nothing where it did not."""
+def problem_of(hook: Hook, name: str, message: memoryview) -> str:
+    """Run a program with a message; return why that failed, nothing where it did not."""
     from twokey.destinations.hooks import child
     from twokey.destinations.hooks.exec import PASSED
     from twokey.system import environment
@@ -71,7 +71,7 @@ def _problem(hook: Hook, name: HookName, facts: HookFacts) -> str:
         ended = child.run(
             hook.command,
             environment.chosen((*PASSED, *hook.variables), {"TWOKEY_HOOK": name}),
-            _message(name, facts),
+            message,
             hook.seconds,
         )
     except ServiceRejected as error:

@@ -41,7 +41,7 @@ def run(
     ``Interrupted`` is raised, with the results of all.
     """
     stop = stop or Event()
-    results: list[T | Result] = [_stopped(job) for job in jobs]
+    results: list[T | Result] = [stopped(job) for job in jobs]
     interrupted: Interrupted | None = None
 
     under_way = _UnderWay()
@@ -155,7 +155,7 @@ class Interrupted(KeyboardInterrupt):
 
 def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result], None], stop: Event) -> T | Result:
     if stop.is_set():
-        return _stopped(job)
+        return stopped(job)
     result: T | Result
     try:
         result = work(job)
@@ -173,5 +173,6 @@ def _guarded(work: Callable[[Job], T], job: Job, progress: Callable[[T | Result]
     return result
 
 
-def _stopped(job: Job) -> Result:
+def stopped(job: Job) -> Result:
+    """Return the result of a user that a run did not begin, because it was stopped."""
     return Result(job.user, Outcome.FAILED, Reason.STOPPED, str(Stopped()))

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 from twokey.core.events import ignore
-from twokey.fleet import pool, retirement
+from twokey.fleet import pool, retirement, waves
 from twokey.fleet.accounts import interleaved
+from twokey.fleet.hooks import problem_of
 from twokey.fleet.roster import too_many, too_many_accounts
 
 if TYPE_CHECKING:
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from twokey.config.settings import Settings
+    from twokey.config.wave_settings import WaveSettings
     from twokey.core.events import Event, Listener
     from twokey.core.model import MachineUser
     from twokey.fleet.roster import Job, Roster
     from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Overrides
+    from twokey.reports.documents import StatusEntry
     from twokey.rotation.results import Result
     from twokey.rotation.world import World
 
@@ -80,11 +83,13 @@ class Run:
         *,
         limited: bool = True,
         retire: frozenset[str] = frozenset(),
+        in_waves: bool = False,
+        announce: Callable[[str], None] = lambda _: None,
     ) -> Ended[T]:
         """Do the work for every user; the events of one user's rotation go to the listener that ``work`` gets.
 
         With ``limited``, all users are refused where there are more than the settings allow; and where one of the keys
-        to ``retire`` is no key of theirs.
+        to ``retire`` is no key of theirs. ``in_waves``: in the waves of the settings, as far as they end well.
         """
         jobs, most = self.roster.jobs, self.settings.max_users
         if limited and len(jobs) > most:
@@ -95,25 +100,116 @@ class Run:
         refused = retirement.refuse_unknown(self.roster, self.world, retire)
         if refused:
             return Ended((*refused, *self.roster.failed))
-        interrupted: pool.Interrupted | None = None
         with observe(jobs) as observer:
 
             def observed(job: Job) -> T:
                 return work(job, partial(observer.heard, job.user))
 
-            order = _in_turn(jobs)
-            try:
-                results = pool.run(
-                    [jobs[index] for index in order],
-                    observed,
-                    self.settings.concurrency,
-                    observer.ended,
-                    self.runtime.stop,
-                )
-            except pool.Interrupted as error:
-                results, interrupted = error.results, error
+            if in_waves and (self.settings.waves or self.settings.stop_after):
+                return self._in_waves(observed, observer, announce)
+            results, interrupted = self._perform(jobs, observed, observer)
+        return Ended((*results, *self.roster.failed), interrupted)
+
+    def _perform(
+        self, jobs: Sequence[Job], work: Callable[[Job], T], observer: Observer
+    ) -> tuple[list[T | Result], pool.Interrupted | None]:
+        """Do the work for these users, those of many accounts in turn; return the results in their order."""
+        order = _in_turn(jobs)
+        interrupted: pool.Interrupted | None = None
+        try:
+            results: list[T | Result] = pool.run(
+                [jobs[index] for index in order],
+                work,
+                self.settings.concurrency,
+                observer.ended,
+                self.runtime.stop,
+            )
+        except pool.Interrupted as error:
+            results, interrupted = error.results, error
         by_job = dict(zip(order, results, strict=True))
-        return Ended((*(by_job[index] for index in range(len(jobs))), *self.roster.failed), interrupted)
+        return [by_job[index] for index in range(len(jobs))], interrupted
+
+    def _in_waves(self, work: Callable[[Job], T], observer: Observer, announce: Callable[[str], None]) -> Ended[T]:
+        """Do the work wave after wave; the results of what was not begun come last, before those of broken accounts."""
+        jobs = self.roster.jobs
+        accounts = None if self.runtime.accounts is None else self.runtime.accounts.known
+        units = [job.user.name if accounts is None else job.user.account for job in jobs]
+        parts = waves.divide(units, self.settings.waves, accounts)
+        results: list[T | Result] = []
+        for number, part in enumerate(parts):
+            theirs = [jobs[index] for index in part]
+            tally = waves.Tally(number + 1, len(parts), len(theirs), self.settings.stop_after)
+            found, interrupted = self._wave(theirs, tally, work, observer)
+            results += found
+            later = [jobs[index] for part in parts[number + 1 :] for index in part]
+            if not interrupted and later and not tally.stopped and number < len(self.settings.waves):
+                interrupted = self._between(self.settings.waves[number], theirs, found, tally, announce)
+            if interrupted:
+                stopped = [pool.stopped(job) for job in later]
+                return Ended((*results, *stopped, *self.roster.failed), interrupted)
+            if tally.stopped:
+                return Ended((*results, *waves.accounts_not_begun(later, tally), *self.roster.failed))
+        return Ended((*results, *self.roster.failed))
+
+    def _wave(
+        self, jobs: Sequence[Job], tally: waves.Tally, work: Callable[[Job], T], observer: Observer
+    ) -> tuple[list[T | Result], pool.Interrupted | None]:
+        tally.count_bad(self._broken_accounts(tally.number - 1))
+
+        def counted(job: Job) -> T | Result:
+            if tally.stopped:
+                return waves.not_begun(job, tally)
+            result = work(job)
+            tally.count(result)
+            return result
+
+        return self._perform(jobs, counted, observer)
+
+    def _broken_accounts(self, number: int) -> int:
+        """Return how many accounts of a wave could not be reached: each counts as a user that failed."""
+        if self.runtime.accounts is None:
+            return 0
+        broken = [one.user.account for one in self.roster.failed if not one.user.name]
+        return len(waves.divide(broken, self.settings.waves, self.runtime.accounts.known)[number])
+
+    def _between(
+        self,
+        wave: WaveSettings,
+        jobs: Sequence[Job],
+        results: Sequence[object],
+        tally: waves.Tally,
+        announce: Callable[[str], None],
+    ) -> pool.Interrupted | None:
+        """Pause and check before the next wave; ``tally`` is stopped where it must not begin."""
+        clock, stop = self.runtime.clients.clock, self.runtime.stop
+        commits = [at for job, one in zip(jobs, results, strict=True) if (at := waves.committed(job, one))]
+        if not commits or clock.now() - max(commits) >= max(wave.pause, waves.RECENT):
+            return None
+        try:
+            waves.wait(wave.pause, max(commits), clock, stop, announce)
+        except KeyboardInterrupt as error:
+            stop.set()
+            return pool.Interrupted([], str(error))
+        if stop.is_set():
+            tally.stop("the run was stopped")
+        elif wave.status and (problem := self._unwell(jobs, results)):
+            tally.stop(problem)
+        elif wave.check and (problem := problem_of(wave.check, "check", waves.message(tally, results))):
+            if wave.check.on_error == "fail":
+                tally.stop(f"the check of the wave failed: {problem.rstrip('.')}")
+            else:
+                announce(f"Warning: the check of {tally.name} failed: {problem}")
+        return None
+
+    def _unwell(self, jobs: Sequence[Job], results: Sequence[object]) -> str:
+        """Return what status finds wrong with the users of a wave that ended well."""
+        from twokey.reports.status import status
+
+        def show(job: Job) -> StatusEntry:
+            return status(job.user, job.policy, self.world(job), self.settings.schedule)
+
+        good = [job for job, one in zip(jobs, results, strict=True) if waves.committed(job, one)]
+        return waves.unwell(pool.run(good, show, self.settings.concurrency, stop=self.runtime.stop))
 
 
 def _in_turn(jobs: Sequence[Job]) -> list[int]:
