@@ -183,6 +183,25 @@ class TestAnAccountThatCannotBeReached:
         assert "has no role" in results[ONE, ""]["message"]
 
 
+def test_an_audit_has_the_users_of_all_accounts_and_says_which_it_could_not_read(fleet: Fleet) -> None:
+    for account in (ONE, OTHER):
+        fleet.role(account)
+        fleet.user(account, "ci")
+    fleet.configure(LIST)
+    assert twokey("rotate").code == 0
+    for account in (ONE, OTHER):
+        fleet.aws.client("iam", fleet.aws.admin_of(account)).generate_credential_report()
+    ran = twokey("audit", "--path", "/machine-users/", "--json")
+    roles = {(key["account"], key["user"], key["role"]) for key in ran.document["keys"]}
+    assert roles == {(account, "ci", role) for account in (ONE, OTHER) for role in ("current", "last")}
+    assert f"{OTHER}/ci: CURRENT" in twokey("audit", "--path", "/machine-users/").out
+    fleet.aws.client("iam", fleet.aws.admin_of(OTHER)).delete_role_policy(RoleName=ROLE, PolicyName="all")
+    ran = twokey("audit", "--path", "/machine-users/", "--json")
+    assert ran.code == 1
+    assert {key["account"] for key in ran.document["keys"]} == {ONE}
+    assert f"The account other ({OTHER}) is left out" in ran.document["warnings"][0]
+
+
 class TestRoles:
     def test_have_an_external_id_and_session_tags(self, fleet: Fleet) -> None:
         fleet.user(ONE, "ci")

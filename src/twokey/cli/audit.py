@@ -13,6 +13,7 @@ from twokey.cli.options import DEFAULT_CONFIG, configuration
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from twokey.config.settings import Settings
     from twokey.fleet.runtime import Runtime
     from twokey.http.client import Http
     from twokey.reports.audit import Audit
@@ -77,6 +78,13 @@ if TYPE_CHECKING:
     help="Also find keys and secrets in this state or plan file of Terraform or OpenTofu, or s3://BUCKET/KEY; may be "
     "repeated.",
 )
+@click.option(
+    "--account",
+    "accounts",
+    metavar="ID|NAME",
+    multiple=True,
+    help="Only this account of those in the configuration; may be repeated.",
+)
 @click.option("--redact", is_flag=True, help="Shorten key ids to their first and last four characters.")
 @click.option("--quiet", "-q", is_flag=True, help="Print no warnings and no summary on stderr.")
 def command(
@@ -93,6 +101,7 @@ def command(
     limit: str,
     push_gateway: str | None,
     states: tuple[str, ...],
+    accounts: tuple[str, ...],
     redact: bool,
     quiet: bool,
 ) -> int:
@@ -108,6 +117,8 @@ def command(
 
         terminal.refuse_page(output)
     settings = configuration(config)
+    if accounts:
+        settings = _of_accounts(settings, accounts)
 
     from twokey.fleet import account_audit
 
@@ -133,6 +144,16 @@ def command(
 
         push(gateway, result)
     return _code(result, fail_on)
+
+
+def _of_accounts(settings: Settings | None, accounts: tuple[str, ...]) -> Settings:
+    from dataclasses import replace
+
+    from twokey.config.account_settings import selected_by
+
+    if settings is None:
+        raise UsageError("--account is about the accounts of a twokey.yaml, and there is none.")
+    return replace(settings, accounts=selected_by(settings.accounts, accounts, None, settings.source))
 
 
 def _gateway(url: str | None, runtime: Runtime) -> Http | None:

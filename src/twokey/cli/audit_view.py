@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from twokey.cli import layout, repeats, terminal
 from twokey.core import timestamps
+from twokey.core.model import UserKey
+from twokey.fleet.names import Names
 from twokey.reports.audit import people as people_of
 
 if TYPE_CHECKING:
@@ -25,27 +27,38 @@ def show(result: Audit) -> None:
         for line in lines(result):
             terminal.say(line)
         return
-    width = terminal.width()
+    width, named = terminal.width(), _names(result)
     terminal.draw(_table(result, width) or _blocks(result, width))
     for finding, texts in zip(result.findings, _sentences(result.findings), strict=True):
         terminal.say()
         style = COLOURS[finding.severity]
-        terminal.draw(layout.block([(f"{finding.severity}  {finding.id}  ", style), (finding.user, style)], [], width))
+        terminal.draw(
+            layout.block([(f"{finding.severity}  {finding.id}  ", style), (named(_of(finding)), style)], [], width)
+        )
         for text in texts:
             terminal.paragraph(text, "  ", "  ")
 
 
 def lines(result: Audit) -> Iterator[str]:
     """Return the keys and the findings as lines for a log."""
+    named = _names(result)
     for key in result.keys:
         held = f", held by {', '.join(key.held_by)}" if key.held_by else ""
         yield (
-            f"{key.user}: {terminal.role_name(key.role)} {key.key_id or 'key of unknown id'}, {key.status}, "
+            f"{named(_of(key))}: {terminal.role_name(key.role)} {key.key_id or 'key of unknown id'}, {key.status}, "
             f"age {_age(result, key)}, {_use(key)}, window {_window(result, key)}{held}"
         )
     for finding in result.findings:
         controls = f" ({', '.join(finding.controls)})" if finding.controls else ""
-        yield f"{finding.severity} {finding.id} {finding.user}: {finding.message} {finding.remedy}{controls}"
+        yield f"{finding.severity} {finding.id} {named(_of(finding))}: {finding.message} {finding.remedy}{controls}"
+
+
+def _names(result: Audit) -> Names:
+    return Names(map(_of, result.keys))
+
+
+def _of(one: Key | Finding) -> UserKey:
+    return UserKey(one.account, one.user)
 
 
 def summary(result: Audit) -> str:
@@ -55,30 +68,34 @@ def summary(result: Audit) -> str:
     count = people_of(result)
     people = f"{count} user{'' if count == 1 else 's'}"
     keys = f"{len(result.keys)} key{'' if len(result.keys) == 1 else 's'}"
-    return f"{found}: {people} with {keys} in account {result.account}{made}."
+    accounts = {user.account for user in result.users}
+    where = f"{len(accounts)} accounts" if len(accounts) > 1 else f"account {result.account}"
+    return f"{found}: {people} with {keys} in {where}{made}."
 
 
 def _table(result: Audit, width: int) -> list[Line] | None:
+    named = _names(result)
     columns = (
-        layout.Column("user", layout.narrowest_of(key.user for key in result.keys)),
+        layout.Column("user", layout.narrowest_of(named(_of(key)) for key in result.keys)),
         layout.Column("key"),
         layout.Column("role", 1, words=True),
         layout.Column("age"),
         layout.Column("last use", 1, words=True),
         layout.Column("window", 1, words=True),
     )
-    return layout.table(columns, [_row(result, key) for key in result.keys], width) if result.keys else []
+    return layout.table(columns, [_row(result, key, named) for key in result.keys], width) if result.keys else []
 
 
-def _row(result: Audit, key: Key) -> list[Cell]:
+def _row(result: Audit, key: Key, named: Names) -> list[Cell]:
     role = terminal.role_name(key.role) + ("" if key.status == "Active" else " (Inactive)")
     window = layout.cell(_window(result, key), _WINDOWS[key.window])
-    texts = (key.user, key.key_id or terminal.NOTHING, role, _age(result, key), _use_ago(result, key))
+    texts = (named(_of(key)), key.key_id or terminal.NOTHING, role, _age(result, key), _use_ago(result, key))
     return [*map(layout.cell, texts), window]
 
 
 def _blocks(result: Audit, width: int) -> list[Line]:
     found: list[Line] = []
+    named = _names(result)
     for key in result.keys:
         labelled = [
             ("key", layout.cell(key.key_id or terminal.NOTHING)),
@@ -87,7 +104,7 @@ def _blocks(result: Audit, width: int) -> list[Line]:
             ("last use", layout.cell(_use_ago(result, key))),
             ("window", layout.cell(_window(result, key), _WINDOWS[key.window])),
         ]
-        found += layout.block([(f"{key.user}: ", "bold"), (terminal.role_name(key.role), "")], labelled, width)
+        found += layout.block([(f"{named(_of(key))}: ", "bold"), (terminal.role_name(key.role), "")], labelled, width)
     return found
 
 

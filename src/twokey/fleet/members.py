@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from twokey.core.errors import ServiceError, TwokeyError, UsageError, unforeseen
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from twokey.config.settings import Selection, Settings
+    from twokey.core.accounts import Account
     from twokey.core.model import MachineUser, Record
     from twokey.fleet.runtime import Runtime
 
 
-def members(runtime: Runtime, settings: Settings | None, users: Sequence[MachineUser]) -> list[Managed]:
+def members(
+    runtime: Runtime, settings: Settings | None, users: Sequence[MachineUser], account: Account | None = None
+) -> list[Managed]:
     """Return those of the users that the configuration covers; nothing is covered without one.
+
+    ``account`` is that of the users, in a run over several.
 
     A store that cannot be read is told with the user. Raises ``UsageError`` where the configuration selects a user
     twice, and, before any store is read, where the settings of a connection are missing.
@@ -29,9 +35,18 @@ def members(runtime: Runtime, settings: Settings | None, users: Sequence[Machine
     if settings is None:
         return []
     _reach(runtime, settings)
-    jobs = [job for user in users for job in _jobs(user, settings.selections)]
+    selections = [one for one in settings.selections if account is None or one.is_for(account)]
+    if account is not None:
+        users = [replace(user, account_name=account.name) for user in users]
+    jobs = [job for user in users for job in _jobs(user, selections)]
     check_distinct(jobs)
-    records = load_many(_stores(jobs), runtime.services, settings.concurrency)
+    by_account: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_account.setdefault(runtime.store_in(job).account, []).append(job)
+    records = {
+        where: load_many(_stores(theirs), runtime.store_in(theirs[0]).services, settings.concurrency)
+        for where, theirs in by_account.items()
+    }
     return concurrently(lambda job: _managed(runtime, job, records), jobs, settings.concurrency)
 
 
@@ -55,17 +70,25 @@ def _jobs(user: MachineUser, selections: Sequence[Selection]) -> Iterator[Job]:
     for selection in selections:
         if selection.means(user):
             positions = tuple(at for _, at in selection.urls)
-            yield Job(user, selection.policy, selection.store, selection.deliver, positions=positions)
+            yield Job(
+                user,
+                selection.policy,
+                selection.store,
+                selection.deliver,
+                store_account=selection.store_account,
+                positions=positions,
+            )
 
 
-def _managed(runtime: Runtime, job: Job, records: Mapping[str, Record]) -> Managed:
+def _managed(runtime: Runtime, job: Job, records: Mapping[str, Mapping[str, Record]]) -> Managed:
     from twokey.destinations import registry
 
     user, store, destinations = job.user, job.store, job.deliver
     try:
         store, *others = (fill(url, user) for url in (job.store, *job.deliver))
         destinations = tuple(others)
-        record = records.get(store) or registry.open_store(store, runtime.services).load()
+        where = runtime.store_in(job)
+        record = records[where.account].get(store) or registry.open_store(store, where.services).load()
     except (ServiceError, UsageError) as error:
         return Managed(user, job.policy, store, destinations, why=str(error))
     except TwokeyError:

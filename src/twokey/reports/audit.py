@@ -17,7 +17,7 @@ from twokey.core.decoding import decoder
 from twokey.permissions.findings import SEVERITIES, Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 VERSION = 1
 """The version of the document. Fields may be added to it; none is removed or changes its meaning."""
@@ -139,7 +139,7 @@ class Audit(msgspec.Struct, frozen=True):
     """What ``twokey audit --json`` prints.
 
     ``summary`` counts the findings of each severity. ``complete`` is false where something could not be read; the
-    ``warnings`` say what.
+    ``warnings`` say what. ``account`` is that of twokey itself where there are users of several.
     """
 
     version: int
@@ -161,6 +161,30 @@ def summary(findings: Iterable[Finding]) -> dict[str, int]:
     for finding in findings:
         counts[finding.severity] += 1
     return counts
+
+
+def of_accounts(home: str, now: datetime, parts: Sequence[Audit], failed: Sequence[str]) -> Audit:
+    """Return the results of several accounts as one; ``failed`` says why others could not be read."""
+    findings = [one for part in parts for one in part.findings]
+    reports = [part.report_generated for part in parts if part.report_generated]
+    several = len(parts) > 1
+
+    def named(part: Audit, warning: str) -> str:
+        return f"Account {part.account}: {warning}" if several else warning
+
+    return Audit(
+        version=VERSION,
+        account=parts[0].account if len(parts) == 1 else home,
+        generated=max((part.generated for part in parts), default=now),
+        report_generated=min(reports, default=None),
+        complete=not failed and all(part.complete for part in parts),
+        users=[one for part in parts for one in part.users],
+        keys=[one for part in parts for one in part.keys],
+        findings=findings,
+        summary=summary(findings),
+        warnings=[*failed, *(named(part, one) for part in parts for one in part.warnings)],
+        checked=list(dict.fromkeys(one for part in parts for one in part.checked)),
+    )
 
 
 def people(audit: Audit) -> int:
