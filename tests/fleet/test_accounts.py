@@ -202,6 +202,37 @@ def test_an_audit_has_the_users_of_all_accounts_and_says_which_it_could_not_read
     assert f"The account other ({OTHER}) is left out" in ran.document["warnings"][0]
 
 
+def test_the_policies_that_twokey_prints_suffice(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.account(ONE, "one", tags={"stage": "prod"})
+    fleet.aws.make_user("ci", keys=1, ages=(20 * 86_400,), account=ONE)
+    entry = CENTRAL + "    deliver: ['ssm:/keys/{user}']\n    deliver_account: member\n"
+    fleet.configure(ORGANIZATION, entry + "    accounts: [{tag: {stage: prod}}]\n")
+    member = twokey("policy", "rotator", "--member", "--command", "rotate", "--quiet").out
+    home = twokey("policy", "rotator", "--command", "rotate", "--quiet").out
+    of_one = fleet.aws.client("iam", fleet.aws.admin_of(ONE))
+    of_one.put_role_policy(RoleName=ROLE, PolicyName="all", PolicyDocument=member)
+    [key] = fleet.aws.make_user("rotator", path="/ops/", keys=1)
+    iam = fleet.aws.client("iam")
+    iam.put_user_policy(UserName="rotator", PolicyName="twokey", PolicyDocument=home)
+    for name, value in fleet.aws.environment(key).items():
+        monkeypatch.setenv(name, value)
+    ran = twokey("rotate", "--json")
+    assert found(ran)[ONE, "ci"]["outcome"] == "rotated", ran.out
+    assert fleet.held(HOME, f"{ONE}/ci") == fleet.ids(ONE)[-1]
+    # Each policy is needed: the role may not write the central store, and twokey itself not the users of the account.
+    assert "secretsmanager" not in member
+    assert ONE not in home
+
+
+def test_the_policy_of_a_list_has_its_roles_alone(fleet: Fleet) -> None:
+    fleet.configure(LIST.replace("}]}", "}], session_tags: {a: b}}"), CENTRAL)
+    statements = json.loads(twokey("policy", "rotator", "--command", "rotate", "--quiet").out)["Statement"]
+    by_sid = {one["Sid"]: one for one in statements}
+    assert by_sid["AssumeRoles"]["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+    assert by_sid["AssumeRoles"]["Resource"] == [f"arn:aws:iam::{account}:role/{ROLE}" for account in (ONE, OTHER)]
+    assert set(by_sid) == {"StoreSecretsmanager", "AssumeRoles"}
+
+
 class TestRoles:
     def test_have_an_external_id_and_session_tags(self, fleet: Fleet) -> None:
         fleet.user(ONE, "ci")

@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 
     from twokey.aws.clients import Clients
 
+TAGS = "organizations:ListTagsForResource"
 PERMISSIONS = (
     "organizations:ListRoots",
     "organizations:ListParents",
     "organizations:ListOrganizationalUnitsForParent",
     "organizations:ListAccountsForParent",
-    "organizations:ListTagsForResource",
+    TAGS,
 )
+"""The last one only where accounts are chosen by tags."""
 ACTIVE = "ACTIVE"
 _WHO = "Only the management account of an organization and its delegated administrators may list accounts"
 

@@ -97,10 +97,16 @@ def command() -> None:
     multiple=True,
     help="A customer managed key with which existing secrets or parameters are encrypted; may be repeated.",
 )
+@click.option(
+    "--member",
+    is_flag=True,
+    help="Print the policy of the role that twokey assumes in each account, not of the principal that assumes it.",
+)
 @PRINCIPAL
 @options((FORMAT, QUIET))
 def rotator(
     *,
+    member: bool,
     commands: tuple[str, ...],
     source: str | None,
     split: bool,
@@ -117,16 +123,24 @@ def rotator(
     flags = Flags(**parameters, window=None, grace=None, idle=None, concurrency=None, as_json=False, quiet=quiet)
     settings = settings_of(flags)
 
+    from twokey.permissions import fleet
     from twokey.permissions import rotator as policies
 
     chosen = tuple(dict.fromkeys(commands)) or policies.DEFAULT
     if source is not None and "adopt" not in chosen:
         raise UsageError("--from is for adopt.", remedy="Add --command adopt, or omit --from.")
-    scope = _scope(settings, account, region)
+    if member and settings.accounts is None:
+        raise UsageError(
+            "--member is about the accounts of twokey.yaml, and it has none.", remedy="Add accounts: to it."
+        )
+    scope = _scope(settings, account or (fleet.ANY if member else None), region)
+    part: fleet.Part = "member" if member else fleet.part_of_home(settings.accounts)
 
     def grant(names: tuple[str, ...]) -> policies.Grant:
         of_audit = states if "audit" in names or not split else ()
-        return policies.Grant(scope, names, flags.users, keys, principal, source or "", of_audit)
+        return policies.Grant(
+            scope, names, flags.users, keys, principal, source or "", of_audit, settings.accounts, part
+        )
 
     if split:
         documents = {name: policies.document(settings.selections, grant((name,)), settings.alerts) for name in chosen}
@@ -292,7 +306,7 @@ def _scope(settings: Settings | None, account: str | None, region: str | None) -
     from twokey.destinations.kind import AwsScope
     from twokey.fleet.runtime import Runtime
 
-    if account is not None and not re.fullmatch(r"\d{12}", account, re.ASCII):
+    if account not in (None, "*") and not re.fullmatch(r"\d{12}", str(account), re.ASCII):
         raise UsageError(f"--account: expected the 12 digits of an AWS account, got {account!r}.")
     runtime = Runtime(settings)
     where = region or runtime.clients.region

@@ -19,15 +19,18 @@ from twokey.destinations import address as addresses
 from twokey.destinations import registry
 from twokey.destinations.address import nearest
 from twokey.destinations.locks import registry as locks
+from twokey.permissions import fleet
 from twokey.permissions.documents import Condition, Document, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from twokey.alerts.settings import Alerts
+    from twokey.config.account_settings import AccountSettings
     from twokey.config.settings import Selection
     from twokey.destinations.address import Address
     from twokey.destinations.kind import AwsScope, Permission, Use
+    from twokey.permissions.fleet import Part
 
 _LIST = "iam:ListUsers"
 _DEACTIVATE = "iam:UpdateAccessKey"
@@ -84,7 +87,8 @@ class Grant:
 
     ``keys``: ARNs of the KMS keys with which existing secrets are encrypted. ``principal``: the ARN of the role or user
     that runs twokey, if it may ask IAM's policy simulator about itself. ``source``: what ``adopt --from`` reads.
-    ``states``: files of Terraform that an audit reads, as paths or as URLs of S3.
+    ``states``: files of Terraform that an audit reads, as paths or as URLs of S3. ``accounts``: those of the
+    configuration, if it names any; ``part``: which principal of such a run the policy is for.
     """
 
     scope: AwsScope
@@ -94,6 +98,8 @@ class Grant:
     principal: str = ""
     source: str = ""
     states: tuple[str, ...] = ()
+    accounts: AccountSettings | None = None
+    part: Part = "whole"
 
 
 def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | None = None) -> Document:
@@ -110,7 +116,7 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
         raise UsageError("--state: only audit reads it.", remedy="Add --command audit.")
     statements = _merged(
         [
-            *_iam(selections, grant),
+            *(() if grant.part == "home" else _iam(selections, grant)),
             *_urls(selections, grant),
             *_states(grant),
             *_trace(grant),
@@ -118,12 +124,14 @@ def document(selections: Sequence[Selection], grant: Grant, alerts: Alerts | Non
             *_owners(grant),
             *_simulator(grant),
             *_alerts(alerts, grant),
+            *fleet.statements(grant.accounts, grant.part, grant.scope.partition),
         ]
     )
     whole = {*grant.commands} >= {*DEFAULT}
     which = "twokey" if whole else f"twokey {', '.join(grant.commands)}"
     name = "twokey" if whole else f"twokey-{'-'.join(grant.commands)}"
-    return Document(name, f"What {which} needs for the machine users of this configuration.", statements)
+    where = " in each account, through its role" if grant.part == "member" else ""
+    return Document(name, f"What {which} needs for the machine users of this configuration{where}.", statements)
 
 
 def _iam(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
@@ -226,15 +234,14 @@ def _urls(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
     others = frozenset[Any]().union(*(COMMANDS[name].destination for name in grant.commands))
     locks_too = any(COMMANDS[name].lock for name in grant.commands)
     for selection in _chosen(selections, grant):
-        for index, template in enumerate((selection.store, *selection.deliver)):
-            store = index == 0
+        for template, store in _covered(selection, grant):
             for address in _addresses(template, selection, grant, registry.parse):
                 kind = registry.kind_of(address.scheme)
                 if kind.resources is not None:
                     found = kind.resources(address, grant.scope, store)
                     role, uses = ("store", stores) if store else ("destination", others)
                     yield from _statements(address, role, kind.permissions, uses, found, grant)
-        if selection.lock and locks_too:
+        if selection.lock and locks_too and fleet.covers(grant.part, selection.store_account):
             for address in _addresses(selection.lock, selection, grant, locks.parse):
                 lock = locks.kind_of(address.scheme)
                 yield from _statements(
@@ -249,9 +256,19 @@ def _urls(selections: Sequence[Selection], grant: Grant) -> Iterator[Statement]:
                     yield from _statements(address, "source", kind.permissions, _READ, found, grant)
 
 
+def _covered(selection: Selection, grant: Grant) -> Iterator[tuple[str, bool]]:
+    """Yield the URLs of an entry that the policy is about, each with whether it is that of the store."""
+    if fleet.covers(grant.part, selection.store_account):
+        yield selection.store, True
+    if fleet.covers(grant.part, selection.deliver_account):
+        yield from ((url, False) for url in selection.deliver)
+
+
 def _addresses(template: str, selection: Selection, grant: Grant, parse: Callable[[str], Address]) -> Iterator[Address]:
     parse(template)
-    account = grant.scope.account
+    if grant.accounts is not None:
+        template = template.replace("{account}", fleet.ANY)
+    account = grant.scope.account.replace(fleet.ANY, "0" * 12)
     path = selection.path
     fill = partial(addresses.pattern, template, path=path, account=account)
     names = _names(selection, grant)
