@@ -47,6 +47,7 @@ SIMULATION = ("tests/simulation/test_simulation.py",)
 SESSIONS = ("tests/revocation/test_sessions.py",)
 ALERTS = ("tests/revocation/test_github_alerts.py",)
 WATCHED = ("tests/cli/test_watch_command.py",)
+FLEET = ("tests/fleet/test_accounts.py", "tests/fleet/test_waves.py")
 PLANNED = ("tests/planning/test_binding.py", "tests/reports/test_plan_file.py", "tests/cli/test_plan_files.py")
 
 
@@ -861,6 +862,48 @@ RULES = (
         " and _is_configured(settings, one)]",
         "]",
         WATCHED,
+    ),
+    Rule(
+        "accounts: users of two accounts do not share a store",
+        "config/account_rules.py",
+        "if template is not None and not names_account(template) and _is_shared(key, template, selection):",
+        "if False:",
+        FLEET,
+    ),
+    Rule(
+        "accounts: a user's store is in the account of the user",
+        "fleet/runtime.py",
+        "        return Where(self.accounts.of(job.user.account).services, job.user.account)",
+        "        return Where(self.services, self.accounts.home)",
+        FLEET,
+    ),
+    Rule(
+        "accounts: each request is signed for its account",
+        "aws/member.py",
+        "return found if keyless else _Signed(found, self._credentials)",
+        "return found",
+        FLEET,
+    ),
+    Rule(
+        "waves: no user begins once too many failed",
+        "fleet/run.py",
+        "            if tally.stopped:\n                return waves.not_begun(job, tally)\n",
+        "",
+        FLEET,
+    ),
+    Rule(
+        "waves: no wave begins after one that was stopped",
+        "fleet/run.py",
+        "            if tally.stopped:\n                return Ended((*results, *waves.accounts_not_begun",
+        "            if False:\n                return Ended((*results, *waves.accounts_not_begun",
+        FLEET,
+    ),
+    Rule(
+        "waves: status is looked at between two waves",
+        "fleet/run.py",
+        "elif wave.status and (problem := self._unwell(jobs, results)):",
+        "elif wave.status and (problem := ''):",
+        FLEET,
     ),
     Rule(
         "plan: what is not decided as planned is refused",
