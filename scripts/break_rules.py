@@ -922,14 +922,14 @@ RULES = (
     Rule(
         "plan: a user that is not in it is not touched",
         "fleet/planned.py",
-        "left_out.append(job.user.name)",
+        "left_out.append(job.user.key)",
         "jobs.append(job)",
         PLANNED,
     ),
     Rule(
         "plan: the configuration is that of the plan",
         "fleet/planned.py",
-        "if planned.decision.configuration != configuration_of(job, settings.connections):",
+        "if planned.decision.configuration != configuration_of(job, runtime, settings):",
         "if False:",
         PLANNED,
     ),

@@ -16,7 +16,7 @@ variable or warnings filter. So every function may be called by any thread, and 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -51,7 +51,8 @@ if TYPE_CHECKING:
     from twokey.core.events import Event, Listener
     from twokey.core.model import MachineUser
     from twokey.fleet.auditing import Auditing
-    from twokey.fleet.roster import Job
+    from twokey.fleet.planned import Following
+    from twokey.fleet.roster import Job, Roster
     from twokey.fleet.run import Run
     from twokey.rotation.results import Result
 
@@ -117,65 +118,92 @@ def parse(text: str, source: str = "the configuration") -> Configuration:
 def plan(
     configuration: Configuration,
     *users: str,
+    account: Iterable[str] = (),
     force: bool = False,
     ignore_last_use: bool = False,
     retire: Iterable[str] = (),
     max_users: int | None = None,
+    max_accounts: int | None = None,
     concurrency: int | None = None,
+    out: str | PathLike[str] | None = None,
+    sign_with: str | PathLike[str] | None = None,
     stop: threading.Event | None = None,
     warn: Callable[[str], object] | None = None,
 ) -> PlanDocument:
-    """Say what ``rotate`` would do now. Nothing is changed.
+    """Say what ``rotate`` would do now. Nothing is changed, but the file ``out`` is written, for ``rotate``.
 
     ``users``, ``stop``, ``warn`` and the errors are as for ``rotate``.
     """
-    from twokey.fleet import commands
+    from twokey.fleet import commands, plan_files
     from twokey.planning.plan import requested
     from twokey.reports import documents
     from twokey.rotation.preview import Preview
 
     overrides = requested(force=force, ignore_last_use=ignore_last_use, retire=retire)
-    settings = _load.limited(configuration.settings, max_users, concurrency)
-    return _over_users(
-        settings,
-        users,
-        lambda run, _audit: commands.previewing(run, overrides),
-        lambda found: documents.plan_document(one if isinstance(one, Preview) else Preview(one) for one in found),
-        stop=stop,
-        warn=warn,
-        retire=overrides.retire,
-    )
+    settings = _settings(configuration, account, max_users, max_accounts, concurrency)
+    with plan_files.writing(out, sign_with) as file:
+
+        def report(found: Sequence[Preview | Result]) -> PlanDocument:
+            previews = [one if isinstance(one, Preview) else Preview(one) for one in found]
+            file.write(previews, overrides)
+            return documents.plan_document(previews)
+
+        return _over_users(
+            settings,
+            users,
+            lambda run, _audit: commands.previewing(run, overrides, file.begin(run)),
+            report,
+            stop=stop,
+            warn=warn,
+            retire=overrides.retire,
+        )
 
 
 def rotate(
     configuration: Configuration,
     *users: str,
+    account: Iterable[str] = (),
     force: bool = False,
     ignore_last_use: bool = False,
     retire: Iterable[str] = (),
     no_wait: bool = False,
     max_users: int | None = None,
+    max_accounts: int | None = None,
     concurrency: int | None = None,
     audit_log: str | PathLike[str] | None = None,
+    plan: str | PathLike[str] | None = None,
+    signed_by: str | PathLike[str] | None = None,
+    plan_max_age: str | None = None,
     stop: threading.Event | None = None,
     warn: Callable[[str], object] | None = None,
 ) -> ResultsDocument:
     """Rotate the keys that are due, of all users of the configuration, or of those that are named.
+
+    With ``plan``, do what that file says, and nothing else; raises ``Refused`` for one that does not count.
 
     What goes wrong with one user is that user's entry in the results. ``TwokeyError`` is raised for what keeps twokey
     from all of them: ``UsageError`` before anything was called, ``BadCredentials`` where AWS does not accept its
     credentials. Once ``stop`` is set, no further user is begun and no user waits; those under way are finished.
     ``warn`` gets each warning that is about no single user; without it, these are dropped.
     """
-    from twokey.fleet import commands
+    from twokey.fleet import commands, plan_files
     from twokey.fleet.alerting import Alerting
     from twokey.planning.plan import requested
     from twokey.reports import documents
 
     overrides = requested(force=force, ignore_last_use=ignore_last_use, retire=retire)
-    settings = _load.limited(configuration.settings, max_users, concurrency)
+    settings = _settings(configuration, account, max_users, max_accounts, concurrency)
     settings = _load.audited_by(settings, audit_log)
-    alerting = Alerting(settings, "rotate", lambda failure: _warned(warn, failure), whole=not users)
+    following: Following | None = None
+    if plan is None:
+        plan_files.refuse_without_plan(signed_by, plan_max_age)
+    else:
+        plan_files.refuse_with_plan(overrides)
+        following = plan_files.following(plan, users, signed_by, plan_max_age)
+        overrides = following.overrides
+    whole = not users and following is None
+    alerting = Alerting(settings, "rotate", lambda failure: _warned(warn, failure), whole=whole)
+    decide = following.decide if following else None
 
     def report(found: Sequence[Result]) -> ResultsDocument:
         alerting.ended(found)
@@ -185,13 +213,14 @@ def rotate(
         document = _over_users(
             settings,
             users,
-            lambda run, audit: commands.rotating(run, audit, alerting, overrides, wait=not no_wait),
+            lambda run, audit: commands.rotating(run, audit, alerting, overrides, wait=not no_wait, decide=decide),
             report,
             stop=stop,
             warn=warn,
             retire=overrides.retire,
             records=True,
             in_waves=True,
+            following=following,
         )
     except TwokeyError as error:
         alerting.failed(error)
@@ -203,6 +232,7 @@ def rotate(
 def status(
     configuration: Configuration,
     *users: str,
+    account: Iterable[str] = (),
     concurrency: int | None = None,
     stop: threading.Event | None = None,
     warn: Callable[[str], object] | None = None,
@@ -216,7 +246,7 @@ def status(
     from twokey.rotation.results import Result
 
     return _over_users(
-        _load.limited(configuration.settings, None, concurrency),
+        _settings(configuration, account, None, None, concurrency),
         users,
         lambda run, _audit: commands.showing(run),
         lambda found: StatusDocument([unknown(one) if isinstance(one, Result) else one for one in found]),
@@ -251,6 +281,24 @@ def audit(
     return audit_account(Runtime(settings), settings, wanted, states, redact=redact)
 
 
+def _settings(
+    configuration: Configuration,
+    account: Iterable[str],
+    max_users: int | None,
+    max_accounts: int | None,
+    concurrency: int | None,
+) -> Settings:
+    settings = _load.limited(configuration.settings, max_users, concurrency)
+    accounts = (account,) if isinstance(account, str) else tuple(account)
+    if accounts or max_accounts is not None:
+        from twokey.config.account_settings import selected_by
+
+        if max_accounts is not None and max_accounts < 1:
+            raise UsageError("--max-accounts must be at least 1.")
+        settings = replace(settings, accounts=selected_by(settings.accounts, accounts, max_accounts, settings.source))
+    return settings
+
+
 class _Unobserved:
     """Follows a run, and does nothing about it."""
 
@@ -281,15 +329,20 @@ def _over_users(
     limited: bool = True,
     records: bool = False,
     in_waves: bool = False,
+    following: Following | None = None,
 ) -> _Document:
     from twokey.fleet.auditing import auditing
     from twokey.fleet.run import Run
     from twokey.fleet.runtime import Runtime
 
+    def select(runtime: Runtime) -> Roster:
+        roster = runtime.roster(settings, users)
+        return following.select(roster, runtime, settings) if following else roster
+
     runtime = Runtime(settings)
     runtime.stop = stop or runtime.stop
     with auditing(settings.audit_log if records else None, runtime, lambda head: _warned(None, head)) as log:
-        run = Run.over(runtime, settings, lambda runtime: runtime.roster(settings, users))
+        run = Run.over(runtime, settings, select)
         for warning in run.roster.warnings:
             _warned(warn, warning)
         ended = run.each(

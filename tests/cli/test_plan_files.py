@@ -177,7 +177,7 @@ class TestWhatNoLongerMatches:
             (key_inactive, "ci", "(Inactive)"),
             (user_gone, "new", "it does not exist, or the configuration does not select it"),
             (user_recreated, "new", "the user was deleted and created again"),
-            (another_rule, "new", "its configuration was changed"),
+            (another_rule, "new", "its configuration, or the account or region of its store, was changed"),
             (no_longer_selected, "new", "it does not exist, or the configuration does not select it"),
         ],
     )
@@ -208,6 +208,13 @@ class TestWhatNoLongerMatches:
         plan()
         configure(connections={"gitlab": {"url": "https://gitlab.example", "token": {"env": "HOME"}}})
         assert set(follow().values()) == {CHANGED}
+
+    def test_is_another_region(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        plan("new")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "ap-south-1")
+        monkeypatch.setenv("AWS_REGION", "ap-south-1")
+        assert follow() == {"new": CHANGED}
+        assert rig.ids("new") == []
 
     def test_is_a_user_about_whom_nothing_was_decided(self, rig: Rig) -> None:
         assert twokey("plan", "--out", "plan.json", "new", "ghost").code == 1

@@ -55,9 +55,9 @@ class TwoAccounts(runtimes.Runtime):
         assert directory is None, "one reading of an account does not have the users of another"
         return Roster.of_accounts(member.roster(settings, names, also) for member in self.members.values())
 
-    def _targets(self, job: Job) -> Targets:
+    def targets(self, job: Job) -> Targets:
         # A secret of the same name is another one in another account.
-        written = self.members[job.user.account]._targets(job)
+        written = self.members[job.user.account].targets(job)
         return [(name, frozenset(f"{job.user.account} {one}" for one in each)) for name, each in written]
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:

@@ -80,6 +80,23 @@ class TestResults:
         assert twokey("audit-log", "verify", str(tmp_path / "audit.log")).code == 0
         assert "ended" in (tmp_path / "audit.log").read_text()
 
+    def test_a_plan_that_was_approved_is_performed_or_refused(
+        self, rig: Rig, configuration: api.Configuration, tmp_path: Path
+    ) -> None:
+        rig.settled()
+        file = tmp_path / "plan.json"
+        assert api.plan(configuration, out=file).summary["rotated"] == 1
+        rig.aws.make_user("late", path="/machine-users/", keys=0)
+        warnings: list[str] = []
+        document = api.rotate(configuration, plan=file, warn=warnings.append)
+        assert [(one.user, one.outcome) for one in document.results] == [("ci", "rotated")]
+        assert any("late" in warning for warning in warnings)
+        assert [one.reason for one in api.rotate(configuration, plan=file).results] == [api.Reason.PLAN_CHANGED]
+        file.write_text("{}")
+        with pytest.raises(api.Refused) as raised:
+            api.rotate(configuration, plan=file)
+        assert raised.value.reason is api.Reason.PLAN_INVALID
+
     def test_without_a_configuration_an_audit_knows_no_managed_user(self, rig: Rig) -> None:
         rig.settled()
         assert [(user.user, user.managed) for user in api.audit(path="/machine-users/", redact=True).users] == [
@@ -96,6 +113,10 @@ class TestErrors:
             (lambda found: api.plan(found, retire=["my-key"]), "my-key"),
             (lambda found: api.rotate(found, max_users=0), "--max-users"),
             (lambda found: api.status(found, concurrency=1000), "--concurrency"),
+            (lambda found: api.status(found, account="one"), "--account"),
+            (lambda found: api.plan(found, sign_with="key.pem"), "--out"),
+            (lambda found: api.rotate(found, plan="plan.json", force=True), "--force"),
+            (lambda found: api.rotate(found, plan_max_age="1d"), "--plan"),
             (lambda found: api.audit(found, max_age="soon"), "--max-age"),
         ],
     )

@@ -50,18 +50,19 @@ def command(
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
     settings = settings_of(flags)
 
-    from twokey.cli import plan_files
-    from twokey.fleet import commands
+    from twokey.cli import terminal
+    from twokey.fleet import commands, plan_files
     from twokey.rotation.preview import Preview
 
-    with plan_files.writing(out, sign_with, quiet=flags.quiet) as file:
+    with plan_files.writing(out, sign_with) as file:
 
         def work(run: Run, _audit: Auditing) -> Callable[[Job, Listener], Preview]:
             return commands.previewing(run, requested, file.begin(run))
 
         def report(results: Sequence[Preview | Result]) -> int:
             previews = [one if isinstance(one, Preview) else Preview(one) for one in results]
-            file.write(previews, requested)
+            if (written := file.write(previews, requested)) and not flags.quiet:
+                terminal.tell(written)
             return _report(previews, flags, detailed_exitcode=detailed_exitcode)
 
         return over_users(flags, settings, work, report, retire=requested.retire)

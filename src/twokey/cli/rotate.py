@@ -9,7 +9,6 @@ import click
 from twokey.cli.help import Command, epilog
 from twokey.cli.options import OVERRIDES, SELECTION, Flags, options, overrides, settings_of
 from twokey.cli.over_users import AUDIT_LOG, NO_WAIT, VERBOSE, act
-from twokey.core.errors import UsageError
 
 
 @click.command(
@@ -44,18 +43,14 @@ def command(
     """
     flags = Flags(**parameters)
     requested = overrides(force=force, ignore_last_use=ignore_last_use, retire=retire)
+
+    from twokey.fleet import plan_files
+
     if plan_file is None:
-        _refuse_without_plan(signed_by, plan_max_age)
+        plan_files.refuse_without_plan(signed_by, plan_max_age)
         return act(flags, settings_of(flags), requested, command="rotate", wait=not no_wait, verbose=verbose)
-    if force or ignore_last_use or retire:
-        name = "--force" if force else "--ignore-last-use" if ignore_last_use else "--retire"
-        raise UsageError(
-            f"{name} cannot be combined with --plan.", remedy=f"Make the plan with it: twokey plan {name}."
-        )
+    plan_files.refuse_with_plan(requested)
     settings = settings_of(flags)
-
-    from twokey.cli import plan_files
-
     following = plan_files.following(plan_file, flags.users, signed_by, plan_max_age)
     return act(
         flags,
@@ -64,12 +59,6 @@ def command(
         command="rotate",
         wait=not no_wait,
         verbose=verbose,
-        select=lambda runtime: following.select(runtime.roster(settings, flags.users), settings, runtime.clients.clock),
+        select=lambda runtime: following.select(runtime.roster(settings, flags.users), runtime, settings),
         decide=following.decide,
     )
-
-
-def _refuse_without_plan(signed_by: str | None, max_age: str | None) -> None:
-    for name, value in (("--signed-by", signed_by), ("--plan-max-age", max_age)):
-        if value is not None:
-            raise UsageError(f"{name} is about the file of --plan.", remedy="Add --plan FILE.")

@@ -17,6 +17,7 @@ from twokey import __version__
 from twokey.config.settings import same_name
 from twokey.core.model import MachineUser, UserKey
 from twokey.core.reasons import Outcome, Reason
+from twokey.fleet.names import Names
 from twokey.planning import binding, decision
 from twokey.planning.binding import Bound
 from twokey.planning.plan import Overrides
@@ -24,25 +25,26 @@ from twokey.reports.plan_file import Decision, Options, PlanFile, PlannedUser
 from twokey.rotation.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from twokey.config.settings import Settings
     from twokey.core.model import Observation
-    from twokey.core.ports import Clock
-    from twokey.destinations.connections import Configured
     from twokey.fleet.roster import Job, Roster
+    from twokey.fleet.run import Run
+    from twokey.fleet.runtime import Runtime
     from twokey.planning.plan import Plan
     from twokey.planning.policy import RotationPolicy
     from twokey.rotation.look import Decide
     from twokey.rotation.preview import Preview
 
 
-def configuration_of(job: Job, connections: Mapping[str, Configured]) -> str:
+def configuration_of(job: Job, runtime: Runtime, settings: Settings) -> str:
     """Return a hash of all in the configuration that decides what is done for a user, and where it is written.
 
     It is that of the resolved values: a comment, the order of entries, and a default that is written out change
-    nothing, and neither does what is configured for other users.
+    nothing, and neither does what is configured for other users. The account and the region of a store, which its URL
+    does not name, are part of it.
     """
     policy = job.policy
     resolved = {
@@ -52,7 +54,8 @@ def configuration_of(job: Job, connections: Mapping[str, Configured]) -> str:
         "hooks": dict(job.hooks),
         "rules": (policy.window, policy.grace, policy.idle, policy.soak, policy.enforce_window, policy.rotate_self),
         "proof": (policy.settle, policy.verification),
-        "connections": {name: (one.kind, one.settings) for name, one in connections.items()},
+        "targets": [(name, sorted(written)) for name, written in runtime.targets(job)],
+        "connections": {name: (one.kind, one.settings) for name, one in settings.connections.items()},
     }
     return hashlib.sha256(msgspec.json.encode(resolved, order="deterministic")).hexdigest()
 
@@ -79,18 +82,19 @@ class Recorder:
 
         return decide
 
-    def plan(self, previews: Iterable[Preview], settings: Settings, requested: Overrides, clock: Clock) -> PlanFile:
+    def plan(self, previews: Iterable[Preview], run: Run, requested: Overrides) -> PlanFile:
         """Return the plan of all users: those without a decision are in it, too, and are not rotated by it."""
-        users = tuple(self._user(preview, settings) for preview in previews)
+        users = tuple(self._user(preview, run) for preview in previews)
         options = Options(requested.force, requested.ignore_last_use, tuple(sorted(requested.retire)))
-        return PlanFile(1, clock.now().replace(microsecond=0), __version__, options, users)
+        made = run.runtime.clients.clock.now().replace(microsecond=0)
+        return PlanFile(1, made, __version__, options, users)
 
-    def _user(self, preview: Preview, settings: Settings) -> PlannedUser:
+    def _user(self, preview: Preview, run: Run) -> PlannedUser:
         result, made = preview.result, None
         if preview.plan is not None:
             job, found = self._found[result.user.key]
             made = Decision(
-                configuration=configuration_of(job, settings.connections),
+                configuration=configuration_of(job, run.runtime, run.settings),
                 user_id=found.user_id,
                 keys=dict(found.keys),
                 store=found.store,
@@ -102,16 +106,12 @@ class Recorder:
         return PlannedUser(
             result.user.account,
             result.user.name,
-            made_outcome(preview),
+            # What was decided: the result may name a hook besides, which is bound by itself.
+            preview.plan.outcome if preview.plan else result.outcome,
             preview.plan.reason if preview.plan else result.reason,
             result.message,
             made,
         )
-
-
-def made_outcome(preview: Preview) -> Outcome:
-    """Return what was decided: the result of a dry run may name a hook besides, which is bound by itself."""
-    return preview.plan.outcome if preview.plan else preview.result.outcome
 
 
 class Following:
@@ -130,28 +130,26 @@ class Following:
         options = self._plan.options
         return Overrides(options.force, options.ignore_last_use, frozenset(options.retire) & theirs)
 
-    def select(self, roster: Roster, settings: Settings, clock: Clock) -> Roster:
+    def select(self, roster: Roster, runtime: Runtime, settings: Settings) -> Roster:
         """Return those users of a roster to whom the plan applies, and why the others are not rotated.
 
         Raises ``Refused`` for a plan that is too old.
         """
-        binding.refuse_expired(self._expires, clock.now())
+        binding.refuse_expired(self._expires, runtime.clients.clock.now())
         jobs, refused, left_out = [], [], []
         for job in roster.jobs:
             planned = self._users.get(job.user.key)
             if planned is None and not self._named:
-                left_out.append(job.user.name)
-            elif why := self._barred(job, planned, settings):
+                left_out.append(job.user.key)
+            elif why := self._barred(job, planned, runtime, settings):
                 refused.append(why)
             else:
                 jobs.append(job)
-        found = {job.user.key for job in roster.jobs}
-        missing = [*self._missing(found, {same_name(one.user.name) for one in roster.failed})]
         return replace(
             roster,
             jobs=tuple(jobs),
-            failed=(*refused, *missing, *roster.failed),
-            warnings=(*roster.warnings, *_left_out(left_out)),
+            failed=(*refused, *self._missing(roster, _accounts(runtime)), *roster.failed),
+            warnings=(*roster.warnings, *_left_out(left_out, Names(job.user.key for job in roster.jobs))),
         )
 
     def decide(self, job: Job) -> Decide:
@@ -175,33 +173,49 @@ class Following:
     def _is_meant(self, user: str) -> bool:
         return not self._named or same_name(user) in self._named
 
-    def _barred(self, job: Job, planned: PlannedUser | None, settings: Settings) -> Result | None:
+    def _barred(self, job: Job, planned: PlannedUser | None, runtime: Runtime, settings: Settings) -> Result | None:
         if planned is None:
             message = f"{Reason.NOT_PLANNED.sentence} {binding.UNTOUCHED} {binding.ANOTHER}"
             return Result(job.user, Outcome.REFUSED, Reason.NOT_PLANNED, message)
         if planned.decision is None:
             return _changed(job.user, f"nothing was decided when it was made ({planned.reason}: {planned.message})")
-        if planned.decision.configuration != configuration_of(job, settings.connections):
-            return _changed(job.user, "its configuration was changed")
+        if planned.decision.configuration != configuration_of(job, runtime, settings):
+            return _changed(job.user, "its configuration, or the account or region of its store, was changed")
         return None
 
-    def _missing(self, found: set[UserKey], failed: set[str]) -> Iterator[Result]:
-        """Refuse each user of the plan that the configuration does not select, or that does not exist, any more."""
+    def _missing(self, roster: Roster, accounts: set[str] | None) -> Iterator[Result]:
+        """Refuse each user of the plan that the configuration does not select, or that does not exist, any more.
+
+        Those of accounts that the operator leaves out of this run, and those that the roster reports by themselves or
+        with their whole account, are none of them.
+        """
+        found = {job.user.key for job in roster.jobs}
+        failed = {(one.user.account, same_name(one.user.name)) for one in roster.failed}
+        unreached = {one.user.account for one in roster.failed if not one.user.name}
         for key, planned in self._users.items():
-            if key not in found and same_name(key.name) not in failed:
-                user = MachineUser(key.name, "", "", key.account, "")
-                if planned.decision is None:
-                    yield _changed(user, f"nothing was decided when it was made ({planned.reason}: {planned.message})")
-                else:
-                    yield _changed(user, "it does not exist, or the configuration does not select it")
+            name = same_name(key.name)
+            if key in found or not failed.isdisjoint({("", name), (key.account, name)}) or key.account in unreached:
+                continue
+            if accounts is not None and key.account and key.account not in accounts:
+                continue
+            user = MachineUser(key.name, "", "", key.account, "")
+            if planned.decision is None:
+                yield _changed(user, f"nothing was decided when it was made ({planned.reason}: {planned.message})")
+            else:
+                yield _changed(user, "it does not exist, or the configuration does not select it")
+
+
+def _accounts(runtime: Runtime) -> set[str] | None:
+    """Return the accounts that a run over several acts in."""
+    return {one.id for one in runtime.accounts.selected} if runtime.accounts else None
 
 
 def _changed(user: MachineUser, how: str) -> Result:
     return Result(user, Outcome.REFUSED, Reason.PLAN_CHANGED, str(binding.changed(user.name, how)))
 
 
-def _left_out(names: Sequence[str]) -> Iterator[str]:
-    if names:
-        which = ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
-        count = "1 selected user is" if len(names) == 1 else f"{len(names)} selected users are"
+def _left_out(keys: Sequence[UserKey], named: Names) -> Iterator[str]:
+    if keys:
+        which = ", ".join(map(named, keys[:5])) + (", …" if len(keys) > 5 else "")
+        count = "1 selected user is" if len(keys) == 1 else f"{len(keys)} selected users are"
         yield f"{count} not in the plan, and not touched: {which}."

@@ -110,10 +110,11 @@ class Runtime:
         """
         from twokey.fleet.roster import check_apart
 
-        check_apart({job.user.key: self._targets(job) for job in roster.jobs}, roster.jobs)
+        check_apart({job.user.key: self.targets(job) for job in roster.jobs}, roster.jobs)
         return roster
 
-    def _targets(self, job: Job) -> Targets:
+    def targets(self, job: Job) -> Targets:
+        """Return what a user's store, destinations and lock write to; raises ``UsageError`` as ``check`` does."""
         from twokey.destinations import identity, registry
         from twokey.fleet.roster import located
 

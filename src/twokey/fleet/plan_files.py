@@ -1,4 +1,4 @@
-"""The files of plans at the command line: ``plan --out`` writes one, ``rotate --plan`` reads one."""
+"""The files of plans: ``plan --out`` writes one, ``rotate --plan`` reads one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from twokey.cli import terminal
 from twokey.core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from os import PathLike
 
     from twokey.fleet.planned import Following, Recorder
     from twokey.fleet.roster import Job
@@ -29,11 +29,10 @@ MAX_AGE = "3d"
 class Writing:
     """A plan that is written to a file once it is made; without a file, nothing is."""
 
-    def __init__(self, name: str = "", file: ReportFile | None = None, signer: Signer | None = None) -> None:
-        self._name, self._file, self._signer = name, file, signer
+    def __init__(self, file: ReportFile | None = None, name: str = "", signer: Signer | None = None) -> None:
+        self._file, self._name, self._signer = file, name, signer
         self._run: Run | None = None
         self._recorder: Recorder | None = None
-        self.quiet = False
 
     def begin(self, run: Run) -> Callable[[Job], Decide] | None:
         """Return what makes each user's decision and remembers it; None without a file."""
@@ -44,23 +43,20 @@ class Writing:
         self._run, self._recorder = run, Recorder()
         return self._recorder.decide
 
-    def write(self, previews: Sequence[Preview], requested: Overrides) -> None:
-        """Write the file, and say what an approver compares."""
+    def write(self, previews: Sequence[Preview], requested: Overrides) -> str:
+        """Write the file; return what an approver compares. Raises ``Failed`` where it cannot be written any more."""
         if self._file is None or self._recorder is None or self._run is None:
-            return
+            return ""
         from twokey.reports.plan_file import text_of
 
-        plan = self._recorder.plan(previews, self._run.settings, requested, self._run.runtime.clients.clock)
-        text = text_of(plan, self._signer.sign if self._signer else None)
+        text = text_of(self._recorder.plan(previews, self._run, requested), self._signer.sign if self._signer else None)
         self._file.write(text)
-        if not self.quiet:
-            signed = "signed" if self._signer else "not signed"
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            terminal.tell(f"Plan: {self._name}, {signed}; its SHA-256 is {digest}.")
+        signed = "signed" if self._signer else "not signed"
+        return f"Plan: {self._name}, {signed}; its SHA-256 is {hashlib.sha256(text.encode()).hexdigest()}."
 
 
 @contextmanager
-def writing(out: str | None, sign_with: str | None, *, quiet: bool) -> Iterator[Writing]:
+def writing(out: str | PathLike[str] | None, sign_with: str | PathLike[str] | None) -> Iterator[Writing]:
     """Prepare the file before anything is called; raises ``UsageError`` where it or the key cannot be used."""
     if out is None:
         if sign_with is not None:
@@ -72,12 +68,29 @@ def writing(out: str | None, sign_with: str | None, *, quiet: bool) -> Iterator[
 
     signer = None if sign_with is None else Signer(Path(sign_with), "--sign-with")
     with ReportFile(Path(out), "--out", private=True) as file:
-        found = Writing(out, file, signer)
-        found.quiet = quiet
-        yield found
+        yield Writing(file, str(out), signer)
 
 
-def following(file: str, names: Sequence[str], signed_by: str | None, max_age: str | None) -> Following:
+def refuse_without_plan(signed_by: object, max_age: str | None) -> None:
+    """Raise ``UsageError`` for an option about a plan in a run without one: its check would not take place."""
+    for name, value in (("--signed-by", signed_by), ("--plan-max-age", max_age)):
+        if value is not None:
+            raise UsageError(f"{name} is about the file of --plan.", remedy="Add --plan FILE.")
+
+
+def refuse_with_plan(requested: Overrides) -> None:
+    """Raise ``UsageError`` for an option that is part of the plan."""
+    options = {"--force": requested.force, "--ignore-last-use": requested.ignore_last_use, "--retire": requested.retire}
+    for name, value in options.items():
+        if value:
+            raise UsageError(
+                f"{name} cannot be combined with --plan.", remedy=f"Make the plan with it: twokey plan {name}."
+            )
+
+
+def following(
+    file: str | PathLike[str], names: Sequence[str], signed_by: str | PathLike[str] | None, max_age: str | None
+) -> Following:
     """Return a run that performs the plan in a file.
 
     Raises ``UsageError`` for what cannot be read, and ``Refused`` for a file that is no plan or not signed as expected.
@@ -98,4 +111,4 @@ def following(file: str, names: Sequence[str], signed_by: str | None, max_age: s
             state="Nothing was called.",
             remedy="Name the file that twokey plan --out has written.",
         ) from None
-    return Following(plan_of(data, file, verifier.accepts if verifier else None), age, names)
+    return Following(plan_of(data, str(file), verifier.accepts if verifier else None), age, names)
