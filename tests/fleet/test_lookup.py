@@ -22,7 +22,7 @@ from twokey.core.errors import (
 from twokey.core.hooks import Hook
 from twokey.core.model import MachineUser
 from twokey.core.reasons import Outcome, Reason
-from twokey.fleet.lookup import AT_A_TIME
+from twokey.fleet.lookup import AT_A_TIME, Lookup
 from twokey.fleet.roster import Job, Roster, select
 from twokey.fleet.runtime import fill
 from twokey.planning.policy import RotationPolicy
@@ -141,6 +141,10 @@ class TestNames:
         nobody.trouble[""] = DENIED
         roster = found(nobody, entry(None, "ci", "cd"))
         assert (names_of(roster), list(failed(roster))) == (["cd"], ["ci"])
+
+    def test_that_iam_does_not_have_are_told_from_those_that_cannot_be_read(self) -> None:
+        directory = Directory(user("Ci"), user("cd"), denied=DENIED)
+        assert Lookup.of(["ci", "cd", "denied", "None", "NONE"], directory).absent == {"none"}
 
     def test_that_cannot_be_read_fail_with_the_error_and_what_to_do_about_it(self) -> None:
         directory = Directory(user("a"), denied=DENIED, slow=THROTTLED)
@@ -319,17 +323,22 @@ class TestTheUsers:
             ("ssm:/{path}/{user}", "file:{account}.json"),
             RotationPolicy(),
             label=at_line(4),
-            lock="s3:bucket/{account}/{path}/{user}",
+            lock="s3:bucket/{account_name}/{account}/{path}/{user}",
             hooks=self.HOOKS,
+            store_account="central",
+            deliver_account="central",
         )
-        [job] = found(Directory(user("a")), selection).jobs
+        named = replace(user("a"), account_name="site")
+        [job] = found(Directory(named), selection).jobs
         assert job == Job(
-            user("a"),
+            named,
             selection.policy,
             "secretsmanager:keys/a",
             ("ssm:/m/a", f"file:{ACCOUNT}.json"),
-            lock=f"s3:bucket/{ACCOUNT}/m/a",
+            lock=f"s3:bucket/site/{ACCOUNT}/m/a",
             hooks=self.HOOKS,
+            store_account="central",
+            deliver_account="central",
         )
         assert job.positions == ("f line 4: `store`: ", "f line 5: `deliver`: ", "f line 6: `deliver`: ")
 

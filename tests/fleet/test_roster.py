@@ -12,7 +12,15 @@ from twokey.core.errors import Failed, UsageError
 from twokey.core.model import MachineUser, UserKey
 from twokey.fleet.lookup import no_result
 from twokey.fleet.names import Names
-from twokey.fleet.roster import Job, Roster, check_apart, check_distinct, located, select_destinations
+from twokey.fleet.roster import (
+    Job,
+    Roster,
+    check_apart,
+    check_distinct,
+    located,
+    select_destinations,
+    too_many_accounts,
+)
 from twokey.planning.policy import RotationPolicy
 
 ONE, OTHER = UserKey("123456789012", "ci"), UserKey("210987654321", "ci")
@@ -157,6 +165,10 @@ def test_a_destination_is_selected_for_each_user_by_its_own_account() -> None:
         (ONE, ("ssm:/123456789012/ci",)),
         (OTHER, ("ssm:/210987654321/ci",)),
     ]
+
+
+def test_users_of_as_many_accounts_as_are_allowed_are_not_refused() -> None:
+    assert too_many_accounts([job(ONE), job(OTHER)], 2) == []
 
 
 def test_text_names_the_account_only_where_there_are_several() -> None:

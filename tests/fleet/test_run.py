@@ -8,6 +8,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -108,6 +109,37 @@ def test_more_users_than_the_limit_are_refused_before_any_work() -> None:
     assert run_of(job(ONE), job(OTHER), max_users=2).each(lambda *_: "done", seen).results == ("done", "done")
     unlimited = run_of(job(ONE), job(OTHER), max_users=1).each(lambda *_: "done", seen, limited=False)
     assert unlimited.results == ("done", "done")
+
+
+def test_users_of_more_accounts_than_the_limit_are_refused_before_any_work() -> None:
+    def run(most: int | None, **options: Any) -> tuple[object, ...]:
+        over = run_of(job(ONE), job(OTHER), failed=(MISSING,))
+        accounts: Any = SimpleNamespace(max_accounts=most)
+        return replace(over, settings=replace(over.settings, accounts=accounts)).each(work, Seen(), **options).results
+
+    def work(one: Job, _listener: Listener) -> str:
+        return one.user.account
+
+    message = (
+        "Users of 2 accounts are selected; one run may change those of at most 1. Nothing was changed. To change all "
+        "of them, add --max-accounts 2."
+    )
+    refused = [Result(one.user, Outcome.REFUSED, Reason.TOO_MANY_ACCOUNTS, message) for one in (job(ONE), job(OTHER))]
+    assert run(1) == (*refused, MISSING)
+    done = (ONE.account, OTHER.account, MISSING)
+    assert run(2) == run(None) == run(1, limited=False) == done
+
+
+def test_users_of_several_accounts_begin_in_turn_and_their_results_are_in_order() -> None:
+    begun: list[str] = []
+
+    def work(one: Job, _listener: Listener) -> str:
+        begun.append(one.user.name)
+        return one.user.name
+
+    jobs = [job(UserKey(key.account, name)) for key, name in ((ONE, "a"), (ONE, "b"), (ONE, "c"), (OTHER, "d"))]
+    assert run_of(*jobs, concurrency=1).each(work, Seen()).results == ("a", "b", "c", "d")
+    assert begun == ["a", "d", "b", "c"]
 
 
 def test_all_keys_to_retire_are_those_of_the_one_user_that_is_selected_and_found() -> None:
