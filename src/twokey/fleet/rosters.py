@@ -98,7 +98,7 @@ def _look(
     try:
         accounts.check(account, in_region=any(map(_is_in_account, theirs)))
         found = find(theirs, names, accounts.member(account).iam, fill)
-        if found.lookup.errors and not found.jobs:
+        if not found.jobs:
             found.lookup.check_reached(len(theirs))
             if len(found.lookup.unlisted) == len(theirs):
                 raise found.lookup.errors[0]
