@@ -82,6 +82,10 @@ def test_a_profile_that_does_not_exist_does_no_harm(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("AWS_PROFILE", "there-is-no-such-profile")
     with Emulator() as aws:
         assert aws.client("iam").list_users()["Users"]
+        # A request for the history makes a session of its own in moto.
+        ssm = aws.client("ssm")
+        ssm.put_parameter(Name="/x", Value="x", Type="String")
+        assert ssm.get_parameter_history(Name="/x")["Parameters"]
 
 
 def test_one_that_is_not_running_says_so() -> None:

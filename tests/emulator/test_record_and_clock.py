@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from twokey.emulator import Emulator, Rule
+from twokey.emulator.clock import StillClock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from twokey.emulator import Emulator
 
 
 def test_requests_are_recorded_in_order_with_their_targets(aws: Emulator, refused: Callable[..., Any]) -> None:
@@ -122,3 +123,26 @@ def test_a_key_can_be_aged_and_given_a_last_use(aws: Emulator) -> None:
     aws.set_last_used(key.access_key_id, None)
     response = aws.client("iam").get_access_key_last_used(AccessKeyId=key.access_key_id)["AccessKeyLastUsed"]
     assert "LastUsedDate" not in response
+
+
+def test_a_still_clock_passes_only_when_it_is_advanced() -> None:
+    clock = StillClock(datetime(2030, 1, 1, tzinfo=UTC))
+    with Emulator(clock=clock) as aws:
+        assert aws.now() == datetime(2030, 1, 1, tzinfo=UTC)
+        aws.make_user("ci", keys=1, ages=(3600,))
+        aws.advance(60)
+        assert aws.now() == datetime(2030, 1, 1, 0, 1, tzinfo=UTC)
+        [(_, _, created)] = aws.keys("ci")
+        assert created == datetime(2029, 12, 31, 23, tzinfo=UTC)
+
+
+def test_a_request_without_a_connection_gets_what_the_weather_leaves_of_the_response(aws: Emulator) -> None:
+    fields = [("Host", "iam.amazonaws.com"), ("Content-Type", "application/x-www-form-urlencoded")]
+    body = b"Action=ListUsers&Version=2010-05-08"
+    found = aws.respond("POST", "/", fields, body)
+    assert found is not None
+    status, headers, content = found
+    assert (status, b"MissingAuthenticationToken" in content) == (403, True)
+    assert {"Date", "Content-Length", "x-amzn-RequestId"} <= {name for name, _ in headers}
+    aws.weather.add(Rule("*", effect="lost_response"))
+    assert aws.respond("POST", "/", fields, body) is None

@@ -36,3 +36,16 @@ class Clock:
     def http_date(self) -> str:
         """The `Date` header, in the preferred format of RFC 9110, section 5.6.7."""
         return format_datetime(self.now().replace(microsecond=0), usegmt=True)
+
+
+class StillClock(Clock):
+    """A time that begins at a moment of one's own and passes only when it is advanced: a run is repeatable with it."""
+
+    def __init__(self, start: datetime) -> None:
+        """Start at that moment."""
+        super().__init__()
+        self._start = start.timestamp()
+
+    def seconds(self) -> float:
+        """Seconds since 1970, by the emulator's time."""
+        return self._start + self.advanced + self.skew

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from twokey.emulator import moto_side, partition
 from twokey.emulator.control import Control
-from twokey.emulator.front import Front
+from twokey.emulator.front import Ending, Front
 from twokey.emulator.identity import Sessions
 from twokey.emulator.inside import Inside
 from twokey.emulator.keyring import Keyring
 from twokey.emulator.server import HOST, Server
 from twokey.emulator.values import EmulatorError, KeyPair
+from twokey.emulator.wire import Incoming
 from twokey.emulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from twokey.emulator.clock import Clock
 
 _one_at_a_time = threading.Lock()
 
@@ -24,11 +30,19 @@ class Emulator(Inside):
 
     One at a time per process, because moto's state belongs to the process. A start discards all earlier state.
     `port=0` selects a free port; `page_size` limits the pages of lists; `seed` makes weather and ids repeatable.
+    `clock` replaces the machine's time.
     """
 
-    def __init__(self, port: int = 0, page_size: int = 1000, seed: int = 0, region: str = "eu-central-1") -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        page_size: int = 1000,
+        seed: int = 0,
+        region: str = "eu-central-1",
+        clock: Clock | None = None,
+    ) -> None:
         """Prepare; `start` imports moto and opens the port."""
-        super().__init__(seed, region)
+        super().__init__(seed, region, clock)
         self._port = port
         self._seed = seed
         self._page_size = page_size
@@ -87,6 +101,20 @@ class Emulator(Inside):
     def port(self) -> int:
         """The port it listens on."""
         return self._server.port
+
+    def respond(
+        self, method: str, target: str, headers: Sequence[tuple[str, str]], body: bytes
+    ) -> tuple[int, list[tuple[str, str]], bytes] | None:
+        """The response to a request without a connection: status, headers, body.
+
+        None where it would not arrive whole. `target` is the raw path and query; the headers include `Host`.
+        """
+        lowercase = {name.lower(): value for name, value in headers}
+        delivery = self._server.handler(Incoming(method, target, lowercase, headers, body), lambda: False)
+        response = delivery.response
+        if response is None or delivery.ending is not Ending.WHOLE:
+            return None
+        return response.status, self._server.headers_of(response), b"" if method == "HEAD" else response.body
 
     @property
     def endpoint_url(self) -> str:

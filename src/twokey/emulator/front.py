@@ -11,6 +11,7 @@ from twokey.emulator import errors, wire
 from twokey.emulator.authentication import authenticate
 from twokey.emulator.authorisation import authorise
 from twokey.emulator.corrections import check_implemented, forward_to_moto
+from twokey.emulator.moto_side import without_profile
 from twokey.emulator.resources import target_of
 from twokey.emulator.responses import Response, ServiceError, error_response, html_response
 from twokey.emulator.services import operations, unsigned
@@ -132,7 +133,7 @@ class Front:
 
     def respond(self, call: Call) -> Response:
         """AWS's response to the request, without any fault."""
-        with self._world.lock:
+        with self._world.lock, without_profile():
             try:
                 check_implemented(call)
                 if call.name in unsigned():

@@ -33,10 +33,10 @@ class Inside:
 
     account_id = "123456789012"
 
-    def __init__(self, seed: int, region: str) -> None:
+    def __init__(self, seed: int, region: str, clock: Clock | None = None) -> None:
         """Prepare; moto is imported when the emulator starts."""
         self.region = region
-        self._clock = Clock()
+        self._clock = clock or Clock()
         self._record = Record()
         self.weather = Weather(self._clock, seed)
         self._admins: dict[str, KeyPair] = {}

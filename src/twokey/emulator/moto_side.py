@@ -38,7 +38,7 @@ def load() -> None:
     if os.environ.get("MOTO_ACCOUNT_ID"):
         raise EmulatorError("MOTO_ACCOUNT_ID is set, and moto would use one account for every request: unset it.")
     try:
-        with warnings.catch_warnings(), _without_profile():
+        with warnings.catch_warnings(), without_profile():
             warnings.simplefilter("ignore")
             for name in _NEEDED:
                 importlib.import_module(name)
@@ -53,8 +53,11 @@ def load() -> None:
 
 
 @contextlib.contextmanager
-def _without_profile() -> Iterator[None]:
-    """Remove AWS_PROFILE meanwhile: moto makes a boto3 session, which fails for a profile that does not exist."""
+def without_profile() -> Iterator[None]:
+    """Remove AWS_PROFILE meanwhile: moto makes boto3 sessions, which fail for a profile that does not exist.
+
+    It makes them when it is loaded, and with some requests.
+    """
     kept = {name: os.environ.pop(name) for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if name in os.environ}
     try:
         yield
