@@ -74,14 +74,14 @@ def test_a_drill_plays_the_configuration_and_touches_nothing_outside_the_emulato
 
 
 def test_the_users_are_those_that_are_named_or_those_of_the_configuration(outside: socket.socket) -> None:
-    settings, folder = load(Path("twokey.yaml")), Path("/drill")
-    assert [one.user for one in drilling.parts(settings, (), folder)] == ["drill-2", "drill-3", "backup"]
-    [part] = drilling.parts(settings, ["ci"], folder)
+    settings, playing = load(Path("twokey.yaml")), drilling.in_files(Path("/drill"))
+    assert [one.user for one in drilling.parts(settings, (), playing)] == ["drill-2", "drill-3", "backup"]
+    [part] = drilling.parts(settings, ["ci"], playing)
     assert (part.user, part.path, part.entry["store"]) == ("ci", "/m/", "secretsmanager:{user}")
     assert all(url.startswith("file:/drill/") for url in part.entry["deliver"])
     for name in ("drill-1", "AKIAIOSFODNN7EXAMPLE"):
         with pytest.raises(UsageError):
-            drilling.parts(settings, [name], folder)
+            drilling.parts(settings, [name], playing)
     assert outside.fileno() > 0
 
 

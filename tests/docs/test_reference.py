@@ -16,7 +16,7 @@ from twokey.core.errors import ExitCode
 from twokey.core.reasons import Outcome, Reason, Revocation
 from twokey.inventory import findings, state
 from twokey.permissions.findings import RULES
-from twokey.reports import audit, documents, plan_file, trace, watch
+from twokey.reports import audit, documents, plan_file, rehearsal, trace, watch
 from twokey.revocation import evidence
 from twokey.revocation import watch as leaks
 
@@ -74,6 +74,13 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "twokey trace --json": trace.Trace,
     "A use of trace": trace.Use,
     "A session of trace": trace.MadeSession,
+    "twokey rehearse --json": rehearsal.Rehearsal,
+    "A user of rehearse": rehearsal.User,
+    "A key of rehearse": rehearsal.Key,
+    "A run of rehearse": rehearsal.Run,
+    "The jobs of one length": rehearsal.Jobs,
+    "A failure of rehearse": rehearsal.Failure,
+    "A late rotation of rehearse": rehearsal.Late,
     "twokey watch --json": documents.WatchDocument,
     "A finding of watch": watch.Finding,
     "twokey audit-log verify --json": documents.AuditLogDocument,

@@ -48,7 +48,7 @@ def run(settings: Settings, users: Sequence[str], options: Sequence[str]) -> int
     from twokey.emulator import Emulator
 
     with tempfile.TemporaryDirectory(prefix="twokey-drill-") as folder:
-        found = drilling.parts(settings, users, Path(folder))
+        found = drilling.parts(settings, users, drilling.in_files(Path(folder)))
         with Emulator() as aws:
             return Drill(aws, Path(folder), found).play([*(users or ("--all",)), *options])
 

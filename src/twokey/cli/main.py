@@ -39,6 +39,7 @@ COMMANDS = {
     "watch": "Check whether keys have leaked: AWS's quarantine, repositories, alerts.",
     "policy": "Print IAM policies to deploy: least privilege, each statement with its reason.",
     "demo": "Watch a whole cycle on a built-in AWS emulator; no setup.",
+    "rehearse": "Play your configuration for many days, in seconds, on the emulator.",
     "audit-log": "Verify a file that --audit-log wrote.",
     "emulator": "Run the AWS emulator as a server, to test your own configuration.",
 }

@@ -11,6 +11,7 @@ from twokey.core.reasons import Ending, Outcome, Reason, Revocation
 from twokey.permissions.findings import SEVERITIES
 from twokey.planning.destination_states import State
 from twokey.reports.audit import Audit
+from twokey.reports.rehearsal import Rehearsal
 from twokey.reports.trace import Trace
 from twokey.reports.watch import Watch
 
@@ -323,6 +324,7 @@ DOCUMENTS: dict[str, type] = {
     "audit": Audit,
     "trace": Trace,
     "watch": WatchDocument,
+    "rehearse": Rehearsal,
 }
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from support.audit_results import DAY, NOW, result
 from support.browser import PROGRAM, Browser
+from support.rehearsals import rehearsal
 from support.traces import intrusion
-from twokey.reports.html import page, trace_page
+from twokey.reports.html import page, rehearsal_page, trace_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +50,7 @@ def _write(folder: Path) -> None:
     (folder / "history.html").write_text(page.render(history), encoding="utf-8")
     (folder / "empty.html").write_text(page.render([result(0)]), encoding="utf-8")
     (folder / "trace.html").write_text(trace_page.render(intrusion()), encoding="utf-8")
+    (folder / "rehearsal.html").write_text(rehearsal_page.render(rehearsal()), encoding="utf-8")
     broken = page.render([wrong]).replace('<html lang="en" dir="ltr">', "<html>")
     (folder / "wrong.html").write_text(broken, encoding="utf-8")
 
@@ -88,10 +90,12 @@ def test_axe_finds_no_violation(browser: Browser, folder: Path) -> None:
     assert violations(browser) == []
 
 
-def test_axe_finds_none_in_the_page_of_a_trace_either(browser: Browser, folder: Path) -> None:
+@pytest.mark.parametrize("name", ["trace", "rehearsal"])
+def test_axe_finds_none_in_the_pages_without_a_script_either(browser: Browser, folder: Path, name: str) -> None:
     for width, scheme in ((1280, "light"), (390, "dark")):
         browser.emulate(width=width, scheme=scheme)
-        browser.open(folder / "trace.html")
+        browser.open(folder / f"{name}.html")
+        browser.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
         assert violations(browser) == [], (width, scheme)
         assert complaints(browser) == []
         assert browser.evaluate("document.documentElement.scrollWidth") <= width
