@@ -1,0 +1,148 @@
+"""Which accounts a run acts in, and what it needs of each: without a service, but for who twokey itself is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.store_faults import denied
+from twokey.aws import sts
+from twokey.aws.clients import Clients
+from twokey.aws.member import MemberClients
+from twokey.config.account_settings import AccountSettings, OrganizationSettings
+from twokey.core.accounts import Account, AccountChoice, AccountRole
+from twokey.core.errors import AccessDenied, Failed, ServiceRejected, UsageError
+from twokey.destinations.registry import Services
+from twokey.fleet.accounts import Accounts, interleaved, of_organization
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from support.rig import Rig
+
+HOME = "123456789012"
+ROLE = AccountRole("Twokey")
+LISTED = tuple(Account(f"2222222222{number:02}", f"a{number}", roles=(ROLE,)) for number in range(11))
+
+
+def accounts(settings: AccountSettings, clients: Clients | None = None) -> Accounts:
+    return Accounts(settings, Services(clients or Clients("run")))
+
+
+class TestTheAccounts:
+    def test_are_those_that_are_listed_or_those_of_them_that_the_operator_chooses(self) -> None:
+        assert accounts(AccountSettings(LISTED)).selected == LISTED
+        only = (AccountChoice.of("A3"), AccountChoice.of(LISTED[1].id))
+        assert accounts(AccountSettings(LISTED, only=only)).selected == (LISTED[1], LISTED[3])
+
+    @pytest.mark.parametrize(("count", "more"), [(10, "."), (11, ", ….")])
+    def test_are_named_where_the_operator_chooses_none_of_them(self, count: int, more: str) -> None:
+        settings = AccountSettings(LISTED[:count], only=(AccountChoice.of("a0"), AccountChoice.of("b")))
+        with pytest.raises(UsageError) as caught:
+            _ = accounts(settings).selected
+        shown = ", ".join(f"a{number} (2222222222{number:02})" for number in range(10))
+        assert caught.value.message == (f"--account: b is none of the accounts of the configuration: {shown}{more}")
+
+    def test_take_their_turns(self) -> None:
+        assert interleaved([[1, 2, 3], [4], [5, 6]]) == [1, 4, 5, 2, 6, 3]
+        assert interleaved([]) == []
+
+
+class Organization:
+    """An organization that remembers what it was asked for."""
+
+    def __init__(self, *found: Account) -> None:
+        self.found = found
+        self.asked: list[tuple[Sequence[str], bool]] = []
+
+    def accounts(self, ous: Sequence[str], *, tags: bool) -> Iterator[Account]:
+        self.asked.append((ous, tags))
+        yield from self.found
+
+
+class TestAnOrganization:
+    PROD = Account("111111111111", "prod", tags={"env": "prod", "team": "a"})
+    TEST = Account("222222222222", "test", tags={"env": "test", "team": "a"})
+    OWN = Account(HOME, "own", tags={"env": "prod", "team": "b"})
+
+    def chosen(self, needs_tags: bool = False, **wanted: Any) -> tuple[list[str], list[tuple[Sequence[str], bool]]]:
+        organization = Organization(self.PROD, self.TEST, self.OWN)
+        settings = AccountSettings(
+            organization=OrganizationSettings(ROLE, **wanted), needs_tags=needs_tags, at="f line 4: "
+        )
+        found = of_organization(settings, organization, HOME)
+        assert [one.roles for one in found] == [() if one.id == HOME else (ROLE,) for one in found]
+        return [one.name for one in found], organization.asked
+
+    def test_has_the_accounts_of_its_units_and_twokeys_own_needs_no_role(self) -> None:
+        assert self.chosen(ous=("ou-1",)) == (["prod", "test", "own"], [(("ou-1",), False)])
+
+    def test_is_asked_for_tags_where_they_choose_accounts(self) -> None:
+        assert self.chosen(needs_tags=True) == (["prod", "test", "own"], [((), True)])
+        assert self.chosen(tags=(("env", "prod"), ("team", "a"))) == (["prod"], [((), True)])
+
+    def test_leaves_out_what_is_excluded(self) -> None:
+        exclude = (AccountChoice.of("own"), AccountChoice.of("pr*"))
+        assert self.chosen(exclude=exclude)[0] == ["test"]
+
+    def test_without_an_account_that_is_meant_is_an_error_with_its_line(self) -> None:
+        with pytest.raises(Failed, match=r"^f line 4: The organization has no active account that is selected\."):
+            self.chosen(tags=(("env", "none"),))
+
+
+class TestAMember:
+    @pytest.fixture
+    def clients(self, rig: Rig) -> Clients:
+        return rig.clients_of("run")
+
+    def test_is_one_for_the_whole_run_with_sessions_of_its_role(self, clients: Clients) -> None:
+        run = accounts(AccountSettings(LISTED), clients)
+        member = run.member(LISTED[0])
+        assert run.member(LISTED[0]) is run.of(LISTED[0].id) is member
+        assert run.member(LISTED[1]) is not member
+        assert member.account == LISTED[0]
+        assert isinstance(member.clients, MemberClients)
+        assert member.services.clients is member.clients
+        assert member.services.home is not None
+        assert member.services.home.clients is clients
+
+    def test_that_is_twokeys_own_account_needs_no_session(self, clients: Clients) -> None:
+        own = Account(HOME)
+        run = accounts(AccountSettings((own,)), clients)
+        run.check(own, in_region=True)
+        member = run.member(own)
+        assert (member.account, member.clients, member.services.clients) == (own, clients, clients)
+
+    def test_without_a_role_in_another_account_is_an_error(self, clients: Clients) -> None:
+        other = Account("222222222222", "other")
+        with pytest.raises(Failed) as caught:
+            accounts(AccountSettings((other,)), clients).check(other, in_region=False)
+        assert caught.value.message == (
+            f"The account other (222222222222) has no role, and twokey runs in another account ({HOME})."
+        )
+
+    def test_whose_role_cannot_be_assumed_is_an_error(self, rig: Rig, clients: Clients) -> None:
+        rig.aws.weather.add(denied("sts:AssumeRole"))
+        with pytest.raises(AccessDenied):
+            accounts(AccountSettings(LISTED), clients).check(LISTED[0], in_region=False)
+
+    def test_is_reached_in_the_region_of_its_stores_if_it_has_any(
+        self, clients: Clients, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reached: list[str] = []
+
+        def reach(_sts: object, region: str) -> None:
+            reached.append(region)
+            raise ServiceRejected("InvalidClientTokenId.")
+
+        monkeypatch.setattr(sts.Sts, "reach", reach)
+        monkeypatch.setattr(MemberClients, "own_key", lambda _self: "ASIA")
+        run = accounts(AccountSettings(LISTED), clients)
+        run.check(LISTED[0], in_region=False)
+        assert reached == []
+        with pytest.raises(
+            Failed, match=f"^The region {clients.region}, in which its stores are, does not accept the "
+        ):
+            run.check(LISTED[0], in_region=True)
+        assert reached == [clients.region]
