@@ -36,6 +36,7 @@ class Cloud:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._description: dict[str, Any] = {}
+        self._session: Any = None
 
     def __enter__(self) -> Self:
         """Start it; one page holds 1,000 users, because the original tool reads one page only."""
@@ -70,6 +71,11 @@ class Cloud:
         """
         return {name: _pair(self._request("POST", "users", {"name": name, "path": PATH})["keys"][-1]) for name in names}
 
+    def make_users_in(self, account: str, names: Sequence[str], ages: Sequence[float]) -> dict[str, dict[str, str]]:
+        """Create users in an account, with keys of these ages, in seconds; return the newest key of each."""
+        more = {"account": account, "path": PATH, "keys": len(ages), "ages": list(ages)}
+        return {name: _pair(self._request("POST", "users", {"name": name, **more})["keys"][-1]) for name in names}
+
     def make_user(self, name: str, ages: Sequence[float]) -> list[str]:
         """Create a user with keys of these ages, in seconds; return the ids of the keys, the oldest first."""
         made = self._request("POST", "users", {"name": name, "path": PATH, "keys": len(ages), "ages": list(ages)})
@@ -101,17 +107,23 @@ class Cloud:
         recorded = self._request("GET", "requests")["requests"]
         return [_recorded(request) for request in recorded if not service or request["service"] == service]
 
-    def client(self, service: str) -> Any:
-        """Return a client of this AWS, of botocore."""
+    def client(self, service: str, key: dict[str, str] | None = None) -> Any:
+        """Return a client of this AWS, of botocore, with its own key or another one."""
         import botocore.session
 
         variables = self.aws_variables
-        return botocore.session.Session().create_client(
+        own = {
+            "access_key_id": variables["AWS_ACCESS_KEY_ID"],
+            "secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+        }
+        pair = key or own
+        self._session = self._session or botocore.session.Session()
+        return self._session.create_client(
             service,
             region_name=variables["AWS_REGION"],
             endpoint_url=variables["AWS_ENDPOINT_URL"],
-            aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=pair["access_key_id"],
+            aws_secret_access_key=pair["secret_access_key"],
         )
 
     def _request(self, method: str, path: str, body: object = None) -> Any:

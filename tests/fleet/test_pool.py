@@ -38,45 +38,61 @@ def until(true: Callable[[], object]) -> None:
 
 
 class TestPermits:
-    def test_a_user_begins_as_soon_as_the_one_before_it_has_begun(self) -> None:
-        permits, second = pool._Permits(2), threading.Event()
+    def test_a_user_begins_as_soon_as_one_before_it_has_ended(self) -> None:
+        permits, second = pool._Permits(1), threading.Event()
+        permits.begin()
 
-        def take() -> None:
-            with permits.taken(1):
-                second.set()
+        def begin() -> None:
+            permits.begin()
+            second.set()
 
-        begun(take)
+        begun(begin)
         until(lambda: permits._beginning)
         assert not second.is_set()
-        with permits.taken(0):
-            assert second.wait(20)
+        with permits.begun():
+            assert not second.is_set()
+        assert second.wait(20)
 
     def test_a_user_that_has_waited_goes_on_before_another_begins(self) -> None:
         permits, go_on, end, order = pool._Permits(1), threading.Event(), threading.Event(), list[str]()
 
         def wait() -> None:
-            with permits.taken(0):
+            with permits.begun():
                 with permits.given_up():
                     go_on.wait(20)
                 order.append("waited")
 
         def work() -> None:
-            with permits.taken(1):
+            with permits.begun():
                 go_on.set()
                 end.wait(20)
                 order.append("worked")
 
         def begin() -> None:
-            with permits.taken(2):
+            permits.begin()
+            with permits.begun():
                 order.append("begun")
 
-        threads = [begun(wait), begun(work), begun(begin)]
+        permits.begin()
+        threads = [begun(wait)]
+        permits.begin()
+        threads += [begun(work), begun(begin)]
         until(lambda: permits._returning and permits._beginning)
         assert order == []
         end.set()
         for thread in threads:
             thread.join(20)
         assert order == ["worked", "waited", "begun"]
+
+
+def test_a_user_that_has_not_begun_has_no_thread() -> None:
+    seen: list[int] = []
+
+    def work(_one: Job) -> None:
+        seen.append(sum(one.name.startswith("user") for one in threading.enumerate()))
+
+    pool.run(jobs(*(f"u{number}" for number in range(30))), work, 2)
+    assert max(seen) <= 3
 
 
 def test_no_more_users_wait_at_a_time_than_the_threads_that_they_need_are_worth(

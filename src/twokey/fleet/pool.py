@@ -41,30 +41,49 @@ def run(
     ``Interrupted`` is raised, with the results of all.
     """
     stop = stop or Event()
-    results: list[T | Result] = [stopped(job) for job in jobs]
-    interrupted: Interrupted | None = None
+    results: list[T | Result | None] = [None] * len(jobs)
+    interruption: KeyboardInterrupt | None = None
+    errors: list[BaseException] = []
 
-    under_way = _UnderWay()
+    given, under_way = _UnderWay(), _UnderWay()
     permits = _Permits(concurrency)
 
     def one(index: int) -> None:
-        with under_way, permits.taken(index), waiting.giving_way(permits.given_up):
-            results[index] = _guarded(work, jobs[index], progress, stop)
+        try:
+            with under_way, permits.begun(), waiting.giving_way(permits.given_up):
+                results[index] = _guarded(work, jobs[index], progress, stop)
+        except BaseException as error:  # noqa: BLE001  raised again below, in the thread that called this function
+            errors.append(error)
+        finally:
+            given.end()
 
     threads = max(1, min(concurrency + MOST_WAITING, len(jobs)))
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="user") as pool:
         try:
-            futures = [pool.submit(one, index) for index in range(len(jobs))]
-            for future in futures:
-                future.result()
+            for index in range(len(jobs)):
+                # No thread and no future exists for a user that has not begun: of many users, they would take most of
+                # the memory.
+                permits.begin()
+                if stop.is_set() or errors:
+                    break
+                given.begin()
+                pool.submit(one, index)
+            given.wait()
         except KeyboardInterrupt as error:
             stop.set()
-            interrupted = Interrupted(results, str(error))
-    if interrupted:
+            interruption = error
+    if interruption is None:
+        interruption = next((error for error in errors if isinstance(error, KeyboardInterrupt)), None)
+    else:
         # An interruption while a thread is being started keeps the pool from knowing of that thread.
         under_way.wait()
-        raise interrupted
-    return results
+    ended = [stopped(jobs[index]) if one is None else one for index, one in enumerate(results)]
+    if interruption is not None:
+        stop.set()
+        raise Interrupted(ended, str(interruption))
+    if errors:
+        raise errors[0]
+    return ended
 
 
 class _Permits:
@@ -76,27 +95,35 @@ class _Permits:
     def __init__(self, count: int) -> None:
         self._lock = Lock()
         self._free = count
-        self._next = 0
-        self._beginning: dict[int, Event] = {}
+        self._room = count + MOST_WAITING
+        self._beginning: deque[Event] = deque()
         self._returning: deque[Event] = deque()
 
-    @contextmanager
-    def taken(self, index: int) -> Iterator[None]:
-        """Hold a permit during the block; users begin in their order."""
+    def begin(self) -> None:
+        """Wait for a permit for the next user; ``begun`` uses it."""
         turn = Event()
         with self._lock:
-            self._beginning[index] = turn
+            self._beginning.append(turn)
             self._give()
         turn.wait()
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Use a permit during the block."""
         try:
             yield
         finally:
-            self._release()
+            with self._lock:
+                self._room += 1
+                self._free += 1
+                self._give()
 
     @contextmanager
     def given_up(self) -> Iterator[None]:
         """Hold none during the block, in which the user only waits."""
-        self._release()
+        with self._lock:
+            self._free += 1
+            self._give()
         try:
             yield
         finally:
@@ -106,19 +133,14 @@ class _Permits:
                 self._give()
             turn.wait()
 
-    def _release(self) -> None:
-        with self._lock:
-            self._free += 1
-            self._give()
-
     def _give(self) -> None:
-        """Give the free permits to those whose turn it is."""
-        while self._free and (self._returning or self._next in self._beginning):
+        """Give the free permits to those whose turn it is. A user begins only if there is a thread for it."""
+        while self._free and (self._returning or (self._beginning and self._room)):
             if self._returning:
                 turn = self._returning.popleft()
             else:
-                turn = self._beginning.pop(self._next)
-                self._next += 1
+                turn = self._beginning.popleft()
+                self._room -= 1
             self._free -= 1
             turn.set()
 
@@ -131,10 +153,18 @@ class _UnderWay:
         self._changed = Condition()
 
     def __enter__(self) -> None:
+        self.begin()
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def begin(self) -> None:
+        """Count one more."""
         with self._changed:
             self._count += 1
 
-    def __exit__(self, *_: object) -> None:
+    def end(self) -> None:
+        """Count one less."""
         with self._changed:
             self._count -= 1
             self._changed.notify_all()
