@@ -252,8 +252,6 @@ def _progress(*, quiet: bool) -> Callable[[int, int], None]:
         nonlocal shown
         if day != shown:
             shown = day
-            end = "\r\x1b[K" if day + 1 >= days else ""
-            sys.stderr.write(f"\rday {day} of {days}{end}")
-            sys.stderr.flush()
+            terminal.replace_line(f"day {day} of {days}" if day + 1 < days else "")
 
     return show

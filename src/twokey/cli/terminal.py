@@ -128,6 +128,12 @@ def _write_error(line: str) -> None:
         sys.stderr.flush()
 
 
+def replace_line(text: str) -> None:
+    """Write a line to stderr in place of the one that this wrote before; without text, only remove that."""
+    sys.stderr.write(f"\r\x1b[K{clean(text)}")
+    sys.stderr.flush()
+
+
 def announcer(*, quiet: bool) -> Callable[[str], None]:
     """Return what prints a line on stderr, or, with ``quiet``, prints nothing."""
     return (lambda _text: None) if quiet else tell
