@@ -72,6 +72,14 @@ class TestOrder:
         parts = waves.divide(ids, [named, WaveSettings(percent=100)], self.accounts)
         assert [len(part) for part in parts] == [1, 39, 0]
 
+    def test_percentages_are_of_all_accounts_in_an_order_that_is_not_that_of_their_ids(self) -> None:
+        ids = [one.id for one in self.accounts]
+        assert self.parts(10)[0] != set(sorted(ids)[:4])
+        _, (late,) = self.parts(97)
+        assert waves.divide([late], [WaveSettings(percent=97)], self.accounts) == [[], [0]]
+        many = [Account(f"{number:012d}") for number in range(200)]
+        assert len(self.parts(100, accounts=many)[0]) == 200
+
     def test_one_percent_of_few_is_one(self) -> None:
         assert len(self.parts(1, accounts=self.accounts[:3])[0]) == 1
 

@@ -142,7 +142,7 @@ class Run:
             found, interrupted = self._wave(theirs, tally, work, observer)
             results += found
             later = [jobs[index] for part in parts[number + 1 :] for index in part]
-            if not interrupted and later and not tally.stopped and number < len(self.settings.waves):
+            if not interrupted and later and not tally.stopped:
                 interrupted = self._between(self.settings.waves[number], theirs, found, tally, announce)
             if interrupted:
                 stopped = [pool.stopped(job) for job in later]
@@ -187,10 +187,21 @@ class Run:
             return None
         try:
             waves.wait(wave.pause, max(commits), clock, stop, announce)
+            self._check(wave, jobs, results, tally, announce)
         except KeyboardInterrupt as error:
             stop.set()
             return pool.Interrupted([], str(error))
-        if stop.is_set():
+        return None
+
+    def _check(
+        self,
+        wave: WaveSettings,
+        jobs: Sequence[Job],
+        results: Sequence[object],
+        tally: waves.Tally,
+        announce: Callable[[str], None],
+    ) -> None:
+        if self.runtime.stop.is_set():
             tally.stop("the run was stopped")
         elif wave.status and (problem := self._unwell(jobs, results)):
             tally.stop(problem)
@@ -199,7 +210,6 @@ class Run:
                 tally.stop(f"the check of the wave failed: {problem.rstrip('.')}")
             else:
                 announce(f"Warning: the check of {tally.name} failed: {problem}")
-        return None
 
     def _unwell(self, jobs: Sequence[Job], results: Sequence[object]) -> str:
         """Return what status finds wrong with the users of a wave that ended well."""
