@@ -183,6 +183,37 @@ class TestAnAccountThatCannotBeReached:
         assert "has no role" in results[ONE, ""]["message"]
 
 
+class TestRevoke:
+    @pytest.fixture
+    def leaked(self, fleet: Fleet) -> str:
+        """Return CURRENT of a user that both accounts have."""
+        for account in (ONE, OTHER):
+            fleet.role(account)
+            fleet.user(account, "ci")
+        fleet.configure(LIST)
+        return fleet.held(OTHER)
+
+    @pytest.mark.parametrize("by_id", [True, False])
+    def test_stops_a_key_in_its_account_and_replaces_it_there(self, fleet: Fleet, leaked: str, *, by_id: bool) -> None:
+        others = fleet.ids(ONE)
+        target = [leaked] if by_id else ["ci", "--account", "other"]
+        ran = twokey("revoke", *target, "--yes", "--keep-sessions", "--json")
+        result = found(ran)[OTHER, "ci"]
+        assert result["outcome"] == "revoked", ran.out
+        states = {key_id: status for key_id, status, _ in fleet.aws.keys("ci", OTHER)}
+        assert states[leaked] == "Inactive"
+        assert fleet.held(OTHER) == result["current"] != leaked
+        assert fleet.ids(ONE) == others
+        assert fleet.held(ONE) == others[-1]
+
+    def test_asks_for_the_account_of_a_name(self, fleet: Fleet, leaked: str) -> None:
+        ran = twokey("revoke", "ci", "--yes")
+        assert ran.code == 2
+        assert "--account" in ran.err
+        assert leaked == fleet.held(OTHER)
+        assert fleet.aws.count("iam:UpdateAccessKey") == 0
+
+
 def test_an_audit_has_the_users_of_all_accounts_and_says_which_it_could_not_read(fleet: Fleet) -> None:
     for account in (ONE, OTHER):
         fleet.role(account)

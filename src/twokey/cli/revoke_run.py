@@ -69,6 +69,7 @@ class Revoking:
         from twokey.fleet.runtime import Runtime
 
         runtime = Runtime(self.settings)
+        self._enter(runtime)
         leaks = self._find(runtime)
         if self.everyone:
             return revoke_view.plan_all(self.everyone, self._ending(runtime), as_json=self.flags.as_json)
@@ -111,6 +112,11 @@ class Revoking:
     def _opened(self, audit: Auditing) -> None:
         self.audit = audit
 
+    def _enter(self, runtime: Runtime) -> None:
+        """Work in the account of the leaked keys, where the configuration has several."""
+        if runtime.accounts:
+            runtime.enter(runtime.accounts.one(self.request.targets))
+
     def _find(self, runtime: Runtime) -> Leaks:
         if not self.all_users:
             from twokey.fleet.revoking import find
@@ -128,6 +134,7 @@ class Revoking:
         """Find the leaked keys, ask, and make them Inactive; only then find the stores of their users."""
         from twokey.fleet.revoking import contain_all, select
 
+        self._enter(runtime)
         if self.folder is not None and self.evidence is None:
             from twokey.fleet.evidence import keeping
 

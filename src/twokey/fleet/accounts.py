@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from twokey.core.accounts import Account, chosen
 from twokey.core.errors import Failed, ServiceRejected, UsageError
+from twokey.core.model import account_of
+from twokey.fleet.first import KEY_ID
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
     from twokey.config.account_settings import AccountSettings
+    from twokey.config.settings import Selection
     from twokey.core.accounts import ListsAccounts
     from twokey.destinations.registry import Services
 
@@ -109,6 +112,34 @@ class Accounts:
     def of(self, account_id: str) -> Member:
         """Return the same for an account by its id."""
         return self._members[account_id]
+
+    def selections(self, selections: Sequence[Selection], account: Account) -> list[Selection]:
+        """Return the entries that are about an account; none where it is not one of the configuration."""
+        return [one for one in selections if account in self.known and one.is_for(account)]
+
+    def one(self, targets: Sequence[str]) -> Account:
+        """Return the account of a command that works in one only: the selected one, or that of these key ids.
+
+        Raises ``UsageError`` where that is not clear.
+        """
+        if len(self.selected) == 1:
+            return self.selected[0]
+        ids = {account_of(target) if KEY_ID.fullmatch(target) else None for target in targets}
+        if self._settings.only or len(ids) != 1 or None in ids:
+            raise UsageError(
+                f"This command works in one account at a time, and {len(self.selected)} are selected.",
+                state=NOTHING,
+                remedy="Name the account: --account ID.",
+            )
+        wanted = ids.pop() or ""
+        found = [account for account in self.known if account.id == wanted]
+        if not found and wanted != self.home:
+            raise UsageError(
+                f"The key belongs to account {wanted}, which is none of the configuration.",
+                state=NOTHING,
+                remedy="Run twokey with credentials of that account, or add it below accounts: in twokey.yaml.",
+            )
+        return found[0] if found else Account(wanted)
 
     def _member(self, account: Account) -> Member:
         from twokey.aws.member import MemberClients

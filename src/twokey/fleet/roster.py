@@ -121,9 +121,10 @@ def find(
     entries: list[tuple[Selection, Job]] = []
     unfit: list[Result] = []
     for selection in selections:
+        positions = tuple(at for _, at in selection.urls)
         for user in lookup.users(selection, names, iam):
             try:
-                entries.append((selection, _job(selection, user, fill)))
+                entries.append((selection, _job(selection, user, fill, positions)))
             except UsageError as error:  # this user's name does not fit the service: that stops no other user
                 unfit.append(Result(user, Outcome.FAILED, Reason.ERROR, f"{error} {UNTOUCHED}"))
     jobs = [job for _, job in entries]
@@ -132,7 +133,9 @@ def find(
     return Found(jobs, unfit, lookup)
 
 
-def _job(selection: Selection, user: MachineUser, fill: Callable[[str, MachineUser], str]) -> Job:
+def _job(
+    selection: Selection, user: MachineUser, fill: Callable[[str, MachineUser], str], positions: tuple[str, ...]
+) -> Job:
     store, *deliver = (fill(url, user) for url in (selection.store, *selection.deliver))
     return Job(
         user,
@@ -143,7 +146,7 @@ def _job(selection: Selection, user: MachineUser, fill: Callable[[str, MachineUs
         hooks=selection.hooks,
         store_account=selection.store_account,
         deliver_account=selection.deliver_account,
-        positions=tuple(at for _, at in selection.urls),
+        positions=positions,
     )
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twokey.aws.iam import Iam
     from twokey.aws.sts import Sts
     from twokey.config.settings import AccountOfDestination, Settings
+    from twokey.core.accounts import Account
     from twokey.core.destination import Destination
     from twokey.core.events import Listener
     from twokey.core.model import MachineUser
@@ -56,6 +57,8 @@ class Runtime:
         self.iam: Iam = first.iam
         self.sts: Sts = Sts(self.clients)
         self.services = Services(self.clients, Connections(settings.connections if settings else {}))
+        self._home = self.services
+        self._entered: Account | None = None
         self.accounts: Accounts | None = None
         if settings and settings.accounts:
             from twokey.fleet.accounts import Accounts
@@ -81,7 +84,10 @@ class Runtime:
         self._reach(settings, names)
         for url in also:
             registry.reach(url, self.services)
-        if self.accounts and directory is None:
+        if self._entered and self.accounts:
+            theirs = self.accounts.selections(settings.selections, self._entered)
+            found = select(theirs, names, directory or self.iam, fill)
+        elif self.accounts and directory is None:
             from twokey.fleet.rosters import select_in_accounts
 
             found = select_in_accounts(self.accounts, settings, names, fill, self.stop)
@@ -89,6 +95,17 @@ class Runtime:
             found = select(settings.selections, names, directory or self.iam, fill)
         warnings = (*_exposed(settings), *_readable(settings), *_advice(settings, also), *found.warnings)
         return replace(found, warnings=warnings)
+
+    def enter(self, account: Account) -> None:
+        """Work in this one of the accounts from now on, as if it were the only one.
+
+        Raises what keeps its role from being assumed.
+        """
+        assert self.accounts is not None
+        self.accounts.check(account, in_region=False)
+        member = self.accounts.member(account)
+        self._entered = account
+        self.clients, self.services, self.iam, self.sts = member.clients, member.services, member.iam, member.sts
 
     def _reach(self, settings: Settings, names: tuple[str, ...]) -> None:
         from twokey.config.settings import same_name
@@ -144,7 +161,7 @@ class Runtime:
         if self.accounts is None:
             return Where(self.services, job.user.account)
         if which == "central":
-            return Where(self.services, self.accounts.home)
+            return Where(self._home, self.accounts.home)
         return Where(self.accounts.of(job.user.account).services, job.user.account)
 
     def world(self, job: Job, own_key: str, listener: Listener, *, wait: bool = True) -> World:
