@@ -25,17 +25,24 @@ class Alerting:
 
     ``announce`` gets each failure: none of them changes how the run ends. ``whole``: the run rotates what is due of the
     whole configuration. The heartbeat stands for such a run only: its monitor has to notice if none takes place.
+    ``runtime``: the edge that the receivers are reached by, where there is one already.
     """
 
     def __init__(
-        self, settings: Settings, command: str, announce: Callable[[str], None], *, whole: bool = True
+        self,
+        settings: Settings,
+        command: str,
+        announce: Callable[[str], None],
+        *,
+        whole: bool = True,
+        runtime: Runtime | None = None,
     ) -> None:
         self._whole = whole
         self._settings, self._command, self._announce = settings, command, announce
         self._lists: dict[object, tuple[Job, ListsKeys]] = {}
         self._lock = threading.Lock()
         self._results: Sequence[Result] = ()
-        self._runtime: Runtime | None = None
+        self._runtime = runtime
 
     def watch(self, run: Run, job: Job, world: World) -> World:
         """Return the world of one user's rotation, which remembers the keys that it lists."""
@@ -59,15 +66,26 @@ class Alerting:
             return
         from twokey.alerts import decision
 
-        runtime = self._opened()
-        found = decision.alerts(
-            map(self._of, self._results),
-            runtime.clients.clock.now(),
+        good = self._whole and not any(one.outcome in decision.PROBLEMS for one in self._results)
+        self._send(self._opened(), self.found(self._results), good=good)
+
+    def found(self, results: Sequence[Result]) -> Sequence[Alert]:
+        """Return what there is to tell about results; nothing where no alerts are configured."""
+        if self._settings.alerts is None:
+            return ()
+        from twokey.alerts import decision
+
+        return decision.alerts(
+            map(self._of, results),
+            self._opened().clients.clock.now(),
             self._settings.alerts.window_within,
             self._settings.schedule,
         )
-        good = self._whole and not any(one.outcome in decision.PROBLEMS for one in self._results)
-        self._send(runtime, found, good=good)
+
+    def summarise(self, found: Sequence[Alert], *, good: bool) -> None:
+        """Tell what the parts of a run have found."""
+        if self._settings.alerts is not None:
+            self._send(self._opened(), found, good=self._whole and good)
 
     def failed(self, error: TwokeyError) -> None:
         """Tell that an error ended the run before it came to any user."""

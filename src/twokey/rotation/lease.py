@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from twokey.core.journal import Lease
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
     from twokey.core.journal import Journal
@@ -30,10 +32,28 @@ MARGIN = 5.0
 """Seconds before its end from which its holder no longer relies on it."""
 
 
+_copies: list[None] = []
+"""Not empty while leases end by time alone."""
+
+
 def take(run: str, now: datetime) -> Lease:
     """Return a lease for this process, from now on."""
     pid = os.getpid()
-    return Lease(run=run, host=_host(), process=pid, start=_start(pid), until=now + LENGTH)
+    return Lease(run=run, host=_host(), process=pid, start="" if _copies else _start(pid), until=now + LENGTH)
+
+
+@contextmanager
+def ended_by_time_alone() -> Iterator[None]:
+    """Take leases, in this process, whose holder no run judges dead: for hosts that may be copies of each other.
+
+    AWS Lambda may start many hosts from one snapshot, which includes the kernel's boot id ("Handling uniqueness with
+    Lambda SnapStart", AWS Lambda Developer Guide). A process of one would look like a dead process of the other.
+    """
+    _copies.append(None)
+    try:
+        yield
+    finally:
+        _copies.pop()
 
 
 def blocks(journal: Journal, run: str, now: datetime, *, conditional: bool = True) -> bool:

@@ -1,0 +1,58 @@
+"""The configuration of the function: a twokey.yaml in S3, in Parameter Store, or in the environment variable itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from twokey.config import load
+from twokey.core.errors import UsageError
+from twokey.serverless.objects import read_url
+from twokey.system.environment import variable
+
+if TYPE_CHECKING:
+    from twokey.aws.clients import Clients
+    from twokey.config.settings import Settings
+
+VARIABLE = "TWOKEY_CONFIG"
+
+
+def settings(clients: Clients) -> Settings:
+    """Read the configuration that ``TWOKEY_CONFIG`` names; raises ``UsageError`` with position and problem."""
+    found = _settings(clients)
+    if found.audit_log:
+        raise UsageError(
+            f"{found.audit_log.label or 'audit_log'}: a function of AWS Lambda has no place that keeps an audit log.",
+            state="Nothing was called.",
+            remedy="Remove audit_log from the configuration of the function; CloudTrail records every change.",
+        )
+    return found
+
+
+def _settings(clients: Clients) -> Settings:
+    where = variable(VARIABLE)
+    if not where:
+        raise UsageError(
+            f"The environment variable {VARIABLE} is not set.",
+            state="Nothing was called.",
+            remedy=f"Set {VARIABLE} of the function to s3://BUCKET/KEY, to ssm:/NAME, or to the text of twokey.yaml.",
+        )
+    if where.startswith("s3://"):
+        return load.parse(_text(read_url(where, VARIABLE, clients), where), where)
+    if where.startswith("ssm:"):
+        return load.parse(_parameter(where.removeprefix("ssm:"), clients), where)
+    return load.parse(where, VARIABLE)
+
+
+def _text(body: bytes, where: str) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{where} is not text in UTF-8.", state="Nothing was called.") from None
+
+
+def _parameter(name: str, clients: Clients) -> str:
+    from twokey.aws.sending import Sender
+
+    sender = Sender(clients, "ssm")
+    found = sender.send("GetParameter", name, mutates=False, Name=name, WithDecryption=True)
+    return str(found["Parameter"]["Value"])
