@@ -20,10 +20,10 @@ SCHEMAS = Path(__file__).parents[2] / "src/twokey/schemas"
 TOPIC = f"arn:aws:sns:eu-central-1:{HOME}:alerts"
 
 
-def an_invocation_that_ends_soon() -> Invocation:
+def an_invocation_that_ends_soon(engine: Engine) -> Invocation:
     """Return one in which a user can be begun, and then none may wait any more."""
-    looks = iter([900.0] * 4)
-    return Invocation(lambda: next(looks, 60.0))
+    engine.aws.clear_requests()
+    return Invocation(lambda: 60.0 if engine.aws.count("iam:ListAccessKeys") else 900.0)
 
 
 class TestEvents:
@@ -172,10 +172,10 @@ class TestChunks:
         engine.aws.weather.remove(rule)
         engine.listed("again")
         engine.configure(ORGANIZATION, settle="1h")
-        engine.invocation = lambda _: an_invocation_that_ends_soon()
+        engine.invocation = lambda _: an_invocation_that_ends_soon(engine)
         assert engine.rotated("again", ONE)["left"] == 1, "it waits for IAM's list, under its lease"
         engine.configure(ORGANIZATION)
-        engine.invocation = lambda _: an_invocation_that_ends_soon()
+        engine.invocation = lambda _: an_invocation_that_ends_soon(engine)
         assert engine.rotated("again", ONE) == {"ended": 1, "problems": 0, "left": 0, "progress": "done"}
 
     def test_a_lease_on_lambda_ends_by_time_alone(self) -> None:

@@ -133,7 +133,8 @@ class _Children:
                 if not isinstance(state, ProgramError):
                     self._ended["SUCCEEDED"].append({**child, "Output": json.dumps(job.job_output)})
                     return
-                cause = {"Error": state.error.get("error") or "", "Cause": state.error.get("cause") or ""}
+                error: Any = state.error
+                cause = {"Error": error.get("error") or "", "Cause": error.get("cause") or ""}
                 self._ended["FAILED"].append({**child, **cause})
                 tolerated = worker._map_run_record.tolerated_failure_percentage
                 if 100 * len(self._ended["FAILED"]) / worker._job_pool._jobs_number > tolerated:
@@ -167,9 +168,8 @@ def _too_many_failures(env: Any) -> Exception:
     )
     from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
     from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
-    from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 
     error = StatesErrorName(StatesErrorNameType.StatesExceedToleratedFailureThreshold)
     name = error.error_name
-    details = EventDetails(taskFailedEventDetails=TaskFailedEventDetails(error=name, cause="too many failed"))
+    details: Any = {"taskFailedEventDetails": TaskFailedEventDetails(error=name, cause="too many failed")}
     return FailureEventException(FailureEvent(env, error, HistoryEventType.TaskFailed, details))
