@@ -34,9 +34,10 @@ def forward_to_moto(world: World, call: Call, caller: Caller) -> Response:
     """moto's response, with AWS's paging (IAM), HTTP status (JSON services), and the error code for the record."""
     if call.service == "iam":
         ensure_managed_policy(caller.account, str(call.params.get("PolicyArn", "")))
-        if call.operation.startswith("List"):
-            return _iam_list(world, call, caller)
-    response = world.moto.forward(call, caller.account, _smaller_page(world, call))
+    if call.service == "iam" and call.operation.startswith("List"):
+        response = _iam_list(world, call, caller)
+    else:
+        response = world.moto.forward(call, caller.account, _smaller_page(world, call))
     if response.error_code == "NotImplemented":
         return error_response(call, ServiceError("NotImplemented", response.body.decode(), 501))
     return _with_error_code(call, response)
@@ -80,7 +81,7 @@ def _iam_list(world: World, call: Call, caller: Caller) -> Response:
     params = {k: v for k, v in call.params.items() if k not in ("Marker", "MaxItems")}
     everything = world.moto.forward(call, caller.account, urlencode({**params, "MaxItems": 1000}).encode())
     if everything.status != 200:
-        return _with_error_code(call, everything)
+        return everything
     space = re.search(rb'xmlns="([^"]+)"', everything.body)
     name = space[1].decode() if space else ""
     ET.register_namespace("", name)

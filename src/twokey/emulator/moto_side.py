@@ -22,7 +22,7 @@ from twokey.emulator.responses import Response
 from twokey.emulator.values import EmulatorError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from twokey.emulator.clock import Clock
     from twokey.emulator.wire import Call
@@ -140,6 +140,20 @@ def _application() -> Any:
     return application
 
 
+_only_handlers: dict[str, Callable[..., Any] | None] = {}
+"""The function that performs all requests of a service, for services whose requests all go to one path."""
+
+
+def _only_handler(application: Any, call: Call, environ: dict[str, Any]) -> Callable[..., Any] | None:
+    """Return what moto's application would call for this request; None if that depends on more than the service."""
+    if call.incoming.target != "/" or call.incoming.method != "POST" or "HTTP_AUTHORIZATION" not in environ:
+        return None
+    if call.service not in _only_handlers:
+        views = list(application.get_application(environ).view_functions.values())
+        _only_handlers[call.service] = views[0].callback if len(views) == 1 else None
+    return _only_handlers[call.service]
+
+
 class Moto:
     """moto's WSGI application, in this process."""
 
@@ -148,20 +162,43 @@ class Moto:
         self._app = _application()
 
     def forward(self, call: Call, account: str, body: bytes | None = None) -> Response:
-        """Let moto perform the request in that account; `body` replaces the request's own."""
-        from werkzeug.test import run_wsgi_app
+        """Let moto perform the request in that account; `body` replaces the request's own.
 
+        Where it is known what moto's application would call, that is called: to get there takes a third of the time.
+        """
         environ = _environ(call, account, call.incoming.body if body is None else body)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                chunks, status, headers = run_wsgi_app(self._app, environ, buffered=True)
+                handler = _only_handler(self._app, call, environ)
+                status, headers, content = _call(handler, environ) if handler else _through(self._app, environ)
         except NotImplementedError as error:
             return Response(501, (("Content-Type", "text/plain"),), str(error).encode(), "NotImplemented")
         own = _OWN_HEADERS - {"content-length"} if call.incoming.method == "HEAD" else _OWN_HEADERS
-        kept = tuple((k, v) for k, v in headers if k.lower() not in own)
-        content = b"".join(chunks)
-        return Response(int(status.split(" ", 1)[0]), kept, content)
+        return Response(status, tuple((k, v) for k, v in headers if k.lower() not in own), content)
+
+
+def _through(application: Any, environ: dict[str, Any]) -> tuple[int, Iterable[tuple[str, str]], bytes]:
+    from werkzeug.test import run_wsgi_app
+
+    chunks, status, headers = run_wsgi_app(application, environ, buffered=True)
+    return int(status.split(" ", 1)[0]), headers, b"".join(chunks)
+
+
+def _call(handler: Callable[..., Any], environ: dict[str, Any]) -> tuple[int, Iterable[tuple[str, str]], bytes]:
+    """Do what moto's application does for a function of its own: moto.core.utils.convert_to_flask_response."""
+    from flask import Response as FlaskResponse
+    from moto.core import utils
+    from moto.moto_server.werkzeug_app import BackendRequest
+
+    request = BackendRequest(environ)
+    try:
+        found = handler(request, request.raw_url, dict(request.headers))
+    except vars(utils)["ClientError"] as error:
+        found = 400, {}, error.response["Error"]["Message"]
+    status, headers, content = found if len(found) == 3 else (200, {}, found)
+    response = FlaskResponse(response=content, status=status, headers=headers)
+    return response.status_code, response.headers, response.get_data()
 
 
 _OWN_HEADERS = frozenset({"date", "content-length", "connection", "access-control-allow-origin", "server"})
