@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from fleet.test_lookup import ACCOUNT, at_line, user
 from twokey.config.settings import Selection, Settings
+from twokey.core.accounts import Account, AccountChoice
 from twokey.core.errors import Stopped, UsageError
 from twokey.core.journal import Journal
 from twokey.core.model import NotHeld
@@ -125,6 +127,26 @@ class TestAStore:
         save("file:a", journal)
         [found] = managed(entry("file:{user}"), user("a"))
         assert (found.record, found.why) == (None, why)
+
+
+@pytest.mark.usefixtures("files")
+class TestAnAccountOfSeveral:
+    SITE = Account("222222222222", "site")
+
+    def test_has_the_users_of_the_entries_that_are_about_it_by_its_name(self) -> None:
+        theirs = replace(entry("file:{account_name}-{user}"), accounts=(AccountChoice.of("site"),))
+        others = replace(entry("file:others-{user}"), accounts=(AccountChoice.of("other"),))
+        found = members(Runtime(), settings(theirs, others), [user("a")], self.SITE)
+        assert [(one.user, one.store) for one in found] == [(replace(user("a"), account_name="site"), "file:site-a")]
+
+    def test_is_every_one_that_an_entry_may_be_about_where_only_one_is_read(self) -> None:
+        assert len(managed(replace(entry("file:{user}"), accounts=(AccountChoice.of("other"),)), user("a"))) == 1
+
+    def test_may_have_its_stores_in_that_of_twokey_itself(self) -> None:
+        runtime, central = Runtime(), replace(entry("file:{user}"), store_account="central")
+        runtime.accounts = cast("Any", SimpleNamespace(home="333333333333"))
+        [found] = members(runtime, settings(central), [user("a")])
+        assert (found.why, found.record is None) == ("", False)
 
 
 @pytest.mark.usefixtures("files")
