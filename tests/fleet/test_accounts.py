@@ -183,6 +183,15 @@ class TestAnAccountThatCannotBeReached:
         assert "has no role" in results[ONE, ""]["message"]
 
 
+def test_other_commands_fill_in_the_name_of_the_account(fleet: Fleet) -> None:
+    fleet.user(HOME, "ci", store="keys/home/{user}")
+    accounts = f'{{list: [{{id: "{HOME}", name: home}}, {{id: "{ONE}", name: one, role: {ROLE}}}]}}'
+    fleet.configure(accounts, CENTRAL.replace("{account}/", "keys/{account_name}/"))
+    assert twokey("lint").code == 0
+    ran = twokey("env", "ci", "--format", "env")
+    assert fleet.held(HOME, "keys/home/ci") in ran.out
+
+
 class TestRevoke:
     @pytest.fixture
     def leaked(self, fleet: Fleet) -> str:

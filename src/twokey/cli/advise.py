@@ -115,7 +115,8 @@ def _destinations(settings: Settings | None, user: Principal) -> tuple[str, ...]
     from twokey.core.model import MachineUser
     from twokey.fleet.runtime import fill
 
-    known = MachineUser(user.name, user.path, "", user.account, user.arn)
+    name = settings.account_name(user.account) if settings else ""
+    known = MachineUser(user.name, user.path, "", user.account, user.arn, name)
     for selection in settings.selections if settings else ():
         if selection.means(known):
             return tuple(fill(url, known) for url in (selection.store, *selection.deliver))

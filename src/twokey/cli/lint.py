@@ -118,8 +118,9 @@ def _deliveries(settings: Settings | None, users: Sequence[Principal]) -> dict[s
     from twokey.fleet.runtime import fill
 
     found: dict[str, tuple[str, tuple[str, ...]]] = {}
-    for user in users:
-        known = MachineUser(user.name, user.path, "", user.account, user.arn)
+    for user in users if settings else ():
+        name = settings.account_name(user.account) if settings else ""
+        known = MachineUser(user.name, user.path, "", user.account, user.arn, name)
         for selection in settings.selections if settings else ():
             if selection.means(known):
                 urls = tuple(fill(url, known) for url in selection.deliver)

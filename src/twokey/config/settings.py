@@ -154,6 +154,11 @@ class Settings:
     stop_after: StopSettings | None = None
     """How many users of a wave may fail; None for any number."""
 
+    def account_name(self, account_id: str) -> str:
+        """Return the name of a listed account; the id of one whose name only the organization knows."""
+        listed = self.accounts.listed if self.accounts else ()
+        return next((one.name for one in listed if one.id == account_id and one.name), account_id)
+
     def tier(self, name: str) -> Tier:
         """Return the tier of a name; raises ``UsageError`` where there is none."""
         for tier in self.tiers:

@@ -156,6 +156,7 @@ class JobRuntime:
         return StoreSource(store, self.clients.clock, user, grace), scheme
 
     def _filled(self, url: str, user: str) -> str:
+        from twokey.destinations import address as addresses
         from twokey.destinations import registry
 
         if not user:
@@ -169,9 +170,10 @@ class JobRuntime:
         if "{path}" in url:
             found = self._user(user, "the store's URL has {path}")
             path, account = found.path, found.account
-        elif "{account}" in url:
+        elif addresses.names_account(url):
             account = self.sts().account(self.sts().own())[0]
-        return registry.fill(url, user=user, path=path, account=account)
+        name = self._settings.account_name(account) if self._settings else ""
+        return registry.fill(url, user=user, path=path, account=account, account_name=name)
 
     def _selection(self, user: str) -> tuple[Selection, str]:
         """Return the entry that covers a user, and the user's name. IAM is asked only if several entries may."""
