@@ -60,7 +60,7 @@ def holds_well(result: Rehearsal) -> bool:
 class TestJobs:
     def test_a_window_too_short_for_the_longest_job_fails_exactly_that_job(self, tmp_path: Path) -> None:
         jobs = (JobKind(HOUR), JobKind(8 * HOUR))
-        every = timedelta(minutes=5)
+        every = timedelta(minutes=15)
         [user] = rehearsed(tmp_path, rules={"window": "12h"}, jobs=jobs, days=2, every=every).users
         assert [(one.job, one.failed > 0) for one in user.jobs] == [("1h", False), ("8h", True)]
         assert {one.job for one in user.failures} == {"8h"}
@@ -147,7 +147,7 @@ class TestFaults:
     def test_runs_that_are_not_played_would_have_done_nothing(self, tmp_path: Path) -> None:
         options: dict[str, Any] = {
             "days": 2,
-            "every": timedelta(minutes=30),
+            "every": HOUR,
             "jobs": (JobKind(8 * HOUR), JobKind(HOUR)),
             "rules": {"window": "1d", "soak": "1h"},
         }
@@ -263,7 +263,7 @@ class TestTheCommand:
             monkeypatch.setenv("AWS_PROFILE", "production")
             monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
             Path("twokey.yaml").write_text(CONFIG.format(folder=tmp_path, port=port))
-            ran = twokey("rehearse", "--days", "4", "--html", "page.html")
+            ran = twokey("rehearse", "--days", "2", "--html", "page.html")
             with pytest.raises(BlockingIOError):
                 outside.accept()
         return ran
@@ -273,13 +273,13 @@ class TestTheCommand:
         assert sorted(one.name for one in Path().iterdir()) == ["page.html", "twokey.yaml"]
         assert suspicious(ran.out + ran.err + Path("page.html").read_text()) == []
         lines = ran.out.splitlines()
-        assert "4 days, a run every 1h" in lines
+        assert "2 days, a run every 1h" in lines
         assert "user-1  window 2d, grace 23h" in lines
         assert "user-2  window 2d, grace 23h" in lines
         strips = [line for line in lines if line.split()[:1] in (["CURRENT"], ["LAST"], ["runs"])]
         assert len(strips) == 6
         assert max(map(len, strips)) <= 80
-        assert "  ok  no job fails: 576 were played" in lines
+        assert "  ok  no job fails: 288 were played" in lines
         assert "  ok  no rotation is late" in lines
         assert "A secret on the emulator stood in for github:acme/site" in ran.out
         assert "Who is below /m/ is known to IAM only: two users were invented for each." in ran.out
