@@ -273,6 +273,16 @@ def test_the_policy_of_a_list_has_its_roles_alone(fleet: Fleet) -> None:
     assert set(by_sid) == {"StoreSecretsmanager", "AssumeRoles"}
 
 
+def test_credentials_that_aws_does_not_accept_are_one_error(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet.configure(LIST)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    ran = twokey("plan")
+    assert ran.code == 1
+    assert ran.out == ""
+    assert "AWS does not know the credentials" in ran.err
+    assert fleet.aws.count("sts:AssumeRole") == 0
+
+
 class TestRoles:
     def test_have_an_external_id_and_session_tags(self, fleet: Fleet) -> None:
         fleet.user(ONE, "ci")

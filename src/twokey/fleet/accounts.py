@@ -80,6 +80,10 @@ class Accounts:
         """The id of the account that twokey runs in."""
         return self._caller[0]
 
+    def identify(self) -> None:
+        """Raise ``BadCredentials``, or another error of a service, unless AWS accepts twokey's own credentials."""
+        _ = self._caller
+
     @cached_property
     def known(self) -> tuple[Account, ...]:
         """All accounts of the configuration; raises ``Failed`` or ``UsageError`` where there are none."""

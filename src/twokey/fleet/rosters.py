@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from twokey.core.errors import Failed, TwokeyError, UsageError
 from twokey.destinations import address, registry
 from twokey.fleet.lookup import conclude, no_result, not_covered
 from twokey.fleet.roster import UNCHANGED, Roster, find
+from twokey.inventory.audit import concurrently
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,14 +51,15 @@ def select_in_accounts(
     ``Failed`` where the accounts cannot be listed, or no user is selected at all.
     """
     selected = accounts.selected
+    # Asked first: credentials that AWS does not accept are one error, and not one for each account.
+    accounts.identify()
     _check_names(accounts.known, settings.selections)
     failed, warnings = conclude(_without_account(accounts.known, settings.selections))
 
     def look(account: Account) -> _Part:
         return _look(accounts, account, settings.selections, names, fill, stop)
 
-    with ThreadPoolExecutor(max_workers=max(1, min(AT_A_TIME, len(selected))), thread_name_prefix="account") as pool:
-        parts = list(pool.map(look, selected))
+    parts = concurrently(look, selected, AT_A_TIME)
     roster = Roster.of_accounts(_roster(part, names) for part in parts)
     emptied, more = conclude(_unmatched(parts))
     missing = [*failed, *roster.failed, *emptied]
