@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ACCOUNTS, USERS = 1000, 20
+SPREAD = 100
 DAY = 86_400.0
 LIMITED, LIMITED_USERS = 8, 6
 RATE, BURST = 3, 6
@@ -37,7 +38,7 @@ EVERYTHING = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action
 
 def run(runs: int) -> list[Figure]:
     """Measure memory once, as it hardly varies, and the rates ``runs`` times."""
-    return [_memory(), _share(runs)]
+    return [_memory(), _spread(), _share(runs)]
 
 
 def _memory() -> Figure:
@@ -52,6 +53,23 @@ def _memory() -> Figure:
         f"memory (RSS), {ACCOUNTS:,} accounts with {USERS} users each",
         all_of_them.memory / one.memory,
         f"{about}, {each:.0f} bytes a user, {all_of_them.wall:.0f} s",
+        at_most(1.2),
+    )
+
+
+def _spread() -> Figure:
+    """Compare users of many accounts with as many users of one account: what the accounts themselves cost."""
+    users = SPREAD * USERS
+    with _fleet(SPREAD, USERS, due=False) as (cloud, folder):
+        _configure(folder, SPREAD)
+        spread = _rotate(cloud, folder, "not_due", users)
+    with _fleet(1, users, due=False) as (cloud, folder):
+        _configure(folder, 1)
+        together = _rotate(cloud, folder, "not_due", users)
+    return Figure(
+        f"memory (RSS), {users:,} users of {SPREAD} accounts",
+        spread.memory / together.memory,
+        f"as many users of one account: {together.memory / 1e6:.0f} MB; here {spread.memory / 1e6:.0f} MB",
         at_most(1.2),
     )
 
