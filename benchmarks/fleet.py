@@ -22,8 +22,8 @@ from benchmarks.limit import outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-ACCOUNTS, USERS = 1000, 20
-SPREAD = 100
+ACCOUNTS, USERS = 100, 20
+SPREAD = 50
 DAY = 86_400.0
 LIMITED, LIMITED_USERS = 8, 6
 RATE, BURST = 3, 6
